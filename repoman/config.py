@@ -1,0 +1,164 @@
+"""The settings: one TOML file, overridden by ``REPOMAN_<SECTION>__<KEY>`` in the environment.
+
+They are read once by :func:`load_settings` and handed to whoever needs them; no module reads them
+by itself. What an administrator changes while the server runs (repositories, users) is in the
+database instead.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from repoman.errors import Invalid
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    """A table of the settings file; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Part):
+    """Where the server listens and what it allows a client. Sizes in bytes, times in seconds."""
+
+    host: str = Field("127.0.0.1", description="Address of the main port and of all connectors.")
+    port: Port = Field(8081, description="The main port: UI, REST and /repository/<name>/.")
+    threads: PositiveInt = Field(8, description="Worker threads that run the application.")
+    bulk_threads: PositiveInt = Field(2, description="Threads that move large bodies and files.")
+    connection_limit: PositiveInt = Field(4096, description="Open connections, all ports together.")
+    backlog: PositiveInt = Field(1024, description="Connections the kernel may queue per port.")
+    header_limit: PositiveInt = Field(65536, description="Largest request header.")
+    body_buffer_limit: PositiveInt = Field(
+        33554432, description="Largest body that is held in memory or a temporary file."
+    )
+    header_timeout: Seconds = Field(30, description="Time to send a complete request header.")
+    idle_timeout: Seconds = Field(120, description="Time between two requests of a connection.")
+    stall_timeout: Seconds = Field(60, description="Time a transfer may go on without a byte.")
+    linger_timeout: Seconds = Field(10, description="Time to swallow a body after refusing it.")
+    linger_limit: PositiveInt = Field(67108864, description="Bytes to swallow after refusing.")
+    drain_timeout: Seconds = Field(30, description="Time that running requests get at the end.")
+
+
+class DatabaseSettings(_Part):
+    """The embedded database."""
+
+    busy_timeout: Seconds = Field(15, description="Time to wait for another writer.")
+
+
+class BlobStoreSettings(_Part):
+    """One blob store; keys other than ``type`` belong to the type."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str = Field("file", description="Kind of blob store; plugins may add kinds.")
+
+
+class SecuritySettings(_Part):
+    """Who gets in."""
+
+    anonymous_read: bool = Field(False, description="Whether anybody may read without a login.")
+    password_memory: float = Field(
+        60, ge=0, le=3600, description="Seconds a verified password is remembered."
+    )
+
+
+class LogSettings(_Part):
+    """What is logged, to standard error."""
+
+    level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level.")
+    access: bool = Field(True, description="Whether each request writes a line.")
+
+
+class BootstrapRepository(_Part):
+    """A repository made in an empty database."""
+
+    name: str
+    recipe: str = Field(description="Format and type: docker-hosted.")
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class BootstrapSettings(_Part):
+    """What an empty database is filled with."""
+
+    repositories: list[BootstrapRepository] = Field(default_factory=list)
+
+
+def _default_blob_stores() -> dict[str, BlobStoreSettings]:
+    return {"default": BlobStoreSettings.model_validate({"type": "file", "path": "blobs/default"})}
+
+
+class Settings(BaseSettings):
+    """All settings; see ``docs/configuration.md`` for each key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="REPOMAN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data: Path = Field(Path("data"), description="Directory that holds everything stored.")
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    blob_stores: dict[str, BlobStoreSettings] = Field(default_factory=_default_blob_stores)
+    security: SecuritySettings = SecuritySettings()
+    log: LogSettings = LogSettings()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose values arrive as init arguments."""
+        return env_settings, init_settings
+
+
+def shipped_config() -> str:
+    """Return the text of the configuration file inside the package, as TOML."""
+    return resources.files("repoman.conf").joinpath("repoman.toml").read_text(encoding="utf-8")
+
+
+def load_settings(config: Path | None = None, data: Path | None = None) -> Settings:
+    """Return the settings of a TOML file, or of the shipped one when ``config`` is None.
+
+    ``data`` overrides the data directory of file and environment.
+
+    Raises:
+        Invalid: the file cannot be read, is no TOML, or a value is wrong (with the key's path).
+    """
+    values = _read_toml(config)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise Invalid("\n".join(_explain(error, config))) from error
+    return settings.model_copy(update={"data": data}) if data is not None else settings
+
+
+def _read_toml(config: Path | None) -> dict[str, Any]:
+    try:
+        text = shipped_config() if config is None else config.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Invalid(f"The configuration file {config} cannot be read: {error}") from error
+
+
+def _explain(error: ValidationError, config: Path | None) -> Iterator[str]:
+    where = f" in {config} or in the environment" if config else ""
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"])
+        problem = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]
+        yield f"Setting {path}{where}: {problem}"

@@ -1,0 +1,93 @@
+"""The errors of the core: what went wrong, in words for people, neutral to any protocol.
+
+::
+
+    RepomanError
+    ├── NotFound              no such repository, asset, upload session, user
+    ├── Conflict              it exists already, or somebody else is at it
+    ├── Invalid               bad input; ``field`` names the setting's path
+    │   ├── RangeInvalid      bytes out of order; carries the true ``offset``
+    │   ├── SizeMismatch      announced and received number of bytes differ
+    │   └── DigestMismatch    content and digest differ
+    ├── TooLarge              a limit that is a setting was passed
+    ├── Unauthenticated       nobody, or a wrong password
+    ├── Denied                somebody, but without the right
+    ├── Unsupported           this repository type does not do that
+    ├── ReadOnly              the write policy refuses
+    ├── Unavailable           not now: offline, format not installed, blob store gone
+    └── StorageFull           no space left
+
+``repoman.http.errors`` maps each class to an HTTP status; each format renders its own body.
+"""
+
+
+class RepomanError(Exception):
+    """An expected failure. ``str(error)`` is a sentence that an end user may read."""
+
+
+class NotFound(RepomanError):
+    """What was asked for is not there, or the actor must not know that it is."""
+
+
+class Conflict(RepomanError):
+    """The request collides with the present state: a name or port taken, a session in use."""
+
+
+class Invalid(RepomanError):
+    """The input is wrong.
+
+    Attributes:
+        field: the dotted path of the setting at fault (``docker.http_port``), or None.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class RangeInvalid(Invalid):
+    """Bytes were sent for another position than the one expected.
+
+    Attributes:
+        offset: how many bytes are stored, in bytes; the next byte expected.
+    """
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+class SizeMismatch(Invalid):
+    """The number of bytes received is not the number announced."""
+
+
+class DigestMismatch(Invalid):
+    """The content does not have the digest that was given for it."""
+
+
+class TooLarge(RepomanError):
+    """A body or header is larger than a limit set by the administrator."""
+
+
+class Unauthenticated(RepomanError):
+    """A login is needed, or the one given is wrong."""
+
+
+class Denied(RepomanError):
+    """The actor is known and has no right to do this."""
+
+
+class Unsupported(RepomanError):
+    """This type of repository does not offer the operation."""
+
+
+class ReadOnly(RepomanError):
+    """The write policy of the repository refuses the change."""
+
+
+class Unavailable(RepomanError):
+    """The service cannot answer now, for a reason an administrator can mend."""
+
+
+class StorageFull(RepomanError):
+    """The disk or the quota behind a blob store or the database is full."""

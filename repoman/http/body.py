@@ -1,0 +1,115 @@
+"""How a request body reaches the application: the contract between the routes and the server.
+
+A route asks for its body where it wants it, with :func:`receive_body` (any size, into a sink) or
+:func:`read_body` (small, as bytes). A server that can will call the application *before* the body
+is read, with ``environ[ADMISSION]`` set. Then one of two things happens:
+
+- the route asks for the body: :class:`BodyWanted` leaves the application; the server moves the
+  body into the sink (or a bounded buffer) and calls the application once more, without ADMISSION
+  and with the sink under ``environ[RECEIVED]``, where the route goes on from the same line;
+- the application answers without asking (401, 404, 413, …): that is the final response, and the
+  body is never read.
+
+So every rule is written once, in the route, and refuses before the first byte. A route must change
+nothing before it asks for its body. Under a plain WSGI server the body is read in place.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from werkzeug.wsgi import get_input_stream
+
+from repoman.errors import RepomanError, TooLarge
+
+ADMISSION = "repoman.admission"  # present: the body has not been read yet
+RECEIVED = "repoman.received"  # the sink that holds the body
+BODY_ERROR = "repoman.body_error"  # the RepomanError that ended the body early
+
+CHUNK = 1 << 18  # bytes moved at a time when the body is read in place
+
+Environ = dict[str, Any]
+
+
+class BodySink(Protocol):
+    """Takes a request's body while it arrives; used by one thread at a time."""
+
+    def write(self, data: bytes | memoryview) -> object:
+        """Store the next bytes; a memoryview is only valid during the call.
+
+        Raises:
+            RepomanError: the bytes cannot be stored (StorageFull, TooLarge); the body ends here.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. Called if the body was cut off, and safe to call again."""
+
+
+Sink = TypeVar("Sink", bound=BodySink)
+
+
+class BodyWanted(BaseException):
+    """Leaves the application during admission: read the body, then call again.
+
+    Not an ``Exception``, so that no error handler on the way takes it for a failure.
+
+    Attributes:
+        sink: where the body goes, or None for a buffer of the server's own.
+        limit: the largest buffered body, in bytes (only with ``sink`` None).
+    """
+
+    def __init__(self, sink: BodySink | None, limit: int = 0) -> None:
+        super().__init__()
+        self.sink = sink
+        self.limit = limit
+
+
+def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
+    """Move the whole body into the sink and return it; the caller then owns the sink.
+
+    ``open_sink`` is called once per request and may raise any RepomanError to refuse the body.
+    """
+    received: Sink | None = environ.pop(RECEIVED, None)
+    if received is not None:
+        return _checked(environ, received)
+    sink = open_sink()
+    if ADMISSION in environ:
+        raise BodyWanted(sink)
+    try:
+        stream = get_input_stream(environ)
+        while data := stream.read(CHUNK):
+            sink.write(data)
+    except BaseException:
+        sink.close()
+        raise
+    return sink
+
+
+def _checked(environ: Environ, sink: Sink) -> Sink:
+    error: RepomanError | None = environ.pop(BODY_ERROR, None)
+    if error is not None:
+        sink.close()
+        raise error
+    return sink
+
+
+def read_body(environ: Environ, limit: int) -> bytes:
+    """Return the whole body, at most ``limit`` bytes.
+
+    Raises:
+        TooLarge: the body is longer; during admission this is known from Content-Length alone.
+    """
+    if int(environ.get("CONTENT_LENGTH") or 0) > limit:
+        raise _too_large(limit)
+    if ADMISSION in environ:
+        raise BodyWanted(None, limit)
+    error: RepomanError | None = environ.pop(BODY_ERROR, None)
+    if error is not None:
+        raise error
+    data = get_input_stream(environ).read(limit + 1)
+    if len(data) > limit:
+        raise _too_large(limit)
+    return data
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is larger than {limit} bytes, the most allowed here.")
