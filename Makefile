@@ -1,0 +1,94 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --constraint constraints.txt
+FORMATS := $(patsubst %/setup.py,%,$(wildcard formats/*/setup.py))
+PACKAGING := setup.py pyproject.toml constraints.txt repoman/__init__.py
+
+# One process of tests for each processor; PYTEST_ARGS="-n 0 -k push" narrows it down.
+PYTEST_ARGS ?=
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) \
+		| sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.PHONY: run
+run: $(VENV)/run.stamp ## Start the server with its data in ./data
+	@exec $(BIN)/repoman serve --config conf/repoman.toml --data data
+
+.PHONY: test
+test: programs $(VENV)/dev.stamp ## Run all tests, also those with the real docker and skopeo
+	$(PYTEST)
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/dev.stamp ## Check the types
+	@# mypy does not follow the mapping of web/ to repoman_web in setup.py: a link shows it the name.
+	@mkdir -p $(VENV)/types && ln -sfn ../../web $(VENV)/types/repoman_web
+	$(BIN)/mypy repoman repoman_docker conf $(VENV)/types/repoman_web $(foreach \
+		format,$(FORMATS),$(wildcard $(format)/repoman_*))
+
+.PHONY: docs
+docs: $(VENV)/dev.stamp ## Check that the documentation fits the code
+	$(BIN)/python -m pytest -n 0 -q tests/test_docs.py
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## Measure the server
+	$(BIN)/python -m benchmarks
+
+.PHONY: check
+check: lint types test docs ## Everything that must pass before a change goes in
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format the code
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## Remove what was built; ./data stays
+	rm -rf $(VENV) build dist *.egg-info formats/*/*.egg-info formats/*/build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# --- What the targets above need ---------------------------------------------------------------
+
+# $(call debian,condition,packages): install Debian packages unless the condition holds.
+define debian
+	@if ! { $(1); } >/dev/null 2>&1; then \
+		install="apt-get install --yes --no-install-recommends $(2)"; \
+		if [ "$$(id -u)" = 0 ]; then sudo=""; \
+		elif sudo -n true 2>/dev/null; then sudo="sudo -n"; \
+		else echo "Something is missing. Run this, then make again:  sudo $$install" >&2; exit 1; fi; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		$$sudo apt-get update --quiet && $$sudo $$install; \
+	fi
+endef
+
+.PHONY: programs
+programs:
+	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo,docker.io skopeo)
+
+$(BIN)/python:
+	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed.")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: $(PACKAGING) | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(PACKAGING) $(FORMATS:=/setup.py) | $(BIN)/python
+	$(PIP) --editable '.[dev]' $(FORMATS:%=--editable ./%)
+	@touch $@ $(VENV)/run.stamp

@@ -1,0 +1,1 @@
+"""The shipped configuration, as the package ``repoman.conf``: data only, no code."""

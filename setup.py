@@ -1,0 +1,75 @@
+"""The one distribution of the product; ``web/`` and ``conf/`` enter it under package names.
+
+``web/`` is the package ``repoman_web`` and ``conf/`` the package ``repoman.conf``, so that the
+wheel holds the templates, the static files and the default configuration.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def read_version() -> str:
+    """Return ``__version__`` of the package without importing it."""
+    text = (ROOT / "repoman" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise SystemExit("repoman/__init__.py has no __version__.")
+    return found[1]
+
+
+TEST = [
+    "hypothesis>=6.100",
+    "pytest>=8.3",
+    "pytest-randomly>=3.15",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "setuptools>=68",
+    "wheel>=0.43",
+]
+
+setup(
+    name="repoman",
+    version=read_version(),
+    description="A repository manager with a private Docker registry",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[
+        *find_packages(include=["repoman", "repoman.*", "repoman_docker", "repoman_docker.*"]),
+        "repoman.conf",
+        "repoman_web",
+        *(f"repoman_web.{name}" for name in find_packages("web")),
+    ],
+    package_dir={"repoman.conf": "conf", "repoman_web": "web"},
+    package_data={
+        "": ["py.typed", "templates/**/*", "static/**/*"],
+        "repoman.conf": ["*.toml", "examples/*"],
+    },
+    entry_points={
+        "console_scripts": ["repoman = repoman.cli:main"],
+        "repoman.plugins": ["docker = repoman_docker.plugin", "web = repoman_web.plugin"],
+    },
+    install_requires=[
+        "apscheduler>=3.10,<4",
+        "argon2-cffi>=23.1",
+        "click>=8.1",
+        "flask>=3.0",
+        "jinja2>=3.1",
+        "peewee>=3.17",
+        "pluggy>=1.5",
+        "pydantic>=2.7",
+        "pydantic-settings>=2.3",
+        "requests>=2.32",
+        "waitress==3.0.2",
+    ],
+    extras_require={
+        "test": TEST,
+        "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "types-requests>=2.32"],
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,80 @@
+"""The configuration file inside the package: it shows every key, with its default."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from repoman.config import Settings, load_settings, shipped_config
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """The developer's own REPOMAN_ variables are none of these tests' business."""
+    for name in [name for name in os.environ if name.upper().startswith("REPOMAN_")]:
+        monkeypatch.delenv(name)
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of a settings class and of the classes below it, as dotted paths."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from keys(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def holds(values: Any, path: str) -> bool:
+    """Whether the parsed file has the key."""
+    for part in path.split("."):
+        if part not in values:
+            return False
+        values = values[part]
+    return True
+
+
+def test_the_shipped_file_equals_the_defaults_except_for_the_repositories_it_begins_with():
+    shipped, defaults = load_settings().model_dump(), Settings().model_dump()
+    assert shipped.pop("bootstrap") != defaults.pop("bootstrap")
+    assert shipped == defaults
+
+
+@pytest.mark.parametrize("path", sorted(keys(Settings)))
+def test_the_shipped_file_shows(path):
+    assert holds(tomllib.loads(shipped_config()), path)
+
+
+def test_each_key_of_the_shipped_file_has_a_comment_above_it():
+    lines = shipped_config().splitlines()
+    bare = [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if "=" in line and not line.startswith("#") and not before.startswith("#")
+    ]
+    assert bare == []
+
+
+def test_the_shipped_file_says_what_the_settings_say_of_each_key():
+    text = " ".join(line.lstrip("# ") for line in shipped_config().splitlines())
+    missing = [text_of for text_of in descriptions(Settings) if text_of.rstrip(".") not in text]
+    assert missing == []
+
+
+def descriptions(model: type[BaseModel]) -> Iterator[str]:
+    """The description of every key with a default in the file."""
+    for field in model.model_fields.values():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from descriptions(inner)
+        elif field.description is not None:
+            yield field.description
+
+
+def test_an_empty_database_begins_with_a_hosted_repository_on_port_5001():
+    [repository] = load_settings().bootstrap.repositories
+    assert (repository.name, repository.recipe) == ("docker-hosted", "docker-hosted")
+    assert repository.settings == {"docker": {"http_port": 5001}}

@@ -1,0 +1,1 @@
+"""The web interface, as the package ``repoman_web``: a plugin like any other."""

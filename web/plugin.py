@@ -1,0 +1,1 @@
+"""The hooks by which the web interface enters the server; none so far."""
