@@ -1,0 +1,1 @@
+"""Blob stores: where immutable bytes lie, addressed by what they contain."""

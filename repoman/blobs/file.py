@@ -1,0 +1,167 @@
+"""Blobs as files below one directory.
+
+::
+
+    DIRECTORY/
+    ├── sha256/ab/abcdef…       a blob, under its digest; never changed after the rename
+    └── uploads/ID              bytes of a writer that has not committed
+
+A commit is fsync, rename, fsync of the directory; so a crash leaves either the blob or the upload.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from repoman.blobs.store import CANONICAL, StoredBlob
+from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_CHUNK = 1 << 20  # bytes read at a time when a digest is computed from the file
+
+
+class FileBlobStore:
+    """A blob store in a directory of a local or network file system."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._uploads = directory / "uploads"
+        self._blobs = directory / CANONICAL
+        with storage_errors(directory):
+            self._uploads.mkdir(parents=True, exist_ok=True)
+            # Made once, so that a commit never has to make a directory durable as well.
+            for number in range(256):
+                (self._blobs / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+
+    def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> "FileBlobWriter":
+        """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
+        return FileBlobWriter(self._uploads / writer_id, self._path, algorithms)
+
+    def open(self, digest: str) -> BinaryIO:
+        """See :meth:`repoman.blobs.store.BlobStore.open`."""
+        with storage_errors(self._directory):
+            try:
+                return self._path(digest).open("rb", buffering=0)
+            except FileNotFoundError as error:
+                raise NotFound(
+                    f"The bytes sha256:{digest} are missing in the blob store."
+                ) from error
+
+    def exists(self, digest: str) -> bool:
+        """See :meth:`repoman.blobs.store.BlobStore.exists`."""
+        return self._path(digest).exists()
+
+    def _path(self, digest: str) -> Path:
+        return self._blobs / digest[:2] / digest
+
+
+class FileBlobWriter:
+    """Writes one file below ``uploads`` and hashes its bytes while they pass."""
+
+    def __init__(
+        self, path: Path, place: Callable[[str], Path], algorithms: tuple[str, ...]
+    ) -> None:
+        self._path = path
+        self._place = place
+        self._fd: int | None = None
+        with storage_errors(path.parent):
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._size = os.fstat(self._fd).st_size
+        names = {CANONICAL, *algorithms}
+        # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
+        self._hashes = {} if self._size else {name: hashlib.new(name) for name in names}
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes to the file and to the hashes."""
+        fd = self._open()
+        view = memoryview(data)
+        done = 0
+        try:
+            with storage_errors(self._path.parent):
+                while done < len(view):
+                    done += os.write(fd, view[done:])
+        finally:
+            # A full disk takes a part: hashes and size follow what really lies there.
+            self._size += done
+            for state in self._hashes.values():
+                state.update(view[:done])
+
+    def hexdigest(self, algorithm: str) -> str:
+        """Return the digest of what was written, in hex."""
+        state = self._hashes.get(algorithm)
+        if state is None:
+            state = self._hashes[algorithm] = self._hash_file(algorithm)
+        return state.hexdigest()
+
+    def commit(self) -> StoredBlob:
+        """Rename the file to its digest, durably."""
+        digest = self.hexdigest(CANONICAL)
+        target = self._place(digest)
+        with storage_errors(self._path.parent):
+            os.fsync(self._open())
+            self._path.rename(target)
+            _sync_directory(target.parent)
+        self.pause()
+        return StoredBlob(digest, self._size)
+
+    def pause(self) -> None:
+        """Close the file; the next write opens it again."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def cancel(self) -> None:
+        """Remove the file."""
+        self.pause()
+        with suppress(FileNotFoundError), storage_errors(self._path.parent):
+            self._path.unlink()
+
+    def _open(self) -> int:
+        if self._fd is None:
+            with storage_errors(self._path.parent):
+                self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND)
+        return self._fd
+
+    def _hash_file(self, algorithm: str) -> "hashlib._Hash":
+        state = hashlib.new(algorithm)
+        buffer = memoryview(bytearray(READ_CHUNK))
+        position = 0
+        with storage_errors(self._path.parent):
+            while count := os.preadv(self._open(), [buffer], position):
+                state.update(buffer[:count])
+                position += count
+        return state
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def storage_errors(directory: Path) -> Iterator[None]:
+    """Turn the system's errors into StorageFull or Unavailable."""
+    try:
+        yield
+    except RepomanError:
+        raise
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull("The disk that holds the blob store is full.") from error
+        raise Unavailable(
+            f"The blob store cannot be used at present: {os.strerror(error.errno or 0)}."
+        ) from error

@@ -1,0 +1,70 @@
+"""The blob stores by name, made from the settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from repoman.blobs.file import FileBlobStore
+from repoman.blobs.store import BlobStore
+from repoman.config import BlobStoreSettings
+from repoman.errors import Invalid
+
+
+class BlobStoreFactory(Protocol):
+    """Makes a blob store from its settings; relative paths are below ``data``."""
+
+    def __call__(self, settings: BlobStoreSettings, data: Path) -> BlobStore:
+        """Return the store.
+
+        Raises:
+            Invalid: a setting is missing or wrong.
+        """
+
+
+def make_file_store(settings: BlobStoreSettings, data: Path) -> BlobStore:
+    """Return a :class:`FileBlobStore` in the directory ``path``."""
+    path = (settings.model_extra or {}).get("path")
+    if not isinstance(path, str):
+        raise Invalid("A blob store of type file needs a path.", field="blob_stores.*.path")
+    return FileBlobStore(data / path)
+
+
+class BlobStoreManager:
+    """All blob stores of the server, opened at start."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, BlobStoreSettings],
+        factories: Mapping[str, BlobStoreFactory],
+        data: Path,
+    ) -> None:
+        self._stores = {name: self._make(name, factories, settings, data) for name in settings}
+
+    @staticmethod
+    def _make(
+        name: str,
+        factories: Mapping[str, BlobStoreFactory],
+        settings: Mapping[str, BlobStoreSettings],
+        data: Path,
+    ) -> BlobStore:
+        kind = settings[name].type
+        if kind not in factories:
+            raise Invalid(
+                f"No plugin offers the type {kind!r}; known: {', '.join(sorted(factories))}.",
+                field=f"blob_stores.{name}.type",
+            )
+        return factories[kind](settings[name], data)
+
+    def names(self) -> list[str]:
+        """Return the names of all stores, sorted."""
+        return sorted(self._stores)
+
+    def get(self, name: str) -> BlobStore:
+        """Return a store by name.
+
+        Raises:
+            Invalid: no store has this name.
+        """
+        if name not in self._stores:
+            raise Invalid(f"There is no blob store {name!r}; known: {', '.join(self.names())}.")
+        return self._stores[name]

@@ -1,0 +1,73 @@
+"""The contract of a blob store.
+
+A blob is immutable and is known by the sha256 of its bytes. The only way in is a writer: bytes are
+written, then committed under their digest or cancelled. A blob is durable before ``commit``
+returns, so a database row that names it never points at nothing.
+"""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+CANONICAL = "sha256"  # the algorithm that addresses blobs
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """What a store says of a blob: the sha256 in hex and the size in bytes."""
+
+    digest: str
+    size: int
+
+
+class BlobWriter(Protocol):
+    """Takes the bytes of one blob. Used by one thread at a time.
+
+    Its bytes survive a restart: ``BlobStore.open_writer`` with the same id goes on where it ended.
+    """
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far; true after a restart and after a failed write too."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes.
+
+        Raises:
+            StorageFull, Unavailable: not all bytes could be stored; ``size`` tells how many were.
+        """
+
+    def hexdigest(self, algorithm: str) -> str:
+        """Return the digest, in hex, of everything written so far.
+
+        It is free for sha256 and for algorithms named when the writer was opened; for others, and
+        after a restart, the bytes are read once more.
+        """
+
+    def commit(self) -> StoredBlob:
+        """Make the bytes a blob, durably; a second writer of the same bytes is no conflict."""
+
+    def pause(self) -> None:
+        """Let go of the open file, but keep the bytes and what is known of their digest."""
+
+    def cancel(self) -> None:
+        """Drop the bytes. Safe to call again, and without effect after ``commit``."""
+
+
+class BlobStore(Protocol):
+    """A place for blobs. All methods may be called from any thread."""
+
+    def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> BlobWriter:
+        """Return the writer with this id, new or from before a restart.
+
+        ``algorithms`` are hashed while bytes arrive, besides sha256.
+        """
+
+    def open(self, digest: str) -> BinaryIO:
+        """Return the blob's bytes as an unbuffered file with a descriptor.
+
+        Raises:
+            NotFound: there is no such blob.
+        """
+
+    def exists(self, digest: str) -> bool:
+        """Return whether the bytes are there."""

@@ -1,0 +1,321 @@
+"""The content of one repository: components, assets and what they refer to.
+
+The only writer of those tables. A format chooses the paths and kinds; the store keeps them unique,
+finds them fast and changes them in transactions.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, BinaryIO, TypeVar
+
+from peewee import Expression, Query
+
+from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.db.database import Database
+from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
+from repoman.errors import NotFound
+
+Attributes = Mapping[str, Any]
+T = TypeVar("T")
+
+BATCH = 500  # values in one SQL list; SQLite allows 32,766 in a statement
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """What a component is known by, inside its repository."""
+
+    kind: str
+    name: str
+    version: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An asset names another path of the repository; the path need not exist."""
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A path with bytes. ``digest`` is the sha256 in hex, ``size`` in bytes, times since epoch."""
+
+    id: int
+    path: str
+    kind: str
+    digest: str
+    size: int
+    media_type: str
+    updated_at: float
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class NewAsset:
+    """What is to be stored at a path."""
+
+    path: str
+    kind: str
+    blob: StoredBlob
+    media_type: str
+    attributes: Attributes = field(default_factory=dict)
+    component: Coordinate | None = None
+    references: tuple[Reference, ...] = ()
+
+
+class ContentStore:
+    """Components and assets of one repository; thread safe.
+
+    Every method that changes something is one transaction, or joins the one that
+    :meth:`transaction` has opened in the same thread.
+    """
+
+    def __init__(
+        self, database: Database, repository_id: int, blob_store: str, blobs: BlobStore
+    ) -> None:
+        self._database = database
+        self._repository = repository_id
+        self._blob_store = blob_store
+        self._blobs = blobs
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a context in which several changes are one; what is read in it stays true."""
+        return self._database.transaction()
+
+    # Assets -----------------------------------------------------------------------------------
+
+    def find_asset(self, path: str) -> Asset | None:
+        """Return the asset at a path, or None."""
+        return next(self._assets(AssetRecord.path == path), None)
+
+    def get_asset(self, path: str) -> Asset:
+        """Return the asset at a path.
+
+        Raises:
+            NotFound: there is none.
+        """
+        asset = self.find_asset(path)
+        if asset is None:
+            raise NotFound(f"There is nothing at {path}.")
+        return asset
+
+    def list_assets(self, kind: str, after: str, limit: int) -> list[Asset]:
+        """Return at most ``limit`` assets of a kind with paths after ``after``, in byte order."""
+        condition = (AssetRecord.kind == kind) & (AssetRecord.path > after)
+        return list(self._assets(condition, order=AssetRecord.path, limit=limit))
+
+    def existing(self, paths: Iterable[str]) -> dict[str, Asset]:
+        """Return the assets that are at the given paths, by path."""
+        return {
+            asset.path: asset
+            for batch in _batches(paths)
+            for asset in self._assets(AssetRecord.path.in_(batch))
+        }
+
+    def referring(self, path: str, kind: str, after: int = 0, limit: int = -1) -> list[Asset]:
+        """Return the assets that name ``path`` by a reference of a kind, in order of their id.
+
+        ``after`` is the last id seen, for paging; a ``limit`` of -1 means all.
+        """
+        named = ReferenceRecord.select(ReferenceRecord.asset).where(
+            (ReferenceRecord.repository == self._repository)
+            & (ReferenceRecord.path == path)
+            & (ReferenceRecord.kind == kind)
+        )
+        condition = AssetRecord.id.in_(named) & (AssetRecord.id > after)
+        return list(self._assets(condition, order=AssetRecord.id, limit=limit))
+
+    def open_asset(self, asset: Asset) -> BinaryIO:
+        """Return the asset's bytes as an unbuffered file.
+
+        Raises:
+            NotFound: the blob store has lost them.
+        """
+        return self._blobs.open(asset.digest)
+
+    def save_asset(self, new: NewAsset) -> None:
+        """Store an asset, in place of the one that was at its path, and its component."""
+        now = time.time()
+        with self.transaction():
+            component = None if new.component is None else self._save_component(new.component, now)
+            values = {
+                "repository": self._repository,
+                "component": component,
+                "path": new.path,
+                "kind": new.kind,
+                "blob": self._save_blob(new.blob, now),
+                "media_type": new.media_type,
+                "attributes": dict(new.attributes),
+                "updated_at": now,
+            }
+            asset_id = self._upsert_asset(values)
+            self._save_references(asset_id, new.references)
+
+    def delete_assets(self, paths: Iterable[str]) -> int:
+        """Remove the assets at the given paths and return how many there were.
+
+        Components that keep no asset go with them. The bytes stay until the blob store is
+        compacted, since other assets may share them.
+        """
+        count = 0
+        with self.transaction():
+            for batch in _batches(paths):
+                mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(batch)
+                found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())
+                components = {component for (component,) in found if component is not None}
+                count += AssetRecord.delete().where(mine).execute()
+                self._drop_empty(components)
+        return count
+
+    # Components -------------------------------------------------------------------------------
+
+    def save_component(self, coordinate: Coordinate, attributes: Attributes | None = None) -> None:
+        """Create a component, or leave the one that is there as it is."""
+        with self.transaction():
+            self._save_component(coordinate, time.time(), attributes)
+
+    def has_component(self, coordinate: Coordinate) -> bool:
+        """Return whether there is a component with exactly this coordinate."""
+        return bool(ComponentRecord.select().where(self._is(coordinate)).exists())
+
+    def delete_component(self, coordinate: Coordinate) -> bool:
+        """Remove a component with its assets; return whether it was there."""
+        with self.transaction():
+            return bool(ComponentRecord.delete().where(self._is(coordinate)).execute())
+
+    def list_names(self, kind: str, after: str, limit: int, namespace: str = "") -> list[str]:
+        """Return component names of a kind after ``after``, in byte order, at most ``limit``."""
+        query = self._select_components(ComponentRecord.name, kind, namespace)
+        return self._page(query, ComponentRecord.name, after, limit)
+
+    def list_versions(
+        self, kind: str, name: str, after: str, limit: int, namespace: str = ""
+    ) -> list[str]:
+        """Return versions of one name after ``after``, in byte order, at most ``limit``."""
+        query = self._select_components(ComponentRecord.version, kind, namespace)
+        query = query.where(ComponentRecord.name == name)
+        return self._page(query, ComponentRecord.version, after, limit)
+
+    # Inside -----------------------------------------------------------------------------------
+
+    def _assets(self, condition: Expression, order: Any = None, limit: int = -1) -> Iterator[Asset]:
+        query = (
+            AssetRecord.select(
+                AssetRecord.id,
+                AssetRecord.path,
+                AssetRecord.kind,
+                BlobRecord.digest,
+                BlobRecord.size,
+                AssetRecord.media_type,
+                AssetRecord.updated_at,
+                AssetRecord.attributes,
+            )
+            .join(BlobRecord)
+            .where((AssetRecord.repository == self._repository) & condition)
+        )
+        if order is not None:
+            query = query.order_by(order)
+        if limit >= 0:
+            query = query.limit(limit)
+        return (Asset(*row) for row in query.tuples())
+
+    def _select_components(self, column: Any, kind: str, namespace: str) -> Query:
+        return ComponentRecord.select(column).where(
+            (ComponentRecord.repository == self._repository)
+            & (ComponentRecord.kind == kind)
+            & (ComponentRecord.namespace == namespace)
+        )
+
+    @staticmethod
+    def _page(query: Query, column: Any, after: str, limit: int) -> list[str]:
+        rows = query.where(column > after).order_by(column).limit(limit).tuples()
+        return [value for (value,) in rows]
+
+    def _is(self, coordinate: Coordinate) -> Expression:
+        return (
+            (ComponentRecord.repository == self._repository)
+            & (ComponentRecord.kind == coordinate.kind)
+            & (ComponentRecord.namespace == coordinate.namespace)
+            & (ComponentRecord.name == coordinate.name)
+            & (ComponentRecord.version == coordinate.version)
+        )
+
+    def _save_component(
+        self, coordinate: Coordinate, now: float, attributes: Attributes | None = None
+    ) -> int:
+        found = ComponentRecord.get_or_none(self._is(coordinate))
+        if found is not None:
+            ComponentRecord.update(updated_at=now).where(ComponentRecord.id == found.id).execute()
+            return int(found.id)
+        return int(
+            ComponentRecord.insert(
+                repository=self._repository,
+                kind=coordinate.kind,
+                namespace=coordinate.namespace,
+                name=coordinate.name,
+                version=coordinate.version,
+                attributes=dict(attributes or {}),
+                created_at=now,
+                updated_at=now,
+            ).execute()
+        )
+
+    def _save_blob(self, blob: StoredBlob, now: float) -> int:
+        query = BlobRecord.insert(
+            store=self._blob_store,
+            digest=blob.digest,
+            size=blob.size,
+            created_at=now,
+            used_at=now,
+        ).on_conflict(
+            conflict_target=[BlobRecord.store, BlobRecord.digest],
+            update={BlobRecord.used_at: now},
+        )
+        query.execute()
+        record = BlobRecord.get(
+            (BlobRecord.store == self._blob_store) & (BlobRecord.digest == blob.digest)
+        )
+        return int(record.id)
+
+    @staticmethod
+    def _upsert_asset(values: dict[str, Any]) -> int:
+        mine = (AssetRecord.repository == values["repository"]) & (
+            AssetRecord.path == values["path"]
+        )
+        found = AssetRecord.select(AssetRecord.id).where(mine).tuples().first()
+        if found is None:
+            return int(AssetRecord.insert(**values, created_at=values["updated_at"]).execute())
+        AssetRecord.update(**values).where(AssetRecord.id == found[0]).execute()
+        return int(found[0])
+
+    def _save_references(self, asset_id: int, references: tuple[Reference, ...]) -> None:
+        ReferenceRecord.delete().where(ReferenceRecord.asset == asset_id).execute()
+        rows = [(self._repository, asset_id, each.kind, each.path) for each in references]
+        columns = [
+            ReferenceRecord.repository,
+            ReferenceRecord.asset,
+            ReferenceRecord.kind,
+            ReferenceRecord.path,
+        ]
+        for batch in _batches(rows):
+            ReferenceRecord.insert_many(batch, fields=columns).execute()
+
+    @staticmethod
+    def _drop_empty(components: Iterable[int]) -> None:
+        for batch in _batches(components):
+            kept = AssetRecord.select(AssetRecord.component).where(AssetRecord.component.in_(batch))
+            ComponentRecord.delete().where(
+                ComponentRecord.id.in_(batch) & ComponentRecord.id.not_in(kept)
+            ).execute()
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

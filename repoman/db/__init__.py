@@ -1,0 +1,1 @@
+"""The database: connection, models, migrations. Only the stores above it write queries."""

@@ -1,0 +1,119 @@
+"""The embedded database: SQLite in WAL mode, one writer at a time, errors in the core's words."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from peewee import OperationalError, SqliteDatabase
+from playhouse.migrations import Runner
+
+from repoman.config import DatabaseSettings
+from repoman.db.models import Revision, database_proxy
+from repoman.errors import Invalid, StorageFull, Unavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+FILE = "repoman.db"
+
+
+class _Sqlite(SqliteDatabase):
+    """SQLite whose failures of the disk below arrive as errors of the core."""
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        with translated_errors():
+            return super().execute_sql(sql, params)
+
+    def begin(self, lock_type: str | None = None) -> None:
+        with translated_errors():
+            super().begin(lock_type)
+
+    def commit(self) -> None:
+        with translated_errors():
+            super().commit()
+
+    def rollback(self) -> None:
+        # A full disk has already ended the transaction inside SQLite.
+        if self.connection().in_transaction:
+            super().rollback()
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn SQLite's complaints about the disk into StorageFull or Unavailable."""
+    try:
+        yield
+    except OperationalError as error:
+        text = str(error)
+        if "full" in text:
+            raise StorageFull("The disk that holds the database is full.") from error
+        if "readonly" in text or "disk I/O" in text or "unable to open" in text:
+            raise Unavailable(f"The database cannot be used: {text}.") from error
+        if "locked" in text:
+            raise Unavailable("The database is busy; try again.") from error
+        raise
+
+
+class Database:
+    """The one database of the process; usable from every thread.
+
+    Each thread keeps a connection of its own, open until the thread ends. Reads run side by side;
+    writes of this process queue on a lock instead of SQLite's sleeping busy handler.
+    """
+
+    def __init__(self, directory: Path, settings: DatabaseSettings) -> None:
+        self._path = directory / FILE
+        self._write_lock = threading.RLock()
+        self._sqlite = _Sqlite(
+            str(self._path),
+            pragmas={
+                "journal_mode": "wal",
+                "synchronous": "full",  # an answered push survives a power cut
+                "foreign_keys": 1,
+                "cache_size": -8192,  # KiB per connection
+                "temp_store": "memory",
+            },
+            timeout=settings.busy_timeout,
+        )
+
+    def open(self) -> None:
+        """Create or migrate the database and bind the models to it.
+
+        Raises:
+            Invalid: the database was written by a newer version of the program.
+            Unavailable, StorageFull: the file cannot be used.
+        """
+        database_proxy.initialize(self._sqlite)
+        with translated_errors():
+            self._sqlite.connect(reuse_if_open=True)
+        with self._write_lock:
+            runner = Runner(self._sqlite, str(MIGRATIONS))
+            known = {migration.name for migration in runner.migrations()}
+            if foreign := sorted(set(runner.applied()) - known):
+                raise Invalid(
+                    f"The database {self._path} was written by a newer version of repoman "
+                    f"(migration {foreign[-1]}). Start that version instead."
+                )
+            runner.up()
+
+    def close(self) -> None:
+        """Close the connection of the calling thread; others close when their threads end."""
+        if not self._sqlite.is_closed():
+            self._sqlite.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block as one write transaction; nested blocks join the outer one."""
+        with self._write_lock, self._sqlite.atomic("IMMEDIATE"):
+            yield
+
+    def bump(self, name: str) -> None:
+        """Tell every process that ``name`` has changed; call it inside the transaction."""
+        Revision.insert(name=name, value=1).on_conflict(
+            conflict_target=[Revision.name], update={Revision.value: Revision.value + 1}
+        ).execute()
+
+    def revision(self, name: str) -> int:
+        """Return how often ``name`` has changed so far."""
+        record = Revision.get_or_none(Revision.name == name)
+        return 0 if record is None else int(record.value)
