@@ -1,0 +1,130 @@
+"""Descriptors: what names content from inside a manifest by media type, digest and size.
+
+Source: OCI image-spec, Descriptors and Image Index (platform).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.protocol.strict_json import JsonObject
+
+_FIELDS = {
+    name.casefold(): name
+    for name in (
+        "mediaType",
+        "digest",
+        "size",
+        "urls",
+        "annotations",
+        "data",
+        "artifactType",
+        "platform",
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What machine the content is for; empty texts where nothing is said.
+
+    Attributes:
+        os: for example ``linux``.
+        architecture: for example ``amd64``.
+        variant: of the processor, for example ``v8``.
+        os_version: mostly of Windows.
+        os_features: mostly of Windows.
+    """
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+    os_features: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A reference to a blob or manifest.
+
+    Attributes:
+        media_type: of the content; not empty, its grammar not checked.
+        digest: of the content; the algorithm may be one that is not supported.
+        size: of the content, in bytes.
+        annotations: free texts.
+        artifact_type: of the artifact, empty if nothing is said.
+        platform: for children of an index, else None.
+        urls: where a foreign layer may be fetched.
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
+    platform: Platform | None = None
+    urls: tuple[str, ...] = ()
+
+
+def parse_descriptor(fields: JsonObject) -> Descriptor:
+    """Return the descriptor that a JSON object is.
+
+    The embedded ``data``, if any, must be a string and is otherwise not looked at.
+
+    Raises:
+        RegistryError: MANIFEST_INVALID, a field is missing, malformed or of the wrong type.
+    """
+    fields.check_case(_FIELDS)
+    fields.text("data")
+    media_type = fields.text("mediaType")
+    if not media_type:
+        raise fields.error("mediaType", "is missing")
+    return Descriptor(
+        media_type=media_type,
+        digest=_digest(fields),
+        size=fields.size("size"),
+        annotations=fields.text_map("annotations"),
+        artifact_type=fields.text("artifactType"),
+        platform=_platform(fields.record("platform")),
+        urls=_urls(fields),
+    )
+
+
+def _digest(fields: JsonObject) -> Digest:
+    text = fields.text("digest")
+    try:
+        return Digest.parse(text)
+    except RegistryError as error:
+        raise fields.error("digest", f"is wrong: {error.message.rstrip('.')}") from error
+
+
+def _platform(fields: JsonObject | None) -> Platform | None:
+    if fields is None:
+        return None
+    return Platform(
+        os=fields.text("os"),
+        architecture=fields.text("architecture"),
+        variant=fields.text("variant"),
+        os_version=fields.text("os.version"),
+        os_features=fields.texts("os.features"),
+    )
+
+
+def _urls(fields: JsonObject) -> tuple[str, ...]:
+    urls = fields.texts("urls")
+    if not all(_is_fetchable(url) for url in urls):
+        raise fields.error("urls", "must hold http or https URLs without a fragment")
+    return urls
+
+
+def _is_fetchable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and "#" not in url

@@ -1,0 +1,157 @@
+"""The errors of the registry API: codes, statuses, texts for people, and their JSON body.
+
+::
+
+    RegistryError         one error: code, message, detail, status, headers
+    └── RegistryErrors    several of them in one answer, the most important first
+
+Clients show ``<code in words>: <message>`` and mostly only the first error, so the reason stands in
+the message. The docker daemon repeats a failed transfer up to five times for every code other than
+UNAUTHORIZED, DENIED, UNSUPPORTED, TOOMANYREQUESTS and NAME_UNKNOWN.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Self
+
+
+class ErrorCode(StrEnum):
+    """A code of the wire, with its usual HTTP ``status`` and a default ``message``.
+
+    Source: OCI distribution-spec, Error Codes; those marked extra come from docker's registry.
+    """
+
+    status: int
+    message: str
+
+    def __new__(cls, value: str, status: int, message: str) -> Self:
+        """Make a member of the enumeration from its line."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.status = status
+        member.message = message
+        return member
+
+    BLOB_UNKNOWN = "BLOB_UNKNOWN", 404, "There is no such blob in this image."
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID", 400, "The upload is broken. Start it again."
+    BLOB_UPLOAD_UNKNOWN = (
+        "BLOB_UPLOAD_UNKNOWN",
+        404,
+        "There is no such upload, or it expired. Start it again.",
+    )
+    DIGEST_INVALID = "DIGEST_INVALID", 400, "The digest is malformed or is not of this content."
+    MANIFEST_BLOB_UNKNOWN = (
+        "MANIFEST_BLOB_UNKNOWN",
+        400,
+        "The manifest names a blob that is not there. Push the blob first.",
+    )
+    MANIFEST_INVALID = "MANIFEST_INVALID", 400, "The manifest is not valid."
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN", 404, "There is no such tag or manifest in this image."
+    NAME_INVALID = "NAME_INVALID", 400, "The image name is not valid."
+    NAME_UNKNOWN = "NAME_UNKNOWN", 404, "There is no image of this name."
+    SIZE_INVALID = "SIZE_INVALID", 400, "The announced length is not the length received."
+    UNAUTHORIZED = "UNAUTHORIZED", 401, "A login is needed. Run 'docker login' first."
+    DENIED = "DENIED", 403, "You have no right to do this."
+    UNSUPPORTED = "UNSUPPORTED", 405, "This repository does not offer the operation."
+    TOOMANYREQUESTS = "TOOMANYREQUESTS", 429, "Too many requests. Try again later."
+    # extra
+    MANIFEST_UNVERIFIED = "MANIFEST_UNVERIFIED", 400, "The manifest's signature is not valid."
+    PAGINATION_NUMBER_INVALID = (
+        "PAGINATION_NUMBER_INVALID",
+        400,
+        "The parameter n is not a number of entries (0 or more).",
+    )
+    RANGE_INVALID = (
+        "RANGE_INVALID",
+        416,
+        "The chunk does not begin where the upload ends. Ask for the upload's state.",
+    )
+    TAG_INVALID = "TAG_INVALID", 400, "The tag is not valid."
+    UNAVAILABLE = "UNAVAILABLE", 503, "The repository cannot answer now. Try again later."
+    UNKNOWN = "UNKNOWN", 500, "The registry failed. Its log says why."
+
+
+class RegistryError(Exception):
+    """An answer of the registry that is an error.
+
+    Args:
+        code: what kind of error it is.
+        message: a short sentence for the person at the client; None for the code's own.
+        detail: any JSON value for programs, left out of the answer when None.
+        status: the HTTP status if it is not the code's usual one.
+        headers: header lines to send with the answer (``Location``, ``Retry-After``, …).
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str | None = None,
+        detail: object = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.code = code
+        self.message = code.message if message is None else message
+        self.detail = detail
+        self.status = code.status if status is None else status
+        self.headers: Mapping[str, str] = dict(headers or {})
+        super().__init__(self.message)
+
+    @property
+    def errors(self) -> Sequence["RegistryError"]:
+        """The single errors to render, the most important first; at least one."""
+        return (self,)
+
+
+class RegistryErrors(RegistryError):
+    """Several errors in one answer, which takes code, status and headers of the first.
+
+    Args:
+        errors: at least one, the most important first.
+    """
+
+    def __init__(self, errors: Sequence[RegistryError]) -> None:
+        first = errors[0]
+        super().__init__(first.code, first.message, first.detail, first.status, first.headers)
+        self._errors = tuple(errors)
+
+    @property
+    def errors(self) -> Sequence[RegistryError]:
+        """The single errors to render, the most important first; at least one."""
+        return self._errors
+
+
+def missing_blobs(digests: Iterable[object]) -> RegistryErrors:
+    """Return the refusal of a manifest that names blobs which are not there, one error for each.
+
+    Args:
+        digests: the missing digests, at least one; each once.
+    """
+    return RegistryErrors([_missing_blob(str(digest)) for digest in digests])
+
+
+def _missing_blob(digest: str) -> RegistryError:
+    text = f"The manifest names the blob {digest}, which is not there. Push the blob first."
+    return RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, text, {"digest": digest})
+
+
+def render_errors(error: RegistryError) -> bytes:
+    """Return the body of an error answer, for ``Content-Type: application/json``.
+
+    Source: OCI distribution-spec, Error Codes.
+    """
+    body = {"errors": [_as_json(single) for single in error.errors]}
+    return json.dumps(body, default=str).encode("ascii")
+
+
+def _as_json(error: RegistryError) -> dict[str, object]:
+    entry: dict[str, object] = {"code": error.code.value, "message": error.message}
+    if error.detail is not None:
+        entry["detail"] = error.detail
+    return entry
+
+
+def quoted(text: str) -> str:
+    """Return what a client sent in quotes, cut and escaped so that a message can repeat it."""
+    return repr(text if len(text) <= 80 else text[:80] + "…")

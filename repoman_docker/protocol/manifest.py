@@ -1,0 +1,223 @@
+"""Manifests and indexes: what was pushed, checked, and what it refers to.
+
+Source: OCI image-spec, Image Manifest and Image Index; docker's image manifest V2 schema 2; OCI
+distribution-spec, Pushing manifests.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from repoman_docker.protocol import media_types
+from repoman_docker.protocol.descriptor import Descriptor, parse_descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
+from repoman_docker.protocol.strict_json import JsonObject, parse_object
+
+_FIELDS = {
+    name.casefold(): name
+    for name in (
+        "schemaVersion",
+        "mediaType",
+        "config",
+        "layers",
+        "fsLayers",
+        "manifests",
+        "subject",
+        "artifactType",
+        "annotations",
+    )
+}
+_SCHEMA1_REFUSED = (
+    "Docker's image manifest schema 1 is obsolete and not accepted. "
+    "Push with a current client (Docker 1.10 or later)."
+)
+
+
+class Kind(StrEnum):
+    """The shape of a manifest."""
+
+    IMAGE = "image"
+    INDEX = "index"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest that keeps the rules of its media type.
+
+    Attributes:
+        media_type: to be sent as Content-Type; well-formed, without parameters.
+        kind: ``IMAGE`` has config and layers, ``INDEX`` children; of ``OTHER`` nothing is known.
+        config: of an image, else None.
+        layers: of an image, bottom first; may be empty.
+        children: of an index, with their platforms; may be empty.
+        subject: the manifest that this one says something about, or None; need not exist.
+        artifact_type: as listed with referrers: the manifest's own, else the media type of an
+            image's config, else empty.
+        annotations: of the manifest itself.
+        mentioned: of ``OTHER``: all digests that stand anywhere in it.
+    """
+
+    media_type: str
+    kind: Kind
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+    children: tuple[Descriptor, ...] = ()
+    subject: Descriptor | None = None
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    mentioned: tuple[Digest, ...] = ()
+
+    def required_blobs(self) -> tuple[Descriptor, ...]:
+        """Return config and layers that must be there before the push; each digest once.
+
+        Foreign layers are left out, as they may stay where they are.
+        """
+        config = () if self.config is None else (self.config,)
+        own = (d for d in self.layers if not media_types.is_foreign_layer(d.media_type))
+        return _unique((*config, *own))
+
+    def required_manifests(self) -> tuple[Descriptor, ...]:
+        """Return the children that must be there as manifests, unless the index may be sparse.
+
+        Children of other media types are left out: build caches keep blobs in an index.
+        """
+        return _unique(d for d in self.children if d.media_type in media_types.ACCEPTED)
+
+    def references(self) -> tuple[Digest, ...]:
+        """Return all digests that must be kept as long as this manifest is there, each once.
+
+        They may be blobs or manifests and need not exist. The subject is none of them.
+        """
+        config = () if self.config is None else (self.config,)
+        named = (d.digest for d in (*config, *self.layers, *self.children))
+        return tuple(dict.fromkeys((*named, *self.mentioned)))
+
+
+def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
+    """Return what a pushed manifest says.
+
+    Content of an unknown JSON media type is accepted: it is stored and served as it is, none of its
+    references is required, and no subject is read from it. Whether the blobs and children exist
+    is the caller's to check; limits of size too.
+
+    Args:
+        body: the exact bytes pushed.
+        content_type: the Content-Type header; if missing or ``application/json``, the body's
+            ``mediaType`` counts, or else its shape.
+
+    Raises:
+        RegistryError: MANIFEST_INVALID, it breaks the rules of its media type.
+    """
+    fields = parse_object(body)
+    fields.check_case(_FIELDS)
+    media_type = _media_type(fields, media_types.parse_content_type(content_type))
+    if media_types.is_manifest(media_type):
+        return _image(fields, media_type)
+    if media_types.is_index(media_type):
+        return _index(fields, media_type)
+    return _other(fields, media_type)
+
+
+def _media_type(fields: JsonObject, declared: str) -> str:
+    inside = fields.text("mediaType")
+    if declared in ("", media_types.JSON):
+        declared = inside or _guess_media_type(fields)
+    if declared in media_types.SCHEMA1:
+        raise _invalid(_SCHEMA1_REFUSED)
+    if not media_types.is_json(declared):
+        raise _invalid(
+            f"{quoted(declared)} is not a media type of manifests. "
+            "Send the manifest's own media type as Content-Type."
+        )
+    if inside and inside != declared:
+        raise _invalid(
+            f"The manifest says it is {quoted(inside)}, the Content-Type says {quoted(declared)}. "
+            "They must agree."
+        )
+    return declared
+
+
+def _guess_media_type(fields: JsonObject) -> str:
+    if fields.integer("schemaVersion") == 1:
+        return media_types.SCHEMA1_PLAIN
+    if fields.is_given("manifests"):
+        return media_types.OCI_INDEX
+    if fields.is_given("config"):
+        return media_types.OCI_MANIFEST
+    raise _invalid("The media type of the manifest is unknown. Send it as Content-Type.")
+
+
+def _image(fields: JsonObject, media_type: str) -> Manifest:
+    _check_shape(fields, wanted="layers", refused=("manifests", "fsLayers"))
+    config = fields.record("config")
+    if config is None:
+        raise fields.error("config", "is missing")
+    parsed_config = parse_descriptor(config)
+    return Manifest(
+        media_type=media_type,
+        kind=Kind.IMAGE,
+        config=parsed_config,
+        layers=tuple(map(parse_descriptor, fields.records("layers"))),
+        subject=_subject(fields),
+        artifact_type=fields.text("artifactType") or parsed_config.media_type,
+        annotations=fields.text_map("annotations"),
+    )
+
+
+def _index(fields: JsonObject, media_type: str) -> Manifest:
+    _check_shape(fields, wanted="manifests", refused=("config", "layers", "fsLayers"))
+    return Manifest(
+        media_type=media_type,
+        kind=Kind.INDEX,
+        children=tuple(map(parse_descriptor, fields.records("manifests"))),
+        subject=_subject(fields),
+        artifact_type=fields.text("artifactType"),
+        annotations=fields.text_map("annotations"),
+    )
+
+
+def _other(fields: JsonObject, media_type: str) -> Manifest:
+    mentioned = (_find_digest(value) for value in fields.values_of("digest"))
+    return Manifest(
+        media_type=media_type,
+        kind=Kind.OTHER,
+        mentioned=tuple(dict.fromkeys(digest for digest in mentioned if digest is not None)),
+    )
+
+
+def _check_shape(fields: JsonObject, wanted: str, refused: tuple[str, ...]) -> None:
+    version = fields.integer("schemaVersion")
+    if version == 1:
+        raise _invalid(_SCHEMA1_REFUSED)
+    if version != 2:
+        raise fields.error("schemaVersion", "must be 2")
+    for key in refused:  # an image to one client and an index to another: CVE-2021-41190
+        if key in fields:
+            raise fields.error(key, f"must not stand beside {wanted}")
+    if not fields.is_given(wanted):
+        raise fields.error(wanted, "is missing")
+
+
+def _subject(fields: JsonObject) -> Descriptor | None:
+    subject = fields.record("subject")
+    return None if subject is None else parse_descriptor(subject)
+
+
+def _find_digest(value: object) -> Digest | None:
+    try:
+        return Digest.parse(value) if isinstance(value, str) else None
+    except RegistryError:
+        return None
+
+
+def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    by_digest: dict[Digest, Descriptor] = {}
+    for descriptor in descriptors:
+        by_digest.setdefault(descriptor.digest, descriptor)
+    return tuple(by_digest.values())
+
+
+def _invalid(message: str) -> RegistryError:
+    return RegistryError(ErrorCode.MANIFEST_INVALID, message)

@@ -1,0 +1,65 @@
+"""Lists in pages: the parameters n and last, and the Link header to the next page.
+
+Source: OCI distribution-spec, Listing Tags.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What part of a list is asked for.
+
+    Attributes:
+        limit: the most entries to answer, 0 or more; with 0 there is no Link.
+        last: only entries after it, in byte order; need not be an entry. Empty: from the start.
+    """
+
+    limit: int
+    last: str = ""
+
+
+def parse_page(args: Mapping[str, str], default: int, maximum: int) -> Page:
+    """Return the page that the query asks for.
+
+    Args:
+        args: the decoded parameters of the query; an empty ``n`` counts as none.
+        default: the limit without ``n``, in entries.
+        maximum: the highest limit, in entries; a greater ``n`` is cut down to it.
+
+    Raises:
+        RegistryError: PAGINATION_NUMBER_INVALID, ``n`` is not an integer of 0 or more.
+    """
+    number = args.get("n", "")
+    last = args.get("last", "")
+    if not number:
+        return Page(default, last)
+    if not (number.isascii() and number.isdecimal()):
+        raise RegistryError(
+            ErrorCode.PAGINATION_NUMBER_INVALID,
+            f"The parameter n is {quoted(number)}. It must be a number of entries, 0 or more.",
+            {"n": number[:80]},
+        )
+    digits = number.lstrip("0") or "0"
+    is_huge = len(digits) > 18
+    return Page(maximum if is_huge else min(int(digits), maximum), last)
+
+
+def next_link(path: str, args: Mapping[str, str], limit: int, last: str) -> str:
+    """Return the value of the Link header that leads to the page after ``last``.
+
+    Args:
+        path: of this list, decoded and as the client sees it (with all prefixes).
+        args: the decoded parameters of this request; those other than n and last are kept.
+        limit: entries of the next page.
+        last: the last entry of this page.
+    """
+    others = {key: value for key, value in args.items() if key not in ("n", "last")}
+    query = urlencode(
+        {"n": str(limit), "last": last, **others}, quote_via=quote, safe="", errors="replace"
+    )
+    return f'<{quote(path, safe="/:", errors="replace")}?{query}>; rel="next"'

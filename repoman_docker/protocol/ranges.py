@@ -1,0 +1,71 @@
+"""The ranges of uploads: what chunk is sent, and what has arrived.
+
+Not here: the Range header of downloads, which is not special to registries.
+Source: OCI distribution-spec, Pushing a blob in chunks.
+"""
+
+import re
+
+from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
+
+_CONTENT_RANGE = re.compile(
+    r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0-9]{1,18}))?", re.IGNORECASE
+)
+
+
+def parse_content_range(text: str) -> tuple[int, int]:
+    """Return the first and the last byte of the chunk, both inclusive, counted from 0.
+
+    The wire has ``a-b``; ``bytes a-b/total`` of HTTP is understood too, its total ignored.
+
+    Raises:
+        RegistryError: BLOB_UPLOAD_INVALID, it is malformed or ends before it begins.
+    """
+    found = _CONTENT_RANGE.fullmatch(text.strip())
+    start, end = (int(found[1]), int(found[2])) if found else (0, -1)
+    if end < start:
+        raise RegistryError(
+            ErrorCode.BLOB_UPLOAD_INVALID,
+            f"The Content-Range {quoted(text)} is wrong. Write it as first-last, in bytes.",
+        )
+    return start, end
+
+
+def check_length(start: int, end: int, length: int) -> None:
+    """Check that a chunk of ``length`` bytes fills ``start`` to ``end``, both inclusive.
+
+    Raises:
+        RegistryError: SIZE_INVALID, it does not.
+    """
+    expected = end - start + 1
+    if length != expected:
+        raise RegistryError(
+            ErrorCode.SIZE_INVALID,
+            f"The Content-Range announces {expected} bytes, but the length is {length}.",
+        )
+
+
+def check_start(start: int, offset: int) -> None:
+    """Check that a chunk begins where the upload ends; the session stays alive if it does not.
+
+    Args:
+        start: the chunk's first byte.
+        offset: how many bytes have arrived.
+
+    Raises:
+        RegistryError: RANGE_INVALID, with the header ``Range``; ``Location`` is the caller's.
+    """
+    if start != offset:
+        raise RegistryError(
+            ErrorCode.RANGE_INVALID,
+            f"The chunk begins at byte {start}, but the upload goes on at byte {offset}.",
+            headers={"Range": render_range(offset)},
+        )
+
+
+def render_range(offset: int) -> str:
+    """Return the value of the Range header of an upload that has ``offset`` bytes.
+
+    It has no unit, and one byte too many for an empty upload: docker needs it so.
+    """
+    return f"0-{max(offset - 1, 0)}"

@@ -1,0 +1,95 @@
+"""Referrers: the list of manifests that name a manifest as their subject.
+
+Source: OCI distribution-spec, Listing Referrers.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.manifest import Manifest
+from repoman_docker.protocol.media_types import OCI_INDEX
+
+MAX_BYTES = 4 * 1024 * 1024
+"""How long an answer may be, as clients read no longer manifests."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrersIndex:
+    """An answer, or one page of it, to be sent as ``media_types.OCI_INDEX``.
+
+    Attributes:
+        body: the index.
+        is_filtered: whether ``OCI-Filters-Applied: artifactType`` is to be sent.
+        last: the last digest in it if more follow (for the Link header), or None.
+    """
+
+    body: bytes
+    is_filtered: bool
+    last: Digest | None
+
+
+def manifest_descriptor(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
+    """Return how ``manifest`` is listed among the referrers of its subject.
+
+    Args:
+        manifest: what was pushed.
+        digest: under which it was pushed.
+        size: of its body, in bytes.
+    """
+    return Descriptor(
+        media_type=manifest.media_type,
+        digest=digest,
+        size=size,
+        annotations=manifest.annotations,
+        artifact_type=manifest.artifact_type,
+    )
+
+
+def referrers_index(
+    descriptors: Iterable[Descriptor], artifact_type: str | None, max_bytes: int = MAX_BYTES
+) -> ReferrersIndex:
+    """Return the answer that lists ``descriptors`` in their order, cut before ``max_bytes``.
+
+    At least one is listed if there is any, so that paging always gets on.
+
+    Args:
+        descriptors: from :func:`manifest_descriptor`, those after ``last`` of the request.
+        artifact_type: the parameter ``artifactType``; only these are listed, all if None or empty.
+            A space in it counts as ``+``, which clients forget to escape.
+        max_bytes: the length at which the list is cut, in bytes.
+    """
+    wanted = (artifact_type or "").replace(" ", "+")
+    start = f'{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":['
+    entries: list[str] = []
+    length = len(start) + len("]}")
+    last: Digest | None = None
+    is_cut = False
+    for descriptor in descriptors:
+        if wanted and descriptor.artifact_type != wanted:
+            continue
+        entry = render_descriptor(descriptor)
+        length += len(entry) + len(",")
+        if entries and length > max_bytes:
+            is_cut = True
+            break
+        entries.append(entry)
+        last = descriptor.digest
+    body = start + ",".join(entries) + "]}"
+    return ReferrersIndex(body.encode("ascii"), bool(wanted), last if is_cut else None)
+
+
+def render_descriptor(descriptor: Descriptor) -> str:
+    """Return the descriptor as JSON in ASCII, without platform and URLs."""
+    fields: dict[str, object] = {
+        "mediaType": descriptor.media_type,
+        "digest": str(descriptor.digest),
+        "size": descriptor.size,
+    }
+    if descriptor.artifact_type:
+        fields["artifactType"] = descriptor.artifact_type
+    if descriptor.annotations:
+        fields["annotations"] = dict(descriptor.annotations)
+    return json.dumps(fields, separators=(",", ":"))
