@@ -1,0 +1,81 @@
+"""A blob store that is full or read-only: plain answers, and what was stored stays readable."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.e2e.registry import Registry
+from tests.live import LiveServer
+
+STORE_SIZE = 8_000_000
+KEPT = b"k" * 1_000_000
+TOO_LARGE = b"l" * 12_000_000
+# The server runs in a mount namespace of its own, which ends with it: nothing to unmount.
+NAMESPACE = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+MOUNT = f'mkdir -p "$0" && mount -t tmpfs -o size={STORE_SIZE} none "$0" && exec "$@"'
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A server whose blob store is a small file system."""
+    directory = tmp_path / "small"
+    store = directory / "data" / "blobs" / "default"
+    wrapper = ("unshare", *NAMESPACE, "--mount", "sh", "-c", MOUNT, str(store))
+    server = LiveServer(directory, wrapper=wrapper)
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
+@pytest.fixture
+def registry(small):
+    """Its hosted repository, with one image in it."""
+    registry = Registry(f"http://{small.registry}", small.admin)
+    registry.push_image("team/app", "1", KEPT)
+    return registry
+
+
+def make_read_only(server: LiveServer) -> None:
+    user = ("--user", "--preserve-credentials") if NAMESPACE else ()
+    enter = ("nsenter", "--target", str(server.process.pid), *user, "--mount")
+    store = server.data / "blobs" / "default"
+    subprocess.run([*enter, "mount", "-o", "remount,ro", str(store)], check=True, timeout=10)
+
+
+def assert_plain(answer, status):
+    """The answer is an error in the registry's form with a sentence for people."""
+    assert answer.status_code == status, answer.text
+    [error] = answer.json()["errors"]
+    assert " " in error["message"]
+    assert "Traceback" not in answer.text
+
+
+def test_a_full_store_answers_507(small, registry):
+    assert_plain(registry.send_blob("team/app", TOO_LARGE), 507)
+    assert registry.has_image("team/app", "1", KEPT)
+    assert "Traceback" not in small.log
+
+
+def test_a_full_store_answers_507_in_the_middle_of_a_stream(registry):
+    location = registry.begin_upload("team/app")
+    chunks = (TOO_LARGE[at : at + 100_000] for at in range(0, len(TOO_LARGE), 100_000))
+    assert_plain(registry.request("PATCH", location, data=chunks), 507)
+    assert registry.has_image("team/app", "1", KEPT)
+
+
+def test_what_did_not_fit_is_removed(registry):
+    for _ in range(3):
+        registry.send_blob("team/app", TOO_LARGE)
+    registry.push_image("team/app", "2", KEPT + b"2")
+    assert registry.has_image("team/app", "2", KEPT + b"2")
+
+
+def test_a_read_only_store_answers_503(small, registry):
+    make_read_only(small)
+    location = f"/v2/team/app/blobs/uploads/?digest=sha256:{'0' * 64}"
+    answer = registry.request("POST", location, data=b"new")
+    assert_plain(answer, 503)
+    assert registry.has_image("team/app", "1", KEPT)
+    assert "Traceback" not in small.log

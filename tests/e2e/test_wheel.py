@@ -1,0 +1,108 @@
+"""What a user installs: the wheel in an empty environment, and a format beside it."""
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.e2e.clients import write_layout
+from tests.live import LiveServer
+
+pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("repoman", "repoman_docker", "web", "conf")
+FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "constraints.txt")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+
+
+def pip(python, *words):
+    command = [python, "-m", "pip", "--disable-pip-version-check", *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """A copy of the sources, so that building leaves nothing in the checkout."""
+    directory = tmp_path_factory.mktemp("sources")
+    for name in (*SOURCES, "formats"):
+        shutil.copytree(ROOT / name, directory / name, ignore=LEFT_OUT)
+    for name in FILES:
+        shutil.copy(ROOT / name, directory / name)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(sources, tmp_path_factory):
+    """The wheel of this checkout."""
+    target = tmp_path_factory.mktemp("wheel")
+    options = ("--no-deps", "--no-build-isolation", "--wheel-dir", target)
+    pip(sys.executable, "wheel", *options, sources)
+    [wheel] = target.glob("repoman-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """The ``bin`` directory of an environment that holds the wheel and what it needs."""
+    directory = tmp_path_factory.mktemp("environment")
+    venv.create(directory, with_pip=True)
+    pip(directory / "bin/python", "install", "--constraint", ROOT / "constraints.txt", wheel)
+    return directory / "bin"
+
+
+@pytest.fixture
+def installed(environment, tmp_path):
+    """A server from that environment, started without a configuration file."""
+    server = LiveServer(tmp_path / "installed", program=environment / "repoman")
+    server.use_shipped_configuration()
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
+def test_the_wheel_holds_every_file_that_is_no_code(wheel):
+    mapping = {"repoman": "repoman", "repoman_docker": "repoman_docker"}
+    mapping |= {"web": "repoman_web", "conf": "repoman/conf"}
+    tracked = subprocess.run(
+        ["git", "ls-files", *mapping], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    expected = {
+        mapping[top] + "/" + rest for top, _, rest in (path.partition("/") for path in tracked)
+    }
+    assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
+
+
+def test_the_wheel_serves_and_takes_a_push(installed, skopeo, tmp_path):
+    layout = write_layout(tmp_path / "layout", b"from the wheel")
+    skopeo.login(installed.registry, *installed.admin)
+    skopeo.copy(layout, f"docker://{installed.registry}/team/app:1")
+    assert skopeo.tags(f"{installed.registry}/team/app") == ["1"]
+
+
+def test_its_plugins_are_those_of_the_product(installed):
+    listed = installed.cli("plugins").stdout
+    assert "docker" in listed
+    assert "web" in listed
+
+
+def test_a_format_is_added_by_pip(environment, sources, tmp_path):
+    pip(environment / "python", "install", f"{sources}/formats/raw")
+    server = LiveServer(tmp_path / "raw", program=environment / "repoman")
+    try:
+        server.start()
+        server.cli("repo", "create", "raw-hosted", "files")
+        url = f"{server.main_url}/repository/files/folder/hello.txt"
+        stored = requests.put(url, data=b"hello", auth=server.admin, timeout=10)
+        assert stored.status_code in (200, 201, 204)
+        assert requests.get(url, auth=server.admin, timeout=10).content == b"hello"
+    finally:
+        server.end()
+        pip(environment / "python", "uninstall", "--yes", "repoman-raw")
