@@ -78,7 +78,7 @@ endef
 
 .PHONY: programs
 programs:
-	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo,docker.io skopeo)
+	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo && command -v curl,docker.io skopeo curl)
 
 $(BIN)/python:
 	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)

@@ -207,7 +207,7 @@ def own_daemon() -> Iterator[str]:
     """
     program, lifeline = find_program("dockerd"), find_program("setpriv")
     if os.geteuid() != 0:
-        raise AssertionError("No docker daemon runs, and only root can start one: sudo make test")
+        raise AssertionError("No docker daemon runs that we may use, and only root can start one.")
     directory = Path(tempfile.mkdtemp(prefix="dockerd-"))  # short: a socket's path has 108 bytes
     host = f"unix://{directory}/docker.sock"
     command = [

@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 from base64 import b64encode
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -25,7 +26,7 @@ class Registry:
         self.url = url
         self.auth = auth
 
-    def request(self, method: str, path: str, **options) -> requests.Response:
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send one request on a connection of its own."""
         url = urljoin(self.url, path)
         return requests.request(method, url, auth=self.auth, timeout=60, **options)
