@@ -43,6 +43,7 @@ class ServerSettings(_Part):
     body_buffer_limit: PositiveInt = Field(
         33554432, description="Largest body that is held in memory or a temporary file."
     )
+    handshake_timeout: Seconds = Field(10, description="Time to complete a TLS handshake.")
     header_timeout: Seconds = Field(30, description="Time to send a complete request header.")
     idle_timeout: Seconds = Field(120, description="Time between two requests of a connection.")
     stall_timeout: Seconds = Field(60, description="Time a transfer may go on without a byte.")

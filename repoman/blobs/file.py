@@ -67,10 +67,8 @@ class FileBlobWriter:
     ) -> None:
         self._path = path
         self._place = place
-        self._fd: int | None = None
-        with storage_errors(path.parent):
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._size = os.fstat(self._fd).st_size
+        self._fd: int | None = None  # the file is made and opened when it is first needed
+        self._size = path.stat().st_size if path.exists() else 0
         names = {CANONICAL, *algorithms}
         # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
         self._hashes = {} if self._size else {name: hashlib.new(name) for name in names}
@@ -128,7 +126,7 @@ class FileBlobWriter:
     def _open(self) -> int:
         if self._fd is None:
             with storage_errors(self._path.parent):
-                self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND)
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         return self._fd
 
     def _hash_file(self, algorithm: str) -> "hashlib._Hash":

@@ -85,8 +85,9 @@ class Database:
         """
         database_proxy.initialize(self._sqlite)
         with translated_errors():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._sqlite.connect(reuse_if_open=True)
-        with self._write_lock:
+        with self.transaction():
             runner = Runner(self._sqlite, str(MIGRATIONS))
             known = {migration.name for migration in runner.migrations()}
             if foreign := sorted(set(runner.applied()) - known):

@@ -1,0 +1,48 @@
+"""The first start: what an empty database is filled with."""
+
+import logging
+import os
+import secrets
+from pathlib import Path
+
+from repoman.config import BootstrapSettings
+from repoman.db.database import Database
+from repoman.repositories.manager import RepositoryManager
+from repoman.security.users import Users
+
+ADMIN = "admin"
+PASSWORD_FILE = "admin.password"  # noqa: S105 - a file name, not a password
+
+_log = logging.getLogger(__name__)
+
+
+def seed(
+    database: Database,
+    users: Users,
+    repositories: RepositoryManager,
+    settings: BootstrapSettings,
+    data: Path,
+) -> None:
+    """Make the first user and the first repositories, where there is no user yet.
+
+    The admin's random password is written to ``admin.password`` in the data directory, readable by
+    the owner alone. All rows are one transaction, so a start that fails begins anew.
+    """
+    if users.all():
+        return
+    password = secrets.token_urlsafe(18)
+    with database.transaction():
+        for each in settings.repositories:
+            repositories.create(each.name, each.recipe, each.settings)
+        _write_private(data / PASSWORD_FILE, password + "\n")
+        users.create(ADMIN, password)
+    _log.info("The user %s was made; its password is in %s.", ADMIN, data / PASSWORD_FILE)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,72 @@
+"""Repoman: the core's services, built in order. No logic lives here."""
+
+from pathlib import Path
+from types import TracebackType
+
+from repoman.blobs.builtin import FileStorePlugin
+from repoman.blobs.manager import BlobStoreManager
+from repoman.bootstrap import seed
+from repoman.config import Settings
+from repoman.db.database import Database
+from repoman.plugins import create_plugin_manager, unique
+from repoman.repositories.manager import RepositoryManager
+from repoman.security.authentication import Authenticator
+from repoman.security.authorization import Authorizer
+from repoman.security.passwords import PasswordVerifier
+from repoman.security.users import Users
+
+
+class Repoman:
+    """All services of one data directory; one running instance per process.
+
+    Use it as a context manager: ``with Repoman(settings) as repoman``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data: Path = settings.data.absolute()
+        self.database = Database(self.data, settings.database)
+        self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
+        self.plugins = create_plugin_manager([FileStorePlugin(), self.users])
+        self.authenticator = Authenticator(self.plugins)
+        self.authorizer = Authorizer(anonymous_read=settings.security.anonymous_read)
+        hook = self.plugins.hook
+        self._recipes = unique(
+            "recipe",
+            [(each.name, each) for found in hook.repoman_register_recipes() for each in found],
+        )
+        self._store_types = unique(
+            "blob store type",
+            [pair for found in hook.repoman_register_blob_stores() for pair in found.items()],
+        )
+        self.repositories: RepositoryManager
+
+    def start(self) -> None:
+        """Open the database and the blob stores, and fill them when they are new.
+
+        Raises:
+            RepomanError: something is wrong with the data directory or the settings.
+        """
+        self.database.open()
+        self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
+        self.repositories = RepositoryManager(
+            self.database, self._recipes, self.blob_stores, self.settings.server
+        )
+        self.repositories.refresh()
+        seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
+
+    def stop(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+    def __enter__(self) -> "Repoman":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

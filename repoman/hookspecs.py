@@ -1,0 +1,53 @@
+"""Every hook a plugin may implement; ``docs/plugin_hooks.md`` has an example of each.
+
+Hooks are called at start, in the order in which plugins were installed, unless they say otherwise.
+An error in a hook called at start ends the start and names the plugin.
+"""
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+
+    from repoman.blobs.manager import BlobStoreFactory
+    from repoman.http.formats import Format
+    from repoman.repositories.recipes import Recipe
+    from repoman.security.actors import Actor, Credentials
+
+PROJECT = "repoman"
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@hookspec
+def repoman_register_formats() -> "list[Format]":
+    """Return the formats this plugin brings. A name taken twice ends the start."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_recipes() -> "list[Recipe]":
+    """Return recipes, for formats of one's own or of others. A name taken twice ends the start."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_blob_stores() -> "dict[str, BlobStoreFactory]":
+    """Return factories of blob stores; the key is the ``type`` in the settings."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def repoman_authenticate(credentials: "Credentials") -> "Actor | None":
+    """Return who presents these credentials, or None if they are not yours.
+
+    Called for each request with credentials, in a worker thread; the first answer counts.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_web() -> "list[Blueprint]":
+    """Return blueprints of the main port; each brings its templates and static files."""
+    raise NotImplementedError

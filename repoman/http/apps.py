@@ -1,0 +1,51 @@
+"""The Flask apps: one for the main port, one for each format."""
+
+from flask import Flask, request
+
+from repoman.core import Repoman
+from repoman.errors import Unavailable
+from repoman.http.current import ACTOR, current_environ, current_repository
+from repoman.http.errors import install_error_handlers, render_plain
+from repoman.http.formats import Format
+from repoman.security.actors import Actor, Credentials
+
+
+def create_admin_app(repoman: Repoman) -> Flask:
+    """Return the app of the main port: the pages that plugins bring."""
+    app = Flask("repoman", static_folder=None)
+    install_error_handlers(app, render_plain)
+    for blueprints in repoman.plugins.hook.repoman_register_web():
+        for blueprint in blueprints:
+            app.register_blueprint(blueprint)
+    return app
+
+
+def create_format_app(repoman: Repoman, format_: Format) -> Flask:
+    """Return the app that serves every repository of a format.
+
+    Before any route: is the repository online, who asks, and may they?
+    """
+    app = Flask(f"repoman.{format_.name}", static_folder=None)
+    app.url_map.merge_slashes = False  # a path is data here, not to be tidied
+    install_error_handlers(app, format_.render_error)
+    for blueprint in format_.blueprints:
+        app.register_blueprint(blueprint)
+
+    @app.before_request
+    def _guard() -> None:
+        repository = current_repository()
+        if not repository.config.is_online:
+            raise Unavailable(f"The repository {repository.name!r} is offline.")
+        actor = _authenticate(repoman)
+        current_environ()[ACTOR] = actor
+        repoman.authorizer.check(actor, format_.action_of(request))
+
+    return app
+
+
+def _authenticate(repoman: Repoman) -> Actor:
+    sent = request.authorization
+    credentials = None
+    if sent is not None and sent.type == "basic":
+        credentials = Credentials(sent.username or "", sent.password or "")
+    return repoman.authenticator.authenticate(credentials)

@@ -1,0 +1,114 @@
+"""Content out: one place that turns what a service answers into a response.
+
+Whole or a range, conditional or not, GET or HEAD; the bytes leave as an open file, which the server
+hands to the kernel, so that a slow reader holds no worker.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, BinaryIO
+
+from flask import Response, request
+from werkzeug.http import http_date, parse_date
+
+from repoman.http.ranges import RangeNotSatisfiable, parse_range
+
+CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that can be sent, neutral to any protocol.
+
+    Attributes:
+        size: in bytes.
+        media_type: as stored, without parameters.
+        open: returns an unbuffered file at its start; called at most once.
+        etag: a strong validator without quotes.
+        last_modified: seconds since the epoch, or None.
+        headers: further response headers.
+    """
+
+    size: int
+    media_type: str
+    open: Callable[[], BinaryIO]
+    etag: str
+    last_modified: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def send_content(content: Content) -> Response:
+    """Return the response to the current GET or HEAD request."""
+    if _is_unchanged(content):
+        return _respond(content, HTTPStatus.NOT_MODIFIED, length=None)
+    try:
+        part = (
+            parse_range(request.headers.get("Range"), content.size) if _may_range(content) else None
+        )
+    except RangeNotSatisfiable:
+        response = _respond(content, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, length=0)
+        response.headers["Content-Range"] = f"bytes */{content.size}"
+        return response
+    start, stop = part or (0, content.size)
+    status = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
+    body = () if request.method == "HEAD" else _body(content, start, stop - start)
+    response = _respond(content, status, length=stop - start, body=body)
+    if part:
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
+    return response
+
+
+def _is_unchanged(content: Content) -> bool:
+    if "If-None-Match" in request.headers:
+        known = request.if_none_match
+        # Some clients send the validator without its quotes.
+        return known.contains_weak(content.etag) or content.etag in request.headers[
+            "If-None-Match"
+        ].split(", ")
+    since = request.if_modified_since
+    if since is None or content.last_modified is None:
+        return False
+    return int(content.last_modified) <= since.timestamp()
+
+
+def _may_range(content: Content) -> bool:
+    condition = request.headers.get("If-Range")
+    if condition is None:
+        return True
+    if condition.strip('"') == content.etag:
+        return True
+    date = parse_date(condition)
+    return (
+        date is not None
+        and content.last_modified is not None
+        and (int(content.last_modified) == date.timestamp())
+    )
+
+
+def _body(content: Content, start: int, length: int) -> Any:
+    file = content.open()
+    file.seek(start)
+    wrapper = request.environ.get("wsgi.file_wrapper")
+    return wrapper(file, CHUNK) if wrapper is not None else _pieces(file, length)
+
+
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    with file:
+        while length > 0 and (data := file.read(min(length, CHUNK))):
+            length -= len(data)
+            yield data
+
+
+def _respond(content: Content, status: int, length: int | None, body: Any = ()) -> Response:
+    response = Response(body, status, direct_passthrough=True)
+    headers = response.headers
+    headers["Content-Type"] = content.media_type
+    headers["ETag"] = f'"{content.etag}"'
+    headers["Accept-Ranges"] = "bytes"
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    if content.last_modified is not None:
+        headers["Last-Modified"] = http_date(content.last_modified)
+    headers.update(content.headers)
+    return response

@@ -1,0 +1,82 @@
+"""The WSGI application of the server: from a connector or a path to the app that answers.
+
+A request on a connector belongs to the connector's repository; on the main port the repository is
+``/repository/<name>``, which moves into SCRIPT_NAME, so that ``url_for`` and relative addresses are
+right both ways. The connector is known by what the server put into the environment, never by port
+or Host, which proxies rewrite.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from repoman.core import Repoman
+from repoman.http.access_log import WSGI, AccessLog
+from repoman.http.apps import create_admin_app, create_format_app
+from repoman.http.body import Environ
+from repoman.http.current import REPOSITORY
+from repoman.plugins import unique
+from repoman.repositories.model import Repository
+
+CONNECTOR = "repoman.connector"
+MAIN = "main"  # the connector of the main port
+MOUNT = "/repository/"
+
+
+def create_application(repoman: Repoman) -> WSGI:
+    """Return the whole application of a started Repoman."""
+    found = repoman.plugins.hook.repoman_register_formats()
+    formats = unique("format", [(each.name, each) for formats in found for each in formats])
+    apps: dict[str, WSGI] = {
+        name: create_format_app(repoman, format_) for name, format_ in formats.items()
+    }
+    dispatcher = Dispatcher(repoman, create_admin_app(repoman), apps)
+    return AccessLog(dispatcher) if repoman.settings.log.access else dispatcher
+
+
+def connector_key(repository: str, scheme: str) -> str:
+    """Return what the server calls the connector of a repository; names have no colon."""
+    return f"{repository}:{scheme}"
+
+
+class Dispatcher:
+    """Chooses the repository, then the app of its format."""
+
+    def __init__(self, repoman: Repoman, admin: WSGI, formats: dict[str, WSGI]) -> None:
+        self._repositories = repoman.repositories
+        self._admin = admin
+        self._formats = formats
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Serve one request."""
+        connector = environ.get(CONNECTOR, MAIN)
+        if connector != MAIN:
+            repository = self._repositories.find(connector.partition(":")[0])
+        else:
+            repository = self._mount(environ)
+            if repository is None:
+                return self._admin(environ, start_response)
+        return self._serve(repository, environ, start_response)
+
+    def _mount(self, environ: Environ) -> Repository | None:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(MOUNT):
+            return None
+        name, _, rest = path[len(MOUNT) :].partition("/")
+        repository = self._repositories.find(name)
+        if repository is not None:
+            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + MOUNT + name
+            environ["PATH_INFO"] = "/" + rest
+        return repository
+
+    def _serve(
+        self, repository: Repository | None, environ: Environ, start_response: Any
+    ) -> Iterable[bytes]:
+        problem = "This connector is closing." if repository is None else repository.problem
+        if repository is None or problem is not None:
+            response = Response(f"{problem}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+            return response(environ, start_response)
+        environ[REPOSITORY] = repository
+        return self._formats[repository.config.format](environ, start_response)

@@ -1,0 +1,84 @@
+"""From an error to an HTTP response: the status in one place, the wording by the format."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from repoman import errors
+
+STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    errors.Invalid: HTTPStatus.BAD_REQUEST,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Denied: HTTPStatus.FORBIDDEN,
+    errors.ReadOnly: HTTPStatus.FORBIDDEN,
+    errors.Unsupported: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+CHALLENGE = 'Basic realm="repoman"'
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that failed: what a format needs to render it.
+
+    Attributes:
+        status: the HTTP status.
+        message: a sentence for people, free of secrets.
+        error: the core's error, or None for one of HTTP itself or an unexpected one.
+    """
+
+    status: int
+    message: str
+    error: errors.RepomanError | None = None
+
+
+def render_plain(failure: Failure) -> Response:
+    """Return the message as plain text."""
+    return Response(failure.message + "\n", failure.status, mimetype="text/plain")
+
+
+def status_of(error: errors.RepomanError) -> int:
+    """Return the HTTP status of a core error, by the nearest class that has one."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) -> None:
+    """Have every failure of the app answered by ``render``; nothing unexpected leaks."""
+
+    @app.errorhandler(errors.RepomanError)
+    def _expected(error: errors.RepomanError) -> Response:
+        return _finish(render(Failure(status_of(error), str(error), error)))
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> BaseResponse:
+        status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+        if status < HTTPStatus.BAD_REQUEST:
+            return error.get_response()  # a redirect is no failure
+        return _finish(render(Failure(status, error.description or error.name)))
+
+    @app.errorhandler(Exception)
+    def _unexpected(error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.path, exc_info=error)
+        message = "Something unexpected went wrong in the server; its log says what."
+        return _finish(render(Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)))
+
+
+def _finish(response: Response) -> Response:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.headers.setdefault("WWW-Authenticate", CHALLENGE)
+    return response

@@ -1,0 +1,99 @@
+"""Everything a plugin may use of the core; nothing else is promised to stay.
+
+A plugin is a module that implements hooks of ``repoman.hookspecs`` with :data:`hookimpl` and is
+named in the entry-point group ``repoman.plugins``.
+"""
+
+import pluggy
+
+from repoman.blobs.manager import BlobStoreFactory
+from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
+from repoman.content import Asset, ContentStore, Coordinate, NewAsset, Reference
+from repoman.errors import (
+    Conflict,
+    Denied,
+    DigestMismatch,
+    Invalid,
+    NotFound,
+    RangeInvalid,
+    ReadOnly,
+    RepomanError,
+    SizeMismatch,
+    StorageFull,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from repoman.hookspecs import PROJECT
+from repoman.http.body import BodySink, read_body, receive_body
+from repoman.http.content import Content, send_content
+from repoman.http.current import current_actor, current_environ, current_repository
+from repoman.http.errors import Failure, render_plain
+from repoman.http.formats import Format, action_of_method
+from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
+from repoman.repositories.recipes import Recipe, RepositoryContext
+from repoman.repositories.sections import (
+    HostedStorageSection,
+    Section,
+    StorageSection,
+    WritePolicy,
+)
+from repoman.security.actors import Action, Actor, Credentials
+from repoman.uploads import Upload, UploadSessions, UploadSink
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+__all__ = [
+    "Action",
+    "Actor",
+    "Asset",
+    "BlobStore",
+    "BlobStoreFactory",
+    "BlobWriter",
+    "BodySink",
+    "Conflict",
+    "Content",
+    "ContentStore",
+    "Coordinate",
+    "Credentials",
+    "Denied",
+    "DigestMismatch",
+    "Failure",
+    "Format",
+    "HostedStorageSection",
+    "Invalid",
+    "NewAsset",
+    "NotFound",
+    "RangeInvalid",
+    "ReadOnly",
+    "Recipe",
+    "Reference",
+    "RepomanError",
+    "Repository",
+    "RepositoryConfig",
+    "RepositoryContext",
+    "RepositoryType",
+    "Section",
+    "SizeMismatch",
+    "StorageFull",
+    "StorageSection",
+    "StoredBlob",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+    "Unsupported",
+    "Upload",
+    "UploadSessions",
+    "UploadSink",
+    "WritePolicy",
+    "action_of_method",
+    "current_actor",
+    "current_environ",
+    "current_repository",
+    "hookimpl",
+    "read_body",
+    "receive_body",
+    "render_plain",
+    "send_content",
+]

@@ -1,0 +1,1 @@
+"""Repositories: their types, settings, recipes and the manager that makes and changes them."""

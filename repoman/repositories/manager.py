@@ -1,0 +1,278 @@
+"""The repository manager: makes, changes and finds repositories.
+
+It answers from a snapshot in memory. A change, in this process or (seen by the revision in the
+database) in another one, makes a new snapshot; what did not change is taken over, so that a
+repository keeps its upload sessions.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from repoman.blobs.manager import BlobStoreManager
+from repoman.config import ServerSettings
+from repoman.content import ContentStore
+from repoman.db.database import Database
+from repoman.errors import Conflict, Invalid, NotFound, RepomanError
+from repoman.repositories import repository_records as records
+from repoman.repositories.model import Connector, Repository, RepositoryConfig, RepositoryType
+from repoman.repositories.ports import check_port_is_free
+from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
+from repoman.repositories.repository_records import Row
+from repoman.repositories.sections import Section, StorageSection
+from repoman.uploads import UploadSessions
+
+NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
+REVISION = "repositories"
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """All repositories as of one revision; keys are names in lower case."""
+
+    revision: int = -1
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    repositories: Mapping[str, Repository] = field(default_factory=dict)
+
+
+class RepositoryManager:
+    """All repositories of the server; thread safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        recipes: Mapping[str, Recipe],
+        blob_stores: BlobStoreManager,
+        server: ServerSettings,
+    ) -> None:
+        self._database = database
+        self._recipes = recipes
+        self._blob_stores = blob_stores
+        self._server = server
+        self._uploads: dict[int, UploadSessions] = {}
+        self._snapshot = _Snapshot()
+        self._refresh_lock = threading.RLock()
+        self._observers: list[Callable[[], None]] = []
+
+    def subscribe(self, observer: Callable[[], None]) -> None:
+        """Have ``observer`` called after every change of any repository."""
+        self._observers.append(observer)
+
+    def refresh(self) -> None:
+        """Take over what other processes changed; cheap when nothing did."""
+        with self._refresh_lock:
+            revision = self._database.revision(REVISION)
+            if revision == self._snapshot.revision:
+                return
+            self._snapshot = self._take_snapshot(revision)
+        for observer in self._observers:
+            observer()
+
+    # Reading ----------------------------------------------------------------------------------
+
+    def recipes(self) -> list[str]:
+        """Return the names of the known recipes, sorted."""
+        return sorted(self._recipes)
+
+    def find(self, name: str) -> Repository | None:
+        """Return the repository with this name, in any case of letters, or None."""
+        return self._snapshot.repositories.get(name.lower())
+
+    def get(self, name: str) -> Repository:
+        """Return the repository with this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        repository = self.find(name)
+        if repository is None:
+            raise NotFound(f"There is no repository {name!r}.")
+        return repository
+
+    def all(self) -> list[Repository]:
+        """Return all repositories, by name."""
+        return list(self._snapshot.repositories.values())
+
+    def connectors(self) -> list[Connector]:
+        """Return the connectors of all repositories that can work."""
+        return [each for repository in self.all() for each in self.connectors_of(repository)]
+
+    def connectors_of(self, repository: Repository) -> list[Connector]:
+        """Return the connectors of one repository."""
+        name = repository.name
+        return [
+            Connector(name, scheme, self._server.host, port)
+            for _, scheme, port in _ports(repository.config.sections)
+        ]
+
+    # Changing ---------------------------------------------------------------------------------
+
+    def create(
+        self, name: str, recipe_name: str, settings: Settings, *, is_online: bool = True
+    ) -> Repository:
+        """Make a repository and return it.
+
+        Raises:
+            Invalid: the name, the recipe or a setting is wrong.
+            Conflict: the name or a port is taken.
+        """
+        if not NAME.fullmatch(name):
+            raise Invalid(
+                f"name: {name!r} is no repository name: at most 200 letters, digits, '-', '_' "
+                "and '.', beginning with a letter, a digit or '-'.",
+                field="name",
+            )
+        recipe = self._get_recipe(recipe_name)
+        sections = recipe.parse(settings)
+        self._blob_stores.get(_storage(sections).blob_store)
+        self._probe_ports(_ports(sections), known=())
+        row = Row(0, name, recipe.format, recipe.type, is_online, _plain(sections))
+        with self._database.transaction():
+            if records.find_row(name) is not None:
+                raise Conflict(f"name: there is a repository {name!r} already.")
+            self._check_ports(name, sections)
+            row_id = records.insert_row(row)
+            records.replace_ports(row_id, [each[1:] for each in _ports(sections)])
+            self._database.bump(REVISION)
+        self.refresh()
+        return self.get(name)
+
+    def update(self, name: str, settings: Settings, *, is_online: bool | None = None) -> Repository:
+        """Change the given settings of a repository, keep the others, and return it.
+
+        Raises:
+            NotFound: there is no such repository.
+            Invalid: a setting is wrong, or cannot change after creation.
+            Conflict: a port is taken.
+        """
+        with self._database.transaction():
+            row = self._get_row(name)
+            recipe = self._get_recipe(f"{row.format}-{row.type}")
+            sections = recipe.parse(_merged(row.settings, settings))
+            old = recipe.parse(row.settings)
+            if _storage(sections).blob_store != _storage(old).blob_store:
+                raise Invalid(
+                    "storage.blob_store: cannot change once the repository exists.",
+                    field="storage.blob_store",
+                )
+            self._check_ports(row.name, sections)
+            self._probe_ports(_ports(sections), known=[port for _, _, port in _ports(old)])
+            online = row.is_online if is_online is None else is_online
+            records.update_row(replace(row, is_online=online, settings=_plain(sections)))
+            records.replace_ports(row.id, [each[1:] for each in _ports(sections)])
+            self._database.bump(REVISION)
+        self.refresh()
+        return self.get(name)
+
+    def delete(self, name: str) -> None:
+        """Remove a repository with all it holds.
+
+        Raises:
+            NotFound: there is no such repository.
+        """
+        with self._database.transaction():
+            row = self._get_row(name)
+            self._sessions(row.id, self._storage_name(row)).cancel_all()
+            records.delete_row(row.id)
+            self._database.bump(REVISION)
+        self.refresh()
+
+    # Inside -----------------------------------------------------------------------------------
+
+    def _get_recipe(self, name: str) -> Recipe:
+        recipe = self._recipes.get(name)
+        if recipe is None:
+            known = ", ".join(self.recipes())
+            raise Invalid(f"recipe: there is no recipe {name!r}; known: {known}.", field="recipe")
+        return recipe
+
+    @staticmethod
+    def _get_row(name: str) -> Row:
+        row = records.find_row(name)
+        if row is None:
+            raise NotFound(f"There is no repository {name!r}.")
+        return row
+
+    @staticmethod
+    def _storage_name(row: Row) -> str:
+        return str(row.settings.get("storage", {}).get("blob_store", "default"))
+
+    def _check_ports(self, name: str, sections: Mapping[str, Section]) -> None:
+        owners = records.port_owners()
+        seen: set[int] = set()
+        for key, _, port in _ports(sections):
+            owner = owners.get(port, name)
+            if port == self._server.port:
+                raise Conflict(f"{key}: port {port} is the main port of this server.")
+            if owner != name:
+                raise Conflict(f"{key}: port {port} belongs to the repository {owner!r}.")
+            if port in seen:
+                raise Conflict(f"{key}: port {port} is given twice.")
+            seen.add(port)
+
+    def _probe_ports(self, ports: Iterable[tuple[str, str, int]], known: Iterable[int]) -> None:
+        owned = {*known, *records.port_owners(), self._server.port}
+        for key, _, port in ports:
+            if port not in owned:
+                check_port_is_free(self._server.host, port, key)
+
+    def _take_snapshot(self, revision: int) -> _Snapshot:
+        old = self._snapshot
+        rows = {row.name.lower(): row for row in records.list_rows()}
+        repositories = {
+            key: old.repositories[key] if old.rows.get(key) == row else self._build(row)
+            for key, row in rows.items()
+        }
+        return _Snapshot(revision, rows, repositories)
+
+    def _build(self, row: Row) -> Repository:
+        config = RepositoryConfig(
+            row.id, row.name, row.format, RepositoryType(row.type), row.is_online, {}
+        )
+        recipe = self._recipes.get(config.recipe)
+        if recipe is None:
+            return Repository(config, None, f"The format {row.format!r} is not installed.")
+        try:
+            config = replace(config, sections=recipe.parse(row.settings))
+            store = _storage(config.sections).blob_store
+            blobs = self._blob_stores.get(store)
+            context = RepositoryContext(
+                config=config,
+                content=ContentStore(self._database, row.id, store, blobs),
+                uploads=self._sessions(row.id, store),
+            )
+            return Repository(config, recipe.build(context))
+        except RepomanError as error:
+            return Repository(config, None, f"Its settings do not work: {error}")
+
+    def _sessions(self, repository_id: int, store: str) -> UploadSessions:
+        if repository_id not in self._uploads:
+            self._uploads[repository_id] = UploadSessions(
+                self._database, repository_id, store, self._blob_stores.get(store)
+            )
+        return self._uploads[repository_id]
+
+
+def _ports(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
+    return [
+        (f"{name}.{key}", scheme, port)
+        for name, section in sections.items()
+        for key, scheme, port in section.ports()
+    ]
+
+
+def _storage(sections: Mapping[str, Section]) -> StorageSection:
+    section = sections["storage"]
+    if not isinstance(section, StorageSection):
+        raise TypeError("The section storage is no StorageSection.")
+    return section
+
+
+def _plain(sections: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
+    return {name: section.model_dump(mode="json") for name, section in sections.items()}
+
+
+def _merged(old: Settings, new: Settings) -> dict[str, dict[str, Any]]:
+    return {name: {**old.get(name, {}), **new.get(name, {})} for name in {**old, **new}}

@@ -1,0 +1,27 @@
+"""Whether a port can become a connector: taken by a repository, by this server, by a stranger."""
+
+import errno
+import os
+import socket
+
+from repoman.errors import Conflict, Invalid
+
+
+def check_port_is_free(host: str, port: int, field: str) -> None:
+    """Return if a listener could be opened on the port now.
+
+    Raises:
+        Conflict: another program listens there.
+        Invalid: the system does not let this process listen there at all.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(f"{field}: another program listens on port {port}.") from error
+            reason = os.strerror(error.errno or 0)
+            raise Invalid(f"{field}: cannot listen on {host}:{port}: {reason}.", field) from error

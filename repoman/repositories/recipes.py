@@ -1,0 +1,68 @@
+"""Recipes: how a repository of one format and type is checked and built."""
+
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from repoman.content import ContentStore
+from repoman.errors import Invalid
+from repoman.repositories.model import RepositoryConfig, RepositoryType
+from repoman.repositories.sections import Section
+from repoman.uploads import UploadSessions
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryContext:
+    """The parts a recipe may build a repository from; it takes what it needs."""
+
+    config: RepositoryConfig
+    content: ContentStore
+    uploads: UploadSessions
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to make repositories of one type of a format.
+
+    Attributes:
+        format: the format's name.
+        type: the repository type.
+        sections: the settings it takes, by section name; it must have ``storage``.
+        build: returns the service, an implementation of the format's own protocol.
+    """
+
+    format: str
+    type: RepositoryType
+    sections: Mapping[str, builtins.type[Section]]
+    build: Callable[[RepositoryContext], Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Return what administrators call it: ``format-type``."""
+        return f"{self.format}-{self.type}"
+
+    def parse(self, settings: Settings) -> dict[str, Section]:
+        """Return the sections made of plain values; what is missing takes its default.
+
+        Raises:
+            Invalid: a section or key is unknown or wrong; ``field`` is its dotted path.
+        """
+        for name in settings:
+            if name not in self.sections:
+                known = ", ".join(sorted(self.sections))
+                raise Invalid(f"{name}: there is no such section; known: {known}.", field=name)
+        return {name: self._parse(name, settings.get(name, {})) for name in self.sections}
+
+    def _parse(self, name: str, values: Mapping[str, Any]) -> Section:
+        try:
+            return self.sections[name].model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join([name, *map(str, first["loc"])])
+            problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise Invalid(f"{path}: {problem}.", field=path) from error

@@ -1,0 +1,71 @@
+"""Passwords: hashed with argon2id, and remembered for a moment once they were right.
+
+Argon2 takes tens of milliseconds by design, too much for every request of a pull. So a verified
+password is remembered as a keyed digest; the key lives as long as the process, and what is
+remembered is tied to the stored hash, so a changed password counts at once.
+"""
+
+import hashlib
+import secrets
+import threading
+import time
+from collections import OrderedDict
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+
+CAPACITY = 10_000  # remembered passwords at most
+
+
+class PasswordVerifier:
+    """Hashes and checks passwords; thread safe.
+
+    ``memory`` is how many seconds a verified password is remembered; 0 switches it off.
+    """
+
+    def __init__(self, memory: float) -> None:
+        self._memory = memory
+        self._hasher = PasswordHasher()
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+        self._decoy = self._hasher.hash(secrets.token_hex(16))
+
+    def hash(self, password: str) -> str:
+        """Return the argon2id hash of a password, with its salt and cost."""
+        return self._hasher.hash(password)
+
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        """Return whether the password is the one behind the hash.
+
+        Without a hash (no such user) it takes as long and returns False.
+        """
+        digest = self._digest(password, password_hash or self._decoy)
+        if self._is_known(digest):
+            return True
+        try:
+            self._hasher.verify(password_hash or self._decoy, password)
+        except VerificationError:
+            return False
+        if password_hash is None:
+            return False
+        self._remember(digest)
+        return True
+
+    def _digest(self, password: str, password_hash: str) -> bytes:
+        state = hashlib.blake2b(password_hash.encode(), key=self._key, digest_size=32)
+        state.update(b"\0")
+        state.update(password.encode("utf-8", "replace"))
+        return state.digest()
+
+    def _is_known(self, digest: bytes) -> bool:
+        with self._lock:
+            return self._known.get(digest, 0.0) > time.monotonic()
+
+    def _remember(self, digest: bytes) -> None:
+        if not self._memory:
+            return
+        with self._lock:
+            self._known[digest] = time.monotonic() + self._memory
+            while len(self._known) > CAPACITY:
+                self._known.popitem(last=False)

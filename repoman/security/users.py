@@ -1,0 +1,89 @@
+"""The local users, and the realm that checks their passwords."""
+
+import re
+
+import pluggy
+
+from repoman.db.database import Database
+from repoman.errors import Conflict, Invalid, NotFound
+from repoman.hookspecs import PROJECT
+from repoman.security import user_records as records
+from repoman.security.actors import ANONYMOUS, Actor, Credentials
+from repoman.security.passwords import PasswordVerifier
+from repoman.security.user_records import User
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
+PASSWORD_MAX = 1000  # characters; longer ones only serve to keep the hash busy
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Users:
+    """Users with a password in this server's database; the realm called local."""
+
+    def __init__(self, database: Database, passwords: PasswordVerifier) -> None:
+        self._database = database
+        self._passwords = passwords
+
+    @hookimpl
+    def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
+        """Return the local user with this name and password."""
+        if len(credentials.password) > PASSWORD_MAX:
+            return None
+        user = records.find_user(credentials.name)
+        password_hash = user.password_hash if user is not None and user.is_active else None
+        if self._passwords.verify(credentials.password, password_hash):
+            return Actor(credentials.name)
+        return None
+
+    def all(self) -> list[User]:
+        """Return all users by name."""
+        return records.list_users()
+
+    def create(self, name: str, password: str) -> None:
+        """Make a user.
+
+        Raises:
+            Invalid: the name or the password does not do.
+            Conflict: the name is taken.
+        """
+        if not NAME.fullmatch(name) or name == ANONYMOUS.name:
+            raise Invalid(
+                f"name: {name!r} is no user name: at most 100 letters, digits, '_', '.', '@' and "
+                f"'-', beginning with a letter or digit, and not {ANONYMOUS.name!r}.",
+                field="name",
+            )
+        password_hash = self._hash(password)
+        with self._database.transaction():
+            if records.find_user(name) is not None:
+                raise Conflict(f"name: there is a user {name!r} already.")
+            records.insert_user(name, password_hash)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give a user another password; the old one ends at once.
+
+        Raises:
+            NotFound: there is no such user.
+            Invalid: the password does not do.
+        """
+        password_hash = self._hash(password)
+        with self._database.transaction():
+            if not records.update_password(name, password_hash):
+                raise NotFound(f"There is no user {name!r}.")
+
+    def delete(self, name: str) -> None:
+        """Remove a user.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        with self._database.transaction():
+            if not records.delete_user(name):
+                raise NotFound(f"There is no user {name!r}.")
+
+    def _hash(self, password: str) -> str:
+        if not 1 <= len(password) <= PASSWORD_MAX:
+            raise Invalid(
+                f"password: it must have 1 to {PASSWORD_MAX} characters.", field="password"
+            )
+        return self._passwords.hash(password)

@@ -1,0 +1,181 @@
+"""Upload sessions: a body that arrives in several requests, and may go on after a restart.
+
+The row in the database says that the session exists; its bytes, and so its offset, are the file of
+the blob store's writer. In memory there are only the hashes of those bytes and the lock that lets
+one request at a time write.
+"""
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+
+from repoman.blobs.store import BlobStore, BlobWriter
+from repoman.db.database import Database
+from repoman.db.models import UploadRecord
+from repoman.errors import Conflict, NotFound, RangeInvalid, SizeMismatch
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A session: ``scope`` is what the format files it under, ``actor`` who began it."""
+
+    id: str
+    scope: str
+    actor: str
+    started_at: float
+
+
+class UploadSink:
+    """Takes one request's bytes for a session; holds the session until it is closed.
+
+    It is the :class:`repoman.http.body.BodySink` of an upload.
+    """
+
+    def __init__(self, live: "_Live", expected: int | None) -> None:
+        self._live = live
+        self._expected = expected
+        self._start = live.writer.size
+        self._is_open = True
+
+    @property
+    def writer(self) -> BlobWriter:
+        """The writer below; only to be used while the sink is open."""
+        return self._live.writer
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the session so far, over all requests."""
+        return self._live.writer.size
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes to the session."""
+        self._live.writer.write(data)
+
+    def check_size(self) -> None:
+        """Check that this request brought as many bytes as it announced.
+
+        Raises:
+            SizeMismatch: it brought more or fewer; they stay in the session.
+        """
+        received = self.offset - self._start
+        if self._expected is not None and received != self._expected:
+            raise SizeMismatch(f"{self._expected} bytes were announced, {received} arrived.")
+
+    def close(self) -> None:
+        """Let the next request have the session; what was written stays."""
+        if self._is_open:
+            self._is_open = False
+            self._live.writer.pause()
+            self._live.lock.release()
+
+    def __enter__(self) -> "UploadSink":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Live:
+    """What this process knows of a session: the writer with its hashes, and who uses it."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self.writer = writer
+        self.lock = threading.Lock()
+
+
+class UploadSessions:
+    """The upload sessions of one repository; thread safe."""
+
+    def __init__(
+        self, database: Database, repository_id: int, blob_store: str, blobs: BlobStore
+    ) -> None:
+        self._database = database
+        self._repository = repository_id
+        self._blob_store = blob_store
+        self._blobs = blobs
+        self._live: dict[str, _Live] = {}
+
+    def create(self, scope: str, actor: str, algorithms: tuple[str, ...] = ()) -> Upload:
+        """Begin a session; ``algorithms`` are hashed while bytes arrive, besides sha256."""
+        upload = Upload(secrets.token_hex(16), scope, actor, time.time())
+        with self._database.transaction():
+            UploadRecord.insert(
+                id=upload.id,
+                repository=self._repository,
+                store=self._blob_store,
+                scope=scope,
+                actor=actor,
+                started_at=upload.started_at,
+            ).execute()
+        self._find_live(upload.id, algorithms)
+        return upload
+
+    def get(self, upload_id: str, scope: str, actor: str) -> Upload:
+        """Return a session.
+
+        Raises:
+            NotFound: there is none with this id in this scope that this actor began.
+        """
+        record = UploadRecord.get_or_none(
+            (UploadRecord.id == upload_id)
+            & (UploadRecord.repository == self._repository)
+            & (UploadRecord.scope == scope)
+            & (UploadRecord.actor == actor)
+        )
+        if record is None:
+            raise NotFound("This upload does not exist, has been finished or has expired.")
+        return Upload(record.id, record.scope, record.actor, record.started_at)
+
+    def offset(self, upload: Upload) -> int:
+        """Return how many bytes of the session are stored."""
+        return self._find_live(upload.id).writer.size
+
+    def open_sink(
+        self, upload: Upload, start: int | None = None, length: int | None = None
+    ) -> UploadSink:
+        """Return a sink that appends to the session, and hold the session for it.
+
+        ``start`` is where the client believes the session to be, ``length`` how many bytes it
+        announces for this request; None where it says nothing.
+
+        Raises:
+            Conflict: another request is writing to the session.
+            RangeInvalid: ``start`` is not the session's offset.
+        """
+        live = self._find_live(upload.id)
+        if not live.lock.acquire(blocking=False):
+            raise Conflict("Another request is writing to this upload; try again later.")
+        offset = live.writer.size
+        if start is not None and start != offset:
+            live.lock.release()
+            raise RangeInvalid(f"The next byte expected is {offset}, not {start}.", offset)
+        return UploadSink(live, length)
+
+    def forget(self, upload: Upload) -> None:
+        """Remove the session's row; call it in the transaction that saves what it became."""
+        UploadRecord.delete().where(UploadRecord.id == upload.id).execute()
+        self._live.pop(upload.id, None)
+
+    def cancel(self, upload: Upload) -> None:
+        """End the session and drop its bytes.
+
+        Raises:
+            Conflict: a request is writing to it.
+        """
+        with self.open_sink(upload) as sink:
+            with self._database.transaction():
+                self.forget(upload)
+            sink.writer.cancel()
+
+    def cancel_all(self) -> None:
+        """Drop the bytes of every session; the rows go with their repository."""
+        for record in UploadRecord.select().where(UploadRecord.repository == self._repository):
+            self._find_live(record.id).writer.cancel()
+
+    def _find_live(self, upload_id: str, algorithms: tuple[str, ...] = ()) -> _Live:
+        live = self._live.get(upload_id)
+        if live is None:
+            made = _Live(self._blobs.open_writer(upload_id, algorithms))
+            live = self._live.setdefault(upload_id, made)  # atomic: one of two racers wins
+        return live
