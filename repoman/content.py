@@ -118,18 +118,18 @@ class ContentStore:
             for asset in self._assets(AssetRecord.path.in_(batch))
         }
 
-    def referring(self, path: str, kind: str, after: int = 0, limit: int = -1) -> list[Asset]:
-        """Return the assets that name ``path`` by a reference of a kind, in order of their id.
+    def referring(self, path: str, kind: str, after: str = "", limit: int = -1) -> list[Asset]:
+        """Return the assets that name ``path`` by a reference of a kind, in order of their paths.
 
-        ``after`` is the last id seen, for paging; a ``limit`` of -1 means all.
+        Only those whose own path comes after ``after``; a ``limit`` of -1 means all.
         """
         named = ReferenceRecord.select(ReferenceRecord.asset).where(
             (ReferenceRecord.repository == self._repository)
             & (ReferenceRecord.path == path)
             & (ReferenceRecord.kind == kind)
         )
-        condition = AssetRecord.id.in_(named) & (AssetRecord.id > after)
-        return list(self._assets(condition, order=AssetRecord.id, limit=limit))
+        condition = AssetRecord.id.in_(named) & (AssetRecord.path > after)
+        return list(self._assets(condition, order=AssetRecord.path, limit=limit))
 
     def open_asset(self, asset: Asset) -> BinaryIO:
         """Return the asset's bytes as an unbuffered file.

@@ -6,6 +6,7 @@ named in the entry-point group ``repoman.plugins``.
 
 import pluggy
 
+from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.content import Asset, ContentStore, Coordinate, NewAsset, Reference
@@ -48,6 +49,7 @@ __all__ = [
     "Action",
     "Actor",
     "Asset",
+    "BlobInlet",
     "BlobStore",
     "BlobStoreFactory",
     "BlobWriter",
@@ -96,4 +98,5 @@ __all__ = [
     "receive_body",
     "render_plain",
     "send_content",
+    "store_bytes",
 ]

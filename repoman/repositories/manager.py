@@ -241,6 +241,7 @@ class RepositoryManager:
             context = RepositoryContext(
                 config=config,
                 content=ContentStore(self._database, row.id, store, blobs),
+                blobs=blobs,
                 uploads=self._sessions(row.id, store),
             )
             return Repository(config, recipe.build(context))

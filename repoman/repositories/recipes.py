@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from repoman.blobs.store import BlobStore
 from repoman.content import ContentStore
 from repoman.errors import Invalid
 from repoman.repositories.model import RepositoryConfig, RepositoryType
@@ -22,6 +23,7 @@ class RepositoryContext:
 
     config: RepositoryConfig
     content: ContentStore
+    blobs: BlobStore
     uploads: UploadSessions
 
 

@@ -1,0 +1,60 @@
+"""One body straight into a blob store, where no upload session is needed."""
+
+import secrets
+from types import TracebackType
+
+from repoman.blobs.store import BlobStore, StoredBlob
+
+
+class BlobInlet:
+    """Takes the bytes of one blob; what is not committed is dropped when it closes.
+
+    It is a :class:`repoman.http.body.BodySink` and a context manager. ``algorithms`` are hashed
+    while bytes arrive, besides sha256.
+    """
+
+    def __init__(self, blobs: BlobStore, algorithms: tuple[str, ...] = ()) -> None:
+        self._writer = blobs.open_writer(secrets.token_hex(16), algorithms)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._writer.size
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes.
+
+        Raises:
+            StorageFull, Unavailable: they cannot be stored.
+        """
+        self._writer.write(data)
+
+    def hexdigest(self, algorithm: str) -> str:
+        """Return the digest of what was written, in hex."""
+        return self._writer.hexdigest(algorithm)
+
+    def commit(self) -> StoredBlob:
+        """Make the bytes a blob, durably."""
+        return self._writer.commit()
+
+    def close(self) -> None:
+        """Drop what was not committed."""
+        self._writer.cancel()
+
+    def __enter__(self) -> "BlobInlet":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def store_bytes(blobs: BlobStore, data: bytes) -> StoredBlob:
+    """Make ``data`` a blob, durably, and return it."""
+    with BlobInlet(blobs) as inlet:
+        inlet.write(data)
+        return inlet.commit()
