@@ -6,9 +6,7 @@
     ├── NotFound              no such repository, asset, upload session, user
     ├── Conflict              it exists already, or somebody else is at it
     ├── Invalid               bad input; ``field`` names the setting's path
-    │   ├── RangeInvalid      bytes out of order; carries the true ``offset``
-    │   ├── SizeMismatch      announced and received number of bytes differ
-    │   └── DigestMismatch    content and digest differ
+    │   └── RangeInvalid      bytes out of order; carries the true ``offset``
     ├── TooLarge              a limit that is a setting was passed
     ├── Unauthenticated       nobody, or a wrong password
     ├── Denied                somebody, but without the right
@@ -55,14 +53,6 @@ class RangeInvalid(Invalid):
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
         self.offset = offset
-
-
-class SizeMismatch(Invalid):
-    """The number of bytes received is not the number announced."""
-
-
-class DigestMismatch(Invalid):
-    """The content does not have the digest that was given for it."""
 
 
 class TooLarge(RepomanError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from repoman.blobs.store import BlobStore, BlobWriter
 from repoman.db.database import Database
 from repoman.db.models import UploadRecord
-from repoman.errors import Conflict, NotFound, RangeInvalid, SizeMismatch
+from repoman.errors import Conflict, NotFound, RangeInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,8 @@ class UploadSink:
     It is the :class:`repoman.http.body.BodySink` of an upload.
     """
 
-    def __init__(self, live: "_Live", expected: int | None) -> None:
+    def __init__(self, live: "_Live") -> None:
         self._live = live
-        self._expected = expected
         self._start = live.writer.size
         self._is_open = True
 
@@ -48,19 +47,14 @@ class UploadSink:
         """Bytes of the session so far, over all requests."""
         return self._live.writer.size
 
+    @property
+    def received(self) -> int:
+        """Bytes that this request brought."""
+        return self.offset - self._start
+
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the session."""
         self._live.writer.write(data)
-
-    def check_size(self) -> None:
-        """Check that this request brought as many bytes as it announced.
-
-        Raises:
-            SizeMismatch: it brought more or fewer; they stay in the session.
-        """
-        received = self.offset - self._start
-        if self._expected is not None and received != self._expected:
-            raise SizeMismatch(f"{self._expected} bytes were announced, {received} arrived.")
 
     def close(self) -> None:
         """Let the next request have the session; what was written stays."""
@@ -131,13 +125,10 @@ class UploadSessions:
         """Return how many bytes of the session are stored."""
         return self._find_live(upload.id).writer.size
 
-    def open_sink(
-        self, upload: Upload, start: int | None = None, length: int | None = None
-    ) -> UploadSink:
+    def open_sink(self, upload: Upload, start: int | None = None) -> UploadSink:
         """Return a sink that appends to the session, and hold the session for it.
 
-        ``start`` is where the client believes the session to be, ``length`` how many bytes it
-        announces for this request; None where it says nothing.
+        ``start`` is where the client believes the session to be; None where it does not say.
 
         Raises:
             Conflict: another request is writing to the session.
@@ -150,7 +141,7 @@ class UploadSessions:
         if start is not None and start != offset:
             live.lock.release()
             raise RangeInvalid(f"The next byte expected is {offset}, not {start}.", offset)
-        return UploadSink(live, length)
+        return UploadSink(live)
 
     def forget(self, upload: Upload) -> None:
         """Remove the session's row; call it in the transaction that saves what it became."""
@@ -164,9 +155,13 @@ class UploadSessions:
             Conflict: a request is writing to it.
         """
         with self.open_sink(upload) as sink:
-            with self._database.transaction():
-                self.forget(upload)
-            sink.writer.cancel()
+            self.drop(upload, sink)
+
+    def drop(self, upload: Upload, sink: UploadSink) -> None:
+        """End the session that ``sink`` holds and drop its bytes."""
+        with self._database.transaction():
+            self.forget(upload)
+        sink.writer.cancel()
 
     def cancel_all(self) -> None:
         """Drop the bytes of every session; the rows go with their repository."""

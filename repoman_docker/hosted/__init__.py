@@ -1,0 +1,25 @@
+"""Hosted Docker repositories: images that are pushed here."""
+
+from repoman.plugin import RepositoryContext
+from repoman_docker.hosted.blobs import HostedBlobs
+from repoman_docker.hosted.lists import HostedLists
+from repoman_docker.hosted.manifests import HostedManifests
+from repoman_docker.hosted.policy import DeploymentPolicy
+from repoman_docker.hosted.uploads import HostedUploads
+from repoman_docker.sections import DockerHostedStorageSection, DockerSection
+from repoman_docker.service import DockerRepository
+
+
+def build_hosted(context: RepositoryContext) -> DockerRepository:
+    """Return the services of a hosted repository."""
+    docker = context.config.section("docker", DockerSection)
+    storage = context.config.section("storage", DockerHostedStorageSection)
+    policy = DeploymentPolicy(
+        context.config.name, storage.write_policy, redeploy_latest=storage.redeploy_latest
+    )
+    return DockerRepository(
+        blobs=HostedBlobs(context.content, policy),
+        uploads=HostedUploads(context.content, context.blobs, context.uploads, policy),
+        manifests=HostedManifests(context.content, context.blobs, policy, docker),
+        lists=HostedLists(context.content),
+    )

@@ -1,0 +1,73 @@
+"""The blobs of images in a hosted repository."""
+
+from repoman.plugin import Asset, Content, ContentStore, NewAsset, StoredBlob
+from repoman_docker.hosted.policy import DeploymentPolicy
+from repoman_docker.layout import BLOB, blob_path, blob_prefix
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.media_types import OCTET_STREAM
+
+IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+def new_blob(name: str, digest: Digest, blob: StoredBlob) -> NewAsset:
+    """Return the asset that makes stored bytes a blob of an image."""
+    return NewAsset(blob_path(name, digest), BLOB, blob, OCTET_STREAM)
+
+
+class HostedBlobs:
+    """Reads, deletes and mounts; a blob is only seen by the images that have it."""
+
+    def __init__(self, content: ContentStore, policy: DeploymentPolicy) -> None:
+        self._content = content
+        self._policy = policy
+
+    def get(self, name: str, digest: Digest) -> Content:
+        """See :class:`repoman_docker.service.BlobService`."""
+        asset = self._content.find_asset(blob_path(name, digest))
+        if asset is None:
+            raise _unknown(name, digest)
+        return Content(
+            size=asset.size,
+            media_type=asset.media_type,
+            open=lambda: self._content.open_asset(asset),
+            etag=str(digest),
+            headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
+        )
+
+    def delete(self, name: str, digest: Digest) -> None:
+        """See :class:`repoman_docker.service.BlobService`."""
+        self._policy.check_write()
+        path = blob_path(name, digest)
+        with self._content.transaction():
+            if users := self._content.referring(path, BLOB, limit=1):
+                raise RegistryError(
+                    ErrorCode.UNSUPPORTED,
+                    f"{digest} is part of {users[0].attributes['digest']} in {name}. "
+                    "Delete the manifests that need it first.",
+                )
+            if not self._content.delete_assets([path]):
+                raise _unknown(name, digest)
+
+    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
+        """See :class:`repoman_docker.service.BlobService`."""
+        self._policy.check_write()
+        with self._content.transaction():
+            asset = self._find_source(digest, source)
+            if asset is None:
+                return False
+            self._content.save_asset(new_blob(name, digest, StoredBlob(asset.digest, asset.size)))
+        return True
+
+    def _find_source(self, digest: Digest, source: str | None) -> Asset | None:
+        if source is not None:
+            return self._content.find_asset(blob_path(source, digest))
+        prefix = blob_prefix(digest)
+        found = self._content.list_assets(BLOB, after=prefix, limit=1)
+        return found[0] if found and found[0].path.startswith(prefix) else None
+
+
+def _unknown(name: str, digest: Digest) -> RegistryError:
+    return RegistryError(
+        ErrorCode.BLOB_UNKNOWN, f"{name} has no blob {digest}.", {"digest": str(digest)}
+    )

@@ -1,0 +1,43 @@
+"""What images and tags a hosted repository has; an index of the database answers each page."""
+
+from repoman.plugin import Asset, ContentStore
+from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+
+
+class HostedLists:
+    """Tags, image names and referrers, in byte order."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+
+    def tags(self, name: str, after: str, limit: int) -> list[str]:
+        """See :class:`repoman_docker.service.ListService`."""
+        found = self._content.list_versions(TAG, name, after, limit)
+        if not found and not self._content.has_component(image(name)):
+            raise RegistryError(
+                ErrorCode.NAME_UNKNOWN, f"There is no image {name} here.", {"name": name}
+            )
+        return found
+
+    def images(self, after: str, limit: int) -> list[str]:
+        """See :class:`repoman_docker.service.ListService`."""
+        return self._content.list_names(IMAGE, after, limit)
+
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+        """See :class:`repoman_docker.service.ListService`."""
+        path = manifest_path(name, subject)
+        start = f"manifests/{name}/{after}"
+        return [_descriptor(each) for each in self._content.referring(path, SUBJECT, start, limit)]
+
+
+def _descriptor(asset: Asset) -> Descriptor:
+    return Descriptor(
+        media_type=asset.media_type,
+        digest=Digest.parse(asset.attributes["digest"]),
+        size=asset.size,
+        annotations=asset.attributes["annotations"],
+        artifact_type=asset.attributes["artifact_type"],
+    )

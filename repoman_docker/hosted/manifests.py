@@ -1,0 +1,209 @@
+"""Manifests and tags of a hosted repository."""
+
+from collections.abc import Iterable
+
+from repoman.plugin import (
+    Asset,
+    BlobStore,
+    Content,
+    ContentStore,
+    NewAsset,
+    Reference,
+    StoredBlob,
+    store_bytes,
+)
+from repoman_docker.hosted.policy import DeploymentPolicy
+from repoman_docker.layout import (
+    BLOB,
+    CHILD,
+    MANIFEST,
+    SUBJECT,
+    TAG,
+    blob_path,
+    image,
+    manifest_path,
+    reference_path,
+    tag_path,
+    tagged,
+)
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
+from repoman_docker.protocol.manifest import Manifest, parse_manifest
+from repoman_docker.protocol.reference import Tag
+from repoman_docker.sections import DockerSection
+from repoman_docker.service import StoredManifest
+
+
+class HostedManifests:
+    """Stores exact bytes; a push is one transaction, a tag moves or it does not."""
+
+    def __init__(
+        self,
+        content: ContentStore,
+        blobs: BlobStore,
+        policy: DeploymentPolicy,
+        settings: DockerSection,
+    ) -> None:
+        self._content = content
+        self._blobs = blobs
+        self._policy = policy
+        self._settings = settings
+
+    @property
+    def limit(self) -> int:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        return self._settings.manifest_limit
+
+    def get(self, name: str, reference: Digest | Tag) -> Content:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        asset = self._content.find_asset(reference_path(name, reference))
+        if asset is None:
+            raise _unknown(name, reference)
+        digest = asset.attributes["digest"]
+        return Content(
+            size=asset.size,
+            media_type=asset.media_type,
+            open=lambda: self._content.open_asset(asset),
+            etag=digest,
+            headers={"Docker-Content-Digest": digest},
+        )
+
+    def check_push(self) -> None:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        self._policy.check_write()
+
+    def put(
+        self,
+        name: str,
+        reference: Digest | Tag,
+        tags: tuple[Tag, ...],
+        body: bytes,
+        content_type: str | None,
+    ) -> StoredManifest:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        self._policy.check_write()
+        digest = _digest_of(body, reference)
+        manifest = parse_manifest(body, content_type)
+        if isinstance(reference, Tag):
+            tags = (reference, *tags)
+        # Checked before the bytes are stored, to store none in vain, and again where it counts.
+        self._check(name, tags, digest, manifest)
+        blob = store_bytes(self._blobs, body)
+        with self._content.transaction():
+            self._check(name, tags, digest, manifest)
+            self._content.save_component(image(name))
+            self._content.save_asset(_new_manifest(name, digest, manifest, blob))
+            for tag in dict.fromkeys(tags):
+                self._content.save_asset(_new_tag(name, tag, digest, manifest, blob))
+        subject = None if manifest.subject is None else manifest.subject.digest
+        return StoredManifest(digest, subject)
+
+    def delete(self, name: str, reference: Digest | Tag) -> None:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        self._policy.check_write()
+        path = reference_path(name, reference)
+        with self._content.transaction():
+            paths = [path]
+            if isinstance(reference, Digest):
+                paths += [tag.path for tag in self._content.referring(path, TAG)]
+            if path not in self._content.existing([path]):
+                raise _unknown(name, reference)
+            self._content.delete_assets(paths)
+
+    def _check(self, name: str, tags: Iterable[Tag], digest: Digest, manifest: Manifest) -> None:
+        self._check_tags(name, tags, digest)
+        self._check_references(name, manifest)
+
+    def _check_tags(self, name: str, tags: Iterable[Tag], digest: Digest) -> None:
+        paths = {tag_path(name, tag): tag for tag in tags}
+        for path, asset in self._content.existing(paths).items():
+            self._policy.check_tag(name, paths[path], asset.attributes["digest"], digest)
+
+    def _check_references(self, name: str, manifest: Manifest) -> None:
+        blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
+        found = self._content.existing(blobs)
+        if missing := [each.digest for path, each in blobs.items() if path not in found]:
+            raise missing_blobs(missing)
+        for path, each in blobs.items():
+            _check_size(each, found[path])
+        if not self._settings.sparse_indexes:
+            self._check_children(name, manifest)
+
+    def _check_children(self, name: str, manifest: Manifest) -> None:
+        children = {
+            manifest_path(name, each.digest): each for each in manifest.required_manifests()
+        }
+        found = self._content.existing(children)
+        if missing := [each.digest for path, each in children.items() if path not in found]:
+            raise missing_blobs(missing)
+
+
+def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
+    if isinstance(reference, Tag):
+        return Digest.of("sha256", body)
+    found = Digest.of(reference.algorithm, body)
+    if found != reference:
+        raise RegistryError(
+            ErrorCode.DIGEST_INVALID, f"The manifest has the digest {found}, not {reference}."
+        )
+    return reference
+
+
+def _check_size(descriptor: Descriptor, asset: Asset) -> None:
+    if descriptor.size != asset.size:
+        raise RegistryError(
+            ErrorCode.MANIFEST_INVALID,
+            f"The manifest gives {descriptor.digest} a size of {descriptor.size} bytes, "
+            f"but it has {asset.size}.",
+        )
+
+
+def _new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
+    attributes: dict[str, object] = {"digest": str(digest)}
+    if manifest.subject is not None:
+        # What the list of referrers shows, kept here so that it reads no manifest again.
+        attributes["artifact_type"] = manifest.artifact_type
+        attributes["annotations"] = dict(manifest.annotations)
+    return NewAsset(
+        path=manifest_path(name, digest),
+        kind=MANIFEST,
+        blob=blob,
+        media_type=manifest.media_type,
+        attributes=attributes,
+        references=tuple(_references(name, manifest)),
+    )
+
+
+def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
+    # A child of an index may be a blob as well: build caches keep their layers so.
+    children = {each.digest for each in manifest.children}
+    sure = {each.digest for each in manifest.required_manifests()}
+    for digest in manifest.references():
+        if digest in children:
+            yield Reference(CHILD, manifest_path(name, digest))
+        if digest not in sure:
+            yield Reference(BLOB, blob_path(name, digest))
+    if manifest.subject is not None:
+        yield Reference(SUBJECT, manifest_path(name, manifest.subject.digest))
+
+
+def _new_tag(name: str, tag: Tag, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
+    return NewAsset(
+        path=tag_path(name, tag),
+        kind=TAG,
+        blob=blob,
+        media_type=manifest.media_type,
+        attributes={"digest": str(digest)},
+        component=tagged(name, tag),
+        references=(Reference(TAG, manifest_path(name, digest)),),
+    )
+
+
+def _unknown(name: str, reference: Digest | Tag) -> RegistryError:
+    mark = "@" if isinstance(reference, Digest) else ":"
+    return RegistryError(
+        ErrorCode.MANIFEST_UNKNOWN,
+        f"There is no {name}{mark}{reference} here.",
+        {"name": name, "reference": str(reference)},
+    )

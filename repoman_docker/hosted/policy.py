@@ -1,0 +1,52 @@
+"""The deployment policy of a hosted repository: what may be written, in words for the client."""
+
+from dataclasses import dataclass
+
+from repoman.plugin import WritePolicy
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentPolicy:
+    """Refuses what the administrator does not want written. DENIED is never tried again.
+
+    Attributes:
+        repository: its name, for the texts.
+        policy: what the repository is set to.
+        redeploy_latest: whether ``allow_once`` makes an exception for the tag latest.
+    """
+
+    repository: str
+    policy: WritePolicy
+    redeploy_latest: bool
+
+    def check_write(self) -> None:
+        """Return if anything may be written or deleted.
+
+        Raises:
+            RegistryError: DENIED, the repository is read-only.
+        """
+        if self.policy is WritePolicy.DENY:
+            raise RegistryError(
+                ErrorCode.DENIED,
+                f"The repository {self.repository} is read-only (deployment policy: read-only).",
+            )
+
+    def check_tag(self, name: str, tag: str, old: str | None, new: Digest) -> None:
+        """Return if a tag that is at the digest ``old`` (None: nowhere) may be set to ``new``.
+
+        Raises:
+            RegistryError: DENIED, the tag exists with other content and must not be moved.
+        """
+        if self.policy is WritePolicy.ALLOW or old is None or old == str(new):
+            return
+        if tag == LATEST and self.redeploy_latest:
+            return
+        raise RegistryError(
+            ErrorCode.DENIED,
+            f"{name}:{tag} exists in the repository {self.repository} with other content and "
+            "cannot be overwritten (deployment policy: disable redeploy). Push another tag.",
+        )

@@ -1,0 +1,61 @@
+"""Where a Docker repository's assets lie, and what they refer to.
+
+::
+
+    blobs/DIGEST/NAME         a blob of an image; the digest is first, to find it in any image
+    manifests/NAME/DIGEST     a manifest; refers to blobs, children and subject
+    tags/NAME/TAG             the manifest a tag points to; refers to it
+
+A digest contains a colon and a name does not, so every path can be read one way only. A blob or
+manifest is found under the digest by which it was pushed, whatever its algorithm.
+"""
+
+from repoman.plugin import Coordinate
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Tag
+
+BLOB = "blob"  # kinds of assets
+MANIFEST = "manifest"
+TAG = "tag"  # of assets, components and references
+
+IMAGE = "image"  # kind of component: an image name that has been pushed to
+
+CHILD = "child"  # kinds of references, besides BLOB and TAG
+SUBJECT = "subject"
+
+
+def blob_path(name: str, digest: Digest) -> str:
+    """Return the path of a blob of an image."""
+    return f"{blob_prefix(digest)}{name}"
+
+
+def blob_prefix(digest: Digest) -> str:
+    """Return what the paths of a blob begin with in all images."""
+    return f"blobs/{digest}/"
+
+
+def manifest_path(name: str, digest: Digest) -> str:
+    """Return the path of a manifest."""
+    return f"manifests/{name}/{digest}"
+
+
+def tag_path(name: str, tag: Tag) -> str:
+    """Return the path of a tag."""
+    return f"tags/{name}/{tag}"
+
+
+def reference_path(name: str, reference: Digest | Tag) -> str:
+    """Return the path of what a reference names."""
+    if isinstance(reference, Digest):
+        return manifest_path(name, reference)
+    return tag_path(name, reference)
+
+
+def image(name: str) -> Coordinate:
+    """Return the component that stands for an image name."""
+    return Coordinate(IMAGE, name)
+
+
+def tagged(name: str, tag: Tag) -> Coordinate:
+    """Return the component that stands for a tag."""
+    return Coordinate(TAG, name, tag)

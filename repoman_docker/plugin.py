@@ -1,0 +1,34 @@
+"""The Docker format as a plugin: what it registers."""
+
+from repoman.plugin import Format, Recipe, RepositoryType, hookimpl
+from repoman_docker.hosted import build_hosted
+from repoman_docker.routes.errors import render_failure
+from repoman_docker.routes.v2 import v2
+from repoman_docker.sections import DockerHostedStorageSection, DockerSection
+
+DOCKER = Format(
+    name="docker",
+    title="Docker",
+    blueprints=(v2,),
+    render_error=render_failure,
+    needs_root=True,  # a client puts /v2/ right behind the host
+)
+
+
+@hookimpl
+def repoman_register_formats() -> list[Format]:
+    """Return the format."""
+    return [DOCKER]
+
+
+@hookimpl
+def repoman_register_recipes() -> list[Recipe]:
+    """Return the recipe of each repository type."""
+    return [
+        Recipe(
+            format=DOCKER.name,
+            type=RepositoryType.HOSTED,
+            sections={"storage": DockerHostedStorageSection, "docker": DockerSection},
+            build=build_hosted,
+        ),
+    ]

@@ -1,0 +1,20 @@
+"""Blobs: GET, HEAD, DELETE (OCI distribution-spec, Pulling blobs, Deleting blobs)."""
+
+from flask import Response
+
+from repoman.plugin import send_content
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.paths import Route
+from repoman_docker.routes.current import empty, repository
+
+
+def get_blob(route: Route) -> Response:
+    """Answer GET and HEAD of a blob: 200, 206, 304 or 416."""
+    digest = Digest.parse(route.reference)
+    return send_content(repository().blobs.get(route.name, digest))
+
+
+def delete_blob(route: Route) -> Response:
+    """Answer DELETE of a blob: 202."""
+    repository().blobs.delete(route.name, Digest.parse(route.reference))
+    return empty(202, {})

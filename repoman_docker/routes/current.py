@@ -1,0 +1,37 @@
+"""What the routes share: the repository of the request, and addresses for the client."""
+
+from typing import cast
+
+from flask import Response, request
+
+from repoman.plugin import current_repository
+from repoman_docker.protocol.paths import Route
+from repoman_docker.service import DockerRepository
+
+
+def repository() -> DockerRepository:
+    """Return the services of the repository that the request came to."""
+    return cast("DockerRepository", current_repository().service)
+
+
+def address(path: str) -> str:
+    """Return a path below ``/v2/`` as the client reaches it.
+
+    It has no scheme and no host, so that it is right behind any proxy; the prefix comes from the
+    way the request took (a connector, ``/repository/<name>``, a proxy's path).
+    """
+    return f"{request.script_root}/v2/{path}"
+
+
+def blob_address(route: Route, digest: object) -> str:
+    """Return the address of a blob of the request's image."""
+    return address(f"{route.name}/blobs/{digest}")
+
+
+def empty(status: int, headers: dict[str, str]) -> Response:
+    """Return a response without a body."""
+    response = Response(status=status, headers=headers)
+    if status != 204:  # which must not have one
+        response.headers["Content-Length"] = "0"
+    response.headers.pop("Content-Type", None)
+    return response

@@ -1,0 +1,58 @@
+"""Errors on the wire: every failure in the registry's JSON form, with a text for people."""
+
+from flask import Response, request
+
+from repoman.plugin import (
+    Conflict,
+    Denied,
+    Failure,
+    RangeInvalid,
+    ReadOnly,
+    RepomanError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from repoman_docker.protocol.errors import ErrorCode, RegistryError, render_errors
+from repoman_docker.protocol.ranges import render_range
+
+CODES: dict[type[RepomanError], ErrorCode] = {
+    Unauthenticated: ErrorCode.UNAUTHORIZED,
+    Denied: ErrorCode.DENIED,
+    ReadOnly: ErrorCode.DENIED,
+    Unsupported: ErrorCode.UNSUPPORTED,
+    TooLarge: ErrorCode.SIZE_INVALID,
+    Conflict: ErrorCode.BLOB_UPLOAD_INVALID,
+    RangeInvalid: ErrorCode.RANGE_INVALID,
+    Unavailable: ErrorCode.UNAVAILABLE,
+}
+BY_STATUS = {
+    400: ErrorCode.UNSUPPORTED,
+    404: ErrorCode.NAME_UNKNOWN,
+    405: ErrorCode.UNSUPPORTED,
+    413: ErrorCode.SIZE_INVALID,
+}
+
+
+def render_registry_error(error: RegistryError) -> Response:
+    """Return the response for an error of the protocol."""
+    response = Response(render_errors(error), error.status, mimetype="application/json")
+    response.headers.update(error.headers)
+    return response
+
+
+def render_failure(failure: Failure) -> Response:
+    """Return the response for any other failure."""
+    code = CODES.get(type(failure.error)) if failure.error is not None else None
+    if code is None:
+        code = BY_STATUS.get(failure.status, ErrorCode.UNKNOWN)
+    headers = {}
+    if isinstance(failure.error, RangeInvalid):
+        # The session lives on: the client learns where and from which byte.
+        headers = {
+            "Location": request.script_root + request.path,
+            "Range": render_range(failure.error.offset),
+        }
+    error = RegistryError(code, failure.message, status=failure.status, headers=headers)
+    return render_registry_error(error)

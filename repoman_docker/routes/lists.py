@@ -1,0 +1,63 @@
+"""Lists: tags, catalog, referrers (OCI distribution-spec, Content Discovery)."""
+
+import json
+from collections.abc import Iterator
+
+from flask import Response, request
+
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.media_types import OCI_INDEX
+from repoman_docker.protocol.pagination import Page, next_link, parse_page
+from repoman_docker.protocol.paths import Route
+from repoman_docker.protocol.referrers import referrers_index
+from repoman_docker.routes.current import repository
+
+MOST = 10_000  # entries of one answer
+CATALOG_DEFAULT = 1_000  # entries where the client names no number
+BATCH = 500  # referrers read at a time
+
+
+def get_tags(route: Route) -> Response:
+    """Answer the tags of an image."""
+    page = parse_page(request.args, default=MOST, maximum=MOST)
+    found = repository().lists.tags(route.name, page.last, page.limit + 1)
+    return _list({"name": route.name, "tags": found[: page.limit]}, found, page)
+
+
+def get_catalog(_: Route) -> Response:
+    """Answer the image names."""
+    page = parse_page(request.args, default=CATALOG_DEFAULT, maximum=MOST)
+    found = repository().lists.images(page.last, page.limit + 1)
+    return _list({"repositories": found[: page.limit]}, found, page)
+
+
+def get_referrers(route: Route) -> Response:
+    """Answer the manifests that name a digest as their subject; unknown ones have none."""
+    subject = Digest.parse(route.reference)
+    descriptors = _referrers(route.name, subject, request.args.get("last", ""))
+    index = referrers_index(descriptors, request.args.get("artifactType"))
+    response = Response(index.body, mimetype=OCI_INDEX)
+    if index.is_filtered:
+        response.headers["OCI-Filters-Applied"] = "artifactType"
+    if index.last is not None:
+        response.headers["Link"] = next_link(_own_path(), request.args, BATCH, str(index.last))
+    return response
+
+
+def _referrers(name: str, subject: Digest, after: str) -> Iterator[Descriptor]:
+    while batch := repository().lists.referrers(name, subject, after, BATCH):
+        yield from batch
+        after = str(batch[-1].digest)
+
+
+def _list(body: dict[str, object], found: list[str], page: Page) -> Response:
+    response = Response(json.dumps(body).encode(), mimetype="application/json")
+    if 0 < page.limit < len(found):
+        last = found[page.limit - 1]
+        response.headers["Link"] = next_link(_own_path(), request.args, page.limit, last)
+    return response
+
+
+def _own_path() -> str:
+    return request.script_root + request.path

@@ -1,0 +1,51 @@
+"""Manifests: GET, HEAD, PUT, DELETE (OCI distribution-spec, Pulling and Pushing manifests)."""
+
+from flask import Response, request
+
+from repoman.plugin import current_environ, read_body, send_content
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.paths import Route
+from repoman_docker.protocol.reference import Tag, parse_reference, parse_tag
+from repoman_docker.routes.current import address, empty, repository
+
+
+def get_manifest(route: Route) -> Response:
+    """Answer GET and HEAD: 200 or 304. What is stored is served, whatever Accept says."""
+    return send_content(repository().manifests.get(route.name, _reference(route)))
+
+
+def put_manifest(route: Route) -> Response:
+    """Answer PUT: 201."""
+    reference = parse_reference(route.reference)
+    tags = tuple(parse_tag(text) for text in request.args.getlist("tag"))
+    manifests = repository().manifests
+    manifests.check_push()
+    body = read_body(current_environ(), manifests.limit)
+    content_type = request.headers.get("Content-Type")
+    stored = manifests.put(route.name, reference, tags, body, content_type)
+    headers = {
+        "Location": address(f"{route.name}/manifests/{stored.digest}"),
+        "Docker-Content-Digest": str(stored.digest),
+    }
+    if stored.subject is not None:
+        headers["OCI-Subject"] = str(stored.subject)
+    if tags:
+        headers["OCI-Tag"] = ", ".join(tags)
+    return empty(201, headers)
+
+
+def delete_manifest(route: Route) -> Response:
+    """Answer DELETE of a tag or a manifest: 202."""
+    repository().manifests.delete(route.name, _reference(route))
+    return empty(202, {})
+
+
+def _reference(route: Route) -> Digest | Tag:
+    """Return the reference of a request that reads; what cannot be a tag is an unknown one."""
+    try:
+        return parse_reference(route.reference)
+    except RegistryError as error:
+        if error.code is ErrorCode.TAG_INVALID:
+            raise RegistryError(ErrorCode.MANIFEST_UNKNOWN, error.message) from error
+        raise

@@ -1,0 +1,80 @@
+"""The registry API version 2: one route that finds the resource, then its handler.
+
+Image names contain slashes and even words like ``blobs``, so the path is taken apart from the right
+by :mod:`repoman_docker.protocol.paths` and not by patterns of the router.
+"""
+
+from collections.abc import Callable, Mapping
+
+from flask import Blueprint, Response, request
+
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.paths import Resource, Route, match
+from repoman_docker.protocol.reference import parse_name
+from repoman_docker.routes import blobs, lists, manifests, uploads
+from repoman_docker.routes.errors import render_registry_error
+
+API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+Handler = Callable[[Route], Response]
+
+v2 = Blueprint("docker_v2", __name__)
+
+
+def _base(_: Route) -> Response:
+    return Response(b"{}", mimetype="application/json")
+
+
+HANDLERS: Mapping[Resource, Mapping[str, Handler]] = {
+    Resource.BASE: {"GET": _base},
+    Resource.CATALOG: {"GET": lists.get_catalog},
+    Resource.BLOB: {"GET": blobs.get_blob, "DELETE": blobs.delete_blob},
+    Resource.UPLOAD_START: {"POST": uploads.start_upload},
+    Resource.UPLOAD: {
+        "GET": uploads.get_upload,
+        "PATCH": uploads.append_upload,
+        "PUT": uploads.finish_upload,
+        "DELETE": uploads.cancel_upload,
+    },
+    Resource.MANIFEST: {
+        "GET": manifests.get_manifest,
+        "PUT": manifests.put_manifest,
+        "DELETE": manifests.delete_manifest,
+    },
+    Resource.TAGS: {"GET": lists.get_tags},
+    Resource.REFERRERS: {"GET": lists.get_referrers},
+}
+
+
+@v2.route("/v2", methods=METHODS, defaults={"path": ""}, strict_slashes=False)
+@v2.route("/v2/<path:path>", methods=METHODS)
+def serve(path: str) -> Response:
+    """Answer any request of the API."""
+    route = match(path)
+    if route is None:
+        raise RegistryError(
+            ErrorCode.NAME_UNKNOWN, "This is no address of the registry API.", {"path": path[:200]}
+        )
+    handlers = HANDLERS[route.resource]
+    handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+    if handler is None:
+        raise RegistryError(
+            ErrorCode.UNSUPPORTED,
+            f"{request.method} is not possible here.",
+            headers={"Allow": ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])},
+        )
+    if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):
+        parse_name(route.name)
+    return handler(route)
+
+
+@v2.errorhandler(RegistryError)
+def _registry_error(error: RegistryError) -> Response:
+    return render_registry_error(error)
+
+
+@v2.after_app_request
+def _mark(response: Response) -> Response:
+    response.headers.update(API_VERSION)
+    return response

@@ -1,0 +1,33 @@
+"""The settings sections of Docker repositories."""
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from repoman.plugin import HostedStorageSection, Section
+
+
+class DockerSection(Section):
+    """How clients reach the repository, and what it takes."""
+
+    http_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
+    )
+    manifest_limit: int = Field(
+        8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
+    )
+    sparse_indexes: bool = Field(
+        True, description="Whether an index may name images that are not in the repository."
+    )
+
+    def ports(self) -> Iterable[tuple[str, str, int]]:
+        """Return the connectors."""
+        return () if self.http_port is None else (("http_port", "http", self.http_port),)
+
+
+class DockerHostedStorageSection(HostedStorageSection):
+    """Where a hosted repository keeps its bytes, and who may overwrite tags."""
+
+    redeploy_latest: bool = Field(
+        False, description="Whether allow_once still lets the tag latest be moved."
+    )

@@ -1,0 +1,113 @@
+"""The protocol that every Docker repository implements, whatever its type.
+
+A repository is four services. Routes parse and render; they call these methods and do not know the
+type behind them. All methods are thread safe. Names are checked image names; failures are
+:class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from repoman.plugin import BlobInlet, Content, Upload, UploadSink
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Tag
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """What a push of a manifest came to: its digest, and the subject it names."""
+
+    digest: Digest
+    subject: Digest | None
+
+
+class BlobService(Protocol):
+    """The blobs of images."""
+
+    def get(self, name: str, digest: Digest) -> Content:
+        """Return a blob of an image (BLOB_UNKNOWN)."""
+
+    def delete(self, name: str, digest: Digest) -> None:
+        """Take a blob out of an image (BLOB_UNKNOWN, UNSUPPORTED while a manifest needs it)."""
+
+    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
+        """Give an image a blob of another one, ``source``, or of any; return whether it has it."""
+
+
+class UploadService(Protocol):
+    """Blobs on their way in."""
+
+    def start(self, name: str, actor: str, algorithm: str) -> Upload:
+        """Begin a session; ``algorithm`` is what its digest is expected in."""
+
+    def get(self, name: str, upload_id: str, actor: str) -> Upload:
+        """Return a session (BLOB_UPLOAD_UNKNOWN)."""
+
+    def offset(self, upload: Upload) -> int:
+        """Return how many bytes have arrived."""
+
+    def open(self, upload: Upload, start: int | None) -> UploadSink:
+        """Return a sink that appends; ``start`` is where the client goes on (RangeInvalid)."""
+
+    def finish(self, upload: Upload, sink: UploadSink, digest: Digest) -> None:
+        """Make the session a blob of its image; ends it in any case (DIGEST_INVALID)."""
+
+    def cancel(self, upload: Upload) -> None:
+        """End a session and drop its bytes."""
+
+    def open_inlet(self, digest: Digest) -> BlobInlet:
+        """Return a sink for a blob that comes in one request."""
+
+    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
+        """Make what the inlet took a blob of an image (DIGEST_INVALID)."""
+
+
+class ManifestService(Protocol):
+    """Manifests and tags."""
+
+    @property
+    def limit(self) -> int:
+        """The largest manifest that is accepted, in bytes."""
+
+    def get(self, name: str, reference: Digest | Tag) -> Content:
+        """Return a manifest (MANIFEST_UNKNOWN)."""
+
+    def check_push(self) -> None:
+        """Return if manifests may be pushed at all (UNSUPPORTED, DENIED)."""
+
+    def put(
+        self,
+        name: str,
+        reference: Digest | Tag,
+        tags: tuple[Tag, ...],
+        body: bytes,
+        content_type: str | None,
+    ) -> StoredManifest:
+        """Store a manifest under a tag or its digest, and give it more tags."""
+
+    def delete(self, name: str, reference: Digest | Tag) -> None:
+        """Remove a tag, or a manifest with all its tags (MANIFEST_UNKNOWN)."""
+
+
+class ListService(Protocol):
+    """What there is, in byte order, at most ``limit`` entries after ``after``."""
+
+    def tags(self, name: str, after: str, limit: int) -> list[str]:
+        """Return tags of an image (NAME_UNKNOWN)."""
+
+    def images(self, after: str, limit: int) -> list[str]:
+        """Return image names."""
+
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+        """Return the manifests with this subject, in order of their digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerRepository:
+    """A Docker repository: what a recipe of this format builds."""
+
+    blobs: BlobService
+    uploads: UploadService
+    manifests: ManifestService
+    lists: ListService
