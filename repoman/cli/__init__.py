@@ -1,0 +1,30 @@
+"""The command line ``repoman``."""
+
+import sys
+
+import click
+
+from repoman import __version__
+from repoman.cli.repositories import repo
+from repoman.cli.server import check_config, init, plugins, serve
+from repoman.cli.users import user
+from repoman.errors import RepomanError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="repoman")
+def cli() -> None:
+    """A repository manager with a private registry at its heart."""
+
+
+for command in (serve, init, check_config, plugins, repo, user):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on standard error and status 1."""
+    try:
+        cli()
+    except RepomanError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)

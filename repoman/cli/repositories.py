@@ -1,0 +1,117 @@
+"""Commands about repositories. They work beside a running server, which follows in a moment."""
+
+import json
+from typing import Any
+
+import click
+
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+from repoman.errors import Invalid
+from repoman.repositories.model import Repository
+
+SET = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="A setting; may be given several times. Values are JSON, or else text.",
+)
+ONLINE = click.option("--online/--offline", default=None, help="Whether it serves requests.")
+
+
+@click.group()
+def repo() -> None:
+    """List, make, change and delete repositories."""
+
+
+@repo.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print all settings as JSON.")
+@with_repoman
+def list_(repoman: Repoman, as_json: bool) -> None:
+    """List the repositories with their connectors."""
+    repositories = repoman.repositories.all()
+    if as_json:
+        click.echo(json.dumps([_as_json(each) for each in repositories], indent=2))
+        return
+    width = max([4, *(len(each.name) for each in repositories)])
+    for each in repositories:
+        connectors = " ".join(c.url for c in repoman.repositories.connectors_of(each))
+        state = each.problem or ("online" if each.config.is_online else "offline")
+        line = f"{each.name:<{width}}  {each.config.recipe:<16} {state:<8} {connectors}"
+        click.echo(line.rstrip())
+
+
+@repo.command()
+@click.argument("recipe")
+@click.argument("name")
+@SET
+@ONLINE
+@with_repoman
+def create(
+    repoman: Repoman, recipe: str, name: str, assignments: tuple[str, ...], online: bool | None
+) -> None:
+    """Make the repository NAME by RECIPE (format and type, such as raw-hosted)."""
+    settings = _parse(assignments)
+    made = repoman.repositories.create(name, recipe, settings, is_online=online is not False)
+    _report("made", repoman, made)
+
+
+@repo.command()
+@click.argument("name")
+@SET
+@ONLINE
+@with_repoman
+def update(repoman: Repoman, name: str, assignments: tuple[str, ...], online: bool | None) -> None:
+    """Change settings of the repository NAME; the others stay."""
+    changed = repoman.repositories.update(name, _parse(assignments), is_online=online)
+    _report("changed", repoman, changed)
+
+
+@repo.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_repoman
+def delete(repoman: Repoman, name: str, yes: bool) -> None:
+    """Delete the repository NAME with everything in it."""
+    found = repoman.repositories.get(name)
+    if not yes:
+        click.confirm(f"Delete the repository {found.name} and all its content?", abort=True)
+    repoman.repositories.delete(name)
+    click.echo(f"The repository {found.name} is deleted.")
+
+
+def _report(what: str, repoman: Repoman, repository: Repository) -> None:
+    click.echo(f"The repository {repository.name} is {what}.")
+    for connector in repoman.repositories.connectors_of(repository):
+        click.echo(f"{repository.name} {connector.url}")
+
+
+def _as_json(repository: Repository) -> dict[str, Any]:
+    config = repository.config
+    return {
+        "name": config.name,
+        "format": config.format,
+        "type": config.type,
+        "online": config.is_online,
+        "problem": repository.problem,
+        "settings": config.settings(),
+    }
+
+
+def _parse(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    settings: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        section, dot, key = path.partition(".")
+        if not (equals and dot and section and key):
+            raise Invalid(f"--set {assignment}: write it as SECTION.KEY=VALUE.")
+        settings.setdefault(section, {})[key] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

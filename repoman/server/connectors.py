@@ -1,0 +1,103 @@
+"""The connector manager: keeps the listeners equal to what the repositories ask for."""
+
+import logging
+import threading
+from typing import Protocol
+
+from repoman.errors import RepomanError
+from repoman.http.dispatch import connector_key
+from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.model import Connector
+
+POLL = 0.5  # seconds until a change by another process is seen
+
+_log = logging.getLogger(__name__)
+
+
+class Listeners(Protocol):
+    """What the manager needs of the server: listeners that come and go while it runs."""
+
+    def add_listener(self, connector: str, host: str, port: int) -> object:
+        """Open a listener.
+
+        Raises:
+            RepomanError: the port cannot be used.
+        """
+
+    def remove_listener(self, connector: str) -> object:
+        """Close a listener; what runs on it is finished."""
+
+
+class ConnectorManager:
+    """Opens and closes connectors as repositories are made, changed and deleted.
+
+    A change in this process counts before it returns; one by another process is seen by polling. A
+    port that cannot be had is logged once and tried again until it can.
+    """
+
+    def __init__(self, listeners: Listeners, repositories: RepositoryManager) -> None:
+        self._listeners = listeners
+        self._repositories = repositories
+        self._open: dict[str, Connector] = {}
+        self._problems: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="connectors", daemon=True)
+
+    def start(self) -> None:
+        """Open all connectors and watch for changes."""
+        self._repositories.subscribe(self.reconcile)
+        self.reconcile()
+        self._poller.start()
+
+    def stop(self) -> None:
+        """Watch no longer; the listeners are the server's to close."""
+        self._stopping.set()
+        self._poller.join()
+
+    def problems(self) -> dict[str, str]:
+        """Return why connectors are not open, by key."""
+        return dict(self._problems)
+
+    def open_connectors(self) -> list[Connector]:
+        """Return the connectors that are open."""
+        return list(self._open.values())
+
+    def reconcile(self) -> None:
+        """Close and open what differs from what the repositories ask for."""
+        wanted = {
+            connector_key(each.repository, each.scheme): each
+            for each in self._repositories.connectors()
+        }
+        with self._lock:
+            for key in [key for key, each in self._open.items() if wanted.get(key) != each]:
+                del self._open[key]
+                self._listeners.remove_listener(key)
+                _log.info("The connector %s is closed.", key)
+            self._problems = {key: text for key, text in self._problems.items() if key in wanted}
+            for key, connector in wanted.items():
+                if key not in self._open:
+                    self._try_open(key, connector)
+
+    def _try_open(self, key: str, connector: Connector) -> None:
+        try:
+            self._listeners.add_listener(key, connector.host, connector.port)
+        except RepomanError as error:
+            if self._problems.get(key) != str(error):
+                self._problems[key] = str(error)
+                _log.error(
+                    "The connector of %s cannot be opened: %s", connector.repository, error
+                )
+            return
+        self._problems.pop(key, None)
+        self._open[key] = connector
+        _log.info("The connector %s listens at %s", key, connector.url)
+
+    def _poll(self) -> None:
+        while not self._stopping.wait(POLL):
+            try:
+                self._repositories.refresh()
+                if self._problems:
+                    self.reconcile()
+            except RepomanError as error:
+                _log.warning("Changes of the repositories cannot be read: %s", error)

@@ -1,0 +1,45 @@
+"""One server per data directory."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from repoman.errors import Conflict, Unavailable
+
+FILE = "repoman.lock"
+
+
+class DataLock:
+    """Holds the data directory for this process; the system lets go of it when the process ends."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / FILE
+        self._fd = -1
+
+    def __enter__(self) -> "DataLock":
+        """Take the directory.
+
+        Raises:
+            Conflict: another server runs on it.
+            Unavailable: it cannot be made or written.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Unavailable(f"The data directory cannot be used: {error}") from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._fd)
+            raise Conflict(
+                f"Another repoman (process {owner}) serves the data directory "
+                f"{self._path.parent}. Stop it, or choose another directory with --data."
+            ) from error
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)

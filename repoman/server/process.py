@@ -1,0 +1,78 @@
+"""The server process: everything started in order, until a signal ends it."""
+
+import ipaddress
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from repoman.config import ServerSettings, Settings
+from repoman.core import Repoman
+from repoman.http.dispatch import MAIN, create_application
+from repoman.repositories.model import Connector
+from repoman.server.connectors import ConnectorManager
+from repoman.server.hub import Hub
+from repoman.server.lock import DataLock
+
+SPOOL = "spool"  # below the data directory: bodies that are too large for memory
+
+_log = logging.getLogger(__name__)
+
+Announce = Callable[[list[tuple[str, str]]], None]
+
+
+def serve(settings: Settings, announce: Announce) -> None:
+    """Run the server until SIGTERM or SIGINT.
+
+    ``announce`` is called once when all ports are open, with (name, URL) of the main port and of
+    each connector.
+
+    Raises:
+        RepomanError: the server cannot start; what was opened is closed again.
+    """
+    with DataLock(settings.data.absolute()), Repoman(settings) as repoman:
+        application = create_application(repoman)
+        hub = Hub(application, settings.server, _make_spool(repoman.data))
+        main = Connector(MAIN, "http", settings.server.host, settings.server.port)
+        hub.add_listener(MAIN, main.host, main.port)
+        connectors = ConnectorManager(hub, repoman.repositories)
+        connectors.start()
+        _end_on_signals(hub)
+        _warn_of_address(settings.server)
+        opened = [main, *connectors.open_connectors()]
+        announce([(each.repository, each.url) for each in opened])
+        try:
+            hub.run()
+        finally:
+            connectors.stop()
+
+
+def _make_spool(data: Path) -> Path:
+    spool = data / SPOOL
+    spool.mkdir(exist_ok=True)
+    for left in spool.iterdir():  # by a process that was killed
+        left.unlink()
+    return spool
+
+
+def _end_on_signals(hub: Hub) -> None:
+    def end(number: int, _frame: object) -> None:
+        _log.info("%s: finishing what runs.", signal.Signals(number).name)
+        # Not here: the handler runs in the thread of the loop that has to finish.
+        threading.Thread(target=hub.shutdown, name="shutdown", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def _warn_of_address(settings: ServerSettings) -> None:
+    try:
+        is_local = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        is_local = settings.host == "localhost"
+    if is_local:
+        _log.info(
+            "Listening on %s only: other machines cannot connect. Set server.host to change that.",
+            settings.host,
+        )
