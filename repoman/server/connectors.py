@@ -85,9 +85,7 @@ class ConnectorManager:
         except RepomanError as error:
             if self._problems.get(key) != str(error):
                 self._problems[key] = str(error)
-                _log.error(
-                    "The connector of %s cannot be opened: %s", connector.repository, error
-                )
+                _log.error("The connector of %s cannot be opened: %s", connector.repository, error)
             return
         self._problems.pop(key, None)
         self._open[key] = connector

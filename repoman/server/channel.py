@@ -1,0 +1,366 @@
+"""One connection: its life, its requests one after the other, its moves between loops."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from waitress.adjustments import Adjustments
+from waitress.channel import ClientDisconnected
+from waitress.utilities import InternalServerError
+
+from repoman.http.body import BodyWanted
+from repoman.server.files import SMALL_FILE, FileResponse, FileSlice
+from repoman.server.intake import Intake
+from repoman.server.linger import Linger
+from repoman.server.loop import IN, OUT, Loop
+from repoman.server.outbox import Outbox
+from repoman.server.parser import Parser
+from repoman.server.task import ErrorTask, Task
+from repoman.server.transport import Transport
+
+if TYPE_CHECKING:
+    from repoman.server.hub import Hub
+    from repoman.server.listener import Listener
+
+log = logging.getLogger("repoman.server")
+
+_PIECE = 1 << 16  # bytes read at a time from files that only Python can read
+
+
+class Channel:
+    """A connection of a listener, on the main loop or, during large transfers, on a bulk loop.
+
+    The loop's thread owns it, with one exception: while ``serving`` is set, a worker runs
+    :meth:`service` and the loop neither reads nor parses. The worker ends that by clearing
+    ``serving`` as its last change.
+
+    Attributes:
+        server: the listener; waitress' tasks call it so.
+        draining: the connection closes after the present response.
+        closing: nothing more is read; the connection closes when everything is sent.
+    """
+
+    def __init__(
+        self,
+        hub: "Hub",
+        listener: "Listener",
+        transport: Transport,
+        connection: socket.socket,
+        addr: Any,
+    ) -> None:
+        self.hub = hub
+        self.server = listener
+        self.adj: Adjustments = listener.adj
+        self.addr = addr
+        self.fd = connection.fileno()
+        self.transport = transport
+        self.loop: Loop = hub.main
+        self.opened = self.last_activity = time.monotonic()
+        self.connected = True
+        self.draining = False
+        self.closing = False
+        self.serving: Parser | None = None
+        self.linger: Linger | None = None
+        self.outbox = Outbox(transport, self._note_progress, hub.submit)
+        self.intake = Intake(self)
+        self._task: Task | ErrorTask | None = None
+        self._lingers = False
+
+    # What the loop asks.
+
+    @property
+    def is_receptive(self) -> bool:
+        """Whether a further request may be taken from the connection."""
+        return self.serving is None and not self.closing and self.outbox.is_empty
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client could lose nothing but time if the connection were closed now."""
+        return (
+            self.is_receptive
+            and self.intake.request is None
+            and self.transport.is_ready
+            and self.linger is None
+        )
+
+    def interest(self) -> int:
+        """See :class:`repoman.server.loop.Member`."""
+        if not self.transport.is_ready:
+            return self.transport.wants
+        if self.linger is not None:
+            return IN
+        if self.outbox.is_sendable:
+            return OUT
+        if not self.outbox.is_empty or self.serving is not None:
+            return 0
+        return OUT if self.closing else IN
+
+    def handle_read(self) -> None:
+        """See :class:`repoman.server.loop.Member`."""
+        if not self.transport.is_ready:
+            self._shake_hands()
+        elif self.linger is not None:
+            self._swallow(self.linger)
+        else:
+            self.intake.read()
+
+    def handle_write(self) -> None:
+        """See :class:`repoman.server.loop.Member`."""
+        if not self.transport.is_ready:
+            self._shake_hands()
+            return
+        try:
+            self.outbox.flush(self.loop.buffer)
+        except OSError:
+            self.handle_close()
+        else:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """See :class:`repoman.server.loop.Member`."""
+        loop = self.loop
+        if not loop.owns(self) or self.linger is not None or not self.transport.is_ready:
+            return
+        if self.outbox.is_empty and self.serving is None:
+            self._go_on()
+        is_bulky = self.intake.is_bulky or self.outbox.is_bulky
+        if is_bulky and loop is self.hub.main and loop.owns(self):
+            self.move(self.hub.next_bulk())
+        if self.loop is loop:
+            loop.update(self)
+
+    def handle_close(self) -> None:
+        """Close the connection, on the loop that owns it. Safe to call again."""
+        if not self.connected:
+            return
+        self.connected = False
+        if self.loop.owns(self):
+            self.loop.unregister(self)
+        self.outbox.close()
+        self.intake.close()
+        self.server.forget(self)
+
+    # For any thread.
+
+    def wake(self) -> None:
+        """Have the loop look again at what to do next."""
+        self._on_own_loop(self.refresh)
+
+    def close_soon(self) -> None:
+        """Close the connection."""
+        self._on_own_loop(self.handle_close)
+
+    def drain(self) -> None:
+        """Close the connection as soon as the client has its response."""
+        self.draining = True
+        self._on_own_loop(self._close_idle)
+
+    # For the owning loop.
+
+    def serve(self, request: Parser) -> None:
+        """Have a worker run the application for a request."""
+        self.serving = request
+        if self.loop is self.hub.main:
+            self.hub.dispatcher.submit(self.service)
+        else:
+            self.move(self.hub.main, self.service)
+
+    def say(self, data: bytes) -> None:
+        """Send bytes that are no response of a task."""
+        try:
+            self.outbox.write(data)
+        except (ClientDisconnected, OSError):
+            self.close_soon()
+
+    def refuse(self, text: str) -> None:
+        """Answer 400 to something that is not even a request, and close."""
+        log.info("Refused a connection from %s: %s", self.addr[0], text)
+        self.say(
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%b\n" % (len(text) + 1, text.encode())
+        )
+        self.closing = self._lingers = True
+
+    def move(self, loop: Loop, work: Callable[[], object] | None = None) -> None:
+        """Go to another loop, and have a worker do something once there."""
+        self.loop.unregister(self)
+        self.loop = loop
+        loop.call(self._arrive, work)
+
+    # For workers.
+
+    def service(self) -> None:
+        """Run the application for the request: for admission, for the response, or for both."""
+        request = self.serving
+        assert request is not None  # noqa: S101
+        try:
+            close = self._run_task(request)
+        except BodyWanted as wanted:
+            self.intake.begin_body(request, wanted)
+            if request.body is None or not request.body.is_over:
+                self.hub.main.call(self._receive_body, request)
+                return
+            close = self._run_task(request)
+        self._finish(request, close)
+
+    def write_soon(self, data: bytes | FileResponse, more: bool = False) -> int:
+        """Send a piece of the response, or a file; waits while too much is queued.
+
+        Raises:
+            ClientDisconnected: the client is gone.
+            OSError: a file became shorter than it was.
+        """
+        if isinstance(data, FileResponse):
+            return self._write_file(data)
+        if data:
+            while self.outbox.is_crowded:
+                self.wake()
+                self.outbox.wait_for_room(1)
+            try:
+                self.outbox.write(data, more)
+            except OSError as error:
+                self.close_soon()
+                raise ClientDisconnected from error
+            if not self.outbox.is_empty and not more:
+                self.wake()
+        return len(data)
+
+    def closes_after(self, request: Parser) -> bool:
+        """Tell whether the connection closes after the response, whatever the client wishes."""
+        return self.draining or (request.is_unread and not request.is_swallowable)
+
+    def check_client_disconnected(self) -> bool:
+        """Tell whether the client is gone; in the environment as ``waitress.…``."""
+        return not self.connected
+
+    # The rest.
+
+    def _note_progress(self) -> None:
+        self.last_activity = time.monotonic()
+
+    def _on_own_loop(self, function: Callable[[], object]) -> None:
+        loop = self.loop
+
+        def run() -> None:
+            if self.loop is loop:
+                function()
+            else:  # it has moved meanwhile
+                self._on_own_loop(function)
+
+        loop.call(run)
+
+    def _close_idle(self) -> None:
+        if self.is_idle and not self.intake.held:
+            self.handle_close()
+
+    def _arrive(self, work: Callable[[], object] | None) -> None:
+        if work is not None:
+            self.hub.dispatcher.submit(work)
+        if self.connected:
+            self.loop.register(self)
+            self.refresh()
+
+    def _go_on(self) -> None:
+        """Everything is sent and no worker is at it: close, go home, or take the next request."""
+        if self.closing:
+            self._end()
+        elif not self.intake.is_bulky:
+            if self.loop is self.hub.main:
+                self.intake.resume()
+            else:
+                self.move(self.hub.main)
+
+    def _end(self) -> None:
+        if not self._lingers:
+            self.handle_close()
+            return
+        self.linger = Linger(self.hub.settings)
+        try:
+            self.transport.end_sending()
+        except OSError:
+            self.handle_close()
+
+    def _swallow(self, linger: Linger) -> None:
+        count = self.transport.receive(self.loop.buffer)
+        if count is not None and linger.is_over(count):
+            self.handle_close()
+
+    def _shake_hands(self) -> None:
+        try:
+            self.transport.advance()
+        except OSError as error:
+            log.debug("No TLS connection with %s: %s", self.addr[0], error)
+            self.handle_close()
+
+    def _receive_body(self, request: Parser) -> None:
+        self.serving = None
+        self.intake.await_body(request)
+        if not self.connected:
+            self.intake.close()
+        self.refresh()
+
+    def _run_task(self, request: Parser) -> bool:
+        """Return whether the connection has to be closed afterwards."""
+        task = self._task = ErrorTask(self, request) if request.error else Task(self, request)
+        if not self.connected:
+            return True
+        try:
+            task.service()
+        except ClientDisconnected:
+            return True
+        except BodyWanted:
+            raise
+        except BaseException:
+            log.exception("The application failed at %s", request.path)
+            return task.wrote_header or self._run_error_task(request)
+        return bool(task.close_on_finish)
+
+    def _run_error_task(self, request: Parser) -> bool:
+        request.error = InternalServerError("The server encountered an unexpected internal error")
+        task = self._task = ErrorTask(self, request)
+        try:
+            task.service()
+        except ClientDisconnected:
+            log.debug("The client left before it could be told of an error")
+        return True
+
+    def _finish(self, request: Parser, close: bool) -> None:
+        request.close()
+        self._task = None
+        if close or self.closes_after(request):
+            self._lingers = request.is_unread or request.error is not None
+            self.closing = True
+        elif request.is_unread:
+            request.discard()
+            self.intake.request = request
+        self.serving = None  # from here on the loop may go on with the channel
+        if (
+            self.closing
+            or self.intake.held
+            or not self.outbox.is_empty
+            or not self.loop.is_watching(self, IN)
+        ):
+            self.wake()
+
+    def _write_file(self, response: FileResponse) -> int:
+        size = len(response)
+        if self._task is None or not self._task.sends_body:
+            response.close()
+        elif size <= SMALL_FILE:
+            self.write_soon(response.read_all())
+            response.close()
+        elif response.is_plain:
+            self.outbox.put(FileSlice(response))
+            self.wake()
+        else:
+            self._write_pieces(response)
+        return size
+
+    def _write_pieces(self, response: FileResponse) -> None:
+        while data := response.get(_PIECE, skip=True):
+            self.write_soon(data)
+        if response.remain:
+            raise OSError("The file became shorter while it was sent")
+        response.close()

@@ -1,0 +1,293 @@
+"""The owner of everything that serves: loops, workers, listeners."""
+
+import logging
+import resource
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from wsgiref.types import WSGIApplication
+
+from waitress.adjustments import Adjustments
+
+from repoman.config import ServerSettings
+from repoman.errors import Conflict, Invalid, NotFound, Unavailable
+from repoman.server.channel import Channel
+from repoman.server.deadlines import find_overdue
+from repoman.server.dispatcher import Dispatcher
+from repoman.server.listener import Listener, open_socket
+from repoman.server.loop import Loop
+from repoman.server.outbox import HIGH_WATER
+
+log = logging.getLogger("repoman.server")
+
+MAIN_BUFFER = 1 << 16
+BULK_BUFFER = 1 << 20
+REMOVAL_TIMEOUT = 5.0  # seconds to wait for the main loop to close a listening socket
+LAST_WORK_TIMEOUT = 5.0  # seconds for workers to end when all connections are closed
+
+
+class Hub:
+    """Serves a WSGI application on any number of listeners, which come and go while it runs.
+
+    Args:
+        application: called in worker threads; see :mod:`repoman.http.body` for request bodies.
+        settings: limits and times.
+        spool: directory for large buffered bodies; must exist when the first one comes.
+    """
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        settings: ServerSettings,
+        spool: Path,
+        tick: float = 1.0,
+    ) -> None:
+        self.application = application
+        self.settings = settings
+        self.spool = spool
+        self.main = Loop("main", MAIN_BUFFER, tick)
+        self.dispatcher = Dispatcher(settings.threads)
+        self.main.after_turn = self.dispatcher.nudge
+        self.main.on_tick = self._tick
+        self.is_paused = False  # no connection is accepted for now
+        self._bulk = [Loop(f"bulk-{n}", BULK_BUFFER) for n in range(settings.bulk_threads)]
+        self._turn = 0
+        self._lock = threading.Lock()
+        self._listeners: dict[str, Listener] = {}
+        self._leaving: list[Listener] = []
+        self._limit = settings.connection_limit
+        self._is_running = False
+        self._is_stopping = False
+        self._is_stopped = False
+        self.adjustments = cache(self._make_adjustments)
+
+    # Listeners: any thread.
+
+    def add_listener(
+        self, connector: str, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> Listener:
+        """Listen for a connector from now on; port 0 picks a free one. Any thread.
+
+        Raises:
+            Conflict: the port is in use, or the connector has a listener.
+            Invalid: the address cannot be listened on.
+            Unavailable: the server is shutting down.
+        """
+        listening = open_socket(host, port, self.settings.backlog)
+        listener = Listener(self, connector, listening, tls)
+        try:
+            with self._lock:
+                self._check_new(connector)
+                self._listeners[connector] = listener
+        except BaseException:
+            listening.close()
+            raise
+        self.main.call(self.main.register, listener)
+        return listener
+
+    def remove_listener(self, connector: str, drain: float | None = None) -> threading.Event:
+        """Stop listening for a connector; the port is free on return. Any thread.
+
+        Running requests may go on for ``drain`` seconds (default: the setting), idle connections
+        are closed at once. The event is set when the last connection is closed.
+
+        Raises:
+            NotFound: there is no such listener.
+        """
+        with self._lock:
+            listener = self._listeners.pop(connector, None)
+            if listener is None:
+                raise NotFound(f"The connector {connector} is not being listened for.")
+            self._leaving.append(listener)
+            closed = threading.Event()
+            if self._is_running:
+                self.main.call(self._leave, listener, drain, closed)
+            else:
+                self._leave(listener, drain, closed)
+        closed.wait(REMOVAL_TIMEOUT)
+        return listener.gone
+
+    def swap_tls(self, connector: str, context: ssl.SSLContext) -> None:
+        """Use another TLS context for new connections; the present ones go on. Any thread.
+
+        Raises:
+            NotFound: there is no such listener.
+            Invalid: the connector speaks plain HTTP.
+        """
+        with self._lock:
+            listener = self._listeners.get(connector)
+            if listener is None:
+                raise NotFound(f"The connector {connector} is not being listened for.")
+            if listener.tls is None:
+                raise Invalid(f"The connector {connector} speaks plain HTTP.")
+            listener.tls = context
+
+    # Life: run() blocks the caller, shutdown() is for any thread and for signal handlers.
+
+    def run(self) -> None:
+        """Serve until :meth:`shutdown`; the calling thread runs the main loop."""
+        with self._lock:
+            self._is_running = True
+        self._limit = _allow_connections(self.settings.connection_limit)
+        sys.setswitchinterval(0.001)  # a busy worker keeps the loops waiting for a fifth as long
+        threads = [threading.Thread(target=b.run, name=b.name, daemon=True) for b in self._bulk]
+        self.dispatcher.start()
+        for thread in threads:
+            thread.start()
+        self.main.run()
+        for loop, thread in zip(self._bulk, threads, strict=True):
+            loop.stop()
+            thread.join()
+        self._end()
+
+    def shutdown(self, drain: float | None = None) -> None:
+        """Finish what runs, at most ``drain`` seconds long, then let :meth:`run` return."""
+        self.main.call(self._begin_shutdown, drain)
+
+    # For channels and listeners.
+
+    def next_bulk(self) -> Loop:
+        """Return the bulk loop for the next large transfer; main loop."""
+        self._turn = (self._turn + 1) % len(self._bulk)
+        return self._bulk[self._turn]
+
+    def submit(self, work: Callable[[], object]) -> None:
+        """Have a worker do something; any thread."""
+        if self._is_stopped:
+            work()
+        else:
+            self.main.call(self.dispatcher.submit, work)
+
+    def make_room(self) -> bool:
+        """Tell whether one more connection may be accepted; main loop.
+
+        At the limit the connections that have been idle for longest are closed, a few at a time.
+        """
+        if self._count() < self._limit:
+            return True
+        idle = [c for c in self._channels() if c.loop is self.main and c.is_idle]
+        idle.sort(key=lambda channel: channel.last_activity)
+        for channel in idle[: max(1, self._limit // 64)]:
+            channel.handle_close()
+        if not idle:
+            log.warning("All %d connections are busy; new ones have to wait", self._limit)
+            self.pause()
+        return bool(idle)
+
+    def pause(self) -> None:
+        """Accept nothing until a connection closes or some time has passed; main loop."""
+        self.is_paused = True
+
+    def note_closed(self) -> None:
+        """A channel has closed; any thread."""
+        if self.is_paused:
+            self.main.call(self._resume)
+        if self._is_stopping:
+            self.main.call(self._stop_if_done)
+
+    # On the main loop.
+
+    def _leave(self, listener: Listener, drain: float | None, closed: threading.Event) -> None:
+        listener.handle_close()
+        closed.set()
+        seconds = self.settings.drain_timeout if drain is None else drain
+        listener.drain_until = time.monotonic() + seconds
+        for channel in list(listener.channels):
+            channel.drain()
+        self._cut(listener)
+        listener.check_gone()
+
+    def _cut(self, listener: Listener) -> None:
+        if listener.drain_until is not None and time.monotonic() >= listener.drain_until:
+            for channel in list(listener.channels):
+                channel.close_soon()
+
+    def _begin_shutdown(self, drain: float | None) -> None:
+        with self._lock:
+            self._is_stopping = True
+            listeners = list(self._listeners.values())
+            self._leaving += listeners
+            self._listeners.clear()
+        for listener in listeners:
+            self._leave(listener, drain, threading.Event())
+        self._stop_if_done()
+
+    def _stop_if_done(self) -> None:
+        if self._is_stopping and self._count() == 0:
+            self.main.stop()
+
+    def _resume(self) -> None:
+        self.is_paused = False
+        for listener in self._all_listeners():
+            listener.refresh()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if self.is_paused:
+            self._resume()
+        for channel in self._channels():
+            what = find_overdue(channel, now, self.settings)
+            if what is not None:
+                log.debug("Closing a connection of %s: %s took too long", channel.addr[0], what)
+                channel.close_soon()
+        for listener in list(self._leaving):
+            self._cut(listener)
+            if listener.gone.is_set():
+                self._leaving.remove(listener)
+        self._stop_if_done()
+
+    def _end(self) -> None:
+        has_ended = self.dispatcher.stop(LAST_WORK_TIMEOUT)
+        self._is_stopped = True
+        self.main.finish_calls()
+        if not has_ended:
+            log.warning("Some requests are still running at the end of the server")
+            return  # their threads may yet use the loops' descriptors
+        for loop in (self.main, *self._bulk):
+            loop.close()
+
+    def _check_new(self, connector: str) -> None:
+        if self._is_stopping:
+            raise Unavailable("The server is shutting down.")
+        if connector in self._listeners:
+            raise Conflict(f"The connector {connector} is being listened for already.")
+
+    def _all_listeners(self) -> list[Listener]:
+        return [*list(self._listeners.values()), *self._leaving]
+
+    def _channels(self) -> list[Channel]:
+        return [channel for one in self._all_listeners() for channel in list(one.channels)]
+
+    def _count(self) -> int:
+        return sum(len(listener.channels) for listener in self._all_listeners())
+
+    def _make_adjustments(self, scheme: str) -> Adjustments:
+        return Adjustments(
+            url_scheme=scheme,
+            ident="repoman",
+            max_request_header_size=self.settings.header_limit,
+            max_request_body_size=1 << 50,  # how much is too much is the application's to say
+            outbuf_high_watermark=HIGH_WATER,
+            clear_untrusted_proxy_headers=False,
+        )
+
+
+def _allow_connections(wanted: int) -> int:
+    """Raise the limit of open files for so many connections; return how many there can be."""
+    needed = 2 * wanted + 1000  # a connection may have a file, and the rest needs some too
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        target = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            soft = target
+    if soft >= needed:
+        return wanted
+    possible = max(16, (soft - 1000) // 2 if soft > 2000 else soft // 4)
+    log.warning("Only %d files may be open, which allows %d connections", soft, possible)
+    return min(wanted, possible)

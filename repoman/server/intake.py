@@ -1,0 +1,126 @@
+"""What arrives on a channel: requests, one at a time, and their bodies."""
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from repoman.http.body import BodyWanted
+from repoman.server.parser import Parser
+
+if TYPE_CHECKING:
+    from repoman.server.channel import Channel
+
+log = logging.getLogger("repoman.server")
+
+_TLS_HANDSHAKE = 0x16  # first byte of a TLS connection
+_REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n")
+
+
+class Intake:
+    """The receiving half of a channel.
+
+    Belongs to the loop's thread, and to the worker while the channel serves a request. Only one
+    request is parsed at a time: the next one, already received, waits in ``held``, because it may
+    have a body that needs admission first.
+
+    Attributes:
+        request: the request that is being received, header or body.
+        held: bytes that belong to a later request, or to the body of the one that is served.
+        started: when the first byte of the request came, monotonic seconds.
+    """
+
+    def __init__(self, channel: "Channel") -> None:
+        self._channel = channel
+        self.request: Parser | None = None
+        self.held = b""
+        self.started = 0.0
+
+    @property
+    def is_bulky(self) -> bool:
+        """Whether receiving should not be the main loop's task."""
+        request = self.request
+        return request is not None and request.is_bulky
+
+    def read(self) -> None:
+        """Read once from the connection, on the loop."""
+        channel = self._channel
+        buffer = channel.loop.buffer
+        count = channel.transport.receive(buffer)
+        if count is None:
+            return
+        now = channel.last_activity = time.monotonic()
+        if self.request is not None and self.request.body is not None:
+            self._read_body(self.request, buffer[:count])
+        elif count == 0:
+            channel.handle_close()
+        else:
+            if self.request is None:
+                self.started = now
+            self.held = bytes(buffer[:count])
+            self.resume()
+
+    def resume(self) -> None:
+        """Take what is held as far as possible now, on the main loop."""
+        while self.held and self._channel.is_receptive:
+            if self.request is not None and self.request.body is not None:
+                self._read_body(self.request, memoryview(self.held))
+            else:
+                self._parse(self.held)
+
+    def begin_body(self, request: Parser, wanted: BodyWanted) -> None:
+        """Receive the body to where the application wants it, first what came with the header.
+
+        Called by the worker that asked for admission.
+        """
+        body = request.admit(wanted, self._channel.hub.spool)
+        if self.held:
+            used = body.feed(memoryview(self.held))
+            self.held = self.held[used:]
+        if body.is_over:
+            request.end_body()
+
+    def await_body(self, request: Parser) -> None:
+        """Receive the rest of the body, on the main loop."""
+        self.request = request
+        if request.expect_continue and request.body is not None and request.body.size == 0:
+            self._channel.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def close(self) -> None:
+        """Let go of the request that is being received; the channel has been closed."""
+        request, self.request = self.request, None
+        if request is not None:
+            self._channel.hub.submit(request.close)
+
+    def _parse(self, data: bytes) -> None:
+        if self.request is None:
+            if data[0] not in _REQUEST_STARTS:
+                self._refuse(data[0])
+                return
+            self.request = Parser(self._channel.adj)
+        request = self.request
+        self.held = data[request.received(data) :]
+        if request.completed or request.headers_finished:
+            self.request = None
+            if not request.empty:
+                self._channel.serve(request)  # the last step: now a worker owns what is held
+
+    def _refuse(self, first: int) -> None:
+        """Answer at once what is not HTTP: clients that try TLS first would wait for long."""
+        text = "This is not HTTP."
+        if first == _TLS_HANDSHAKE:
+            text = "This port speaks plain HTTP, not HTTPS."
+        self.held = b""
+        self._channel.refuse(text)
+
+    def _read_body(self, request: Parser, data: memoryview) -> None:
+        body = request.body
+        assert body is not None  # noqa: S101
+        if len(data) == 0:
+            body.cut()
+        used = body.feed(data)
+        self.held = bytes(data[used:])
+        if body.is_over:
+            self.request = None
+            if not request.is_discarded:
+                request.end_body()
+                self._channel.serve(request)

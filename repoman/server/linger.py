@@ -1,0 +1,22 @@
+"""Reading on for a while after a refusal, so that the client gets to see it."""
+
+import time
+
+from repoman.config import ServerSettings
+
+
+class Linger:
+    """How long to swallow what a client sends although it has been refused.
+
+    Closing a connection with unread bytes makes the kernel reset it, and the reset may overtake the
+    response that says what was wrong.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.until = time.monotonic() + settings.linger_timeout
+        self._remaining = settings.linger_limit
+
+    def is_over(self, count: int) -> bool:
+        """Count bytes that were swallowed; True if the client is done, or has had enough time."""
+        self._remaining -= count
+        return count == 0 or self._remaining < 0 or time.monotonic() > self.until

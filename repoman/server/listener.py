@@ -1,0 +1,148 @@
+"""A connector's listening socket and the channels that came in by it."""
+
+import errno
+import logging
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+from repoman.errors import Conflict, Invalid
+from repoman.server.channel import Channel
+from repoman.server.loop import IN
+from repoman.server.transport import PlainTransport, Transport
+
+if TYPE_CHECKING:
+    from repoman.server.hub import Hub
+
+log = logging.getLogger("repoman.server")
+
+ACCEPTS_PER_TURN = 64
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Listener:
+    """Accepts connections for one connector; a member of the main loop.
+
+    Attributes:
+        connector: key of the connector; every request carries it in its environment.
+        host: the address listened on.
+        port: the real port, also if 0 was asked for.
+        tls: context for new connections, or None for plain HTTP.
+        channels: the open connections.
+        gone: set when the listener is removed and its last channel closed.
+    """
+
+    def __init__(
+        self, hub: "Hub", connector: str, listening: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        self.connector = connector
+        self.tls = tls
+        self.channels: set[Channel] = set()
+        self.gone = threading.Event()
+        self.drain_until: float | None = None
+        self.fd = listening.fileno()
+        self.host, self.port = listening.getsockname()[:2]
+        self._hub = hub
+        self._socket = listening
+        # waitress' tasks look for these at a channel's server:
+        self.application = hub.application
+        self.adj = hub.adjustments("https" if tls else "http")
+        self.effective_port = self.port
+        self.server_name = self.host
+
+    def interest(self) -> int:
+        """See :class:`repoman.server.loop.Member`."""
+        return 0 if self._hub.is_paused else IN
+
+    def handle_read(self) -> None:
+        """Accept the connections that wait, but not too many in one turn."""
+        for _ in range(ACCEPTS_PER_TURN):
+            if not self._hub.make_room() or not self._accept():
+                return
+
+    def handle_write(self) -> None:
+        """See :class:`repoman.server.loop.Member`."""
+
+    def handle_close(self) -> None:
+        """Stop listening, on the main loop. The channels stay. Safe to call again."""
+        if self._hub.main.owns(self):
+            self._hub.main.unregister(self)
+        self._socket.close()
+
+    def refresh(self) -> None:
+        """See :class:`repoman.server.loop.Member`."""
+        if self._hub.main.owns(self):
+            self._hub.main.update(self)
+
+    def forget(self, channel: Channel) -> None:
+        """Take note that a channel has closed; any thread."""
+        self.channels.discard(channel)
+        self.check_gone()
+        self._hub.note_closed()
+
+    def check_gone(self) -> None:
+        """Say so if the listener is being removed and its last channel is closed."""
+        if self.drain_until is not None and not self.channels:
+            self.gone.set()
+
+    def _accept(self) -> bool:
+        try:
+            connection, addr = self._socket.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                log.warning("No more connections can be accepted now: %s", error)
+                self._hub.pause()
+                return False
+            return True  # the client left before it was accepted
+        try:
+            self._open_channel(connection, addr)
+        except OSError:
+            connection.close()
+        return True
+
+    def _open_channel(self, connection: socket.socket, addr: Any) -> None:
+        connection.setblocking(False)
+        for option in self.adj.socket_options:
+            connection.setsockopt(*option)
+        transport: Transport = PlainTransport(connection)
+        channel = Channel(self._hub, self, transport, connection, addr)
+        self.channels.add(channel)
+        self._hub.main.register(channel)
+
+
+def open_socket(host: str, port: int, backlog: int) -> socket.socket:
+    """Return a listening socket; ``*`` as host means all addresses.
+
+    Raises:
+        Conflict: the port is in use.
+        Invalid: there is no such address here, or the port may not be used.
+    """
+    family, address = _resolve(host, port)
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setblocking(False)
+        listening.bind(address)
+        listening.listen(backlog)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(f"Port {port} at {host} is in use by another server.") from error
+        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+    return listening
+
+
+def _resolve(host: str, port: int) -> tuple[int, Any]:
+    try:
+        found = socket.getaddrinfo(
+            None if host == "*" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+    # A name like localhost may stand for both kinds of address; clients try IPv4 in any case.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return found[0][0], found[0][4]

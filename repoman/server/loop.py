@@ -1,0 +1,188 @@
+"""One epoll loop, run by one thread, and what it asks of its members."""
+
+import logging
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
+
+IN = select.EPOLLIN
+OUT = select.EPOLLOUT
+GONE = select.EPOLLHUP | select.EPOLLERR
+
+EVENTS_PER_TURN = 512
+IMPATIENT = 0.001  # seconds until the next turn while ``after_turn`` wants to be asked again
+
+
+class Member(Protocol):
+    """Something with a file descriptor that a loop watches; used by the loop's thread."""
+
+    fd: int
+
+    def interest(self) -> int:
+        """Return the events waited for now: IN, OUT, both or 0."""
+
+    def handle_read(self) -> None:
+        """Read; there are bytes, a connection, or the end."""
+
+    def handle_write(self) -> None:
+        """Write; there is room."""
+
+    def handle_close(self) -> None:
+        """Close; the other side is gone or an error happened."""
+
+    def refresh(self) -> None:
+        """Look again at what to do next: another thread has changed something."""
+
+
+class Loop:
+    """Watches members and calls them; belongs to the thread that runs it.
+
+    Any thread may use ``call`` and ``stop`` and ask ``is_watching``.
+
+    Attributes:
+        buffer: bytes that members may receive into during a call, valid until they return.
+        after_turn: called after each turn; True asks for another turn soon.
+        on_tick: called about once per ``tick`` seconds.
+    """
+
+    def __init__(self, name: str, buffer_size: int, tick: float = 1.0) -> None:
+        self.name = name
+        self.buffer = memoryview(bytearray(buffer_size))
+        self.tick = tick
+        self.after_turn: Callable[[], bool] = bool
+        self.on_tick: Callable[[], object] = bool
+        self._epoll = select.epoll()
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wakeup, IN)
+        self._members: dict[int, Member] = {}
+        self._masks: dict[int, int] = {}
+        self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_armed = False
+        self._is_running = True
+        self._next_tick = time.monotonic() + tick
+
+    def call(self, function: Callable[..., object], *args: Any) -> None:
+        """Run ``function(*args)`` on the loop's thread, soon. Safe in a signal handler."""
+        self._calls.append((function, args))
+        if not self._is_armed:
+            self._is_armed = True
+            os.eventfd_write(self._wakeup, 1)
+
+    def stop(self) -> None:
+        """Leave :meth:`run` after the calls made so far."""
+        self.call(self._stop)
+
+    def register(self, member: Member) -> None:
+        """Begin to watch a member for reading; its interest counts from the first event on."""
+        self._members[member.fd] = member
+        self._masks[member.fd] = IN
+        self._epoll.register(member.fd, IN)
+
+    def unregister(self, member: Member) -> None:
+        """Forget a member; its descriptor must still be open."""
+        del self._members[member.fd]
+        del self._masks[member.fd]
+        self._epoll.unregister(member.fd)
+
+    def owns(self, member: Member) -> bool:
+        """Tell whether the member is registered here."""
+        return self._members.get(member.fd) is member
+
+    def is_watching(self, member: Member, events: int) -> bool:
+        """Tell whether the member would hear of these events."""
+        return bool(self._masks.get(member.fd, 0) & events)
+
+    def update(self, member: Member) -> None:
+        """Bring what epoll watches in line with the member's interest.
+
+        Reading is switched off only when an event arrives that nobody wants (see ``_dispatch``):
+        most requests are answered before the next one comes, which saves two system calls each.
+        """
+        while self.owns(member):
+            watched = self._masks[member.fd]
+            wanted = member.interest() | (watched & IN)
+            if wanted == watched:
+                return
+            self._watch(member.fd, wanted)
+            # Once more: a worker may have changed the interest between question and entry, and
+            # have seen the old mask, so that it did not call.
+
+    def run(self) -> None:
+        """Turn until stopped."""
+        while self._is_running or self._calls:
+            self._turn()
+
+    def finish_calls(self) -> None:
+        """Do what was asked for after the end of :meth:`run`."""
+        while self._calls:
+            self._run_calls()
+
+    def close(self) -> None:
+        """Give the descriptors back. No thread may use the loop any more."""
+        # A late call must not write into whatever file gets the number of the closed descriptor.
+        self._is_armed = True
+        os.close(self._wakeup)
+        self._epoll.close()
+
+    def _stop(self) -> None:
+        self._is_running = False
+
+    def _turn(self) -> None:
+        timeout = 0.0 if self._calls else self._next_timeout()
+        for fd, events in self._epoll.poll(timeout, EVENTS_PER_TURN):
+            if fd == self._wakeup:
+                os.eventfd_read(fd)
+                self._is_armed = False  # only after the read: otherwise a wake-up can get lost
+            else:
+                self._dispatch(fd, events)
+        self._run_calls()
+        now = time.monotonic()
+        if now >= self._next_tick:
+            self._next_tick = now + self.tick
+            self._run(self.on_tick, ())
+
+    def _next_timeout(self) -> float:
+        return IMPATIENT if self.after_turn() else self.tick
+
+    def _run_calls(self) -> None:
+        # Those that are added meanwhile wait for the next turn, so that events get theirs.
+        for _ in range(len(self._calls)):
+            function, args = self._calls.popleft()
+            self._run(function, args)
+
+    def _run(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except Exception:
+            log.exception("A call on the %s loop failed", self.name)
+
+    def _dispatch(self, fd: int, events: int) -> None:
+        member = self._members.get(fd)
+        if member is None:
+            return
+        try:
+            if events & (IN | GONE):
+                self._handle_input(member, events)
+            if events & OUT and self.owns(member) and member.interest() & OUT:
+                member.handle_write()
+        except Exception:
+            log.exception("Closing a connection after an error on the %s loop", self.name)
+            member.handle_close()
+        self.update(member)
+
+    def _handle_input(self, member: Member, events: int) -> None:
+        if member.interest() & IN:
+            member.handle_read()
+        elif events & GONE:
+            member.handle_close()
+        else:
+            self._watch(member.fd, self._masks[member.fd] & ~IN)
+
+    def _watch(self, fd: int, events: int) -> None:
+        self._masks[fd] = events
+        self._epoll.modify(fd, events)

@@ -1,0 +1,212 @@
+"""What a channel has to send: bytes and files, in order."""
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from waitress.channel import ClientDisconnected
+
+from repoman.server.transport import BULK_SIZE, SEND_SIZE, Transport
+
+TURN = 1 << 20  # most bytes one channel sends per turn, so that a fast reader starves nobody
+HIGH_WATER = 1 << 20  # with so many bytes waiting, the worker that writes has to wait too
+JOIN_SIZE = 1 << 16  # pieces up to this size are joined
+
+
+class Outgoing(Protocol):
+    """Something in an outbox."""
+
+    def is_done(self) -> bool:
+        """Tell whether everything has been sent."""
+
+    def is_waiting(self) -> bool:
+        """Tell whether there is nothing to send now although it is not done."""
+
+    def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
+        """Send at most about ``limit`` bytes; return how many, 0 if there is no room."""
+
+    def close(self) -> None:
+        """Let go of what was sent; may take its time, never on a loop."""
+
+
+class Pieces:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._data: bytearray | memoryview = memoryview(data)
+        self._position = 0
+
+    def __len__(self) -> int:
+        return len(self._data) - self._position
+
+    def try_join(self, data: bytes | memoryview) -> bool:
+        """Append small data to small data; False if either is not small."""
+        if len(self._data) + len(data) > JOIN_SIZE:
+            return False
+        if not isinstance(self._data, bytearray):
+            self._data = bytearray(self._data)
+        self._data += data
+        return True
+
+    def is_done(self) -> bool:
+        """See :class:`Outgoing`."""
+        return self._position == len(self._data)
+
+    def is_waiting(self) -> bool:
+        """See :class:`Outgoing`."""
+        return False
+
+    def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
+        """See :class:`Outgoing`."""
+        end = self._position + SEND_SIZE
+        with memoryview(self._data)[self._position : end] as piece:
+            sent = transport.send(piece, more or end < len(self._data))
+        self._position += sent
+        return sent
+
+    def close(self) -> None:
+        """See :class:`Outgoing`."""
+
+
+class Outbox:
+    """The queue of a channel. Workers write, the channel's loop flushes what did not go at once.
+
+    Attributes:
+        on_progress: called, with the lock held, after bytes have left.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        on_progress: Callable[[], object],
+        dispose: Callable[[Callable[[], object]], object],
+    ) -> None:
+        self._transport = transport
+        self._on_progress = on_progress
+        self._dispose = dispose
+        self._room = threading.Condition(threading.Lock())
+        self._queue: list[Outgoing] = []
+        self._buffered = 0  # bytes of Pieces in the queue
+        self._is_closed = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything has left."""
+        return not self._queue
+
+    @property
+    def is_sendable(self) -> bool:
+        """Whether there is something to send as soon as the client takes it."""
+        queue = self._queue
+        return bool(queue) and not queue[0].is_waiting()
+
+    @property
+    def is_bulky(self) -> bool:
+        """Whether sending should not be the main loop's task: files and large responses."""
+        return self._buffered >= BULK_SIZE or any(
+            not isinstance(item, Pieces) for item in self._queue[:2]
+        )
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a worker has to wait before it writes more."""
+        return self._buffered > HIGH_WATER and not self._is_closed
+
+    def write(self, data: bytes, more: bool = False) -> None:
+        """Send what the socket takes now and queue the rest; ``more`` queues everything.
+
+        Raises:
+            ClientDisconnected: the channel is closed.
+            OSError: the connection is gone; the channel has to be closed.
+        """
+        with self._room:
+            self._check_open()
+            rest: bytes | memoryview = data
+            if not self._queue and not more:
+                with memoryview(data) as view:
+                    sent = self._transport.send(view)
+                if sent:
+                    self._on_progress()
+                if sent == len(data):
+                    return
+                rest = memoryview(data)[sent:]
+            self._append(rest)
+            if not more:
+                self._flush_pieces()
+
+    def put(self, item: Outgoing) -> None:
+        """Queue a file.
+
+        Raises:
+            ClientDisconnected: the channel is closed; the item still belongs to the caller.
+        """
+        with self._room:
+            self._check_open()
+            self._queue.append(item)
+
+    def wait_for_room(self, timeout: float) -> None:
+        """Wait until the outbox is not crowded any more, at most ``timeout`` seconds."""
+        with self._room:
+            if self.is_crowded:
+                self._room.wait(timeout)
+
+    def flush(self, buffer: memoryview) -> None:
+        """Send at most about TURN bytes; for the loop that owns the channel.
+
+        Raises:
+            OSError: the connection is gone, or a file was shorter than promised.
+        """
+        budget = TURN
+        with self._room:
+            while self._queue and budget > 0:
+                sent = self._send_first(budget, buffer)
+                if sent == 0:
+                    break
+                budget -= sent
+            if budget < TURN:
+                self._on_progress()
+                self._room.notify()
+
+    def close(self) -> None:
+        """Close the connection and drop what was not sent.
+
+        The lock is held meanwhile: a worker in the middle of sending would otherwise write to
+        whatever connection gets the descriptor next.
+        """
+        with self._room:
+            self._is_closed = True
+            self._transport.close()
+            for item in self._queue:
+                self._forget(item)
+            self._queue.clear()
+            self._room.notify_all()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClientDisconnected
+
+    def _append(self, data: bytes | memoryview) -> None:
+        self._buffered += len(data)
+        last = self._queue[-1] if self._queue else None
+        if not (isinstance(last, Pieces) and last.try_join(data)):
+            self._queue.append(Pieces(data))
+
+    def _flush_pieces(self) -> None:
+        while self._queue and isinstance(self._queue[0], Pieces):
+            if self._send_first(TURN, memoryview(b"")) == 0:
+                return
+            self._on_progress()
+
+    def _send_first(self, limit: int, buffer: memoryview) -> int:
+        item = self._queue[0]
+        sent = item.send(self._transport, limit, buffer, len(self._queue) > 1)
+        if isinstance(item, Pieces):
+            self._buffered -= sent
+        if item.is_done():
+            del self._queue[0]
+            self._forget(item)
+        return sent
+
+    def _forget(self, item: Outgoing) -> None:
+        if not isinstance(item, Pieces):
+            self._dispose(item.close)

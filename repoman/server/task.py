@@ -1,0 +1,197 @@
+"""One call of the application and its response: waitress' WSGI task, with its own response header.
+
+The header is built anew because waitress closes the connection after each response without a
+Content-Length (also after 204 and 304), writes the header in a packet of its own, and knows nothing
+of draining listeners and unread bodies.
+"""
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from waitress.task import ErrorTask as WaitressErrorTask
+from waitress.task import WSGITask
+from waitress.utilities import build_http_date
+
+from repoman.http.body import RECEIVED, BodyWanted
+from repoman.server.files import wrap_file
+
+if TYPE_CHECKING:
+    from repoman.server.channel import Channel
+    from repoman.server.parser import Parser
+
+log = logging.getLogger("repoman.server")
+
+CONNECTOR = "repoman.connector"  # environ: the key of the connector that the request came in by
+
+JOIN_SIZE = 1 << 16  # a body up to this size is sent in one piece with the header
+
+
+class ResponseMixin:
+    """The response half of a task."""
+
+    if TYPE_CHECKING:
+        channel: Channel
+        request: Parser
+        version: str
+        status: str
+        response_headers: list[tuple[str, str]]
+        content_bytes_written: int
+        chunked_response: bool
+        close_on_finish: bool
+        complete: bool
+        wrote_header: bool
+        start_time: float
+        has_body: bool
+
+    _content_length: int | None = None
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced length of the body; a 304 may announce one for a body that never comes."""
+        return self._content_length if self.has_body else None
+
+    @content_length.setter
+    def content_length(self, length: int | None) -> None:
+        self._content_length = length
+
+    @property
+    def sends_body(self) -> bool:
+        """Whether the body that the application returns is sent."""
+        return self.has_body and self.request.command != "HEAD"
+
+    def build_response_header(self) -> bytes:
+        """Return the header, and decide how the body is framed and if the connection stays."""
+        self._decide_framing()
+        lines = [f"HTTP/{self.version} {self.status}"]
+        own = {"content-length", "connection"}
+        given = set()
+        for name, value in self.response_headers:
+            lower = name.lower()
+            if lower not in own:
+                given.add(lower)
+                lines.append(f"{name}: {value}")
+        if self.content_length is not None:
+            lines.append(f"Content-Length: {self.content_length}")
+        elif self.chunked_response:
+            lines.append("Transfer-Encoding: chunked")
+        lines += self._server_lines(given)
+        return "\r\n".join((*lines, "\r\n")).encode("latin-1")
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body, and the header before the first."""
+        if not self.complete:
+            raise RuntimeError("start_response was not called before body written")
+        head = b"" if self.wrote_header else self.build_response_header()
+        self.wrote_header = True
+        body = self._frame(data)
+        if body and len(body) <= JOIN_SIZE:
+            self.channel.write_soon(head + body)
+        elif body:
+            self.channel.write_soon(head, more=True)
+            self.channel.write_soon(body)
+        else:
+            self.channel.write_soon(head, more=self.sends_body)  # a file follows at once
+
+    def finish(self) -> None:
+        """Send what is still missing."""
+        if not self.wrote_header:
+            self.wrote_header = True
+            self.channel.write_soon(self.build_response_header())
+        if self.chunked_response and self.sends_body:
+            self.channel.write_soon(b"0\r\n\r\n")
+
+    def _decide_framing(self) -> None:
+        is_framed = not self.sends_body or self.content_length is not None
+        connection = self.request.headers.get("CONNECTION", "").lower()
+        wishes = {wish.strip() for wish in connection.split(",")}
+        if self.version == "1.0":
+            keep = "keep-alive" in wishes and is_framed
+        else:
+            keep = "close" not in wishes
+            self.chunked_response = not is_framed
+        if not keep or self.channel.closes_after(self.request):
+            self.close_on_finish = True
+
+    def _server_lines(self, given: set[str]) -> list[str]:
+        lines = []
+        if self.close_on_finish:
+            lines.append("Connection: close")
+        elif self.version == "1.0":
+            lines.append("Connection: Keep-Alive")
+        if "server" not in given:
+            lines.append(f"Server: {self.channel.adj.ident}")
+        if "date" not in given:
+            lines.append(f"Date: {_http_date(int(self.start_time))}")
+        return lines
+
+    def _frame(self, data: bytes) -> bytes:
+        if not self.sends_body:
+            self.content_bytes_written += len(data)
+            return b""
+        if self.chunked_response:
+            return b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if self.content_length is not None:
+            data = data[: self.content_length - self.content_bytes_written]
+        self.content_bytes_written += len(data)
+        return data
+
+
+class Task(ResponseMixin, WSGITask):
+    """Calls the application for a request: before its body is received, or afterwards."""
+
+    environ: dict[str, Any] | None
+
+    def execute(self) -> None:
+        """Call the application and send what it returns.
+
+        Raises:
+            BodyWanted: the application was asked for admission and wants the body.
+        """
+        try:
+            super().execute()
+        except BodyWanted as wanted:
+            if self.request.awaits_admission and not self.wrote_header:
+                raise
+            if wanted.sink is not None:
+                wanted.sink.close()
+            raise RuntimeError("The application asked again for the body") from wanted
+        finally:
+            self._release_taken_sink()
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment."""
+        if self.environ is None:
+            environ: dict[str, Any] = super().get_environment()
+            environ[CONNECTOR] = self.channel.server.connector
+            environ["wsgi.file_wrapper"] = wrap_file
+            self.request.describe_body(environ)
+            self.environ = environ
+        return self.environ
+
+    def _release_taken_sink(self) -> None:
+        # receive_body() takes the sink out of the environment and with it the duty to close it.
+        body = self.request.body
+        if body is not None and self.environ is not None and RECEIVED not in self.environ:
+            body.release()
+
+
+class ErrorTask(ResponseMixin, WaitressErrorTask):
+    """Answers a request that the application does not see."""
+
+    def execute(self) -> None:
+        """Send the error."""
+        error = self.request.error
+        log.info(
+            "Refused a request from %s: %s %s: %s",
+            self.channel.addr[0],
+            error.code,
+            error.reason,
+            error.body,
+        )
+        super().execute()
+
+
+@lru_cache(maxsize=4)
+def _http_date(second: int) -> str:
+    return str(build_http_date(second))
