@@ -18,6 +18,7 @@ from repoman.server.loop import IN, OUT, Loop
 from repoman.server.outbox import Outbox
 from repoman.server.parser import Parser
 from repoman.server.task import ErrorTask, Task
+from repoman.server.tls import SpokePlainHttp
 from repoman.server.transport import Transport
 
 if TYPE_CHECKING:
@@ -290,6 +291,8 @@ class Channel:
     def _shake_hands(self) -> None:
         try:
             self.transport.advance()
+        except SpokePlainHttp:
+            self.refuse("Client sent an HTTP request to an HTTPS server.")
         except OSError as error:
             log.debug("No TLS connection with %s: %s", self.addr[0], error)
             self.handle_close()

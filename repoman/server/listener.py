@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from repoman.errors import Conflict, Invalid
 from repoman.server.channel import Channel
 from repoman.server.loop import IN
+from repoman.server.tls import TlsTransport
 from repoman.server.transport import PlainTransport, Transport
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ class Listener:
         for option in self.adj.socket_options:
             connection.setsockopt(*option)
         transport: Transport = PlainTransport(connection)
+        if self.tls is not None:
+            transport = TlsTransport(connection, self.tls)
         channel = Channel(self._hub, self, transport, connection, addr)
         self.channels.add(channel)
         self._hub.main.register(channel)

@@ -6,6 +6,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
@@ -84,10 +85,11 @@ class Loop:
         self._epoll.register(member.fd, IN)
 
     def unregister(self, member: Member) -> None:
-        """Forget a member; its descriptor must still be open."""
+        """Forget a member, before its descriptor is closed."""
         del self._members[member.fd]
         del self._masks[member.fd]
-        self._epoll.unregister(member.fd)
+        with suppress(OSError):  # a failed attempt to begin TLS closes it all the same
+            self._epoll.unregister(member.fd)
 
     def owns(self, member: Member) -> bool:
         """Tell whether the member is registered here."""

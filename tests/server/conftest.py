@@ -1,9 +1,9 @@
 """A hub in a thread and a raw client: what the tests of the server need."""
 
 import contextlib
-import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,9 +63,9 @@ def connect():
 def open_files():
     """Return what is open in this process, by number and name."""
     found = set()
-    for fd in os.listdir("/proc/self/fd"):
+    for entry in list(Path("/proc/self/fd").iterdir()):
         with contextlib.suppress(OSError):
-            found.add((fd, os.readlink(f"/proc/self/fd/{fd}")))
+            found.add((entry.name, str(entry.readlink())))
     return {(fd, name) for fd, name in found if not name.startswith("/proc/")}
 
 
