@@ -270,6 +270,8 @@ class Channel:
         elif not self.intake.is_bulky:
             if self.loop is self.hub.main:
                 self.intake.resume()
+                if self.draining:  # since after the worker had finished with the response
+                    self._close_idle()
             else:
                 self.move(self.hub.main)
 

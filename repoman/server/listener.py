@@ -134,7 +134,7 @@ def open_socket(host: str, port: int, backlog: int) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise Conflict(f"Port {port} at {host} is in use by another server.") from error
+            raise Conflict(f"Port {port} at {host} is in use by another program.") from error
         raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
     return listening
 
