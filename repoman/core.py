@@ -1,5 +1,6 @@
 """Repoman: the core's services, built in order. No logic lives here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -19,15 +20,16 @@ from repoman.security.users import Users
 class Repoman:
     """All services of one data directory; one running instance per process.
 
-    Use it as a context manager: ``with Repoman(settings) as repoman``.
+    Use it as a context manager: ``with Repoman(settings) as repoman``. ``plugins``, by name, take
+    the place of those that are installed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, plugins: Mapping[str, object] | None = None) -> None:
         self.settings = settings
         self.data: Path = settings.data.absolute()
         self.database = Database(self.data, settings.database)
         self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
-        self.plugins = create_plugin_manager([FileStorePlugin(), self.users])
+        self.plugins = create_plugin_manager([FileStorePlugin(), self.users], plugins)
         self.authenticator = Authenticator(self.plugins)
         self.authorizer = Authorizer(anonymous_read=settings.security.anonymous_read)
         hook = self.plugins.hook

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pluggy
@@ -16,8 +16,12 @@ TRACE = "REPOMAN_TRACE_PLUGINS"  # environment: log every hook call
 _log = logging.getLogger(__name__)
 
 
-def create_plugin_manager(builtin: Iterable[object]) -> pluggy.PluginManager:
-    """Return a manager with the given plugins and all that are installed.
+def create_plugin_manager(
+    builtin: Iterable[object], plugins: Mapping[str, object] | None = None
+) -> pluggy.PluginManager:
+    """Return a manager with the plugins of the core and all that are installed.
+
+    ``plugins``, by name, take the place of the installed ones; tests use it.
 
     Raises:
         pluggy.PluginValidationError: a plugin implements a hook that does not exist.
@@ -26,7 +30,11 @@ def create_plugin_manager(builtin: Iterable[object]) -> pluggy.PluginManager:
     manager.add_hookspecs(hookspecs)
     for plugin in builtin:
         manager.register(plugin)
-    manager.load_setuptools_entrypoints(ENTRY_POINTS)
+    if plugins is None:
+        manager.load_setuptools_entrypoints(ENTRY_POINTS)
+    else:
+        for name, plugin in plugins.items():
+            manager.register(plugin, name)
     manager.check_pending()
     if os.environ.get(TRACE):
         manager.add_hookcall_monitoring(_log_call, _log_result)
