@@ -1,6 +1,7 @@
 """The Flask apps: one for the main port, one for each format."""
 
 from flask import Flask, request
+from werkzeug.routing import BaseConverter
 
 from repoman.core import Repoman
 from repoman.errors import Unavailable
@@ -8,6 +9,13 @@ from repoman.http.current import ACTOR, current_environ, current_repository
 from repoman.http.errors import install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.security.actors import Actor, Credentials
+
+
+class RestConverter(BaseConverter):
+    """``<rest:path>`` in a rule: all that follows, even if it is nothing or no good path."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
 
 
 def create_admin_app(repoman: Repoman) -> Flask:
@@ -27,6 +35,7 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
     """
     app = Flask(f"repoman.{format_.name}", static_folder=None)
     app.url_map.merge_slashes = False  # a path is data here, not to be tidied
+    app.url_map.converters["rest"] = RestConverter
     install_error_handlers(app, format_.render_error)
     for blueprint in format_.blueprints:
         app.register_blueprint(blueprint)

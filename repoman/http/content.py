@@ -90,14 +90,23 @@ def _body(content: Content, start: int, length: int) -> Any:
     file = content.open()
     file.seek(start)
     wrapper = request.environ.get("wsgi.file_wrapper")
-    return wrapper(file, CHUNK) if wrapper is not None else _pieces(file, length)
+    return wrapper(file, CHUNK) if wrapper is not None else _Pieces(file, length)
 
 
-def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
-    with file:
-        while length > 0 and (data := file.read(min(length, CHUNK))):
-            length -= len(data)
+class _Pieces:
+    """The next ``length`` bytes of a file. No generator, which does not close what it never began."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file = file
+        self._left = length
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left > 0 and (data := self._file.read(min(self._left, CHUNK))):
+            self._left -= len(data)
             yield data
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _respond(content: Content, status: int, length: int | None, body: Any = ()) -> Response:

@@ -74,9 +74,17 @@ class Dispatcher:
     def _serve(
         self, repository: Repository | None, environ: Environ, start_response: Any
     ) -> Iterable[bytes]:
-        problem = "This connector is closing." if repository is None else repository.problem
-        if repository is None or problem is not None:
-            response = Response(f"{problem}\n", HTTPStatus.SERVICE_UNAVAILABLE)
-            return response(environ, start_response)
+        if repository is None:
+            return _unavailable("This connector is closing.")(environ, start_response)
+        if repository.problem is not None:
+            return _unavailable(repository.problem)(environ, start_response)
+        app = self._formats.get(repository.config.format)
+        if app is None:  # a plugin brings the recipe of a format that nobody brings
+            problem = f"The format {repository.config.format!r} is not installed."
+            return _unavailable(problem)(environ, start_response)
         environ[REPOSITORY] = repository
-        return self._formats[repository.config.format](environ, start_response)
+        return app(environ, start_response)
+
+
+def _unavailable(problem: str) -> Response:
+    return Response(problem + "\n", HTTPStatus.SERVICE_UNAVAILABLE)

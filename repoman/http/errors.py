@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from repoman import errors
@@ -69,7 +69,10 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
         if status < HTTPStatus.BAD_REQUEST:
             return error.get_response()  # a redirect is no failure
-        return _finish(render(Failure(status, error.description or error.name)))
+        response = render(Failure(status, error.description or error.name))
+        if isinstance(error, MethodNotAllowed):
+            response.allow.update(error.valid_methods or ())
+        return _finish(response)
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
