@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -29,7 +30,6 @@ class PasswordVerifier:
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
-        self._decoy = self._hasher.hash(secrets.token_hex(16))
 
     def hash(self, password: str) -> str:
         """Return the argon2id hash of a password, with its salt and cost."""
@@ -51,6 +51,10 @@ class PasswordVerifier:
             return False
         self._remember(digest)
         return True
+
+    @cached_property
+    def _decoy(self) -> str:
+        return self._hasher.hash(secrets.token_hex(16))
 
     def _digest(self, password: str, password_hash: str) -> bytes:
         state = hashlib.blake2b(password_hash.encode(), key=self._key, digest_size=32)
