@@ -1,0 +1,165 @@
+"""What every blob store must do, as tests: subclass :class:`BlobStoreSuite` and say how to open it.
+
+::
+
+    class TestMyStore(BlobStoreSuite):
+        @pytest.fixture
+        def open_store(self, tmp_path):
+            return lambda: MyStore(tmp_path)
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
+from repoman.errors import NotFound
+
+DATA = bytes(range(256)) * 1000
+OpenStore = Callable[[], BlobStore]
+
+
+def sha256(data: bytes) -> str:
+    """Return the digest that addresses these bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(store: BlobStore, digest: str) -> bytes:
+    """Return the bytes of a blob."""
+    with store.open(digest) as file:
+        return file.read()
+
+
+def write(store: BlobStore, writer_id: str, data: bytes) -> BlobWriter:
+    """Return a writer that has taken ``data``."""
+    writer = store.open_writer(writer_id)
+    writer.write(data)
+    return writer
+
+
+class BlobStoreSuite:
+    """The contract of :mod:`repoman.blobs.store`.
+
+    ``open_store()`` opens the same store again each time, as a restart does.
+    """
+
+    @pytest.fixture
+    def open_store(self) -> OpenStore:
+        """Return what opens the store; a subclass must say it."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore) -> BlobStore:
+        """Return the store."""
+        return open_store()
+
+    def test_what_is_committed_is_found_under_its_digest(self, store: BlobStore) -> None:
+        blob = write(store, "one", DATA).commit()
+        assert blob == StoredBlob(sha256(DATA), len(DATA))
+        assert store.exists(blob.digest)
+        assert read(store, blob.digest) == DATA
+
+    def test_a_committed_blob_is_there_after_a_restart(self, open_store: OpenStore) -> None:
+        digest = write(open_store(), "one", DATA).commit().digest
+        assert read(open_store(), digest) == DATA
+
+    def test_an_empty_blob_is_a_blob(self, store: BlobStore) -> None:
+        blob = store.open_writer("empty").commit()
+        assert blob == StoredBlob(sha256(b""), 0)
+        assert read(store, blob.digest) == b""
+
+    def test_a_memoryview_is_taken_as_bytes_are(self, store: BlobStore) -> None:
+        buffer = bytearray(DATA)
+        writer = store.open_writer("view")
+        writer.write(memoryview(buffer)[10:500])
+        buffer[:] = bytes(len(buffer))  # the view is only valid during the call
+        assert read(store, writer.commit().digest) == DATA[10:500]
+
+    def test_an_open_file_can_seek_and_has_a_descriptor(self, store: BlobStore) -> None:
+        digest = write(store, "one", DATA).commit().digest
+        with store.open(digest) as file:
+            assert file.fileno() >= 0
+            file.seek(1000)
+            assert file.read(24) == DATA[1000:1024]
+
+    def test_nothing_is_found_before_the_commit(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA)
+        assert not store.exists(sha256(DATA))
+        with pytest.raises(NotFound):
+            store.open(sha256(DATA))
+        writer.cancel()
+
+    def test_equal_bytes_of_two_writers_are_one_blob(self, store: BlobStore) -> None:
+        first, second = write(store, "first", DATA), write(store, "second", DATA)
+        assert first.commit() == second.commit()
+        assert read(store, sha256(DATA)) == DATA
+
+    def test_a_blob_that_is_being_read_may_be_committed_again(self, store: BlobStore) -> None:
+        digest = write(store, "first", DATA).commit().digest
+        with store.open(digest) as file:
+            begin = file.read(100)
+            write(store, "second", DATA).commit()
+            assert begin + file.read() == DATA
+
+    def test_cancel_drops_the_bytes(self, open_store: OpenStore) -> None:
+        writer = write(open_store(), "one", DATA)
+        writer.cancel()
+        assert not open_store().exists(sha256(DATA))
+        assert open_store().open_writer("one").size == 0
+
+    def test_cancel_may_be_called_again(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA)
+        writer.cancel()
+        writer.cancel()
+        store.open_writer("never written").cancel()
+
+    def test_cancel_after_commit_changes_nothing(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA)
+        digest = writer.commit().digest
+        writer.cancel()
+        assert read(store, digest) == DATA
+
+    def test_size_and_digests_follow_what_was_written(self, store: BlobStore) -> None:
+        writer = store.open_writer("one", ("sha512",))
+        assert writer.size == 0
+        assert writer.hexdigest("sha256") == sha256(b"")
+        writer.write(DATA[:1000])
+        assert writer.size == 1000
+        assert writer.hexdigest("sha256") == sha256(DATA[:1000])
+        writer.write(DATA[1000:])
+        assert writer.size == len(DATA)
+        assert writer.hexdigest("sha256") == sha256(DATA)
+        assert writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+        writer.cancel()
+
+    def test_a_digest_may_be_asked_for_that_nobody_announced(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA)
+        assert writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+        writer.write(b"more")
+        assert writer.hexdigest("sha512") == hashlib.sha512(DATA + b"more").hexdigest()
+        writer.cancel()
+
+    def test_a_writer_goes_on_after_a_restart(self, open_store: OpenStore) -> None:
+        write(open_store(), "one", DATA[:5000]).pause()
+        writer = open_store().open_writer("one", ("sha512",))
+        assert writer.size == 5000
+        writer.write(DATA[5000:])
+        assert writer.size == len(DATA)
+        assert writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+        assert writer.commit() == StoredBlob(sha256(DATA), len(DATA))
+
+    def test_a_committed_writer_id_begins_anew(self, store: BlobStore) -> None:
+        write(store, "one", DATA).commit()
+        writer = store.open_writer("one")
+        assert writer.size == 0
+        writer.cancel()
+
+    def test_a_paused_writer_goes_on(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA[:7])
+        writer.pause()
+        writer.pause()
+        writer.write(DATA[7:])
+        writer.pause()
+        assert writer.size == len(DATA)
+        assert writer.commit() == StoredBlob(sha256(DATA), len(DATA))

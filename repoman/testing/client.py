@@ -1,0 +1,86 @@
+"""An HTTP client in process: the whole application, without a socket."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from werkzeug.test import Client, TestResponse
+from werkzeug.wsgi import get_input_stream
+
+from repoman.core import Repoman
+from repoman.errors import RepomanError
+from repoman.http.access_log import WSGI
+from repoman.http.body import ADMISSION, BODY_ERROR, CHUNK, RECEIVED, BodyWanted, Environ
+from repoman.http.dispatch import CONNECTOR, connector_key, create_application
+from repoman.testing.factory import ADMIN
+
+
+def after_admission(app: WSGI) -> WSGI:
+    """Return the application under a server that calls it before it reads the body.
+
+    This is the contract of :mod:`repoman.http.body`, seen from the server's side.
+    """
+
+    def serve(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        try:
+            return app({**environ, ADMISSION: True}, start_response)
+        except BodyWanted as wanted:
+            return app(environ | _receive(environ, wanted), start_response)
+
+    return serve
+
+
+def _receive(environ: Environ, wanted: BodyWanted) -> Environ:
+    if wanted.sink is None:
+        return {}
+    stream = get_input_stream(environ)
+    try:
+        while data := stream.read(CHUNK):
+            wanted.sink.write(data)
+    except RepomanError as error:
+        return {RECEIVED: wanted.sink, BODY_ERROR: error}
+    return {RECEIVED: wanted.sink}
+
+
+class HttpClient:
+    """Sends requests to a started Repoman.
+
+    Args:
+        repoman: the one to ask.
+        connector: the repository whose connector is meant; None for the main port.
+        admission: whether requests are admitted before their body is read, as the product's own
+            server does, or read in place, as any WSGI server does.
+    """
+
+    def __init__(
+        self, repoman: Repoman, *, connector: str | None = None, admission: bool = True
+    ) -> None:
+        app = create_application(repoman)
+        self._client = Client(after_admission(app) if admission else app)
+        self._environ = {} if connector is None else {CONNECTOR: connector_key(connector, "http")}
+
+    def request(
+        self, method: str, path: str, *, login: bool = True, **options: Any
+    ) -> TestResponse:
+        """Send a request as the user ADMIN, or without a login.
+
+        ``options`` are those of :class:`werkzeug.test.EnvironBuilder`: data, headers, auth, …
+        """
+        options.setdefault("auth", ADMIN if login else None)
+        options["environ_overrides"] = dict(self._environ)
+        return self._client.open(path, method=method, buffered=True, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """Send a GET."""
+        return self.request("GET", path, **options)
+
+    def head(self, path: str, **options: Any) -> TestResponse:
+        """Send a HEAD."""
+        return self.request("HEAD", path, **options)
+
+    def put(self, path: str, data: bytes = b"", **options: Any) -> TestResponse:
+        """Send a PUT with a body."""
+        return self.request("PUT", path, data=data, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        """Send a DELETE."""
+        return self.request("DELETE", path, **options)

@@ -1,0 +1,64 @@
+"""A started Repoman for a test, with just the plugins and settings that the test names."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from repoman.config import DatabaseSettings, Settings
+from repoman.core import Repoman
+from repoman.db.database import FILE, Database
+from repoman.security.user_records import insert_user
+
+ADMIN = ("admin", "a password for tests")
+# The cost is part of a hash: this one takes no time to check, the product's takes a quarter second.
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class RepomanFactory:
+    """Starts Repomans on one data directory, one after the other.
+
+    The models are bound to one database per process, so the next one stops the one before; that is
+    how a test restarts its server.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self._running: Repoman | None = None
+
+    def __call__(self, plugins: Mapping[str, object] | None = None, **settings: Any) -> Repoman:
+        """Start a Repoman.
+
+        ``plugins`` by name, without those that are installed; ``settings`` are tables of the
+        settings file. A new database has the user ADMIN and no repository.
+        """
+        self.stop()
+        if not (self.data / FILE).exists():
+            self._make_admin()
+        repoman = Repoman(Settings(data=self.data, **settings), plugins or {})
+        self._running = repoman
+        repoman.start()
+        return repoman
+
+    def _make_admin(self) -> None:
+        name, password = ADMIN
+        database = Database(self.data, DatabaseSettings())
+        database.open()
+        insert_user(name, _CHEAP.hash(password))
+        database.close()
+
+    def stop(self) -> None:
+        """Stop the one that runs, if any."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+
+@pytest.fixture
+def repoman_factory(tmp_path: Path) -> Iterator[RepomanFactory]:
+    """Start Repomans in the test's own directory; the last one is stopped at the end."""
+    factory = RepomanFactory(tmp_path / "data")
+    yield factory
+    factory.stop()
