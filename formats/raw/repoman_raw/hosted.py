@@ -1,0 +1,89 @@
+"""A hosted raw repository: the files are those that clients put here."""
+
+from repoman.plugin import (
+    Asset,
+    BlobInlet,
+    BlobStore,
+    Content,
+    ContentStore,
+    Coordinate,
+    NewAsset,
+    NotFound,
+    ReadOnly,
+    WritePolicy,
+)
+from repoman_raw.paths import check_path
+
+FILE = "file"  # the kind of all assets and components of this format
+
+# A page somebody put here must not act in the name of a user who looks at it.
+HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+
+
+class RawHosted:
+    """Implements :class:`repoman_raw.service.RawRepository`; a file is one asset, at its path."""
+
+    def __init__(
+        self, name: str, policy: WritePolicy, *, content: ContentStore, blobs: BlobStore
+    ) -> None:
+        self._name = name
+        self._policy = policy
+        self._content = content
+        self._blobs = blobs
+
+    def get(self, path: str) -> Content:
+        """Return a file."""
+        asset = self._get_asset(path)
+        return Content(
+            size=asset.size,
+            media_type=asset.media_type,
+            open=lambda: self._content.open_asset(asset),
+            etag=asset.digest,
+            last_modified=asset.updated_at,
+            headers=HEADERS,
+        )
+
+    def open_inlet(self, path: str) -> BlobInlet:
+        """Return what takes the bytes of a file."""
+        check_path(path)
+        self._check_write(path)
+        return BlobInlet(self._blobs)
+
+    def save(self, path: str, inlet: BlobInlet, media_type: str) -> bool:
+        """Make what the inlet took the file at a path."""
+        # The bytes are durable before a row names them, and the transaction stays short.
+        blob = inlet.commit()
+        with self._content.transaction():
+            is_new = self._check_write(path)
+            component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)
+            self._content.save_asset(NewAsset(path, FILE, blob, media_type, component=component))
+        return is_new
+
+    def delete(self, path: str) -> None:
+        """Remove a file."""
+        self._refuse_if_read_only()
+        self._content.delete_assets([self._get_asset(path).path])
+
+    def _get_asset(self, path: str) -> Asset:
+        if path == "" or path.endswith("/"):
+            raise NotFound("Directories are not listed; ask for a file.")
+        check_path(path)
+        asset = self._content.find_asset(path)
+        if asset is None:
+            raise NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
+        return asset
+
+    def _check_write(self, path: str) -> bool:
+        """Return whether the path is free; refuse if it is not to be written."""
+        self._refuse_if_read_only()
+        is_free = self._content.find_asset(path) is None
+        if self._policy is WritePolicy.ALLOW_ONCE and not is_free:
+            raise ReadOnly(
+                f"The file {path!r} exists in the repository {self._name!r} and cannot be "
+                "replaced (deployment policy: allow_once). Delete it, or choose another path."
+            )
+        return is_free
+
+    def _refuse_if_read_only(self) -> None:
+        if self._policy is WritePolicy.DENY:
+            raise ReadOnly(f"The repository {self._name!r} is read-only (deployment policy: deny).")

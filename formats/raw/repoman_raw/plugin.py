@@ -1,0 +1,43 @@
+"""What the format brings to the core. Read this first, then service, hosted, routes."""
+
+from repoman.plugin import (
+    Format,
+    HostedStorageSection,
+    Recipe,
+    RepositoryContext,
+    RepositoryType,
+    hookimpl,
+)
+from repoman_raw.hosted import RawHosted
+from repoman_raw.routes import files
+from repoman_raw.sections import RawSection
+
+RAW = Format(name="raw", title="Raw", blueprints=(files,))
+
+
+def build_hosted(context: RepositoryContext) -> RawHosted:
+    """Return the service of a hosted repository, made of the parts it needs."""
+    storage = context.config.section("storage", HostedStorageSection)
+    return RawHosted(
+        context.config.name, storage.write_policy, content=context.content, blobs=context.blobs
+    )
+
+
+HOSTED = Recipe(
+    format=RAW.name,
+    type=RepositoryType.HOSTED,
+    sections={"storage": HostedStorageSection, "raw": RawSection},
+    build=build_hosted,
+)
+
+
+@hookimpl
+def repoman_register_formats() -> list[Format]:
+    """Return the format: its name and its routes."""
+    return [RAW]
+
+
+@hookimpl
+def repoman_register_recipes() -> list[Recipe]:
+    """Return the types of repository that the format has."""
+    return [HOSTED]

@@ -1,0 +1,54 @@
+"""HTTP in and out: parse the request, call the service, render its answer; no rules live here."""
+
+import mimetypes
+from http import HTTPStatus
+from typing import cast
+
+from flask import Blueprint, Response, request
+
+from repoman.plugin import (
+    Invalid,
+    current_environ,
+    current_repository,
+    receive_body,
+    send_content,
+)
+from repoman_raw.service import RawRepository
+
+files = Blueprint("raw", __name__)
+
+
+@files.get("/<rest:path>")
+def get_file(path: str) -> Response:
+    """Send a file, or the part of it that is asked for; this is HEAD as well."""
+    return send_content(_repository().get(path))
+
+
+@files.put("/<rest:path>")
+def put_file(path: str) -> Response:
+    """Store the body as a file."""
+    if "Content-Range" in request.headers:
+        raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
+    repository = _repository()
+    # A server may call this function twice: once to ask whether it wants the body, once with it.
+    with receive_body(current_environ(), lambda: repository.open_inlet(path)) as inlet:
+        is_new = repository.save(path, inlet, _media_type(path))
+    return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
+
+
+@files.delete("/<rest:path>")
+def delete_file(path: str) -> Response:
+    """Remove a file."""
+    _repository().delete(path)
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _repository() -> RawRepository:
+    return cast("RawRepository", current_repository().service)
+
+
+def _media_type(path: str) -> str:
+    guess, encoding = mimetypes.guess_type(path)
+    if guess is None or encoding is not None:  # the type of app.tar.gz is not that of app.tar
+        guess = "application/octet-stream"
+    return request.headers.get("Content-Type") or guess

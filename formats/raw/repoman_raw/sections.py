@@ -1,0 +1,19 @@
+"""The settings that raw repositories have beside those of their type."""
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from repoman.plugin import Section
+
+
+class RawSection(Section):
+    """How clients reach the repository, besides ``/repository/<name>/`` on the main port."""
+
+    http_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
+    )
+
+    def ports(self) -> Iterable[tuple[str, str, int]]:
+        """Return the connector, if one is wanted."""
+        return () if self.http_port is None else (("http_port", "http", self.http_port),)

@@ -1,0 +1,36 @@
+"""A hosted repository named ``files``, and its clients."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from repoman_raw import plugin
+
+from repoman.testing import HttpClient, repoman_factory
+
+__all__ = ["repoman_factory"]
+
+
+@pytest.fixture
+def repoman(repoman_factory):
+    """A Repoman with this format alone and an empty repository."""
+    repoman = repoman_factory({"raw": plugin})
+    repoman.repositories.create("files", "raw-hosted", {})
+    return repoman
+
+
+@pytest.fixture(params=["admitted first", "read in place"])
+def client(repoman, request):
+    """A client of the main port, under both kinds of server that a body may come from."""
+    return HttpClient(repoman, admission=request.param == "admitted first")
+
+
+@pytest.fixture
+def stored_paths(repoman):
+    """The paths of all files, as the database has them."""
+
+    def read() -> list[str]:
+        with closing(sqlite3.connect(repoman.data / "repoman.db")) as database:
+            return [path for (path,) in database.execute("select path from asset")]
+
+    return read
