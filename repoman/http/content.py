@@ -94,7 +94,7 @@ def _body(content: Content, start: int, length: int) -> Any:
 
 
 class _Pieces:
-    """The next ``length`` bytes of a file. No generator, which does not close what it never began."""
+    """The next ``length`` bytes of a file; closes it, as a generator not begun would not."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file = file
