@@ -16,8 +16,10 @@ class DockerSection(Section):
     manifest_limit: int = Field(
         8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
     )
-    sparse_indexes: bool = Field(
-        True, description="Whether an index may name images that are not in the repository."
+    sparse: bool = Field(
+        True,
+        description="Whether an index may lack images and an image layers; its config and one "
+        "layer must be there.",
     )
 
     def ports(self) -> Iterable[tuple[str, str, int]]:

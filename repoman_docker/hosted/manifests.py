@@ -123,11 +123,12 @@ class HostedManifests:
     def _check_references(self, name: str, manifest: Manifest) -> None:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
         found = self._content.existing(blobs)
-        if missing := [each.digest for path, each in blobs.items() if path not in found]:
-            raise missing_blobs(missing)
-        for path, each in blobs.items():
-            _check_size(each, found[path])
-        if not self._settings.sparse_indexes:
+        missing = [each for path, each in blobs.items() if path not in found]
+        if missing and not (self._settings.sparse and _is_sparse(manifest, missing)):
+            raise missing_blobs([each.digest for each in missing])
+        for path, asset in found.items():
+            _check_size(blobs[path], asset)
+        if not self._settings.sparse:
             self._check_children(name, manifest)
 
     def _check_children(self, name: str, manifest: Manifest) -> None:
@@ -137,6 +138,13 @@ class HostedManifests:
         found = self._content.existing(children)
         if missing := [each.digest for path, each in children.items() if path not in found]:
             raise missing_blobs(missing)
+
+
+def _is_sparse(manifest: Manifest, missing: list[Descriptor]) -> bool:
+    """Return whether enough is there to be an image that lacks layers, not a push gone wrong."""
+    lost = {each.digest for each in missing}
+    layers = {each.digest for each in manifest.layers}
+    return (manifest.config is None or manifest.config.digest not in lost) and bool(layers - lost)
 
 
 def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
