@@ -49,6 +49,7 @@ setup(
     package_data={
         "": ["py.typed", "templates/**/*", "static/**/*"],
         "repoman.conf": ["*.toml", "examples/*"],
+        "repoman.db": ["migrations/*.py"],  # scripts that are loaded by their path
     },
     entry_points={
         "console_scripts": ["repoman = repoman.cli:main"],

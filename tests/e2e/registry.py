@@ -51,7 +51,8 @@ class Registry:
 
     def push_image(self, name: str, tag: str, content: bytes) -> str:
         """Push an image with one layer and return the layer's digest."""
-        config = b'{"architecture":"amd64","os":"linux"}'
+        rootfs = {"type": "layers", "diff_ids": [digest_of(content)]}
+        config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
         parts = [(CONFIG, config), (LAYER, content)]
         for _, part in parts:
             self.push_blob(name, part)

@@ -4,6 +4,8 @@ import secrets
 
 import pytest
 
+from tests.e2e.clients import tar_of
+from tests.e2e.registry import Registry
 from tests.live import live_server
 
 pytestmark = pytest.mark.xdist_group("docker")
@@ -11,6 +13,7 @@ pytestmark = pytest.mark.xdist_group("docker")
 # The bare commands take well under a second. A client that meets silence where it tried TLS first
 # waits for ten.
 PROMPT = 5.0
+LAYER = tar_of({"payload": b"anonymous"})
 
 
 @pytest.fixture
@@ -105,13 +108,23 @@ def test_a_large_layer_goes_and_comes(logged_in, image):
     logged_in.run("pull", image)
 
 
-def test_anonymous_pull_by_setting(docker, docker_host, tmp_path):
+def test_a_user_made_on_the_command_line_logs_in(docker, registry, shared_server):
+    name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
+    assert docker.login(registry, name, password, check=False).status != 0
+    shared_server.cli("user", "create", name, "--password-stdin", given=f"{password}\n")
+    assert "Login Succeeded" in docker.login(registry, name, password).stdout
+
+
+def test_anonymous_pull_by_setting(docker, tmp_path):
     settings = {"security": {"anonymous_read": True}}
     with live_server(tmp_path / "open", settings=settings) as server:
         image = f"{server.registry}/team/open:1"
-        docker.login(server.registry, *server.admin)
         docker.import_image(image)
-        docker.run("push", image)
+        # docker sends no password to a registry that lets everybody in, so the image comes from
+        # elsewhere.
+        refused = docker.run("push", image, check=False)
+        assert "unauthorized" in refused.text
         docker.run("rmi", image)
-        docker.run("logout", server.registry)
+        Registry(f"http://{server.registry}", server.admin).push_image("team/open", "1", LAYER)
         docker.run("pull", image)
+        docker.run("rmi", image)

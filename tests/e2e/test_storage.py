@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.registry import Registry
+from tests.e2e.registry import Registry, digest_of
 from tests.live import LiveServer
 
 STORE_SIZE = 8_000_000
@@ -65,9 +65,19 @@ def test_a_full_store_answers_507_in_the_middle_of_a_stream(registry):
     assert registry.has_image("team/app", "1", KEPT)
 
 
-def test_what_did_not_fit_is_removed(registry):
+def send_in_a_session(registry):
+    return registry.send_blob("team/app", TOO_LARGE)
+
+
+def send_at_once(registry):
+    digest = {"digest": digest_of(TOO_LARGE)}
+    return registry.request("POST", "/v2/team/app/blobs/uploads/", params=digest, data=TOO_LARGE)
+
+
+@pytest.mark.parametrize("send", [send_in_a_session, send_at_once])
+def test_what_did_not_fit_is_removed(registry, send):
     for _ in range(3):
-        registry.send_blob("team/app", TOO_LARGE)
+        assert_plain(send(registry), 507)
     registry.push_image("team/app", "2", KEPT + b"2")
     assert registry.has_image("team/app", "2", KEPT + b"2")
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.e2e.clients import write_layout
-from tests.live import LiveServer
+from tests.live import LiveServer, wait_until
 
 pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(300)]
 
@@ -100,8 +100,10 @@ def test_a_format_is_added_by_pip(environment, sources, tmp_path):
         server.start()
         server.cli("repo", "create", "raw-hosted", "files")
         url = f"{server.main_url}/repository/files/folder/hello.txt"
-        stored = requests.put(url, data=b"hello", auth=server.admin, timeout=10)
-        assert stored.status_code in (200, 201, 204)
+        wait_until(
+            lambda: requests.put(url, data=b"hello", auth=server.admin, timeout=10).ok,
+            what="the new repository",
+        )
         assert requests.get(url, auth=server.admin, timeout=10).content == b"hello"
     finally:
         server.end()
