@@ -308,6 +308,8 @@ class Channel:
 
     def _run_task(self, request: Parser) -> bool:
         """Return whether the connection has to be closed afterwards."""
+        if request.error:
+            request.close()  # first: a client that tries again must not find its session in use
         task = self._task = ErrorTask(self, request) if request.error else Task(self, request)
         if not self.connected:
             return True

@@ -43,18 +43,24 @@ class Intake:
 
     def read(self) -> None:
         """Read once from the connection, on the loop."""
+        if self.held:  # a worker has just finished; its call to go on with this is under way
+            self.resume()
+            return
         channel = self._channel
         buffer = channel.loop.buffer
         count = channel.transport.receive(buffer)
         if count is None:
             return
         now = channel.last_activity = time.monotonic()
-        if self.request is not None and self.request.body is not None:
-            self._read_body(self.request, buffer[:count])
+        request = self.request
+        if request is not None and request.body is not None:
+            self._read_body(request, buffer[:count])
+            if request.is_discarded:
+                self.resume()
         elif count == 0:
             channel.handle_close()
         else:
-            if self.request is None:
+            if request is None:
                 self.started = now
             self.held = bytes(buffer[:count])
             self.resume()

@@ -43,6 +43,8 @@ class Parser(HTTPRequestParser):
 
     _memory: ClassVar[dict[bytes, dict[str, Any]]] = {}
 
+    command = ""  # known also when the header could not be parsed
+    path = ""
     body: Body | None = None
     is_discarded = False  # answered already; only its body has to be read away
     _has_sink = False

@@ -1,0 +1,191 @@
+"""What is refused before the application sees it."""
+
+import logging
+
+import pytest
+
+from tests.server.apps import Uploads, hello
+from tests.server.conftest import eventually
+
+TLS_HELLO = bytes.fromhex("16030100a5010000a10303") + b"\x00" * 160
+
+
+@pytest.fixture
+def uploads():
+    return Uploads()
+
+
+def refusal(client, data):
+    """Send bytes; return the status of the only response, after which the connection ends."""
+    client.send(data)
+    response = client.read()
+    assert response.closes
+    assert client.is_closed()
+    return response.status
+
+
+def test_tls_hello_on_a_plain_port_is_answered_at_once(serve, connect, caplog):
+    caplog.set_level(logging.INFO, "repoman.server")
+    client = connect(serve(hello))
+    client.send(TLS_HELLO)
+    response = client.read()
+    assert (response.status, response.closes) == (400, True)
+    assert b"plain HTTP" in response.body
+    assert client.is_closed()
+    (record,) = [record for record in caplog.records if record.name == "repoman.server"]
+    assert record.levelno == logging.INFO
+    assert "127.0.0.1" in record.getMessage()
+
+
+@pytest.mark.parametrize("data", [b"\x00", b"get / HTTP/1.1\r\n", b"{}", b"\xff\xfe", b" GET /"])
+def test_garbage_is_answered_at_once(serve, connect, data):
+    assert refusal(connect(serve(hello)), data) == 400
+
+
+def test_garbage_after_a_request_is_refused(serve, connect):
+    client = connect(serve(hello))
+    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x00\x01\x02")
+    assert client.read().status == 200
+    assert client.read().status == 400
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "Content-Length: 5\r\nContent-Length: 5",
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: 5, 5",
+        "Content-Length: +5",
+        "Content-Length: -5",
+        "Content-Length: 0x5",
+        "Content-Length: 5 5",
+        "Content-Length: ",
+        "Content-Length : 5",
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding:\r\n chunked",
+        "X: a\r\n b",
+        "X: a\r\n\tTransfer-Encoding: chunked",
+        "X: a\nTransfer-Encoding: chunked",
+        "X: a\rTransfer-Encoding: chunked",
+        "X: a\0b",
+        "no colon",
+        "Host: y",
+    ],
+)
+def test_ambiguous_header_is_a_400(serve, connect, uploads, headers):
+    client = connect(serve(uploads))
+    request = f"POST /up HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\nhello"
+    assert refusal(client, request.encode()) == 400
+    assert uploads.admissions == 0
+    assert uploads.calls == []
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity", "chunked, gzip", "xchunked"])
+def test_unknown_transfer_coding_is_a_501(serve, connect, uploads, coding):
+    request = f"POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n"
+    assert refusal(connect(serve(uploads)), request.encode()) == 501
+    assert uploads.admissions == 0
+
+
+def test_chunks_are_not_part_of_http_1_0(serve, connect, uploads):
+    request = b"POST /up HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert refusal(connect(serve(uploads)), request) == 400
+    assert uploads.calls == []
+
+
+@pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/1", "FTP/1.1", ""])
+def test_other_versions_are_refused(serve, connect, version):
+    request = f"GET / {version}\r\nHost: x\r\n\r\n".encode()
+    assert refusal(connect(serve(hello)), request) == 400
+
+
+def test_http_1_1_needs_a_host(serve, connect):
+    assert refusal(connect(serve(hello)), b"GET / HTTP/1.1\r\n\r\n") == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"5\r\nhelloXX\r\n0\r\n\r\n",
+        b"g\r\n",
+        b"5;bad ext\x01\r\nhello\r\n",
+        b"5\r\nhello\r\n0\r\nno field\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["/up", "/buffered"])
+def test_bad_chunk_is_a_400_and_closes_the_sink(serve, connect, uploads, body, path):
+    client = connect(serve(uploads))
+    head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert refusal(client, head.encode() + body) == 400
+    assert uploads.calls == []
+    assert [sink.closed for sink in uploads.sinks] == [1] * len(uploads.sinks)
+
+
+def test_bad_chunk_that_comes_later(serve, connect, uploads):
+    client = connect(serve(uploads))
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello")
+    eventually(lambda: uploads.sinks and uploads.sinks[0].size == 5)
+    assert refusal(client, b"XX\r\n") == 400
+    assert uploads.sinks[0].closed == 1
+
+
+def test_no_request_hides_in_a_body(serve, connect, uploads):
+    service = serve(uploads)
+    inner = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n" * 3
+    for path, status in (("/up", 201), ("/buffered", 200), ("/refused", 401)):
+        for body in (inner, [inner]):
+            assert connect(service).put(path, body).status == status
+    assert connect(service).get("/last").status == 200
+    assert "/hidden" not in [environ["PATH_INFO"] for environ in uploads.calls]
+
+
+def test_large_header_is_a_431(serve, connect, caplog):
+    caplog.set_level(logging.INFO, "repoman.server")
+    client = connect(serve(hello, header_limit=10_000))
+    assert client.get("/", headers=[f"X: {'y' * 9_000}"]).status == 200
+    client.request("GET", "/", headers=[f"X: {'y' * 30_000}"])
+    response = client.read()
+    assert (response.status, response.closes) == (431, True)
+    assert "431" in caplog.text
+
+
+def test_endless_header_is_a_431_before_it_ends(serve, connect):
+    client = connect(serve(hello, header_limit=10_000))
+    client.send(b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000)
+    assert client.read().status == 431
+
+
+def test_same_header_on_another_connection_is_not_mixed_up(serve, connect):
+    def application(environ, start_response):
+        environ["HTTP_X"] += " changed"
+        body = environ["HTTP_X"].encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    service = serve(application)
+    for _ in range(3):
+        assert connect(service).get("/", headers=["X: y"]).body == b"y changed"
+
+
+def test_environment(serve, connect):
+    seen = []
+
+    def application(environ, start_response):
+        seen.append(environ)
+        return hello(environ, start_response)
+
+    service = serve(application)
+    connect(service).get("/a%2Fb/%C3%A4?c=%2F", headers=["X-Some: thing"])
+    (environ,) = seen
+    assert environ["repoman.connector"] == "main"
+    assert environ["wsgi.url_scheme"] == "http"
+    assert environ["PATH_INFO"] == "/a/b/\xc3\xa4"
+    assert environ["REQUEST_URI"] == "/a%2Fb/%C3%A4?c=%2F"
+    assert environ["QUERY_STRING"] == "c=%2F"
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+    assert environ["SERVER_PORT"] == str(service.port)
+    assert environ["HTTP_X_SOME"] == "thing"
+    assert environ["wsgi.input_terminated"] is True
