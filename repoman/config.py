@@ -86,7 +86,7 @@ class BootstrapRepository(_Part):
     """A repository made in an empty database."""
 
     name: str
-    recipe: str = Field(description="Format and type: docker-hosted.")
+    recipe: str = Field(description="Format and type, joined by a hyphen.")
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 

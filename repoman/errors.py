@@ -35,7 +35,7 @@ class Invalid(RepomanError):
     """The input is wrong.
 
     Attributes:
-        field: the dotted path of the setting at fault (``docker.http_port``), or None.
+        field: the dotted path of the setting at fault (``storage.blob_store``), or None.
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
