@@ -20,11 +20,18 @@ from peewee import (
 
 def up(_migrator: Any, db: Any) -> None:
     """Create the tables."""
-    repository = _configuration(db)
-    _content(db, repository)
+    _create_revisions_and_users(db)
+    repository = _create_repositories(db)
+    asset = _create_content(db, repository, _create_blobs(db))
+    _create_references_and_uploads(db, repository, asset)
 
 
-def _configuration(db: Any) -> type[Model]:
+def _create(db: Any, *models: type[Model]) -> None:
+    db.bind(models)
+    db.create_tables(models, safe=False)
+
+
+def _create_revisions_and_users(db: Any) -> None:
     class Revision(Model):
         name = CharField(primary_key=True)
         value = BigIntegerField()
@@ -41,6 +48,10 @@ def _configuration(db: Any) -> type[Model]:
         class Meta:
             table_name = "user"
 
+    _create(db, Revision, User)
+
+
+def _create_repositories(db: Any) -> type[Model]:
     class Repository(Model):
         name = TextField()
         key = TextField(unique=True)
@@ -62,12 +73,11 @@ def _configuration(db: Any) -> type[Model]:
         class Meta:
             table_name = "connector"
 
-    db.bind([Revision, User, Repository, Connector])
-    db.create_tables([Revision, User, Repository, Connector], safe=False)
+    _create(db, Repository, Connector)
     return Repository
 
 
-def _content(db: Any, repository_model: type[Model]) -> None:
+def _create_blobs(db: Any) -> type[Model]:
     class Blob(Model):
         store = TextField()
         digest = TextField()
@@ -79,6 +89,11 @@ def _content(db: Any, repository_model: type[Model]) -> None:
             table_name = "blob"
             indexes = ((("store", "digest"), True),)
 
+    _create(db, Blob)
+    return Blob
+
+
+def _create_content(db: Any, repository_model: type[Model], blob_model: type[Model]) -> type[Model]:
     class Component(Model):
         repository = ForeignKeyField(repository_model, on_delete="CASCADE", index=False)
         kind = TextField()
@@ -98,7 +113,7 @@ def _content(db: Any, repository_model: type[Model]) -> None:
         component = ForeignKeyField(Component, on_delete="CASCADE", null=True)
         path = TextField()
         kind = TextField()
-        blob = ForeignKeyField(Blob, on_delete="RESTRICT")
+        blob = ForeignKeyField(blob_model, on_delete="RESTRICT")
         media_type = TextField()
         attributes = JSONField()
         created_at = DoubleField()
@@ -108,9 +123,16 @@ def _content(db: Any, repository_model: type[Model]) -> None:
             table_name = "asset"
             indexes = ((("repository", "path"), True),)
 
+    _create(db, Component, Asset)
+    return Asset
+
+
+def _create_references_and_uploads(
+    db: Any, repository_model: type[Model], asset_model: type[Model]
+) -> None:
     class Reference(Model):
         repository = ForeignKeyField(repository_model, on_delete="CASCADE", index=False)
-        asset = ForeignKeyField(Asset, on_delete="CASCADE")
+        asset = ForeignKeyField(asset_model, on_delete="CASCADE")
         kind = TextField()
         path = TextField()
 
@@ -129,6 +151,4 @@ def _content(db: Any, repository_model: type[Model]) -> None:
         class Meta:
             table_name = "upload"
 
-    models = [Blob, Component, Asset, Reference, Upload]
-    db.bind(models)
-    db.create_tables(models, safe=False)
+    _create(db, Reference, Upload)
