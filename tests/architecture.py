@@ -1,0 +1,333 @@
+"""The rules of the architecture, as functions over the source text of one module.
+
+Each rule takes a :class:`Module` and yields what is wrong with it, as ``line: problem``. What may
+import what is drawn in ``docs/architecture.md``; the tables below are the same in Python.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# The core: a part may import from the lines below its own, never from its own line or above.
+CORE = (
+    {"testing"},
+    {"plugin"},
+    {"cli"},
+    {"server"},
+    {"http"},
+    {"core"},
+    {"bootstrap"},
+    {"repositories", "security"},
+    {"uploads"},
+    {"content"},
+    {"blobs", "db"},
+    {"plugins"},
+    {"hookspecs"},
+    {"config"},
+    {"errors"},
+)
+# A plugin: the same, but parts of one line may know each other.
+PLUGIN = (
+    {"plugin"},
+    {"routes", "views"},
+    {"hosted", "proxy", "group"},
+    {"service"},
+    {"remote", "index", "merge", "layout", "paths", "sections"},
+    {"protocol"},
+)
+# Which modules may import a library; every other module must do without.
+LIBRARIES = {
+    "flask": (
+        "repoman/http/*",
+        "repoman/testing/*",
+        "web/*",
+        "*/repoman_*/routes*",
+        "repoman_*/routes*",
+    ),
+    "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
+    "requests": ("repoman/proxy/upstream.py",),
+    "waitress": ("repoman/server/*",),
+    "apscheduler": ("repoman/tasks/scheduler.py",),
+}
+LIBRARIES["playhouse"] = LIBRARIES["peewee"]
+# Words that belong to formats, so that the core and its pages never say them.
+WORDS = re.compile(r"docker|manifest|(?<![a-z])oci(?![a-z])|pypi", re.IGNORECASE)
+MUTATORS = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"}
+MUTATORS |= {"reverse", "setdefault", "sort", "update"}
+MODULE_LINES = 400
+FUNCTION_LINES = 40
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Import:
+    """An imported name, in full, and whether only the type checker sees it."""
+
+    name: str
+    line: int
+    is_typing: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    """The text of a Python file and its path in the checkout."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The parsed text."""
+        return ast.parse(self.text)
+
+    @cached_property
+    def name(self) -> str:
+        """The dotted name it is imported by."""
+        path = re.sub(r"^formats/[^/]+/", "", self.path)
+        path = re.sub(r"^web/", "repoman_web/", path)
+        return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    @property
+    def package(self) -> str:
+        """The first part of its name."""
+        return self.name.partition(".")[0]
+
+    @property
+    def is_core(self) -> bool:
+        """Whether it belongs to the core."""
+        return self.package == "repoman"
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether it belongs to a plugin; its tests do not."""
+        return self.package.startswith("repoman_")
+
+    def imports(self) -> Iterator[Import]:
+        """All imports, wherever in the module they are."""
+        typing_lines = {
+            line
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            for each in node.body
+            for line in range(each.lineno, (each.end_lineno or each.lineno) + 1)
+        }
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{self._origin(node)}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in names:
+                yield Import(name, node.lineno, node.lineno in typing_lines)
+
+    def _origin(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        package = self.name.split(".")
+        if not self.path.endswith("/__init__.py"):
+            package = package[:-1]
+        package = package[: len(package) - node.level + 1]
+        return ".".join([*package, *filter(None, [node.module])])
+
+    def binding_imports(self) -> Iterator[Import]:
+        """The imports that the rules bind: all, but those for types alone in two modules.
+
+        The hook specifications and the facade name types of every part.
+        """
+        is_free = self.name in {"repoman.hookspecs", "repoman.plugin"}
+        return (each for each in self.imports() if not (is_free and each.is_typing))
+
+
+def part_of(name: str) -> str:
+    """The part of its package that a dotted name belongs to: ``http`` for ``repoman.http.apps``."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def rank(layers: tuple[set[str], ...], part: str) -> int | None:
+    """How far above the ground a part is, or None if no layer has it."""
+    found = [len(layers) - number for number, parts in enumerate(layers) if part in parts]
+    return found[0] if found else None
+
+
+# --- Imports -----------------------------------------------------------------------------------
+
+
+def core_imports_downwards(module: Module) -> Iterator[str]:
+    """In the core, a part imports only from layers below its own."""
+    if not module.is_core or module.name == "repoman":
+        return
+    own = part_of(module.name)
+    own_rank = rank(CORE, own)
+    if own_rank is None:
+        yield f"1: {own} has no layer"
+        return
+    for each in module.binding_imports():
+        part = part_of(each.name)
+        if each.name.split(".")[0] != "repoman" or part in {own, "", "__version__"}:
+            continue
+        other_rank = rank(CORE, part)
+        if other_rank is None or other_rank >= own_rank:
+            yield f"{each.line}: {own} must not import {each.name}"
+
+
+def core_knows_no_plugin(module: Module) -> Iterator[str]:
+    """The core imports no plugin, not even for types."""
+    if module.is_core:
+        for each in module.imports():
+            if each.name.startswith("repoman_"):
+                yield f"{each.line}: the core must not import {each.name}"
+
+
+def plugins_use_the_facade(module: Module) -> Iterator[str]:
+    """A plugin takes from the core what the facade has; its tests may use the test tools too."""
+    if module.is_core:
+        return
+    allowed = {"plugin", "__version__"} | (set() if module.is_plugin else {"testing"})
+    for each in module.imports():
+        if each.name.split(".")[0] == "repoman" and part_of(each.name) not in allowed:
+            yield f"{each.line}: a plugin must not import {each.name}"
+
+
+def plugins_import_downwards(module: Module) -> Iterator[str]:
+    """In a plugin, a part imports only from its own layer and those below."""
+    if not module.is_plugin or module.name == module.package:
+        return
+    own = part_of(module.name)
+    own_rank = rank(PLUGIN, own)
+    if own_rank is None:
+        yield f"1: {own} has no layer"
+        return
+    for each in module.imports():
+        part = part_of(each.name)
+        if each.name.split(".")[0] != module.package or part == own:
+            continue
+        other_rank = rank(PLUGIN, part)
+        if other_rank is None or other_rank > own_rank:
+            yield f"{each.line}: {own} must not import {each.name}"
+
+
+def protocols_are_pure(module: Module) -> Iterator[str]:
+    """A plugin's ``protocol`` imports the standard library and itself."""
+    if not module.is_plugin or part_of(module.name) != "protocol":
+        return
+    own = f"{module.package}.protocol"
+    for each in module.imports():
+        top = each.name.split(".")[0]
+        if top not in sys.stdlib_module_names and not f"{each.name}.".startswith(f"{own}."):
+            yield f"{each.line}: the protocol must not import {each.name}"
+
+
+def libraries_stay_in_their_places(module: Module) -> Iterator[str]:
+    """A library that shapes code is imported in few places, so that it can be replaced."""
+    if not (module.is_core or module.is_plugin):
+        return
+    for each in module.binding_imports():
+        places = LIBRARIES.get(each.name.split(".")[0])
+        if places is not None and not any(fnmatch(module.path, place) for place in places):
+            yield f"{each.line}: {each.name} must not be imported here"
+
+
+# --- Words, state, size ------------------------------------------------------------------------
+
+
+def words_of_formats(text: str) -> Iterator[str]:
+    """The core and the shared pages name no format and nothing of one."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for found in WORDS.findall(line):
+            yield f"{number}: the word {found!r} belongs to a format"
+
+
+def no_module_state(module: Module) -> Iterator[str]:
+    """No function changes a global of a module: state belongs to objects."""
+    if not (module.is_core or module.is_plugin):
+        return
+    shared = set(_assigned(module.tree.body)) | {
+        alias.asname or alias.name
+        for node in module.tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if (alias.asname or alias.name).isupper()
+    }
+    for function in _functions(module.tree):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Global):
+                yield f"{node.lineno}: global {', '.join(node.names)}"
+                continue
+            for name in _changed(node):
+                if name in shared - _locals(function):
+                    yield f"{node.lineno}: {name} of the module is changed"
+
+
+def _assigned(body: list[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            targets = [node.target]
+        for target in targets:
+            yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+
+
+def _changed(node: ast.AST) -> Iterator[str]:
+    """The names whose values a statement or call changes from inside."""
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign | ast.Delete):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        targets = [node.func] if node.func.attr in MUTATORS else []
+    for target in targets:
+        root = target
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        if root is not target and isinstance(root, ast.Name):
+            yield root.id
+
+
+def _locals(function: Function) -> set[str]:
+    names = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    return names | {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def _functions(tree: ast.AST) -> Iterator[Function]:
+    return (
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def sizes(module: Module) -> Iterator[str]:
+    """A module is read at one sitting, a function on one screen."""
+    lines = len(module.text.splitlines())
+    if lines > MODULE_LINES:
+        yield f"1: {lines} lines, at most {MODULE_LINES}"
+    for function in _functions(module.tree):
+        length = (function.end_lineno or function.lineno) - function.lineno + 1
+        if length > FUNCTION_LINES:
+            yield f"{function.lineno}: {function.name} has {length} lines, at most {FUNCTION_LINES}"
+
+
+RULES = (
+    core_imports_downwards,
+    core_knows_no_plugin,
+    plugins_use_the_facade,
+    plugins_import_downwards,
+    protocols_are_pure,
+    libraries_stay_in_their_places,
+    no_module_state,
+    sizes,
+)

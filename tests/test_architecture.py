@@ -1,0 +1,179 @@
+"""The source keeps to the rules of the architecture, and each rule notices when it does not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture import (
+    ROOT,
+    RULES,
+    Module,
+    core_imports_downwards,
+    core_knows_no_plugin,
+    libraries_stay_in_their_places,
+    no_module_state,
+    plugins_import_downwards,
+    plugins_use_the_facade,
+    protocols_are_pure,
+    sizes,
+    words_of_formats,
+)
+
+PLACES = ("repoman", "repoman_docker", "web", "conf", "formats")
+
+
+def modules() -> Iterator[Module]:
+    for place in PLACES:
+        for path in sorted((ROOT / place).rglob("*.py")):
+            if "build" not in path.parts:
+                yield Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+
+
+def texts_of_the_core() -> Iterator[Path]:
+    """Everything in the core, and the pages that all formats share."""
+    for place in ("repoman", "web/templates"):
+        for path in sorted((ROOT / place).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_source_keeps_to(rule):
+    problems = [f"{module.path}:{problem}" for module in modules() for problem in rule(module)]
+    assert problems == []
+
+
+def test_no_word_of_a_format_is_in_the_core():
+    problems = [
+        f"{path.relative_to(ROOT)}:{problem}"
+        for path in texts_of_the_core()
+        for problem in words_of_formats(path.read_text(encoding="utf-8"))
+    ]
+    assert problems == []
+
+
+def test_the_whole_source_is_looked_at():
+    found = {module.name for module in modules()}
+    assert {"repoman", "repoman.http.apps", "repoman_docker.plugin", "repoman_web.plugin"} <= found
+    assert {"repoman_raw.routes", "tests.conftest"} <= found
+
+
+# --- Each rule fails on a bad sample -------------------------------------------------------------
+
+BAD = [
+    (core_imports_downwards, "repoman/content.py", "from repoman.uploads import Upload"),
+    (core_imports_downwards, "repoman/blobs/file.py", "import repoman.db.models"),
+    (core_imports_downwards, "repoman/security/users.py", "from repoman.repositories import model"),
+    (core_imports_downwards, "repoman/http/apps.py", "from repoman.plugin import Content"),
+    (core_imports_downwards, "repoman/http/apps.py", "from repoman.testing import HttpClient"),
+    (core_imports_downwards, "repoman/http/apps.py", "from ..server import hub"),
+    (core_imports_downwards, "repoman/core.py", "def f():\n    from repoman import cli"),
+    (core_imports_downwards, "repoman/core.py", "from repoman.unknown import x"),
+    (core_imports_downwards, "repoman/unknown/x.py", "x = 1"),
+    (
+        core_imports_downwards,
+        "repoman/content.py",
+        "if TYPE_CHECKING:\n    from repoman.uploads import Upload",
+    ),
+    (core_imports_downwards, "repoman/hookspecs.py", "from repoman.http.formats import Format"),
+    (core_knows_no_plugin, "repoman/core.py", "import repoman_docker"),
+    (core_knows_no_plugin, "repoman/plugin.py", "from repoman_raw.plugin import RAW"),
+    (
+        core_knows_no_plugin,
+        "repoman/hookspecs.py",
+        "if TYPE_CHECKING:\n    from repoman_web.plugin import pages",
+    ),
+    (plugins_use_the_facade, "repoman_docker/hosted.py", "from repoman.errors import NotFound"),
+    (plugins_use_the_facade, "repoman_docker/hosted.py", "import repoman.content"),
+    (plugins_use_the_facade, "web/plugin.py", "from repoman import core"),
+    (plugins_use_the_facade, "formats/raw/repoman_raw/x.py", "from repoman.testing import ADMIN"),
+    (plugins_use_the_facade, "formats/raw/tests/test_x.py", "from repoman.errors import NotFound"),
+    (
+        plugins_import_downwards,
+        "repoman_docker/hosted.py",
+        "from repoman_docker.routes import base",
+    ),
+    (
+        plugins_import_downwards,
+        "repoman_docker/protocol/digest.py",
+        "from repoman_docker.sections import DockerSection",
+    ),
+    (plugins_import_downwards, "repoman_docker/service.py", "from .hosted import Hosted"),
+    (plugins_import_downwards, "formats/raw/repoman_raw/unknown.py", "x = 1"),
+    (protocols_are_pure, "repoman_docker/protocol/digest.py", "import pydantic"),
+    (protocols_are_pure, "repoman_docker/protocol/digest.py", "from repoman.plugin import Invalid"),
+    (libraries_stay_in_their_places, "repoman/core.py", "from flask import Flask"),
+    (libraries_stay_in_their_places, "repoman_docker/hosted.py", "import flask.views"),
+    (libraries_stay_in_their_places, "repoman/http/apps.py", "from peewee import Model"),
+    (libraries_stay_in_their_places, "repoman/uploads.py", "import playhouse.migrations"),
+    (libraries_stay_in_their_places, "repoman/http/apps.py", "import requests"),
+    (libraries_stay_in_their_places, "repoman/cli/serve.py", "import waitress"),
+    (libraries_stay_in_their_places, "repoman/core.py", "import apscheduler.schedulers"),
+    (no_module_state, "repoman/x.py", "def f():\n    global CACHE"),
+    (no_module_state, "repoman/x.py", "CACHE = {}\ndef f():\n    CACHE['a'] = 1"),
+    (no_module_state, "repoman/x.py", "CACHE = {}\ndef f():\n    del CACHE['a']"),
+    (no_module_state, "repoman/x.py", "CACHE: dict = {}\ndef f():\n    CACHE['a'].b += 1"),
+    (
+        no_module_state,
+        "repoman/x.py",
+        "items = []\nclass A:\n    def f(self):\n        items.pop()",
+    ),
+    (no_module_state, "repoman/x.py", "from y import STATUS\ndef f():\n    STATUS.update(a=1)"),
+    (no_module_state, "web/x.py", "a = B()\ndef f():\n    a.b = 1"),
+    (sizes, "repoman/x.py", "x = 1\n" * 401),
+    (sizes, "repoman/x.py", "def f():\n" + "    x = 1\n" * 40),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text"), BAD, ids=lambda value: getattr(value, "__name__", None)
+)
+def test_a_break_is_noticed_by(rule, path, text):
+    problems = list(rule(Module(path, text)))
+    assert len(problems) == 1, problems
+    assert all(
+        not list(other(Module(path, text))) for other in RULES if other not in _NEIGHBOURS | {rule}
+    )
+
+
+# One line may break several of these.
+_NEIGHBOURS = {
+    core_imports_downwards,
+    plugins_use_the_facade,
+    plugins_import_downwards,
+    protocols_are_pure,
+}
+
+GOOD = [
+    ("repoman/http/apps.py", "from flask import Flask\nfrom repoman import __version__, errors"),
+    ("repoman/hookspecs.py", "if TYPE_CHECKING:\n    from flask import Blueprint"),
+    ("repoman/hookspecs.py", "if TYPE_CHECKING:\n    from repoman.http.formats import Format"),
+    ("repoman/plugin.py", "from repoman.http.formats import Format"),
+    ("repoman/server/hub.py", "import waitress.task\nfrom repoman.http.body import BodyWanted"),
+    ("repoman/security/user_records.py", "import peewee"),
+    ("repoman_docker/routes/base.py", "import flask\nfrom repoman_docker.hosted import Hosted"),
+    ("formats/raw/repoman_raw/routes.py", "import flask\nfrom repoman.plugin import Content"),
+    ("formats/raw/tests/test_x.py", "import requests\nfrom repoman.testing import HttpClient"),
+    ("repoman_docker/protocol/x.py", "import re\nfrom repoman_docker.protocol import digest"),
+    ("repoman/errors.py", "A = {}\nA['x'] = 1\ndef f(A):\n    A['y'] = 1"),
+    ("repoman/errors.py", "a = []\ndef f():\n    a = []\n    a.append(1)\n    return a"),
+    ("repoman/errors.py", "def f():\n" + "    x = 1\n" * 39),
+]
+
+
+@pytest.mark.parametrize(("path", "text"), GOOD)
+def test_what_is_allowed_passes(path, text):
+    assert [problem for rule in RULES for problem in rule(Module(path, text))] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["docker", "a Dockerfile", "MANIFESTS", "oci", "an OCI index", "oci_index", "PyPI"]
+)
+def test_a_word_of_a_format_is_noticed(text):
+    assert list(words_of_formats(f"fine\n# {text}\n")) != []
+
+
+@pytest.mark.parametrize("text", ["associated", "velocity", "social", "document", "many"])
+def test_a_word_that_only_looks_like_one_is_not(text):
+    assert list(words_of_formats(text)) == []
