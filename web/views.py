@@ -5,7 +5,11 @@ from flask import Blueprint, render_template
 from repoman import __version__
 
 pages = Blueprint(
-    "pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
+    "pages",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/static",
 )
 
 

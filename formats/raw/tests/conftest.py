@@ -4,9 +4,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from repoman_raw import plugin
 
 from repoman.testing import HttpClient, repoman_factory
+from repoman_raw import plugin
 
 __all__ = ["repoman_factory"]
 

@@ -4,9 +4,9 @@ import hashlib
 from email.utils import parsedate_to_datetime
 
 import pytest
-from repoman_raw import plugin
 
 from repoman.testing import HttpClient
+from repoman_raw import plugin
 
 URL = "/repository/files"
 DATA = b"0123456789" * 100_000

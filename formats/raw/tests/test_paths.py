@@ -1,9 +1,9 @@
 """Which paths a file may have."""
 
 import pytest
-from repoman_raw.paths import LIMIT, check_path
 
 from repoman.plugin import Invalid
+from repoman_raw.paths import LIMIT, check_path
 
 GOOD = [
     "a",
