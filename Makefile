@@ -38,8 +38,8 @@ lint: $(VENV)/dev.stamp ## Check style and formatting
 types: $(VENV)/dev.stamp ## Check the types
 	@# mypy does not follow the mapping of web/ to repoman_web in setup.py: a link shows it the name.
 	@mkdir -p $(VENV)/types && ln -sfn ../../web $(VENV)/types/repoman_web
-	$(BIN)/mypy repoman repoman_docker conf $(VENV)/types/repoman_web $(foreach \
-		format,$(FORMATS),$(wildcard $(format)/repoman_*))
+	$(BIN)/mypy repoman repoman_docker conf benchmarks $(VENV)/types/repoman_web \
+		$(filter-out %.egg-info,$(wildcard formats/*/repoman_*))
 
 .PHONY: docs
 docs: $(VENV)/dev.stamp ## Check that the documentation fits the code
