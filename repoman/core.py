@@ -14,6 +14,8 @@ from repoman.repositories.manager import RepositoryManager
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.passwords import PasswordVerifier
+from repoman.security.services import Security
+from repoman.security.tokens import TokenService
 from repoman.security.users import Users
 
 
@@ -30,8 +32,11 @@ class Repoman:
         self.database = Database(self.data, settings.database)
         self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
         self.plugins = create_plugin_manager([FileStorePlugin(), self.users], plugins)
-        self.authenticator = Authenticator(self.plugins)
-        self.authorizer = Authorizer(anonymous_read=settings.security.anonymous_read)
+        self.security = Security(
+            Authenticator(self.plugins),
+            Authorizer(anonymous_read=settings.security.anonymous_read),
+            TokenService(self.database),
+        )
         hook = self.plugins.hook
         self._recipes = unique(
             "recipe",
@@ -50,6 +55,7 @@ class Repoman:
             RepomanError: something is wrong with the data directory or the settings.
         """
         self.database.open()
+        self.security.tokens.open()
         self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
         self.repositories = RepositoryManager(
             self.database, self._recipes, self.blob_stores, self.settings.server

@@ -27,7 +27,12 @@ from repoman.errors import (
 from repoman.hookspecs import PROJECT
 from repoman.http.body import BodySink, read_body, receive_body
 from repoman.http.content import Content, send_content
-from repoman.http.current import current_actor, current_environ, current_repository
+from repoman.http.current import (
+    current_actor,
+    current_environ,
+    current_repository,
+    current_security,
+)
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, action_of_method
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
@@ -38,12 +43,13 @@ from repoman.repositories.sections import (
     StorageSection,
     WritePolicy,
 )
-from repoman.security.actors import Action, Actor, Credentials
+from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials, Scope
 from repoman.uploads import Upload, UploadSessions, UploadSink
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 __all__ = [
+    "ANONYMOUS",
     "Action",
     "Actor",
     "Asset",
@@ -73,6 +79,7 @@ __all__ = [
     "RepositoryConfig",
     "RepositoryContext",
     "RepositoryType",
+    "Scope",
     "Section",
     "StorageFull",
     "StorageSection",
@@ -89,6 +96,7 @@ __all__ = [
     "current_actor",
     "current_environ",
     "current_repository",
+    "current_security",
     "hookimpl",
     "read_body",
     "receive_body",

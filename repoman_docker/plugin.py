@@ -2,6 +2,7 @@
 
 from repoman.plugin import Format, Recipe, RepositoryType, hookimpl
 from repoman_docker.hosted import build_hosted
+from repoman_docker.routes.access import action_of, token
 from repoman_docker.routes.errors import render_failure
 from repoman_docker.routes.v2 import v2
 from repoman_docker.sections import DockerHostedStorageSection, DockerSection
@@ -9,8 +10,9 @@ from repoman_docker.sections import DockerHostedStorageSection, DockerSection
 DOCKER = Format(
     name="docker",
     title="Docker",
-    blueprints=(v2,),
+    blueprints=(token, v2),
     render_error=render_failure,
+    action_of=action_of,
     needs_root=True,  # a client puts /v2/ right behind the host
 )
 

@@ -52,6 +52,16 @@ class UserRecord(Record):
         table_name = "user"
 
 
+class SecretRecord(Record):
+    """A key that the server made for itself."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+
+    class Meta:
+        table_name = "secret"
+
+
 class RepositoryRecord(Record):
     """A repository's configuration; ``key`` is its name in lower case, for uniqueness."""
 
@@ -158,6 +168,7 @@ class UploadRecord(Record):
 MODELS = (
     Revision,
     UserRecord,
+    SecretRecord,
     RepositoryRecord,
     ConnectorRecord,
     BlobRecord,

@@ -5,10 +5,13 @@ from werkzeug.routing import BaseConverter
 
 from repoman.core import Repoman
 from repoman.errors import Unavailable
-from repoman.http.current import ACTOR, current_environ, current_repository
+from repoman.http.body import RECEIVED
+from repoman.http.current import ACTOR, SECURITY, current_environ, current_repository
 from repoman.http.errors import install_error_handlers, render_plain
 from repoman.http.formats import Format
+from repoman.repositories.model import Repository
 from repoman.security.actors import Actor, Credentials
+from repoman.security.services import Security
 
 
 class RestConverter(BaseConverter):
@@ -42,19 +45,25 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
 
     @app.before_request
     def _guard() -> None:
+        environ = current_environ()
+        environ[SECURITY] = repoman.security
         repository = current_repository()
         if not repository.config.is_online:
             raise Unavailable(f"The repository {repository.name!r} is offline.")
-        actor = _authenticate(repoman)
-        current_environ()[ACTOR] = actor
-        repoman.authorizer.check(actor, format_.action_of(request))
+        actor = environ[ACTOR] = _authenticate(repoman.security, repository)
+        repoman.security.authorizer.check(actor, format_.action_of(request))
 
     return app
 
 
-def _authenticate(repoman: Repoman) -> Actor:
+def _authenticate(security: Security, repository: Repository) -> Actor:
     sent = request.authorization
+    if sent is not None and sent.type == "bearer":
+        # A long upload may outlive its token, which was valid when the request began.
+        has_begun = RECEIVED in current_environ()
+        token = sent.token or ""
+        return security.tokens.verify(token, repository.name, may_have_expired=has_begun)
     credentials = None
     if sent is not None and sent.type == "basic":
         credentials = Credentials(sent.username or "", sent.password or "")
-    return repoman.authenticator.authenticate(credentials)
+    return security.authenticator.authenticate(credentials)

@@ -6,9 +6,11 @@ from flask import request
 
 from repoman.repositories.model import Repository
 from repoman.security.actors import Actor
+from repoman.security.services import Security
 
 REPOSITORY = "repoman.repository"  # keys of the WSGI environment
 ACTOR = "repoman.actor"
+SECURITY = "repoman.security"
 SOURCE = "repoman.source"
 
 
@@ -25,3 +27,8 @@ def current_repository() -> Repository:
 def current_actor() -> Actor:
     """Return who makes the request; set once it is authenticated."""
     return cast("Actor", request.environ[ACTOR])
+
+
+def current_security() -> Security:
+    """Return the services that decide who may do what."""
+    return cast("Security", request.environ[SECURITY])

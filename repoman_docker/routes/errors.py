@@ -16,6 +16,7 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, render_errors
 from repoman_docker.protocol.ranges import render_range
+from repoman_docker.routes.access import challenge
 
 CODES: dict[type[RepomanError], ErrorCode] = {
     Unauthenticated: ErrorCode.UNAUTHORIZED,
@@ -48,6 +49,8 @@ def render_failure(failure: Failure) -> Response:
     if code is None:
         code = BY_STATUS.get(failure.status, ErrorCode.UNKNOWN)
     headers = {}
+    if isinstance(failure.error, Unauthenticated) and (way := challenge()) is not None:
+        headers = {"WWW-Authenticate": way}
     if isinstance(failure.error, RangeInvalid):
         # The session lives on: the client learns where and from which byte.
         headers = {

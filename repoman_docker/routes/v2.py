@@ -12,6 +12,7 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Resource, Route, match
 from repoman_docker.protocol.reference import parse_name
 from repoman_docker.routes import blobs, lists, manifests, uploads
+from repoman_docker.routes.access import check_ping, check_scopes
 from repoman_docker.routes.errors import render_registry_error
 
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
@@ -23,6 +24,7 @@ v2 = Blueprint("docker_v2", __name__)
 
 
 def _base(_: Route) -> Response:
+    check_ping()
     return Response(b"{}", mimetype="application/json")
 
 
@@ -66,6 +68,7 @@ def serve(path: str) -> Response:
         )
     if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):
         parse_name(route.name)
+    check_scopes(route)
     return handler(route)
 
 

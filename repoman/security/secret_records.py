@@ -1,0 +1,14 @@
+"""The rows of the server's own keys."""
+
+from repoman.db.models import SecretRecord
+
+
+def find_secret(name: str) -> str | None:
+    """Return the secret with this name, or None."""
+    record = SecretRecord.get_or_none(SecretRecord.name == name)
+    return None if record is None else str(record.value)
+
+
+def insert_secret(name: str, value: str) -> None:
+    """Store a new secret."""
+    SecretRecord.insert(name=name, value=value).execute()
