@@ -104,8 +104,11 @@ class FileBlobWriter:
         """Rename the file to its digest, durably."""
         digest = self.hexdigest(CANONICAL)
         target = self._place(digest)
-        with storage_errors(self._path.parent):
-            os.fsync(self._open())
+        fd = self._open()
+        with storage_errors(self._path.parent), self._dropped():
+            if os.fstat(fd).st_size != self._size:
+                raise Unavailable("Another process has written to this upload.")
+            os.fsync(fd)
             self._path.rename(target)
             _sync_directory(target.parent)
         self.pause()
@@ -125,9 +128,19 @@ class FileBlobWriter:
 
     def _open(self) -> int:
         if self._fd is None:
-            with storage_errors(self._path.parent):
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            # Bytes that were written must still be there: never begin anew in their place.
+            create = os.O_CREAT if self._size == 0 else 0
+            with storage_errors(self._path.parent), self._dropped():
+                self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | create, 0o600)
         return self._fd
+
+    @contextmanager
+    def _dropped(self) -> Iterator[None]:
+        """Say what it means that the file is gone: somebody has deleted the repository."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise NotFound("This upload was dropped while it was running.") from error
 
     def _hash_file(self, algorithm: str) -> "hashlib._Hash":
         state = hashlib.new(algorithm)

@@ -34,6 +34,7 @@ class BlobWriter(Protocol):
 
         Raises:
             StorageFull, Unavailable: not all bytes could be stored; ``size`` tells how many were.
+            NotFound: somebody has dropped the bytes before.
         """
 
     def hexdigest(self, algorithm: str) -> str:
@@ -44,7 +45,12 @@ class BlobWriter(Protocol):
         """
 
     def commit(self) -> StoredBlob:
-        """Make the bytes a blob, durably; a second writer of the same bytes is no conflict."""
+        """Make the bytes a blob, durably; a second writer of the same bytes is no conflict.
+
+        Raises:
+            NotFound: somebody has dropped the bytes.
+            StorageFull, Unavailable: the bytes cannot be made durable.
+        """
 
     def pause(self) -> None:
         """Let go of the open file, but keep the bytes and what is known of their digest."""

@@ -1,0 +1,62 @@
+"""The lower parts of the core, each on the ones below it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from repoman.blobs.file import FileBlobStore
+from repoman.blobs.inlet import store_bytes
+from repoman.config import DatabaseSettings
+from repoman.content import ContentStore
+from repoman.db.database import Database
+from repoman.repositories.repository_records import Row, insert_row
+from repoman.testing import repoman_factory
+
+__all__ = ["repoman_factory"]
+
+
+@pytest.fixture
+def database(tmp_path) -> Iterator[Database]:
+    """An empty database."""
+    database = Database(tmp_path, DatabaseSettings())
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def blobs(tmp_path) -> FileBlobStore:
+    """An empty blob store."""
+    return FileBlobStore(tmp_path / "blobs")
+
+
+@pytest.fixture
+def make_repository(database):
+    """Store a repository of that name and return its id."""
+
+    def make(name: str) -> int:
+        return insert_row(Row(0, name, "raw", "hosted", True, {}))
+
+    return make
+
+
+@pytest.fixture
+def make_content(database, blobs, make_repository):
+    """The content of a new repository of that name."""
+
+    def make(name: str) -> ContentStore:
+        return ContentStore(database, make_repository(name), "default", blobs)
+
+    return make
+
+
+@pytest.fixture
+def content(make_content) -> ContentStore:
+    """The content of a new repository."""
+    return make_content("files")
+
+
+@pytest.fixture
+def blob(blobs):
+    """A blob that somebody has stored."""
+    return store_bytes(blobs, b"some bytes")
