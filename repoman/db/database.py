@@ -1,12 +1,13 @@
 """The embedded database: SQLite in WAL mode, one writer at a time, errors in the core's words."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peewee import OperationalError, SqliteDatabase
+from peewee import DatabaseError, OperationalError, SqliteDatabase
 from playhouse.migrations import Runner
 
 from repoman.config import DatabaseSettings
@@ -21,6 +22,8 @@ class _Sqlite(SqliteDatabase):
     """SQLite whose failures of the disk below arrive as errors of the core."""
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
+        if sql.startswith("ROLLBACK TO") and self._has_ended():
+            return None
         with translated_errors():
             return super().execute_sql(sql, params)
 
@@ -33,24 +36,31 @@ class _Sqlite(SqliteDatabase):
             super().commit()
 
     def rollback(self) -> None:
-        # A full disk has already ended the transaction inside SQLite.
-        if self.connection().in_transaction:
+        if not self._has_ended():
             super().rollback()
+
+    def _has_ended(self) -> bool:
+        """Return whether SQLite ended the transaction itself, as it does on a full disk."""
+        return not self.connection().in_transaction
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn SQLite's complaints about the disk into StorageFull or Unavailable."""
+    """Turn complaints about the disk into StorageFull or Unavailable."""
     try:
         yield
     except OperationalError as error:
         text = str(error)
         if "full" in text:
             raise StorageFull("The disk that holds the database is full.") from error
-        if "readonly" in text or "disk I/O" in text or "unable to open" in text:
-            raise Unavailable(f"The database cannot be used: {text}.") from error
         if "locked" in text:
             raise Unavailable("The database is busy; try again.") from error
+        if "readonly" in text or "disk I/O" in text or "unable to open" in text:
+            raise Unavailable(f"The database cannot be used: {text}.") from error
+        raise
+    except DatabaseError as error:
+        if "not a database" in str(error) or "malformed" in str(error):
+            raise Unavailable(f"The database cannot be used: {error}.") from error
         raise
 
 
@@ -84,8 +94,8 @@ class Database:
             Unavailable, StorageFull: the file cannot be used.
         """
         database_proxy.initialize(self._sqlite)
+        _make_directory(self._path.parent)
         with translated_errors():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._sqlite.connect(reuse_if_open=True)
         with self.transaction():
             runner = Runner(self._sqlite, str(MIGRATIONS))
@@ -118,3 +128,11 @@ class Database:
         """Return how often ``name`` has changed so far."""
         record = Revision.get_or_none(Revision.name == name)
         return 0 if record is None else int(record.value)
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The directory {directory} cannot be made: {reason}.") from error

@@ -1,0 +1,238 @@
+"""The database: schema, transactions, failures of the disk, other processes."""
+
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+from peewee import SqliteDatabase
+
+from repoman.config import DatabaseSettings
+from repoman.db.database import FILE, Database
+from repoman.db.models import MODELS, Revision, database_proxy
+from repoman.errors import Invalid, StorageFull, Unavailable
+
+
+def names():
+    return sorted(name for (name,) in Revision.select(Revision.name).tuples())
+
+
+def insert(name, size=0):
+    Revision.insert(name=name + "x" * size, value=1).execute()
+
+
+# --- Schema --------------------------------------------------------------------------------------
+
+
+def schema_of(connection, tables):
+    """Columns, indexes and foreign keys by table, as far as they change what rows may be."""
+    found = {}
+    for table in tables:
+        columns = connection.execute(f"pragma table_info('{table}')").fetchall()
+        indexes = [
+            (unique, tuple(row[2] for row in connection.execute(f"pragma index_info('{name}')")))
+            for _, name, unique, *_ in connection.execute(f"pragma index_list('{table}')")
+        ]
+        keys = connection.execute(f"pragma foreign_key_list('{table}')").fetchall()
+        found[table] = (
+            sorted((name, kind, notnull, pk) for _, name, kind, notnull, _, pk in columns),
+            sorted(indexes),
+            sorted((key[2], key[3], key[4], key[6]) for key in keys),
+        )
+    return found
+
+
+def test_the_migrated_schema_is_that_of_the_models(database, tmp_path):
+    tables = [model._meta.table_name for model in MODELS]
+    fresh = SqliteDatabase(str(tmp_path / "fresh.db"))
+    with fresh.bind_ctx(MODELS), fresh.connection_context():
+        fresh.create_tables(MODELS)
+        expected = schema_of(fresh.connection(), tables)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        assert schema_of(connection, tables) == expected
+    assert all(columns for columns, _, _ in expected.values())
+
+
+def test_every_table_has_a_model(database, tmp_path):
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        rows = connection.execute("select name from sqlite_master where type = 'table'")
+        tables = {name for (name,) in rows}
+    assert tables - {"schema_migration"} == {model._meta.table_name for model in MODELS}
+
+
+def test_opening_again_keeps_what_is_there(database, tmp_path):
+    insert("kept")
+    database.close()
+    again = Database(tmp_path, DatabaseSettings())
+    again.open()
+    assert names() == ["kept"]
+    again.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(database, tmp_path):
+    database.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute(
+            "insert into schema_migration (name, applied) values ('9999_later', '2030-01-01')"
+        )
+    with pytest.raises(Invalid, match=r"newer version.*9999_later"):
+        database.open()
+
+
+def test_the_disk_gets_everything_before_an_answer(database):
+    [(mode,)] = database_proxy.execute_sql("pragma journal_mode").fetchall()
+    [(synchronous,)] = database_proxy.execute_sql("pragma synchronous").fetchall()
+    [(foreign_keys,)] = database_proxy.execute_sql("pragma foreign_keys").fetchall()
+    assert (mode, synchronous, foreign_keys) == ("wal", 2, 1)
+
+
+# --- Transactions --------------------------------------------------------------------------------
+
+
+def test_an_error_takes_back_the_whole_transaction(database):
+    def insert_and_fail():
+        with database.transaction():
+            insert("one")
+            with database.transaction():
+                insert("two")
+            raise ZeroDivisionError
+
+    insert("before")
+    with pytest.raises(ZeroDivisionError):
+        insert_and_fail()
+    assert names() == ["before"]
+
+
+def test_an_error_caught_inside_takes_back_the_inner_block_only(database):
+    def insert_and_fail():
+        with database.transaction():
+            insert("inner")
+            raise ZeroDivisionError
+
+    with database.transaction():
+        insert("outer")
+        with pytest.raises(ZeroDivisionError):
+            insert_and_fail()
+    assert names() == ["outer"]
+
+
+def test_writers_of_several_threads_do_not_disturb_each_other(database):
+    def count_up():
+        for _ in range(50):
+            with database.transaction():
+                database.bump("counter")
+        database.close()
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.revision("counter") == 200
+
+
+def test_what_is_not_committed_is_seen_by_nobody_else(database):
+    seen = []
+
+    def look():
+        seen.append(names())
+        database.close()
+
+    with database.transaction():
+        insert("half")
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+    assert seen == [[]]
+    assert names() == ["half"]
+
+
+def test_a_revision_counts_the_changes(database):
+    assert database.revision("anything") == 0
+    database.bump("anything")
+    database.bump("anything")
+    database.bump("else")
+    assert (database.revision("anything"), database.revision("else")) == (2, 1)
+
+
+# --- Failures ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_disk(database):
+    """The database may not grow by a single page."""
+    [(pages,)] = database_proxy.execute_sql("pragma page_count").fetchall()
+    database_proxy.execute_sql(f"pragma max_page_count = {pages}")
+
+
+def test_a_full_disk_is_said_and_nothing_of_the_transaction_stays(database, full_disk):
+    def insert_both():
+        with database.transaction():
+            insert("small")
+            insert("large", size=1_000_000)
+
+    with pytest.raises(StorageFull):
+        insert_both()
+    assert names() == []
+
+
+def test_a_full_disk_is_said_from_inside_a_nested_transaction(database, full_disk):
+    def insert_both():
+        with database.transaction():
+            insert("small")
+            with database.transaction():
+                insert("large", size=1_000_000)
+
+    with pytest.raises(StorageFull):
+        insert_both()
+    assert names() == []
+
+
+def test_the_database_works_again_when_there_is_room(database, full_disk):
+    with pytest.raises(StorageFull), database.transaction():
+        insert("large", size=1_000_000)
+    database_proxy.execute_sql("pragma max_page_count = 1000000")
+    with database.transaction():
+        insert("large", size=1_000_000)
+    assert len(names()) == 1
+
+
+def test_a_database_that_cannot_be_written_can_still_be_read(database):
+    insert("before")
+    database_proxy.execute_sql("pragma query_only = 1")
+    with pytest.raises(Unavailable, match="readonly"), database.transaction():
+        insert("after")
+    assert names() == ["before"]
+
+
+def test_another_program_that_holds_the_database_makes_it_busy(tmp_path):
+    database = Database(tmp_path, DatabaseSettings(busy_timeout=0.05))
+    database.open()
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    with closing(other):
+        other.execute("begin immediate")
+        with pytest.raises(Unavailable, match="busy"), database.transaction():
+            insert("late")
+        other.execute("rollback")
+    with database.transaction():
+        insert("in time")
+    assert names() == ["in time"]
+    database.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / FILE).write_bytes(b"this is a text, and not a short one" * 100)
+    with pytest.raises(Unavailable):
+        Database(tmp_path, DatabaseSettings()).open()
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(Unavailable):
+        Database(tmp_path / "taken" / "data", DatabaseSettings()).open()
+
+
+def test_the_error_of_a_program_is_not_taken_for_one_of_the_disk(database):
+    with pytest.raises(Exception, match="no such table") as caught:
+        database_proxy.execute_sql("select * from nowhere")
+    assert not isinstance(caught.value, Unavailable | StorageFull)
