@@ -13,7 +13,9 @@ from typing import Any, BinaryIO, TypeVar
 
 from peewee import Expression, Query
 
+from repoman.blobs.memory import LARGEST, SmallBlobs
 from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
 from repoman.errors import NotFound
@@ -83,6 +85,8 @@ class ContentStore:
         self._repository = repository_id
         self._blob_store = blob_store
         self._blobs = blobs
+        self._small = SmallBlobs(blobs)
+        self._found: ReadCache[Asset | None] = ReadCache(database)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which several changes are one; what is read in it stays true."""
@@ -92,7 +96,7 @@ class ContentStore:
 
     def find_asset(self, path: str) -> Asset | None:
         """Return the asset at a path, or None."""
-        return next(self._assets(AssetRecord.path == path), None)
+        return self._found.get(path, lambda: next(self._assets(AssetRecord.path == path), None))
 
     def get_asset(self, path: str) -> Asset:
         """Return the asset at a path.
@@ -139,8 +143,20 @@ class ContentStore:
         """
         return self._blobs.open(asset.digest)
 
+    def read_asset(self, asset: Asset) -> bytes | None:
+        """Return the asset's bytes if it is small enough to be kept in memory, else None.
+
+        Raises:
+            NotFound: the blob store has lost them.
+        """
+        return self._small.read(asset.digest) if asset.size <= LARGEST else None
+
     def save_asset(self, new: NewAsset) -> None:
-        """Store an asset, in place of the one that was at its path, and its component."""
+        """Store an asset, in place of the one that was at its path, and its component.
+
+        Raises:
+            Conflict: the repository has been deleted meanwhile.
+        """
         now = time.time()
         with self.transaction():
             component = None if new.component is None else self._save_component(new.component, now)
@@ -154,8 +170,10 @@ class ContentStore:
                 "attributes": dict(new.attributes),
                 "updated_at": now,
             }
-            asset_id = self._upsert_asset(values)
+            asset_id, former = self._upsert_asset(values)
             self._save_references(asset_id, new.references)
+            if former is not None and former != component:
+                self._drop_empty([former])
 
     def delete_assets(self, paths: Iterable[str]) -> int:
         """Remove the assets at the given paths and return how many there were.
@@ -191,7 +209,7 @@ class ContentStore:
 
     def list_names(self, kind: str, after: str, limit: int, namespace: str = "") -> list[str]:
         """Return component names of a kind after ``after``, in byte order, at most ``limit``."""
-        query = self._select_components(ComponentRecord.name, kind, namespace)
+        query = self._select_components(ComponentRecord.name, kind, namespace).distinct()
         return self._page(query, ComponentRecord.name, after, limit)
 
     def list_versions(
@@ -284,15 +302,18 @@ class ContentStore:
         return int(record.id)
 
     @staticmethod
-    def _upsert_asset(values: dict[str, Any]) -> int:
+    def _upsert_asset(values: dict[str, Any]) -> tuple[int, int | None]:
+        """Return the id of the asset, and the component that it had before."""
         mine = (AssetRecord.repository == values["repository"]) & (
             AssetRecord.path == values["path"]
         )
-        found = AssetRecord.select(AssetRecord.id).where(mine).tuples().first()
-        if found is None:
-            return int(AssetRecord.insert(**values, created_at=values["updated_at"]).execute())
-        AssetRecord.update(**values).where(AssetRecord.id == found[0]).execute()
-        return int(found[0])
+        found = AssetRecord.select(AssetRecord.id, AssetRecord.component).where(mine)
+        asset_id, former = found.tuples().first() or (None, None)
+        if asset_id is None:
+            values = {**values, "created_at": values["updated_at"]}
+            return int(AssetRecord.insert(**values).execute()), None
+        AssetRecord.update(**values).where(AssetRecord.id == asset_id).execute()
+        return int(asset_id), former
 
     def _save_references(self, asset_id: int, references: tuple[Reference, ...]) -> None:
         ReferenceRecord.delete().where(ReferenceRecord.asset == asset_id).execute()

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peewee import DatabaseError, OperationalError, SqliteDatabase
+from peewee import DatabaseError, SqliteDatabase
 from playhouse.migrations import Runner
 
 from repoman.config import DatabaseSettings
 from repoman.db.models import Revision, database_proxy
-from repoman.errors import Invalid, StorageFull, Unavailable
+from repoman.errors import Conflict, Invalid, RepomanError, StorageFull, Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "repoman.db"
@@ -46,22 +46,28 @@ class _Sqlite(SqliteDatabase):
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn complaints about the disk into StorageFull or Unavailable."""
+    """Turn SQLite's errors that a program cannot help into errors of the core."""
     try:
         yield
-    except OperationalError as error:
-        text = str(error)
-        if "full" in text:
-            raise StorageFull("The disk that holds the database is full.") from error
-        if "locked" in text:
-            raise Unavailable("The database is busy; try again.") from error
-        if "readonly" in text or "disk I/O" in text or "unable to open" in text:
-            raise Unavailable(f"The database cannot be used: {text}.") from error
-        raise
     except DatabaseError as error:
-        if "not a database" in str(error) or "malformed" in str(error):
-            raise Unavailable(f"The database cannot be used: {error}.") from error
+        for mark, kind, message in _TROUBLES:
+            if mark in str(error):
+                raise kind(message.format(error)) from error
         raise
+
+
+_UNUSABLE = "The database cannot be used: {}."
+# What SQLite's message contains, and what it means here.
+_TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
+    ("disk is full", StorageFull, "The disk that holds the database is full."),
+    ("is locked", Unavailable, "The database is busy; try again."),
+    ("readonly", Unavailable, _UNUSABLE),
+    ("disk I/O", Unavailable, _UNUSABLE),
+    ("unable to open", Unavailable, _UNUSABLE),
+    ("not a database", Unavailable, _UNUSABLE),
+    ("image is malformed", Unavailable, _UNUSABLE),
+    ("FOREIGN KEY", Conflict, "What this belongs to has been deleted meanwhile."),
+)
 
 
 class Database:
@@ -69,11 +75,16 @@ class Database:
 
     Each thread keeps a connection of its own, open until the thread ends. Reads run side by side;
     writes of this process queue on a lock instead of SQLite's sleeping busy handler.
+
+    Attributes:
+        generation: moves with every write; what was read under the present one is still true.
     """
 
     def __init__(self, directory: Path, settings: DatabaseSettings) -> None:
         self._path = directory / FILE
         self._write_lock = threading.RLock()
+        self.generation = 0
+        self._data_version = 0
         self._sqlite = _Sqlite(
             str(self._path),
             pragmas={
@@ -115,8 +126,28 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block as one write transaction; nested blocks join the outer one."""
-        with self._write_lock, self._sqlite.atomic("IMMEDIATE"):
-            yield
+        with self._write_lock:
+            try:
+                with self._sqlite.atomic("IMMEDIATE"):
+                    yield
+            finally:
+                self.generation += 1
+
+    def in_transaction(self) -> bool:
+        """Return whether the calling thread is inside :meth:`transaction`."""
+        return bool(self._sqlite.in_transaction())
+
+    def notice_writes(self) -> None:
+        """Move the generation if another process has written since the last call.
+
+        Call it from one thread, again and again: what is remembered of the database is as old as
+        the time between two calls, where other processes are concerned.
+        """
+        version = self._sqlite.data_version
+        if version != self._data_version:
+            self._data_version = version
+            with self._write_lock:
+                self.generation += 1
 
     def bump(self, name: str) -> None:
         """Tell every process that ``name`` has changed; call it inside the transaction."""
