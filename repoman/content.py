@@ -143,13 +143,13 @@ class ContentStore:
         """
         return self._blobs.open(asset.digest)
 
-    def read_asset(self, asset: Asset) -> bytes | None:
-        """Return the asset's bytes if it is small enough to be kept in memory, else None.
+    def open_body(self, asset: Asset) -> BinaryIO | bytes:
+        """Return the asset's bytes to be sent: small ones from memory, others as a file.
 
         Raises:
             NotFound: the blob store has lost them.
         """
-        return self._small.read(asset.digest) if asset.size <= LARGEST else None
+        return self._small.read(asset.digest) if asset.size <= LARGEST else self.open_asset(asset)
 
     def save_asset(self, new: NewAsset) -> None:
         """Store an asset, in place of the one that was at its path, and its component.

@@ -63,6 +63,11 @@ class Repoman:
         self.repositories.refresh()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 
+    def refresh(self) -> None:
+        """Take over what other processes changed; to be called again and again by one thread."""
+        self.database.notice_writes()
+        self.repositories.refresh()
+
     def stop(self) -> None:
         """Let go of the database."""
         self.database.close()

@@ -1,6 +1,10 @@
 """Commands about the server as a whole: serve, init, check-config, plugins."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
 
 import click
 
@@ -15,8 +19,8 @@ from repoman.server.process import serve as run_server
 @with_settings
 def serve(settings: Settings) -> None:
     """Run the server until it is told to end."""
-    _set_up_logging(settings)
-    run_server(settings, _announce)
+    with _logging(settings):
+        run_server(settings, _announce)
 
 
 @click.command()
@@ -50,8 +54,26 @@ def _announce(addresses: list[tuple[str, str]]) -> None:
     click.echo("repoman is ready")
 
 
-def _set_up_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+@contextmanager
+def _logging(settings: Settings) -> Iterator[None]:
+    """Log to standard error, from a thread of its own: a slow reader there delays no request."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    records: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    listener = QueueListener(records, handler)
+    root = logging.getLogger()
+    root.addHandler(_Enqueue(records))
+    root.setLevel(settings.log.level)
     logging.getLogger("peewee").setLevel(logging.WARNING)
+    listener.start()
+    try:
+        yield
+    finally:
+        listener.stop()
+
+
+class _Enqueue(QueueHandler):
+    """Hands records over as they are; the listener formats them."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record

@@ -24,7 +24,8 @@ class Content:
     Attributes:
         size: in bytes.
         media_type: as stored, without parameters.
-        open: returns an unbuffered file at its start; called at most once.
+        open: returns an unbuffered file at its start; called at most once. Or the bytes, where
+            they are few and at hand.
         etag: a strong validator without quotes.
         last_modified: seconds since the epoch, or None.
         headers: further response headers.
@@ -32,7 +33,7 @@ class Content:
 
     size: int
     media_type: str
-    open: Callable[[], BinaryIO]
+    open: Callable[[], BinaryIO | bytes]
     etag: str
     last_modified: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +89,8 @@ def _may_range(content: Content) -> bool:
 
 def _body(content: Content, start: int, length: int) -> Any:
     file = content.open()
+    if isinstance(file, bytes):
+        return [file[start : start + length]]
     file.seek(start)
     wrapper = request.environ.get("wsgi.file_wrapper")
     return wrapper(file, CHUNK) if wrapper is not None else _Pieces(file, length)

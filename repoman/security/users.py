@@ -4,6 +4,7 @@ import re
 
 import pluggy
 
+from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.hookspecs import PROJECT
@@ -24,16 +25,18 @@ class Users:
     def __init__(self, database: Database, passwords: PasswordVerifier) -> None:
         self._database = database
         self._passwords = passwords
+        self._found: ReadCache[User | None] = ReadCache(database)
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
         """Return the local user with this name and password."""
         if len(credentials.password) > PASSWORD_MAX:
             return None
-        user = records.find_user(credentials.name)
+        name = credentials.name
+        user = self._found.get(name, lambda: records.find_user(name))
         password_hash = user.password_hash if user is not None and user.is_active else None
         if self._passwords.verify(credentials.password, password_hash):
-            return Actor(credentials.name)
+            return Actor(name)
         return None
 
     def all(self) -> list[User]:

@@ -4,9 +4,9 @@ import logging
 import threading
 from typing import Protocol
 
+from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.dispatch import connector_key
-from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Connector
 
 POLL = 0.5  # seconds until a change by another process is seen
@@ -35,9 +35,10 @@ class ConnectorManager:
     port that cannot be had is logged once and tried again until it can.
     """
 
-    def __init__(self, listeners: Listeners, repositories: RepositoryManager) -> None:
+    def __init__(self, listeners: Listeners, repoman: Repoman) -> None:
         self._listeners = listeners
-        self._repositories = repositories
+        self._repoman = repoman
+        self._repositories = repoman.repositories
         self._open: dict[str, Connector] = {}
         self._problems: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -94,7 +95,7 @@ class ConnectorManager:
     def _poll(self) -> None:
         while not self._stopping.wait(POLL):
             try:
-                self._repositories.refresh()
+                self._repoman.refresh()
                 if self._problems:
                     self.reconcile()
             except RepomanError as error:

@@ -36,7 +36,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         hub = Hub(application, settings.server, _make_spool(repoman.data))
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
         hub.add_listener(MAIN, main.host, main.port)
-        connectors = ConnectorManager(hub, repoman.repositories)
+        connectors = ConnectorManager(hub, repoman)
         connectors.start()
         _end_on_signals(hub)
         _warn_of_address(settings.server)

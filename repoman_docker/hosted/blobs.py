@@ -30,7 +30,7 @@ class HostedBlobs:
         return Content(
             size=asset.size,
             media_type=asset.media_type,
-            open=lambda: self._content.open_asset(asset),
+            open=lambda: self._content.open_body(asset),
             etag=str(digest),
             headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
         )

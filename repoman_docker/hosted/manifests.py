@@ -64,7 +64,7 @@ class HostedManifests:
         return Content(
             size=asset.size,
             media_type=asset.media_type,
-            open=lambda: self._content.open_asset(asset),
+            open=lambda: self._content.open_body(asset),
             etag=digest,
             headers={"Docker-Content-Digest": digest},
         )

@@ -37,7 +37,7 @@ class RawHosted:
         return Content(
             size=asset.size,
             media_type=asset.media_type,
-            open=lambda: self._content.open_asset(asset),
+            open=lambda: self._content.open_body(asset),
             etag=asset.digest,
             last_modified=asset.updated_at,
             headers=HEADERS,
