@@ -8,6 +8,7 @@ one request at a time write.
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from repoman.blobs.store import BlobStore, BlobWriter
@@ -32,8 +33,9 @@ class UploadSink:
     It is the :class:`repoman.http.body.BodySink` of an upload.
     """
 
-    def __init__(self, live: "_Live") -> None:
+    def __init__(self, live: "_Live", release: Callable[["_Live"], None]) -> None:
         self._live = live
+        self._release = release
         self._start = live.writer.size
         self._is_open = True
 
@@ -61,7 +63,7 @@ class UploadSink:
         if self._is_open:
             self._is_open = False
             self._live.writer.pause()
-            self._live.lock.release()
+            self._release(self._live)
 
     def __enter__(self) -> "UploadSink":
         return self
@@ -73,9 +75,11 @@ class UploadSink:
 class _Live:
     """What this process knows of a session: the writer with its hashes, and who uses it."""
 
-    def __init__(self, writer: BlobWriter) -> None:
+    def __init__(self, upload_id: str, writer: BlobWriter) -> None:
+        self.id = upload_id
         self.writer = writer
         self.lock = threading.Lock()
+        self.is_over = False  # read and set by the holder of the lock
 
 
 class UploadSessions:
@@ -132,21 +136,32 @@ class UploadSessions:
 
         Raises:
             Conflict: another request is writing to the session.
+            NotFound: it has ended since it was looked up.
             RangeInvalid: ``start`` is not the session's offset.
         """
         live = self._find_live(upload.id)
         if not live.lock.acquire(blocking=False):
             raise Conflict("Another request is writing to this upload; try again later.")
-        offset = live.writer.size
-        if start is not None and start != offset:
-            live.lock.release()
-            raise RangeInvalid(f"The next byte expected is {offset}, not {start}.", offset)
-        return UploadSink(live)
+        sink = UploadSink(live, self._release)
+        try:
+            self.get(upload.id, upload.scope, upload.actor)
+            if start is not None and start != sink.offset:
+                raise RangeInvalid(
+                    f"The next byte expected is {sink.offset}, not {start}.", sink.offset
+                )
+        except BaseException as error:
+            live.is_over = isinstance(error, NotFound)
+            sink.close()
+            raise
+        return sink
 
     def forget(self, upload: Upload) -> None:
-        """Remove the session's row; call it in the transaction that saves what it became."""
+        """Remove the session's row; call it in the transaction that saves what it became.
+
+        The caller holds the session's sink.
+        """
         UploadRecord.delete().where(UploadRecord.id == upload.id).execute()
-        self._live.pop(upload.id, None)
+        self._find_live(upload.id).is_over = True
 
     def cancel(self, upload: Upload) -> None:
         """End the session and drop its bytes.
@@ -171,6 +186,11 @@ class UploadSessions:
     def _find_live(self, upload_id: str, algorithms: tuple[str, ...] = ()) -> _Live:
         live = self._live.get(upload_id)
         if live is None:
-            made = _Live(self._blobs.open_writer(upload_id, algorithms))
+            made = _Live(upload_id, self._blobs.open_writer(upload_id, algorithms))
             live = self._live.setdefault(upload_id, made)  # atomic: one of two racers wins
         return live
+
+    def _release(self, live: _Live) -> None:
+        if live.is_over:
+            self._live.pop(live.id, None)
+        live.lock.release()

@@ -1,0 +1,255 @@
+"""Upload sessions: one writer at a time, true offsets, and what survives a restart."""
+
+import hashlib
+import threading
+
+import pytest
+
+from repoman.blobs.file import FileBlobStore
+from repoman.db.models import UploadRecord
+from repoman.errors import Conflict, NotFound, RangeInvalid
+from repoman.repositories.repository_records import delete_row
+from repoman.uploads import UploadSessions
+
+DATA = b"0123456789" * 1000
+
+
+@pytest.fixture
+def repository(make_repository):
+    return make_repository("files")
+
+
+@pytest.fixture
+def open_sessions(database, tmp_path, repository):
+    """The sessions of the repository, as another process or a later start sees them."""
+    return lambda: UploadSessions(
+        database, repository, "default", FileBlobStore(tmp_path / "blobs")
+    )
+
+
+@pytest.fixture
+def sessions(open_sessions):
+    return open_sessions()
+
+
+@pytest.fixture
+def uploaded(tmp_path):
+    """The files of all uploads."""
+    return lambda: sorted(path.name for path in (tmp_path / "blobs/uploads").iterdir())
+
+
+def append(sessions, upload, data, start=None):
+    with sessions.open_sink(upload, start) as sink:
+        sink.write(data)
+
+
+def finish(sessions, upload, database):
+    with sessions.open_sink(upload) as sink:
+        blob = sink.writer.commit()
+        with database.transaction():
+            sessions.forget(upload)
+    return blob
+
+
+# --- In order ------------------------------------------------------------------------------------
+
+
+def test_a_body_may_come_in_pieces(sessions, database):
+    upload = sessions.create("app", "ann")
+    assert sessions.offset(upload) == 0
+    append(sessions, upload, DATA[:3000])
+    assert sessions.offset(upload) == 3000
+    append(sessions, upload, DATA[3000:])
+    assert finish(sessions, upload, database).digest == hashlib.sha256(DATA).hexdigest()
+
+
+def test_a_sink_tells_the_bytes_of_the_session_and_of_the_request(sessions):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA[:3000])
+    with sessions.open_sink(upload) as sink:
+        assert (sink.offset, sink.received) == (3000, 0)
+        sink.write(DATA[:17])
+        assert (sink.offset, sink.received) == (3017, 17)
+
+
+def test_a_finished_session_is_gone(sessions, database, uploaded):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    finish(sessions, upload, database)
+    assert uploaded() == []
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+
+
+def test_the_algorithms_asked_for_are_hashed_on_the_way(sessions, tmp_path):
+    upload = sessions.create("app", "ann", ("sha512",))
+    append(sessions, upload, DATA)
+    (tmp_path / "blobs/uploads" / upload.id).write_bytes(b"")  # so it is not read from there
+    with sessions.open_sink(upload) as sink:
+        assert sink.writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+
+
+# --- Whose session -------------------------------------------------------------------------------
+
+
+def test_a_session_is_found_by_those_who_began_it_where_they_began_it(sessions, make_repository):
+    upload = sessions.create("app", "ann")
+    assert sessions.get(upload.id, "app", "ann") == upload
+    for wrong in (
+        ("0" * 32, "app", "ann"),
+        (upload.id, "other", "ann"),
+        (upload.id, "app", "bob"),
+        ("../" + upload.id, "app", "ann"),
+    ):
+        with pytest.raises(NotFound):
+            sessions.get(*wrong)
+
+
+def test_a_session_belongs_to_its_repository(sessions, database, blobs, make_repository):
+    upload = sessions.create("app", "ann")
+    other = UploadSessions(database, make_repository("other"), "default", blobs)
+    with pytest.raises(NotFound):
+        other.get(upload.id, "app", "ann")
+
+
+def test_ids_cannot_be_guessed(sessions):
+    ids = {sessions.create("app", "ann").id for _ in range(20)}
+    assert len(ids) == 20
+    assert all(len(bytes.fromhex(upload_id)) == 16 for upload_id in ids)
+
+
+# --- One request at a time -----------------------------------------------------------------------
+
+
+def test_a_second_request_has_to_wait(sessions):
+    upload = sessions.create("app", "ann")
+    with sessions.open_sink(upload) as sink:
+        for attempt in (sessions.open_sink, sessions.cancel):
+            with pytest.raises(Conflict):
+                attempt(upload)
+        sink.write(DATA)
+    assert sessions.offset(upload) == len(DATA)
+
+
+def test_a_sink_may_be_closed_twice_without_harm_to_the_next(sessions):
+    upload = sessions.create("app", "ann")
+    first = sessions.open_sink(upload)
+    first.close()
+    with sessions.open_sink(upload):
+        first.close()
+        with pytest.raises(Conflict):
+            sessions.open_sink(upload)
+
+
+def test_of_many_requests_at_once_one_gets_the_session(sessions):
+    upload = sessions.create("app", "ann")
+    start = threading.Barrier(8)
+    won, refused = [], []
+
+    def attempt():
+        start.wait()
+        try:
+            won.append(sessions.open_sink(upload))
+        except Conflict as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(refused)) == (1, 7)
+    won[0].close()
+
+
+@pytest.mark.parametrize("start", [0, 2999, 3001, 10**12])
+def test_bytes_for_another_place_are_refused_with_the_true_one(sessions, start):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA[:3000])
+    with pytest.raises(RangeInvalid) as caught:
+        sessions.open_sink(upload, start)
+    assert caught.value.offset == 3000
+    append(sessions, upload, DATA[3000:], start=3000)
+    assert sessions.offset(upload) == len(DATA)
+
+
+# --- Ends ----------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_session_leaves_nothing(sessions, uploaded):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    sessions.cancel(upload)
+    assert uploaded() == []
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+
+
+def test_a_session_that_ended_since_it_was_looked_up_takes_no_bytes(sessions, uploaded):
+    upload = sessions.create("app", "ann")
+    looked_up = sessions.get(upload.id, "app", "ann")
+    sessions.cancel(upload)
+    with pytest.raises(NotFound):
+        append(sessions, looked_up, DATA)
+    with pytest.raises(NotFound):
+        sessions.cancel(looked_up)
+    assert uploaded() == []
+
+
+def test_a_session_without_a_byte_may_be_cancelled_or_finished(sessions, database):
+    sessions.cancel(sessions.create("app", "ann"))
+    blob = finish(sessions, sessions.create("app", "ann"), database)
+    assert (blob.digest, blob.size) == (hashlib.sha256(b"").hexdigest(), 0)
+
+
+def test_all_sessions_of_a_repository_end_together(
+    sessions, repository, database, blobs, make_repository, uploaded
+):
+    for _ in range(3):
+        append(sessions, sessions.create("app", "ann"), DATA)
+    other = UploadSessions(database, make_repository("other"), "default", blobs)
+    kept = other.create("app", "ann")
+    append(other, kept, DATA)
+    sessions.cancel_all()
+    delete_row(repository)
+    assert uploaded() == [kept.id]
+    assert [record.id for record in UploadRecord.select()] == [kept.id]
+
+
+def test_a_session_cannot_begin_in_a_repository_that_is_gone(sessions, repository):
+    delete_row(repository)
+    with pytest.raises(Conflict, match="deleted"):
+        sessions.create("app", "ann")
+
+
+# --- Restart -------------------------------------------------------------------------------------
+
+
+def test_a_session_goes_on_after_a_restart(sessions, open_sessions, database):
+    upload = sessions.create("app", "ann", ("sha512",))
+    append(sessions, upload, DATA[:3000])
+    later = open_sessions()
+    found = later.get(upload.id, "app", "ann")
+    assert found == upload
+    assert later.offset(found) == 3000
+    append(later, found, DATA[3000:], start=3000)
+    with later.open_sink(found) as sink:
+        assert sink.writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+    assert finish(later, found, database).digest == hashlib.sha256(DATA).hexdigest()
+
+
+def test_a_session_may_be_cancelled_after_a_restart(sessions, open_sessions, uploaded):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    open_sessions().cancel(upload)
+    assert uploaded() == []
+
+
+def test_nothing_of_a_session_that_ended_stays_in_memory(sessions, database):
+    finished, cancelled = sessions.create("app", "ann"), sessions.create("app", "ann")
+    append(sessions, finished, DATA)
+    finish(sessions, finished, database)
+    sessions.cancel(cancelled)
+    with pytest.raises(NotFound):
+        sessions.open_sink(finished)
+    assert sessions._live == {}
