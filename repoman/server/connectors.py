@@ -1,13 +1,15 @@
 """The connector manager: keeps the listeners equal to what the repositories ask for."""
 
 import logging
+import ssl
 import threading
 from typing import Protocol
 
 from repoman.core import Repoman
 from repoman.errors import RepomanError
-from repoman.http.dispatch import connector_key
+from repoman.http.dispatch import MAIN, connector_key
 from repoman.repositories.model import Connector
+from repoman.server.certificates import Certificates
 
 POLL = 0.5  # seconds until a change by another process is seen
 
@@ -17,8 +19,10 @@ _log = logging.getLogger(__name__)
 class Listeners(Protocol):
     """What the manager needs of the server: listeners that come and go while it runs."""
 
-    def add_listener(self, connector: str, host: str, port: int) -> object:
-        """Open a listener.
+    def add_listener(
+        self, connector: str, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> object:
+        """Open a listener, with TLS where there is a context.
 
         Raises:
             RepomanError: the port cannot be used.
@@ -26,6 +30,9 @@ class Listeners(Protocol):
 
     def remove_listener(self, connector: str) -> object:
         """Close a listener; what runs on it is finished."""
+
+    def swap_tls(self, connector: str, context: ssl.SSLContext) -> None:
+        """Use another TLS context for new connections."""
 
 
 class ConnectorManager:
@@ -35,8 +42,10 @@ class ConnectorManager:
     port that cannot be had is logged once and tried again until it can.
     """
 
-    def __init__(self, listeners: Listeners, repoman: Repoman) -> None:
+    def __init__(self, listeners: Listeners, repoman: Repoman, certificates: Certificates) -> None:
         self._listeners = listeners
+        self._certificates = certificates
+        self._tls: ssl.SSLContext | None = None
         self._repoman = repoman
         self._repositories = repoman.repositories
         self._open: dict[str, Connector] = {}
@@ -68,7 +77,7 @@ class ConnectorManager:
         """Close and open what differs from what the repositories ask for."""
         wanted = {
             connector_key(each.repository, each.scheme): each
-            for each in self._repositories.connectors()
+            for each in [*self._main_connectors(), *self._repositories.connectors()]
         }
         with self._lock:
             for key in [key for key, each in self._open.items() if wanted.get(key) != each]:
@@ -82,7 +91,8 @@ class ConnectorManager:
 
     def _try_open(self, key: str, connector: Connector) -> None:
         try:
-            self._listeners.add_listener(key, connector.host, connector.port)
+            tls = self._context() if connector.scheme == "https" else None
+            self._listeners.add_listener(key, connector.host, connector.port, tls)
         except RepomanError as error:
             if self._problems.get(key) != str(error):
                 self._problems[key] = str(error)
@@ -92,11 +102,33 @@ class ConnectorManager:
         self._open[key] = connector
         _log.info("The connector %s listens at %s", key, connector.url)
 
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = self._certificates.load()
+        return self._tls
+
+    def _main_connectors(self) -> list[Connector]:
+        server = self._repoman.settings.server
+        if not server.https_port:
+            return []
+        return [Connector(MAIN, "https", server.host, server.https_port)]
+
     def _poll(self) -> None:
         while not self._stopping.wait(POLL):
             try:
                 self._repoman.refresh()
+                if self._certificates.have_changed():
+                    self._take_over_certificates()
                 if self._problems:
                     self.reconcile()
             except RepomanError as error:
-                _log.warning("Changes of the repositories cannot be read: %s", error)
+                _log.warning("A change could not be taken over: %s", error)
+
+    def _take_over_certificates(self) -> None:
+        context = self._certificates.load()
+        with self._lock:
+            self._tls = context
+            for key, connector in self._open.items():
+                if connector.scheme == "https":
+                    self._listeners.swap_tls(key, context)
+        _log.info("The changed TLS certificates are in use.")

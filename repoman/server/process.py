@@ -11,6 +11,7 @@ from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
 from repoman.http.dispatch import MAIN, create_application
 from repoman.repositories.model import Connector
+from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
 from repoman.server.hub import Hub
 from repoman.server.lock import DataLock
@@ -36,7 +37,8 @@ def serve(settings: Settings, announce: Announce) -> None:
         hub = Hub(application, settings.server, _make_spool(repoman.data))
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
         hub.add_listener(MAIN, main.host, main.port)
-        connectors = ConnectorManager(hub, repoman)
+        certificates = Certificates(settings.tls, repoman.data)
+        connectors = ConnectorManager(hub, repoman, certificates)
         connectors.start()
         _end_on_signals(hub)
         _warn_of_address(settings.server)

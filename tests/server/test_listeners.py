@@ -1,0 +1,255 @@
+"""Listeners come and go while the hub runs."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from repoman.config import ServerSettings
+from repoman.errors import Conflict, Invalid, NotFound
+from repoman.server.hub import Hub
+from tests.server.apps import Files, Slow, Uploads, echo_connector, hello
+from tests.server.conftest import eventually, open_files
+
+
+def test_each_request_carries_its_connector(serve, connect):
+    service = serve(echo_connector)
+    other = service.hub.add_listener("docker:repo:http", "127.0.0.1", 0)
+    assert connect(service).get("/", headers=["Host: elsewhere"][:0]).body == b"main http"
+    assert connect(service, port=other.port).get("/").body == b"docker:repo:http http"
+
+
+def test_listener_added_before_the_hub_runs(tmp_path):
+    hub = Hub(hello, ServerSettings(), tmp_path)
+    listener = hub.add_listener("early", "127.0.0.1", 0)
+    assert listener.port > 0
+    gone = hub.remove_listener("early")
+    assert gone.is_set()
+    hub.shutdown()
+    hub.run()
+
+
+def test_port_in_use_is_a_conflict_and_leaves_nothing_behind(serve, connect):
+    service = serve(hello)
+    before = open_files()
+    with pytest.raises(Conflict, match=f"Port {service.port} at 127.0.0.1 is in use"):
+        service.hub.add_listener("other", "127.0.0.1", service.port)
+    assert open_files() == before
+    assert connect(service).get("/").status == 200
+    service.hub.add_listener("other", "127.0.0.1", 0)
+
+
+def test_connector_in_use_is_a_conflict_and_leaves_nothing_behind(serve):
+    service = serve(hello)
+    before = open_files()
+    with pytest.raises(Conflict, match="main"):
+        service.hub.add_listener("main", "127.0.0.1", 0)
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "::ffff:203.0.113.1"])
+def test_address_that_is_not_here_is_invalid(serve, host):
+    with pytest.raises(Invalid, match="Cannot listen at"):
+        serve(hello).hub.add_listener("other", host, 0)
+
+
+def test_unknown_connector(serve):
+    with pytest.raises(NotFound):
+        serve(hello).hub.remove_listener("other")
+
+
+def test_ipv6(serve, connect):
+    service = serve(hello)
+    try:
+        listener = service.hub.add_listener("six", "::1", 0)
+    except Invalid:
+        pytest.skip("no IPv6 here")
+    assert connect(service, port=listener.port, host="::1").get("/").status == 200
+
+
+def test_port_can_be_taken_again_at_once(serve, connect):
+    service = serve(echo_connector)
+    for number in range(20):
+        client = connect(service)
+        assert client.get("/").status == 200
+        service.hub.remove_listener("main" if number == 0 else f"c{number - 1}")
+        service.hub.add_listener(f"c{number}", "127.0.0.1", service.port)
+
+
+def test_removal_closes_idle_connections_at_once(serve, connect):
+    service = serve(hello)
+    used, unused = connect(service), connect(service)
+    assert used.get("/").status == 200
+    eventually(lambda: len(service.listener.channels) == 2)
+    gone = service.hub.remove_listener("main")
+    assert used.is_closed()
+    assert unused.is_closed()
+    assert gone.wait(5)
+
+
+def test_removed_listener_accepts_nothing(serve, connect):
+    service = serve(hello)
+    service.hub.remove_listener("main")
+    with pytest.raises(ConnectionRefusedError):
+        connect(service)
+
+
+def test_removal_lets_requests_finish(serve, connect):
+    application = Slow()
+    service = serve(application)
+    client = connect(service)
+    client.request("GET", "/slow")
+    assert application.entered.wait(5)
+    gone = service.hub.remove_listener("main")
+    assert not gone.wait(0.1)
+    application.go_on.set()
+    response = client.read()
+    assert (response.status, response.closes) == (200, True)
+    assert client.is_closed()
+    assert gone.wait(5)
+
+
+def test_removal_lets_uploads_and_downloads_finish(serve, connect, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 9_000_000)
+    uploads, files = Uploads(), Files(path)
+
+    def application(environ, start_response):
+        chosen = uploads if environ["REQUEST_METHOD"] == "PUT" else files
+        return chosen(environ, start_response)
+
+    service = serve(application)
+    up, down = connect(service), connect(service, receive_buffer=1 << 17)
+    up.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    down.request("GET", "/")
+    down.read_exactly(1000)
+    eventually(lambda: uploads.sinks)
+    gone = service.hub.remove_listener("main")
+    up.send(b"56789")
+    assert up.read().status == 201
+    assert len(down.read_rest()) > 8_999_000
+    assert gone.wait(5)
+
+
+def test_removal_cuts_after_the_drain_time(serve, connect):
+    uploads = Uploads()
+    service = serve(uploads)
+    client = connect(service)
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    eventually(lambda: uploads.sinks)
+    gone = service.hub.remove_listener("main", drain=0.1)
+    assert gone.wait(5)
+    assert client.is_closed()
+    eventually(lambda: uploads.sinks[0].closed == 1)
+
+
+def test_cut_with_a_worker_at_it_closes_the_connection(serve, connect):
+    application = Slow()
+    service = serve(application)
+    client = connect(service)
+    client.request("GET", "/slow")
+    assert application.entered.wait(5)
+    assert service.hub.remove_listener("main", drain=0).wait(5)
+    assert client.is_closed()
+    application.go_on.set()
+
+
+def test_cycles_under_load_leak_nothing(serve):
+    service = serve(echo_connector)
+    stop = threading.Event()
+    answered = [0]
+    failures = []
+
+    def load():
+        client = service.connect()
+        while not stop.is_set():
+            if client.get("/").body != b"main http":
+                failures.append("wrong answer")
+            answered[0] += 1
+        client.close()
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    before = None
+    for number in range(60):
+        listener = service.hub.add_listener(f"c{number}", "127.0.0.1", 0)
+        client = service.connect(port=listener.port)
+        assert client.get("/").body == b"c%d http" % number
+        gone = service.hub.remove_listener(f"c{number}")
+        assert client.is_closed()
+        client.close()
+        assert gone.wait(5)
+        if number == 5:
+            before = len(open_files())
+    assert len(open_files()) <= before
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert answered[0] > 100
+
+
+def test_shutdown_answers_what_runs_and_ends(serve, connect):
+    application = Slow()
+    service = serve(application)
+    client = connect(service)
+    client.request("GET", "/slow")
+    assert application.entered.wait(5)
+    service.hub.shutdown(5)
+    time.sleep(0.05)
+    assert service.thread.is_alive()
+    application.go_on.set()
+    assert client.read().body == b"hello"
+    service.thread.join(5)
+    assert not service.thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", service.port))
+
+
+def test_shutdown_cuts_after_the_drain_time_and_closes_sinks(serve, connect):
+    uploads = Uploads()
+    service = serve(uploads)
+    client = connect(service)
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    eventually(lambda: uploads.sinks)
+    service.hub.shutdown(0.05)
+    service.thread.join(5)
+    assert not service.thread.is_alive()
+    assert uploads.sinks[0].closed == 1
+
+
+def test_shutdown_during_admission_closes_the_sink(serve, connect):
+    uploads = Uploads()
+    entered, go_on = threading.Event(), threading.Event()
+    opened = uploads.open
+
+    def slow_open():
+        entered.set()
+        go_on.wait(5)
+        return opened()
+
+    uploads.open = slow_open
+    service = serve(uploads)
+    client = connect(service)
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    assert entered.wait(5)
+    service.hub.shutdown(0)
+    assert client.is_closed()
+    go_on.set()
+    service.thread.join(5)
+    assert uploads.sinks[0].closed == 1
+
+
+def test_nothing_is_added_during_shutdown(serve, connect):
+    application = Slow()
+    service = serve(application)
+    client = connect(service)
+    client.request("GET", "/slow")
+    assert application.entered.wait(5)
+    service.hub.shutdown(5)
+    eventually(lambda: service.hub._is_stopping)
+    with pytest.raises(Exception, match="shutting down"):
+        service.hub.add_listener("late", "127.0.0.1", 0)
+    application.go_on.set()
