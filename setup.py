@@ -59,6 +59,7 @@ setup(
         "apscheduler>=3.10,<4",
         "argon2-cffi>=23.1",
         "click>=8.1",
+        "cryptography>=42",
         "flask>=3.0",
         "jinja2>=3.1",
         "peewee>=4.5",

@@ -11,7 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    PositiveInt,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -35,6 +42,13 @@ class ServerSettings(_Part):
 
     host: str = Field("127.0.0.1", description="Address of the main port and of all connectors.")
     port: Port = Field(8081, description="The main port: UI, REST and /repository/<name>/.")
+    https_port: int = Field(
+        0, ge=0, le=65535, description="The main port with TLS, beside the plain one; 0: none."
+    )
+    trusted_proxies: list[IPvAnyNetwork] = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose X-Forwarded- headers are believed.",
+    )
     threads: PositiveInt = Field(8, description="Worker threads that run the application.")
     bulk_threads: PositiveInt = Field(2, description="Threads that move large bodies and files.")
     connection_limit: PositiveInt = Field(4096, description="Open connections, all ports together.")
@@ -50,6 +64,25 @@ class ServerSettings(_Part):
     linger_timeout: Seconds = Field(10, description="Time to swallow a body after refusing it.")
     linger_limit: PositiveInt = Field(67108864, description="Bytes to swallow after refusing.")
     drain_timeout: Seconds = Field(30, description="Time that running requests get at the end.")
+
+
+class CertificateSettings(_Part):
+    """A certificate and its key, as PEM files; relative paths are below the data directory."""
+
+    certificate: Path = Field(description="The certificate, followed by its chain.")
+    private_key: Path = Field(description="The key of the certificate.")
+
+
+class TlsSettings(_Part):
+    """The certificates of the HTTPS connectors. Changed files are taken over while running."""
+
+    certificate: Path = Field(
+        Path("tls/server.crt"), description="The certificate, followed by its chain."
+    )
+    private_key: Path = Field(Path("tls/server.key"), description="The key of the certificate.")
+    hosts: dict[str, CertificateSettings] = Field(
+        default_factory=dict, description="Other certificates, by the host name clients ask for."
+    )
 
 
 class DatabaseSettings(_Part):
@@ -109,6 +142,7 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="Directory that holds everything stored.")
     server: ServerSettings = ServerSettings()
+    tls: TlsSettings = TlsSettings()
     database: DatabaseSettings = DatabaseSettings()
     blob_stores: dict[str, BlobStoreSettings] = Field(default_factory=_default_blob_stores)
     security: SecuritySettings = SecuritySettings()

@@ -13,6 +13,9 @@ class DockerSection(Section):
     http_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
     )
+    https_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
+    )
     manifest_limit: int = Field(
         8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
     )
@@ -24,7 +27,10 @@ class DockerSection(Section):
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors."""
-        return () if self.http_port is None else (("http_port", "http", self.http_port),)
+        if self.http_port is not None:
+            yield "http_port", "http", self.http_port
+        if self.https_port is not None:
+            yield "https_port", "https", self.https_port
 
 
 class DockerHostedStorageSection(HostedStorageSection):

@@ -5,6 +5,7 @@ import sys
 import click
 
 from repoman import __version__
+from repoman.cli.certificates import cert
 from repoman.cli.repositories import repo
 from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.users import user
@@ -17,7 +18,7 @@ def cli() -> None:
     """A repository manager with a private registry at its heart."""
 
 
-for command in (serve, init, check_config, plugins, repo, user):
+for command in (serve, init, check_config, plugins, repo, user, cert):
     cli.add_command(command)
 
 

@@ -17,11 +17,12 @@ from repoman.http.access_log import WSGI, AccessLog
 from repoman.http.apps import create_admin_app, create_format_app
 from repoman.http.body import Environ
 from repoman.http.current import REPOSITORY
+from repoman.http.forwarded import Forwarded
 from repoman.plugins import unique
 from repoman.repositories.model import Repository
 
 CONNECTOR = "repoman.connector"
-MAIN = "main"  # the connector of the main port
+MAIN = "*"  # the main port, in place of a repository; no repository can be called so
 MOUNT = "/repository/"
 
 
@@ -33,7 +34,8 @@ def create_application(repoman: Repoman) -> WSGI:
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
     }
     dispatcher = Dispatcher(repoman, create_admin_app(repoman), apps)
-    return AccessLog(dispatcher) if repoman.settings.log.access else dispatcher
+    app: WSGI = AccessLog(dispatcher) if repoman.settings.log.access else dispatcher
+    return Forwarded(app, repoman.settings.server.trusted_proxies)
 
 
 def connector_key(repository: str, scheme: str) -> str:
@@ -51,9 +53,9 @@ class Dispatcher:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        connector = environ.get(CONNECTOR, MAIN)
-        if connector != MAIN:
-            repository = self._repositories.find(connector.partition(":")[0])
+        name = environ.get(CONNECTOR, MAIN).partition(":")[0]
+        if name != MAIN:
+            repository = self._repositories.find(name)
         else:
             repository = self._mount(environ)
             if repository is None:

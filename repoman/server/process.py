@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
-from repoman.http.dispatch import MAIN, create_application
+from repoman.http.dispatch import MAIN, connector_key, create_application
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
@@ -36,14 +36,14 @@ def serve(settings: Settings, announce: Announce) -> None:
         application = create_application(repoman)
         hub = Hub(application, settings.server, _make_spool(repoman.data))
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
-        hub.add_listener(MAIN, main.host, main.port)
+        hub.add_listener(connector_key(MAIN, "http"), main.host, main.port)
         certificates = Certificates(settings.tls, repoman.data)
         connectors = ConnectorManager(hub, repoman, certificates)
         connectors.start()
         _end_on_signals(hub)
         _warn_of_address(settings.server)
         opened = [main, *connectors.open_connectors()]
-        announce([(each.repository, each.url) for each in opened])
+        announce([("main" if c.repository == MAIN else c.repository, c.url) for c in opened])
         try:
             hub.run()
         finally:

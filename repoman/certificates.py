@@ -1,0 +1,184 @@
+"""Certificates of one's own: a small authority, and a server certificate that it signs.
+
+Clients are given the authority's certificate once; the server's can then be renewed at will. Keys
+are ECDSA P-256: their handshakes cost a fraction of those with RSA.
+"""
+
+import ipaddress
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from repoman.errors import Invalid, Unavailable
+
+AUTHORITY_DAYS = 3650
+CLOCK_SKEW = timedelta(hours=1)  # between this machine and its clients
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """Where the four files are, as PEM."""
+
+    authority: Path
+    authority_key: Path
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def below(cls, directory: Path) -> "CertificateFiles":
+        """Return the usual names in a directory."""
+        names = ("ca.crt", "ca.key", "server.crt", "server.key")
+        return cls(*(directory / name for name in names))
+
+
+def create_certificate(files: CertificateFiles, names: Iterable[str], days: int) -> None:
+    """Write a server certificate for host names and addresses, valid for ``days``.
+
+    The authority is made where there is none yet, and kept where there is one.
+
+    Raises:
+        Invalid: no name was given, or one is no host name.
+        Unavailable: the files cannot be read or written.
+    """
+    subjects = [_general_name(name) for name in dict.fromkeys(names)]
+    if not subjects:
+        raise Invalid("A certificate needs at least one host name or address.")
+    try:
+        files.certificate.parent.mkdir(parents=True, exist_ok=True)
+        authority, authority_key = _authority(files)
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_name(str(subjects[0].value)), authority.subject, key, days)
+        certificate = (
+            builder.add_extension(x509.SubjectAlternativeName(subjects), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+                critical=False,
+            )
+            .sign(authority_key, hashes.SHA256())
+        )
+        _write_key(files.key, key)
+        _write(files.certificate, _pem(certificate) + _pem(authority), 0o644)
+    except OSError as error:
+        raise Unavailable(f"The certificate cannot be written: {error}") from error
+
+
+def describe_certificate(path: Path) -> dict[str, str]:
+    """Return what a certificate says: names, validity, issuer, fingerprint.
+
+    Raises:
+        Invalid: there is no certificate in the file.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path} is no certificate: {error}") from error
+    return {
+        "file": str(path),
+        "names": ", ".join(_names(certificate)),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "valid from": f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
+        "valid until": f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+        "sha256": certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
+    }
+
+
+def _authority(files: CertificateFiles) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    if files.authority.exists():
+        key = serialization.load_pem_private_key(files.authority_key.read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise Invalid(f"{files.authority_key} is no key that repoman made.")
+        return x509.load_pem_x509_certificate(files.authority.read_bytes()), key
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("repoman authority")
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    certificate = (
+        _builder(name, name, key, AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    _write_key(files.authority_key, key)
+    _write(files.authority, _pem(certificate), 0o644)
+    return certificate, key
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(name.encode("idna").decode("ascii"))
+    except (UnicodeError, ValueError) as error:
+        raise Invalid(f"{name!r} is no host name and no address.") from error
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return [certificate.subject.rfc4514_string()]
+    return [str(each.value) for each in found.value]
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write(path, pem, 0o600)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Replace a file at once: a running server reads either the old or the new one."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,57 @@
+"""Commands about TLS certificates."""
+
+import socket
+
+import click
+
+from repoman.certificates import CertificateFiles, create_certificate, describe_certificate
+from repoman.cli.common import with_settings
+from repoman.config import Settings
+
+DAYS = 825  # the longest validity that all clients accept
+
+
+@click.group()
+def cert() -> None:
+    """Make and show TLS certificates."""
+
+
+@cert.command()
+@click.argument("names", nargs=-1)
+@click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True)
+@with_settings
+def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
+    """Make a certificate for NAMES (host names, addresses), signed by an authority of your own.
+
+    Without names it is for this machine. A running server takes it over at once.
+    """
+    files = CertificateFiles.below(settings.data.absolute() / "tls")
+    create_certificate(files, names or _own_names(settings), days)
+    _print(describe_certificate(files.certificate))
+    click.echo(
+        f"\nClients have to trust {files.authority}.\n"
+        "For Docker, copy it on each client to\n"
+        "    /etc/docker/certs.d/HOST:PORT/ca.crt\n"
+        "with the host and the HTTPS port of the connector."
+    )
+
+
+@cert.command()
+@with_settings
+def show(settings: Settings) -> None:
+    """Show the certificates of the settings."""
+    data = settings.data.absolute()
+    _print(describe_certificate(data / settings.tls.certificate))
+    for host in settings.tls.hosts.values():
+        _print(describe_certificate(data / host.certificate))
+
+
+def _own_names(settings: Settings) -> list[str]:
+    host = settings.server.host
+    own = [] if host in ("*", "::", "0.0.0.0") else [host]  # noqa: S104 - compared, not bound
+    return [socket.getfqdn(), socket.gethostname(), "localhost", "127.0.0.1", "::1", *own]
+
+
+def _print(facts: dict[str, str]) -> None:
+    for what, text in facts.items():
+        click.echo(f"{what + ':':<13}{text}")

@@ -1,0 +1,61 @@
+"""Behind a proxy: who the client is and how it reached us, believed from known proxies only.
+
+From any other address the ``X-Forwarded-`` headers are dropped, so that nobody can choose the
+address in the logs or the host in a link.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from repoman.http.access_log import WSGI
+from repoman.http.body import Environ
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PREFIX = "HTTP_X_FORWARDED_"
+
+
+class Forwarded:
+    """WSGI middleware in front of everything that looks at scheme, host or address."""
+
+    def __init__(self, app: WSGI, proxies: Sequence[Network]) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._fixed = ProxyFix(app, x_for=0, x_proto=1, x_host=1, x_port=1, x_prefix=1)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Serve one request."""
+        if self._is_proxy(environ.get("REMOTE_ADDR", "")):
+            environ["REMOTE_ADDR"] = self._client(environ)
+            return self._fixed(environ, start_response)
+        for key in [key for key in environ if key.startswith(PREFIX)]:
+            del environ[key]
+        return self._app(environ, start_response)
+
+    def _client(self, environ: Environ) -> str:
+        """Return the last address that no proxy of ours has: what is before it may be invented."""
+        address: str = environ["REMOTE_ADDR"]
+        for hop in reversed(environ.get(PREFIX + "FOR", "").split(",")):
+            if not _is_address(hop.strip()):
+                return address
+            address = hop.strip()
+            if not self._is_proxy(address):
+                return address
+        return address
+
+    def _is_proxy(self, address: str) -> bool:
+        if not self._proxies or not _is_address(address):
+            return False
+        parsed = ipaddress.ip_address(address)
+        return any(parsed in network for network in self._proxies)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
