@@ -163,14 +163,15 @@ class Hub:
         else:
             self.main.call(self.dispatcher.submit, work)
 
-    def make_room(self) -> bool:
-        """Tell whether one more connection may be accepted; main loop.
+    def make_room(self, newest: Channel) -> bool:
+        """Tell whether more connections may be accepted after the newest; main loop.
 
-        At the limit the connections that have been idle for longest are closed, a few at a time.
+        Over the limit the connections that have been idle for longest are closed, a few at a time.
         """
-        if self._count() < self._limit:
+        if self._count() <= self._limit:
             return True
-        idle = [c for c in self._channels() if c.loop is self.main and c.is_idle]
+        here = (c for c in self._channels() if c.loop is self.main and c is not newest)
+        idle = [channel for channel in here if channel.is_idle]
         idle.sort(key=lambda channel: channel.last_activity)
         for channel in idle[: max(1, self._limit // 64)]:
             channel.handle_close()

@@ -60,7 +60,7 @@ class Listener:
     def handle_read(self) -> None:
         """Accept the connections that wait, but not too many in one turn."""
         for _ in range(ACCEPTS_PER_TURN):
-            if not self._hub.make_room() or not self._accept():
+            if not self._accept():
                 return
 
     def handle_write(self) -> None:
@@ -100,12 +100,13 @@ class Listener:
                 return False
             return True  # the client left before it was accepted
         try:
-            self._open_channel(connection, addr)
+            channel = self._open_channel(connection, addr)
         except OSError:
             connection.close()
-        return True
+            return True
+        return self._hub.make_room(channel)
 
-    def _open_channel(self, connection: socket.socket, addr: Any) -> None:
+    def _open_channel(self, connection: socket.socket, addr: Any) -> Channel:
         connection.setblocking(False)
         for option in self.adj.socket_options:
             connection.setsockopt(*option)
@@ -115,6 +116,7 @@ class Listener:
         channel = Channel(self._hub, self, transport, connection, addr)
         self.channels.add(channel)
         self._hub.main.register(channel)
+        return channel
 
 
 def open_socket(host: str, port: int, backlog: int) -> socket.socket:

@@ -83,7 +83,7 @@ def test_file_that_only_python_can_read(serve, connect, size):
 def test_gzip_file_arrives_unpacked(serve, connect, tmp_path):
     content = bytes(range(256)) * 1000
     (tmp_path / "x.gz").write_bytes(gzip.compress(content))
-    application = wrapped(lambda: gzip.open(tmp_path / "x.gz"))
+    application = wrapped(lambda: gzip.GzipFile(tmp_path / "x.gz"))
     assert connect(serve(application)).get("/").body == content
 
 

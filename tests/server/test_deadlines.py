@@ -1,0 +1,108 @@
+"""What takes too long is cut, and nothing else."""
+
+import time
+
+import pytest
+
+from tests.server.apps import Files, Slow, Uploads, hello
+from tests.server.conftest import eventually
+
+
+def seconds_until_closed(client):
+    started = time.monotonic()
+    assert client.is_closed()
+    return time.monotonic() - started
+
+
+def test_silent_connection(serve, connect):
+    client = connect(serve(hello, idle_timeout=0.2))
+    assert 0.15 < seconds_until_closed(client) < 2
+
+
+def test_idle_connection(serve, connect):
+    client = connect(serve(hello, idle_timeout=0.2))
+    assert client.get("/").status == 200
+    assert 0.15 < seconds_until_closed(client) < 2
+
+
+def test_header_that_drips(serve, connect):
+    client = connect(serve(hello, header_timeout=0.3, idle_timeout=60))
+    client.send(b"GET / HTTP/1.1\r\nX: ")
+
+    def drip():
+        for _ in range(100):
+            client.send(b"x")
+            time.sleep(0.02)
+
+    started = time.monotonic()
+    with pytest.raises(ConnectionError):
+        drip()
+    assert 0.2 < time.monotonic() - started < 1.5
+
+
+def test_header_deadline_counts_from_its_own_first_byte(serve, connect):
+    client = connect(serve(hello, header_timeout=0.3))
+    for _ in range(3):
+        time.sleep(0.2)
+        assert client.get("/").status == 200
+
+
+def test_upload_that_stalls(serve, connect):
+    uploads = Uploads()
+    client = connect(serve(uploads, stall_timeout=0.2))
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    assert seconds_until_closed(client) < 2
+    eventually(lambda: uploads.sinks[0].closed == 1)
+    assert uploads.sinks[0].size == 5
+
+
+def test_buffered_body_that_stalls(serve, connect):
+    uploads = Uploads()
+    client = connect(serve(uploads, stall_timeout=0.2))
+    client.send(b"PUT /buffered HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    assert seconds_until_closed(client) < 2
+    assert uploads.calls == []
+
+
+def test_upload_that_goes_on_slowly(serve, connect):
+    client = connect(serve(Uploads(), stall_timeout=0.3, header_timeout=0.3))
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    for byte in b"0123456789":
+        time.sleep(0.06)
+        client.send(bytes([byte]))
+    assert client.read().status == 201
+
+
+def test_download_that_stalls(serve, connect, tmp_path):
+    path = tmp_path / "sparse"
+    with path.open("wb") as sparse:
+        sparse.truncate(50_000_000)
+    service = serve(Files(path), stall_timeout=0.2)
+    client = connect(service, receive_buffer=1 << 17)
+    client.request("GET", "/")
+    eventually(lambda: len(service.listener.channels) == 1)
+    eventually(lambda: len(service.listener.channels) == 0)
+    with pytest.raises(AssertionError, match="too early"):
+        client.read_exactly(50_000_000)
+
+
+def test_generator_whose_reader_stalls_gives_its_worker_back(serve, connect):
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/small":
+            return hello(environ, start_response)
+        start_response("200 OK", [])
+        return iter(lambda: b"x" * 100_000, None)
+
+    service = serve(application, stall_timeout=0.2, threads=1)
+    client = connect(service, receive_buffer=1 << 17)
+    client.request("GET", "/")
+    assert connect(service).get("/small").body == b"hello"
+
+
+def test_application_may_take_its_time(serve, connect):
+    application = Slow()
+    client = connect(serve(application, idle_timeout=0.1, header_timeout=0.1, stall_timeout=0.1))
+    client.request("GET", "/slow")
+    time.sleep(0.4)
+    application.go_on.set()
+    assert client.read().body == b"hello"

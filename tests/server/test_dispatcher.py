@@ -1,0 +1,102 @@
+"""Workers."""
+
+import threading
+import time
+
+import pytest
+
+from repoman.server.dispatcher import Dispatcher
+from tests.server.conftest import eventually
+
+
+@pytest.fixture
+def dispatcher():
+    dispatcher = Dispatcher(4)
+    dispatcher.start()
+    eventually(lambda: len(dispatcher._idle) == 4)
+    yield dispatcher
+    assert dispatcher.stop(5)
+
+
+def test_everything_is_done(dispatcher):
+    done = []
+    for number in range(1000):
+        dispatcher.submit(lambda number=number: done.append(number))
+    eventually(lambda: len(done) == 1000)
+    assert sorted(done) == list(range(1000))
+
+
+def test_quick_work_is_done_by_one_worker(dispatcher):
+    names = set()
+    for _ in range(50):
+        done = threading.Event()
+
+        def work(done=done):
+            names.add(threading.current_thread().name)
+            done.set()
+
+        dispatcher.submit(work)
+        assert done.wait(5)
+        eventually(lambda: len(dispatcher._idle) == 4)
+    assert len(names) == 1
+
+
+def test_work_that_waits_gets_a_further_worker(dispatcher):
+    go_on = threading.Event()
+    entered = threading.Semaphore(0)
+
+    def work():
+        entered.release()
+        assert go_on.wait(5)
+
+    for _ in range(4):
+        dispatcher.submit(work)
+    for _ in range(4):
+        while not entered.acquire(timeout=0.002):
+            dispatcher.nudge()
+    assert dispatcher.nudge() is False
+    go_on.set()
+
+
+def test_nudge_asks_to_come_again_while_work_waits(dispatcher):
+    go_on = threading.Event()
+    dispatcher.submit(lambda: go_on.wait(5))
+    eventually(lambda: len(dispatcher._idle) == 3)
+    dispatcher.submit(bool)
+    assert dispatcher.nudge() is True
+    eventually(lambda: not dispatcher.nudge())
+    go_on.set()
+
+
+def test_failing_work_does_not_end_the_worker(dispatcher, caplog):
+    def fail():
+        raise SystemExit("no")
+
+    for _ in range(10):
+        dispatcher.submit(fail)
+    done = threading.Event()
+    dispatcher.submit(done.set)
+    assert done.wait(5)
+    assert "A worker's task failed" in caplog.text
+
+
+def test_stop_finishes_the_queue():
+    dispatcher = Dispatcher(1)
+    dispatcher.start()
+    done = []
+    dispatcher.submit(lambda: time.sleep(0.05))
+    for number in range(10):
+        dispatcher.submit(lambda number=number: done.append(number))
+    assert dispatcher.stop(5)
+    assert done == list(range(10))
+
+
+def test_stop_does_not_wait_for_ever():
+    dispatcher = Dispatcher(2)
+    dispatcher.start()
+    go_on = threading.Event()
+    dispatcher.submit(lambda: go_on.wait(5))
+    eventually(lambda: len(dispatcher._idle) == 1)
+    assert not dispatcher.stop(0.05)
+    go_on.set()
+    assert dispatcher.stop(5)

@@ -1,0 +1,85 @@
+"""Too many connections, too few descriptors."""
+
+import os
+import resource
+import time
+
+import pytest
+
+from tests.server.apps import Slow, hello
+from tests.server.conftest import eventually
+
+
+def test_at_the_limit_the_longest_idle_connection_makes_room(serve, connect):
+    service = serve(hello, connection_limit=5)
+    clients = [connect(service) for _ in range(5)]
+    for client in clients:
+        assert client.get("/").status == 200
+        time.sleep(0.01)
+    assert clients[0].get("/").status == 200
+    assert connect(service).get("/").status == 200
+    assert clients[1].is_closed()
+    assert clients[0].get("/").status == 200
+
+
+def test_at_the_limit_busy_connections_are_left_alone(serve, connect, caplog):
+    application = Slow()
+    service = serve(application, connection_limit=3)
+    clients = []
+    for number in range(6):
+        clients.append(connect(service))
+        clients[-1].request("GET", "/slow")
+        if number < 4:
+            eventually(lambda count=number + 1: len(service.listener.channels) == count)
+    eventually(lambda: "new ones have to wait" in caplog.text)
+    assert len(service.listener.channels) == 4
+    application.go_on.set()
+    for client in clients:
+        assert client.read().status == 200
+        client.close()
+
+
+def test_more_connections_than_select_could_watch(serve, connect):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4000:
+        pytest.skip("too few descriptors allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4000), hard))
+    service = serve(hello)
+    clients = [connect(service) for _ in range(1100)]
+    eventually(lambda: len(service.listener.channels) == 1100)
+    assert clients[0].get("/").status == 200
+    assert clients[-1].get("/").status == 200
+
+
+def test_without_descriptors_accepting_pauses_and_goes_on(serve, connect, caplog):
+    service = serve(hello)
+    assert connect(service).get("/").status == 200
+    waiting = connect(service)  # its descriptor on our side
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = [connect(service) for _ in range(3)]
+    eventually(lambda: len(service.listener.channels) == 5)
+    try:
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))
+        late = service.connect()  # takes the last one
+        late.request("GET", "/")
+        eventually(lambda: "No more connections can be accepted" in caplog.text)
+        assert waiting.get("/").status == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert late.read().status == 200
+    late.close()
+    assert all(client.get("/").status == 200 for client in spare)
+
+
+def test_limit_of_open_files_is_raised(serve):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 3000:
+        pytest.skip("too few descriptors allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard))
+    try:
+        serve(hello, connection_limit=900)
+        eventually(lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 2800)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,181 @@
+"""One loop, without a server around it."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from repoman.server.loop import IN, OUT, Loop
+from tests.server.conftest import eventually
+
+
+class Member:
+    """A socket pair's end whose interest a test sets."""
+
+    def __init__(self):
+        self.socket, self.other = socket.socketpair()
+        self.socket.setblocking(False)
+        self.fd = self.socket.fileno()
+        self.wanted = IN
+        self.asked = 0
+        self.received = b""
+        self.writes = 0
+        self.closed = 0
+
+    def interest(self):
+        self.asked += 1
+        return self.wanted
+
+    def handle_read(self):
+        self.received += self.socket.recv(100)
+
+    def handle_write(self):
+        self.writes += 1
+        self.wanted &= ~OUT
+
+    def handle_close(self):
+        self.closed += 1
+        self.wanted = 0
+
+    def refresh(self):
+        pass
+
+
+@pytest.fixture
+def loop():
+    loop = Loop("test", 1000, tick=0.05)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    yield loop
+    loop.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    loop.close()
+
+
+@pytest.fixture
+def member(loop):
+    member = Member()
+    loop.call(loop.register, member)
+    eventually(lambda: loop.owns(member))
+    yield member
+    done = threading.Event()
+    loop.call(lambda: (loop.unregister(member), done.set()))
+    assert done.wait(5)
+    member.socket.close()
+    member.other.close()
+
+
+def test_member_hears_of_bytes(member):
+    member.other.send(b"hello")
+    eventually(lambda: member.received == b"hello")
+
+
+def test_member_hears_of_room(loop, member):
+    def want():
+        member.wanted = IN | OUT
+        loop.update(member)
+
+    loop.call(want)
+    eventually(lambda: member.writes == 1)
+    time.sleep(0.02)
+    assert member.writes == 1
+
+
+def test_unwanted_bytes_are_not_asked_about_again_and_again(loop, member):
+    member.wanted = 0
+    member.other.send(b"hello")
+    eventually(lambda: not loop.is_watching(member, IN))
+    asked = member.asked
+    time.sleep(0.05)
+    assert member.asked == asked
+    member.wanted = IN
+    loop.call(loop.update, member)
+    eventually(lambda: member.received == b"hello")
+
+
+def test_interest_that_changes_between_question_and_entry_is_not_lost(loop, member):
+    answers = iter([0])
+
+    def interest():  # a worker finishes right after the loop has asked
+        return next(answers, IN)
+
+    member.interest = interest
+    member.other.send(b"hello")
+    eventually(lambda: member.received == b"hello")
+
+
+def test_end_of_an_uninterested_member_is_noticed(member):
+    member.wanted = 0
+    member.other.close()
+    eventually(lambda: member.closed)
+
+
+def test_failing_member_is_closed(member, caplog):
+    def fail():
+        raise ZeroDivisionError
+
+    member.handle_read = fail
+    member.other.send(b"hello")
+    eventually(lambda: member.closed)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_failing_call_does_not_end_the_loop(loop, caplog):
+    loop.call(lambda: 1 / 0)
+    done = threading.Event()
+    loop.call(done.set)
+    assert done.wait(5)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_calls_from_many_threads_wake_the_loop_each_time(loop):
+    """Waits for each call: a lost wake-up would take until the next tick."""
+
+    def call():
+        for _ in range(300):
+            done = threading.Event()
+            loop.call(done.set)
+            assert done.wait(5)
+
+    loop.tick = 60.0
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - started < 4
+
+
+def test_calls_that_call_do_not_keep_events_waiting(loop, member):
+    stop = threading.Event()
+
+    def again():
+        if not stop.is_set():
+            loop.call(again)
+
+    loop.call(again)
+    member.other.send(b"hello")
+    eventually(lambda: member.received == b"hello")
+    stop.set()
+
+
+def test_ticks(loop):
+    ticks = []
+    loop.on_tick = lambda: ticks.append(time.monotonic())
+    eventually(lambda: len(ticks) >= 3)
+
+
+def test_late_call_writes_into_nobodys_file(tmp_path):
+    loop = Loop("test", 1000)
+    loop.stop()
+    loop.run()
+    number = loop._wakeup
+    loop.close()
+    path = tmp_path / "victim"
+    with path.open("wb") as victim:
+        assert victim.fileno() == number or number > 0
+        loop.call(bool)
+    assert path.read_bytes() == b""
