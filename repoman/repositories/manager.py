@@ -7,7 +7,7 @@ repository keeps its upload sessions.
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ class RepositoryManager:
         self._recipes = recipes
         self._blob_stores = blob_stores
         self._server = server
-        self._uploads: dict[int, UploadSessions] = {}
+        self._uploads: dict[tuple[int, str], UploadSessions] = {}
         self._snapshot = _Snapshot()
         self._refresh_lock = threading.RLock()
         self._observers: list[Callable[[], None]] = []
@@ -126,8 +126,8 @@ class RepositoryManager:
             )
         recipe = self._get_recipe(recipe_name)
         sections = recipe.parse(settings)
-        self._blob_stores.get(_storage(sections).blob_store)
-        self._probe_ports(_ports(sections), known=())
+        self._check_blob_store(sections)
+        self._probe_ports(sections)
         row = Row(0, name, recipe.format, recipe.type, is_online, _plain(sections))
         with self._database.transaction():
             if records.find_row(name) is not None:
@@ -151,14 +151,9 @@ class RepositoryManager:
             row = self._get_row(name)
             recipe = self._get_recipe(f"{row.format}-{row.type}")
             sections = recipe.parse(_merged(row.settings, settings))
-            old = recipe.parse(row.settings)
-            if _storage(sections).blob_store != _storage(old).blob_store:
-                raise Invalid(
-                    "storage.blob_store: cannot change once the repository exists.",
-                    field="storage.blob_store",
-                )
+            self._check_blob_store(sections, row)
             self._check_ports(row.name, sections)
-            self._probe_ports(_ports(sections), known=[port for _, _, port in _ports(old)])
+            self._probe_ports(sections)
             online = row.is_online if is_online is None else is_online
             records.update_row(replace(row, is_online=online, settings=_plain(sections)))
             records.replace_ports(row.id, [each[1:] for each in _ports(sections)])
@@ -174,7 +169,9 @@ class RepositoryManager:
         """
         with self._database.transaction():
             row = self._get_row(name)
-            self._sessions(row.id, self._storage_name(row)).cancel_all()
+            store = _store_of(row)
+            if store in self._blob_stores.names():
+                self._sessions(row.id, store).cancel_all()
             records.delete_row(row.id)
             self._database.bump(REVISION)
         self.refresh()
@@ -195,9 +192,16 @@ class RepositoryManager:
             raise NotFound(f"There is no repository {name!r}.")
         return row
 
-    @staticmethod
-    def _storage_name(row: Row) -> str:
-        return str(row.settings.get("storage", {}).get("blob_store", "default"))
+    def _check_blob_store(self, sections: Mapping[str, Section], row: Row | None = None) -> None:
+        store = _storage(sections).blob_store
+        problem = None
+        if store not in self._blob_stores.names():
+            known = ", ".join(self._blob_stores.names())
+            problem = f"there is no blob store {store!r}; known: {known}."
+        elif row is not None and store != _store_of(row):
+            problem = "cannot change once the repository exists."
+        if problem is not None:
+            raise Invalid(f"storage.blob_store: {problem}", field="storage.blob_store")
 
     def _check_ports(self, name: str, sections: Mapping[str, Section]) -> None:
         owners = records.port_owners()
@@ -212,9 +216,9 @@ class RepositoryManager:
                 raise Conflict(f"{key}: port {port} is given twice.")
             seen.add(port)
 
-    def _probe_ports(self, ports: Iterable[tuple[str, str, int]], known: Iterable[int]) -> None:
-        owned = {*known, *records.port_owners(), self._server.port}
-        for key, _, port in ports:
+    def _probe_ports(self, sections: Mapping[str, Section]) -> None:
+        owned = {*records.port_owners(), self._server.port}
+        for key, _, port in _ports(sections):
             if port not in owned:
                 check_port_is_free(self._server.host, port, key)
 
@@ -225,6 +229,9 @@ class RepositoryManager:
             key: old.repositories[key] if old.rows.get(key) == row else self._build(row)
             for key, row in rows.items()
         }
+        ids = {row.id for row in rows.values()}
+        for key in [key for key in list(self._uploads) if key[0] not in ids]:
+            self._uploads.pop(key, None)
         return _Snapshot(revision, rows, repositories)
 
     def _build(self, row: Row) -> Repository:
@@ -249,11 +256,12 @@ class RepositoryManager:
             return Repository(config, None, f"Its settings do not work: {error}")
 
     def _sessions(self, repository_id: int, store: str) -> UploadSessions:
-        if repository_id not in self._uploads:
-            self._uploads[repository_id] = UploadSessions(
-                self._database, repository_id, store, self._blob_stores.get(store)
-            )
-        return self._uploads[repository_id]
+        # The store is in the key because the database may give the id of a deleted repository anew.
+        key = (repository_id, store)
+        if key not in self._uploads:
+            blobs = self._blob_stores.get(store)
+            self._uploads[key] = UploadSessions(self._database, repository_id, store, blobs)
+        return self._uploads[key]
 
 
 def _ports(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
@@ -269,6 +277,10 @@ def _storage(sections: Mapping[str, Section]) -> StorageSection:
     if not isinstance(section, StorageSection):
         raise TypeError("The section storage is no StorageSection.")
     return section
+
+
+def _store_of(row: Row) -> str:
+    return str(row.settings.get("storage", {}).get("blob_store", "default"))
 
 
 def _plain(sections: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
