@@ -143,9 +143,12 @@ def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
     except ValueError:
         pass
     try:
-        return x509.DNSName(name.encode("idna").decode("ascii"))
-    except (UnicodeError, ValueError) as error:
-        raise Invalid(f"{name!r} is no host name and no address.") from error
+        host = name.encode("idna").decode("ascii")
+    except UnicodeError:
+        host = ""
+    if not host:
+        raise Invalid(f"{name!r} is no host name and no address.")
+    return x509.DNSName(host)
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
