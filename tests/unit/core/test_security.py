@@ -1,0 +1,254 @@
+"""Users, passwords and what they let somebody do."""
+
+import pytest
+from argon2 import PasswordHasher
+
+from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
+from repoman.plugins import create_plugin_manager
+from repoman.security import passwords as passwords_module
+from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials
+from repoman.security.authentication import Authenticator
+from repoman.security.authorization import Authorizer
+from repoman.security.passwords import PasswordVerifier
+from repoman.security.user_records import find_user
+from repoman.security.users import PASSWORD_MAX, Users
+
+
+class CountingVerifier(PasswordVerifier):
+    """Counts how often argon2 has to run, and makes it run fast."""
+
+    def __init__(self, memory: float) -> None:
+        super().__init__(memory)
+        self.runs = 0
+        self._hasher = CountingHasher(self)
+
+
+class CountingHasher(PasswordHasher):
+    def __init__(self, verifier: CountingVerifier) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self._verifier = verifier
+
+    def verify(self, *arguments):
+        self._verifier.runs += 1
+        return super().verify(*arguments)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The monotonic clock of the passwords, in a list to be set."""
+    now = [1000.0]
+    monkeypatch.setattr(passwords_module.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def verifier():
+    return CountingVerifier(memory=60)
+
+
+@pytest.fixture
+def users(database, verifier):
+    return Users(database, verifier)
+
+
+@pytest.fixture
+def authenticate(users):
+    """Authenticate by a name and a password."""
+    authenticator = Authenticator(create_plugin_manager([users], {}))
+    return lambda name, password: authenticator.authenticate(Credentials(name, password))
+
+
+# --- Passwords -----------------------------------------------------------------------------------
+
+
+def test_a_hash_is_argon2id_at_its_full_cost_and_tells_nothing():
+    verifier = PasswordVerifier(memory=60)
+    one, two = verifier.hash("secret"), verifier.hash("secret")
+    assert one.startswith("$argon2id$v=19$m=65536,t=3,")
+    assert one != two
+    assert "secret" not in one
+    assert verifier.verify("secret", one)
+
+
+def test_only_the_right_password_verifies(verifier):
+    stored = verifier.hash("secret ä")
+    assert verifier.verify("secret ä", stored)
+    for wrong in ("", "secret", "Secret ä", "secret ä ", "\0"):
+        assert not verifier.verify(wrong, stored)
+
+
+def test_a_right_password_is_remembered_for_its_time(verifier, clock):
+    stored = verifier.hash("secret")
+    assert verifier.verify("secret", stored)
+    clock[0] += 59
+    assert verifier.verify("secret", stored)
+    assert verifier.runs == 1
+    clock[0] += 2
+    assert verifier.verify("secret", stored)
+    assert verifier.runs == 2
+
+
+def test_a_wrong_password_is_not_remembered(verifier):
+    stored = verifier.hash("secret")
+    assert verifier.verify("secret", stored)
+    for _ in range(2):
+        assert not verifier.verify("guess", stored)
+    assert verifier.runs == 3
+
+
+def test_without_memory_each_request_is_verified():
+    verifier = CountingVerifier(memory=0)
+    stored = verifier.hash("secret")
+    for _ in range(2):
+        assert verifier.verify("secret", stored)
+    assert verifier.runs == 2
+
+
+def test_what_is_remembered_counts_for_its_hash_alone(verifier):
+    old, new = verifier.hash("secret"), verifier.hash("changed")
+    assert verifier.verify("secret", old)
+    assert not verifier.verify("secret", new)
+
+
+def test_an_unknown_user_costs_the_same_and_never_gets_in(verifier):
+    for _ in range(2):
+        assert not verifier.verify("secret", None)
+    assert verifier.runs == 2
+
+
+def test_the_memory_is_bounded(verifier, monkeypatch):
+    monkeypatch.setattr(passwords_module, "CAPACITY", 2)
+    stored = [verifier.hash("secret") for _ in range(3)]
+    for each in stored:
+        assert verifier.verify("secret", each)
+    assert verifier.verify("secret", stored[2])
+    assert verifier.runs == 3
+    assert verifier.verify("secret", stored[0])
+    assert verifier.runs == 4
+
+
+# --- Users ---------------------------------------------------------------------------------------
+
+
+def test_a_user_gets_in_with_the_password(users, authenticate):
+    users.create("ann", "secret")
+    assert authenticate("ann", "secret") == Actor("ann")
+    for name, password in (("ann", "guess"), ("bob", "secret"), ("Ann", "secret"), ("ann", "")):
+        with pytest.raises(Unauthenticated):
+            authenticate(name, password)
+
+
+def test_the_text_does_not_tell_whether_the_user_exists(users, authenticate):
+    users.create("ann", "secret")
+    texts = set()
+    for name in ("ann", "bob"):
+        with pytest.raises(Unauthenticated) as caught:
+            authenticate(name, "guess")
+        texts.add(str(caught.value))
+    assert len(texts) == 1
+
+
+def test_a_changed_password_counts_at_once(users, authenticate):
+    users.create("ann", "secret")
+    authenticate("ann", "secret")
+    users.set_password("ann", "changed")
+    with pytest.raises(Unauthenticated):
+        authenticate("ann", "secret")
+    assert authenticate("ann", "changed") == Actor("ann")
+
+
+def test_a_deleted_user_is_out_at_once(users, authenticate):
+    users.create("ann", "secret")
+    authenticate("ann", "secret")
+    users.delete("ann")
+    with pytest.raises(Unauthenticated):
+        authenticate("ann", "secret")
+    assert users.all() == []
+
+
+def test_a_password_is_stored_as_its_hash_alone(users):
+    users.create("ann", "secret")
+    user = find_user("ann")
+    assert user.password_hash.startswith("$argon2id$")
+    assert user.password_hash not in repr(user)
+    assert "secret" not in repr(Credentials("ann", "secret"))
+
+
+def test_users_are_listed_by_name(users):
+    for name in ("carl", "ann", "bob"):
+        users.create(name, "secret")
+    assert [user.name for user in users.all()] == ["ann", "bob", "carl"]
+
+
+@pytest.mark.parametrize("name", ["a", "0", "ann.lee_1-x@example.org", "a" * 100])
+def test_a_user_may_be_named(users, name):
+    users.create(name, "secret")
+    assert find_user(name) is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "-a", "a b", "a:b", "a\n", "ä", "a/b", "anonymous", "a" * 101]
+)
+def test_a_user_may_not_be_named(users, name):
+    with pytest.raises(Invalid, match=r"^name: ") as caught:
+        users.create(name, "secret")
+    assert caught.value.field == "name"
+    assert users.all() == []
+
+
+def test_a_name_is_taken_once(users):
+    users.create("ann", "secret")
+    with pytest.raises(Conflict, match=r"^name: .*'ann'"):
+        users.create("ann", "other")
+
+
+@pytest.mark.parametrize("password", ["", "x" * (PASSWORD_MAX + 1)])
+def test_a_password_that_will_not_do_is_refused(users, password):
+    users.create("ann", "secret")
+    for change in (users.create, users.set_password):
+        with pytest.raises(Invalid, match=r"^password: ") as caught:
+            change("ann", password)
+        assert caught.value.field == "password"
+
+
+def test_a_password_of_endless_length_does_not_reach_the_hash(users, verifier, authenticate):
+    users.create("ann", "x" * PASSWORD_MAX)
+    assert authenticate("ann", "x" * PASSWORD_MAX) == Actor("ann")
+    runs = verifier.runs
+    with pytest.raises(Unauthenticated):
+        authenticate("ann", "x" * (PASSWORD_MAX + 1))
+    assert verifier.runs == runs
+
+
+def test_a_user_that_is_not_there_cannot_be_changed(users):
+    for change in (lambda: users.set_password("ann", "secret"), lambda: users.delete("ann")):
+        with pytest.raises(NotFound, match="'ann'"):
+            change()
+
+
+# --- Anonymous -----------------------------------------------------------------------------------
+
+
+def test_no_credentials_and_empty_ones_are_anonymous(authenticate, users):
+    authenticator = Authenticator(create_plugin_manager([users], {}))
+    assert authenticator.authenticate(None) is ANONYMOUS
+    assert authenticate("", "") is ANONYMOUS
+    for name, password in (("ann", ""), ("", "secret"), ("anonymous", "")):
+        with pytest.raises(Unauthenticated):
+            authenticate(name, password)
+
+
+@pytest.mark.parametrize("anonymous_read", [True, False])
+def test_anonymous_may_read_where_the_setting_lets_them(anonymous_read):
+    authorizer = Authorizer(anonymous_read=anonymous_read)
+    allowed = {action for action in Action if authorizer.is_allowed(ANONYMOUS, action)}
+    assert allowed == ({Action.READ} if anonymous_read else set())
+    for action in set(Action) - allowed:
+        with pytest.raises(Unauthenticated):
+            authorizer.check(ANONYMOUS, action)
+
+
+def test_who_has_logged_in_may_do_everything():
+    authorizer = Authorizer(anonymous_read=False)
+    for action in Action:
+        authorizer.check(Actor("ann"), action)
