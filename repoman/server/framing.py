@@ -95,6 +95,8 @@ class ChunkedFraming:
     def _read_line(self, data: memoryview, position: int) -> int:
         known = len(self._line)
         self._line += data[position : position + LINE_LIMIT + 2 - known]
+        if self._is_after_chunk and self._line[:2] not in (b"\r", b"\r\n"):
+            raise Malformed("Chunk not properly terminated")
         end = self._line.find(b"\r\n", max(0, known - 1))
         if end < 0:
             if len(self._line) >= LINE_LIMIT + 2:
@@ -118,9 +120,7 @@ class ChunkedFraming:
         self._is_after_chunk = size > 0
         self._on_line = self._on_chunk_end if size else self._on_trailer
 
-    def _on_chunk_end(self, line: bytes) -> None:
-        if line:
-            raise Malformed("Chunk not properly terminated")
+    def _on_chunk_end(self, _line: bytes) -> None:
         self._is_after_chunk = False
         self._on_line = self._on_size
 

@@ -101,6 +101,12 @@ def test_endless_lines_are_not_collected(data, size):
         feed(framing, data, [size] * len(data))
 
 
+@pytest.mark.parametrize("end", [b"X", b"\rX", b"\n", b"XX"])
+def test_chunk_that_goes_on_is_noticed_at_once(end):
+    with pytest.raises(Malformed):
+        feed(ChunkedFraming(), b"5\r\nhello" + end)
+
+
 def test_whole_chunks_are_handed_on_without_a_copy():
     data = memoryview(chunked([b"a" * 1000, b"b" * 1000]))
     views = []

@@ -1,0 +1,160 @@
+"""Each internal of waitress that the server builds on; a new release must be read before use."""
+
+import inspect
+import io
+import re
+from importlib.metadata import version
+
+import pytest
+from waitress import buffers, channel, parser, receiver, task, utilities
+from waitress.adjustments import Adjustments
+from waitress.rfc7230 import CHUNK_EXT_RE
+
+from repoman.server.channel import Channel
+from repoman.server.files import FileResponse
+from repoman.server.parser import _PARSED, Parser
+from repoman.server.task import ErrorTask, ResponseMixin, Task
+
+
+def used(module, what):
+    """Return the attributes of ``what`` that the source of a waitress module names."""
+    found = re.findall(rf"\b{re.escape(what)}\.(\w+)", inspect.getsource(module))
+    return set(found)
+
+
+def test_version():
+    assert version("waitress") == "3.0.2"
+
+
+def test_what_tasks_ask_of_a_channel():
+    asked = {"addr", "adj", "check_client_disconnected", "server", "write_soon"}
+    assert used(task, "channel") - {"py"} == asked
+    assert all(name in inspect.getsource(Channel) for name in asked)
+
+
+def test_what_tasks_ask_of_a_listener():
+    assert used(task, "server") == {"adj", "application", "effective_port", "server_name"}
+
+
+def test_what_tasks_ask_of_adjustments():
+    asked = used(task, "adj")
+    assert asked == {"ident", "log_socket_errors", "url_prefix"}
+    assert all(hasattr(Adjustments, name) for name in asked)
+
+
+def test_what_the_parser_asks_of_adjustments():
+    assert used(parser, "adj") == {
+        "inbuf_overflow",
+        "max_request_body_size",
+        "max_request_header_size",
+        "url_scheme",
+    }
+
+
+def test_socket_errors_of_the_application_are_raised():
+    assert Adjustments.log_socket_errors is True
+
+
+def test_connections_send_without_delay():
+    assert Adjustments.socket_options
+
+
+@pytest.mark.parametrize("name", ["build_response_header", "write", "finish"])
+def test_task_methods_that_are_replaced(name):
+    for ours, theirs in ((Task, task.WSGITask), (ErrorTask, task.ErrorTask)):
+        assert hasattr(theirs, name)
+        assert getattr(ours, name) is getattr(ResponseMixin, name)
+
+
+def test_task_attributes():
+    for name in (
+        "chunked_response",
+        "close_on_finish",
+        "complete",
+        "content_bytes_written",
+        "content_length",
+        "has_body",
+        "start_time",
+        "status",
+        "wrote_header",
+    ):
+        assert hasattr(task.Task, name)
+    assert task.WSGITask.environ is None
+
+
+def test_file_responses_go_to_the_channel_in_one_piece():
+    source = inspect.getsource(task.WSGITask.execute)
+    assert "isinstance(app_iter, ReadOnlyFileBasedBuffer)" in source
+    assert "size = app_iter.prepare(cl)" in source
+    assert 'self.write(b"")' in source
+    assert "self.channel.write_soon(app_iter)" in source
+    assert "can_close_app_iter = False" in source
+
+
+def test_file_response():
+    response = FileResponse(io.BytesIO(b"0123456789"))
+    response.file.seek(2)
+    assert response.prepare(5) == 5
+    assert len(response) == response.remain == 5
+    assert response.get(3, skip=True) == b"234"
+    assert response.get(99, skip=True) == b"56"
+    assert response.remain == 0
+
+
+def test_parse_header_sets_what_is_remembered():
+    before = Parser(Adjustments())
+    before.parse_header(b"GET /path?query HTTP/1.1\r\nHost: x\r\n")
+    first = {name for name in vars(before) if name not in ("adj", "headers", "url_scheme")}
+    assert first <= set(_PARSED) | {"expect_continue"}
+    again = Parser(Adjustments(url_scheme="https"))
+    again.parse_header(b"GET /path?query HTTP/1.1\r\nHost: x\r\n")
+    for name in set(_PARSED) | {"headers", "expect_continue"}:
+        assert getattr(again, name) == getattr(before, name)
+    assert again.headers is not before.headers
+    assert (before.url_scheme, again.url_scheme) == ("http", "https")
+
+
+def test_header_parsing():
+    request = parser.HTTPRequestParser(Adjustments())
+    data = b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhel"
+    assert request.received(data) == len(data) - 3
+    assert request.headers_finished
+    assert not request.completed
+    assert request.expect_continue
+    assert not request.chunked
+    assert request.content_length == 5
+    assert isinstance(request.body_rcv, receiver.FixedStreamReceiver)
+    assert request.error is None
+    assert not request.empty
+
+
+def test_chunked_requests_have_a_receiver():
+    request = parser.HTTPRequestParser(Adjustments())
+    request.received(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert request.chunked
+    assert isinstance(request.body_rcv, receiver.ChunkedReceiver)
+    assert "TRANSFER_ENCODING" not in request.headers
+
+
+def test_parsing_errors_become_error_responses():
+    assert "except ParsingError as e" in inspect.getsource(parser.HTTPRequestParser.received)
+    status, _, body = utilities.BadRequest("why").to_response("me")
+    assert status == "400 Bad Request"
+    assert b"why" in body
+    assert utilities.InternalServerError("").code == 500
+
+
+def test_chunk_extensions():
+    assert CHUNK_EXT_RE.fullmatch(b';a=b;c="d"')
+    assert not CHUNK_EXT_RE.fullmatch(b";a=")
+
+
+def test_buffers_overflow_into_a_file():
+    for name in ("_set_large_buffer", "append", "getfile", "close"):
+        assert hasattr(buffers.OverflowableBuffer, name)
+    assert "self.overflowed" in inspect.getsource(buffers.OverflowableBuffer.append)
+    assert "self.newfile()" in inspect.getsource(buffers.TempfileBasedBuffer.__init__)
+
+
+def test_client_disconnected_is_an_exception():
+    assert issubclass(channel.ClientDisconnected, Exception)
