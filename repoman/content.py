@@ -23,6 +23,7 @@ from repoman.errors import NotFound
 Attributes = Mapping[str, Any]
 T = TypeVar("T")
 
+LAST_CHARACTER = "\U0010ffff"
 BATCH = 500  # values in one SQL list; SQLite allows 32,766 in a statement
 
 
@@ -109,9 +110,17 @@ class ContentStore:
             raise NotFound(f"There is nothing at {path}.")
         return asset
 
-    def list_assets(self, kind: str, after: str, limit: int) -> list[Asset]:
-        """Return at most ``limit`` assets of a kind with paths after ``after``, in byte order."""
-        condition = (AssetRecord.kind == kind) & (AssetRecord.path > after)
+    def list_assets(self, kind: str, after: str, limit: int, prefix: str = "") -> list[Asset]:
+        """Return at most ``limit`` assets of a kind with paths after ``after``, in byte order.
+
+        Only those whose paths begin with ``prefix``, if it is given.
+        """
+        path = AssetRecord.path
+        condition = (AssetRecord.kind == kind) & (
+            path > after if after >= prefix else path >= prefix
+        )
+        if prefix:
+            condition &= path < prefix + LAST_CHARACTER
         return list(self._assets(condition, order=AssetRecord.path, limit=limit))
 
     def existing(self, paths: Iterable[str]) -> dict[str, Asset]:
@@ -127,13 +136,18 @@ class ContentStore:
 
         Only those whose own path comes after ``after``; a ``limit`` of -1 means all.
         """
-        named = ReferenceRecord.select(ReferenceRecord.asset).where(
-            (ReferenceRecord.repository == self._repository)
-            & (ReferenceRecord.path == path)
-            & (ReferenceRecord.kind == kind)
+        named = (
+            _select_assets()
+            .join_from(AssetRecord, ReferenceRecord)
+            .where(
+                (ReferenceRecord.repository == self._repository)
+                & (ReferenceRecord.path == path)
+                & (ReferenceRecord.kind == kind)
+                & (ReferenceRecord.source > after)
+            )
+            .order_by(ReferenceRecord.source)
         )
-        condition = AssetRecord.id.in_(named) & (AssetRecord.path > after)
-        return list(self._assets(condition, order=AssetRecord.path, limit=limit))
+        return [Asset(*row) for row in _limited(named, limit).tuples()]
 
     def open_asset(self, asset: Asset) -> BinaryIO:
         """Return the asset's bytes as an unbuffered file.
@@ -171,7 +185,7 @@ class ContentStore:
                 "updated_at": now,
             }
             asset_id, former = self._upsert_asset(values)
-            self._save_references(asset_id, new.references)
+            self._save_references(asset_id, new)
             if former is not None and former != component:
                 self._drop_empty([former])
 
@@ -223,25 +237,10 @@ class ContentStore:
     # Inside -----------------------------------------------------------------------------------
 
     def _assets(self, condition: Expression, order: Any = None, limit: int = -1) -> Iterator[Asset]:
-        query = (
-            AssetRecord.select(
-                AssetRecord.id,
-                AssetRecord.path,
-                AssetRecord.kind,
-                BlobRecord.digest,
-                BlobRecord.size,
-                AssetRecord.media_type,
-                AssetRecord.updated_at,
-                AssetRecord.attributes,
-            )
-            .join(BlobRecord)
-            .where((AssetRecord.repository == self._repository) & condition)
-        )
+        query = _select_assets().where((AssetRecord.repository == self._repository) & condition)
         if order is not None:
             query = query.order_by(order)
-        if limit >= 0:
-            query = query.limit(limit)
-        return (Asset(*row) for row in query.tuples())
+        return (Asset(*row) for row in _limited(query, limit).tuples())
 
     def _select_components(self, column: Any, kind: str, namespace: str) -> Query:
         return ComponentRecord.select(column).where(
@@ -315,14 +314,18 @@ class ContentStore:
         AssetRecord.update(**values).where(AssetRecord.id == asset_id).execute()
         return int(asset_id), former
 
-    def _save_references(self, asset_id: int, references: tuple[Reference, ...]) -> None:
+    def _save_references(self, asset_id: int, new: NewAsset) -> None:
         ReferenceRecord.delete().where(ReferenceRecord.asset == asset_id).execute()
-        rows = [(self._repository, asset_id, each.kind, each.path) for each in references]
+        rows = [
+            (self._repository, asset_id, each.kind, each.path, new.path)
+            for each in dict.fromkeys(new.references)
+        ]
         columns = [
             ReferenceRecord.repository,
             ReferenceRecord.asset,
             ReferenceRecord.kind,
             ReferenceRecord.path,
+            ReferenceRecord.source,
         ]
         for batch in _batches(rows):
             ReferenceRecord.insert_many(batch, fields=columns).execute()
@@ -334,6 +337,23 @@ class ContentStore:
             ComponentRecord.delete().where(
                 ComponentRecord.id.in_(batch) & ComponentRecord.id.not_in(kept)
             ).execute()
+
+
+def _select_assets() -> Query:
+    return AssetRecord.select(
+        AssetRecord.id,
+        AssetRecord.path,
+        AssetRecord.kind,
+        BlobRecord.digest,
+        BlobRecord.size,
+        AssetRecord.media_type,
+        AssetRecord.updated_at,
+        AssetRecord.attributes,
+    ).join(BlobRecord)
+
+
+def _limited(query: Query, limit: int) -> Query:
+    return query if limit < 0 else query.limit(limit)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

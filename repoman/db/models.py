@@ -139,16 +139,20 @@ class AssetRecord(Record):
 
 
 class ReferenceRecord(Record):
-    """An asset names a path of its repository; the path need not exist."""
+    """An asset names a path of its repository; the path need not exist.
+
+    ``source`` is the asset's own path, kept here so that an index has the referrers in its order.
+    """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
     asset = ForeignKeyField(AssetRecord, on_delete="CASCADE")
     kind = TextField()
     path = TextField()
+    source = TextField()
 
     class Meta:
         table_name = "reference"
-        indexes = ((("repository", "path", "kind"), False),)
+        indexes = ((("repository", "path", "kind", "source"), False),)
 
 
 class UploadRecord(Record):

@@ -62,9 +62,8 @@ class HostedBlobs:
     def _find_source(self, digest: Digest, source: str | None) -> Asset | None:
         if source is not None:
             return self._content.find_asset(blob_path(source, digest))
-        prefix = blob_prefix(digest)
-        found = self._content.list_assets(BLOB, after=prefix, limit=1)
-        return found[0] if found and found[0].path.startswith(prefix) else None
+        found = self._content.list_assets(BLOB, after="", limit=1, prefix=blob_prefix(digest))
+        return found[0] if found else None
 
 
 def _unknown(name: str, digest: Digest) -> RegistryError:

@@ -160,7 +160,25 @@ def test_any_names_are_listed_in_the_order_of_their_bytes(database, make_content
     assert content.list_names("tag", "", -1) == sorted(names, key=str.encode)
 
 
+def test_assets_below_a_prefix_are_listed_without_their_neighbours(content, save):
+    for path in ("a", "a/", "a/1", "a/2", "a/\U0010fffe", "a0", "b/1"):
+        save(path)
+
+    def page(after, limit=9):
+        return paths(content.list_assets("file", after, limit, prefix="a/"))
+
+    assert page("") == page("a") == ["a/", "a/1", "a/2", "a/\U0010fffe"]
+    assert page("a/1") == ["a/2", "a/\U0010fffe"]
+    assert page("", 1) == ["a/"]
+    assert page("b") == []
+
+
 # --- References ----------------------------------------------------------------------------------
+
+
+def test_a_reference_counts_once(content, save):
+    save("a", references=(Reference("needs", "b"), Reference("needs", "b")))
+    assert paths(content.referring("b", "needs")) == ["a"]
 
 
 def test_who_refers_to_a_path_is_known_in_byte_order_page_by_page(content, save):
