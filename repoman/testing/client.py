@@ -56,7 +56,9 @@ class HttpClient:
     ) -> None:
         app = create_application(repoman)
         self._client = Client(after_admission(app) if admission else app)
-        self._environ = {} if connector is None else {CONNECTOR: connector_key(connector, "http")}
+        self._environ = {"REMOTE_ADDR": "127.0.0.1"}
+        if connector is not None:
+            self._environ[CONNECTOR] = connector_key(connector, "http")
 
     def request(
         self, method: str, path: str, *, login: bool = True, **options: Any
@@ -66,7 +68,7 @@ class HttpClient:
         ``options`` are those of :class:`werkzeug.test.EnvironBuilder`: data, headers, auth, …
         """
         options.setdefault("auth", ADMIN if login else None)
-        options["environ_overrides"] = dict(self._environ)
+        options["environ_overrides"] = options.get("environ_overrides", {}) | self._environ
         return self._client.open(path, method=method, buffered=True, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:

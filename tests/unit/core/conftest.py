@@ -10,7 +10,8 @@ from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.repositories.repository_records import Row, insert_row
-from repoman.testing import repoman_factory
+from repoman.testing import HttpClient, repoman_factory
+from tests.toy import ToyPlugin
 
 __all__ = ["repoman_factory"]
 
@@ -60,3 +61,23 @@ def content(make_content) -> ContentStore:
 def blob(blobs):
     """A blob that somebody has stored."""
     return store_bytes(blobs, b"some bytes")
+
+
+@pytest.fixture
+def toy() -> ToyPlugin:
+    """A format that answers with what it sees."""
+    return ToyPlugin()
+
+
+@pytest.fixture
+def repoman(repoman_factory, toy):
+    """A Repoman with the toy format and a repository of it, ``Team``."""
+    repoman = repoman_factory({"toy": toy})
+    repoman.repositories.create("Team", "toy-hosted", {})
+    return repoman
+
+
+@pytest.fixture
+def client(repoman) -> HttpClient:
+    """A client of the main port."""
+    return HttpClient(repoman)

@@ -1,0 +1,153 @@
+"""From a path or a connector to the repository, and who gets in."""
+
+import pytest
+from flask import Blueprint
+
+from repoman.plugin import Recipe, RepositoryType, StorageSection, hookimpl
+from repoman.testing import HttpClient
+
+SEEN = "/repository/Team/seen/there"
+
+
+class Pages:
+    """Brings a page of the main port."""
+
+    @hookimpl
+    def repoman_register_web(self):
+        pages = Blueprint("pages", __name__)
+        pages.add_url_rule("/about", view_func=lambda: "about")
+        return [pages]
+
+
+class Orphan:
+    """Brings a recipe of a format that nobody brings."""
+
+    @hookimpl
+    def repoman_register_recipes(self):
+        return [Recipe("orphan", RepositoryType.HOSTED, {"storage": StorageSection}, build=str)]
+
+
+def test_on_the_main_port_the_path_names_the_repository(client):
+    seen = client.get(SEEN).json
+    assert seen["repository"] == "Team"
+    assert seen["path"] == "there"
+    assert seen["root"] == "/repository/Team"
+    assert seen["url"] == "/repository/Team/seen/there"
+
+
+def test_a_connector_is_its_repository(repoman):
+    seen = HttpClient(repoman, connector="Team").get("/seen/there").json
+    assert seen["repository"] == "Team"
+    assert (seen["root"], seen["url"]) == ("", "/seen/there")
+
+
+def test_a_connector_does_not_lead_to_other_repositories(repoman):
+    repoman.repositories.create("other", "toy-hosted", {})
+    connector = HttpClient(repoman, connector="Team")
+    assert connector.get("/repository/other/seen/there").status_code == 404
+
+
+def test_what_a_client_says_of_the_host_does_not_matter(repoman):
+    for client, url in (
+        (HttpClient(repoman), SEEN),
+        (HttpClient(repoman, connector="Team"), "/seen/there"),
+    ):
+        seen = client.get(url, headers={"Host": "elsewhere:5000"}).json
+        assert seen["repository"] == "Team"
+
+
+def test_the_name_is_found_in_any_case_and_links_keep_the_one_asked_for(client):
+    seen = client.get("/repository/tEAM/seen/x").json
+    assert seen["repository"] == "Team"
+    assert seen["url"] == "/repository/tEAM/seen/there"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a", "/a/b", "//a"])
+def test_a_path_is_handed_on_as_it_is(client, path):
+    assert client.get(f"/repository/Team/seen/x{path}").json["path"] == f"x{path}"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/repository", "/repository/", "/repository/nobody/x", "/repositoryTeam/"]
+)
+def test_what_is_no_repository_is_not_found(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_pages_of_the_main_port_are_not_on_connectors(repoman_factory, toy):
+    repoman = repoman_factory({"toy": toy, "pages": Pages()})
+    repoman.repositories.create("Team", "toy-hosted", {})
+    assert HttpClient(repoman).get("/about").data == b"about"
+    assert HttpClient(repoman, connector="Team").get("/about").status_code == 404
+
+
+def test_a_connector_whose_repository_is_gone_says_so(repoman):
+    connector = HttpClient(repoman, connector="Team")
+    repoman.repositories.delete("Team")
+    closing = connector.get("/seen/there")
+    assert (closing.status_code, closing.text) == (503, "This connector is closing.\n")
+
+
+def test_an_offline_repository_says_so_before_it_asks_who_is_there(client, repoman):
+    repoman.repositories.update("Team", {}, is_online=False)
+    offline = client.get(SEEN, login=False)
+    assert (offline.status_code, offline.text) == (503, "toy: The repository 'Team' is offline.")
+    repoman.repositories.update("Team", {}, is_online=True)
+    assert client.get(SEEN).status_code == 200
+
+
+def test_a_repository_whose_format_is_away_says_so(repoman_factory, repoman):
+    without = repoman_factory()
+    answer = HttpClient(without).get(SEEN)
+    assert (answer.status_code, answer.text) == (503, "The format 'toy' is not installed.\n")
+
+
+def test_a_recipe_without_its_format_is_said_too(repoman_factory):
+    repoman = repoman_factory({"orphan": Orphan()})
+    repoman.repositories.create("Team", "orphan-hosted", {})
+    answer = HttpClient(repoman).get(SEEN)
+    assert (answer.status_code, answer.text) == (503, "The format 'orphan' is not installed.\n")
+
+
+# --- Who gets in ---------------------------------------------------------------------------------
+
+
+def test_a_login_says_who_asks(client):
+    assert client.get(SEEN).json["actor"] == "admin"
+
+
+@pytest.mark.parametrize("auth", [("admin", "guess"), ("nobody", "guess"), ("admin", "")])
+def test_a_wrong_login_is_refused_even_where_none_is_needed(repoman_factory, toy, auth):
+    repoman = repoman_factory({"toy": toy}, security={"anonymous_read": True})
+    repoman.repositories.create("Team", "toy-hosted", {})
+    refused = HttpClient(repoman).get(SEEN, auth=auth)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == 'Basic realm="repoman"'
+    assert refused.text == "toy: The user name or the password is wrong."
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_without_a_login_nothing_is_allowed(client, method):
+    refused = client.request(method, "/repository/Team/stored", login=False)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == 'Basic realm="repoman"'
+
+
+def test_without_a_login_reading_is_allowed_where_the_setting_says_so(repoman_factory, toy):
+    repoman = repoman_factory({"toy": toy}, security={"anonymous_read": True})
+    repoman.repositories.create("Team", "toy-hosted", {})
+    client = HttpClient(repoman)
+    assert client.get(SEEN, login=False).json["actor"] == "anonymous"
+    assert client.get(SEEN, auth=("", "")).json["actor"] == "anonymous"
+    assert client.head(SEEN, login=False).status_code == 200
+    assert client.put("/repository/Team/stored", b"x", login=False).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic YQ==", "Digest x=1", "\xff"])
+def test_a_broken_login_is_none(client, header):
+    assert client.get(SEEN, auth=None, headers={"Authorization": header}).status_code == 401
+
+
+def test_a_path_is_not_told_to_those_who_may_not_read(client):
+    assert client.get("/repository/Team/nothing/here", login=False).status_code == 401
+    assert client.get("/repository/Team/nothing/here").status_code == 404
