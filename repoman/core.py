@@ -17,6 +17,7 @@ from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import Security
 from repoman.security.tokens import TokenService
 from repoman.security.users import Users
+from repoman.uploads import open_upload_ids
 
 
 class Repoman:
@@ -62,6 +63,14 @@ class Repoman:
         )
         self.repositories.refresh()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
+
+    def sweep(self) -> None:
+        """Drop what a crash left of bodies that were on their way in.
+
+        Only for the process that serves, before it does.
+        """
+        for name in self.blob_stores.names():
+            self.blob_stores.get(name).sweep_writers(open_upload_ids(name))
 
     def refresh(self) -> None:
         """Take over what other processes changed; to be called again and again by one thread."""

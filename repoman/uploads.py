@@ -5,6 +5,7 @@ the blob store's writer. In memory there are only the hashes of those bytes and 
 one request at a time write.
 """
 
+import logging
 import secrets
 import threading
 import time
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from repoman.blobs.store import BlobStore, BlobWriter
 from repoman.db.database import Database
 from repoman.db.models import UploadRecord
-from repoman.errors import Conflict, NotFound, RangeInvalid
+from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,24 @@ class UploadSink:
         return self.offset - self._start
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes to the session."""
-        self._live.writer.write(data)
+        """Append bytes to the session.
+
+        Raises:
+            StorageFull: they do not fit. The session will end with this request, to give back the
+                room that a blob which cannot become whole takes.
+            Unavailable: they cannot be stored at present; the session goes on.
+        """
+        try:
+            self._live.writer.write(data)
+        except StorageFull:
+            self._live.is_full = True
+            raise
 
     def close(self) -> None:
-        """Let the next request have the session; what was written stays."""
+        """Let the next request have the session; what was written stays, unless the disk is full.
+
+        Safe to call again.
+        """
         if self._is_open:
             self._is_open = False
             self._live.writer.pause()
@@ -79,7 +95,8 @@ class _Live:
         self.id = upload_id
         self.writer = writer
         self.lock = threading.Lock()
-        self.is_over = False  # read and set by the holder of the lock
+        self.is_over = False  # read and set by the holder of the lock, as is:
+        self.is_full = False
 
 
 class UploadSessions:
@@ -191,6 +208,23 @@ class UploadSessions:
         return live
 
     def _release(self, live: _Live) -> None:
+        if live.is_full and not live.is_over:
+            self._give_up(live)
         if live.is_over:
             self._live.pop(live.id, None)
         live.lock.release()
+
+    def _give_up(self, live: _Live) -> None:
+        live.writer.cancel()  # first: the database may need the room
+        try:
+            with self._database.transaction():
+                UploadRecord.delete().where(UploadRecord.id == live.id).execute()
+        except StorageFull:
+            _log.warning("The disk is full; the upload %s stays, without its bytes.", live.id)
+        live.is_over = True
+
+
+def open_upload_ids(blob_store: str) -> set[str]:
+    """Return the ids of all sessions, of every repository, whose bytes are in a blob store."""
+    query = UploadRecord.select(UploadRecord.id).where(UploadRecord.store == blob_store)
+    return {upload_id for (upload_id,) in query.tuples()}

@@ -14,6 +14,7 @@ DOCKER = Format(
     render_error=render_failure,
     action_of=action_of,
     needs_root=True,  # a client puts /v2/ right behind the host
+    trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
 )
 
 

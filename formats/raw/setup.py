@@ -11,6 +11,7 @@ setup(
     packages=find_packages(include=["repoman_raw"]),
     package_data={"repoman_raw": ["py.typed"]},
     entry_points={"repoman.plugins": ["raw = repoman_raw.plugin"]},
-    install_requires=["repoman>=0.1"],
+    # Not in install_requires: it goes into the server's environment, where repoman is, and a
+    # package index may know another project by that name.
     zip_safe=False,
 )

@@ -12,7 +12,7 @@ A commit is fsync, rename, fsync of the directory; so a crash leaves either the 
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +54,16 @@ class FileBlobStore:
     def exists(self, digest: str) -> bool:
         """See :meth:`repoman.blobs.store.BlobStore.exists`."""
         return self._path(digest).exists()
+
+    def sweep_writers(self, keep: Collection[str]) -> int:
+        """See :meth:`repoman.blobs.store.BlobStore.sweep_writers`."""
+        count = 0
+        with storage_errors(self._directory):
+            for path in self._uploads.iterdir():
+                if path.name not in keep:
+                    path.unlink()
+                    count += 1
+        return count
 
     def _path(self, digest: str) -> Path:
         return self._blobs / digest[:2] / digest

@@ -5,6 +5,7 @@ written, then committed under their digest or cancelled. A blob is durable befor
 returns, so a database row that names it never points at nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -77,3 +78,9 @@ class BlobStore(Protocol):
 
     def exists(self, digest: str) -> bool:
         """Return whether the bytes are there."""
+
+    def sweep_writers(self, keep: Collection[str]) -> int:
+        """Drop the bytes of all writers but these, and return how many there were.
+
+        Only for the start of a server: nobody may be writing.
+        """

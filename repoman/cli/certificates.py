@@ -4,9 +4,11 @@ import socket
 
 import click
 
-from repoman.certificates import CertificateFiles, create_certificate, describe_certificate
 from repoman.cli.common import with_settings
 from repoman.config import Settings
+from repoman.core import Repoman
+from repoman.http.dispatch import registered_formats
+from repoman.security.certificates import CertificateFiles, create_certificate, describe_certificate
 
 DAYS = 825  # the longest validity that all clients accept
 
@@ -28,12 +30,10 @@ def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
     files = CertificateFiles.below(settings.data.absolute() / "tls")
     create_certificate(files, names or _own_names(settings), days)
     _print(describe_certificate(files.certificate))
-    click.echo(
-        f"\nClients have to trust {files.authority}.\n"
-        "For Docker, copy it on each client to\n"
-        "    /etc/docker/certs.d/HOST:PORT/ca.crt\n"
-        "with the host and the HTTPS port of the connector."
-    )
+    click.echo(f"\nClients have to trust {files.authority}. They look for it here:")
+    for format_ in registered_formats(Repoman(settings)).values():
+        if format_.trust is not None:
+            click.echo(f"  {format_.title}: {format_.trust}")
 
 
 @cert.command()

@@ -17,6 +17,7 @@ from repoman.http.access_log import WSGI, AccessLog
 from repoman.http.apps import create_admin_app, create_format_app
 from repoman.http.body import Environ
 from repoman.http.current import REPOSITORY
+from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
 from repoman.plugins import unique
 from repoman.repositories.model import Repository
@@ -28,14 +29,23 @@ MOUNT = "/repository/"
 
 def create_application(repoman: Repoman) -> WSGI:
     """Return the whole application of a started Repoman."""
-    found = repoman.plugins.hook.repoman_register_formats()
-    formats = unique("format", [(each.name, each) for formats in found for each in formats])
+    formats = registered_formats(repoman)
     apps: dict[str, WSGI] = {
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
     }
     dispatcher = Dispatcher(repoman, create_admin_app(repoman), apps)
     app: WSGI = AccessLog(dispatcher) if repoman.settings.log.access else dispatcher
     return Forwarded(app, repoman.settings.server.trusted_proxies)
+
+
+def registered_formats(repoman: Repoman) -> dict[str, Format]:
+    """Return the formats that plugins bring, by name.
+
+    Raises:
+        Conflict: two of them have one name.
+    """
+    found = repoman.plugins.hook.repoman_register_formats()
+    return unique("format", [(each.name, each) for formats in found for each in formats])
 
 
 def connector_key(repository: str, scheme: str) -> str:

@@ -30,6 +30,8 @@ class Format:
         action_of: returns what a request does, for the rights.
         needs_root: whether its clients cannot take a path in the address, so that it wants a
             connector.
+        trust: where its clients look for the certificate of an authority to trust; a path, with
+            HOST and PORT for those of the connector.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Format:
     render_error: Callable[[Failure], Response] = render_plain
     action_of: Callable[[Request], Action] = action_of_method
     needs_root: bool = False
+    trust: str | None = None

@@ -33,6 +33,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         RepomanError: the server cannot start; what was opened is closed again.
     """
     with DataLock(settings.data.absolute()), Repoman(settings) as repoman:
+        repoman.sweep()
         application = create_application(repoman)
         hub = Hub(application, settings.server, _make_spool(repoman.data))
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)

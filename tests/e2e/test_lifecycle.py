@@ -170,7 +170,6 @@ def test_what_was_finished_before_a_crash_is_there_and_the_rest_is_not(server, r
     assert registry.has_image("team/app", "2", unfinished)
 
 
-@pytest.mark.xfail(reason="nobody looks for such bytes at the start")
 def test_bytes_of_a_request_that_a_crash_cut_off_are_removed_at_the_next_start(server, registry):
     uploads = server.data / "blobs" / "default" / "uploads"
     url = f"/v2/team/app/blobs/uploads/?digest={digest_of(LARGE)}"

@@ -74,12 +74,7 @@ def send_at_once(registry):
     return registry.request("POST", "/v2/team/app/blobs/uploads/", params=digest, data=TOO_LARGE)
 
 
-LEAVES_BYTES = pytest.mark.xfail(reason="a session keeps the bytes that filled the disk")
-
-
-@pytest.mark.parametrize(
-    "send", [pytest.param(send_in_a_session, marks=LEAVES_BYTES), send_at_once]
-)
+@pytest.mark.parametrize("send", [send_in_a_session, send_at_once])
 def test_what_did_not_fit_is_removed(registry, send):
     for _ in range(3):
         assert_plain(send(registry), 507)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 
-from repoman.certificates import CertificateFiles, create_certificate, describe_certificate
 from repoman.errors import Invalid
+from repoman.security.certificates import CertificateFiles, create_certificate, describe_certificate
 
 
 @pytest.fixture
