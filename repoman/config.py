@@ -23,6 +23,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from repoman.errors import Invalid
@@ -180,6 +181,8 @@ def load_settings(config: Path | None = None, data: Path | None = None) -> Setti
         settings = Settings(**values)
     except ValidationError as error:
         raise Invalid("\n".join(_explain(error, config))) from error
+    except SettingsError as error:
+        raise Invalid(f"The environment cannot be read: {error}.") from error
     return settings.model_copy(update={"data": data}) if data is not None else settings
 
 

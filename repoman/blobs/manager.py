@@ -17,16 +17,18 @@ class BlobStoreFactory(Protocol):
         """Return the store.
 
         Raises:
-            Invalid: a setting is missing or wrong.
+            Invalid: a setting is missing or wrong; ``field`` is its key.
         """
 
 
 def make_file_store(settings: BlobStoreSettings, data: Path) -> BlobStore:
     """Return a :class:`FileBlobStore` in the directory ``path``."""
-    path = (settings.model_extra or {}).get("path")
-    if not isinstance(path, str):
-        raise Invalid("A blob store of type file needs a path.", field="blob_stores.*.path")
-    return FileBlobStore(data / path)
+    keys = settings.model_extra or {}
+    if unknown := sorted(keys.keys() - {"path"}):
+        raise Invalid("is not a known key.", field=unknown[0])
+    if not isinstance(keys.get("path"), str):
+        raise Invalid("a blob store of type file needs a path.", field="path")
+    return FileBlobStore(data / keys["path"])
 
 
 class BlobStoreManager:
@@ -48,12 +50,14 @@ class BlobStoreManager:
         data: Path,
     ) -> BlobStore:
         kind = settings[name].type
-        if kind not in factories:
-            raise Invalid(
-                f"No plugin offers the type {kind!r}; known: {', '.join(sorted(factories))}.",
-                field=f"blob_stores.{name}.type",
-            )
-        return factories[kind](settings[name], data)
+        try:
+            if kind not in factories:
+                known = ", ".join(sorted(factories))
+                raise Invalid(f"no plugin offers {kind!r}; known: {known}.", field="type")
+            return factories[kind](settings[name], data)
+        except Invalid as error:
+            path = f"blob_stores.{name}.{error.field}"
+            raise Invalid(f"{path}: {error}", path) from error
 
     def names(self) -> list[str]:
         """Return the names of all stores, sorted."""
