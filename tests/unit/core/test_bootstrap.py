@@ -1,0 +1,90 @@
+"""The first start, and those after it."""
+
+import stat
+
+import pytest
+
+from repoman.config import Settings
+from repoman.core import Repoman
+from repoman.errors import Conflict, Invalid
+from repoman.security.actors import Credentials
+
+SEED = {"repositories": [{"name": "Team", "recipe": "toy-hosted"}]}
+
+
+@pytest.fixture
+def open_repoman(tmp_path, toy):
+    """A Repoman on the data directory of the test, with nothing in it at first."""
+
+    def open_repoman(bootstrap=SEED):
+        return Repoman(Settings(data=tmp_path / "data", bootstrap=bootstrap), {"toy": toy})
+
+    return open_repoman
+
+
+@pytest.fixture
+def password_file(tmp_path):
+    return tmp_path / "data/admin.password"
+
+
+def log_in(repoman, password):
+    return repoman.security.authenticator.authenticate(Credentials("admin", password)).name
+
+
+def test_an_empty_database_gets_an_admin_and_the_repositories_of_the_settings(
+    open_repoman, password_file
+):
+    with open_repoman() as repoman:
+        assert [each.name for each in repoman.repositories.all()] == ["Team"]
+        password = password_file.read_text().strip()
+        assert len(password) >= 24
+        assert log_in(repoman, password) == "admin"
+
+
+def test_the_password_is_readable_by_the_owner_alone(open_repoman, password_file):
+    with open_repoman():
+        assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
+
+
+def test_a_file_that_lies_there_does_not_lend_its_mode(open_repoman, password_file):
+    password_file.parent.mkdir()
+    password_file.write_text("old")
+    password_file.chmod(0o644)
+    with open_repoman():
+        assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
+        assert password_file.read_text() != "old"
+
+
+def test_later_starts_change_nothing(open_repoman, password_file):
+    with open_repoman() as repoman:
+        repoman.repositories.delete("Team")
+        first = password_file.read_text()
+    password_file.unlink()
+    with open_repoman() as repoman:
+        assert repoman.repositories.all() == []
+        assert log_in(repoman, first.strip()) == "admin"
+    assert not password_file.exists()
+
+
+def test_passwords_differ_from_server_to_server(open_repoman, password_file, tmp_path, toy):
+    with open_repoman():
+        pass
+    with Repoman(Settings(data=tmp_path / "other"), {"toy": toy}):
+        pass
+    assert password_file.read_text() != (tmp_path / "other/admin.password").read_text()
+
+
+@pytest.mark.parametrize(
+    ("second", "error"),
+    [
+        ({"name": "More", "recipe": "toy-proxy"}, Invalid),
+        ({"name": "team", "recipe": "toy-hosted"}, Conflict),
+    ],
+)
+def test_a_first_start_that_fails_begins_anew(open_repoman, second, error):
+    wrong = {"repositories": [*SEED["repositories"], second]}
+    with pytest.raises(error), open_repoman(wrong):
+        pass
+    with open_repoman() as repoman:
+        assert [each.name for each in repoman.repositories.all()] == ["Team"]
+        assert [user.name for user in repoman.users.all()] == ["admin"]
