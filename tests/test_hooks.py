@@ -1,0 +1,180 @@
+"""Each hook does what ``docs/plugin_hooks.md`` says, tried with a small plugin of its own."""
+
+import gzip
+import io
+
+import pytest
+from flask import Blueprint, Response, render_template
+
+from repoman.plugin import (
+    Actor,
+    Format,
+    NewAsset,
+    NotFound,
+    Recipe,
+    RepositoryType,
+    StorageSection,
+    StoredBlob,
+    hookimpl,
+    store_bytes,
+)
+from repoman.testing import ADMIN, HttpClient, repoman_factory
+from tests.toy import ToyPlugin
+
+__all__ = ["repoman_factory"]
+
+
+def test_hook_repoman_register_formats(repoman_factory):
+    hello = Blueprint("hello", __name__)
+    hello.add_url_rule("/hello", view_func=lambda: "hello")
+
+    class HelloFormat:
+        @hookimpl
+        def repoman_register_formats(self):
+            return [Format("hello", "Hello", (hello,), render_error=shout)]
+
+        @hookimpl
+        def repoman_register_recipes(self):
+            return [Recipe("hello", RepositoryType.HOSTED, {"storage": StorageSection}, build=str)]
+
+    def shout(failure):
+        return Response(failure.message.upper(), failure.status)
+
+    repoman = repoman_factory({"hello": HelloFormat()})
+    repoman.repositories.create("greetings", "hello-hosted", {})
+    client, url = HttpClient(repoman), "/repository/greetings/hello"
+    assert client.get(url).text == "hello"
+    assert client.get(url, login=False).text == "A LOGIN IS NEEDED FOR THIS."
+
+
+def test_hook_repoman_register_recipes(repoman_factory):
+    class Proxy:
+        """Adds a type to a format that another plugin brings."""
+
+        @hookimpl
+        def repoman_register_recipes(self):
+            sections = {"storage": StorageSection}
+            return [Recipe("raw", RepositoryType.PROXY, sections, build=lambda context: context)]
+
+    repoman = repoman_factory({"proxy": Proxy()})
+    assert repoman.repositories.recipes() == ["raw-proxy"]
+    made = repoman.repositories.create("cache", "raw-proxy", {})
+    assert made.service.config.recipe == "raw-proxy"
+    assert made.service.content.list_assets("file", "", -1) == []
+
+
+class MemoryStore:
+    """Keeps blobs in memory, packed; enough of a store for one that is written at once."""
+
+    def __init__(self, level):
+        self.level = level
+        self.packed = {}
+
+    def open_writer(self, writer_id, algorithms=()):
+        return MemoryWriter(self)
+
+    def open(self, digest):
+        if digest not in self.packed:
+            raise NotFound("gone")
+        return io.BytesIO(gzip.decompress(self.packed[digest]))
+
+    def exists(self, digest):
+        return digest in self.packed
+
+
+class MemoryWriter:
+    def __init__(self, store):
+        self._store = store
+        self._data = b""
+
+    def write(self, data):
+        self._data += data
+
+    def commit(self):
+        digest = f"{len(self._data):064x}"
+        self._store.packed[digest] = gzip.compress(self._data, self._store.level)
+        return StoredBlob(digest, len(self._data))
+
+    def cancel(self):
+        self._data = b""
+
+
+def test_hook_repoman_register_blob_stores(repoman_factory):
+    class MemoryPlugin:
+        @hookimpl
+        def repoman_register_blob_stores(self):
+            return {"memory": lambda settings, data: MemoryStore(settings.model_extra["level"])}
+
+        @hookimpl
+        def repoman_register_recipes(self):
+            sections = {"storage": StorageSection}
+            return [Recipe("raw", RepositoryType.HOSTED, sections, build=lambda context: context)]
+
+    repoman = repoman_factory(
+        {"memory": MemoryPlugin()}, blob_stores={"default": {"type": "memory", "level": 9}}
+    )
+    context = repoman.repositories.create("files", "raw-hosted", {}).service
+    assert context.blobs.level == 9
+    blob = store_bytes(context.blobs, b"some bytes")
+    context.content.save_asset(NewAsset("a", "file", blob, "text/plain"))
+    with context.content.open_asset(context.content.get_asset("a")) as file:
+        assert file.read() == b"some bytes"
+
+
+@pytest.mark.parametrize(
+    ("auth", "actor"),
+    [
+        (("badge", "7"), "badge-7"),
+        (("badge", "8"), None),
+        (ADMIN, "admin"),
+    ],
+)
+def test_hook_repoman_authenticate(repoman_factory, auth, actor):
+    seen = []
+
+    class Badges:
+        """A realm beside the local users."""
+
+        @hookimpl
+        def repoman_authenticate(self, credentials):
+            seen.append(credentials.name)
+            if (credentials.name, credentials.password) == ("badge", "7"):
+                return Actor("badge-7")
+            return None
+
+    repoman = repoman_factory({"toy": ToyPlugin(), "badges": Badges()})
+    repoman.repositories.create("Team", "toy-hosted", {})
+    answer = HttpClient(repoman).get("/repository/Team/seen/x", auth=auth)
+    if actor is None:
+        assert answer.status_code == 401
+    else:
+        assert answer.json["actor"] == actor
+    assert set(seen) == {auth[0]}
+
+
+def test_hook_repoman_register_web(repoman_factory, tmp_path):
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/about.html").write_text("<h1>{{ title }}</h1>")
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static/about.css").write_text("h1 {}")
+    about = Blueprint(
+        "about",
+        __name__,
+        root_path=str(tmp_path),
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/about/static",
+    )
+
+    @about.get("/about")
+    def page():
+        return render_template("about.html", title="About")
+
+    class Pages:
+        @hookimpl
+        def repoman_register_web(self):
+            return [about]
+
+    client = HttpClient(repoman_factory({"pages": Pages()}))
+    assert client.get("/about", login=False).text == "<h1>About</h1>"
+    assert client.get("/about/static/about.css").text == "h1 {}"
