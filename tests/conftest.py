@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from repoman.testing import repoman_factory
 from tests.live import LiveServer, live_server
+
+__all__ = ["repoman_factory"]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Each hook does what ``docs/plugin_hooks.md`` says, tried with a small plugin of its own."""
 
 import gzip
+import hashlib
 import io
 
 import pytest
@@ -18,10 +19,8 @@ from repoman.plugin import (
     hookimpl,
     store_bytes,
 )
-from repoman.testing import ADMIN, HttpClient, repoman_factory
+from repoman.testing import ADMIN, HttpClient
 from tests.toy import ToyPlugin
-
-__all__ = ["repoman_factory"]
 
 
 def test_hook_repoman_register_formats(repoman_factory):
@@ -91,7 +90,7 @@ class MemoryWriter:
         self._data += data
 
     def commit(self):
-        digest = f"{len(self._data):064x}"
+        digest = hashlib.sha256(self._data).hexdigest()
         self._store.packed[digest] = gzip.compress(self._data, self._store.level)
         return StoredBlob(digest, len(self._data))
 

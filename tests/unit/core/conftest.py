@@ -10,10 +10,8 @@ from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.repositories.repository_records import Row, insert_row
-from repoman.testing import HttpClient, repoman_factory
+from repoman.testing import HttpClient
 from tests.toy import ToyPlugin
-
-__all__ = ["repoman_factory"]
 
 
 @pytest.fixture
