@@ -35,6 +35,7 @@ from repoman.http.current import (
 )
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, action_of_method
+from repoman.http.repeat import allow_repeat
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.recipes import Recipe, RepositoryContext
 from repoman.repositories.sections import (
@@ -93,6 +94,7 @@ __all__ = [
     "UploadSink",
     "WritePolicy",
     "action_of_method",
+    "allow_repeat",
     "current_actor",
     "current_environ",
     "current_repository",

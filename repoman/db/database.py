@@ -84,6 +84,7 @@ class Database:
         self._path = directory / FILE
         self._write_lock = threading.RLock()
         self.generation = 0
+        self._generation_lock = threading.Lock()
         self._data_version = 0
         self._sqlite = _Sqlite(
             str(self._path),
@@ -131,7 +132,7 @@ class Database:
                 with self._sqlite.atomic("IMMEDIATE"):
                     yield
             finally:
-                self.generation += 1
+                self.move_generation()
 
     def in_transaction(self) -> bool:
         """Return whether the calling thread is inside :meth:`transaction`."""
@@ -146,8 +147,12 @@ class Database:
         version = self._sqlite.data_version
         if version != self._data_version:
             self._data_version = version
-            with self._write_lock:
-                self.generation += 1
+            self.move_generation()
+
+    def move_generation(self) -> None:
+        """Make what is remembered worthless; also for changes to what was made from the rows."""
+        with self._generation_lock:
+            self.generation += 1
 
     def bump(self, name: str) -> None:
         """Tell every process that ``name`` has changed; call it inside the transaction."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from repoman.http.body import Environ
 from repoman.http.current import ACTOR, REPOSITORY, SOURCE
+from repoman.http.repeat import REPEAT, Repeat
 
 _log = logging.getLogger("repoman.access")
 
@@ -34,22 +35,29 @@ class AccessLog:
 
         # A request that only asks for its body (BodyWanted) leaves here and is logged later.
         response = self._app(environ, start)
+        line = _Line(environ, answer)
+        line.write(environ.get("REMOTE_ADDR", "-"), (time.perf_counter() - begin) * 1000)
+        repeat: Repeat | None = environ.get(REPEAT)
+        if repeat is not None:
+            repeat.note = line.write
+        return response
+
+
+class _Line:
+    """What is told of a request, put together once."""
+
+    def __init__(self, environ: Environ, answer: dict[str, str]) -> None:
         repository = environ.get(REPOSITORY)
         actor = environ.get(ACTOR)
-        _log.info(
-            '%s %s %s "%s %s" %s %s %s %.1f ms "%s"',
-            environ.get("REMOTE_ADDR", "-"),
-            repository.name if repository else "-",
-            actor.name if actor else "-",
-            environ["REQUEST_METHOD"],
-            _target(environ),
-            answer.get("status", "-"),
-            answer.get("length", "-"),
-            environ.get(SOURCE, "-"),
-            (time.perf_counter() - begin) * 1000,
-            _printable(environ.get("HTTP_USER_AGENT", "-")),
-        )
-        return response
+        who = f"{repository.name if repository else '-'} {actor.name if actor else '-'}"
+        what = f'"{environ["REQUEST_METHOD"]} {_target(environ)}"'
+        length, source = answer.get("length", "-"), environ.get(SOURCE, "-")
+        self._text = f"{who} {what} {answer.get('status', '-')} {length} {source}"
+        self._agent = _printable(environ.get("HTTP_USER_AGENT", "-"))
+
+    def write(self, address: str, milliseconds: float = 0.0) -> None:
+        """Log the line; no time means that the response was repeated from memory."""
+        _log.info('%s %s %.1f ms "%s"', address, self._text, milliseconds, self._agent)
 
 
 def _target(environ: Environ) -> str:
@@ -60,4 +68,7 @@ def _target(environ: Environ) -> str:
 
 def _printable(text: str) -> str:
     """Return the text without what could forge a line: breaks, quotes, control characters."""
-    return "".join(each if each.isprintable() and each != '"' else "?" for each in text)[:1000]
+    text = text[:1000]
+    if text.isprintable() and '"' not in text:
+        return text
+    return "".join(each if each.isprintable() and each != '"' else "?" for each in text)

@@ -19,6 +19,7 @@ from repoman.http.body import Environ
 from repoman.http.current import REPOSITORY
 from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
+from repoman.http.repeat import begin_request
 from repoman.plugins import unique
 from repoman.repositories.model import Repository
 
@@ -57,12 +58,14 @@ class Dispatcher:
     """Chooses the repository, then the app of its format."""
 
     def __init__(self, repoman: Repoman, admin: WSGI, formats: dict[str, WSGI]) -> None:
+        self._database = repoman.database
         self._repositories = repoman.repositories
         self._admin = admin
         self._formats = formats
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
+        begin_request(environ, self._database)
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
             repository = self._repositories.find(name)

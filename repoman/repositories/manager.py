@@ -67,6 +67,7 @@ class RepositoryManager:
             if revision == self._snapshot.revision:
                 return
             self._snapshot = self._take_snapshot(revision)
+            self._database.move_generation()  # nobody may go on by the old snapshot
         for observer in self._observers:
             observer()
 

@@ -1,0 +1,52 @@
+"""Responses that may be repeated: the contract between the routes and a server's memory.
+
+A route that answers only from the database's memory calls :func:`allow_repeat`. The server may then
+answer the same bytes, sent to the same connector, with the same response and without asking the
+application, as long as :meth:`Repeat.is_valid` says so; it calls ``note`` each time.
+
+Since the whole request is compared, with every header, nothing it depends on can be forgotten; and
+since every write moves the database's generation, nothing it was made from can have changed.
+"""
+
+import time
+from collections.abc import Callable
+
+from flask import request
+
+from repoman.db.database import Database
+from repoman.http.body import Environ
+
+REPEAT = "repoman.repeat"  # the Repeat, where the route allows it
+BEGUN = "repoman.begun"  # the same, as of before the request looked at anything
+
+LIFETIME = 5.0  # seconds: what ends by the clock (a token, a remembered password) ends this late
+
+
+class Repeat:
+    """For how long a response may be repeated.
+
+    Attributes:
+        note: to be called, with the client's address, whenever it was.
+    """
+
+    __slots__ = ("_database", "_generation", "_until", "note")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._generation = database.generation
+        self._until = time.monotonic() + LIFETIME
+        self.note: Callable[[str], object] = str
+
+    def is_valid(self) -> bool:
+        """Return whether the response would still be the same; cheap, for any thread."""
+        return self._generation == self._database.generation and time.monotonic() < self._until
+
+
+def begin_request(environ: Environ, database: Database) -> None:
+    """Remember what the database is like before the request looks at anything."""
+    environ[BEGUN] = Repeat(database)
+
+
+def allow_repeat() -> None:
+    """Let the server repeat the response of the current request."""
+    request.environ[REPEAT] = request.environ[BEGUN]
