@@ -18,7 +18,7 @@ BLOB = "blob"  # kinds of assets
 MANIFEST = "manifest"
 TAG = "tag"  # of assets, components and references
 
-IMAGE = "image"  # kind of component: an image name that has been pushed to
+IMAGE = "image"  # kind of component: an image name, as long as it has a manifest
 
 CHILD = "child"  # kinds of references, besides BLOB and TAG
 SUBJECT = "subject"

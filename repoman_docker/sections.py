@@ -24,6 +24,23 @@ class DockerSection(Section):
         description="Whether an index may lack images and an image layers; its config and one "
         "layer must be there.",
     )
+    page_limit: int = Field(
+        10_000,
+        ge=1,
+        description="Most tags or image names in one answer; the rest comes on further pages.",
+    )
+    catalog_page: int = Field(
+        1_000, ge=1, description="Image names in an answer to a client that asks for no number."
+    )
+    referrers_limit: int = Field(
+        4_194_304, ge=65_536, description="Longest answer with referrers, in bytes."
+    )
+    chunk_min_length: int = Field(
+        0,
+        ge=0,
+        description="Length of chunks, in bytes, that uploading clients are asked to reach; 0 asks "
+        "nothing. Shorter ones are accepted all the same.",
+    )
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors."""

@@ -12,6 +12,7 @@ from repoman.plugin import BlobInlet, Content, Upload, UploadSink
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.sections import DockerSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,6 @@ class UploadService(Protocol):
 class ManifestService(Protocol):
     """Manifests and tags."""
 
-    @property
-    def limit(self) -> int:
-        """The largest manifest that is accepted, in bytes."""
-
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """Return a manifest (MANIFEST_UNKNOWN)."""
 
@@ -107,6 +104,7 @@ class ListService(Protocol):
 class DockerRepository:
     """A Docker repository: what a recipe of this format builds."""
 
+    settings: DockerSection
     blobs: BlobService
     uploads: UploadService
     manifests: ManifestService

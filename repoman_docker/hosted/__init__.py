@@ -18,8 +18,9 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         context.config.name, storage.write_policy, redeploy_latest=storage.redeploy_latest
     )
     return DockerRepository(
+        settings=docker,
         blobs=HostedBlobs(context.content, policy),
         uploads=HostedUploads(context.content, context.blobs, context.uploads, policy),
-        manifests=HostedManifests(context.content, context.blobs, policy, docker),
+        manifests=HostedManifests(context.content, context.blobs, policy, sparse=docker.sparse),
         lists=HostedLists(context.content),
     )

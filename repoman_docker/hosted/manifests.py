@@ -31,7 +31,6 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.sections import DockerSection
 from repoman_docker.service import StoredManifest
 
 
@@ -43,17 +42,13 @@ class HostedManifests:
         content: ContentStore,
         blobs: BlobStore,
         policy: DeploymentPolicy,
-        settings: DockerSection,
+        *,
+        sparse: bool,
     ) -> None:
         self._content = content
         self._blobs = blobs
         self._policy = policy
-        self._settings = settings
-
-    @property
-    def limit(self) -> int:
-        """See :class:`repoman_docker.service.ManifestService`."""
-        return self._settings.manifest_limit
+        self._sparse = sparse
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """See :class:`repoman_docker.service.ManifestService`."""
@@ -92,7 +87,6 @@ class HostedManifests:
         blob = store_bytes(self._blobs, body)
         with self._content.transaction():
             self._check(name, tags, digest, manifest)
-            self._content.save_component(image(name))
             self._content.save_asset(_new_manifest(name, digest, manifest, blob))
             for tag in dict.fromkeys(tags):
                 self._content.save_asset(_new_tag(name, tag, digest, manifest, blob))
@@ -124,11 +118,11 @@ class HostedManifests:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
         found = self._content.existing(blobs)
         missing = [each for path, each in blobs.items() if path not in found]
-        if missing and not (self._settings.sparse and _is_sparse(manifest, missing)):
+        if missing and not (self._sparse and _is_sparse(manifest, missing)):
             raise missing_blobs([each.digest for each in missing])
         for path, asset in found.items():
             _check_size(blobs[path], asset)
-        if not self._settings.sparse:
+        if not self._sparse:
             self._check_children(name, manifest)
 
     def _check_children(self, name: str, manifest: Manifest) -> None:
@@ -179,6 +173,7 @@ def _new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlo
         blob=blob,
         media_type=manifest.media_type,
         attributes=attributes,
+        component=image(name),
         references=tuple(_references(name, manifest)),
     )
 

@@ -49,17 +49,18 @@ def parse_page(args: Mapping[str, str], default: int, maximum: int) -> Page:
     return Page(maximum if is_huge else min(int(digits), maximum), last)
 
 
-def next_link(path: str, args: Mapping[str, str], limit: int, last: str) -> str:
+def next_link(path: str, args: Mapping[str, str], limit: int | None, last: str) -> str:
     """Return the value of the Link header that leads to the page after ``last``.
 
     Args:
         path: of this list, decoded and as the client sees it (with all prefixes).
         args: the decoded parameters of this request; those other than n and last are kept.
-        limit: entries of the next page.
+        limit: entries of the next page; None where pages are not counted in entries.
         last: the last entry of this page.
     """
     others = {key: value for key, value in args.items() if key not in ("n", "last")}
+    number = {} if limit is None else {"n": str(limit)}
     query = urlencode(
-        {"n": str(limit), "last": last, **others}, quote_via=quote, safe="", errors="replace"
+        {**number, "last": last, **others}, quote_via=quote, safe="", errors="replace"
     )
     return f'<{quote(path, safe="/:", errors="replace")}?{query}>; rel="next"'

@@ -30,7 +30,8 @@ from repoman_docker.protocol.challenge import (
     render_challenge,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.paths import Resource, Route, match
+from repoman_docker.protocol.paths import Resource, Route
+from repoman_docker.routes.current import current_route
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
 LIFETIME = 300  # seconds, as the core issues tokens
@@ -65,7 +66,7 @@ def _grant(actor: Actor, asked: TokenScope) -> Scope:
 
 def action_of(request: Request) -> Action:
     """Return what a request does; everything about an upload is part of a push."""
-    route = _route(request)
+    route = current_route()
     if route is not None and route.resource in (Resource.UPLOAD, Resource.UPLOAD_START):
         return Action.WRITE
     return action_of_method(request)
@@ -75,7 +76,7 @@ def challenge() -> str | None:
     """Return the challenge for a request that needs a login, or None for the usual Basic."""
     if request.path == TOKEN_PATH or not _anybody_may_read():
         return None
-    route = _route(request)
+    route = current_route()
     return _bearer(() if route is None else _needed_scopes(route))
 
 
@@ -115,10 +116,6 @@ def _bearer(scopes: Iterable[TokenScope], error: str = "") -> str:
     # Clients need an absolute address here, the one under which they reached this server.
     realm = request.root_url.rstrip("/") + TOKEN_PATH
     return render_challenge(realm, current_repository().name, scopes, error)
-
-
-def _route(request: Request) -> Route | None:
-    return match(request.path.removeprefix("/v2/"))
 
 
 def _needed_scopes(route: Route) -> tuple[TokenScope, ...]:

@@ -5,8 +5,14 @@ from typing import cast
 from flask import Response, request
 
 from repoman.plugin import current_repository
-from repoman_docker.protocol.paths import Route
+from repoman_docker.protocol.paths import Route, match
 from repoman_docker.service import DockerRepository
+
+
+def current_route() -> Route | None:
+    """Return what the address of the request names, or None if it is none of this API."""
+    root, _, path = request.path.removeprefix("/").partition("/")
+    return match(path) if root == "v2" else None
 
 
 def repository() -> DockerRepository:

@@ -6,6 +6,7 @@ from repoman.plugin import (
     Conflict,
     Denied,
     Failure,
+    NotFound,
     RangeInvalid,
     ReadOnly,
     RepomanError,
@@ -15,8 +16,10 @@ from repoman.plugin import (
     Unsupported,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, render_errors
+from repoman_docker.protocol.paths import Resource
 from repoman_docker.protocol.ranges import render_range
 from repoman_docker.routes.access import challenge
+from repoman_docker.routes.current import current_route
 
 CODES: dict[type[RepomanError], ErrorCode] = {
     Unauthenticated: ErrorCode.UNAUTHORIZED,
@@ -27,6 +30,11 @@ CODES: dict[type[RepomanError], ErrorCode] = {
     Conflict: ErrorCode.BLOB_UPLOAD_INVALID,
     RangeInvalid: ErrorCode.RANGE_INVALID,
     Unavailable: ErrorCode.UNAVAILABLE,
+}
+NOT_FOUND = {  # where the bytes of what the database knows are gone
+    Resource.BLOB: ErrorCode.BLOB_UNKNOWN,
+    Resource.MANIFEST: ErrorCode.MANIFEST_UNKNOWN,
+    Resource.UPLOAD: ErrorCode.BLOB_UPLOAD_UNKNOWN,
 }
 BY_STATUS = {
     400: ErrorCode.UNSUPPORTED,
@@ -45,9 +53,6 @@ def render_registry_error(error: RegistryError) -> Response:
 
 def render_failure(failure: Failure) -> Response:
     """Return the response for any other failure."""
-    code = CODES.get(type(failure.error)) if failure.error is not None else None
-    if code is None:
-        code = BY_STATUS.get(failure.status, ErrorCode.UNKNOWN)
     headers = {}
     if isinstance(failure.error, Unauthenticated) and (way := challenge()) is not None:
         headers = {"WWW-Authenticate": way}
@@ -57,5 +62,14 @@ def render_failure(failure: Failure) -> Response:
             "Location": request.script_root + request.path,
             "Range": render_range(failure.error.offset),
         }
+    code = _code_of(failure)
     error = RegistryError(code, failure.message, status=failure.status, headers=headers)
     return render_registry_error(error)
+
+
+def _code_of(failure: Failure) -> ErrorCode:
+    usual = BY_STATUS.get(failure.status, ErrorCode.UNKNOWN)
+    if isinstance(failure.error, NotFound):
+        route = current_route()
+        return usual if route is None else NOT_FOUND.get(route.resource, usual)
+    return usual if failure.error is None else CODES.get(type(failure.error), usual)

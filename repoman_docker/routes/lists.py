@@ -13,21 +13,22 @@ from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.routes.current import repository
 
-MOST = 10_000  # entries of one answer
-CATALOG_DEFAULT = 1_000  # entries where the client names no number
 BATCH = 500  # referrers read at a time
 
 
 def get_tags(route: Route) -> Response:
     """Answer the tags of an image."""
-    page = parse_page(request.args, default=MOST, maximum=MOST)
+    most = repository().settings.page_limit
+    page = parse_page(request.args, default=most, maximum=most)
     found = repository().lists.tags(route.name, page.last, page.limit + 1)
     return _list({"name": route.name, "tags": found[: page.limit]}, found, page)
 
 
 def get_catalog(_: Route) -> Response:
     """Answer the image names."""
-    page = parse_page(request.args, default=CATALOG_DEFAULT, maximum=MOST)
+    settings = repository().settings
+    usual = min(settings.catalog_page, settings.page_limit)
+    page = parse_page(request.args, default=usual, maximum=settings.page_limit)
     found = repository().lists.images(page.last, page.limit + 1)
     return _list({"repositories": found[: page.limit]}, found, page)
 
@@ -36,12 +37,13 @@ def get_referrers(route: Route) -> Response:
     """Answer the manifests that name a digest as their subject; unknown ones have none."""
     subject = Digest.parse(route.reference)
     descriptors = _referrers(route.name, subject, request.args.get("last", ""))
-    index = referrers_index(descriptors, request.args.get("artifactType"))
+    limit = repository().settings.referrers_limit
+    index = referrers_index(descriptors, request.args.get("artifactType"), limit)
     response = Response(index.body, mimetype=OCI_INDEX)
     if index.is_filtered:
         response.headers["OCI-Filters-Applied"] = "artifactType"
     if index.last is not None:
-        response.headers["Link"] = next_link(_own_path(), request.args, BATCH, str(index.last))
+        response.headers["Link"] = next_link(_own_path(), request.args, None, str(index.last))
     return response
 
 

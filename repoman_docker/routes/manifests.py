@@ -21,7 +21,7 @@ def put_manifest(route: Route) -> Response:
     tags = tuple(parse_tag(text) for text in request.args.getlist("tag"))
     manifests = repository().manifests
     manifests.check_push()
-    body = read_body(current_environ(), manifests.limit)
+    body = read_body(current_environ(), repository().settings.manifest_limit)
     content_type = request.headers.get("Content-Type")
     stored = manifests.put(route.name, reference, tags, body, content_type)
     headers = {

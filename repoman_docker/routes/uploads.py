@@ -19,7 +19,10 @@ def start_upload(route: Route) -> Response:
         return _take_whole(route)
     algorithm = parse_algorithm(request.args.get("digest-algorithm", "sha256"))
     upload = repository().uploads.start(route.name, current_actor().name, algorithm)
-    return _state(route, upload, 202)
+    response = _state(route, upload, 202)
+    if length := repository().settings.chunk_min_length:
+        response.headers["OCI-Chunk-Min-Length"] = str(length)
+    return response
 
 
 def get_upload(route: Route) -> Response:

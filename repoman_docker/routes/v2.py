@@ -5,6 +5,7 @@ by :mod:`repoman_docker.protocol.paths` and not by patterns of the router.
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
@@ -13,10 +14,11 @@ from repoman_docker.protocol.paths import Resource, Route, match
 from repoman_docker.protocol.reference import parse_name
 from repoman_docker.routes import blobs, lists, manifests, uploads
 from repoman_docker.routes.access import check_ping, check_scopes
+from repoman_docker.routes.current import current_route
 from repoman_docker.routes.errors import render_registry_error
 
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Handler = Callable[[Route], Response]
 
@@ -49,9 +51,9 @@ HANDLERS: Mapping[Resource, Mapping[str, Handler]] = {
 }
 
 
-@v2.route("/v2", methods=METHODS, defaults={"path": ""}, strict_slashes=False)
-@v2.route("/v2/<path:path>", methods=METHODS)
-def serve(path: str) -> Response:
+@v2.route("/v2", methods=METHODS, provide_automatic_options=False)
+@v2.route("/v2/<rest:path>", methods=METHODS, provide_automatic_options=False)
+def serve(path: str = "") -> Response:
     """Answer any request of the API."""
     route = match(path)
     if route is None:
@@ -61,11 +63,7 @@ def serve(path: str) -> Response:
     handlers = HANDLERS[route.resource]
     handler = handlers.get("GET" if request.method == "HEAD" else request.method)
     if handler is None:
-        raise RegistryError(
-            ErrorCode.UNSUPPORTED,
-            f"{request.method} is not possible here.",
-            headers={"Allow": ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])},
-        )
+        raise _unsupported(handlers)
     if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):
         parse_name(route.name)
     check_scopes(route)
@@ -77,7 +75,23 @@ def _registry_error(error: RegistryError) -> Response:
     return render_registry_error(error)
 
 
+@v2.app_errorhandler(HTTPStatus.METHOD_NOT_ALLOWED)
+def _unknown_method(_: Exception) -> Response:
+    """Answer a method that no resource has; the router found it before the resource was."""
+    route = current_route()
+    return render_registry_error(_unsupported({} if route is None else HANDLERS[route.resource]))
+
+
 @v2.after_app_request
 def _mark(response: Response) -> Response:
     response.headers.update(API_VERSION)
     return response
+
+
+def _unsupported(handlers: Mapping[str, Handler]) -> RegistryError:
+    allowed = [*handlers, *(["HEAD"] if "GET" in handlers else [])]
+    return RegistryError(
+        ErrorCode.UNSUPPORTED,
+        f"{request.method} is not possible here.",
+        headers={"Allow": ", ".join(allowed)},
+    )

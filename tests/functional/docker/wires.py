@@ -1,0 +1,92 @@
+"""Two ways to the same registry: into the application in process, and over a socket."""
+
+import http.client
+import io
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from werkzeug.datastructures import Headers
+
+from repoman.testing import HttpClient
+
+Body = bytes | Iterable[bytes] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The errors in the body."""
+        errors: list[dict[str, Any]] = self.json()["errors"]
+        return errors
+
+    @property
+    def code(self) -> str:
+        """The code of the first error, which is the one that clients show."""
+        return str(self.errors[0]["code"])
+
+    @property
+    def message(self) -> str:
+        """The text of the first error."""
+        return str(self.errors[0]["message"])
+
+
+class Wire(Protocol):
+    """Sends a request; bytes with a length, other iterables in chunks without one."""
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None
+    ) -> Answer:
+        """Return the answer to a request."""
+
+
+class InProcess:
+    """The application, called as our server calls it."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None
+    ) -> Answer:
+        """Return the answer to a request."""
+        options: dict[str, Any] = {"headers": dict(headers)}
+        if isinstance(body, bytes):
+            options["data"] = body
+        elif body is not None:
+            options["headers"]["Transfer-Encoding"] = "chunked"
+            options["input_stream"] = io.BytesIO(b"".join(body))
+            options["environ_overrides"] = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+        with self._client.request(method, target, login=False, **options) as response:
+            return Answer(response.status_code, response.headers, response.data)
+
+
+class Socket:
+    """A port of 127.0.0.1; each request has a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None
+    ) -> Answer:
+        """Return the answer to a request, also to one whose body is not wanted."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        with closing(connection):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, target, body, dict(headers))
+            response = connection.getresponse()
+            return Answer(response.status, Headers(response.getheaders()), response.read())
