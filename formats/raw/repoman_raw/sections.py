@@ -13,7 +13,13 @@ class RawSection(Section):
     http_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
     )
+    https_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
+    )
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
-        """Return the connector, if one is wanted."""
-        return () if self.http_port is None else (("http_port", "http", self.http_port),)
+        """Return the connectors that are wanted."""
+        if self.http_port is not None:
+            yield "http_port", "http", self.http_port
+        if self.https_port is not None:
+            yield "https_port", "https", self.https_port

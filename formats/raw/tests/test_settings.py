@@ -17,6 +17,13 @@ def test_a_connector_serves_the_files_at_its_root(repoman):
     assert (found.repository, found.scheme, found.port) == ("more", "http", port)
 
 
+def test_a_connector_may_have_tls(repoman):
+    port = free_port()
+    repoman.repositories.update("files", {"raw": {"https_port": port}})
+    [found] = repoman.repositories.connectors()
+    assert found.url == f"https://127.0.0.1:{port}/"
+
+
 def test_without_a_port_there_is_no_connector(repoman):
     assert repoman.repositories.connectors() == []
 
@@ -26,6 +33,7 @@ def test_without_a_port_there_is_no_connector(repoman):
     [
         ({"raw": {"http_port": 0}}, "raw.http_port"),
         ({"raw": {"http_port": "many"}}, "raw.http_port"),
+        ({"raw": {"https_port": 65536}}, "raw.https_port"),
         ({"raw": {"port": 1}}, "raw.port"),
         ({"storage": {"write_policy": "never"}}, "storage.write_policy"),
         ({"proxy": {}}, "proxy"),
