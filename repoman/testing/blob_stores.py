@@ -163,3 +163,12 @@ class BlobStoreSuite:
         writer.pause()
         assert writer.size == len(DATA)
         assert writer.commit() == StoredBlob(sha256(DATA), len(DATA))
+
+    def test_a_sweep_drops_the_writers_that_nobody_names(self, open_store: OpenStore) -> None:
+        digest = write(open_store(), "done", DATA).commit().digest
+        for writer_id in ("kept", "left", "forgotten"):
+            write(open_store(), writer_id, DATA[:100]).pause()
+        assert open_store().sweep_writers({"kept", "unknown"}) == 2
+        sizes = {each: open_store().open_writer(each).size for each in ("kept", "left")}
+        assert sizes == {"kept": 100, "left": 0}
+        assert read(open_store(), digest) == DATA

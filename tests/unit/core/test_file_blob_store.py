@@ -3,14 +3,13 @@
 import errno
 import hashlib
 import os
-import resource
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from repoman.blobs.file import FileBlobStore, storage_errors
 from repoman.errors import NotFound, StorageFull, Unavailable
+from tests.disk import room_for
 
 DATA = bytes(range(256)) * 64
 
@@ -19,17 +18,6 @@ def files_below(directory):
     return {
         path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()
     }
-
-
-@contextmanager
-def room_for(size: int):
-    """Let no file grow over ``size`` bytes: the kernel takes a part of a write, then refuses."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_blob_lies_under_its_digest_and_an_upload_under_its_id(blobs, tmp_path):

@@ -7,9 +7,10 @@ import pytest
 
 from repoman.blobs.file import FileBlobStore
 from repoman.db.models import UploadRecord
-from repoman.errors import Conflict, NotFound, RangeInvalid
+from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull
 from repoman.repositories.repository_records import delete_row
-from repoman.uploads import UploadSessions
+from repoman.uploads import UploadSessions, open_upload_ids
+from tests.disk import room_for
 
 DATA = b"0123456789" * 1000
 
@@ -202,6 +203,18 @@ def test_a_session_without_a_byte_may_be_cancelled_or_finished(sessions, databas
     assert (blob.digest, blob.size) == (hashlib.sha256(b"").hexdigest(), 0)
 
 
+def test_a_session_that_fills_the_disk_ends_and_gives_the_room_back(sessions, uploaded):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA[:1000])
+    with sessions.open_sink(upload) as sink, room_for(3000):
+        with pytest.raises(StorageFull):
+            sink.write(DATA)
+        assert sink.offset == 3000
+    assert uploaded() == []
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+
+
 def test_all_sessions_of_a_repository_end_together(
     sessions, repository, database, blobs, make_repository, uploaded
 ):
@@ -253,3 +266,15 @@ def test_nothing_of_a_session_that_ended_stays_in_memory(sessions, database):
     with pytest.raises(NotFound):
         sessions.open_sink(finished)
     assert sessions._live == {}
+
+
+def test_at_the_start_the_open_sessions_of_a_store_are_known(
+    sessions, database, blobs, make_repository
+):
+    other = UploadSessions(database, make_repository("other"), "default", blobs)
+    elsewhere = UploadSessions(database, make_repository("elsewhere"), "tape", blobs)
+    ended = sessions.create("app", "ann")
+    expected = {sessions.create("app", "ann").id, other.create("app", "ann").id}
+    elsewhere.create("app", "ann")
+    sessions.cancel(ended)
+    assert open_upload_ids("default") == expected
