@@ -1,1 +1,1 @@
-"""How fast the server is, measured on the machine at hand."""
+"""Side by side measurements of this server, docker-registry and nginx on one machine."""

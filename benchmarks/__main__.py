@@ -1,98 +1,69 @@
-"""Measure one server process over loopback; the clients share the processors with it.
+"""``python -m benchmarks``: measure, print, and write ``docs/benchmarks.md`` after a full run."""
 
-The figures compare two states of the code on one machine and nothing else.
-"""
-
-import http.client
-import secrets
+import argparse
+import os
+import shutil
+import signal
+import sys
 import tempfile
-import threading
-import time
-from base64 import b64encode
-from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.e2e.registry import MANIFEST, Registry, digest_of
-from tests.live import LiveServer, live_server
+from benchmarks.cases import CASES
+from benchmarks.lab import FULL, GIB, QUICK, laboratory
+from benchmarks.machine import describe, load_average
+from benchmarks.measure import Row
+from benchmarks.report import PAGE, print_row, write_page
 
-SECONDS = 5.0
-CLIENTS = 8
-BLOB = 64_000_000  # bytes
-ROUNDS = 5
-
-
-class Client:
-    """One connection that stays open, logged in."""
-
-    def __init__(self, server: LiveServer) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.connector_port)
-        login = b64encode(":".join(server.admin).encode()).decode()
-        self._headers = {"Authorization": f"Basic {login}", "Accept": MANIFEST}
-
-    def get(self, path: str) -> int:
-        """Fetch and return the number of bytes."""
-        self._connection.request("GET", path, headers=self._headers)
-        answer = self._connection.getresponse()
-        size = 0
-        while data := answer.read(1 << 20):
-            size += len(data)
-        assert answer.status == 200
-        return size
+IN_MEMORY = Path("/dev/shm")
+ROOM = 13 * GIB  # the blobs of the case that needs most
 
 
-def requests_per_second(server: LiveServer, path: str, clients: int) -> float:
-    """Answers to one small request in a second, with so many clients at once."""
-    counts = [0] * clients
-    end = time.monotonic() + SECONDS
-
-    def work(number: int) -> None:
-        client = Client(server)
-        while time.monotonic() < end:
-            client.get(path)
-            counts[number] += 1
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / SECONDS
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small blobs and one round")
+    parser.add_argument("--only", choices=CASES, help="measure one thing")
+    parser.add_argument("--rounds", type=int, help="how often each is measured")
+    parser.add_argument(
+        "--directory", type=Path, default=_roomy(), help="where the data goes (%(default)s)"
+    )
+    return parser.parse_args()
 
 
-def megabytes_per_second(transfer: Callable[[], object]) -> float:
-    """The best of some transfers of one blob."""
-
-    def seconds() -> float:
-        begin = time.monotonic()
-        transfer()
-        return time.monotonic() - begin
-
-    return BLOB / 1e6 / min(seconds() for _ in range(ROUNDS))
-
-
-def measure(server: LiveServer) -> None:
-    """Print one line for each figure."""
-    registry = Registry(f"http://{server.registry}", server.admin)
-    registry.push_image("team/app", "1", b"layer")
-    for clients in (1, CLIENTS):
-        rate = requests_per_second(server, "/v2/team/app/manifests/1", clients)
-        print(f"GET manifest, {clients} clients  {rate:10.0f} requests/s")
-    content = secrets.token_bytes(BLOB)
-
-    def push() -> None:
-        registry.push_blob("team/app", secrets.token_bytes(16) + content[16:])
-
-    print(f"push of one layer        {megabytes_per_second(push):10.0f} MB/s")
-    registry.push_blob("team/app", content)
-    path = f"/v2/team/app/blobs/{digest_of(content)}"
-    rate = megabytes_per_second(lambda: Client(server).get(path))
-    print(f"pull of one layer        {rate:10.0f} MB/s")
+def _roomy() -> Path:
+    """Return the file system in memory if it is large enough: disks are not what is compared."""
+    has_room = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM
+    return IN_MEMORY if has_room else Path(tempfile.gettempdir())
 
 
 def main() -> None:
-    """Start a server in a temporary directory and measure it."""
-    with tempfile.TemporaryDirectory() as directory, live_server(Path(directory)) as server:
-        measure(server)
+    """Run the cases."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    options = _options()
+    scale = QUICK if options.quick else FULL
+    if options.rounds:
+        scale = scale._replace(rounds=options.rounds)
+    cases = [CASES[options.only]] if options.only else CASES.values()
+    rows: list[Row] = []
+    begin, before = datetime.now(UTC), load_average()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as directory,
+        laboratory(Path(directory), scale) as lab,
+    ):
+        for case in cases:
+            for row in case(lab):
+                rows.append(row)
+                print_row(row)
+        facts = [
+            ("Measured", f"{begin:%Y-%m-%d %H:%M} UTC, {scale.rounds} rounds"),
+            ("Load average", f"{before} at the start, {load_average()} at the end"),
+            *describe(Path(directory)),
+        ]
+    for name, text in facts:
+        print(f"{name}: {text}")
+    if not options.quick and not options.only:
+        write_page(rows, facts)
+        print(f"written: {os.path.relpath(PAGE)}")
 
 
 if __name__ == "__main__":

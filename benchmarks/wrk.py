@@ -1,0 +1,50 @@
+"""The load generator wrk."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.programs import find
+
+CONNECTIONS = 16
+MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+# Asks for another address each time, which means the same to the server.
+DIFFERENT = """
+local count = 0
+function request()
+  count = count + 1
+  return wrk.format(nil, wrk.path .. "?n=" .. count)
+end
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of it: requests per second, and latencies in milliseconds."""
+
+    rate: float
+    median: float
+    worst: float  # of 99 in 100 requests
+
+
+def load(url: str, seconds: int, headers: tuple[str, ...], script: Path | None = None) -> Load:
+    """Ask for an address over and over.
+
+    Raises:
+        RuntimeError: not every answer was good.
+    """
+    command = [find("wrk"), "--threads", "1", "--connections", str(CONNECTIONS), "--latency"]
+    command += ["--duration", f"{seconds}s"]
+    command += [word for header in headers for word in ("--header", header)]
+    command += ["--script", str(script)] if script else []
+    output = subprocess.run([*command, url], check=True, stdout=subprocess.PIPE, text=True).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    if rate is None or "Socket errors" in output or "Non-2xx" in output:
+        raise RuntimeError(f"{url}:\n{output}")
+    return Load(float(rate[1]), _latency(output, "50"), _latency(output, "99"))
+
+
+def _latency(output: str, percent: str) -> float:
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)", output, re.MULTILINE)
+    return float(found[1]) * MILLISECONDS[found[2]] if found else float("nan")
