@@ -13,7 +13,12 @@
     ├── Unsupported           this repository type does not do that
     ├── ReadOnly              the write policy refuses
     ├── Unavailable           not now: offline, format not installed, blob store gone
-    └── StorageFull           no space left
+    ├── StorageFull           no space left
+    └── UpstreamError         the remote of a proxy did not give what was asked for
+        ├── UpstreamUnavailable   no connection, no answer in time, or an error of its own
+        ├── UpstreamBlocked       it is not asked at present: by the administrator or after failures
+        ├── UpstreamRefused       it does not let us: wrong credentials, or nothing of this name
+        └── UpstreamRateLimited   too many requests; ``retry_after`` seconds to wait, if it said so
 
 ``repoman.http.errors`` maps each class to an HTTP status; each format renders its own body.
 """
@@ -81,3 +86,31 @@ class Unavailable(RepomanError):
 
 class StorageFull(RepomanError):
     """The disk or the quota behind a blob store or the database is full."""
+
+
+class UpstreamError(RepomanError):
+    """The remote of a proxy did not give what was asked for. The text names the remote."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The remote cannot be reached, is too slow, or failed."""
+
+
+class UpstreamBlocked(UpstreamError):
+    """The remote is not asked at present."""
+
+
+class UpstreamRefused(UpstreamError):
+    """The remote answered 401 or 403 to this server; for its administrator to mend."""
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The remote has had enough of our requests.
+
+    Attributes:
+        retry_after: seconds to wait, as far as the remote said.
+    """
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -25,7 +25,7 @@ CORE = (
     {"core"},
     {"bootstrap"},
     {"repositories", "security"},
-    {"uploads"},
+    {"uploads", "proxy", "group"},
     {"content"},
     {"blobs", "db"},
     {"plugins"},

@@ -23,6 +23,9 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.Unsupported: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
+    errors.UpstreamBlocked: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
 CHALLENGE = 'Basic realm="repoman"'
 

@@ -17,11 +17,12 @@ from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError
 from repoman.repositories import repository_records as records
+from repoman.repositories.groups import check_group, check_not_member
 from repoman.repositories.model import Connector, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.ports import check_port_is_free
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import Section, StorageSection
+from repoman.repositories.sections import REVEAL, GroupSection, Section, StorageSection
 from repoman.uploads import UploadSessions
 
 NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
@@ -134,6 +135,7 @@ class RepositoryManager:
             if records.find_row(name) is not None:
                 raise Conflict(f"name: there is a repository {name!r} already.")
             self._check_ports(name, sections)
+            _check_group(row, sections)
             row_id = records.insert_row(row)
             records.replace_ports(row_id, [each[1:] for each in _ports(sections)])
             self._database.bump(REVISION)
@@ -154,6 +156,7 @@ class RepositoryManager:
             sections = recipe.parse(_merged(row.settings, settings))
             self._check_blob_store(sections, row)
             self._check_ports(row.name, sections)
+            _check_group(row, sections)
             self._probe_ports(sections)
             online = row.is_online if is_online is None else is_online
             records.update_row(replace(row, is_online=online, settings=_plain(sections)))
@@ -167,9 +170,11 @@ class RepositoryManager:
 
         Raises:
             NotFound: there is no such repository.
+            Conflict: it is a member of a group.
         """
         with self._database.transaction():
             row = self._get_row(name)
+            check_not_member(row.name, records.list_rows())
             store = _store_of(row)
             if store in self._blob_stores.names():
                 self._sessions(row.id, store).cancel_all()
@@ -251,6 +256,7 @@ class RepositoryManager:
                 content=ContentStore(self._database, row.id, store, blobs),
                 blobs=blobs,
                 uploads=self._sessions(row.id, store),
+                find_repository=self.find,
             )
             return Repository(config, recipe.build(context))
         except RepomanError as error:
@@ -273,6 +279,12 @@ def _ports(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
     ]
 
 
+def _check_group(row: Row, sections: Mapping[str, Section]) -> None:
+    group = sections.get("group")
+    if isinstance(group, GroupSection):
+        check_group(row.name, row.format, group, records.list_rows())
+
+
 def _storage(sections: Mapping[str, Section]) -> StorageSection:
     section = sections["storage"]
     if not isinstance(section, StorageSection):
@@ -285,7 +297,10 @@ def _store_of(row: Row) -> str:
 
 
 def _plain(sections: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
-    return {name: section.model_dump(mode="json") for name, section in sections.items()}
+    return {
+        name: section.model_dump(mode="json", context={REVEAL: True})
+        for name, section in sections.items()
+    }
 
 
 def _merged(old: Settings, new: Settings) -> dict[str, dict[str, Any]]:

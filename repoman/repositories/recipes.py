@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from repoman.blobs.store import BlobStore
 from repoman.content import ContentStore
 from repoman.errors import Invalid
-from repoman.repositories.model import RepositoryConfig, RepositoryType
+from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import Section
 from repoman.uploads import UploadSessions
 
@@ -19,12 +19,16 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class RepositoryContext:
-    """The parts a recipe may build a repository from; it takes what it needs."""
+    """The parts a recipe may build a repository from; it takes what it needs.
+
+    ``find_repository`` finds others by name, as they are when it is called: members of a group.
+    """
 
     config: RepositoryConfig
     content: ContentStore
     blobs: BlobStore
     uploads: UploadSessions
+    find_repository: Callable[[str], Repository | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

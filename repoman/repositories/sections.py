@@ -3,10 +3,24 @@
 One definition gives validation with the key's path, the REST schema and the form in the UI.
 """
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+)
+
+REVEAL = "reveal"  # in the context of a dump: secrets as they are, for the database
 
 
 class Section(BaseModel):
@@ -17,6 +31,15 @@ class Section(BaseModel):
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors this section asks for, as (key, scheme, port)."""
         return ()
+
+    @field_serializer("*", mode="wrap")
+    def _serialize(
+        self, value: Any, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> Any:
+        """Write secrets out only where they are stored, and stars everywhere else."""
+        if isinstance(value, SecretStr) and (info.context or {}).get(REVEAL):
+            return value.get_secret_value()
+        return serialize(value)
 
 
 class WritePolicy(StrEnum):
@@ -39,3 +62,105 @@ class HostedStorageSection(StorageSection):
     write_policy: WritePolicy = Field(
         WritePolicy.ALLOW, description="Deployment policy: allow, allow_once or deny."
     )
+
+
+Minutes = Annotated[int, Field(ge=-1)]
+
+
+class ProxySection(Section):
+    """Where a proxy gets its content, and for how long it believes what it got."""
+
+    remote_url: str = Field(description="Address of the remote, http or https.")
+    content_max_age: Minutes = Field(
+        1440, description="Minutes until content is asked for again; -1: never."
+    )
+    metadata_max_age: Minutes = Field(
+        1440, description="Minutes until lists and movable names are asked for again; -1: never."
+    )
+    follow_deletion: bool = Field(
+        False, description="Whether what the remote has deleted is deleted here as well."
+    )
+    minimum_age: int = Field(
+        0, ge=0, description="Hours that new content of a movable name is held back; 0: not at all."
+    )
+    cache_limit: int = Field(
+        0, ge=0, description="Most bytes to keep; what was asked for longest ago goes. 0: no limit."
+    )
+
+    @field_validator("remote_url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                "must be an http or https address such as https://registry.example.com"
+            )
+        if parts.username or parts.password:
+            raise ValueError("must hold no user name and password; use http_client for these")
+        return value.rstrip("/")
+
+
+class NegativeCacheSection(Section):
+    """Whether it is remembered what the remote does not have."""
+
+    enabled: bool = Field(True, description="Whether to remember it.")
+    time_to_live: Minutes = Field(1440, description="For how many minutes.")
+
+
+class HttpClientSection(Section):
+    """How the remote is asked. Times in seconds."""
+
+    blocked: bool = Field(False, description="Do not ask it; serve what is here.")
+    auto_block: bool = Field(True, description="Do not ask it for a while after failures.")
+    retries: int = Field(2, ge=0, le=10, description="Further tries after a failure.")
+    timeout: int = Field(20, ge=1, le=3600, description="Time to wait for an answer.")
+    user_agent_suffix: str = Field("", description="Added to the User-Agent.")
+    username: str = Field("", description="User name at the remote.")
+    password: SecretStr = Field(SecretStr(""), description="Password or token of that user.")
+    bearer_token: SecretStr = Field(SecretStr(""), description="Sent in place of a user name.")
+    ca_bundle: str = Field("", description="PEM file of the authorities to trust.")
+    allow_private: bool = Field(
+        False, description="Whether redirects may lead to private and loopback addresses."
+    )
+
+
+class GroupSection(Section):
+    """The repositories that a group shows as one."""
+
+    members: tuple[str, ...] = Field(min_length=1, description="Their names; the first one wins.")
+    writable_member: str = Field("", description="The hosted member that pushes go to; or none.")
+    pins: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Patterns of names, such as acme/*, and the only members that answer for them.",
+    )
+
+
+class RoutingMode(StrEnum):
+    """What the matchers of a routing rule do."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+
+
+class RoutingSection(Section):
+    """Which paths are asked for at all."""
+
+    mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether matchers allow or block.")
+    matchers: tuple[str, ...] = Field((), description="Regular expressions on the whole path.")
+
+    @field_validator("matchers")
+    @classmethod
+    def _check_matchers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                re.compile(text)
+            except re.error as error:
+                raise ValueError(f"{text!r} is no regular expression: {error}") from error
+        return value
+
+    def allows(self, path: str) -> bool:
+        """Return whether a path may be asked for."""
+        if not self.matchers:
+            return True
+        is_matched = any(re.fullmatch(text, path) for text in self.matchers)
+        return is_matched is (self.mode is RoutingMode.ALLOW)

@@ -20,6 +20,11 @@ EXPECTED = [
     (errors.ReadOnly("not now"), 403),
     (errors.Unavailable("later"), 503),
     (errors.StorageFull("full"), 507),
+    (errors.UpstreamError("broken there"), 502),
+    (errors.UpstreamUnavailable("silent there"), 502),
+    (errors.UpstreamRefused("refused there"), 502),
+    (errors.UpstreamBlocked("not asked"), 503),
+    (errors.UpstreamRateLimited("too often"), 429),
     (errors.RepomanError("something else"), 500),
 ]
 

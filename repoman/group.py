@@ -1,0 +1,79 @@
+"""Groups: several repositories asked as one, in the order of the members.
+
+Calls fan out, not HTTP requests. What members answer is put together by the format.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from repoman.errors import NotFound, RepomanError, UpstreamError
+
+Member = TypeVar("Member")
+Answer = TypeVar("Answer")
+
+THREADS = 16  # members asked side by side, over all requests
+
+
+@dataclass(frozen=True, slots=True)
+class Collected(Generic[Answer]):
+    """What members answered, in their order, and what kept the others from it, by their names."""
+
+    answers: list[tuple[str, Answer]]
+    failures: list[tuple[str, RepomanError]]
+
+
+def first_found(
+    members: Iterable[tuple[str, Member]],
+    ask: Callable[[Member], Answer],
+    is_missing: Callable[[Exception], bool] = lambda error: isinstance(error, NotFound),
+) -> tuple[str, Answer]:
+    """Return the first answer, with the name of the member that gave it.
+
+    A member that does not have it is passed over; so is one whose remote failed, but then its
+    failure, and not that nobody has it, is what comes out if nobody answers: an outage must not
+    look like an absence. ``is_missing`` tells the format's way to say that it has nothing.
+
+    Raises:
+        NotFound: no member has it.
+        Exception: the first failure of a remote, or the last of the errors that mean absence.
+    """
+    outage: UpstreamError | None = None
+    absence: Exception = NotFound("No member of the group has it.")
+    for name, member in members:
+        try:
+            return name, ask(member)
+        except UpstreamError as error:
+            outage = outage or error
+        except Exception as error:
+            if not is_missing(error):
+                raise
+            absence = error
+    raise outage or absence
+
+
+class Fan:
+    """Asks members side by side; one for the whole process."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="group")
+
+    def collect(
+        self,
+        members: Iterable[tuple[str, Member]],
+        ask: Callable[[Member], Answer],
+        timeout: float,
+    ) -> Collected[Answer]:
+        """Return all answers; a member that fails or takes longer than ``timeout`` is left out."""
+        asked = [(name, self._pool.submit(ask, member)) for name, member in members]
+        answers: list[tuple[str, Answer]] = []
+        failures: list[tuple[str, RepomanError]] = []
+        for name, future in asked:
+            try:
+                answers.append((name, future.result(timeout)))
+            except RepomanError as error:
+                failures.append((name, error))
+            except TimeoutError:
+                failures.append((name, UpstreamError(f"{name} took too long to answer.")))
+        return Collected(answers, failures)

@@ -1,0 +1,79 @@
+"""What makes a group sound: members that exist, of one format, and never itself among them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from repoman.errors import Conflict, Invalid
+from repoman.repositories.model import RepositoryType
+from repoman.repositories.repository_records import Row
+from repoman.repositories.sections import GroupSection
+
+SECTION = "group"
+
+
+def check_group(name: str, format_name: str, group: GroupSection, rows: Iterable[Row]) -> None:
+    """Return if the group ``name`` may have these members.
+
+    Raises:
+        Invalid: a member does not exist, is of another format, or contains the group; the writable
+            member is no hosted member; a pin names no member.
+    """
+    known = {row.name.lower(): row for row in rows}
+    for member in group.members:
+        row = known.get(member.lower())
+        if row is None or member.lower() == name.lower():
+            raise _invalid("members", f"{member!r} is no other repository.")
+        if row.format != format_name:
+            raise _invalid("members", f"{member!r} has the format {row.format}, not {format_name}.")
+        if name.lower() in _reachable(row, known):
+            raise _invalid("members", f"{member!r} contains the group {name!r} already.")
+    if len({member.lower() for member in group.members}) < len(group.members):
+        raise _invalid("members", "a repository is named twice.")
+    _check_writable(group, known)
+    for pattern, pinned in group.pins.items():
+        if strangers := sorted(set(pinned) - set(group.members)):
+            raise _invalid("pins", f"{pattern!r} names {strangers[0]!r}, which is no member.")
+
+
+def check_not_member(name: str, rows: Iterable[Row]) -> None:
+    """Return if no group has the repository as a member.
+
+    Raises:
+        Conflict: one has.
+    """
+    for row in rows:
+        if name.lower() in _members(row):
+            raise Conflict(
+                f"The repository {name!r} is a member of the group {row.name!r}. "
+                "Take it out of the group first."
+            )
+
+
+def _check_writable(group: GroupSection, known: Mapping[str, Row]) -> None:
+    writable = group.writable_member
+    if not writable:
+        return
+    is_member = writable.lower() in {member.lower() for member in group.members}
+    if not is_member or known[writable.lower()].type != RepositoryType.HOSTED:
+        raise _invalid("writable_member", f"{writable!r} is no hosted member of the group.")
+
+
+def _reachable(row: Row, known: Mapping[str, Row]) -> set[str]:
+    """Return the names of all repositories below one, in lower case."""
+    found: set[str] = set()
+    waiting = _members(row)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _members(known[name]) if name in known else []
+    return found
+
+
+def _members(row: Row) -> list[str]:
+    section: Mapping[str, Any] = row.settings.get(SECTION, {})
+    return [member.lower() for member in section.get("members", ())]
+
+
+def _invalid(key: str, problem: str) -> Invalid:
+    return Invalid(f"{SECTION}.{key}: {problem}", field=f"{SECTION}.{key}")
