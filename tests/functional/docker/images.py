@@ -29,9 +29,9 @@ def digest_of(data: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
-def descriptor(data: bytes, media_type: str, **more: Any) -> dict[str, Any]:
+def descriptor(content: bytes, media_type: str, **more: Any) -> dict[str, Any]:
     """What names content from inside a manifest; ``more`` adds fields or takes their place."""
-    return {"mediaType": media_type, "digest": digest_of(data), "size": len(data), **more}
+    return {"mediaType": media_type, "digest": digest_of(content), "size": len(content), **more}
 
 
 def to_json(fields: dict[str, Any]) -> bytes:

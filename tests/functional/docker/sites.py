@@ -31,6 +31,9 @@ class Site(Protocol):
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """Change a repository's settings and wait until that is seen."""
 
+    def take_offline(self, registry: Registry) -> None:
+        """Let a repository serve no more."""
+
     def make_user(self) -> Login:
         """Make a user and return the login."""
 
@@ -53,8 +56,12 @@ class InProcessSite:
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
-        self._repoman.repositories.update(registry.prefix.rpartition("/")[2], _nested(settings))
+        self._repoman.repositories.update(_name_of(registry), _nested(settings))
         assert is_seen()
+
+    def take_offline(self, registry: Registry) -> None:
+        """See :class:`Site`."""
+        self._repoman.repositories.update(_name_of(registry), {}, is_online=False)
 
     def make_user(self) -> Login:
         """See :class:`Site`."""
@@ -78,14 +85,18 @@ class LiveSite:
         registry = Registry(
             Socket(self._server.main_port), f"/repository/{name}", self._server.admin
         )
-        wait_until(lambda: self._is_served(registry), what=f"the repository {name}")
+        wait_until(lambda: self._is_served(registry), 20, f"the repository {name}")
         return registry
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
-        name = registry.prefix.rpartition("/")[2]
-        self._server.cli("repo", "update", name, *_options(settings))
-        wait_until(is_seen, what="the change")
+        self._server.cli("repo", "update", _name_of(registry), *_options(settings))
+        wait_until(is_seen, 20, "the change")
+
+    def take_offline(self, registry: Registry) -> None:
+        """See :class:`Site`."""
+        self._server.cli("repo", "update", _name_of(registry), "--offline")
+        wait_until(lambda: registry.get("").status == 503, 20, "the end of service")
 
     def make_user(self) -> Login:
         """See :class:`Site`."""
@@ -101,6 +112,10 @@ class LiveSite:
 
 def _new_name(kind: str) -> str:
     return f"{kind}-{secrets.token_hex(4)}"
+
+
+def _name_of(registry: Registry) -> str:
+    return registry.prefix.rpartition("/")[2]
 
 
 def _nested(settings: Settings) -> dict[str, dict[str, Any]]:
