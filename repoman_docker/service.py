@@ -29,6 +29,9 @@ class BlobService(Protocol):
     def get(self, name: str, digest: Digest) -> Content:
         """Return a blob of an image (BLOB_UNKNOWN)."""
 
+    def head(self, name: str, digest: Digest) -> Content:
+        """Return a blob of an image as a client sees it that may go on to push it."""
+
     def delete(self, name: str, digest: Digest) -> None:
         """Take a blob out of an image (BLOB_UNKNOWN, UNSUPPORTED while a manifest needs it)."""
 
@@ -95,6 +98,9 @@ class ListService(Protocol):
 
     def images(self, after: str, limit: int) -> list[str]:
         """Return image names."""
+
+    def has_image(self, name: str) -> bool:
+        """Return whether a manifest of the image is stored here; asks no remote."""
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """Return the manifests with this subject, in order of their digests."""

@@ -13,6 +13,7 @@ from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
 from repoman.http.ranges import RangeNotSatisfiable, parse_range
+from repoman.http.repeat import allow_repeat
 
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
 
@@ -29,6 +30,8 @@ class Content:
         etag: a strong validator without quotes.
         last_modified: seconds since the epoch, or None.
         headers: further response headers.
+        is_repeatable: whether the same request gets the same answer until the next write; so
+            nothing may depend on the time or on a remote.
     """
 
     size: int
@@ -37,10 +40,13 @@ class Content:
     etag: str
     last_modified: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_repeatable: bool = False
 
 
 def send_content(content: Content) -> Response:
     """Return the response to the current GET or HEAD request."""
+    if content.is_repeatable:
+        allow_repeat()
     if _is_unchanged(content):
         return _respond(content, HTTPStatus.NOT_MODIFIED, length=None)
     try:

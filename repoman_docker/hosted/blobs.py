@@ -33,7 +33,12 @@ class HostedBlobs:
             open=lambda: self._content.open_body(asset),
             etag=str(digest),
             headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
+            is_repeatable=True,
         )
+
+    def head(self, name: str, digest: Digest) -> Content:
+        """See :class:`repoman_docker.service.BlobService`."""
+        return self.get(name, digest)
 
     def delete(self, name: str, digest: Digest) -> None:
         """See :class:`repoman_docker.service.BlobService`."""

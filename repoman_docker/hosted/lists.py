@@ -26,6 +26,10 @@ class HostedLists:
         """See :class:`repoman_docker.service.ListService`."""
         return self._content.list_names(IMAGE, after, limit)
 
+    def has_image(self, name: str) -> bool:
+        """See :class:`repoman_docker.service.ListService`."""
+        return self._content.has_component(image(name))
+
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
         path = manifest_path(name, subject)

@@ -62,6 +62,7 @@ class HostedManifests:
             open=lambda: self._content.open_body(asset),
             etag=digest,
             headers={"Docker-Content-Digest": digest},
+            is_repeatable=True,
         )
 
     def check_push(self) -> None:

@@ -1,6 +1,6 @@
 """Blobs: GET, HEAD, DELETE (OCI distribution-spec, Pulling blobs, Deleting blobs)."""
 
-from flask import Response
+from flask import Response, request
 
 from repoman.plugin import send_content
 from repoman_docker.protocol.digest import Digest
@@ -11,7 +11,9 @@ from repoman_docker.routes.current import empty, repository
 def get_blob(route: Route) -> Response:
     """Answer GET and HEAD of a blob: 200, 206, 304 or 416."""
     digest = Digest.parse(route.reference)
-    return send_content(repository().blobs.get(route.name, digest))
+    blobs = repository().blobs
+    find = blobs.head if request.method == "HEAD" else blobs.get
+    return send_content(find(route.name, digest))
 
 
 def delete_blob(route: Route) -> Response:
