@@ -15,6 +15,8 @@ PACKAGING := setup.py pyproject.toml constraints.txt repoman/__init__.py
 # One process of tests for each processor; PYTEST_ARGS="-n 0 -k push" narrows it down.
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+# BENCH_ARGS="--quick" or "--only pulls".
+BENCH_ARGS ?=
 
 .PHONY: help
 help: ## Show this help
@@ -46,8 +48,8 @@ docs: $(VENV)/dev.stamp ## Check that the documentation fits the code
 	$(BIN)/python -m pytest -n 0 -q tests/test_docs.py
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp ## Measure the server
-	$(BIN)/python -m benchmarks
+bench: peers $(VENV)/dev.stamp ## Measure the server beside others
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: check
 check: lint types test docs ## Everything that must pass before a change goes in
@@ -79,6 +81,10 @@ endef
 .PHONY: programs
 programs:
 	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo && command -v curl,docker.io skopeo curl)
+
+.PHONY: peers
+peers:
+	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker-registry && command -v nginx && command -v wrk && command -v curl,docker-registry nginx wrk curl)
 
 $(BIN)/python:
 	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)

@@ -38,7 +38,8 @@ def _roomy() -> Path:
 
 def main() -> None:
     """Run the cases."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("ended"))
     options = _options()
     scale = QUICK if options.quick else FULL
     if options.rounds:

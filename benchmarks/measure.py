@@ -9,7 +9,7 @@ Sample = tuple[float, ...]  # the rate first, then what the format tells of besi
 Measure = Callable[[], Sample]
 
 TRANSFER = "{0:,.0f} MiB/s, {1:.2f} s of CPU per GiB"
-REQUESTS = "{0:,.0f}/s, p50 {1:.1f} ms, p99 {2:.1f} ms"
+REQUESTS = "{0:,.0f}/s, p50 {1:.1f} ms, p99 {2:.1f} ms, {3:,.0f} µs of CPU each"
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,11 @@ def write_page(rows: Sequence[Row], facts: Iterable[tuple[str, str]]) -> None:
 
 def _body(rows: Sequence[Row], facts: Iterable[tuple[str, str]]) -> str:
     lines = [f"![Ratios and their bars]({PLOT.name})", ""]
-    lines += ["| what | repoman | against | has | bar | measured | met |"]
+    lines += ["| what | repoman | other | the other's figure | ratio | bar | met |"]
     lines += ["|---|---|---|---|---|---|---|"]
     lines += [
         f"| {row.what} | {row.ours} | {row.against} | {row.theirs} "
-        f"| {_bar(row)} | {_value(row)} | {_met(row)} |"
+        f"| {_value(row)} | {_bar(row)} | {_met(row)} |"
         for row in rows
     ]
     lines += ["", *(f"- {name}: {text}" for name, text in facts), ""]
