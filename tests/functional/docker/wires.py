@@ -78,13 +78,13 @@ class Socket:
     """A port of 127.0.0.1; each request has a connection of its own."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: Body = None
     ) -> Answer:
         """Return the answer to a request, also to one whose body is not wanted."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with closing(connection):
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body, dict(headers))
