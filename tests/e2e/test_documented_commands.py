@@ -17,8 +17,8 @@ pytestmark = pytest.mark.xdist_group("docker")
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = ["README.md", "docs/quickstart.md"]
-# What starts and ends a server: the fixture does that.
-ABOUT_THE_SERVER = re.compile(r"^(make|\.venv/bin/repoman serve)\b")
+# What installs, starts and ends a server: the fixture does that.
+ABOUT_THE_SERVER = re.compile(r"^(make|\.venv/bin/(pip|repoman serve))\b")
 
 REPORT = """trap 'echo "FAILED: $BASH_COMMAND"' ERR"""
 # A person needs the two seconds that a new connector may take to type the next command.
@@ -84,6 +84,22 @@ def test_the_commands_of(page, server, checkout, docker_host, tmp_path):
     assert json.dumps({"name": "team/app", "tags": ["1"]}, separators=(",", ":")) in re.sub(
         r"\s", "", output
     )
+
+
+def test_the_commands_of_the_format_raw(server, checkout):
+    find_program("curl")
+    ports = {"8081": server.main_port, "5010": free_port()}
+    commands = [
+        re.sub("|".join(ports), lambda port: str(ports[port[0]]), command)
+        for command in commands_of("formats/raw/README.md")
+    ]
+    # The server sees a moment later what the command line did beside it.
+    patience = "--silent --show-error --fail --retry 9 --retry-delay 1 --retry-all-errors"
+    curl = f"""curl() {{ command curl {patience} "$@"; }}"""
+    output = run_commands([curl, *commands], checkout, dict(os.environ))
+    text = (checkout / "README.md").read_text(encoding="utf-8")
+    assert text + text[:100] in output
+    assert f"Content-Length: {len(text.encode())}" in output
 
 
 def test_the_readme_shows_each_command_of_the_first_minutes():
