@@ -42,7 +42,7 @@ class InProcessSite:
     """The application in this process."""
 
     def __init__(self, repoman: Repoman) -> None:
-        self._repoman = repoman
+        self.repoman = repoman
         self.data = repoman.data
         repoman.repositories.create("docker-hosted", "docker-hosted", {})
         connector = HttpClient(repoman, connector="docker-hosted")
@@ -51,22 +51,22 @@ class InProcessSite:
     def create(self, settings: Settings | None = None) -> Registry:
         """See :class:`Site`."""
         name = _new_name("hosted")
-        self._repoman.repositories.create(name, "docker-hosted", _nested(settings or {}))
-        return Registry(InProcess(HttpClient(self._repoman)), f"/repository/{name}", ADMIN)
+        self.repoman.repositories.create(name, "docker-hosted", _nested(settings or {}))
+        return Registry(InProcess(HttpClient(self.repoman)), f"/repository/{name}", ADMIN)
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
-        self._repoman.repositories.update(_name_of(registry), _nested(settings))
+        self.repoman.repositories.update(_name_of(registry), _nested(settings))
         assert is_seen()
 
     def take_offline(self, registry: Registry) -> None:
         """See :class:`Site`."""
-        self._repoman.repositories.update(_name_of(registry), {}, is_online=False)
+        self.repoman.repositories.update(_name_of(registry), {}, is_online=False)
 
     def make_user(self) -> Login:
         """See :class:`Site`."""
         login = (_new_name("user"), secrets.token_hex(8))
-        self._repoman.users.create(*login)
+        self.repoman.users.create(*login)
         return login
 
 
