@@ -47,7 +47,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A path with bytes. ``digest`` is the sha256 in hex, ``size`` in bytes, times since epoch."""
+    """A path with bytes. ``digest`` is the sha256 in hex, ``size`` in bytes, times since epoch.
+
+    ``checked_at`` is when the remote of a proxy last had it so; None: long ago, or no proxy.
+    """
 
     id: int
     path: str
@@ -57,6 +60,7 @@ class Asset:
     media_type: str
     updated_at: float
     attributes: Attributes
+    checked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class NewAsset:
     attributes: Attributes = field(default_factory=dict)
     component: Coordinate | None = None
     references: tuple[Reference, ...] = ()
+    checked_at: float | None = None
 
 
 class ContentStore:
@@ -183,6 +188,7 @@ class ContentStore:
                 "media_type": new.media_type,
                 "attributes": dict(new.attributes),
                 "updated_at": now,
+                "checked_at": new.checked_at,
             }
             asset_id, former = self._upsert_asset(values)
             self._save_references(asset_id, new)
@@ -349,6 +355,7 @@ def _select_assets() -> Query:
         AssetRecord.media_type,
         AssetRecord.updated_at,
         AssetRecord.attributes,
+        AssetRecord.checked_at,
     ).join(BlobRecord)
 
 

@@ -73,6 +73,7 @@ class RepositoryRecord(Record):
     settings = JSONField()
     created_at = DoubleField(default=time.time)
     updated_at = DoubleField(default=time.time)
+    invalidated_at = DoubleField(null=True)
 
     class Meta:
         table_name = "repository"
@@ -121,7 +122,11 @@ class ComponentRecord(Record):
 
 
 class AssetRecord(Record):
-    """A path with bytes in a repository."""
+    """A path with bytes in a repository.
+
+    ``checked_at`` is when a proxy's remote last had it so, ``downloaded_at`` about when a client
+    last had it.
+    """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
     component = ForeignKeyField(ComponentRecord, on_delete="CASCADE", null=True)
@@ -132,6 +137,8 @@ class AssetRecord(Record):
     attributes = JSONField(default=dict)
     created_at = DoubleField(default=time.time)
     updated_at = DoubleField(default=time.time)
+    checked_at = DoubleField(null=True)
+    downloaded_at = DoubleField(null=True)
 
     class Meta:
         table_name = "asset"

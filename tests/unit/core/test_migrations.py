@@ -55,3 +55,14 @@ def test_0003_puts_the_referrers_of_before_in_order(make_database, tmp_path):
     content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
     assert [asset.path for asset in content.referring("target", "needs")] == ["a", "z"]
     assert [asset.path for asset in content.referring("target", "needs", "a")] == ["z"]
+
+
+def test_0004_knows_nothing_of_the_caches_of_before(make_database, tmp_path):
+    database = make_database(
+        "0003_referrers_in_order",
+        "insert into repository values (1, 'files', 'files', 'raw', 'proxy', 1, '{}', 0, 0)",
+        "insert into blob values (1, 'default', 'ab', 3, 0, 0)",
+        "insert into asset values (1, 1, null, 'a', 'file', 1, 'text/plain', '{}', 0, 0)",
+    )
+    content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
+    assert content.get_asset("a").checked_at is None

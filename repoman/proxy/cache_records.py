@@ -1,0 +1,75 @@
+"""The rows of a proxy's cache that its content store does not write: when, and how much."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from peewee import fn
+
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
+from repoman.db.models import AssetRecord, BlobRecord, RepositoryRecord
+
+
+class CacheRecords:
+    """What is remembered of the cache of one proxy; thread safe. Times in seconds since epoch."""
+
+    def __init__(self, database: Database, repository_id: int) -> None:
+        self._database = database
+        self._repository = repository_id
+        self._token: ReadCache[float] = ReadCache(database, capacity=1)
+
+    def mark_checked(self, paths: Iterable[str], at: float | None) -> None:
+        """Note that the remote still has these as they are; None: that it has to be asked."""
+        with self._database.transaction():
+            AssetRecord.update(checked_at=at).where(
+                self._mine() & AssetRecord.path.in_(list(paths))
+            ).execute()
+
+    def forget_checks(self, prefix: str) -> None:
+        """Have the remote asked for everything whose path begins with ``prefix``."""
+        with self._database.transaction():
+            AssetRecord.update(checked_at=None).where(
+                self._mine() & (fn.substr(AssetRecord.path, 1, len(prefix)) == prefix)
+            ).execute()
+
+    def invalidated_at(self) -> float:
+        """Return when the whole cache was last declared stale; 0 if never."""
+        return self._token.get("token", self._read_token)
+
+    def invalidate(self, at: float) -> None:
+        """Declare everything stale that was checked before."""
+        with self._database.transaction():
+            RepositoryRecord.update(invalidated_at=at).where(
+                RepositoryRecord.id == self._repository
+            ).execute()
+
+    def note_downloads(self, downloads: Mapping[str, float]) -> None:
+        """Store when paths were last downloaded."""
+        with self._database.transaction():
+            for path, at in downloads.items():
+                AssetRecord.update(downloaded_at=at).where(
+                    self._mine() & (AssetRecord.path == path)
+                ).execute()
+
+    def size(self) -> int:
+        """Return how many bytes the cache holds, each blob once."""
+        blobs = AssetRecord.select(AssetRecord.blob).where(self._mine())
+        total = BlobRecord.select(fn.sum(BlobRecord.size)).where(BlobRecord.id.in_(blobs))
+        return int(total.scalar() or 0)
+
+    def longest_unused(self, kinds: Iterable[str], limit: int) -> list[str]:
+        """Return paths of assets of these kinds, the one whose last download is oldest first."""
+        used = fn.max(fn.coalesce(AssetRecord.downloaded_at, 0), AssetRecord.updated_at)
+        query = AssetRecord.select(AssetRecord.path).where(
+            self._mine() & AssetRecord.kind.in_(list(kinds))
+        )
+        return [path for (path,) in query.order_by(used, AssetRecord.id).limit(limit).tuples()]
+
+    def _mine(self) -> Any:
+        return AssetRecord.repository == self._repository
+
+    def _read_token(self) -> float:
+        token = RepositoryRecord.select(RepositoryRecord.invalidated_at).where(
+            RepositoryRecord.id == self._repository
+        )
+        return float(token.scalar() or 0.0)

@@ -1,0 +1,31 @@
+"""Ages: for how long what was fetched is believed; judged when it is asked for.
+
+So a changed setting counts at once for everything in the cache.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FOR_EVER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Judges ages. ``max_age`` is in minutes, -1 for ever; ``clock`` in seconds since the epoch.
+
+    ``invalidated_at`` tells when the whole cache was declared stale: its cache token.
+    """
+
+    clock: Callable[[], float]
+    max_age: int
+    invalidated_at: Callable[[], float] = lambda: 0.0
+
+    def is_fresh(self, checked_at: float | None) -> bool:
+        """Return whether what was checked then need not be checked again."""
+        if checked_at is None or checked_at < self.invalidated_at():
+            return False
+        return self.max_age == FOR_EVER or self.clock() - checked_at < self.max_age * 60
+
+    def age(self, checked_at: float | None) -> int:
+        """Return the seconds since the check, for the header Age."""
+        return 0 if checked_at is None else max(0, int(self.clock() - checked_at))

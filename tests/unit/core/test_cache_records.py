@@ -1,0 +1,79 @@
+"""What is remembered of the cache of a proxy."""
+
+import pytest
+
+from repoman.blobs.inlet import store_bytes
+from repoman.content import ContentStore, NewAsset
+from repoman.proxy.cache_records import CacheRecords
+
+
+@pytest.fixture
+def repository_id(make_repository):
+    return make_repository("files")
+
+
+@pytest.fixture
+def content(database, blobs, repository_id):
+    return ContentStore(database, repository_id, "default", blobs)
+
+
+@pytest.fixture
+def records(database, repository_id):
+    return CacheRecords(database, repository_id)
+
+
+@pytest.fixture
+def save(content, blobs):
+    def save(path, data=b"some bytes", kind="file", checked_at=None):
+        blob = store_bytes(blobs, data)
+        content.save_asset(NewAsset(path, kind, blob, "text/plain", checked_at=checked_at))
+
+    return save
+
+
+def test_a_check_is_remembered_with_the_asset(content, save):
+    save("a", checked_at=5.0)
+    assert content.get_asset("a").checked_at == 5.0
+
+
+def test_a_check_can_be_renewed(content, records, save):
+    save("a", checked_at=5.0)
+    save("b", checked_at=5.0)
+    records.mark_checked(["a"], 7.0)
+    assert content.get_asset("a").checked_at == 7.0
+    assert content.get_asset("b").checked_at == 5.0
+
+
+def test_the_checks_below_a_prefix_can_be_forgotten(content, records, save):
+    for path in ("tags/a/1", "tags/a/2", "tags/ab/1", "tags/A/1"):
+        save(path, checked_at=5.0)
+    records.forget_checks("tags/a/")
+    checks = [content.get_asset(f"tags/{path}").checked_at for path in ("a/1", "a/2", "ab/1")]
+    assert checks == [None, None, 5.0]
+    assert content.get_asset("tags/A/1").checked_at == 5.0
+
+
+def test_the_cache_token_is_none_at_first_and_moves(records):
+    assert records.invalidated_at() == 0.0
+    records.invalidate(9.0)
+    assert records.invalidated_at() == 9.0
+
+
+def test_the_size_counts_each_blob_once_and_no_other_repository(records, save, make_content, blobs):
+    assert records.size() == 0
+    save("a")
+    save("b")
+    save("c", b"more")
+    other = store_bytes(blobs, b"of another repository")
+    make_content("other").save_asset(NewAsset("a", "file", other, "text/plain"))
+    assert records.size() == 14
+
+
+def test_what_was_downloaded_longest_ago_comes_first(records, save):
+    for path in "abc":
+        save(path)
+    save("list", kind="list")
+    future = 9_999_999_999.0
+    records.note_downloads({"a": future + 2, "b": future + 1})
+    assert records.longest_unused(["file"], 9) == ["c", "b", "a"]
+    assert records.longest_unused(["file"], 1) == ["c"]

@@ -1,0 +1,64 @@
+"""The not-found cache, with a clock of the test's own."""
+
+import pytest
+
+from repoman.proxy.negative import NegativeCache
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_an_entry_is_believed_for_its_time(clock):
+    cache = NegativeCache(clock, time_to_live=2)
+    cache.add("a")
+    assert "a" in cache
+    assert "b" not in cache
+    clock.now += 119
+    assert "a" in cache
+    clock.now += 2
+    assert "a" not in cache
+
+
+@pytest.mark.parametrize(("minutes", "is_kept"), [(-1, True), (0, False)])
+def test_special_times(clock, minutes, is_kept):
+    cache = NegativeCache(clock, minutes)
+    cache.add("a")
+    clock.now += 10**9 if is_kept else 0
+    assert ("a" in cache) is is_kept
+
+
+def test_what_is_found_after_all_is_forgotten(clock):
+    cache = NegativeCache(clock, 9)
+    cache.add("a")
+    cache.add("b")
+    cache.discard("a")
+    cache.discard("a")
+    assert "a" not in cache
+    assert "b" in cache
+
+
+def test_it_can_be_cleared_below_a_prefix(clock):
+    cache = NegativeCache(clock, 9)
+    for key in ("tags/a/1", "tags/b/1"):
+        cache.add(key)
+    cache.clear("tags/a/")
+    assert "tags/a/1" not in cache
+    assert "tags/b/1" in cache
+    cache.clear()
+    assert "tags/b/1" not in cache
+
+
+def test_it_holds_so_many_entries_and_no_more(clock):
+    cache = NegativeCache(clock, 9, capacity=2)
+    for key in "abc":
+        cache.add(key)
+    assert [key in cache for key in "abc"] == [False, True, True]

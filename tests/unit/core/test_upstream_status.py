@@ -1,0 +1,145 @@
+"""When a remote is asked and when it rests, with a clock of the test's own."""
+
+import pytest
+
+from repoman.errors import UpstreamBlocked, UpstreamRateLimited, UpstreamUnavailable
+from repoman.proxy.freshness import Ages
+from repoman.proxy.status import Condition, UpstreamStatus
+
+FAILURE = UpstreamUnavailable("The remote https://hub did not answer.")
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def make(clock, **options):
+    return UpstreamStatus("https://hub", clock, **options)
+
+
+def is_open(status):
+    try:
+        status.check()
+    except UpstreamBlocked:
+        return False
+    return True
+
+
+def test_it_begins_ready_and_becomes_available(clock):
+    status = make(clock)
+    assert status.condition == "Ready to Connect"
+    status.check()
+    status.note_success()
+    assert status.condition is Condition.AVAILABLE
+
+
+def test_the_administrator_blocks_it(clock):
+    status = make(clock, is_blocked=True)
+    assert status.condition == "Remote Manually Blocked"
+    with pytest.raises(UpstreamBlocked, match="https://hub is blocked by the administrator"):
+        status.check()
+
+
+def test_it_rests_by_fibonacci_after_failures(clock):
+    rests = []
+    status = make(clock, on_block=rests.append)
+    for length in (40, 40, 80, 120, 200, 320):
+        assert is_open(status)
+        status.note_failure(FAILURE)
+        assert rests[-1] == length
+        clock.now += length - 1
+        assert not is_open(status)
+        clock.now += 1
+    assert status.condition == "Remote Auto Blocked and Unavailable"
+
+
+def test_success_begins_anew(clock):
+    status = make(clock)
+    for _ in range(5):
+        status.note_failure(FAILURE)
+        clock.now += 1000
+    status.note_success()
+    assert status.condition == "Remote Available"
+    assert status.reason == ""
+    status.note_failure(FAILURE)
+    clock.now += 40
+    assert is_open(status)
+
+
+def test_failures_side_by_side_count_as_one(clock):
+    status = make(clock)
+    for _ in range(10):
+        status.note_failure(FAILURE)
+    clock.now += 40
+    assert is_open(status)
+
+
+def test_it_rests_for_an_hour_at_most(clock):
+    rests = []
+    status = make(clock, on_block=rests.append)
+    for _ in range(30):
+        status.note_failure(FAILURE)
+        clock.now += 3600
+    assert max(rests) == 3600
+
+
+def test_without_auto_block_it_is_asked_again_and_again(clock):
+    status = make(clock, auto_block=False)
+    status.note_failure(FAILURE)
+    assert is_open(status)
+    assert status.condition == "Remote Unavailable"
+
+
+def test_the_text_says_which_remote_why_and_for_how_long(clock):
+    status = make(clock)
+    status.note_failure(FAILURE)
+    clock.now += 10
+    with pytest.raises(UpstreamBlocked, match=r"https://hub failed lately.* 31 s.*did not answer"):
+        status.check()
+
+
+def test_a_limit_of_requests_does_not_stop_what_is_not_counted(clock):
+    status = make(clock)
+    status.note_limit(30)
+    status.check()
+    with pytest.raises(UpstreamRateLimited) as caught:
+        status.check_rate()
+    assert caught.value.retry_after == 31
+    clock.now += 30
+    status.check_rate()
+    status.note_limit(None)
+    status.check_rate()
+
+
+# --- Ages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("max_age", "seconds", "is_fresh"),
+    [(10, 599, True), (10, 600, False), (-1, 10**9, True), (0, 0, False)],
+)
+def test_what_is_young_is_fresh(clock, max_age, seconds, is_fresh):
+    ages = Ages(clock, max_age)
+    checked_at = clock.now
+    clock.now += seconds
+    assert ages.is_fresh(checked_at) is is_fresh
+    assert ages.age(checked_at) == seconds
+
+
+def test_what_was_never_checked_is_not_fresh(clock):
+    assert not Ages(clock, -1).is_fresh(None)
+    assert Ages(clock, -1).age(None) == 0
+
+
+def test_a_cache_token_makes_all_of_before_stale(clock):
+    ages = Ages(clock, -1, lambda: 500.0)
+    assert not ages.is_fresh(499.0)
+    assert ages.is_fresh(500.0)
