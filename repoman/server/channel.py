@@ -78,7 +78,7 @@ class Channel:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the client could lose nothing but time if the connection were closed now."""
+        """Whether no request is under way, as far as has been read."""
         return (
             self.is_receptive
             and self.intake.request is None
@@ -156,9 +156,16 @@ class Channel:
     def drain(self) -> None:
         """Close the connection as soon as the client has its response."""
         self.draining = True
-        self._on_own_loop(self._close_idle)
+        self._on_own_loop(self.close_if_idle)
 
     # For the owning loop.
+
+    def close_if_idle(self) -> bool:
+        """Close the connection unless a request is under way or has just arrived."""
+        if not self.is_idle or self.intake.held or self.transport.has_input():
+            return False
+        self.handle_close()
+        return True
 
     def serve(self, request: Parser) -> None:
         """Have a worker run the application for a request."""
@@ -252,10 +259,6 @@ class Channel:
 
         loop.call(run)
 
-    def _close_idle(self) -> None:
-        if self.is_idle and not self.intake.held:
-            self.handle_close()
-
     def _arrive(self, work: Callable[[], object] | None) -> None:
         if work is not None:
             self.hub.dispatcher.submit(work)
@@ -271,7 +274,7 @@ class Channel:
             if self.loop is self.hub.main:
                 self.intake.resume()
                 if self.draining:  # since after the worker had finished with the response
-                    self._close_idle()
+                    self.close_if_idle()
             else:
                 self.move(self.hub.main)
 

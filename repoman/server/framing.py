@@ -68,7 +68,7 @@ class ChunkedFraming:
         self._remaining = 0  # of the present chunk
         self._line = bytearray()  # what came of an unfinished line
         self._is_after_chunk = False  # the line end that closes a chunk is still to come
-        self._on_line = self._on_size
+        self._on_line: Callable[[bytes], None] = self._on_size
         self._trailer_size = 0
 
     def feed(self, data: memoryview, write: Write) -> int:
@@ -95,7 +95,7 @@ class ChunkedFraming:
     def _read_line(self, data: memoryview, position: int) -> int:
         known = len(self._line)
         self._line += data[position : position + LINE_LIMIT + 2 - known]
-        if self._is_after_chunk and self._line[:2] not in (b"\r", b"\r\n"):
+        if self._is_after_chunk and bytes(self._line[:2]) not in (b"\r", b"\r\n"):
             raise Malformed("Chunk not properly terminated")
         end = self._line.find(b"\r\n", max(0, known - 1))
         if end < 0:

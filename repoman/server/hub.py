@@ -173,12 +173,12 @@ class Hub:
         here = (c for c in self._channels() if c.loop is self.main and c is not newest)
         idle = [channel for channel in here if channel.is_idle]
         idle.sort(key=lambda channel: channel.last_activity)
-        for channel in idle[: max(1, self._limit // 64)]:
-            channel.handle_close()
-        if not idle:
+        oldest = idle[: max(1, self._limit // 64)]
+        closed = [channel for channel in oldest if channel.close_if_idle()]
+        if not closed:
             log.warning("All %d connections are busy; new ones have to wait", self._limit)
             self.pause()
-        return bool(idle)
+        return bool(closed)
 
     def pause(self) -> None:
         """Accept nothing until a connection closes or some time has passed; main loop."""
@@ -248,7 +248,6 @@ class Hub:
         self.main.finish_calls()
         if not has_ended:
             log.warning("Some requests are still running at the end of the server")
-            return  # their threads may yet use the loops' descriptors
         for loop in (self.main, *self._bulk):
             loop.close()
 

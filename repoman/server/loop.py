@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -60,6 +61,7 @@ class Loop:
         self._epoll = select.epoll()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, IN)
+        self._wakeup_lock = threading.RLock()  # reentrant: a signal handler may call while we do
         self._members: dict[int, Member] = {}
         self._masks: dict[int, int] = {}
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -71,8 +73,10 @@ class Loop:
         """Run ``function(*args)`` on the loop's thread, soon. Safe in a signal handler."""
         self._calls.append((function, args))
         if not self._is_armed:
-            self._is_armed = True
-            os.eventfd_write(self._wakeup, 1)
+            with self._wakeup_lock:
+                if not self._is_armed:
+                    self._is_armed = True
+                    os.eventfd_write(self._wakeup, 1)
 
     def stop(self) -> None:
         """Leave :meth:`run` after the calls made so far."""
@@ -125,10 +129,10 @@ class Loop:
             self._run_calls()
 
     def close(self) -> None:
-        """Give the descriptors back. No thread may use the loop any more."""
-        # A late call must not write into whatever file gets the number of the closed descriptor.
-        self._is_armed = True
-        os.close(self._wakeup)
+        """Give the descriptors back, after :meth:`run`. Later calls come to nothing."""
+        with self._wakeup_lock:
+            self._is_armed = True  # or a late call would write into another file of that number
+            os.close(self._wakeup)
         self._epoll.close()
 
     def _stop(self) -> None:

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 
 from repoman.server.loop import IN, OUT
-from repoman.server.transport import SEND_SIZE
+from repoman.server.transport import SEND_SIZE, peek
 
 RECORD = 1 << 14  # most bytes in a TLS record
 
@@ -64,6 +64,10 @@ class TlsTransport:
         except OSError:
             return count  # if there were bytes, the next call will say that it is the end
         return count
+
+    def has_input(self) -> bool:
+        """See :class:`repoman.server.transport.Transport`."""
+        return peek(self._socket)
 
     def send(self, data: memoryview, more: bool = False) -> int:
         """Encrypt and send.

@@ -25,6 +25,9 @@ class Transport(Protocol):
     def receive(self, buffer: memoryview) -> int | None:
         """Read into the buffer; bytes read, 0 at the end of the connection, None if none wait."""
 
+    def has_input(self) -> bool:
+        """Tell whether bytes have arrived that were not received yet, or the end."""
+
     def send(self, data: memoryview, more: bool = False) -> int:
         """Send some of the data; 0 if there is no room. ``more`` announces further bytes.
 
@@ -68,6 +71,10 @@ class PlainTransport:
         except OSError:
             return 0
 
+    def has_input(self) -> bool:
+        """See :class:`Transport`."""
+        return peek(self._socket)
+
     def send(self, data: memoryview, more: bool = False) -> int:
         """See :class:`Transport`."""
         try:
@@ -92,3 +99,14 @@ class PlainTransport:
     def close(self) -> None:
         """See :class:`Transport`."""
         self._socket.close()
+
+
+def peek(connection: socket.socket) -> bool:
+    """Tell whether reading from a non-blocking socket would give something."""
+    try:
+        socket.socket.recv(connection, 1, socket.MSG_PEEK)  # also of a socket that speaks TLS
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

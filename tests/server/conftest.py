@@ -46,8 +46,8 @@ def serve(tmp_path):
 
     before = open_files()
     yield start
-    for service in services:
-        service.stop()
+    while services:
+        services.pop().stop()
     eventually(lambda: open_files() <= before, what=lambda: f"leaked {open_files() - before}")
 
 
