@@ -8,20 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from repoman.errors import NotFound, RepomanError, UpstreamError
+from repoman.errors import NotFound, RepomanError, UpstreamError, UpstreamUnavailable
 
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
 
-THREADS = 16  # members asked side by side, over all requests
+THREADS = 8  # members of a group asked side by side
 
 
 @dataclass(frozen=True, slots=True)
 class Collected(Generic[Answer]):
     """What members answered, in their order, and what kept the others from it, by their names."""
 
-    answers: list[tuple[str, Answer]]
-    failures: list[tuple[str, RepomanError]]
+    answers: list[Answer]
+    failures: list[tuple[str, Exception]]
 
 
 def first_found(
@@ -54,9 +54,13 @@ def first_found(
 
 
 class Fan:
-    """Asks members side by side; one for the whole process."""
+    """Asks the members of one group side by side; threads begin when they are needed.
 
-    def __init__(self) -> None:
+    ``errors`` are what a member may raise to say that it has no answer, besides RepomanError.
+    """
+
+    def __init__(self, *errors: type[Exception]) -> None:
+        self._errors: tuple[type[Exception], ...] = (RepomanError, *errors)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="group")
 
     def collect(
@@ -67,13 +71,13 @@ class Fan:
     ) -> Collected[Answer]:
         """Return all answers; a member that fails or takes longer than ``timeout`` is left out."""
         asked = [(name, self._pool.submit(ask, member)) for name, member in members]
-        answers: list[tuple[str, Answer]] = []
-        failures: list[tuple[str, RepomanError]] = []
+        answers: list[Answer] = []
+        failures: list[tuple[str, Exception]] = []
         for name, future in asked:
             try:
-                answers.append((name, future.result(timeout)))
-            except RepomanError as error:
+                answers.append(future.result(timeout))
+            except self._errors as error:
                 failures.append((name, error))
             except TimeoutError:
-                failures.append((name, UpstreamError(f"{name} took too long to answer.")))
+                failures.append((name, UpstreamUnavailable(f"{name} took too long to answer.")))
         return Collected(answers, failures)

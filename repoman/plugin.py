@@ -29,6 +29,7 @@ from repoman.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from repoman.group import Collected, Fan, first_found
 from repoman.hookspecs import PROJECT
 from repoman.http.body import BodySink, read_body, receive_body
 from repoman.http.content import Content, send_content
@@ -69,6 +70,7 @@ __all__ = [
     "BlobStoreFactory",
     "BlobWriter",
     "BodySink",
+    "Collected",
     "Conflict",
     "Content",
     "ContentStore",
@@ -76,6 +78,7 @@ __all__ = [
     "Credentials",
     "Denied",
     "Failure",
+    "Fan",
     "Format",
     "GroupSection",
     "HostedStorageSection",
@@ -119,6 +122,7 @@ __all__ = [
     "current_environ",
     "current_repository",
     "current_security",
+    "first_found",
     "hookimpl",
     "read_body",
     "receive_body",

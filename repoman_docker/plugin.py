@@ -1,6 +1,15 @@
 """The Docker format as a plugin: what it registers."""
 
-from repoman.plugin import Format, Recipe, RepositoryType, hookimpl
+from repoman.plugin import (
+    Format,
+    GroupSection,
+    Recipe,
+    RepositoryType,
+    RoutingSection,
+    StorageSection,
+    hookimpl,
+)
+from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.routes.access import action_of, token
 from repoman_docker.routes.errors import render_failure
@@ -33,5 +42,16 @@ def repoman_register_recipes() -> list[Recipe]:
             type=RepositoryType.HOSTED,
             sections={"storage": DockerHostedStorageSection, "docker": DockerSection},
             build=build_hosted,
+        ),
+        Recipe(
+            format=DOCKER.name,
+            type=RepositoryType.GROUP,
+            sections={
+                "storage": StorageSection,
+                "group": GroupSection,
+                "routing": RoutingSection,
+                "docker": DockerSection,
+            },
+            build=build_group,
         ),
     ]

@@ -1,0 +1,30 @@
+"""Docker groups: several repositories behind one address.
+
+Calls go to the services of the members, whatever their type; only what holds its own bytes is asked
+before what would have to fetch them.
+"""
+
+from repoman.plugin import Fan, GroupSection, RepositoryContext, RoutingSection
+from repoman_docker.group.members import Members
+from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
+from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.sections import DockerSection
+from repoman_docker.service import DockerRepository
+
+
+def build_group(context: RepositoryContext) -> DockerRepository:
+    """Return the services of a group."""
+    members = Members(
+        context.config.name,
+        context.config.section("group", GroupSection),
+        context.config.section("routing", RoutingSection),
+        context.find_repository,
+        Fan(RegistryError),
+    )
+    return DockerRepository(
+        settings=context.config.section("docker", DockerSection),
+        blobs=GroupBlobs(members),
+        uploads=GroupUploads(members),
+        manifests=GroupManifests(members),
+        lists=GroupLists(members),
+    )

@@ -1,0 +1,135 @@
+"""The members of a Docker group, looked up at each call: a new one is there at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from repoman.plugin import (
+    Content,
+    Fan,
+    GroupSection,
+    NotFound,
+    Repository,
+    RepositoryType,
+    RoutingSection,
+    Unsupported,
+    UpstreamError,
+    first_found,
+)
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.sections import DockerSection
+from repoman_docker.service import DockerRepository
+
+Answer = TypeVar("Answer")
+
+TIMEOUT = 30.0  # seconds that a member gets for its part of a list
+ABSENT = frozenset({ErrorCode.BLOB_UNKNOWN, ErrorCode.MANIFEST_UNKNOWN, ErrorCode.NAME_UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A repository of the group that works at present."""
+
+    repository: Repository
+    service: DockerRepository
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether it holds all its bytes, and so can say at once what it has."""
+        return self.repository.config.type is RepositoryType.HOSTED
+
+    @property
+    def address(self) -> str:
+        """What to call it to somebody who wants to push to it."""
+        docker = self.repository.config.section("docker", DockerSection)
+        port = docker.https_port or docker.http_port
+        return f"{self.repository.name} (port {port})" if port else self.repository.name
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """How a group finds and asks its members.
+
+    Attributes:
+        name: of the group.
+        settings: which members, in which order, and what is pinned to some of them.
+        routing: which image names are served at all.
+        find: returns a repository by name, as it is now.
+        fan: asks several side by side.
+    """
+
+    name: str
+    settings: GroupSection
+    routing: RoutingSection
+    find: Callable[[str], Repository | None]
+    fan: Fan
+
+    def all(self) -> Iterator[Member]:
+        """Return the members that work, in order."""
+        for name in self.settings.members:
+            repository = self.find(name)
+            if repository is None or repository.problem or not repository.config.is_online:
+                continue
+            if isinstance(repository.service, DockerRepository):
+                yield Member(repository, repository.service)
+
+    def for_image(self, image: str) -> list[Member]:
+        """Return the members that may answer for an image name, in order.
+
+        Raises:
+            RegistryError: DENIED, a routing rule of the group forbids the name.
+        """
+        if not self.routing.allows(image):
+            raise RegistryError(
+                ErrorCode.DENIED, f"A routing rule of the group {self.name} forbids {image}."
+            )
+        pins = [
+            set(to) for pattern, to in self.settings.pins.items() if fnmatchcase(image, pattern)
+        ]
+        names = set().union(*pins)
+        return [each for each in self.all() if not pins or each.repository.name in names]
+
+    def writable(self) -> DockerRepository:
+        """Return the member that pushes go to.
+
+        Raises:
+            Unsupported: there is none; the text says where to push instead.
+        """
+        for member in self.all():
+            if member.repository.name.lower() == self.settings.writable_member.lower():
+                return member.service
+        hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
+        advice = f" Push to {hosted} instead." if hosted else ""
+        raise Unsupported(f"{self.name} is a group, which is only read from.{advice}")
+
+    def first(
+        self, members: Sequence[Member], ask: Callable[[DockerRepository], Content]
+    ) -> Content:
+        """Return the first content that a member gives; a header names the member."""
+        named = [(each.repository.name, each.service) for each in members]
+        name, content = first_found(named, ask, _is_absence)
+        # Another member may come to have it, or a remote may change: never repeated unasked.
+        headers = {**content.headers, "X-Repoman-Member": name}
+        return replace(content, headers=headers, is_repeatable=False)
+
+    def collect(
+        self, members: Sequence[Member], ask: Callable[[DockerRepository], Answer]
+    ) -> list[Answer]:
+        """Return the answers of all members that have one.
+
+        Raises:
+            RepomanError, RegistryError: none has one; the failure of a remote goes before absence.
+        """
+        named = [(each.repository.name, each.service) for each in members]
+        found = self.fan.collect(named, ask, TIMEOUT)
+        if found.failures and not found.answers:
+            errors = [error for _, error in found.failures]
+            raise next((each for each in errors if isinstance(each, UpstreamError)), errors[0])
+        return found.answers
+
+
+def _is_absence(error: Exception) -> bool:
+    if isinstance(error, RegistryError):
+        return error.code in ABSENT
+    return isinstance(error, NotFound)

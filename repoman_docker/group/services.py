@@ -1,0 +1,146 @@
+"""The services of a group: each asks the members and puts their answers together."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from repoman.plugin import BlobInlet, Content, Upload, UploadSink
+from repoman_docker.group.members import Members
+from repoman_docker.merge import merge_names, merge_referrers
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Tag
+from repoman_docker.service import DockerRepository, StoredManifest
+
+Answer = TypeVar("Answer")
+
+
+class GroupBlobs:
+    """Asks members that hold their own bytes first, then those that served the image."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+
+    def get(self, name: str, digest: Digest) -> Content:
+        """See :class:`repoman_docker.service.BlobService`."""
+        members = self._members.for_image(name)
+        hosted = [each for each in members if each.is_hosted]
+        others = [
+            each for each in members if not each.is_hosted and each.service.lists.has_image(name)
+        ]
+        return self._members.first([*hosted, *others], lambda m: m.blobs.get(name, digest))
+
+    def head(self, name: str, digest: Digest) -> Content:
+        """See :class:`repoman_docker.service.BlobService`.
+
+        Where pushes go to a member, only what is in that member needs no upload.
+        """
+        if self._members.settings.writable_member:
+            return self._members.writable().blobs.head(name, digest)
+        return self.get(name, digest)
+
+    def delete(self, name: str, digest: Digest) -> None:
+        """See :class:`repoman_docker.service.BlobService`."""
+        self._members.writable().blobs.delete(name, digest)
+
+    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
+        """See :class:`repoman_docker.service.BlobService`."""
+        return self._members.writable().blobs.mount(name, digest, source)
+
+
+class GroupUploads:
+    """Hands uploads to the writable member."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+
+    def start(self, name: str, actor: str, algorithm: str) -> Upload:
+        """See :class:`repoman_docker.service.UploadService`."""
+        return self._members.writable().uploads.start(name, actor, algorithm)
+
+    def get(self, name: str, upload_id: str, actor: str) -> Upload:
+        """See :class:`repoman_docker.service.UploadService`."""
+        return self._members.writable().uploads.get(name, upload_id, actor)
+
+    def offset(self, upload: Upload) -> int:
+        """See :class:`repoman_docker.service.UploadService`."""
+        return self._members.writable().uploads.offset(upload)
+
+    def open(self, upload: Upload, start: int | None) -> UploadSink:
+        """See :class:`repoman_docker.service.UploadService`."""
+        return self._members.writable().uploads.open(upload, start)
+
+    def finish(self, upload: Upload, sink: UploadSink, digest: Digest) -> None:
+        """See :class:`repoman_docker.service.UploadService`."""
+        self._members.writable().uploads.finish(upload, sink, digest)
+
+    def cancel(self, upload: Upload) -> None:
+        """See :class:`repoman_docker.service.UploadService`."""
+        self._members.writable().uploads.cancel(upload)
+
+    def open_inlet(self, digest: Digest) -> BlobInlet:
+        """See :class:`repoman_docker.service.UploadService`."""
+        return self._members.writable().uploads.open_inlet(digest)
+
+    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
+        """See :class:`repoman_docker.service.UploadService`."""
+        self._members.writable().uploads.finish_inlet(name, inlet, digest)
+
+
+class GroupManifests:
+    """The first member that has a manifest answers; pushes go to the writable member."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+
+    def get(self, name: str, reference: Digest | Tag) -> Content:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        members = self._members.for_image(name)
+        return self._members.first(members, lambda m: m.manifests.get(name, reference))
+
+    def check_push(self) -> None:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        self._members.writable().manifests.check_push()
+
+    def put(
+        self,
+        name: str,
+        reference: Digest | Tag,
+        tags: tuple[Tag, ...],
+        body: bytes,
+        content_type: str | None,
+    ) -> StoredManifest:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        return self._members.writable().manifests.put(name, reference, tags, body, content_type)
+
+    def delete(self, name: str, reference: Digest | Tag) -> None:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        self._members.writable().manifests.delete(name, reference)
+
+
+class GroupLists:
+    """What any member has, each once."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+
+    def tags(self, name: str, after: str, limit: int) -> list[str]:
+        """See :class:`repoman_docker.service.ListService`."""
+        return merge_names(self._ask(name, lambda m: m.lists.tags(name, after, limit)), limit)
+
+    def images(self, after: str, limit: int) -> list[str]:
+        """See :class:`repoman_docker.service.ListService`."""
+        members = list(self._members.all())
+        lists = self._members.collect(members, lambda m: m.lists.images(after, limit))
+        return merge_names(lists, limit)
+
+    def has_image(self, name: str) -> bool:
+        """See :class:`repoman_docker.service.ListService`."""
+        return any(each.service.lists.has_image(name) for each in self._members.for_image(name))
+
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+        """See :class:`repoman_docker.service.ListService`."""
+        lists = self._ask(name, lambda m: m.lists.referrers(name, subject, after, limit))
+        return merge_referrers(lists, limit)
+
+    def _ask(self, name: str, ask: Callable[[DockerRepository], Answer]) -> list[Answer]:
+        return self._members.collect(self._members.for_image(name), ask)
