@@ -36,7 +36,7 @@ def toy(name="toy"):
 def open_manager(database, tmp_path):
     """A manager, as each process has one of its own on the shared database."""
 
-    def open_manager(*recipes, main_port=1, stores=("default", "other")):
+    def open_manager(*recipes, main_port=1, host="127.0.0.1", stores=("default", "other")):
         settings = {
             name: BlobStoreSettings.model_validate({"type": "file", "path": name})
             for name in stores
@@ -45,7 +45,7 @@ def open_manager(database, tmp_path):
             database,
             {each.name: each for each in recipes or [toy()]},
             BlobStoreManager(settings, {"file": make_file_store}, tmp_path / "blobs"),
-            ServerSettings(port=main_port),
+            ServerSettings(port=main_port, host=host),
         )
         manager.refresh()
         return manager
@@ -196,6 +196,13 @@ def test_a_port_of_another_program_is_refused(manager, taken_port):
     manager.create("team", "toy-hosted", {})
     with pytest.raises(Conflict, match=rf"^toy\.http_port: another program .* {taken_port}"):
         manager.update("team", settings)
+
+
+def test_an_address_that_is_not_of_this_machine_is_refused(open_manager):
+    settings = {"toy": {"http_port": free_port()}}
+    with pytest.raises(Invalid, match=r"^toy\.http_port: cannot listen on 192\.0\.2\.1:") as caught:
+        open_manager(host="192.0.2.1").create("team", "toy-hosted", settings)
+    assert caught.value.field == "toy.http_port"
 
 
 def test_one_port_for_two_purposes_is_refused(manager):
