@@ -106,7 +106,7 @@ class Database:
             Unavailable, StorageFull: the file cannot be used.
         """
         database_proxy.initialize(self._sqlite)
-        _make_directory(self._path.parent)
+        _make_private(self._path)
         with translated_errors():
             self._sqlite.connect(reuse_if_open=True)
         with self.transaction():
@@ -166,9 +166,11 @@ class Database:
         return 0 if record is None else int(record.value)
 
 
-def _make_directory(directory: Path) -> None:
+def _make_private(path: Path) -> None:
+    """Make an empty file for the owner alone: it will hold hashes of passwords and keys."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise Unavailable(f"The directory {directory} cannot be made: {reason}.") from error
+        raise Unavailable(f"The database {path} cannot be used: {reason}.") from error

@@ -1,6 +1,7 @@
 """The database: schema, transactions, failures of the disk, other processes."""
 
 import sqlite3
+import stat
 import threading
 from contextlib import closing
 
@@ -84,6 +85,13 @@ def test_the_disk_gets_everything_before_an_answer(database):
     [(synchronous,)] = database_proxy.execute_sql("pragma synchronous").fetchall()
     [(foreign_keys,)] = database_proxy.execute_sql("pragma foreign_keys").fetchall()
     assert (mode, synchronous, foreign_keys) == ("wal", 2, 1)
+
+
+def test_the_database_is_readable_by_the_owner_alone(database, tmp_path):
+    insert("something")
+    files = list(tmp_path.glob(f"{FILE}*"))
+    assert len(files) == 3  # with the write-ahead log and its index
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
 # --- Transactions --------------------------------------------------------------------------------
