@@ -1,6 +1,7 @@
 """Repoman: the core's services, built in order. No logic lives here."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +11,7 @@ from repoman.bootstrap import seed
 from repoman.config import Settings
 from repoman.db.database import Database
 from repoman.plugins import create_plugin_manager, unique
+from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
@@ -24,13 +26,19 @@ class Repoman:
     """All services of one data directory; one running instance per process.
 
     Use it as a context manager: ``with Repoman(settings) as repoman``. ``plugins``, by name, take
-    the place of those that are installed.
+    the place of those that are installed; ``clock`` tells the ages of what proxies have cached.
     """
 
-    def __init__(self, settings: Settings, plugins: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: Mapping[str, object] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings
         self.data: Path = settings.data.absolute()
         self.database = Database(self.data, settings.database)
+        self.proxies = ProxyServices(self.database, clock)
         self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
         self.plugins = create_plugin_manager([FileStorePlugin(), self.users], plugins)
         self.security = Security(
@@ -59,7 +67,12 @@ class Repoman:
         self.security.tokens.open()
         self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
         self.repositories = RepositoryManager(
-            self.database, self._recipes, self.blob_stores, self.settings.server
+            self.database,
+            self._recipes,
+            self.blob_stores,
+            self.settings.server,
+            self.proxies,
+            self.plugins.hook,
         )
         self.repositories.refresh()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
@@ -78,7 +91,8 @@ class Repoman:
         self.repositories.refresh()
 
     def stop(self) -> None:
-        """Let go of the database."""
+        """Write down what waits, and let go of the database."""
+        self.proxies.close()
         self.database.close()
 
     def __enter__(self) -> "Repoman":

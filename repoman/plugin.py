@@ -42,7 +42,13 @@ from repoman.http.current import (
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, action_of_method
 from repoman.http.repeat import allow_repeat
+from repoman.proxy.cache import ProxyCache
+from repoman.proxy.download import Download, Order, PassThrough
+from repoman.proxy.freshness import Ages
+from repoman.proxy.status import Condition
+from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
+from repoman.repositories.proxies import open_cache
 from repoman.repositories.recipes import Recipe, RepositoryContext
 from repoman.repositories.sections import (
     GroupSection,
@@ -64,6 +70,7 @@ __all__ = [
     "ANONYMOUS",
     "Action",
     "Actor",
+    "Ages",
     "Asset",
     "BlobInlet",
     "BlobStore",
@@ -71,12 +78,14 @@ __all__ = [
     "BlobWriter",
     "BodySink",
     "Collected",
+    "Condition",
     "Conflict",
     "Content",
     "ContentStore",
     "Coordinate",
     "Credentials",
     "Denied",
+    "Download",
     "Failure",
     "Fan",
     "Format",
@@ -87,6 +96,9 @@ __all__ = [
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
+    "Order",
+    "PassThrough",
+    "ProxyCache",
     "ProxySection",
     "RangeInvalid",
     "ReadOnly",
@@ -111,9 +123,11 @@ __all__ = [
     "UploadSessions",
     "UploadSink",
     "UpstreamBlocked",
+    "UpstreamClient",
     "UpstreamError",
     "UpstreamRateLimited",
     "UpstreamRefused",
+    "UpstreamResponse",
     "UpstreamUnavailable",
     "WritePolicy",
     "action_of_method",
@@ -124,6 +138,7 @@ __all__ = [
     "current_security",
     "first_found",
     "hookimpl",
+    "open_cache",
     "read_body",
     "receive_body",
     "render_plain",

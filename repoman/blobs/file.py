@@ -110,6 +110,12 @@ class FileBlobWriter:
             state = self._hashes[algorithm] = self._hash_file(algorithm)
         return state.hexdigest()
 
+    def open_reader(self) -> BinaryIO:
+        """Open the file once more."""
+        self._open()
+        with storage_errors(self._path.parent), self._dropped():
+            return self._path.open("rb", buffering=0)
+
     def commit(self) -> StoredBlob:
         """Rename the file to its digest, durably."""
         digest = self.hexdigest(CANONICAL)

@@ -2,6 +2,7 @@
 
 import secrets
 from types import TracebackType
+from typing import BinaryIO
 
 from repoman.blobs.store import BlobStore, StoredBlob
 
@@ -32,6 +33,10 @@ class BlobInlet:
     def hexdigest(self, algorithm: str) -> str:
         """Return the digest of what was written, in hex."""
         return self._writer.hexdigest(algorithm)
+
+    def open_reader(self) -> BinaryIO:
+        """Return what was written, and will be, as a file; see BlobWriter."""
+        return self._writer.open_reader()
 
     def commit(self) -> StoredBlob:
         """Make the bytes a blob, durably."""

@@ -45,6 +45,15 @@ class BlobWriter(Protocol):
         after a restart, the bytes are read once more.
         """
 
+    def open_reader(self) -> BinaryIO:
+        """Return what was written, and will be, as an unbuffered file with a descriptor.
+
+        It stays readable after ``commit`` and ``cancel``. May be called before the first byte.
+
+        Raises:
+            StorageFull, Unavailable: the bytes cannot be stored at all.
+        """
+
     def commit(self) -> StoredBlob:
         """Make the bytes a blob, durably; a second writer of the same bytes is no conflict.
 

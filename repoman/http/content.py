@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
+from repoman.http.current import SOURCE
+from repoman.http.growing import Stream
 from repoman.http.ranges import RangeNotSatisfiable, parse_range
 from repoman.http.repeat import allow_repeat
 
@@ -26,27 +28,31 @@ class Content:
         size: in bytes.
         media_type: as stored, without parameters.
         open: returns an unbuffered file at its start; called at most once. Or the bytes, where
-            they are few and at hand.
+            they are few and at hand; or a stream of what is on its way.
         etag: a strong validator without quotes.
         last_modified: seconds since the epoch, or None.
         headers: further response headers.
         is_repeatable: whether the same request gets the same answer until the next write; so
             nothing may depend on the time or on a remote.
+        source: where it came from, for the access log; empty where there is but one place.
     """
 
     size: int
     media_type: str
-    open: Callable[[], BinaryIO | bytes]
+    open: Callable[[], BinaryIO | bytes | Stream]
     etag: str
     last_modified: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = False
+    source: str = ""
 
 
 def send_content(content: Content) -> Response:
     """Return the response to the current GET or HEAD request."""
     if content.is_repeatable:
         allow_repeat()
+    if content.source:
+        request.environ[SOURCE] = content.source
     if _is_unchanged(content):
         return _respond(content, HTTPStatus.NOT_MODIFIED, length=None)
     try:
@@ -96,6 +102,8 @@ def _body(content: Content, start: int, length: int) -> Any:
     file = content.open()
     if isinstance(file, bytes):
         return [file[start : start + length]]
+    if isinstance(file, Stream):
+        return file.pieces(start, length)
     file.seek(start)
     wrapper = request.environ.get("wsgi.file_wrapper")
     return wrapper(file, CHUNK) if wrapper is not None else _Pieces(file, length)

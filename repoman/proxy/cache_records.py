@@ -57,13 +57,15 @@ class CacheRecords:
         total = BlobRecord.select(fn.sum(BlobRecord.size)).where(BlobRecord.id.in_(blobs))
         return int(total.scalar() or 0)
 
-    def longest_unused(self, kinds: Iterable[str], limit: int) -> list[str]:
-        """Return paths of assets of these kinds, the one whose last download is oldest first."""
+    def longest_unused(self, kinds: Iterable[str], limit: int) -> list[tuple[str, int]]:
+        """Return path and size of assets of these kinds, the oldest last download first."""
         used = fn.max(fn.coalesce(AssetRecord.downloaded_at, 0), AssetRecord.updated_at)
-        query = AssetRecord.select(AssetRecord.path).where(
-            self._mine() & AssetRecord.kind.in_(list(kinds))
+        query = (
+            AssetRecord.select(AssetRecord.path, BlobRecord.size)
+            .join(BlobRecord)
+            .where(self._mine() & AssetRecord.kind.in_(list(kinds)))
         )
-        return [path for (path,) in query.order_by(used, AssetRecord.id).limit(limit).tuples()]
+        return list(query.order_by(used, AssetRecord.id).limit(limit).tuples())
 
     def _mine(self) -> Any:
         return AssetRecord.repository == self._repository

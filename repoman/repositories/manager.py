@@ -16,6 +16,7 @@ from repoman.config import ServerSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError
+from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.groups import check_group, check_not_member
 from repoman.repositories.model import Connector, Repository, RepositoryConfig, RepositoryType
@@ -47,11 +48,15 @@ class RepositoryManager:
         recipes: Mapping[str, Recipe],
         blob_stores: BlobStoreManager,
         server: ServerSettings,
+        proxies: ProxyServices | None = None,
+        hook: Any = None,
     ) -> None:
         self._database = database
         self._recipes = recipes
         self._blob_stores = blob_stores
         self._server = server
+        self._proxies = proxies or ProxyServices(database)
+        self._hook = hook
         self._uploads: dict[tuple[int, str], UploadSessions] = {}
         self._snapshot = _Snapshot()
         self._refresh_lock = threading.RLock()
@@ -257,6 +262,9 @@ class RepositoryManager:
                 blobs=blobs,
                 uploads=self._sessions(row.id, store),
                 find_repository=self.find,
+                list_repositories=self.all,
+                proxies=self._proxies,
+                hook=self._hook,
             )
             return Repository(config, recipe.build(context))
         except RepomanError as error:

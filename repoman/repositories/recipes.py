@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from repoman.blobs.store import BlobStore
 from repoman.content import ContentStore
 from repoman.errors import Invalid
+from repoman.proxy.services import ProxyServices
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import Section
 from repoman.uploads import UploadSessions
@@ -21,7 +22,9 @@ Settings = Mapping[str, Mapping[str, Any]]
 class RepositoryContext:
     """The parts a recipe may build a repository from; it takes what it needs.
 
-    ``find_repository`` finds others by name, as they are when it is called: members of a group.
+    ``find_repository`` finds others by name, as they are when it is called: members of a group;
+    ``list_repositories`` returns them all. ``proxies`` is what all proxies share, ``hook`` calls
+    the hooks of plugins.
     """
 
     config: RepositoryConfig
@@ -29,6 +32,9 @@ class RepositoryContext:
     blobs: BlobStore
     uploads: UploadSessions
     find_repository: Callable[[str], Repository | None] = lambda _: None
+    list_repositories: Callable[[], list[Repository]] = list
+    proxies: ProxyServices | None = None
+    hook: Any = None
 
 
 @dataclass(frozen=True, slots=True)

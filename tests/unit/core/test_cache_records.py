@@ -75,5 +75,5 @@ def test_what_was_downloaded_longest_ago_comes_first(records, save):
     save("list", kind="list")
     future = 9_999_999_999.0
     records.note_downloads({"a": future + 2, "b": future + 1})
-    assert records.longest_unused(["file"], 9) == ["c", "b", "a"]
-    assert records.longest_unused(["file"], 1) == ["c"]
+    assert records.longest_unused(["file"], 9) == [("c", 10), ("b", 10), ("a", 10)]
+    assert records.longest_unused(["file"], 1) == [("c", 10)]

@@ -1,0 +1,169 @@
+"""The cache of one proxy: its remote, what is known of it, and how to fetch once for many.
+
+It knows no protocol: a format decides what is asked for, and what an answer means.
+"""
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.content import ContentStore
+from repoman.errors import RepomanError, StorageFull, UpstreamError
+from repoman.proxy.cache_records import CacheRecords
+from repoman.proxy.download import Download, Order
+from repoman.proxy.freshness import Ages
+from repoman.proxy.negative import NegativeCache
+from repoman.proxy.services import ProxyServices
+from repoman.proxy.status import UpstreamStatus
+from repoman.proxy.upstream import ClientOptions, UpstreamClient
+from repoman.proxy.usage import Usage, trim
+
+FULL_PAUSE = 60.0  # seconds for which nothing is cached after the disk was full
+
+Value = TypeVar("Value")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """The settings of a cache; ages in minutes (-1: for ever), ``limit`` in bytes (0: none)."""
+
+    repository_id: int
+    name: str
+    remote: str
+    content_max_age: int
+    metadata_max_age: int
+    not_found_age: int
+    limit: int
+    is_blocked: bool
+    auto_block: bool
+    client: ClientOptions
+
+
+class ProxyCache:
+    """What the parts of a proxy share; thread safe.
+
+    Attributes:
+        client: asks the remote.
+        status: whether it is asked.
+        negative: what it does not have.
+        contents: judges the age of content.
+        metadata: judges the age of lists and movable names.
+    """
+
+    def __init__(
+        self,
+        options: CacheOptions,
+        content: ContentStore,
+        blobs: BlobStore,
+        services: ProxyServices,
+    ) -> None:
+        self.options = options
+        self.clock = services.clock
+        self._content = content
+        self._blobs = blobs
+        self._services = services
+        self._full_until = 0.0
+        self.records = CacheRecords(services.database, options.repository_id)
+        self.negative = NegativeCache(self.clock, options.not_found_age)
+        self.contents = Ages(self.clock, options.content_max_age, self.records.invalidated_at)
+        self.metadata = Ages(self.clock, options.metadata_max_age, self.records.invalidated_at)
+        self.status = UpstreamStatus(
+            options.remote,
+            services.ticks,
+            is_blocked=options.is_blocked,
+            auto_block=options.auto_block,
+            on_block=self._probe_later,
+        )
+        self.client = UpstreamClient(options.remote, options.client, self.status)
+        self._usage = Usage(self.records, self.clock, services.alarm.call_later)
+        services.flush_at_end(self._usage)
+
+    def once(self, key: str, work: Callable[[], Value]) -> Value:
+        """Return what ``work`` returns; callers with the same key share one call."""
+        value: Value = self._services.flights.run((self.options.repository_id, key), work)
+        return value
+
+    def download(
+        self, path: str, make: Callable[[], Order | None], kinds: tuple[str, ...]
+    ) -> Download | None:
+        """Return the download of ``path`` that runs, or begin it; None if ``make`` says so.
+
+        What it brings counts for the limit of the cache, which ``kinds`` of assets make room for.
+
+        Raises:
+            StorageFull, Unavailable: there is no room, or there was none a moment ago.
+        """
+
+        def order() -> Order | None:
+            made = make()
+            return None if made is None else self._complete(made, kinds)
+
+        return self._services.downloads.follow(
+            (self.options.repository_id, self.options.remote, path), self._blobs, order
+        )
+
+    def has_room(self) -> bool:
+        """Return whether it is worth trying to keep something."""
+        return self._services.ticks() >= self._full_until
+
+    def note_full(self) -> None:
+        """The disk is full: let a while pass before trying again to keep something."""
+        self._full_until = self._services.ticks() + FULL_PAUSE
+
+    def note_use(self, path: str) -> None:
+        """Remember that a client has the asset at ``path``."""
+        self._usage.note(path)
+
+    def invalidate(self) -> None:
+        """Have the remote asked again for everything that can change, and for what it lacked."""
+        self.records.invalidate(self.clock())
+        self.negative.clear()
+
+    def refresh(self, prefixes: Iterable[str]) -> None:
+        """The same, for the paths that begin with one of these."""
+        for prefix in prefixes:
+            self.records.forget_checks(prefix)
+            self.negative.clear(prefix)
+
+    def _complete(self, order: Order, kinds: tuple[str, ...]) -> Order:
+        """Return the order with what every download does here."""
+        keep = order.keep
+
+        def keep_and_trim(blob: StoredBlob) -> None:
+            keep(blob)
+            if self.options.limit:
+                self._trim(kinds)
+
+        return replace(order, keep=keep_and_trim, note_failure=self._note_failure)
+
+    def _note_failure(self, error: RepomanError) -> None:
+        if isinstance(error, StorageFull):
+            self.note_full()
+        elif isinstance(error, UpstreamError):
+            self.status.note_failure(error)
+
+    def _trim(self, kinds: tuple[str, ...]) -> None:
+        self._usage.flush()
+        try:
+            count = trim(self.records, self._content, kinds, self.options.limit)
+        except RepomanError as error:
+            _log.warning("The cache of %s was not trimmed: %s", self.options.name, error)
+            return
+        if count:
+            _log.info("The cache of %s was full: %d entries went.", self.options.name, count)
+
+    def _probe_later(self, pause: float) -> None:
+        # Not a reference to self: a proxy whose settings changed is replaced, and probes no more.
+        client = weakref.ref(self.client)
+
+        def probe() -> None:
+            alive = client()
+            if alive is not None:
+                alive.probe()
+
+        self._services.alarm.call_later(pause, probe)

@@ -1,0 +1,388 @@
+"""Downloads: a remote's content on its way into the blob store, read by many while it comes.
+
+One fetch, in a thread of its own, writes the bytes; readers follow the growing file. No reader can
+slow the fetch or end it. The last byte is held back until the digest is verified, so that nobody
+gets a complete wrong body; if it is wrong, all connections break and nothing is stored.
+"""
+
+import logging
+import os
+import re
+import threading
+import time
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+from repoman.blobs.inlet import BlobInlet
+from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.errors import (
+    RepomanError,
+    StorageFull,
+    UpstreamUnavailable,
+)
+from repoman.proxy.flights import Fetchers
+
+PIECE = 1 << 18  # bytes that a reader takes at a time
+PATIENCE = 600.0  # seconds that a reader waits for another byte; failures come much earlier
+RESUMES = 50  # tries to go on, even if each one brought a few bytes
+BACKOFF = 0.2  # seconds before the first further try
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_log = logging.getLogger(__name__)
+
+
+class Body(Protocol):
+    """A remote's answer; :class:`repoman.proxy.upstream.UpstreamResponse` is one."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body as announced, if they were."""
+
+    def read(self) -> bytes:
+        """Return the next bytes, none at the end (UpstreamUnavailable)."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be fetched.
+
+    Attributes:
+        title: what it is, for the log.
+        algorithm: of the digest.
+        encoded: the digest, in hex.
+        open: asks the remote, from a byte on (0: for all); answers 200 or 206, else it raises.
+        keep: stores what was fetched; called once, before readers see the end.
+        note_failure: told when the remote failed in the middle for good, or the disk is full.
+        resumes: further tries without a single new byte.
+    """
+
+    title: str
+    algorithm: str
+    encoded: str
+    open: Callable[[int], Body]
+    keep: Callable[[StoredBlob], object]
+    note_failure: Callable[[RepomanError], object] = lambda _: None
+    resumes: int = 2
+
+
+class Download:
+    """One fetch and what has come of it; thread safe."""
+
+    def __init__(
+        self,
+        order: Order,
+        inlet: BlobInlet,
+        on_end: Callable[[], object],
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.order = order
+        self._inlet = inlet
+        self._on_end = on_end
+        self._sleep = sleep
+        with inlet.open_reader() as file:
+            self.fd = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self.fd)  # readers may come at any time
+        self._changed = threading.Condition()
+        self._callbacks: list[Callable[[], object]] = []
+        self._size: int | None = None
+        self._etag: str | None = None
+        self._written = 0
+        self._is_complete = False
+        self._error: Exception | None = None
+
+    # For readers ------------------------------------------------------------------------------
+
+    def wait_for_size(self, timeout: float) -> int:
+        """Return the size in bytes, as soon as the remote has said it.
+
+        Raises:
+            RepomanError: the fetch failed before, or nothing came within ``timeout`` seconds.
+        """
+        with self._changed:
+            is_known = self._changed.wait_for(
+                lambda: self._error or self._size is not None or self._is_complete, timeout
+            )
+            if self._error is not None:
+                raise self._error
+            if not is_known or self._size is None:
+                raise UpstreamUnavailable(f"It takes too long to fetch {self.order.title}.")
+            return self._size
+
+    def open(self) -> "DownloadReader":
+        """Return a reader at the start; to be closed."""
+        return DownloadReader(self)
+
+    @property
+    def limit(self) -> int:
+        """How many bytes from the start may be sent: all but the last one, until verified.
+
+        Raises:
+            RepomanError: the fetch has failed; connections that wait for more must break.
+        """
+        with self._changed:
+            if self._is_complete:
+                return self._written
+            if self._error is not None:
+                raise self._error
+            return max(0, min(self._written, (self._size or 0) - 1))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes are there and verified."""
+        return self._is_complete
+
+    def subscribe(self, callback: Callable[[], object]) -> None:
+        """Have ``callback`` called, in the fetch's thread, when the limit or the state moves."""
+        with self._changed:
+            self._callbacks.append(callback)
+
+    def unsubscribe(self, callback: Callable[[], object]) -> None:
+        """Call it no more."""
+        with self._changed, suppress(ValueError):
+            self._callbacks.remove(callback)
+
+    def wait_beyond(self, position: int) -> int:
+        """Return the limit once it is beyond ``position`` or final.
+
+        Raises:
+            RepomanError: the fetch failed, or nothing came for a long time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: self._error or self._is_complete or self.limit > position, PATIENCE
+            ):
+                raise UpstreamUnavailable(f"Nothing more came of {self.order.title}.")
+            return self.limit
+
+    # The fetch --------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Fetch, verify and keep; for one thread, once."""
+        try:
+            with self._inlet:
+                self._fetch()
+                self._verify()
+                self._keep()
+        except Exception as error:  # noqa: BLE001 - readers must learn of any
+            self._fail(error)
+        else:
+            self._publish(is_complete=True)
+        finally:
+            self._on_end()
+
+    def _fetch(self) -> None:
+        idle = 0
+        for _ in range(RESUMES):
+            before = self._written
+            try:
+                self._copy(before)
+            except UpstreamUnavailable as error:
+                idle = 0 if self._written > before else idle + 1
+                if self._written == 0 or idle > self.order.resumes:
+                    self.order.note_failure(error)
+                    raise
+                _log.info("%s Going on with %s at %d.", error, self.order.title, self._written)
+                self._sleep(BACKOFF * 2**idle)
+            else:
+                return
+        raise UpstreamUnavailable(f"The remote broke off {self.order.title} again and again.")
+
+    def _copy(self, start: int) -> None:
+        body = self.order.open(start)
+        try:
+            skip = self._begin(body, start)
+            while data := body.read():
+                self._write(data[skip:])
+                skip = max(0, skip - len(data))
+        finally:
+            body.close()
+        if self._size is not None and self._written < self._size:
+            raise UpstreamUnavailable(f"The remote broke off {self.order.title}.")
+        if self._size is None:
+            self._size = self._written
+
+    def _begin(self, body: Body, start: int) -> int:
+        """Take over what the header says; return how many bytes of the body we have already."""
+        etag = body.headers.get("ETag")
+        skip, size = 0, body.length
+        if body.status == HTTPStatus.PARTIAL_CONTENT:
+            found = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range", ""))
+            if found is None or int(found[1]) != start:
+                raise UpstreamUnavailable(f"The remote sent another part of {self.order.title}.")
+            size = None if found[3] == "*" else int(found[3])
+        else:
+            skip = start
+        if start and ((size or self._size) != self._size or (etag or self._etag) != self._etag):
+            raise UpstreamUnavailable(f"The remote has changed {self.order.title} meanwhile.")
+        if not start:
+            self._etag = etag
+            self._size = size
+            self._publish()
+        return skip
+
+    def _write(self, data: bytes) -> None:
+        if self._size is not None and self._written + len(data) > self._size:
+            raise UpstreamUnavailable(f"The remote sent too much of {self.order.title}.")
+        self._inlet.write(data)
+        self._written += len(data)
+        self._publish()
+
+    def _verify(self) -> None:
+        found = self._inlet.hexdigest(self.order.algorithm)
+        if found != self.order.encoded:
+            _log.error("SECURITY: %s came with the digest %s.", self.order.title, found)
+            raise UpstreamUnavailable(f"The remote sent wrong bytes for {self.order.title}.")
+
+    def _keep(self) -> None:
+        try:
+            self.order.keep(self._inlet.commit())
+        except RepomanError as error:
+            # The bytes are right: whoever waits for them gets them.
+            _log.warning("%s was fetched, but is not kept: %s", self.order.title, error)
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, StorageFull):
+            _log.warning("%s is not cached: %s", self.order.title, error)
+            self.order.note_failure(error)
+        elif not isinstance(error, RepomanError):
+            _log.error("The download of %s failed", self.order.title, exc_info=error)
+            error = UpstreamUnavailable(f"The download of {self.order.title} failed.")
+        self._publish(error=error)
+
+    def _publish(self, *, is_complete: bool = False, error: Exception | None = None) -> None:
+        with self._changed:
+            self._is_complete = is_complete
+            self._error = error
+            self._changed.notify_all()
+            callbacks = list(self._callbacks)
+        for callback in callbacks:
+            callback()
+
+
+class DownloadReader:
+    """The bytes of a download as one client reads them: a growing file."""
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+        self._callbacks: list[Callable[[], object]] = []
+
+    def fileno(self) -> int:
+        """Return the descriptor of the growing file; read by position only."""
+        return self._download.fd
+
+    def limit(self) -> int:
+        """See :attr:`Download.limit`."""
+        return self._download.limit
+
+    def subscribe(self, callback: Callable[[], object]) -> None:
+        """See :meth:`Download.subscribe`; ends with :meth:`close`."""
+        self._callbacks.append(callback)
+        self._download.subscribe(callback)
+
+    def pieces(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield ``length`` bytes from ``start`` on, as they come.
+
+        Raises:
+            RepomanError: the download failed; the client's connection has to break.
+        """
+        try:
+            yield from self._follow(start, start + length)
+        finally:
+            self.close()
+
+    def _follow(self, position: int, end: int) -> Iterator[bytes]:
+        while position < end:
+            try:
+                limit = min(self._download.wait_beyond(position), end)
+            except StorageFull:
+                # No room to keep it: this client is served all the same.
+                passed = PassThrough(self._download.order.open)
+                yield from passed.pieces(position, end - position)
+                return
+            while position < limit:
+                data = os.pread(self.fileno(), min(PIECE, limit - position), position)
+                if not data:
+                    raise UpstreamUnavailable("The bytes of a download are gone.")
+                position += len(data)
+                yield data
+
+    def close(self) -> None:
+        """Follow no more; safe to call again."""
+        while self._callbacks:
+            self._download.unsubscribe(self._callbacks.pop())
+
+
+class PassThrough:
+    """A remote's content sent on as it comes; nothing is kept, and nothing verified."""
+
+    def __init__(self, open_at: Callable[[int], Body]) -> None:
+        self._open_at = open_at
+
+    def pieces(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield ``length`` bytes from ``start`` on."""
+        body = self._open_at(start)
+        skip = 0 if body.status == HTTPStatus.PARTIAL_CONTENT else start
+        try:
+            while length and (data := body.read()):
+                part = data[skip : skip + length]
+                skip = max(0, skip - len(data))
+                length -= len(part)
+                if part:
+                    yield part
+        finally:
+            body.close()
+        if length:
+            raise UpstreamUnavailable("The remote broke off.")
+
+    def close(self) -> None:
+        """Nothing is open before the first piece is asked for."""
+
+
+class Downloads:
+    """The downloads that run, over all proxies; one of each. Thread safe."""
+
+    def __init__(self, fetchers: Fetchers) -> None:
+        self._fetchers = fetchers
+        self._running: dict[Hashable, Download] = {}
+        self._lock = threading.Lock()
+
+    def follow(
+        self, key: Hashable, blobs: BlobStore, make: Callable[[], Order | None]
+    ) -> Download | None:
+        """Return the download of ``key`` that runs, or begin the one that ``make`` orders.
+
+        ``make`` returns None if there is nothing to do any more.
+
+        Raises:
+            StorageFull, Unavailable: the blob store takes nothing.
+        """
+        with self._lock:
+            download = self._running.get(key)
+            if download is not None:
+                return download
+            order = make()
+            if order is None:
+                return None
+            inlet = BlobInlet(blobs, (order.algorithm,))
+            try:
+                download = Download(order, inlet, lambda: self._end(key))
+            except BaseException:
+                inlet.close()
+                raise
+            self._running[key] = download
+        self._fetchers.submit(download.run)
+        return download
+
+    def _end(self, key: Hashable) -> None:
+        with self._lock:
+            del self._running[key]

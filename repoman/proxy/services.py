@@ -1,0 +1,95 @@
+"""What all proxies of the process share: threads, running downloads, clocks."""
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from repoman.db.database import Database
+from repoman.proxy.download import Downloads
+from repoman.proxy.flights import Fetchers, SingleFlight
+
+Clock = Callable[[], float]
+
+_log = logging.getLogger(__name__)
+
+
+class Alarm:
+    """Calls functions after a time, from one thread that begins with the first; thread safe."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._calls: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def call_later(self, delay: float, call: Callable[[], object]) -> None:
+        """Call ``call`` after ``delay`` seconds, unless this is closed before."""
+        with self._changed:
+            if self._is_closed:
+                return
+            heapq.heappush(self._calls, (time.monotonic() + delay, next(self._numbers), call))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="alarm", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        with self._changed:
+            self._is_closed = True
+            self._calls.clear()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while (call := self._next()) is not None:
+            try:
+                call()
+            except Exception:  # noqa: BLE001 - the thread goes on
+                _log.exception("A timed call failed")
+
+    def _next(self) -> Callable[[], object] | None:
+        with self._changed:
+            while not self._is_closed:
+                wait = self._calls[0][0] - time.monotonic() if self._calls else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._calls)[2]
+                self._changed.wait(wait)
+            return None
+
+
+class ProxyServices:
+    """The shared parts; one for a running Repoman.
+
+    Args:
+        database: where caches are remembered.
+        clock: seconds since the epoch, for ages.
+        ticks: seconds that never run backwards, for rests of a remote.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock = time.time, ticks: Clock = time.monotonic
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.ticks = ticks
+        self.fetchers = Fetchers()
+        self.downloads = Downloads(self.fetchers)
+        self.flights: SingleFlight[Any] = SingleFlight()
+        self.alarm = Alarm()
+        self._closing: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def flush_at_end(self, owner: Any) -> None:
+        """Have ``owner.flush()`` called at the end, if it is still there."""
+        self._closing.add(owner)
+
+    def close(self) -> None:
+        """Write down what waits; nothing happens by itself any more."""
+        self.alarm.close()
+        for owner in list(self._closing):
+            owner.flush()

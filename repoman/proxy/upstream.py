@@ -1,0 +1,270 @@
+"""The HTTP client of a remote: pooled, patient, and careful with what it is told.
+
+Bodies are read raw, as they are on the wire: what is stored must be what the digest is of. The only
+module that knows ``requests``.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urljoin
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from repoman import __version__
+from repoman.errors import UpstreamError, UpstreamRateLimited, UpstreamUnavailable
+from repoman.proxy.status import UpstreamStatus
+from repoman.proxy.targets import Targets, origin_of
+
+REDIRECTS = 10
+BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
+LONGEST_BACKOFF = 5.0
+CONNECTIONS = 64  # kept open per remote host
+CHUNK = 1 << 17  # bytes read at a time
+MESSAGE = 300  # characters of a remote's own words that are passed on
+
+IDEMPOTENT = ("GET", "HEAD")
+_FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
+_TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How a remote is asked; ``timeout`` in seconds. See HttpClientSection."""
+
+    retries: int = 2
+    timeout: float = 20.0
+    user_agent_suffix: str = ""
+    ca_bundle: str = ""
+    allow_private: bool = False
+
+
+class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
+    """An answer of a remote whose body is still on its way; to be closed."""
+
+    def __init__(self, remote: str, response: requests.Response) -> None:
+        self._remote = remote
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self.url = str(response.url)
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body as announced, if they were."""
+        text = self.headers.get("Content-Length", "")
+        return int(text) if text.isascii() and text.isdecimal() else None
+
+    def read(self, amount: int = CHUNK) -> bytes:
+        """Return the next bytes, none at the end.
+
+        Raises:
+            UpstreamUnavailable: the connection ended before the body, or stalled.
+        """
+        try:
+            data: bytes = self._response.raw.read(amount, decode_content=False)
+        except _TRANSPORT as error:
+            raise UpstreamUnavailable(
+                f"The remote {self._remote} stopped in the middle of its answer."
+            ) from error
+        return data
+
+    def read_all(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamUnavailable: it is longer than ``limit`` bytes, or is cut off.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while data := self.read():
+            size += len(data)
+            if size > limit:
+                raise UpstreamUnavailable(
+                    f"The remote {self._remote} sent more than the {limit} bytes allowed."
+                )
+            parts.append(data)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class UpstreamClient:
+    """Asks one remote; thread safe.
+
+    Args:
+        remote: its address; paths are relative to it.
+        options: how to ask.
+        status: whether it is to be asked at all; learns how it went.
+        sleep: waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        remote: str,
+        options: ClientOptions,
+        status: UpstreamStatus,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.remote = remote
+        self.targets = Targets(remote, allow_private=options.allow_private)
+        self.status = status
+        self._options = options
+        self._sleep = sleep
+        self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
+        self._session = _make_session()
+
+    def address(self, path: str) -> str:
+        """Return the address of a path at the remote; an address stays as it is."""
+        return path if "://" in path else f"{self.remote}/{path.lstrip('/')}"
+
+    def open(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> UpstreamResponse:
+        """Send a request and return the answer, after redirects and further tries.
+
+        ``path`` may be a whole address; Authorization goes only where the first request goes.
+
+        Raises:
+            UpstreamBlocked: the remote is not to be asked.
+            UpstreamUnavailable: it could not be reached, or answered with an error of its own.
+            UpstreamRateLimited: it answered 429.
+        """
+        self.status.check()
+        try:
+            response = self._try_often(method, self.address(path), dict(headers or {}))
+        except UpstreamRateLimited as error:
+            self.status.note_limit(error.retry_after)
+            raise
+        except UpstreamError as error:
+            self.status.note_failure(error)
+            raise
+        self.status.note_success()
+        return response
+
+    def probe(self) -> None:
+        """Ask the remote whether it is back, and tell the status; raises nothing."""
+        try:
+            self._try_once("HEAD", self.remote + "/", {}).close()
+        except UpstreamRateLimited:
+            self.status.note_success()
+        except UpstreamError as error:
+            self.status.note_failure(error)
+        else:
+            self.status.note_success()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def _try_often(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
+        tries = 1 + (self._options.retries if method in IDEMPOTENT else 0)
+        for number in range(1, tries):
+            try:
+                return self._try_once(method, url, headers)
+            except UpstreamRateLimited:
+                raise
+            except UpstreamUnavailable as error:
+                _log.debug("Try %s of %s %s failed: %s", number, method, url, error)
+            self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
+        return self._try_once(method, url, headers)
+
+    def _try_once(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
+        """Send the request, follow where it leads, and judge the answer."""
+        first = origin_of(url)
+        for _ in range(REDIRECTS + 1):
+            response = self._send(method, url, headers)
+            target = response.headers.get("Location") if response.is_redirect else None
+            if target is None or method not in IDEMPOTENT:
+                return self._judge(response)
+            response.close()
+            target = urljoin(url, target)
+            self.targets.check(target, url)
+            if origin_of(target) != first:
+                headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
+            url = target
+        raise UpstreamUnavailable(f"The remote {self.remote} redirects without an end.")
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+        own = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+        try:
+            return self._session.send(
+                self._session.prepare_request(
+                    requests.Request(method, url, headers={**own, **headers})
+                ),
+                stream=True,
+                allow_redirects=False,
+                timeout=self._options.timeout,
+                verify=self._options.ca_bundle or True,
+                proxies=get_environ_proxies(url),
+            )
+        except _TRANSPORT as error:
+            _log.info("%s %s failed: %s", method, url.partition("?")[0], error)
+            raise UpstreamUnavailable(
+                f"The remote {self.remote} cannot be reached: {self._reason(error)}."
+            ) from error
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, requests.Timeout):
+            return f"no answer within {self._options.timeout:g} s"
+        if isinstance(error, requests.exceptions.SSLError):
+            return "its certificate is not trusted"
+        return "the connection failed"
+
+    def _judge(self, response: requests.Response) -> UpstreamResponse:
+        status = response.status_code
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            with response:
+                text = f"The remote {self.remote} has limited our requests. {_words(response)}"
+            wait = _retry_after(response.headers.get("Retry-After"))
+            raise UpstreamRateLimited(text.strip(), wait)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
+            response.close()
+            raise UpstreamUnavailable(f"The remote {self.remote} answered with the error {status}.")
+        return UpstreamResponse(self.remote, response)
+
+
+def _make_session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no passwords from ~/.netrc
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
+    return session
+
+
+def _words(response: requests.Response) -> str:
+    """Return what the remote said, as far as it is a short text."""
+    with suppress(*_TRANSPORT):
+        text: str = response.raw.read(4096, decode_content=False).decode("utf-8", "replace")
+        in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
+        return " ".join((in_json[1] if in_json else text).split())[:MESSAGE]
+    return ""
+
+
+def _retry_after(text: str | None) -> int | None:
+    """Return the seconds that a header Retry-After asks to wait (RFC 9110, 10.2.3)."""
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return int(text)
+    with suppress(ValueError, TypeError):
+        return max(0, int(parsedate_to_datetime(text).timestamp() - time.time()))
+    return None
