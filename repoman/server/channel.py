@@ -11,7 +11,7 @@ from waitress.channel import ClientDisconnected
 from waitress.utilities import InternalServerError
 
 from repoman.http.body import BodyWanted
-from repoman.server.files import SMALL_FILE, FileResponse, FileSlice
+from repoman.server.files import FileResponse
 from repoman.server.intake import Intake
 from repoman.server.linger import Linger
 from repoman.server.loop import IN, OUT, Loop
@@ -358,11 +358,11 @@ class Channel:
         size = len(response)
         if self._task is None or not self._task.sends_body:
             response.close()
-        elif size <= SMALL_FILE:
+        elif response.is_small:
             self.write_soon(response.read_all())
             response.close()
         elif response.is_plain:
-            self.outbox.put(FileSlice(response))
+            self.outbox.put(response.open_slice(self.wake))
             self.wake()
         else:
             self._write_pieces(response)

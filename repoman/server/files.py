@@ -1,13 +1,34 @@
-"""Files as responses: what an application gets as ``wsgi.file_wrapper``, and how they leave."""
+"""Files as responses: what an application may return instead of bytes, and how it leaves."""
 
 import io
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
 from repoman.server.transport import Transport
 
 SMALL_FILE = 1 << 16  # up to this size a worker reads the file: one packet, no change of loops
+
+
+class GrowingFile(Protocol):
+    """A file that somebody else is still writing, from its start to its end."""
+
+    def fileno(self) -> int:
+        """Return the descriptor; it is read by position only."""
+
+    def limit(self) -> int:
+        """Return how many bytes from the start may be sent. Must not wait; any thread.
+
+        Raises:
+            Exception: there will be no more; whoever waits for them is cut off.
+        """
+
+    def subscribe(self, callback: Callable[[], object]) -> None:
+        """Have the callback called, by any thread, whenever :meth:`limit` has changed."""
+
+    def close(self) -> None:
+        """Call no more. Called once, by a worker."""
 
 
 class FileResponse(ReadOnlyFileBasedBuffer):
@@ -18,6 +39,11 @@ class FileResponse(ReadOnlyFileBasedBuffer):
     """
 
     @property
+    def is_small(self) -> bool:
+        """Whether to read the file at once."""
+        return len(self) <= SMALL_FILE
+
+    @property
     def is_plain(self) -> bool:
         """Whether the operating system's file and this one hold the same bytes.
 
@@ -25,6 +51,11 @@ class FileResponse(ReadOnlyFileBasedBuffer):
         """
         raw = getattr(self.file, "raw", self.file)
         return isinstance(raw, io.FileIO)
+
+    def open_slice(self, _wake: Callable[[], object]) -> "FileSlice":
+        """Return what an outbox sends; ``wake`` makes it look again."""
+        start: int = self.file.tell()
+        return FileSlice(self, self.file.fileno(), start, start + len(self))
 
     def read_all(self) -> bytes:
         """Return the whole response body.
@@ -38,34 +69,75 @@ class FileResponse(ReadOnlyFileBasedBuffer):
         return data
 
 
-class FileSlice:
-    """A part of a file in an outbox."""
+class GrowingResponse(FileResponse):
+    """``length`` bytes of a growing file, each sent as soon as it may be."""
 
-    def __init__(self, response: FileResponse) -> None:
-        self._response = response
-        file: BinaryIO = response.file
-        self._fd = file.fileno()
-        self._position = file.tell()
-        self._end = self._position + len(response)
+    is_small = False  # it may not be there yet
+    is_plain = True
+
+    def __init__(self, file: GrowingFile, start: int, length: int) -> None:
+        super().__init__(file)
+        self._start = start
+        self.remain = length
+
+    def prepare(self, size: int | None = None) -> int:
+        """Return how many bytes there will be; called by waitress."""
+        if size is not None:
+            self.remain = min(self.remain, size)
+        return self.remain
+
+    def open_slice(self, wake: Callable[[], object]) -> "FileSlice":
+        """See :class:`FileResponse`."""
+        self.file.subscribe(wake)
+        return GrowingSlice(self, self.file, self._start, self._start + len(self))
+
+
+class FileSlice:
+    """A part of a file in an outbox; see :class:`repoman.server.outbox.Outgoing`."""
+
+    def __init__(self, response: FileResponse, fd: int, start: int, end: int) -> None:
+        self.close: Callable[[], None] = response.close
+        self._fd = fd
+        self._position = start
+        self._end = end
 
     def is_done(self) -> bool:
-        """See :class:`repoman.server.outbox.Outgoing`."""
+        """Tell whether everything has been sent."""
         return self._position >= self._end
 
     def is_waiting(self) -> bool:
-        """See :class:`repoman.server.outbox.Outgoing`."""
+        """Tell whether there is nothing to send now although it is not done."""
         return False
 
     def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
-        """See :class:`repoman.server.outbox.Outgoing`."""
+        """Send at most about ``limit`` bytes; return how many, 0 if there is no room."""
         count = min(limit, self._end - self._position)
         sent = transport.send_file(self._fd, self._position, count, buffer)
         self._position += sent
         return sent
 
-    def close(self) -> None:
-        """See :class:`repoman.server.outbox.Outgoing`."""
-        self._response.close()
+
+class GrowingSlice(FileSlice):
+    """A part of a growing file in an outbox."""
+
+    def __init__(self, response: FileResponse, file: GrowingFile, start: int, end: int) -> None:
+        super().__init__(response, file.fileno(), start, end)
+        self._file = file
+
+    def is_waiting(self) -> bool:
+        """Tell whether the next byte has not been written yet."""
+        try:
+            return self._file.limit() <= self._position
+        except Exception:  # noqa: BLE001 - the attempt to send will say it
+            return False
+
+    def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
+        """Send at most about ``limit`` bytes of those that are there."""
+        try:
+            there = self._file.limit() - self._position
+        except Exception as error:
+            raise OSError(f"The rest of a file will not come: {error}") from error
+        return super().send(transport, min(limit, there), buffer, more) if there > 0 else 0
 
 
 def wrap_file(file: Any, block_size: int = 32768) -> FileResponse:

@@ -199,7 +199,8 @@ class Outbox:
 
     def _send_first(self, limit: int, buffer: memoryview) -> int:
         item = self._queue[0]
-        sent = item.send(self._transport, limit, buffer, len(self._queue) > 1)
+        more = len(self._queue) > 1 and not self._queue[1].is_waiting()
+        sent = item.send(self._transport, limit, buffer, more)
         if isinstance(item, Pieces):
             self._buffered -= sent
         if item.is_done():

@@ -14,7 +14,7 @@ from waitress.task import WSGITask
 from waitress.utilities import build_http_date
 
 from repoman.http.body import RECEIVED, BodyWanted
-from repoman.server.files import wrap_file
+from repoman.server.files import GrowingResponse, wrap_file
 
 if TYPE_CHECKING:
     from repoman.server.channel import Channel
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("repoman.server")
 
 CONNECTOR = "repoman.connector"  # environ: the key of the connector that the request came in by
+
+# environ: call it with a repoman.server.files.GrowingFile, the first byte's position and the number
+# of bytes, and return the result as the response's body; Content-Length must be that number.
+SEND_GROWING = "repoman.send_growing"
 
 JOIN_SIZE = 1 << 16  # a body up to this size is sent in one piece with the header
 
@@ -42,9 +46,14 @@ class ResponseMixin:
         complete: bool
         wrote_header: bool
         start_time: float
-        has_body: bool
 
     _content_length: int | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a response with this status has a body; asked several times per request."""
+        status = self.status
+        return status[:3] not in ("204", "304") and status[0] != "1"
 
     @property
     def content_length(self) -> int | None:
@@ -165,6 +174,7 @@ class Task(ResponseMixin, WSGITask):
             environ: dict[str, Any] = super().get_environment()
             environ[CONNECTOR] = self.channel.server.connector
             environ["wsgi.file_wrapper"] = wrap_file
+            environ[SEND_GROWING] = GrowingResponse
             self.request.describe_body(environ)
             self.environ = environ
         return self.environ

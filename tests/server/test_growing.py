@@ -1,0 +1,181 @@
+"""Files that are sent while they are still being written."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from repoman.errors import Unavailable
+from tests.server.apps import hello
+from tests.server.certificates import Certificate
+from tests.server.conftest import eventually
+
+CONTENT = bytes(range(256)) * 8_000  # 2 MB
+
+
+class Growing:
+    """A file that a test writes to."""
+
+    def __init__(self, path):
+        self.file = path.open("w+b", buffering=0)
+        self.available = 0
+        self.error = None
+        self.callbacks = []
+        self.closed_by = []
+
+    def fileno(self):
+        return self.file.fileno()
+
+    def limit(self):
+        if self.error is not None:
+            raise self.error
+        return self.available
+
+    def subscribe(self, callback):
+        self.callbacks.append(callback)
+
+    def close(self):
+        self.closed_by.append(threading.current_thread().name)
+
+    def grow(self, end):
+        os.pwrite(self.fileno(), CONTENT[self.available : end], self.available)
+        self.available = end
+        self.tell()
+
+    def tell(self):
+        for callback in self.callbacks:
+            callback()
+
+
+@pytest.fixture
+def growing(tmp_path):
+    growing = Growing(tmp_path / "growing")
+    yield growing
+    growing.file.close()
+
+
+@pytest.fixture
+def application(growing):
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/small":
+            return hello(environ, start_response)
+        start, length = map(int, environ["QUERY_STRING"].split(","))
+        start_response("200 OK", [("Content-Length", str(length))])
+        return environ["repoman.send_growing"](growing, start, length)
+
+    return application
+
+
+@pytest.fixture(params=["plain", "tls"])
+def start(request, serve, connect, application, tmp_path):
+    """Return a function that starts a service, and gives back a way to connect."""
+
+    def start(**options):
+        if request.param == "plain":
+            service = serve(application, **options)
+            return service, lambda: connect(service)
+        certificate = Certificate(tmp_path, "localhost")
+        service = serve(application, tls=certificate.for_server(), **options)
+        return service, lambda: connect(service, tls=certificate.for_client())
+
+    return start
+
+
+def test_bytes_leave_as_they_come(start, growing):
+    _, connect = start()
+    client = connect()
+    client.request("GET", f"/?0,{len(CONTENT)}")
+    assert "Content-Length: 2048000" in client.read_until(b"\r\n\r\n").decode()
+    position = 0
+    for end in (1, 1000, 70_000, 70_001, 1_500_000, len(CONTENT)):
+        growing.grow(end)
+        assert client.read_exactly(end - position) == CONTENT[position:end]
+        position = end
+    assert client.get("/small").body == b"hello"
+    eventually(lambda: growing.closed_by)
+    assert len(growing.closed_by) == 1
+    assert growing.closed_by[0].startswith("worker")
+
+
+def test_many_readers_hold_no_worker(start, growing):
+    _, connect = start(threads=1)
+    clients = [connect() for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.request("GET", f"/?{number},{1_000_000}")
+    assert connect().get("/small").body == b"hello"
+    growing.grow(600_000)
+    growing.grow(len(CONTENT))
+    for number, client in enumerate(clients):
+        assert client.read().body == CONTENT[number : number + 1_000_000]
+
+
+def test_grown_while_the_response_begins(start, growing):
+    _, connect = start()
+
+    def write():
+        for end in range(0, len(CONTENT) + 1, 16_000):
+            growing.grow(end)
+
+    client = connect()
+    thread = threading.Thread(target=write)
+    thread.start()
+    response = client.get(f"/?0,{len(CONTENT)}")
+    thread.join()
+    assert response.body == CONTENT
+
+
+def test_failure_breaks_the_connection(start, growing):
+    _, connect = start()
+    client = connect()
+    client.request("GET", f"/?0,{len(CONTENT)}")
+    client.read_until(b"\r\n\r\n")
+    growing.grow(1000)
+    assert client.read_exactly(1000) == CONTENT[:1000]
+    growing.error = Unavailable("The remote is gone.")
+    growing.tell()
+    assert client.is_closed()
+    eventually(lambda: growing.closed_by)
+
+
+def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):
+    _, connect = start(stall_timeout=0.1, idle_timeout=0.1)
+    client = connect()
+    client.request("GET", "/?0,2000")
+    client.read_until(b"\r\n\r\n")
+    time.sleep(0.4)
+    growing.grow(2000)
+    assert client.read_exactly(2000) == CONTENT[:2000]
+
+
+def test_reader_that_leaves_is_forgotten(start, growing):
+    service, connect = start()
+    client = connect()
+    client.request("GET", "/?0,2000")
+    client.read_until(b"\r\n\r\n")
+    client.reset()
+    eventually(lambda: growing.closed_by)
+    eventually(lambda: not service.listener.channels)
+    growing.grow(2000)
+
+
+def test_head(start, growing):
+    _, connect = start()
+    client = connect()
+    client.request("HEAD", "/?0,2000")
+    assert client.read(head_only=True).headers["content-length"] == "2000"
+    assert client.get("/small").body == b"hello"
+    eventually(lambda: growing.closed_by)
+
+
+def test_shutdown_waits_for_the_rest(start, growing):
+    service, connect = start()
+    client = connect()
+    client.request("GET", "/?0,2000")
+    client.read_until(b"\r\n\r\n")
+    service.hub.shutdown(5)
+    time.sleep(0.1)
+    growing.grow(2000)
+    assert client.read_exactly(2000) == CONTENT[:2000]
+    service.thread.join(5)
+    assert not service.thread.is_alive()
