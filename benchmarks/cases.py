@@ -81,10 +81,10 @@ def manifests(lab: Lab) -> list[Row]:
         ours = partial(lab.ask, lab.ours.plain, different=different)
         theirs = partial(lab.ask, lab.registry, different=different)
         known = partial(lab.ask, lab.registry_passwords, basic(USER, PASSWORD), different=different)
-        anonymous = f"Manifest by tag, anonymous, {what}"
+        anonymous = f"Manifest, anonymous, {what}"
         rows += compare(anonymous, REQUESTS, rounds, ours, Rival(REGISTRY, theirs, least))
         rows += compare(
-            f"Manifest by tag, Basic, {what}",
+            f"Manifest, Basic, {what}",
             REQUESTS,
             rounds,
             partial(ours, login),
@@ -105,7 +105,7 @@ def mixed(lab: Lab) -> list[Row]:
         row
         for what, different, least in (("repeated", False, 5), ("through the routes", True, None))
         for row in compare(
-            f"Manifest by tag during {DOWNLOADS} pulls, {what}",
+            f"Manifest during {DOWNLOADS} pulls, {what}",
             REQUESTS,
             lab.scale.rounds,
             partial(measure, lab.ours.plain, different),
@@ -126,7 +126,7 @@ def idle(lab: Lab) -> list[Row]:
         row
         for what, different in (("repeated", False), ("through the routes", True))
         for row in compare(
-            f"Manifest by tag beside {lab.scale.idle:,} idle connections, {what}",
+            f"Manifest beside {lab.scale.idle:,} idle connections, {what}",
             REQUESTS,
             lab.scale.rounds,
             partial(crowded, different),

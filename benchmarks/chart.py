@@ -6,7 +6,7 @@ from math import log10
 
 from benchmarks.measure import TIMES, Row
 
-WIDTH, LEFT, RIGHT = 960, 430, 80  # room for the names and for the figures
+WIDTH, LEFT, RIGHT = 1000, 470, 80  # room for the names and for the figures
 LINE, BAR, TOP = 24, 12, 28
 LOW, HIGH = 0.5, 200.0  # ends of the axis
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)
