@@ -17,7 +17,7 @@ import repoman_raw.plugin
 from repoman import errors, hookspecs
 from repoman.config import Settings
 from repoman.plugin import Recipe
-from tests.architecture import ROOT
+from tests.architecture import CORE, ROOT
 
 DOCS = ROOT / "docs"
 LEFT_OUT = {"build", "data", "dist", "node_modules"}
@@ -167,6 +167,14 @@ def test_the_tree_of_errors_is_drawn_as_it_is():
     }
     assert there.pop("RepomanError") == "Exception"
     assert drawn == there
+
+
+# --- Layers --------------------------------------------------------------------------------------
+
+
+def test_the_layers_are_drawn_as_they_are():
+    drawn = re.search(r"^```\n(testing\n.*?)^```$", read("docs/architecture.md"), re.M | re.S)[1]
+    assert [set(line.split()) for line in drawn.splitlines()] == list(CORE)
 
 
 # --- Links ---------------------------------------------------------------------------------------
