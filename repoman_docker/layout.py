@@ -5,6 +5,8 @@
     blobs/DIGEST/NAME         a blob of an image; the digest is first, to find it in any image
     manifests/NAME/DIGEST     a manifest; refers to blobs, children and subject
     tags/NAME/TAG             the manifest a tag points to; refers to it
+    tag-lists/NAME            the tags that a proxy's remote has, as a JSON list
+    referrers/DIGEST/NAME     the referrers that a proxy's remote has, as an index
 
 A digest contains a colon and a name does not, so every path can be read one way only. A blob or
 manifest is found under the digest by which it was pushed, whatever its algorithm.
@@ -22,6 +24,8 @@ IMAGE = "image"  # kind of component: an image name, as long as it has a manifes
 
 CHILD = "child"  # kinds of references, besides BLOB and TAG
 SUBJECT = "subject"
+
+LIST = "list"  # kind of the assets that hold what a remote has listed
 
 
 def blob_path(name: str, digest: Digest) -> str:
@@ -42,6 +46,16 @@ def manifest_path(name: str, digest: Digest) -> str:
 def tag_path(name: str, tag: Tag) -> str:
     """Return the path of a tag."""
     return f"tags/{name}/{tag}"
+
+
+def tag_list_path(name: str) -> str:
+    """Return the path of the tags that a remote has of an image."""
+    return f"tag-lists/{name}"
+
+
+def referrers_path(name: str, subject: Digest) -> str:
+    """Return the path of the referrers that a remote has of a manifest."""
+    return f"referrers/{subject}/{name}"
 
 
 def reference_path(name: str, reference: Digest | Tag) -> str:

@@ -1,18 +1,13 @@
 """The blobs of images in a hosted repository."""
 
-from repoman.plugin import Asset, Content, ContentStore, NewAsset, StoredBlob
+from repoman.plugin import Asset, Content, ContentStore, StoredBlob
+from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import BLOB, blob_path, blob_prefix
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.media_types import OCTET_STREAM
 
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
-
-
-def new_blob(name: str, digest: Digest, blob: StoredBlob) -> NewAsset:
-    """Return the asset that makes stored bytes a blob of an image."""
-    return NewAsset(blob_path(name, digest), BLOB, blob, OCTET_STREAM)
 
 
 class HostedBlobs:

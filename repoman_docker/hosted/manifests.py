@@ -7,24 +7,16 @@ from repoman.plugin import (
     BlobStore,
     Content,
     ContentStore,
-    NewAsset,
-    Reference,
-    StoredBlob,
     store_bytes,
 )
+from repoman_docker.hosted.assets import new_manifest, new_tag
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
-    BLOB,
-    CHILD,
-    MANIFEST,
-    SUBJECT,
     TAG,
     blob_path,
-    image,
     manifest_path,
     reference_path,
     tag_path,
-    tagged,
 )
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
@@ -88,9 +80,9 @@ class HostedManifests:
         blob = store_bytes(self._blobs, body)
         with self._content.transaction():
             self._check(name, tags, digest, manifest)
-            self._content.save_asset(_new_manifest(name, digest, manifest, blob))
+            self._content.save_asset(new_manifest(name, digest, manifest, blob))
             for tag in dict.fromkeys(tags):
-                self._content.save_asset(_new_tag(name, tag, digest, manifest, blob))
+                self._content.save_asset(new_tag(name, tag, digest, manifest, blob))
         subject = None if manifest.subject is None else manifest.subject.digest
         return StoredManifest(digest, subject)
 
@@ -160,48 +152,6 @@ def _check_size(descriptor: Descriptor, asset: Asset) -> None:
             f"The manifest gives {descriptor.digest} a size of {descriptor.size} bytes, "
             f"but it has {asset.size}.",
         )
-
-
-def _new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
-    attributes: dict[str, object] = {"digest": str(digest)}
-    if manifest.subject is not None:
-        # What the list of referrers shows, kept here so that it reads no manifest again.
-        attributes["artifact_type"] = manifest.artifact_type
-        attributes["annotations"] = dict(manifest.annotations)
-    return NewAsset(
-        path=manifest_path(name, digest),
-        kind=MANIFEST,
-        blob=blob,
-        media_type=manifest.media_type,
-        attributes=attributes,
-        component=image(name),
-        references=tuple(_references(name, manifest)),
-    )
-
-
-def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
-    # A child of an index may be a blob as well: build caches keep their layers so.
-    children = {each.digest for each in manifest.children}
-    sure = {each.digest for each in manifest.required_manifests()}
-    for digest in manifest.references():
-        if digest in children:
-            yield Reference(CHILD, manifest_path(name, digest))
-        if digest not in sure:
-            yield Reference(BLOB, blob_path(name, digest))
-    if manifest.subject is not None:
-        yield Reference(SUBJECT, manifest_path(name, manifest.subject.digest))
-
-
-def _new_tag(name: str, tag: Tag, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
-    return NewAsset(
-        path=tag_path(name, tag),
-        kind=TAG,
-        blob=blob,
-        media_type=manifest.media_type,
-        attributes={"digest": str(digest)},
-        component=tagged(name, tag),
-        references=(Reference(TAG, manifest_path(name, digest)),),
-    )
 
 
 def _unknown(name: str, reference: Digest | Tag) -> RegistryError:

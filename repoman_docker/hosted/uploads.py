@@ -10,7 +10,7 @@ from repoman.plugin import (
     UploadSessions,
     UploadSink,
 )
-from repoman_docker.hosted.blobs import new_blob
+from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
