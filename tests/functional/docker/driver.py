@@ -110,6 +110,11 @@ class Registry:
         self.prefix = prefix
         self.login = login
 
+    @property
+    def repository(self) -> str:
+        """The repository's name, where it stands in the address."""
+        return self.prefix.rpartition("/")[2]
+
     def as_user(self, login: Login) -> "Registry":
         """The same repository as somebody else sees it."""
         return Registry(self.wire, self.prefix, login)

@@ -37,6 +37,9 @@ class Site(Protocol):
     def make_user(self) -> Login:
         """Make a user and return the login."""
 
+    def leave(self) -> None:
+        """End a thread that has sent requests."""
+
 
 class InProcessSite:
     """The application in this process."""
@@ -56,18 +59,22 @@ class InProcessSite:
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
-        self.repoman.repositories.update(_name_of(registry), _nested(settings))
+        self.repoman.repositories.update(registry.repository, _nested(settings))
         assert is_seen()
 
     def take_offline(self, registry: Registry) -> None:
         """See :class:`Site`."""
-        self.repoman.repositories.update(_name_of(registry), {}, is_online=False)
+        self.repoman.repositories.update(registry.repository, {}, is_online=False)
 
     def make_user(self) -> Login:
         """See :class:`Site`."""
         login = (_new_name("user"), secrets.token_hex(8))
         self.repoman.users.create(*login)
         return login
+
+    def leave(self) -> None:
+        """See :class:`Site`."""
+        self.repoman.database.close()  # each thread has a connection of its own
 
 
 class LiveSite:
@@ -90,12 +97,12 @@ class LiveSite:
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
-        self._server.cli("repo", "update", _name_of(registry), *_options(settings))
+        self._server.cli("repo", "update", registry.repository, *_options(settings))
         wait_until(is_seen, 20, "the change")
 
     def take_offline(self, registry: Registry) -> None:
         """See :class:`Site`."""
-        self._server.cli("repo", "update", _name_of(registry), "--offline")
+        self._server.cli("repo", "update", registry.repository, "--offline")
         wait_until(lambda: registry.get("").status == 503, 20, "the end of service")
 
     def make_user(self) -> Login:
@@ -103,6 +110,9 @@ class LiveSite:
         name, password = _new_name("user"), secrets.token_hex(8)
         self._server.cli("user", "create", name, "--password-stdin", given=f"{password}\n")
         return name, password
+
+    def leave(self) -> None:
+        """See :class:`Site`."""
 
     @staticmethod
     def _is_served(registry: Registry) -> bool:
@@ -112,10 +122,6 @@ class LiveSite:
 
 def _new_name(kind: str) -> str:
     return f"{kind}-{secrets.token_hex(4)}"
-
-
-def _name_of(registry: Registry) -> str:
-    return registry.prefix.rpartition("/")[2]
 
 
 def _nested(settings: Settings) -> dict[str, dict[str, Any]]:

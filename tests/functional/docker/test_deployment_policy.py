@@ -31,14 +31,10 @@ def read_only(site, open_registry, name):
     return open_registry, image
 
 
-def repository_of(registry):
-    return registry.prefix.rpartition("/")[2]
-
-
 def assert_denied(registry, answer, policy):
     """The refusal names the repository and the policy; docker does not try again."""
     assert (answer.status, answer.code) == (403, "DENIED")
-    assert f"The repository {repository_of(registry)}" in answer.message.replace("the", "The")
+    assert f"The repository {registry.repository}" in answer.message.replace("the", "The")
     assert f"deployment policy: {policy}" in answer.message
 
 
@@ -59,7 +55,7 @@ def test_a_tag_that_exists_is_not_moved(once, name):
     once.push(name, "1", first)
     text = once.push(name, "1", make_image(), failure=Failures.REDEPLOY)
     assert f"{name}:1 exists" in text
-    assert f"the repository {repository_of(once)}" in text
+    assert f"the repository {once.repository}" in text
     assert "deployment policy: disable redeploy" in text
     assert once.pull(name, "1") == first.manifest
 
@@ -130,7 +126,7 @@ def test_what_was_deleted_may_be_pushed_anew(once, name):
 def test_a_push_to_a_read_only_repository_ends_at_its_first_request(read_only, name):
     registry, _ = read_only
     text = registry.push(name, "2", make_image(), failure=Failures.READ_ONLY)
-    assert f"The repository {repository_of(registry)} is read-only" in text
+    assert f"The repository {registry.repository} is read-only" in text
     assert "deployment policy: read-only" in text
 
 

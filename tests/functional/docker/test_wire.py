@@ -271,7 +271,7 @@ def test_a_repository_that_is_offline_says_so(site, name):
     for method, path in (("GET", ""), ("POST", f"{name}/blobs/uploads/"), ("GET", "x")):
         answer = registry.send(method, path)
         assert (answer.status, answer.code) == (503, "UNAVAILABLE")
-        assert registry.prefix.rpartition("/")[2] in answer.message
+        assert registry.repository in answer.message
         assert "offline" in answer.message
 
 
