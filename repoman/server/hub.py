@@ -19,6 +19,7 @@ from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.server.channel import Channel
 from repoman.server.deadlines import find_overdue
 from repoman.server.dispatcher import Dispatcher
+from repoman.server.fast import FastAnswer
 from repoman.server.listener import Listener, open_socket
 from repoman.server.loop import Loop
 from repoman.server.outbox import HIGH_WATER
@@ -38,6 +39,9 @@ class Hub:
         application: called in worker threads; see :mod:`repoman.http.body` for request bodies.
         settings: limits and times.
         spool: directory for large buffered bodies; must exist when the first one comes.
+
+    Attributes:
+        fast: answers requests that need no worker, if set; see :mod:`repoman.server.fast`.
     """
 
     def __init__(
@@ -54,8 +58,9 @@ class Hub:
         self.dispatcher = Dispatcher(settings.threads)
         self.main.after_turn = self.dispatcher.nudge
         self.main.on_tick = self._tick
+        self.fast: FastAnswer | None = None
         self.is_paused = False  # no connection is accepted for now
-        self._bulk = [Loop(f"bulk-{n}", BULK_BUFFER) for n in range(settings.bulk_threads)]
+        self._bulk = [Loop(f"bulk-{n}", BULK_BUFFER, tick=60) for n in range(settings.bulk_threads)]
         self._turn = 0
         self._lock = threading.Lock()
         self._listeners: dict[str, Listener] = {}

@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from repoman.http.body import BodyWanted
+from repoman.server.fast import find_fast_answer
 from repoman.server.parser import Parser
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class Intake:
 
         Called by the worker that asked for admission.
         """
-        body = request.admit(wanted, self._channel.hub.spool)
+        hub = self._channel.hub
+        body = request.admit(wanted, hub.spool, hub.settings.body_buffer_limit)
         if self.held:
             used = body.feed(memoryview(self.held))
             self.held = self.held[used:]
@@ -107,8 +109,16 @@ class Intake:
         self.held = data[request.received(data) :]
         if request.completed or request.headers_finished:
             self.request = None
-            if not request.empty:
+            if not (request.empty or self._answer_fast(request)):
                 self._channel.serve(request)  # the last step: now a worker owns what is held
+
+    def _answer_fast(self, request: Parser) -> bool:
+        answer = self._channel.hub.fast
+        response = answer and find_fast_answer(answer, self._channel, request)
+        if not response:
+            return False
+        self._channel.say(response)
+        return True
 
     def _refuse(self, first: int) -> None:
         """Answer at once what is not HTTP: clients that try TLS first would wait for long."""

@@ -102,12 +102,15 @@ class Parser(HTTPRequestParser):
             and self.content_length <= SWALLOW_LIMIT
         )
 
-    def admit(self, wanted: BodyWanted, spool: Path) -> Body:
-        """Prepare to receive the body to where the application wants it."""
+    def admit(self, wanted: BodyWanted, spool: Path, buffer_limit: int) -> Body:
+        """Prepare to receive the body to where the application wants it.
+
+        ``buffer_limit`` is the server's own, which the application cannot raise.
+        """
         if wanted.sink is not None:
             self._has_sink = True
             return self._receive_into(SinkStore(wanted.sink))
-        return self._receive_into(BufferStore(wanted.limit, spool))
+        return self._receive_into(BufferStore(min(wanted.limit, buffer_limit), spool))
 
     def discard(self) -> None:
         """Prepare to read the refused body away."""

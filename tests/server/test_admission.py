@@ -350,3 +350,9 @@ def test_200_slow_uploads_hold_no_worker(serve, connect, uploads):
     for client in clients:
         client.send(b"56789")
     assert all(client.read().status == 201 for client in clients)
+
+
+def test_buffered_body_over_the_limit_of_the_server(serve, connect, uploads):
+    client = connect(serve(uploads, body_buffer_limit=10_000))
+    assert client.put("/buffered", [b"x" * 10_000]).status == 200
+    assert client.put("/buffered", [b"x" * 10_001]).status == 413

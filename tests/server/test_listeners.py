@@ -188,7 +188,7 @@ def test_cycles_under_load_leak_nothing(serve):
     for thread in threads:
         thread.join()
     assert not failures
-    assert answered[0] > 100
+    assert answered[0] > 20
 
 
 def test_shutdown_answers_what_runs_and_ends(serve, connect):

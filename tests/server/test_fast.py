@@ -1,0 +1,115 @@
+"""Answers from the main loop."""
+
+import pytest
+
+from tests.server.apps import Slow, hello
+
+
+class Table:
+    """Answers ``/fast`` and remembers the requests."""
+
+    def __init__(self, body=b"quick"):
+        self.requests = []
+        self.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    def __call__(self, request):
+        self.requests.append(request)
+        return self.response if request.path == "/fast" else None
+
+
+@pytest.fixture
+def table():
+    return Table()
+
+
+@pytest.fixture
+def service(serve, table):
+    service = serve(hello)
+    service.hub.fast = table
+    return service
+
+
+def test_answer_without_a_worker(serve, connect, table):
+    service = serve(Slow(), threads=1)
+    service.hub.fast = table
+    busy = connect(service)
+    busy.request("GET", "/slow")
+    client = connect(service)
+    for _ in range(3):
+        assert client.get("/fast").body == b"quick"
+    service.hub.application.go_on.set()
+    assert busy.read().body == b"hello"
+
+
+def test_request_as_the_table_sees_it(service, connect, table):
+    connect(service).get("/fast?a=b", headers=["Accept: x/y", "Authorization: Basic abc"])
+    (request,) = table.requests
+    assert (request.connector, request.scheme, request.method) == ("main", "http", "GET")
+    assert (request.path, request.query) == ("/fast", "a=b")
+    assert request.headers["ACCEPT"] == "x/y"
+    assert request.headers["AUTHORIZATION"] == "Basic abc"
+    assert request.client == "127.0.0.1"
+
+
+def test_everything_else_goes_to_a_worker(service, connect):
+    client = connect(service)
+    assert client.get("/other").body == b"hello"
+    assert client.get("/fast").body == b"quick"
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("POST", {}),
+        ("GET", {"body": b"x"}),
+        ("GET", {"body": []}),
+        ("GET", {"version": "1.0"}),
+        ("GET", {"headers": ["Connection: close"]}),
+    ],
+)
+def test_only_plain_reads_are_asked_for(service, connect, table, method, options):
+    client = connect(service)
+    client.request(method, "/fast", **options)
+    assert client.read().body == b"hello"
+    assert table.requests == []
+
+
+def test_pipelined(service, connect):
+    client = connect(service)
+    paths = ["/fast", "/other", "/fast", "/fast", "/other"] * 5
+    client.send(b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode() for path in paths))
+    for path in paths:
+        assert client.read().body == (b"quick" if path == "/fast" else b"hello")
+
+
+def test_answers_larger_than_the_socket_takes(serve, connect):
+    service = serve(hello)
+    service.hub.fast = Table(b"x" * 3_000_000)
+    client = connect(service, receive_buffer=1 << 17)
+    client.send(b"GET /fast HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+    for _ in range(5):
+        assert client.read().body == b"x" * 3_000_000
+    assert client.get("/other").body == b"hello"
+
+
+def test_failing_table_leaves_it_to_a_worker(service, connect, caplog):
+    def fail(request):
+        raise ZeroDivisionError
+
+    service.hub.fast = fail
+    assert connect(service).get("/fast").body == b"hello"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_draining_connections_are_closed_by_a_worker(serve, connect, table):
+    application = Slow()
+    service = serve(application)
+    service.hub.fast = table
+    client = connect(service)
+    client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /fast HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert application.entered.wait(5)
+    service.hub.remove_listener("main")
+    application.go_on.set()
+    assert client.read().closes
+    assert client.is_closed()
+    assert table.requests[-1].path == "/slow"
