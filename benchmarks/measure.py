@@ -49,9 +49,12 @@ class Rival:
 
 
 def compare(what: str, form: str, rounds: int, ours: Measure, *rivals: Rival) -> list[Row]:
-    """Measure all in turns, so many rounds; a row for each rival has the median of the ratios."""
+    """Measure all in turns, so many rounds; a row for each rival has the median of the ratios.
+
+    One round more comes first, which does not count: it fills the caches.
+    """
     turns = [ours, *(rival.measure for rival in rivals)]
-    samples = [[measure() for measure in turns] for _ in range(rounds)]
+    samples = [[measure() for measure in turns] for _ in range(rounds + 1)][1:]
     mine, *others = zip(*samples, strict=True)
     return [
         Row(
