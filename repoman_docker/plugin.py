@@ -3,6 +3,9 @@
 from repoman.plugin import (
     Format,
     GroupSection,
+    HttpClientSection,
+    NegativeCacheSection,
+    ProxySection,
     Recipe,
     RepositoryType,
     RoutingSection,
@@ -11,10 +14,11 @@ from repoman.plugin import (
 )
 from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
+from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import action_of, token
 from repoman_docker.routes.errors import render_failure
 from repoman_docker.routes.v2 import v2
-from repoman_docker.sections import DockerHostedStorageSection, DockerSection
+from repoman_docker.sections import DockerHostedStorageSection, DockerProxySection, DockerSection
 
 DOCKER = Format(
     name="docker",
@@ -42,6 +46,20 @@ def repoman_register_recipes() -> list[Recipe]:
             type=RepositoryType.HOSTED,
             sections={"storage": DockerHostedStorageSection, "docker": DockerSection},
             build=build_hosted,
+        ),
+        Recipe(
+            format=DOCKER.name,
+            type=RepositoryType.PROXY,
+            sections={
+                "storage": StorageSection,
+                "proxy": ProxySection,
+                "negative_cache": NegativeCacheSection,
+                "http_client": HttpClientSection,
+                "routing": RoutingSection,
+                "docker": DockerSection,
+                "docker_proxy": DockerProxySection,
+            },
+            build=build_proxy,
         ),
         Recipe(
             format=DOCKER.name,

@@ -1,8 +1,11 @@
 """The settings sections of Docker repositories."""
 
+import re
 from collections.abc import Iterable
+from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from repoman.plugin import HostedStorageSection, Section
 
@@ -48,6 +51,50 @@ class DockerSection(Section):
             yield "http_port", "http", self.http_port
         if self.https_port is not None:
             yield "https_port", "https", self.https_port
+
+
+class IndexType(StrEnum):
+    """Where a proxy searches for images; plugins may bring more."""
+
+    REGISTRY = "registry"
+    HUB = "hub"
+    CUSTOM = "custom"
+
+
+class DockerProxySection(Section):
+    """How a proxy understands its remote."""
+
+    index_type: str = Field(
+        IndexType.REGISTRY,
+        description="Where images are searched: registry (the remote), hub (Docker Hub) or custom.",
+    )
+    index_url: str = Field("", description="Address of the index; only with index_type custom.")
+    cache_foreign_layers: bool = Field(
+        False, description="Whether layers that lie elsewhere are fetched from there."
+    )
+    foreign_layer_url_whitelist: tuple[str, ...] = Field(
+        (), description="Regular expressions on the whole address of such a layer; none: none."
+    )
+    expand_library: bool | None = Field(
+        None,
+        description="Whether a name of one component means library/NAME; unset: at Docker Hub.",
+    )
+
+    @field_validator("foreign_layer_url_whitelist")
+    @classmethod
+    def _check_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                re.compile(text)
+            except re.error as error:
+                raise ValueError(f"{text!r} is no regular expression: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _check_index(self) -> Self:
+        if (self.index_type == IndexType.CUSTOM) != bool(self.index_url):
+            raise ValueError("index_url belongs to index_type custom, which needs it")
+        return self
 
 
 class DockerHostedStorageSection(HostedStorageSection):

@@ -233,7 +233,7 @@ class UpstreamClient:
             with response:
                 text = f"The remote {self.remote} has limited our requests. {_words(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
-            raise UpstreamRateLimited(text.strip(), wait)
+            raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
             response.close()
             raise UpstreamUnavailable(f"The remote {self.remote} answered with the error {status}.")

@@ -1,6 +1,7 @@
 """A started Repoman for a test, with just the plugins and settings that the test names."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,22 @@ class RepomanFactory:
         self.data = data
         self._running: Repoman | None = None
 
-    def __call__(self, plugins: Mapping[str, object] | None = None, **settings: Any) -> Repoman:
+    def __call__(
+        self,
+        plugins: Mapping[str, object] | None = None,
+        clock: Callable[[], float] = time.time,
+        **settings: Any,
+    ) -> Repoman:
         """Start a Repoman.
 
-        ``plugins`` by name, without those that are installed; ``settings`` are tables of the
-        settings file. A new database has the user ADMIN and no repository.
+        ``plugins`` by name, without those that are installed; ``clock`` for the ages of caches;
+        ``settings`` are tables of the settings file. A new database has the user ADMIN and no
+        repository.
         """
         self.stop()
         if not (self.data / FILE).exists():
             self._make_admin()
-        repoman = Repoman(Settings(data=self.data, **settings), plugins or {})
+        repoman = Repoman(Settings(data=self.data, **settings), plugins or {}, clock)
         self._running = repoman
         repoman.start()
         return repoman

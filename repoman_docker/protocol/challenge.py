@@ -3,8 +3,15 @@
 Source: docker's token authentication specification; RFC 6750, section 3.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+_PART = re.compile(
+    r"""[\s,]*+(?:(?P<key>[\w-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))
+    |(?P<scheme>[\w-]+))""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +67,29 @@ def render_challenge(
 
 def _quotable(value: str) -> str:
     return "".join(each for each in value if each.isprintable() and each not in '"\\')
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What an answer 401 asks for: a scheme in lower case, and its parameters."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def parse_challenges(header: str) -> list[Challenge]:
+    """Return the challenges in a WWW-Authenticate header, in order (RFC 9110, 11.6.1).
+
+    What follows something malformed is left out.
+    """
+    found: list[Challenge] = []
+    position = 0
+    while (part := _PART.match(header, position)) is not None:
+        position = part.end()
+        if part["scheme"]:
+            found.append(Challenge(part["scheme"].lower(), {}))
+        elif found:
+            value = part["plain"] or re.sub(r"\\(.)", r"\1", part["quoted"] or "")
+            last = found[-1]
+            found[-1] = Challenge(last.scheme, {**last.parameters, part["key"].lower(): value})
+    return found

@@ -3,11 +3,14 @@
 Source: OCI distribution-spec, Listing Tags.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
+
+_NEXT = re.compile(r"""<([^>]*)>[^,<]*;\s*rel\s*=\s*"?next"?""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,9 @@ def next_link(path: str, args: Mapping[str, str], limit: int | None, last: str) 
         {**number, "last": last, **others}, quote_via=quote, safe="", errors="replace"
     )
     return f'<{quote(path, safe="/:", errors="replace")}?{query}>; rel="next"'
+
+
+def parse_next_link(header: str | None) -> str | None:
+    """Return where a Link header says that the next page is, absolute or not; None: nowhere."""
+    found = _NEXT.search(header or "")
+    return None if found is None else found[1]

@@ -14,6 +14,10 @@ from repoman.plugin import (
     Unauthenticated,
     Unavailable,
     Unsupported,
+    UpstreamBlocked,
+    UpstreamRateLimited,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, render_errors
 from repoman_docker.protocol.paths import Resource
@@ -30,6 +34,10 @@ CODES: dict[type[RepomanError], ErrorCode] = {
     Conflict: ErrorCode.BLOB_UPLOAD_INVALID,
     RangeInvalid: ErrorCode.RANGE_INVALID,
     Unavailable: ErrorCode.UNAVAILABLE,
+    UpstreamUnavailable: ErrorCode.UNAVAILABLE,
+    UpstreamBlocked: ErrorCode.UNAVAILABLE,
+    UpstreamRefused: ErrorCode.UNAVAILABLE,
+    UpstreamRateLimited: ErrorCode.TOOMANYREQUESTS,
 }
 NOT_FOUND = {  # where the bytes of what the database knows are gone
     Resource.BLOB: ErrorCode.BLOB_UNKNOWN,
@@ -62,6 +70,8 @@ def render_failure(failure: Failure) -> Response:
             "Location": request.script_root + request.path,
             "Range": render_range(failure.error.offset),
         }
+    if isinstance(failure.error, UpstreamRateLimited) and failure.error.retry_after is not None:
+        headers = {"Retry-After": str(failure.error.retry_after)}
     code = _code_of(failure)
     error = RegistryError(code, failure.message, status=failure.status, headers=headers)
     return render_registry_error(error)

@@ -1,0 +1,49 @@
+"""Proxies of registries: what is pulled through them is kept, and served again."""
+
+from repoman.plugin import (
+    HttpClientSection,
+    ProxySection,
+    RepositoryContext,
+    RoutingSection,
+    open_cache,
+)
+from repoman_docker.proxy.blobs import ProxyBlobs
+from repoman_docker.proxy.lists import ProxyLists
+from repoman_docker.proxy.manifests import ProxyManifests
+from repoman_docker.proxy.site import ProxySite
+from repoman_docker.proxy.tags import TagStore
+from repoman_docker.proxy.uploads import ProxyUploads
+from repoman_docker.remote import RegistryClient, RemoteCredentials
+from repoman_docker.sections import DockerProxySection, DockerSection
+from repoman_docker.service import DockerRepository
+
+
+def build_proxy(context: RepositoryContext) -> DockerRepository:
+    """Return the services of a proxy."""
+    config = context.config
+    docker = config.section("docker", DockerSection)
+    http = config.section("http_client", HttpClientSection)
+    cache = open_cache(context)
+    credentials = RemoteCredentials(
+        http.username, http.password.get_secret_value(), http.bearer_token.get_secret_value()
+    )
+    site = ProxySite(
+        name=config.name,
+        proxy=config.section("proxy", ProxySection),
+        docker_proxy=config.section("docker_proxy", DockerProxySection),
+        routing=config.section("routing", RoutingSection),
+        content=context.content,
+        blobs=context.blobs,
+        cache=cache,
+        registry=RegistryClient(cache.client, credentials, docker.manifest_limit),
+    )
+    uploads = ProxyUploads(
+        config.name, site.proxy.remote_url, config.format, context.list_repositories
+    )
+    return DockerRepository(
+        settings=docker,
+        blobs=ProxyBlobs(site, uploads),
+        uploads=uploads,
+        manifests=ProxyManifests(site, TagStore(site), uploads),
+        lists=ProxyLists(site),
+    )

@@ -1,0 +1,111 @@
+"""What the services of one Docker proxy share: the cache, the remote, names and texts."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from repoman.plugin import (
+    Asset,
+    BlobStore,
+    ContentStore,
+    NotFound,
+    ProxyCache,
+    ProxySection,
+    RoutingSection,
+    UpstreamRefused,
+)
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.remote import RegistryClient
+from repoman_docker.sections import DockerProxySection
+
+HUB_HOSTS = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
+LIBRARY = "library/"
+
+
+class Source(StrEnum):
+    """Where an answer comes from, as ``X-Repoman-Cache`` and the access log say it."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    STALE = "STALE"
+    REVALIDATED = "REVALIDATED"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySite:
+    """The parts of one proxy.
+
+    Attributes:
+        name: of the repository.
+        cache: what is known of the remote, in the core's terms.
+        registry: the remote, in the registry's terms.
+    """
+
+    name: str
+    proxy: ProxySection
+    docker_proxy: DockerProxySection
+    routing: RoutingSection
+    content: ContentStore
+    blobs: BlobStore
+    cache: ProxyCache
+    registry: RegistryClient
+
+    @property
+    def host(self) -> str:
+        """The remote's host, with the port if it is given."""
+        return urlsplit(self.proxy.remote_url).netloc
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The hosts in whose place this proxy answers (the parameter ``ns`` of clients)."""
+        return HUB_HOSTS | {self.host} if self.host in HUB_HOSTS else frozenset({self.host})
+
+    def image(self, name: str, code: ErrorCode) -> str:
+        """Return the one name under which an image is cached and asked for.
+
+        Raises:
+            RegistryError: ``code``, the routing rule of this proxy refuses it.
+        """
+        expand = self.docker_proxy.expand_library
+        if "/" not in name and (self.host in HUB_HOSTS if expand is None else expand):
+            name = LIBRARY + name
+        if not self.routing.allows(name):
+            raise RegistryError(
+                code,
+                f"The routing rule of the repository {self.name} does not let {name} through.",
+                status=404,
+            )
+        return name
+
+    @contextmanager
+    def absence(self, code: ErrorCode, what: str) -> Iterator[None]:
+        """Turn the remote's ways to say that it has nothing for us into ``code``, as 404.
+
+        A refusal is never passed on as 401: the client would log in here, in vain.
+        """
+        try:
+            yield
+        except NotFound as error:
+            raise self.unknown(code, what) from error
+        except UpstreamRefused as error:
+            raise RegistryError(code, f"There is no {what} for us: {error}", status=404) from error
+
+    def unknown(self, code: ErrorCode, what: str) -> RegistryError:
+        """Return the error for what neither the remote nor the cache has."""
+        return RegistryError(
+            code, f"The remote {self.proxy.remote_url} does not have {what}.", status=404
+        )
+
+    def headers(
+        self, source: Source, asset: Asset | None = None, warning: str = ""
+    ) -> Mapping[str, str]:
+        """Return the headers that tell where an answer comes from and how old it is."""
+        headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": self.host}
+        if asset is not None:
+            headers["Age"] = str(self.cache.metadata.age(asset.checked_at))
+        if warning:
+            text = "".join(each for each in warning if " " <= each <= "~" and each not in '"\\')
+            headers["Warning"] = f'299 - "{text[:1000]}"'
+        return headers

@@ -1,0 +1,78 @@
+"""Writes to a proxy: all refused, with a text that says why and where to push."""
+
+from collections.abc import Callable
+
+from repoman.plugin import BlobInlet, Repository, RepositoryType, Upload, UploadSink
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.sections import DockerSection
+
+NAMED = 3  # hosted repositories named in the text at most
+
+
+class ProxyUploads:
+    """Refuses everything; an implementation of :class:`repoman_docker.service.UploadService`."""
+
+    def __init__(
+        self, name: str, remote: str, format_name: str, others: Callable[[], list[Repository]]
+    ) -> None:
+        self._name = name
+        self._remote = remote
+        self._format = format_name
+        self._others = others
+
+    def refusal(self) -> RegistryError:
+        """Return the answer to every write: UNSUPPORTED."""
+        return RegistryError(
+            ErrorCode.UNSUPPORTED,
+            f"{self._name} is a proxy: it holds copies of what {self._remote} has, and takes no "
+            f"pushes and no deletions. {self._way()}",
+        )
+
+    def start(self, name: str, actor: str, algorithm: str) -> Upload:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def get(self, name: str, upload_id: str, actor: str) -> Upload:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def offset(self, upload: Upload) -> int:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def open(self, upload: Upload, start: int | None) -> UploadSink:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def finish(self, upload: Upload, sink: UploadSink, digest: Digest) -> None:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def cancel(self, upload: Upload) -> None:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def open_inlet(self, digest: Digest) -> BlobInlet:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
+        """See :class:`repoman_docker.service.UploadService`."""
+        raise self.refusal()
+
+    def _way(self) -> str:
+        hosted = [
+            _described(each)
+            for each in self._others()
+            if each.config.format == self._format and each.config.type is RepositoryType.HOSTED
+        ]
+        if not hosted:
+            return "Push to a hosted repository; there is none yet."
+        return f"Push to a hosted repository: {', '.join(hosted[:NAMED])}."
+
+
+def _described(repository: Repository) -> str:
+    section = repository.config.sections.get("docker")
+    ports = [port for _, _, port in section.ports()] if isinstance(section, DockerSection) else []
+    return f"{repository.name} (port {ports[0]})" if ports else repository.name

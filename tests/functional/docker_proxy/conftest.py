@@ -1,0 +1,53 @@
+"""A proxy in process, the fake registry it asks, and a clock that tests move."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from repoman.testing import RepomanFactory
+from repoman_docker import plugin
+from tests.fakes.registry import FakeRegistry, fake_registry
+from tests.functional.docker.driver import Registry
+from tests.functional.docker_proxy.proxies import Clock, Proxies
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def make_proxy(tmp_path_factory, clock) -> Iterator[Proxies]:
+    factory = RepomanFactory(tmp_path_factory.mktemp("proxies"))
+    yield Proxies(factory({"docker": plugin}, clock), clock)
+    factory.stop()
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeRegistry]:
+    """A registry that anybody may pull from."""
+    with fake_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def make_upstream() -> Iterator[Callable[..., FakeRegistry]]:
+    """Start registries with options of their own."""
+    running = []
+
+    def make(**options: Any) -> FakeRegistry:
+        context = fake_registry(**options)
+        registry = context.__enter__()
+        running.append(context)
+        return registry
+
+    yield make
+    for context in running:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def proxy(make_proxy, upstream) -> Registry:
+    """A proxy of ``upstream`` with the usual ages."""
+    return make_proxy(upstream.url)

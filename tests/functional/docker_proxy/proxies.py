@@ -1,0 +1,67 @@
+"""Proxies in process, and a clock that tests move."""
+
+import secrets
+import time
+from typing import Any
+
+from repoman.core import Repoman
+from repoman.testing import ADMIN, HttpClient
+from tests.functional.docker.driver import Registry
+from tests.functional.docker.wires import InProcess
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+class Clock:
+    """The time of the caches; goes on by itself, and jumps."""
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since the epoch."""
+        return time.time() + self.ahead
+
+    def jump(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.ahead += seconds
+
+
+class Proxies:
+    """Makes proxies of fake registries."""
+
+    def __init__(self, repoman: Repoman, clock: Clock) -> None:
+        self.repoman = repoman
+        self.clock = clock
+
+    def __call__(self, remote: str, **settings: Any) -> Registry:
+        """Make a proxy of a remote; settings are ``section__key``."""
+        name = f"proxy-{secrets.token_hex(4)}"
+        sections = nested(settings)
+        sections.setdefault("proxy", {})["remote_url"] = remote
+        http = {"timeout": 5, "retries": 1, "auto_block": False}
+        sections["http_client"] = {**http, **sections.get("http_client", {})}
+        self.repoman.repositories.create(name, "docker-proxy", sections)
+        return self.reach(name)
+
+    def reach(self, name: str) -> Registry:
+        """A repository as it is reached on the main port."""
+        return Registry(InProcess(HttpClient(self.repoman)), f"/repository/{name}", ADMIN)
+
+    def change(self, proxy: Registry, **settings: Any) -> None:
+        """Change settings of a proxy."""
+        sections = nested(settings)
+        self.repoman.repositories.update(name_of(proxy), sections)
+
+
+def name_of(proxy: Registry) -> str:
+    """The name of the repository."""
+    return proxy.prefix.rpartition("/")[2]
+
+
+def nested(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings by section, from ``section__key``."""
+    sections: dict[str, dict[str, Any]] = {}
+    for path, value in settings.items():
+        section, _, key = path.partition("__")
+        sections.setdefault(section, {})[key] = value
+    return sections
