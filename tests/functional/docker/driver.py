@@ -275,7 +275,7 @@ class Registry:
             answer.headers["Location"], None if mistake is Mistake.NO_DIGEST else digest
         )
         self._expect("finish upload", answer, 201)
-        assert self.has_blob(name, digest)
+        self._expect("find blob", self._ask(f"{name}/blobs/{digest}"), 200)
 
     def _append_as_docker(self, name: str, blob: bytes, mistake: Mistake | None) -> Answer:
         location = self.begin(name)
