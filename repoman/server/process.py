@@ -15,6 +15,7 @@ from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
 from repoman.server.hub import Hub
 from repoman.server.lock import DataLock
+from repoman.server.repeats import Repeats
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
 
@@ -34,8 +35,9 @@ def serve(settings: Settings, announce: Announce) -> None:
     """
     with DataLock(settings.data.absolute()), Repoman(settings) as repoman:
         repoman.sweep()
-        application = create_application(repoman)
-        hub = Hub(application, settings.server, _make_spool(repoman.data))
+        repeats = Repeats(create_application(repoman))
+        hub = Hub(repeats, settings.server, _make_spool(repoman.data))
+        hub.fast = repeats.answer
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
         hub.add_listener(connector_key(MAIN, "http"), main.host, main.port)
         certificates = Certificates(settings.tls, repoman.data)
