@@ -1,0 +1,220 @@
+"""Every question of a client is answered from an index, however much there is: no scan, no sort.
+
+What is looked at is how SQLite means to find the answer and not how long it takes, with tables that
+are full and with or without statistics about them.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from repoman.db.models import database_proxy
+from tests.functional.docker.images import (
+    OCI_EMPTY,
+    OCI_MANIFEST,
+    descriptor,
+    digest_of,
+    make_image,
+    to_json,
+)
+
+TAGS = 100_000  # of one image
+NAMES = 10_000
+REFERRERS = 20_000  # of one manifest, and users of one blob
+BIG = "big/image"
+SUBJECT = f"sha256:{'5' * 64}"
+SHARED = digest_of(b"a layer that many share")
+NOW = 1.7e9
+
+
+def hexadecimal(kind, number):
+    return f"{kind}{number:063x}"
+
+
+def fill(connection):
+    """Write rows as the product would, but a hundred thousand at a time."""
+    [(repository,)] = connection.execute("select id from repository where name = 'docker-hosted'")
+    [(blob,)] = connection.execute(
+        "insert into blob (store, digest, size, created_at, used_at) "
+        "values ('default', ?, 2, 0, 0) returning id",
+        [digest_of(b"filling").partition(":")[2]],
+    )
+    components = (
+        *((repository, "tag", "", BIG, f"v{number:06}") for number in range(TAGS)),
+        *((repository, "image", "", f"name-{number:05}", "") for number in range(NAMES)),
+    )
+    connection.executemany(
+        "insert into component (repository_id, kind, namespace, name, version, attributes, "
+        f"created_at, updated_at) values (?, ?, ?, ?, ?, '{{}}', {NOW}, {NOW})",
+        components,
+    )
+    assets = (
+        *((f"tags/{BIG}/v{number:06}", "tag") for number in range(TAGS)),
+        *((f"manifests/{BIG}/sha256:{hexadecimal('a', n)}", "manifest") for n in range(REFERRERS)),
+        *((f"blobs/sha256:{hexadecimal('b', n)}/{BIG}", "blob") for n in range(REFERRERS)),
+        *((f"blobs/{SHARED}/name-{n:05}", "blob") for n in range(NAMES)),
+    )
+    connection.executemany(
+        "insert into asset (repository_id, path, kind, blob_id, media_type, attributes, "
+        "created_at, updated_at) "
+        f"values ({repository}, ?, ?, {blob}, 'x/y', "
+        f'\'{{"digest":"sha256:{"c" * 64}","annotations":{{}},"artifact_type":""}}\', '
+        f"{NOW}, {NOW})",
+        assets,
+    )
+    connection.execute(
+        "update asset set component_id = (select component.id from component "
+        "where component.kind = 'tag' and component.version = substr(asset.path, -7) "
+        f"and component.repository_id = {repository} and component.name = '{BIG}' "
+        "and component.namespace = '') where kind = 'tag'"
+    )
+    for kind, path in (
+        ("subject", f"manifests/{BIG}/{SUBJECT}"),
+        ("blob", f"blobs/{SHARED}/{BIG}"),
+    ):
+        connection.execute(
+            "insert into reference (repository_id, asset_id, kind, path, source) "
+            "select repository_id, id, ?, ?, path from asset where path like ?",
+            [kind, path, f"manifests/{BIG}/sha256:a00%"],
+        )
+
+
+@pytest.fixture(scope="module", params=["without statistics", "with statistics"])
+def full(request, in_process):
+    """A repository that has a lot of everything."""
+    with closing(sqlite3.connect(in_process.data / "repoman.db")) as connection, connection:
+        if not connection.execute("select 1 from reference where kind = 'subject'").fetchone():
+            in_process.registry.push(BIG, "pushed", make_image())
+            fill(connection)
+        if request.param == "with statistics":
+            connection.execute("analyze")
+    in_process.repoman.database.close()  # so that the next connection reads the statistics
+    in_process.repoman.refresh()
+    return in_process
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """The statements that are executed meanwhile, with their values in them."""
+    statements: list[str] = []
+    connection = database_proxy.connection()
+    connection.set_trace_callback(statements.append)
+    try:
+        yield statements
+    finally:
+        connection.set_trace_callback(None)
+
+
+def steps_of(site, statement):
+    """How SQLite means to answer, step by step."""
+    with closing(sqlite3.connect(site.data / "repoman.db")) as connection:
+        rows = connection.execute(f"explain query plan {statement}").fetchall()
+    return [detail for *_, detail in rows]
+
+
+SMALL = ("repository", "user", "revision", "upload", "connector", "secret")
+
+
+def is_bad(step):
+    """A scan of a table that can be large, a sort, or an index made for the occasion."""
+    scans = step.startswith("SCAN") and not any(f'"{each}"' in step for each in SMALL)
+    is_subquery = step.startswith(("SCAN CONSTANT", "SCAN SUBQUERY"))
+    return (scans and not is_subquery) or "TEMP B-TREE" in step or "AUTOMATIC" in step
+
+
+def check(site, statements):
+    """No statement is answered the long way."""
+    questions = [each for each in statements if each.startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert questions
+    bad = {
+        statement: steps
+        for statement in questions
+        if any(map(is_bad, steps := steps_of(site, statement)))
+    }
+    assert bad == {}
+
+
+QUESTIONS = {
+    "tags": ("GET", f"{BIG}/tags/list"),
+    "tags, a page": ("GET", f"{BIG}/tags/list?n=100&last=v050000"),
+    "tags, the end": ("GET", f"{BIG}/tags/list?n=100&last=v099990"),
+    "tags of no image": ("GET", "absent/tags/list"),
+    "catalog": ("GET", "_catalog"),
+    "catalog, a page": ("GET", "_catalog?n=100&last=name-05000"),
+    "manifest by tag": ("GET", f"{BIG}/manifests/pushed"),
+    "manifest by digest": ("GET", f"{BIG}/manifests/{SUBJECT}"),
+    "blob": ("GET", f"{BIG}/blobs/{SHARED}"),
+    "referrers": ("GET", f"{BIG}/referrers/{SUBJECT}"),
+    "referrers, a page": (
+        "GET",
+        f"{BIG}/referrers/{SUBJECT}?last=sha256:{hexadecimal('a', REFERRERS - 100)}",
+    ),
+    "mount from an image": ("POST", f"new/blobs/uploads/?mount={SHARED}&from=name-00005"),
+    "mount from anywhere": ("POST", f"new/blobs/uploads/?mount={SHARED}"),
+    "mount of nothing, the last digest of all": (
+        "POST",
+        f"new/blobs/uploads/?mount=sha256:{'f' * 64}",
+    ),
+    "deletion of a blob in use": ("DELETE", f"{BIG}/blobs/{SHARED}"),
+    "deletion of a tag": ("DELETE", f"{BIG}/manifests/v000077"),
+    "deletion of a manifest": (
+        "DELETE",
+        f"{BIG}/manifests/sha256:{hexadecimal('a', REFERRERS - 1)}",
+    ),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_index_answers(full, question):
+    with noted() as statements:
+        full.registry.send(*QUESTIONS[question])
+    check(full, statements)
+
+
+def test_an_index_answers_throughout_a_push(full, name):
+    with noted() as statements:
+        full.registry.push(name, "1", make_image())
+        full.registry.push(name, "1", make_image())
+        full.registry.delete(f"{name}/manifests/1")
+    check(full, statements)
+    tables = " ".join(statements)
+    assert all(f'"{each}"' in tables for each in ("blob", "asset", "component", "reference"))
+
+
+def test_a_push_with_a_thousand_layers_asks_for_many_at_once(full, name):
+    layers = [f"layer {number}".encode() for number in range(1000)]
+    entries = [descriptor(layer, "x/y") for layer in layers]
+    config = descriptor(b"{}", OCI_EMPTY)
+    fields = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": entries}
+    with noted() as statements:
+        answer = full.registry.put_manifest(name, "1", to_json(fields))
+    assert answer.code == "MANIFEST_BLOB_UNKNOWN"
+    assert len(answer.errors) == 1001
+    assert len(statements) < 20
+    check(full, statements)
+
+
+def test_a_page_reads_no_more_rows_than_it_has(full):
+    for path, key in ((f"{BIG}/tags/list", "tags"), ("_catalog", "repositories")):
+        with noted() as statements:
+            answer = full.registry.get(f"{path}?n=7")
+        assert len(answer.json()[key]) == 7
+        [statement] = [each for each in statements if "component" in each]
+        assert statement.endswith("LIMIT 8")
+
+
+def test_a_mount_looks_at_no_other_digest(full):
+    with noted() as statements:
+        full.registry.start("new", mount=f"sha256:{'f' * 64}")
+    [statement] = [each for each in statements if "ORDER BY" in each]
+    [step] = [each for each in steps_of(full, statement) if "asset" in each or "t1" in each]
+    assert "path>? AND path<?" in step
+
+
+def test_a_bad_plan_is_noticed(full):
+    with pytest.raises(AssertionError):
+        check(full, ["SELECT * FROM component WHERE version = 'v1'"])
+    with pytest.raises(AssertionError):
+        check(full, ["SELECT * FROM component WHERE repository_id = 1 ORDER BY updated_at"])

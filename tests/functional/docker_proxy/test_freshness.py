@@ -1,0 +1,337 @@
+"""How long a proxy believes what it has, and what it does when the upstream is gone or moves."""
+
+import pytest
+
+from tests.fakes.registry import Fault
+from tests.functional.docker.driver import Failures
+from tests.functional.docker.images import digest_of, index_of, make_image
+from tests.functional.docker_proxy.proxies import DAY, HOUR, MINUTE, name_of
+
+NAME = "team/app"
+TAG = f"{NAME}/manifests/1"
+
+
+@pytest.fixture
+def old(upstream, proxy):
+    """An image that is in the proxy's cache."""
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    proxy.pull(NAME, "1")
+    return image
+
+
+def source(answer):
+    return answer.headers["X-Repoman-Cache"]
+
+
+def test_a_young_tag_is_believed(proxy, upstream, old, clock):
+    upstream.put(NAME, "1", make_image())
+    clock.jump(1439 * MINUTE)
+    assert proxy.get(TAG).body == old.manifest
+
+
+def test_a_tag_over_its_age_is_asked_for_by_head(proxy, upstream, old, clock):
+    asked = len(upstream.log)
+    clock.jump(2 * DAY)
+    answer = proxy.get(TAG)
+    assert (answer.body, source(answer)) == (old.manifest, "REVALIDATED")
+    assert upstream.lines()[asked:] == [f"HEAD /v2/{TAG}"]
+    assert source(proxy.get(TAG)) == "HIT"
+    assert int(proxy.get(TAG).headers["Age"]) < 10
+
+
+def test_a_tag_that_moved_is_fetched_by_digest(proxy, upstream, old, clock):
+    new = make_image()
+    upstream.put(NAME, "1", new)
+    asked = len(upstream.log)
+    clock.jump(2 * DAY)
+    answer = proxy.get(TAG)
+    assert (answer.body, source(answer)) == (new.manifest, "MISS")
+    assert upstream.lines()[asked:] == [
+        f"HEAD /v2/{TAG}",
+        f"GET /v2/{NAME}/manifests/{new.digest}",
+    ]
+    assert proxy.get(f"{NAME}/manifests/{old.digest}").body == old.manifest
+
+
+def test_a_digest_is_believed_for_ever(proxy, upstream, old, clock):
+    asked = len(upstream.log)
+    clock.jump(1000 * DAY)
+    assert proxy.get(f"{NAME}/manifests/{old.digest}").body == old.manifest
+    assert proxy.get(f"{NAME}/blobs/{digest_of(old.config)}").body == old.config
+    assert len(upstream.log) == asked
+
+
+def test_a_changed_age_counts_for_what_is_cached(make_proxy, proxy, upstream, old, clock):
+    clock.jump(10 * MINUTE)
+    upstream.put(NAME, "1", make_image())
+    assert proxy.get(TAG).body == old.manifest
+    make_proxy.change(proxy, proxy__metadata_max_age=5)
+    assert proxy.get(TAG).body != old.manifest
+
+
+def test_an_age_of_minus_one_means_for_ever(make_proxy, proxy, upstream, old, clock):
+    make_proxy.change(proxy, proxy__metadata_max_age=-1)
+    upstream.put(NAME, "1", make_image())
+    clock.jump(1000 * DAY)
+    assert proxy.get(TAG).body == old.manifest
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("", status=500),
+        Fault("", status=503),
+        Fault("", status=429, headers={"Retry-After": "7"}),
+        Fault("", status=403),
+        None,
+    ],
+    ids=lambda fault: str(fault and fault.status),
+)
+def test_the_stale_copy_is_better_than_none(proxy, upstream, old, clock, fault):
+    clock.jump(2 * DAY)
+    if fault is None:
+        upstream.stop()
+    else:
+        upstream.faults.append(fault)
+    answer = proxy.get(TAG)
+    assert (answer.status, answer.body, source(answer)) == (200, old.manifest, "STALE")
+    assert answer.headers["Warning"].startswith('299 - "team/app:1 may be out of date.')
+    assert upstream.url in answer.headers["Warning"]
+    assert int(answer.headers["Age"]) >= 2 * DAY
+    assert proxy.pull(NAME, "1") == old.manifest
+
+
+def test_the_stale_copy_serves_when_only_the_new_manifest_fails(proxy, upstream, old, clock):
+    upstream.put(NAME, "1", make_image())
+    upstream.faults.append(Fault("GET /v2/team/app/manifests", status=429))
+    clock.jump(2 * DAY)
+    answer = proxy.get(TAG)
+    assert (answer.body, source(answer)) == (old.manifest, "STALE")
+
+
+def test_the_stale_copy_serves_while_the_administrator_blocks(make_proxy, proxy, old, clock):
+    make_proxy.change(proxy, http_client__blocked=True)
+    clock.jump(2 * DAY)
+    assert source(proxy.get(TAG)) == "STALE"
+    answer = proxy.get(f"{NAME}/manifests/2")
+    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    assert "blocked by the administrator" in answer.message
+
+
+def test_what_the_upstream_deleted_is_kept(proxy, upstream, old, clock):
+    del upstream.manifests[NAME, "1"]
+    clock.jump(2 * DAY)
+    answer = proxy.get(TAG)
+    assert (answer.body, source(answer)) == (old.manifest, "STALE")
+    assert "does not have team/app:1 any more" in answer.headers["Warning"]
+    assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1"]
+
+
+def test_what_the_upstream_deleted_goes_if_so_set(make_proxy, proxy, upstream, old, clock):
+    make_proxy.change(proxy, proxy__follow_deletion=True)
+    del upstream.manifests[NAME, "1"]
+    clock.jump(2 * DAY)
+    proxy.pull(NAME, "1", failure=Failures.MANIFEST_UNKNOWN)
+    assert proxy.get(f"{NAME}/manifests/{old.digest}").body == old.manifest
+
+
+# --- Nothing cached ------------------------------------------------------------------------------
+
+
+def test_a_limit_of_the_upstream_is_told_with_the_time_to_wait(proxy, upstream):
+    body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your limit."}]}'
+    upstream.faults.append(Fault("", status=429, headers={"Retry-After": "77"}, body=body))
+    answer = proxy.get(TAG)
+    assert (answer.status, answer.code) == (429, "TOOMANYREQUESTS")
+    assert answer.headers["Retry-After"] == "77"
+    assert "You have reached your limit" in answer.message
+
+
+@pytest.mark.parametrize("path", [TAG, f"{NAME}/blobs/sha256:{'0' * 64}", f"{NAME}/tags/list"])
+def test_an_upstream_that_is_down_is_named(proxy, upstream, path):
+    upstream.stop()
+    answer = proxy.get(path)
+    assert (answer.status, answer.code) == (502, "UNAVAILABLE")
+    assert upstream.url in answer.message
+
+
+def test_an_upstream_that_fails_is_named(proxy, upstream):
+    upstream.faults.append(Fault("", status=500))
+    answer = proxy.get(TAG)
+    assert (answer.status, answer.code) == (502, "UNAVAILABLE")
+    assert "error 500" in answer.message
+    assert upstream.count("HEAD") == 2  # it was tried once more
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_is_no_login_here(proxy, upstream, status):
+    upstream.faults.append(Fault("", status=status))
+    for path, code in (
+        (TAG, "MANIFEST_UNKNOWN"),
+        (f"{NAME}/blobs/sha256:{'0' * 64}", "BLOB_UNKNOWN"),
+    ):
+        answer = proxy.get(path)
+        assert (answer.status, answer.code) == (404, code)
+        assert "refused to let this server read team/app" in answer.message
+        assert "WWW-Authenticate" not in answer.headers
+
+
+# --- Not found -----------------------------------------------------------------------------------
+
+
+def test_what_was_not_found_is_not_asked_for_again_at_once(make_proxy, upstream, clock):
+    proxy = make_proxy(upstream.url, negative_cache__time_to_live=10)
+    blob = f"{NAME}/blobs/{digest_of(b'late')}"
+    for _ in range(3):
+        assert proxy.get(TAG).status == 404
+        assert proxy.get(blob).status == 404
+    assert len(upstream.log) == 2
+    upstream.put(NAME, "1", make_image())
+    upstream.put_blob(NAME, b"late")
+    assert proxy.get(TAG).status == 404
+    clock.jump(11 * MINUTE)
+    assert proxy.get(TAG).status == 200
+    assert proxy.get(blob).status == 200
+
+
+def test_the_not_found_cache_can_be_off(make_proxy, upstream):
+    proxy = make_proxy(upstream.url, negative_cache__enabled=False)
+    assert proxy.get(TAG).status == 404
+    upstream.put(NAME, "1", make_image())
+    assert proxy.get(TAG).status == 200
+
+
+def test_failures_are_not_remembered_as_absence(make_proxy, upstream):
+    proxy = make_proxy(upstream.url, http_client__retries=0)
+    upstream.put(NAME, "1", make_image())
+    for status in (500, 429, 403, 401):
+        upstream.faults.append(Fault("", status=status, times=1))
+        assert proxy.get(TAG).status != 200
+    assert proxy.get(TAG).status == 200
+
+
+# --- Quarantine ----------------------------------------------------------------------------------
+
+
+def test_a_tag_that_moved_lately_stays_where_it_was(make_proxy, upstream, clock):
+    proxy = make_proxy(upstream.url, proxy__minimum_age=48, proxy__metadata_max_age=60)
+    old, bad, good = make_image(), make_image(), make_image()
+    upstream.put(NAME, "1", old)
+    assert proxy.get(TAG).body == old.manifest  # there is no former one to serve
+    upstream.put(NAME, "1", bad)
+    clock.jump(2 * HOUR)
+    answer = proxy.get(TAG)
+    assert answer.body == old.manifest
+    assert "less than 48 h ago" in answer.headers["Warning"]
+    upstream.put(NAME, "1", good)
+    clock.jump(47 * HOUR)
+    assert proxy.get(TAG).body == old.manifest  # the time begins anew
+    clock.jump(47 * HOUR)
+    assert proxy.get(TAG).body == old.manifest
+    clock.jump(2 * HOUR)
+    assert proxy.get(TAG).body == good.manifest
+
+
+def test_a_tag_that_moved_and_came_back_has_not_moved(make_proxy, upstream, clock):
+    proxy = make_proxy(upstream.url, proxy__minimum_age=10, proxy__metadata_max_age=60)
+    old, bad = make_image(), make_image()
+    for image, hours in ((old, 0), (bad, 2), (old, 9), (bad, 9)):
+        upstream.put(NAME, "1", image)
+        clock.jump(hours * HOUR)
+        assert proxy.get(TAG).body == old.manifest
+    clock.jump(11 * HOUR)
+    assert proxy.get(TAG).body == bad.manifest
+
+
+# --- Lists ---------------------------------------------------------------------------------------
+
+
+def test_tags_come_from_the_upstream_in_pages_and_are_cached(proxy, upstream, clock):
+    upstream.page = 2
+    for tag in ("a", "b", "c", "D", "e"):
+        upstream.put_manifest(NAME, tag, make_image().manifest)
+    assert proxy.get(f"{NAME}/tags/list").json() == {
+        "name": NAME,
+        "tags": ["D", "a", "b", "c", "e"],
+    }
+    asked = len(upstream.log)
+    page = proxy.get(f"{NAME}/tags/list?n=2&last=a")
+    assert page.json()["tags"] == ["b", "c"]
+    assert "last=c" in page.headers["Link"]
+    assert len(upstream.log) == asked
+    upstream.put_manifest(NAME, "f", make_image().manifest)
+    clock.jump(2 * DAY)
+    assert "f" in proxy.get(f"{NAME}/tags/list").json()["tags"]
+    upstream.stop()
+    clock.jump(2 * DAY)
+    assert "f" in proxy.get(f"{NAME}/tags/list").json()["tags"]
+
+
+def test_offline_the_known_tags_are_listed(proxy, upstream, old):
+    upstream.stop()
+    assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1"]
+    assert proxy.get("unknown/app/tags/list").status == 502
+
+
+def test_an_image_that_the_upstream_does_not_know(proxy, upstream):
+    answer = proxy.get(f"{NAME}/tags/list")
+    assert (answer.status, answer.code) == (404, "NAME_UNKNOWN")
+
+
+def test_the_catalog_has_what_is_cached(proxy, upstream, old):
+    upstream.put("other/app", "1", make_image())
+    assert proxy.get("_catalog").json() == {"repositories": [NAME]}
+
+
+def test_referrers_come_from_the_upstream(proxy, upstream, old, clock):
+    entry = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": f"sha256:{'a' * 64}",
+        "size": 7,
+        "artifactType": "application/x.sbom",
+        "annotations": {"a": "b"},
+    }
+    other = {**entry, "digest": f"sha256:{'b' * 64}", "artifactType": "application/x.other"}
+    upstream.referrers[old.digest] = [other, entry]
+    path = f"{NAME}/referrers/{old.digest}"
+    assert proxy.get(path).json()["manifests"] == [entry, other]
+    filtered = proxy.get(f"{path}?artifactType=application/x.sbom")
+    assert filtered.json()["manifests"] == [entry]
+    assert proxy.get(f"{NAME}/referrers/sha256:{'c' * 64}").json()["manifests"] == []
+    upstream.stop()
+    clock.jump(2 * DAY)
+    assert proxy.get(path).json()["manifests"] == [entry, other]
+
+
+def test_referrers_of_a_registry_without_the_api(proxy, upstream, old):
+    upstream.has_referrers = False
+    signature = make_image()
+    upstream.put_manifest(NAME, old.digest.replace(":", "-"), index_of(signature.manifest))
+    found = proxy.get(f"{NAME}/referrers/{old.digest}").json()["manifests"]
+    assert [each["digest"] for each in found] == [signature.digest]
+
+
+# --- Writes and mirrors --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", TAG),
+        ("DELETE", TAG),
+        ("DELETE", f"{NAME}/blobs/sha256:{'0' * 64}"),
+        ("POST", f"{NAME}/blobs/uploads/"),
+        ("POST", f"{NAME}/blobs/uploads/?mount=sha256:{'0' * 64}&from=a/b"),
+        ("POST", f"{NAME}/blobs/uploads/?digest=sha256:{'0' * 64}"),
+        ("PATCH", f"{NAME}/blobs/uploads/0"),
+    ],
+)
+def test_writes_are_refused_with_the_way_to_go(make_proxy, proxy, upstream, method, path):
+    if make_proxy.repoman.repositories.find("own-images") is None:
+        make_proxy.repoman.repositories.create("own-images", "docker-hosted", {})
+    answer = proxy.send(method, path, b"{}")
+    assert (answer.status, answer.code) == (405, "UNSUPPORTED")
+    assert f"{name_of(proxy)} is a proxy" in answer.message
+    assert "Push to a hosted repository: own-images" in answer.message
+    assert upstream.log == []
