@@ -156,7 +156,7 @@ class Channel:
     def drain(self) -> None:
         """Close the connection as soon as the client has its response."""
         self.draining = True
-        self._on_own_loop(self.close_if_idle)
+        self._on_own_loop(self._hurry)
 
     # For the owning loop.
 
@@ -259,6 +259,14 @@ class Channel:
 
         loop.call(run)
 
+    def _hurry(self) -> None:
+        if not self.transport.is_ready:
+            self.handle_close()
+        elif self.linger is not None:
+            self.linger.hurry()
+        else:
+            self.close_if_idle()
+
     def _arrive(self, work: Callable[[], object] | None) -> None:
         if work is not None:
             self.hub.dispatcher.submit(work)
@@ -283,6 +291,8 @@ class Channel:
             self.handle_close()
             return
         self.linger = Linger(self.hub.settings)
+        if self.draining:
+            self.linger.hurry()
         try:
             self.transport.end_sending()
         except OSError:

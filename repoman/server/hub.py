@@ -248,6 +248,8 @@ class Hub:
         self._stop_if_done()
 
     def _end(self) -> None:
+        with self._lock:
+            self._is_running = False
         has_ended = self.dispatcher.stop(LAST_WORK_TIMEOUT)
         self._is_stopped = True
         self.main.finish_calls()

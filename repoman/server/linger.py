@@ -4,6 +4,8 @@ import time
 
 from repoman.config import ServerSettings
 
+HURRY = 1.0  # seconds that are enough for a client to read its refusal
+
 
 class Linger:
     """How long to swallow what a client sends although it has been refused.
@@ -15,6 +17,10 @@ class Linger:
     def __init__(self, settings: ServerSettings) -> None:
         self.until = time.monotonic() + settings.linger_timeout
         self._remaining = settings.linger_limit
+
+    def hurry(self) -> None:
+        """Do not keep the end of the listener waiting."""
+        self.until = min(self.until, time.monotonic() + HURRY)
 
     def is_over(self, count: int) -> bool:
         """Count bytes that were swallowed; True if the client is done, or has had enough time."""

@@ -197,7 +197,7 @@ class ErrorTask(ResponseMixin, WaitressErrorTask):
             self.channel.addr[0],
             error.code,
             error.reason,
-            error.body,
+            error.body.partition('"')[0],  # what waitress quotes may be a password
         )
         super().execute()
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import os
 import random
 import threading
 import time
@@ -13,7 +14,7 @@ from tests.server.apps import Files, Uploads
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually, open_files
 
-SECONDS = 6
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "6"))
 CLIENTS = 8
 CONTENT = random.Random(1).randbytes(3_000_000)
 
@@ -148,6 +149,7 @@ class Chaos:
     )
 
 
+@pytest.mark.timeout(SECONDS * 2 + 60)
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
     caplog.set_level(logging.WARNING)

@@ -132,6 +132,14 @@ def test_removal_lets_uploads_and_downloads_finish(serve, connect, tmp_path):
     assert gone.wait(5)
 
 
+def test_removal_hurries_clients_that_were_refused(serve, connect):
+    service = serve(Uploads(), linger_timeout=60, drain_timeout=60)
+    client = connect(service)
+    client.send(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+    assert client.read().status == 401
+    assert service.hub.remove_listener("main").wait(4)
+
+
 def test_removal_cuts_after_the_drain_time(serve, connect):
     uploads = Uploads()
     service = serve(uploads)

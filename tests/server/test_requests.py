@@ -152,6 +152,14 @@ def test_large_header_is_a_431(serve, connect, caplog):
     assert "431" in caplog.text
 
 
+def test_log_of_a_refusal_quotes_nothing(serve, connect, caplog):
+    caplog.set_level(logging.INFO)
+    header = b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2VjcmV0\nX: y\r\n\r\n"
+    assert refusal(connect(serve(hello)), header) == 400
+    assert "Bare CR or LF" in caplog.text
+    assert "c2VjcmV0" not in caplog.text
+
+
 def test_endless_header_is_a_431_before_it_ends(serve, connect):
     client = connect(serve(hello, header_limit=10_000))
     client.send(b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000)

@@ -277,6 +277,14 @@ def test_removal_closes_idle_connections(secure):
     assert gone.wait(5)
 
 
+def test_removal_does_not_wait_for_handshakes(secure, connect):
+    service, _ = secure(hello, handshake_timeout=60)
+    client = connect(service)
+    eventually(lambda: len(service.listener.channels) == 1)
+    assert service.hub.remove_listener("main").wait(2)
+    assert client.is_closed()
+
+
 def test_many_clients_at_once(secure):
     _, connect = secure(hello)
     results = []
