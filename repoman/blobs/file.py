@@ -22,6 +22,7 @@ from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_CHUNK = 1 << 20  # bytes read at a time when a digest is computed from the file
+WRITEBACK = 1 << 25  # bytes after which the system is to write to the disk what it still holds
 
 
 class FileBlobStore:
@@ -79,6 +80,7 @@ class FileBlobWriter:
         self._place = place
         self._fd: int | None = None  # the file is made and opened when it is first needed
         self._size = path.stat().st_size if path.exists() else 0
+        self._written_back = self._size
         names = {CANONICAL, *algorithms}
         # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
         self._hashes = {} if self._size else {name: hashlib.new(name) for name in names}
@@ -102,6 +104,7 @@ class FileBlobWriter:
             self._size += done
             for state in self._hashes.values():
                 state.update(view[:done])
+        self._begin_writeback(fd)
 
     def hexdigest(self, algorithm: str) -> str:
         """Return the digest of what was written, in hex."""
@@ -157,6 +160,18 @@ class FileBlobWriter:
             yield
         except FileNotFoundError as error:
             raise NotFound("This upload was dropped while it was running.") from error
+
+    def _begin_writeback(self, fd: int) -> None:
+        """Have the disk at work while bytes arrive, so that the fsync at the end is short.
+
+        Otherwise the system may hold a tenth of the memory back until then. The advice starts the
+        writing without waiting for it, and drops nothing that is not on the disk yet.
+        """
+        length = self._size - self._written_back
+        if length >= WRITEBACK:
+            with storage_errors(self._path.parent):
+                os.posix_fadvise(fd, self._written_back, length, os.POSIX_FADV_DONTNEED)
+            self._written_back = self._size
 
     def _hash_file(self, algorithm: str) -> "hashlib._Hash":
         state = hashlib.new(algorithm)
