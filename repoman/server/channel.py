@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected
-from waitress.utilities import InternalServerError
 
-from repoman.http.body import BodyWanted
 from repoman.server.files import FileResponse
 from repoman.server.intake import Intake
 from repoman.server.linger import Linger
 from repoman.server.loop import IN, OUT, Loop
 from repoman.server.outbox import Outbox
 from repoman.server.parser import Parser
+from repoman.server.service import Service
 from repoman.server.task import ErrorTask, Task
 from repoman.server.tls import SpokePlainHttp
 from repoman.server.transport import Transport
@@ -33,14 +32,16 @@ _PIECE = 1 << 16  # bytes read at a time from files that only Python can read
 class Channel:
     """A connection of a listener, on the main loop or, during large transfers, on a bulk loop.
 
-    The loop's thread owns it, with one exception: while ``serving`` is set, a worker runs
-    :meth:`service` and the loop neither reads nor parses. The worker ends that by clearing
-    ``serving`` as its last change.
+    The loop's thread owns it, with one exception: while ``serving`` is set, a worker runs a
+    :class:`repoman.server.service.Service` and the loop neither reads nor parses. The worker ends
+    that by clearing ``serving`` as its last change.
 
     Attributes:
         server: the listener; waitress' tasks call it so.
         draining: the connection closes after the present response.
         closing: nothing more is read; the connection closes when everything is sent.
+        lingers: on closing, what the client still sends is read away for a while.
+        task: the call of the application that a worker is at.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class Channel:
         self.linger: Linger | None = None
         self.outbox = Outbox(transport, self._note_progress, hub.submit)
         self.intake = Intake(self)
-        self._task: Task | ErrorTask | None = None
-        self._lingers = False
+        self.task: Task | ErrorTask | None = None
+        self.lingers = False
 
     # What the loop asks.
 
@@ -170,10 +171,19 @@ class Channel:
     def serve(self, request: Parser) -> None:
         """Have a worker run the application for a request."""
         self.serving = request
+        work = Service(self, request).run
         if self.loop is self.hub.main:
-            self.hub.dispatcher.submit(self.service)
+            self.hub.dispatcher.submit(work)
         else:
-            self.move(self.hub.main, self.service)
+            self.move(self.hub.main, work)
+
+    def receive_body(self, request: Parser) -> None:
+        """Go on with a request after its admission: receive the body."""
+        self.serving = None
+        self.intake.await_body(request)
+        if not self.connected:
+            self.intake.close()
+        self.refresh()
 
     def say(self, data: bytes) -> None:
         """Send bytes that are no response of a task."""
@@ -189,7 +199,7 @@ class Channel:
             b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
             b"Content-Length: %d\r\n\r\n%b\n" % (len(text) + 1, text.encode())
         )
-        self.closing = self._lingers = True
+        self.closing = self.lingers = True
 
     def move(self, loop: Loop, work: Callable[[], object] | None = None) -> None:
         """Go to another loop, and have a worker do something once there."""
@@ -197,21 +207,7 @@ class Channel:
         self.loop = loop
         loop.call(self._arrive, work)
 
-    # For workers.
-
-    def service(self) -> None:
-        """Run the application for the request: for admission, for the response, or for both."""
-        request = self.serving
-        assert request is not None  # noqa: S101
-        try:
-            close = self._run_task(request)
-        except BodyWanted as wanted:
-            self.intake.begin_body(request, wanted)
-            if request.body is None or not request.body.is_over:
-                self.hub.main.call(self._receive_body, request)
-                return
-            close = self._run_task(request)
-        self._finish(request, close)
+    # For workers, who run a Service.
 
     def write_soon(self, data: bytes | FileResponse, more: bool = False) -> int:
         """Send a piece of the response, or a file; waits while too much is queued.
@@ -287,7 +283,7 @@ class Channel:
                 self.move(self.hub.main)
 
     def _end(self) -> None:
-        if not self._lingers:
+        if not self.lingers:
             self.handle_close()
             return
         self.linger = Linger(self.hub.settings)
@@ -312,61 +308,9 @@ class Channel:
             log.debug("No TLS connection with %s: %s", self.addr[0], error)
             self.handle_close()
 
-    def _receive_body(self, request: Parser) -> None:
-        self.serving = None
-        self.intake.await_body(request)
-        if not self.connected:
-            self.intake.close()
-        self.refresh()
-
-    def _run_task(self, request: Parser) -> bool:
-        """Return whether the connection has to be closed afterwards."""
-        if request.error:
-            request.close()  # first: a client that tries again must not find its session in use
-        task = self._task = ErrorTask(self, request) if request.error else Task(self, request)
-        if not self.connected:
-            return True
-        try:
-            task.service()
-        except ClientDisconnected:
-            return True
-        except BodyWanted:
-            raise
-        except BaseException:
-            log.exception("The application failed at %s", request.path)
-            return task.wrote_header or self._run_error_task(request)
-        return bool(task.close_on_finish)
-
-    def _run_error_task(self, request: Parser) -> bool:
-        request.error = InternalServerError("The server encountered an unexpected internal error")
-        task = self._task = ErrorTask(self, request)
-        try:
-            task.service()
-        except ClientDisconnected:
-            log.debug("The client left before it could be told of an error")
-        return True
-
-    def _finish(self, request: Parser, close: bool) -> None:
-        request.close()
-        self._task = None
-        if close or self.closes_after(request):
-            self._lingers = request.is_unread or request.error is not None
-            self.closing = True
-        elif request.is_unread:
-            request.discard()
-            self.intake.request = request
-        self.serving = None  # from here on the loop may go on with the channel
-        if (
-            self.closing
-            or self.intake.held
-            or not self.outbox.is_empty
-            or not self.loop.is_watching(self, IN)
-        ):
-            self.wake()
-
     def _write_file(self, response: FileResponse) -> int:
         size = len(response)
-        if self._task is None or not self._task.sends_body:
+        if self.task is None or not self.task.sends_body:
             response.close()
         elif response.is_small:
             self.write_soon(response.read_all())
