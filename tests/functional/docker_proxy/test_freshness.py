@@ -141,7 +141,8 @@ def test_what_the_upstream_deleted_goes_if_so_set(make_proxy, proxy, upstream, o
 
 def test_a_limit_of_the_upstream_is_told_with_the_time_to_wait(proxy, upstream):
     body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your limit."}]}'
-    upstream.faults.append(Fault("", status=429, headers={"Retry-After": "77"}, body=body))
+    upstream.put(NAME, "1", make_image())
+    upstream.faults.append(Fault("GET", status=429, headers={"Retry-After": "77"}, body=body))
     answer = proxy.get(TAG)
     assert (answer.status, answer.code) == (429, "TOOMANYREQUESTS")
     assert answer.headers["Retry-After"] == "77"

@@ -1,0 +1,181 @@
+"""How a proxy shows the upstream who it is, and to whom it does not."""
+
+import base64
+import json
+import secrets
+
+import pytest
+
+from tests.fakes.registry import Fault
+from tests.functional.docker.images import make_image, to_json
+
+NAME = "team/app"
+LOGIN = {"http_client__username": "puller", "http_client__password": "secret"}
+BASIC = f"Basic {base64.b64encode(b'puller:secret').decode()}"
+
+
+@pytest.fixture
+def hub(make_upstream):
+    """A registry like Docker Hub: tokens, and blobs on another host."""
+    return make_upstream(auth="token", cdn=True)
+
+
+def tokens(registry):
+    return [each for each in registry.log if each.host == "token"]
+
+
+def test_an_anonymous_token_for_each_image(make_proxy, hub):
+    image = make_image()
+    for name in (NAME, "other/app"):
+        hub.put(name, "1", image)
+    proxy = make_proxy(hub.url)
+    assert proxy.pull(NAME, "1") == image.manifest
+    assert proxy.pull("other/app", "1") == image.manifest
+    scopes = [each.query["scope"] for each in tokens(hub)]
+    assert scopes == [[f"repository:{NAME}:pull"], ["repository:other/app:pull"]]
+    assert all("Authorization" not in each.headers for each in tokens(hub))
+    # The first 401 taught the way; the second image needed none.
+    assert (
+        sum("Authorization" not in each.headers for each in hub.log if each.host == "registry") == 1
+    )
+
+
+def test_the_token_service_is_shown_the_login(make_proxy, hub):
+    hub.anonymous = False
+    hub.put(NAME, "1", make_image())
+    make_proxy(hub.url, **LOGIN).pull(NAME, "1")
+    assert [each.headers["Authorization"] for each in tokens(hub)] == [BASIC]
+    assert all(
+        each.headers.get("Authorization") != BASIC for each in hub.log if each.host != "token"
+    )
+
+
+def test_the_other_host_never_sees_the_authorization(make_proxy, hub):
+    hub.put(NAME, "1", make_image())
+    make_proxy(hub.url, **LOGIN).pull(NAME, "1")
+    there = [each for each in hub.log if each.host == "cdn"]
+    assert there
+    assert all("Authorization" not in each.headers for each in there)
+
+
+def test_a_token_that_is_refused_is_renewed_once(make_proxy, hub):
+    proxy = make_proxy(hub.url)
+    hub.put(NAME, "1", make_image())
+    hub.put(NAME, "2", make_image())
+    proxy.pull(NAME, "1")
+    hub.tokens.clear()
+    proxy.pull(NAME, "2")
+    assert len(tokens(hub)) == 2
+    hub.put(NAME, "3", make_image())
+    hub.faults.append(
+        Fault(
+            "manifests/3",
+            status=401,
+            headers={"WWW-Authenticate": f'Bearer realm="{hub.url}/token"'},
+        )
+    )
+    assert proxy.get(f"{NAME}/manifests/3").status == 404
+    assert hub.count("manifests/3") == 2
+
+
+@pytest.mark.parametrize(
+    ("login", "status"), [(LOGIN, 200), ({}, 404), ({**LOGIN, "http_client__password": "no"}, 404)]
+)
+def test_basic(make_proxy, make_upstream, login, status):
+    upstream = make_upstream(auth="basic")
+    upstream.put(NAME, "1", make_image())
+    assert make_proxy(upstream.url, **login).get(f"{NAME}/manifests/1").status == status
+
+
+def test_a_token_of_the_administrator_is_sent_as_it_is(make_proxy, upstream):
+    upstream.put(NAME, "1", make_image())
+    make_proxy(upstream.url, http_client__bearer_token="abc").pull(NAME, "1")
+    assert {each.headers["Authorization"] for each in upstream.log} == {"Bearer abc"}
+
+
+def test_a_wrong_login_is_told_to_the_administrator_alone(make_proxy, hub, caplog):
+    hub.put(NAME, "1", make_image())
+    hub.credentials = ("somebody", "else")
+    answer = make_proxy(hub.url, **LOGIN).get(f"{NAME}/manifests/1")
+    assert (answer.status, answer.code) == (404, "MANIFEST_UNKNOWN")
+    assert "refused" in answer.message
+    assert "secret" not in answer.message
+    assert "secret" not in caplog.text
+
+
+def test_credentials_do_not_go_to_a_token_service_of_somebody_else(make_proxy, hub, make_upstream):
+    thief = make_upstream(auth="token")
+    hub.put(NAME, "1", make_image())
+    hub.realm = f"http://localhost:{thief.port}/token"
+    make_proxy(hub.url, **LOGIN).get(f"{NAME}/manifests/1")
+    assert tokens(thief)
+    assert all("Authorization" not in each.headers for each in tokens(thief))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://169.254.169.254/latest", "http://10.0.0.1/x", "ftp://127.0.0.1/x", "http://x:y/"],
+)
+def test_redirects_into_other_networks_are_refused(make_proxy, upstream, target):
+    upstream.redirect = lambda _: target
+    digest = upstream.put_blob(NAME, b"data")
+    answer = make_proxy(upstream.url).get(f"{NAME}/blobs/{digest}")
+    assert (answer.status, answer.code) == (502, "UNAVAILABLE")
+    assert "which is refused" in answer.message
+
+
+def test_redirects_end_somewhere(make_proxy, upstream):
+    digest = upstream.put_blob(NAME, b"data")
+    upstream.redirect = lambda _: f"{upstream.url}/v2/{NAME}/blobs/{digest}"
+    answer = make_proxy(upstream.url, http_client__retries=0).get(f"{NAME}/blobs/{digest}")
+    assert answer.status == 502
+    assert "without an end" in answer.message
+    assert upstream.count("blobs") == 11
+
+
+def test_the_user_agent_has_the_suffix(make_proxy, upstream):
+    make_proxy(upstream.url, http_client__user_agent_suffix="team-7").get(f"{NAME}/tags/list")
+    [request] = upstream.log
+    assert request.headers["User-Agent"].startswith("repoman/")
+    assert request.headers["User-Agent"].endswith(" team-7")
+    assert request.headers["Accept-Encoding"] == "identity"
+
+
+def test_the_clients_own_login_stays_here(make_proxy, upstream):
+    upstream.put(NAME, "1", make_image())
+    make_proxy(upstream.url).pull(NAME, "1")
+    assert all("Authorization" not in each.headers for each in upstream.log)
+
+
+def test_the_budget_of_pulls_is_remembered(make_proxy, upstream):
+    upstream.budget = (100, 76)
+    upstream.put(NAME, "1", make_image())
+    proxy = make_proxy(upstream.url)
+    proxy.pull(NAME, "1")
+    service = make_proxy.repoman.repositories.get(proxy.prefix.rpartition("/")[2]).service
+    budget = service.manifests._site.registry.budget
+    assert (budget.limit, budget.remaining, budget.window) == (100, 75, 21600)
+    assert budget.source == "127.0.0.1"
+
+
+def test_foreign_layers_are_fetched_from_where_they_lie(make_proxy, upstream, make_upstream):
+    elsewhere = make_upstream()
+    layer = secrets.token_bytes(3000)
+    digest = elsewhere.put_blob("any", layer)
+    url = f"{elsewhere.url}/v2/any/blobs/{digest}"
+    foreign = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest": digest,
+        "size": len(layer),
+        "urls": [url],
+    }
+    fields = json.loads(make_image().manifest)
+    upstream.put_manifest(NAME, "1", to_json({**fields, "layers": [foreign]}))
+    for patterns, status in (([], 404), ([r"http://elsewhere/.*"], 404), ([r"http://127.*"], 200)):
+        proxy = make_proxy(
+            upstream.url,
+            docker_proxy__cache_foreign_layers=True,
+            docker_proxy__foreign_layer_url_whitelist=patterns,
+        )
+        proxy.get(f"{NAME}/manifests/1")
+        assert proxy.get(f"{NAME}/blobs/{digest}").status == status
