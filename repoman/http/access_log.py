@@ -12,6 +12,7 @@ from repoman.http.repeat import REPEAT, Repeat
 _log = logging.getLogger("repoman.access")
 
 WSGI = Callable[[Environ, Any], Iterable[bytes]]
+Write = Callable[[str], object]  # takes a line without its time
 
 
 class AccessLog:
@@ -20,8 +21,9 @@ class AccessLog:
     The bytes of a download leave after that, so the line tells the length announced.
     """
 
-    def __init__(self, app: WSGI) -> None:
+    def __init__(self, app: WSGI, write: Write = _log.info) -> None:
         self._app = app
+        self._write = write
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve the request and log it."""
@@ -35,7 +37,7 @@ class AccessLog:
 
         # A request that only asks for its body (BodyWanted) leaves here and is logged later.
         response = self._app(environ, start)
-        line = _Line(environ, answer)
+        line = _Line(environ, answer, self._write)
         line.write(environ.get("REMOTE_ADDR", "-"), (time.perf_counter() - begin) * 1000)
         repeat: Repeat | None = environ.get(REPEAT)
         if repeat is not None:
@@ -46,7 +48,8 @@ class AccessLog:
 class _Line:
     """What is told of a request, put together once."""
 
-    def __init__(self, environ: Environ, answer: dict[str, str]) -> None:
+    def __init__(self, environ: Environ, answer: dict[str, str], write: Write) -> None:
+        self._write = write
         repository = environ.get(REPOSITORY)
         actor = environ.get(ACTOR)
         who = f"{repository.name if repository else '-'} {actor.name if actor else '-'}"
@@ -57,7 +60,7 @@ class _Line:
 
     def write(self, address: str, milliseconds: float = 0.0) -> None:
         """Log the line; no time means that the response was repeated from memory."""
-        _log.info('%s %s %.1f ms "%s"', address, self._text, milliseconds, self._agent)
+        self._write(f'{address} {self._text} {milliseconds:.1f} ms "{self._agent}"')
 
 
 def _target(environ: Environ) -> str:

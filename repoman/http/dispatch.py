@@ -13,7 +13,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from repoman.core import Repoman
-from repoman.http.access_log import WSGI, AccessLog
+from repoman.http.access_log import WSGI, AccessLog, Write
 from repoman.http.apps import create_admin_app, create_format_app
 from repoman.http.body import Environ
 from repoman.http.current import REPOSITORY
@@ -28,14 +28,19 @@ MAIN = "*"  # the main port, in place of a repository; no repository can be call
 MOUNT = "/repository/"
 
 
-def create_application(repoman: Repoman) -> WSGI:
-    """Return the whole application of a started Repoman."""
+def create_application(repoman: Repoman, write_access: Write | None = None) -> WSGI:
+    """Return the whole application of a started Repoman.
+
+    ``write_access`` takes the lines of the access log, which else go to the logger of that name.
+    """
     formats = registered_formats(repoman)
     apps: dict[str, WSGI] = {
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
     }
     dispatcher = Dispatcher(repoman, create_admin_app(repoman), apps)
-    app: WSGI = AccessLog(dispatcher) if repoman.settings.log.access else dispatcher
+    app: WSGI = dispatcher
+    if repoman.settings.log.access:
+        app = AccessLog(dispatcher) if write_access is None else AccessLog(dispatcher, write_access)
     return Forwarded(app, repoman.settings.server.trusted_proxies)
 
 

@@ -3,12 +3,14 @@
 import ipaddress
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
+from repoman.http.access_ring import AccessRing
 from repoman.http.dispatch import MAIN, connector_key, create_application
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
@@ -33,9 +35,13 @@ def serve(settings: Settings, announce: Announce) -> None:
     Raises:
         RepomanError: the server cannot start; what was opened is closed again.
     """
-    with DataLock(settings.data.absolute()), Repoman(settings) as repoman:
+    with (
+        DataLock(settings.data.absolute()),
+        Repoman(settings) as repoman,
+        AccessRing(sys.stderr) as access,
+    ):
         repoman.sweep()
-        repeats = Repeats(create_application(repoman))
+        repeats = Repeats(create_application(repoman, access.write))
         hub = Hub(repeats, settings.server, _make_spool(repoman.data))
         hub.fast = repeats.answer
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
