@@ -228,6 +228,8 @@ class Hub:
             self.main.stop()
 
     def _resume(self) -> None:
+        if self._count() > self._limit:
+            return
         self.is_paused = False
         for listener in self._all_listeners():
             listener.refresh()

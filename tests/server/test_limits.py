@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.server.apps import Slow, hello
-from tests.server.conftest import eventually
+from tests.server.conftest import TICK, eventually
 
 
 def test_at_the_limit_the_longest_idle_connection_makes_room(serve, connect):
@@ -32,6 +32,7 @@ def test_at_the_limit_busy_connections_are_left_alone(serve, connect, caplog):
         if number < 4:
             eventually(lambda count=number + 1: len(service.listener.channels) == count)
     eventually(lambda: "new ones have to wait" in caplog.text)
+    time.sleep(5 * TICK)
     assert len(service.listener.channels) == 4
     application.go_on.set()
     for client in clients:
