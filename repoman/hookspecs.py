@@ -21,6 +21,12 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 
 
 @hookspec
+def repoman_add_hookspecs(pluginmanager: "pluggy.PluginManager") -> None:
+    """Add hooks of the plugin's own: ``pluginmanager.add_hookspecs(module)``. Called first."""
+    raise NotImplementedError
+
+
+@hookspec
 def repoman_register_formats() -> "list[Format]":
     """Return the formats this plugin brings. A name taken twice ends the start."""
     raise NotImplementedError

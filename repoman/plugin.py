@@ -65,6 +65,7 @@ from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials, Scope
 from repoman.uploads import Upload, UploadSessions, UploadSink
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ANONYMOUS",
@@ -138,6 +139,7 @@ __all__ = [
     "current_security",
     "first_found",
     "hookimpl",
+    "hookspec",
     "open_cache",
     "read_body",
     "receive_body",

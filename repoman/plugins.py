@@ -35,6 +35,7 @@ def create_plugin_manager(
     else:
         for name, plugin in plugins.items():
             manager.register(plugin, name)
+    manager.hook.repoman_add_hookspecs(pluginmanager=manager)
     manager.check_pending()
     if os.environ.get(TRACE):
         manager.add_hookcall_monitoring(_log_call, _log_result)

@@ -1,5 +1,7 @@
 """The Docker format as a plugin: what it registers."""
 
+from pluggy import PluginManager
+
 from repoman.plugin import (
     Format,
     GroupSection,
@@ -12,13 +14,20 @@ from repoman.plugin import (
     StorageSection,
     hookimpl,
 )
+from repoman_docker import hookspecs
 from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
+from repoman_docker.index import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import action_of, token
 from repoman_docker.routes.errors import render_failure
 from repoman_docker.routes.v2 import v2
-from repoman_docker.sections import DockerHostedStorageSection, DockerProxySection, DockerSection
+from repoman_docker.sections import (
+    DockerHostedStorageSection,
+    DockerProxySection,
+    DockerSection,
+    IndexType,
+)
 
 DOCKER = Format(
     name="docker",
@@ -29,6 +38,22 @@ DOCKER = Format(
     needs_root=True,  # a client puts /v2/ right behind the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
 )
+
+
+@hookimpl
+def repoman_add_hookspecs(pluginmanager: PluginManager) -> None:
+    """Add the hooks of this plugin."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@hookimpl
+def repoman_docker_index_strategies() -> dict[str, IndexFactory]:
+    """Return the index strategies that come with the format."""
+    return {
+        IndexType.REGISTRY: registry_index,
+        IndexType.HUB: hub_index,
+        IndexType.CUSTOM: custom_index,
+    }
 
 
 @hookimpl

@@ -8,10 +8,12 @@ type behind them. All methods are thread safe. Names are checked image names; fa
 from dataclasses import dataclass
 from typing import Protocol
 
-from repoman.plugin import BlobInlet, Content, Upload, UploadSink
+from repoman.plugin import BlobInlet, Condition, Content, Upload, UploadSink
+from repoman_docker.index import ImageIndex
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.remote import Budget
 from repoman_docker.sections import DockerSection
 
 
@@ -106,12 +108,44 @@ class ListService(Protocol):
         """Return the manifests with this subject, in order of their digests."""
 
 
+class RemoteService(Protocol):
+    """The remote of a proxy, for administrators."""
+
+    @property
+    def condition(self) -> Condition:
+        """How the remote is."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not well; empty if it is."""
+
+    @property
+    def budget(self) -> Budget | None:
+        """What it last said of its limit of pulls; None if it has none."""
+
+    def invalidate(self) -> None:
+        """Have it asked again for all that can change."""
+
+    def refresh(self, name: str) -> None:
+        """The same, for one image."""
+
+
 @dataclass(frozen=True, slots=True)
 class DockerRepository:
-    """A Docker repository: what a recipe of this format builds."""
+    """A Docker repository: what a recipe of this format builds.
+
+    Attributes:
+        namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
+            where that does not matter.
+        index: searches for images where they are not kept here; only of proxies.
+        remote: only of proxies.
+    """
 
     settings: DockerSection
     blobs: BlobService
     uploads: UploadService
     manifests: ManifestService
     lists: ListService
+    namespaces: frozenset[str] | None = None
+    index: ImageIndex | None = None
+    remote: RemoteService | None = None

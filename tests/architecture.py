@@ -38,7 +38,7 @@ PLUGIN = (
     {"plugin"},
     {"routes", "views"},
     {"hosted", "proxy", "group"},
-    {"service"},
+    {"service", "hookspecs"},
     {"remote", "index", "merge", "layout", "paths", "sections"},
     {"protocol"},
 )

@@ -17,10 +17,45 @@ from repoman.plugin import (
     StorageSection,
     StoredBlob,
     hookimpl,
+    hookspec,
     store_bytes,
 )
 from repoman.testing import ADMIN, HttpClient
 from tests.toy import ToyPlugin
+
+
+def test_hook_repoman_add_hookspecs(repoman_factory):
+    class Greetings:
+        @hookspec
+        def repoman_hello_greetings(self):
+            raise NotImplementedError
+
+    class Hello:
+        """Offers a hook, and is the first to use it."""
+
+        @hookimpl
+        def repoman_add_hookspecs(self, pluginmanager):
+            pluginmanager.add_hookspecs(Greetings)
+
+        @hookimpl
+        def repoman_hello_greetings(self):
+            return ["Good day"]
+
+        @hookimpl
+        def repoman_register_recipes(self):
+            def build(context):
+                return [each for some in context.hook.repoman_hello_greetings() for each in some]
+
+            return [Recipe("hello", RepositoryType.HOSTED, {"storage": StorageSection}, build)]
+
+    class Salve:
+        @hookimpl
+        def repoman_hello_greetings(self):
+            return ["Salve"]
+
+    repoman = repoman_factory({"salve": Salve(), "hello": Hello()})
+    made = repoman.repositories.create("greetings", "hello-hosted", {})
+    assert made.service == ["Good day", "Salve"]
 
 
 def test_hook_repoman_register_formats(repoman_factory):

@@ -107,6 +107,14 @@ class ProxyCache:
             (self.options.repository_id, self.options.remote, path), self._blobs, order
         )
 
+    def open_client(self, address: str, timeout: float) -> UpstreamClient:
+        """Return a client for another host that this proxy asks: it is tried once, in a hurry."""
+        options = replace(self.options.client, timeout=timeout, retries=0)
+        status = UpstreamStatus(
+            address, self._services.ticks, is_blocked=self.options.is_blocked, auto_block=False
+        )
+        return UpstreamClient(address, options, status)
+
     def has_room(self) -> bool:
         """Return whether it is worth trying to keep something."""
         return self._services.ticks() >= self._full_until

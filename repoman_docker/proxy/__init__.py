@@ -2,14 +2,17 @@
 
 from repoman.plugin import (
     HttpClientSection,
+    Invalid,
     ProxySection,
     RepositoryContext,
     RoutingSection,
     open_cache,
 )
+from repoman_docker.index import ImageIndex, IndexFactory, IndexPlace
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
 from repoman_docker.proxy.manifests import ProxyManifests
+from repoman_docker.proxy.remote import ProxyRemote
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
@@ -40,10 +43,27 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
     uploads = ProxyUploads(
         config.name, site.proxy.remote_url, config.format, context.list_repositories
     )
+    tags = TagStore(site)
     return DockerRepository(
         settings=docker,
         blobs=ProxyBlobs(site, uploads),
         uploads=uploads,
-        manifests=ProxyManifests(site, TagStore(site), uploads),
+        manifests=ProxyManifests(site, tags, uploads),
         lists=ProxyLists(site),
+        namespaces=site.namespaces,
+        index=_open_index(context, site),
+        remote=ProxyRemote(site, tags),
     )
+
+
+def _open_index(context: RepositoryContext, site: ProxySite) -> ImageIndex:
+    strategies: dict[str, IndexFactory] = {}
+    if context.hook is not None:
+        for found in context.hook.repoman_docker_index_strategies():
+            strategies.update(found)
+    kind = site.docker_proxy.index_type
+    if kind not in strategies:
+        known = ", ".join(sorted(strategies))
+        raise Invalid(f"docker_proxy.index_type: no plugin offers {kind!r}; known: {known}.")
+    place = IndexPlace(site.cache.client, site.docker_proxy.index_url, site.cache.open_client)
+    return strategies[kind](place)

@@ -17,6 +17,7 @@ from repoman_docker.routes import blobs, lists, manifests, uploads
 from repoman_docker.routes.access import check_ping, check_scopes
 from repoman_docker.routes.current import current_route
 from repoman_docker.routes.errors import render_registry_error
+from repoman_docker.routes.namespace import check_namespace
 
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -69,7 +70,11 @@ def serve(path: str = "") -> Response:
     if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):
         parse_name(route.name)
     check_scopes(route)
-    return handler(route)
+    namespace = check_namespace()
+    response = handler(route)
+    if namespace is not None:
+        response.headers["OCI-Namespace"] = namespace
+    return response
 
 
 @v2.errorhandler(RegistryError)

@@ -1,0 +1,17 @@
+"""The hooks that the Docker format adds; see ``docs/docker.md``."""
+
+from typing import TYPE_CHECKING
+
+from repoman.plugin import hookspec
+
+if TYPE_CHECKING:
+    from repoman_docker.index import IndexFactory
+
+
+@hookspec
+def repoman_docker_index_strategies() -> "dict[str, IndexFactory]":
+    """Return where proxies may search for images, by the ``docker_proxy.index_type`` of each.
+
+    Called whenever a proxy is built.
+    """
+    raise NotImplementedError

@@ -1,0 +1,196 @@
+"""A proxy as a mirror, its index, and what an administrator may ask of it."""
+
+import pytest
+
+from repoman.errors import Invalid
+from repoman.plugin import hookimpl
+from repoman_docker import plugin
+from tests.fakes.registry import Fault
+from tests.functional.docker.images import make_image
+from tests.functional.docker_proxy.proxies import DAY, Clock, Proxies, name_of
+
+NAME = "team/app"
+TAG = f"{NAME}/manifests/1"
+
+
+def service_of(make_proxy, proxy):
+    return make_proxy.repoman.repositories.get(name_of(proxy)).service
+
+
+# --- ns ------------------------------------------------------------------------------------------
+
+
+def test_the_registry_that_a_client_means_is_served(proxy, upstream):
+    upstream.put(NAME, "1", make_image())
+    own = f"127.0.0.1:{upstream.port}"
+    for path in ("", TAG, f"{NAME}/tags/list"):
+        answer = proxy.get(f"{path}?ns={own}")
+        assert answer.status == 200
+        assert answer.headers["OCI-Namespace"] == own
+        assert "OCI-Namespace" not in proxy.get(path).headers
+
+
+def test_another_registry_is_not_served(proxy, upstream):
+    upstream.put(NAME, "1", make_image())
+    for path in ("", TAG):
+        answer = proxy.get(f"{path}?ns=docker.io")
+        assert (answer.status, answer.code) == (404, "NAME_UNKNOWN")
+    assert upstream.log == []
+
+
+@pytest.mark.parametrize("host", ["docker.io", "registry-1.docker.io", "index.docker.io"])
+def test_docker_hub_has_three_names(make_proxy, host):
+    hub = make_proxy("https://registry-1.docker.io", http_client__blocked=True)
+    assert hub.get(f"?ns={host}").headers["OCI-Namespace"] == host
+    assert hub.get("?ns=quay.io").status == 404
+
+
+def test_names_at_docker_hub_are_expanded(make_proxy):
+    hub = make_proxy("https://registry-1.docker.io", http_client__blocked=True)
+    site = service_of(make_proxy, hub).blobs._site
+    assert site.image("ubuntu", None) == "library/ubuntu"
+    assert site.image("library/ubuntu", None) == "library/ubuntu"
+    assert site.image("team/app", None) == "team/app"
+
+
+# --- Index ---------------------------------------------------------------------------------------
+
+RESULTS = b"""{"query": "ng", "num_results": 2, "results": [
+    {"name": "library/nginx", "description": "Web", "star_count": 7, "is_official": true},
+    {"name": "team/ng", "description": null}]}"""
+
+
+def test_the_remote_is_searched(make_proxy, proxy, upstream):
+    upstream.faults.append(Fault("/v1/search", status=200, body=RESULTS))
+    found = service_of(make_proxy, proxy).index.search("ng x", 25)
+    assert [hit.name for hit in found] == ["library/nginx", "team/ng"]
+    assert (found[0].description, found[0].stars, found[0].is_official) == ("Web", 7, True)
+    assert upstream.log[-1].query == {"q": ["ng x"], "n": ["25"]}
+
+
+def test_a_custom_index_is_searched(make_proxy, upstream, make_upstream):
+    index = make_upstream()
+    index.faults.append(Fault("/v1/search", status=200, body=RESULTS))
+    proxy = make_proxy(
+        upstream.url, docker_proxy__index_type="custom", docker_proxy__index_url=index.url
+    )
+    assert len(service_of(make_proxy, proxy).index.search("ng", 1)) == 1
+    assert upstream.log == []
+
+
+def test_docker_hub_is_searched_at_its_index(make_proxy, upstream):
+    proxy = make_proxy(upstream.url, docker_proxy__index_type="hub")
+    assert service_of(make_proxy, proxy).index._client.remote == "https://index.docker.io"
+
+
+def test_an_index_without_a_search_finds_nothing(make_proxy, proxy, upstream):
+    upstream.faults.append(Fault("/v1/search", status=404))
+    assert service_of(make_proxy, proxy).index.search("ng", 25) == []
+
+
+def test_hook_repoman_docker_index_strategies(repoman_factory, upstream):
+    class Fixed:
+        def search(self, term, limit):
+            return [term] * limit
+
+    class Strategies:
+        @hookimpl
+        def repoman_docker_index_strategies(self):
+            return {"fixed": lambda place: Fixed()}
+
+    repoman = repoman_factory({"docker": plugin, "fixed": Strategies()})
+    proxy = Proxies(repoman, Clock())(upstream.url, docker_proxy__index_type="fixed")
+    service = repoman.repositories.get(name_of(proxy)).service
+    assert service.index.search("a", 2) == ["a", "a"]
+
+
+def test_an_unknown_strategy_is_a_problem_of_the_repository(make_proxy, upstream):
+    proxy = make_proxy(upstream.url, docker_proxy__index_type="wrong")
+    problem = make_proxy.repoman.repositories.get(name_of(proxy)).problem
+    assert "no plugin offers 'wrong'; known: custom, hub, registry" in problem
+
+
+# --- Administration ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(proxy, upstream):
+    """A tag in the cache that has moved at the upstream, and its former and new image."""
+    old, new = make_image(), make_image()
+    upstream.put(NAME, "1", old)
+    proxy.pull(NAME, "1")
+    proxy.get(f"{NAME}/tags/list")
+    assert proxy.get(f"{NAME}/manifests/2").status == 404
+    upstream.put(NAME, "1", new)
+    upstream.put(NAME, "2", new)
+    assert proxy.get(TAG).body == old.manifest
+    return new
+
+
+def test_the_whole_cache_can_be_invalidated(make_proxy, proxy, moved):
+    service_of(make_proxy, proxy).remote.invalidate()
+    assert proxy.get(TAG).body == moved.manifest
+    assert proxy.get(f"{NAME}/manifests/2").status == 200
+    assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1", "2"]
+
+
+def test_one_image_can_be_refreshed(make_proxy, proxy, upstream, moved):
+    upstream.put("other/app", "1", make_image())
+    other = proxy.pull("other/app", "1")
+    upstream.put("other/app", "1", make_image())
+    service_of(make_proxy, proxy).remote.refresh(NAME)
+    assert proxy.get(TAG).body == moved.manifest
+    assert proxy.get(f"{NAME}/manifests/2").status == 200
+    assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1", "2"]
+    assert proxy.get("other/app/manifests/1").body == other
+
+
+def test_an_upstream_that_failed_is_left_alone(make_proxy, upstream):
+    proxy = make_proxy(upstream.url, http_client__auto_block=True, http_client__retries=0)
+    remote = service_of(make_proxy, proxy).remote
+    assert remote.condition == "Ready to Connect"
+    upstream.faults.append(Fault("", status=500, times=1))
+    assert proxy.get(TAG).status == 502
+    asked = len(upstream.log)
+    answer = proxy.get(TAG)
+    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    assert "failed lately" in answer.message
+    assert len(upstream.log) == asked
+    assert remote.condition == "Remote Auto Blocked and Unavailable"
+    service_of(make_proxy, proxy).blobs._site.cache.client.probe()
+    assert remote.condition == "Remote Available"
+    upstream.put(NAME, "1", make_image())
+    assert proxy.get(TAG).status == 200  # nothing was remembered as not found meanwhile
+
+
+def test_the_access_log_tells_the_source(proxy, upstream, clock, caplog):
+    caplog.set_level("INFO", logger="repoman.access")
+    upstream.put(NAME, "1", make_image())
+    proxy.get(TAG)
+    proxy.get(TAG)
+    clock.jump(2 * DAY)
+    proxy.get(TAG)
+    clock.jump(2 * DAY)
+    upstream.stop()
+    proxy.get(TAG)
+    lines = [record.getMessage() for record in caplog.records if record.name == "repoman.access"]
+    found = [word for line in lines for word in line.split() if word.isupper() and len(word) > 2]
+    assert [word for word in found if word in ("HIT", "MISS", "STALE", "REVALIDATED")] == [
+        "MISS",
+        "HIT",
+        "REVALIDATED",
+        "STALE",
+    ]
+
+
+def test_settings_that_do_not_fit_are_refused(make_proxy, upstream):
+    for settings, text in (
+        ({"docker_proxy__index_type": "custom"}, "index_url"),
+        ({"docker_proxy__index_url": "http://x"}, "index_url"),
+        ({"docker_proxy__foreign_layer_url_whitelist": ["("]}, "no regular expression"),
+        ({"proxy__metadata_max_age": -2}, "metadata_max_age"),
+    ):
+        with pytest.raises(Invalid, match=text):
+            make_proxy(upstream.url, **settings)
+    with pytest.raises(Invalid, match="remote_url"):
+        make_proxy("ftp://x")
