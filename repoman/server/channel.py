@@ -193,8 +193,11 @@ class Channel:
             self.close_soon()
 
     def refuse(self, text: str) -> None:
-        """Answer 400 to something that is not even a request, and close."""
-        log.info("Refused a connection from %s: %s", self.addr[0], text)
+        """Answer 400 to something that is not even a request, and close.
+
+        No more than a word for debugging: some clients try TLS on plain ports all the time.
+        """
+        log.debug("Refused a connection from %s: %s", self.addr[0], text)
         self.say(
             b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
             b"Content-Length: %d\r\n\r\n%b\n" % (len(text) + 1, text.encode())
