@@ -23,6 +23,7 @@ def read_version() -> str:
 
 TEST = [
     "hypothesis>=6.100",
+    "oras>=0.2.40",
     "pytest>=8.3",
     "pytest-randomly>=3.15",
     "pytest-timeout>=2.3",

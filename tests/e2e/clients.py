@@ -82,7 +82,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def write_layout(directory: Path, payload: bytes) -> str:
+def write_layout(directory: Path, payload: bytes, architecture: str = "amd64") -> str:
     """Write a one-layer image as an OCI layout, and return its name for skopeo."""
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -94,7 +94,7 @@ def write_layout(directory: Path, payload: bytes) -> str:
 
     archive = tar_of({"payload": payload})
     config = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(archive).hexdigest()}"]},
@@ -200,10 +200,10 @@ def machine_has_daemon() -> bool:
 
 
 @contextmanager
-def own_daemon() -> Iterator[str]:
+def own_daemon(*options: str) -> Iterator[str]:
     """A docker daemon that needs no network and no storage driver of the kernel.
 
-    Yields the URL of its socket. It runs as root only, and dies with the tests.
+    Takes further options of ``dockerd``. Yields the URL of its socket. It runs as root only, and dies with the tests.
     """
     program, lifeline = find_program("dockerd"), find_program("setpriv")
     if os.geteuid() != 0:
@@ -214,7 +214,7 @@ def own_daemon() -> Iterator[str]:
         *(lifeline, "--pdeathsig", "TERM", program, "--host", host),
         *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
         *("--pidfile", f"{directory}/pid", "--storage-driver=vfs"),
-        *("--iptables=false", "--ip6tables=false", "--bridge=none"),
+        *("--iptables=false", "--ip6tables=false", "--bridge=none", *options),
     ]
     environment = {**os.environ, "PATH": SYSTEM_PATH}
     log = directory / "log"

@@ -1,0 +1,55 @@
+"""What docker shows its user where the deployment policy refuses a push."""
+
+import secrets
+
+import pytest
+
+from tests.live import free_port, is_open, wait_until
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+
+@pytest.fixture
+def guarded(server, docker):
+    """Make a repository with settings and return its connector, with docker logged in to it."""
+
+    def make(name: str, **settings: str) -> str:
+        port = free_port()
+        options = [f"--set=storage.{key}={value}" for key, value in settings.items()]
+        server.cli(
+            "repo", "create", "docker-hosted", name, f"--set=docker.http_port={port}", *options
+        )
+        wait_until(lambda: is_open(port), 10, "the connector")
+        docker.login(f"127.0.0.1:{port}", *server.admin)
+        return f"127.0.0.1:{port}"
+
+    return make
+
+
+def test_a_tag_that_must_stay_is_refused_with_the_reason(guarded, docker):
+    registry = guarded("releases", write_policy="allow_once")
+    image = f"{registry}/app:1"
+    docker.import_image(image, secrets.token_bytes(100))
+    docker.run("push", image)
+    docker.run("push", image)  # the same again: a client may have lost the answer
+    docker.import_image(image, secrets.token_bytes(100))
+    refused = docker.run("push", image, check=False)
+    assert refused.status != 0
+    assert "app:1 exists in the repository releases" in refused.text
+    assert "deployment policy: disable redeploy" in refused.text
+
+
+def test_latest_may_be_moved_by_setting(guarded, docker):
+    registry = guarded("moving", write_policy="allow_once", redeploy_latest="true")
+    for _ in range(2):
+        docker.import_image(f"{registry}/app:latest", secrets.token_bytes(100))
+        docker.run("push", f"{registry}/app:latest")
+
+
+def test_a_push_to_a_read_only_repository_is_refused_at_once_with_the_reason(guarded, docker):
+    registry = guarded("archive", write_policy="deny")
+    docker.import_image(f"{registry}/app:1", secrets.token_bytes(100))
+    refused = docker.run("push", f"{registry}/app:1", check=False)
+    assert refused.status != 0
+    assert "The repository archive is read-only" in refused.text
+    assert refused.seconds < 5
