@@ -203,7 +203,8 @@ def machine_has_daemon() -> bool:
 def own_daemon(*options: str) -> Iterator[str]:
     """A docker daemon that needs no network and no storage driver of the kernel.
 
-    Takes further options of ``dockerd``. Yields the URL of its socket. It runs as root only, and dies with the tests.
+    Takes further options of ``dockerd``. Yields the URL of its socket. It runs as root only, and
+    dies with the tests.
     """
     program, lifeline = find_program("dockerd"), find_program("setpriv")
     if os.geteuid() != 0:
