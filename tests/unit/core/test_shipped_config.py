@@ -9,6 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from repoman.config import Settings, load_settings, shipped_config
+from repoman.core import Repoman
+from tests.live import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +76,21 @@ def descriptions(model: type[BaseModel]) -> Iterator[str]:
             yield field.description
 
 
-def test_an_empty_database_begins_with_a_hosted_repository_on_port_5001():
-    [repository] = load_settings().bootstrap.repositories
-    assert (repository.name, repository.recipe) == ("docker-hosted", "docker-hosted")
-    assert repository.settings == {"docker": {"http_port": 5001}}
+def test_an_empty_database_begins_with_own_images_docker_hub_and_both_behind_one_address():
+    hosted, hub, group = load_settings().bootstrap.repositories
+    assert (hosted.name, hosted.recipe) == ("docker-hosted", "docker-hosted")
+    assert hosted.settings == {"docker": {"http_port": 5001}}
+    assert (hub.name, hub.recipe) == ("docker-hub", "docker-proxy")
+    assert hub.settings["proxy"] == {"remote_url": "https://registry-1.docker.io"}
+    assert hub.settings["docker_proxy"] == {"index_type": "hub"}
+    assert (group.name, group.recipe) == ("docker-group", "docker-group")
+    assert group.settings["group"] == {"members": ["docker-hosted", "docker-hub"]}
+    assert group.settings["docker"] == {"http_port": 5000}
+
+
+def test_an_empty_database_takes_the_shipped_repositories(tmp_path):
+    settings = load_settings(data=tmp_path)
+    for repository in settings.bootstrap.repositories:
+        repository.settings.setdefault("docker", {})["http_port"] = free_port()
+    with Repoman(settings) as repoman:
+        assert [each.problem for each in repoman.repositories.all()] == [None, None, None]
