@@ -13,7 +13,7 @@ from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
 from repoman.http.current import SOURCE
-from repoman.http.growing import Stream
+from repoman.http.growing import SEND_GROWING, GrowingFile, Stream
 from repoman.http.ranges import RangeNotSatisfiable, parse_range
 from repoman.http.repeat import allow_repeat
 
@@ -103,10 +103,17 @@ def _body(content: Content, start: int, length: int) -> Any:
     if isinstance(file, bytes):
         return [file[start : start + length]]
     if isinstance(file, Stream):
-        return file.pieces(start, length)
+        return _stream(file, start, length)
     file.seek(start)
     wrapper = request.environ.get("wsgi.file_wrapper")
     return wrapper(file, CHUNK) if wrapper is not None else _Pieces(file, length)
+
+
+def _stream(stream: Stream, start: int, length: int) -> Any:
+    send_growing = request.environ.get(SEND_GROWING)
+    if send_growing is not None and isinstance(stream, GrowingFile):
+        return send_growing(stream, start, length)
+    return stream.pieces(start, length)
 
 
 class _Pieces:

@@ -7,6 +7,10 @@ read by its descriptor up to a limit that moves, so that a server can send it wi
 from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
+# environ: a server that can send growing files has here what makes a response body of a
+# GrowingFile, the position of the first byte, and the number of bytes.
+SEND_GROWING = "repoman.send_growing"
+
 
 @runtime_checkable
 class Stream(Protocol):

@@ -225,10 +225,17 @@ class Download:
         if start and ((size or self._size) != self._size or (etag or self._etag) != self._etag):
             raise UpstreamUnavailable(f"The remote has changed {self.order.title} meanwhile.")
         if not start:
+            self._check_room(size or 0)
             self._etag = etag
             self._size = size
             self._publish()
         return skip
+
+    def _check_room(self, size: int) -> None:
+        """Notice early that there is no room, while readers can still be served otherwise."""
+        disk = os.fstatvfs(self.fd)
+        if disk.f_bavail * disk.f_frsize < size:
+            raise StorageFull("The disk that holds the blob store is full.")
 
     def _write(self, data: bytes) -> None:
         if self._size is not None and self._written + len(data) > self._size:

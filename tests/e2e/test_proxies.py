@@ -1,0 +1,299 @@
+"""Proxies in a real server: real clients, real registries as upstream, and upstreams that die."""
+
+import http.client
+import json
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Docker, find_program, own_daemon
+from tests.e2e.registry import Registry
+from tests.fakes.registry import FakeRegistry, Fault, fake_registry
+from tests.functional.docker.images import digest_of, make_image
+from tests.live import LiveServer, free_port, is_open, live_server, wait_until
+
+NAME = "team/app"
+
+
+@pytest.fixture(scope="module")
+def open_server(tmp_path_factory) -> Iterator[LiveServer]:
+    """A server that anybody may pull from."""
+    directory = tmp_path_factory.mktemp("proxies")
+    with live_server(directory, settings={"security": {"anonymous_read": True}}) as server:
+        yield server
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeRegistry]:
+    with fake_registry() as registry:
+        yield registry
+
+
+def make_proxy(server: LiveServer, remote: str, **settings: object) -> int:
+    """Make a proxy and return the port of its connector."""
+    port, name = free_port(), f"proxy-{secrets.token_hex(4)}"
+    options = {
+        "proxy.remote_url": remote,
+        "docker.http_port": port,
+        "http_client.auto_block": "false",
+        **{key.replace("__", "."): value for key, value in settings.items()},
+    }
+    words = [word for key, value in options.items() for word in ("--set", f"{key}={value}")]
+    server.cli("repo", "create", "docker-proxy", name, *words)
+    wait_until(lambda: is_open(port), what="the connector of the proxy")
+    return port
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """GET a path; a connection that breaks has the status 0."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with closing(connection):
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (http.client.HTTPException, OSError):
+            return 0, b""
+
+
+def pull(port: int, name: str, tag: str) -> None:
+    """Pull an image whole, checking every digest."""
+    status, body = get(port, f"/v2/{name}/manifests/{tag}")
+    assert status == 200, body
+    manifest = json.loads(body)
+    for each in (manifest["config"], *manifest["layers"]):
+        status, data = get(port, f"/v2/{name}/blobs/{each['digest']}")
+        assert (status, digest_of(data)) == (200, each["digest"])
+
+
+# --- Many clients --------------------------------------------------------------------------------
+
+
+def test_fifty_clients_pull_one_cold_image(open_server, upstream):
+    image = make_image(secrets.token_bytes(3_000_000), secrets.token_bytes(1_000_000))
+    upstream.put(NAME, "1", image)
+    port = make_proxy(open_server, upstream.url)
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(lambda _: pull(port, NAME, "1"), range(50)))
+    gets = [line for line in upstream.lines() if line.startswith("GET")]
+    assert len(gets) == len(set(gets)) == 1 + len(image.blobs)
+
+
+def test_slow_downloads_hold_no_worker(open_server, upstream):
+    data = secrets.token_bytes(500_000)
+    digest = upstream.put_blob(NAME, data)
+    port = make_proxy(open_server, upstream.url)
+    upstream.gate.clear()
+    with ThreadPoolExecutor(30) as pool:
+        waiting = [pool.submit(get, port, f"/v2/{NAME}/blobs/{digest}") for _ in range(30)]
+        wait_until(lambda: upstream.count("blobs"), what="the fetch")
+        begin = time.monotonic()
+        assert get(port, "/v2/_catalog")[0] == 200
+        assert time.monotonic() - begin < 5
+        upstream.gate.set()
+        assert {each.result(60) == (200, data) for each in waiting} == {True}
+
+
+def test_the_first_bytes_come_before_the_last(open_server, upstream):
+    data = secrets.token_bytes(400_000)
+    digest = upstream.put_blob(NAME, data)
+    port = make_proxy(open_server, upstream.url)
+    upstream.faults.append(Fault("blobs", slow=0.3))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with closing(connection):
+        begin = time.monotonic()
+        connection.request("GET", f"/v2/{NAME}/blobs/{digest}")
+        answer = connection.getresponse()
+        first = answer.read(1000)
+        early = time.monotonic() - begin
+        rest = answer.read()
+        assert first + rest == data
+        assert early < (time.monotonic() - begin) / 1.5
+
+
+@pytest.mark.parametrize("fault", [{"corrupt": True}, {"cut": 100_000}], ids=["wrong", "short"])
+def test_a_bad_body_breaks_the_connections(open_server, make_upstream, fault):
+    upstream = make_upstream(ranges=False)
+    data = secrets.token_bytes(3_000_000)
+    digest = upstream.put_blob(NAME, data)
+    port = make_proxy(open_server, upstream.url)
+    path = f"/v2/{NAME}/blobs/{digest}"
+    upstream.faults.append(Fault("blobs", **fault))
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: get(port, path), range(10)))
+    assert all(status != 200 for status, _ in answers)
+    upstream.faults.clear()
+    assert get(port, path) == (200, data)
+
+
+@pytest.fixture
+def make_upstream():
+    running = []
+
+    def make(**options):
+        context = fake_registry(**options)
+        running.append(context)
+        return context.__enter__()
+
+    yield make
+    for context in running:
+        context.__exit__(None, None, None)
+
+
+def test_the_upstream_dies_in_the_middle_of_twenty_pulls(open_server, upstream):
+    data = secrets.token_bytes(2_000_000)
+    digest = upstream.put_blob(NAME, data)
+    port = make_proxy(open_server, upstream.url, http_client__retries=1)
+    path = f"/v2/{NAME}/blobs/{digest}"
+    upstream.gate.clear()
+    with ThreadPoolExecutor(20) as pool:
+        pulls = [pool.submit(get, port, path) for _ in range(20)]
+        wait_until(lambda: upstream.count("blobs"), what="the fetch")
+        upstream.stop()
+        upstream.gate.set()
+        assert all(each.result(60)[0] != 200 for each in pulls)
+    upstream.start()
+    assert get(port, path) == (200, data)
+
+
+def test_the_client_leaves_and_the_fetch_goes_on(open_server, upstream):
+    data = secrets.token_bytes(500_000)
+    digest = upstream.put_blob(NAME, data)
+    port = make_proxy(open_server, upstream.url)
+    upstream.gate.clear()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(f"GET /v2/{NAME}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_until(lambda: upstream.count("blobs"), what="the fetch")
+    upstream.gate.set()
+    time.sleep(0.5)
+    upstream.stop()
+    wait_until(lambda: get(port, f"/v2/{NAME}/blobs/{digest}")[0] == 200, what="the cached blob")
+
+
+def test_the_server_ends_in_the_middle_of_a_download(tmp_path, upstream):
+    digest = upstream.put_blob(NAME, secrets.token_bytes(500_000))
+    with live_server(tmp_path / "end", settings={"security": {"anonymous_read": True}}) as server:
+        port = make_proxy(server, upstream.url)
+        upstream.gate.clear()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(f"GET /v2/{NAME}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            wait_until(lambda: upstream.count("blobs"), what="the fetch")
+        begin = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 20
+        upstream.gate.set()
+        server.start()
+        assert get(port, f"/v2/{NAME}/blobs/{digest}")[0] == 200
+        assert list((server.data / "blobs/default/uploads").iterdir()) == []
+
+
+# --- Real registries -----------------------------------------------------------------------------
+
+
+@contextmanager
+def debian_registry(directory: Path) -> Iterator[str]:
+    """Debian's docker-registry; its address."""
+    port = free_port()
+    directory.mkdir()
+    config = directory / "config.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {directory}/data}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [find_program("docker-registry"), "serve", str(config)], stdout=log, stderr=log
+        )
+    try:
+        wait_until(lambda: is_open(port), 20, "docker-registry")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_debians_registry_as_upstream(open_server, tmp_path):
+    data = secrets.token_bytes(2_000_000)
+    with debian_registry(tmp_path / "registry") as url:
+        Registry(url).push_image(NAME, "1", data)
+        port = make_proxy(open_server, url)
+        pull(port, NAME, "1")
+        assert json.loads(get(port, f"/v2/{NAME}/tags/list")[1])["tags"] == ["1"]
+        assert get(port, f"/v2/{NAME}/manifests/2")[0] == 404
+        absent = f"sha256:{'0' * 64}"
+        assert json.loads(get(port, f"/v2/{NAME}/referrers/{absent}")[1])["manifests"] == []
+    pull(port, NAME, "1")
+
+
+def test_this_product_as_upstream_of_itself(open_server, tmp_path):
+    data = secrets.token_bytes(2_000_000)
+    with live_server(tmp_path / "upstream") as other:
+        url = f"http://{other.registry}"
+        Registry(url, other.admin).push_image(NAME, "1", data)
+        port = make_proxy(
+            open_server, url, http_client__username="admin", http_client__password=other.password
+        )
+        pull(port, NAME, "1")
+        by_path = make_proxy(
+            open_server,
+            f"{other.main_url}/repository/docker-hosted",
+            http_client__username="admin",
+            http_client__password=other.password,
+        )
+        pull(by_path, NAME, "1")
+        refused = make_proxy(open_server, url)
+        assert get(refused, f"/v2/{NAME}/manifests/1")[0] == 404
+    pull(port, NAME, "1")
+
+
+def test_a_proxy_of_a_proxy(open_server, upstream):
+    upstream.put(NAME, "1", make_image())
+    first = make_proxy(open_server, upstream.url)
+    second = make_proxy(open_server, f"http://127.0.0.1:{first}")
+    pull(second, NAME, "1")
+
+
+# --- docker --------------------------------------------------------------------------------------
+
+
+@pytest.mark.xdist_group("docker")
+def test_docker_pulls_through_a_proxy(docker, open_server, tmp_path):
+    with debian_registry(tmp_path / "registry") as url:
+        there = f"{url.removeprefix('http://')}/{NAME}:1"
+        docker.import_image(there, secrets.token_bytes(300_000))
+        docker.run("push", there)
+        docker.run("rmi", there)
+        port = make_proxy(open_server, url)
+        here = f"127.0.0.1:{port}/{NAME}:1"
+        docker.run("pull", here)
+        docker.run("rmi", here)
+    docker.run("pull", here)  # the upstream is gone
+    docker.login(f"127.0.0.1:{port}", *open_server.admin)
+    pushed = docker.run("push", here, check=False)
+    docker.run("rmi", here)
+    assert pushed.status != 0
+    assert "is a proxy" in pushed.text
+    assert "Push to a hosted repository: docker-hosted" in pushed.text
+
+
+@pytest.mark.xdist_group("docker")
+def test_docker_uses_a_proxy_as_its_mirror_of_docker_hub(docker, open_server, tmp_path):
+    with debian_registry(tmp_path / "registry") as url:
+        there = f"{url.removeprefix('http://')}/library/hello:1"
+        docker.import_image(there, secrets.token_bytes(10_000))
+        docker.run("push", there)
+        docker.run("rmi", there)
+        port = make_proxy(open_server, url, docker_proxy__expand_library="true")
+        with own_daemon("--registry-mirror", f"http://127.0.0.1:{port}") as mirrored:
+            other = Docker(mirrored, tmp_path)
+            other.run("pull", "hello:1")
+            assert other.has_image("hello:1")
