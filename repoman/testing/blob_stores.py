@@ -172,3 +172,20 @@ class BlobStoreSuite:
         sizes = {each: open_store().open_writer(each).size for each in ("kept", "left")}
         assert sizes == {"kept": 100, "left": 0}
         assert read(open_store(), digest) == DATA
+
+    def test_a_reader_sees_what_is_written_later(self, store: BlobStore) -> None:
+        writer = store.open_writer("one")
+        with writer.open_reader() as file:
+            assert file.fileno() >= 0
+            assert file.read() == b""
+            writer.write(DATA[:100])
+            assert file.read() == DATA[:100]
+            writer.write(DATA[100:])
+            writer.commit()
+            assert file.read() == DATA[100:]
+
+    def test_a_reader_outlives_what_is_cancelled(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA)
+        with writer.open_reader() as file:
+            writer.cancel()
+            assert file.read() == DATA

@@ -1,0 +1,367 @@
+"""Downloads with a remote of the test's own, and many readers."""
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from repoman.blobs.inlet import BlobInlet
+from repoman.errors import NotFound, StorageFull, UpstreamUnavailable
+from repoman.proxy.download import Download, DownloadReader, Downloads, Order, PassThrough
+from repoman.proxy.flights import Fetchers, SingleFlight
+
+DATA = bytes(range(256)) * 40
+SIZE = len(DATA)
+
+
+class Body:
+    """An answer in pieces; a piece may be an error, or an event to wait for."""
+
+    def __init__(self, pieces, status=200, headers=None, length=SIZE):
+        self.pieces = iter(pieces)
+        self.status = status
+        self.headers = headers or {}
+        self.length = length
+        self.is_closed = False
+
+    def read(self):
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                return piece
+            if isinstance(piece, Exception):
+                raise piece
+            assert piece.wait(10)
+        return b""
+
+    def close(self):
+        self.is_closed = True
+
+
+def broken():
+    return UpstreamUnavailable("The remote stopped.")
+
+
+class Remote:
+    """Answers requests one after the other; an answer may be an error."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.starts = []
+
+    def open(self, start):
+        self.starts.append(start)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def part(start, data=None, total=SIZE, **headers):
+    """The answer to a request for a part."""
+    data = DATA[start:] if data is None else data
+    content_range = f"bytes {start}-{total - 1}/{total}"
+    return Body([data], 206, {"Content-Range": content_range, **headers}, len(data))
+
+
+@pytest.fixture
+def make(blobs):
+    def make(remote, data=DATA, **options):
+        kept = []
+        order = Order(
+            "a blob",
+            "sha256",
+            hashlib.sha256(data).hexdigest(),
+            remote.open,
+            options.pop("keep", kept.append),
+            **options,
+        )
+        ended = []
+        download = Download(order, BlobInlet(blobs), lambda: ended.append(1), sleep=lambda _: None)
+        download.kept, download.ended = kept, ended
+        return download
+
+    return make
+
+
+def read(download, start=0, length=None):
+    reader = download.open()
+    return b"".join(reader.pieces(start, len(DATA) - start if length is None else length))
+
+
+def test_what_is_fetched_is_kept(make, blobs):
+    body = Body([DATA[:100], DATA[100:]])
+    download = make(Remote(body))
+    download.run()
+    assert download.is_complete
+    assert download.wait_for_size(0) == len(DATA)
+    assert read(download) == DATA
+    assert read(download, 50, 7) == DATA[50:57]
+    assert [blob.size for blob in download.kept] == [len(DATA)]
+    assert blobs.exists(hashlib.sha256(DATA).hexdigest())
+    assert body.is_closed
+    assert download.ended == [1]
+
+
+def test_readers_follow_while_bytes_come(make):
+    gate = threading.Event()
+    download = make(Remote(Body([DATA[:100], gate, DATA[100:]])))
+    with ThreadPoolExecutor(5) as pool:
+        fetch = pool.submit(download.run)
+        assert download.wait_for_size(5) == len(DATA)
+        pieces = download.open().pieces(0, len(DATA))
+        first = next(pieces)
+        others = [pool.submit(read, download) for _ in range(3)]
+        assert 0 < len(first) <= 100
+        assert not fetch.done()
+        gate.set()
+        assert first + b"".join(pieces) == DATA
+        assert [each.result(5) for each in others] == [DATA] * 3
+
+
+def test_the_last_byte_waits_for_the_digest(make):
+    gate = threading.Event()
+    download = make(Remote(Body([DATA, gate])))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(download.run)
+        download.wait_for_size(5)
+        pieces = download.open().pieces(0, len(DATA))
+        assert next(pieces) == DATA[:-1]
+        assert download.limit == len(DATA) - 1
+        gate.set()
+        assert next(pieces) == DATA[-1:]
+
+
+def test_a_wrong_digest_fails_all_and_keeps_nothing(make, blobs):
+    download = make(Remote(Body([DATA])), data=b"other")
+    download.run()
+    for use in (lambda: download.wait_for_size(0), lambda: read(download), lambda: download.limit):
+        with pytest.raises(UpstreamUnavailable, match="wrong bytes"):
+            use()
+    assert download.kept == []
+    assert not blobs.exists(hashlib.sha256(DATA).hexdigest())
+
+
+def test_what_the_remote_does_not_have(make):
+    download = make(Remote(NotFound("There is none.")))
+    download.run()
+    with pytest.raises(NotFound):
+        download.wait_for_size(0)
+
+
+def test_a_remote_that_breaks_off_is_asked_for_the_rest(make):
+    remote = Remote(Body([DATA[:100], broken()]), part(100, DATA[100:300]), part(300))
+    download = make(remote)
+    download.run()
+    assert remote.starts == [0, 100, 300]
+    assert read(download) == DATA
+
+
+def test_a_short_body_is_one_that_broke_off(make):
+    remote = Remote(Body([DATA[:100]]), part(100))
+    make(remote).run()
+    assert remote.starts == [0, 100]
+
+
+def test_a_remote_without_parts_sends_all_again(make):
+    download = make(Remote(Body([DATA[:100], broken()]), Body([DATA[:50], DATA[50:]])))
+    download.run()
+    assert read(download) == DATA
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        part(100, total=len(DATA) + 1),
+        part(100, ETag='"other"'),
+        part(99),
+        Body([], 206, {"Content-Range": "nonsense"}),
+        Body([DATA], length=len(DATA) - 1),
+    ],
+    ids=["size", "etag", "position", "nonsense", "size of all"],
+)
+def test_what_has_changed_is_not_joined(make, answer):
+    failures = []
+    first = Body([DATA[:100], broken()], headers={"ETag": '"one"'})
+    download = make(Remote(first, answer), resumes=0, note_failure=failures.append)
+    download.run()
+    with pytest.raises(UpstreamUnavailable):
+        download.wait_for_size(0)
+    assert len(failures) == 1
+
+
+def test_a_remote_that_gets_nowhere_is_given_up(make):
+    failures = []
+    remote = Remote(Body([DATA[:100], broken()]), *(broken() for _ in range(9)))
+    download = make(remote, resumes=2, note_failure=failures.append)
+    download.run()
+    assert remote.starts == [0, 100, 100, 100]
+    assert len(failures) == 1
+
+
+def test_too_many_bytes_are_refused(make):
+    download = make(Remote(Body([DATA + b"x"])))
+    download.run()
+    assert not download.is_complete
+
+
+def test_a_remote_that_does_not_say_the_size(make):
+    gate = threading.Event()
+    download = make(Remote(Body([DATA[:100], gate, DATA[100:]], length=None)))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(download.run)
+        with pytest.raises(UpstreamUnavailable, match="too long"):
+            download.wait_for_size(0.05)
+        gate.set()
+        assert download.wait_for_size(5) == len(DATA)
+        assert read(download) == DATA
+
+
+def test_nothing_is_a_blob_too(make):
+    download = make(Remote(Body([], length=0)), data=b"")
+    download.run()
+    assert download.wait_for_size(0) == 0
+    assert read(download, 0, 0) == b""
+
+
+def test_readers_are_served_even_if_nothing_can_be_kept(make):
+    def keep(_):
+        raise StorageFull("The disk is full.")
+
+    download = make(Remote(Body([DATA])), keep=keep)
+    download.run()
+    assert read(download) == DATA
+
+
+def test_a_disk_that_is_full_is_seen_before_readers_begin(make, monkeypatch):
+    class Full:
+        f_bavail, f_frsize = 1, 1024
+
+    monkeypatch.setattr("repoman.proxy.download.os.fstatvfs", lambda _: Full)
+    failures = []
+    download = make(Remote(Body([DATA])), note_failure=failures.append)
+    download.run()
+    with pytest.raises(StorageFull):
+        download.wait_for_size(0)
+    assert [type(each) for each in failures] == [StorageFull]
+
+
+def test_a_reader_goes_on_by_itself_when_the_disk_becomes_full(make, monkeypatch):
+    writes = []
+
+    def write(self, data):
+        writes.append(data)
+        if len(writes) > 1:
+            raise StorageFull("The disk is full.")
+        return real(self, data)
+
+    real = BlobInlet.write
+    monkeypatch.setattr(BlobInlet, "write", write)
+    remote = Remote(Body([DATA[:100], DATA[100:]]), part(100))
+    download = make(remote)
+    download.run()
+    monkeypatch.undo()
+    assert b"".join(DownloadReader(download)._follow(100, len(DATA))) == DATA[100:]
+    assert remote.starts == [0, 100]
+
+
+def test_a_growing_file_tells_when_it_has_grown(make):
+    gate = threading.Event()
+    download = make(Remote(Body([DATA[:100], gate, DATA[100:]])))
+    reader, limits = download.open(), []
+    reader.subscribe(lambda: limits.append(reader.limit()))
+    gate.set()
+    download.run()
+    assert limits[-1] == len(DATA)
+    assert sorted(limits) == limits
+    reader.close()
+    reader.close()
+
+
+def test_passing_through(make):
+    assert b"".join(PassThrough(Remote(part(10)).open).pieces(10, 20)) == DATA[10:30]
+    whole = PassThrough(Remote(Body([DATA[:5], DATA[5:]])).open)
+    assert b"".join(whole.pieces(3, 20)) == DATA[3:23]
+    with pytest.raises(UpstreamUnavailable):
+        list(PassThrough(Remote(Body([DATA[:5]])).open).pieces(0, 20))
+
+
+# --- Once for many -------------------------------------------------------------------------------
+
+
+def test_a_download_runs_once_for_all_that_follow(blobs):
+    gate = threading.Event()
+    remote = Remote(Body([DATA[:100], gate, DATA[100:]]))
+    digest = hashlib.sha256(DATA).hexdigest()
+    downloads, kept = Downloads(Fetchers()), []
+
+    def order():
+        return None if kept else Order("a blob", "sha256", digest, remote.open, kept.append)
+
+    first = downloads.follow("key", blobs, order)
+    assert downloads.follow("key", blobs, order) is first
+    gate.set()
+    assert read(first) == DATA
+    for _ in range(1000):
+        if downloads.follow("key", blobs, order) is None:
+            break
+    assert remote.starts == [0]
+
+
+def test_one_works_for_all_that_ask_meanwhile():
+    flights, gate, calls = SingleFlight(), threading.Event(), []
+
+    def work():
+        calls.append(1)
+        assert gate.wait(10)
+        return "value"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(flights.run, "key", work) for _ in range(8)]
+        while not calls:
+            pass
+        assert flights.run("other", lambda: 1) == 1
+        gate.set()
+        assert {each.result(5) for each in answers} == {"value"}
+    assert 1 <= len(calls) <= 8
+    assert flights.run("key", lambda: "new") == "new"
+
+
+def test_all_that_wait_learn_of_the_error():
+    flights, gate, begun = SingleFlight(), threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        assert gate.wait(10)
+        raise NotFound("gone")
+
+    with ThreadPoolExecutor(4) as pool:
+        leader = pool.submit(flights.run, "key", work)
+        assert begun.wait(5)
+        follower = pool.submit(flights.run, "key", lambda: "unused")
+        gate.set()
+        with pytest.raises(NotFound):
+            leader.result(5)
+        assert isinstance(follower.exception(5), NotFound) or follower.result() == "unused"
+
+
+def test_fetchers_are_bounded_and_survive_errors(caplog):
+    fetchers, lock = Fetchers(limit=2), threading.Lock()
+    running, most, done = 0, 0, threading.Semaphore(0)
+
+    def work():
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.01)
+        with lock:
+            running -= 1
+        done.release()
+        raise ValueError("an error of the test")
+
+    for _ in range(10):
+        fetchers.submit(work)
+    assert all(done.acquire(timeout=10) for _ in range(10))
+    assert most <= 2
+    assert "A fetcher failed" in caplog.text

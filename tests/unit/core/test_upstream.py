@@ -1,0 +1,207 @@
+"""The client of a remote over a real socket, and the judgement of where it may be sent."""
+
+import pytest
+
+from repoman.errors import UpstreamRateLimited, UpstreamUnavailable
+from repoman.proxy.status import Condition, UpstreamStatus
+from repoman.proxy.targets import Targets, is_same_owner, origin_of
+from repoman.proxy.upstream import ClientOptions, UpstreamClient
+from tests.fakes.registry import Fault, fake_registry
+
+BLOB = b"some bytes of a blob"
+
+
+@pytest.fixture
+def remote():
+    with fake_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def waits():
+    return []
+
+
+@pytest.fixture
+def client(remote, waits):
+    status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
+    client = UpstreamClient(remote.url, ClientOptions(timeout=5), status, sleep=waits.append)
+    yield client
+    client.close()
+
+
+def get(client, path, **headers):
+    with client.open("GET", path, headers) as response:
+        return response.status, response.read_all(1000)
+
+
+def test_bytes_come_as_they_are_on_the_wire(client, remote):
+    body = b"\x1f\x8b not really gzip"
+    remote.faults.append(Fault("/x", status=200, body=body, headers={"Content-Encoding": "gzip"}))
+    assert get(client, "x") == (200, body)
+    assert remote.log[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_failures_are_tried_again_with_pauses(client, remote, waits):
+    remote.faults.append(Fault("/x", status=503, times=2))
+    assert get(client, "x")[0] == 200
+    assert waits == [0.2, 0.4]
+    assert client.status.condition is Condition.AVAILABLE
+
+
+def test_a_remote_that_keeps_failing(client, remote, waits):
+    remote.faults.append(Fault("/x", status=502))
+    with pytest.raises(UpstreamUnavailable, match=f"{remote.url} answered with the error 502"):
+        client.open("GET", "x")
+    assert len(remote.log) == 3
+    assert client.status.condition is Condition.UNAVAILABLE
+
+
+def test_what_is_not_idempotent_is_tried_once(client, remote):
+    remote.stop()
+    with pytest.raises(UpstreamUnavailable, match="the connection failed"):
+        client.open("POST", "x")
+
+
+def test_a_remote_that_does_not_answer(remote):
+    status = UpstreamStatus(remote.url, lambda: 0.0)
+    client = UpstreamClient(remote.url, ClientOptions(retries=0, timeout=0.2), status)
+    remote.gate.clear()
+    with pytest.raises(UpstreamUnavailable, match="stopped in the middle"):
+        get(client, f"v2/a/blobs/{remote.put_blob('a', BLOB)}")
+    client.close()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 416])
+def test_other_answers_are_for_the_format(client, remote, status):
+    remote.faults.append(Fault("/x", status=status))
+    assert get(client, "x")[0] == status
+    assert len(remote.log) == 1
+    assert client.status.condition is Condition.AVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("7", 7), ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("nonsense", None), (None, None)],
+)
+def test_a_limit_of_requests(client, remote, header, expected):
+    headers = {} if header is None else {"Retry-After": header}
+    remote.faults.append(Fault("/x", status=429, headers=headers, body=b"Too Many  Requests"))
+    with pytest.raises(UpstreamRateLimited, match="Too Many Requests") as caught:
+        client.open("GET", "x")
+    assert caught.value.retry_after == expected
+    assert len(remote.log) == 1
+
+
+def test_bodies_have_a_limit(client, remote):
+    remote.faults.append(Fault("/x", status=200, body=b"x" * 1001))
+    with pytest.raises(UpstreamUnavailable, match="more than the 1000 bytes"):
+        get(client, "x")
+
+
+def test_cookies_are_not_kept(client, remote):
+    remote.faults.append(Fault("/x", status=200, headers={"Set-Cookie": "a=b"}, times=1))
+    get(client, "x")
+    get(client, "x")
+    assert "Cookie" not in remote.log[1].headers
+
+
+def test_a_redirect_keeps_the_range_and_drops_the_login(client, remote):
+    digest = remote.put_blob("a", BLOB)
+    remote.cdn = True
+    status, body = get(client, f"v2/a/blobs/{digest}", Authorization="Basic eDp5", Range="bytes=5-")
+    assert (status, body) == (206, BLOB[5:])
+    assert [("Authorization" in each.headers) for each in remote.log] == [True, False]
+
+
+def test_a_redirect_to_the_same_host_keeps_the_login(client, remote):
+    remote.faults.append(Fault("/x", status=307, headers={"Location": "/y"}))
+    assert get(client, "x", Authorization="Basic eDp5")[0] == 200
+    assert [each.headers["Authorization"] for each in remote.log] == ["Basic eDp5"] * 2
+
+
+def test_a_probe_tells_the_status(client, remote):
+    remote.faults.append(Fault("HEAD /", status=500, times=1))
+    client.probe()
+    assert client.status.condition is Condition.UNAVAILABLE
+    client.probe()
+    assert client.status.condition is Condition.AVAILABLE
+
+
+# --- Targets -------------------------------------------------------------------------------------
+
+ADDRESSES = {
+    "hub.example": ["93.184.216.34"],
+    "cdn.example": ["93.184.216.35"],
+    "evil.example": ["93.184.216.36", "127.0.0.1"],
+    "inside.example": ["10.1.2.3"],
+    "lan.example": ["192.168.0.7"],
+    "metadata.example": ["169.254.169.254"],
+    "mapped.example": ["::ffff:127.0.0.1"],
+    "six.example": ["fd00::1"],
+}
+
+
+def targets(remote, **options):
+    return Targets(remote, resolve=lambda host: ADDRESSES.get(host, [host]), **options)
+
+
+@pytest.mark.parametrize(
+    ("remote", "target", "is_allowed"),
+    [
+        ("https://hub.example", "https://cdn.example/x", True),
+        ("https://hub.example", "http://cdn.example/x", False),
+        ("http://hub.example", "http://cdn.example/x", True),
+        ("https://hub.example", "https://evil.example/x", False),
+        ("https://hub.example", "https://inside.example/x", False),
+        ("https://hub.example", "https://metadata.example/x", False),
+        ("https://hub.example", "https://mapped.example/x", False),
+        ("https://hub.example", "https://six.example/x", False),
+        ("https://hub.example", "https://0.0.0.0/x", False),
+        ("https://hub.example", "https://hub.example:8443/x", True),
+        ("https://hub.example", "ftp://cdn.example/x", False),
+        ("https://hub.example", "https:///x", False),
+        ("https://inside.example", "https://lan.example/x", True),
+        ("https://inside.example", "https://metadata.example/x", False),
+        ("https://inside.example", "https://127.0.0.1/x", False),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:6000/x", True),
+    ],
+)
+def test_where_a_remote_may_send_us(remote, target, is_allowed):
+    if is_allowed:
+        targets(remote).check(target, remote)
+    else:
+        with pytest.raises(UpstreamUnavailable, match="which is refused"):
+            targets(remote).check(target, remote)
+
+
+def test_an_administrator_may_allow_private_addresses():
+    targets("https://hub.example", allow_private=True).check(
+        "https://inside.example/x", "https://hub.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("remote", "realm", "is_trusted"),
+    [
+        ("https://registry-1.hub.example.net", "https://auth.hub.example.net/token", True),
+        ("https://ghcr.io", "https://ghcr.io/token", True),
+        ("https://registry.example.com", "https://example.com/jwt", True),
+        ("https://registry.example.com", "https://example.org/jwt", False),
+        ("https://registry.example.com", "http://registry.example.com/jwt", False),
+        ("https://a.co.uk", "https://b.co.uk/token", False),
+        ("https://x.a.co.uk", "https://y.a.co.uk/token", True),
+        ("https://10.0.0.1", "https://11.0.0.1/token", False),
+        ("http://localhost:5000", "http://localhost:5001/token", True),
+        ("http://localhost:5000", "http://other/token", False),
+    ],
+)
+def test_who_may_have_the_credentials(remote, realm, is_trusted):
+    assert targets(remote).may_have_credentials(realm) is is_trusted
+
+
+def test_origins():
+    assert origin_of("HTTPS://Example.com/x") == ("https", "example.com", 443)
+    assert origin_of("http://[::1]:7/x") == ("http", "::1", 7)
+    assert is_same_owner("localhost", "localhost")
+    assert not is_same_owner("localhost", "other")
