@@ -102,6 +102,24 @@ def test_the_commands_of_the_format_raw(server, checkout):
     assert f"Content-Length: {len(text.encode())}" in output
 
 
+def test_the_commands_of_the_page_about_docker(server, checkout):
+    find_program("curl")
+    ports = {"5001": server.connector_port, "8081": server.main_port}
+    commands = [
+        re.sub("|".join(ports), lambda port: str(ports[port[0]]), command)
+        for command in commands_of("docs/docker.md")
+    ]
+    output = run_commands(
+        ["""curl() { command curl --silent --show-error --fail "$@"; }""", *commands],
+        checkout,
+        dict(os.environ),
+    )
+    assert '{"name": "team/notes", "tags": ["1"]}' in output
+    assert (checkout / "manifest.json").read_text() in output
+    assert (checkout / "README.md").read_text()[:100] in output
+    assert "Docker-Content-Digest: sha256:" in output
+
+
 def test_the_readme_shows_each_command_of_the_first_minutes():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     wanted = [

@@ -16,7 +16,7 @@ from tests.live import LiveServer
 def in_process(tmp_path_factory) -> Iterator[InProcessSite]:
     """The application in this process, with no format but docker."""
     factory = RepomanFactory(tmp_path_factory.mktemp("in-process"))
-    yield InProcessSite(factory({"docker": plugin}))
+    yield InProcessSite(factory({"docker": plugin}, server={"trusted_proxies": ["127.0.0.1"]}))
     factory.stop()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from repoman_docker.hosted.lists import HostedLists
+from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import (
     ABSENT,
     OCI_MANIFEST,
@@ -12,6 +13,7 @@ from tests.functional.docker.images import (
     digest_of,
     make_image,
 )
+from tests.functional.docker.wires import Proxied
 
 VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 # What two answers to the same request may differ in.
@@ -298,10 +300,16 @@ def test_an_answer_is_never_compressed(registry, name):
 # --- Where Locations lead ------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["on the connector", "below /repository/"])
+@pytest.fixture(params=["on the connector", "below /repository/", "behind a proxy"])
 def place(request, site):
     """A repository under each of its addresses."""
-    return site.registry if request.param == "on the connector" else site.create()
+    if request.param == "on the connector":
+        return site.registry
+    if request.param == "below /repository/":
+        return site.create()
+    # The shared server trusts no proxy: this one is in process alone.
+    registry = request.getfixturevalue("in_process").registry
+    return Registry(Proxied(registry.wire, "/some/path"), "/some/path", registry.login)
 
 
 def test_every_location_leads_on_under_the_same_address(place, name):

@@ -63,13 +63,14 @@ class InProcess:
         self, method: str, target: str, headers: Mapping[str, str], body: Body = None
     ) -> Answer:
         """Return the answer to a request."""
-        options: dict[str, Any] = {"headers": dict(headers)}
+        environ: dict[str, Any] = {}
+        options: dict[str, Any] = {"headers": dict(headers), "environ_overrides": environ}
         if isinstance(body, bytes):
             options["data"] = body
         elif body is not None:
             options["headers"]["Transfer-Encoding"] = "chunked"
             options["input_stream"] = io.BytesIO(b"".join(body))
-            options["environ_overrides"] = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+            environ |= {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
         with self._client.request(method, target, login=False, **options) as response:
             return Answer(response.status_code, response.headers, response.data)
 
@@ -90,3 +91,25 @@ class Socket:
                 connection.request(method, target, body, dict(headers))
             response = connection.getresponse()
             return Answer(response.status, Headers(response.getheaders()), response.read())
+
+
+class Proxied:
+    """A way through a proxy that speaks TLS under another name, and adds a path."""
+
+    def __init__(self, wire: Wire, path: str) -> None:
+        self._wire = wire
+        self._path = path
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None
+    ) -> Answer:
+        """Return the answer to a request, as the proxy passes it on."""
+        assert target.startswith(f"{self._path}/")
+        told = {
+            "Host": "127.0.0.1:5001",
+            "X-Forwarded-For": "192.0.2.7",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "registry.example",
+            "X-Forwarded-Prefix": self._path,
+        }
+        return self._wire.send(method, target.removeprefix(self._path), {**headers, **told}, body)
