@@ -56,7 +56,6 @@ class ErrorCode(StrEnum):
     UNSUPPORTED = "UNSUPPORTED", 405, "This repository does not offer the operation."
     TOOMANYREQUESTS = "TOOMANYREQUESTS", 429, "Too many requests. Try again later."
     # extra
-    MANIFEST_UNVERIFIED = "MANIFEST_UNVERIFIED", 400, "The manifest's signature is not valid."
     PAGINATION_NUMBER_INVALID = (
         "PAGINATION_NUMBER_INVALID",
         400,
