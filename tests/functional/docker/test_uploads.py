@@ -179,6 +179,14 @@ def test_a_session_begins_empty_and_tells_how_to_go_on(registry, name):
     assert "OCI-Chunk-Min-Length" not in answer.headers
 
 
+def test_clients_may_be_asked_for_longer_chunks_and_need_not_obey(site, name, data):
+    registry = site.create({"docker.chunk_min_length": 5000})
+    answer = registry.start(name)
+    assert answer.headers["OCI-Chunk-Min-Length"] == "5000"
+    location = registry.append(answer.headers["Location"], data[:9], 0).headers["Location"]
+    assert registry.finish(location, digest_of(data), data[9:], 9).status == 201
+
+
 def test_a_patch_tells_how_far_the_upload_is(registry, name, data):
     answer = registry.append(registry.begin(name), data[:1000], 0)
     assert (answer.status, answer.headers["Range"]) == (202, "0-999")
