@@ -111,7 +111,8 @@ class HostedManifests:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
         found = self._content.existing(blobs)
         missing = [each for path, each in blobs.items() if path not in found]
-        if missing and not (self._sparse and _is_sparse(manifest, missing)):
+        there = {blobs[path].digest for path in found}
+        if missing and not (self._sparse and _is_sparse(manifest, there)):
             raise missing_blobs([each.digest for each in missing])
         for path, asset in found.items():
             _check_size(blobs[path], asset)
@@ -127,11 +128,10 @@ class HostedManifests:
             raise missing_blobs(missing)
 
 
-def _is_sparse(manifest: Manifest, missing: list[Descriptor]) -> bool:
+def _is_sparse(manifest: Manifest, there: set[Digest]) -> bool:
     """Return whether enough is there to be an image that lacks layers, not a push gone wrong."""
-    lost = {each.digest for each in missing}
-    layers = {each.digest for each in manifest.layers}
-    return (manifest.config is None or manifest.config.digest not in lost) and bool(layers - lost)
+    has_config = manifest.config is None or manifest.config.digest in there
+    return has_config and any(layer.digest in there for layer in manifest.layers)
 
 
 def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:

@@ -381,8 +381,15 @@ def test_an_index_may_lack_its_images_and_an_image_layers(blobs, name):
         image_with(CONFIG_ENTRY, [{"mediaType": OCI_LAYER, "digest": ABSENT, "size": 9}]),
         image_with({**CONFIG_ENTRY, "digest": ABSENT}, [LAYER_ENTRY]),
         image_with({**CONFIG_ENTRY, "digest": ABSENT}, []),
+        image_with(
+            CONFIG_ENTRY,
+            [
+                {"mediaType": OCI_FOREIGN, "digest": f"sha256:{'1' * 64}", "size": 9},
+                {"mediaType": OCI_LAYER, "digest": ABSENT, "size": 9},
+            ],
+        ),
     ],
-    ids=["no layer", "no config", "nothing"],
+    ids=["no layer", "no config", "nothing", "a layer elsewhere"],
 )
 def test_an_image_needs_its_config_and_a_layer_all_the_same(blobs, name, manifest):
     answer = blobs.put_manifest(name, "1", manifest)
