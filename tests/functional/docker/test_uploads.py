@@ -339,6 +339,15 @@ def test_a_digest_of_other_bytes_is_refused_and_nothing_is_stored(
         assert not registry.has_blob(name, digest)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_digest_must_be_right_to_its_last_digit(registry, name, data, algorithm):
+    digest = digest_of(data, algorithm)
+    nearly = digest[:-1] + ("0" if digest[-1] == "1" else "1")
+    assert_refused(in_the_put(registry, name, data, nearly), 400, "DIGEST_INVALID")
+    assert_refused(in_the_post(registry, name, data, nearly), 400, "DIGEST_INVALID")
+    assert not registry.has_blob(name, nearly)
+
+
 def test_an_upload_with_a_wrong_digest_is_over(registry, name, data):
     location = registry.begin(name)
     assert_refused(registry.finish(location, ABSENT, data), 400, "DIGEST_INVALID")

@@ -2,12 +2,14 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from repoman.core import Repoman
 from repoman.testing import ADMIN, HttpClient
 from tests.functional.docker.driver import Registry
-from tests.functional.docker.wires import InProcess
+from tests.functional.docker.wires import Answer, Body, InProcess
+from tests.live import wait_until
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -24,6 +26,22 @@ class Clock:
     def jump(self, seconds: float) -> None:
         """Let so much time pass."""
         self.ahead += seconds
+
+
+class Settled(InProcess):
+    """Returns an answer when all that was downloaded whole for it is kept, too."""
+
+    def __init__(self, repoman: Repoman) -> None:
+        super().__init__(HttpClient(repoman))
+        self._running = repoman.proxies.downloads._running
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None
+    ) -> Answer:
+        """Return the answer to a request."""
+        answer = super().send(method, target, headers, body)
+        wait_until(lambda: not any(each.is_complete for each in list(self._running.values())))
+        return answer
 
 
 class Proxies:
@@ -45,7 +63,7 @@ class Proxies:
 
     def reach(self, name: str) -> Registry:
         """A repository as it is reached on the main port."""
-        return Registry(InProcess(HttpClient(self.repoman)), f"/repository/{name}", ADMIN)
+        return Registry(Settled(self.repoman), f"/repository/{name}", ADMIN)
 
     def change(self, proxy: Registry, **settings: Any) -> None:
         """Change settings of a proxy."""
