@@ -61,7 +61,7 @@ class Order:
         algorithm: of the digest.
         encoded: the digest, in hex.
         open: asks the remote, from a byte on (0: for all); answers 200 or 206, else it raises.
-        keep: stores what was fetched; called once, before readers see the end.
+        keep: stores what was fetched; called once, before the download ends.
         note_failure: told when the remote failed in the middle for good, or the disk is full.
         resumes: further tries without a single new byte.
     """
@@ -172,11 +172,12 @@ class Download:
             with self._inlet:
                 self._fetch()
                 self._verify()
+                # To make the bytes durable takes its time, which nobody has to wait for. Whoever
+                # asks meanwhile finds this download, which ends once they are kept.
+                self._publish(is_complete=True)
                 self._keep()
         except Exception as error:  # noqa: BLE001 - readers must learn of any
             self._fail(error)
-        else:
-            self._publish(is_complete=True)
         finally:
             self._on_end()
 
@@ -253,11 +254,13 @@ class Download:
     def _keep(self) -> None:
         try:
             self.order.keep(self._inlet.commit())
-        except RepomanError as error:
-            # The bytes are right: whoever waits for them gets them.
+        except RepomanError as error:  # the bytes were right: whoever waits for them has them
             _log.warning("%s was fetched, but is not kept: %s", self.order.title, error)
 
     def _fail(self, error: Exception) -> None:
+        if self._is_complete:
+            _log.error("%s was fetched, but is not kept", self.order.title, exc_info=error)
+            return
         if isinstance(error, StorageFull):
             _log.warning("%s is not cached: %s", self.order.title, error)
             self.order.note_failure(error)

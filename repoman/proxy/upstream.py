@@ -29,7 +29,7 @@ REDIRECTS = 10
 BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
 LONGEST_BACKOFF = 5.0
 CONNECTIONS = 64  # kept open per remote host
-CHUNK = 1 << 17  # bytes read at a time
+CHUNK = 1 << 18  # bytes read at a time
 MESSAGE = 300  # characters of a remote's own words that are passed on
 
 IDEMPOTENT = ("GET", "HEAD")

@@ -103,10 +103,10 @@ def test_slow_downloads_hold_no_worker(open_server, upstream):
 
 
 def test_the_first_bytes_come_before_the_last(open_server, upstream):
-    data = secrets.token_bytes(400_000)
+    data = secrets.token_bytes(2_000_000)
     digest = upstream.put_blob(NAME, data)
     port = make_proxy(open_server, upstream.url)
-    upstream.faults.append(Fault("blobs", slow=0.3))
+    upstream.faults.append(Fault("blobs", slow=0.1))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection):
         begin = time.monotonic()
