@@ -14,6 +14,7 @@ from waitress.task import WSGITask
 from waitress.utilities import build_http_date
 
 from repoman.http.body import RECEIVED, BodyWanted
+from repoman.http.growing import SEND_GROWING
 from repoman.server.files import GrowingResponse, wrap_file
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ log = logging.getLogger("repoman.server")
 
 CONNECTOR = "repoman.connector"  # environ: the key of the connector that the request came in by
 
-# environ: call it with a repoman.server.files.GrowingFile, the first byte's position and the number
-# of bytes, and return the result as the response's body; Content-Length must be that number.
-SEND_GROWING = "repoman.send_growing"
 
 JOIN_SIZE = 1 << 16  # a body up to this size is sent in one piece with the header
 
