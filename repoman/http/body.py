@@ -92,6 +92,17 @@ def _checked(environ: Environ, sink: Sink) -> Sink:
     return sink
 
 
+def close_untaken(environ: Environ) -> None:
+    """Close the sink of a body that was received, but that the application did not ask for again.
+
+    It may have found a reason against the request that it did not see at admission. Called before
+    the response leaves: the client may come back at once for what the sink holds.
+    """
+    sink: BodySink | None = environ.pop(RECEIVED, None)
+    if sink is not None:
+        sink.close()
+
+
 def read_body(environ: Environ, limit: int) -> bytes:
     """Return the whole body, at most ``limit`` bytes.
 

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from repoman.core import Repoman
 from repoman.http.access_log import WSGI, AccessLog, Write
 from repoman.http.apps import create_admin_app, create_format_app
-from repoman.http.body import Environ
+from repoman.http.body import Environ, close_untaken
 from repoman.http.current import REPOSITORY
 from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
@@ -103,7 +103,9 @@ class Dispatcher:
             problem = f"The format {repository.config.format!r} is not installed."
             return _unavailable(problem)(environ, start_response)
         environ[REPOSITORY] = repository
-        return app(environ, start_response)
+        response = app(environ, start_response)
+        close_untaken(environ)
+        return response
 
 
 def _unavailable(problem: str) -> Response:

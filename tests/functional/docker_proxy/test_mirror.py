@@ -3,11 +3,9 @@
 import pytest
 
 from repoman.errors import Invalid
-from repoman.plugin import hookimpl
-from repoman_docker import plugin
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
-from tests.functional.docker_proxy.proxies import DAY, Clock, Proxies, name_of
+from tests.functional.docker_proxy.proxies import DAY, name_of
 
 NAME = "team/app"
 TAG = f"{NAME}/manifests/1"
@@ -86,22 +84,6 @@ def test_docker_hub_is_searched_at_its_index(make_proxy, upstream):
 def test_an_index_without_a_search_finds_nothing(make_proxy, proxy, upstream):
     upstream.faults.append(Fault("/v1/search", status=404))
     assert service_of(make_proxy, proxy).index.search("ng", 25) == []
-
-
-def test_hook_repoman_docker_index_strategies(repoman_factory, upstream):
-    class Fixed:
-        def search(self, term, limit):
-            return [term] * limit
-
-    class Strategies:
-        @hookimpl
-        def repoman_docker_index_strategies(self):
-            return {"fixed": lambda place: Fixed()}
-
-    repoman = repoman_factory({"docker": plugin, "fixed": Strategies()})
-    proxy = Proxies(repoman, Clock())(upstream.url, docker_proxy__index_type="fixed")
-    service = repoman.repositories.get(name_of(proxy)).service
-    assert service.index.search("a", 2) == ["a", "a"]
 
 
 def test_an_unknown_strategy_is_a_problem_of_the_repository(make_proxy, upstream):

@@ -4,10 +4,8 @@ import secrets
 
 import pytest
 
-from repoman_docker import plugin
 from tests.functional.docker.driver import Failures
 from tests.functional.docker.images import ABSENT, digest_of, index_of, make_image
-from tests.functional.docker_proxy.proxies import Clock, Proxies
 
 NAME = "team/app"
 
@@ -186,17 +184,3 @@ def test_a_routing_rule_stops_names(make_proxy, upstream):
     assert proxy.get(f"secret/app/blobs/{ABSENT}").code == "BLOB_UNKNOWN"
     assert proxy.get("secret/app/tags/list").code == "NAME_UNKNOWN"
     assert upstream.count("secret") == 0
-
-
-@pytest.mark.parametrize("cdn", [True, False])
-def test_the_cache_lives_over_a_restart(tmp_path, repoman_factory, upstream, cdn):
-    upstream.cdn = cdn
-    image = make_image()
-    upstream.put(NAME, "1", image)
-    make = Proxies(repoman_factory({"docker": plugin}), Clock())
-    proxy = make(upstream.url)
-    proxy.pull(NAME, "1")
-    upstream.stop()
-    make = Proxies(repoman_factory({"docker": plugin}), Clock())
-    again = make.reach(proxy.prefix.rpartition("/")[2])
-    assert again.pull(NAME, "1") == image.manifest

@@ -5,6 +5,7 @@ import io
 
 import pytest
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.test import EnvironBuilder
 
 from repoman.errors import Denied, StorageFull, TooLarge
 from repoman.http.body import (
@@ -15,6 +16,7 @@ from repoman.http.body import (
     read_body,
     receive_body,
 )
+from repoman.http.dispatch import create_application
 from repoman.testing import HttpClient
 
 DATA = bytes(range(256)) * 4096
@@ -173,3 +175,23 @@ def test_a_refused_request_is_answered_before_its_body_is_read(repoman, admissio
             **options,
         )
         assert answer.status_code == 401
+
+
+def test_a_body_that_is_refused_late_is_let_go_before_the_answer_leaves(repoman):
+    class Sink:
+        closed = 0
+
+        def write(self, data):
+            raise AssertionError("nothing is written any more")
+
+        def close(self):
+            self.closed += 1
+
+    sink = Sink()
+    wsgi = EnvironBuilder("/repository/Team/stored", method="PUT").get_environ()
+    answer = []
+    response = create_application(repoman)(
+        {**wsgi, RECEIVED: sink}, lambda status, *_: answer.append(status)
+    )
+    assert (answer, sink.closed) == (["401 UNAUTHORIZED"], 1)
+    response.close()
