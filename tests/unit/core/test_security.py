@@ -1,5 +1,7 @@
 """Users, passwords and what they let somebody do."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from argon2 import PasswordHasher
 
@@ -94,6 +96,14 @@ def test_a_wrong_password_is_not_remembered(verifier):
     for _ in range(2):
         assert not verifier.verify("guess", stored)
     assert verifier.runs == 3
+
+
+def test_many_requests_at_once_cost_one_hash(verifier):
+    """Each hash takes 64 MiB while it runs; a client opens several connections at once."""
+    stored = verifier.hash("secret")
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda _: verifier.verify("secret", stored), range(32)))
+    assert verifier.runs == 1
 
 
 def test_without_memory_each_request_is_verified():
