@@ -33,11 +33,18 @@ class Users:
         if len(credentials.password) > PASSWORD_MAX:
             return None
         name = credentials.name
-        user = self._found.get(name, lambda: records.find_user(name))
-        password_hash = user.password_hash if user is not None and user.is_active else None
-        if self._passwords.verify(credentials.password, password_hash):
+        known = self._found.get(name, lambda: records.find_user(name))
+        if self._is_password_of(known, credentials.password):
+            return Actor(name)
+        # Another process may have made the user, or changed the password, a moment ago.
+        user = records.find_user(name)
+        if user != known and self._is_password_of(user, credentials.password):
             return Actor(name)
         return None
+
+    def _is_password_of(self, user: User | None, password: str) -> bool:
+        password_hash = user.password_hash if user is not None and user.is_active else None
+        return self._passwords.verify(password, password_hash)
 
     def all(self) -> list[User]:
         """Return all users by name."""

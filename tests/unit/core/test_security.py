@@ -12,7 +12,7 @@ from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.passwords import PasswordVerifier
-from repoman.security.user_records import find_user
+from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX, Users
 
 
@@ -262,3 +262,10 @@ def test_who_has_logged_in_may_do_everything():
     authorizer = Authorizer(anonymous_read=False)
     for action in Action:
         authorizer.check(Actor("ann"), action)
+
+
+def test_a_user_that_another_process_makes_gets_in_at_once(users, authenticate, verifier):
+    with pytest.raises(Unauthenticated):
+        authenticate("ana", "secret")
+    insert_user("ana", verifier.hash("secret"))  # as another process does: nothing here notices
+    assert authenticate("ana", "secret") == Actor("ana")
