@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.cases import CASES
-from benchmarks.lab import FULL, GIB, QUICK, laboratory
+from benchmarks.lab import laboratory
 from benchmarks.machine import describe, load_average
-from benchmarks.measure import Row
+from benchmarks.measure import FULL, GIB, QUICK, Row
 from benchmarks.report import PAGE, print_row, write_page
 
 IN_MEMORY = Path("/dev/shm")
@@ -24,6 +24,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small blobs and one round")
     parser.add_argument("--only", choices=CASES, help="measure one thing")
     parser.add_argument("--rounds", type=int, help="how often each is measured")
+    parser.add_argument("--patience", type=int, help="seconds to wait for a quiet machine")
     parser.add_argument(
         "--directory", type=Path, default=_roomy(), help="where the data goes (%(default)s)"
     )
@@ -42,8 +43,8 @@ def main() -> None:
         signal.signal(number, lambda *_: sys.exit("ended"))
     options = _options()
     scale = QUICK if options.quick else FULL
-    if options.rounds:
-        scale = scale._replace(rounds=options.rounds)
+    given = {name: getattr(options, name) for name in ("rounds", "patience")}
+    scale = scale._replace(**{name: value for name, value in given.items() if value is not None})
     cases = [CASES[options.only]] if options.only else CASES.values()
     rows: list[Row] = []
     begin, before = datetime.now(UTC), load_average()

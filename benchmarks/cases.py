@@ -29,7 +29,7 @@ def pulls(lab: Lab) -> list[Row]:
         for row in compare(
             f"Blob pull, {count} {'client' if count == 1 else 'clients'}",
             TRANSFER,
-            lab.scale.rounds,
+            lab.scale,
             partial(measure, lab.ours.plain, count),
             Rival(REGISTRY, partial(measure, lab.registry, count), 1.5),
             Rival(NGINX, partial(measure, lab.nginx, count), 0.9),
@@ -45,7 +45,7 @@ def pushes(lab: Lab) -> list[Row]:
         for row in compare(
             f"Blob push and commit, {what}",
             TRANSFER,
-            lab.scale.rounds,
+            lab.scale,
             partial(lab.push, lab.ours.plain, chunked=chunked),
             Rival(REGISTRY, partial(lab.push, lab.registry, chunked=chunked), 2),
         )
@@ -65,7 +65,7 @@ def tls(lab: Lab) -> list[Row]:
         for row in compare(
             f"Blob pull with TLS, {count} {'client' if count == 1 else 'clients'}",
             TRANSFER,
-            lab.scale.rounds,
+            lab.scale,
             partial(measure, lab.ours.secure, count),
             Rival(REGISTRY, partial(measure, lab.registry_tls, count), 1.3),
             Rival(NGINX, partial(measure, lab.nginx_tls, count)),
@@ -75,18 +75,18 @@ def tls(lab: Lab) -> list[Row]:
 
 def manifests(lab: Lab) -> list[Row]:
     """A manifest by its tag, asked for without and with a login."""
-    rounds, login = lab.scale.rounds, lab.ours.plain.login
+    login = lab.ours.plain.login
     rows = []
     for what, different, least in (("repeated", False, 10), ("through the routes", True, 1.5)):
         ours = partial(lab.ask, lab.ours.plain, different=different)
         theirs = partial(lab.ask, lab.registry, different=different)
         known = partial(lab.ask, lab.registry_passwords, basic(USER, PASSWORD), different=different)
         anonymous = f"Manifest, anonymous, {what}"
-        rows += compare(anonymous, REQUESTS, rounds, ours, Rival(REGISTRY, theirs, least))
+        rows += compare(anonymous, REQUESTS, lab.scale, ours, Rival(REGISTRY, theirs, least))
         rows += compare(
             f"Manifest, Basic, {what}",
             REQUESTS,
-            rounds,
+            lab.scale,
             partial(ours, login),
             Rival(f"{REGISTRY}, anonymous", theirs, least),
             Rival(f"{REGISTRY}, htpasswd", known),
@@ -107,7 +107,7 @@ def mixed(lab: Lab) -> list[Row]:
         for row in compare(
             f"Manifest during {DOWNLOADS} pulls, {what}",
             REQUESTS,
-            lab.scale.rounds,
+            lab.scale,
             partial(measure, lab.ours.plain, different),
             Rival(REGISTRY, partial(measure, lab.registry, different), least),
         )
@@ -128,7 +128,7 @@ def idle(lab: Lab) -> list[Row]:
         for row in compare(
             f"Manifest beside {lab.scale.idle:,} idle connections, {what}",
             REQUESTS,
-            lab.scale.rounds,
+            lab.scale,
             partial(crowded, different),
             Rival("without them", partial(lab.ask, peer, different=different), 0.8),
         )

@@ -5,33 +5,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks import peers
 from benchmarks.clients import push
 from benchmarks.crowd import together
 from benchmarks.layers import Blob, Layer
-from benchmarks.measure import Sample
+from benchmarks.measure import GIB, MIB, Sample, Scale
 from benchmarks.peers import Ours, Peer
 from benchmarks.wrk import DIFFERENT, load
 from tests.e2e.registry import MANIFEST, Registry
 
 IMAGE = "/v2/bench/layers/manifests/1"
-GIB = 1 << 30
-MIB = 1 << 20
-
-
-class Scale(NamedTuple):
-    """How much is measured: bytes of a blob, rounds, seconds per load, idle connections."""
-
-    size: int
-    rounds: int
-    seconds: int
-    idle: int
-
-
-FULL = Scale(GIB, 5, 5, 2000)
-QUICK = Scale(64 * MIB, 1, 1, 200)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,36 @@
 import os
 import platform
 import ssl
+import time
 from pathlib import Path
 
 from benchmarks.peers import versions
 
 GIGABYTE = 1_000_000_000
+LOOK = 0.5  # seconds
+QUIET = 0.1  # the most that others may use of all processors
 
 
 def load_average() -> str:
     """Return how busy the machine has been for one, five and fifteen minutes."""
     return " ".join(f"{each:.1f}" for each in os.getloadavg())
+
+
+def wait_until_quiet(patience: int) -> None:
+    """Wait until nobody works on this machine, at most so many seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        before = _processor_times()
+        time.sleep(LOOK)
+        idle, total = (now - then for now, then in zip(_processor_times(), before, strict=True))
+        if idle >= (1 - QUIET) * total:
+            return
+
+
+def _processor_times() -> tuple[int, int]:
+    """Return the time without work, and all time, in ticks."""
+    times = [int(each) for each in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return times[3] + times[4], sum(times)
 
 
 def describe(directory: Path) -> list[tuple[str, str]]:

@@ -3,13 +3,33 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
+
+from benchmarks.machine import wait_until_quiet
 
 TIMES = "\N{MULTIPLICATION SIGN}"  # the unit of a ratio
+GIB = 1 << 30
+MIB = 1 << 20
+
 Sample = tuple[float, ...]  # the rate first, then what the format tells of besides
 Measure = Callable[[], Sample]
 
 TRANSFER = "{0:,.0f} MiB/s, {1:.2f} s of CPU per GiB"
 REQUESTS = "{0:,.0f}/s, p50 {1:.1f} ms, p99 {2:.1f} ms, {3:,.0f} µs of CPU each"
+
+
+class Scale(NamedTuple):
+    """How much is measured, and how long a round waits for other work on the machine to end."""
+
+    size: int  # bytes of a blob
+    rounds: int
+    seconds: int  # of a load
+    idle: int  # connections
+    patience: int  # seconds
+
+
+FULL = Scale(GIB, rounds=5, seconds=5, idle=2000, patience=20)
+QUICK = Scale(64 * MIB, rounds=1, seconds=1, idle=200, patience=0)
 
 
 @dataclass(frozen=True)
@@ -48,14 +68,17 @@ class Rival:
     least: float | None = None
 
 
-def compare(what: str, form: str, rounds: int, ours: Measure, *rivals: Rival) -> list[Row]:
-    """Measure all in turns, so many rounds; a row for each rival has the median of the ratios.
+def compare(what: str, form: str, scale: Scale, ours: Measure, *rivals: Rival) -> list[Row]:
+    """Measure all in turns, round after round; a row for each rival has the median of the ratios.
 
     One round more comes first, which does not count: it fills the caches.
     """
     turns = [ours, *(rival.measure for rival in rivals)]
-    samples = [[measure() for measure in turns] for _ in range(rounds + 1)][1:]
-    mine, *others = zip(*samples, strict=True)
+    samples = []
+    for _ in range(scale.rounds + 1):
+        wait_until_quiet(scale.patience)
+        samples.append([measure() for measure in turns])
+    mine, *others = zip(*samples[1:], strict=True)
     return [
         Row(
             what,
