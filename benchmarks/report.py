@@ -32,15 +32,35 @@ def write_page(rows: Sequence[Row], facts: Iterable[tuple[str, str]]) -> None:
 
 def _body(rows: Sequence[Row], facts: Iterable[tuple[str, str]]) -> str:
     lines = [f"![Ratios and their bars]({PLOT.name})", ""]
-    lines += ["| what | repoman | other | the other's figure | ratio | bar | met |"]
+    lines += ["| what | beside | repoman | the other | ratio | bar | met |"]
     lines += ["|---|---|---|---|---|---|---|"]
     lines += [
-        f"| {row.what} | {row.ours} | {row.against} | {row.theirs} "
+        f"| {row.what} | {row.against} | {_rate(row.ours)} | {_rate(row.theirs)} "
         f"| {_value(row)} | {_bar(row)} | {_met(row)} |"
         for row in rows
     ]
-    lines += ["", *(f"- {name}: {text}" for name, text in facts), ""]
+    lines += [
+        "",
+        "What it took:",
+        "",
+        "| what | repoman | beside | the other |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.what} | {_rest(row.ours)} | {row.against} | {_rest(row.theirs)} |"
+        for row in rows
+        if _rest(row.ours)
+    ]
+    lines += ["", "| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts), ""]
     return "\n".join(lines)
+
+
+def _rate(figure: str) -> str:
+    return figure.partition(", ")[0]
+
+
+def _rest(figure: str) -> str:
+    return figure.partition(", ")[2]
 
 
 def _verdict(row: Row) -> str:
@@ -59,4 +79,4 @@ def _bar(row: Row) -> str:
 
 
 def _met(row: Row) -> str:
-    return {True: "yes", False: "**no**", None: ""}[row.is_met]
+    return {True: "yes", False: "no", None: ""}[row.is_met]
