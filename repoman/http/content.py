@@ -133,14 +133,14 @@ class _Pieces:
 
 
 def _respond(content: Content, status: int, length: int | None, body: Any = ()) -> Response:
-    response = Response(body, status, direct_passthrough=True)
-    headers = response.headers
-    headers["Content-Type"] = content.media_type
-    headers["ETag"] = f'"{content.etag}"'
-    headers["Accept-Ranges"] = "bytes"
+    headers = {
+        "Content-Type": content.media_type,
+        "ETag": f'"{content.etag}"',
+        "Accept-Ranges": "bytes",
+    }
     if length is not None:
         headers["Content-Length"] = str(length)
     if content.last_modified is not None:
         headers["Last-Modified"] = http_date(content.last_modified)
-    headers.update(content.headers)
-    return response
+    headers |= content.headers
+    return Response(body, status, headers, direct_passthrough=True)
