@@ -8,6 +8,7 @@ from pathlib import Path
 from repoman.config import BootstrapSettings
 from repoman.db.database import Database
 from repoman.repositories.manager import RepositoryManager
+from repoman.security.rights import ADMIN_ROLE
 from repoman.security.users import Users
 
 ADMIN = "admin"
@@ -35,7 +36,7 @@ def seed(
         for each in settings.repositories:
             repositories.create(each.name, each.recipe, each.settings)
         _write_private(data / PASSWORD_FILE, password + "\n")
-        users.create(ADMIN, password)
+        users.create(ADMIN, password, [ADMIN_ROLE])
     _log.info("The user %s was made; its password is in %s.", ADMIN, data / PASSWORD_FILE)
 
 

@@ -10,11 +10,13 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.bootstrap import seed
 from repoman.config import Settings
 from repoman.db.database import Database
+from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import Security
 from repoman.security.tokens import TokenService
@@ -41,9 +43,10 @@ class Repoman:
         self.proxies = ProxyServices(self.database, clock)
         self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
         self.plugins = create_plugin_manager([FileStorePlugin(), self.users], plugins)
+        self.options = Options(self.database, security_options(settings.security))
         self.security = Security(
             Authenticator(self.plugins),
-            Authorizer(anonymous_read=settings.security.anonymous_read),
+            Authorizer(self.database, self.options),
             TokenService(self.database),
         )
         hook = self.plugins.hook

@@ -36,11 +36,12 @@ from repoman.http.content import Content, send_content
 from repoman.http.current import (
     current_actor,
     current_environ,
+    current_place,
     current_repository,
     current_security,
 )
 from repoman.http.errors import Failure, render_plain
-from repoman.http.formats import Format, action_of_method
+from repoman.http.formats import Format, access_of_method
 from repoman.http.repeat import allow_repeat
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Download, Order, PassThrough
@@ -51,17 +52,27 @@ from repoman.repositories.model import Repository, RepositoryConfig, RepositoryT
 from repoman.repositories.proxies import open_cache
 from repoman.repositories.recipes import Recipe, RepositoryContext
 from repoman.repositories.sections import (
+    AccessSection,
     GroupSection,
     HostedStorageSection,
     HttpClientSection,
     NegativeCacheSection,
     ProxySection,
     RoutingSection,
-    Section,
     StorageSection,
     WritePolicy,
 )
-from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials, Scope
+from repoman.sections import Section
+from repoman.security.actors import (
+    ANONYMOUS,
+    READING,
+    WRITING,
+    Access,
+    Action,
+    Actor,
+    Credentials,
+    Scope,
+)
 from repoman.uploads import Upload, UploadSessions, UploadSink
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -69,6 +80,10 @@ hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ANONYMOUS",
+    "READING",
+    "WRITING",
+    "Access",
+    "AccessSection",
     "Action",
     "Actor",
     "Ages",
@@ -131,10 +146,11 @@ __all__ = [
     "UpstreamResponse",
     "UpstreamUnavailable",
     "WritePolicy",
-    "action_of_method",
+    "access_of_method",
     "allow_repeat",
     "current_actor",
     "current_environ",
+    "current_place",
     "current_repository",
     "current_security",
     "first_found",

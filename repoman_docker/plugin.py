@@ -3,6 +3,7 @@
 from pluggy import PluginManager
 
 from repoman.plugin import (
+    AccessSection,
     Format,
     GroupSection,
     HttpClientSection,
@@ -11,6 +12,7 @@ from repoman.plugin import (
     Recipe,
     RepositoryType,
     RoutingSection,
+    Section,
     StorageSection,
     hookimpl,
 )
@@ -19,7 +21,7 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.index import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.proxy import build_proxy
-from repoman_docker.routes.access import action_of, token
+from repoman_docker.routes.access import access_of, token
 from repoman_docker.routes.errors import render_failure
 from repoman_docker.routes.v2 import v2
 from repoman_docker.sections import (
@@ -34,10 +36,13 @@ DOCKER = Format(
     title="Docker",
     blueprints=(token, v2),
     render_error=render_failure,
-    action_of=action_of,
+    access_of=access_of,
     needs_root=True,  # a client puts /v2/ right behind the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
 )
+
+# The sections of all types.
+COMMON: dict[str, type[Section]] = {"access": AccessSection, "docker": DockerSection}
 
 
 @hookimpl
@@ -69,19 +74,22 @@ def repoman_register_recipes() -> list[Recipe]:
         Recipe(
             format=DOCKER.name,
             type=RepositoryType.HOSTED,
-            sections={"storage": DockerHostedStorageSection, "docker": DockerSection},
+            sections={
+                **COMMON,
+                "storage": DockerHostedStorageSection,
+            },
             build=build_hosted,
         ),
         Recipe(
             format=DOCKER.name,
             type=RepositoryType.PROXY,
             sections={
+                **COMMON,
                 "storage": StorageSection,
                 "proxy": ProxySection,
                 "negative_cache": NegativeCacheSection,
                 "http_client": HttpClientSection,
                 "routing": RoutingSection,
-                "docker": DockerSection,
                 "docker_proxy": DockerProxySection,
             },
             build=build_proxy,
@@ -90,10 +98,10 @@ def repoman_register_recipes() -> list[Recipe]:
             format=DOCKER.name,
             type=RepositoryType.GROUP,
             sections={
+                **COMMON,
                 "storage": StorageSection,
                 "group": GroupSection,
                 "routing": RoutingSection,
-                "docker": DockerSection,
             },
             build=build_group,
         ),

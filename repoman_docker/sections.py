@@ -38,6 +38,11 @@ class DockerSection(Section):
     referrers_limit: int = Field(
         4_194_304, ge=65_536, description="Longest answer with referrers, in bytes."
     )
+    force_basic_auth: bool = Field(
+        False,
+        description="Whether clients log in with Basic only and are offered no tokens; anonymous "
+        "clients then cannot pull with docker, which asks for a token first.",
+    )
     chunk_min_length: int = Field(
         0,
         ge=0,

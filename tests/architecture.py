@@ -25,12 +25,12 @@ CORE = (
     {"core"},
     {"bootstrap"},
     {"repositories", "security"},
-    {"uploads", "proxy", "group"},
-    {"content"},
+    {"uploads", "proxy", "group", "options"},
+    {"content", "option_records"},
     {"blobs", "db"},
     {"plugins"},
     {"hookspecs"},
-    {"config"},
+    {"config", "sections"},
     {"errors"},
 )
 # A plugin: the same, but parts of one line may know each other.

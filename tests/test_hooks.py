@@ -173,7 +173,7 @@ def test_hook_repoman_authenticate(repoman_factory, auth, actor):
         def repoman_authenticate(self, credentials):
             seen.append(credentials.name)
             if (credentials.name, credentials.password) == ("badge", "7"):
-                return Actor("badge-7")
+                return Actor("badge-7", realm="badges", roles=("nx-developer",))
             return None
 
     repoman = repoman_factory({"toy": ToyPlugin(), "badges": Badges()})

@@ -30,11 +30,12 @@ def list_(repoman: Repoman) -> None:
 
 @user.command()
 @click.argument("name")
+@click.option("--role", "roles", multiple=True, help="What the user may do; several times.")
 @FROM_STDIN
 @with_repoman
-def create(repoman: Repoman, name: str, password_stdin: bool) -> None:
+def create(repoman: Repoman, name: str, roles: tuple[str, ...], password_stdin: bool) -> None:
     """Make the user NAME."""
-    repoman.users.create(name, _password(from_stdin=password_stdin))
+    repoman.users.create(name, _password(from_stdin=password_stdin), roles)
     click.echo(f"The user {name} is made.")
 
 

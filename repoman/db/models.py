@@ -41,15 +41,127 @@ class Revision(Record):
 
 
 class UserRecord(Record):
-    """A user of the local realm."""
+    """A user. ``external_roles`` are those that the realm gave at the last login.
+
+    ``epoch`` moves whenever what was issued to the user (tokens, sessions) has to end.
+    """
 
     name = TextField(unique=True)
-    password_hash = TextField()
+    realm = TextField(default="local")
+    password_hash = TextField(default="")
     is_active = BooleanField(default=True)
+    first_name = TextField(default="")
+    last_name = TextField(default="")
+    email = TextField(default="")
+    roles = JSONField(default=list)
+    external_roles = JSONField(default=list)
+    epoch = IntegerField(default=0)
     created_at = DoubleField(default=time.time)
+    last_login_at = DoubleField(null=True)
 
     class Meta:
         table_name = "user"
+
+
+class RoleRecord(Record):
+    """A role: names of privileges, and of other roles that it includes."""
+
+    id = TextField(primary_key=True)
+    name = TextField()
+    description = TextField(default="")
+    privileges = JSONField(default=list)
+    roles = JSONField(default=list)
+
+    class Meta:
+        table_name = "role"
+
+
+class PrivilegeRecord(Record):
+    """A privilege that an administrator made; ``properties`` depend on its type."""
+
+    name = TextField(primary_key=True)
+    type = TextField()
+    description = TextField(default="")
+    properties = JSONField(default=dict)
+
+    class Meta:
+        table_name = "privilege"
+
+
+class SelectorRecord(Record):
+    """A content selector: an expression on the format and the path of content."""
+
+    name = TextField(primary_key=True)
+    description = TextField(default="")
+    expression = TextField()
+
+    class Meta:
+        table_name = "content_selector"
+
+
+class UserTokenRecord(Record):
+    """A user token; ``digest`` is the sha256 of its secret, in hex."""
+
+    id = TextField(primary_key=True)
+    user = ForeignKeyField(UserRecord, on_delete="CASCADE")
+    name = TextField()
+    digest = TextField()
+    repositories = JSONField(default=list)
+    names = JSONField(default=list)
+    actions = JSONField(default=list)
+    created_at = DoubleField(default=time.time)
+    expires_at = DoubleField(null=True)
+    last_used_at = DoubleField(null=True)
+
+    class Meta:
+        table_name = "user_token"
+        indexes = ((("user", "name"), True),)
+
+
+class SessionRecord(Record):
+    """A browser session; ``digest`` is the sha256 of what its cookie holds, in hex."""
+
+    digest = TextField(primary_key=True)
+    user = ForeignKeyField(UserRecord, on_delete="CASCADE")
+    epoch = IntegerField()
+    address = TextField(default="")
+    agent = TextField(default="")
+    created_at = DoubleField(default=time.time)
+    seen_at = DoubleField(default=time.time)
+    expires_at = DoubleField(index=True)
+
+    class Meta:
+        table_name = "session"
+
+
+class OptionRecord(Record):
+    """Settings that an administrator changes while the server runs, by section."""
+
+    name = TextField(primary_key=True)
+    value = JSONField()
+
+    class Meta:
+        table_name = "option"
+
+
+class AuditRecord(Record):
+    """Somebody did something; ``attributes`` say more, never a secret."""
+
+    at = DoubleField(index=True)
+    domain = TextField()
+    type = TextField()
+    actor = TextField()
+    realm = TextField(default="")
+    address = TextField(default="")
+    connector = TextField(default="")
+    repository = TextField(default="")
+    target = TextField(default="")
+    is_success = BooleanField(default=True)
+    attributes = JSONField(default=dict)
+
+    class Meta:
+        table_name = "audit"
+        indexes = ((("domain", "at"), False), (("actor", "at"), False))
 
 
 class SecretRecord(Record):
@@ -179,6 +291,13 @@ class UploadRecord(Record):
 MODELS = (
     Revision,
     UserRecord,
+    RoleRecord,
+    PrivilegeRecord,
+    SelectorRecord,
+    UserTokenRecord,
+    SessionRecord,
+    OptionRecord,
+    AuditRecord,
     SecretRecord,
     RepositoryRecord,
     ConnectorRecord,

@@ -6,7 +6,7 @@ from werkzeug.routing import BaseConverter
 from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.http.body import RECEIVED
-from repoman.http.current import ACTOR, SECURITY, current_environ, current_repository
+from repoman.http.current import ACTOR, SECURITY, current_environ, current_repository, place_of
 from repoman.http.errors import install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.repositories.model import Repository
@@ -34,7 +34,7 @@ def create_admin_app(repoman: Repoman) -> Flask:
 def create_format_app(repoman: Repoman, format_: Format) -> Flask:
     """Return the app that serves every repository of a format.
 
-    Before any route: is the repository online, who asks, and may they?
+    Before any route: who asks, may they, and is the repository online?
     """
     app = Flask(f"repoman.{format_.name}", static_folder=None)
     app.url_map.merge_slashes = False  # a path is data here, not to be tidied
@@ -48,10 +48,11 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
         environ = current_environ()
         environ[SECURITY] = repoman.security
         repository = current_repository()
+        place = place_of(repository)
+        actor = environ[ACTOR] = _authenticate(repoman.security, repository)
+        repoman.security.authorizer.check(actor, place, format_.access_of(request))
         if not repository.config.is_online:
             raise Unavailable(f"The repository {repository.name!r} is offline.")
-        actor = environ[ACTOR] = _authenticate(repoman.security, repository)
-        repoman.security.authorizer.check(actor, format_.action_of(request))
 
     return app
 

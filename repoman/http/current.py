@@ -5,7 +5,8 @@ from typing import Any, cast
 from flask import request
 
 from repoman.repositories.model import Repository
-from repoman.security.actors import Actor
+from repoman.repositories.sections import AccessSection
+from repoman.security.actors import Actor, Place
 from repoman.security.services import Security
 
 REPOSITORY = "repoman.repository"  # keys of the WSGI environment
@@ -22,6 +23,19 @@ def current_environ() -> dict[str, Any]:
 def current_repository() -> Repository:
     """Return the repository that the request came to, by path or by connector."""
     return cast("Repository", request.environ[REPOSITORY])
+
+
+def current_place() -> Place:
+    """Return the repository of the request as rights see it."""
+    return place_of(current_repository())
+
+
+def place_of(repository: Repository) -> Place:
+    """Return a repository as rights see it."""
+    config = repository.config
+    access = config.sections.get("access")
+    anonymous = access.anonymous if isinstance(access, AccessSection) else None
+    return Place(config.format, config.name, anonymous)
 
 
 def current_actor() -> Actor:

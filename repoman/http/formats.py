@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from flask import Blueprint, Request, Response
 
 from repoman.http.errors import Failure, render_plain
-from repoman.security.actors import Action
+from repoman.security.actors import WRITING, Access, Action
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def action_of_method(request: Request) -> Action:
-    """Return what a request does, judged by its method alone."""
+def access_of_method(request: Request) -> Access:
+    """Return what a request needs, judged by its method and path alone."""
     if request.method in SAFE_METHODS:
-        return Action.READ
-    return Action.DELETE if request.method == "DELETE" else Action.WRITE
+        actions = frozenset({Action.READ})
+    elif request.method == "DELETE":
+        actions = frozenset({Action.DELETE})
+    else:
+        actions = WRITING
+    return Access(actions, request.path, request.path.removeprefix("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Format:
         title: its name for people.
         blueprints: its routes, as seen from the root of a connector.
         render_error: returns the response for a failure, in the format's own words.
-        action_of: returns what a request does, for the rights.
+        access_of: returns what a request needs of rights.
         needs_root: whether its clients cannot take a path in the address, so that it wants a
             connector.
         trust: where its clients look for the certificate of an authority to trust; a path, with
@@ -38,6 +42,6 @@ class Format:
     title: str
     blueprints: tuple[Blueprint, ...]
     render_error: Callable[[Failure], Response] = render_plain
-    action_of: Callable[[Request], Action] = action_of_method
+    access_of: Callable[[Request], Access] = access_of_method
     needs_root: bool = False
     trust: str | None = None

@@ -23,7 +23,8 @@ from repoman.repositories.model import Connector, Repository, RepositoryConfig, 
 from repoman.repositories.ports import check_port_is_free
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import REVEAL, GroupSection, Section, StorageSection
+from repoman.repositories.sections import GroupSection, StorageSection
+from repoman.sections import REVEAL, Section
 from repoman.uploads import UploadSessions
 
 NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")

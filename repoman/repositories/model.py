@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from repoman.repositories.sections import Section
+from repoman.sections import Section
 
 AnySection = TypeVar("AnySection", bound=Section)
 

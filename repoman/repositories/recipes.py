@@ -12,7 +12,7 @@ from repoman.content import ContentStore
 from repoman.errors import Invalid
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
-from repoman.repositories.sections import Section
+from repoman.sections import Section
 from repoman.uploads import UploadSessions
 
 Settings = Mapping[str, Mapping[str, Any]]

@@ -1,45 +1,13 @@
-"""Sections: the named groups of a repository's settings, as pydantic models.
-
-One definition gives validation with the key's path, the REST schema and the form in the UI.
-"""
+"""The sections of a repository's settings that are common to formats."""
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    field_serializer,
-    field_validator,
-)
+from pydantic import Field, SecretStr, field_validator
 
-REVEAL = "reveal"  # in the context of a dump: secrets as they are, for the database
-
-
-class Section(BaseModel):
-    """Base of all sections. Unknown keys are errors; values do not change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def ports(self) -> Iterable[tuple[str, str, int]]:
-        """Return the connectors this section asks for, as (key, scheme, port)."""
-        return ()
-
-    @field_serializer("*", mode="wrap")
-    def _serialize(
-        self, value: Any, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
-    ) -> Any:
-        """Write secrets out only where they are stored, and stars everywhere else."""
-        if isinstance(value, SecretStr) and (info.context or {}).get(REVEAL):
-            return value.get_secret_value()
-        return serialize(value)
+from repoman.sections import Section
 
 
 class WritePolicy(StrEnum):
@@ -54,6 +22,15 @@ class StorageSection(Section):
     """Where a repository keeps its bytes."""
 
     blob_store: str = Field("default", description="Blob store; fixed once the repository exists.")
+
+
+class AccessSection(Section):
+    """Who reaches a repository without a login."""
+
+    anonymous: bool | None = Field(
+        None,
+        description="Whether anybody may read without a login; unset: as for the whole server.",
+    )
 
 
 class HostedStorageSection(StorageSection):

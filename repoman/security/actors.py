@@ -1,15 +1,51 @@
-"""Actors, their credentials and the actions they may take."""
+"""Actors, their credentials, and what a request needs of their rights."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+LOCAL = "local"  # the realm of the users in this server's own database
 
 
 class Action(StrEnum):
     """What somebody does to the content of a repository."""
 
+    BROWSE = "browse"
     READ = "read"
-    WRITE = "write"
+    EDIT = "edit"
+    ADD = "add"
     DELETE = "delete"
+
+
+READING = frozenset({Action.BROWSE, Action.READ})
+WRITING = frozenset({Action.ADD, Action.EDIT})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request needs: all of ``actions`` on one thing in a repository.
+
+    Attributes:
+        actions: none, if it is enough to be somebody who may do anything here at all.
+        path: of the thing, as content selectors see it; it begins with a slash.
+        name: of the thing, as the patterns of tokens see it.
+    """
+
+    actions: frozenset[Action] = frozenset()
+    path: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository as rights see it.
+
+    Attributes:
+        anonymous: whether anybody may read here without a login; None: as in the whole server.
+    """
+
+    format: str
+    name: str
+    anonymous: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +58,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a token may be used for: ``actions`` on the thing ``name`` of a type.
+    """What a bearer token may be used for: ``actions`` on the thing ``name`` of a type.
 
     Types, names and actions are the format's own words.
     """
@@ -33,21 +69,44 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """What a user token may be used for; patterns as in file names (``acme/*``).
+
+    Attributes:
+        repositories: patterns of repository names; none: all.
+        names: patterns of names within them; none: all.
+        actions: none: all that its user may do.
+    """
+
+    repositories: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    actions: frozenset[Action] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who makes a request.
 
     Attributes:
         name: of the user; for the log and for what belongs to them.
         is_anonymous: nobody has logged in.
-        scopes: what a token narrows them to; None where there is no token.
+        scopes: what a bearer token narrows them to; None where there is none.
+        limit: what a user token narrows them to; None where there is none.
+        realm: which realm knows them.
+        roles: those that a realm other than the local one gives them.
+        token: id of the user token they came with; else empty.
     """
 
     name: str
     is_anonymous: bool = False
     scopes: tuple[Scope, ...] | None = None
+    limit: Limit | None = None
+    realm: str = LOCAL
+    roles: tuple[str, ...] = ()
+    token: str = ""
 
     def has_scope(self, kind: str, name: str, action: str) -> bool:
-        """Return whether the token, if there is one, may be used for this."""
+        """Return whether the bearer token, if there is one, may be used for this."""
         if self.scopes is None:
             return True
         return any(

@@ -1,28 +1,117 @@
-"""Authorization: whether an actor may take an action.
+"""Authorization: whether an actor may do what a request needs.
 
-The rule of this version: who has logged in may do everything with content; who has not may read,
-where the setting ``security.anonymous_read`` lets them.
+Rights come from the roles of a user, and are decided anew at each request: a token narrows them and
+never carries them. Who has logged in may always do what anybody may.
 """
 
-from repoman.errors import Unauthenticated
-from repoman.security.actors import Action, Actor
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
+from repoman.errors import Denied, Unauthenticated
+from repoman.options import Options
+from repoman.security.actors import ANONYMOUS, LOCAL, READING, Access, Action, Actor, Limit, Place
+from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
+from repoman.security.rights import Rights, RightsBook
+from repoman.security.user_records import find_user
+
+NOTHING: frozenset[Action] = frozenset()
+Filter = Callable[[str], bool]
 
 
 class Authorizer:
-    """Decides by the settings."""
+    """Decides who may do what; thread safe, and asks the database only after a change."""
 
-    def __init__(self, *, anonymous_read: bool) -> None:
-        self._anonymous_read = anonymous_read
+    def __init__(self, database: Database, options: Options) -> None:
+        self._options = options
+        self._book = RightsBook(database)
+        self._rights: ReadCache[Rights] = ReadCache(database)
+        self._actions: ReadCache[frozenset[Action]] = ReadCache(database)
 
-    def is_allowed(self, actor: Actor, action: Action) -> bool:
-        """Return whether the actor may take the action."""
-        return not actor.is_anonymous or (self._anonymous_read and action is Action.READ)
+    def is_allowed(self, actor: Actor, place: Place, access: Access) -> bool:
+        """Return whether the actor may do this there."""
+        if actor.limit is not None and not _is_within(actor.limit, place, access):
+            return False
+        allowed = self._allowed(actor, place)
+        if not access.actions:
+            return bool(allowed) or not actor.is_anonymous
+        return access.actions <= allowed
 
-    def check(self, actor: Actor, action: Action) -> None:
-        """Return if the actor may take the action.
+    def check(self, actor: Actor, place: Place, access: Access) -> None:
+        """Return if the actor may do this there.
 
         Raises:
-            Unauthenticated: not without a login.
+            Unauthenticated: nobody has logged in, and this needs it.
+            Denied: somebody has, and may not.
         """
-        if not self.is_allowed(actor, action):
+        if self.is_allowed(actor, place, access):
+            return
+        if actor.is_anonymous:
             raise Unauthenticated("A login is needed for this.")
+        what = " and ".join(sorted(access.actions))
+        where = f"{access.name} in {place.name}" if access.name else place.name
+        raise Denied(f"{actor.name} has no right to {what} {where}.")
+
+    def knows(self, actor: Actor, place: Place) -> bool:
+        """Return whether the actor may know that the repository exists: may do anything there."""
+        return bool(self._allowed(actor, place))
+
+    def name_filter(self, actor: Actor, place: Place) -> Filter | None:
+        """Return which names of a repository the actor may see in lists; None means all of them.
+
+        For names without a path of their own; see :meth:`is_allowed` for one thing.
+        """
+        limit = actor.limit
+        if Action.BROWSE not in self._allowed(actor, place):
+            return lambda _: False
+        if limit is None or not (limit.names or limit.actions or limit.repositories):
+            return None
+        return lambda name: _is_within(limit, place, Access(frozenset({Action.BROWSE}), "", name))
+
+    def may_administer(self, actor: Actor, domain: str, action: str) -> bool:
+        """Return whether the actor may do something with the server itself."""
+        return actor.limit is None and self._rights_of(actor).permits(domain, action)
+
+    def _allowed(self, actor: Actor, place: Place) -> frozenset[Action]:
+        """Return what the actor may do with all content of a repository."""
+        key = (actor.name, actor.realm, actor.roles, actor.is_anonymous, place)
+        return self._actions.get(key, lambda: self._work_out(actor, place))
+
+    def _work_out(self, actor: Actor, place: Place) -> frozenset[Action]:
+        own = NOTHING if actor.is_anonymous else self._rights_of(actor).actions(place)
+        return own | self._anybody(place)
+
+    def _anybody(self, place: Place) -> frozenset[Action]:
+        if place.anonymous is not None:
+            return READING if place.anonymous else NOTHING
+        options = self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
+        return self._rights_of(ANONYMOUS).actions(place) if options.enabled else NOTHING
+
+    def _rights_of(self, actor: Actor) -> Rights:
+        return self._rights.get(
+            (actor.name, actor.realm, actor.roles, actor.is_anonymous),
+            lambda: self._book.of(self._roles_of(actor)),
+        )
+
+    def _roles_of(self, actor: Actor) -> tuple[str, ...]:
+        if actor.is_anonymous:
+            return self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions).roles
+        user = find_user(actor.name)
+        if user is None:
+            return () if actor.realm == LOCAL else actor.roles
+        if not user.is_active or user.realm != actor.realm:
+            return ()
+        return (*user.roles, *user.external_roles)
+
+
+def _is_within(limit: Limit, place: Place, access: Access) -> bool:
+    if limit.actions and not access.actions <= limit.actions:
+        return False
+    if limit.repositories and not _matches(place.name.lower(), limit.repositories):
+        return False
+    return not (limit.names and access.name) or _matches(access.name, limit.names)
+
+
+def _matches(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

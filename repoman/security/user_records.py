@@ -1,41 +1,67 @@
 """The rows of local users; values in, values out."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from repoman.db.models import UserRecord
+from repoman.security.actors import LOCAL
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of the local realm; ``created_at`` in seconds since the epoch."""
+    """A user; times in seconds since the epoch, ``last_login_at`` None before the first login.
+
+    Attributes:
+        realm: who checks the password; only those of the local realm have a hash of it here.
+        roles: given by an administrator.
+        external_roles: given by the realm at the last login.
+        epoch: moves when what was issued to the user (tokens, sessions) ends.
+    """
 
     name: str
+    realm: str
     password_hash: str = field(repr=False)
     is_active: bool
+    first_name: str
+    last_name: str
+    email: str
+    roles: tuple[str, ...]
+    external_roles: tuple[str, ...]
+    epoch: int
     created_at: float
+    last_login_at: float | None
 
 
 def list_users() -> list[User]:
     """Return all users by name."""
     query = UserRecord.select(*_COLUMNS).order_by(UserRecord.name)
-    return [User(*row) for row in query.tuples()]
+    return [_user(row) for row in query.tuples()]
 
 
 def find_user(name: str) -> User | None:
     """Return the user with this name, or None."""
     row = UserRecord.select(*_COLUMNS).where(UserRecord.name == name).tuples().first()
-    return None if row is None else User(*row)
+    return None if row is None else _user(row)
 
 
-def insert_user(name: str, password_hash: str) -> None:
+def insert_user(
+    name: str, password_hash: str, roles: Iterable[str] = (), realm: str = LOCAL
+) -> None:
     """Store a new user."""
-    UserRecord.insert(name=name, password_hash=password_hash).execute()
+    UserRecord.insert(
+        name=name, realm=realm, password_hash=password_hash, roles=list(roles)
+    ).execute()
 
 
-def update_password(name: str, password_hash: str) -> bool:
-    """Store a new password hash; return whether the user exists."""
-    query = UserRecord.update(password_hash=password_hash).where(UserRecord.name == name)
-    return bool(query.execute())
+def update_user(name: str, **values: Any) -> bool:
+    """Store values of a user, by their names in :class:`User`; return whether the user exists."""
+    return bool(UserRecord.update(**values).where(UserRecord.name == name).execute())
+
+
+def end_logins(name: str) -> None:
+    """Move a user's epoch: what was issued so far (tokens, sessions) is worth nothing."""
+    UserRecord.update(epoch=UserRecord.epoch + 1).where(UserRecord.name == name).execute()
 
 
 def delete_user(name: str) -> bool:
@@ -43,9 +69,9 @@ def delete_user(name: str) -> bool:
     return bool(UserRecord.delete().where(UserRecord.name == name).execute())
 
 
-_COLUMNS = (
-    UserRecord.name,
-    UserRecord.password_hash,
-    UserRecord.is_active,
-    UserRecord.created_at,
-)
+def _user(row: tuple[Any, ...]) -> User:
+    user = User(*row)
+    return replace(user, roles=tuple(user.roles), external_roles=tuple(user.external_roles))
+
+
+_COLUMNS = tuple(getattr(UserRecord, each.name) for each in fields(User))

@@ -1,6 +1,7 @@
 """The local users, and the realm that checks their passwords."""
 
 import re
+from collections.abc import Iterable
 
 import pluggy
 
@@ -9,7 +10,7 @@ from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
-from repoman.security.actors import ANONYMOUS, Actor, Credentials
+from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import User
 
@@ -43,15 +44,16 @@ class Users:
         return None
 
     def _is_password_of(self, user: User | None, password: str) -> bool:
-        password_hash = user.password_hash if user is not None and user.is_active else None
+        is_ours = user is not None and user.is_active and user.realm == LOCAL
+        password_hash = user.password_hash if user is not None and is_ours else None
         return self._passwords.verify(password, password_hash)
 
     def all(self) -> list[User]:
         """Return all users by name."""
         return records.list_users()
 
-    def create(self, name: str, password: str) -> None:
-        """Make a user.
+    def create(self, name: str, password: str, roles: Iterable[str] = ()) -> None:
+        """Make a user with these roles.
 
         Raises:
             Invalid: the name or the password does not do.
@@ -67,7 +69,7 @@ class Users:
         with self._database.transaction():
             if records.find_user(name) is not None:
                 raise Conflict(f"name: there is a user {name!r} already.")
-            records.insert_user(name, password_hash)
+            records.insert_user(name, password_hash, roles)
 
     def set_password(self, name: str, password: str) -> None:
         """Give a user another password; the old one ends at once.
@@ -78,8 +80,9 @@ class Users:
         """
         password_hash = self._hash(password)
         with self._database.transaction():
-            if not records.update_password(name, password_hash):
+            if not records.update_user(name, password_hash=password_hash):
                 raise NotFound(f"There is no user {name!r}.")
+            records.end_logins(name)
 
     def delete(self, name: str) -> None:
         """Remove a user.

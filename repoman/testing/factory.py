@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from repoman.config import DatabaseSettings, Settings
 from repoman.core import Repoman
 from repoman.db.database import FILE, Database
+from repoman.security.rights import ADMIN_ROLE
 from repoman.security.user_records import insert_user
 
 ADMIN = ("admin", "a password for tests")
@@ -53,7 +54,7 @@ class RepomanFactory:
         name, password = ADMIN
         database = Database(self.data, DatabaseSettings())
         database.open()
-        insert_user(name, _CHEAP.hash(password))
+        insert_user(name, _CHEAP.hash(password), [ADMIN_ROLE])
         database.close()
 
     def stop(self) -> None:

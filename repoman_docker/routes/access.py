@@ -14,11 +14,14 @@ from flask import Blueprint, Request, Response, request
 
 from repoman.plugin import (
     ANONYMOUS,
+    WRITING,
+    Access,
     Action,
     Actor,
     Scope,
-    action_of_method,
+    access_of_method,
     current_actor,
+    current_place,
     current_repository,
     current_security,
 )
@@ -35,7 +38,10 @@ from repoman_docker.routes.current import current_route
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
 LIFETIME = 300  # seconds, as the core issues tokens
-ACTIONS = {"pull": Action.READ, "push": Action.WRITE, "delete": Action.DELETE, "*": Action.READ}
+READ = frozenset({Action.READ})
+BROWSE = frozenset({Action.BROWSE})
+DELETE = frozenset({Action.DELETE})
+NEEDS = {"pull": READ, "push": WRITING, "delete": DELETE}  # the rights behind a token's actions
 
 token = Blueprint("docker_token", __name__)
 
@@ -55,21 +61,37 @@ def get_token() -> Response:
 
 
 def _grant(actor: Actor, asked: TokenScope) -> Scope:
-    authorizer = current_security().authorizer
-    actions = frozenset(
-        each
-        for each in asked.actions
-        if each in ACTIONS and authorizer.is_allowed(actor, ACTIONS[each])
-    )
+    if (asked.type, asked.name) == (CATALOG.type, CATALOG.name):
+        return Scope(asked.type, asked.name, asked.actions & {"*", "search"})
+    actions = frozenset(each for each in asked.actions if may(actor, asked.name, NEEDS.get(each)))
     return Scope(asked.type, asked.name, actions)
 
 
-def action_of(request: Request) -> Action:
-    """Return what a request does; everything about an upload is part of a push."""
+def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:
+    """Return whether the actor may do this to an image of the repository; None: nobody may."""
+    if actions is None:
+        return False
+    access = Access(actions, f"/v2/{name}/", name)
+    return current_security().authorizer.is_allowed(actor, current_place(), access)
+
+
+def access_of(request: Request) -> Access:
+    """Return what a request needs; everything about an upload is part of a push.
+
+    The catalog needs nothing of its own: it shows what the actor may see.
+    """
     route = current_route()
-    if route is not None and route.resource in (Resource.UPLOAD, Resource.UPLOAD_START):
-        return Action.WRITE
-    return action_of_method(request)
+    if route is None or not route.name:
+        return Access()
+    return Access(_actions_of(request, route), request.path, route.name)
+
+
+def _actions_of(request: Request, route: Route) -> frozenset[Action]:
+    if route.resource in (Resource.UPLOAD, Resource.UPLOAD_START):
+        return WRITING
+    if route.resource is Resource.TAGS:
+        return BROWSE
+    return access_of_method(request).actions
 
 
 def challenge() -> str | None:
@@ -109,7 +131,7 @@ def check_scopes(route: Route) -> None:
 
 
 def _anybody_may_read() -> bool:
-    return current_security().authorizer.is_allowed(ANONYMOUS, Action.READ)
+    return current_security().authorizer.knows(ANONYMOUS, current_place())
 
 
 def _bearer(scopes: Iterable[TokenScope], error: str = "") -> str:
@@ -123,10 +145,9 @@ def _needed_scopes(route: Route) -> tuple[TokenScope, ...]:
         return ()
     if route.resource is Resource.CATALOG:
         return (CATALOG,)
-    if action_of(request) is Action.READ:
-        return (image_scope(route.name, "pull"),)
-    if action_of(request) is Action.DELETE:
-        return (image_scope(route.name, "delete"),)
+    actions = _actions_of(request, route)
+    if not actions & WRITING:
+        return (image_scope(route.name, "delete" if actions == DELETE else "pull"),)
     push = image_scope(route.name, "pull", "push")
     source = request.args.get("from") if "mount" in request.args else None
     return (push,) if source is None else (push, image_scope(source, "pull"))

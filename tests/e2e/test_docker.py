@@ -108,7 +108,9 @@ def test_a_large_layer_goes_and_comes(logged_in, image):
 def test_a_user_made_on_the_command_line_logs_in(docker, registry, shared_server):
     name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
     assert docker.login(registry, name, password, check=False).status != 0
-    shared_server.cli("user", "create", name, "--password-stdin", given=f"{password}\n")
+    shared_server.cli(
+        "user", "create", name, "--role", "nx-developer", "--password-stdin", given=f"{password}\n"
+    )
     assert "Login Succeeded" in docker.login(registry, name, password).stdout
 
 

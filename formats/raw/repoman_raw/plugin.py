@@ -1,6 +1,7 @@
 """What the format brings to the core. Read this first, then service, hosted, routes."""
 
 from repoman.plugin import (
+    AccessSection,
     Format,
     HostedStorageSection,
     Recipe,
@@ -26,7 +27,7 @@ def build_hosted(context: RepositoryContext) -> RawHosted:
 HOSTED = Recipe(
     format=RAW.name,
     type=RepositoryType.HOSTED,
-    sections={"storage": HostedStorageSection, "raw": RawSection},
+    sections={"storage": HostedStorageSection, "access": AccessSection, "raw": RawSection},
     build=build_hosted,
 )
 

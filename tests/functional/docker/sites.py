@@ -69,7 +69,7 @@ class InProcessSite:
     def make_user(self) -> Login:
         """See :class:`Site`."""
         login = (_new_name("user"), secrets.token_hex(8))
-        self.repoman.users.create(*login)
+        self.repoman.users.create(*login, ["nx-developer"])
         return login
 
     def leave(self) -> None:
@@ -108,7 +108,15 @@ class LiveSite:
     def make_user(self) -> Login:
         """See :class:`Site`."""
         name, password = _new_name("user"), secrets.token_hex(8)
-        self._server.cli("user", "create", name, "--password-stdin", given=f"{password}\n")
+        self._server.cli(
+            "user",
+            "create",
+            name,
+            "--role",
+            "nx-developer",
+            "--password-stdin",
+            given=f"{password}\n",
+        )
         return name, password
 
     def leave(self) -> None:

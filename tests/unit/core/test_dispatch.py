@@ -88,9 +88,10 @@ def test_a_connector_whose_repository_is_gone_says_so(repoman):
     assert (closing.status_code, closing.text) == (503, "This connector is closing.\n")
 
 
-def test_an_offline_repository_says_so_before_it_asks_who_is_there(client, repoman):
+def test_an_offline_repository_says_so_to_those_who_may_know_it(client, repoman):
     repoman.repositories.update("Team", {}, is_online=False)
-    offline = client.get(SEEN, login=False)
+    assert client.get(SEEN, login=False).status_code == 401
+    offline = client.get(SEEN)
     assert (offline.status_code, offline.text) == (503, "toy: The repository 'Team' is offline.")
     repoman.repositories.update("Team", {}, is_online=True)
     assert client.get(SEEN).status_code == 200

@@ -1,19 +1,25 @@
 """Users, passwords and what they let somebody do."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
 
-from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
+from repoman.config import SecuritySettings
+from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
+from repoman.options import Options
 from repoman.plugins import create_plugin_manager
 from repoman.security import passwords as passwords_module
-from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials
+from repoman.security.actors import ANONYMOUS, READING, Access, Action, Actor, Credentials, Place
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX, Users
+
+PLACE = Place("toy", "team")
 
 
 class CountingVerifier(PasswordVerifier):
@@ -248,20 +254,52 @@ def test_no_credentials_and_empty_ones_are_anonymous(authenticate, users):
             authenticate(name, password)
 
 
-@pytest.mark.parametrize("anonymous_read", [True, False])
-def test_anonymous_may_read_where_the_setting_lets_them(anonymous_read):
-    authorizer = Authorizer(anonymous_read=anonymous_read)
-    allowed = {action for action in Action if authorizer.is_allowed(ANONYMOUS, action)}
-    assert allowed == ({Action.READ} if anonymous_read else set())
-    for action in set(Action) - allowed:
+@pytest.fixture
+def authorizer(database):
+    return Authorizer(database, Options(database, security_options(SecuritySettings())))
+
+
+def allowed(authorizer, actor, place=PLACE):
+    """What the actor may do with everything in a repository."""
+    return {a for a in Action if authorizer.is_allowed(actor, place, Access(frozenset({a})))}
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "here", "expected"),
+    [
+        (False, None, set()),
+        (True, None, READING),
+        (False, True, READING),
+        (True, False, set()),
+    ],
+)
+def test_anonymous_may_read_where_it_is_switched_on(
+    database, authorizer, everywhere, here, expected
+):
+    Options(database, security_options(SecuritySettings())).update(
+        "anonymous", {"enabled": everywhere}
+    )
+    place = replace(PLACE, anonymous=here)
+    assert allowed(authorizer, ANONYMOUS, place) == expected
+    for action in set(Action) - expected:
         with pytest.raises(Unauthenticated):
-            authorizer.check(ANONYMOUS, action)
+            authorizer.check(ANONYMOUS, place, Access(frozenset({action})))
 
 
-def test_who_has_logged_in_may_do_everything():
-    authorizer = Authorizer(anonymous_read=False)
-    for action in Action:
-        authorizer.check(Actor("ann"), action)
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [("nx-admin", set(Action)), ("nx-developer", set(Action)), ("nx-anonymous", READING)],
+)
+def test_a_user_may_do_what_the_roles_say(users, authorizer, role, expected):
+    users.create("ann", "secret", [role])
+    assert allowed(authorizer, Actor("ann")) == expected
+
+
+def test_a_user_without_a_role_may_do_nothing(users, authorizer):
+    users.create("ann", "secret")
+    assert allowed(authorizer, Actor("ann")) == set()
+    with pytest.raises(Denied):
+        authorizer.check(Actor("ann"), PLACE, Access(READING))
 
 
 def test_a_user_that_another_process_makes_gets_in_at_once(users, authenticate, verifier):

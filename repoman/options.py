@@ -1,0 +1,79 @@
+"""Options: what an administrator changes while the server runs, in sections as repositories have.
+
+They lie in the database, so that every process and every backup has them. What the settings file
+says is where a section begins; what is stored goes before it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
+from repoman.errors import Invalid, NotFound
+from repoman.option_records import find_option, save_option
+from repoman.sections import REVEAL, Section
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class Options:
+    """The option sections of the server; thread safe.
+
+    Args:
+        sections: what they are before anybody has changed them, by name.
+    """
+
+    def __init__(self, database: Database, sections: Mapping[str, Section]) -> None:
+        self._database = database
+        self._defaults = sections
+        self._found: ReadCache[Section] = ReadCache(database)
+
+    def names(self) -> list[str]:
+        """Return the names of all sections."""
+        return sorted(self._defaults)
+
+    def get(self, name: str, kind: type[AnySection]) -> AnySection:
+        """Return a section as it is now."""
+        section = self._found.get(name, lambda: self._read(name))
+        if not isinstance(section, kind):
+            raise TypeError(f"The option section {name} is no {kind.__name__}.")
+        return section
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return a section as plain JSON values, its secrets as stars (NotFound)."""
+        self._check_name(name)
+        return self._read(name).model_dump(mode="json")
+
+    def update(self, name: str, values: Mapping[str, Any]) -> None:
+        """Change keys of a section; the others stay.
+
+        Raises:
+            NotFound: there is no such section.
+            Invalid: a key is unknown, or its value wrong.
+        """
+        self._check_name(name)
+        with self._database.transaction():
+            present = self._read(name).model_dump(mode="json", context={REVEAL: True})
+            section = self._parse(name, {**present, **values})
+            save_option(name, section.model_dump(mode="json", context={REVEAL: True}))
+
+    def _check_name(self, name: str) -> None:
+        if name not in self._defaults:
+            known = ", ".join(self.names())
+            raise NotFound(f"There are no options {name!r}; known: {known}.")
+
+    def _read(self, name: str) -> Section:
+        default = self._defaults[name]
+        stored = find_option(name)
+        return self._parse(name, {**default.model_dump(), **stored}) if stored else default
+
+    def _parse(self, name: str, values: Mapping[str, Any]) -> Section:
+        try:
+            return type(self._defaults[name]).model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join([name, *map(str, first["loc"])])
+            problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise Invalid(f"{path}: {problem}.", field=path) from error

@@ -1,0 +1,35 @@
+"""The option sections of security: what an administrator changes while the server runs."""
+
+from pydantic import Field
+
+from repoman.config import SecuritySettings
+from repoman.sections import Section
+from repoman.security.rights import ANONYMOUS_ROLE
+
+ANONYMOUS_OPTIONS = "anonymous"
+REALM_OPTIONS = "realms"
+
+
+class AnonymousOptions(Section):
+    """Access without a login."""
+
+    enabled: bool = Field(False, description="Whether anybody may read without a login.")
+    roles: tuple[str, ...] = Field(
+        (ANONYMOUS_ROLE,), description="What somebody without a login may do, where it is on."
+    )
+
+
+class RealmOptions(Section):
+    """Who is asked whether a name and a password are right."""
+
+    active: tuple[str, ...] = Field(
+        (), description="Realms in the order in which they are asked; none named: all there are."
+    )
+
+
+def security_options(settings: SecuritySettings) -> dict[str, Section]:
+    """Return the sections as the settings file begins them."""
+    return {
+        ANONYMOUS_OPTIONS: AnonymousOptions(enabled=settings.anonymous_read),
+        REALM_OPTIONS: RealmOptions(),
+    }
