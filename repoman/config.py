@@ -107,6 +107,20 @@ class SecuritySettings(_Part):
     password_memory: float = Field(
         60, ge=0, le=3600, description="Seconds a verified password is remembered."
     )
+    hsts: int = Field(
+        31536000,
+        ge=0,
+        description="Seconds for which a browser that came by HTTPS comes by nothing else; 0: none.",
+    )
+
+
+class SessionSettings(_Part):
+    """Logins in the browser. Times in seconds."""
+
+    idle_timeout: float = Field(
+        7200, ge=300, description="Time without a request after which a session ends."
+    )
+    lifetime: float = Field(86400, ge=300, description="Time after which it ends in any case.")
 
 
 class LogSettings(_Part):
@@ -147,6 +161,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     blob_stores: dict[str, BlobStoreSettings] = Field(default_factory=_default_blob_stores)
     security: SecuritySettings = SecuritySettings()
+    sessions: SessionSettings = SessionSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
 

@@ -19,6 +19,7 @@ from repoman.security.authorization import Authorizer
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import Security
+from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
 from repoman.security.users import Users
 from repoman.uploads import open_upload_ids
@@ -48,6 +49,8 @@ class Repoman:
             Authenticator(self.plugins),
             Authorizer(self.database, self.options),
             TokenService(self.database),
+            self.users,
+            SessionService(self.database, settings.sessions, clock),
         )
         hook = self.plugins.hook
         self._recipes = unique(
@@ -68,6 +71,7 @@ class Repoman:
         """
         self.database.open()
         self.security.tokens.open()
+        self.security.sessions.open()
         self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
         self.repositories = RepositoryManager(
             self.database,

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
+from repoman.security.users import Users
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Who asks, what they may do, and tokens that say so for a while."""
+    """Who asks, what they may do, and tokens and sessions that say so for a while."""
 
     authenticator: Authenticator
     authorizer: Authorizer
     tokens: TokenService
+    users: Users
+    sessions: SessionService

@@ -1,0 +1,121 @@
+"""Browser sessions: a random id in a cookie, its digest in the database, an end by the clock.
+
+They are for the pages of the main port alone; repositories never look at cookies. What ends a
+user's logins (a new password, a closed account) ends the sessions at the next request.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+from repoman.config import SessionSettings
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
+from repoman.errors import Denied, NotFound
+from repoman.security import session_records as records
+from repoman.security.actors import Actor
+from repoman.security.secret_records import find_secret, insert_secret
+from repoman.security.session_records import Session
+from repoman.security.user_records import find_user, update_user
+
+NOTE_EVERY = 120.0  # seconds between two notes in the database that a session is in use
+AGENT_LENGTH = 300  # characters kept of what a browser calls itself
+KEY = "form-signing-key"
+
+
+class SessionService:
+    """Begins, finds and ends sessions; thread safe once opened.
+
+    Attributes:
+        signing_key: for what a browser keeps between two pages: marks against forged forms.
+    """
+
+    def __init__(
+        self, database: Database, settings: SessionSettings, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._found: ReadCache[Session | None] = ReadCache(database)
+        self.signing_key = ""
+
+    def open(self) -> None:
+        """Read the signing key, or make it."""
+        with self._database.transaction():
+            key = find_secret(KEY)
+            if key is None:
+                key = secrets.token_hex(32)
+                insert_secret(KEY, key)
+        self.signing_key = key
+
+    def begin(self, actor: Actor, address: str, agent: str, instead_of: str = "") -> str:
+        """Begin a session for somebody who has just logged in, and return its secret.
+
+        The secret is for the cookie alone. The session behind ``instead_of``, the secret that the
+        browser had so far, ends; sessions that have run out are removed.
+
+        Raises:
+            Denied: the actor has no account here.
+        """
+        secret, now = secrets.token_urlsafe(32), self._clock()
+        with self._database.transaction():
+            records.delete_expired(now)
+            records.delete_session(_id_of(instead_of))
+            user = find_user(actor.name)
+            if user is None or not user.is_active:
+                raise Denied(f"{actor.name} has no account here.")
+            session = Session(
+                id=_id_of(secret),
+                user=user.name,
+                realm=user.realm,
+                roles=user.external_roles,
+                epoch=user.epoch,
+                address=address,
+                agent=agent[:AGENT_LENGTH],
+                created_at=now,
+                seen_at=now,
+                expires_at=self._end_of(now, now),
+            )
+            records.insert_session(session)
+            update_user(user.name, last_login_at=now)
+        return secret
+
+    def find(self, secret: str) -> Session | None:
+        """Return the session with this secret, if it goes on; it is in use by that."""
+        id_ = _id_of(secret)
+        session = self._found.get(id_, lambda: records.find_session(id_))
+        now = self._clock()
+        if session is None or session.expires_at <= now:
+            return None
+        if now - session.seen_at >= NOTE_EVERY:
+            with self._database.transaction():
+                records.update_session(id_, now, self._end_of(session.created_at, now))
+        return session
+
+    def of_user(self, user: str) -> list[Session]:
+        """Return the sessions of a user that go on, the one used last first."""
+        return records.list_sessions(user, self._clock())
+
+    def end(self, secret: str) -> None:
+        """End the session with this secret, if there is one."""
+        with self._database.transaction():
+            records.delete_session(_id_of(secret))
+
+    def end_of_user(self, user: str, id_: str) -> None:
+        """End one of a user's sessions, by its id.
+
+        Raises:
+            NotFound: the user has no such session.
+        """
+        with self._database.transaction():
+            if id_ not in {each.id for each in self.of_user(user)}:
+                raise NotFound("This session has ended already.")
+            records.delete_session(id_)
+
+    def _end_of(self, created_at: float, seen_at: float) -> float:
+        settings = self._settings
+        return min(created_at + settings.lifetime, seen_at + settings.idle_timeout)
+
+
+def _id_of(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
