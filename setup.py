@@ -24,6 +24,7 @@ def read_version() -> str:
 TEST = [
     "hypothesis>=6.100",
     "oras>=0.2.40",
+    "playwright>=1.45",
     "pytest>=8.3",
     "pytest-randomly>=3.15",
     "pytest-timeout>=2.3",
@@ -62,6 +63,7 @@ setup(
         "click>=8.1",
         "cryptography>=42",
         "flask>=3.0",
+        "flask-wtf>=1.2",
         "jinja2>=3.1",
         "peewee>=4.5",
         "pluggy>=1.5",
@@ -70,6 +72,7 @@ setup(
         "pydantic-settings>=2.3",
         "requests>=2.32",
         "waitress==3.0.2",
+        "wtforms>=3.1",
     ],
     extras_require={
         "test": TEST,

@@ -110,7 +110,7 @@ class SecuritySettings(_Part):
     hsts: int = Field(
         31536000,
         ge=0,
-        description="Seconds for which a browser that came by HTTPS comes by nothing else; 0: none.",
+        description="Seconds for which browsers that came by HTTPS come by nothing else.",
     )
 
 

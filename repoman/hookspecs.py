@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from flask import Blueprint
+    from flask import Blueprint, Response
 
     from repoman.blobs.manager import BlobStoreFactory
+    from repoman.http.errors import Failure
     from repoman.http.formats import Format
     from repoman.repositories.recipes import Recipe
     from repoman.security.actors import Actor, Credentials
@@ -56,4 +57,13 @@ def repoman_authenticate(credentials: "Credentials") -> "Actor | None":
 @hookspec
 def repoman_register_web() -> "list[Blueprint]":
     """Return blueprints of the main port; each brings its templates and static files."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def repoman_render_failure(failure: "Failure") -> "Response | None":
+    """Return the page for a failure on the main port, or None for plain text.
+
+    Called in a worker thread, for browsers only; the first answer counts.
+    """
     raise NotImplementedError

@@ -31,6 +31,8 @@ from repoman.errors import (
 )
 from repoman.group import Collected, Fan, first_found
 from repoman.hookspecs import PROJECT
+from repoman.http.addresses import RepositoryAddress, list_addresses
+from repoman.http.admin import login_needed, permission_needed, wants_page
 from repoman.http.body import BodySink, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -43,6 +45,7 @@ from repoman.http.current import (
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method
 from repoman.http.repeat import allow_repeat
+from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Download, Order, PassThrough
 from repoman.proxy.freshness import Ages
@@ -73,6 +76,7 @@ from repoman.security.actors import (
     Credentials,
     Scope,
 )
+from repoman.security.session_records import Session
 from repoman.uploads import Upload, UploadSessions, UploadSink
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -122,12 +126,14 @@ __all__ = [
     "Reference",
     "RepomanError",
     "Repository",
+    "RepositoryAddress",
     "RepositoryConfig",
     "RepositoryContext",
     "RepositoryType",
     "RoutingSection",
     "Scope",
     "Section",
+    "Session",
     "StorageFull",
     "StorageSection",
     "StoredBlob",
@@ -148,18 +154,25 @@ __all__ = [
     "WritePolicy",
     "access_of_method",
     "allow_repeat",
+    "begin_session",
     "current_actor",
     "current_environ",
     "current_place",
     "current_repository",
     "current_security",
+    "current_session",
+    "end_session",
     "first_found",
     "hookimpl",
     "hookspec",
+    "list_addresses",
+    "login_needed",
     "open_cache",
+    "permission_needed",
     "read_body",
     "receive_body",
     "render_plain",
     "send_content",
     "store_bytes",
+    "wants_page",
 ]

@@ -39,6 +39,7 @@ DOCKER = Format(
     access_of=access_of,
     needs_root=True,  # a client puts /v2/ right behind the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
+    hint=lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG",
 )
 
 # The sections of all types.

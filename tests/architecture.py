@@ -51,6 +51,8 @@ LIBRARIES = {
         "*/repoman_*/routes*",
         "repoman_*/routes*",
     ),
+    "flask_wtf": ("repoman/http/admin.py", "web/views/*"),
+    "wtforms": ("web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
     "requests": ("repoman/proxy/upstream.py",),
     "waitress": ("repoman/server/*",),

@@ -212,3 +212,19 @@ def test_hook_repoman_register_web(repoman_factory, tmp_path):
     client = HttpClient(repoman_factory({"pages": Pages()}))
     assert client.get("/about", login=False).text == "<h1>About</h1>"
     assert client.get("/about/static/about.css").text == "h1 {}"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "text"),
+    [("text/html,*/*;q=0.8", "<h1>404</h1>"), ("*/*", "The requested"), (None, "The requested")],
+)
+def test_hook_repoman_render_failure(repoman_factory, accepted, text):
+    class Pages:
+        @hookimpl
+        def repoman_render_failure(self, failure):
+            return Response(f"<h1>{failure.status}</h1>", failure.status)
+
+    client = HttpClient(repoman_factory({"pages": Pages()}))
+    answer = client.get("/nowhere", headers={"Accept": accepted} if accepted else {})
+    assert answer.status_code == 404
+    assert answer.text.startswith(text)

@@ -1,4 +1,4 @@
-"""The Flask apps: one for the main port, one for each format."""
+"""The Flask apps of the formats."""
 
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
@@ -7,8 +7,10 @@ from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.http.body import RECEIVED
 from repoman.http.current import ACTOR, SECURITY, current_environ, current_repository, place_of
-from repoman.http.errors import install_error_handlers, render_plain
+from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
+from repoman.http.headers import protect_content
+from repoman.http.origin import check_origin
 from repoman.repositories.model import Repository
 from repoman.security.actors import Actor, Credentials
 from repoman.security.services import Security
@@ -21,16 +23,6 @@ class RestConverter(BaseConverter):
     part_isolating = False
 
 
-def create_admin_app(repoman: Repoman) -> Flask:
-    """Return the app of the main port: the pages that plugins bring."""
-    app = Flask("repoman", static_folder=None)
-    install_error_handlers(app, render_plain)
-    for blueprints in repoman.plugins.hook.repoman_register_web():
-        for blueprint in blueprints:
-            app.register_blueprint(blueprint)
-    return app
-
-
 def create_format_app(repoman: Repoman, format_: Format) -> Flask:
     """Return the app that serves every repository of a format.
 
@@ -40,11 +32,13 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
     app.url_map.merge_slashes = False  # a path is data here, not to be tidied
     app.url_map.converters["rest"] = RestConverter
     install_error_handlers(app, format_.render_error)
+    app.after_request(protect_content)
     for blueprint in format_.blueprints:
         app.register_blueprint(blueprint)
 
     @app.before_request
     def _guard() -> None:
+        check_origin(request)
         environ = current_environ()
         environ[SECURITY] = repoman.security
         repository = current_repository()

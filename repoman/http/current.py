@@ -13,6 +13,9 @@ REPOSITORY = "repoman.repository"  # keys of the WSGI environment
 ACTOR = "repoman.actor"
 SECURITY = "repoman.security"
 SOURCE = "repoman.source"
+CONNECTOR = "repoman.connector"
+
+MAIN = "*"  # the main port, in place of a repository; no repository can be called so
 
 
 def current_environ() -> dict[str, Any]:
@@ -23,6 +26,12 @@ def current_environ() -> dict[str, Any]:
 def current_repository() -> Repository:
     """Return the repository that the request came to, by path or by connector."""
     return cast("Repository", request.environ[REPOSITORY])
+
+
+def is_on_main_port() -> bool:
+    """Return whether the request came by the main port, whose pages have the same origin."""
+    connector: str = request.environ.get(CONNECTOR, MAIN)
+    return connector.partition(":")[0] == MAIN
 
 
 def current_place() -> Place:

@@ -14,17 +14,16 @@ from werkzeug.wrappers import Response
 
 from repoman.core import Repoman
 from repoman.http.access_log import WSGI, AccessLog, Write
-from repoman.http.apps import create_admin_app, create_format_app
+from repoman.http.admin import create_admin_app
+from repoman.http.apps import create_format_app
 from repoman.http.body import Environ, close_untaken
-from repoman.http.current import REPOSITORY
+from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
 from repoman.repositories.model import Repository
 
-CONNECTOR = "repoman.connector"
-MAIN = "*"  # the main port, in place of a repository; no repository can be called so
 MOUNT = "/repository/"
 
 
@@ -37,7 +36,7 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
     apps: dict[str, WSGI] = {
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
     }
-    dispatcher = Dispatcher(repoman, create_admin_app(repoman), apps)
+    dispatcher = Dispatcher(repoman, create_admin_app(repoman, formats), apps)
     app: WSGI = dispatcher
     if repoman.settings.log.access:
         app = AccessLog(dispatcher) if write_access is None else AccessLog(dispatcher, write_access)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from flask import Blueprint, Request, Response
 
 from repoman.http.errors import Failure, render_plain
+from repoman.http.origin import SAFE_METHODS
 from repoman.security.actors import WRITING, Access, Action
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def access_of_method(request: Request) -> Access:
@@ -20,6 +19,11 @@ def access_of_method(request: Request) -> Access:
     else:
         actions = WRITING
     return Access(actions, request.path, request.path.removeprefix("/"))
+
+
+def no_hint(_url: str) -> str:
+    """Say nothing about how to get something from an address."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Format:
             connector.
         trust: where its clients look for the certificate of an authority to trust; a path, with
             HOST and PORT for those of the connector.
+        hint: returns the command with which a user gets something from a repository at this
+            address, with words in capitals for what the user chooses; one line.
     """
 
     name: str
@@ -45,3 +51,4 @@ class Format:
     access_of: Callable[[Request], Access] = access_of_method
     needs_root: bool = False
     trust: str | None = None
+    hint: Callable[[str], str] = no_hint

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from repoman.core import Repoman
 from repoman.errors import RepomanError
-from repoman.http.dispatch import MAIN, connector_key
+from repoman.http.current import MAIN
+from repoman.http.dispatch import connector_key
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 

@@ -10,7 +10,8 @@ from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.access_log import WSGI
 from repoman.http.body import ADMISSION, BODY_ERROR, CHUNK, RECEIVED, BodyWanted, Environ
-from repoman.http.dispatch import CONNECTOR, connector_key, create_application
+from repoman.http.current import CONNECTOR
+from repoman.http.dispatch import connector_key, create_application
 from repoman.testing.factory import ADMIN
 
 

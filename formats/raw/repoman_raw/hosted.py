@@ -16,18 +16,25 @@ from repoman_raw.paths import check_path
 
 FILE = "file"  # the kind of all assets and components of this format
 
-# A page somebody put here must not act in the name of a user who looks at it.
-HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+# For pages that may run scripts, in place of the policy that the core gives to all others.
+SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
 
 
 class RawHosted:
     """Implements :class:`repoman_raw.service.RawRepository`; a file is one asset, at its path."""
 
     def __init__(
-        self, name: str, policy: WritePolicy, *, content: ContentStore, blobs: BlobStore
+        self,
+        name: str,
+        policy: WritePolicy,
+        *,
+        has_scripts: bool,
+        content: ContentStore,
+        blobs: BlobStore,
     ) -> None:
         self._name = name
         self._policy = policy
+        self._headers = SCRIPTS if has_scripts else {}
         self._content = content
         self._blobs = blobs
 
@@ -40,7 +47,7 @@ class RawHosted:
             open=lambda: self._content.open_body(asset),
             etag=asset.digest,
             last_modified=asset.updated_at,
-            headers=HEADERS,
+            headers=self._headers,
         )
 
     def open_inlet(self, path: str) -> BlobInlet:

@@ -13,14 +13,18 @@ from repoman_raw.hosted import RawHosted
 from repoman_raw.routes import files
 from repoman_raw.sections import RawSection
 
-RAW = Format(name="raw", title="Raw", blueprints=(files,))
+RAW = Format(name="raw", title="Raw", blueprints=(files,), hint=lambda url: f"curl -O {url}/PATH")
 
 
 def build_hosted(context: RepositoryContext) -> RawHosted:
     """Return the service of a hosted repository, made of the parts it needs."""
     storage = context.config.section("storage", HostedStorageSection)
     return RawHosted(
-        context.config.name, storage.write_policy, content=context.content, blobs=context.blobs
+        context.config.name,
+        storage.write_policy,
+        has_scripts=context.config.section("raw", RawSection).scripts,
+        content=context.content,
+        blobs=context.blobs,
     )
 
 

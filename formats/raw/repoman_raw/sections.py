@@ -17,6 +17,10 @@ class RawSection(Section):
         None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
     )
 
+    scripts: bool = Field(
+        False, description="Whether pages may run scripts, on a connector; never on the main port."
+    )
+
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors that are wanted."""
         if self.http_port is not None:

@@ -80,8 +80,17 @@ def test_the_media_type_keeps_its_parameters(client):
 def test_a_page_cannot_act_for_the_user_who_looks_at_it(client):
     client.put(f"{URL}/page.html", b"<script>alert(1)</script>")
     headers = client.get(f"{URL}/page.html").headers
-    assert headers["Content-Security-Policy"] == "sandbox"
+    assert "sandbox" in headers["Content-Security-Policy"].split("; ")
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_page_may_run_scripts_at_a_connector_if_the_administrator_wants_it(repoman, client):
+    client.put(f"{URL}/page.html", b"<script>alert(1)</script>")
+    connector = HttpClient(repoman, connector="files")
+    assert "sandbox" in connector.get("/page.html").headers["Content-Security-Policy"]
+    repoman.repositories.update("files", {"raw": {"scripts": True}})
+    assert "sandbox" not in connector.get("/page.html").headers["Content-Security-Policy"]
+    assert "sandbox" in client.get(f"{URL}/page.html").headers["Content-Security-Policy"]
 
 
 def test_a_part_is_sent_where_a_part_is_asked_for(client):

@@ -1,0 +1,80 @@
+"""Where repositories are reached, as a page of the main port may tell a visitor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app, request
+
+from repoman.http.current import current_actor, current_security, place_of
+from repoman.http.formats import Format
+from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.model import Repository
+
+EXTENSION = "repoman_addresses"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAddress:
+    """A repository as its users see it.
+
+    Attributes:
+        format: the title of its format.
+        type: hosted, proxy or group.
+        is_online: whether it serves requests.
+        urls: its connectors, then its path on the main port if its clients can take one.
+        hint: how a client gets something, by the first of these; empty if there is nothing to say.
+    """
+
+    name: str
+    format: str
+    type: str
+    is_online: bool
+    urls: tuple[str, ...]
+    hint: str
+
+
+class AddressBook:
+    """Knows all repositories and formats; one for each app."""
+
+    def __init__(self, repositories: RepositoryManager, formats: Mapping[str, Format]) -> None:
+        self._repositories = repositories
+        self._formats = formats
+
+    def install(self, app: Flask) -> None:
+        """Let :func:`list_addresses` find this one."""
+        app.extensions[EXTENSION] = self
+
+    def visible(self) -> list[RepositoryAddress]:
+        """Return the repositories that the visitor may know about, by name."""
+        knows, actor = current_security().authorizer.knows, current_actor()
+        everything = self._repositories.all()
+        return [self._describe(each) for each in everything if knows(actor, place_of(each))]
+
+    def _describe(self, repository: Repository) -> RepositoryAddress:
+        config = repository.config
+        format_ = self._formats.get(config.format)
+        urls = tuple(self._urls(repository, format_))
+        return RepositoryAddress(
+            name=config.name,
+            format=format_.title if format_ else config.format,
+            type=config.type,
+            is_online=config.is_online and repository.problem is None and format_ is not None,
+            urls=urls,
+            hint=format_.hint(urls[0]) if format_ and urls else "",
+        )
+
+    def _urls(self, repository: Repository, format_: Format | None) -> list[str]:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        connectors = self._repositories.connectors_of(repository)
+        urls = [f"{each.scheme}://{host}:{each.port}" for each in connectors]
+        if format_ is not None and not format_.needs_root:
+            urls.append(f"{request.url_root}repository/{repository.name}")
+        return urls
+
+
+def list_addresses() -> list[RepositoryAddress]:
+    """Return the repositories that the visitor of this page may know about, by name."""
+    return cast("AddressBook", current_app.extensions[EXTENSION]).visible()

@@ -1,0 +1,151 @@
+"""The app of the main port: the pages that plugins bring, and who may open them.
+
+A visitor is known by the ``Authorization`` header or, without one, by the session of the browser.
+A request that changes something must not come from a page of another site, and must carry the mark
+of a form of ours if it is the browser that vouches for the visitor.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, Response, request
+from flask_wtf.csrf import CSRFProtect
+
+from repoman.core import Repoman
+from repoman.errors import Denied, Unauthenticated
+from repoman.http.addresses import AddressBook
+from repoman.http.body import read_body
+from repoman.http.current import (
+    ACTOR,
+    SECURITY,
+    current_actor,
+    current_environ,
+    current_security,
+)
+from repoman.http.errors import Failure, install_error_handlers, render_plain
+from repoman.http.formats import Format
+from repoman.http.headers import install_page_headers
+from repoman.http.origin import SAFE_METHODS, check_origin
+from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
+from repoman.security.actors import ANONYMOUS, Actor, Credentials
+from repoman.security.services import Security
+
+BODY_LIMIT = 1 << 20  # bytes; forms and settings are far smaller
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
+    """Return the app of the main port."""
+    app = Flask("repoman", static_folder=None)
+    app.secret_key = repoman.security.sessions.signing_key
+    app.session_interface = FormsCookie()
+    app.config.update(
+        WTF_CSRF_CHECK_DEFAULT=False,  # the guard below decides when
+        WTF_CSRF_TIME_LIMIT=None,  # a mark lives as long as the login it belongs to
+        WTF_CSRF_SSL_STRICT=False,  # check_origin looks at more than the referrer
+    )
+    marks = CSRFProtect(app)
+    AddressBook(repoman.repositories, formats).install(app)
+    install_error_handlers(app, _renderer(repoman))
+    install_page_headers(app, repoman.settings.security.hsts)
+    for blueprints in repoman.plugins.hook.repoman_register_web():
+        for blueprint in blueprints:
+            app.register_blueprint(blueprint)
+
+    @app.before_request
+    def _guard() -> None:
+        environ = current_environ()
+        environ[SECURITY] = repoman.security
+        environ[ACTOR] = ANONYMOUS  # until it is known: the page of a failure asks too
+        check_origin(request)
+        _fetch_body()
+        if "Authorization" in request.headers:
+            environ[ACTOR] = _actor_by_header(repoman.security)
+            return
+        session = environ[SESSION] = find_session(request)
+        if session is not None:
+            environ[ACTOR] = session.actor
+        tie_forms(session)
+        marks.protect()
+
+    return app
+
+
+def wants_page() -> bool:
+    """Return whether the client is a browser that shows a page, judged by what it accepts."""
+    return request.accept_mimetypes.best_match(["text/plain", "text/html"]) == "text/html"
+
+
+def login_needed(view: View) -> View:
+    """Let a view be called by whoever has logged in as a person, and not by a token.
+
+    The view then raises Unauthenticated for nobody, and Denied for a token.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        actor = _logged_in()
+        if actor.token or actor.limit is not None or actor.scopes is not None:
+            raise Denied("A token cannot do this; log in with the password.")
+        return view(*args, **kwargs)
+
+    return guarded  # type: ignore[return-value]  # it takes and returns what the view does
+
+
+def permission_needed(domain: str, action: str) -> Callable[[View], View]:
+    """Let a view be called by whoever may do something with the server itself.
+
+    The view then raises Unauthenticated for nobody, and Denied for somebody without the right.
+    """
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            actor = _logged_in()
+            if not current_security().authorizer.may_administer(actor, domain, action):
+                raise Denied(f"{actor.name} has no right to {action} {domain}.")
+            return view(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]  # it takes and returns what the view does
+
+    return guard
+
+
+def _logged_in() -> Actor:
+    actor = current_actor()
+    if actor.is_anonymous:
+        raise Unauthenticated("A login is needed for this.")
+    return actor
+
+
+def _actor_by_header(security: Security) -> Actor:
+    sent = request.authorization
+    if sent is None or sent.type != "basic":
+        raise Unauthenticated("A user name and a password, or a token in its place, are needed.")
+    credentials = Credentials(sent.username or "", sent.password or "")
+    return security.authenticator.authenticate(credentials)
+
+
+def _fetch_body() -> None:
+    """Have the whole body at hand: the server reads it only when it is asked to."""
+    if request.method in SAFE_METHODS:
+        return
+    environ = current_environ()
+    body = read_body(environ, BODY_LIMIT)
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def _renderer(repoman: Repoman) -> Callable[[Failure], Response]:
+    """Return what renders a failure: as a page for browsers, if a plugin has one."""
+
+    def render(failure: Failure) -> Response:
+        page = None
+        if wants_page():
+            page = repoman.plugins.hook.repoman_render_failure(failure=failure)
+        return page or render_plain(failure)
+
+    return render

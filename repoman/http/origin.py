@@ -1,0 +1,36 @@
+"""Whether a request that changes something was made by a page of this server, or by none at all.
+
+A browser sends along cookies, and passwords it was given once, whoever makes it send a request.
+It also says which site did: in ``Sec-Fetch-Site`` (over HTTPS and on loopback), and in ``Origin``.
+Other clients send neither.
+"""
+
+from urllib.parse import urlsplit
+
+from flask import Request
+
+from repoman.errors import Denied
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def check_origin(request: Request) -> None:
+    """Return if no page of another origin has made the request; what only reads is free.
+
+    Raises:
+        Denied: it has.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        is_ours = site in ("same-origin", "none")
+    else:
+        origin = request.headers.get("Origin")
+        # The scheme is left out: a proxy that does TLS and does not say so is no attack.
+        is_ours = origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+    if not is_ours:
+        raise Denied(
+            "A page of another site has sent this request. If there is a proxy in front of this "
+            "server, it has to pass on the Host that the browser asked for."
+        )
