@@ -19,7 +19,8 @@ from repoman.http.body import Environ
 from repoman.http.repeat import REPEAT, Repeat
 from repoman.server.fast import FastRequest
 
-CAPACITY = 16_777_216  # bytes of all responses that are kept
+CAPACITY = 16_777_216  # bytes of all that is kept
+OVERHEAD = 3_072  # bytes that a request to compare with, and the bookkeeping, take besides
 LARGEST = 65_536  # bytes of a body that is kept
 STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
@@ -81,7 +82,7 @@ class Repeats:
                 self._kept.clear()
                 self._size = 0
             self._kept[key] = (repeat, before, after)
-            self._size += len(before) + len(after)
+            self._size += len(before) + len(after) + OVERHEAD
 
 
 def _key_of_environ(environ: Environ) -> Hashable | None:
