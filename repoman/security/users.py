@@ -52,6 +52,17 @@ class Users:
         """Return all users by name."""
         return records.list_users()
 
+    def get(self, name: str) -> User:
+        """Return the user with this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        user = records.find_user(name)
+        if user is None:
+            raise NotFound(f"There is no user {name!r}.")
+        return user
+
     def create(self, name: str, password: str, roles: Iterable[str] = ()) -> None:
         """Make a user with these roles.
 
