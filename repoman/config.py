@@ -107,6 +107,10 @@ class SecuritySettings(_Part):
     password_memory: float = Field(
         60, ge=0, le=3600, description="Seconds a verified password is remembered."
     )
+    key_file: Path = Field(
+        Path("keys/secrets.key"),
+        description="The keys of what is secret in the database; made at the first start.",
+    )
     hsts: int = Field(
         31536000,
         ge=0,

@@ -40,7 +40,9 @@ class Repoman:
     ) -> None:
         self.settings = settings
         self.data: Path = settings.data.absolute()
-        self.database = Database(self.data, settings.database)
+        self.database = Database(
+            self.data, settings.database, self.data / settings.security.key_file
+        )
         self.proxies = ProxyServices(self.database, clock)
         self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
         self.plugins = create_plugin_manager([FileStorePlugin(), self.users], plugins)

@@ -13,7 +13,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Invalid, NotFound
 from repoman.option_records import find_option, save_option
-from repoman.sections import REVEAL, Section
+from repoman.sections import Section, merge
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -55,9 +55,9 @@ class Options:
         """
         self._check_name(name)
         with self._database.transaction():
-            present = self._read(name).model_dump(mode="json", context={REVEAL: True})
-            section = self._parse(name, {**present, **values})
-            save_option(name, section.model_dump(mode="json", context={REVEAL: True}))
+            present = self._read(name).model_dump()
+            section = self._parse(name, merge(type(self._defaults[name]), present, values))
+            save_option(name, section.sealed(self._database.keyring.seal))
 
     def _check_name(self, name: str) -> None:
         if name not in self._defaults:
@@ -66,7 +66,7 @@ class Options:
 
     def _read(self, name: str) -> Section:
         default = self._defaults[name]
-        stored = find_option(name)
+        stored = self._database.keyring.unseal(find_option(name))
         return self._parse(name, {**default.model_dump(), **stored}) if stored else default
 
     def _parse(self, name: str, values: Mapping[str, Any]) -> Section:

@@ -3,7 +3,7 @@
 One definition gives validation with the key's path, the REST schema and the form in the UI.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import (
@@ -15,13 +15,15 @@ from pydantic import (
     field_serializer,
 )
 
-REVEAL = "reveal"  # in the context of a dump: secrets as they are, for the database
+SEAL = "seal"  # in the context of a dump: what makes of a secret text what is stored
+MASK = str(SecretStr("any"))  # what is shown in place of a secret
 
 
 class Section(BaseModel):
     """Base of all sections. Unknown keys are errors; values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Errors leave out what was given: it may be a secret, and they end in logs.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors this section asks for, as (key, scheme, port)."""
@@ -32,6 +34,26 @@ class Section(BaseModel):
         self, value: Any, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> Any:
         """Write secrets out only where they are stored, and stars everywhere else."""
-        if isinstance(value, SecretStr) and (info.context or {}).get(REVEAL):
-            return value.get_secret_value()
+        seal = (info.context or {}).get(SEAL)
+        if isinstance(value, SecretStr) and seal is not None:
+            return seal(value.get_secret_value()) if value.get_secret_value() else ""
         return serialize(value)
+
+    def sealed(self, seal: Callable[[str], Any]) -> dict[str, Any]:
+        """Return the values for the database: plain, but for the secrets, which are sealed."""
+        return self.model_dump(mode="json", context={SEAL: seal})
+
+
+def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a section with changes.
+
+    A secret given as the stars that are shown in its place stays as it is, so that what was read
+    may be sent back.
+    """
+    fields = kind.model_fields
+    shown = {
+        key
+        for key, value in new.items()
+        if value == MASK and key in fields and fields[key].annotation is SecretStr
+    }
+    return {**old, **{key: value for key, value in new.items() if key not in shown}}

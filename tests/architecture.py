@@ -30,7 +30,7 @@ CORE = (
     {"blobs", "db"},
     {"plugins"},
     {"hookspecs"},
-    {"config", "sections"},
+    {"config", "sections", "keyring"},
     {"errors"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -6,7 +6,9 @@ import click
 
 from repoman import __version__
 from repoman.cli.certificates import cert
+from repoman.cli.options import option
 from repoman.cli.repositories import repo
+from repoman.cli.secrets import secret
 from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.users import user
 from repoman.errors import RepomanError
@@ -18,7 +20,7 @@ def cli() -> None:
     """A repository manager with a private registry at its heart."""
 
 
-for command in (serve, init, check_config, plugins, repo, user, cert):
+for command in (serve, init, check_config, plugins, repo, user, option, secret, cert):
     cli.add_command(command)
 
 

@@ -1,5 +1,7 @@
 """What the commands share: where the settings and the data are."""
 
+import json
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -27,18 +29,36 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def check_data(settings: Settings) -> None:
+    """Return if there is a data directory to work on (else NotFound)."""
+    if not (settings.data / FILE).exists():
+        raise NotFound(
+            f"There is no data in {settings.data.absolute()}. "
+            "Name its directory with --data, or make it with 'repoman init'."
+        )
+
+
 def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the services on an existing data directory; a server may run beside it."""
 
     @with_settings
     @wraps(command)
     def run(settings: Settings, **options: Any) -> None:
-        if not (settings.data / FILE).exists():
-            raise NotFound(
-                f"There is no data in {settings.data.absolute()}. "
-                "Name its directory with --data, or make it with 'repoman init'."
-            )
+        check_data(settings)
         with Repoman(settings) as repoman:
             command(repoman=repoman, **options)
 
     return run
+
+
+def parse_value(text: str) -> Any:
+    """Return what a value on the command line stands for: JSON, or else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def read_secrets(names: tuple[str, ...]) -> dict[str, str]:
+    """Return a line of standard input for each name."""
+    return {name: sys.stdin.readline().rstrip("\r\n") for name in names}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import parse_value, read_secrets, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.repositories.model import Repository
@@ -16,6 +16,13 @@ SET = click.option(
     multiple=True,
     metavar="SECTION.KEY=VALUE",
     help="A setting; may be given several times. Values are JSON, or else text.",
+)
+STDIN = click.option(
+    "--stdin",
+    "secrets",
+    multiple=True,
+    metavar="SECTION.KEY",
+    help="A setting whose value is a line of standard input; may be given several times.",
 )
 ONLINE = click.option("--online/--offline", default=None, help="Whether it serves requests.")
 
@@ -46,13 +53,19 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 @click.argument("recipe")
 @click.argument("name")
 @SET
+@STDIN
 @ONLINE
 @with_repoman
 def create(
-    repoman: Repoman, recipe: str, name: str, assignments: tuple[str, ...], online: bool | None
+    repoman: Repoman,
+    recipe: str,
+    name: str,
+    assignments: tuple[str, ...],
+    secrets: tuple[str, ...],
+    online: bool | None,
 ) -> None:
     """Make the repository NAME by RECIPE (format and type, such as raw-hosted)."""
-    settings = _parse(assignments)
+    settings = _parse(assignments, secrets)
     made = repoman.repositories.create(name, recipe, settings, is_online=online is not False)
     _report("made", repoman, made)
 
@@ -60,11 +73,19 @@ def create(
 @repo.command()
 @click.argument("name")
 @SET
+@STDIN
 @ONLINE
 @with_repoman
-def update(repoman: Repoman, name: str, assignments: tuple[str, ...], online: bool | None) -> None:
+def update(
+    repoman: Repoman,
+    name: str,
+    assignments: tuple[str, ...],
+    secrets: tuple[str, ...],
+    online: bool | None,
+) -> None:
     """Change settings of the repository NAME; the others stay."""
-    changed = repoman.repositories.update(name, _parse(assignments), is_online=online)
+    settings = _parse(assignments, secrets)
+    changed = repoman.repositories.update(name, settings, is_online=online)
     _report("changed", repoman, changed)
 
 
@@ -99,19 +120,17 @@ def _as_json(repository: Repository) -> dict[str, Any]:
     }
 
 
-def _parse(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    settings: dict[str, dict[str, Any]] = {}
+def _parse(assignments: tuple[str, ...], secrets: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    given: dict[str, Any] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        section, dot, key = path.partition(".")
-        if not (equals and dot and section and key):
+        if not equals:
             raise Invalid(f"--set {assignment}: write it as SECTION.KEY=VALUE.")
-        settings.setdefault(section, {})[key] = _value(text)
+        given[path] = parse_value(text)
+    settings: dict[str, dict[str, Any]] = {}
+    for path, value in {**given, **read_secrets(secrets)}.items():
+        section, dot, key = path.partition(".")
+        if not (dot and section and key):
+            raise Invalid(f"{path}: write a setting as SECTION.KEY.")
+        settings.setdefault(section, {})[key] = value
     return settings
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -11,15 +11,21 @@ from peewee import DatabaseError, SqliteDatabase
 from playhouse.migrations import Runner
 
 from repoman.config import DatabaseSettings
+from repoman.db import sealing
 from repoman.db.models import Revision, database_proxy
 from repoman.errors import Conflict, Invalid, RepomanError, StorageFull, Unavailable
+from repoman.keyring import Keyring
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "repoman.db"
+KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
+SEALING = "0012_sealed_secrets"  # the migration before which nothing was sealed
 
 
 class _Sqlite(SqliteDatabase):
     """SQLite whose failures of the disk below arrive as errors of the core."""
+
+    keyring: Keyring  # for migrations, and for fields that seal what they store
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         if sql.startswith("ROLLBACK TO") and self._has_ended():
@@ -76,12 +82,20 @@ class Database:
     Each thread keeps a connection of its own, open until the thread ends. Reads run side by side;
     writes of this process queue on a lock instead of SQLite's sleeping busy handler.
 
+    Args:
+        directory: where it lies.
+        key_file: holds the keys of what is secret in it.
+
     Attributes:
         generation: moves with every write; what was read under the present one is still true.
+        keyring: seals and opens what is secret in it.
     """
 
-    def __init__(self, directory: Path, settings: DatabaseSettings) -> None:
+    def __init__(
+        self, directory: Path, settings: DatabaseSettings, key_file: Path | None = None
+    ) -> None:
         self._path = directory / FILE
+        self.keyring = Keyring(key_file or directory / KEY_FILE)
         self._write_lock = threading.RLock()
         self.generation = 0
         self._generation_lock = threading.Lock()
@@ -97,13 +111,16 @@ class Database:
             },
             timeout=settings.busy_timeout,
         )
+        self._sqlite.keyring = self.keyring
 
-    def open(self) -> None:
+    def open(self, *, forget: bool = False) -> int:
         """Create or migrate the database and bind the models to it.
+
+        ``forget`` empties the secrets that no key opens; the number of these is returned.
 
         Raises:
             Invalid: the database was written by a newer version of the program.
-            Unavailable, StorageFull: the file cannot be used.
+            Unavailable, StorageFull: the file cannot be used, or the keys of its secrets.
         """
         database_proxy.initialize(self._sqlite)
         _make_private(self._path)
@@ -112,12 +129,45 @@ class Database:
         with self.transaction():
             runner = Runner(self._sqlite, str(MIGRATIONS))
             known = {migration.name for migration in runner.migrations()}
-            if foreign := sorted(set(runner.applied()) - known):
+            applied = set(runner.applied())
+            if foreign := sorted(applied - known):
                 raise Invalid(
                     f"The database {self._path} was written by a newer version of repoman "
                     f"(migration {foreign[-1]}). Start that version instead."
                 )
+            forgotten = self._open_keyring(is_sealed=SEALING in applied, forget=forget)
             runner.up()
+        if applied and SEALING not in applied:
+            self._compact()
+        return forgotten
+
+    def rotate_keys(self) -> int:
+        """Seal everything that is secret by a new key, and return how much that was.
+
+        Whenever this ends, what is in the database is opened by what is in the key file: the new
+        key is on disk before the first use of it, and the old ones leave after the last. Other
+        processes go on; none seals anything meanwhile, for that is done in a transaction.
+        """
+        with self.transaction():
+            key = self.keyring.add_key()
+            count = sealing.renew_sealed(self._sqlite, self.keyring)
+        with self.transaction():
+            self.keyring.drop_others(key)
+        return count
+
+    def _open_keyring(self, *, is_sealed: bool, forget: bool) -> int:
+        """Read the keys; make the first one only where nothing needs another."""
+        tokens = sealing.list_sealed(self._sqlite) if is_sealed else []
+        self.keyring.open(may_make=forget or not tokens)
+        if forget:
+            return sealing.forget_sealed(self._sqlite, self.keyring) if tokens else 0
+        sealing.check_sealed(tokens, self.keyring)
+        return 0
+
+    def _compact(self) -> None:
+        """Leave nothing in free pages of what was readable before it was sealed."""
+        self._sqlite.execute_sql("VACUUM")
+        self._sqlite.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the connection of the calling thread; others close when their threads end."""

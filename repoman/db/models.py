@@ -4,6 +4,7 @@ The models are bound to one database per process (``docs/adr/0003``);
 :class:`repoman.db.database.Database` binds them. A change here needs a migration beside it.
 """
 
+import json
 import time
 
 from peewee import (
@@ -164,11 +165,23 @@ class AuditRecord(Record):
         indexes = ((("domain", "at"), False), (("actor", "at"), False))
 
 
+class SealedField(TextField):
+    """A text that is sealed in the database, by the keys of the key file."""
+
+    def db_value(self, value: str) -> str:
+        """Return what is stored."""
+        return json.dumps(self.model._meta.database.obj.keyring.seal(value))
+
+    def python_value(self, value: str) -> str:
+        """Return the text."""
+        return str(self.model._meta.database.obj.keyring.unseal(json.loads(value)))
+
+
 class SecretRecord(Record):
     """A key that the server made for itself."""
 
     name = TextField(primary_key=True)
-    value = TextField()
+    value = SealedField()
 
     class Meta:
         table_name = "secret"

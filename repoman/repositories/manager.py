@@ -24,7 +24,7 @@ from repoman.repositories.ports import check_port_is_free
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.sections import GroupSection, StorageSection
-from repoman.sections import REVEAL, Section
+from repoman.sections import Section, merge
 from repoman.uploads import UploadSessions
 
 NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
@@ -136,8 +136,8 @@ class RepositoryManager:
         sections = recipe.parse(settings)
         self._check_blob_store(sections)
         self._probe_ports(sections)
-        row = Row(0, name, recipe.format, recipe.type, is_online, _plain(sections))
         with self._database.transaction():
+            row = Row(0, name, recipe.format, recipe.type, is_online, self._seal(sections))
             if records.find_row(name) is not None:
                 raise Conflict(f"name: there is a repository {name!r} already.")
             self._check_ports(name, sections)
@@ -159,13 +159,13 @@ class RepositoryManager:
         with self._database.transaction():
             row = self._get_row(name)
             recipe = self._get_recipe(f"{row.format}-{row.type}")
-            sections = recipe.parse(_merged(row.settings, settings))
+            sections = recipe.parse(_merged(recipe, self._unseal(row), settings))
             self._check_blob_store(sections, row)
             self._check_ports(row.name, sections)
             _check_group(row, sections)
             self._probe_ports(sections)
             online = row.is_online if is_online is None else is_online
-            records.update_row(replace(row, is_online=online, settings=_plain(sections)))
+            records.update_row(replace(row, is_online=online, settings=self._seal(sections)))
             records.replace_ports(row.id, [each[1:] for each in _ports(sections)])
             self._database.bump(REVISION)
         self.refresh()
@@ -203,6 +203,15 @@ class RepositoryManager:
         if row is None:
             raise NotFound(f"There is no repository {name!r}.")
         return row
+
+    def _seal(self, sections: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
+        """Return settings as they are stored; only within a transaction, see Keyring.seal."""
+        seal = self._database.keyring.seal
+        return {name: section.sealed(seal) for name, section in sections.items()}
+
+    def _unseal(self, row: Row) -> dict[str, dict[str, Any]]:
+        opened: dict[str, dict[str, Any]] = self._database.keyring.unseal(row.settings)
+        return opened
 
     def _check_blob_store(self, sections: Mapping[str, Section], row: Row | None = None) -> None:
         store = _storage(sections).blob_store
@@ -254,7 +263,7 @@ class RepositoryManager:
         if recipe is None:
             return Repository(config, None, f"The format {row.format!r} is not installed.")
         try:
-            config = replace(config, sections=recipe.parse(row.settings))
+            config = replace(config, sections=recipe.parse(self._unseal(row)))
             store = _storage(config.sections).blob_store
             blobs = self._blob_stores.get(store)
             context = RepositoryContext(
@@ -305,12 +314,8 @@ def _store_of(row: Row) -> str:
     return str(row.settings.get("storage", {}).get("blob_store", "default"))
 
 
-def _plain(sections: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
+def _merged(recipe: Recipe, old: Settings, new: Settings) -> dict[str, dict[str, Any]]:
     return {
-        name: section.model_dump(mode="json", context={REVEAL: True})
-        for name, section in sections.items()
+        name: merge(recipe.sections.get(name, Section), old.get(name, {}), new.get(name, {}))
+        for name in {**old, **new}
     }
-
-
-def _merged(old: Settings, new: Settings) -> dict[str, dict[str, Any]]:
-    return {name: {**old.get(name, {}), **new.get(name, {})} for name in {**old, **new}}

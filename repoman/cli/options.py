@@ -1,0 +1,69 @@
+"""Commands about options: what an administrator changes while the server runs."""
+
+import json
+from typing import Any
+
+import click
+
+from repoman.cli.common import parse_value, read_secrets, with_repoman
+from repoman.core import Repoman
+from repoman.errors import Invalid
+
+
+@click.group()
+def option() -> None:
+    """List, show and change the options of the server. It takes them over in a moment."""
+
+
+@option.command("list")
+@with_repoman
+def list_(repoman: Repoman) -> None:
+    """List the sections of options."""
+    for name in repoman.options.names():
+        click.echo(name)
+
+
+@option.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print the section as JSON.")
+@with_repoman
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
+    """Show the section NAME as it is now, its secrets as stars."""
+    values = repoman.options.describe(name)
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    for key, value in values.items():
+        click.echo(f"{key} = {json.dumps(value)}")
+
+
+@option.command("set")
+@click.argument("name")
+@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--stdin",
+    "secrets",
+    multiple=True,
+    metavar="KEY",
+    help="Take the value from a line of standard input, as a text; several times.",
+)
+@with_repoman
+def set_(
+    repoman: Repoman, name: str, assignments: tuple[str, ...], secrets: tuple[str, ...]
+) -> None:
+    """Change keys of the section NAME; the others stay. Values are JSON, or else text."""
+    values = {**_parse(assignments), **read_secrets(secrets)}
+    if not values:
+        raise Invalid("There is nothing to change: give KEY=VALUE.")
+    repoman.options.update(name, values)
+    click.echo(f"The options {name} are changed.")
+
+
+def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not (key and equals):
+            raise Invalid("Write each change as KEY=VALUE.")
+        values[key] = parse_value(text)
+    return values

@@ -1,0 +1,32 @@
+"""Commands about the keys of what is secret in the database."""
+
+import click
+
+from repoman.cli.common import check_data, with_repoman, with_settings
+from repoman.config import Settings
+from repoman.core import Repoman
+
+
+@click.group()
+def secret() -> None:
+    """Renew or give up the keys of what is secret in the database."""
+
+
+@secret.command()
+@with_repoman
+def rotate(repoman: Repoman) -> None:
+    """Seal all secrets by a new key. A running server follows."""
+    count = repoman.database.rotate_keys()
+    click.echo(f"{count} secrets are sealed by a new key in {repoman.database.keyring.path}.")
+
+
+@secret.command()
+@click.confirmation_option(prompt="Empty all secrets that no key in the key file opens?")
+@with_settings
+def forget(settings: Settings) -> None:
+    """Empty the secrets that no key in the key file opens: for a key file that is lost."""
+    check_data(settings)
+    database = Repoman(settings).database
+    count = database.open(forget=True)
+    database.close()
+    click.echo(f"{count} secrets were emptied. A running server needs a restart.")
