@@ -65,6 +65,7 @@ setup(
         "flask>=3.0",
         "flask-wtf>=1.2",
         "jinja2>=3.1",
+        "ldap3>=2.9.1",
         "peewee>=4.5",
         "pluggy>=1.5",
         "pyjwt>=2.10",

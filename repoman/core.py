@@ -16,6 +16,7 @@ from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.ldap import LdapRealm
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import Security
@@ -44,9 +45,11 @@ class Repoman:
             self.data, settings.database, self.data / settings.security.key_file
         )
         self.proxies = ProxyServices(self.database, clock)
-        self.users = Users(self.database, PasswordVerifier(settings.security.password_memory))
-        self.plugins = create_plugin_manager([FileStorePlugin(), self.users], plugins)
+        memory = settings.security.password_memory
         self.options = Options(self.database, security_options(settings.security))
+        self.users = Users(self.database, PasswordVerifier(memory))
+        realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
+        self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
         self.security = Security(
             Authenticator(self.plugins),
             Authorizer(self.database, self.options),

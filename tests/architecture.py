@@ -54,6 +54,7 @@ LIBRARIES = {
     "flask_wtf": ("repoman/http/admin.py", "web/views/*"),
     "wtforms": ("web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
+    "ldap3": ("repoman/security/directory.py",),
     "requests": ("repoman/proxy/upstream.py",),
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/scheduler.py",),

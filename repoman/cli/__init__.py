@@ -6,6 +6,7 @@ import click
 
 from repoman import __version__
 from repoman.cli.certificates import cert
+from repoman.cli.ldap import ldap
 from repoman.cli.options import option
 from repoman.cli.repositories import repo
 from repoman.cli.secrets import secret
@@ -20,7 +21,7 @@ def cli() -> None:
     """A repository manager with a private registry at its heart."""
 
 
-for command in (serve, init, check_config, plugins, repo, user, option, secret, cert):
+for command in (serve, init, check_config, plugins, repo, user, option, secret, ldap, cert):
     cli.add_command(command)
 
 

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from repoman.config import SecuritySettings
 from repoman.sections import Section
+from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
 from repoman.security.rights import ANONYMOUS_ROLE
 
 ANONYMOUS_OPTIONS = "anonymous"
@@ -32,4 +33,5 @@ def security_options(settings: SecuritySettings) -> dict[str, Section]:
     return {
         ANONYMOUS_OPTIONS: AnonymousOptions(enabled=settings.anonymous_read),
         REALM_OPTIONS: RealmOptions(),
+        LDAP_OPTIONS: LdapOptions(),
     }

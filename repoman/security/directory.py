@@ -1,0 +1,301 @@
+"""A directory over LDAP: finds users, checks their passwords, lists their groups.
+
+The only module that knows ``ldap3``. Referrals are not followed: passwords go to the servers that
+the administrator named, and nowhere else.
+"""
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import ldap3
+from ldap3.core.exceptions import (
+    LDAPException,
+    LDAPInvalidDnError,
+    LDAPInvalidValueError,
+    LDAPPasswordIsMandatoryError,
+)
+from ldap3.utils.conv import escape_filter_chars
+from ldap3.utils.dn import parse_dn
+
+from repoman.errors import Unavailable
+from repoman.security.ldap_options import PORTS, LdapOptions
+
+# Results of a bind that say something of the user, not of the directory (RFC 4511, 4.1.9).
+REFUSALS = {
+    ldap3.core.results.RESULT_INVALID_CREDENTIALS,
+    ldap3.core.results.RESULT_INAPPROPRIATE_AUTHENTICATION,
+    ldap3.core.results.RESULT_CONSTRAINT_VIOLATION,  # too many failures
+    ldap3.core.results.RESULT_UNWILLING_TO_PERFORM,  # locked, or the password has expired
+    ldap3.core.results.RESULT_NO_SUCH_OBJECT,
+}
+FOUND = {ldap3.core.results.RESULT_SUCCESS, ldap3.core.results.RESULT_SIZE_LIMIT_EXCEEDED}
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user of the directory."""
+
+    dn: str
+    name: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    dn: str
+    attributes: Mapping[str, list[bytes]]
+
+    def texts(self, name: str) -> list[str]:
+        """Return the values of an attribute, whatever the case of its name."""
+        wanted = name.lower()
+        return [
+            value.decode("utf-8", "replace")
+            for key, values in self.attributes.items()
+            if key.lower() == wanted
+            for value in values
+        ]
+
+    def text(self, name: str) -> str:
+        """Return the first value of an attribute; empty if there is none."""
+        return next(iter(self.texts(name)), "")
+
+
+class Directory:
+    """Asks the servers of a directory, each login by connections of its own.
+
+    Args:
+        options: where it is and how it is built.
+        say: is told each step, for people; never a password.
+    """
+
+    def __init__(self, options: LdapOptions, say: Say = lambda _: None) -> None:
+        self._options = options
+        self._say = say
+
+    def log_in(self, name: str, password: str) -> Person | None:
+        """Return the user with this name and password, with all groups; None if there is none.
+
+        Raises:
+            Unavailable: the directory does not answer, or not as it must.
+        """
+        if not name or not password:
+            # With an empty password every bind succeeds, as nobody (RFC 4513, 5.1.2).
+            self._say("An empty name or password is refused without asking.")
+            return None
+        with self._searcher() as (url, connection):
+            entry = self._find(connection, name)
+            if entry is None or not self._has_password(url, entry, password):
+                return None
+            return self._describe(connection, entry)
+
+    def find(self, name: str) -> Person | None:
+        """Return the user with this name, without a look at any password; else as log_in."""
+        with self._searcher() as (_, connection):
+            entry = self._find(connection, name)
+            return None if entry is None else self._describe(connection, entry)
+
+    # Connections --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _searcher(self) -> Iterator[tuple[str, Any]]:
+        """Yield a connection that may search, to the first server that answers."""
+        options = self._options
+        last: Exception | None = None
+        for url in options.urls:
+            try:
+                connection = self._connect(url, options.bind_dn, options.bind_password)
+            except (LDAPException, OSError) as error:
+                self._say(f"{url} cannot be used: {_reason(error)}.")
+                last = error
+                continue
+            try:
+                with _translated(url, self._say):
+                    yield url, connection
+            finally:
+                _close(connection)
+            return
+        raise Unavailable("The directory of users does not answer; try again later.") from last
+
+    def _connect(self, url: str, dn: str, password: Any) -> Any:
+        connection = self._open(url, dn, password.get_secret_value())
+        if not self._bind(connection):
+            reason = connection.result["description"]
+            _close(connection)
+            raise LDAPException(f"the bind as {dn or 'nobody'} was refused: {reason}")
+        self._say(f"Connected to {url}, bound as {dn or 'nobody'}.")
+        return connection
+
+    def _open(self, url: str, dn: str, password: str) -> Any:
+        """Return a connection that is open, encrypted if it is to be, and not bound yet."""
+        parts = urlsplit(url)
+        options = self._options
+        server = ldap3.Server(
+            parts.hostname,
+            parts.port or PORTS[parts.scheme],
+            use_ssl=parts.scheme == "ldaps",
+            tls=_Tls(options.ca_file),
+            get_info=ldap3.NONE,
+            connect_timeout=options.timeout,
+        )
+        connection = ldap3.Connection(
+            server,
+            user=dn or None,
+            password=password or None,
+            authentication=ldap3.SIMPLE if dn else ldap3.ANONYMOUS,
+            auto_referrals=False,
+            check_names=False,
+            read_only=True,
+            receive_timeout=options.timeout,
+        )
+        try:
+            connection.open()
+            if options.start_tls:
+                connection.start_tls()
+                self._say(f"The connection to {url} turned to TLS.")
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+    @staticmethod
+    def _bind(connection: Any) -> bool:
+        return bool(connection.bind())
+
+    # Questions ----------------------------------------------------------------------------------
+
+    def _find(self, connection: Any, name: str) -> _Entry | None:
+        options = self._options
+        query = options.user_filter.replace("{user}", escape_filter_chars(name))
+        wanted = [
+            options.name_attribute,
+            options.first_name_attribute,
+            options.last_name_attribute,
+            options.email_attribute,
+            options.member_of_attribute,
+        ]
+        found = self._search(connection, options.user_base, query, wanted, limit=2)
+        if len(found) != 1:
+            self._say(f"{len(found) or 'No'} entries fit {query} below {options.user_base}.")
+            return None
+        self._say(f"The user is {found[0].dn}.")
+        return found[0]
+
+    def _has_password(self, url: str, entry: _Entry, password: str) -> bool:
+        connection = self._open(url, entry.dn, password)
+        try:
+            is_right = self._bind(connection)
+            result = connection.result
+        except (LDAPInvalidValueError, LDAPPasswordIsMandatoryError):
+            self._say("The password has characters that no password may have.")
+            return False
+        finally:
+            _close(connection)
+        if not is_right and result["result"] not in REFUSALS:
+            raise LDAPException(f"the bind as a user failed: {result['description']}")
+        self._say("The password is right." if is_right else f"Refused: {result['description']}.")
+        return is_right
+
+    def _describe(self, connection: Any, entry: _Entry) -> Person | None:
+        options = self._options
+        name = entry.text(options.name_attribute)
+        if not name or not name.isprintable():
+            self._say(f"The entry has no {options.name_attribute} that could be a name here.")
+            return None
+        return Person(
+            entry.dn,
+            name,
+            entry.text(options.first_name_attribute),
+            entry.text(options.last_name_attribute),
+            entry.text(options.email_attribute),
+            tuple(sorted(self._groups(connection, entry, name))),
+        )
+
+    def _groups(self, connection: Any, entry: _Entry, name: str) -> set[str]:
+        """Return the names and the DNs of the groups that a user is in."""
+        options = self._options
+        found: set[str] = set()
+        if options.member_of_attribute:
+            for dn in entry.texts(options.member_of_attribute):
+                found |= {dn, _first_value(dn)}
+        if options.group_base:
+            query = options.group_filter.replace("{user}", escape_filter_chars(name))
+            query = query.replace("{dn}", escape_filter_chars(entry.dn))
+            for group in self._search(
+                connection, options.group_base, query, [options.group_attribute]
+            ):
+                found |= {group.dn, *group.texts(options.group_attribute)}
+        return found - {""}
+
+    def _search(
+        self, connection: Any, base: str, query: str, attributes: list[str], limit: int = 0
+    ) -> list[_Entry]:
+        connection.search(
+            base,
+            query,
+            attributes=[each for each in attributes if each],
+            size_limit=limit,
+            time_limit=self._options.timeout,
+        )
+        result = connection.result
+        if result["result"] not in FOUND:
+            raise LDAPException(f"the search below {base} failed: {result['description']}")
+        return [
+            _Entry(each["dn"], each["raw_attributes"])
+            for each in connection.response or ()
+            if each["type"] == "searchResEntry"
+        ]
+
+
+class _Tls(ldap3.Tls):
+    """TLS as Python does it, with the name in the certificate checked by OpenSSL."""
+
+    def __init__(self, ca_file: str) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._ca_file = ca_file
+
+    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+        """Put TLS over the socket of a connection."""
+        context = ssl.create_default_context(cafile=self._ca_file or None)
+        connection.socket = context.wrap_socket(
+            connection.socket,
+            do_handshake_on_connect=do_handshake,
+            server_hostname=connection.server.host,
+        )
+
+
+@contextmanager
+def _translated(url: str, say: Say) -> Iterator[None]:
+    """Turn failures in the middle of a conversation into what a client is told."""
+    try:
+        yield
+    except (LDAPException, OSError) as error:
+        say(f"{url}: {_reason(error)}.")
+        raise Unavailable("The directory of users does not answer; try again later.") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _first_value(dn: str) -> str:
+    """Return ``developers`` of ``cn=developers,ou=groups,dc=example``."""
+    try:
+        return str(parse_dn(dn)[0][1])
+    except (LDAPInvalidDnError, IndexError):
+        return ""
+
+
+def _close(connection: Any) -> None:
+    try:
+        connection.unbind()
+    except (LDAPException, OSError):
+        connection.strategy.close()

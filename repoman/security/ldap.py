@@ -1,0 +1,144 @@
+"""The realm of users in a directory: search, bind, and roles by groups."""
+
+import hashlib
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from repoman.errors import Unavailable
+from repoman.hookspecs import PROJECT
+from repoman.options import Options
+from repoman.security.actors import Actor, Credentials
+from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
+
+LDAP = "ldap"  # the realm's name, and that of the plugin
+CAPACITY = 10_000  # remembered logins
+LONGEST = 256  # characters of a name
+AT_ONCE = 4  # logins; workers beyond these must stay free while a directory is slow
+REST = 10.0  # seconds that a directory which did not answer is not asked
+
+if TYPE_CHECKING:
+    from repoman.security.directory import Person
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+_log = logging.getLogger(__name__)
+
+
+class LdapRealm:
+    """Lets users of a directory in; thread safe.
+
+    Args:
+        options: has the section ``ldap``.
+        memory: seconds that a login is remembered; 0 asks the directory each time.
+        ticks: seconds that never run backwards.
+    """
+
+    def __init__(
+        self, options: Options, memory: float, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._options = options
+        self._memory = memory
+        self._ticks = ticks
+        self._key = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._known: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
+        self._for = LdapOptions()
+        self._rests_until = 0.0
+
+    @hookimpl
+    def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
+        """Return the user of the directory with this name and password, or None.
+
+        Raises:
+            Unavailable: the directory does not answer, so nobody knows.
+        """
+        options = self._options.get(LDAP_OPTIONS, LdapOptions)
+        name, password = credentials.name, credentials.password
+        if not options.enabled or not _can_be(name, password):
+            return None
+        self._follow(options)
+        digest = self._digest(name, password)
+        found = self._recall(digest)
+        if found is None:
+            person = self._ask(options, credentials)
+            if person is None:
+                return None
+            found = Actor(person.name, realm=LDAP, roles=roles_of(person, options))
+            self._remember(digest, found)
+        return found
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _ask(self, options: LdapOptions, credentials: Credentials) -> "Person | None":
+        # Here, because the library takes a while to load and most servers have no directory.
+        from repoman.security.directory import Directory
+
+        if self._ticks() < self._rests_until:
+            raise Unavailable("The directory of users did not answer lately; try again later.")
+        if not self._slots.acquire(timeout=options.timeout):
+            raise Unavailable("The directory of users is too slow; try again later.")
+        try:
+            return Directory(options, _log.debug).log_in(credentials.name, credentials.password)
+        except Unavailable as error:
+            _log.warning("LDAP: %s %s", error, error.__cause__ or "")
+            self._rests_until = self._ticks() + REST
+            raise
+        finally:
+            self._slots.release()
+
+    def _follow(self, options: LdapOptions) -> None:
+        """Forget everything when the options are others than before."""
+        if options is not self._for and options != self._for:
+            with self._lock:
+                self._known.clear()
+                self._rests_until = 0.0
+        self._for = options
+
+    def _digest(self, name: str, password: str) -> bytes:
+        state = hashlib.blake2b(key=self._key, digest_size=32)
+        for text in (name, password):
+            data = text.encode()
+            state.update(len(data).to_bytes(8, "big") + data)
+        return state.digest()
+
+    def _recall(self, digest: bytes) -> Actor | None:
+        with self._lock:
+            until, actor = self._known.get(digest, (0.0, None))
+            return actor if until > self._ticks() else None
+
+    def _remember(self, digest: bytes, actor: Actor) -> None:
+        if not self._memory:
+            return
+        with self._lock:
+            self._known[digest] = (self._ticks() + self._memory, actor)
+            while len(self._known) > CAPACITY:
+                self._known.popitem(last=False)
+
+
+def _can_be(name: str, password: str) -> bool:
+    """Return whether these can be somebody's; LDAP has no word for anything else."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(name and password) and name.isprintable() and len(name) <= LONGEST
+
+
+def roles_of(person: "Person", options: LdapOptions) -> tuple[str, ...]:
+    """Return the roles that somebody's groups give; names of groups in any case of letters."""
+    groups = {each.casefold() for each in person.groups}
+    mapped = [
+        role
+        for group, roles in options.roles.items()
+        if group.casefold() in groups
+        for role in roles
+    ]
+    return tuple(dict.fromkeys([*options.default_roles, *mapped]))
