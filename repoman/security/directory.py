@@ -6,18 +6,13 @@ the administrator named, and nowhere else.
 
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import ldap3
-from ldap3.core.exceptions import (
-    LDAPException,
-    LDAPInvalidDnError,
-    LDAPInvalidValueError,
-    LDAPPasswordIsMandatoryError,
-)
+from ldap3.core.exceptions import LDAPException, LDAPInvalidDnError
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
@@ -149,7 +144,7 @@ class Directory:
         connection = ldap3.Connection(
             server,
             user=dn or None,
-            password=password or None,
+            password=password.encode() or None,  # as bytes: what it means is the server's business
             authentication=ldap3.SIMPLE if dn else ldap3.ANONYMOUS,
             auto_referrals=False,
             check_names=False,
@@ -194,9 +189,6 @@ class Directory:
         try:
             is_right = self._bind(connection)
             result = connection.result
-        except (LDAPInvalidValueError, LDAPPasswordIsMandatoryError):
-            self._say("The password has characters that no password may have.")
-            return False
         finally:
             _close(connection)
         if not is_right and result["result"] not in REFUSALS:
@@ -295,7 +287,9 @@ def _first_value(dn: str) -> str:
 
 
 def _close(connection: Any) -> None:
-    try:
+    """Let go of a connection, whatever state it is in."""
+    opened = connection.socket
+    with suppress(LDAPException, OSError):
         connection.unbind()
-    except (LDAPException, OSError):
-        connection.strategy.close()
+    if opened is not None:
+        opened.close()  # the library forgets those that failed between connect and bind

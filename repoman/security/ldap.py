@@ -129,7 +129,10 @@ def _can_be(name: str, password: str) -> bool:
         password.encode()
     except UnicodeEncodeError:
         return False
-    return bool(name and password) and name.isprintable() and len(name) <= LONGEST
+    # With an empty password a bind succeeds, as nobody (RFC 4513, 5.1.2); so might one with a NUL
+    # where a server is written in C.
+    is_good = bool(password) and "\0" not in password
+    return is_good and name.isprintable() and 0 < len(name) <= LONGEST
 
 
 def roles_of(person: "Person", options: LdapOptions) -> tuple[str, ...]:
