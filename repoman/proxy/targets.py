@@ -1,7 +1,8 @@
 """Where a remote may send us: redirects and token services must not lead into private networks.
 
 Else a remote could have this server ask what only this server can reach (SSRF), or could draw
-credentials to a host of its choice.
+credentials to a host of its choice. An address is judged twice: when a remote names it, for a good
+text, and when a connection is made, to exactly the address that was judged.
 """
 
 import ipaddress
@@ -15,13 +16,24 @@ PORTS = {"http": 80, "https": 443}
 # Registries of names hand out names below these: two more labels are needed to tell owners apart.
 _SECOND_LEVEL = {"ac", "co", "com", "edu", "gov", "net", "org"}
 
+PUBLIC = ""
+HINT = "; http_client.allow_private would allow it"
+_THIS_HOST = ipaddress.ip_network("0.0.0.0/8")  # connections to these end here as well
+_SHARED = ipaddress.ip_network("100.64.0.0/10")  # between a provider and its customers (RFC 6598)
+_TRANSLATED = (
+    ipaddress.ip_network("64:ff9b::/96"),  # NAT64 (RFC 6052)
+    ipaddress.ip_network("::ffff:0:0:0/96"),  # SIIT (RFC 7915)
+)
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str], list[str]]
 
 
 def resolve_host(host: str) -> list[str]:
     """Return the addresses of a host name; none if it has none."""
     try:
-        return [str(found[4][0]) for found in socket.getaddrinfo(host, None)]
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(each[4][0]) for each in found))
     except (OSError, UnicodeError):
         return []
 
@@ -65,7 +77,10 @@ def _is_address(host: str) -> bool:
 
 
 class Targets:
-    """Judges where one remote sends us.
+    """Judges where one remote sends us; thread safe.
+
+    Which networks the remote itself is in is found out once, so that its owner cannot move it into
+    ours later by what a name server says.
 
     Args:
         remote: its address.
@@ -80,6 +95,7 @@ class Targets:
         self._origin = origin_of(remote)
         self._allow_private = allow_private
         self._resolve = resolve
+        self._home: frozenset[str] = frozenset()
 
     def check(self, url: str, source: str) -> None:
         """Return if we may follow from ``source`` to ``url``.
@@ -95,8 +111,24 @@ class Targets:
             raise self._refusal(f"{host} without TLS")
         if self._allow_private or host == self._origin[1]:
             return
-        if strange := self._networks(host) - self._networks(self._origin[1]):
-            raise self._refusal(f"{host}, a {min(strange)} address")
+        found = frozenset(map(network_of, self._resolve(host)))
+        if strange := found - self._allowed(host):
+            raise self._refusal(f"{host}, a {min(strange)} address", HINT)
+
+    def addresses(self, host: str) -> list[str]:
+        """Return the addresses of a host that may be connected to; none if it has none.
+
+        Raises:
+            UpstreamUnavailable: it has addresses, and none of them may be.
+        """
+        found = self._resolve(host)
+        if self._allow_private:
+            return found
+        allowed = self._allowed(host.lower())
+        good = [each for each in found if network_of(each) in allowed]
+        if found and not good:
+            raise self._refusal(f"{host}, a {network_of(found[0])} address", HINT)
+        return good
 
     def may_have_credentials(self, url: str) -> bool:
         """Return whether the remote's credentials may be sent to this token service."""
@@ -104,24 +136,46 @@ class Targets:
         is_as_safe = scheme == "https" or self._origin[0] == "http"
         return is_as_safe and is_same_owner(host, self._origin[1])
 
-    def _networks(self, host: str) -> set[str]:
-        """Return the kinds of networks, besides the public one, that a host is in."""
-        found = {_network(address) for address in self._resolve(host)}
-        return found - {""}
+    def _allowed(self, host: str) -> frozenset[str]:
+        """Return the kinds of networks that a host may be in: the public one, and the remote's.
 
-    def _refusal(self, target: str) -> UpstreamUnavailable:
+        A remote that is public as well is at home nowhere else: its owner may have put the other
+        addresses there to be sent to them.
+        """
+        if not self._home:
+            self._home = frozenset(map(network_of, self._resolve(self._origin[1])))
+        is_elsewhere = PUBLIC in self._home and host != self._origin[1]
+        return frozenset({PUBLIC}) if is_elsewhere else self._home | {PUBLIC}
+
+    def _refusal(self, target: str, hint: str = "") -> UpstreamUnavailable:
         return UpstreamUnavailable(
-            f"The remote {self._remote} sends us to {target}, which is refused."
+            f"The remote {self._remote} sends us to {target}, which is refused{hint}."
         )
 
 
-def _network(text: str) -> str:
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_loopback:
+def network_of(text: str) -> str:
+    """Return the kind of network that an address is in, in a word; empty for the public one.
+
+    What carries an IPv4 address inside is judged by that.
+    """
+    address: Address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        address = _carried(address) or address
+    if address.is_loopback or address.is_unspecified or address in _THIS_HOST:
         return "loopback"
     if address.is_link_local:
         return "link-local"
-    return "" if address.is_global and not address.is_multicast else "private"
+    if address.is_multicast or address.is_reserved:
+        return "reserved"
+    if address in _SHARED:
+        return "shared"
+    return PUBLIC if address.is_global else "private"
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a translator or tunnel would make of an IPv6 one."""
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -6,6 +6,7 @@ module that knows ``requests``.
 
 import logging
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -13,12 +14,16 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.connection import create_connection
 
 from repoman import __version__
 from repoman.errors import UpstreamError, UpstreamRateLimited, UpstreamUnavailable
@@ -128,7 +133,7 @@ class UpstreamClient:
         self._options = options
         self._sleep = sleep
         self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
-        self._session = _make_session()
+        self._session = _make_session(self.targets)
 
     def address(self, path: str) -> str:
         """Return the address of a path at the remote; an address stays as it is."""
@@ -240,13 +245,57 @@ class UpstreamClient:
         return UpstreamResponse(self.remote, response)
 
 
-def _make_session() -> requests.Session:
+class _Adapter(HTTPAdapter):
+    """Connects to the addresses that were judged, without a second question to a name server."""
+
+    def __init__(self, targets: Targets, **options: Any) -> None:
+        self._targets = targets
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pools of connections; those to an HTTP proxy are made elsewhere."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _pool_class(HTTPConnectionPool, HTTPConnection, self._targets),
+            "https": _pool_class(HTTPSConnectionPool, HTTPSConnection, self._targets),
+        }
+
+
+def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
+    """Return a class of pools whose connections go where ``targets`` lets them."""
+
+    class Judged(connection):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, targets)
+
+    return type("JudgedPool", (pool,), {"ConnectionCls": Judged})
+
+
+def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
+    """Return a socket to the first address of the connection's host that answers."""
+    last: OSError = OSError("the name has no address")
+    for address in targets.addresses(connection.host.strip("[]")):
+        try:
+            return create_connection(
+                (address, connection.port),
+                connection.timeout,
+                source_address=connection.source_address,
+                socket_options=connection.socket_options,
+            )
+        except OSError as error:
+            last = error
+    if isinstance(last, TimeoutError):
+        raise urllib3.exceptions.ConnectTimeoutError(connection, str(last)) from last
+    raise urllib3.exceptions.NewConnectionError(connection, str(last)) from last
+
+
+def _make_session(targets: Targets) -> requests.Session:
     session = requests.Session()
     session.trust_env = False  # no passwords from ~/.netrc
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
+        session.mount(scheme, _Adapter(targets, pool_maxsize=CONNECTIONS, max_retries=0))
     return session
 
 

@@ -29,6 +29,7 @@ from repoman_docker.protocol.reference import Tag, parse_tag, referrers_tag
 from repoman_docker.remote.credentials import RemoteAuthentication, RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # bytes of one page of a list
+LISTS_LIMIT = 64 << 20  # bytes of all pages of a list
 PAGES = 1000  # of one list
 PAGE = 1000  # entries asked for at a time
 
@@ -205,12 +206,19 @@ class RegistryClient:
             return []
 
     def _pages(self, name: str, path: str) -> Iterator[bytes]:
+        left = LISTS_LIMIT
         for _ in range(PAGES):
             with self._ask("GET", name, path, {}) as response:
                 self._check_status(response, HTTPStatus.OK)
-                yield response.read_all(LIST_LIMIT)
+                body = response.read_all(LIST_LIMIT)
                 link = parse_next_link(response.headers.get("Link"))
                 url = response.url
+            left -= len(body)
+            if left < 0:
+                raise UpstreamUnavailable(
+                    f"The remote {self.remote} sent more than the {LISTS_LIMIT} bytes allowed."
+                )
+            yield body
             if link is None:
                 return
             path = urljoin(url, link)

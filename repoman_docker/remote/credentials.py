@@ -8,7 +8,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -26,8 +26,8 @@ class RemoteCredentials:
     """What is known to a remote: a user, or a token of his; all empty for nobody."""
 
     username: str = ""
-    password: str = ""
-    bearer_token: str = ""
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
 
     @property
     def basic(self) -> str | None:
@@ -40,7 +40,7 @@ class RemoteCredentials:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    header: str
+    header: str = field(repr=False)
     expires_at: float
 
 

@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from tests.fakes.registry import Fault
-from tests.functional.docker.images import make_image, to_json
+from tests.functional.docker.images import digest_of, make_image, to_json
 
 NAME = "team/app"
 LOGIN = {"http_client__username": "puller", "http_client__password": "secret"}
@@ -122,6 +122,92 @@ def test_redirects_into_other_networks_are_refused(make_proxy, upstream, target)
     answer = make_proxy(upstream.url).get(f"{NAME}/blobs/{digest}")
     assert (answer.status, answer.code) == (502, "UNAVAILABLE")
     assert "which is refused" in answer.message
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "http://169.254.169.254/token",
+        "http://10.0.0.1/token",
+        "http://[::ffff:10.0.0.1]/token",
+        "http://0xa000001/token",
+        "file:///etc/passwd",
+        "http://x:y/",
+    ],
+)
+def test_token_services_in_other_networks_are_not_asked(make_proxy, hub, realm):
+    hub.put(NAME, "1", make_image())
+    hub.realm = realm
+    answer = make_proxy(hub.url, **LOGIN).get(f"{NAME}/manifests/1")
+    assert (answer.status, answer.code) == (502, "UNAVAILABLE")
+    assert "which is refused" in answer.message
+
+
+def test_a_token_service_may_not_redirect_into_other_networks(make_proxy, hub):
+    hub.put(NAME, "1", make_image())
+    hub.faults.append(Fault("/token", status=307, headers={"Location": "http://10.0.0.1/token"}))
+    answer = make_proxy(hub.url, **LOGIN).get(f"{NAME}/manifests/1")
+    assert answer.status == 502
+    assert "10.0.0.1, a private address, which is refused" in answer.message
+
+
+def test_foreign_layers_in_other_networks_are_not_fetched(make_proxy, upstream, caplog):
+    layer = b"somewhere else"
+    foreign = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest": digest_of(layer),
+        "size": len(layer),
+        "urls": ["http://169.254.169.254/latest/meta-data"],
+    }
+    fields = json.loads(make_image().manifest)
+    upstream.put_manifest(NAME, "1", to_json({**fields, "layers": [foreign]}))
+    proxy = make_proxy(
+        upstream.url,
+        docker_proxy__cache_foreign_layers=True,
+        docker_proxy__foreign_layer_url_whitelist=[".*"],
+    )
+    proxy.get(f"{NAME}/manifests/1")
+    assert proxy.get(f"{NAME}/blobs/{digest_of(layer)}").status == 404
+    assert "169.254.169.254, a link-local address, which is refused" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://169.254.169.254/v2/",
+        "//10.0.0.1/v2/",
+        "http://{host}@10.0.0.1/v2/",
+        "http://{host}.example.com/v2/",
+        "file:///etc/passwd",
+    ],
+)
+def test_lists_go_on_at_the_same_host_alone(make_proxy, upstream, link, caplog):
+    host = upstream.url.removeprefix("http://")
+    headers = {"Link": f'<{link.format(host=host)}>; rel="next"'}
+    upstream.faults.append(Fault("/tags/list", status=200, body=b'{"tags":["a"]}', headers=headers))
+    answer = make_proxy(upstream.url).get(f"{NAME}/tags/list")
+    assert answer.json()["tags"] == ["a"]
+    assert upstream.count("tags/list") == 1
+    assert "leads to another host" in caplog.text
+
+
+def test_a_list_without_an_end_is_given_up(make_proxy, upstream, monkeypatch):
+    monkeypatch.setattr("repoman_docker.remote.client.LISTS_LIMIT", 10_000)
+    body = json.dumps({"tags": ["a" * 100] * 40}).encode()
+    headers = {"Link": f'</v2/{NAME}/tags/list?last=a>; rel="next"'}
+    upstream.faults.append(Fault("/tags/list", status=200, body=body, headers=headers))
+    answer = make_proxy(upstream.url).get(f"{NAME}/tags/list")
+    assert answer.status == 502
+    assert "more than the 10000 bytes allowed" in answer.message
+    assert upstream.count("tags/list") == 3
+
+
+def test_a_token_answer_has_a_limit(make_proxy, hub):
+    hub.put(NAME, "1", make_image())
+    hub.faults.append(Fault("/token", status=200, body=b" " * (2 << 20)))
+    answer = make_proxy(hub.url).get(f"{NAME}/manifests/1")
+    assert answer.status == 502
+    assert "bytes allowed" in answer.message
 
 
 def test_redirects_end_somewhere(make_proxy, upstream):

@@ -4,7 +4,7 @@ import pytest
 
 from repoman.errors import UpstreamRateLimited, UpstreamUnavailable
 from repoman.proxy.status import Condition, UpstreamStatus
-from repoman.proxy.targets import Targets, is_same_owner, origin_of
+from repoman.proxy.targets import Targets, is_same_owner, network_of, origin_of
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from tests.fakes.registry import Fault, fake_registry
 
@@ -139,6 +139,7 @@ ADDRESSES = {
     "metadata.example": ["169.254.169.254"],
     "mapped.example": ["::ffff:127.0.0.1"],
     "six.example": ["fd00::1"],
+    "both.example": ["93.184.216.37", "10.1.2.4"],
 }
 
 
@@ -165,6 +166,10 @@ def targets(remote, **options):
         ("https://inside.example", "https://metadata.example/x", False),
         ("https://inside.example", "https://127.0.0.1/x", False),
         ("http://127.0.0.1:5000", "http://127.0.0.1:6000/x", True),
+        ("https://inside.example", "https://0.0.0.0/x", False),
+        ("https://inside.example", "https://100.64.1.1/x", False),
+        ("https://both.example", "https://inside.example/x", False),
+        ("https://both.example", "https://both.example/x", True),
     ],
 )
 def test_where_a_remote_may_send_us(remote, target, is_allowed):
@@ -173,6 +178,97 @@ def test_where_a_remote_may_send_us(remote, target, is_allowed):
     else:
         with pytest.raises(UpstreamUnavailable, match="which is refused"):
             targets(remote).check(target, remote)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("93.184.216.34", ""),
+        ("2606:2800:220:1::1", ""),
+        ("127.0.0.1", "loopback"),
+        ("127.8.8.8", "loopback"),
+        ("::1", "loopback"),
+        ("0.0.0.0", "loopback"),
+        ("0.1.2.3", "loopback"),
+        ("::", "loopback"),
+        ("10.0.0.1", "private"),
+        ("172.31.0.1", "private"),
+        ("192.168.1.1", "private"),
+        ("198.18.0.1", "private"),
+        ("fd00::1", "private"),
+        ("169.254.169.254", "link-local"),
+        ("fe80::1%eth0", "link-local"),
+        ("100.64.0.1", "shared"),
+        ("224.0.0.1", "reserved"),
+        ("ff02::1", "reserved"),
+        ("255.255.255.255", "reserved"),
+        ("240.0.0.1", "reserved"),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("::ffff:10.0.0.1", "private"),
+        ("::ffff:93.184.216.34", ""),
+        ("2002:7f00:1::", "loopback"),
+        ("2002:a00:1::1", "private"),
+        ("64:ff9b::7f00:1", "loopback"),
+        ("64:ff9b::a9fe:a9fe", "link-local"),
+        ("64:ff9b::5db8:d822", ""),
+        ("64:ff9b:1::7f00:1", "reserved"),
+        ("::ffff:0:7f00:1", "loopback"),
+        ("2001:0:0:0:0:0:80ff:fffe", "loopback"),
+    ],
+)
+def test_the_network_of_an_address(address, kind):
+    assert network_of(address) == kind
+
+
+def test_where_the_remote_is_is_found_out_once():
+    answers = {"hub.example": ["93.184.216.34"]}
+    judged = Targets("https://hub.example", resolve=answers.get)
+    assert judged.addresses("hub.example") == ["93.184.216.34"]
+    answers["hub.example"] = ["127.0.0.1"]
+    with pytest.raises(UpstreamUnavailable, match="a loopback address"):
+        judged.addresses("hub.example")
+
+
+def test_of_the_addresses_of_a_host_only_the_good_ones_are_connected_to():
+    assert targets("https://hub.example").addresses("evil.example") == ["93.184.216.36"]
+    assert targets("https://both.example").addresses("both.example") == ADDRESSES["both.example"]
+    assert Targets("https://hub.example", resolve=lambda _: []).addresses("hub.example") == []
+
+
+@pytest.fixture
+def rebound(remote):
+    """A client of a name that led to the public network, and leads to loopback since."""
+    status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
+    client = UpstreamClient(
+        f"http://hub.example:{remote.port}", ClientOptions(timeout=5, retries=0), status
+    )
+    answers = iter([["93.184.216.34"]])
+    client.targets._resolve = lambda _: next(answers, ["127.0.0.1"])
+    client.targets._allowed("hub.example")
+    yield client
+    client.close()
+
+
+def test_a_name_that_leads_to_loopback_since_is_not_followed(rebound, remote):
+    with pytest.raises(UpstreamUnavailable, match="a loopback address"):
+        get(rebound, "x")
+    assert remote.log == []
+
+
+def test_a_connection_goes_to_the_address_that_was_judged(remote):
+    asked = []
+
+    def resolve(host):
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    status = UpstreamStatus(remote.url, lambda: 0.0)
+    client = UpstreamClient(f"http://only.in.this.test:{remote.port}", ClientOptions(), status)
+    client.targets._resolve = resolve
+    assert get(client, "x")[0] == 200
+    assert set(asked) == {"only.in.this.test"}
+    assert remote.log[0].headers["Host"] == f"only.in.this.test:{remote.port}"
+    client.close()
 
 
 def test_an_administrator_may_allow_private_addresses():
