@@ -16,6 +16,7 @@ import repoman_docker.plugin
 import repoman_raw.plugin
 from repoman import errors, hookspecs
 from repoman.config import Settings
+from repoman.core import Repoman
 from repoman.plugin import Recipe
 from tests.architecture import CORE, ROOT
 
@@ -108,14 +109,25 @@ def test_a_setting_has_a_row_with_its_default(key, default):
     assert row(key, default) in read("docs/configuration.md")
 
 
+def option_keys() -> Iterator[tuple[str, Any]]:
+    """Every key of the options, with its default."""
+    for name, section in Repoman(Settings()).options.defaults().items():
+        for key, value in section.model_dump(mode="json").items():
+            yield f"{name}.{key}", value
+
+
+@pytest.mark.parametrize(("key", "default"), list(option_keys()))
+def test_an_option_has_a_row_with_its_default(key, default):
+    assert row(key, default) in read("docs/configuration.md")
+
+
 def test_no_setting_is_documented_that_is_not_there():
     documented = re.findall(
         r"^\| `([a-z_.<>\[\]]+)` \|", read("docs/configuration.md"), re.MULTILINE
     )
     # The last one belongs to the type "file" of blob stores.
-    assert set(documented) == {key for key, _ in settings_keys(Settings)} | {
-        "blob_stores.<name>.path"
-    }
+    there = {key for key, _ in (*settings_keys(Settings), *option_keys())}
+    assert set(documented) == there | {"blob_stores.<name>.path"}
 
 
 # --- Settings of repositories --------------------------------------------------------------------

@@ -43,6 +43,7 @@ class LdapRealm:
     def __init__(
         self, options: Options, memory: float, ticks: Callable[[], float] = time.monotonic
     ) -> None:
+        self.__name__ = LDAP  # what plugins are registered as
         self._options = options
         self._memory = memory
         self._ticks = ticks
