@@ -16,6 +16,7 @@ from repoman.hookspecs import PROJECT
 from repoman.options import Options
 from repoman.security.actors import Actor, Credentials
 from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
+from repoman.security.user_records import find_user
 
 LDAP = "ldap"  # the realm's name, and that of the plugin
 CAPACITY = 10_000  # remembered logins
@@ -69,8 +70,10 @@ class LdapRealm:
         digest = self._digest(name, password)
         found = self._recall(digest)
         if found is None:
+            if not _is_ours(name):
+                return None
             person = self._ask(options, credentials)
-            if person is None:
+            if person is None or not _is_ours(person.name):
                 return None
             found = Actor(person.name, realm=LDAP, roles=roles_of(person, options))
             self._remember(digest, found)
@@ -122,6 +125,16 @@ class LdapRealm:
             self._known[digest] = (self._ticks() + self._memory, actor)
             while len(self._known) > CAPACITY:
                 self._known.popitem(last=False)
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether a name may be one of this realm: no other has it, and it is not disabled.
+
+    So a wrong password of a local user is wrong even while no directory answers, is not shown to
+    one, and nobody becomes ``admin`` by that name in a directory.
+    """
+    user = find_user(name)
+    return user is None or (user.realm == LDAP and user.is_active)
 
 
 def _can_be(name: str, password: str) -> bool:
