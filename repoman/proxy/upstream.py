@@ -6,7 +6,6 @@ module that knows ``requests``.
 
 import logging
 import re
-import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -21,12 +20,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.connection import create_connection
 
 from repoman import __version__
 from repoman.errors import UpstreamError, UpstreamRateLimited, UpstreamUnavailable
+from repoman.proxy.connections import PATIENCE, judged_pools
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.targets import Targets, origin_of
 
@@ -58,8 +55,9 @@ class ClientOptions:
 class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
     """An answer of a remote whose body is still on its way; to be closed."""
 
-    def __init__(self, remote: str, response: requests.Response) -> None:
+    def __init__(self, remote: str, response: requests.Response, timeout: float) -> None:
         self._remote = remote
+        self._timeout = timeout
         self._response = response
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
@@ -77,24 +75,29 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         Raises:
             UpstreamUnavailable: the connection ended before the body, or stalled.
         """
+        return self._read(self._response.raw.read, amount)
+
+    def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
-            data: bytes = self._response.raw.read(amount, decode_content=False)
+            return read(amount, decode_content=False)
         except _TRANSPORT as error:
             raise UpstreamUnavailable(
                 f"The remote {self._remote} stopped in the middle of its answer."
             ) from error
-        return data
 
     def read_all(self, limit: int) -> bytes:
         """Return the whole body.
 
         Raises:
-            UpstreamUnavailable: it is longer than ``limit`` bytes, or is cut off.
+            UpstreamUnavailable: it is longer than ``limit`` bytes, cut off, or comes by drops.
         """
         parts: list[bytes] = []
         size = 0
-        while data := self.read():
+        end = time.monotonic() + PATIENCE * self._timeout
+        while data := self._read(self._response.raw.read1, CHUNK):
             size += len(data)
+            if time.monotonic() > end:
+                raise UpstreamUnavailable(f"The remote {self._remote} takes too long to answer.")
             if size > limit:
                 raise UpstreamUnavailable(
                     f"The remote {self._remote} sent more than the {limit} bytes allowed."
@@ -242,7 +245,7 @@ class UpstreamClient:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
             response.close()
             raise UpstreamUnavailable(f"The remote {self.remote} answered with the error {status}.")
-        return UpstreamResponse(self.remote, response)
+        return UpstreamResponse(self.remote, response, self._options.timeout)
 
 
 class _Adapter(HTTPAdapter):
@@ -255,38 +258,7 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pools of connections; those to an HTTP proxy are made elsewhere."""
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _pool_class(HTTPConnectionPool, HTTPConnection, self._targets),
-            "https": _pool_class(HTTPSConnectionPool, HTTPSConnection, self._targets),
-        }
-
-
-def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
-    """Return a class of pools whose connections go where ``targets`` lets them."""
-
-    class Judged(connection):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            return _connect(self, targets)
-
-    return type("JudgedPool", (pool,), {"ConnectionCls": Judged})
-
-
-def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
-    """Return a socket to the first address of the connection's host that answers."""
-    last: OSError = OSError("the name has no address")
-    for address in targets.addresses(connection.host.strip("[]")):
-        try:
-            return create_connection(
-                (address, connection.port),
-                connection.timeout,
-                source_address=connection.source_address,
-                socket_options=connection.socket_options,
-            )
-        except OSError as error:
-            last = error
-    if isinstance(last, TimeoutError):
-        raise urllib3.exceptions.ConnectTimeoutError(connection, str(last)) from last
-    raise urllib3.exceptions.NewConnectionError(connection, str(last)) from last
+        self.poolmanager.pool_classes_by_scheme = judged_pools(self._targets)
 
 
 def _make_session(targets: Targets) -> requests.Session:

@@ -1,5 +1,10 @@
 """The client of a remote over a real socket, and the judgement of where it may be sent."""
 
+import socket
+import threading
+import time
+from contextlib import closing, suppress
+
 import pytest
 
 from repoman.errors import UpstreamRateLimited, UpstreamUnavailable
@@ -97,6 +102,39 @@ def test_bodies_have_a_limit(client, remote):
     remote.faults.append(Fault("/x", status=200, body=b"x" * 1001))
     with pytest.raises(UpstreamUnavailable, match="more than the 1000 bytes"):
         get(client, "x")
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"],
+    ids=["header", "body"],
+)
+def test_a_remote_that_answers_by_drops_is_given_up(begin):
+    ended = threading.Event()
+
+    def drip(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(begin)
+            for _ in range(600):
+                if ended.wait(0.05):
+                    return
+                with suppress(OSError):
+                    connection.sendall(b"x")
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        status = UpstreamStatus(url, lambda: 0.0)
+        client = UpstreamClient(url, ClientOptions(retries=0, timeout=0.2), status)
+        begun = time.monotonic()
+        with pytest.raises(UpstreamUnavailable):
+            get(client, "x")
+        assert 0.8 < time.monotonic() - begun < 10
+        ended.set()
+        thread.join(10)
+        client.close()
 
 
 def test_cookies_are_not_kept(client, remote):

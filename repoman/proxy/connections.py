@@ -1,0 +1,92 @@
+"""Connections to remotes: only to addresses that were judged, and with an end to all patience."""
+
+import http.client
+import io
+import socket
+import time
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from repoman.proxy.targets import Targets
+
+# How many times the timeout, which is for each wait, a header or a small body may take in all.
+PATIENCE = 5
+LONGEST = 60.0  # seconds, where there is no timeout
+
+
+def judged_pools(targets: Targets) -> dict[str, Any]:
+    """Return the classes of pools, by scheme, whose connections go where ``targets`` lets them."""
+    return {
+        "http": _pool_class(HTTPConnectionPool, HTTPConnection, targets),
+        "https": _pool_class(HTTPSConnectionPool, HTTPSConnection, targets),
+    }
+
+
+def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
+    class Judged(connection):  # type: ignore[misc]
+        response_class = _Prompt
+
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, targets)
+
+    return type("JudgedPool", (pool,), {"ConnectionCls": Judged})
+
+
+def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
+    """Return a socket to the first address of the connection's host that answers."""
+    last: OSError = OSError("the name has no address")
+    for address in targets.addresses(connection.host.strip("[]")):
+        try:
+            return create_connection(
+                (address, connection.port),
+                connection.timeout,
+                source_address=connection.source_address,
+                socket_options=connection.socket_options,
+            )
+        except OSError as error:
+            last = error
+    if isinstance(last, TimeoutError):
+        raise ConnectTimeoutError(connection, str(last)) from last
+    raise NewConnectionError(connection, str(last)) from last
+
+
+class _Prompt(http.client.HTTPResponse):
+    """An answer whose header has to come within a time, and not only each byte of it."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        raw = _Timed(self.fp.detach(), PATIENCE * (sock.gettimeout() or LONGEST))
+        self._raw = raw
+        self.fp = io.BufferedReader(raw)
+
+    def begin(self) -> None:
+        """Read the header."""
+        super().begin()
+        self._raw.end = None  # a body may take as long as it wants
+
+
+class _Timed(io.RawIOBase):
+    """Reads from a socket until a time has passed."""
+
+    def __init__(self, raw: io.RawIOBase, seconds: float) -> None:
+        self._raw = raw
+        self.end: float | None = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what is there."""
+        if self.end is not None and time.monotonic() > self.end:
+            raise TimeoutError("the header takes too long")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Close the socket's side, too."""
+        self._raw.close()
+        super().close()
