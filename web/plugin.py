@@ -1,12 +1,21 @@
 """The web pages, brought by the same hooks as anybody's plugin."""
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
-from repoman.plugin import hookimpl
-from repoman_web.views import pages
+from repoman.plugin import Failure, hookimpl
+from repoman_web.views import failures
+from repoman_web.views.account import account
+from repoman_web.views.login import login
+from repoman_web.views.pages import pages
 
 
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages]
+    return [pages, login, account]
+
+
+@hookimpl
+def repoman_render_failure(failure: Failure) -> Response:
+    """Return the page for a failure; where only a login is missing, the way to it."""
+    return failures.render(failure)

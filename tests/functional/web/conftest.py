@@ -1,0 +1,91 @@
+"""A Repoman with the pages, a clock of the test's own, and browsers that keep cookies."""
+
+import re
+
+import pytest
+from werkzeug.test import Client
+
+from repoman.http.dispatch import create_application
+from repoman.testing import ADMIN
+from repoman.testing.client import after_admission
+from repoman_raw import plugin as raw
+from repoman_web import plugin as web
+
+MARK = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+
+
+class Clock:
+    """Tells the time that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Browser:
+    """Keeps cookies, and fills the mark of the page it saw last into its forms."""
+
+    def __init__(self, repoman, **environ) -> None:
+        self.client = Client(after_admission(create_application(repoman)))
+        self.environ = {"REMOTE_ADDR": "127.0.0.1", **environ}
+        self.mark = ""
+
+    def open(self, method, path, headers=None, **options):
+        headers = {"Accept": "text/html,*/*;q=0.8", **(headers or {})}
+        answer = self.client.open(
+            path,
+            method=method,
+            headers=headers,
+            environ_overrides=self.environ,
+            buffered=True,
+            **options,
+        )
+        if found := MARK.search(answer.text):
+            self.mark = found[1]
+        return answer
+
+    def get(self, path, **options):
+        return self.open("GET", path, **options)
+
+    def post(self, path, headers=None, **fields):
+        return self.open("POST", path, headers, data={"csrf_token": self.mark, **fields})
+
+    def log_in(self, name=ADMIN[0], password=ADMIN[1], **fields):
+        self.get("/login")
+        return self.post("/login", name=name, password=password, **fields)
+
+    def cookie(self, name="repoman-login", path="/"):
+        found = self.client.get_cookie(name, path=path)
+        return found.value if found else None
+
+    @property
+    def is_in(self) -> bool:
+        return self.get("/account").status_code == 200
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def repoman(repoman_factory, clock):
+    """A Repoman that believes the proxy 10.0.0.1."""
+    repoman = repoman_factory(
+        {"raw": raw, "web": web}, clock, server={"trusted_proxies": ["10.0.0.1"]}
+    )
+    repoman.repositories.create("files", "raw-hosted", {})
+    return repoman
+
+
+@pytest.fixture
+def open_browser(repoman):
+    """Open a browser with no cookies."""
+    return lambda **environ: Browser(repoman, **environ)
+
+
+@pytest.fixture
+def browser(open_browser):
+    return open_browser()

@@ -1,0 +1,71 @@
+"""The account of whoever has logged in: password, tokens, sessions."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from repoman.plugin import (
+    Credentials,
+    Unauthenticated,
+    begin_session,
+    current_actor,
+    current_security,
+    current_session,
+    end_session,
+    login_needed,
+)
+from repoman_web.views.forms import PasswordForm
+
+account = Blueprint("account", "repoman_web", url_prefix="/account")
+
+
+@account.get("")
+@login_needed
+def show() -> str:
+    """Return the page."""
+    return _render(PasswordForm(formdata=None))
+
+
+@account.post("/password")
+@login_needed
+def change_password() -> tuple[str, int] | Response:
+    """Set another password; all sessions end but this one, which gets a new secret."""
+    form = PasswordForm()
+    if not form.validate():
+        return _render(form), HTTPStatus.BAD_REQUEST
+    actor, security = current_actor(), current_security()
+    try:
+        security.authenticator.authenticate(Credentials(actor.name, form.present.data))
+    except Unauthenticated:
+        form.present.errors = ["This is not your present password."]
+        return _render(form), HTTPStatus.FORBIDDEN
+    security.users.set_password(actor.name, form.password.data)
+    if current_session() is not None:
+        begin_session(actor)
+    flash("Your password was changed, and all other sessions have ended.")
+    return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
+
+
+@account.post("/sessions/<id_>/end")
+@login_needed
+def end_one(id_: str) -> Response:
+    """End one of the user's sessions, which may be this one."""
+    own = current_session()
+    if own is not None and own.id == id_:
+        end_session()
+        return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
+    current_security().sessions.end_of_user(current_actor().name, id_)
+    flash("The session has ended.")
+    return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
+
+
+def _render(form: PasswordForm) -> str:
+    security, name = current_security(), current_actor().name
+    return render_template(
+        "repoman/account.html",
+        user=security.users.get(name),
+        password_form=form,
+        sessions=security.sessions.of_user(name),
+        own=current_session(),
+    )

@@ -1,0 +1,69 @@
+"""In and out: the login page, and the end of a session."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from repoman.plugin import (
+    Credentials,
+    Unauthenticated,
+    begin_session,
+    current_actor,
+    current_security,
+    end_session,
+)
+from repoman_web.views.forms import LoginForm
+
+NEXT_LENGTH = 2000  # characters of an address to go on to
+
+login = Blueprint("login", "repoman_web")
+
+
+@login.get("/login")
+def show() -> str | Response:
+    """Return the form, or lead on whoever has logged in already."""
+    wanted = request.args.get("next", "")
+    if not current_actor().is_anonymous:
+        return redirect(local_address(wanted), HTTPStatus.SEE_OTHER)
+    form = LoginForm(formdata=None, next=wanted)
+    return render_template("repoman/login.html", form=form)
+
+
+@login.post("/login")
+def enter() -> tuple[str, int] | Response:
+    """Begin a session for whoever knows a name and its password."""
+    form = LoginForm()
+    if not form.validate():
+        return render_template("repoman/login.html", form=form), HTTPStatus.BAD_REQUEST
+    credentials = Credentials(form.name.data, form.password.data)
+    try:
+        actor = current_security().authenticator.authenticate(credentials)
+    except Unauthenticated:
+        actor = None
+    # A token has limits, and a session has none: it is no password here.
+    if actor is None or actor.is_anonymous or actor.token or actor.limit is not None:
+        page = render_template("repoman/login.html", form=form, is_wrong=True)
+        return page, HTTPStatus.FORBIDDEN
+    begin_session(actor)
+    return redirect(local_address(form.next.data or ""), HTTPStatus.SEE_OTHER)
+
+
+@login.post("/logout")
+def leave() -> Response:
+    """End the session."""
+    end_session()
+    return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
+
+
+def local_address(wanted: str) -> str:
+    r"""Return the address if it is a path of these pages, and that of the first page otherwise.
+
+    Browsers take ``//host`` and ``/\host`` for other servers, and leave out control characters
+    before they look.
+    """
+    root = url_for("pages.start")
+    is_path = wanted.startswith(root) and not wanted.startswith("//") and "\\" not in wanted
+    if is_path and wanted.isprintable() and " " not in wanted and len(wanted) <= NEXT_LENGTH:
+        return wanted
+    return root

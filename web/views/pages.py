@@ -1,0 +1,32 @@
+"""What all pages share, and the page to begin with."""
+
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from repoman import __version__
+from repoman.plugin import current_actor, list_addresses
+from repoman_web.views.texts import browser_of, day_of, moment_of
+
+pages = Blueprint(
+    "pages",
+    "repoman_web",
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/static",
+)
+pages.add_app_template_filter(browser_of)
+pages.add_app_template_filter(day_of)
+pages.add_app_template_filter(moment_of)
+
+
+@pages.app_context_processor
+def _shared() -> dict[str, Any]:
+    """Return what the frame around every page shows."""
+    return {"visitor": current_actor(), "version": __version__}
+
+
+@pages.get("/")
+def start() -> str:
+    """Return the page that says what this server is, and which repositories the visitor may use."""
+    return render_template("repoman/start.html", repositories=list_addresses())
