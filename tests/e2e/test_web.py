@@ -1,0 +1,61 @@
+"""The pages in a real browser: a login by hand, and no word of protest from the browser."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    program = shutil.which("chromium")
+    assert program, "Chromium is missing: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["light", "dark", "narrow"])
+def page(chromium, request, shared_server) -> Iterator[Page]:
+    """A page of the shared server; what the browser complains of fails the test."""
+    complaints = []
+    narrow = request.param == "narrow"
+    context = chromium.new_context(
+        base_url=shared_server.main_url,
+        color_scheme="dark" if request.param == "dark" else "light",
+        viewport={"width": 360 if narrow else 1280, "height": 800},
+    )
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_user_signs_in_looks_around_and_signs_out(page, shared_server, tmp_path):
+    name, password = shared_server.admin
+    page.goto("/account")
+    assert fits(page)
+    page.screenshot(path=tmp_path / "login.png")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Your account").wait_for()
+    assert fits(page)
+    page.screenshot(path=tmp_path / "account.png", full_page=True)
+    page.get_by_role("link", name="repoman").click()
+    page.get_by_role("heading", name="docker-hosted", exact=True).wait_for()
+    assert fits(page)
+    page.screenshot(path=tmp_path / "start.png")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("navigation").get_by_role("link", name="Sign in").wait_for()
+    assert page.goto("/account").url.endswith("/login?next=/account")
