@@ -127,6 +127,12 @@ class SessionSettings(_Part):
     lifetime: float = Field(86400, ge=300, description="Time after which it ends in any case.")
 
 
+class AuditSettings(_Part):
+    """The audit log."""
+
+    days: PositiveInt = Field(90, description="Days that events are kept.")
+
+
 class LogSettings(_Part):
     """What is logged, to standard error."""
 
@@ -166,6 +172,7 @@ class Settings(BaseSettings):
     blob_stores: dict[str, BlobStoreSettings] = Field(default_factory=_default_blob_stores)
     security: SecuritySettings = SecuritySettings()
     sessions: SessionSettings = SessionSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
 

@@ -14,6 +14,7 @@ from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
+from repoman.security.audit import Audit
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.ldap import LdapRealm
@@ -46,6 +47,7 @@ class Repoman:
         )
         self.proxies = ProxyServices(self.database, clock)
         memory = settings.security.password_memory
+        self.audit = Audit(self.database, settings.audit.days)
         self.options = Options(self.database, security_options(settings.security))
         self.users = Users(self.database, PasswordVerifier(memory))
         realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
@@ -100,11 +102,13 @@ class Repoman:
     def refresh(self) -> None:
         """Take over what other processes changed; to be called again and again by one thread."""
         self.database.notice_writes()
+        self.audit.flush()
         self.repositories.refresh()
 
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""
         self.proxies.close()
+        self.audit.flush()
         self.database.close()
 
     def __enter__(self) -> "Repoman":

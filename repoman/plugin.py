@@ -33,6 +33,7 @@ from repoman.group import Collected, Fan, first_found
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses
 from repoman.http.admin import login_needed, permission_needed, wants_page
+from repoman.http.audit import note_content
 from repoman.http.body import BodySink, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -167,6 +168,7 @@ __all__ = [
     "hookspec",
     "list_addresses",
     "login_needed",
+    "note_content",
     "open_cache",
     "permission_needed",
     "read_body",

@@ -5,6 +5,7 @@ import sys
 import click
 
 from repoman import __version__
+from repoman.cli.audit import audit
 from repoman.cli.certificates import cert
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
@@ -21,7 +22,7 @@ def cli() -> None:
     """A repository manager with a private registry at its heart."""
 
 
-for command in (serve, init, check_config, plugins, repo, user, option, secret, ldap, cert):
+for command in (serve, init, check_config, plugins, repo, user, option, secret, ldap, cert, audit):
     cli.add_command(command)
 
 

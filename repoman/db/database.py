@@ -175,14 +175,19 @@ class Database:
             self._sqlite.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Run the block as one write transaction; nested blocks join the outer one."""
+    def transaction(self, *, aside: bool = False) -> Iterator[None]:
+        """Run the block as one write transaction; nested blocks join the outer one.
+
+        ``aside`` is for what nothing remembered depends on: the generation stays. Use it in the
+        thread of :meth:`notice_writes`, which else would take it for a write of others.
+        """
         with self._write_lock:
             try:
                 with self._sqlite.atomic("IMMEDIATE"):
                     yield
             finally:
-                self.move_generation()
+                if not aside:
+                    self.move_generation()
 
     def in_transaction(self) -> bool:
         """Return whether the calling thread is inside :meth:`transaction`."""

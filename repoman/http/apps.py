@@ -4,7 +4,8 @@ from flask import Flask, request
 from werkzeug.routing import BaseConverter
 
 from repoman.core import Repoman
-from repoman.errors import Unavailable
+from repoman.errors import Unauthenticated, Unavailable
+from repoman.http.audit import AUDIT, note_failed_login
 from repoman.http.body import RECEIVED
 from repoman.http.current import ACTOR, SECURITY, current_environ, current_repository, place_of
 from repoman.http.errors import install_error_handlers
@@ -41,6 +42,7 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
         check_origin(request)
         environ = current_environ()
         environ[SECURITY] = repoman.security
+        environ[AUDIT] = repoman.audit
         repository = current_repository()
         place = place_of(repository)
         actor = environ[ACTOR] = _authenticate(repoman.security, repository)
@@ -61,4 +63,8 @@ def _authenticate(security: Security, repository: Repository) -> Actor:
     credentials = None
     if sent is not None and sent.type == "basic":
         credentials = Credentials(sent.username or "", sent.password or "")
-    return security.authenticator.authenticate(credentials)
+    try:
+        return security.authenticator.authenticate(credentials)
+    except Unauthenticated:
+        note_failed_login(credentials.name if credentials else "")
+        raise

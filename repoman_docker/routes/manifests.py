@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from repoman.plugin import current_environ, read_body, send_content
+from repoman.plugin import current_environ, note_content, read_body, send_content
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Route
@@ -24,6 +24,7 @@ def put_manifest(route: Route) -> Response:
     body = read_body(current_environ(), repository().settings.manifest_limit)
     content_type = request.headers.get("Content-Type")
     stored = manifests.put(route.name, reference, tags, body, content_type)
+    note_content("push", f"{route.name}:{route.reference}", digest=str(stored.digest))
     headers = {
         "Location": address(f"{route.name}/manifests/{stored.digest}"),
         "Docker-Content-Digest": str(stored.digest),
@@ -38,6 +39,7 @@ def put_manifest(route: Route) -> Response:
 def delete_manifest(route: Route) -> Response:
     """Answer DELETE of a tag or a manifest: 202."""
     repository().manifests.delete(route.name, _reference(route))
+    note_content("delete", f"{route.name}:{route.reference}")
     return empty(202, {})
 
 

@@ -10,6 +10,7 @@ from repoman.plugin import (
     Invalid,
     current_environ,
     current_repository,
+    note_content,
     receive_body,
     send_content,
 )
@@ -33,6 +34,7 @@ def put_file(path: str) -> Response:
     # A server may call this function twice: once to ask whether it wants the body, once with it.
     with receive_body(current_environ(), lambda: repository.open_inlet(path)) as inlet:
         is_new = repository.save(path, inlet, _media_type(path))
+    note_content("store", path)
     return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
 
@@ -40,6 +42,7 @@ def put_file(path: str) -> Response:
 def delete_file(path: str) -> Response:
     """Remove a file."""
     _repository().delete(path)
+    note_content("delete", path)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
