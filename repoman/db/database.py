@@ -19,7 +19,7 @@ from repoman.keyring import Keyring
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "repoman.db"
 KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
-SEALING = "0012_sealed_secrets"  # the migration before which nothing was sealed
+SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 
 
 class _Sqlite(SqliteDatabase):

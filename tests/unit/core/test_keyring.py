@@ -211,7 +211,7 @@ def test_what_a_database_has_in_clear_text_is_sealed_when_it_is_opened(tmp_path)
     (tmp_path / KEY_FILE).unlink()
     settings = json.dumps({"http_client": {"password": PASSWORD, "bearer_token": "", "retries": 1}})
     with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
-        connection.execute("delete from schema_migration where name = '0012_sealed_secrets'")
+        connection.execute("delete from schema_migration where name = '0006_sealed_secrets'")
         connection.execute("insert into secret values ('signing', ?)", (PASSWORD,))
         connection.execute(
             "insert into repository (name, key, format, type, is_online, settings, created_at,"
