@@ -27,10 +27,10 @@ def test_a_line_tells_who_asked_which_repository_for_what_and_what_came(client, 
     )
 
 
-def test_what_is_not_known_is_a_dash(client, lines):
+def test_no_repository_is_a_dash_and_nobody_is_anonymous(client, lines):
     client.get("/nothing", login=False)
     [line] = lines()
-    assert line.startswith('127.0.0.1 - - "GET /nothing" 404 ')
+    assert line.startswith('127.0.0.1 - anonymous "GET /nothing" 404 ')
 
 
 def test_a_refused_login_is_logged_without_a_name_or_a_password(client, lines):
