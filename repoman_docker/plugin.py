@@ -21,8 +21,9 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.index import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.proxy import build_proxy
-from repoman_docker.routes.access import access_of, token
-from repoman_docker.routes.errors import render_failure
+from repoman_docker.routes.access import token
+from repoman_docker.routes.api import access_of, render_failure
+from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import v2
 from repoman_docker.sections import (
     DockerHostedStorageSection,
@@ -34,7 +35,7 @@ from repoman_docker.sections import (
 DOCKER = Format(
     name="docker",
     title="Docker",
-    blueprints=(token, v2),
+    blueprints=(token, v1, v2),
     render_error=render_failure,
     access_of=access_of,
     needs_root=True,  # a client puts /v2/ right behind the host

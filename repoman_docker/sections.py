@@ -19,6 +19,10 @@ class DockerSection(Section):
     https_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
     )
+    v1_enabled: bool = Field(
+        False,
+        description="Whether the Docker V1 API is enabled, which docker search needs.",
+    )
     manifest_limit: int = Field(
         8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
     )

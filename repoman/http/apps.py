@@ -13,7 +13,7 @@ from repoman.http.formats import Format
 from repoman.http.headers import protect_content
 from repoman.http.origin import check_origin
 from repoman.repositories.model import Repository
-from repoman.security.actors import Actor, Credentials
+from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.services import Security
 
 
@@ -45,8 +45,11 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
         environ[AUDIT] = repoman.audit
         repository = current_repository()
         place = place_of(repository)
-        actor = environ[ACTOR] = _authenticate(repoman.security, repository)
-        repoman.security.authorizer.check(actor, place, format_.access_of(request))
+        access = format_.access_of(request)
+        environ[ACTOR] = ANONYMOUS
+        if access is not None:
+            actor = environ[ACTOR] = _authenticate(repoman.security, repository)
+            repoman.security.authorizer.check(actor, place, access)
         if not repository.config.is_online:
             raise Unavailable(f"The repository {repository.name!r} is offline.")
 

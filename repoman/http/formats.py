@@ -35,7 +35,8 @@ class Format:
         title: its name for people.
         blueprints: its routes, as seen from the root of a connector.
         render_error: returns the response for a failure, in the format's own words.
-        access_of: returns what a request needs of rights.
+        access_of: returns what a request needs of rights; None: nothing, and nobody is asked
+            who they are.
         needs_root: whether its clients cannot take a path in the address, so that it wants a
             connector.
         trust: where its clients look for the certificate of an authority to trust; a path, with
@@ -48,7 +49,7 @@ class Format:
     title: str
     blueprints: tuple[Blueprint, ...]
     render_error: Callable[[Failure], Response] = render_plain
-    access_of: Callable[[Request], Access] = access_of_method
+    access_of: Callable[[Request], Access | None] = access_of_method
     needs_root: bool = False
     trust: str | None = None
     hint: Callable[[str], str] = no_hint

@@ -1,0 +1,20 @@
+"""Both versions of the registry API at one address: which one a request speaks."""
+
+from flask import Request, Response, request
+
+from repoman.plugin import Access, Failure
+from repoman_docker.routes import access, errors, v1
+
+
+def access_of(request: Request) -> Access | None:
+    """Return what a request needs of rights; None if nothing, not even a right login."""
+    if v1.is_v1(request.path):
+        return v1.access_of(request)
+    return access.access_of(request)
+
+
+def render_failure(failure: Failure) -> Response:
+    """Return the response for a failure, in the words of the API that the client speaks."""
+    if v1.is_v1(request.path):
+        return v1.render_failure(failure)
+    return errors.render_failure(failure)

@@ -1,0 +1,125 @@
+"""The registry API version 1: the switch, ping, logins and search, and the way to the rest.
+
+Today's clients ask for ping and search only; the rest is for engines up to 17.11. Addresses may end
+with a slash.
+"""
+
+import json
+
+from flask import Blueprint, Request, Response
+
+from repoman.plugin import (
+    Access,
+    Failure,
+    NotFound,
+    Unauthenticated,
+    Unsupported,
+    access_of_method,
+    current_actor,
+    current_repository,
+)
+from repoman_docker.routes.current import repository
+
+ROOT = "/v1"
+PINGS = ("/_ping", f"{ROOT}/_ping")
+USERS = f"{ROOT}/users"
+SEARCH = f"{ROOT}/search"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+VERSION = "0.9.1"  # of the registry that all clients of this API know
+PING_HEADERS = {
+    "X-Docker-Registry-Version": VERSION,
+    # Only then do engines send Basic with every request over https.
+    "X-Docker-Registry-Standalone": "true",
+}
+UNCACHED = {"Cache-Control": "no-cache", "Expires": "-1", "Pragma": "no-cache"}
+# Old clients compare this byte for byte, quotes included, and then check the login by GET.
+KNOWN_USER = b'"Username or email already exists"'
+
+v1 = Blueprint("docker_v1", __name__)
+
+
+def is_v1(path: str) -> bool:
+    """Return whether an address is one of this API."""
+    return path == ROOT or path.startswith(f"{ROOT}/") or path in PINGS
+
+
+def access_of(request: Request) -> Access | None:
+    """Return what a request needs.
+
+    A ping is for everybody, and so is the news that the API is off. Search shows what the actor
+    may see.
+    """
+    path = request.path.rstrip("/")
+    if path in PINGS or not repository().settings.v1_enabled:
+        return None
+    if path.startswith(USERS):
+        return None if request.method == "POST" else Access()
+    return Access() if path == SEARCH else access_of_method(request)
+
+
+def render_failure(failure: Failure) -> Response:
+    """Return the response for a failure: one text, as these clients decode no other form."""
+    return answer({"error": failure.message}, failure.status)
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """Return a response with a JSON body."""
+    return Response(json.dumps(body).encode(), status, mimetype="application/json")
+
+
+@v1.before_request
+def _check_enabled() -> None:
+    if not repository().settings.v1_enabled:
+        name = current_repository().name
+        raise NotFound(
+            f"The Docker V1 API of the repository {name} is off. Its administrator can enable it "
+            "by the setting docker.v1_enabled (Enable Docker V1 API)."
+        )
+
+
+@v1.after_request
+def _forbid_caching(response: Response) -> Response:
+    if "Cache-Control" not in response.headers:
+        response.headers.update(UNCACHED)
+    return response
+
+
+@v1.get(PINGS[0], strict_slashes=False)
+@v1.get(PINGS[1], strict_slashes=False)
+def ping() -> Response:
+    """Answer that the API is there; clients read the headers, the body where these are missing."""
+    response = answer({"version": VERSION, "standalone": True})
+    response.headers.update(PING_HEADERS)
+    return response
+
+
+@v1.get(f"{USERS}/", strict_slashes=False)
+def check_login() -> Response:
+    """Answer a login of engines up to 17.11: 200 if name and password are right."""
+    if current_actor().is_anonymous:
+        raise Unauthenticated("A login is needed for this.")
+    return answer("OK")
+
+
+@v1.post(f"{USERS}/", strict_slashes=False)
+def register() -> Response:
+    """Answer the first request of a login of engines up to 1.10, which would make an account.
+
+    Nobody makes one here. The answer is the same for everybody, and sends the client on to
+    :func:`check_login`.
+    """
+    return Response(KNOWN_USER, 400, mimetype="application/json")
+
+
+@v1.put(f"{USERS}/<name>/", strict_slashes=False)
+def change_user(name: str) -> Response:
+    """Refuse to change an account."""
+    raise Unsupported(f"The account {name!r} cannot be changed here; use the web pages for that.")
+
+
+@v1.route(ROOT, methods=METHODS, provide_automatic_options=False)
+@v1.route(f"{ROOT}/<rest:path>", methods=METHODS, provide_automatic_options=False)
+def unknown(path: str = "") -> Response:
+    """Answer every other address."""
+    raise NotFound(f"There is nothing at {ROOT}/{path[:200]}.")
