@@ -19,6 +19,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
 from repoman.errors import NotFound
+from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
 T = TypeVar("T")
@@ -222,6 +223,13 @@ class ContentStore:
         """Return whether there is a component with exactly this coordinate."""
         return bool(ComponentRecord.select().where(self._is(coordinate)).exists())
 
+    def describe_component(self, coordinate: Coordinate, description: str) -> None:
+        """Set what people are told of a component, and find it by, if it is there."""
+        with self.transaction():
+            ComponentRecord.update(description=description).where(
+                self._is(coordinate) & (ComponentRecord.description != description)
+            ).execute()
+
     def delete_component(self, coordinate: Coordinate) -> bool:
         """Remove a component with its assets; return whether it was there."""
         with self.transaction():
@@ -239,6 +247,12 @@ class ContentStore:
         query = self._select_components(ComponentRecord.version, kind, namespace)
         query = query.where(ComponentRecord.name == name)
         return self._page(query, ComponentRecord.version, after, limit)
+
+    def search(
+        self, kind: str, text: str, limit: int, is_visible: Filter | None = None
+    ) -> list[FoundComponent]:
+        """Return components of a kind that contain a text; see :mod:`repoman.search`."""
+        return find_components(Searched(self._repository, kind), text, limit, is_visible)
 
     # Inside -----------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ CORE = (
     {"repositories", "security"},
     {"uploads", "proxy", "group", "options"},
     {"content", "option_records"},
+    {"search"},
     {"blobs", "db"},
     {"plugins"},
     {"hookspecs"},

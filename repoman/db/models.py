@@ -230,13 +230,17 @@ class BlobRecord(Record):
 
 
 class ComponentRecord(Record):
-    """A logical coordinate; its kinds belong to the format."""
+    """A logical coordinate; its kinds belong to the format.
+
+    The table ``component_index`` is kept by triggers; see ``repoman.search``.
+    """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
     kind = TextField()
     namespace = TextField(default="")
     name = TextField()
     version = TextField(default="")
+    description = TextField(default="")
     attributes = JSONField(default=dict)
     created_at = DoubleField(default=time.time)
     updated_at = DoubleField(default=time.time)

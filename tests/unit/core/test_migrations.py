@@ -66,3 +66,16 @@ def test_0004_knows_nothing_of_the_caches_of_before(make_database, tmp_path):
     )
     content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
     assert content.get_asset("a").checked_at is None
+
+
+def test_0007_finds_what_was_there_before(make_database, tmp_path):
+    database = make_database(
+        "0006_sealed_secrets",
+        "insert into repository (id, name, key, format, type, is_online, settings, created_at, "
+        "updated_at) values (1, 'files', 'files', 'raw', 'hosted', 1, '{}', 0, 0)",
+        "insert into component values (1, 1, 'image', '', 'team/app', '', '{}', 0, 0)",
+        "insert into component values (2, 1, 'tag', '', 'team/app', '1', '{}', 0, 0)",
+    )
+    content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
+    assert [each.name for each in content.search("image", "m/a", 10)] == ["team/app"]
+    assert content.search("tag", "m/a", 10) == []
