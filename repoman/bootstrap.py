@@ -8,7 +8,7 @@ from pathlib import Path
 from repoman.config import BootstrapSettings
 from repoman.db.database import Database
 from repoman.repositories.manager import RepositoryManager
-from repoman.security.rights import ADMIN_ROLE
+from repoman.security.shipped import ADMIN_ROLE
 from repoman.security.users import Users
 
 ADMIN = "admin"

@@ -20,6 +20,8 @@ from repoman.security.authorization import Authorizer
 from repoman.security.ldap import LdapRealm
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
+from repoman.security.privileges import Privileges
+from repoman.security.roles import Roles
 from repoman.security.services import Security
 from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
@@ -52,12 +54,15 @@ class Repoman:
         self.users = Users(self.database, PasswordVerifier(memory))
         realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
         self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
+        privileges = Privileges(self.database)
         self.security = Security(
             Authenticator(self.plugins),
             Authorizer(self.database, self.options),
             TokenService(self.database),
             self.users,
             SessionService(self.database, settings.sessions, clock),
+            Roles(self.database, privileges),
+            privileges,
         )
         hook = self.plugins.hook
         self._recipes = unique(
@@ -88,6 +93,7 @@ class Repoman:
             self.proxies,
             self.plugins.hook,
         )
+        self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 

@@ -9,7 +9,9 @@ from repoman.cli.audit import audit
 from repoman.cli.certificates import cert
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
+from repoman.cli.privileges import privilege
 from repoman.cli.repositories import repo
+from repoman.cli.roles import role
 from repoman.cli.secrets import secret
 from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.users import user
@@ -22,7 +24,21 @@ def cli() -> None:
     """A repository manager with a private registry at its heart."""
 
 
-for command in (serve, init, check_config, plugins, repo, user, option, secret, ldap, cert, audit):
+for command in (
+    serve,
+    init,
+    check_config,
+    plugins,
+    repo,
+    user,
+    role,
+    privilege,
+    option,
+    secret,
+    ldap,
+    cert,
+    audit,
+):
     cli.add_command(command)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from repoman.cli.common import with_repoman
+from repoman.cli.roles import check_taken
 from repoman.core import Repoman
 
 FROM_STDIN = click.option(
@@ -25,7 +26,8 @@ def list_(repoman: Repoman) -> None:
     for each in repoman.users.all():
         made = datetime.fromtimestamp(each.created_at, UTC).strftime("%Y-%m-%d")
         state = "active" if each.is_active else "disabled"
-        click.echo(f"{each.name:<20} {state:<8} since {made}")
+        roles = " ".join(dict.fromkeys((*each.roles, *each.external_roles)))
+        click.echo(f"{each.name:<20} {state:<8} since {made}  {roles}".rstrip())
 
 
 @user.command()
@@ -37,6 +39,33 @@ def create(repoman: Repoman, name: str, roles: tuple[str, ...], password_stdin: 
     """Make the user NAME."""
     repoman.users.create(name, _password(from_stdin=password_stdin), roles)
     click.echo(f"The user {name} is made.")
+
+
+@user.command("set")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, help="A role to give; several times.")
+@click.option("--without", multiple=True, help="A role to take away; several times.")
+@click.option("--enable/--disable", "is_active", default=None, help="Whether they may log in.")
+@click.option("--first-name", help="Their first name.")
+@click.option("--last-name", help="Their last name.")
+@click.option("--email", help="Their mail address.")
+@with_repoman
+def set_(
+    repoman: Repoman,
+    name: str,
+    roles: tuple[str, ...],
+    without: tuple[str, ...],
+    is_active: bool | None,
+    **about: str | None,
+) -> None:
+    """Change the user NAME: what is given is added or replaced, the rest stays."""
+    given = {key: value for key, value in about.items() if value is not None}
+    with repoman.database.transaction():
+        old = repoman.users.get(name).roles
+        check_taken(set(old), without, f"user {name}")
+        kept = [each for each in (*old, *roles) if each not in without]
+        repoman.users.change(name, roles=kept, is_active=is_active, about=given)
+    click.echo(f"The user {name} is changed.")
 
 
 @user.command()

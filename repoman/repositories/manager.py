@@ -62,10 +62,15 @@ class RepositoryManager:
         self._snapshot = _Snapshot()
         self._refresh_lock = threading.RLock()
         self._observers: list[Callable[[], None]] = []
+        self._forgetters: list[Callable[[str], None]] = []
 
     def subscribe(self, observer: Callable[[], None]) -> None:
         """Have ``observer`` called after every change of any repository."""
         self._observers.append(observer)
+
+    def on_delete(self, forget: Callable[[str], None]) -> None:
+        """Have ``forget`` called with the name of a repository that goes, in its transaction."""
+        self._forgetters.append(forget)
 
     def refresh(self) -> None:
         """Take over what other processes changed; cheap when nothing did."""
@@ -185,6 +190,8 @@ class RepositoryManager:
             if store in self._blob_stores.names():
                 self._sessions(row.id, store).cancel_all()
             records.delete_row(row.id)
+            for forget in self._forgetters:
+                forget(row.name)
             self._database.bump(REVISION)
         self.refresh()
 

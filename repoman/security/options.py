@@ -5,7 +5,7 @@ from pydantic import Field
 from repoman.config import SecuritySettings
 from repoman.sections import Section
 from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
-from repoman.security.rights import ANONYMOUS_ROLE
+from repoman.security.shipped import ANONYMOUS_ROLE
 
 ANONYMOUS_OPTIONS = "anonymous"
 REALM_OPTIONS = "realms"

@@ -60,3 +60,9 @@ def repository_permission(privilege: str) -> Permission | None:
         return None
     parts = (DOMAIN, found["kind"], found["format"], found["repository"], found["action"])
     return Permission(tuple(frozenset({part.lower()}) for part in parts))
+
+
+def repository_of(privilege: str) -> str | None:
+    """Return which repository such a name is about, in lower case; None if it is no such name."""
+    found = _BUILTIN.fullmatch(privilege)
+    return None if found is None else found["repository"].lower()

@@ -7,46 +7,10 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.security import role_records as records
 from repoman.security.actors import Action, Place
-from repoman.security.permissions import (
-    ALL,
-    DOMAIN,
-    VIEW,
-    Permission,
-    repository_permission,
-    view_name,
-)
+from repoman.security.permissions import DOMAIN, VIEW, Permission, repository_permission
+from repoman.security.privilege_types import PRIVILEGE_TYPES
 from repoman.security.role_records import Privilege, Role
-
-ADMIN_ROLE = "nx-admin"
-ANONYMOUS_ROLE = "nx-anonymous"
-DEVELOPER_ROLE = "nx-developer"
-
-# They are part of the program, so nobody can lock everybody out by changing them.
-SHIPPED_ROLES = (
-    Role(ADMIN_ROLE, ADMIN_ROLE, "May do everything.", ("nx-all",)),
-    Role(
-        ANONYMOUS_ROLE,
-        ANONYMOUS_ROLE,
-        "May find and read all content.",
-        (
-            "nx-search-read",
-            "nx-healthcheck-read",
-            view_name("*", "*", Action.BROWSE),
-            view_name("*", "*", Action.READ),
-        ),
-    ),
-    Role(
-        DEVELOPER_ROLE,
-        DEVELOPER_ROLE,
-        "May find, read, write and delete all content.",
-        ("nx-search-read", "nx-healthcheck-read", view_name("*", "*", "*")),
-    ),
-)
-SHIPPED_PRIVILEGES = {
-    "nx-all": ALL,
-    "nx-search-read": f"{DOMAIN}:search:read",
-    "nx-healthcheck-read": f"{DOMAIN}:healthcheck:read",
-}
+from repoman.security.shipped import SHIPPED_PRIVILEGES, SHIPPED_ROLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +28,10 @@ class Rights:
             if any(each.implies(*where, action) for each in self.permissions)
         )
 
+    def is_everything(self) -> bool:
+        """Return whether they may do all there is."""
+        return any(each.implies(DOMAIN) for each in self.permissions)
+
     def permits(self, domain: str, action: str) -> bool:
         """Return whether they may administer something."""
         return any(each.implies(DOMAIN, domain, action) for each in self.permissions)
@@ -78,26 +46,36 @@ class RightsBook:
     def of(self, roles: Iterable[str]) -> Rights:
         """Return the rights that roles give together; unknown ones give none."""
         key = frozenset(roles)
-        return self._found.get(key, lambda: self._work_out(key))
-
-    def _work_out(self, wanted: frozenset[str]) -> Rights:
-        reached: dict[str, Role] = {}
-        waiting = wanted
-        while waiting:
-            found = {role.id: role for role in (*records.find_roles(waiting), *SHIPPED_ROLES)}
-            level = [found[each] for each in waiting if each in found]
-            reached |= {role.id: role for role in level}
-            waiting = frozenset(each for role in level for each in role.roles) - reached.keys()
-        names = sorted({name for role in reached.values() for name in role.privileges})
-        made = {each.name: each for each in records.find_privileges(names)}
-        permissions = (_permission(name, made) for name in names)
-        return Rights(tuple(each for each in permissions if each is not None))
+        return self._found.get(key, lambda: work_out_rights(key))
 
 
-def _permission(name: str, privileges: dict[str, Privilege]) -> Permission | None:
+def work_out_rights(roles: frozenset[str]) -> Rights:
+    """Return the rights that roles give together, as they are stored now."""
+    privileges = {name for role in _reach(roles) for name in role.privileges}
+    names = sorted(privileges)
+    made = {each.name: each for each in records.find_privileges(names)}
+    permissions = (_permission(name, made) for name in names)
+    return Rights(tuple(each for each in permissions if each is not None))
+
+
+def _reach(wanted: frozenset[str]) -> Iterable[Role]:
+    """Return the roles and all that they include."""
+    reached: dict[str, Role] = {}
+    waiting = wanted
+    while waiting:
+        found = {role.id: role for role in (*records.find_roles(waiting), *SHIPPED_ROLES)}
+        level = [found[each] for each in waiting if each in found]
+        reached |= {role.id: role for role in level}
+        waiting = frozenset(each for role in level for each in role.roles) - reached.keys()
+    return reached.values()
+
+
+def _permission(name: str, made: dict[str, Privilege]) -> Permission | None:
     if name in SHIPPED_PRIVILEGES:
-        return Permission.parse(SHIPPED_PRIVILEGES[name])
-    made = privileges.get(name)
-    if made is not None:
-        return Permission.parse(str(made.properties.get("pattern", "")))
-    return repository_permission(name)
+        return Permission.parse(SHIPPED_PRIVILEGES[name][1])
+    if name not in made:
+        return repository_permission(name)
+    model = PRIVILEGE_TYPES.get(made[name].type)
+    if model is None:  # of a newer version
+        return None
+    return Permission.parse(model.model_validate(made[name].properties).permission())

@@ -1,10 +1,10 @@
 """The rows of roles and privileges; values in, values out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from repoman.db.models import PrivilegeRecord, RoleRecord
+from repoman.db.models import PrivilegeRecord, RepositoryRecord, RoleRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,56 @@ class Privilege:
     properties: dict[str, Any] = field(default_factory=dict)
 
 
+def list_roles() -> list[Role]:
+    """Return all roles by id."""
+    return [_role(each) for each in RoleRecord.select().order_by(RoleRecord.id)]
+
+
 def find_roles(ids: Iterable[str]) -> list[Role]:
     """Return the roles with these ids."""
-    return [
-        Role(each.id, each.name, each.description, tuple(each.privileges), tuple(each.roles))
-        for each in RoleRecord.select().where(RoleRecord.id.in_(list(ids)))
-    ]
+    return [_role(each) for each in RoleRecord.select().where(RoleRecord.id.in_(list(ids)))]
+
+
+def save_role(role: Role) -> None:
+    """Store a role, in place of the one with its id."""
+    RoleRecord.replace(**asdict(role)).execute()
+
+
+def delete_role(role_id: str) -> bool:
+    """Remove a role; return whether there was one."""
+    return bool(RoleRecord.delete().where(RoleRecord.id == role_id).execute())
+
+
+def list_privileges() -> list[Privilege]:
+    """Return all privileges that somebody made, by name."""
+    return [_privilege(each) for each in PrivilegeRecord.select().order_by(PrivilegeRecord.name)]
 
 
 def find_privileges(names: Iterable[str]) -> list[Privilege]:
     """Return the privileges with these names, as far as somebody made them."""
-    return [
-        Privilege(each.name, each.type, each.description, dict(each.properties))
-        for each in PrivilegeRecord.select().where(PrivilegeRecord.name.in_(list(names)))
-    ]
+    query = PrivilegeRecord.select().where(PrivilegeRecord.name.in_(list(names)))
+    return [_privilege(each) for each in query]
+
+
+def save_privilege(privilege: Privilege) -> None:
+    """Store a privilege, in place of the one with its name."""
+    PrivilegeRecord.replace(**asdict(privilege)).execute()
+
+
+def delete_privilege(name: str) -> bool:
+    """Remove a privilege; return whether there was one."""
+    return bool(PrivilegeRecord.delete().where(PrivilegeRecord.name == name).execute())
+
+
+def list_repositories() -> list[tuple[str, str]]:
+    """Return the format and name of each repository, as of now and not of the snapshot."""
+    query = RepositoryRecord.select(RepositoryRecord.format, RepositoryRecord.name)
+    return list(query.order_by(RepositoryRecord.key).tuples())
+
+
+def _role(row: Any) -> Role:
+    return Role(row.id, row.name, row.description, tuple(row.privileges), tuple(row.roles))
+
+
+def _privilege(row: Any) -> Privilege:
+    return Privilege(row.name, row.type, row.description, dict(row.properties))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.privileges import Privileges
+from repoman.security.roles import Roles
 from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
 from repoman.security.users import Users
@@ -18,3 +20,5 @@ class Security:
     tokens: TokenService
     users: Users
     sessions: SessionService
+    roles: Roles
+    privileges: Privileges

@@ -1,7 +1,8 @@
 """The local users, and the realm that checks their passwords."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pluggy
 
@@ -11,11 +12,15 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
+from repoman.security.administrators import keeping_administrator
 from repoman.security.passwords import PasswordVerifier
+from repoman.security.roles import check_roles
 from repoman.security.user_records import User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
 PASSWORD_MAX = 1000  # characters; longer ones only serve to keep the hash busy
+ABOUT = ("first_name", "last_name", "email")
+ABOUT_MAX = 200  # characters
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -67,7 +72,7 @@ class Users:
         """Make a user with these roles.
 
         Raises:
-            Invalid: the name or the password does not do.
+            Invalid: the name or the password does not do, or there is no such role.
             Conflict: the name is taken.
         """
         if not NAME.fullmatch(name) or name == ANONYMOUS.name:
@@ -77,10 +82,42 @@ class Users:
                 field="name",
             )
         password_hash = self._hash(password)
+        given = tuple(dict.fromkeys(roles))
         with self._database.transaction():
+            check_roles(given)
             if records.find_user(name) is not None:
                 raise Conflict(f"name: there is a user {name!r} already.")
-            records.insert_user(name, password_hash, roles)
+            records.insert_user(name, password_hash, given)
+
+    def change(
+        self,
+        name: str,
+        *,
+        roles: Iterable[str] | None = None,
+        is_active: bool | None = None,
+        about: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change what a user is; what is None stays.
+
+        Whoever is disabled is logged out. ``about`` may hold first_name, last_name and email.
+
+        Raises:
+            NotFound: there is no such user.
+            Invalid: there is no such role, or a text is too long.
+            Conflict: nobody would be left to administer the server.
+        """
+        values: dict[str, Any] = _check_about(about or {})
+        if roles is not None:
+            values["roles"] = list(dict.fromkeys(roles))
+        if is_active is not None:
+            values["is_active"] = is_active
+        with self._database.transaction(), keeping_administrator():
+            self.get(name)
+            check_roles(values.get("roles", ()))
+            if values:
+                records.update_user(name, **values)
+            if is_active is False:
+                records.end_logins(name)
 
     def set_password(self, name: str, password: str) -> None:
         """Give a user another password; the old one ends at once.
@@ -100,8 +137,9 @@ class Users:
 
         Raises:
             NotFound: there is no such user.
+            Conflict: nobody would be left to administer the server.
         """
-        with self._database.transaction():
+        with self._database.transaction(), keeping_administrator():
             if not records.delete_user(name):
                 raise NotFound(f"There is no user {name!r}.")
 
@@ -111,3 +149,14 @@ class Users:
                 f"password: it must have 1 to {PASSWORD_MAX} characters.", field="password"
             )
         return self._passwords.hash(password)
+
+
+def _check_about(about: Mapping[str, str]) -> dict[str, str]:
+    for key, value in about.items():
+        if key not in ABOUT:
+            raise Invalid(f"{key}: unknown key; known: {', '.join(ABOUT)}.", field=key)
+        if len(value) > ABOUT_MAX or not value.isprintable():
+            raise Invalid(
+                f"{key}: it must have at most {ABOUT_MAX} characters, and all printable.", field=key
+            )
+    return dict(about)

@@ -1,0 +1,133 @@
+"""Commands about roles. They work beside a running server, which follows in a moment."""
+
+import json
+from dataclasses import asdict, replace
+
+import click
+
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+from repoman.errors import Invalid
+from repoman.security.role_records import Role
+from repoman.security.shipped import SHIPPED_ROLES
+
+NAME = click.option("--name", help="What to call it to people; without it, as its id.")
+DESCRIPTION = click.option("--description", help="What it is for.")
+PRIVILEGES = click.option(
+    "--privilege", "privileges", multiple=True, help="A privilege it has; several times."
+)
+ROLES = click.option("--role", "roles", multiple=True, help="A role it includes; several times.")
+
+
+@click.group()
+def role() -> None:
+    """List, make, change and delete roles."""
+
+
+@role.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print them whole, as JSON.")
+@with_repoman
+def list_(repoman: Repoman, as_json: bool) -> None:
+    """List the roles."""
+    roles = repoman.security.roles.all()
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in roles], indent=2))
+        return
+    shipped = {each.id for each in SHIPPED_ROLES}
+    width = max(len(each.id) for each in roles)
+    for each in roles:
+        text = each.description or each.name
+        click.echo(f"{each.id:<{width}}  {'shipped' if each.id in shipped else 'made':<7}  {text}")
+
+
+@role.command()
+@click.argument("role_id", metavar="ROLE")
+@with_repoman
+def show(repoman: Repoman, role_id: str) -> None:
+    """Show what ROLE has: its privileges, and the roles it includes."""
+    found = repoman.security.roles.get(role_id)
+    click.echo(f"{found.id}: {found.description or found.name}")
+    for each in found.privileges:
+        click.echo(f"privilege {each}")
+    for each in found.roles:
+        click.echo(f"role {each}")
+
+
+@role.command()
+@click.argument("role_id", metavar="ROLE")
+@NAME
+@DESCRIPTION
+@PRIVILEGES
+@ROLES
+@with_repoman
+def create(
+    repoman: Repoman,
+    role_id: str,
+    name: str | None,
+    description: str | None,
+    privileges: tuple[str, ...],
+    roles: tuple[str, ...],
+) -> None:
+    """Make the role ROLE."""
+    made = Role(role_id, name or "", description or "", privileges, roles)
+    repoman.security.roles.create(made)
+    click.echo(f"The role {role_id} is made.")
+
+
+@role.command("set")
+@click.argument("role_id", metavar="ROLE")
+@NAME
+@DESCRIPTION
+@PRIVILEGES
+@ROLES
+@click.option(
+    "--without", multiple=True, help="A privilege or a role that it loses; several times."
+)
+@with_repoman
+def set_(
+    repoman: Repoman,
+    role_id: str,
+    name: str | None,
+    description: str | None,
+    privileges: tuple[str, ...],
+    roles: tuple[str, ...],
+    without: tuple[str, ...],
+) -> None:
+    """Change the role ROLE: what is given is added or replaced, the rest stays."""
+    with repoman.database.transaction():
+        old = repoman.security.roles.get(role_id)
+        check_taken({*old.privileges, *old.roles}, without, f"role {role_id}")
+        changed = replace(
+            old,
+            name=old.name if name is None else name,
+            description=old.description if description is None else description,
+            privileges=_merged(old.privileges, privileges, without),
+            roles=_merged(old.roles, roles, without),
+        )
+        repoman.security.roles.change(changed)
+    click.echo(f"The role {role_id} is changed.")
+
+
+@role.command()
+@click.argument("role_id", metavar="ROLE")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_repoman
+def delete(repoman: Repoman, role_id: str, yes: bool) -> None:
+    """Delete the role ROLE, and take it from all who have it."""
+    if not yes:
+        click.confirm(f"Delete the role {role_id}, and take it from all?", abort=True)
+    repoman.security.roles.delete(role_id)
+    click.echo(f"The role {role_id} is deleted.")
+
+
+def check_taken(there: set[str], without: tuple[str, ...], whose: str) -> None:
+    """Return if all that is to be taken away is there (Invalid): else it may be a slip."""
+    for each in without:
+        if each not in there:
+            raise Invalid(f"--without {each}: the {whose} does not have it.")
+
+
+def _merged(
+    old: tuple[str, ...], new: tuple[str, ...], without: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(each for each in dict.fromkeys((*old, *new)) if each not in without)

@@ -1,0 +1,197 @@
+"""Privileges: those of the program, those that come with each repository, and those somebody made.
+
+A privilege on a repository is known by its name alone (:mod:`repoman.security.permissions`) as long
+as there is the repository. Roles lose what is gone, so that no later repository of the same name
+inherits anything.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from repoman.db.database import Database
+from repoman.errors import Conflict, Invalid, NotFound
+from repoman.security import role_records as records
+from repoman.security.actors import Action
+from repoman.security.administrators import keeping_administrator
+from repoman.security.permissions import ADMIN, VIEW, admin_name, repository_of, view_name
+from repoman.security.privilege_types import (
+    ANY,
+    PRIVILEGE_TYPES,
+    PrivilegeSection,
+    RepositoryPrivilege,
+    SelectorPrivilege,
+)
+from repoman.security.role_records import Privilege
+from repoman.security.selector_records import list_selectors
+from repoman.security.shipped import RESERVED, SHIPPED_PRIVILEGES
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
+WILDCARD = "wildcard"
+
+
+class Privileges:
+    """All privileges; thread safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[Privilege]:
+        """Return the privileges that do not come with a repository, by name."""
+        shipped = [_shipped(name) for name in SHIPPED_PRIVILEGES]
+        return sorted([*shipped, *records.list_privileges()], key=lambda each: each.name)
+
+    def of_repositories(self) -> Iterator[Privilege]:
+        """Return the privileges that come with the repositories, and those for all of them."""
+        repositories = records.list_repositories()
+        formats = dict.fromkeys(format_ for format_, _ in repositories)
+        for format_, name in [(ANY, ANY), *((each, ANY) for each in formats), *repositories]:
+            for kind, name_of in ((VIEW, view_name), (ADMIN, admin_name)):
+                for action in (ANY, *Action):
+                    properties = {"format": format_, "repository": name, "actions": [action]}
+                    yield Privilege(name_of(format_, name, action), kind, "", properties)
+
+    def create(
+        self, name: str, kind: str, properties: Mapping[str, Any], description: str = ""
+    ) -> None:
+        """Make a privilege of a type.
+
+        Raises:
+            Invalid: the name, the type or a property is wrong.
+            Conflict: the name is taken.
+        """
+        check_name("privilege", name)
+        with self._database.transaction():
+            if records.find_privileges([name]):
+                raise Conflict(f"name: there is a privilege {name!r} already.")
+            self._save(Privilege(name, kind, description), properties)
+
+    def change(
+        self, name: str, properties: Mapping[str, Any], description: str | None = None
+    ) -> None:
+        """Change properties of a privilege that somebody made; the others stay.
+
+        Raises:
+            NotFound: there is no such privilege.
+            Invalid: it is of the program, or a property is wrong.
+            Conflict: nobody would be left to administer the server.
+        """
+        with self._database.transaction(), keeping_administrator():
+            old = self._get_made(name)
+            new = old if description is None else replace(old, description=description)
+            self._save(new, {**old.properties, **properties})
+
+    def delete(self, name: str) -> None:
+        """Remove a privilege that somebody made, and take it from all roles.
+
+        Raises:
+            NotFound: there is no such privilege.
+            Invalid: it is of the program.
+            Conflict: nobody would be left to administer the server.
+        """
+        with self._database.transaction(), keeping_administrator():
+            self._get_made(name)
+            self._drop([name])
+
+    def forget_repository(self, name: str) -> None:
+        """Remove the privileges on a repository that is being deleted; in its transaction."""
+        key = name.lower()
+        made = {each.name for each in records.list_privileges() if _target(each) == key}
+        named = {each for role in records.list_roles() for each in role.privileges}
+        self._drop(made | {each for each in named if repository_of(each) == key})
+
+    def check_known(self, names: Iterable[str]) -> None:
+        """Return if there are privileges with all these names (else Invalid)."""
+        wanted = set(names)
+        known = SHIPPED_PRIVILEGES.keys() | {each.name for each in records.find_privileges(wanted)}
+        rest = wanted - known
+        if rest:
+            rest -= {each.name for each in self.of_repositories()}
+        if rest:
+            raise Invalid(
+                f"privileges: there is no privilege {min(rest)!r}; "
+                "'repoman privilege list --all' shows what there is.",
+                field="privileges",
+            )
+
+    def _get_made(self, name: str) -> Privilege:
+        if name.startswith(RESERVED):
+            raise Invalid(f"The privilege {name} belongs to the program; it stays as it is.")
+        for found in records.find_privileges([name]):
+            return found
+        raise NotFound(f"There is no privilege {name!r}.")
+
+    def _save(self, privilege: Privilege, properties: Mapping[str, Any]) -> None:
+        section = parse_properties(privilege.type, properties)
+        _check_targets(section)
+        values = section.model_dump(mode="json")
+        records.save_privilege(replace(privilege, properties=values))
+
+    @staticmethod
+    def _drop(names: Iterable[str]) -> None:
+        gone = set(names)
+        for name in gone:
+            records.delete_privilege(name)
+        for role in records.list_roles():
+            kept = tuple(each for each in role.privileges if each not in gone)
+            if kept != role.privileges:
+                records.save_role(replace(role, privileges=kept))
+
+
+def parse_properties(kind: str, properties: Mapping[str, Any]) -> PrivilegeSection:
+    """Return what a privilege of a type is made of (Invalid)."""
+    model = PRIVILEGE_TYPES.get(kind)
+    if model is None:
+        known = ", ".join(PRIVILEGE_TYPES)
+        raise Invalid(f"type: there is no type of privileges {kind!r}; known: {known}.", "type")
+    try:
+        return model.model_validate(properties)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"][:1]))
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise Invalid(f"{path}: {problem}.", field=path) from error
+
+
+def check_name(what: str, name: str) -> None:
+    """Return if a role, a privilege or a selector may be called so (Invalid)."""
+    if name.lower().startswith(RESERVED):
+        raise Invalid(
+            f"name: {name!r} begins with {RESERVED!r}, as names of the program do; choose another.",
+            field="name",
+        )
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            f"name: {name!r} is no name of a {what}: at most 100 letters, digits, '_', '.' and "
+            "'-', beginning with a letter or digit.",
+            field="name",
+        )
+
+
+def _check_targets(section: PrivilegeSection) -> None:
+    """Return if there is what the privilege is for: nothing that comes later may fall under it."""
+    if isinstance(section, RepositoryPrivilege) and section.repository != ANY:
+        wanted = section.repository.lower()
+        if not any(
+            name.lower() == wanted and section.format in (ANY, format_)
+            for format_, name in records.list_repositories()
+        ):
+            text = f"repository: there is no repository {section.repository!r} of this format."
+            raise Invalid(text, field="repository")
+    if isinstance(section, SelectorPrivilege) and section.selector.lower() not in {
+        each.name.lower() for each in list_selectors()
+    }:
+        text = f"selector: there is no content selector {section.selector!r}."
+        raise Invalid(text, field="selector")
+
+
+def _target(privilege: Privilege) -> str:
+    return str(privilege.properties.get("repository", "")).lower()
+
+
+def _shipped(name: str) -> Privilege:
+    description, pattern = SHIPPED_PRIVILEGES[name]
+    return Privilege(name, WILDCARD, description, {"pattern": pattern})

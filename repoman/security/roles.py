@@ -1,0 +1,139 @@
+"""Roles: names for privileges that belong together; a role may include others."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from repoman.db.database import Database
+from repoman.errors import Conflict, Invalid, NotFound
+from repoman.security import role_records as records
+from repoman.security import user_records
+from repoman.security.administrators import keeping_administrator
+from repoman.security.privileges import Privileges, check_name
+from repoman.security.role_records import Role
+from repoman.security.shipped import SHIPPED_ROLES
+
+_SHIPPED = {role.id: role for role in SHIPPED_ROLES}
+
+
+class Roles:
+    """All roles; thread safe."""
+
+    def __init__(self, database: Database, privileges: Privileges) -> None:
+        self._database = database
+        self._privileges = privileges
+
+    def all(self) -> list[Role]:
+        """Return all roles by id."""
+        return sorted([*SHIPPED_ROLES, *records.list_roles()], key=lambda each: each.id)
+
+    def get(self, role_id: str) -> Role:
+        """Return a role.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        for found in (*records.find_roles([role_id]), *SHIPPED_ROLES):
+            if found.id == role_id:
+                return found
+        raise NotFound(f"There is no role {role_id!r}.")
+
+    def create(self, role: Role) -> None:
+        """Make a role.
+
+        Raises:
+            Invalid: the id will not do, or a privilege or an included role does not exist.
+            Conflict: the id is taken.
+        """
+        check_name("role", role.id)
+        with self._database.transaction():
+            if records.find_roles([role.id]):
+                raise Conflict(f"name: there is a role {role.id!r} already.")
+            self._save(role)
+
+    def change(self, role: Role) -> None:
+        """Give the role with this id other values.
+
+        Raises:
+            NotFound: there is no such role.
+            Invalid: it is of the program, a privilege or an included role does not exist, or it
+                would include itself.
+            Conflict: nobody would be left to administer the server.
+        """
+        with self._database.transaction(), keeping_administrator():
+            self._check_made(role.id)
+            self._save(role)
+
+    def delete(self, role_id: str) -> None:
+        """Remove a role, and take it from all users and roles that have it.
+
+        Raises:
+            NotFound: there is no such role.
+            Invalid: it is of the program.
+            Conflict: nobody would be left to administer the server.
+        """
+        with self._database.transaction(), keeping_administrator():
+            self._check_made(role_id)
+            records.delete_role(role_id)
+            self._take_away(role_id)
+
+    def _check_made(self, role_id: str) -> None:
+        self.get(role_id)
+        if role_id in _SHIPPED:
+            raise Invalid(
+                f"The role {role_id} belongs to the program; it stays as it is. Make a role that "
+                "includes it, or one of your own."
+            )
+
+    def _save(self, role: Role) -> None:
+        role = replace(
+            role,
+            name=role.name or role.id,
+            privileges=tuple(sorted(set(role.privileges))),
+            roles=tuple(sorted(set(role.roles))),
+        )
+        self._privileges.check_known(role.privileges)
+        check_roles(each for each in role.roles if each != role.id)
+        records.save_role(role)
+        self._check_no_circle(role.id)
+
+    @staticmethod
+    def _check_no_circle(role_id: str) -> None:
+        """Return if a role does not include itself; the text shows the way from it to itself."""
+        includes = {each.id: each.roles for each in records.list_roles()}
+        waiting: list[tuple[str, ...]] = [(role_id,)]
+        seen: set[str] = set()
+        while waiting:
+            way = waiting.pop()
+            for each in includes.get(way[-1], ()):
+                if each == role_id:
+                    text = ", which includes ".join(f"{step!r}" for step in (*way[1:], each))
+                    raise Invalid(f"roles: {role_id!r} would include {text}.", field="roles")
+                if each not in seen:
+                    seen.add(each)
+                    waiting.append((*way, each))
+
+    @staticmethod
+    def _take_away(role_id: str) -> None:
+        for role in records.list_roles():
+            if role_id in role.roles:
+                records.save_role(replace(role, roles=_without(role.roles, role_id)))
+        for user in user_records.list_users():
+            if role_id in (*user.roles, *user.external_roles):
+                user_records.update_user(
+                    user.name,
+                    roles=list(_without(user.roles, role_id)),
+                    external_roles=list(_without(user.external_roles, role_id)),
+                )
+
+
+def check_roles(ids: Iterable[str]) -> None:
+    """Return if there are roles with all these ids (else Invalid)."""
+    wanted = set(ids)
+    rest = wanted - _SHIPPED.keys() - {each.id for each in records.find_roles(wanted)}
+    if rest:
+        known = ", ".join(sorted({*_SHIPPED, *(each.id for each in records.list_roles())}))
+        raise Invalid(f"roles: there is no role {min(rest)!r}; known: {known}.", field="roles")
+
+
+def _without(names: tuple[str, ...], gone: str) -> tuple[str, ...]:
+    return tuple(each for each in names if each != gone)
