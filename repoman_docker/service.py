@@ -1,6 +1,6 @@
 """The protocol that every Docker repository implements, whatever its type.
 
-A repository is four services. Routes parse and render; they call these methods and do not know the
+A repository is five services. Routes parse and render; they call these methods and do not know the
 type behind them. All methods are thread safe. Names are checked image names; failures are
 :class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
 """
@@ -14,6 +14,7 @@ from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.remote import Budget
+from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 
 
@@ -146,6 +147,7 @@ class DockerRepository:
     uploads: UploadService
     manifests: ManifestService
     lists: ListService
+    search: ImageSearch
     namespaces: frozenset[str] | None = None
     index: ImageIndex | None = None
     remote: RemoteService | None = None

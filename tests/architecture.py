@@ -40,7 +40,7 @@ PLUGIN = (
     {"routes", "views"},
     {"hosted", "proxy", "group"},
     {"service", "hookspecs"},
-    {"remote", "index", "merge", "layout", "paths", "sections"},
+    {"remote", "index", "merge", "layout", "paths", "search", "sections"},
     {"protocol"},
 )
 # Which modules may import a library; every other module must do without.

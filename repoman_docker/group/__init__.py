@@ -6,6 +6,7 @@ before what would have to fetch them.
 
 from repoman.plugin import Fan, GroupSection, RepositoryContext, RoutingSection
 from repoman_docker.group.members import Members
+from repoman_docker.group.search import GroupSearch
 from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.sections import DockerSection
@@ -27,4 +28,5 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         uploads=GroupUploads(members),
         manifests=GroupManifests(members),
         lists=GroupLists(members),
+        search=GroupSearch(members),
     )

@@ -84,11 +84,26 @@ class Members:
             raise RegistryError(
                 ErrorCode.DENIED, f"A routing rule of the group {self.name} forbids {image}."
             )
+        pinned = self._pinned(image)
+        return [each for each in self.all() if pinned is None or each.repository.name in pinned]
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is anything that keeps members from answering for some images."""
+        return bool(self.settings.pins or self.routing.matchers)
+
+    def serves(self, member: Member, image: str) -> bool:
+        """Return whether a member may answer for an image name."""
+        pinned = self._pinned(image)
+        is_free = pinned is None or member.repository.name in pinned
+        return is_free and self.routing.allows(image)
+
+    def _pinned(self, image: str) -> set[str] | None:
+        """Return the only members that may answer for an image; None if all may."""
         pins = [
             set(to) for pattern, to in self.settings.pins.items() if fnmatchcase(image, pattern)
         ]
-        names = set().union(*pins)
-        return [each for each in self.all() if not pins or each.repository.name in names]
+        return set().union(*pins) if pins else None
 
     def writable(self) -> DockerRepository:
         """Return the member that pushes go to.

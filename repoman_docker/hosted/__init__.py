@@ -5,6 +5,7 @@ from repoman_docker.hosted.blobs import HostedBlobs
 from repoman_docker.hosted.lists import HostedLists
 from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
+from repoman_docker.hosted.search import HostedSearch
 from repoman_docker.hosted.uploads import HostedUploads
 from repoman_docker.sections import DockerHostedStorageSection, DockerSection
 from repoman_docker.service import DockerRepository
@@ -23,4 +24,5 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         uploads=HostedUploads(context.content, context.blobs, context.uploads, policy),
         manifests=HostedManifests(context.content, context.blobs, policy, sparse=docker.sparse),
         lists=HostedLists(context.content),
+        search=HostedSearch(context.content),
     )

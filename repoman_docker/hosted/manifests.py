@@ -1,6 +1,6 @@
 """Manifests and tags of a hosted repository."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from repoman.plugin import (
     Asset,
@@ -14,16 +14,20 @@ from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
     TAG,
     blob_path,
+    image,
     manifest_path,
     reference_path,
     tag_path,
 )
+from repoman_docker.protocol.description import CONFIGS, description_of, labels_of
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.service import StoredManifest
+
+CONFIG_LIMIT = 1 << 20  # bytes of a config that are read for its labels
 
 
 class HostedManifests:
@@ -78,11 +82,14 @@ class HostedManifests:
         # Checked before the bytes are stored, to store none in vain, and again where it counts.
         self._check(name, tags, digest, manifest)
         blob = store_bytes(self._blobs, body)
+        description = self._description(name, manifest)
         with self._content.transaction():
             self._check(name, tags, digest, manifest)
             self._content.save_asset(new_manifest(name, digest, manifest, blob))
             for tag in dict.fromkeys(tags):
                 self._content.save_asset(new_tag(name, tag, digest, manifest, blob))
+            if description:
+                self._content.describe_component(image(name), description)
         subject = None if manifest.subject is None else manifest.subject.digest
         return StoredManifest(digest, subject)
 
@@ -97,6 +104,21 @@ class HostedManifests:
             if path not in self._content.existing([path]):
                 raise _unknown(name, reference)
             self._content.delete_assets(paths)
+
+    def _description(self, name: str, manifest: Manifest) -> str:
+        """Return what the manifest says of its image; what it says of another is no matter."""
+        if manifest.subject is not None:
+            return ""
+        return description_of(manifest.annotations, self._labels(name, manifest.config))
+
+    def _labels(self, name: str, config: Descriptor | None) -> Mapping[str, object]:
+        if config is None or config.media_type not in CONFIGS or config.size > CONFIG_LIMIT:
+            return {}
+        asset = self._content.find_asset(blob_path(name, config.digest))
+        if asset is None:
+            return {}
+        with self._content.open_asset(asset) as file:
+            return labels_of(file.read())
 
     def _check(self, name: str, tags: Iterable[Tag], digest: Digest, manifest: Manifest) -> None:
         self._check_tags(name, tags, digest)

@@ -8,6 +8,7 @@ from repoman.plugin import (
     RoutingSection,
     open_cache,
 )
+from repoman_docker.hosted.search import HostedSearch
 from repoman_docker.index import ImageIndex, IndexFactory, IndexPlace
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
@@ -50,6 +51,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         uploads=uploads,
         manifests=ProxyManifests(site, tags, uploads),
         lists=ProxyLists(site),
+        search=HostedSearch(context.content),
         namespaces=site.namespaces,
         index=_open_index(context, site),
         remote=ProxyRemote(site, tags),

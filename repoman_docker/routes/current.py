@@ -1,5 +1,6 @@
 """What the routes share: the repository of the request, and addresses for the client."""
 
+import json
 from typing import cast
 
 from flask import Response, request
@@ -32,6 +33,11 @@ def address(path: str) -> str:
 def blob_address(route: Route, digest: object) -> str:
     """Return the address of a blob of the request's image."""
     return address(f"{route.name}/blobs/{digest}")
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """Return a response with a JSON body."""
+    return Response(json.dumps(body).encode(), status, mimetype="application/json")
 
 
 def empty(status: int, headers: dict[str, str]) -> Response:

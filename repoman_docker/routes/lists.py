@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from flask import Response, request
 
+from repoman.plugin import current_actor, current_place, current_security
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.media_types import OCI_INDEX
@@ -13,7 +14,7 @@ from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.routes.current import repository
 
-BATCH = 500  # referrers read at a time
+BATCH = 500  # referrers or names read at a time
 
 
 def get_tags(route: Route) -> Response:
@@ -25,12 +26,24 @@ def get_tags(route: Route) -> Response:
 
 
 def get_catalog(_: Route) -> Response:
-    """Answer the image names."""
+    """Answer the image names that the actor may see."""
     settings = repository().settings
     usual = min(settings.catalog_page, settings.page_limit)
     page = parse_page(request.args, default=usual, maximum=settings.page_limit)
-    found = repository().lists.images(page.last, page.limit + 1)
+    found = _visible_images(page.last, page.limit + 1)
     return _list({"repositories": found[: page.limit]}, found, page)
+
+
+def _visible_images(after: str, limit: int) -> list[str]:
+    images = repository().lists.images
+    is_visible = current_security().authorizer.name_filter(current_actor(), current_place())
+    if is_visible is None:
+        return images(after, limit)
+    found: list[str] = []
+    while len(found) < limit and (batch := images(after, BATCH)):
+        found += filter(is_visible, batch)
+        after = batch[-1]
+    return found[:limit]
 
 
 def get_referrers(route: Route) -> Response:

@@ -4,8 +4,6 @@ Today's clients ask for ping and search only; the rest is for engines up to 17.1
 with a slash.
 """
 
-import json
-
 from flask import Blueprint, Request, Response
 
 from repoman.plugin import (
@@ -18,7 +16,8 @@ from repoman.plugin import (
     current_actor,
     current_repository,
 )
-from repoman_docker.routes.current import repository
+from repoman_docker.routes.current import answer, repository
+from repoman_docker.routes.search import get_search
 
 ROOT = "/v1"
 PINGS = ("/_ping", f"{ROOT}/_ping")
@@ -63,11 +62,6 @@ def render_failure(failure: Failure) -> Response:
     return answer({"error": failure.message}, failure.status)
 
 
-def answer(body: object, status: int = 200) -> Response:
-    """Return a response with a JSON body."""
-    return Response(json.dumps(body).encode(), status, mimetype="application/json")
-
-
 @v1.before_request
 def _check_enabled() -> None:
     if not repository().settings.v1_enabled:
@@ -92,6 +86,9 @@ def ping() -> Response:
     response = answer({"version": VERSION, "standalone": True})
     response.headers.update(PING_HEADERS)
     return response
+
+
+v1.get(SEARCH, strict_slashes=False)(get_search)
 
 
 @v1.get(f"{USERS}/", strict_slashes=False)

@@ -114,6 +114,7 @@ def steps_of(site, statement):
     return [detail for *_, detail in rows]
 
 
+OF_THE_INDEX = "'component_index_"  # what SQLite's full-text index asks of its own tables
 SMALL = ("repository", "user", "revision", "upload", "connector", "secret")
 
 
@@ -126,7 +127,11 @@ def is_bad(step):
 
 def check(site, statements):
     """No statement is answered the long way."""
-    questions = [each for each in statements if each.startswith(("SELECT", "UPDATE", "DELETE"))]
+    questions = [
+        each
+        for each in statements
+        if each.startswith(("SELECT", "UPDATE", "DELETE")) and OF_THE_INDEX not in each
+    ]
     assert questions
     bad = {
         statement: steps

@@ -1,0 +1,50 @@
+"""Search in a group: what the members find, in their order."""
+
+import logging
+from dataclasses import dataclass
+
+from repoman.plugin import Fan
+from repoman_docker.group.members import Member, Members
+from repoman_docker.search import Filter, Found, collect
+
+TIMEOUT = 8.0  # seconds; longer than a proxy gives its remote, so that what it has is not lost
+
+_log = logging.getLogger(__name__)
+
+
+class GroupSearch:
+    """Asks the members side by side; one that fails or is slow is left out."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._fan = Fan()  # of its own: slow searches keep nobody from his lists
+
+    def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
+        """See :class:`repoman_docker.search.ImageSearch`."""
+        asked = [
+            (member.repository.name, _Asked(member, self._filter(member, is_visible)))
+            for member in self._members.all()
+        ]
+        found = self._fan.collect(
+            asked, lambda each: each.member.service.search.find(term, first, each.filter), TIMEOUT
+        )
+        for name, error in found.failures:
+            _log.warning("The group %s searched without %s: %s", self._members.name, name, error)
+        failed = [name for name, _ in found.failures]
+        failed += [name for answer in found.answers for name in answer.failed]
+        hits = [hit for answer in found.answers for hit in answer.hits]
+        more = sum(answer.total - len(answer.hits) for answer in found.answers)
+        return collect(hits, first, tuple(dict.fromkeys(failed)), more)
+
+    def _filter(self, member: Member, is_visible: Filter | None) -> Filter | None:
+        if not self._members.has_rules:
+            return is_visible
+        return lambda name: (
+            self._members.serves(member, name) and (is_visible is None or is_visible(name))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    member: Member
+    filter: Filter | None

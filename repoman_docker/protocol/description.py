@@ -1,0 +1,42 @@
+"""What an image says of itself: a line for lists of images.
+
+Source: OCI image-spec, Annotations; the labels of a config have the same keys.
+"""
+
+import json
+from collections.abc import Mapping
+
+from repoman_docker.protocol.media_types import DOCKER_CONFIG, OCI_CONFIG
+
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+"""The media types of configs that have labels."""
+
+LONGEST = 1000  # characters
+KEYS = (
+    "org.opencontainers.image.description",
+    "org.opencontainers.image.title",
+    "org.label-schema.description",  # of before the annotations were standardized
+)
+
+
+def description_of(*sources: Mapping[str, object]) -> str:
+    """Return the description among annotations and labels, in one line; empty if there is none.
+
+    The first key of ``KEYS`` that any source has counts, and of that the first source.
+    """
+    for key in KEYS:
+        for source in sources:
+            value = source.get(key)
+            line = " ".join(value.split()) if isinstance(value, str) else ""
+            if line:
+                return line[:LONGEST]
+    return ""
+
+
+def labels_of(config: bytes) -> Mapping[str, object]:
+    """Return the labels of an image's config; none if it is not what a config should be."""
+    try:
+        labels = json.loads(config)["config"]["Labels"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return labels if isinstance(labels, dict) else {}

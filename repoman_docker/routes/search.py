@@ -1,0 +1,62 @@
+"""``GET /v1/search``, which ``docker search`` and podman ask, with exactly the types they decode.
+
+Source: Docker Registry Index API V1, Search.
+"""
+
+from flask import Response, request
+
+from repoman.plugin import Invalid, Unauthenticated, current_actor, current_place, current_security
+from repoman_docker.index import ImageHit
+from repoman_docker.protocol.challenge import CATALOG
+from repoman_docker.routes.current import answer, repository
+
+USUAL = 25  # results on a page
+MOST_ON_PAGE = 100
+FAILED = "X-Repoman-Search-Failed"
+
+
+def get_search() -> Response:
+    """Answer with a page of images that the actor may see."""
+    actor = current_actor()
+    if not actor.has_scope(CATALOG.type, CATALOG.name, "search"):
+        raise Unauthenticated("The token does not cover a search.")
+    size = min(max(_number("n", USUAL), 1), MOST_ON_PAGE)
+    page = max(_number("page", 1), 1)
+    is_visible = current_security().authorizer.name_filter(actor, current_place())
+    term = request.args.get("q", "")
+    found = repository().search.find(term, page * size, is_visible)
+    response = answer(
+        {
+            "query": term,
+            "page": page,
+            "page_size": size,
+            "num_pages": -(-found.total // size),
+            "num_results": found.total,
+            "results": [_result(each) for each in found.hits[(page - 1) * size :]],
+        }
+    )
+    if found.failed:
+        response.headers[FAILED] = ", ".join(found.failed)
+    return response
+
+
+def _result(hit: ImageHit) -> dict[str, object]:
+    return {
+        "name": hit.name,
+        "description": hit.description,
+        "star_count": hit.stars,
+        "is_official": hit.is_official,
+        "is_automated": hit.is_automated,
+        "is_trusted": hit.is_official,
+    }
+
+
+def _number(key: str, default: int) -> int:
+    """Return a parameter; what is far too large is as good as the largest that matters."""
+    text = request.args.get(key, "").strip()
+    if not text:
+        return default
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise Invalid(f"The parameter {key} is no number.")
+    return int(text[:10])

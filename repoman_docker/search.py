@@ -1,0 +1,49 @@
+"""Search for images: what every type of repository offers, and what it finds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from repoman_docker.index import ImageHit
+
+MOST = 1000  # images that one search finds, over all pages
+
+Filter = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first images that a search found.
+
+    Attributes:
+        hits: as many as were asked for, each name once, the best first.
+        total: how many there are in all, as far as that is known; never over ``MOST``.
+        failed: the names of repositories that could not ask everybody they should have.
+    """
+
+    hits: tuple[ImageHit, ...] = ()
+    total: int = 0
+    failed: tuple[str, ...] = ()
+
+
+class ImageSearch(Protocol):
+    """Searches one repository; thread safe."""
+
+    def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
+        """Return the ``first`` images whose name or description has every word of ``term``.
+
+        ``is_visible`` says of a name whether it may be shown; None: all may. Raises nothing but
+        what keeps the repository itself from working: a remote that fails is told in the result.
+        """
+
+
+def collect(hits: list[ImageHit], first: int, failed: tuple[str, ...] = (), more: int = 0) -> Found:
+    """Return hits as a result, each name once; the first of a name counts.
+
+    ``more`` is how many there are besides these.
+    """
+    unique: dict[str, ImageHit] = {}
+    for each in hits:
+        unique.setdefault(each.name, each)
+    total = min(len(unique) + more, MOST)
+    return Found(tuple(unique.values())[: min(first, MOST)], total, failed)
