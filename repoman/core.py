@@ -22,6 +22,7 @@ from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.privileges import Privileges
 from repoman.security.roles import Roles
+from repoman.security.selectors import Selectors
 from repoman.security.services import Security
 from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
@@ -63,6 +64,7 @@ class Repoman:
             SessionService(self.database, settings.sessions, clock),
             Roles(self.database, privileges),
             privileges,
+            Selectors(self.database, privileges),
         )
         hook = self.plugins.hook
         self._recipes = unique(

@@ -5,6 +5,7 @@ type behind them. All methods are thread safe. Names are checked image names; fa
 :class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,9 @@ from repoman_docker.protocol.reference import Tag
 from repoman_docker.remote import Budget
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
+
+
+CheckMove = Callable[[Tag], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,13 @@ class ManifestService(Protocol):
         tags: tuple[Tag, ...],
         body: bytes,
         content_type: str | None,
+        check_move: CheckMove | None = None,
     ) -> StoredManifest:
-        """Store a manifest under a tag or its digest, and give it more tags."""
+        """Store a manifest under a tag or its digest, and give it more tags.
+
+        ``check_move`` is called with each tag that is at another manifest now, and raises if it
+        must stay there.
+        """
 
     def delete(self, name: str, reference: Digest | Tag) -> None:
         """Remove a tag, or a manifest with all its tags (MANIFEST_UNKNOWN)."""

@@ -13,6 +13,7 @@ from repoman.cli.privileges import privilege
 from repoman.cli.repositories import repo
 from repoman.cli.roles import role
 from repoman.cli.secrets import secret
+from repoman.cli.selectors import selector
 from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.users import user
 from repoman.errors import RepomanError
@@ -33,6 +34,7 @@ for command in (
     user,
     role,
     privilege,
+    selector,
     option,
     secret,
     ldap,

@@ -28,11 +28,13 @@ class Access:
         actions: none, if it is enough to be somebody who may do anything here at all.
         path: of the thing, as content selectors see it; it begins with a slash.
         name: of the thing, as the patterns of tokens see it.
+        is_beginning: not this path is meant, but that there is one below it where that is allowed.
     """
 
     actions: frozenset[Action] = frozenset()
     path: str = ""
     name: str = ""
+    is_beginning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from repoman.db.database import Database
 from repoman.errors import Denied, Unauthenticated
 from repoman.options import Options
 from repoman.security.actors import ANONYMOUS, LOCAL, READING, Access, Action, Actor, Limit, Place
+from repoman.security.expressions import Subject
 from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
-from repoman.security.rights import Rights, RightsBook
+from repoman.security.rights import Allowed, Rights, RightsBook
 from repoman.security.user_records import find_user
 
-NOTHING: frozenset[Action] = frozenset()
 Filter = Callable[[str], bool]
 
 
@@ -27,7 +27,7 @@ class Authorizer:
         self._options = options
         self._book = RightsBook(database)
         self._rights: ReadCache[Rights] = ReadCache(database)
-        self._actions: ReadCache[frozenset[Action]] = ReadCache(database)
+        self._places: ReadCache[Allowed] = ReadCache(database)
 
     def is_allowed(self, actor: Actor, place: Place, access: Access) -> bool:
         """Return whether the actor may do this there."""
@@ -36,7 +36,7 @@ class Authorizer:
         allowed = self._allowed(actor, place)
         if not access.actions:
             return bool(allowed) or not actor.is_anonymous
-        return access.actions <= allowed
+        return allowed.covers(access.actions, _subject(place, access))
 
     def check(self, actor: Actor, place: Place, access: Access) -> None:
         """Return if the actor may do this there.
@@ -55,38 +55,51 @@ class Authorizer:
 
     def knows(self, actor: Actor, place: Place) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""
+        limit = actor.limit
+        if limit is not None and not _is_within(limit, place, Access()):
+            return False
         return bool(self._allowed(actor, place))
 
-    def name_filter(self, actor: Actor, place: Place) -> Filter | None:
-        """Return which names of a repository the actor may see in lists; None means all of them.
+    def name_filter(
+        self, actor: Actor, place: Place, access_of: Callable[[str], Access]
+    ) -> Filter | None:
+        """Return which names in a repository the actor may see in lists; None means all of them.
 
-        For names without a path of their own; see :meth:`is_allowed` for one thing.
+        ``access_of`` returns what it takes to see a name. Nothing is asked of the database for it.
         """
-        limit = actor.limit
-        if Action.BROWSE not in self._allowed(actor, place):
-            return lambda _: False
-        if limit is None or not (limit.names or limit.actions or limit.repositories):
+        if self.may_do_everywhere(actor, place, access_of("").actions):
             return None
-        return lambda name: _is_within(limit, place, Access(frozenset({Action.BROWSE}), "", name))
+        return lambda name: self.is_allowed(actor, place, access_of(name))
+
+    def may_do_everywhere(self, actor: Actor, place: Place, actions: frozenset[Action]) -> bool:
+        """Return whether the actor may do this with everything in a repository."""
+        limit = actor.limit
+        if limit is not None and (limit.names or not _is_within(limit, place, Access(actions))):
+            return False
+        return actions <= self._allowed(actor, place).everything
 
     def may_administer(self, actor: Actor, domain: str, action: str) -> bool:
         """Return whether the actor may do something with the server itself."""
         return actor.limit is None and self._rights_of(actor).permits(domain, action)
 
-    def _allowed(self, actor: Actor, place: Place) -> frozenset[Action]:
-        """Return what the actor may do with all content of a repository."""
-        key = (actor.name, actor.realm, actor.roles, actor.is_anonymous, place)
-        return self._actions.get(key, lambda: self._work_out(actor, place))
+    def may_configure(self, actor: Actor, place: Place, action: Action) -> bool:
+        """Return whether the actor may do something with the settings of a repository."""
+        return actor.limit is None and self._rights_of(actor).may_configure(place, action)
 
-    def _work_out(self, actor: Actor, place: Place) -> frozenset[Action]:
-        own = NOTHING if actor.is_anonymous else self._rights_of(actor).actions(place)
+    def _allowed(self, actor: Actor, place: Place) -> Allowed:
+        """Return what the actor may do in a repository."""
+        key = (actor.name, actor.realm, actor.roles, actor.is_anonymous, place)
+        return self._places.get(key, lambda: self._work_out(actor, place))
+
+    def _work_out(self, actor: Actor, place: Place) -> Allowed:
+        own = Allowed() if actor.is_anonymous else self._rights_of(actor).allowed(place)
         return own | self._anybody(place)
 
-    def _anybody(self, place: Place) -> frozenset[Action]:
+    def _anybody(self, place: Place) -> Allowed:
         if place.anonymous is not None:
-            return READING if place.anonymous else NOTHING
+            return Allowed(READING) if place.anonymous else Allowed()
         options = self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
-        return self._rights_of(ANONYMOUS).actions(place) if options.enabled else NOTHING
+        return self._rights_of(ANONYMOUS).allowed(place) if options.enabled else Allowed()
 
     def _rights_of(self, actor: Actor) -> Rights:
         return self._rights.get(
@@ -103,6 +116,10 @@ class Authorizer:
         if not user.is_active or user.realm != actor.realm:
             return ()
         return (*user.roles, *user.external_roles)
+
+
+def _subject(place: Place, access: Access) -> Subject:
+    return Subject(place.format, access.path, access.is_beginning)
 
 
 def _is_within(limit: Limit, place: Place, access: Access) -> bool:

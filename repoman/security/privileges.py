@@ -99,9 +99,13 @@ class Privileges:
     def forget_repository(self, name: str) -> None:
         """Remove the privileges on a repository that is being deleted; in its transaction."""
         key = name.lower()
-        made = {each.name for each in records.list_privileges() if _target(each) == key}
+        made = {each.name for each in _made_of("repository", key)}
         named = {each for role in records.list_roles() for each in role.privileges}
         self._drop(made | {each for each in named if repository_of(each) == key})
+
+    def forget_selector(self, name: str) -> None:
+        """Remove the privileges on what a selector picks that is being deleted; likewise."""
+        self._drop(each.name for each in _made_of("selector", name.lower()))
 
     def check_known(self, names: Iterable[str]) -> None:
         """Return if there are privileges with all these names (else Invalid)."""
@@ -188,8 +192,13 @@ def _check_targets(section: PrivilegeSection) -> None:
         raise Invalid(text, field="selector")
 
 
-def _target(privilege: Privilege) -> str:
-    return str(privilege.properties.get("repository", "")).lower()
+def _made_of(key: str, value: str) -> list[Privilege]:
+    """Return the privileges that have this property; letters have no case."""
+    return [
+        each
+        for each in records.list_privileges()
+        if str(each.properties.get(key, "")).lower() == value
+    ]
 
 
 def _shipped(name: str) -> Privilege:

@@ -7,21 +7,84 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.security import role_records as records
 from repoman.security.actors import Action, Place
-from repoman.security.permissions import DOMAIN, VIEW, Permission, repository_permission
+from repoman.security.expressions import Expression, Subject, parse_expression
+from repoman.security.permissions import (
+    ADMIN,
+    DOMAIN,
+    SELECTOR,
+    VIEW,
+    Permission,
+    repository_permission,
+)
 from repoman.security.privilege_types import PRIVILEGE_TYPES
 from repoman.security.role_records import Privilege, Role
+from repoman.security.selector_records import list_selectors
 from repoman.security.shipped import SHIPPED_PRIVILEGES, SHIPPED_ROLES
 
 
 @dataclass(frozen=True, slots=True)
+class Selected:
+    """Actions on what an expression picks."""
+
+    actions: frozenset[Action]
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What somebody may do in a repository: with everything, and with what selectors pick."""
+
+    everything: frozenset[Action] = frozenset()
+    selected: tuple[Selected, ...] = ()
+
+    def __or__(self, other: "Allowed") -> "Allowed":
+        """Return what either allows."""
+        return Allowed(self.everything | other.everything, self.selected + other.selected)
+
+    def __bool__(self) -> bool:
+        """Return whether it is anything at all."""
+        return bool(self.everything or self.selected)
+
+    def covers(self, actions: frozenset[Action], subject: Subject) -> bool:
+        """Return whether all these actions are allowed on one thing."""
+        missing = actions - self.everything
+        for each in self.selected if missing else ():
+            if missing & each.actions and each.expression.holds(subject):
+                missing -= each.actions
+        return not missing
+
+
+@dataclass(frozen=True, slots=True)
 class Rights:
-    """What somebody may do."""
+    """What somebody may do.
+
+    Attributes:
+        permissions: those that all roles grant together.
+        selectors: the content selectors that there are, with their names in lower case.
+    """
 
     permissions: tuple[Permission, ...]
+    selectors: tuple[tuple[str, Expression], ...] = ()
+
+    def allowed(self, place: Place) -> Allowed:
+        """Return what they may do in a repository."""
+        everything = self.actions(place)
+        selected = (
+            Selected(self._actions(place, SELECTOR, name), expression)
+            for name, expression in self.selectors
+        )
+        return Allowed(everything, tuple(each for each in selected if each.actions - everything))
 
     def actions(self, place: Place) -> frozenset[Action]:
         """Return what they may do with everything in a repository."""
-        where = (DOMAIN, VIEW, place.format.lower(), place.name.lower())
+        return self._actions(place, VIEW)
+
+    def may_configure(self, place: Place, action: Action) -> bool:
+        """Return whether they may do something with the settings of a repository."""
+        return action in self._actions(place, ADMIN)
+
+    def _actions(self, place: Place, *domain: str) -> frozenset[Action]:
+        where = (DOMAIN, *domain, place.format.lower(), place.name.lower())
         return frozenset(
             action
             for action in Action
@@ -55,7 +118,13 @@ def work_out_rights(roles: frozenset[str]) -> Rights:
     names = sorted(privileges)
     made = {each.name: each for each in records.find_privileges(names)}
     permissions = (_permission(name, made) for name in names)
-    return Rights(tuple(each for each in permissions if each is not None))
+    return Rights(tuple(each for each in permissions if each is not None), _selectors())
+
+
+def _selectors() -> tuple[tuple[str, Expression], ...]:
+    return tuple(
+        (each.name.lower(), parse_expression(each.expression)) for each in list_selectors()
+    )
 
 
 def _reach(wanted: frozenset[str]) -> Iterable[Role]:

@@ -6,6 +6,7 @@ from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.privileges import Privileges
 from repoman.security.roles import Roles
+from repoman.security.selectors import Selectors
 from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
 from repoman.security.users import Users
@@ -22,3 +23,4 @@ class Security:
     sessions: SessionService
     roles: Roles
     privileges: Privileges
+    selectors: Selectors

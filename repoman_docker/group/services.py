@@ -9,7 +9,7 @@ from repoman_docker.merge import merge_names, merge_referrers
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.service import DockerRepository, StoredManifest
+from repoman_docker.service import CheckMove, DockerRepository, StoredManifest
 
 Answer = TypeVar("Answer")
 
@@ -108,9 +108,11 @@ class GroupManifests:
         tags: tuple[Tag, ...],
         body: bytes,
         content_type: str | None,
+        check_move: CheckMove | None = None,
     ) -> StoredManifest:
         """See :class:`repoman_docker.service.ManifestService`."""
-        return self._members.writable().manifests.put(name, reference, tags, body, content_type)
+        manifests = self._members.writable().manifests
+        return manifests.put(name, reference, tags, body, content_type, check_move)
 
     def delete(self, name: str, reference: Digest | Tag) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""

@@ -25,7 +25,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.service import StoredManifest
+from repoman_docker.service import CheckMove, StoredManifest
 
 CONFIG_LIMIT = 1 << 20  # bytes of a config that are read for its labels
 
@@ -72,6 +72,7 @@ class HostedManifests:
         tags: tuple[Tag, ...],
         body: bytes,
         content_type: str | None,
+        check_move: CheckMove | None = None,
     ) -> StoredManifest:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
@@ -80,11 +81,11 @@ class HostedManifests:
         if isinstance(reference, Tag):
             tags = (reference, *tags)
         # Checked before the bytes are stored, to store none in vain, and again where it counts.
-        self._check(name, tags, digest, manifest)
+        self._check(name, tags, digest, manifest, check_move)
         blob = store_bytes(self._blobs, body)
         description = self._description(name, manifest)
         with self._content.transaction():
-            self._check(name, tags, digest, manifest)
+            self._check(name, tags, digest, manifest, check_move)
             self._content.save_asset(new_manifest(name, digest, manifest, blob))
             for tag in dict.fromkeys(tags):
                 self._content.save_asset(new_tag(name, tag, digest, manifest, blob))
@@ -120,14 +121,26 @@ class HostedManifests:
         with self._content.open_asset(asset) as file:
             return labels_of(file.read())
 
-    def _check(self, name: str, tags: Iterable[Tag], digest: Digest, manifest: Manifest) -> None:
-        self._check_tags(name, tags, digest)
+    def _check(
+        self,
+        name: str,
+        tags: Iterable[Tag],
+        digest: Digest,
+        manifest: Manifest,
+        check_move: CheckMove | None,
+    ) -> None:
+        self._check_tags(name, tags, digest, check_move)
         self._check_references(name, manifest)
 
-    def _check_tags(self, name: str, tags: Iterable[Tag], digest: Digest) -> None:
+    def _check_tags(
+        self, name: str, tags: Iterable[Tag], digest: Digest, check_move: CheckMove | None
+    ) -> None:
         paths = {tag_path(name, tag): tag for tag in tags}
         for path, asset in self._content.existing(paths).items():
-            self._policy.check_tag(name, paths[path], asset.attributes["digest"], digest)
+            old = asset.attributes["digest"]
+            if check_move is not None and old != str(digest):
+                check_move(paths[path])
+            self._policy.check_tag(name, paths[path], old, digest)
 
     def _check_references(self, name: str, manifest: Manifest) -> None:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}

@@ -22,7 +22,7 @@ from repoman_docker.proxy.site import ProxySite, Source
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RemoteTag
-from repoman_docker.service import StoredManifest
+from repoman_docker.service import CheckMove, StoredManifest
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class ProxyManifests:
         tags: tuple[Tag, ...],
         body: bytes,
         content_type: str | None,
+        check_move: CheckMove | None = None,
     ) -> StoredManifest:
         """See :class:`repoman_docker.service.ManifestService`; always refused."""
         raise self._uploads.refusal()

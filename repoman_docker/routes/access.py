@@ -7,7 +7,7 @@ and pushes with a login work at one address. Where nobody may, Basic is enough.
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from flask import Blueprint, Request, Response, request
@@ -39,9 +39,13 @@ from repoman_docker.routes.current import current_route
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
 LIFETIME = 300  # seconds, as the core issues tokens
 READ = frozenset({Action.READ})
+ADD = frozenset({Action.ADD})
+EDIT = frozenset({Action.EDIT})
 BROWSE = frozenset({Action.BROWSE})
 DELETE = frozenset({Action.DELETE})
-NEEDS = {"pull": READ, "push": WRITING, "delete": DELETE}  # the rights behind a token's actions
+NEEDS = {"pull": READ, "push": ADD, "delete": DELETE}  # the rights behind a token's actions
+
+Filter = Callable[[str], bool]
 
 token = Blueprint("docker_token", __name__)
 
@@ -68,10 +72,58 @@ def _grant(actor: Actor, asked: TokenScope) -> Scope:
 
 
 def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:
-    """Return whether the actor may do this to an image of the repository; None: nobody may."""
+    """Return whether the actor may do this to something of an image; None: nobody may."""
     if actions is None:
         return False
-    access = Access(actions, f"/v2/{name}/", name)
+    return _is_allowed(actor, Access(actions, f"/v2/{name}/", name, is_beginning=True))
+
+
+def visible_images() -> Filter | None:
+    """Return which image names the actor may see: those whose tags may be listed; None: all."""
+    authorizer = current_security().authorizer
+    return authorizer.name_filter(current_actor(), current_place(), _to_list)
+
+
+def visible_tags(name: str) -> Filter | None:
+    """Return which tags of an image the actor may see; None: all."""
+    if current_security().authorizer.may_do_everywhere(current_actor(), current_place(), BROWSE):
+        return None
+    actor = current_actor()
+    return lambda tag: _is_allowed(actor, Access(BROWSE, manifest_path(name, tag), name))
+
+
+def may_mount(source: str | None, digest: str) -> bool:
+    """Return whether the actor may read a blob of the image ``source``; None: of every image."""
+    actor = current_actor()
+    if source is None:
+        authorizer = current_security().authorizer
+        return actor.scopes is None and authorizer.may_do_everywhere(actor, current_place(), READ)
+    return _is_allowed(actor, Access(READ, f"/v2/{source}/blobs/{digest}", source))
+
+
+def check_tags(name: str, tags: Iterable[str]) -> None:
+    """Return if the actor may push all these tags of an image (Denied)."""
+    for tag in tags:
+        access = Access(ADD, manifest_path(name, tag), name)
+        current_security().authorizer.check(current_actor(), current_place(), access)
+
+
+def check_move(name: str, tag: str) -> None:
+    """Return if the actor may have a tag point to another manifest than it does (Denied)."""
+    access = Access(EDIT, manifest_path(name, tag), name)
+    current_security().authorizer.check(current_actor(), current_place(), access)
+
+
+def manifest_path(name: str, reference: str) -> str:
+    """Return the path of a manifest, as content selectors see it."""
+    return f"/v2/{name}/manifests/{reference}"
+
+
+def _to_list(name: str) -> Access:
+    return Access(BROWSE, f"/v2/{name}/tags/list", name)
+
+
+def _is_allowed(actor: Actor, access: Access) -> bool:
     return current_security().authorizer.is_allowed(actor, current_place(), access)
 
 
@@ -88,9 +140,11 @@ def access_of(request: Request) -> Access:
 
 def _actions_of(request: Request, route: Route) -> frozenset[Action]:
     if route.resource in (Resource.UPLOAD, Resource.UPLOAD_START):
-        return WRITING
+        return ADD
     if route.resource is Resource.TAGS:
         return BROWSE
+    if request.method == "PUT":
+        return ADD  # what moves a tag needs more, see check_move
     return access_of_method(request).actions
 
 

@@ -1,27 +1,31 @@
 """Lists: tags, catalog, referrers (OCI distribution-spec, Content Discovery)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from flask import Response, request
 
-from repoman.plugin import current_actor, current_place, current_security
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.media_types import OCI_INDEX
 from repoman_docker.protocol.pagination import Page, next_link, parse_page
 from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.referrers import referrers_index
+from repoman_docker.routes.access import Filter, visible_images, visible_tags
 from repoman_docker.routes.current import repository
 
 BATCH = 500  # referrers or names read at a time
+
+Read = Callable[[str, int], list[str]]  # what comes after a name, at most so many
 
 
 def get_tags(route: Route) -> Response:
     """Answer the tags of an image."""
     most = repository().settings.page_limit
     page = parse_page(request.args, default=most, maximum=most)
-    found = repository().lists.tags(route.name, page.last, page.limit + 1)
+    tags = partial(repository().lists.tags, route.name)
+    found = _visible(tags, page.last, page.limit + 1, visible_tags(route.name))
     return _list({"name": route.name, "tags": found[: page.limit]}, found, page)
 
 
@@ -30,17 +34,16 @@ def get_catalog(_: Route) -> Response:
     settings = repository().settings
     usual = min(settings.catalog_page, settings.page_limit)
     page = parse_page(request.args, default=usual, maximum=settings.page_limit)
-    found = _visible_images(page.last, page.limit + 1)
+    found = _visible(repository().lists.images, page.last, page.limit + 1, visible_images())
     return _list({"repositories": found[: page.limit]}, found, page)
 
 
-def _visible_images(after: str, limit: int) -> list[str]:
-    images = repository().lists.images
-    is_visible = current_security().authorizer.name_filter(current_actor(), current_place())
+def _visible(read: Read, after: str, limit: int, is_visible: Filter | None) -> list[str]:
+    """Return the first names after ``after`` that the actor may see."""
     if is_visible is None:
-        return images(after, limit)
+        return read(after, limit)
     found: list[str] = []
-    while len(found) < limit and (batch := images(after, BATCH)):
+    while len(found) < limit and (batch := read(after, BATCH)):
         found += filter(is_visible, batch)
         after = batch[-1]
     return found[:limit]

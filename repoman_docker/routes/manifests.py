@@ -1,5 +1,7 @@
 """Manifests: GET, HEAD, PUT, DELETE (OCI distribution-spec, Pulling and Pushing manifests)."""
 
+from functools import partial
+
 from flask import Response, request
 
 from repoman.plugin import current_environ, note_content, read_body, send_content
@@ -7,6 +9,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.reference import Tag, parse_reference, parse_tag
+from repoman_docker.routes.access import check_move, check_tags
 from repoman_docker.routes.current import address, empty, repository
 
 
@@ -19,11 +22,14 @@ def put_manifest(route: Route) -> Response:
     """Answer PUT: 201."""
     reference = parse_reference(route.reference)
     tags = tuple(parse_tag(text) for text in request.args.getlist("tag"))
+    check_tags(route.name, tags)
     manifests = repository().manifests
     manifests.check_push()
     body = read_body(current_environ(), repository().settings.manifest_limit)
     content_type = request.headers.get("Content-Type")
-    stored = manifests.put(route.name, reference, tags, body, content_type)
+    stored = manifests.put(
+        route.name, reference, tags, body, content_type, partial(check_move, route.name)
+    )
     note_content("push", f"{route.name}:{route.reference}", digest=str(stored.digest))
     headers = {
         "Location": address(f"{route.name}/manifests/{stored.digest}"),

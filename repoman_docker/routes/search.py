@@ -5,9 +5,10 @@ Source: Docker Registry Index API V1, Search.
 
 from flask import Response, request
 
-from repoman.plugin import Invalid, Unauthenticated, current_actor, current_place, current_security
+from repoman.plugin import Invalid, Unauthenticated, current_actor
 from repoman_docker.index import ImageHit
 from repoman_docker.protocol.challenge import CATALOG
+from repoman_docker.routes.access import visible_images
 from repoman_docker.routes.current import answer, repository
 
 USUAL = 25  # results on a page
@@ -22,9 +23,8 @@ def get_search() -> Response:
         raise Unauthenticated("The token does not cover a search.")
     size = min(max(_number("n", USUAL), 1), MOST_ON_PAGE)
     page = max(_number("page", 1), 1)
-    is_visible = current_security().authorizer.name_filter(actor, current_place())
     term = request.args.get("q", "")
-    found = repository().search.find(term, page * size, is_visible)
+    found = repository().search.find(term, page * size, visible_images())
     response = answer(
         {
             "query": term,

@@ -8,6 +8,7 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.ranges import check_length, parse_content_range, render_range
 from repoman_docker.protocol.reference import parse_name
+from repoman_docker.routes.access import may_mount
 from repoman_docker.routes.current import address, blob_address, empty, repository
 
 
@@ -63,6 +64,8 @@ def _mount(route: Route) -> bool:
     digest = Digest.parse(request.args["mount"])
     if source is not None:
         parse_name(source)
+    if not may_mount(source, str(digest)):
+        return False  # as where the blob is not there: the client sends it
     return repository().blobs.mount(route.name, digest, source)
 
 

@@ -1,0 +1,75 @@
+"""Commands about content selectors. They work beside a running server, which follows in a moment."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+from repoman.security.expressions import Subject, parse_expression
+from repoman.security.selector_records import SelectorRow
+
+
+@click.group()
+def selector() -> None:
+    """List, make, change, try and delete content selectors."""
+
+
+@selector.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print them whole, as JSON.")
+@with_repoman
+def list_(repoman: Repoman, as_json: bool) -> None:
+    """List the content selectors, with their expressions."""
+    found = repoman.security.selectors.all()
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    width = max([0, *(len(each.name) for each in found)])
+    for each in found:
+        click.echo(f"{each.name:<{width}}  {each.expression}")
+
+
+@selector.command()
+@click.argument("name")
+@click.argument("expression")
+@click.option("--description", default="", help="What it is for.")
+@with_repoman
+def create(repoman: Repoman, name: str, expression: str, description: str) -> None:
+    """Make the content selector NAME, which picks what EXPRESSION says."""
+    repoman.security.selectors.create(SelectorRow(name, expression, description))
+    click.echo(f"The content selector {name} is made.")
+
+
+@selector.command("set")
+@click.argument("name")
+@click.argument("expression", required=False)
+@click.option("--description", help="What it is for.")
+@with_repoman
+def set_(repoman: Repoman, name: str, expression: str | None, description: str | None) -> None:
+    """Give the content selector NAME another EXPRESSION or description."""
+    repoman.security.selectors.change(name, expression, description)
+    click.echo(f"The content selector {name} is changed.")
+
+
+@selector.command("test")
+@click.argument("name")
+@click.argument("format", metavar="FORMAT")
+@click.argument("path")
+@with_repoman
+def test(repoman: Repoman, name: str, format: str, path: str) -> None:  # noqa: A002 - shown so
+    """Say whether the content selector NAME picks a PATH in repositories of a FORMAT."""
+    expression = parse_expression(repoman.security.selectors.get(name).expression)
+    click.echo("yes" if expression.holds(Subject(format, path)) else "no")
+
+
+@selector.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_repoman
+def delete(repoman: Repoman, name: str, yes: bool) -> None:
+    """Delete the content selector NAME, with the privileges that are made of it."""
+    if not yes:
+        click.confirm(f"Delete the content selector {name} with its privileges?", abort=True)
+    repoman.security.selectors.delete(name)
+    click.echo(f"The content selector {name} is deleted.")
