@@ -44,7 +44,8 @@ from repoman.http.current import (
     current_security,
 )
 from repoman.http.errors import Failure, render_plain
-from repoman.http.formats import Format, access_of_method
+from repoman.http.formats import Format, access_of_method, bearer_token
+from repoman.http.growing import Stream
 from repoman.http.repeat import allow_repeat
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.proxy.cache import ProxyCache
@@ -138,6 +139,7 @@ __all__ = [
     "StorageFull",
     "StorageSection",
     "StoredBlob",
+    "Stream",
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
@@ -155,6 +157,7 @@ __all__ = [
     "WritePolicy",
     "access_of_method",
     "allow_repeat",
+    "bearer_token",
     "begin_session",
     "current_actor",
     "current_environ",

@@ -7,6 +7,9 @@
     tags/NAME/TAG             the manifest a tag points to; refers to it
     tag-lists/NAME            the tags that a proxy's remote has, as a JSON list
     referrers/DIGEST/NAME     the referrers that a proxy's remote has, as an index
+    v1-chains/NAME/DIGEST     the images of version 1 that a manifest is; has the manifest's bytes
+    v1-images/ID/NAME         an image that was pushed by version 1: its JSON; refers to its layer
+    v1-pushes/NAME/…          a push by version 1 that has not ended; refers to its images
 
 A digest contains a colon and a name does not, so every path can be read one way only. A blob or
 manifest is found under the digest by which it was pushed, whatever its algorithm.
@@ -26,6 +29,10 @@ CHILD = "child"  # kinds of references, besides BLOB and TAG
 SUBJECT = "subject"
 
 LIST = "list"  # kind of the assets that hold what a remote has listed
+
+V1_CHAIN = "v1-chain"  # kinds of assets, and of the references by which images are found in them
+V1_IMAGE = "v1-image"
+V1_PUSH = "v1-push"
 
 
 def blob_path(name: str, digest: Digest) -> str:
@@ -73,3 +80,23 @@ def image(name: str) -> Coordinate:
 def tagged(name: str, tag: Tag) -> Coordinate:
     """Return the component that stands for a tag."""
     return Coordinate(TAG, name, tag)
+
+
+def v1_chain_path(name: str, digest: object) -> str:
+    """Return the path of what version 1 knows of a manifest."""
+    return f"v1-chains/{name}/{digest}"
+
+
+def v1_chain_name(path: str) -> str:
+    """Return the image name in the path of a chain."""
+    return path.removeprefix("v1-chains/").rpartition("/")[0]
+
+
+def v1_image_path(image_id: str, name: str = "") -> str:
+    """Return the path of an image of version 1; without a name, what it begins with in all."""
+    return f"v1-images/{image_id}/{name}"
+
+
+def v1_push_path(name: str, key: str = "") -> str:
+    """Return the path of a push by version 1; without a key, what they all begin with."""
+    return f"v1-pushes/{name}/{key}"

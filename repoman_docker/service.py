@@ -1,6 +1,6 @@
 """The protocol that every Docker repository implements, whatever its type.
 
-A repository is five services. Routes parse and render; they call these methods and do not know the
+A repository is seven services. Routes parse and render; they call these methods and do not know the
 type behind them. All methods are thread safe. Names are checked image names; failures are
 :class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
 """
@@ -18,8 +18,10 @@ from repoman_docker.remote import Budget
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 
-
 CheckMove = Callable[[Tag], None]
+
+
+Visible = Callable[[str], bool]  # whether somebody may know of an image name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,30 @@ class StoredManifest:
 
     digest: Digest
     subject: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class V1Image:
+    """An image as version 1 of the API has them: one layer, with all that is below it.
+
+    Attributes:
+        id: 64 hexadecimal digits; whoever has the same id has the same image.
+        json: the exact bytes.
+        ancestry: the ids from this image down to the lowest.
+        name: an image name that has it.
+        layer: a blob of that image name.
+        diff_id: the digest of the layer without compression.
+        checksum: the sha256 of JSON and layer, as the engine that pushed them says it, in hex;
+            empty where none did.
+    """
+
+    id: str
+    json: bytes
+    ancestry: tuple[str, ...]
+    name: str
+    layer: Descriptor
+    diff_id: str
+    checksum: str = ""
 
 
 class BlobService(Protocol):
@@ -118,6 +144,19 @@ class ListService(Protocol):
         """Return the manifests with this subject, in order of their digests."""
 
 
+class V1Images(Protocol):
+    """What clients of version 1 read; the tags are those of version 2."""
+
+    def tag(self, name: str, tag: Tag) -> str:
+        """Return the id of a tag's image (MANIFEST_UNKNOWN: or these clients cannot use it)."""
+
+    def tags(self, name: str, limit: int) -> dict[str, str]:
+        """Return the ids of an image's tags, at most ``limit`` (NAME_UNKNOWN); what a proxy has."""
+
+    def find(self, image_id: str, is_visible: Visible) -> V1Image:
+        """Return an image that a visible image name has (NotFound)."""
+
+
 class RemoteService(Protocol):
     """The remote of a proxy, for administrators."""
 
@@ -157,6 +196,7 @@ class DockerRepository:
     manifests: ManifestService
     lists: ListService
     search: ImageSearch
+    v1_images: V1Images
     namespaces: frozenset[str] | None = None
     index: ImageIndex | None = None
     remote: RemoteService | None = None

@@ -38,7 +38,7 @@ CORE = (
 PLUGIN = (
     {"plugin"},
     {"routes", "views"},
-    {"hosted", "proxy", "group"},
+    {"hosted", "proxy", "group", "v1"},
     {"service", "hookspecs"},
     {"remote", "index", "merge", "layout", "paths", "search", "sections"},
     {"protocol"},

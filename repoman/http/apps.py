@@ -1,20 +1,13 @@
 """The Flask apps of the formats."""
 
-from flask import Flask, request
+from flask import Flask
 from werkzeug.routing import BaseConverter
 
 from repoman.core import Repoman
-from repoman.errors import Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT, note_failed_login
-from repoman.http.body import RECEIVED
-from repoman.http.current import ACTOR, SECURITY, current_environ, current_repository, place_of
 from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
+from repoman.http.guard import Guard
 from repoman.http.headers import protect_content
-from repoman.http.origin import check_origin
-from repoman.repositories.model import Repository
-from repoman.security.actors import ANONYMOUS, Actor, Credentials
-from repoman.security.services import Security
 
 
 class RestConverter(BaseConverter):
@@ -37,37 +30,5 @@ def create_format_app(repoman: Repoman, format_: Format) -> Flask:
     for blueprint in format_.blueprints:
         app.register_blueprint(blueprint)
 
-    @app.before_request
-    def _guard() -> None:
-        check_origin(request)
-        environ = current_environ()
-        environ[SECURITY] = repoman.security
-        environ[AUDIT] = repoman.audit
-        repository = current_repository()
-        place = place_of(repository)
-        access = format_.access_of(request)
-        environ[ACTOR] = ANONYMOUS
-        if access is not None:
-            actor = environ[ACTOR] = _authenticate(repoman.security, repository)
-            repoman.security.authorizer.check(actor, place, access)
-        if not repository.config.is_online:
-            raise Unavailable(f"The repository {repository.name!r} is offline.")
-
+    app.before_request(Guard(repoman, format_).check)
     return app
-
-
-def _authenticate(security: Security, repository: Repository) -> Actor:
-    sent = request.authorization
-    if sent is not None and sent.type == "bearer":
-        # A long upload may outlive its token, which was valid when the request began.
-        has_begun = RECEIVED in current_environ()
-        token = sent.token or ""
-        return security.tokens.verify(token, repository.name, may_have_expired=has_begun)
-    credentials = None
-    if sent is not None and sent.type == "basic":
-        credentials = Credentials(sent.username or "", sent.password or "")
-    try:
-        return security.authenticator.authenticate(credentials)
-    except Unauthenticated:
-        note_failed_login(credentials.name if credentials else "")
-        raise

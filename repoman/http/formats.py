@@ -21,6 +21,17 @@ def access_of_method(request: Request) -> Access:
     return Access(actions, request.path, request.path.removeprefix("/"))
 
 
+def bearer_token(request: Request) -> str | None:
+    """Return the bearer token of a request; None if it has none."""
+    sent = request.authorization
+    return (sent.token or "") if sent is not None and sent.type == "bearer" else None
+
+
+def speaks_nothing(_path: str) -> bool:
+    """Leave every path to others."""
+    return False
+
+
 def no_hint(_url: str) -> str:
     """Say nothing about how to get something from an address."""
     return ""
@@ -37,6 +48,9 @@ class Format:
         render_error: returns the response for a failure, in the format's own words.
         access_of: returns what a request needs of rights; None: nothing, and nobody is asked
             who they are.
+        token_of: returns the token of this server that a request carries; None if it has none.
+        speaks: returns whether a path, as seen from the root, is one that its clients ask for: then
+            it words the answer of repositories that do not exist, or that nobody may know of.
         needs_root: whether its clients cannot take a path in the address, so that it wants a
             connector.
         trust: where its clients look for the certificate of an authority to trust; a path, with
@@ -50,6 +64,8 @@ class Format:
     blueprints: tuple[Blueprint, ...]
     render_error: Callable[[Failure], Response] = render_plain
     access_of: Callable[[Request], Access | None] = access_of_method
+    token_of: Callable[[Request], str | None] = bearer_token
+    speaks: Callable[[str], bool] = speaks_nothing
     needs_root: bool = False
     trust: str | None = None
     hint: Callable[[str], str] = no_hint

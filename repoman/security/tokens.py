@@ -36,8 +36,14 @@ class TokenService:
                 insert_secret(KEY, key)
         self._key = key
 
-    def issue(self, actor: Actor, audience: str, scopes: tuple[Scope, ...]) -> str:
-        """Return a token with which ``actor`` may use these scopes for ``LIFETIME`` seconds.
+    def issue(
+        self,
+        actor: Actor,
+        audience: str,
+        scopes: tuple[Scope, ...],
+        lifetime: int = LIFETIME,
+    ) -> str:
+        """Return a token with which ``actor`` may use these scopes for ``lifetime`` seconds.
 
         ``audience`` is the repository.
         """
@@ -49,7 +55,7 @@ class TokenService:
             "aud": audience,
             "iat": now,
             "nbf": now,
-            "exp": now + LIFETIME,
+            "exp": now + lifetime,
             "jti": secrets.token_hex(8),
             "access": [
                 {"type": each.type, "name": each.name, "actions": sorted(each.actions)}

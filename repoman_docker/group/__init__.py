@@ -11,6 +11,7 @@ from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import DockerRepository
+from repoman_docker.v1.group import GroupImages
 
 
 def build_group(context: RepositoryContext) -> DockerRepository:
@@ -29,4 +30,5 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         manifests=GroupManifests(members),
         lists=GroupLists(members),
         search=GroupSearch(members),
+        v1_images=GroupImages(members),
     )

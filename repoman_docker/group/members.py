@@ -123,7 +123,7 @@ class Members:
     ) -> Content:
         """Return the first content that a member gives; a header names the member."""
         named = [(each.repository.name, each.service) for each in members]
-        name, content = first_found(named, ask, _is_absence)
+        name, content = first_found(named, ask, is_absence)
         # Another member may come to have it, or a remote may change: never repeated unasked.
         headers = {**content.headers, "X-Repoman-Member": name}
         return replace(content, headers=headers, is_repeatable=False)
@@ -144,7 +144,8 @@ class Members:
         return found.answers
 
 
-def _is_absence(error: Exception) -> bool:
+def is_absence(error: Exception) -> bool:
+    """Return whether a member says by this that it has nothing."""
     if isinstance(error, RegistryError):
         return error.code in ABSENT
     return isinstance(error, NotFound)

@@ -9,6 +9,7 @@ from repoman_docker.hosted.search import HostedSearch
 from repoman_docker.hosted.uploads import HostedUploads
 from repoman_docker.sections import DockerHostedStorageSection, DockerSection
 from repoman_docker.service import DockerRepository
+from repoman_docker.v1.images import open_images
 
 
 def build_hosted(context: RepositoryContext) -> DockerRepository:
@@ -18,11 +19,15 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
     policy = DeploymentPolicy(
         context.config.name, storage.write_policy, redeploy_latest=storage.redeploy_latest
     )
+    blobs = HostedBlobs(context.content, policy)
+    manifests = HostedManifests(context.content, context.blobs, policy, sparse=docker.sparse)
+    lists = HostedLists(context.content)
     return DockerRepository(
         settings=docker,
-        blobs=HostedBlobs(context.content, policy),
+        blobs=blobs,
         uploads=HostedUploads(context.content, context.blobs, context.uploads, policy),
-        manifests=HostedManifests(context.content, context.blobs, policy, sparse=docker.sparse),
-        lists=HostedLists(context.content),
+        manifests=manifests,
+        lists=lists,
         search=HostedSearch(context.content),
+        v1_images=open_images(context, manifests, blobs, lists.tags),
     )

@@ -21,6 +21,13 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_LAYER_TAR = "application/vnd.docker.image.rootfs.diff.tar"
+
+IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+"""The configs of images that containers run from; those of artifacts have other types."""
+
+PLAIN_LAYERS = frozenset({OCI_LAYER, OCI_LAYER_GZIP, DOCKER_LAYER, DOCKER_LAYER_TAR})
+"""The layers that engines of any age can read, once they have them."""
 
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"

@@ -20,6 +20,7 @@ from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RegistryClient, RemoteCredentials
 from repoman_docker.sections import DockerProxySection, DockerSection
 from repoman_docker.service import DockerRepository
+from repoman_docker.v1.images import open_images
 
 
 def build_proxy(context: RepositoryContext) -> DockerRepository:
@@ -45,13 +46,17 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         config.name, site.proxy.remote_url, config.format, context.list_repositories
     )
     tags = TagStore(site)
+    blobs = ProxyBlobs(site, uploads)
+    manifests = ProxyManifests(site, tags, uploads)
+    lists = ProxyLists(site)
     return DockerRepository(
         settings=docker,
-        blobs=ProxyBlobs(site, uploads),
+        blobs=blobs,
         uploads=uploads,
-        manifests=ProxyManifests(site, tags, uploads),
-        lists=ProxyLists(site),
+        manifests=manifests,
+        lists=lists,
         search=HostedSearch(context.content),
+        v1_images=open_images(context, manifests, blobs, lists.cached_tags),
         namespaces=site.namespaces,
         index=_open_index(context, site),
         remote=ProxyRemote(site, tags),

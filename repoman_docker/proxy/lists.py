@@ -50,6 +50,11 @@ class ProxyLists:
         start = bisect_right(tags, after) if after else 0
         return tags[start : start + limit]
 
+    def cached_tags(self, name: str, after: str, limit: int) -> list[str]:
+        """Return the tags of an image that are kept here (NAME_UNKNOWN)."""
+        image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
+        return self._local.tags(image, after, limit)
+
     def images(self, after: str, limit: int) -> list[str]:
         """See :class:`repoman_docker.service.ListService`; what is cached."""
         return self._local.images(after, limit)

@@ -2,8 +2,8 @@
 
 from flask import Request, Response, request
 
-from repoman.plugin import Access, Failure
-from repoman_docker.routes import access, errors, v1
+from repoman.plugin import Access, Failure, bearer_token
+from repoman_docker.routes import access, errors, v1, v1_rights
 
 
 def access_of(request: Request) -> Access | None:
@@ -11,6 +11,13 @@ def access_of(request: Request) -> Access | None:
     if v1.is_v1(request.path):
         return v1.access_of(request)
     return access.access_of(request)
+
+
+def token_of(request: Request) -> str | None:
+    """Return the token that a request carries, in the words of either API."""
+    if v1.is_v1(request.path) and (token := v1_rights.token_of(request)) is not None:
+        return token
+    return bearer_token(request)
 
 
 def render_failure(failure: Failure) -> Response:

@@ -12,10 +12,11 @@ from repoman.plugin import (
     NotFound,
     Unauthenticated,
     Unsupported,
-    access_of_method,
     current_actor,
     current_repository,
 )
+from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.routes import v1_images, v1_index
 from repoman_docker.routes.current import answer, repository
 from repoman_docker.routes.search import get_search
 
@@ -47,19 +48,24 @@ def access_of(request: Request) -> Access | None:
     """Return what a request needs.
 
     A ping is for everybody, and so is the news that the API is off. Search shows what the actor
-    may see.
+    may see. What paths of images are about is known only to their routes, which ask themselves.
     """
     path = request.path.rstrip("/")
     if path in PINGS or not repository().settings.v1_enabled:
         return None
-    if path.startswith(USERS):
-        return None if request.method == "POST" else Access()
-    return Access() if path == SEARCH else access_of_method(request)
+    if path.startswith(USERS) and request.method == "POST":
+        return None
+    return Access()
 
 
 def render_failure(failure: Failure) -> Response:
     """Return the response for a failure: one text, as these clients decode no other form."""
     return answer({"error": failure.message}, failure.status)
+
+
+@v1.errorhandler(RegistryError)
+def _registry_error(error: RegistryError) -> Response:
+    return answer({"error": error.message}, error.status)
 
 
 @v1.before_request
@@ -113,6 +119,18 @@ def register() -> Response:
 def change_user(name: str) -> Response:
     """Refuse to change an account."""
     raise Unsupported(f"The account {name!r} cannot be changed here; use the web pages for that.")
+
+
+@v1.route(f"{ROOT}/repositories/<rest:path>", methods=METHODS, provide_automatic_options=False)
+def repositories(path: str) -> Response:
+    """Answer what is about image names."""
+    return v1_index.serve(path)
+
+
+@v1.route(f"{ROOT}/images/<rest:path>", methods=METHODS, provide_automatic_options=False)
+def images(path: str) -> Response:
+    """Answer what is about images."""
+    return v1_images.serve(path)
 
 
 @v1.route(ROOT, methods=METHODS, provide_automatic_options=False)

@@ -1,0 +1,158 @@
+"""Version 1, what is about image names: their lists of images, tags and properties."""
+
+from collections.abc import Callable, Mapping
+
+from flask import Response, request
+
+from repoman.plugin import (
+    ANONYMOUS,
+    NotFound,
+    Unsupported,
+    current_actor,
+    note_content,
+)
+from repoman_docker.protocol.reference import Tag, parse_tag
+from repoman_docker.protocol.v1_json import parse_fields
+from repoman_docker.protocol.v1_paths import Kind, Place, match_repository
+from repoman_docker.routes.access import NEEDS, may
+from repoman_docker.routes.current import answer, empty, repository
+from repoman_docker.routes.v1_rights import (
+    DELETE,
+    PULL,
+    PUSH,
+    check_allowed,
+    give_token,
+    image_name,
+    may_pull,
+)
+
+Handler = Callable[[str, str], Response]  # of the image name, and the tag or image id
+
+NO_ENGINE = {"docker_version": None, "docker_go_version": None, "kernel": None, "last_update": None}
+
+
+def get_images(name: str, _: str) -> Response:
+    """Answer the first request of a pull; which images there are is told by tags."""
+    _check_there(name)
+    response = answer([])
+    give_token(response, name, PULL)
+    return response
+
+
+def get_tags(name: str, _: str) -> Response:
+    """Answer the ids of all tags."""
+    service = repository()
+    return answer(service.v1_images.tags(name, service.settings.page_limit))
+
+
+def get_tag(name: str, tag: str) -> Response:
+    """Answer the id of a tag."""
+    return answer(repository().v1_images.tag(name, parse_tag(tag)))
+
+
+def delete_tag(name: str, tag: str) -> Response:
+    """Remove a tag."""
+    repository().manifests.delete(name, parse_tag(tag))
+    note_content("delete", f"{name}:{tag}")
+    return answer(True)
+
+
+def delete_all(name: str, _: str) -> Response:
+    """Remove all tags with their manifests."""
+    service = repository()
+    _check_there(name)
+    while tags := service.lists.tags(name, "", 1):
+        tag = Tag(tags[0])
+        service.manifests.delete(name, tag)
+        note_content("delete", f"{name}:{tag}")
+    response = answer(True)
+    give_token(response, name, DELETE)
+    return response
+
+
+def delete_images(_: str, __: str) -> Response:
+    """Do nothing, as the registry did that these clients know."""
+    return empty(204, {})
+
+
+def get_tag_json(name: str, tag: str) -> Response:
+    """Answer what is known of the engine that made an image."""
+    service = repository().v1_images
+    fields = parse_fields(service.find(service.tag(name, parse_tag(tag)), may_pull).json)
+    known = {"docker_version": fields.get("docker_version"), "os": fields.get("os")}
+    return answer({**NO_ENGINE, **known, "arch": fields.get("architecture")})
+
+
+def get_json(name: str, _: str) -> Response:
+    """Answer the same of an image name, of which nothing is known."""
+    _check_there(name)
+    return answer({**NO_ENGINE, "arch": None, "os": None})
+
+
+def get_properties(name: str, _: str) -> Response:
+    """Answer whether anybody may read."""
+    return answer({"access": _visibility(name)})
+
+
+def put_properties(name: str, _: str) -> Response:
+    """Refuse to change who may read, which is the administrator's to say."""
+    raise Unsupported(
+        f"Who may read {name} cannot be changed here: the repository's administrator decides it."
+    )
+
+
+def check_token(name: str, _: str) -> Response:
+    """Answer a registry that asks whether a token is good; it is, having come so far."""
+    if current_actor().scopes is None:
+        return answer({"error": f"There is no token for {name} in the request."}, 403)
+    return answer("OK")
+
+
+def get_layer_access(_: str, image_id: str) -> Response:
+    """Answer whether the token lets its bearer have an image."""
+    try:
+        repository().v1_images.find(image_id, may_pull)
+    except NotFound:
+        return answer({"access": False})
+    return answer({"access": True})
+
+
+HANDLERS: Mapping[Kind, Mapping[str, Handler]] = {
+    Kind.REPOSITORY: {"DELETE": delete_all},
+    Kind.IMAGES: {"GET": get_images, "DELETE": delete_images},
+    Kind.TAGS: {"GET": get_tags, "DELETE": delete_all},
+    Kind.TAG: {"GET": get_tag, "DELETE": delete_tag},
+    Kind.TAG_JSON: {"GET": get_tag_json},
+    Kind.JSON: {"GET": get_json},
+    Kind.PROPERTIES: {"GET": get_properties, "PUT": put_properties},
+    Kind.AUTH: {"PUT": check_token},
+    Kind.LAYER_ACCESS: {"GET": get_layer_access},
+}
+ACTIONS = {"GET": PULL, "HEAD": PULL, "DELETE": DELETE}  # all other methods push
+
+
+def serve(path: str) -> Response:
+    """Answer a request below ``/v1/repositories/``."""
+    place = match_repository(path)
+    handlers = HANDLERS[place.kind] if place else {}
+    handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+    if place is None or not handlers:
+        raise NotFound("There is nothing at this address of the V1 API.")
+    if handler is None:
+        raise Unsupported(f"{request.method} is not possible here.")
+    name = image_name(place.name)
+    check_allowed(name, _action(place))
+    return handler(name, place.detail)
+
+
+def _action(place: Place) -> str:
+    # Whoever holds a token for anything may ask whether it is good.
+    return PULL if place.kind is Kind.AUTH else ACTIONS.get(request.method, PUSH)
+
+
+def _check_there(name: str) -> None:
+    repository().lists.tags(name, "", 1)
+
+
+def _visibility(name: str) -> str:
+    return "public" if may(ANONYMOUS, name, NEEDS[PULL]) else "private"

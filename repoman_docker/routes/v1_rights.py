@@ -1,0 +1,106 @@
+"""Rights in version 1: image names in their two forms, tokens, and who may do what.
+
+Paths of images have no image name in them, and engines over plain HTTP send a password once only:
+the token that they get then says for which image name all that follows is meant.
+"""
+
+import re
+
+from flask import Request, Response, request
+
+from repoman.plugin import (
+    Denied,
+    Scope,
+    Unauthenticated,
+    current_actor,
+    current_repository,
+    current_security,
+)
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.reference import parse_name
+from repoman_docker.protocol.v1_ids import long_name, short_name
+from repoman_docker.routes.access import NEEDS, may
+from repoman_docker.routes.current import repository
+
+LIFETIME = 3600  # seconds; a push may take long, and engines do not renew their tokens
+PULL, PUSH, DELETE = "pull", "push", "delete"
+
+_ACCESS = {PULL: "read", PUSH: "write", DELETE: "delete"}  # what version 1 calls them
+_ACTIONS = {PULL: {PULL}, PUSH: {PULL, PUSH}, DELETE: {PULL, DELETE}}
+_TOKEN = re.compile(r'(?:Token\s+)+(?:.*?signature[:=]\s*)?"?([^",\s]+)', re.IGNORECASE)
+
+
+def token_of(request: Request) -> str | None:
+    """Return what a header ``Authorization: Token …`` holds; None if it is another one."""
+    found = _TOKEN.match(request.headers.get("Authorization", ""))
+    return found[1] if found else None
+
+
+def image_name(text: str) -> str:
+    """Return the name of the image that a client means, who may write ``library/`` or not.
+
+    Raises:
+        RegistryError: NAME_INVALID.
+    """
+    short = short_name(parse_name(text))
+    long = long_name(short)
+    if short == long:
+        return short
+    has_image = repository().lists.has_image
+    for is_known in (has_image, _has_tags):
+        for name in (short, long):
+            if is_known(name):
+                return name
+    return short
+
+
+def _has_tags(name: str) -> bool:
+    try:
+        return bool(repository().lists.tags(name, "", 1))
+    except RegistryError as error:
+        if error.code is ErrorCode.NAME_UNKNOWN:
+            return False
+        raise
+
+
+def is_allowed(name: str, action: str) -> bool:
+    """Return whether the request's actor, and their token, may do something to an image."""
+    actor = current_actor()
+    return actor.has_scope("repository", name, action) and may(actor, name, NEEDS[action])
+
+
+def may_pull(name: str) -> bool:
+    """Return whether the request's actor may know of an image."""
+    return is_allowed(name, PULL)
+
+
+def check_allowed(name: str, action: str) -> None:
+    """Return if the request's actor may do something to an image.
+
+    Raises:
+        Unauthenticated: nobody has logged in, or their token is for something else.
+        Denied: they have no right to it.
+    """
+    if is_allowed(name, action):
+        return
+    actor = current_actor()
+    if actor.is_anonymous or actor.scopes is not None:
+        raise Unauthenticated("Requires authorization")
+    raise Denied(f"{actor.name} has no right to {action} {name} in {current_repository().name}.")
+
+
+def give_token(response: Response, name: str, action: str) -> None:
+    """Tell the client where to go on, and by which token, if it asks for one.
+
+    The address is the one under which it reached this server.
+    """
+    response.headers["X-Docker-Endpoints"] = request.root_url.partition("://")[2].rstrip("/")
+    if request.headers.get("X-Docker-Token", "").lower() != "true":
+        return
+    scope = Scope("repository", name, frozenset(_ACTIONS[action]))
+    signature = current_security().tokens.issue(
+        current_actor(), current_repository().name, (scope,), LIFETIME
+    )
+    token = f'signature={signature},repository="{name}",access={_ACCESS[action]}'
+    response.headers["X-Docker-Token"] = token
+    response.headers["WWW-Authenticate"] = f"Token {token}"

@@ -1,0 +1,159 @@
+"""Images of version 2 as chains of images of version 1: one for each layer.
+
+Which manifest became which ids is stored once, when a client of version 1 first asks for a tag; the
+paths by which it then reads images have no image name in them. The images themselves are made from
+manifest and config, and kept in memory.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from repoman.plugin import Content, ContentStore, NewAsset, Reference, StoredBlob
+from repoman_docker.layout import V1_CHAIN, V1_IMAGE, v1_chain_path, v1_image_path
+from repoman_docker.protocol import media_types
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.manifest import Kind, Manifest, parse_manifest
+from repoman_docker.protocol.v1_ids import EMPTY_DIFF_ID, EMPTY_LAYER, EMPTY_LAYER_DIGEST
+from repoman_docker.protocol.v1_json import BrokenJson, derive_chain, parse_fields
+from repoman_docker.service import BlobService, ManifestService, V1Image
+from repoman_docker.v1.reading import Memory, read_content
+
+PREFERRED = ("linux", "amd64")
+CONFIG_LIMIT = 4 << 20  # bytes; much longer ones are no configs of images
+REMEMBERED = 32  # chains; each holds about as much as its config
+EMPTY = Descriptor(
+    media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A manifest of an image that engines of version 1 can run, and where it stands."""
+
+    digest: str
+    body: bytes
+    manifest: Manifest
+
+
+class Chains:
+    """Derives the images of version 1 from those of version 2, and finds them again."""
+
+    def __init__(
+        self, content: ContentStore, manifests: ManifestService, blobs: BlobService, limit: int
+    ) -> None:
+        self._content = content
+        self._manifests = manifests
+        self._blobs = blobs
+        self._limit = limit
+        self._memory: Memory[tuple[V1Image, ...]] = Memory(REMEMBERED)
+
+    def top(self, name: str, manifest: Content) -> str:
+        """Return the id of the image that a manifest is, and remember where its images are.
+
+        Raises:
+            RegistryError: MANIFEST_UNKNOWN, engines of version 1 cannot use the image.
+        """
+        path = v1_chain_path(name, manifest.etag)
+        asset = self._content.find_asset(path)
+        if asset is not None:
+            return str(asset.attributes["id"])
+        body = read_content(manifest, self._limit)
+        chain = self._derive(name, self._choose(name, manifest, body))
+        self._content.save_asset(
+            NewAsset(
+                path=path,
+                kind=V1_CHAIN,
+                blob=StoredBlob(hashlib.sha256(body).hexdigest(), len(body)),
+                media_type=manifest.media_type,
+                attributes={"id": chain[-1].id},
+                references=tuple(Reference(V1_IMAGE, v1_image_path(each.id)) for each in chain),
+            )
+        )
+        return chain[-1].id
+
+    def find(self, name: str, digest: Digest, image_id: str) -> V1Image | None:
+        """Return an image of a chain; None if its manifest is not there any more."""
+        try:
+            manifest = self._manifests.get(name, digest)
+        except RegistryError:
+            return None
+        chain = self._memory.get((name, digest), lambda: self._load(name, manifest))
+        return next((each for each in chain if each.id == image_id), None)
+
+    def _load(self, name: str, manifest: Content) -> tuple[V1Image, ...]:
+        body = read_content(manifest, self._limit)
+        return tuple(self._derive(name, self._choose(name, manifest, body)))
+
+    def _choose(self, name: str, found: Content, body: bytes) -> Runnable:
+        """Return the manifest itself, or what an index has for the platform."""
+        manifest = parse_manifest(body, found.media_type)
+        if manifest.kind is not Kind.INDEX:
+            return Runnable(found.etag, body, manifest)
+        for child in _by_preference(manifest.children):
+            found = self._manifests.get(name, child.digest)
+            body = read_content(found, self._limit)
+            return Runnable(found.etag, body, parse_manifest(body, found.media_type))
+        raise _unusable("it is an index without an image that could be run")
+
+    def _derive(self, name: str, found: Runnable) -> list[V1Image]:
+        config = _check(found.manifest)
+        body = read_content(self._blobs.get(name, config.digest), CONFIG_LIMIT)
+        layers = found.manifest.layers or (EMPTY,)
+        try:
+            links = derive_chain(body, [each.digest.encoded for each in layers])
+            diff_ids = _diff_ids(body, layers)
+        except BrokenJson as error:
+            raise _unusable(f"its config is broken ({error})") from error
+        images: list[V1Image] = []
+        ancestry: tuple[str, ...] = ()
+        for link, layer, diff_id in zip(links, layers, diff_ids, strict=True):
+            ancestry = (link.id, *ancestry)
+            images.append(V1Image(link.id, link.json, ancestry, name, layer, diff_id))
+        return images
+
+
+def _by_preference(children: Sequence[Descriptor]) -> Iterator[Descriptor]:
+    """Yield the images of an index, the best for engines of version 1 first."""
+    images = [each for each in children if _is_runnable(each)]
+    yield from sorted(images, key=lambda each: _platform(each) != PREFERRED)
+
+
+def _is_runnable(child: Descriptor) -> bool:
+    # Attestations stand beside the images they are about, as of an unknown platform.
+    return media_types.is_manifest(child.media_type) and "unknown" not in _platform(child)
+
+
+def _platform(child: Descriptor) -> tuple[str, str]:
+    return (child.platform.os, child.platform.architecture) if child.platform else ("", "")
+
+
+def _check(manifest: Manifest) -> Descriptor:
+    """Return the config of an image that engines of version 1 can use."""
+    config = manifest.config
+    if config is None or config.media_type not in media_types.IMAGE_CONFIGS:
+        raise _unusable("it is no image of a container")
+    for layer in manifest.layers:
+        if layer.media_type not in media_types.PLAIN_LAYERS:
+            raise _unusable(f"it has a layer of the media type {layer.media_type}")
+    return config
+
+
+def _diff_ids(config: bytes, layers: Sequence[Descriptor]) -> list[str]:
+    if layers == (EMPTY,):
+        return [EMPTY_DIFF_ID]
+    rootfs = parse_fields(config).get("rootfs")
+    found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(found, list) or len(found) != len(layers):
+        raise BrokenJson("it does not name each layer")
+    return [str(each) for each in found]
+
+
+def _unusable(reason: str) -> RegistryError:
+    return RegistryError(
+        ErrorCode.MANIFEST_UNKNOWN,
+        f"Clients of the V1 API cannot use this image: {reason}. Pull it with Docker 1.10 or "
+        "later.",
+    )

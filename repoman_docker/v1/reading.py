@@ -1,0 +1,53 @@
+"""Small content as bytes, and what has been worked out of it kept in memory."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import closing
+from threading import Lock
+from typing import Generic, TypeVar
+
+from repoman.plugin import Content, Stream
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+
+Value = TypeVar("Value")
+
+
+def read_content(content: Content, limit: int) -> bytes:
+    """Return all bytes of a content.
+
+    Raises:
+        RegistryError: MANIFEST_UNKNOWN, it has more than ``limit`` bytes.
+    """
+    if content.size > limit:
+        raise RegistryError(
+            ErrorCode.MANIFEST_UNKNOWN, f"The image has a part of more than {limit} bytes."
+        )
+    body = content.open()
+    if isinstance(body, bytes):
+        return body
+    with closing(body):
+        if isinstance(body, Stream):
+            return b"".join(body.pieces(0, content.size))
+        return body.read()
+
+
+class Memory(Generic[Value]):
+    """The values last asked for; for what never changes. Thread safe."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
+        """Return the value of a key; ``work`` makes it."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = work()
+        with self._lock:
+            self._values[key] = value
+            if len(self._values) > self._capacity:
+                self._values.popitem(last=False)
+        return value
