@@ -6,7 +6,7 @@ right both ways. The connector is known by what the server put into the environm
 or Host, which proxies rewrite.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -20,11 +20,15 @@ from repoman.http.body import Environ, close_untaken
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
+from repoman.http.guard import HIDDEN
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
-from repoman.repositories.model import Repository
+from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
+from repoman.repositories.sections import AccessSection
 
 MOUNT = "/repository/"
+# A plugin brings the recipe of a format that nobody brings.
+NOT_INSTALLED = "The format of this repository is not installed."
 
 
 def create_application(repoman: Repoman, write_access: Write | None = None) -> WSGI:
@@ -36,7 +40,8 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
     apps: dict[str, WSGI] = {
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
     }
-    dispatcher = Dispatcher(repoman, create_admin_app(repoman, formats), apps)
+    absent = Absent(repoman, formats, apps)
+    dispatcher = Dispatcher(repoman, create_admin_app(repoman, formats), apps, absent)
     app: WSGI = dispatcher
     if repoman.settings.log.access:
         app = AccessLog(dispatcher) if write_access is None else AccessLog(dispatcher, write_access)
@@ -58,53 +63,103 @@ def connector_key(repository: str, scheme: str) -> str:
     return f"{repository}:{scheme}"
 
 
+class Absent:
+    """Answers for repositories that do not exist, cannot work, or that nobody may know of.
+
+    Which of these it is shows only to whoever may know it: the answer depends on the address and
+    on who asks.
+    """
+
+    def __init__(
+        self, repoman: Repoman, formats: Mapping[str, Format], apps: Mapping[str, WSGI]
+    ) -> None:
+        self._formats = tuple(formats.values())
+        self._apps = apps
+        self._plain = create_format_app(repoman, Format(name="", title="", blueprints=()))
+
+    def serve(
+        self, name: str, environ: Environ, start_response: Any, broken: Repository | None = None
+    ) -> Iterable[bytes]:
+        """Serve a request to the repository ``name``, in the words of whose path it is."""
+        path = environ["PATH_INFO"]
+        speaker = next((each.name for each in self._formats if each.speaks(path)), "")
+        sections = {"access": AccessSection(anonymous=False)}
+        format_, problem = speaker, None
+        if broken is not None:
+            format_, problem = broken.config.format, broken.problem or NOT_INSTALLED
+        config = RepositoryConfig(0, name, format_, RepositoryType.HOSTED, True, sections)
+        environ[REPOSITORY] = Repository(config, None, problem)
+        app = self._apps.get(speaker, self._plain)
+        return app(environ, start_response)
+
+
 class Dispatcher:
     """Chooses the repository, then the app of its format."""
 
-    def __init__(self, repoman: Repoman, admin: WSGI, formats: dict[str, WSGI]) -> None:
+    def __init__(
+        self, repoman: Repoman, admin: WSGI, formats: Mapping[str, WSGI], absent: Absent
+    ) -> None:
         self._database = repoman.database
         self._repositories = repoman.repositories
         self._admin = admin
         self._formats = formats
+        self._absent = absent
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
         begin_request(environ, self._database)
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
-            repository = self._repositories.find(name)
+            response = self._serve_connector(name, environ, start_response)
+        elif name := _mount(environ):
+            response = self._serve_mounted(name, environ, start_response)
         else:
-            repository = self._mount(environ)
-            if repository is None:
-                return self._admin(environ, start_response)
-        return self._serve(repository, environ, start_response)
-
-    def _mount(self, environ: Environ) -> Repository | None:
-        path = environ.get("PATH_INFO", "")
-        if not path.startswith(MOUNT):
-            return None
-        name, _, rest = path[len(MOUNT) :].partition("/")
-        repository = self._repositories.find(name)
-        if repository is not None:
-            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + MOUNT + name
-            environ["PATH_INFO"] = "/" + rest
-        return repository
-
-    def _serve(
-        self, repository: Repository | None, environ: Environ, start_response: Any
-    ) -> Iterable[bytes]:
-        if repository is None:
-            return _unavailable("This connector is closing.")(environ, start_response)
-        if repository.problem is not None:
-            return _unavailable(repository.problem)(environ, start_response)
-        app = self._formats.get(repository.config.format)
-        if app is None:  # a plugin brings the recipe of a format that nobody brings
-            problem = f"The format {repository.config.format!r} is not installed."
-            return _unavailable(problem)(environ, start_response)
-        environ[REPOSITORY] = repository
-        response = app(environ, start_response)
+            return self._admin(environ, start_response)
         close_untaken(environ)
         return response
+
+    def _serve_connector(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        repository = self._repositories.find(name)
+        problem = "This connector is closing." if repository is None else repository.problem
+        app = None if repository is None else self._formats.get(repository.config.format)
+        if problem is not None or app is None:
+            return _unavailable(problem or NOT_INSTALLED)(environ, start_response)
+        environ[REPOSITORY] = repository
+        return app(environ, start_response)
+
+    def _serve_mounted(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        repository = self._repositories.find(name)
+        if repository is None:
+            return self._absent.serve(name, environ, start_response)
+        app = self._formats.get(repository.config.format)
+        if repository.problem is not None or app is None:
+            return self._absent.serve(name, environ, start_response, repository)
+        environ[REPOSITORY] = repository
+        begun: list[Any] = []
+        response = app(environ, lambda *given: begun.append(given))
+        if HIDDEN in environ:  # this answer is not told
+            _close(response)
+            return self._absent.serve(name, environ, start_response)
+        start_response(*begun[-1])
+        return response
+
+
+def _mount(environ: Environ) -> str:
+    """Move ``/repository/<name>`` from the path to SCRIPT_NAME; return the name, or nothing."""
+    path: str = environ.get("PATH_INFO", "")
+    if not path.startswith(MOUNT):
+        return ""
+    name, _, rest = path[len(MOUNT) :].partition("/")
+    if name:
+        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + MOUNT + name
+        environ["PATH_INFO"] = "/" + rest
+    return name
+
+
+def _close(response: Iterable[bytes]) -> None:
+    close = getattr(response, "close", None)
+    if close is not None:
+        close()
 
 
 def _unavailable(problem: str) -> Response:

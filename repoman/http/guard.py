@@ -1,0 +1,109 @@
+"""The guard before every route: who asks, may they, and may they know that there is anything?
+
+On the main port the name of a repository is in the address, and whoever may do nothing there must
+not learn whether it exists. The answer is therefore that to a repository which does not exist
+(:class:`repoman.http.dispatch.Dispatcher` makes it); only the wording follows the path. A connector
+belongs to its repository, so there is nothing to hide.
+"""
+
+from flask import request
+
+from repoman.core import Repoman
+from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
+from repoman.http.audit import AUDIT, note_failed_login
+from repoman.http.body import RECEIVED
+from repoman.http.current import (
+    ACTOR,
+    SECURITY,
+    current_environ,
+    current_repository,
+    is_on_main_port,
+    place_of,
+)
+from repoman.http.formats import Format
+from repoman.http.origin import check_origin
+from repoman.repositories.model import Repository
+from repoman.security.actors import ANONYMOUS, Access, Actor, Credentials
+
+HIDDEN = "repoman.hidden"  # the failure to answer with as if there were no such repository
+
+
+class Guard:
+    """Guards the routes of a format."""
+
+    def __init__(self, repoman: Repoman, format_: Format) -> None:
+        self._audit = repoman.audit
+        self._security = repoman.security
+        self._format = format_
+
+    def check(self) -> None:
+        """Return if the current request may go on to its route.
+
+        Raises:
+            RepomanError: it may not.
+        """
+        check_origin(request)
+        environ = current_environ()
+        if HIDDEN in environ:
+            raise environ[HIDDEN]
+        environ[SECURITY] = self._security
+        environ[AUDIT] = self._audit
+        environ[ACTOR] = ANONYMOUS
+        repository = current_repository()
+        self._admit(repository)
+        if repository.problem is not None:
+            raise Unavailable(repository.problem)
+        if repository.service is None:
+            raise _no_such()
+        if not repository.config.is_online:
+            raise Unavailable(f"The repository {repository.name!r} is offline.")
+
+    def _admit(self, repository: Repository) -> None:
+        authorizer = self._security.authorizer
+        place = place_of(repository)
+        is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, place)
+        access = Access() if repository.service is None else self._format.access_of(request)
+        if access is None and not is_secret:
+            return
+        actor = self._authenticate(repository, is_secret=is_secret)
+        if is_secret and not authorizer.knows(actor, place):
+            raise _hide(_login_needed() if actor.is_anonymous else _no_such())
+        if access is not None:
+            authorizer.check(actor, place, access)
+
+    def _authenticate(self, repository: Repository, *, is_secret: bool) -> Actor:
+        try:
+            actor = self._identify(repository)
+        except Unauthenticated as error:
+            raise _hide(error) if is_secret else error from None
+        current_environ()[ACTOR] = actor
+        return actor
+
+    def _identify(self, repository: Repository) -> Actor:
+        token = self._format.token_of(request)
+        if token is not None:
+            # A long upload may outlive its token, which was valid when the request began.
+            has_begun = RECEIVED in current_environ()
+            return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
+        sent = request.authorization
+        credentials = None
+        if sent is not None and sent.type == "basic":
+            credentials = Credentials(sent.username or "", sent.password or "")
+        try:
+            return self._security.authenticator.authenticate(credentials)
+        except Unauthenticated:
+            note_failed_login(credentials.name if credentials else "")
+            raise
+
+
+def _hide(error: RepomanError) -> RepomanError:
+    current_environ()[HIDDEN] = error
+    return error
+
+
+def _login_needed() -> RepomanError:
+    return Unauthenticated("A login is needed for this.")
+
+
+def _no_such() -> RepomanError:
+    return NotFound("There is no such repository, or you have no right to anything in it.")
