@@ -27,8 +27,6 @@ from repoman.repositories.model import Repository, RepositoryConfig, RepositoryT
 from repoman.repositories.sections import AccessSection
 
 MOUNT = "/repository/"
-# A plugin brings the recipe of a format that nobody brings.
-NOT_INSTALLED = "The format of this repository is not installed."
 
 
 def create_application(repoman: Repoman, write_access: Write | None = None) -> WSGI:
@@ -86,7 +84,7 @@ class Absent:
         sections = {"access": AccessSection(anonymous=False)}
         format_, problem = speaker, None
         if broken is not None:
-            format_, problem = broken.config.format, broken.problem or NOT_INSTALLED
+            format_, problem = broken.config.format, broken.problem or _not_installed(broken)
         config = RepositoryConfig(0, name, format_, RepositoryType.HOSTED, True, sections)
         environ[REPOSITORY] = Repository(config, None, problem)
         app = self._apps.get(speaker, self._plain)
@@ -120,10 +118,12 @@ class Dispatcher:
 
     def _serve_connector(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         repository = self._repositories.find(name)
-        problem = "This connector is closing." if repository is None else repository.problem
-        app = None if repository is None else self._formats.get(repository.config.format)
-        if problem is not None or app is None:
-            return _unavailable(problem or NOT_INSTALLED)(environ, start_response)
+        if repository is None:
+            return _unavailable("This connector is closing.")(environ, start_response)
+        app = self._formats.get(repository.config.format)
+        if repository.problem is not None or app is None:
+            problem = repository.problem or _not_installed(repository)
+            return _unavailable(problem)(environ, start_response)
         environ[REPOSITORY] = repository
         return app(environ, start_response)
 
@@ -154,6 +154,11 @@ def _mount(environ: Environ) -> str:
         environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + MOUNT + name
         environ["PATH_INFO"] = "/" + rest
     return name
+
+
+def _not_installed(repository: Repository) -> str:
+    """Say what is wrong where a plugin brings the recipe of a format that nobody brings."""
+    return f"The format {repository.config.format!r} is not installed."
 
 
 def _close(response: Iterable[bytes]) -> None:

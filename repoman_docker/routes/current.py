@@ -10,6 +10,11 @@ from repoman_docker.protocol.paths import Route, match
 from repoman_docker.service import DockerRepository
 
 
+def speaks(path: str) -> bool:
+    """Return whether a path is one of the registry's API, in either version."""
+    return path.removeprefix("/").partition("/")[0] in ("v1", "v2", "_ping")
+
+
 def current_route() -> Route | None:
     """Return what the address of the request names, or None if it is none of this API."""
     root, _, path = request.path.removeprefix("/").partition("/")
