@@ -19,9 +19,10 @@ from repoman.db.models import database_proxy
 
 SHIFT = 40
 SHORTEST = 3  # characters that the index has of a text
+PROBES = 6  # sequences of a word that the index is asked for; more cost more than they tell
 LONGEST = 400  # characters of a text that anything could contain
 MOST = 1000  # components that one search finds
-EXAMINED = 50_000  # components of which a search looks whether they may be seen
+EXAMINED = 20_000  # components that a search looks at to find them
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # no text in the database has these
 _LAST_CHARACTER = "\U0010ffff"
@@ -31,8 +32,10 @@ _MINE = (
     "AND component.version = ''"
 )
 _BEGINS = "component.name >= ? AND component.name < ?"
-_CONTAINS = " AND instr(lower(component.name || ' ' || component.description), ?)"
-_BY_NAME = f"SELECT {_COLUMNS} FROM component WHERE {_MINE} AND {_BEGINS}"  # noqa: S608
+_BY_NAME = (
+    f"SELECT {_COLUMNS} FROM component WHERE {_MINE} AND {_BEGINS} "  # noqa: S608 - constants
+    "ORDER BY component.name"
+)
 _BY_INDEX = (
     f"SELECT {_COLUMNS} FROM component_index CROSS JOIN component "  # noqa: S608 - constants
     f"ON component.id = component_index.rowid & {(1 << SHIFT) - 1} "
@@ -66,46 +69,61 @@ def find_components(
     """Return at most ``limit`` components that contain every word of ``text``.
 
     Letters have no case, and no character has a meaning. The first ones are those whose name begins
-    with a single word, by name, so that one of exactly this name leads; the others come by age. A
+    with the only word, by name, so that one of exactly this name leads; the others come by age. A
     word of less than three characters is looked for at the beginning of names only, unless there is
     a longer one beside it. No words: all components, by name.
 
-    ``is_visible`` is asked about each name, but about no more than ``EXAMINED`` of them.
+    ``is_visible`` is asked about each name. No more than ``EXAMINED`` components are looked at.
     """
     if _IMPOSSIBLE.search(text) or len(text) > LONGEST:
         return []
     words = text.lower().split()
     long = [each for each in words if len(each) >= SHORTEST]
-    short = [each for each in words if len(each) < SHORTEST]
-    first = words[0] if len(words) == 1 else ""
-    streams: list[Iterator[FoundComponent]] = []
     if not long:
-        streams = [_beginning(where, short[0] if short else "", short[1:])]
+        found = _beginning(where, words[0] if words else "")
+    elif len(words) > 1:
+        found = _containing(where, long)
     else:
-        if first:
-            streams = [_beginning(where, first, [])]
-        streams.append(_containing(where, long, short, but=first))
-    found: Iterator[FoundComponent] = islice(chain(*streams), EXAMINED)
+        found = chain(_beginning(where, words[0]), _containing(where, long, but=words[0]))
+    found = islice(found, EXAMINED)
+    found = (each for each in found if _has_all(each, words))
     if is_visible is not None:
         found = (each for each in found if is_visible(each.name))
     return list(islice(found, limit))
 
 
-def _beginning(where: Searched, start: str, others: list[str]) -> Iterator[FoundComponent]:
-    sql = _BY_NAME + _CONTAINS * len(others) + " ORDER BY component.name"
-    return _rows(sql, [*_mine(where), *_range(start), *others])
+def _has_all(found: FoundComponent, words: list[str]) -> bool:
+    text = f"{found.name} {found.description}".lower()
+    return all(word in text for word in words)
 
 
-def _containing(
-    where: Searched, long: list[str], short: list[str], but: str
-) -> Iterator[FoundComponent]:
-    """Find by the index, all but the names that begin with ``but``, if that is given."""
-    match = " AND ".join('"{}"'.format(each.replace('"', '""')) for each in long)
+def _beginning(where: Searched, start: str) -> Iterator[FoundComponent]:
+    return _rows(_BY_NAME, [*_mine(where), *_range(start)])
+
+
+def _containing(where: Searched, words: list[str], but: str = "") -> Iterator[FoundComponent]:
+    """Find by the index, all but the names that begin with ``but``, if that is given.
+
+    What it finds may lack a word, as it is asked for few sequences of each.
+    """
     start = where.repository << SHIFT
-    rows = [start, start + (1 << SHIFT) - 1]
-    sql = _BY_INDEX + (f" AND NOT ({_BEGINS})" if but else "") + _CONTAINS * len(short)
-    excluded = _range(but) if but else []
-    return _rows(sql, [match, *rows, *_mine(where), *excluded, *short])
+    values = [" AND ".join(map(_probe, words)), start, start + (1 << SHIFT) - 1, *_mine(where)]
+    if not but:
+        return _rows(_BY_INDEX, values)
+    return _rows(f"{_BY_INDEX} AND NOT ({_BEGINS})", [*values, *_range(but)])
+
+
+def _probe(word: str) -> str:
+    """Return what to ask the index for: the word, or sequences from its beginning to its end."""
+    last = len(word) - SHORTEST
+    if last < PROBES:
+        return _quoted(word)
+    starts = [number * last // (PROBES - 1) for number in range(PROBES)]
+    return " AND ".join(_quoted(word[start : start + SHORTEST]) for start in starts)
+
+
+def _quoted(text: str) -> str:
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 def _mine(where: Searched) -> list[Any]:

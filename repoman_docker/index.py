@@ -5,18 +5,22 @@ Registries have no search of their own in version 2 of the API; the index of ver
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlencode
 
-from repoman.plugin import Invalid, UpstreamClient, UpstreamUnavailable
+from repoman.plugin import Invalid, UpstreamClient, UpstreamRefused, UpstreamUnavailable
 
 HUB = "https://index.docker.io"
+LIBRARY = "library/"  # what Docker Hub's own images are in, and its index leaves out
 TIMEOUT = 5.0  # seconds; a search that takes longer is done without this index
-MOST = 100  # results that an index gives at a time
-ANSWER_LIMIT = 4 << 20  # bytes
+PAGE = 100  # results that an index gives at a time
+ANSWER_LIMIT = 4 << 20  # bytes of a page
+LONGEST_NAME = 255  # characters
+LONGEST_DESCRIPTION = 1000
+MOST_STARS = 1 << 31  # more is no number of stars, and no number to every client
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,19 @@ class ImageHit:
     is_automated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class IndexAnswer:
+    """What an index has found: some images, the best first, and how many there are in all."""
+
+    hits: list[ImageHit]
+    total: int
+
+
 class ImageIndex(Protocol):
     """Searches for images; thread safe."""
 
-    def search(self, term: str, limit: int) -> list[ImageHit]:
-        """Return at most ``limit`` images, the best first (UpstreamError)."""
+    def search(self, term: str, limit: int) -> IndexAnswer:
+        """Return at most ``limit`` images (UpstreamError)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +54,16 @@ class IndexPlace:
     """What a strategy may use.
 
     Attributes:
-        client: asks the proxy's own remote.
+        remote: the address of the proxy's remote.
         url: the address of a custom index; empty if none is set.
-        open_client: returns a client for another address, with a timeout in seconds.
+        open_client: returns a client for an address, with a timeout in seconds.
+        login: the headers that show the remote, and nobody else, who the proxy is.
     """
 
-    client: UpstreamClient
+    remote: str
     url: str
     open_client: Callable[[str, float], UpstreamClient]
+    login: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 IndexFactory = Callable[[IndexPlace], ImageIndex]
@@ -57,7 +71,7 @@ IndexFactory = Callable[[IndexPlace], ImageIndex]
 
 def registry_index(place: IndexPlace) -> ImageIndex:
     """Search the proxy's own remote."""
-    return V1Index(place.client)
+    return V1Index(place.open_client(place.remote, TIMEOUT), place.login)
 
 
 def hub_index(place: IndexPlace) -> ImageIndex:
@@ -75,31 +89,89 @@ def custom_index(place: IndexPlace) -> ImageIndex:
 class V1Index:
     """The search of the registry API version 1, at any host that has it."""
 
-    def __init__(self, client: UpstreamClient) -> None:
+    def __init__(self, client: UpstreamClient, headers: Mapping[str, str] | None = None) -> None:
         self._client = client
+        self._headers = headers or {}
 
-    def search(self, term: str, limit: int) -> list[ImageHit]:
+    def search(self, term: str, limit: int) -> IndexAnswer:
         """See :class:`ImageIndex`; an index without a search finds nothing."""
-        query = urlencode({"q": term, "n": min(limit, MOST)})
-        with self._client.open("GET", f"v1/search?{query}") as response:
+        found: dict[str, ImageHit] = {}
+        total = 0
+        for page in range(1, -(-limit // PAGE) + 1):
+            size = min(limit, PAGE)
+            answer = self._get_page(term, size, page)
+            new = [each for each in answer.hits if each.name not in found]
+            found |= {each.name: each for each in new}
+            total = max(answer.total, len(found))
+            # An index that knows no pages gives the same again.
+            if not new or len(answer.hits) < size or len(found) >= limit:
+                break
+        return IndexAnswer(list(found.values())[:limit], total)
+
+    def _get_page(self, term: str, size: int, page: int) -> IndexAnswer:
+        query = {"q": term.removeprefix(LIBRARY), "n": size, **({"page": page} if page > 1 else {})}
+        with self._client.open("GET", f"v1/search?{urlencode(query)}", self._headers) as response:
+            if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise UpstreamRefused(
+                    f"The index {self._client.remote} refused a search with the status "
+                    f"{response.status}."
+                )
             if response.status != HTTPStatus.OK:
-                return []
+                return IndexAnswer([], 0)
             body = response.read_all(ANSWER_LIMIT)
         try:
-            results = json.loads(body)["results"]
-            return [_hit(each) for each in results][:limit]
-        except (ValueError, KeyError, TypeError) as error:
+            return parse_answer(json.loads(body))
+        except (ValueError, RecursionError) as error:
             raise UpstreamUnavailable(
                 f"The index {self._client.remote} sent no search results."
             ) from error
 
 
-def _hit(fields: dict[str, object]) -> ImageHit:
-    stars = fields.get("star_count")
-    return ImageHit(
-        name=str(fields["name"]),
-        description=str(fields.get("description") or ""),
-        stars=stars if isinstance(stars, int) else 0,
-        is_official=bool(fields.get("is_official")),
-        is_automated=bool(fields.get("is_automated")),
-    )
+def parse_answer(fields: object) -> IndexAnswer:
+    """Return what an index has sent; single results that make no sense are left out.
+
+    Raises:
+        ValueError: nothing of it makes sense.
+    """
+    if not isinstance(fields, dict):
+        raise ValueError("no object")
+    results = fields.get("results")
+    if not isinstance(results, list | None):
+        raise ValueError("no list of results")
+    hits = list(_hits(results or []))
+    return IndexAnswer(hits, max(_number(fields.get("num_results")), len(hits)))
+
+
+def _hits(results: list[object]) -> Iterable[ImageHit]:
+    for each in results:
+        name = each.get("name") if isinstance(each, dict) else None
+        if not isinstance(each, dict) or not isinstance(name, str) or not _is_name(name):
+            continue
+        description = each.get("description")
+        yield ImageHit(
+            name=name,
+            description=_line(description) if isinstance(description, str) else "",
+            stars=_number(each.get("star_count")),
+            is_official=_is_true(each.get("is_official")),
+            is_automated=_is_true(each.get("is_automated")),
+        )
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and " " not in text and 0 < len(text) <= LONGEST_NAME
+
+
+def _line(text: str) -> str:
+    printable = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(printable.split())[:LONGEST_DESCRIPTION]
+
+
+def _number(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value[:20].isdecimal():
+        value = int(value[:20])
+    is_number = isinstance(value, int | float) and 0 < value < MOST_STARS
+    return int(value) if is_number and isinstance(value, int | float) else 0
+
+
+def _is_true(value: object) -> bool:
+    return value is True or value == 1 or str(value).lower() == "true"

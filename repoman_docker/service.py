@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from repoman.plugin import BlobInlet, Condition, Content, Upload, UploadSink
-from repoman_docker.index import ImageIndex
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -186,7 +185,6 @@ class DockerRepository:
     Attributes:
         namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
             where that does not matter.
-        index: searches for images where they are not kept here; only of proxies.
         remote: only of proxies.
     """
 
@@ -198,5 +196,4 @@ class DockerRepository:
     search: ImageSearch
     v1_images: V1Images
     namespaces: frozenset[str] | None = None
-    index: ImageIndex | None = None
     remote: RemoteService | None = None

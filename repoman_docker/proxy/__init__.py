@@ -8,12 +8,12 @@ from repoman.plugin import (
     RoutingSection,
     open_cache,
 )
-from repoman_docker.hosted.search import HostedSearch
 from repoman_docker.index import ImageIndex, IndexFactory, IndexPlace
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
 from repoman_docker.proxy.manifests import ProxyManifests
 from repoman_docker.proxy.remote import ProxyRemote
+from repoman_docker.proxy.search import ProxySearch
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
@@ -55,15 +55,16 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         uploads=uploads,
         manifests=manifests,
         lists=lists,
-        search=HostedSearch(context.content),
+        search=ProxySearch(site, _open_index(context, site, credentials)),
         v1_images=open_images(context, manifests, blobs, lists.cached_tags),
         namespaces=site.namespaces,
-        index=_open_index(context, site),
         remote=ProxyRemote(site, tags),
     )
 
 
-def _open_index(context: RepositoryContext, site: ProxySite) -> ImageIndex:
+def _open_index(
+    context: RepositoryContext, site: ProxySite, credentials: RemoteCredentials
+) -> ImageIndex:
     strategies: dict[str, IndexFactory] = {}
     if context.hook is not None:
         for found in context.hook.repoman_docker_index_strategies():
@@ -72,5 +73,10 @@ def _open_index(context: RepositoryContext, site: ProxySite) -> ImageIndex:
     if kind not in strategies:
         known = ", ".join(sorted(strategies))
         raise Invalid(f"docker_proxy.index_type: no plugin offers {kind!r}; known: {known}.")
-    place = IndexPlace(site.cache.client, site.docker_proxy.index_url, site.cache.open_client)
+    place = IndexPlace(
+        site.proxy.remote_url,
+        site.docker_proxy.index_url,
+        site.cache.open_client,
+        credentials.headers,
+    )
     return strategies[kind](place)

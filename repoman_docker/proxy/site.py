@@ -16,12 +16,12 @@ from repoman.plugin import (
     RoutingSection,
     UpstreamRefused,
 )
+from repoman_docker.index import LIBRARY
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.remote import RegistryClient
 from repoman_docker.sections import DockerProxySection
 
 HUB_HOSTS = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
-LIBRARY = "library/"
 
 
 class Source(StrEnum):
@@ -62,15 +62,28 @@ class ProxySite:
         """The hosts in whose place this proxy answers (the parameter ``ns`` of clients)."""
         return HUB_HOSTS | {self.host} if self.host in HUB_HOSTS else frozenset({self.host})
 
+    @property
+    def expands_library(self) -> bool:
+        """Whether a name of one component means one in ``library/``."""
+        expand = self.docker_proxy.expand_library
+        return self.host in HUB_HOSTS if expand is None else expand
+
+    def long_name(self, name: str) -> str:
+        """Return the name under which an image is cached."""
+        return LIBRARY + name if "/" not in name and self.expands_library else name
+
+    def short_name(self, name: str) -> str:
+        """Return the shortest name that means an image here."""
+        short = name.removeprefix(LIBRARY) if self.expands_library else name
+        return name if "/" in short else short
+
     def image(self, name: str, code: ErrorCode) -> str:
         """Return the one name under which an image is cached and asked for.
 
         Raises:
             RegistryError: ``code``, the routing rule of this proxy refuses it.
         """
-        expand = self.docker_proxy.expand_library
-        if "/" not in name and (self.host in HUB_HOSTS if expand is None else expand):
-            name = LIBRARY + name
+        name = self.long_name(name)
         if not self.routing.allows(name):
             raise RegistryError(
                 code,

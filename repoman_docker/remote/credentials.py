@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -36,6 +36,12 @@ class RemoteCredentials:
             return None
         pair = f"{self.username}:{self.password}".encode()
         return f"Basic {b64encode(pair).decode('ascii')}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What to send where no challenge comes first."""
+        header = f"Bearer {self.bearer_token}" if self.bearer_token else self.basic
+        return {} if header is None else {"Authorization": header}
 
 
 @dataclass(frozen=True, slots=True)

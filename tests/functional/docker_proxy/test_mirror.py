@@ -53,38 +53,6 @@ def test_names_at_docker_hub_are_expanded(make_proxy):
 
 # --- Index ---------------------------------------------------------------------------------------
 
-RESULTS = b"""{"query": "ng", "num_results": 2, "results": [
-    {"name": "library/nginx", "description": "Web", "star_count": 7, "is_official": true},
-    {"name": "team/ng", "description": null}]}"""
-
-
-def test_the_remote_is_searched(make_proxy, proxy, upstream):
-    upstream.faults.append(Fault("/v1/search", status=200, body=RESULTS))
-    found = service_of(make_proxy, proxy).index.search("ng x", 25)
-    assert [hit.name for hit in found] == ["library/nginx", "team/ng"]
-    assert (found[0].description, found[0].stars, found[0].is_official) == ("Web", 7, True)
-    assert upstream.log[-1].query == {"q": ["ng x"], "n": ["25"]}
-
-
-def test_a_custom_index_is_searched(make_proxy, upstream, make_upstream):
-    index = make_upstream()
-    index.faults.append(Fault("/v1/search", status=200, body=RESULTS))
-    proxy = make_proxy(
-        upstream.url, docker_proxy__index_type="custom", docker_proxy__index_url=index.url
-    )
-    assert len(service_of(make_proxy, proxy).index.search("ng", 1)) == 1
-    assert upstream.log == []
-
-
-def test_docker_hub_is_searched_at_its_index(make_proxy, upstream):
-    proxy = make_proxy(upstream.url, docker_proxy__index_type="hub")
-    assert service_of(make_proxy, proxy).index._client.remote == "https://index.docker.io"
-
-
-def test_an_index_without_a_search_finds_nothing(make_proxy, proxy, upstream):
-    upstream.faults.append(Fault("/v1/search", status=404))
-    assert service_of(make_proxy, proxy).index.search("ng", 25) == []
-
 
 def test_an_unknown_strategy_is_a_problem_of_the_repository(make_proxy, upstream):
     proxy = make_proxy(upstream.url, docker_proxy__index_type="wrong")

@@ -8,6 +8,7 @@ import pytest
 
 from repoman.plugin import hookimpl
 from repoman_docker import plugin
+from repoman_docker.index import ImageHit, IndexAnswer
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import Clock, Proxies, name_of
 
@@ -31,7 +32,7 @@ def test_the_cache_lives_over_a_restart(tmp_path, repoman_factory, upstream, cdn
 def test_hook_repoman_docker_index_strategies(repoman_factory, upstream):
     class Fixed:
         def search(self, term, limit):
-            return [term] * limit
+            return IndexAnswer([ImageHit(f"{term}-{number}") for number in range(limit)], 9)
 
     class Strategies:
         @hookimpl
@@ -41,4 +42,6 @@ def test_hook_repoman_docker_index_strategies(repoman_factory, upstream):
     repoman = repoman_factory({"docker": plugin, "fixed": Strategies()})
     proxy = Proxies(repoman, Clock())(upstream.url, docker_proxy__index_type="fixed")
     service = repoman.repositories.get(name_of(proxy)).service
-    assert service.index.search("a", 2) == ["a", "a"]
+    found = service.search.find("a", 2, None)
+    assert [each.name for each in found.hits] == ["a-0", "a-1"]
+    assert found.total == 9

@@ -1,0 +1,114 @@
+"""Search in a proxy: what is cached, and what its index finds."""
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from repoman.plugin import Fan, UpstreamError
+from repoman_docker.hosted.search import HostedSearch
+from repoman_docker.index import TIMEOUT, ImageHit, ImageIndex, IndexAnswer
+from repoman_docker.proxy.site import ProxySite
+from repoman_docker.search import MOST, Filter, Found, collect
+
+SHORT = 300.0  # seconds that an answer of an index is believed at most
+PAUSE = 30.0  # seconds for which an index that failed is not asked
+REMEMBERED = 100  # answers
+
+_log = logging.getLogger(__name__)
+
+
+class ProxySearch:
+    """Implements :class:`repoman_docker.search.ImageSearch`.
+
+    Cached images come first, told of as the index does; then come the others that it finds.
+    """
+
+    def __init__(self, site: ProxySite, index: ImageIndex) -> None:
+        self._site = site
+        self._local = HostedSearch(site.content)
+        self._index = _RememberingIndex(site, index)
+
+    def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
+        """See :class:`repoman_docker.search.ImageSearch`."""
+        local = self._find_cached(term, is_visible)
+        try:
+            answer = self._index.search(term, min(first, MOST))
+        except UpstreamError as error:
+            _log.warning("The proxy %s searched its cache alone: %s", self._site.name, error)
+            return collect(local, first, (self._site.name,))
+        told = {each.name: each for each in answer.hits}
+        hits = [told.get(each.name, each) for each in local]
+        hits += [each for each in answer.hits if self._may_show(each.name, is_visible)]
+        # How many more there are that must not be seen is not to be told either.
+        more = 0 if is_visible else max(0, answer.total - len(answer.hits))
+        return collect(hits, first, (), more)
+
+    def _find_cached(self, term: str, is_visible: Filter | None) -> list[ImageHit]:
+        shown = self._site.short_name
+
+        def may_show(name: str) -> bool:
+            return self._may_show(shown(name), is_visible)
+
+        found = self._local.find(term, MOST, may_show).hits
+        return [replace(each, name=shown(each.name)) for each in found]
+
+    def _may_show(self, name: str, is_visible: Filter | None) -> bool:
+        is_routed = self._site.routing.allows(self._site.long_name(name))
+        return is_routed and (is_visible is None or is_visible(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    answer: IndexAnswer
+    limit: int
+    at: float
+
+
+class _RememberingIndex:
+    """Asks an index once for all who want to know the same, for no longer than ``TIMEOUT``."""
+
+    def __init__(self, site: ProxySite, index: ImageIndex) -> None:
+        self._site = site
+        self._index = index
+        self._fan = Fan()
+        self._answers: OrderedDict[str, _Remembered] = OrderedDict()
+        self._lock = threading.Lock()
+        self._failure: tuple[float, UpstreamError] | None = None
+
+    def search(self, term: str, limit: int) -> IndexAnswer:
+        """Return at least ``limit`` images, as far as there are so many (UpstreamError)."""
+        remembered = self._answers.get(term)
+        if remembered is not None and self._is_good(remembered, limit):
+            return remembered.answer
+        self._check_rest()
+        key = f"search {limit} {term}"
+        answer: IndexAnswer = self._site.cache.once(key, lambda: self._ask(term, limit))
+        return answer
+
+    def _is_good(self, remembered: _Remembered, limit: int) -> bool:
+        is_enough = limit <= remembered.limit or remembered.answer.total <= remembered.limit
+        is_young = 0 <= self._site.cache.clock() - remembered.at < SHORT
+        return is_enough and is_young and self._site.cache.metadata.is_fresh(remembered.at)
+
+    def _check_rest(self) -> None:
+        failure = self._failure
+        if failure is not None and 0 <= self._site.cache.clock() - failure[0] < PAUSE:
+            raise failure[1]
+
+    def _ask(self, term: str, limit: int) -> IndexAnswer:
+        at = self._site.cache.clock()
+        asked = [(self._site.name, self._index)]
+        found = self._fan.collect(asked, lambda index: index.search(term, limit), TIMEOUT)
+        for _, error in found.failures:
+            failure = error if isinstance(error, UpstreamError) else UpstreamError(str(error))
+            self._failure = (at, failure)
+            raise failure
+        self._failure = None
+        [answer] = found.answers
+        with self._lock:
+            self._answers[term] = _Remembered(answer, limit, at)
+            self._answers.move_to_end(term)
+            if len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+        return answer

@@ -1,0 +1,419 @@
+"""Search in proxies, and in groups of them: what is cached and what an index finds."""
+
+import json
+import secrets
+import time
+from base64 import b64encode
+from contextlib import ExitStack
+from urllib.parse import urlencode
+
+import pytest
+
+from repoman_docker import index as index_module
+from repoman_docker.index import HUB, parse_answer
+from repoman_docker.proxy import search as search_module
+from tests.fakes.index import fake_index
+from tests.functional.docker.images import make_image
+from tests.functional.docker_proxy.proxies import MINUTE, name_of
+
+FAILED = "X-Repoman-Search-Failed"
+
+
+@pytest.fixture
+def make_index():
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(fake_index())
+
+
+@pytest.fixture
+def index(make_index):
+    return make_index()
+
+
+def searching(make_proxy, upstream, index, **settings):
+    """A proxy of ``upstream`` that searches at ``index``."""
+    return make_proxy(
+        upstream.url,
+        docker__v1_enabled=True,
+        docker_proxy__index_type="custom",
+        docker_proxy__index_url=index.url,
+        **settings,
+    )
+
+
+def group_of(make_proxy, *members, **settings):
+    name = f"group-{secrets.token_hex(4)}"
+    group = {"members": [name_of(each) for each in members], **settings}
+    sections = {"docker": {"v1_enabled": True}, "group": group}
+    make_proxy.repoman.repositories.create(name, "docker-group", sections)
+    return make_proxy.reach(name)
+
+
+def ask(repository, q="", **query):
+    target = f"{repository.prefix}/v1/search?{urlencode({'q': q, **query})}"
+    login = b64encode(":".join(repository.login).encode()).decode()
+    answer = repository.wire.send("GET", target, {"Authorization": f"Basic {login}"})
+    assert answer.status == 200, answer.body
+    return answer
+
+
+def search(repository, q="", **query):
+    return ask(repository, q, **query).json()
+
+
+def names(repository, q="", **query):
+    return [each["name"] for each in search(repository, q, **query)["results"]]
+
+
+# --- What a proxy finds --------------------------------------------------------------------------
+
+
+def test_official_stars_and_descriptions_of_the_index_are_kept(make_proxy, upstream, index):
+    index.add("nginx", description="Web server", star_count=20_000, is_official=True)
+    index.add("team/nginx", is_automated=True)
+    proxy = searching(make_proxy, upstream, index)
+    assert search(proxy, "nginx") == {
+        "query": "nginx",
+        "page": 1,
+        "page_size": 25,
+        "num_pages": 1,
+        "num_results": 2,
+        "results": [
+            {
+                "name": "nginx",
+                "description": "Web server",
+                "star_count": 20_000,
+                "is_official": True,
+                "is_automated": False,
+                "is_trusted": True,
+            },
+            {
+                "name": "team/nginx",
+                "description": "",
+                "star_count": 0,
+                "is_official": False,
+                "is_automated": True,
+                "is_trusted": False,
+            },
+        ],
+    }
+    assert index.queries == [{"q": "nginx", "n": "25"}]
+
+
+def test_cached_images_come_first_as_the_index_describes_them(make_proxy, upstream, index):
+    index.add("other/app").add("team/app", description="Ours", star_count=7)
+    upstream.put("team/app", "1", make_image())
+    upstream.put("secret/app", "1", make_image())
+    proxy = searching(make_proxy, upstream, index)
+    proxy.pull("secret/app", "1")
+    proxy.pull("team/app", "1")
+    found = search(proxy, "app")
+    assert [each["name"] for each in found["results"]] == ["secret/app", "team/app", "other/app"]
+    assert (found["results"][1]["description"], found["results"][1]["star_count"]) == ("Ours", 7)
+    assert found["num_results"] == 3
+
+
+def test_one_image_has_one_name_where_library_may_be_left_out(make_proxy, upstream, index):
+    index.add("nginx", star_count=3)
+    upstream.put("library/nginx", "1", make_image())
+    upstream.put("library/other/nginx", "1", make_image())
+    proxy = searching(make_proxy, upstream, index, docker_proxy__expand_library=True)
+    proxy.pull("nginx", "1")
+    proxy.pull("library/other/nginx", "1")
+    found = search(proxy, "nginx")["results"]
+    assert [each["name"] for each in found] == ["nginx", "library/other/nginx"]
+    assert found[0]["star_count"] == 3
+    assert names(proxy, "library/nginx") == ["nginx"]
+    assert index.queries[-1]["q"] == "nginx"
+
+
+def test_pages_go_on_at_the_index(make_proxy, upstream, index):
+    index.add(*(f"app-{number:03}" for number in range(260)))
+    proxy = searching(make_proxy, upstream, index)
+    found = []
+    for page in range(1, 5):
+        body = search(proxy, "app", n=100, page=page)
+        assert (body["num_results"], body["num_pages"]) == (260, 3)
+        found += [each["name"] for each in body["results"]]
+    assert found == [f"app-{number:03}" for number in range(260)]
+    assert {query["n"] for query in index.queries} == {"100"}
+
+
+def test_an_index_that_knows_no_pages_is_asked_no_further(make_proxy, upstream, index):
+    index.knows_pages = False
+    index.add(*(f"app-{number:03}" for number in range(150)))
+    proxy = searching(make_proxy, upstream, index)
+    assert names(proxy, "app", n=100, page=2) == []
+    assert len(index.queries) == 2
+
+
+def test_the_routing_rule_of_a_proxy_counts(make_proxy, upstream, index):
+    index.add("team/app", "secret/app")
+    rule = {"routing__mode": "allow", "routing__matchers": ["team/.*"]}
+    assert names(searching(make_proxy, upstream, index, **rule), "app") == ["team/app"]
+
+
+# --- How often an index is asked ----------------------------------------------------------------
+
+
+def test_an_answer_is_remembered_for_a_while(make_proxy, clock, upstream, index):
+    index.add("team/app")
+    proxy = searching(make_proxy, upstream, index)
+    for _ in range(3):
+        assert names(proxy, "app") == ["team/app"]
+    assert len(index.queries) == 1
+    assert names(proxy, "app", n=100) == ["team/app"], "there was no more"
+    assert names(proxy, "other") == []
+    assert len(index.queries) == 2
+    clock.jump(6 * MINUTE)
+    names(proxy, "app")
+    assert len(index.queries) == 3
+
+
+def test_a_metadata_age_of_nothing_asks_each_time(make_proxy, upstream, index):
+    proxy = searching(make_proxy, upstream, index, proxy__metadata_max_age=0)
+    names(proxy, "app")
+    names(proxy, "app")
+    assert len(index.queries) == 2
+
+
+def test_more_results_are_asked_for_when_they_are_wanted(make_proxy, upstream, index):
+    index.add(*(f"app-{number:02}" for number in range(50)))
+    proxy = searching(make_proxy, upstream, index)
+    assert len(names(proxy, "app", n=10)) == 10
+    assert len(names(proxy, "app", n=5)) == 5
+    assert len(index.queries) == 1
+    assert len(names(proxy, "app", n=100)) == 50
+    assert len(index.queries) == 2
+
+
+def test_an_invalidated_cache_forgets_answers(make_proxy, upstream, index):
+    proxy = searching(make_proxy, upstream, index)
+    names(proxy, "app")
+    time.sleep(0.01)  # the token has the time of the clock
+    make_proxy.repoman.repositories.get(name_of(proxy)).service.remote.invalidate()
+    names(proxy, "app")
+    assert len(index.queries) == 2
+
+
+def test_only_the_last_answers_are_remembered(make_proxy, upstream, index, monkeypatch):
+    monkeypatch.setattr(search_module, "REMEMBERED", 2)
+    proxy = searching(make_proxy, upstream, index)
+    for term in ("a", "b", "c", "a"):
+        names(proxy, term)
+    assert len(index.queries) == 4
+
+
+# --- Failures ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cached(make_proxy, upstream, index):
+    """A proxy with one image in its cache."""
+    upstream.put("team/app", "1", make_image())
+    proxy = searching(make_proxy, upstream, index)
+    proxy.pull("team/app", "1")
+    return proxy
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b""),
+        (503, None),
+        (401, b"{}"),
+        (403, b"{}"),
+        (429, b"{}"),
+        (200, b""),
+        (200, b"no json"),
+        (200, b"[]"),
+        (200, b'{"results": {"a": 1}}'),
+        (200, b'{"results": "text"}'),
+        (200, b"[" * 100_000),
+        (200, b"\xff\xfe"),
+    ],
+)
+def test_a_failure_of_the_index_is_told_and_does_no_harm(cached, index, caplog, status, body):
+    index.status, index.body = status, body
+    answer = ask(cached, "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
+    assert answer.headers[FAILED] == name_of(cached)
+    assert f"The proxy {name_of(cached)} searched its cache alone" in caplog.text
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_an_index_without_a_search_is_no_failure(cached, index, status):
+    index.status = status
+    answer = ask(cached, "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
+    assert FAILED not in answer.headers
+
+
+def test_an_index_that_failed_rests_and_comes_back(make_proxy, clock, cached, index):
+    index.status = 500
+    index.add("other/app")
+    for _ in range(3):
+        assert ask(cached, "app").headers[FAILED]
+        assert ask(cached, "other").headers[FAILED]
+    assert len(index.queries) == 1
+    index.status = 200
+    clock.jump(31)
+    answer = ask(cached, "app")
+    assert FAILED not in answer.headers
+    assert [each["name"] for each in answer.json()["results"]] == ["team/app", "other/app"]
+
+
+def test_a_slow_index_is_not_waited_for(cached, index, monkeypatch):
+    monkeypatch.setattr(search_module, "TIMEOUT", 0.2)
+    index.delay = 4.0
+    begin = time.monotonic()
+    answer = ask(cached, "app")
+    assert time.monotonic() - begin < 2
+    assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
+    assert answer.headers[FAILED] == name_of(cached)
+
+
+def test_an_index_that_is_not_there_is_told(cached, make_proxy, upstream):
+    nobody = type("Nobody", (), {"url": "http://127.0.0.1:1"})
+    proxy = searching(make_proxy, upstream, nobody)
+    assert ask(proxy, "app").headers[FAILED] == name_of(proxy)
+
+
+def test_a_blocked_remote_is_not_asked(make_proxy, upstream, index):
+    proxy = searching(make_proxy, upstream, index, http_client__blocked=True)
+    assert ask(proxy, "app").headers[FAILED] == name_of(proxy)
+    assert index.queries == []
+
+
+# --- Wrong types ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"description": None, "star_count": None, "is_official": None, "is_automated": None},
+        {"description": 7, "star_count": "many", "is_official": "no", "is_automated": []},
+        {"description": {}, "star_count": -1, "is_official": "false"},
+        {"star_count": 1e400, "is_official": 0},
+        {"star_count": float("nan")},
+        {"star_count": 10**30},
+        {"star_count": [1]},
+        {},
+    ],
+)
+def test_wrong_types_become_right_ones(make_proxy, upstream, index, wrong):
+    results = [{"name": "team/app", **wrong}]
+    index.body = json.dumps({"results": results, "num_results": "x"}).encode()
+    [found] = search(searching(make_proxy, upstream, index), "app")["results"]
+    assert found == {
+        "name": "team/app",
+        "description": "",
+        "star_count": 0,
+        "is_official": False,
+        "is_automated": False,
+        "is_trusted": False,
+    }
+
+
+def test_what_nearly_has_the_right_type_counts(make_proxy, upstream, index):
+    fields = {"star_count": "12", "is_official": "true", "is_automated": 1, "description": "a\n b"}
+    index.body = json.dumps({"results": [{"name": "app", **fields}]}).encode()
+    [found] = search(searching(make_proxy, upstream, index), "app")["results"]
+    assert (found["star_count"], found["is_official"], found["is_automated"]) == (12, True, True)
+    assert found["description"] == "a b"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        7,
+        "app",
+        [],
+        {},
+        {"name": None},
+        {"name": ""},
+        {"name": 3},
+        {"name": "a b"},
+        {"name": "a\x1b[31m"},
+        {"name": "x" * 300},
+    ],
+)
+def test_a_result_that_makes_no_sense_is_left_out(make_proxy, upstream, index, result):
+    index.body = json.dumps({"results": [result, {"name": "team/app"}]}).encode()
+    assert names(searching(make_proxy, upstream, index), "app") == ["team/app"]
+
+
+@pytest.mark.parametrize("body", [{}, {"results": None}, {"results": []}])
+def test_no_results_are_none(body):
+    assert parse_answer(body).hits == []
+
+
+# --- Strategies ----------------------------------------------------------------------------------
+
+
+def test_the_remote_itself_is_searched_as_whom_the_proxy_is_there(make_proxy, index):
+    index.login = f"Basic {b64encode(b'me:secret').decode()}"
+    index.add("team/app")
+    settings = {"docker__v1_enabled": True, "http_client__username": "me"}
+    proxy = make_proxy(index.url, http_client__password="secret", **settings)
+    assert names(proxy, "app") == ["team/app"]
+    wrong = make_proxy(index.url, http_client__password="wrong", **settings)
+    assert ask(wrong, "app").headers[FAILED] == name_of(wrong)
+
+
+def test_no_other_index_learns_who_the_proxy_is(make_proxy, upstream, index):
+    login = {"http_client__username": "me", "http_client__password": "secret"}
+    names(searching(make_proxy, upstream, index, **login), "app")
+    assert index.logins == [""]
+
+
+def test_docker_hub_is_searched_at_its_index(make_proxy, upstream, index, monkeypatch):
+    assert HUB == "https://index.docker.io"
+    monkeypatch.setattr(index_module, "HUB", index.url)
+    index.add("nginx", star_count=5, is_official=True)
+    settings = {"docker__v1_enabled": True, "docker_proxy__index_type": "hub"}
+    [found] = search(make_proxy(upstream.url, **settings), "library/nginx")["results"]
+    assert (found["name"], found["star_count"], found["is_official"]) == ("nginx", 5, True)
+    assert index.queries == [{"q": "nginx", "n": "25"}]
+
+
+# --- Groups --------------------------------------------------------------------------------------
+
+
+def test_a_group_asks_its_members_side_by_side(make_proxy, upstream, make_index):
+    indexes = [make_index().add(f"of-{number}/app") for number in range(4)]
+    for each in indexes:
+        each.delay = 0.4
+    proxies = [searching(make_proxy, upstream, each) for each in indexes]
+    begin = time.monotonic()
+    found = names(group_of(make_proxy, *proxies), "app")
+    assert time.monotonic() - begin < 1.2
+    assert found == [f"of-{number}/app" for number in range(4)]
+
+
+def test_a_group_leaves_out_what_fails_and_says_so(make_proxy, upstream, make_index):
+    good, bad = make_index().add("good/app"), make_index()
+    bad.status = 500
+    failing, working = (searching(make_proxy, upstream, each) for each in (bad, good))
+    answer = ask(group_of(make_proxy, failing, working), "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
+    assert answer.headers[FAILED] == name_of(failing)
+
+
+def test_a_group_has_each_name_once_and_totals(make_proxy, upstream, make_index):
+    first = make_index().add("shared/app", description="first").add("one/app")
+    second = make_index().add("shared/app", description="second").add("two/app")
+    members = [searching(make_proxy, upstream, each) for each in (first, second)]
+    body = search(group_of(make_proxy, *members), "app")
+    assert [each["name"] for each in body["results"]] == ["shared/app", "one/app", "two/app"]
+    assert body["results"][0]["description"] == "first"
+    assert body["num_results"] == 3
+
+
+def test_pins_of_a_group_keep_names_to_their_members(make_proxy, upstream, make_index):
+    first = make_index().add("team/app", "free/app")
+    second = make_index().add("team/app", "team/app-2")
+    one, two = (searching(make_proxy, upstream, each) for each in (first, second))
+    group = group_of(make_proxy, one, two, pins={"team/*": [name_of(two)]})
+    assert names(group, "app") == ["free/app", "team/app", "team/app-2"]
