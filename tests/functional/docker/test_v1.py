@@ -91,10 +91,14 @@ def test_ping_answers_even_to_a_wrong_password(private):
 
 
 def test_ping_is_found_below_the_main_port(in_process):
-    name = f"v1-{secrets.token_hex(4)}"
-    in_process.repoman.repositories.create(name, "docker-hosted", {"docker": {"v1_enabled": True}})
     client = HttpClient(in_process.repoman)
-    assert client.get(f"/repository/{name}/v1/_ping", login=False).status_code == 200
+    for anonymous, status in ((True, 200), (False, 401)):
+        name = f"v1-{secrets.token_hex(4)}"
+        settings = {"docker": {"v1_enabled": True}, "access": {"anonymous": anonymous}}
+        in_process.repoman.repositories.create(name, "docker-hosted", settings)
+        path = f"/repository/{name}/v1/_ping"
+        assert client.get(path).status_code == 200
+        assert client.get(path, login=False).status_code == status, "it may be secret"
     assert client.get("/v1/_ping").status_code == 404
 
 
