@@ -62,7 +62,9 @@ def test_a_role_cannot_include_itself_in_any_way(roles):
         roles.create(Role(each, ""))
     roles.change(Role("a", "", roles=("b",)))
     roles.change(Role("b", "", roles=("c",)))
-    with pytest.raises(Invalid, match="'c' would include 'a', which includes 'b', which inc.* 'c'"):
+    with pytest.raises(
+        Invalid, match=r"'c' would include 'a', which includes 'b', which inc.* 'c'"
+    ):
         roles.change(Role("c", "", roles=("a",)))
     with pytest.raises(Invalid, match="'a' would include 'a'"):
         roles.change(Role("a", "", roles=("a",)))
@@ -226,7 +228,7 @@ def test_a_user_cannot_become_what_will_not_do(repoman):
         repoman.users.change("ann", roles=["nobody"])
     with pytest.raises(Invalid, match="no role 'nobody'"):
         repoman.users.create("bob", "secret", ["nobody"])
-    with pytest.raises(Invalid, match="email: .*printable"):
+    with pytest.raises(Invalid, match=r"email: .*printable"):
         repoman.users.change("ann", about={"email": "a\nb"})
     with pytest.raises(NotFound, match="'bob'"):
         repoman.users.change("bob", roles=[])

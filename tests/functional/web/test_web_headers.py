@@ -13,7 +13,7 @@ from repoman.testing import ADMIN, HttpClient
         ("GET", "/login", 200),
         ("GET", "/account", 303),
         ("GET", "/nowhere", 404),
-        ("GET", "/repository/nowhere/a", 404),
+        ("GET", "/nowhere/a", 404),
         ("POST", "/login", 400),
         ("GET", "/static/repoman.css", 200),
         ("DELETE", "/", 400),
