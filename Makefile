@@ -80,7 +80,7 @@ endef
 
 .PHONY: programs
 programs:
-	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo && command -v curl && command -v slapd && command -v ldapadd && command -v chromium,docker.io skopeo curl slapd ldap-utils chromium)
+	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo && command -v podman && command -v curl && command -v slapd && command -v ldapadd && command -v chromium,docker.io skopeo podman curl slapd ldap-utils chromium)
 
 .PHONY: peers
 peers:

@@ -1,4 +1,4 @@
-"""The real clients: the docker command line with its daemon, and skopeo."""
+"""The real clients: the docker command line with its daemon, skopeo and podman."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ from typing import Any
 from tests.live import wait_until
 
 OCI = "application/vnd.oci.image"
-APT_LINE = "apt-get install --yes docker.io skopeo curl"
+APT_LINE = "apt-get install --yes docker.io skopeo podman curl"
 SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
@@ -191,6 +191,39 @@ class Skopeo:
     def delete(self, image: str, *, check: bool = True) -> Ran:
         """Remove an image from a registry."""
         return self.run("delete", "--tls-verify=false", f"docker://{image}", check=check)
+
+
+class Podman:
+    """The podman command with logins and a storage of its own; it accepts plain HTTP.
+
+    The path of its directory must be short: 50 characters at most.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._program = find_program("podman")
+        self._storage = [
+            *("--root", f"{directory}/root", "--runroot", f"{directory}/run"),
+            *("--storage-driver", "vfs", "--events-backend", "none"),
+        ]
+        authfile = directory / "auth.json"
+        authfile.write_text("{}", encoding="utf-8")
+        self._environment = {**os.environ, "REGISTRY_AUTH_FILE": str(authfile)}
+
+    def run(self, *words: str, check: bool = True, given: bytes | None = None) -> Ran:
+        """Run ``podman <words>``."""
+        command = [self._program, *self._storage, *words]
+        return run_program(command, check=check, given=given, environment=self._environment)
+
+    def login(self, registry: str, user: str, password: str) -> Ran:
+        """Log in to a registry."""
+        words = ("login", "--tls-verify=false", "--username", user, "--password-stdin", registry)
+        return self.run(*words, given=password.encode())
+
+    def search(self, port: int, term: str, *options: str) -> list[dict[str, Any]]:
+        """Return what a search finds at a port of this machine."""
+        words = ("--tls-verify=false", "--format", "json", *options, f"127.0.0.1:{port}/{term}")
+        found: list[dict[str, Any]] = json.loads(self.run("search", *words).stdout)
+        return found
 
 
 def machine_has_daemon() -> bool:
