@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from typing import Any
 
 from repoman.db.models import database_proxy
@@ -22,7 +22,8 @@ SHORTEST = 3  # characters that the index has of a text
 PROBES = 6  # sequences of a word that the index is asked for; more cost more than they tell
 LONGEST = 400  # characters of a text that anything could contain
 MOST = 1000  # components that one search finds
-EXAMINED = 20_000  # components that a search looks at to find them
+EXAMINED = 10_000  # components that a search looks at to find them
+EXAMINED_FOR_SOME = 100_000  # the same for those who may not see all
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # no text in the database has these
 _LAST_CHARACTER = "\U0010ffff"
@@ -44,6 +45,7 @@ _BY_INDEX = (
 )
 
 Filter = Callable[[str], bool]
+_Row = tuple[str, str]  # name and description
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +75,43 @@ def find_components(
     word of less than three characters is looked for at the beginning of names only, unless there is
     a longer one beside it. No words: all components, by name.
 
-    ``is_visible`` is asked about each name. No more than ``EXAMINED`` components are looked at.
+    ``is_visible`` is asked about each name. No more than ``EXAMINED`` components are looked at, or
+    ``EXAMINED_FOR_SOME`` then; what is beyond is not found.
     """
     if _IMPOSSIBLE.search(text) or len(text) > LONGEST:
         return []
     words = text.lower().split()
     long = [each for each in words if len(each) >= SHORTEST]
     if not long:
-        found = _beginning(where, words[0] if words else "")
+        rows = _beginning(where, words[0] if words else "")
     elif len(words) > 1:
-        found = _containing(where, long)
+        rows = _containing(where, long)
     else:
-        found = chain(_beginning(where, words[0]), _containing(where, long, but=words[0]))
-    found = islice(found, EXAMINED)
-    found = (each for each in found if _has_all(each, words))
+        rows = chain(_beginning(where, words[0]), _containing(where, long, but=words[0]))
+    most = EXAMINED if is_visible is None else EXAMINED_FOR_SOME
+    found = _having(islice(rows, most), words)
     if is_visible is not None:
-        found = (each for each in found if is_visible(each.name))
-    return list(islice(found, limit))
+        found = (each for each in found if is_visible(each[0]))
+    return list(starmap(FoundComponent, islice(found, limit)))
 
 
-def _has_all(found: FoundComponent, words: list[str]) -> bool:
-    text = f"{found.name} {found.description}".lower()
+def _having(rows: Iterator[_Row], words: list[str]) -> Iterator[_Row]:
+    """Yield the rows with all words; that is asked of thousands, so it is not made of parts."""
+    if len(words) == 1:
+        [word] = words
+        return (row for row in rows if word in row[0].lower() or word in row[1].lower())
+    return (row for row in rows if _has_all(f"{row[0]} {row[1]}".lower(), words))
+
+
+def _has_all(text: str, words: list[str]) -> bool:
     return all(word in text for word in words)
 
 
-def _beginning(where: Searched, start: str) -> Iterator[FoundComponent]:
+def _beginning(where: Searched, start: str) -> Iterator[_Row]:
     return _rows(_BY_NAME, [*_mine(where), *_range(start)])
 
 
-def _containing(where: Searched, words: list[str], but: str = "") -> Iterator[FoundComponent]:
+def _containing(where: Searched, words: list[str], but: str = "") -> Iterator[_Row]:
     """Find by the index, all but the names that begin with ``but``, if that is given.
 
     What it finds may lack a word, as it is asked for few sequences of each.
@@ -134,7 +144,6 @@ def _range(start: str) -> list[Any]:
     return [start, start + _LAST_CHARACTER]
 
 
-def _rows(sql: str, values: list[Any]) -> Iterator[FoundComponent]:
+def _rows(sql: str, values: list[Any]) -> Iterator[_Row]:
     with closing(database_proxy.execute_sql(sql, values)) as cursor:
-        for name, description in cursor:
-            yield FoundComponent(name, description)
+        yield from cursor
