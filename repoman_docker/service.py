@@ -5,7 +5,7 @@ type behind them. All methods are thread safe. Names are checked image names; fa
 :class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -156,6 +156,62 @@ class V1Images(Protocol):
         """Return an image that a visible image name has (NotFound)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """Who pushes by version 1, whose paths of images have no image name.
+
+    Attributes:
+        actor: the name.
+        may_push: whether they may push to an image name.
+        may_read: whether they may read one, and so build upon its images.
+    """
+
+    actor: str
+    may_push: Visible
+    may_read: Visible
+
+
+class V1Pushes(Protocol):
+    """What clients of version 1 write, in their order; they announce all images first."""
+
+    def begin(self, name: str, pusher: Pusher, ids: Sequence[str], tags: Mapping[Tag, str]) -> None:
+        """Let images with these ids be sent for an image name; ``tags`` are what will be set.
+
+        Raises:
+            RegistryError: DENIED, the repository is read-only, or a tag must not be moved.
+        """
+
+    def put_json(self, pusher: Pusher, image_id: str, body: bytes) -> None:
+        """Take the JSON of an image; it begins anew if it was not complete.
+
+        Raises:
+            Invalid: it is broken, was not announced, or depends on an image that is not there.
+            Conflict: the image is there.
+        """
+
+    def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
+        """Return what takes the layer of an image (NotFound, Conflict)."""
+
+    def put_layer(self, pusher: Pusher, image_id: str, inlet: BlobInlet) -> None:
+        """Take what the inlet took as the layer of an image (Invalid, Conflict)."""
+
+    def finish_image(self, pusher: Pusher, image_id: str, checksum: str) -> None:
+        """Make an image complete; ``checksum`` may be empty where an old engine knows none.
+
+        Raises:
+            Invalid: it is another one; the image has to be sent again.
+            Conflict: there is nothing to be finished.
+        """
+
+    def put_tag(
+        self, name: str, tag: Tag, pusher: Pusher, image_id: str, check_move: CheckMove
+    ) -> StoredManifest:
+        """Set a tag to an image, for clients of both versions (NotFound, DENIED)."""
+
+    def finish(self, name: str, pusher: Pusher) -> None:
+        """End the pushes whose images have all come."""
+
+
 class RemoteService(Protocol):
     """The remote of a proxy, for administrators."""
 
@@ -185,6 +241,7 @@ class DockerRepository:
     Attributes:
         namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
             where that does not matter.
+        v1_pushes: returns what takes pushes by version 1; raises the reason where none may.
         remote: only of proxies.
     """
 
@@ -195,5 +252,6 @@ class DockerRepository:
     lists: ListService
     search: ImageSearch
     v1_images: V1Images
+    v1_pushes: Callable[[], V1Pushes]
     namespaces: frozenset[str] | None = None
     remote: RemoteService | None = None

@@ -31,4 +31,5 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         lists=GroupLists(members),
         search=GroupSearch(members),
         v1_images=GroupImages(members),
+        v1_pushes=lambda: members.writable().v1_pushes(),
     )

@@ -10,6 +10,7 @@ from repoman_docker.hosted.uploads import HostedUploads
 from repoman_docker.sections import DockerHostedStorageSection, DockerSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.images import open_images
+from repoman_docker.v1.pushes import open_pushes
 
 
 def build_hosted(context: RepositoryContext) -> DockerRepository:
@@ -22,6 +23,8 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
     blobs = HostedBlobs(context.content, policy)
     manifests = HostedManifests(context.content, context.blobs, policy, sparse=docker.sparse)
     lists = HostedLists(context.content)
+    images = open_images(context, manifests, blobs, lists.tags)
+    pushes = open_pushes(context, policy, manifests, images)
     return DockerRepository(
         settings=docker,
         blobs=blobs,
@@ -29,5 +32,6 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         manifests=manifests,
         lists=lists,
         search=HostedSearch(context.content),
-        v1_images=open_images(context, manifests, blobs, lists.tags),
+        v1_images=images,
+        v1_pushes=lambda: pushes,
     )

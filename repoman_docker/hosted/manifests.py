@@ -26,6 +26,7 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blo
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.service import CheckMove, StoredManifest
+from repoman_docker.v1.records import chain_paths
 
 CONFIG_LIMIT = 1 << 20  # bytes of a config that are read for its labels
 
@@ -102,6 +103,7 @@ class HostedManifests:
             paths = [path]
             if isinstance(reference, Digest):
                 paths += [tag.path for tag in self._content.referring(path, TAG)]
+                paths += chain_paths(self._content, name, reference)
             if path not in self._content.existing([path]):
                 raise _unknown(name, reference)
             self._content.delete_assets(paths)

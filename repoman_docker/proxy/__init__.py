@@ -57,6 +57,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         lists=lists,
         search=ProxySearch(site, _open_index(context, site, credentials)),
         v1_images=open_images(context, manifests, blobs, lists.cached_tags),
+        v1_pushes=uploads.refuse_v1,
         namespaces=site.namespaces,
         remote=ProxyRemote(site, tags),
     )

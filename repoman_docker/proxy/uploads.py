@@ -1,6 +1,7 @@
 """Writes to a proxy: all refused, with a text that says why and where to push."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from repoman.plugin import BlobInlet, Repository, RepositoryType, Upload, UploadSink
 from repoman_docker.protocol.digest import Digest
@@ -28,6 +29,10 @@ class ProxyUploads:
             f"{self._name} is a proxy: it holds copies of what {self._remote} has, and takes no "
             f"pushes and no deletions. {self._way()}",
         )
+
+    def refuse_v1(self) -> NoReturn:
+        """Refuse a push by version 1; see :class:`repoman_docker.service.DockerRepository`."""
+        raise self.refusal()
 
     def start(self, name: str, actor: str, algorithm: str) -> Upload:
         """See :class:`repoman_docker.service.UploadService`."""

@@ -5,16 +5,30 @@ from dataclasses import replace
 
 from flask import Response, request
 
-from repoman.plugin import Content, NotFound, Unsupported, send_content
+from repoman.plugin import (
+    Content,
+    Invalid,
+    NotFound,
+    Unsupported,
+    current_environ,
+    read_body,
+    receive_body,
+    send_content,
+)
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.media_types import JSON, OCTET_STREAM
 from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST, is_image_id
 from repoman_docker.routes.current import answer, repository
-from repoman_docker.routes.v1_rights import may_pull
+from repoman_docker.routes.v1_rights import check_blob, current_pusher, may_pull
 from repoman_docker.service import V1Image
 
 Handler = Callable[[str], Response]  # of an image id
 
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+JSON_LIMIT = 1 << 20  # bytes
+# In order of what they are worth; the second is a spelling of some tests.
+CHECKSUMS = ("X-Docker-Checksum-Payload", "X-Docker-Payload-Checksum", "X-Docker-Checksum")
+NO_CHECKSUM = "Missing Image's checksum"
 LONG_AGO = 0.0  # when each image was last changed, as these clients are told
 
 
@@ -45,7 +59,39 @@ def get_ancestry(image_id: str) -> Response:
 
 def get_layer(image_id: str) -> Response:
     """Answer the layer of an image as it is stored, whole or a range."""
-    return send_content(_layer(_find(image_id)))
+    image = _find(image_id)
+    check_blob(image.name, image.layer.digest)
+    return send_content(_layer(image))
+
+
+def put_json(image_id: str) -> Response:
+    """Take the JSON of an image."""
+    pushes, pusher = repository().v1_pushes(), current_pusher()
+    body = read_body(current_environ(), JSON_LIMIT)
+    pushes.put_json(pusher, image_id, body)
+    return answer(True)
+
+
+def put_layer(image_id: str) -> Response:
+    """Take the layer of an image."""
+    pushes, pusher = repository().v1_pushes(), current_pusher()
+    with receive_body(current_environ(), lambda: pushes.open_layer(pusher, image_id)) as inlet:
+        pushes.put_layer(pusher, image_id, inlet)
+    return answer(True)
+
+
+def put_checksum(image_id: str) -> Response:
+    """Take the checksum of an image, which completes it."""
+    pushes, pusher = repository().v1_pushes(), current_pusher()
+    found = [request.headers[each] for each in CHECKSUMS if each in request.headers]
+    if not found:
+        raise RegistryError(ErrorCode.DIGEST_INVALID, NO_CHECKSUM, status=412)
+    if not found[0].strip():
+        raise Invalid(NO_CHECKSUM)
+    # Engines before 0.10 know only a checksum of the files in the tar, which says too little here.
+    is_payload = found[0].startswith("sha256:")
+    pushes.finish_image(pusher, image_id, found[0].removeprefix("sha256:") if is_payload else "")
+    return answer(True)
 
 
 def _layer(image: V1Image) -> Content:
@@ -68,9 +114,10 @@ def _find(image_id: str) -> V1Image:
 
 
 HANDLERS: Mapping[str, Mapping[str, Handler]] = {
-    "json": {"GET": get_json},
+    "json": {"GET": get_json, "PUT": put_json},
     "ancestry": {"GET": get_ancestry},
-    "layer": {"GET": get_layer},
+    "layer": {"GET": get_layer, "PUT": put_layer},
+    "checksum": {"PUT": put_checksum},
 }
 
 

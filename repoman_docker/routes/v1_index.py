@@ -1,32 +1,42 @@
 """Version 1, what is about image names: their lists of images, tags and properties."""
 
+import json
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from flask import Response, request
 
 from repoman.plugin import (
     ANONYMOUS,
+    Invalid,
     NotFound,
     Unsupported,
     current_actor,
+    current_environ,
     note_content,
+    read_body,
 )
 from repoman_docker.protocol.reference import Tag, parse_tag
+from repoman_docker.protocol.v1_ids import is_image_id
 from repoman_docker.protocol.v1_json import parse_fields
 from repoman_docker.protocol.v1_paths import Kind, Place, match_repository
-from repoman_docker.routes.access import NEEDS, may
+from repoman_docker.routes.access import NEEDS, check_move, check_tags, may, visible_tags
 from repoman_docker.routes.current import answer, empty, repository
 from repoman_docker.routes.v1_rights import (
     DELETE,
     PULL,
     PUSH,
     check_allowed,
+    check_reference,
+    current_pusher,
     give_token,
     image_name,
     may_pull,
 )
 
 Handler = Callable[[str, str], Response]  # of the image name, and the tag or image id
+
+LIST_LIMIT = 4 << 20  # bytes of a list of images
 
 NO_ENGINE = {"docker_version": None, "docker_go_version": None, "kernel": None, "last_update": None}
 
@@ -39,19 +49,60 @@ def get_images(name: str, _: str) -> Response:
     return response
 
 
+def put_repository(name: str, _: str) -> Response:
+    """Answer the first request of a push, which announces images and tags."""
+    pushes = repository().v1_pushes()
+    listed = _read_list()
+    ids = [_image_id(each.get("id")) for each in listed]
+    tagged = [each for each in listed if each.get("Tag")]
+    tags = {parse_tag(str(each["Tag"])): str(each["id"]) for each in tagged}
+    check_tags(name, tags)
+    pushes.begin(name, current_pusher(), ids, tags)
+    response = answer("")
+    give_token(response, name, PUSH)
+    return response
+
+
+def put_images(name: str, _: str) -> Response:
+    """Answer the last request of a push; what it lists is told before."""
+    pushes = repository().v1_pushes()
+    _read_list()
+    pushes.finish(name, current_pusher())
+    return empty(204, {})
+
+
+def put_tag(name: str, tag: str) -> Response:
+    """Set a tag to an image."""
+    pushes = repository().v1_pushes()
+    checked = parse_tag(tag)
+    check_tags(name, [checked])
+    image_id = _read_json()
+    if not isinstance(image_id, str):
+        raise Invalid("Invalid data")
+    if not is_image_id(image_id):
+        raise NotFound("Image not found")
+    stored = pushes.put_tag(name, checked, current_pusher(), image_id, partial(check_move, name))
+    note_content("push", f"{name}:{tag}", digest=str(stored.digest))
+    return answer(True)
+
+
 def get_tags(name: str, _: str) -> Response:
     """Answer the ids of all tags."""
     service = repository()
-    return answer(service.v1_images.tags(name, service.settings.page_limit))
+    tags = service.v1_images.tags(name, service.settings.page_limit)
+    is_visible = visible_tags(name)
+    return answer({tag: tags[tag] for tag in tags if is_visible is None or is_visible(tag)})
 
 
 def get_tag(name: str, tag: str) -> Response:
     """Answer the id of a tag."""
+    check_reference(name, tag, NEEDS[PULL])
     return answer(repository().v1_images.tag(name, parse_tag(tag)))
 
 
 def delete_tag(name: str, tag: str) -> Response:
     """Remove a tag."""
+    check_reference(name, tag, NEEDS[DELETE])
     repository().manifests.delete(name, parse_tag(tag))
     note_content("delete", f"{name}:{tag}")
     return answer(True)
@@ -118,10 +169,10 @@ def get_layer_access(_: str, image_id: str) -> Response:
 
 
 HANDLERS: Mapping[Kind, Mapping[str, Handler]] = {
-    Kind.REPOSITORY: {"DELETE": delete_all},
-    Kind.IMAGES: {"GET": get_images, "DELETE": delete_images},
+    Kind.REPOSITORY: {"PUT": put_repository, "DELETE": delete_all},
+    Kind.IMAGES: {"GET": get_images, "PUT": put_images, "DELETE": delete_images},
     Kind.TAGS: {"GET": get_tags, "DELETE": delete_all},
-    Kind.TAG: {"GET": get_tag, "DELETE": delete_tag},
+    Kind.TAG: {"GET": get_tag, "PUT": put_tag, "DELETE": delete_tag},
     Kind.TAG_JSON: {"GET": get_tag_json},
     Kind.JSON: {"GET": get_json},
     Kind.PROPERTIES: {"GET": get_properties, "PUT": put_properties},
@@ -148,6 +199,27 @@ def serve(path: str) -> Response:
 def _action(place: Place) -> str:
     # Whoever holds a token for anything may ask whether it is good.
     return PULL if place.kind is Kind.AUTH else ACTIONS.get(request.method, PUSH)
+
+
+def _read_list() -> list[dict[str, object]]:
+    listed = _read_json()
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise Invalid("Invalid data")
+    return listed
+
+
+def _read_json() -> object:
+    body = read_body(current_environ(), LIST_LIMIT)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Invalid("Error Decoding JSON") from error
+
+
+def _image_id(value: object) -> str:
+    if not isinstance(value, str) or not is_image_id(value):
+        raise Invalid("Invalid data: each entry needs the id of an image.")
+    return value
 
 
 def _check_there(name: str) -> None:

@@ -9,18 +9,22 @@ import re
 from flask import Request, Response, request
 
 from repoman.plugin import (
+    Access,
+    Action,
     Denied,
     Scope,
     Unauthenticated,
     current_actor,
+    current_place,
     current_repository,
     current_security,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import parse_name
 from repoman_docker.protocol.v1_ids import long_name, short_name
-from repoman_docker.routes.access import NEEDS, may
+from repoman_docker.routes.access import ADD, NEEDS, manifest_path, may
 from repoman_docker.routes.current import repository
+from repoman_docker.service import Pusher
 
 LIFETIME = 3600  # seconds; a push may take long, and engines do not renew their tokens
 PULL, PUSH, DELETE = "pull", "push", "delete"
@@ -87,6 +91,31 @@ def check_allowed(name: str, action: str) -> None:
     if actor.is_anonymous or actor.scopes is not None:
         raise Unauthenticated("Requires authorization")
     raise Denied(f"{actor.name} has no right to {action} {name} in {current_repository().name}.")
+
+
+def check_reference(name: str, reference: str, actions: frozenset[Action]) -> None:
+    """Return if the request's actor may do something to a tag (Unauthenticated, Denied)."""
+    access = Access(actions, manifest_path(name, reference), name)
+    current_security().authorizer.check(current_actor(), current_place(), access)
+
+
+def check_blob(name: str, digest: object) -> None:
+    """Return if the request's actor may read a blob of an image (Unauthenticated, Denied)."""
+    access = Access(NEEDS[PULL], f"/v2/{name}/blobs/{digest}", name)
+    current_security().authorizer.check(current_actor(), current_place(), access)
+
+
+def current_pusher() -> Pusher:
+    """Return who pushes images, whose paths do not tell to which image name.
+
+    Raises:
+        Unauthenticated: nobody has logged in, and not everybody may push.
+    """
+    actor = current_actor()
+    authorizer = current_security().authorizer
+    if actor.is_anonymous and not authorizer.may_do_everywhere(actor, current_place(), ADD):
+        raise Unauthenticated("Requires authorization")
+    return Pusher(actor.name, lambda name: is_allowed(name, PUSH), may_pull)
 
 
 def give_token(response: Response, name: str, action: str) -> None:

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 
 from repoman.plugin import Asset, ContentStore, NotFound, RepositoryContext
 from repoman_docker.layout import V1_IMAGE, v1_chain_name, v1_image_path
+from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import BlobService, ManifestService, V1Image, Visible
 from repoman_docker.v1.chains import Chains
+from repoman_docker.v1.reading import read_asset
+from repoman_docker.v1.records import ImageRecord
 
 BATCH = 100  # tags or chains read at a time
 
@@ -57,6 +60,11 @@ class StoredImages:
 
     def find(self, image_id: str, is_visible: Visible) -> V1Image:
         """See :class:`repoman_docker.service.V1Images`."""
+        for asset in self._pushed(image_id):
+            record = ImageRecord.of(asset)
+            name = asset.path.removeprefix(v1_image_path(image_id))
+            if record.is_complete and record.layer is not None and is_visible(name):
+                return self._image(image_id, name, asset, record, record.layer)
         for chain in self._chains_with(image_id):
             name = v1_chain_name(chain.path)
             if is_visible(name):
@@ -65,6 +73,25 @@ class StoredImages:
                 if image is not None:
                     return image
         raise NotFound("Image not found")
+
+    def _image(
+        self, image_id: str, name: str, asset: Asset, record: ImageRecord, layer: Descriptor
+    ) -> V1Image:
+        return V1Image(
+            id=image_id,
+            json=read_asset(self._content, asset),
+            ancestry=record.ancestry,
+            name=name,
+            layer=layer,
+            diff_id=record.diff_id,
+            checksum=record.checksum,
+        )
+
+    def _pushed(self, image_id: str) -> Iterator[Asset]:
+        prefix = after = v1_image_path(image_id)
+        while assets := self._content.list_assets(V1_IMAGE, after, BATCH, prefix):
+            yield from assets
+            after = assets[-1].path
 
     def _tag_names(self, name: str, limit: int) -> Iterator[str]:
         after = ""

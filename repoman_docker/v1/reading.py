@@ -6,7 +6,7 @@ from contextlib import closing
 from threading import Lock
 from typing import Generic, TypeVar
 
-from repoman.plugin import Content, Stream
+from repoman.plugin import Asset, Content, ContentStore, Stream
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 
 Value = TypeVar("Value")
@@ -28,6 +28,15 @@ def read_content(content: Content, limit: int) -> bytes:
     with closing(body):
         if isinstance(body, Stream):
             return b"".join(body.pieces(0, content.size))
+        return body.read()
+
+
+def read_asset(content: ContentStore, asset: Asset) -> bytes:
+    """Return all bytes of a small asset."""
+    body = content.open_body(asset)
+    if isinstance(body, bytes):
+        return body
+    with body:
         return body.read()
 
 

@@ -1,0 +1,253 @@
+"""Pushes by version 1 to a hosted repository.
+
+An engine announces the images, sends of each the JSON, the layer and a checksum, and then sets the
+tag. Until the checksum has come nobody sees an image. What a push that was broken off has left is
+taken over by the next one, or removed with the first push after a day.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from repoman.plugin import (
+    Asset,
+    BlobInlet,
+    BlobStore,
+    Conflict,
+    ContentStore,
+    Invalid,
+    NotFound,
+    RepositoryContext,
+    StoredBlob,
+    store_bytes,
+)
+from repoman_docker.hosted.assets import new_blob
+from repoman_docker.hosted.policy import DeploymentPolicy
+from repoman_docker.layout import V1_PUSH, tag_path, v1_chain_path, v1_image_path, v1_push_path
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.v1_ids import is_image_id
+from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
+from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest, Visible
+from repoman_docker.v1.images import StoredImages
+from repoman_docker.v1.layers import inspect_layer
+from repoman_docker.v1.reading import read_asset
+from repoman_docker.v1.records import ImageRecord, new_push
+from repoman_docker.v1.tagging import Tagging
+
+DEPTH = 128  # images upon each other; no engine of version 1 can have more
+AGE = 86_400.0  # seconds after which a push that was broken off is removed
+BATCH = 100  # of those at a time
+NOWHERE = Digest("sha256", "0" * 64)  # a tag's place that is not known yet
+
+EXISTS = "Image already exists"  # engines compare this text, and skip the image
+UNKNOWN = "Image not found"
+
+
+def open_pushes(
+    context: RepositoryContext,
+    policy: DeploymentPolicy,
+    manifests: ManifestService,
+    images: StoredImages,
+) -> "HostedPushes":
+    """Return the pushes to a hosted repository, given what it is for clients of version 2."""
+    tagging = Tagging(context.content, context.blobs, manifests, images)
+    return HostedPushes(context.content, context.blobs, policy, images, tagging)
+
+
+class HostedPushes:
+    """Implements :class:`repoman_docker.service.V1Pushes`."""
+
+    def __init__(
+        self,
+        content: ContentStore,
+        blobs: BlobStore,
+        policy: DeploymentPolicy,
+        images: StoredImages,
+        tagging: Tagging,
+    ) -> None:
+        self._content = content
+        self._blobs = blobs
+        self._policy = policy
+        self._images = images
+        self._tagging = tagging
+
+    def begin(self, name: str, pusher: Pusher, ids: Sequence[str], tags: Mapping[Tag, str]) -> None:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        self._policy.check_write()
+        for tag, image_id in tags.items():
+            self._check_tag(name, tag, image_id)
+        listed = store_bytes(self._blobs, json.dumps(sorted(set(ids))).encode())
+        with self._content.transaction():
+            self._drop_old()
+            self._content.save_asset(new_push(name, pusher.actor, ids, listed))
+
+    def put_json(self, pusher: Pusher, image_id: str, body: bytes) -> None:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        self._policy.check_write()
+        name = self._names(pusher, image_id)[0]
+        ancestry = self._check_json(pusher, name, image_id, body)
+        stored = store_bytes(self._blobs, body)
+        with self._content.transaction():
+            asset = self._content.find_asset(v1_image_path(image_id, name))
+            if asset is not None and ImageRecord.of(asset).is_complete:
+                raise Conflict(EXISTS)
+            record = ImageRecord(pusher.actor, ancestry)
+            self._content.save_asset(record.asset(name, stored))
+
+    def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        self._policy.check_write()
+        self._find_open(pusher, image_id)
+        return BlobInlet(self._blobs)
+
+    def put_layer(self, pusher: Pusher, image_id: str, inlet: BlobInlet) -> None:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        name, asset, _ = self._find_open(pusher, image_id)
+        with inlet.open_reader() as file:
+            layer = inspect_layer(file, read_asset(self._content, asset))
+        blob = inlet.commit()
+        digest = Digest("sha256", blob.digest)
+        with self._content.transaction():
+            _, now, record = self._find_open(pusher, image_id)
+            if now.digest != asset.digest:
+                raise Conflict("The JSON of the image was replaced meanwhile. Push it again.")
+            record = replace(
+                record,
+                layer=Descriptor(layer.media_type, digest, blob.size),
+                diff_id=layer.diff_id,
+                checksum=layer.checksum,
+            )
+            self._content.save_asset(new_blob(name, digest, blob))
+            self._content.save_asset(record.asset(name, _json_of(asset)))
+
+    def finish_image(self, pusher: Pusher, image_id: str, checksum: str) -> None:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        self._policy.check_write()
+        with self._content.transaction():
+            name, asset, record = self._find_any(pusher, image_id)
+            is_right = not checksum or checksum == record.checksum
+            if record.is_complete and is_right:
+                return
+            if record.is_complete or record.layer is None:
+                raise Conflict("Cannot set this image checksum")
+            if is_right:
+                self._content.save_asset(record.completed().asset(name, _json_of(asset)))
+                return
+            self._content.delete_assets([asset.path])
+        raise Invalid("Checksum mismatch")
+
+    def put_tag(
+        self, name: str, tag: Tag, pusher: Pusher, image_id: str, check_move: CheckMove
+    ) -> StoredManifest:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        self._policy.check_write()
+        return self._tagging.put(name, tag, pusher, image_id, check_move)
+
+    def finish(self, name: str, pusher: Pusher) -> None:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        with self._content.transaction():
+            pushes = self._content.list_assets(V1_PUSH, "", BATCH, v1_push_path(name))
+            mine = [each for each in pushes if each.attributes["actor"] == pusher.actor]
+            self._content.delete_assets([e.path for e in mine if self._has_come(name, e)])
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _check_tag(self, name: str, tag: Tag, image_id: str) -> None:
+        """Refuse before the layers come what would be refused at their end."""
+        asset = self._content.find_asset(tag_path(name, tag))
+        if asset is None:
+            return
+        digest = asset.attributes["digest"]
+        chain = self._content.find_asset(v1_chain_path(name, digest))
+        if chain is None or chain.attributes["id"] != image_id:
+            self._policy.check_tag(name, tag, digest, NOWHERE)
+
+    def _check_json(self, pusher: Pusher, name: str, image_id: str, body: bytes) -> tuple[str, ...]:
+        """Return the ancestry of an image that is coming."""
+        try:
+            fields = parse_fields(body)
+        except BrokenJson as error:
+            raise Invalid(str(error)) from error
+        if "id" not in fields:
+            raise Invalid("Missing key `id' in JSON")
+        if fields["id"] != image_id:
+            raise Invalid("JSON data contains invalid id")
+        parent = fields.get("parent")
+        if not parent:
+            return (image_id,)
+        try:
+            if not (isinstance(parent, str) and is_image_id(parent)):
+                raise NotFound(UNKNOWN)
+            below = self._images.find(parent, _usable(pusher, name)).ancestry
+        except NotFound as error:
+            raise Invalid("Image depends on a non existing parent") from error
+        if len(below) >= DEPTH or image_id in below:
+            raise Invalid(f"An image stands on at most {DEPTH} others, and not on itself.")
+        return (image_id, *below)
+
+    def _names(self, pusher: Pusher, image_id: str) -> list[str]:
+        """Return the image names that an image is being pushed to, the last one first."""
+        pushes = self._content.referring(v1_image_path(image_id), V1_PUSH)
+        mine = [each for each in pushes if each.attributes["actor"] == pusher.actor]
+        mine.sort(key=lambda each: each.updated_at, reverse=True)
+        names = dict.fromkeys(str(each.attributes["name"]) for each in mine)
+        allowed = [name for name in names if pusher.may_push(name)]
+        if not allowed:
+            raise Invalid("This image does not belong to the repository")
+        return allowed
+
+    def _find_any(self, pusher: Pusher, image_id: str) -> tuple[str, Asset, ImageRecord]:
+        """Return an image on its way, or else a complete one."""
+        found = list(self._records(pusher, image_id))
+        if not found:
+            raise NotFound(UNKNOWN)
+        return next((each for each in found if not each[2].is_complete), found[0])
+
+    def _find_open(self, pusher: Pusher, image_id: str) -> tuple[str, Asset, ImageRecord]:
+        name, asset, record = self._find_any(pusher, image_id)
+        if record.is_complete:
+            raise Conflict(EXISTS)
+        return name, asset, record
+
+    def _records(self, pusher: Pusher, image_id: str) -> Iterator[tuple[str, Asset, ImageRecord]]:
+        for name in self._names(pusher, image_id):
+            asset = self._content.find_asset(v1_image_path(image_id, name))
+            if asset is not None:
+                yield name, asset, ImageRecord.of(asset)
+
+    def _has_come(self, name: str, push: Asset) -> bool:
+        """Return whether all images of a push are here, and complete."""
+        ids = self._announced(push)
+        found = self._content.existing(v1_image_path(each, name) for each in ids)
+        return len(found) == len(ids) and not self._open_paths(name, push)
+
+    def _open_paths(self, name: str, push: Asset) -> list[str]:
+        """Return the paths of the images of a push that are not complete."""
+        paths = (v1_image_path(each, name) for each in self._announced(push))
+        found = self._content.existing(paths)
+        return [path for path, each in found.items() if not ImageRecord.of(each).is_complete]
+
+    def _announced(self, push: Asset) -> list[str]:
+        ids: list[str] = json.loads(read_asset(self._content, push))
+        return ids
+
+    def _drop_old(self) -> None:
+        """Remove what pushes that were broken off have left."""
+        after = ""
+        while pushes := self._content.list_assets(V1_PUSH, after, BATCH):
+            for push in pushes:
+                if time.time() - push.updated_at > AGE:
+                    open_paths = self._open_paths(push.attributes["name"], push)
+                    self._content.delete_assets([push.path, *open_paths])
+            after = pushes[-1].path
+
+
+def _usable(pusher: Pusher, name: str) -> Visible:
+    return lambda other: other == name or pusher.may_read(other)
+
+
+def _json_of(asset: Asset) -> StoredBlob:
+    return StoredBlob(asset.digest, asset.size)

@@ -1,0 +1,134 @@
+"""What is stored of pushes by version 1, besides what any push stores."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from repoman.plugin import Asset, ContentStore, NewAsset, Reference, StoredBlob
+from repoman_docker.layout import (
+    BLOB,
+    V1_CHAIN,
+    V1_IMAGE,
+    V1_PUSH,
+    blob_path,
+    v1_chain_path,
+    v1_image_path,
+    v1_push_path,
+)
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.media_types import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An image of version 1 in an image name, complete or on its way.
+
+    Attributes:
+        actor: who pushes it.
+        ancestry: the ids from this image down to the lowest.
+        layer: None as long as it has not come.
+        diff_id: the digest of the layer without compression.
+        checksum: the sha256 of JSON and layer, in hex.
+        is_complete: whether the checksum has come too; only then can anybody see it.
+    """
+
+    actor: str
+    ancestry: tuple[str, ...]
+    layer: Descriptor | None = None
+    diff_id: str = ""
+    checksum: str = ""
+    is_complete: bool = False
+
+    @classmethod
+    def of(cls, asset: Asset) -> Self:
+        """Return what an asset holds."""
+        fields: dict[str, Any] = dict(asset.attributes)
+        layer = fields.pop("layer")
+        if layer is not None:
+            digest = Digest.parse(layer["digest"])
+            layer = Descriptor(layer["media_type"], digest, layer["size"])
+        return cls(**{**fields, "layer": layer, "ancestry": tuple(fields["ancestry"])})
+
+    def asset(self, name: str, json: StoredBlob) -> NewAsset:
+        """Return the asset that holds this; ``json`` is that of the image."""
+        return NewAsset(
+            path=v1_image_path(self.ancestry[0], name),
+            kind=V1_IMAGE,
+            blob=json,
+            media_type=JSON,
+            attributes=self._attributes(),
+            references=() if self.layer is None else (_to_blob(name, self.layer),),
+        )
+
+    def completed(self) -> Self:
+        """Return the same, for everybody to see."""
+        return replace(self, is_complete=True)
+
+    def _attributes(self) -> Mapping[str, object]:
+        layer = self.layer and {
+            "media_type": self.layer.media_type,
+            "digest": str(self.layer.digest),
+            "size": self.layer.size,
+        }
+        return {
+            "actor": self.actor,
+            "ancestry": list(self.ancestry),
+            "layer": layer,
+            "diff_id": self.diff_id,
+            "checksum": self.checksum,
+            "is_complete": self.is_complete,
+        }
+
+
+def _to_blob(name: str, layer: Descriptor) -> Reference:
+    return Reference(BLOB, blob_path(name, layer.digest))
+
+
+def new_chain(
+    name: str, digest: Digest, manifest: StoredBlob, media_type: str, ancestry: Iterable[str]
+) -> NewAsset:
+    """Return the asset that keeps which images a manifest was made of, the top one first."""
+    ids = list(ancestry)
+    return NewAsset(
+        path=v1_chain_path(name, digest),
+        kind=V1_CHAIN,
+        blob=manifest,
+        media_type=media_type,
+        attributes={"id": ids[0]},
+        references=tuple(Reference(V1_CHAIN, v1_image_path(each, name)) for each in ids),
+    )
+
+
+def new_push(name: str, actor: str, ids: Iterable[str], listed: StoredBlob) -> NewAsset:
+    """Return the asset of a push: who may send which images for an image name.
+
+    ``listed`` are the ids. Several pushes of one actor to one name go on side by side.
+    """
+    named = sorted(set(ids))
+    key = hashlib.sha256("\n".join([actor, *named]).encode()).hexdigest()
+    return NewAsset(
+        path=v1_push_path(name, key),
+        kind=V1_PUSH,
+        blob=listed,
+        media_type=JSON,
+        attributes={"actor": actor, "name": name},
+        references=tuple(Reference(V1_PUSH, v1_image_path(each)) for each in named),
+    )
+
+
+def chain_paths(content: ContentStore, name: str, digest: Digest) -> list[str]:
+    """Return what goes with a manifest that is deleted: its chain, and images of no other one."""
+    path = v1_chain_path(name, digest)
+    asset = content.find_asset(path)
+    if asset is None:
+        return []
+    top = content.find_asset(v1_image_path(asset.attributes["id"], name))
+    ancestry = () if top is None else ImageRecord.of(top).ancestry
+    images = [v1_image_path(each, name) for each in ancestry]
+    return [path, *(each for each in images if not _is_shared(content, each))]
+
+
+def _is_shared(content: ContentStore, image: str) -> bool:
+    return len(content.referring(image, V1_CHAIN, limit=2)) > 1
