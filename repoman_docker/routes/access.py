@@ -67,8 +67,14 @@ def get_token() -> Response:
 def _grant(actor: Actor, asked: TokenScope) -> Scope:
     if (asked.type, asked.name) == (CATALOG.type, CATALOG.name):
         return Scope(asked.type, asked.name, asked.actions & {"*", "search"})
-    actions = frozenset(each for each in asked.actions if may(actor, asked.name, NEEDS.get(each)))
+    actions = frozenset(each for each in asked.actions if _may_have(actor, asked.name, each))
     return Scope(asked.type, asked.name, actions)
+
+
+def _may_have(actor: Actor, name: str, action: str) -> bool:
+    # Lists of tags are asked for with the scope of a pull, and need another right.
+    is_list = action == "pull" and may(actor, name, BROWSE)
+    return is_list or may(actor, name, NEEDS.get(action))
 
 
 def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:

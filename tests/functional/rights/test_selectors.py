@@ -98,8 +98,8 @@ def test_a_list_asks_the_database_no_more_for_more_names(stage, hosted, as_picke
 
 
 def test_a_push_needs_the_right_to_add_there(stage, as_picked):
-    registry = as_picked('path =^ "/v2/team/new/"', "add", "read")
-    registry.push("team/new", "1", TWO)
+    registry = as_picked('path =^ "/v2/pushed/new/"', "add", "read")
+    registry.push("pushed/new", "1", TWO)
     registry.push("team/app", "9", TWO, failure=Failure("ask for blob", 403, "DENIED"))
     denied = registry.start("team/app")
     assert (denied.status, denied.code) == (403, "DENIED")
