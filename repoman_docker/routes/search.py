@@ -47,7 +47,7 @@ def _result(hit: ImageHit) -> dict[str, object]:
         "star_count": hit.stars,
         "is_official": hit.is_official,
         "is_automated": hit.is_automated,
-        "is_trusted": hit.is_official,
+        "is_trusted": hit.is_automated,  # its name of before
     }
 
 

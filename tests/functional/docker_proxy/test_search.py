@@ -85,7 +85,7 @@ def test_official_stars_and_descriptions_of_the_index_are_kept(make_proxy, upstr
                 "star_count": 20_000,
                 "is_official": True,
                 "is_automated": False,
-                "is_trusted": True,
+                "is_trusted": False,
             },
             {
                 "name": "team/nginx",
@@ -93,7 +93,7 @@ def test_official_stars_and_descriptions_of_the_index_are_kept(make_proxy, upstr
                 "star_count": 0,
                 "is_official": False,
                 "is_automated": True,
-                "is_trusted": False,
+                "is_trusted": True,
             },
         ],
     }
