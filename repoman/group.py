@@ -3,6 +3,7 @@
 Calls fan out, not HTTP requests. What members answer is put together by the format.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,15 +70,20 @@ class Fan:
         ask: Callable[[Member], Answer],
         timeout: float,
     ) -> Collected[Answer]:
-        """Return all answers; a member that fails or takes longer than ``timeout`` is left out."""
+        """Return all answers; a member that fails or takes longer than ``timeout`` is left out.
+
+        All of them have the same ``timeout`` seconds, which begin now.
+        """
+        end = time.monotonic() + timeout
         asked = [(name, self._pool.submit(ask, member)) for name, member in members]
         answers: list[Answer] = []
         failures: list[tuple[str, Exception]] = []
         for name, future in asked:
             try:
-                answers.append(future.result(timeout))
+                answers.append(future.result(max(0.0, end - time.monotonic())))
             except self._errors as error:
                 failures.append((name, error))
             except TimeoutError:
+                future.cancel()  # if it has not begun
                 failures.append((name, UpstreamUnavailable(f"{name} took too long to answer.")))
         return Collected(answers, failures)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from repoman_docker import index as index_module
+from repoman_docker.group import search as group_module
 from repoman_docker.index import HUB, parse_answer
 from repoman_docker.proxy import search as search_module
 from tests.fakes.index import fake_index
@@ -399,6 +400,22 @@ def test_a_group_leaves_out_what_fails_and_says_so(make_proxy, upstream, make_in
     answer = ask(group_of(make_proxy, failing, working), "app")
     assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
     assert answer.headers[FAILED] == name_of(failing)
+
+
+def test_slow_members_of_a_group_are_waited_for_at_the_same_time(
+    make_proxy, upstream, make_index, monkeypatch
+):
+    monkeypatch.setattr(group_module, "TIMEOUT", 0.4)
+    slow = [make_index() for _ in range(3)]
+    for each in slow:
+        each.delay = 4.0
+    proxies = [searching(make_proxy, upstream, each) for each in slow]
+    good = searching(make_proxy, upstream, make_index().add("good/app"))
+    begin = time.monotonic()
+    answer = ask(group_of(make_proxy, *proxies, good), "app")
+    assert time.monotonic() - begin < 1.2
+    assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
+    assert answer.headers[FAILED] == ", ".join(map(name_of, proxies))
 
 
 def test_a_group_has_each_name_once_and_totals(make_proxy, upstream, make_index):
