@@ -114,6 +114,7 @@ def delete_all(name: str, _: str) -> Response:
     _check_there(name)
     while tags := service.lists.tags(name, "", 1):
         tag = Tag(tags[0])
+        check_reference(name, tag, NEEDS[DELETE])
         service.manifests.delete(name, tag)
         note_content("delete", f"{name}:{tag}")
     response = answer(True)

@@ -29,6 +29,8 @@ from repoman_docker.service import Pusher
 LIFETIME = 3600  # seconds; a push may take long, and engines do not renew their tokens
 PULL, PUSH, DELETE = "pull", "push", "delete"
 
+READING = ("GET", "HEAD")
+
 _ACCESS = {PULL: "read", PUSH: "write", DELETE: "delete"}  # what version 1 calls them
 _ACTIONS = {PULL: {PULL}, PUSH: {PULL, PUSH}, DELETE: {PULL, DELETE}}
 _TOKEN = re.compile(r'(?:Token\s+)+(?:.*?signature[:=]\s*)?"?([^",\s]+)', re.IGNORECASE)
@@ -51,7 +53,8 @@ def image_name(text: str) -> str:
     if short == long:
         return short
     has_image = repository().lists.has_image
-    for is_known in (has_image, _has_tags):
+    # Only those who read are worth a question to a remote.
+    for is_known in (has_image, _has_tags) if request.method in READING else (has_image,):
         for name in (short, long):
             if is_known(name):
                 return name

@@ -1,0 +1,110 @@
+"""Groups and proxies by version 1: what members have, and where to push."""
+
+import secrets
+
+import pytest
+
+from repoman.testing import ADMIN, HttpClient
+from tests.functional.docker.driver import Registry
+from tests.functional.docker.images import make_image
+from tests.functional.docker.wires import InProcess
+from tests.functional.docker_v1.driver import Engine, Failures, make_chain
+
+
+class Lab:
+    """Repositories of one test, by short names."""
+
+    def __init__(self, repoman) -> None:
+        self._repoman = repoman
+        self._tail = secrets.token_hex(4)
+
+    def make(self, kind: str, short: str, **settings) -> Engine:
+        sections = {"docker": {"v1_enabled": True}, **settings}
+        self._repoman.repositories.create(self.name(short), f"docker-{kind}", sections)
+        return self.engine(short)
+
+    def group(self, short: str, *members: str, **settings) -> Engine:
+        names = [self.name(member) for member in members]
+        return self.make("group", short, group={"members": names, **settings})
+
+    def name(self, short: str) -> str:
+        return f"{short}-{self._tail}"
+
+    def engine(self, short: str) -> Engine:
+        return Engine(self._wire(), f"/repository/{self.name(short)}", ADMIN)
+
+    def registry(self, short: str) -> Registry:
+        return Registry(self._wire(), f"/repository/{self.name(short)}", ADMIN)
+
+    def _wire(self) -> InProcess:
+        return InProcess(HttpClient(self._repoman))
+
+
+@pytest.fixture
+def lab(in_process) -> Lab:
+    return Lab(in_process.repoman)
+
+
+def test_a_group_has_the_images_of_all_members(lab):
+    first, second = lab.make("hosted", "a"), lab.make("hosted", "b")
+    group = lab.group("g", "a", "b")
+    one, two = make_chain(), make_chain()
+    first.push("team/one", "1", one)
+    second.push("team/two", "2", two)
+    assert group.pull("team/one", "1") == one
+    assert lab.engine("g").pull("team/two", "2", is_old=True) == two
+    lab.registry("b").push("team/three", "3", image := make_image())
+    assert tuple(each.layer for each in lab.engine("g").pull("team/three", "3")) == image.layers
+
+
+def test_the_first_member_that_has_a_tag_gives_it(lab):
+    first, second = make_chain(), make_chain()
+    lab.make("hosted", "a").push("app", "1", first)
+    lab.make("hosted", "b").push("app", "1", second)
+    lab.engine("b").push("app", "2", second)
+    group = lab.group("g", "a", "b")
+    assert group.pull("app", "1") == first
+    tags = group.get("repositories/library/app/tags").json()
+    assert tags == {"1": first[-1].id, "2": second[-1].id}
+
+
+def test_members_need_not_have_the_switch_themselves(lab):
+    lab.make("hosted", "a", docker={})
+    lab.registry("a").push("app", "1", make_image())
+    assert lab.group("g", "a").pull("app", "1")
+
+
+def test_a_pin_keeps_images_of_other_members_away(lab):
+    chain = make_chain()
+    lab.make("hosted", "a").push("secret/app", "1", chain)
+    lab.make("hosted", "b")
+    group = lab.group("g", "a", "b", pins={"secret/*": [lab.name("b")]})
+    group.pull("secret/app", "1", failure=Failures.NO_IMAGE)
+    assert group.get(f"images/{chain[0].id}/json").status == 404
+
+
+def test_a_push_to_a_group_is_told_where_to_go(lab):
+    lab.make("hosted", "a")
+    group = lab.group("g", "a")
+    assert group.push("app", "1", make_chain(), failure=Failures.NO_PUSH) == []
+    answer = group.put("repositories/app/", [], is_first=True)
+    assert lab.name("a") in answer.json()["error"]
+
+
+def test_a_push_to_a_group_with_a_writable_member_goes_there(lab):
+    lab.make("hosted", "a")
+    lab.make("hosted", "b")
+    chain = make_chain()
+    group = lab.group("g", "a", "b", writable_member=lab.name("b"))
+    group.push("app", "1", chain)
+    assert lab.engine("b").pull("app", "1") == chain
+    assert lab.engine("g").pull("app", "1") == chain
+
+
+def test_a_push_to_a_proxy_is_told_where_to_go(lab):
+    lab.make("hosted", "a")
+    proxy = lab.make("proxy", "p", proxy={"remote_url": "http://127.0.0.1:9"})
+    assert proxy.push("app", "1", make_chain(), failure=Failures.NO_PUSH) == []
+    answer = proxy.put(f"images/{'0' * 64}/json", {})
+    assert answer.status == 405
+    assert "hosted" in answer.json()["error"]
