@@ -85,7 +85,8 @@ def test_an_empty_database_begins_with_own_images_docker_hub_and_both_behind_one
     assert hub.settings["docker_proxy"] == {"index_type": "hub"}
     assert (group.name, group.recipe) == ("docker-group", "docker-group")
     assert group.settings["group"] == {"members": ["docker-hosted", "docker-hub"]}
-    assert group.settings["docker"] == {"http_port": 5000}
+    assert group.settings["docker"] == {"http_port": 5000, "v1_enabled": True}
+    assert hub.settings["docker"] == {"v1_enabled": True}
 
 
 def test_an_empty_database_takes_the_shipped_repositories(tmp_path):
