@@ -1,9 +1,11 @@
 """Both versions of the registry API at one address: which one a request speaks."""
 
+from http import HTTPStatus
+
 from flask import Request, Response, request
 
 from repoman.plugin import Access, Failure, bearer_token
-from repoman_docker.routes import access, errors, v1, v1_rights
+from repoman_docker.routes import access, errors, v1, v1_rights, v2
 
 
 def access_of(request: Request) -> Access | None:
@@ -25,3 +27,8 @@ def render_failure(failure: Failure) -> Response:
     if v1.is_v1(request.path):
         return v1.render_failure(failure)
     return errors.render_failure(failure)
+
+
+@v2.v2.app_errorhandler(HTTPStatus.METHOD_NOT_ALLOWED)
+def _unknown_method(_: Exception) -> Response:
+    return v1.unknown_method() if v1.is_v1(request.path) else v2.unknown_method()

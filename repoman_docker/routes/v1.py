@@ -4,7 +4,7 @@ Today's clients ask for ping and search only; the rest is for engines up to 17.1
 with a slash.
 """
 
-from flask import Blueprint, Request, Response
+from flask import Blueprint, Request, Response, request
 
 from repoman.plugin import (
     Access,
@@ -24,6 +24,7 @@ ROOT = "/v1"
 PINGS = ("/_ping", f"{ROOT}/_ping")
 USERS = f"{ROOT}/users"
 SEARCH = f"{ROOT}/search"
+ALLOWED = {**dict.fromkeys((*PINGS, SEARCH), "GET, HEAD"), USERS: "GET, HEAD, POST"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 VERSION = "0.9.1"  # of the registry that all clients of this API know
@@ -44,16 +45,16 @@ def is_v1(path: str) -> bool:
     return path == ROOT or path.startswith(f"{ROOT}/") or path in PINGS
 
 
-def access_of(request: Request) -> Access | None:
+def access_of(asked: Request) -> Access | None:
     """Return what a request needs.
 
     A ping is for everybody, and so is the news that the API is off. Search shows what the actor
     may see. What paths of images are about is known only to their routes, which ask themselves.
     """
-    path = request.path.rstrip("/")
+    path = asked.path.rstrip("/")
     if path in PINGS or not repository().settings.v1_enabled:
         return None
-    if path.startswith(USERS) and request.method == "POST":
+    if path.startswith(USERS) and asked.method == "POST":
         return None
     return Access()
 
@@ -136,5 +137,15 @@ def images(path: str) -> Response:
 @v1.route(ROOT, methods=METHODS, provide_automatic_options=False)
 @v1.route(f"{ROOT}/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def unknown(path: str = "") -> Response:
-    """Answer every other address."""
+    """Answer every other address, and every other method."""
+    address = f"{ROOT}/{path}".rstrip("/")
+    if address in ALLOWED:
+        return unknown_method()
     raise NotFound(f"There is nothing at {ROOT}/{path[:200]}.")
+
+
+def unknown_method() -> Response:
+    """Answer a method that an address does not have."""
+    response = answer({"error": f"{request.method} is not possible here."}, 405)
+    response.headers["Allow"] = ALLOWED.get(request.path.rstrip("/"), "")
+    return response

@@ -5,7 +5,6 @@ by :mod:`repoman_docker.protocol.paths` and not by patterns of the router.
 """
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
@@ -82,8 +81,7 @@ def _registry_error(error: RegistryError) -> Response:
     return render_registry_error(error)
 
 
-@v2.app_errorhandler(HTTPStatus.METHOD_NOT_ALLOWED)
-def _unknown_method(_: Exception) -> Response:
+def unknown_method() -> Response:
     """Answer a method that no resource has; the router found it before the resource was."""
     route = current_route()
     return render_registry_error(_unsupported({} if route is None else HANDLERS[route.resource]))

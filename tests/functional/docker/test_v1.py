@@ -130,6 +130,29 @@ def test_accounts_are_not_changed_here(private):
     assert "admin" in answer.json["error"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/_ping"),
+        ("DELETE", "/v1/_ping"),
+        ("POST", "/v1/search/"),
+        ("PUT", "/v1/users"),
+        ("PROPFIND", "/v1/search"),
+    ],
+)
+def test_a_method_that_an_address_does_not_have_is_refused(v1, method, path):
+    answer = v1.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"].startswith("GET, HEAD")
+    assert answer.json == {"error": f"{method} is not possible here."}
+
+
+@pytest.mark.parametrize("path", ["/v1/_ping", "/v1/search?q=a", "/v1/users/"])
+def test_head_has_no_body(v1, path):
+    answer = v1.head(path)
+    assert (answer.status_code, answer.data) == (200, b"")
+
+
 def test_unknown_addresses_are_absent(v1):
     answer = v1.get("/v1/nothing")
     assert answer.status_code == 404
