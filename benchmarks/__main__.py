@@ -9,12 +9,14 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cases import CASES
+from benchmarks.caching import caches
+from benchmarks.cases import CASES as SERVING
 from benchmarks.lab import laboratory
 from benchmarks.machine import describe, load_average
 from benchmarks.measure import FULL, GIB, QUICK, Row
 from benchmarks.report import PAGE, print_row, write_page
 
+CASES = {**SERVING, caches.__name__: caches}
 IN_MEMORY = Path("/dev/shm")
 ROOM = 13 * GIB  # the blobs of the case that needs most
 

@@ -24,9 +24,10 @@ class Blob:
 
 
 class Layer:
-    """A file of random bytes, hashed once."""
+    """A file of random bytes, hashed once; ``directory`` has room for more."""
 
     def __init__(self, path: Path, size: int) -> None:
+        self.directory = path.parent
         self._path = path
         self._size = size
         self._state = hashlib.sha256()

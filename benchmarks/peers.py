@@ -55,6 +55,7 @@ class Ours:
     plain: Peer
     secure: Peer
     admin: tuple[str, str]  # user and password
+    server: LiveServer
     tls: Path  # directory of the certificate
 
 
@@ -74,6 +75,7 @@ def repoman(directory: Path) -> Iterator[Ours]:
             Peer("repoman", server.connector_port, pid, server.data, login),
             Peer("repoman", port, pid, server.data, login),
             server.admin,
+            server,
             server.data / "tls",
         )
         server.stop()

@@ -31,7 +31,7 @@ REDIRECTS = 10
 BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
 LONGEST_BACKOFF = 5.0
 CONNECTIONS = 64  # kept open per remote host
-CHUNK = 1 << 18  # bytes read at a time
+CHUNK = 1 << 20  # most bytes taken at a time
 MESSAGE = 300  # characters of a remote's own words that are passed on
 
 IDEMPOTENT = ("GET", "HEAD")
@@ -70,12 +70,12 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         return int(text) if text.isascii() and text.isdecimal() else None
 
     def read(self, amount: int = CHUNK) -> bytes:
-        """Return the next bytes, none at the end.
+        """Return the next bytes that are there, at most ``amount``; none at the end.
 
         Raises:
             UpstreamUnavailable: the connection ended before the body, or stalled.
         """
-        return self._read(self._response.raw.read, amount)
+        return self._read(self._response.raw.read1, amount)
 
     def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
