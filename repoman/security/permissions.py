@@ -42,6 +42,10 @@ class Permission:
             return False
         return all("*" in own for own in self.parts[len(needed) :])
 
+    def reaches(self, *beginning: str) -> bool:
+        """Return whether this grants some permission that begins so."""
+        return all({"*", part} & own for own, part in zip(self.parts, beginning, strict=False))
+
 
 def view_name(format_: str, repository: str, action: str) -> str:
     """Return the name of the privilege for an action on a repository's content."""

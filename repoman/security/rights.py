@@ -60,7 +60,8 @@ class Rights:
 
     Attributes:
         permissions: those that all roles grant together.
-        selectors: the content selectors that there are, with their names in lower case.
+        selectors: the content selectors, with their names in lower case; none if no permission is
+            about any, or one grants everything.
     """
 
     permissions: tuple[Permission, ...]
@@ -117,8 +118,12 @@ def work_out_rights(roles: frozenset[str]) -> Rights:
     privileges = {name for role in _reach(roles) for name in role.privileges}
     names = sorted(privileges)
     made = {each.name: each for each in records.find_privileges(names)}
-    permissions = (_permission(name, made) for name in names)
-    return Rights(tuple(each for each in permissions if each is not None), _selectors())
+    found = (_permission(name, made) for name in names)
+    permissions = tuple(each for each in found if each is not None)
+    # Most people have no use for selectors: either they may do everything, or no part of anything.
+    is_picked = any(each.reaches(DOMAIN, SELECTOR) for each in permissions)
+    needs_selectors = is_picked and not Rights(permissions).is_everything()
+    return Rights(permissions, _selectors() if needs_selectors else ())
 
 
 def _selectors() -> tuple[tuple[str, Expression], ...]:
