@@ -12,6 +12,7 @@ from repoman_docker.proxy.site import ProxySite
 from repoman_docker.search import MOST, Filter, Found, collect
 
 SHORT = 300.0  # seconds that an answer of an index is believed at most
+FOR_SOME = 300  # results of an index of which not all may be shown
 PAUSE = 30.0  # seconds for which an index that failed is not asked
 REMEMBERED = 100  # answers
 
@@ -32,8 +33,10 @@ class ProxySearch:
     def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
         """See :class:`repoman_docker.search.ImageSearch`."""
         local = self._find_cached(term, is_visible)
+        is_whole = is_visible is None and not self._site.routing.matchers
+        wanted = first if is_whole else max(first, FOR_SOME)
         try:
-            answer = self._index.search(term, min(first, MOST))
+            answer = self._index.search(term, min(wanted, MOST))
         except UpstreamError as error:
             _log.warning("The proxy %s searched its cache alone: %s", self._site.name, error)
             return collect(local, first, (self._site.name,))
@@ -41,7 +44,7 @@ class ProxySearch:
         hits = [told.get(each.name, each) for each in local]
         hits += [each for each in answer.hits if self._may_show(each.name, is_visible)]
         # How many more there are that must not be seen is not to be told either.
-        more = 0 if is_visible else max(0, answer.total - len(answer.hits))
+        more = max(0, answer.total - len(answer.hits)) if is_whole else 0
         return collect(hits, first, (), more)
 
     def _find_cached(self, term: str, is_visible: Filter | None) -> list[ImageHit]:

@@ -150,8 +150,11 @@ def test_an_index_that_knows_no_pages_is_asked_no_further(make_proxy, upstream, 
 
 def test_the_routing_rule_of_a_proxy_counts(make_proxy, upstream, index):
     index.add("team/app", "secret/app")
+    index.add(*(f"other/app-{number}" for number in range(120)), "team/last-app")
     rule = {"routing__mode": "allow", "routing__matchers": ["team/.*"]}
-    assert names(searching(make_proxy, upstream, index, **rule), "app") == ["team/app"]
+    body = search(searching(make_proxy, upstream, index, **rule), "app", n=10)
+    assert [each["name"] for each in body["results"]] == ["team/app", "team/last-app"]
+    assert body["num_results"] == 2
 
 
 # --- How often an index is asked ----------------------------------------------------------------
