@@ -17,7 +17,8 @@ from repoman_docker.remote import Budget
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 
-CheckMove = Callable[[Tag], None]
+CheckMove = Callable[[Tag], None]  # raises if somebody has no right to move a tag
+CheckDelete = Callable[[Tag], None]  # … or to delete it
 
 
 Visible = Callable[[str], bool]  # whether somebody may know of an image name
@@ -123,8 +124,13 @@ class ManifestService(Protocol):
         must stay there.
         """
 
-    def delete(self, name: str, reference: Digest | Tag) -> None:
-        """Remove a tag, or a manifest with all its tags (MANIFEST_UNKNOWN)."""
+    def delete(
+        self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
+    ) -> None:
+        """Remove a tag, or a manifest with all its tags (MANIFEST_UNKNOWN).
+
+        ``check_tag`` is called with each tag that goes with a manifest, and raises if it must stay.
+        """
 
 
 class ListService(Protocol):

@@ -9,7 +9,7 @@ from repoman_docker.merge import merge_names, merge_referrers
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.service import CheckMove, DockerRepository, StoredManifest
+from repoman_docker.service import CheckDelete, CheckMove, DockerRepository, StoredManifest
 
 Answer = TypeVar("Answer")
 
@@ -114,9 +114,11 @@ class GroupManifests:
         manifests = self._members.writable().manifests
         return manifests.put(name, reference, tags, body, content_type, check_move)
 
-    def delete(self, name: str, reference: Digest | Tag) -> None:
+    def delete(
+        self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
+    ) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
-        self._members.writable().manifests.delete(name, reference)
+        self._members.writable().manifests.delete(name, reference, check_tag)
 
 
 class GroupLists:

@@ -25,7 +25,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.service import CheckMove, StoredManifest
+from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 from repoman_docker.v1.records import chain_paths
 
 CONFIG_LIMIT = 1 << 20  # bytes of a config that are read for its labels
@@ -95,14 +95,20 @@ class HostedManifests:
         subject = None if manifest.subject is None else manifest.subject.digest
         return StoredManifest(digest, subject)
 
-    def delete(self, name: str, reference: Digest | Tag) -> None:
+    def delete(
+        self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
+    ) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         path = reference_path(name, reference)
         with self._content.transaction():
             paths = [path]
             if isinstance(reference, Digest):
-                paths += [tag.path for tag in self._content.referring(path, TAG)]
+                tags = [tag.path for tag in self._content.referring(path, TAG)]
+                if check_tag is not None:
+                    for each in tags:
+                        check_tag(Tag(each.rpartition("/")[2]))
+                paths += tags
                 paths += chain_paths(self._content, name, reference)
             if path not in self._content.existing([path]):
                 raise _unknown(name, reference)

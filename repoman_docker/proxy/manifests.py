@@ -22,7 +22,7 @@ from repoman_docker.proxy.site import ProxySite, Source
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RemoteTag
-from repoman_docker.service import CheckMove, StoredManifest
+from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,9 @@ class ProxyManifests:
         """See :class:`repoman_docker.service.ManifestService`; always refused."""
         raise self._uploads.refusal()
 
-    def delete(self, name: str, reference: Digest | Tag) -> None:
+    def delete(
+        self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
+    ) -> None:
         """See :class:`repoman_docker.service.ManifestService`; always refused."""
         raise self._uploads.refusal()
 

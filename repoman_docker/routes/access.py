@@ -114,6 +114,12 @@ def check_tags(name: str, tags: Iterable[str]) -> None:
         current_security().authorizer.check(current_actor(), current_place(), access)
 
 
+def check_delete(name: str, tag: str) -> None:
+    """Return if the actor may delete a tag (Denied)."""
+    access = Access(DELETE, manifest_path(name, tag), name)
+    current_security().authorizer.check(current_actor(), current_place(), access)
+
+
 def check_move(name: str, tag: str) -> None:
     """Return if the actor may have a tag point to another manifest than it does (Denied)."""
     access = Access(EDIT, manifest_path(name, tag), name)

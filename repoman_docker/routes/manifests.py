@@ -9,7 +9,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.reference import Tag, parse_reference, parse_tag
-from repoman_docker.routes.access import check_move, check_tags
+from repoman_docker.routes.access import check_delete, check_move, check_tags
 from repoman_docker.routes.current import address, empty, repository
 
 
@@ -44,7 +44,8 @@ def put_manifest(route: Route) -> Response:
 
 def delete_manifest(route: Route) -> Response:
     """Answer DELETE of a tag or a manifest: 202."""
-    repository().manifests.delete(route.name, _reference(route))
+    check = partial(check_delete, route.name)
+    repository().manifests.delete(route.name, _reference(route), check)
     note_content("delete", f"{route.name}:{route.reference}")
     return empty(202, {})
 

@@ -133,6 +133,22 @@ def test_more_tags_in_one_push_need_the_right_as_well(stage, hosted, as_picked):
     assert stage.connector(hosted).tags("tagging") == ["1"]
 
 
+def test_a_manifest_goes_by_its_digest_only_where_all_its_tags_may(stage, hosted, as_picked):
+    admin = stage.connector(hosted)
+    digest = admin.push("going", "1", ONE)
+    admin.push_manifest("going", "stable", ONE.manifest)
+    registry = as_picked('path =^ "/v2/going/" and path != "/v2/going/manifests/stable"', "*")
+    denied = registry.delete(f"going/manifests/{digest}")
+    assert (denied.status, denied.code) == (403, "DENIED")
+    assert admin.tags("going") == ["1", "stable"]
+    assert registry.delete("going/manifests/1").status == 202
+    assert (
+        as_picked('path =^ "/v2/going/"', "delete").delete(f"going/manifests/{digest}").status
+        == 202
+    )
+    assert admin.tags("going") == []
+
+
 def test_a_token_is_given_for_what_may_be_picked(stage, hosted, as_picked):
     registry = as_picked('path =~ "/v2/team/.*/manifests/1[.]0"', "read")
 
