@@ -19,16 +19,13 @@ from typing import Protocol
 
 from repoman.blobs.inlet import BlobInlet
 from repoman.blobs.store import BlobStore, StoredBlob
-from repoman.errors import (
-    RepomanError,
-    StorageFull,
-    UpstreamUnavailable,
-)
+from repoman.errors import RepomanError, StorageFull, UpstreamUnavailable
 from repoman.proxy.flights import Fetchers
 
 PIECE = 1 << 18  # bytes that a reader takes at a time
 PATIENCE = 600.0  # seconds that a reader waits for another byte; failures come much earlier
-RESUMES = 50  # tries to go on, even if each one brought a few bytes
+RESUMES = 50  # tries to go on, even if each one brought some bytes
+LITTLE = 1 << 16  # bytes; a try that brings fewer has failed
 BACKOFF = 0.2  # seconds before the first further try
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -63,7 +60,7 @@ class Order:
         open: asks the remote, from a byte on (0: for all); answers 200 or 206, else it raises.
         keep: stores what was fetched; called once, before the download ends.
         note_failure: told when the remote failed in the middle for good, or the disk is full.
-        resumes: further tries without a single new byte.
+        resumes: further tries that bring next to nothing.
     """
 
     title: str
@@ -188,7 +185,8 @@ class Download:
             try:
                 self._copy(before)
             except UpstreamUnavailable as error:
-                idle = 0 if self._written > before else idle + 1
+                is_fruitful = before == 0 or self._written - before >= LITTLE
+                idle = 0 if is_fruitful else idle + 1
                 if self._written == 0 or idle > self.order.resumes:
                     self.order.note_failure(error)
                     raise

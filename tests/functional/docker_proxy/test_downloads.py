@@ -139,8 +139,16 @@ def test_a_wrong_manifest_is_refused(proxy, upstream):
 def test_an_upstream_that_stalls_is_given_up(make_proxy, upstream, blob):
     data, path = blob
     proxy = make_proxy(upstream.url, http_client__timeout=1, http_client__retries=0)
-    upstream.faults.append(Fault("blobs", stall=3.0, times=1))
+    upstream.faults.append(Fault("blobs", stall=3.0))
     assert fails(proxy, path)
+    upstream.faults.clear()
+    assert proxy.get(path).body == data
+
+
+def test_an_upstream_that_stalls_once_is_asked_for_the_rest(make_proxy, upstream, blob):
+    data, path = blob
+    proxy = make_proxy(upstream.url, http_client__timeout=1, http_client__retries=0)
+    upstream.faults.append(Fault("blobs", stall=3.0, times=1))
     assert proxy.get(path).body == data
 
 
