@@ -49,7 +49,7 @@ from repoman.http.growing import Stream
 from repoman.http.repeat import allow_repeat
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.proxy.cache import ProxyCache
-from repoman.proxy.download import Download, Order, PassThrough
+from repoman.proxy.download import Body, Download, Order, PassThrough
 from repoman.proxy.freshness import Ages
 from repoman.proxy.status import Condition
 from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
@@ -98,6 +98,7 @@ __all__ = [
     "BlobStore",
     "BlobStoreFactory",
     "BlobWriter",
+    "Body",
     "BodySink",
     "Collected",
     "Condition",

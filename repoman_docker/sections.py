@@ -78,6 +78,11 @@ class DockerProxySection(Section):
         description="Where images are searched: registry (the remote), hub (Docker Hub) or custom.",
     )
     index_url: str = Field("", description="Address of the index; only with index_type custom.")
+    v1_remote: bool = Field(
+        False,
+        description="Whether the remote speaks only the Docker V1 API. An image is then fetched "
+        "whole when its tag is first asked for.",
+    )
     cache_foreign_layers: bool = Field(
         False, description="Whether layers that lie elsewhere are fetched from there."
     )

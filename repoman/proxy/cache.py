@@ -123,6 +123,11 @@ class ProxyCache:
         """The disk is full: let a while pass before trying again to keep something."""
         self._full_until = self._services.ticks() + FULL_PAUSE
 
+    def make_room(self, kinds: tuple[str, ...]) -> None:
+        """Remove what nobody has used for longest, if the cache has grown beyond its limit."""
+        if self.options.limit:
+            self._trim(kinds)
+
     def note_use(self, path: str) -> None:
         """Remember that a client has the asset at ``path``."""
         self._usage.note(path)
@@ -144,8 +149,7 @@ class ProxyCache:
 
         def keep_and_trim(blob: StoredBlob) -> None:
             keep(blob)
-            if self.options.limit:
-                self._trim(kinds)
+            self.make_room(kinds)
 
         return replace(order, keep=keep_and_trim, note_failure=self._note_failure)
 

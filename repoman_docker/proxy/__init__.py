@@ -3,6 +3,7 @@
 from repoman.plugin import (
     HttpClientSection,
     Invalid,
+    ProxyCache,
     ProxySection,
     RepositoryContext,
     RoutingSection,
@@ -17,9 +18,10 @@ from repoman_docker.proxy.search import ProxySearch
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
-from repoman_docker.remote import RegistryClient, RemoteCredentials
+from repoman_docker.remote import RegistryClient, RemoteCredentials, RemoteRegistry, V1Client
 from repoman_docker.sections import DockerProxySection, DockerSection
 from repoman_docker.service import DockerRepository
+from repoman_docker.v1.converted import ConvertedRegistry
 from repoman_docker.v1.images import open_images
 
 
@@ -40,7 +42,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         content=context.content,
         blobs=context.blobs,
         cache=cache,
-        registry=RegistryClient(cache.client, credentials, docker.manifest_limit),
+        registry=_open_registry(context, cache, credentials),
     )
     uploads = ProxyUploads(
         config.name, site.proxy.remote_url, config.format, context.list_repositories
@@ -61,6 +63,16 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         namespaces=site.namespaces,
         remote=ProxyRemote(site, tags),
     )
+
+
+def _open_registry(
+    context: RepositoryContext, cache: ProxyCache, credentials: RemoteCredentials
+) -> RemoteRegistry:
+    if context.config.section("docker_proxy", DockerProxySection).v1_remote:
+        client = V1Client(cache.client, credentials)
+        return ConvertedRegistry(client, context.content, context.blobs, cache)
+    limit = context.config.section("docker", DockerSection).manifest_limit
+    return RegistryClient(cache.client, credentials, limit)
 
 
 def _open_index(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from repoman.plugin import Asset, NotFound, UpstreamError, UpstreamResponse
+from repoman.plugin import Asset, Body, NotFound, UpstreamError, UpstreamResponse
 from repoman_docker.layout import BLOB, blob_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
@@ -26,7 +26,7 @@ class ForeignLayers:
             re.compile(text) for text in site.docker_proxy.foreign_layer_url_whitelist
         ]
 
-    def open_blob(self, image: str, digest: Digest, start: int) -> UpstreamResponse:
+    def open_blob(self, image: str, digest: Digest, start: int) -> Body:
         """Return the answer with a blob, from byte ``start`` on if the other side can."""
         try:
             return self._site.registry.open_blob(image, digest, start)

@@ -18,7 +18,7 @@ from repoman.plugin import (
 )
 from repoman_docker.index import LIBRARY
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.remote import RegistryClient
+from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
 
 HUB_HOSTS = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
@@ -50,7 +50,7 @@ class ProxySite:
     content: ContentStore
     blobs: BlobStore
     cache: ProxyCache
-    registry: RegistryClient
+    registry: RemoteRegistry
 
     @property
     def host(self) -> str:

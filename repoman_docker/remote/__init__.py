@@ -1,6 +1,16 @@
 """The client of a remote registry: how a proxy asks for manifests, blobs and lists."""
 
-from repoman_docker.remote.client import Budget, RegistryClient, RemoteManifest, RemoteTag
+from repoman_docker.remote.client import RegistryClient
+from repoman_docker.remote.contract import Budget, RemoteManifest, RemoteRegistry, RemoteTag
 from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.v1_client import V1Client
 
-__all__ = ["Budget", "RegistryClient", "RemoteCredentials", "RemoteManifest", "RemoteTag"]
+__all__ = [
+    "Budget",
+    "RegistryClient",
+    "RemoteCredentials",
+    "RemoteManifest",
+    "RemoteRegistry",
+    "RemoteTag",
+    "V1Client",
+]

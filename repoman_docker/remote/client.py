@@ -8,7 +8,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote, urljoin
 
@@ -19,6 +18,7 @@ from repoman.plugin import (
     UpstreamResponse,
     UpstreamUnavailable,
 )
+from repoman_docker.protocol.challenge import CATALOG, image_scope
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import RegistryError
@@ -26,6 +26,7 @@ from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.media_types import ACCEPT, OCI_INDEX, is_json, parse_content_type
 from repoman_docker.protocol.pagination import parse_next_link
 from repoman_docker.protocol.reference import Tag, parse_tag, referrers_tag
+from repoman_docker.remote.contract import Budget, RemoteManifest, RemoteTag
 from repoman_docker.remote.credentials import RemoteAuthentication, RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # bytes of one page of a list
@@ -34,43 +35,6 @@ PAGES = 1000  # of one list
 PAGE = 1000  # entries asked for at a time
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteTag:
-    """What a HEAD says of a manifest; ``size`` in bytes."""
-
-    digest: Digest
-    size: int
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteManifest:
-    """A manifest with its exact bytes, checked."""
-
-    digest: Digest
-    body: bytes
-    manifest: Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a remote says of its limit of pulls: how many, how many are left, in which time.
-
-    Attributes:
-        limit: pulls in a window.
-        remaining: pulls that are left of them.
-        window: its length in seconds; 0 if nothing was said.
-        source: whom the remote counts us as: an address or an account.
-        seen_at: when it said so, seconds since the epoch.
-    """
-
-    limit: int
-    remaining: int
-    window: int
-    source: str
-    seen_at: float
 
 
 class RegistryClient:
@@ -186,6 +150,16 @@ class RegistryClient:
                 ) from error
         return sorted(found)
 
+    def list_images(self) -> Iterator[str]:
+        """Yield the image names of the remote's catalog, page by page, as it is asked for them."""
+        for body in self._pages("", f"{self.remote}/v2/_catalog?n={PAGE}"):
+            try:
+                yield from (each for each in json.loads(body)["repositories"] if _is_name(each))
+            except (ValueError, KeyError, TypeError) as error:
+                raise UpstreamUnavailable(
+                    f"The remote {self.remote} sent no list of images."
+                ) from error
+
     def list_referrers(self, name: str, subject: Digest) -> list[Descriptor]:
         """Return the manifests with this subject, in order of their digests."""
         try:
@@ -232,7 +206,7 @@ class RegistryClient:
         self, method: str, name: str, path: str, headers: Mapping[str, str]
     ) -> UpstreamResponse:
         """Send a request with what the remote wants to know of us, renewed once if need be."""
-        scope = f"repository:{name}:pull"
+        scope = str(image_scope(name, "pull") if name else CATALOG)
         url = path if "://" in path else f"v2/{quote(name)}/{path}"
         sent = self._authentication.header(scope)
         response = self._send(method, url, headers, sent)

@@ -1,7 +1,7 @@
 """Small content as bytes, and what has been worked out of it kept in memory."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import closing
 from threading import Lock
 from typing import Generic, TypeVar
@@ -38,6 +38,25 @@ def read_asset(content: ContentStore, asset: Asset) -> bytes:
         return body
     with body:
         return body.read()
+
+
+class BytesBody:
+    """Bytes as the answer of a remote; see :class:`repoman.plugin.Body`."""
+
+    status = 200
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.length: int | None = len(data)
+        self.headers: Mapping[str, str] = {}
+
+    def read(self) -> bytes:
+        """Return all bytes, then none."""
+        data, self._data = self._data, b""
+        return data
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Memory(Generic[Value]):

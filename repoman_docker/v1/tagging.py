@@ -4,10 +4,7 @@ All images of the chain are made images of the name, with their layers as its bl
 transaction as the tag.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from repoman.plugin import (
     BlobStore,
@@ -20,11 +17,9 @@ from repoman.plugin import (
 from repoman_docker.hosted.assets import new_blob
 from repoman_docker.layout import blob_path, v1_image_path
 from repoman_docker.protocol import media_types
-from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST
-from repoman_docker.protocol.v1_json import history_of, parse_fields, render_config
 from repoman_docker.service import (
     CheckMove,
     ManifestService,
@@ -33,6 +28,7 @@ from repoman_docker.service import (
     V1Image,
     V1Images,
 )
+from repoman_docker.v1.assembly import Assembly
 from repoman_docker.v1.records import ImageRecord, new_chain
 
 
@@ -74,27 +70,17 @@ class Tagging:
 
     def _prepare(self, name: str, pusher: Pusher, image_id: str) -> Prepared:
         """Store the bytes of what is to be stored, and return it; one JSON in memory at a time."""
-        fields: dict[str, Any] = {}
-        histories: list[dict[str, Any]] = []
-        layers: list[Descriptor] = []
-        diff_ids: list[str] = []
+        assembly = Assembly()
         assets: list[NewAsset] = []
         ancestry = self._find(image_id, name, pusher).ancestry
         for each in reversed(ancestry):
             image = self._find(each, name, pusher)
-            fields = parse_fields(image.json)
-            histories.append(history_of(fields))
-            layers.append(image.layer)
-            diff_ids.append(image.diff_id)
+            assembly.add(image)
             assets.extend(self._adopt(name, image, pusher))
-        config = render_config(fields, histories, diff_ids)
+        config = assembly.config()
         stored = store_bytes(self._blobs, config)
-        digest = Digest("sha256", stored.digest)
-        assets.append(new_blob(name, digest, stored))
-        manifest = render_manifest(
-            Descriptor(media_types.DOCKER_CONFIG, digest, len(config)), layers
-        )
-        return Prepared(ancestry, assets, manifest)
+        assets.append(new_blob(name, Digest("sha256", stored.digest), stored))
+        return Prepared(ancestry, assets, assembly.manifest(config))
 
     def _find(self, image_id: str, name: str, pusher: Pusher) -> V1Image:
         return self._images.find(image_id, lambda other: other == name or pusher.may_read(other))
@@ -122,25 +108,3 @@ class Tagging:
         if asset is None:
             raise NotFound(f"The layer of the image {image.id} is not here.")
         return StoredBlob(asset.digest, asset.size)
-
-
-def render_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
-    """Return a manifest of docker's schema 2, always in the same bytes."""
-    fields = {
-        "schemaVersion": 2,
-        "mediaType": media_types.DOCKER_MANIFEST,
-        "config": _descriptor(config),
-        "layers": [_descriptor(_as_docker(each)) for each in layers],
-    }
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def _as_docker(layer: Descriptor) -> Descriptor:
-    """Return a layer under the media type that docker's manifests have for it."""
-    is_gzip = layer.media_type in (media_types.OCI_LAYER_GZIP, media_types.DOCKER_LAYER)
-    media_type = media_types.DOCKER_LAYER if is_gzip else media_types.DOCKER_LAYER_TAR
-    return Descriptor(media_type, layer.digest, layer.size)
-
-
-def _descriptor(each: Descriptor) -> dict[str, object]:
-    return {"mediaType": each.media_type, "size": each.size, "digest": str(each.digest)}

@@ -1,0 +1,61 @@
+"""A chain of images put together into one config and one manifest of docker's schema 2.
+
+The bytes are always the same for the same images, so that a repeated push, or a second fetch, comes
+to the same digest.
+"""
+
+import json
+from typing import Any
+
+from repoman_docker.protocol import media_types
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.v1_json import history_of, parse_fields, render_config
+from repoman_docker.service import V1Image
+
+
+class Assembly:
+    """Takes images, the lowest first; of each it keeps no more than it needs."""
+
+    def __init__(self) -> None:
+        self._top: dict[str, Any] = {}
+        self._histories: list[dict[str, Any]] = []
+        self._diff_ids: list[str] = []
+        self._layers: list[Descriptor] = []
+
+    def add(self, image: V1Image) -> None:
+        """Put the next image on top.
+
+        Raises:
+            BrokenJson: its JSON is none.
+        """
+        self._top = parse_fields(image.json)
+        self._histories.append(history_of(self._top))
+        self._diff_ids.append(image.diff_id)
+        self._layers.append(_as_docker(image.layer))
+
+    def config(self) -> bytes:
+        """Return the config."""
+        return render_config(self._top, self._histories, self._diff_ids)
+
+    def manifest(self, config: bytes) -> bytes:
+        """Return the manifest, given the config."""
+        digest = Digest.of("sha256", config)
+        fields = {
+            "schemaVersion": 2,
+            "mediaType": media_types.DOCKER_MANIFEST,
+            "config": _render(Descriptor(media_types.DOCKER_CONFIG, digest, len(config))),
+            "layers": [_render(each) for each in self._layers],
+        }
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _as_docker(layer: Descriptor) -> Descriptor:
+    """Return a layer under the media type that docker's manifests have for it."""
+    is_gzip = layer.media_type in (media_types.OCI_LAYER_GZIP, media_types.DOCKER_LAYER)
+    media_type = media_types.DOCKER_LAYER if is_gzip else media_types.DOCKER_LAYER_TAR
+    return Descriptor(media_type, layer.digest, layer.size)
+
+
+def _render(each: Descriptor) -> dict[str, object]:
+    return {"mediaType": each.media_type, "size": each.size, "digest": str(each.digest)}
