@@ -131,6 +131,13 @@ class AuditSettings(_Part):
     """The audit log."""
 
     days: PositiveInt = Field(90, description="Days that events are kept.")
+    pulls: bool = Field(False, description="Whether pulls are events too.")
+    file: str = Field(
+        "", description="A file of JSON lines with the same events; relative paths begin in data."
+    )
+    file_size: PositiveInt = Field(
+        104857600, description="Bytes at which the file is put aside as FILE.1."
+    )
 
 
 class LogSettings(_Part):

@@ -15,6 +15,7 @@ from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.audit import Audit
+from repoman.security.audit_file import AuditFile
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.ldap import LdapRealm
@@ -50,7 +51,8 @@ class Repoman:
         )
         self.proxies = ProxyServices(self.database, clock)
         memory = settings.security.password_memory
-        self.audit = Audit(self.database, settings.audit.days)
+        self.audit = Audit(self.database, settings.audit)
+        self._audit_file = AuditFile(self.database, settings.audit, self.data)
         self.options = Options(self.database, security_options(settings.security))
         self.users = Users(self.database, PasswordVerifier(memory))
         realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
@@ -111,6 +113,7 @@ class Repoman:
         """Take over what other processes changed; to be called again and again by one thread."""
         self.database.notice_writes()
         self.audit.flush()
+        self._audit_file.follow()
         self.repositories.refresh()
 
     def stop(self) -> None:

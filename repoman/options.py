@@ -62,6 +62,7 @@ class Options:
             present = self._read(name).model_dump()
             section = self._parse(name, merge(type(self._defaults[name]), present, values))
             save_option(name, section.sealed(self._database.keyring.seal))
+            self._database.note_change("option.change", name, keys=" ".join(sorted(values)))
 
     def _check_name(self, name: str) -> None:
         if name not in self._defaults:

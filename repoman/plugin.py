@@ -32,8 +32,8 @@ from repoman.errors import (
 from repoman.group import Collected, Fan, first_found
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses
-from repoman.http.admin import login_needed, permission_needed, wants_page
-from repoman.http.audit import note_content
+from repoman.http.admin import wants_page
+from repoman.http.audit import note_content, note_failed_login, note_pull
 from repoman.http.body import BodySink, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -47,6 +47,7 @@ from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
 from repoman.http.growing import Stream
 from repoman.http.repeat import allow_repeat
+from repoman.http.required import login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Body, Download, Order, PassThrough
@@ -173,6 +174,8 @@ __all__ = [
     "list_addresses",
     "login_needed",
     "note_content",
+    "note_failed_login",
+    "note_pull",
     "open_cache",
     "permission_needed",
     "read_body",

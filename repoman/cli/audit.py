@@ -1,12 +1,12 @@
 """Commands about the audit log."""
 
-import json
 from datetime import UTC, datetime
 
 import click
 
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
+from repoman.security.audit_file import render_line
 
 
 @click.group()
@@ -17,27 +17,33 @@ def audit() -> None:
 @audit.command("list")
 @click.option("--since", type=click.DateTime(), help="Nothing before this time (UTC).")
 @click.option("--actor", help="Only what this user did.")
-@click.option("--domain", help="Only events of this domain: login, content.")
+@click.option("--domain", help="Only events of this domain: login, content, role, …")
+@click.option("--type", help="Only events of this type: failed, push, delete, …")
+@click.option("--repository", help="Only what was done to this repository or in it.")
+@click.option("--address", help="Only what came from this address.")
+@click.option("--after", type=click.IntRange(1), help="Go on behind the event with this id.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @with_repoman
 def list_(
     repoman: Repoman,
     since: datetime | None,
-    actor: str | None,
-    domain: str | None,
     limit: int,
+    after: int | None,
     as_json: bool,
+    **given: str | None,
 ) -> None:
     """List events, the newest first."""
-    given = {"actor": actor, "domain": domain}
     filters = {key: value for key, value in given.items() if value is not None}
     begin = since.replace(tzinfo=UTC).timestamp() if since else 0.0
-    for row in repoman.audit.search(filters, begin, limit):
+    rows = repoman.audit.search(filters, since=begin, limit=limit, after=after)
+    for row in rows:
         if as_json:
-            click.echo(json.dumps(row))
+            click.echo(render_line(row), nl=False)
             continue
         at = datetime.fromtimestamp(row["at"], UTC).isoformat(timespec="seconds")
         what = f"{row['domain']}.{row['type']} {row['repository'] or '-'} {row['target'] or '-'}"
         outcome = "ok" if row["is_success"] else "failed"
         click.echo(f"{at} {row['actor'] or '-'} {row['address'] or '-'} {what} {outcome}")
+    if len(rows) == limit:
+        click.echo(f"There may be more: --after {rows[-1]['id']}", err=True)

@@ -1,6 +1,8 @@
 """What the commands share: where the settings and the data are."""
 
 import json
+import os
+import pwd
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -13,6 +15,7 @@ from repoman.config import Settings, load_settings
 from repoman.core import Repoman
 from repoman.db.database import FILE
 from repoman.errors import NotFound
+from repoman.security.audit import Origin
 
 PATH = click.Path(path_type=Path)
 
@@ -46,9 +49,19 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     def run(settings: Settings, **options: Any) -> None:
         check_data(settings)
         with Repoman(settings) as repoman:
+            repoman.audit.find_origin = _origin
             command(repoman=repoman, **options)
 
     return run
+
+
+def _origin() -> Origin:
+    """Return who acts by a command, for the audit log."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not be in its list
+        user = str(os.getuid())
+    return Origin("cli", attributes={"user": user})
 
 
 def parse_value(text: str) -> Any:

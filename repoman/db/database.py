@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ class Database:
     Attributes:
         generation: moves with every write; what was read under the present one is still true.
         keyring: seals and opens what is secret in it.
+        on_change: is told of changes of configuration; see :meth:`note_change`.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Database:
             timeout=settings.busy_timeout,
         )
         self._sqlite.keyring = self.keyring
+        self.on_change: Callable[[str, str, Mapping[str, str]], None] | None = None
 
     def open(self, *, forget: bool = False) -> int:
         """Create or migrate the database and bind the models to it.
@@ -153,6 +155,7 @@ class Database:
             count = sealing.renew_sealed(self._sqlite, self.keyring)
         with self.transaction():
             self.keyring.drop_others(key)
+            self.note_change("secret.rotate", "", count=str(count))
         return count
 
     def _open_keyring(self, *, is_sealed: bool, forget: bool) -> int:
@@ -188,6 +191,14 @@ class Database:
             finally:
                 if not aside:
                     self.move_generation()
+
+    def note_change(self, kind: str, target: str, **attributes: str) -> None:
+        """Tell the audit log of a change of configuration, within its transaction.
+
+        ``kind`` is what was done to what (``role.create``); ``attributes`` hold no secrets.
+        """
+        if self.on_change is not None:
+            self.on_change(kind, target, attributes)
 
     def in_transaction(self) -> bool:
         """Return whether the calling thread is inside :meth:`transaction`."""

@@ -7,22 +7,20 @@ of a form of ours if it is the browser that vouches for the visitor.
 
 import io
 from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, TypeVar
 
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
 
 from repoman.core import Repoman
-from repoman.errors import Denied, Unauthenticated
+from repoman.errors import Unauthenticated
 from repoman.http.addresses import AddressBook
+from repoman.http.audit import AUDIT, note_failed_login, note_password
+from repoman.http.audit_rest import audit_rest
 from repoman.http.body import read_body
 from repoman.http.current import (
     ACTOR,
     SECURITY,
-    current_actor,
     current_environ,
-    current_security,
 )
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
@@ -33,8 +31,6 @@ from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.services import Security
 
 BODY_LIMIT = 1 << 20  # bytes; forms and settings are far smaller
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 
 def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
@@ -51,6 +47,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     AddressBook(repoman.repositories, formats).install(app)
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
+    app.register_blueprint(audit_rest)
     for blueprints in repoman.plugins.hook.repoman_register_web():
         for blueprint in blueprints:
             app.register_blueprint(blueprint)
@@ -59,6 +56,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     def _guard() -> None:
         environ = current_environ()
         environ[SECURITY] = repoman.security
+        environ[AUDIT] = repoman.audit
         environ[ACTOR] = ANONYMOUS  # until it is known: the page of a failure asks too
         check_origin(request)
         _fetch_body()
@@ -79,54 +77,18 @@ def wants_page() -> bool:
     return request.accept_mimetypes.best_match(["text/plain", "text/html"]) == "text/html"
 
 
-def login_needed(view: View) -> View:
-    """Let a view be called by whoever has logged in as a person, and not by a token.
-
-    The view then raises Unauthenticated for nobody, and Denied for a token.
-    """
-
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        actor = _logged_in()
-        if actor.token or actor.limit is not None or actor.scopes is not None:
-            raise Denied("A token cannot do this; log in with the password.")
-        return view(*args, **kwargs)
-
-    return guarded  # type: ignore[return-value]  # it takes and returns what the view does
-
-
-def permission_needed(domain: str, action: str) -> Callable[[View], View]:
-    """Let a view be called by whoever may do something with the server itself.
-
-    The view then raises Unauthenticated for nobody, and Denied for somebody without the right.
-    """
-
-    def guard(view: View) -> View:
-        @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            actor = _logged_in()
-            if not current_security().authorizer.may_administer(actor, domain, action):
-                raise Denied(f"{actor.name} has no right to {action} {domain}.")
-            return view(*args, **kwargs)
-
-        return guarded  # type: ignore[return-value]  # it takes and returns what the view does
-
-    return guard
-
-
-def _logged_in() -> Actor:
-    actor = current_actor()
-    if actor.is_anonymous:
-        raise Unauthenticated("A login is needed for this.")
-    return actor
-
-
 def _actor_by_header(security: Security) -> Actor:
     sent = request.authorization
     if sent is None or sent.type != "basic":
         raise Unauthenticated("A user name and a password, or a token in its place, are needed.")
     credentials = Credentials(sent.username or "", sent.password or "")
-    return security.authenticator.authenticate(credentials)
+    try:
+        actor = security.authenticator.authenticate(credentials)
+    except Unauthenticated:
+        note_failed_login(credentials.name)
+        raise
+    note_password(actor)
+    return actor
 
 
 def _fetch_body() -> None:

@@ -1,43 +1,96 @@
 """What a request tells the audit log."""
 
-from flask import request
+from flask import has_request_context, request
 
 from repoman.http.current import ACTOR, CONNECTOR, REPOSITORY, current_environ
-from repoman.security.audit import Audit, Event
+from repoman.http.repeat import REPEAT
+from repoman.security.actors import Actor
+from repoman.security.audit import SYSTEM, Audit, Event, Origin
 
 AUDIT = "repoman.audit"  # key of the WSGI environment
 
 
 def note_content(kind: str, target: str, **attributes: str) -> None:
     """Report that the request's actor did something to content, once it is done."""
-    _note("content", kind, target, attributes)
+    _note("content", kind, current_origin(), target, attributes)
+
+
+def note_pull(target: str) -> None:
+    """Report that the request's actor gets content, if pulls are to be told.
+
+    Call it after the response is made: the server may not repeat that one by itself then.
+    """
+    environ = current_environ()
+    audit: Audit = environ[AUDIT]
+    if audit.pulls and request.method == "GET":
+        environ.pop(REPEAT, None)
+        note_content("pull", target)
+
+
+def note_login(actor: Actor) -> None:
+    """Report that somebody has shown who they are, for a while or for one browser session."""
+    _note("login", "success", _origin_of(actor), "", {})
+
+
+def note_password(actor: Actor) -> None:
+    """Report that a request has brought a password: once in an hour for the same client."""
+    audit: Audit = current_environ()[AUDIT]
+    address = request.remote_addr or ""
+    if not actor.is_anonymous and audit.is_new_login(actor.name, address, actor.token):
+        note_login(actor)
 
 
 def note_failed_login(name: str) -> None:
     """Report that the request's credentials are wrong; ``name`` is who they claim to be."""
-    _note("login", "failed", "", {}, name=name)
+    origin = _origin_of(Actor(name, realm=""))
+    _note("login", "failed", origin, "", {}, is_success=False)
+
+
+def note_logout() -> None:
+    """Report that the request's actor ends a login."""
+    _note("login", "logout", current_origin(), "", {})
+
+
+def current_origin() -> Origin:
+    """Return who makes the request, and from where; the program itself outside of requests."""
+    if not has_request_context():
+        return SYSTEM
+    return _origin_of(current_environ().get(ACTOR))
+
+
+def _origin_of(actor: Actor | None) -> Origin:
+    return Origin(
+        actor.name if actor else "",
+        actor.realm if actor else "",
+        request.remote_addr or "",
+        current_environ().get(CONNECTOR, ""),
+        {"token": actor.token} if actor and actor.token else {},
+    )
 
 
 def _note(
-    domain: str, kind: str, target: str, attributes: dict[str, str], name: str | None = None
+    domain: str,
+    kind: str,
+    origin: Origin,
+    target: str,
+    attributes: dict[str, str],
+    *,
+    is_success: bool = True,
 ) -> None:
     environ = current_environ()
     audit: Audit = environ[AUDIT]
-    actor = environ.get(ACTOR)
     repository = environ.get(REPOSITORY)
-    if actor is not None and actor.token:
-        attributes = {**attributes, "token": actor.token}
     audit.record(
         Event(
             domain,
             kind,
-            name if name is not None else (actor.name if actor else ""),
+            origin.actor,
             target,
-            realm=actor.realm if actor else "",
-            address=request.remote_addr or "",
-            connector=environ.get(CONNECTOR, ""),
+            realm=origin.realm,
+            address=origin.address,
+            connector=origin.connector,
             repository=repository.name if repository else "",
-            is_success=name is None,
-            attributes=attributes,
+            is_success=is_success,
+            attributes={**origin.attributes, **attributes},
         )
     )

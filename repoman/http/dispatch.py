@@ -16,6 +16,7 @@ from repoman.core import Repoman
 from repoman.http.access_log import WSGI, AccessLog, Write
 from repoman.http.admin import create_admin_app
 from repoman.http.apps import create_format_app
+from repoman.http.audit import current_origin
 from repoman.http.body import Environ, close_untaken
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
@@ -34,6 +35,7 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
 
     ``write_access`` takes the lines of the access log, which else go to the logger of that name.
     """
+    repoman.audit.find_origin = current_origin
     formats = registered_formats(repoman)
     apps: dict[str, WSGI] = {
         name: create_format_app(repoman, format_) for name, format_ in formats.items()

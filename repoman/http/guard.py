@@ -10,7 +10,7 @@ from flask import request
 
 from repoman.core import Repoman
 from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT, note_failed_login
+from repoman.http.audit import AUDIT, note_failed_login, note_password
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
     ACTOR,
@@ -90,10 +90,12 @@ class Guard:
         if sent is not None and sent.type == "basic":
             credentials = Credentials(sent.username or "", sent.password or "")
         try:
-            return self._security.authenticator.authenticate(credentials)
+            actor = self._security.authenticator.authenticate(credentials)
         except Unauthenticated:
             note_failed_login(credentials.name if credentials else "")
             raise
+        note_password(actor)
+        return actor
 
 
 def _hide(error: RepomanError) -> RepomanError:

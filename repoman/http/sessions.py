@@ -14,7 +14,8 @@ from typing import cast
 from flask import Flask, Request, Response, after_this_request, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from repoman.http.current import current_security
+from repoman.http.audit import note_login, note_logout
+from repoman.http.current import current_actor, current_security
 from repoman.security.actors import Actor
 from repoman.security.session_records import Session
 
@@ -74,6 +75,8 @@ def begin_session(actor: Actor) -> None:
     sessions = current_security().sessions
     agent = request.headers.get("User-Agent", "")
     secret = sessions.begin(actor, request.remote_addr or "", agent, instead_of=_secret(request))
+    if current_actor().name != actor.name:  # else it is one in place of another
+        note_login(actor)
     tie_forms(sessions.find(secret))
 
     @after_this_request
@@ -91,6 +94,8 @@ def begin_session(actor: Actor) -> None:
 
 def end_session() -> None:
     """Log out at this browser."""
+    if current_session() is not None:
+        note_logout()
     current_security().sessions.end(_secret(request))
     session.clear()
 

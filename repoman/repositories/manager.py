@@ -150,6 +150,7 @@ class RepositoryManager:
             row_id = records.insert_row(row)
             records.replace_ports(row_id, [each[1:] for each in _ports(sections)])
             self._database.bump(REVISION)
+            self._database.note_change("repository.create", name, recipe=recipe_name)
         self.refresh()
         return self.get(name)
 
@@ -173,6 +174,9 @@ class RepositoryManager:
             records.update_row(replace(row, is_online=online, settings=self._seal(sections)))
             records.replace_ports(row.id, [each[1:] for each in _ports(sections)])
             self._database.bump(REVISION)
+            told = {} if is_online is None else {"is_online": str(is_online)}
+            keys = " ".join(f"{section}.{key}" for section in settings for key in settings[section])
+            self._database.note_change("repository.change", row.name, keys=keys, **told)
         self.refresh()
         return self.get(name)
 
@@ -193,6 +197,7 @@ class RepositoryManager:
             for forget in self._forgetters:
                 forget(row.name)
             self._database.bump(REVISION)
+            self._database.note_change("repository.delete", row.name)
         self.refresh()
 
     # Inside -----------------------------------------------------------------------------------

@@ -1,17 +1,20 @@
 """The audit log: who did what to what, from where, and whether it was done.
 
-Events wait in memory and are written together, by the thread that looks for changes of other
-processes: SQLite does not count a connection's own writes as news, so what the server remembers
-of the database stays good. A kill loses the events of the last half second.
+A change of configuration is written within its own transaction, so that there is never the one
+without the other. All other events wait in memory and are written together, by the thread that
+looks for changes of other processes: SQLite does not count a connection's own writes as news, so
+what the server remembers of the database stays good. A kill loses those of the last half second.
 """
 
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 from repoman.security import audit_records as records
@@ -19,9 +22,22 @@ from repoman.security import audit_records as records
 CAPACITY = 10_000  # events that may wait
 TEXT_MAX = 500  # characters of any value
 PRUNE_INTERVAL = 3600.0  # seconds between two looks for old events
+LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
+LOGINS = 10_000  # logins that are remembered for that
 DAY = 86400.0
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acts, and from where; ``attributes`` say more."""
+
+    actor: str
+    realm: str = ""
+    address: str = ""
+    connector: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +57,28 @@ class Event:
     at: float = field(default_factory=time.time)
 
 
-class Audit:
-    """The audit log of one database; thread safe."""
+SYSTEM = Origin("system")  # nobody in particular: the program itself
 
-    def __init__(self, database: Database, days: int) -> None:
+
+class Audit:
+    """The audit log of one database; thread safe.
+
+    Attributes:
+        pulls: whether pulls are told too.
+        find_origin: says who acts in the calling thread, for changes of configuration.
+    """
+
+    def __init__(self, database: Database, settings: AuditSettings) -> None:
         self._database = database
-        self._days = days
+        self._days = settings.days
+        self.pulls = settings.pulls
+        self.find_origin: Callable[[], Origin] = lambda: SYSTEM
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._lost = 0
-        self._pruned_at = 0.0
+        self._logins: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._pruned_at = float("-inf")
+        database.on_change = self._record_change
 
     def record(self, event: Event) -> None:
         """Note an event; nobody waits for the disk. Where too many wait, it is counted as lost."""
@@ -60,6 +88,23 @@ class Audit:
             else:
                 self._waiting.append(_bounded(event))
 
+    def is_new_login(self, *who: str) -> bool:
+        """Return whether a login is to be told: the same one is so once in an hour.
+
+        For clients that send their password with each request. ``who`` is whatever makes it another
+        one: name, address, token.
+        """
+        now = time.monotonic()
+        told_at = self._logins.get(who)
+        if told_at is not None and now - told_at < LOGIN_INTERVAL:
+            return False
+        with self._lock:
+            self._logins[who] = now
+            self._logins.move_to_end(who)
+            if len(self._logins) > LOGINS:
+                self._logins.popitem(last=False)
+        return True
+
     def flush(self) -> None:
         """Write what waits and drop what is too old; only for the thread that notices writes."""
         with self._lock:
@@ -67,8 +112,8 @@ class Audit:
             lost, self._lost = self._lost, 0
         if lost:
             events.append(Event("audit", "lost", "system", attributes={"count": str(lost)}))
-        is_due = bool(events) and time.monotonic() - self._pruned_at > PRUNE_INTERVAL
-        if not events:
+        is_due = time.monotonic() - self._pruned_at > PRUNE_INTERVAL
+        if not (events or is_due):
             return
         try:
             with self._database.transaction(aside=True):
@@ -80,13 +125,42 @@ class Audit:
             _log.warning("%d events of the audit log are lost: %s", len(events), error)
 
     def search(
-        self, filters: dict[str, str] | None = None, since: float = 0.0, limit: int = 100
+        self,
+        filters: Mapping[str, Any] | None = None,
+        *,
+        since: float = 0.0,
+        limit: int = 100,
+        after: int | None = None,
     ) -> list[dict[str, Any]]:
         """Return what has been written, the newest first, as the columns of the table.
 
-        ``filters`` are values of domain, type, actor or repository.
+        Args:
+            filters: values of domain, type, actor, address, repository, target or is_success.
+            since: nothing before this time.
+            limit: not more than so many.
+            after: id of the event behind which to go on.
+
+        Raises:
+            Invalid: there is no such event any more.
         """
-        return records.list_events(filters or {}, since, limit)
+        return records.list_events(filters or {}, since, limit, after)
+
+    def _record_change(self, kind: str, target: str, attributes: Mapping[str, str]) -> None:
+        """Write a change of configuration down, in the transaction that makes it."""
+        origin = self.find_origin()
+        domain, _, type_ = kind.partition(".")
+        event = Event(
+            domain,
+            type_,
+            origin.actor,
+            target,
+            realm=origin.realm,
+            address=origin.address,
+            connector=origin.connector,
+            repository=target if domain == "repository" else "",
+            attributes={**origin.attributes, **attributes},
+        )
+        records.insert_events([asdict(_bounded(event))])
 
 
 def _bounded(event: Event) -> Event:

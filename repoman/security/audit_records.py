@@ -1,24 +1,58 @@
 """The rows of the audit log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repoman.db.models import AuditRecord
+from peewee import fn
+
+from repoman.db.models import AuditRecord, Revision
+from repoman.errors import Invalid
+
+FOLLOWED = "audit-file"  # the revision that says up to which id the file has the events
 
 
 def insert_events(rows: Iterable[dict[str, Any]]) -> None:
     """Store events; within a transaction."""
-    AuditRecord.insert_many(list(rows)).execute()
+    if rows := list(rows):
+        AuditRecord.insert_many(rows).execute()
 
 
 def delete_before(at: float) -> int:
-    """Remove what is older, and return how much that was; within a transaction."""
-    return int(AuditRecord.delete().where(AuditRecord.at < at).execute())
+    """Remove what is older, and return how much that was; within a transaction.
+
+    The newest row stays whatever its age, so that ids only go up.
+    """
+    newest = AuditRecord.select(fn.MAX(AuditRecord.id))
+    old = (AuditRecord.at < at) & (AuditRecord.id < newest)
+    return int(AuditRecord.delete().where(old).execute())
 
 
-def list_events(filters: dict[str, str], since: float, limit: int) -> list[dict[str, Any]]:
-    """Return the newest events first whose fields equal the filters."""
+def list_events(
+    filters: Mapping[str, Any], since: float, limit: int, after: int | None
+) -> list[dict[str, Any]]:
+    """Return the newest events first whose fields equal the filters (Invalid)."""
     query = AuditRecord.select().where(AuditRecord.at >= since)
     for name, value in filters.items():
         query = query.where(getattr(AuditRecord, name) == value)
-    return list(query.order_by(AuditRecord.at.desc()).limit(limit).dicts())
+    if after is not None:
+        last = AuditRecord.get_or_none(AuditRecord.id == after)
+        if last is None:
+            raise Invalid("continuationToken: there is no such event any more; begin anew.")
+        query = query.where(
+            AuditRecord.at <= last.at, (AuditRecord.at < last.at) | (AuditRecord.id < last.id)
+        )
+    order = (AuditRecord.at.desc(), AuditRecord.id.desc())
+    return list(query.order_by(*order).limit(limit).dicts())
+
+
+def list_unfollowed(limit: int) -> list[dict[str, Any]]:
+    """Return the oldest events first that the file does not have."""
+    record = Revision.get_or_none(Revision.name == FOLLOWED)
+    last = 0 if record is None else record.value
+    query = AuditRecord.select().where(AuditRecord.id > last)
+    return list(query.order_by(AuditRecord.id).limit(limit).dicts())
+
+
+def save_followed(last: int) -> None:
+    """Remember that the file has the events up to this id; within a transaction."""
+    Revision.insert(name=FOLLOWED, value=last).on_conflict_replace().execute()

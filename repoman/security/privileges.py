@@ -68,6 +68,7 @@ class Privileges:
             if records.find_privileges([name]):
                 raise Conflict(f"name: there is a privilege {name!r} already.")
             self._save(Privilege(name, kind, description), properties)
+            self._database.note_change("privilege.create", name, type=kind)
 
     def change(
         self, name: str, properties: Mapping[str, Any], description: str | None = None
@@ -83,6 +84,7 @@ class Privileges:
             old = self._get_made(name)
             new = old if description is None else replace(old, description=description)
             self._save(new, {**old.properties, **properties})
+            self._database.note_change("privilege.change", name, keys=" ".join(properties))
 
     def delete(self, name: str) -> None:
         """Remove a privilege that somebody made, and take it from all roles.
@@ -95,6 +97,7 @@ class Privileges:
         with self._database.transaction(), keeping_administrator():
             self._get_made(name)
             self._drop([name])
+            self._database.note_change("privilege.delete", name)
 
     def forget_repository(self, name: str) -> None:
         """Remove the privileges on a repository that is being deleted; in its transaction."""

@@ -49,6 +49,7 @@ class Roles:
             if records.find_roles([role.id]):
                 raise Conflict(f"name: there is a role {role.id!r} already.")
             self._save(role)
+            self._note("create", role)
 
     def change(self, role: Role) -> None:
         """Give the role with this id other values.
@@ -62,6 +63,7 @@ class Roles:
         with self._database.transaction(), keeping_administrator():
             self._check_made(role.id)
             self._save(role)
+            self._note("change", role)
 
     def delete(self, role_id: str) -> None:
         """Remove a role, and take it from all users and roles that have it.
@@ -75,6 +77,11 @@ class Roles:
             self._check_made(role_id)
             records.delete_role(role_id)
             self._take_away(role_id)
+            self._database.note_change("role.delete", role_id)
+
+    def _note(self, kind: str, role: Role) -> None:
+        told = {"privileges": " ".join(role.privileges), "roles": " ".join(role.roles)}
+        self._database.note_change(f"role.{kind}", role.id, **told)
 
     def _check_made(self, role_id: str) -> None:
         self.get(role_id)

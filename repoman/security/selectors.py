@@ -45,6 +45,7 @@ class Selectors:
             if row.name.lower() in {each.name.lower() for each in records.list_selectors()}:
                 raise Conflict(f"name: there is a content selector {row.name!r} already.")
             records.save_selector(row)
+            self._database.note_change("selector.create", row.name, expression=row.expression)
 
     def change(
         self, name: str, expression: str | None = None, description: str | None = None
@@ -63,6 +64,7 @@ class Selectors:
             if description is not None:
                 row = replace(row, description=description)
             records.save_selector(row)
+            self._database.note_change("selector.change", row.name, expression=row.expression)
 
     def delete(self, name: str) -> None:
         """Remove a content selector, with the privileges that are made of it.
@@ -74,3 +76,4 @@ class Selectors:
             row = self.get(name)
             records.delete_selector(row.name)
             self._privileges.forget_selector(row.name)
+            self._database.note_change("selector.delete", row.name)

@@ -88,6 +88,7 @@ class Users:
             if records.find_user(name) is not None:
                 raise Conflict(f"name: there is a user {name!r} already.")
             records.insert_user(name, password_hash, given)
+            self._database.note_change("user.create", name, roles=" ".join(given))
 
     def change(
         self,
@@ -118,6 +119,8 @@ class Users:
                 records.update_user(name, **values)
             if is_active is False:
                 records.end_logins(name)
+            told = {key: _told(value) for key, value in values.items()}
+            self._database.note_change("user.change", name, **told)
 
     def set_password(self, name: str, password: str) -> None:
         """Give a user another password; the old one ends at once.
@@ -131,6 +134,7 @@ class Users:
             if not records.update_user(name, password_hash=password_hash):
                 raise NotFound(f"There is no user {name!r}.")
             records.end_logins(name)
+            self._database.note_change("user.password", name)
 
     def delete(self, name: str) -> None:
         """Remove a user.
@@ -142,6 +146,7 @@ class Users:
         with self._database.transaction(), keeping_administrator():
             if not records.delete_user(name):
                 raise NotFound(f"There is no user {name!r}.")
+            self._database.note_change("user.delete", name)
 
     def _hash(self, password: str) -> str:
         if not 1 <= len(password) <= PASSWORD_MAX:
@@ -160,3 +165,8 @@ def _check_about(about: Mapping[str, str]) -> dict[str, str]:
                 f"{key}: it must have at most {ABOUT_MAX} characters, and all printable.", field=key
             )
     return dict(about)
+
+
+def _told(value: object) -> str:
+    """Return a value as the audit log has it."""
+    return " ".join(value) if isinstance(value, list) else str(value)

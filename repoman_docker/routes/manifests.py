@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Response, request
 
-from repoman.plugin import current_environ, note_content, read_body, send_content
+from repoman.plugin import current_environ, note_content, note_pull, read_body, send_content
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Route
@@ -15,7 +15,9 @@ from repoman_docker.routes.current import address, empty, repository
 
 def get_manifest(route: Route) -> Response:
     """Answer GET and HEAD: 200 or 304. What is stored is served, whatever Accept says."""
-    return send_content(repository().manifests.get(route.name, _reference(route)))
+    response = send_content(repository().manifests.get(route.name, _reference(route)))
+    note_pull(f"{route.name}:{route.reference}")
+    return response
 
 
 def put_manifest(route: Route) -> Response:

@@ -14,6 +14,7 @@ from repoman.plugin import (
     current_session,
     end_session,
     login_needed,
+    note_failed_login,
 )
 from repoman_web.views.forms import PasswordForm
 
@@ -38,6 +39,7 @@ def change_password() -> tuple[str, int] | Response:
     try:
         security.authenticator.authenticate(Credentials(actor.name, form.present.data))
     except Unauthenticated:
+        note_failed_login(actor.name)
         form.present.errors = ["This is not your present password."]
         return _render(form), HTTPStatus.FORBIDDEN
     security.users.set_password(actor.name, form.password.data)

@@ -12,6 +12,7 @@ from repoman.plugin import (
     current_actor,
     current_security,
     end_session,
+    note_failed_login,
 )
 from repoman_web.views.forms import LoginForm
 
@@ -43,6 +44,7 @@ def enter() -> tuple[str, int] | Response:
         actor = None
     # A token has limits, and a session has none: it is no password here.
     if actor is None or actor.is_anonymous or actor.token or actor.limit is not None:
+        note_failed_login(credentials.name)
         page = render_template("repoman/login.html", form=form, is_wrong=True)
         return page, HTTPStatus.FORBIDDEN
     begin_session(actor)

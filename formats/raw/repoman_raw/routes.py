@@ -11,6 +11,7 @@ from repoman.plugin import (
     current_environ,
     current_repository,
     note_content,
+    note_pull,
     receive_body,
     send_content,
 )
@@ -22,7 +23,9 @@ files = Blueprint("raw", __name__)
 @files.get("/<rest:path>")
 def get_file(path: str) -> Response:
     """Send a file, or the part of it that is asked for; this is HEAD as well."""
-    return send_content(_repository().get(path))
+    response = send_content(_repository().get(path))
+    note_pull(path)
+    return response
 
 
 @files.put("/<rest:path>")

@@ -1,0 +1,56 @@
+"""The audit log over REST, for whoever has the permission ``nx-audit-read``."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, request
+
+from repoman.errors import Invalid
+from repoman.http.audit import AUDIT
+from repoman.http.current import current_environ
+from repoman.http.required import permission_needed
+from repoman.security.audit import Audit
+
+PAGE = 100  # events, unless asked otherwise
+PAGE_MAX = 1000
+FILTERS = ("domain", "type", "actor", "address", "repository", "target")
+
+audit_rest = Blueprint("repoman_audit", __name__)
+
+
+@audit_rest.get("/service/rest/v1/audit")
+@permission_needed("audit", "read")
+def list_events() -> dict[str, Any]:
+    """Answer with a page of events, the newest first, and the token that leads to the next."""
+    audit: Audit = current_environ()[AUDIT]
+    limit = _number("limit") or PAGE
+    if limit > PAGE_MAX:
+        raise Invalid(f"limit: it is at most {PAGE_MAX}.", field="limit")
+    filters = {name: request.args[name] for name in FILTERS if name in request.args}
+    rows = audit.search(
+        filters, since=_since(), limit=limit + 1, after=_number("continuationToken")
+    )
+    items = rows[:limit]
+    has_more = len(rows) > limit
+    return {"items": items, "continuationToken": str(items[-1]["id"]) if has_more else None}
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 18 and int(text)):
+        raise Invalid(f"{name}: {text[:50]!r} is no number above zero.", field=name)
+    return int(text)
+
+
+def _since() -> float:
+    """Return the parameter ``since`` (ISO 8601, UTC where it does not say), in seconds."""
+    text = request.args.get("since")
+    if text is None:
+        return 0.0
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"since: {text[:50]!r} is no time of ISO 8601.", field="since") from error

@@ -1,0 +1,67 @@
+"""The audit log as a file of JSON lines: it follows the table, so it has what every process wrote.
+
+How far it has come is in the database and moves once the lines are on disk: a kill in between has
+the next start write some lines again, under the same ``id``, and never leaves one out.
+"""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from repoman.config import AuditSettings
+from repoman.db.database import Database
+from repoman.errors import RepomanError
+from repoman.security import audit_records as records
+
+BATCH = 1000  # events written together
+
+_log = logging.getLogger(__name__)
+
+
+class AuditFile:
+    """The file; for one thread of the one process that serves.
+
+    It is opened anew for each batch, so whoever renames it (logrotate) need not tell the server.
+    At ``audit.file_size`` it becomes the file with ``.1`` added, in place of the one before.
+    """
+
+    def __init__(self, database: Database, settings: AuditSettings, data: Path) -> None:
+        self._database = database
+        self._path = data / settings.file if settings.file else None
+        self._size = settings.file_size
+        self._is_failing = False
+
+    def follow(self) -> None:
+        """Add the next events that the file does not have; what fails is tried again."""
+        if self._path is None:
+            return
+        try:
+            rows = records.list_unfollowed(BATCH)
+            if not rows:
+                return
+            self._append(self._path, "".join(map(render_line, rows)))
+            with self._database.transaction(aside=True):
+                records.save_followed(rows[-1]["id"])
+            self._is_failing = False
+        except (OSError, RepomanError) as error:
+            if not self._is_failing:
+                _log.error("The audit log cannot be written to %s: %s", self._path, error)
+            self._is_failing = True
+
+    def _append(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            is_full = file.tell() >= self._size
+        if is_full:
+            path.replace(path.with_name(path.name + ".1"))
+
+
+def render_line(row: dict[str, Any]) -> str:
+    """Return an event as a line; ``at`` is in seconds since the epoch."""
+    return json.dumps(row, separators=(",", ":")) + "\n"

@@ -1,0 +1,295 @@
+"""Everything that somebody does to the server is in the audit log: who, what, from where."""
+
+import json
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from repoman.cli import cli
+from repoman.db.models import AuditRecord
+from repoman.security.role_records import Role
+from repoman.security.selector_records import SelectorRow
+from repoman.testing import HttpClient, repoman_factory
+from repoman_raw import plugin
+
+__all__ = ["repoman_factory"]
+ROWS = 100_000
+FILL = """
+    WITH RECURSIVE row(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n < ?)
+    INSERT INTO audit (at, domain, type, actor, realm, address, connector, repository, target,
+                       is_success, attributes)
+    SELECT 2e9 + n, 'login', 'failed', 'a' || (n % 7), '', '', '', '', '', 0, '{}' FROM row
+"""
+REST = "/service/rest/v1/audit"
+
+
+@pytest.fixture
+def repoman(repoman_factory):
+    repoman = repoman_factory({"raw": plugin})
+    repoman.repositories.create("files", "raw-hosted", {})
+    return repoman
+
+
+def told(repoman, **filters):
+    """Return what the log has, the oldest first, as domain.type:target."""
+    repoman.audit.flush()
+    rows = reversed(repoman.audit.search(filters))
+    return [f"{row['domain']}.{row['type']}:{row['target']}" for row in rows]
+
+
+def test_every_change_of_configuration_is_told(repoman):
+    security = repoman.security
+    repoman.repositories.update("files", {"storage": {"write_policy": "deny"}})
+    security.users.create("amy", "a password")
+    security.users.change("amy", roles=["nx-developer"], is_active=False)
+    security.users.set_password("amy", "another password")
+    security.users.delete("amy")
+    security.selectors.create(SelectorRow("all", 'path =^ "/"'))
+    security.selectors.change("all", description="all of it")
+    properties = {"format": "raw", "repository": "files", "selector": "all", "actions": ["read"]}
+    security.privileges.create("some", "repository-content-selector", properties)
+    security.privileges.change("some", {"actions": ["browse"]})
+    security.roles.create(Role("readers", "", "", ("some",), ()))
+    security.roles.change(Role("readers", "Readers", "", ("some",), ()))
+    security.roles.delete("readers")
+    security.privileges.delete("some")
+    security.selectors.delete("all")
+    repoman.options.update("anonymous", {"enabled": True})
+    repoman.database.rotate_keys()
+    repoman.repositories.delete("files")
+    assert told(repoman) == [
+        "repository.create:files",
+        "repository.change:files",
+        "user.create:amy",
+        "user.change:amy",
+        "user.password:amy",
+        "user.delete:amy",
+        "selector.create:all",
+        "selector.change:all",
+        "privilege.create:some",
+        "privilege.change:some",
+        "role.create:readers",
+        "role.change:readers",
+        "role.delete:readers",
+        "privilege.delete:some",
+        "selector.delete:all",
+        "option.change:anonymous",
+        "secret.rotate:",
+        "repository.delete:files",
+    ]
+
+
+def test_a_change_that_fails_is_not_told(repoman):
+    def fail():
+        with repoman.database.transaction():
+            repoman.users.create("amy", "a password")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert told(repoman, domain="user") == []
+
+
+def test_secrets_are_not_told(repoman):
+    repoman.users.create("amy", "the-secret-itself")
+    repoman.users.set_password("amy", "the-secret-itself-2")
+    repoman.options.update("ldap", {"bind_password": "the-secret-itself-3"})
+    assert "option.change:ldap" in told(repoman)
+    assert "secret-itself" not in json.dumps(repoman.audit.search())
+
+
+def test_a_password_with_each_request_is_one_login(repoman):
+    client = HttpClient(repoman)
+    for _ in range(3):
+        client.get("/repository/files/none")
+    client.get("/repository/files/none", auth=("admin", "wrong"))
+    client.get(REST, auth=("nobody", "wrong"))
+    assert told(repoman, domain="login") == ["login.success:", "login.failed:", "login.failed:"]
+    failed = repoman.audit.search({"type": "failed"})
+    assert [(row["actor"], row["address"], row["is_success"]) for row in failed] == [
+        ("nobody", "127.0.0.1", False),
+        ("admin", "127.0.0.1", False),
+    ]
+
+
+def test_pulls_are_told_where_they_are_switched_on(repoman_factory):
+    for pulls in (False, True):
+        repoman = repoman_factory({"raw": plugin}, audit={"pulls": pulls})
+        if not pulls:
+            repoman.repositories.create("files", "raw-hosted", {})
+        client = HttpClient(repoman)
+        client.put("/repository/files/a.txt", b"x")
+        client.get("/repository/files/a.txt")
+        client.head("/repository/files/a.txt")
+        client.get("/repository/files/none")
+        expected = ["content.pull:a.txt"] if pulls else []
+        assert told(repoman, type="pull") == expected
+
+
+def test_commands_are_told(repoman):
+    repoman.stop()
+    given = ["--data", str(repoman.data)]
+    runner = CliRunner()
+    make = ["user", "create", "amy", "--password-stdin", *given]
+    made = runner.invoke(cli, make, input="secret\n")
+    assert made.exit_code == 0, made.output
+    listed = runner.invoke(cli, ["audit", "list", "--domain", "user", "--json", *given])
+    row = json.loads(listed.stdout)
+    assert (row["actor"], row["type"], row["target"]) == ("cli", "create", "amy")
+    assert row["attributes"]["user"]
+    first = runner.invoke(cli, ["audit", "list", "--limit", "1", *given])
+    assert "--after 2" in first.stderr
+    assert "amy" in first.stdout
+    second = runner.invoke(cli, ["audit", "list", "--limit", "1", "--after", "2", *given])
+    assert "files" in second.stdout
+    repoman.start()
+
+
+def test_old_events_go_and_ids_go_on(repoman):
+    audit = AuditRecord.insert_many
+    old = {"domain": "login", "type": "failed", "actor": "old"}
+    with repoman.database.transaction():
+        AuditRecord.delete().execute()
+        audit([{**old, "at": 1.0} for _ in range(10)]).execute()
+    repoman.audit.flush()
+    [row] = repoman.audit.search()
+    assert row["id"] == 10
+
+
+# The file --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def followed(repoman_factory):
+    audit = {"file": "log/audit.jsonl", "file_size": 1000}
+    repoman = repoman_factory({"raw": plugin}, audit=audit)
+    repoman.refresh()
+    return repoman
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_file_has_every_event_once(followed, repoman_factory):
+    path = followed.data / "log/audit.jsonl"
+    followed.users.create("amy", "a password")
+    followed.refresh()
+    followed.refresh()
+    assert [(each["domain"], each["target"]) for each in lines(path)] == [("user", "amy")]
+    assert path.stat().st_mode & 0o077 == 0
+    path.rename(path.with_name("rotated"))
+    followed.users.delete("amy")
+    followed.refresh()
+    assert [each["type"] for each in lines(path)] == ["delete"]
+    path.unlink()
+    again = repoman_factory({"raw": plugin}, audit={"file": "log/audit.jsonl"})
+    again.refresh()
+    assert not path.exists()
+
+
+def test_the_file_is_bounded(followed):
+    for number in range(30):
+        followed.options.update("anonymous", {"enabled": bool(number % 2)})
+        followed.refresh()
+    files = sorted((followed.data / "log").iterdir())
+    assert [each.name for each in files] in (
+        ["audit.jsonl", "audit.jsonl.1"],
+        ["audit.jsonl.1"],
+    )
+    assert all(each.stat().st_size < 2000 for each in files)
+
+
+def test_a_file_that_cannot_be_written_is_caught_up_later(followed, caplog):
+    log = followed.data / "log"
+    log.write_text("in the way")
+    followed.users.create("amy", "a password")
+    followed.refresh()
+    followed.refresh()
+    assert caplog.text.count("cannot be written") == 1
+    log.unlink()
+    followed.refresh()
+    assert [each["target"] for each in lines(log / "audit.jsonl")] == ["amy"]
+
+
+# Reading ---------------------------------------------------------------------------------------
+
+
+def test_pages_lead_through_the_whole_log(repoman):
+    for number in range(25):
+        repoman.security.selectors.create(SelectorRow(f"some{number}", 'path =^ "/"'))
+    client, token, found = HttpClient(repoman), None, []
+    for _ in range(10):
+        query = {"limit": "10", "domain": "selector"} | (
+            {"continuationToken": token} if token else {}
+        )
+        page = client.get(REST, query_string=query).get_json()
+        found += [each["target"] for each in page["items"]]
+        token = page["continuationToken"]
+        if token is None:
+            break
+    assert found == [f"some{number}" for number in reversed(range(25))]
+
+
+def test_only_who_has_the_permission_may_read(repoman):
+    repoman.users.create("amy", "a password", ["nx-developer"])
+    repoman.security.roles.create(Role("auditors", "", "", ("nx-audit-read",), ()))
+    repoman.users.create("ann", "a password", ["auditors"])
+    client = HttpClient(repoman)
+    assert client.get(REST, login=False).status_code == 401
+    assert client.get(REST, auth=("amy", "a password")).status_code == 403
+    assert client.get(REST, auth=("ann", "a password")).status_code == 200
+    assert client.get(REST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "limit=%C2%B2",
+        "since=yesterday",
+        "continuationToken=99999",
+        "continuationToken=x",
+        "continuationToken=9999999999999999999999999",
+    ],
+)
+def test_bad_parameters_are_explained(repoman, query):
+    answer = HttpClient(repoman).get(f"{REST}?{query}")
+    assert answer.status_code == 400, answer.text
+    assert query.partition("=")[0] in answer.text
+
+
+def test_paging_asks_an_index(repoman):
+    database = AuditRecord._meta.database.obj
+    database.execute_sql(FILL, (ROWS,))
+    middle = repoman.audit.search({"actor": "a3"}, limit=5000)[-1]["id"]
+    for filters in ({}, {"domain": "login"}, {"actor": "a3"}, {"actor": "a3", "type": "failed"}):
+        begun = time.perf_counter()
+        for _ in range(20):
+            assert len(repoman.audit.search(filters, after=middle)) == 100
+        assert time.perf_counter() - begun < 1.0
+    assert_no_sorting(repoman, middle)
+
+
+def assert_no_sorting(repoman, after):
+    seen = []
+    database = AuditRecord._meta.database.obj
+    run = database.execute_sql
+
+    def explain(sql, params=None):
+        plan = database.connection().execute(f"EXPLAIN QUERY PLAN {sql}", params or ())
+        seen.extend(row[3] for row in plan.fetchall())
+        return run(sql, params)
+
+    database.execute_sql = explain
+    try:
+        for filters in ({}, {"domain": "login"}, {"actor": "a3"}):
+            repoman.audit.search(filters, after=after)
+    finally:
+        del database.execute_sql
+    assert seen
+    assert all("USING" in step for step in seen), seen
+    assert not any("TEMP B-TREE" in step for step in seen), seen
