@@ -5,19 +5,29 @@ Registries have no search of their own in version 2 of the API; the index of ver
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from typing import Protocol
 from urllib.parse import urlencode
 
-from repoman.plugin import Invalid, UpstreamClient, UpstreamRefused, UpstreamUnavailable
+from repoman.plugin import (
+    Invalid,
+    NotFound,
+    UpstreamClient,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 
 HUB = "https://index.docker.io"
 LIBRARY = "library/"  # what Docker Hub's own images are in, and its index leaves out
 TIMEOUT = 5.0  # seconds; a search that takes longer is done without this index
 PAGE = 100  # results that an index gives at a time
 ANSWER_LIMIT = 4 << 20  # bytes of a page
+CATALOG_AGE = 300.0  # seconds that a catalog is believed
+MOST_NAMES = 20_000  # of a catalog
 LONGEST_NAME = 255  # characters
 LONGEST_DESCRIPTION = 1000
 MOST_STARS = 1 << 31  # more is no number of stars, and no number to every client
@@ -58,20 +68,24 @@ class IndexPlace:
         url: the address of a custom index; empty if none is set.
         open_client: returns a client for an address, with a timeout in seconds.
         login: the headers that show the remote, and nobody else, who the proxy is.
+        list_images: yields the names of the remote's catalog as they come (NotFound,
+            UpstreamError).
     """
 
     remote: str
     url: str
     open_client: Callable[[str, float], UpstreamClient]
     login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    list_images: Callable[[], Iterable[str]] = tuple
 
 
 IndexFactory = Callable[[IndexPlace], ImageIndex]
 
 
 def registry_index(place: IndexPlace) -> ImageIndex:
-    """Search the proxy's own remote."""
-    return V1Index(place.open_client(place.remote, TIMEOUT), place.login)
+    """Search the proxy's own remote, or its catalog where it has no search."""
+    searching = V1Index(place.open_client(place.remote, TIMEOUT), place.login)
+    return RegistryIndex(searching, CatalogIndex(place.list_images))
 
 
 def hub_index(place: IndexPlace) -> ImageIndex:
@@ -95,11 +109,17 @@ class V1Index:
 
     def search(self, term: str, limit: int) -> IndexAnswer:
         """See :class:`ImageIndex`; an index without a search finds nothing."""
+        return self.find(term, limit) or IndexAnswer([], 0)
+
+    def find(self, term: str, limit: int) -> IndexAnswer | None:
+        """Do the same, but return None if there is no search."""
         found: dict[str, ImageHit] = {}
         total = 0
         for page in range(1, -(-limit // PAGE) + 1):
             size = min(limit, PAGE)
             answer = self._get_page(term, size, page)
+            if answer is None:
+                return None
             new = [each for each in answer.hits if each.name not in found]
             found |= {each.name: each for each in new}
             total = max(answer.total, len(found))
@@ -108,7 +128,7 @@ class V1Index:
                 break
         return IndexAnswer(list(found.values())[:limit], total)
 
-    def _get_page(self, term: str, size: int, page: int) -> IndexAnswer:
+    def _get_page(self, term: str, size: int, page: int) -> IndexAnswer | None:
         query = {"q": term.removeprefix(LIBRARY), "n": size, **({"page": page} if page > 1 else {})}
         with self._client.open("GET", f"v1/search?{urlencode(query)}", self._headers) as response:
             if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -117,7 +137,7 @@ class V1Index:
                     f"{response.status}."
                 )
             if response.status != HTTPStatus.OK:
-                return IndexAnswer([], 0)
+                return None
             body = response.read_all(ANSWER_LIMIT)
         try:
             return parse_answer(json.loads(body))
@@ -125,6 +145,46 @@ class V1Index:
             raise UpstreamUnavailable(
                 f"The index {self._client.remote} sent no search results."
             ) from error
+
+
+class CatalogIndex:
+    """The names in a catalog, which are all that a registry of version 2 can tell."""
+
+    def __init__(
+        self, list_images: Callable[[], Iterable[str]], ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._list_images = list_images
+        self._ticks = ticks
+        self._read: tuple[float, list[str]] | None = None
+
+    def search(self, term: str, limit: int) -> IndexAnswer:
+        """See :class:`ImageIndex`; a catalog that may not be read is empty."""
+        words = term.lower().split()
+        names = [each for each in self._names() if all(word in each for word in words)]
+        names.sort(key=lambda each: (not each.startswith(term.lower()), each))
+        return IndexAnswer([ImageHit(each) for each in names[:limit]], len(names))
+
+    def _names(self) -> list[str]:
+        now = self._ticks()
+        if self._read is None or now - self._read[0] >= CATALOG_AGE:
+            try:
+                names = list(islice(self._list_images(), MOST_NAMES))
+            except (NotFound, UpstreamRefused):
+                names = []
+            self._read = (now, names)
+        return self._read[1]
+
+
+class RegistryIndex:
+    """The search of a registry, and its catalog where it has none."""
+
+    def __init__(self, searching: V1Index, catalog: CatalogIndex) -> None:
+        self._searching = searching
+        self._catalog = catalog
+
+    def search(self, term: str, limit: int) -> IndexAnswer:
+        """See :class:`ImageIndex`."""
+        return self._searching.find(term, limit) or self._catalog.search(term, limit)
 
 
 def parse_answer(fields: object) -> IndexAnswer:

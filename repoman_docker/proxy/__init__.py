@@ -9,7 +9,7 @@ from repoman.plugin import (
     RoutingSection,
     open_cache,
 )
-from repoman_docker.index import ImageIndex, IndexFactory, IndexPlace
+from repoman_docker.index import TIMEOUT, ImageIndex, IndexFactory, IndexPlace
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
 from repoman_docker.proxy.manifests import ProxyManifests
@@ -91,5 +91,9 @@ def _open_index(
         site.docker_proxy.index_url,
         site.cache.open_client,
         credentials.headers,
+        # Not by the cache's own client: a slow catalog is no reason to leave the remote alone.
+        RegistryClient(
+            site.cache.open_client(site.proxy.remote_url, TIMEOUT), credentials, manifest_limit=0
+        ).list_images,
     )
     return strategies[kind](place)

@@ -25,7 +25,7 @@ from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.media_types import ACCEPT, OCI_INDEX, is_json, parse_content_type
 from repoman_docker.protocol.pagination import parse_next_link
-from repoman_docker.protocol.reference import Tag, parse_tag, referrers_tag
+from repoman_docker.protocol.reference import Tag, parse_name, parse_tag, referrers_tag
 from repoman_docker.remote.contract import Budget, RemoteManifest, RemoteTag
 from repoman_docker.remote.credentials import RemoteAuthentication, RemoteCredentials
 
@@ -154,7 +154,7 @@ class RegistryClient:
         """Yield the image names of the remote's catalog, page by page, as it is asked for them."""
         for body in self._pages("", f"{self.remote}/v2/_catalog?n={PAGE}"):
             try:
-                yield from (each for each in json.loads(body)["repositories"] if _is_name(each))
+                yield from filter(_is_name, json.loads(body)["repositories"] or ())
             except (ValueError, KeyError, TypeError) as error:
                 raise UpstreamUnavailable(
                     f"The remote {self.remote} sent no list of images."
@@ -253,6 +253,13 @@ def _amount(header: str | None) -> tuple[int | None, int]:
     if not number.strip().isdecimal():
         return None, 0
     return int(number), int(window) if window.isdecimal() else 0
+
+
+def _is_name(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(parse_name(value))
+    except RegistryError:
+        return False
 
 
 def _is_tag(value: object) -> bool:

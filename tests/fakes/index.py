@@ -21,6 +21,7 @@ class FakeIndex:
         delay: seconds before it answers.
         knows_pages: whether it looks at the parameter ``page``.
         login: the Authorization that it wants; empty: none.
+        catalog: what a registry of version 2 would list here, two names on a page; None: nothing.
     """
 
     images: list[dict[str, Any]] = field(default_factory=list)
@@ -29,7 +30,9 @@ class FakeIndex:
     delay: float = 0.0
     knows_pages: bool = True
     login: str = ""
+    catalog: list[str] | None = None
     url: str = ""
+    pages: int = 0  # of the catalog that were read
     queries: list[dict[str, str]] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
@@ -72,6 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         index = self.index
         parts = urlsplit(self.path)
+        if parts.path == "/v2/_catalog" and index.catalog is not None:
+            return self.send_catalog(index.catalog, dict(parse_qsl(parts.query)).get("last", ""))
         if parts.path != "/v1/search":
             return self.send(404, b"{}")
         login = self.headers.get("Authorization", "")
@@ -84,8 +89,16 @@ class _Handler(BaseHTTPRequestHandler):
             return self.send(401, b"{}")
         return self.send(index.status, index.answer(query) if index.body is None else index.body)
 
-    def send(self, status: int, body: bytes) -> None:
+    def send_catalog(self, names: list[str], last: str) -> None:
+        self.index.pages += 1
+        later = [each for each in names if each > last]
+        link = f'</v2/_catalog?last={later[1]}>; rel="next"' if len(later) > 2 else ""
+        self.send(200, json.dumps({"repositories": later[:2]}).encode(), link)
+
+    def send(self, status: int, body: bytes, link: str = "") -> None:
         self.send_response(status)
+        if link:
+            self.send_header("Link", link)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -14,6 +14,7 @@ from repoman_docker.group import search as group_module
 from repoman_docker.index import HUB, parse_answer
 from repoman_docker.proxy import search as search_module
 from tests.fakes.index import fake_index
+from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import MINUTE, name_of
 
@@ -364,6 +365,42 @@ def test_the_remote_itself_is_searched_as_whom_the_proxy_is_there(make_proxy, in
     assert names(proxy, "app") == ["team/app"]
     wrong = make_proxy(index.url, http_client__password="wrong", **settings)
     assert ask(wrong, "app").headers[FAILED] == name_of(wrong)
+
+
+@pytest.fixture
+def catalog(make_index):
+    """A registry of version 2 alone: it has a catalog and no search."""
+    registry = make_index()
+    registry.status = 404
+    registry.catalog = ["acme/app", "acme/web", "other/app", "zoo/app-2", "zoo/other"]
+    return registry
+
+
+def test_the_catalog_of_a_remote_without_a_search_is_searched(make_proxy, catalog):
+    proxy = make_proxy(catalog.url, docker__v1_enabled=True)
+    assert names(proxy, "app") == ["acme/app", "other/app", "zoo/app-2"]
+    assert names(proxy, "OTHER") == ["other/app", "zoo/other"]
+    assert names(proxy, "app zoo") == ["zoo/app-2"]
+    assert search(proxy, "app", n=1)["num_results"] == 3
+    assert catalog.pages == 3, "it was read once"
+
+
+def test_a_catalog_that_may_not_be_read_is_empty(make_proxy, upstream):
+    upstream.faults.append(Fault("/v1/search", status=404))
+    upstream.faults.append(Fault("/v2/_catalog", status=401))
+    answer = ask(make_proxy(upstream.url, docker__v1_enabled=True), "app")
+    assert answer.json()["results"] == []
+    assert FAILED not in answer.headers
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 200, "body": b"[]"}])
+def test_a_catalog_that_fails_is_told(make_proxy, upstream, fault):
+    upstream.put("team/app", "1", make_image())
+    upstream.faults.append(Fault("/v1/search", status=404))
+    upstream.faults.append(Fault("/v2/_catalog", **fault))
+    proxy = make_proxy(upstream.url, docker__v1_enabled=True, http_client__auto_block=True)
+    assert ask(proxy, "app").headers[FAILED] == name_of(proxy)
+    proxy.pull("team/app", "1")  # the remote itself is asked on
 
 
 def test_no_other_index_learns_who_the_proxy_is(make_proxy, upstream, index):
