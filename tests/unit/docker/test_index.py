@@ -1,0 +1,78 @@
+"""What indexes send becomes results of the right types, or is left out."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoman_docker.index import CATALOG_AGE, MOST_NAMES, CatalogIndex, ImageHit, parse_answer
+from repoman_docker.search import MOST, collect
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+FIELDS = ("name", "description", "star_count", "is_official", "is_automated")
+RESULTS = st.lists(JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)))
+
+
+@given(st.fixed_dictionaries({"results": RESULTS}, optional={"num_results": JSON}))
+def test_whatever_is_sent_the_types_are_right(body):
+    answer = parse_answer(body)
+    assert type(answer.total) is int
+    assert answer.total >= len(answer.hits)
+    for hit in answer.hits:
+        assert type(hit.name) is type(hit.description) is str
+        assert hit.name.isprintable()
+        assert hit.name
+        assert type(hit.stars) is int
+        assert hit.stars >= 0
+        assert type(hit.is_official) is type(hit.is_automated) is bool
+
+
+@given(JSON)
+def test_what_is_no_answer_is_an_error_and_nothing_else(body):
+    with suppress(ValueError):
+        parse_answer(body)
+
+
+@pytest.mark.parametrize("body", [None, [], 7, "text", {"results": 7}, {"results": {}}])
+def test_what_makes_no_sense_at_all_is_an_error(body):
+    with pytest.raises(ValueError, match="no "):
+        parse_answer(body)
+
+
+def test_a_catalog_is_read_again_after_a_while():
+    times = iter([0.0, CATALOG_AGE - 1, CATALOG_AGE])
+    reads = []
+
+    def list_images():
+        reads.append("once more")
+        return iter(["b", "a-b", "c"])
+
+    index = CatalogIndex(list_images, lambda: next(times))
+    for count in (1, 1, 2):
+        assert [each.name for each in index.search("b", 9).hits] == ["b", "a-b"]
+        assert len(reads) == count
+
+
+def test_a_catalog_without_an_end_is_cut():
+    def endless():
+        while True:
+            yield "a"
+
+    assert CatalogIndex(endless).search("a", 1).total == MOST_NAMES
+
+
+def test_of_equal_names_the_first_counts():
+    hits = [ImageHit("a", "first"), ImageHit("b"), ImageHit("a", "second")]
+    found = collect(hits, 9)
+    assert (found.hits, found.total) == ((hits[0], hits[1]), 2)
+
+
+def test_a_search_has_an_end():
+    hits = [ImageHit(str(number)) for number in range(MOST + 5)]
+    found = collect(hits, MOST + 5, more=7)
+    assert (len(found.hits), found.total) == (MOST, MOST)
+    assert collect(hits[:3], 2, more=7).total == 10
