@@ -15,7 +15,8 @@
     ├── Unavailable           not now: offline, format not installed, blob store gone
     ├── StorageFull           no space left
     └── UpstreamError         the remote of a proxy did not give what was asked for
-        ├── UpstreamUnavailable   no connection, no answer in time, or an error of its own
+        ├── UpstreamUnavailable   no connection, a broken one, or an error of its own
+        │   └── UpstreamTimeout   no answer in time
         ├── UpstreamBlocked       it is not asked at present: by the administrator or after failures
         ├── UpstreamRefused       it does not let us: wrong credentials, or nothing of this name
         └── UpstreamRateLimited   too many requests; ``retry_after`` seconds to wait, if it said so
@@ -93,7 +94,11 @@ class UpstreamError(RepomanError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """The remote cannot be reached, is too slow, or failed."""
+    """The remote cannot be reached, or failed."""
+
+
+class UpstreamTimeout(UpstreamUnavailable):
+    """The remote is too slow."""
 
 
 class UpstreamBlocked(UpstreamError):

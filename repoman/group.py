@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from repoman.errors import NotFound, RepomanError, UpstreamError, UpstreamUnavailable
+from repoman.errors import NotFound, RepomanError, UpstreamError, UpstreamTimeout
 
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
@@ -85,5 +85,5 @@ class Fan:
                 failures.append((name, error))
             except TimeoutError:
                 future.cancel()  # if it has not begun
-                failures.append((name, UpstreamUnavailable(f"{name} took too long to answer.")))
+                failures.append((name, UpstreamTimeout(f"{name} took too long to answer.")))
         return Collected(answers, failures)

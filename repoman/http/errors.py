@@ -24,6 +24,7 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
+    errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.UpstreamBlocked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from repoman.blobs.inlet import BlobInlet
 from repoman.blobs.store import BlobStore, StoredBlob
-from repoman.errors import RepomanError, StorageFull, UpstreamUnavailable
+from repoman.errors import RepomanError, StorageFull, UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.flights import Fetchers
 
 PIECE = 1 << 18  # bytes that a reader takes at a time
@@ -112,7 +112,7 @@ class Download:
             if self._error is not None:
                 raise self._error
             if not is_known or self._size is None:
-                raise UpstreamUnavailable(f"It takes too long to fetch {self.order.title}.")
+                raise UpstreamTimeout(f"It takes too long to fetch {self.order.title}.")
             return self._size
 
     def open(self) -> "DownloadReader":
@@ -158,7 +158,7 @@ class Download:
             if not self._changed.wait_for(
                 lambda: self._error or self._is_complete or self.limit > position, PATIENCE
             ):
-                raise UpstreamUnavailable(f"Nothing more came of {self.order.title}.")
+                raise UpstreamTimeout(f"Nothing more came of {self.order.title}.")
             return self.limit
 
     # The fetch --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from repoman.errors import UpstreamUnavailable
+from repoman.errors import UpstreamTimeout
 
 FETCHERS = 32  # downloads at a time, over all proxies
 IDLE = 10.0  # seconds after which a fetcher without work ends
@@ -30,7 +30,7 @@ class SingleFlight(Generic[Value]):
 
         Raises:
             Exception: what the work raised, for each of the callers.
-            UpstreamUnavailable: the other one takes too long.
+            UpstreamTimeout: the other one takes too long.
         """
         with self._lock:
             flight = self._flights.get(key)
@@ -42,7 +42,7 @@ class SingleFlight(Generic[Value]):
         try:
             return flight.result(PATIENCE)
         except TimeoutError as error:
-            raise UpstreamUnavailable("The remote takes too long to answer.") from error
+            raise UpstreamTimeout("The remote takes too long to answer.") from error
 
     def _lead(self, key: Hashable, flight: "Future[Value]", work: Callable[[], Value]) -> Value:
         try:

@@ -22,7 +22,12 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from repoman import __version__
-from repoman.errors import UpstreamError, UpstreamRateLimited, UpstreamUnavailable
+from repoman.errors import (
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from repoman.proxy.connections import PATIENCE, judged_pools
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.targets import Targets, origin_of
@@ -36,6 +41,7 @@ MESSAGE = 300  # characters of a remote's own words that are passed on
 
 IDEMPOTENT = ("GET", "HEAD")
 _FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 _log = logging.getLogger(__name__)
@@ -73,13 +79,18 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         """Return the next bytes that are there, at most ``amount``; none at the end.
 
         Raises:
-            UpstreamUnavailable: the connection ended before the body, or stalled.
+            UpstreamUnavailable: the connection ended before the body.
+            UpstreamTimeout: nothing more came.
         """
         return self._read(self._response.raw.read1, amount)
 
     def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
             return read(amount, decode_content=False)
+        except _TIMEOUTS as error:
+            raise UpstreamTimeout(
+                f"The remote {self._remote} sent nothing more for {self._timeout:g} s."
+            ) from error
         except _TRANSPORT as error:
             raise UpstreamUnavailable(
                 f"The remote {self._remote} stopped in the middle of its answer."
@@ -89,7 +100,8 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         """Return the whole body.
 
         Raises:
-            UpstreamUnavailable: it is longer than ``limit`` bytes, cut off, or comes by drops.
+            UpstreamUnavailable: it is longer than ``limit`` bytes, or cut off.
+            UpstreamTimeout: it comes by drops.
         """
         parts: list[bytes] = []
         size = 0
@@ -97,7 +109,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         while data := self._read(self._response.raw.read1, CHUNK):
             size += len(data)
             if time.monotonic() > end:
-                raise UpstreamUnavailable(f"The remote {self._remote} takes too long to answer.")
+                raise UpstreamTimeout(f"The remote {self._remote} takes too long to answer.")
             if size > limit:
                 raise UpstreamUnavailable(
                     f"The remote {self._remote} sent more than the {limit} bytes allowed."
@@ -152,6 +164,7 @@ class UpstreamClient:
         Raises:
             UpstreamBlocked: the remote is not to be asked.
             UpstreamUnavailable: it could not be reached, or answered with an error of its own.
+            UpstreamTimeout: it did not answer in time.
             UpstreamRateLimited: it answered 429.
         """
         self.status.check()
@@ -224,12 +237,13 @@ class UpstreamClient:
             )
         except _TRANSPORT as error:
             _log.info("%s %s failed: %s", method, url.partition("?")[0], error)
-            raise UpstreamUnavailable(
+            kind = UpstreamTimeout if isinstance(error, _TIMEOUTS) else UpstreamUnavailable
+            raise kind(
                 f"The remote {self.remote} cannot be reached: {self._reason(error)}."
             ) from error
 
     def _reason(self, error: Exception) -> str:
-        if isinstance(error, requests.Timeout):
+        if isinstance(error, _TIMEOUTS):
             return f"no answer within {self._options.timeout:g} s"
         if isinstance(error, requests.exceptions.SSLError):
             return "its certificate is not trusted"

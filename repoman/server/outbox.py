@@ -8,8 +8,8 @@ from waitress.channel import ClientDisconnected
 
 from repoman.server.transport import BULK_SIZE, SEND_SIZE, Transport
 
-# Most bytes one channel sends per turn, so that a fast reader starves nobody: about a millisecond for
-# files. The kernel takes a file faster in few large pieces than in many: 1 MiB cost a third more.
+# Most bytes one channel sends per turn, so that a fast reader starves nobody: of a file, about a
+# millisecond. The kernel takes a file faster in few large pieces: at 1 MiB it cost a third more.
 TURN = 4 << 20
 HIGH_WATER = 1 << 20  # with so many bytes waiting, the worker that writes has to wait too
 JOIN_SIZE = 1 << 16  # pieces up to this size are joined

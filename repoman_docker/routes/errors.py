@@ -82,4 +82,4 @@ def _code_of(failure: Failure) -> ErrorCode:
     if isinstance(failure.error, NotFound):
         route = current_route()
         return usual if route is None else NOT_FOUND.get(route.resource, usual)
-    return usual if failure.error is None else CODES.get(type(failure.error), usual)
+    return next((CODES[kind] for kind in type(failure.error).__mro__ if kind in CODES), usual)

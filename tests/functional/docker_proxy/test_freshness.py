@@ -1,5 +1,7 @@
 """How long a proxy believes what it has, and what it does when the upstream is gone or moves."""
 
+import socket
+
 import pytest
 
 from tests.fakes.registry import Fault
@@ -155,6 +157,15 @@ def test_an_upstream_that_is_down_is_named(proxy, upstream, path):
     answer = proxy.get(path)
     assert (answer.status, answer.code) == (502, "UNAVAILABLE")
     assert upstream.url in answer.message
+
+
+def test_an_upstream_that_is_too_slow_is_named(make_proxy, upstream):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        proxy = make_proxy(url, http_client__timeout=1, http_client__retries=0)
+        answer = proxy.get(TAG)
+    assert (answer.status, answer.code) == (504, "UNAVAILABLE")
+    assert url in answer.message
 
 
 def test_an_upstream_that_fails_is_named(proxy, upstream):
