@@ -43,7 +43,7 @@ class HostedBlobs:
             if users := self._content.referring(path, BLOB, limit=1):
                 raise RegistryError(
                     ErrorCode.UNSUPPORTED,
-                    f"{digest} is part of {users[0].attributes['digest']} in {name}. "
+                    f"{digest} is part of {_title(users[0])} in {name}. "
                     "Delete the manifests that need it first.",
                 )
             if not self._content.delete_assets([path]):
@@ -64,6 +64,11 @@ class HostedBlobs:
             return self._content.find_asset(blob_path(source, digest))
         found = self._content.list_assets(BLOB, after="", limit=1, prefix=blob_prefix(digest))
         return found[0] if found else None
+
+
+def _title(user: Asset) -> str:
+    """Return what to call an asset that has a blob: a manifest, or an image of version 1."""
+    return str(user.attributes.get("digest") or user.path.split("/")[1])
 
 
 def _unknown(name: str, digest: Digest) -> RegistryError:

@@ -6,7 +6,8 @@ Source: docker's image specification 1.0 and 1.2.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import isfinite
+from typing import Any, NoReturn
 
 from repoman_docker.protocol.v1_ids import layer_id, top_id
 
@@ -39,12 +40,21 @@ def parse_fields(body: bytes) -> dict[str, Any]:
         BrokenJson: it is none.
     """
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse, parse_float=_parse_float)
     except (ValueError, RecursionError) as error:
         raise BrokenJson("Invalid JSON") from error
     if not isinstance(value, dict):
         raise BrokenJson("Invalid JSON: not an object")
     return value
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _parse_float(text: str) -> float:
+    # A number too large for one would be written as no JSON afterwards.
+    return value if isfinite(value := float(text)) else _refuse(text)
 
 
 def derive_chain(config: bytes, blobs: Sequence[str]) -> list[Link]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from repoman.plugin import Asset, Body, NotFound, UpstreamError, UpstreamResponse
-from repoman_docker.layout import BLOB, blob_path
+from repoman_docker.layout import BLOB, MANIFEST, blob_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.proxy.site import ProxySite
@@ -56,6 +56,8 @@ class ForeignLayers:
         if not self._site.docker_proxy.cache_foreign_layers:
             return
         for asset in self._site.content.referring(blob_path(image, digest), BLOB):
+            if asset.kind != MANIFEST:
+                continue
             for layer in parse_manifest(self._read(asset), asset.media_type).layers:
                 if layer.digest == digest:
                     yield from (url for url in layer.urls if self._is_allowed(url))

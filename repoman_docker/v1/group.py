@@ -1,6 +1,6 @@
 """The images of a group for clients of version 1: what any member has, the first one first."""
 
-from repoman.plugin import NotFound, first_found
+from repoman.plugin import first_found
 from repoman_docker.group.members import Member, Members, is_absence
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.service import V1Image, Visible
@@ -29,12 +29,12 @@ class GroupImages:
 
     def find(self, image_id: str, is_visible: Visible) -> V1Image:
         """See :class:`repoman_docker.service.V1Images`."""
-        for member in self._members.all():
-            try:
-                return member.service.v1_images.find(image_id, self._serving(member, is_visible))
-            except NotFound:
-                continue
-        raise NotFound("Image not found")
+        named = [(each.repository.name, each) for each in self._members.all()]
+
+        def find(member: Member) -> V1Image:
+            return member.service.v1_images.find(image_id, self._serving(member, is_visible))
+
+        return first_found(named, find)[1]
 
     def _serving(self, member: Member, is_visible: Visible) -> Visible:
         return lambda name: is_visible(name) and self._members.serves(member, name)

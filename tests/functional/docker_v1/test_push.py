@@ -273,6 +273,15 @@ def test_an_image_upon_itself_is_refused(engine, name):
     assert engine.send("PUT", f"images/{image_id}/json", body).status == 400
 
 
+def test_a_layer_that_a_push_has_left_is_not_deleted_under_it(registry, engine, name):
+    [image] = make_chain(1)
+    engine.push(name, "1", [image], mistake=Mistake.DIES_AFTER_LAYER)
+    answer = registry.delete(f"{name}/blobs/{digest_of(image.layer)}")
+    assert answer.status == 405
+    assert image.id in answer.message
+    assert engine.push(name, "1", [image]) == [image.id]
+
+
 # --- Rules ---
 
 

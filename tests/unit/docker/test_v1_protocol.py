@@ -91,7 +91,20 @@ def test_a_history_that_does_not_fit_is_not_told():
     assert json.loads(low.json)["container_config"] == {"Cmd": [""]}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"a"', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e999}',
+        b"{",
+        b'"a"',
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
 def test_what_is_no_object_is_refused(body):
     with pytest.raises(BrokenJson):
         parse_fields(body)
