@@ -1,4 +1,4 @@
-"""Commands about content selectors. They work beside a running server, which follows in a moment."""
+"""Commands about content selectors; a running server follows them in a moment."""
 
 import json
 from dataclasses import asdict
@@ -57,7 +57,7 @@ def set_(repoman: Repoman, name: str, expression: str | None, description: str |
 @click.argument("format", metavar="FORMAT")
 @click.argument("path")
 @with_repoman
-def test(repoman: Repoman, name: str, format: str, path: str) -> None:  # noqa: A002 - shown so
+def test(repoman: Repoman, name: str, format: str, path: str) -> None:
     """Say whether the content selector NAME picks a PATH in repositories of a FORMAT."""
     expression = parse_expression(repoman.security.selectors.get(name).expression)
     click.echo("yes" if expression.holds(Subject(format, path)) else "no")
