@@ -105,8 +105,17 @@ class SecuritySettings(_Part):
 
     anonymous_read: bool = Field(False, description="Whether anybody may read without a login.")
     password_memory: float = Field(
-        60, ge=0, le=3600, description="Seconds a verified password is remembered."
+        50, ge=0, le=3600, description="Seconds a verified password is remembered."
     )
+    password_cost: int = Field(
+        65536, ge=8192, le=4194304, description="KiB of memory that hashing a password takes."
+    )
+    login_failures: int = Field(
+        10,
+        ge=0,
+        description="Wrong passwords for a user from one address before there is a wait; 0: any.",
+    )
+    login_wait: Seconds = Field(300, description="The longest wait after a wrong password.")
     key_file: Path = Field(
         Path("keys/secrets.key"),
         description="The keys of what is secret in the database; made at the first start.",

@@ -14,11 +14,13 @@ from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
+from repoman.security.accounts import Accounts
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.ldap import LdapRealm
+from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.privileges import Privileges
@@ -54,12 +56,20 @@ class Repoman:
         self.audit = Audit(self.database, settings.audit)
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
         self.options = Options(self.database, security_options(settings.security))
-        self.users = Users(self.database, PasswordVerifier(memory))
+        passwords = PasswordVerifier(memory, settings.security.password_cost)
+        self.users = Users(self.database, passwords)
+        self._accounts = Accounts(self.database, clock)
         realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
         self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
         privileges = Privileges(self.database)
         self.security = Security(
-            Authenticator(self.plugins),
+            Authenticator(
+                self.database,
+                self.plugins,
+                self.options,
+                Lockout(settings.security.login_failures, settings.security.login_wait),
+                self._accounts,
+            ),
             Authorizer(self.database, self.options),
             TokenService(self.database),
             self.users,
@@ -112,6 +122,7 @@ class Repoman:
     def refresh(self) -> None:
         """Take over what other processes changed; to be called again and again by one thread."""
         self.database.notice_writes()
+        self._accounts.flush()
         self.audit.flush()
         self._audit_file.follow()
         self.repositories.refresh()
@@ -119,6 +130,7 @@ class Repoman:
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""
         self.proxies.close()
+        self._accounts.flush()
         self.audit.flush()
         self.database.close()
 

@@ -12,6 +12,7 @@
     ├── Denied                somebody, but without the right
     ├── Unsupported           this repository type does not do that
     ├── ReadOnly              the write policy refuses
+    ├── TooManyRequests       not so fast: wrong passwords, one after the other
     ├── Unavailable           not now: offline, format not installed, blob store gone
     ├── StorageFull           no space left
     └── UpstreamError         the remote of a proxy did not give what was asked for
@@ -26,7 +27,13 @@
 
 
 class RepomanError(Exception):
-    """An expected failure. ``str(error)`` is a sentence that an end user may read."""
+    """An expected failure. ``str(error)`` is a sentence that an end user may read.
+
+    Attributes:
+        retry_after: seconds after which it may go better, as far as that is known.
+    """
+
+    retry_after: int | None = None
 
 
 class NotFound(RepomanError):
@@ -81,6 +88,14 @@ class ReadOnly(RepomanError):
     """The write policy of the repository refuses the change."""
 
 
+class TooManyRequests(RepomanError):
+    """The client has to wait for ``retry_after`` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(RepomanError):
     """The service cannot answer now, for a reason an administrator can mend."""
 
@@ -110,11 +125,7 @@ class UpstreamRefused(UpstreamError):
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The remote has had enough of our requests.
-
-    Attributes:
-        retry_after: seconds to wait, as far as the remote said.
-    """
+    """The remote has had enough of our requests."""
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)

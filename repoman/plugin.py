@@ -20,6 +20,7 @@ from repoman.errors import (
     RepomanError,
     StorageFull,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     Unsupported,
@@ -46,6 +47,7 @@ from repoman.http.current import (
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
 from repoman.http.growing import Stream
+from repoman.http.logins import log_in
 from repoman.http.repeat import allow_repeat
 from repoman.http.required import login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session
@@ -143,6 +145,7 @@ __all__ = [
     "StoredBlob",
     "Stream",
     "TooLarge",
+    "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
     "Unsupported",
@@ -172,6 +175,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "list_addresses",
+    "log_in",
     "login_needed",
     "note_content",
     "note_failed_login",

@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFProtect
 from repoman.core import Repoman
 from repoman.errors import Unauthenticated
 from repoman.http.addresses import AddressBook
-from repoman.http.audit import AUDIT, note_failed_login, note_password
+from repoman.http.audit import AUDIT
 from repoman.http.audit_rest import audit_rest
 from repoman.http.body import read_body
 from repoman.http.current import (
@@ -25,10 +25,10 @@ from repoman.http.current import (
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.headers import install_page_headers
+from repoman.http.logins import actor_of_header
 from repoman.http.origin import SAFE_METHODS, check_origin
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
-from repoman.security.actors import ANONYMOUS, Actor, Credentials
-from repoman.security.services import Security
+from repoman.security.actors import ANONYMOUS, Actor
 
 BODY_LIMIT = 1 << 20  # bytes; forms and settings are far smaller
 
@@ -61,7 +61,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         check_origin(request)
         _fetch_body()
         if "Authorization" in request.headers:
-            environ[ACTOR] = _actor_by_header(repoman.security)
+            environ[ACTOR] = _actor_by_header()
             return
         session = environ[SESSION] = find_session(request)
         if session is not None:
@@ -77,18 +77,11 @@ def wants_page() -> bool:
     return request.accept_mimetypes.best_match(["text/plain", "text/html"]) == "text/html"
 
 
-def _actor_by_header(security: Security) -> Actor:
+def _actor_by_header() -> Actor:
     sent = request.authorization
     if sent is None or sent.type != "basic":
         raise Unauthenticated("A user name and a password, or a token in its place, are needed.")
-    credentials = Credentials(sent.username or "", sent.password or "")
-    try:
-        actor = security.authenticator.authenticate(credentials)
-    except Unauthenticated:
-        note_failed_login(credentials.name)
-        raise
-    note_password(actor)
-    return actor
+    return actor_of_header()
 
 
 def _fetch_body() -> None:

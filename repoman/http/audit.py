@@ -40,10 +40,14 @@ def note_password(actor: Actor) -> None:
         note_login(actor)
 
 
-def note_failed_login(name: str) -> None:
-    """Report that the request's credentials are wrong; ``name`` is who they claim to be."""
+def note_failed_login(name: str, wait: int | None = None) -> None:
+    """Report that the request's credentials are wrong; ``name`` is who they claim to be.
+
+    ``wait`` is in how many seconds the next ones are looked at, if not at once.
+    """
     origin = _origin_of(Actor(name, realm=""))
-    _note("login", "failed", origin, "", {}, is_success=False)
+    attributes = {} if wait is None else {"wait": str(wait)}
+    _note("login", "failed", origin, "", attributes, is_success=False)
 
 
 def note_logout() -> None:

@@ -21,6 +21,7 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.Denied: HTTPStatus.FORBIDDEN,
     errors.ReadOnly: HTTPStatus.FORBIDDEN,
     errors.Unsupported: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
@@ -66,7 +67,10 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
 
     @app.errorhandler(errors.RepomanError)
     def _expected(error: errors.RepomanError) -> Response:
-        return _finish(render(Failure(status_of(error), str(error), error)))
+        response = render(Failure(status_of(error), str(error), error))
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return _finish(response)
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> BaseResponse:

@@ -10,7 +10,7 @@ from flask import request
 
 from repoman.core import Repoman
 from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT, note_failed_login, note_password
+from repoman.http.audit import AUDIT
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
     ACTOR,
@@ -21,9 +21,10 @@ from repoman.http.current import (
     place_of,
 )
 from repoman.http.formats import Format
+from repoman.http.logins import actor_of_header
 from repoman.http.origin import check_origin
 from repoman.repositories.model import Repository
-from repoman.security.actors import ANONYMOUS, Access, Actor, Credentials
+from repoman.security.actors import ANONYMOUS, Access, Actor
 
 HIDDEN = "repoman.hidden"  # the failure to answer with as if there were no such repository
 
@@ -48,7 +49,6 @@ class Guard:
             raise environ[HIDDEN]
         environ[SECURITY] = self._security
         environ[AUDIT] = self._audit
-        environ[ACTOR] = ANONYMOUS
         repository = current_repository()
         self._admit(repository)
         if repository.problem is not None:
@@ -64,6 +64,7 @@ class Guard:
         is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, place)
         access = Access() if repository.service is None else self._format.access_of(request)
         if access is None and not is_secret:
+            current_environ()[ACTOR] = ANONYMOUS
             return
         actor = self._authenticate(repository, is_secret=is_secret)
         if is_secret and not authorizer.knows(actor, place):
@@ -85,17 +86,7 @@ class Guard:
             # A long upload may outlive its token, which was valid when the request began.
             has_begun = RECEIVED in current_environ()
             return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
-        sent = request.authorization
-        credentials = None
-        if sent is not None and sent.type == "basic":
-            credentials = Credentials(sent.username or "", sent.password or "")
-        try:
-            actor = self._security.authenticator.authenticate(credentials)
-        except Unauthenticated:
-            note_failed_login(credentials.name if credentials else "")
-            raise
-        note_password(actor)
-        return actor
+        return actor_of_header()
 
 
 def _hide(error: RepomanError) -> RepomanError:

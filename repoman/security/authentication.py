@@ -1,28 +1,117 @@
-"""Authentication: from credentials to an actor, by asking the realms."""
+"""Authentication: from credentials to an actor, by asking the realms in their order."""
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Callable
 
 import pluggy
 
-from repoman.errors import Unauthenticated
-from repoman.security.actors import ANONYMOUS, Actor, Credentials
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
+from repoman.errors import Unauthenticated, Unavailable
+from repoman.options import Options
+from repoman.security.accounts import Accounts
+from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
+from repoman.security.lockout import Lockout
+from repoman.security.options import REALM_OPTIONS, RealmOptions
+
+MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm
+
+Realm = Callable[..., Actor | None]
+
+_log = logging.getLogger(__name__)
 
 
 class Authenticator:
-    """Asks every realm, local users first or last as plugins wish; thread safe."""
+    """Asks the realms who somebody is; thread safe.
 
-    def __init__(self, plugins: pluggy.PluginManager) -> None:
-        self._plugins = plugins
+    Args:
+        plugins: the realms are those that implement ``repoman_authenticate``.
+        options: has the section ``realms``.
+        lockout: makes those wait who guess.
+        accounts: is told who has got in.
+    """
 
-    def authenticate(self, credentials: Credentials | None) -> Actor:
+    def __init__(
+        self,
+        database: Database,
+        plugins: pluggy.PluginManager,
+        options: Options,
+        lockout: Lockout,
+        accounts: Accounts,
+    ) -> None:
+        self._realms = _find_realms(plugins)
+        self._active: tuple[str, ...] = ()
+        self._options = options
+        self._lockout = lockout
+        self._accounts = accounts
+        self._key = secrets.token_bytes(32)
+        self._recent: ReadCache[Actor] = ReadCache(database)
+
+    def remembered(self, header: str, ask: Callable[[], Actor]) -> Actor:
+        """Return who sends this header: from memory for a moment, or as ``ask`` finds out.
+
+        Nothing is remembered beyond a write to the database, nor as text.
+        """
+        digest = hashlib.blake2b(header.encode("utf-8", "replace"), key=self._key).digest()
+        return self._recent.get((digest, time.monotonic() // MOMENT), ask)
+
+    def authenticate(self, credentials: Credentials | None, address: str = "") -> Actor:
         """Return who this is; no credentials, or empty ones, are anonymous.
 
-        Clients send an empty name and password where nobody has logged in.
+        Clients send an empty name and password where nobody has logged in. ``address`` is where
+        the credentials come from, for counting those that are wrong.
 
         Raises:
-            Unauthenticated: no realm knows these credentials.
+            Unauthenticated: no realm knows these credentials; ``retry_after`` is set once the next
+                ones are not looked at before that.
+            TooManyRequests: too many were wrong lately.
+            Unavailable: a realm that might know them does not answer.
         """
         if credentials is None or not (credentials.name or credentials.password):
             return ANONYMOUS
-        actor: Actor | None = self._plugins.hook.repoman_authenticate(credentials=credentials)
+        self._lockout.check(credentials.name, address)
+        actor = self._ask(credentials)
         if actor is None:
-            raise Unauthenticated("The user name or the password is wrong.")
+            error = Unauthenticated("The user name or the password is wrong.")
+            error.retry_after = self._lockout.note_failure(credentials.name, address) or None
+            raise error
+        self._lockout.note_success(credentials.name, address)
+        self._accounts.note_login(actor)
         return actor
+
+    def _ask(self, credentials: Credentials) -> Actor | None:
+        silent: Unavailable | None = None
+        for realm in self._in_order():
+            try:
+                actor = realm(credentials=credentials)
+            except Unavailable as error:
+                silent = error  # another realm may know; where none does, nobody can tell
+                continue
+            if actor is not None:
+                return actor
+        if silent is not None:
+            raise silent
+        return None
+
+    def _in_order(self) -> list[Realm]:
+        """Return the realms to ask; local users are always among them, or nobody could mend it."""
+        active = self._options.get(REALM_OPTIONS, RealmOptions).active
+        if active != self._active:
+            self._active = active
+            if unknown := set(active) - set(self._realms):
+                _log.warning("realms.active names what no plugin brings: %s", ", ".join(unknown))
+        names = dict.fromkeys((*active, LOCAL) if active else self._realms)
+        return [self._realms[name] for name in names if name in self._realms]
+
+
+def _find_realms(plugins: pluggy.PluginManager) -> dict[str, Realm]:
+    """Return what asks each realm by itself, in the order in which the manager would."""
+    hook = "repoman_authenticate"
+    everybody = plugins.get_plugins()
+    return {
+        each.plugin_name: plugins.subset_hook_caller(hook, everybody - {each.plugin})
+        for each in reversed(getattr(plugins.hook, hook).get_hookimpls())
+    }

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from functools import cached_property
 
-from argon2 import PasswordHasher
+from argon2 import DEFAULT_MEMORY_COST, PasswordHasher
 from argon2.exceptions import VerificationError
 
 CAPACITY = 10_000  # remembered passwords at most
@@ -21,12 +21,14 @@ CAPACITY = 10_000  # remembered passwords at most
 class PasswordVerifier:
     """Hashes and checks passwords; thread safe.
 
-    ``memory`` is how many seconds a verified password is remembered; 0 switches it off.
+    Args:
+        memory: seconds that a verified password is remembered; 0 switches it off.
+        cost: memory that a hash takes, in KiB.
     """
 
-    def __init__(self, memory: float) -> None:
+    def __init__(self, memory: float, cost: int = DEFAULT_MEMORY_COST) -> None:
         self._memory = memory
-        self._hasher = PasswordHasher()
+        self._hasher = PasswordHasher(memory_cost=cost)
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -38,6 +40,10 @@ class PasswordVerifier:
         """Return the argon2id hash of a password, with its salt and cost."""
         with self._hashing:
             return self._hasher.hash(password)
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Return whether a hash has another cost than those that are made now."""
+        return self._hasher.check_needs_rehash(password_hash)
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Return whether the password is the one behind the hash.

@@ -59,6 +59,13 @@ def update_user(name: str, **values: Any) -> bool:
     return bool(UserRecord.update(**values).where(UserRecord.name == name).execute())
 
 
+def replace_hash(name: str, old: str, new: str) -> None:
+    """Store another hash of a user's password, if it is still the old one."""
+    UserRecord.update(password_hash=new).where(
+        (UserRecord.name == name) & (UserRecord.password_hash == old)
+    ).execute()
+
+
 def end_logins(name: str) -> None:
     """Move a user's epoch: what was issued so far (tokens, sessions) is worth nothing."""
     UserRecord.update(epoch=UserRecord.epoch + 1).where(UserRecord.name == name).execute()

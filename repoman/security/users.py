@@ -29,6 +29,7 @@ class Users:
     """Users with a password in this server's database; the realm called local."""
 
     def __init__(self, database: Database, passwords: PasswordVerifier) -> None:
+        self.__name__ = LOCAL  # what plugins are registered as
         self._database = database
         self._passwords = passwords
         self._found: ReadCache[User | None] = ReadCache(database)
@@ -50,8 +51,18 @@ class Users:
 
     def _is_password_of(self, user: User | None, password: str) -> bool:
         is_ours = user is not None and user.is_active and user.realm == LOCAL
-        password_hash = user.password_hash if user is not None and is_ours else None
-        return self._passwords.verify(password, password_hash)
+        if user is None or not is_ours:
+            return self._passwords.verify(password, None)
+        is_right = self._passwords.verify(password, user.password_hash)
+        if is_right and self._passwords.is_outdated(user.password_hash):
+            self._hash_anew(user, password)
+        return is_right
+
+    def _hash_anew(self, user: User, password: str) -> None:
+        """Store the same password at the present cost, unless it is another one by now."""
+        password_hash = self._passwords.hash(password)
+        with self._database.transaction():
+            records.replace_hash(user.name, user.password_hash, password_hash)
 
     def all(self) -> list[User]:
         """Return all users by name."""

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
 from repoman.config import DatabaseSettings, Settings
 from repoman.core import Repoman
 from repoman.db.database import FILE, Database
+from repoman.security.passwords import PasswordVerifier
 from repoman.security.shipped import ADMIN_ROLE
 from repoman.security.user_records import insert_user
 
 ADMIN = ("admin", "a password for tests")
-# The cost is part of a hash: this one takes no time to check, the product's takes a quarter second.
-_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+COST = 8192  # KiB for hashing a password: little, so that nobody waits for it
 
 
 class RepomanFactory:
@@ -45,6 +44,7 @@ class RepomanFactory:
         self.stop()
         if not (self.data / FILE).exists():
             self._make_admin()
+        settings["security"] = {"password_cost": COST, **settings.get("security", {})}
         repoman = Repoman(Settings(data=self.data, **settings), plugins or {}, clock)
         self._running = repoman
         repoman.start()
@@ -54,7 +54,7 @@ class RepomanFactory:
         name, password = ADMIN
         database = Database(self.data, DatabaseSettings())
         database.open()
-        insert_user(name, _CHEAP.hash(password), [ADMIN_ROLE])
+        insert_user(name, PasswordVerifier(0, COST).hash(password), [ADMIN_ROLE])
         database.close()
 
     def stop(self) -> None:

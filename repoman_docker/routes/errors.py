@@ -11,6 +11,7 @@ from repoman.plugin import (
     ReadOnly,
     RepomanError,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     Unsupported,
@@ -37,6 +38,7 @@ CODES: dict[type[RepomanError], ErrorCode] = {
     UpstreamUnavailable: ErrorCode.UNAVAILABLE,
     UpstreamBlocked: ErrorCode.UNAVAILABLE,
     UpstreamRefused: ErrorCode.UNAVAILABLE,
+    TooManyRequests: ErrorCode.TOOMANYREQUESTS,
     UpstreamRateLimited: ErrorCode.TOOMANYREQUESTS,
 }
 NOT_FOUND = {  # where the bytes of what the database knows are gone
@@ -70,8 +72,6 @@ def render_failure(failure: Failure) -> Response:
             "Location": request.script_root + request.path,
             "Range": render_range(failure.error.offset),
         }
-    if isinstance(failure.error, UpstreamRateLimited) and failure.error.retry_after is not None:
-        headers = {"Retry-After": str(failure.error.retry_after)}
     code = _code_of(failure)
     error = RegistryError(code, failure.message, status=failure.status, headers=headers)
     return render_registry_error(error)

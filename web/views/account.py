@@ -13,8 +13,8 @@ from repoman.plugin import (
     current_security,
     current_session,
     end_session,
+    log_in,
     login_needed,
-    note_failed_login,
 )
 from repoman_web.views.forms import PasswordForm
 
@@ -37,9 +37,8 @@ def change_password() -> tuple[str, int] | Response:
         return _render(form), HTTPStatus.BAD_REQUEST
     actor, security = current_actor(), current_security()
     try:
-        security.authenticator.authenticate(Credentials(actor.name, form.present.data))
+        log_in(Credentials(actor.name, form.present.data))
     except Unauthenticated:
-        note_failed_login(actor.name)
         form.present.errors = ["This is not your present password."]
         return _render(form), HTTPStatus.FORBIDDEN
     security.users.set_password(actor.name, form.password.data)

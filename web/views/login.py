@@ -7,11 +7,13 @@ from werkzeug.wrappers import Response
 
 from repoman.plugin import (
     Credentials,
+    RepomanError,
+    TooManyRequests,
     Unauthenticated,
     begin_session,
     current_actor,
-    current_security,
     end_session,
+    log_in,
     note_failed_login,
 )
 from repoman_web.views.forms import LoginForm
@@ -39,14 +41,13 @@ def enter() -> tuple[str, int] | Response:
         return render_template("repoman/login.html", form=form), HTTPStatus.BAD_REQUEST
     credentials = Credentials(form.name.data, form.password.data)
     try:
-        actor = current_security().authenticator.authenticate(credentials)
-    except Unauthenticated:
-        actor = None
+        actor = log_in(credentials)
+    except (Unauthenticated, TooManyRequests) as error:
+        return _refused(form, error)
     # A token has limits, and a session has none: it is no password here.
-    if actor is None or actor.is_anonymous or actor.token or actor.limit is not None:
+    if actor.is_anonymous or actor.token or actor.limit is not None:
         note_failed_login(credentials.name)
-        page = render_template("repoman/login.html", form=form, is_wrong=True)
-        return page, HTTPStatus.FORBIDDEN
+        return _refused(form, Unauthenticated("The user name or the password is wrong."))
     begin_session(actor)
     return redirect(local_address(form.next.data or ""), HTTPStatus.SEE_OTHER)
 
@@ -56,6 +57,15 @@ def leave() -> Response:
     """End the session."""
     end_session()
     return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
+
+
+def _refused(form: LoginForm, error: RepomanError) -> Response:
+    status = HTTPStatus.FORBIDDEN  # 401 would make the browser ask by a window of its own
+    if isinstance(error, TooManyRequests):
+        status = HTTPStatus.TOO_MANY_REQUESTS
+    page = render_template("repoman/login.html", form=form, problem=str(error))
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return Response(page, status, headers, mimetype="text/html")
 
 
 def local_address(wanted: str) -> str:

@@ -13,5 +13,5 @@ from tests.functional.rights.stage import Stage
 def stage(tmp_path_factory) -> Iterator[Stage]:
     """The repositories hosted, proxy and group, with content; nobody but ``admin`` has rights."""
     factory = RepomanFactory(tmp_path_factory.mktemp("rights"))
-    yield Stage(factory({"docker": plugin}))
+    yield Stage(factory({"docker": plugin}, security={"login_failures": 0}))
     factory.stop()

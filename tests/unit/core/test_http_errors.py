@@ -26,6 +26,7 @@ EXPECTED = [
     (errors.UpstreamRefused("refused there"), 502),
     (errors.UpstreamBlocked("not asked"), 503),
     (errors.UpstreamRateLimited("too often"), 429),
+    (errors.TooManyRequests("wait", 7), 429),
     (errors.RepomanError("something else"), 500),
 ]
 
@@ -37,6 +38,14 @@ def test_an_error_of_the_core_has_its_status_and_the_words_of_the_format(
     toy.failure = error
     answer = client.get(FAIL)
     assert (answer.status_code, answer.text) == (status, f"toy: {error}")
+
+
+@pytest.mark.parametrize(
+    "error", [errors.TooManyRequests("wait", 7), errors.UpstreamRateLimited("too often", 7)]
+)
+def test_an_error_that_knows_when_to_come_again_says_so(client, toy, error):
+    toy.failure = error
+    assert client.get(FAIL).headers["Retry-After"] == "7"
 
 
 def test_every_error_of_the_core_has_a_status_of_its_own_or_of_its_parent():

@@ -1,5 +1,6 @@
 """Users, passwords and what they let somebody do."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,9 +12,11 @@ from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager
 from repoman.security import passwords as passwords_module
+from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, READING, Access, Action, Actor, Credentials, Place
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import find_user, insert_user
@@ -60,9 +63,15 @@ def users(database, verifier):
 
 
 @pytest.fixture
-def authenticate(users):
+def authenticate(database, users):
     """Authenticate by a name and a password."""
-    authenticator = Authenticator(create_plugin_manager([users], {}))
+    authenticator = Authenticator(
+        database,
+        create_plugin_manager([users], {}),
+        Options(database, security_options(SecuritySettings())),
+        Lockout(0, 300),
+        Accounts(database, time.time),
+    )
     return lambda name, password: authenticator.authenticate(Credentials(name, password))
 
 
@@ -242,12 +251,28 @@ def test_a_user_that_is_not_there_cannot_be_changed(users):
             change()
 
 
+# --- Another cost --------------------------------------------------------------------------------
+
+
+def test_a_hash_of_another_cost_is_replaced_at_the_next_login(users, verifier, authenticate):
+    users.create("ann", "secret")
+    cheap = find_user("ann").password_hash
+    verifier._hasher = PasswordHasher(time_cost=1, memory_cost=16, parallelism=1)
+    authenticate("ann", "secret")
+    dear = find_user("ann")
+    assert "m=8," in cheap
+    assert "m=16," in dear.password_hash
+    assert dear.epoch == 0  # who is logged in stays so
+    authenticate("ann", "secret")
+    assert find_user("ann").password_hash == dear.password_hash
+    with pytest.raises(Unauthenticated):
+        authenticate("ann", "guess")
+
+
 # --- Anonymous -----------------------------------------------------------------------------------
 
 
-def test_no_credentials_and_empty_ones_are_anonymous(authenticate, users):
-    authenticator = Authenticator(create_plugin_manager([users], {}))
-    assert authenticator.authenticate(None) is ANONYMOUS
+def test_no_credentials_and_empty_ones_are_anonymous(authenticate):
     assert authenticate("", "") is ANONYMOUS
     for name, password in (("ann", ""), ("", "secret"), ("anonymous", "")):
         with pytest.raises(Unauthenticated):

@@ -1,0 +1,151 @@
+"""Slowing down whoever guesses passwords, without locking out those who know theirs.
+
+Wrong passwords are counted for a user from one address, for the user from everywhere, and for the
+address whomever it tries. Beyond what is allowed, each further one doubles the time in which none
+is looked at. The two wide counts allow more and make nobody wait who has got in from the same
+address lately: neither a stranger nor a colleague behind the same router keeps somebody out.
+
+All of it is in memory: a restart begins anew, and so would cost a guesser more than waiting.
+"""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
+from typing import Any
+
+from repoman.errors import TooManyRequests
+
+WIDE = 10  # times as many failures are allowed where innocent people may be meant,
+SHORT = 10  # and the longest wait is by so much shorter
+FORGOTTEN = 3  # longest waits without a failure, after which there was none
+CAPACITY = 20_000  # counts, and pairs of a user and an address, that are kept
+GREETED = 86400.0  # seconds that an address counts as one of its user's
+
+
+@dataclass(slots=True)
+class _Count:
+    failures: int = 0
+    last: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How many failures are allowed under a key, and for how many seconds further ones count."""
+
+    key: Hashable
+    allowed: int
+    longest: float
+
+
+class Lockout:
+    """Counts failed logins; thread safe.
+
+    Args:
+        allowed: wrong passwords for a user from one address before there is a wait; 0: any number.
+        longest: seconds that the wait grows to.
+        ticks: seconds that never run backwards.
+    """
+
+    def __init__(
+        self, allowed: int, longest: float, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._allowed = allowed
+        self._longest = longest
+        self._ticks = ticks
+        self._lock = threading.Lock()
+        self._counts: OrderedDict[Hashable, _Count] = OrderedDict()
+        self._greeted: OrderedDict[Hashable, float] = OrderedDict()
+
+    def check(self, user: str, address: str) -> None:
+        """Return if a password for this user may be looked at.
+
+        Raises:
+            TooManyRequests: not yet.
+        """
+        if wait := self._wait(user, address):
+            raise TooManyRequests(
+                f"Too many wrong passwords; the next one is looked at in {wait} s.", wait
+            )
+
+    def note_failure(self, user: str, address: str) -> int:
+        """Count a wrong password; return in how many seconds the next one is looked at."""
+        now = self._ticks()
+        with self._lock:
+            for rule in self._rules(user, address):
+                count = self._counts.setdefault(rule.key, _Count())
+                self._forget(count, rule, now)
+                count.failures += 1
+                count.last = now
+                self._counts.move_to_end(rule.key)
+            _shorten(self._counts)
+        return self._wait(user, address)
+
+    def note_success(self, user: str, address: str) -> None:
+        """Forget the failures of a user from an address, and remember that they belong together."""
+        key = _pair(user, address)
+        with self._lock:
+            self._counts.pop(key, None)
+            self._greeted[key] = self._ticks()
+            self._greeted.move_to_end(key)
+            _shorten(self._greeted)
+
+    def _wait(self, user: str, address: str) -> int:
+        if not self._counts:
+            return 0
+        now = self._ticks()
+        with self._lock:
+            rules = self._rules(user, address)
+            if now - self._greeted.get(_pair(user, address), float("-inf")) < GREETED:
+                rules = rules[:1]
+            return max((self._rest(rule, now) for rule in rules), default=0)
+
+    def _rest(self, rule: _Rule, now: float) -> int:
+        """Return the seconds that are left of a wait, rounded up."""
+        count = self._counts.get(rule.key)
+        if count is None:
+            return 0
+        self._forget(count, rule, now)
+        excess = count.failures - rule.allowed
+        if excess < 0:
+            return 0
+        # The exponent is bounded, since a long attack would make the number astronomical.
+        wait = min(rule.longest, 2.0 ** min(excess, 30))
+        return max(0, math.ceil(count.last + wait - now))
+
+    def _forget(self, count: _Count, rule: _Rule, now: float) -> None:
+        if now - count.last > FORGOTTEN * rule.longest:
+            count.failures = 0
+
+    def _rules(self, user: str, address: str) -> list[_Rule]:
+        if not self._allowed:
+            return []
+        many, short = self._allowed * WIDE, self._longest / SHORT
+        _, name, network = pair = _pair(user, address)
+        return [
+            _Rule(pair, self._allowed, self._longest),
+            _Rule(("user", name), many, short),
+            _Rule(("address", network), many, short),
+        ]
+
+
+def _pair(user: str, address: str) -> tuple[str, str, str]:
+    return "pair", user[:100].lower(), _network(address)
+
+
+def _network(address: str) -> str:
+    """Return the address; of IPv6 its first half, since the rest is for each client to choose."""
+    if ":" not in address:
+        return address
+    try:
+        return str(IPv6Address(int(IPv6Address(address.partition("%")[0])) >> 64 << 64))
+    except AddressValueError:
+        return address
+
+
+def _shorten(table: OrderedDict[Hashable, Any]) -> None:
+    while len(table) > CAPACITY:
+        table.popitem(last=False)
