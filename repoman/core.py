@@ -17,18 +17,10 @@ from repoman.repositories.manager import RepositoryManager
 from repoman.security.accounts import Accounts
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
-from repoman.security.authentication import Authenticator
-from repoman.security.authorization import Authorizer
 from repoman.security.ldap import LdapRealm
-from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
-from repoman.security.privileges import Privileges
-from repoman.security.roles import Roles
-from repoman.security.selectors import Selectors
-from repoman.security.services import Security
-from repoman.security.sessions import SessionService
-from repoman.security.tokens import TokenService
+from repoman.security.services import create_security
 from repoman.security.users import Users
 from repoman.uploads import open_upload_ids
 
@@ -61,22 +53,8 @@ class Repoman:
         self._accounts = Accounts(self.database, clock)
         realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
         self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
-        privileges = Privileges(self.database)
-        self.security = Security(
-            Authenticator(
-                self.database,
-                self.plugins,
-                self.options,
-                Lockout(settings.security.login_failures, settings.security.login_wait),
-                self._accounts,
-            ),
-            Authorizer(self.database, self.options),
-            TokenService(self.database),
-            self.users,
-            SessionService(self.database, settings.sessions, clock),
-            Roles(self.database, privileges),
-            privileges,
-            Selectors(self.database, privileges),
+        self.security = create_security(
+            self.database, settings, self.options, self.plugins, self.users, self._accounts, clock
         )
         hook = self.plugins.hook
         self._recipes = unique(

@@ -1,9 +1,17 @@
 """The services of security, as one value that travels with each request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import pluggy
+
+from repoman.config import Settings
+from repoman.db.database import Database
+from repoman.options import Options
+from repoman.security.accounts import Accounts
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.lockout import Lockout
 from repoman.security.privileges import Privileges
 from repoman.security.roles import Roles
 from repoman.security.selectors import Selectors
@@ -24,3 +32,27 @@ class Security:
     roles: Roles
     privileges: Privileges
     selectors: Selectors
+
+
+def create_security(
+    database: Database,
+    settings: Settings,
+    options: Options,
+    plugins: pluggy.PluginManager,
+    users: Users,
+    accounts: Accounts,
+    clock: Callable[[], float],
+) -> Security:
+    """Return the services over one database; ``plugins`` bring the realms."""
+    lockout = Lockout(settings.security.login_failures, settings.security.login_wait)
+    privileges = Privileges(database)
+    return Security(
+        Authenticator(database, plugins, options, lockout, accounts),
+        Authorizer(database, options),
+        TokenService(database),
+        users,
+        SessionService(database, settings.sessions, clock),
+        Roles(database, privileges),
+        privileges,
+        Selectors(database, privileges),
+    )
