@@ -47,6 +47,10 @@ types: $(VENV)/dev.stamp ## Check the types
 docs: $(VENV)/dev.stamp ## Check that the documentation fits the code
 	$(BIN)/python -m pytest -n 0 -q tests/test_docs.py
 
+.PHONY: audit
+audit: $(VENV)/audit.stamp ## Look for known vulnerabilities of the pinned packages, in the internet
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
 .PHONY: bench
 bench: peers $(VENV)/dev.stamp ## Measure the server beside others
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
@@ -90,6 +94,12 @@ $(BIN)/python:
 	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed.")'
 	$(PYTHON) -m venv $(VENV)
+
+# It has an environment of its own, so that what it needs is not mixed with what it looks at.
+$(VENV)/audit.stamp: | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet pip-audit
+	@touch $@
 
 $(VENV)/run.stamp: $(PACKAGING) | $(BIN)/python
 	$(PIP) --editable .
