@@ -30,7 +30,7 @@ from repoman.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from repoman.group import Collected, Fan, first_found
+from repoman.group import Collected, Fan, Outcome, Step, Trace, first_found
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses
 from repoman.http.admin import wants_page
@@ -123,6 +123,7 @@ __all__ = [
     "NewAsset",
     "NotFound",
     "Order",
+    "Outcome",
     "PassThrough",
     "ProxyCache",
     "ProxySection",
@@ -140,12 +141,14 @@ __all__ = [
     "Scope",
     "Section",
     "Session",
+    "Step",
     "StorageFull",
     "StorageSection",
     "StoredBlob",
     "Stream",
     "TooLarge",
     "TooManyRequests",
+    "Trace",
     "Unauthenticated",
     "Unavailable",
     "Unsupported",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from repoman.plugin import BlobInlet, Condition, Content, Upload, UploadSink
+from repoman.plugin import BlobInlet, Condition, Content, Trace, Upload, UploadSink
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -247,6 +247,9 @@ class DockerRepository:
     Attributes:
         namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
             where that does not matter.
+        view: returns the part of it that answers in the place of a registry, or None; only of
+            groups.
+        trace: says which members answer for a path; only of groups.
         v1_pushes: returns what takes pushes by version 1; raises the reason where none may.
         remote: only of proxies.
     """
@@ -260,4 +263,12 @@ class DockerRepository:
     v1_images: V1Images
     v1_pushes: Callable[[], V1Pushes]
     namespaces: frozenset[str] | None = None
+    view: "Callable[[str], DockerRepository | None] | None" = None
+    trace: Trace | None = None
     remote: RemoteService | None = None
+
+    def as_mirror_of(self, registry: str) -> "DockerRepository | None":
+        """Return what answers a client that means this registry; None: nothing here."""
+        if self.view is not None:
+            return self.view(registry)
+        return self if self.namespaces is None or registry in self.namespaces else None

@@ -28,6 +28,7 @@ from repoman.http.headers import install_page_headers
 from repoman.http.logins import actor_of_header
 from repoman.http.origin import SAFE_METHODS, check_origin
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
+from repoman.http.trace_rest import create_trace_rest
 from repoman.security.actors import ANONYMOUS, Actor
 
 BODY_LIMIT = 1 << 20  # bytes; forms and settings are far smaller
@@ -48,6 +49,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
     app.register_blueprint(audit_rest)
+    app.register_blueprint(create_trace_rest(repoman.repositories))
     for blueprints in repoman.plugins.hook.repoman_register_web():
         for blueprint in blueprints:
             app.register_blueprint(blueprint)

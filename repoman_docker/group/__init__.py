@@ -4,10 +4,13 @@ Calls go to the services of the members, whatever their type; only what holds it
 before what would have to fetch them.
 """
 
+from dataclasses import replace
+
 from repoman.plugin import Fan, GroupSection, RepositoryContext, RoutingSection
 from repoman_docker.group.members import Members
 from repoman_docker.group.search import GroupSearch
 from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
+from repoman_docker.group.trace import GroupTrace
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import DockerRepository
@@ -23,7 +26,7 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         context.find_repository,
         Fan(RegistryError),
     )
-    return DockerRepository(
+    whole = DockerRepository(
         settings=context.config.section("docker", DockerSection),
         blobs=GroupBlobs(members),
         uploads=GroupUploads(members),
@@ -32,4 +35,21 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         search=GroupSearch(members),
         v1_images=GroupImages(members),
         v1_pushes=lambda: members.writable().v1_pushes(),
+        trace=GroupTrace(members),
+    )
+    return replace(whole, view=lambda registry: _mirror(whole, members, registry))
+
+
+def _mirror(whole: DockerRepository, members: Members, registry: str) -> DockerRepository | None:
+    """Return a group as clients see it that mean a registry: with its mirrors alone."""
+    mirrors = replace(members, namespace=registry)
+    if not any(mirrors.all()):
+        return None
+    return replace(
+        whole,
+        blobs=GroupBlobs(mirrors),
+        manifests=GroupManifests(mirrors),
+        lists=GroupLists(mirrors),
+        namespaces=frozenset({registry}),
+        view=None,
     )

@@ -1,6 +1,7 @@
 """The members of a Docker group, looked up at each call: a new one is there at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
@@ -24,7 +25,16 @@ from repoman_docker.service import DockerRepository
 Answer = TypeVar("Answer")
 
 TIMEOUT = 30.0  # seconds that a member gets for its part of a list
-ABSENT = frozenset({ErrorCode.BLOB_UNKNOWN, ErrorCode.MANIFEST_UNKNOWN, ErrorCode.NAME_UNKNOWN})
+ABSENT = frozenset(
+    {
+        ErrorCode.BLOB_UNKNOWN,
+        ErrorCode.MANIFEST_UNKNOWN,
+        ErrorCode.NAME_UNKNOWN,
+        ErrorCode.DENIED,  # a routing rule of a member that is a group
+    }
+)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +45,18 @@ class Member:
     service: DockerRepository
 
     @property
+    def key(self) -> str:
+        """Its name, as it is compared: capitals make no difference."""
+        return self.repository.name.lower()
+
+    @property
     def is_hosted(self) -> bool:
         """Whether it holds all its bytes, and so can say at once what it has."""
         return self.repository.config.type is RepositoryType.HOSTED
+
+    def has_image(self, name: str) -> bool:
+        """Return whether it holds a manifest of the image."""
+        return self.service.lists.has_image(name)
 
     @property
     def address(self) -> str:
@@ -57,6 +76,7 @@ class Members:
         routing: which image names are served at all.
         find: returns a repository by name, as it is now.
         fan: asks several side by side.
+        namespace: the registry that a client means; only its mirrors are members then.
     """
 
     name: str
@@ -64,6 +84,7 @@ class Members:
     routing: RoutingSection
     find: Callable[[str], Repository | None]
     fan: Fan
+    namespace: str = ""
 
     def all(self) -> Iterator[Member]:
         """Return the members that work, in order."""
@@ -71,8 +92,16 @@ class Members:
             repository = self.find(name)
             if repository is None or repository.problem or not repository.config.is_online:
                 continue
-            if isinstance(repository.service, DockerRepository):
-                yield Member(repository, repository.service)
+            service = repository.service
+            if isinstance(service, DockerRepository) and (seen := self._seen(service)) is not None:
+                yield Member(repository, seen)
+
+    def _seen(self, service: DockerRepository) -> DockerRepository | None:
+        """Return a member's services as the client sees them that means a registry."""
+        if not self.namespace:
+            return service
+        mirror = service.as_mirror_of(self.namespace)
+        return None if mirror is None or mirror.namespaces is None else mirror
 
     def for_image(self, image: str) -> list[Member]:
         """Return the members that may answer for an image name, in order.
@@ -84,8 +113,8 @@ class Members:
             raise RegistryError(
                 ErrorCode.DENIED, f"A routing rule of the group {self.name} forbids {image}."
             )
-        pinned = self._pinned(image)
-        return [each for each in self.all() if pinned is None or each.repository.name in pinned]
+        pinned = self.pinned(image)
+        return [each for each in self.all() if pinned is None or each.key in pinned]
 
     @property
     def has_rules(self) -> bool:
@@ -94,16 +123,14 @@ class Members:
 
     def serves(self, member: Member, image: str) -> bool:
         """Return whether a member may answer for an image name."""
-        pinned = self._pinned(image)
-        is_free = pinned is None or member.repository.name in pinned
+        pinned = self.pinned(image)
+        is_free = pinned is None or member.key in pinned
         return is_free and self.routing.allows(image)
 
-    def _pinned(self, image: str) -> set[str] | None:
-        """Return the only members that may answer for an image; None if all may."""
-        pins = [
-            set(to) for pattern, to in self.settings.pins.items() if fnmatchcase(image, pattern)
-        ]
-        return set().union(*pins) if pins else None
+    def pinned(self, image: str) -> set[str] | None:
+        """Return the keys of the only members that may answer for an image; None if all may."""
+        pins = [to for pattern, to in self.settings.pins.items() if fnmatchcase(image, pattern)]
+        return {name.lower() for to in pins for name in to} if pins else None
 
     def writable(self) -> DockerRepository:
         """Return the member that pushes go to.
@@ -112,32 +139,33 @@ class Members:
             Unsupported: there is none; the text says where to push instead.
         """
         for member in self.all():
-            if member.repository.name.lower() == self.settings.writable_member.lower():
+            if member.key == self.settings.writable_member.lower():
                 return member.service
         hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
         advice = f" Push to {hosted} instead." if hosted else ""
         raise Unsupported(f"{self.name} is a group, which is only read from.{advice}")
 
     def first(
-        self, members: Sequence[Member], ask: Callable[[DockerRepository], Content]
+        self, members: Iterable[Member], ask: Callable[[DockerRepository], Content]
     ) -> Content:
         """Return the first content that a member gives; a header names the member."""
-        named = [(each.repository.name, each.service) for each in members]
+        named = ((each.repository.name, each.service) for each in members)
         name, content = first_found(named, ask, is_absence)
         # Another member may come to have it, or a remote may change: never repeated unasked.
         headers = {**content.headers, "X-Repoman-Member": name}
         return replace(content, headers=headers, is_repeatable=False)
 
-    def collect(
-        self, members: Sequence[Member], ask: Callable[[DockerRepository], Answer]
-    ) -> list[Answer]:
-        """Return the answers of all members that have one.
+    def collect(self, members: Iterable[Member], ask: Callable[[Member], Answer]) -> list[Answer]:
+        """Return the answers of all members that have one; the log tells which could not be asked.
 
         Raises:
             RepomanError, RegistryError: none has one; the failure of a remote goes before absence.
         """
-        named = [(each.repository.name, each.service) for each in members]
+        named = [(each.repository.name, each) for each in members]
         found = self.fan.collect(named, ask, TIMEOUT)
+        for name, error in found.failures:
+            if not is_absence(error):
+                _log.warning("A list of the group %s lacks %s: %s", self.name, name, error)
         if found.failures and not found.answers:
             errors = [error for _, error in found.failures]
             raise next((each for each in errors if isinstance(each, UpstreamError)), errors[0])

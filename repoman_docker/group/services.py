@@ -1,10 +1,11 @@
 """The services of a group: each asks the members and puts their answers together."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import TypeVar
 
 from repoman.plugin import BlobInlet, Content, Upload, UploadSink
-from repoman_docker.group.members import Members
+from repoman_docker.group.members import Member, Members
 from repoman_docker.merge import merge_names, merge_referrers
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
@@ -12,6 +13,8 @@ from repoman_docker.protocol.reference import Tag
 from repoman_docker.service import CheckDelete, CheckMove, DockerRepository, StoredManifest
 
 Answer = TypeVar("Answer")
+
+BATCH = 500  # names of a member read at a time
 
 
 class GroupBlobs:
@@ -23,11 +26,9 @@ class GroupBlobs:
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
         members = self._members.for_image(name)
-        hosted = [each for each in members if each.is_hosted]
-        others = [
-            each for each in members if not each.is_hosted and each.service.lists.has_image(name)
-        ]
-        return self._members.first([*hosted, *others], lambda m: m.blobs.get(name, digest))
+        hosted = (each for each in members if each.is_hosted)
+        others = (each for each in members if not each.is_hosted and each.has_image(name))
+        return self._members.first(chain(hosted, others), lambda m: m.blobs.get(name, digest))
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`.
@@ -95,6 +96,9 @@ class GroupManifests:
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """See :class:`repoman_docker.service.ManifestService`."""
         members = self._members.for_image(name)
+        if isinstance(reference, Digest):
+            # It is the same whoever has it: first those that need to ask nobody else.
+            members.sort(key=lambda each: (not each.is_hosted, not each.has_image(name)))
         return self._members.first(members, lambda m: m.manifests.get(name, reference))
 
     def check_push(self) -> None:
@@ -133,13 +137,24 @@ class GroupLists:
 
     def images(self, after: str, limit: int) -> list[str]:
         """See :class:`repoman_docker.service.ListService`."""
-        members = list(self._members.all())
-        lists = self._members.collect(members, lambda m: m.lists.images(after, limit))
+        lists = self._members.collect(
+            self._members.all(), lambda member: self._images(member, after, limit)
+        )
         return merge_names(lists, limit)
+
+    def _images(self, member: Member, after: str, limit: int) -> list[str]:
+        """Return names of a member that it may answer for."""
+        if not self._members.has_rules:
+            return member.service.lists.images(after, limit)
+        found: list[str] = []
+        while len(found) < limit and (batch := member.service.lists.images(after, BATCH)):
+            found += (each for each in batch if self._members.serves(member, each))
+            after = batch[-1]
+        return found[:limit]
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        return any(each.service.lists.has_image(name) for each in self._members.for_image(name))
+        return any(each.has_image(name) for each in self._members.for_image(name))
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -147,4 +162,4 @@ class GroupLists:
         return merge_referrers(lists, limit)
 
     def _ask(self, name: str, ask: Callable[[DockerRepository], Answer]) -> list[Answer]:
-        return self._members.collect(self._members.for_image(name), ask)
+        return self._members.collect(self._members.for_image(name), lambda m: ask(m.service))

@@ -9,6 +9,8 @@ from repoman.plugin import current_repository
 from repoman_docker.protocol.paths import Route, match
 from repoman_docker.service import DockerRepository
 
+VIEW = "repoman_docker.view"  # environ: the services in place of the repository's own
+
 
 def speaks(path: str) -> bool:
     """Return whether a path is one of the registry's API, in either version."""
@@ -23,7 +25,7 @@ def current_route() -> Route | None:
 
 def repository() -> DockerRepository:
     """Return the services of the repository that the request came to."""
-    return cast("DockerRepository", current_repository().service)
+    return cast("DockerRepository", request.environ.get(VIEW) or current_repository().service)
 
 
 def address(path: str) -> str:

@@ -6,22 +6,25 @@ Source: OCI distribution-spec, Registry Proxying.
 from flask import request
 
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
-from repoman_docker.routes.current import repository
+from repoman_docker.routes.current import VIEW, repository
 
 
 def check_namespace() -> str | None:
     """Return the registry that the client means, if it says so and it matters here.
+
+    From then on :func:`repository` returns the part that answers in its place.
 
     Raises:
         RegistryError: NAME_UNKNOWN, it means another one than this repository is a mirror of; the
             client goes on to the next mirror.
     """
     asked = request.args.get("ns")
-    served = repository().namespaces
-    if asked is None or served is None:
+    if asked is None:
         return None
-    if asked not in served:
+    found = repository().as_mirror_of(asked)
+    if found is None:
         raise RegistryError(
             ErrorCode.NAME_UNKNOWN, f"This is no mirror of {quoted(asked)}.", {"ns": asked[:80]}
         )
-    return asked
+    request.environ[VIEW] = found
+    return None if found.namespaces is None else asked

@@ -21,7 +21,9 @@ class GroupImages:
     def tags(self, name: str, limit: int) -> dict[str, str]:
         """See :class:`repoman_docker.service.V1Images`."""
         members = self._members.for_image(name)
-        found = self._members.collect(members, lambda each: each.v1_images.tags(name, limit))
+        found = self._members.collect(
+            members, lambda each: each.service.v1_images.tags(name, limit)
+        )
         merged: dict[str, str] = {}
         for tags in reversed(found):
             merged |= tags

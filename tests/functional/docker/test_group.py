@@ -179,6 +179,134 @@ def test_pinned_names_come_from_their_members_alone(lab):
     assert group.get("acme/app/tags/list").json()["tags"] == ["1"]
 
 
+def test_what_is_pinned_away_is_in_no_list(lab):
+    image = make_image()
+    lab.hosted("public").push("acme/fake", "1", image)
+    lab.registry("public").push("free/app", "1", image)
+    lab.hosted("own").push("acme/app", "1", image)
+    pins = {"acme/*": [lab.name("own")]}
+    group = lab.group("g", "public", "own", group={"pins": pins})
+    assert group.get("_catalog").json()["repositories"] == ["acme/app", "free/app"]
+    assert group.get("_catalog", query={"n": "1"}).json()["repositories"] == ["acme/app"]
+    assert group.get("acme/fake/tags/list").status == 404
+    about = {"mediaType": "application/vnd.oci.image.manifest.v1+json"}
+    about |= {"digest": image.digest, "size": len(image.manifest)}
+    lab.registry("public").push("acme/app", "2", make_image(subject=about))
+    assert group.get(f"acme/app/referrers/{image.digest}").json()["manifests"] == []
+
+
+def test_a_list_goes_on_behind_many_names_that_are_pinned_away(lab, monkeypatch):
+    monkeypatch.setattr("repoman_docker.group.services.BATCH", 2)
+    image, public = make_image(), lab.hosted("public")
+    for number in range(5):
+        public.push(f"acme/app{number}", "1", image)
+    public.push("free/app", "1", image)
+    lab.hosted("own")
+    group = lab.group("g", "public", "own", group={"pins": {"acme/*": [lab.name("own")]}})
+    assert group.get("_catalog", query={"n": "1"}).json()["repositories"] == ["free/app"]
+
+
+def test_what_a_routing_rule_forbids_is_in_no_list(lab):
+    lab.hosted("a").push("secret/app", "1", make_image())
+    lab.registry("a").push("app", "1", make_image())
+    rule = {"mode": "block", "matchers": ["secret/.*"]}
+    group = lab.group("g", "a", routing=rule)
+    assert group.get("_catalog").json()["repositories"] == ["app"]
+    assert group.get("secret/app/tags/list").status == 403
+
+
+def test_a_group_that_forbids_a_name_keeps_no_other_member_from_it(lab):
+    image = make_image()
+    lab.hosted("a").push("app", "1", make_image())
+    lab.group("inner", "a", routing={"mode": "block", "matchers": ["app"]})
+    lab.hosted("b").push("app", "1", image)
+    assert lab.group("outer", "inner", "b").get("app/manifests/1").body == image.manifest
+
+
+def test_names_of_members_may_be_in_any_case(lab):
+    image = make_image()
+    lab.hosted("a").push("acme/app", "1", image)
+    name = lab.name("a").upper()
+    group = {"members": [name], "pins": {"acme/*": [name]}, "writable_member": name}
+    lab.repositories.create(lab.name("g"), "docker-group", {"group": group})
+    assert lab.registry("g").get("acme/app/manifests/1").body == image.manifest
+    lab.registry("g").push("acme/app", "2", image)
+
+
+# --- Trace ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(in_process) -> HttpClient:
+    return HttpClient(in_process.repoman)
+
+
+def trace(client, group, path="/v2/acme/app/manifests/1", **options):
+    url = f"/service/rest/v1/repositories/{group.prefix.rpartition('/')[2]}/trace"
+    return client.get(url, query_string={"path": path}, **options)
+
+
+def test_a_trace_tells_what_keeps_members_from_answering(lab, client):
+    lab.hosted("public").push("acme/app", "1", make_image())
+    lab.hosted("off")
+    lab.hosted("own")
+    lab.group("inner", "own")
+    pins = {"acme/*": [lab.name("off"), lab.name("inner")]}
+    group = lab.group("g", "public", "off", "inner", group={"pins": pins})
+    lab.repositories.update(lab.name("off"), {}, is_online=False)
+    public, off, inner = trace(client, group).json["members"]
+    assert public == {
+        "member": lab.name("public"),
+        "outcome": "skipped",
+        "reason": f"acme/app is pinned to {lab.name('inner')} and {lab.name('off')}.",
+        "steps": [],
+    }
+    assert (off["outcome"], off["reason"]) == (
+        "skipped",
+        "It is offline, or does not work at present.",
+    )
+    assert inner["outcome"] == "absent"
+    assert [each["outcome"] for each in inner["steps"]] == ["absent"]
+
+
+def test_a_trace_tells_of_a_routing_rule(lab, client):
+    lab.hosted("a")
+    group = lab.group("g", "a", routing={"mode": "allow", "matchers": ["own/.*"]})
+    [step] = trace(client, group).json["members"]
+    assert (step["outcome"], step["reason"]) == (
+        "skipped",
+        f"A routing rule of the group {lab.name('g')} forbids acme/app.",
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["", "v2/app/manifests/1", "/v2/", "/v2/A/manifests/1", "/v2/app/blobs/x", "/" * 2000]
+)
+def test_a_trace_needs_a_path_that_a_client_asks_for(lab, client, path):
+    lab.hosted("a")
+    answer = trace(client, lab.group("g", "a"), path)
+    assert (answer.status_code, answer.text[:5]) == (400, "path:")
+
+
+def test_only_a_group_is_traced(lab, client):
+    assert trace(client, lab.hosted("a")).status_code == 405
+
+
+def test_a_trace_is_for_whoever_may_browse_there(lab, client, in_process):
+    users = in_process.repoman.users
+    lab.hosted("a")
+    group = lab.group("g", "a")
+    name = lab.name("visitor")
+    users.create(name, "password")
+    assert trace(client, group, auth=(name, "password")).status_code == 404
+    assert trace(client, group, login=False).status_code == 401
+    nowhere = trace(client, lab.registry("nowhere"), login=False)
+    assert (nowhere.status_code, nowhere.text) == (401, "A login is needed for this.\n")
+    assert trace(client, lab.registry("nowhere")).status_code == 404
+    users.change(name, roles=["nx-developer"])
+    assert trace(client, group, auth=(name, "password")).status_code == 200
+
+
 def test_a_routing_rule_forbids_names(lab):
     lab.hosted("a").push("secret/app", "1", make_image())
     rule = {"mode": "block", "matchers": ["secret/.*"]}

@@ -61,6 +61,20 @@ class Proxies:
         self.repoman.repositories.create(name, "docker-proxy", sections)
         return self.reach(name)
 
+    def hosted(self) -> Registry:
+        """Make a hosted repository."""
+        name = f"hosted-{secrets.token_hex(4)}"
+        self.repoman.repositories.create(name, "docker-hosted", {})
+        return self.reach(name)
+
+    def group(self, *members: Registry, **settings: Any) -> Registry:
+        """Make a group of repositories; settings are ``section__key``."""
+        name = f"group-{secrets.token_hex(4)}"
+        sections = nested(settings)
+        sections.setdefault("group", {})["members"] = [name_of(each) for each in members]
+        self.repoman.repositories.create(name, "docker-group", sections)
+        return self.reach(name)
+
     def reach(self, name: str) -> Registry:
         """A repository as it is reached on the main port."""
         return Registry(Settled(self.repoman), f"/repository/{name}", ADMIN)

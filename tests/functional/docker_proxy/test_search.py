@@ -1,7 +1,6 @@
 """Search in proxies, and in groups of them: what is cached and what an index finds."""
 
 import json
-import secrets
 import time
 from base64 import b64encode
 from contextlib import ExitStack
@@ -44,11 +43,7 @@ def searching(make_proxy, upstream, index, **settings):
 
 
 def group_of(make_proxy, *members, **settings):
-    name = f"group-{secrets.token_hex(4)}"
-    group = {"members": [name_of(each) for each in members], **settings}
-    sections = {"docker": {"v1_enabled": True}, "group": group}
-    make_proxy.repoman.repositories.create(name, "docker-group", sections)
-    return make_proxy.reach(name)
+    return make_proxy.group(*members, docker__v1_enabled=True, **settings)
 
 
 def ask(repository, q="", **query):
@@ -472,5 +467,5 @@ def test_pins_of_a_group_keep_names_to_their_members(make_proxy, upstream, make_
     first = make_index().add("team/app", "free/app")
     second = make_index().add("team/app", "team/app-2")
     one, two = (searching(make_proxy, upstream, each) for each in (first, second))
-    group = group_of(make_proxy, one, two, pins={"team/*": [name_of(two)]})
+    group = group_of(make_proxy, one, two, group__pins={"team/*": [name_of(two)]})
     assert names(group, "app") == ["free/app", "team/app", "team/app-2"]
