@@ -14,13 +14,13 @@ from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
-from repoman.security.accounts import Accounts
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
+from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
 from repoman.uploads import open_upload_ids
 
@@ -50,11 +50,12 @@ class Repoman:
         self.options = Options(self.database, security_options(settings.security))
         passwords = PasswordVerifier(memory, settings.security.password_cost)
         self.users = Users(self.database, passwords)
-        self._accounts = Accounts(self.database, clock)
-        realms = [LdapRealm(self.options, memory), self.users]  # the last one is asked first
+        tokens = UserTokens(self.database, clock)
+        # The last one is asked first.
+        realms = [LdapRealm(self.options, memory), self.users, tokens]
         self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
         self.security = create_security(
-            self.database, settings, self.options, self.plugins, self.users, self._accounts, clock
+            self.database, settings, self.options, self.plugins, self.users, tokens, clock
         )
         hook = self.plugins.hook
         self._recipes = unique(
@@ -100,7 +101,7 @@ class Repoman:
     def refresh(self) -> None:
         """Take over what other processes changed; to be called again and again by one thread."""
         self.database.notice_writes()
-        self._accounts.flush()
+        self.security.flush()
         self.audit.flush()
         self._audit_file.follow()
         self.repositories.refresh()
@@ -108,7 +109,7 @@ class Repoman:
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""
         self.proxies.close()
-        self._accounts.flush()
+        self.security.flush()
         self.audit.flush()
         self.database.close()
 

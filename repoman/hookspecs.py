@@ -49,7 +49,8 @@ def repoman_register_blob_stores() -> "dict[str, BlobStoreFactory]":
 def repoman_authenticate(credentials: "Credentials") -> "Actor | None":
     """Return who presents these credentials, or None if they are not yours.
 
-    Called for each request with credentials, in a worker thread; the first answer counts.
+    Called in a worker thread; the first answer counts. Raise Unauthenticated if they are yours and
+    wrong, so that no other realm is asked, and Unavailable if you cannot tell at present.
     """
     raise NotImplementedError
 

@@ -15,6 +15,7 @@ from repoman.cli.roles import role
 from repoman.cli.secrets import secret
 from repoman.cli.selectors import selector
 from repoman.cli.server import check_config, init, plugins, serve
+from repoman.cli.tokens import token
 from repoman.cli.users import user
 from repoman.errors import RepomanError
 
@@ -32,6 +33,7 @@ for command in (
     plugins,
     repo,
     user,
+    token,
     role,
     privilege,
     selector,

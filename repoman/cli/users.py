@@ -8,6 +8,7 @@ import click
 from repoman.cli.common import with_repoman
 from repoman.cli.roles import check_taken
 from repoman.core import Repoman
+from repoman.security.actors import LOCAL
 
 FROM_STDIN = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input; do not ask."
@@ -26,19 +27,24 @@ def list_(repoman: Repoman) -> None:
     for each in repoman.users.all():
         made = datetime.fromtimestamp(each.created_at, UTC).strftime("%Y-%m-%d")
         state = "active" if each.is_active else "disabled"
+        kind = "robot" if each.realm == LOCAL and not each.has_password else each.realm
         roles = " ".join(dict.fromkeys((*each.roles, *each.external_roles)))
-        click.echo(f"{each.name:<20} {state:<8} since {made}  {roles}".rstrip())
+        click.echo(f"{each.name:<20} {kind:<6} {state:<8} since {made}  {roles}".rstrip())
 
 
 @user.command()
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="What the user may do; several times.")
+@click.option("--robot", is_flag=True, help="Without a password: only its tokens let it in.")
 @FROM_STDIN
 @with_repoman
-def create(repoman: Repoman, name: str, roles: tuple[str, ...], password_stdin: bool) -> None:
+def create(
+    repoman: Repoman, name: str, roles: tuple[str, ...], robot: bool, password_stdin: bool
+) -> None:
     """Make the user NAME."""
-    repoman.users.create(name, _password(from_stdin=password_stdin), roles)
-    click.echo(f"The user {name} is made.")
+    password = None if robot else _password(from_stdin=password_stdin)
+    repoman.users.create(name, password, roles)
+    click.echo(f"The {'robot' if robot else 'user'} {name} is made.")
 
 
 @user.command("set")

@@ -4,20 +4,16 @@ A user of another realm has a row from the first login on, so that tokens and se
 something to hang on, and an administrator somebody to give roles to or to keep out.
 """
 
-import logging
-import threading
 from collections.abc import Callable
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.errors import RepomanError
+from repoman.db.late import LateTimes
 from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, Actor
 from repoman.security.user_records import User
 
 INTERVAL = 300.0  # seconds in which a user's logins are written down once
-
-_log = logging.getLogger(__name__)
 
 
 class Accounts:
@@ -29,36 +25,15 @@ class Accounts:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._clock = clock
         self._found: ReadCache[User | None] = ReadCache(database)
-        self._lock = threading.Lock()
-        self._noted: dict[str, float] = {}
-        self._waiting: dict[str, float] = {}
+        self._logins = LateTimes(database, "logins", records.note_logins, clock, INTERVAL)
+        self.flush = self._logins.flush
 
     def note_login(self, actor: Actor) -> None:
         """Take over what a realm has told of a user who has just shown a password."""
         if actor.realm != LOCAL and not actor.token:
             self._keep(actor)
-        now = self._clock()
-        with self._lock:
-            if now - self._noted.get(actor.name, float("-inf")) >= INTERVAL:
-                self._noted[actor.name] = self._waiting[actor.name] = now
-
-    def flush(self) -> None:
-        """Write down the last logins that wait; only for the thread that notices writes.
-
-        An error of the database costs only these times.
-        """
-        with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        if not waiting:
-            return
-        try:
-            with self._database.transaction(aside=True):
-                for name, at in waiting.items():
-                    records.update_user(name, last_login_at=at)
-        except RepomanError as error:
-            _log.warning("The times of %d logins are lost: %s", len(waiting), error)
+        self._logins.note(actor.name)
 
     def _keep(self, actor: Actor) -> None:
         user = self._found.get(actor.name, lambda: records.find_user(actor.name))

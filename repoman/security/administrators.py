@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from repoman.errors import Conflict
-from repoman.security.actors import LOCAL
 from repoman.security.rights import work_out_rights
 from repoman.security.user_records import list_users
 
@@ -30,9 +29,10 @@ def keeping_administrator() -> Iterator[None]:
 def has_administrator() -> bool:
     """Return whether there is an active local user who may do everything.
 
-    What a directory says of its users may change without us, so those do not count.
+    What a directory says of its users may change without us, so those do not count; nor do robots,
+    whose tokens administer nothing.
     """
-    users = [user for user in list_users() if user.is_active and user.realm == LOCAL]
+    users = [user for user in list_users() if user.is_active and user.has_password]
     return any(
         work_out_rights(frozenset(roles)).is_everything()
         for roles in {each.roles for each in users}

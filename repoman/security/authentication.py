@@ -87,6 +87,8 @@ class Authenticator:
         for realm in self._in_order():
             try:
                 actor = realm(credentials=credentials)
+            except Unauthenticated:
+                return None  # it is for this realm to say, and for no other
             except Unavailable as error:
                 silent = error  # another realm may know; where none does, nobody can tell
                 continue

@@ -17,6 +17,7 @@ from repoman.security.roles import Roles
 from repoman.security.selectors import Selectors
 from repoman.security.sessions import SessionService
 from repoman.security.tokens import TokenService
+from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
 
 
@@ -27,11 +28,18 @@ class Security:
     authenticator: Authenticator
     authorizer: Authorizer
     tokens: TokenService
+    accounts: Accounts
     users: Users
+    user_tokens: UserTokens
     sessions: SessionService
     roles: Roles
     privileges: Privileges
     selectors: Selectors
+
+    def flush(self) -> None:
+        """Write down what waits; only for the thread that notices writes."""
+        self.accounts.flush()
+        self.user_tokens.flush()
 
 
 def create_security(
@@ -40,17 +48,20 @@ def create_security(
     options: Options,
     plugins: pluggy.PluginManager,
     users: Users,
-    accounts: Accounts,
+    user_tokens: UserTokens,
     clock: Callable[[], float],
 ) -> Security:
     """Return the services over one database; ``plugins`` bring the realms."""
     lockout = Lockout(settings.security.login_failures, settings.security.login_wait)
+    accounts = Accounts(database, clock)
     privileges = Privileges(database)
     return Security(
         Authenticator(database, plugins, options, lockout, accounts),
         Authorizer(database, options),
         TokenService(database),
+        accounts,
         users,
+        user_tokens,
         SessionService(database, settings.sessions, clock),
         Roles(database, privileges),
         privileges,

@@ -1,6 +1,6 @@
 """The rows of local users; values in, values out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -31,6 +31,11 @@ class User:
     epoch: int
     created_at: float
     last_login_at: float | None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether a password is kept here; robots and users of other realms have none."""
+        return self.realm == LOCAL and bool(self.password_hash)
 
 
 def list_users() -> list[User]:
@@ -64,6 +69,12 @@ def replace_hash(name: str, old: str, new: str) -> None:
     UserRecord.update(password_hash=new).where(
         (UserRecord.name == name) & (UserRecord.password_hash == old)
     ).execute()
+
+
+def note_logins(times: Mapping[str, float]) -> None:
+    """Store when users last logged in, by their names."""
+    for name, at in times.items():
+        update_user(name, last_login_at=at)
 
 
 def end_logins(name: str) -> None:

@@ -50,8 +50,7 @@ class Users:
         return None
 
     def _is_password_of(self, user: User | None, password: str) -> bool:
-        is_ours = user is not None and user.is_active and user.realm == LOCAL
-        if user is None or not is_ours:
+        if user is None or not user.is_active or not user.has_password:
             return self._passwords.verify(password, None)
         is_right = self._passwords.verify(password, user.password_hash)
         if is_right and self._passwords.is_outdated(user.password_hash):
@@ -79,8 +78,8 @@ class Users:
             raise NotFound(f"There is no user {name!r}.")
         return user
 
-    def create(self, name: str, password: str, roles: Iterable[str] = ()) -> None:
-        """Make a user with these roles.
+    def create(self, name: str, password: str | None, roles: Iterable[str] = ()) -> None:
+        """Make a user with these roles; without a password it is a robot, which needs tokens.
 
         Raises:
             Invalid: the name or the password does not do, or there is no such role.
@@ -92,7 +91,7 @@ class Users:
                 f"'-', beginning with a letter or digit, and not {ANONYMOUS.name!r}.",
                 field="name",
             )
-        password_hash = self._hash(password)
+        password_hash = "" if password is None else self._hash(password)
         given = tuple(dict.fromkeys(roles))
         with self._database.transaction():
             check_roles(given)
@@ -138,12 +137,14 @@ class Users:
 
         Raises:
             NotFound: there is no such user.
-            Invalid: the password does not do.
+            Invalid: the password does not do, or belongs to another realm.
         """
         password_hash = self._hash(password)
         with self._database.transaction():
-            if not records.update_user(name, password_hash=password_hash):
-                raise NotFound(f"There is no user {name!r}.")
+            realm = self.get(name).realm
+            if realm != LOCAL:
+                raise Invalid(f"The password of {name} belongs to the realm {realm}.")
+            records.update_user(name, password_hash=password_hash)
             records.end_logins(name)
             self._database.note_change("user.password", name)
 

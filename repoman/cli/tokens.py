@@ -1,0 +1,103 @@
+"""Commands about user tokens."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+from repoman.security.actors import READING, Action, Limit
+from repoman.security.user_token_records import UserToken
+
+
+@click.group()
+def token() -> None:
+    """List, make and revoke user tokens, which stand in for a password."""
+
+
+@token.command("list")
+@click.argument("user", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@with_repoman
+def list_(repoman: Repoman, user: str | None, as_json: bool) -> None:
+    """List the tokens of USER, or of all users."""
+    if user is not None:
+        repoman.users.get(user)
+    found = repoman.security.user_tokens.of_user(user)
+    if as_json:
+        click.echo(json.dumps([_as_json(each) for each in found], indent=2))
+        return
+    for each in found:
+        used = f"used {_day(each.last_used_at)}" if each.last_used_at else "never used"
+        end = f"until {_day(each.expires_at)}" if each.expires_at else "for ever"
+        click.echo(f"{each.user:<20} {each.id}  {each.name:<20} {end}, {used}  {_scope(each)}")
+
+
+@token.command()
+@click.argument("user")
+@click.argument("name")
+@click.option("--repository", "repositories", multiple=True, help="A pattern; several times.")
+@click.option(
+    "--name", "names", multiple=True, help="A pattern of names in them (acme/*); several times."
+)
+@click.option(
+    "--action",
+    "actions",
+    multiple=True,
+    type=click.Choice([each.value for each in Action]),
+    help="What it is for; several times. None: all that the user may do.",
+)
+@click.option("--read-only", is_flag=True, help="The same as --action browse --action read.")
+@click.option("--days", type=int, help="How long it is good; else for ever.")
+@with_repoman
+def create(
+    repoman: Repoman,
+    user: str,
+    name: str,
+    repositories: tuple[str, ...],
+    names: tuple[str, ...],
+    actions: tuple[str, ...],
+    read_only: bool,
+    days: int | None,
+) -> None:
+    """Make a token called NAME for USER, and print its secret. It is not shown again."""
+    allowed = frozenset(map(Action, actions)) | (READING if read_only else frozenset())
+    limit = Limit(repositories, names, allowed)
+    secret = repoman.security.user_tokens.create(user, name, limit, days)
+    click.echo(f"The token {name} of {user} is made; this is its secret:", err=True)
+    click.echo(secret)
+
+
+@token.command()
+@click.argument("user")
+@click.argument("name")
+@with_repoman
+def revoke(repoman: Repoman, user: str, name: str) -> None:
+    """End the token of USER with this NAME or id."""
+    ended = repoman.security.user_tokens.revoke(user, name)
+    click.echo(f"The token {ended.name} of {user} is revoked.")
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
+def _scope(token: UserToken) -> str:
+    limit = token.limit
+    parts = [
+        ("repositories", limit.repositories),
+        ("names", limit.names),
+        ("actions", sorted(limit.actions)),
+    ]
+    told = [f"{what} {' '.join(values)}" for what, values in parts if values]
+    return "; ".join(told) or "everything that the user may do"
+
+
+def _as_json(token: UserToken) -> dict[str, object]:
+    values = asdict(token)
+    del values["digest"]
+    limit = token.limit
+    values["limit"] = {**values["limit"], "actions": sorted(limit.actions)}
+    return values

@@ -1,0 +1,91 @@
+"""The rows of user tokens; values in, values out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from repoman.db.models import UserRecord, UserTokenRecord
+from repoman.security.actors import Action, Limit
+
+
+@dataclass(frozen=True, slots=True)
+class UserToken:
+    """A user token; times in seconds since the epoch.
+
+    Attributes:
+        id: a part of the secret, and no secret itself.
+        digest: the sha256 of the secret, in hex.
+        limit: what it may be used for.
+        expires_at: None: never.
+        last_used_at: about when; None: never so far.
+    """
+
+    id: str
+    user: str
+    name: str
+    digest: str = field(repr=False)
+    limit: Limit
+    created_at: float
+    expires_at: float | None
+    last_used_at: float | None = None
+
+
+def find_token(id_: str) -> UserToken | None:
+    """Return the token with this id, or None."""
+    row = _query().where(UserTokenRecord.id == id_).tuples().first()
+    return None if row is None else _token(row)
+
+
+def list_tokens(user: str | None = None) -> list[UserToken]:
+    """Return the tokens of a user, or of all users, by user and name."""
+    query = _query().order_by(UserRecord.name, UserTokenRecord.name)
+    if user is not None:
+        query = query.where(UserRecord.name == user)
+    return [_token(row) for row in query.tuples()]
+
+
+def insert_token(token: UserToken) -> None:
+    """Store a new token of a user who has a row."""
+    UserTokenRecord.insert(
+        id=token.id,
+        user=UserRecord.get(UserRecord.name == token.user),
+        name=token.name,
+        digest=token.digest,
+        repositories=list(token.limit.repositories),
+        names=list(token.limit.names),
+        actions=sorted(token.limit.actions),
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+    ).execute()
+
+
+def delete_token(id_: str) -> None:
+    """Remove a token."""
+    UserTokenRecord.delete().where(UserTokenRecord.id == id_).execute()
+
+
+def note_uses(times: Mapping[str, float]) -> None:
+    """Store when tokens were last used, by their ids."""
+    for id_, at in times.items():
+        UserTokenRecord.update(last_used_at=at).where(UserTokenRecord.id == id_).execute()
+
+
+def _query() -> Any:
+    return UserTokenRecord.select(
+        UserTokenRecord.id,
+        UserRecord.name,
+        UserTokenRecord.name,
+        UserTokenRecord.digest,
+        UserTokenRecord.repositories,
+        UserTokenRecord.names,
+        UserTokenRecord.actions,
+        UserTokenRecord.created_at,
+        UserTokenRecord.expires_at,
+        UserTokenRecord.last_used_at,
+    ).join(UserRecord)
+
+
+def _token(row: tuple[Any, ...]) -> UserToken:
+    id_, user, name, digest, repositories, names, actions, *times = row
+    limit = Limit(tuple(repositories), tuple(names), frozenset(map(Action, actions)))
+    return UserToken(id_, user, name, digest, limit, *times)

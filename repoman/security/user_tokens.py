@@ -1,0 +1,175 @@
+"""User tokens: named secrets that stand in for a password, for a part of what their user may do.
+
+A secret has 256 random bits, which nobody can guess: so a plain sha256 keeps it, and checking it
+costs nothing. Its id is a part of it, so that it is found by the key of its row.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+import pluggy
+
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
+from repoman.db.late import LateTimes
+from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
+from repoman.hookspecs import PROJECT
+from repoman.security import user_token_records as records
+from repoman.security.actors import Action, Actor, Credentials, Limit
+from repoman.security.user_records import User, find_user
+from repoman.security.user_token_records import UserToken
+
+TOKEN = "token"  # noqa: S105 - the name of the realm
+SECRET = re.compile(r"rpm_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
+NAME_MAX = 100  # characters
+PATTERNS = 50  # of repositories, and of names, for one token
+PATTERN_MAX = 255  # characters
+PER_USER = 100  # tokens
+INTERVAL = 60.0  # seconds in which a token's uses are written down once
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class UserTokens:
+    """The user tokens, and the realm called token; thread safe.
+
+    Args:
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self.__name__ = TOKEN  # what plugins are registered as
+        self._database = database
+        self._clock = clock
+        self._found: ReadCache[tuple[UserToken, User] | None] = ReadCache(database)
+        self._uses = LateTimes(database, "uses of tokens", records.note_uses, clock, INTERVAL)
+        self.flush = self._uses.flush
+
+    @hookimpl
+    def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
+        """Return the user of a token, limited to what it is for; None for other passwords.
+
+        Raises:
+            Unauthenticated: it is wrong, revoked or expired, of another user or of one who is
+                disabled. No other realm gets to see it.
+        """
+        match = SECRET.fullmatch(credentials.password)
+        if match is None:
+            return None
+        found = self._get(match[1])
+        if found is None or not self._is_good(found, credentials):
+            raise Unauthenticated("The user token is wrong, revoked or expired.")
+        token, user = found
+        self._uses.note(token.id)
+        return Actor(
+            user.name,
+            limit=token.limit,
+            realm=user.realm,
+            roles=user.external_roles,
+            token=token.id,
+        )
+
+    def is_valid(self, id_: str) -> bool:
+        """Return whether a token is neither revoked nor expired, nor its user disabled."""
+        found = self._get(id_)
+        return found is not None and found[1].is_active and not self._has_expired(found[0])
+
+    def of_user(self, user: str | None = None) -> list[UserToken]:
+        """Return the tokens of a user, or of all users, by user and name."""
+        return records.list_tokens(user)
+
+    def create(self, user: str, name: str, limit: Limit, days: int | None = None) -> str:
+        """Make a token and return its secret, which nobody can get to see again.
+
+        ``days`` is how long it is good; None: for ever.
+
+        Raises:
+            NotFound: there is no such user.
+            Invalid: the name, a pattern or the days will not do.
+            Conflict: the user has a token of this name, or too many.
+        """
+        _check_name(name)
+        limit = _checked(limit)
+        if days is not None and not 1 <= days <= 36_500:
+            raise Invalid("days: a token is good for 1 to 36500 days, or for ever.", field="days")
+        id_ = secrets.token_hex(8)
+        secret = f"rpm_{id_}_{secrets.token_urlsafe(32)}"
+        now = self._clock()
+        end = None if days is None else now + days * 86_400
+        with self._database.transaction():
+            if find_user(user) is None:
+                raise NotFound(f"There is no user {user!r}.")
+            present = records.list_tokens(user)
+            if name in {each.name for each in present}:
+                raise Conflict(f"name: {user} has a token {name!r} already.")
+            if len(present) >= PER_USER:
+                raise Conflict(f"{user} has {PER_USER} tokens, and cannot have more.")
+            records.insert_token(UserToken(id_, user, name, _digest(secret), limit, now, end))
+            self._database.note_change("token.create", user, token=id_, name=name)
+        return secret
+
+    def revoke(self, user: str, id_or_name: str) -> UserToken:
+        """End a token of a user; it is refused from the next request on. Return what it was.
+
+        Raises:
+            NotFound: the user has no such token.
+        """
+        with self._database.transaction():
+            for each in records.list_tokens(user):
+                if id_or_name in (each.id, each.name):
+                    records.delete_token(each.id)
+                    self._database.note_change("token.revoke", user, token=each.id, name=each.name)
+                    return each
+        raise NotFound(f"{user} has no token {id_or_name!r}.")
+
+    def _get(self, id_: str) -> tuple[UserToken, User] | None:
+        return self._found.get(id_, lambda: _read(id_))
+
+    def _is_good(self, found: tuple[UserToken, User], credentials: Credentials) -> bool:
+        token, user = found
+        is_theirs = user.name.casefold() == credentials.name.casefold()
+        is_right = hmac.compare_digest(token.digest, _digest(credentials.password))
+        return is_right and is_theirs and user.is_active and not self._has_expired(token)
+
+    def _has_expired(self, token: UserToken) -> bool:
+        return token.expires_at is not None and token.expires_at <= self._clock()
+
+
+def _read(id_: str) -> tuple[UserToken, User] | None:
+    token = records.find_token(id_)
+    user = None if token is None else find_user(token.user)
+    return None if token is None or user is None else (token, user)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _check_name(name: str) -> None:
+    if not (0 < len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
+        raise Invalid(
+            f"name: a token needs a name of at most {NAME_MAX} printable characters.", field="name"
+        )
+
+
+def _checked(limit: Limit) -> Limit:
+    """Return a limit with its patterns as they are compared: repositories in small letters."""
+    for field in ("repositories", "names"):
+        patterns: tuple[str, ...] = getattr(limit, field)
+        is_good = all(0 < len(each) <= PATTERN_MAX and each.isprintable() for each in patterns)
+        if len(patterns) > PATTERNS or not is_good:
+            raise Invalid(
+                f"{field}: at most {PATTERNS} patterns of at most {PATTERN_MAX} printable "
+                "characters.",
+                field=field,
+            )
+    return replace(
+        limit,
+        repositories=tuple(dict.fromkeys(each.lower() for each in limit.repositories)),
+        names=tuple(dict.fromkeys(limit.names)),
+        actions=frozenset(map(Action, limit.actions)),
+    )
