@@ -79,6 +79,7 @@ from repoman.security.actors import (
     Action,
     Actor,
     Credentials,
+    Limit,
     Scope,
 )
 from repoman.security.session_records import Session
@@ -119,6 +120,7 @@ __all__ = [
     "HostedStorageSection",
     "HttpClientSection",
     "Invalid",
+    "Limit",
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",

@@ -7,12 +7,13 @@ from repoman_web.views import failures
 from repoman_web.views.account import account
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
+from repoman_web.views.tokens import tokens
 
 
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages, login, account]
+    return [pages, login, account, tokens]
 
 
 @hookimpl

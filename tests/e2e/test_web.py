@@ -1,9 +1,11 @@
 """The pages in a real browser: a login by hand, and no word of protest from the browser."""
 
+import secrets
 import shutil
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
@@ -41,15 +43,19 @@ def fits(page: Page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_a_user_signs_in_looks_around_and_signs_out(page, shared_server, tmp_path):
-    name, password = shared_server.admin
-    page.goto("/account")
-    assert fits(page)
-    page.screenshot(path=tmp_path / "login.png")
+def sign_in(page: Page, name: str, password: str) -> None:
+    """Fill the login form."""
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Your account").wait_for()
+
+
+def test_a_user_signs_in_looks_around_and_signs_out(page, shared_server, tmp_path):
+    page.goto("/account")
+    assert fits(page)
+    page.screenshot(path=tmp_path / "login.png")
+    sign_in(page, *shared_server.admin)
     assert fits(page)
     page.screenshot(path=tmp_path / "account.png", full_page=True)
     page.get_by_role("link", name="repoman").click()
@@ -59,3 +65,25 @@ def test_a_user_signs_in_looks_around_and_signs_out(page, shared_server, tmp_pat
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("navigation").get_by_role("link", name="Sign in").wait_for()
     assert page.goto("/account").url.endswith("/login?next=/account")
+
+
+def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_server, tmp_path):
+    page.goto("/account")
+    sign_in(page, *shared_server.admin)
+    name = f"token-{secrets.token_hex(4)}"
+    page.get_by_text("Make a token").click()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Repositories").fill("docker-*")
+    page.get_by_label("Names in them").fill("team/* shared/base")
+    page.screenshot(path=tmp_path / "form.png", full_page=True)
+    page.keyboard.press("Enter")
+    secret = page.get_by_label(f"Secret of the token {name}").inner_text()
+    assert fits(page)
+    assert secret not in page.url
+    page.screenshot(path=tmp_path / "made.png", full_page=True)
+    url, login = f"http://{shared_server.registry}/v2/", ("admin", secret)
+    assert requests.get(url, auth=login, timeout=10).status_code == 200
+    page.get_by_role("button", name=f"Revoke the token {name}").click()
+    page.get_by_text(f"The token {name} is revoked.").wait_for()
+    assert requests.get(url, auth=login, timeout=10).status_code == 401
+    assert secret not in page.content()

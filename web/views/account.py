@@ -1,11 +1,13 @@
 """The account of whoever has logged in: password, tokens, sessions."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
+    Actor,
     Credentials,
     Unauthenticated,
     begin_session,
@@ -16,7 +18,7 @@ from repoman.plugin import (
     log_in,
     login_needed,
 )
-from repoman_web.views.forms import PasswordForm
+from repoman_web.views.forms import PasswordForm, TokenForm
 
 account = Blueprint("account", "repoman_web", url_prefix="/account")
 
@@ -25,7 +27,7 @@ account = Blueprint("account", "repoman_web", url_prefix="/account")
 @login_needed
 def show() -> str:
     """Return the page."""
-    return _render(PasswordForm(formdata=None))
+    return render_account()
 
 
 @account.post("/password")
@@ -34,13 +36,11 @@ def change_password() -> tuple[str, int] | Response:
     """Set another password; all sessions end but this one, which gets a new secret."""
     form = PasswordForm()
     if not form.validate():
-        return _render(form), HTTPStatus.BAD_REQUEST
+        return render_account(password_form=form), HTTPStatus.BAD_REQUEST
     actor, security = current_actor(), current_security()
-    try:
-        log_in(Credentials(actor.name, form.present.data))
-    except Unauthenticated:
+    if not _is_password_of(actor, form.present.data):
         form.present.errors = ["This is not your present password."]
-        return _render(form), HTTPStatus.FORBIDDEN
+        return render_account(password_form=form), HTTPStatus.FORBIDDEN
     security.users.set_password(actor.name, form.password.data)
     if current_session() is not None:
         begin_session(actor)
@@ -61,12 +61,24 @@ def end_one(id_: str) -> Response:
     return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
 
 
-def _render(form: PasswordForm) -> str:
+def render_account(**values: Any) -> str:
+    """Return the page; ``values`` take the place of what a template gets, such as a form."""
     security, name = current_security(), current_actor().name
-    return render_template(
-        "repoman/account.html",
-        user=security.users.get(name),
-        password_form=form,
-        sessions=security.sessions.of_user(name),
-        own=current_session(),
-    )
+    shown = {
+        "user": security.users.get(name),
+        "password_form": PasswordForm(formdata=None),
+        "token_form": TokenForm(formdata=None),
+        "tokens": security.user_tokens.of_user(name),
+        "is_valid": security.user_tokens.is_valid,
+        "sessions": security.sessions.of_user(name),
+        "own": current_session(),
+    }
+    return render_template("repoman/account.html", **{**shown, **values})
+
+
+def _is_password_of(actor: Actor, password: str) -> bool:
+    try:
+        found = log_in(Credentials(actor.name, password))
+    except Unauthenticated:
+        return False
+    return not found.token  # which a session could have made without the password
