@@ -74,7 +74,7 @@ def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_serv
     page.get_by_text("Make a token").click()
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Repositories").fill("docker-*")
-    page.get_by_label("Names in them").fill("team/* shared/base")
+    page.get_by_label("Names", exact=True).fill("team/* shared/base")
     page.screenshot(path=tmp_path / "form.png", full_page=True)
     page.keyboard.press("Enter")
     secret = page.get_by_label(f"Secret of the token {name}").inner_text()

@@ -1,5 +1,6 @@
 """The account of whoever has logged in: password, tokens, sessions."""
 
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -69,9 +70,9 @@ def render_account(**values: Any) -> str:
         "password_form": PasswordForm(formdata=None),
         "token_form": TokenForm(formdata=None),
         "tokens": security.user_tokens.of_user(name),
-        "is_valid": security.user_tokens.is_valid,
         "sessions": security.sessions.of_user(name),
         "own": current_session(),
+        "now": time.time(),
     }
     return render_template("repoman/account.html", **{**shown, **values})
 

@@ -49,7 +49,7 @@ class TokenForm(FlaskForm):
     days = IntegerField("Days", [Optional()], default=DAYS)
     actions = SelectField("May be used for", choices=list(ACTIONS))
     repositories = StringField("Repositories")
-    names = StringField("Names in them")
+    names = StringField("Names")
 
     def limit(self) -> Limit:
         """Return what the token is to be limited to."""
