@@ -115,6 +115,9 @@ class SecuritySettings(_Part):
         ge=0,
         description="Wrong passwords for a user from one address before there is a wait; 0: any.",
     )
+    token_lifetime: int = Field(
+        300, ge=60, le=86400, description="Seconds for which a bearer token is good."
+    )
     login_wait: Seconds = Field(300, description="The longest wait after a wrong password.")
     key_file: Path = Field(
         Path("keys/secrets.key"),

@@ -21,9 +21,9 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.index import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.proxy import build_proxy
-from repoman_docker.routes.access import token
 from repoman_docker.routes.api import access_of, render_failure, token_of
 from repoman_docker.routes.current import speaks
+from repoman_docker.routes.tokens import credentials_of, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import v2
 from repoman_docker.sections import (
@@ -40,6 +40,7 @@ DOCKER = Format(
     render_error=render_failure,
     access_of=access_of,
     token_of=token_of,
+    credentials_of=credentials_of,
     speaks=speaks,
     needs_root=True,  # a client puts /v2/ right behind the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",

@@ -7,7 +7,7 @@ from flask import Blueprint, Request, Response
 
 from repoman.http.errors import Failure, render_plain
 from repoman.http.origin import SAFE_METHODS
-from repoman.security.actors import WRITING, Access, Action
+from repoman.security.actors import WRITING, Access, Action, Credentials
 
 
 def access_of_method(request: Request) -> Access:
@@ -25,6 +25,11 @@ def bearer_token(request: Request) -> str | None:
     """Return the bearer token of a request; None if it has none."""
     sent = request.authorization
     return (sent.token or "") if sent is not None and sent.type == "bearer" else None
+
+
+def no_credentials(_request: Request) -> Credentials | None:
+    """Leave it to the header."""
+    return None
 
 
 def speaks_nothing(_path: str) -> bool:
@@ -49,6 +54,8 @@ class Format:
         access_of: returns what a request needs of rights; None: nothing, and nobody is asked
             who they are.
         token_of: returns the token of this server that a request carries; None if it has none.
+        credentials_of: returns the name and password that a request carries elsewhere than in the
+            header; None where the header counts.
         speaks: returns whether a path, as seen from the root, is one that its clients ask for: then
             it words the answer of repositories that do not exist, or that nobody may know of.
         needs_root: whether its clients cannot take a path in the address, so that it wants a
@@ -65,6 +72,7 @@ class Format:
     render_error: Callable[[Failure], Response] = render_plain
     access_of: Callable[[Request], Access | None] = access_of_method
     token_of: Callable[[Request], str | None] = bearer_token
+    credentials_of: Callable[[Request], Credentials | None] = no_credentials
     speaks: Callable[[str], bool] = speaks_nothing
     needs_root: bool = False
     trust: str | None = None

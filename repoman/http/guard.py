@@ -10,7 +10,7 @@ from flask import request
 
 from repoman.core import Repoman
 from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT
+from repoman.http.audit import AUDIT, note_password
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
     ACTOR,
@@ -21,7 +21,7 @@ from repoman.http.current import (
     place_of,
 )
 from repoman.http.formats import Format
-from repoman.http.logins import actor_of_header
+from repoman.http.logins import actor_of_header, log_in
 from repoman.http.origin import check_origin
 from repoman.repositories.model import Repository
 from repoman.security.actors import ANONYMOUS, Access, Actor
@@ -86,7 +86,12 @@ class Guard:
             # A long upload may outlive its token, which was valid when the request began.
             has_begun = RECEIVED in current_environ()
             return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
-        return actor_of_header()
+        credentials = self._format.credentials_of(request)
+        if credentials is None:
+            return actor_of_header()
+        actor = log_in(credentials)
+        note_password(actor)
+        return actor
 
 
 def _hide(error: RepomanError) -> RepomanError:

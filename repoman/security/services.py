@@ -58,7 +58,7 @@ def create_security(
     return Security(
         Authenticator(database, plugins, options, lockout, accounts),
         Authorizer(database, options),
-        TokenService(database),
+        TokenService(database, user_tokens, settings.security.token_lifetime),
         accounts,
         users,
         user_tokens,

@@ -1,31 +1,56 @@
 """Bearer tokens: short-lived, signed, for one repository, and only for what was asked for.
 
 A token says who somebody is and narrows what they may do; the rights themselves are decided anew at
-each request. The signing key lies in the database, so every process of a server knows it.
+each request. It ends with what it was issued for: when the user is disabled or deleted or gets
+another password, and when the user token that was shown for it is revoked.
+
+The signing key lies in the database, so every process of a server knows it.
 """
 
 import secrets
+import threading
 import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import jwt
 
+from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated
-from repoman.security.actors import Actor, Scope
+from repoman.security.actors import ANONYMOUS, Actor, Scope
 from repoman.security.secret_records import find_secret, insert_secret
+from repoman.security.user_records import User, find_user
+from repoman.security.user_tokens import UserTokens
 
 ALGORITHM = "HS256"
 ISSUER = "repoman"
 KEY = "token-signing-key"
-LIFETIME = 300  # seconds
+LEEWAY = 5  # seconds that clocks of servers may differ
+LONGEST = 65_536  # characters of a token; none of ours comes near
+CLAIMS = ["iss", "sub", "aud", "iat", "nbf", "exp", "anonymous", "user", "user_token", "access"]
+REMEMBERED = 2_000  # tokens whose signatures need not be checked again
+
+Claims = Mapping[str, Any]
 
 
 class TokenService:
-    """Issues and checks tokens; thread safe once opened."""
+    """Issues and checks tokens; thread safe once opened.
 
-    def __init__(self, database: Database) -> None:
+    Attributes:
+        lifetime: of a token, in seconds.
+    """
+
+    def __init__(self, database: Database, user_tokens: UserTokens, lifetime: int) -> None:
         self._database = database
+        self._user_tokens = user_tokens
+        self.lifetime = lifetime
         self._key = ""
+        self._users: ReadCache[User | None] = ReadCache(database)
+        self._checked: OrderedDict[tuple[str, str], Claims] = OrderedDict()
+        self._lock = threading.Lock()
 
     def open(self) -> None:
         """Read the signing key, or make it."""
@@ -41,21 +66,24 @@ class TokenService:
         actor: Actor,
         audience: str,
         scopes: tuple[Scope, ...],
-        lifetime: int = LIFETIME,
+        lifetime: int | None = None,
     ) -> str:
-        """Return a token with which ``actor`` may use these scopes for ``lifetime`` seconds.
+        """Return a token with which ``actor`` may use these scopes.
 
-        ``audience`` is the repository.
+        ``audience`` is the repository; ``lifetime`` is in seconds, the usual one if None.
         """
         now = int(time.time())
+        user = None if actor.is_anonymous else self._find(actor.name)
         claims = {
             "iss": ISSUER,
             "sub": actor.name,
             "anonymous": actor.is_anonymous,
+            "user": _state_of(user),
+            "user_token": actor.token,
             "aud": audience,
             "iat": now,
             "nbf": now,
-            "exp": now + lifetime,
+            "exp": now + (lifetime or self.lifetime),
             "jti": secrets.token_hex(8),
             "access": [
                 {"type": each.type, "name": each.name, "actions": sorted(each.actions)}
@@ -70,26 +98,74 @@ class TokenService:
         ``may_have_expired`` is for a request that began while the token was valid.
 
         Raises:
-            Unauthenticated: it is forged, expired, or for another repository.
+            Unauthenticated: it is forged, expired, for another repository, or its user is not let
+                in any more.
         """
+        claims = self._check(token, audience)
+        if not may_have_expired and claims["exp"] + LEEWAY <= time.time():
+            raise _invalid()
+        scopes = tuple(
+            Scope(each["type"], each["name"], frozenset(each["actions"]))
+            for each in claims["access"]
+        )
+        if claims["anonymous"]:
+            return replace(ANONYMOUS, scopes=scopes)
+        user = self._find(claims["sub"])
+        if user is None or not user.is_active or _state_of(user) != claims["user"]:
+            raise _invalid()
+        id_ = claims["user_token"]
+        limit = self._user_tokens.limit_of(id_) if id_ else None
+        if id_ and limit is None:
+            raise _invalid()
+        return Actor(
+            user.name,
+            scopes=scopes,
+            limit=limit,
+            realm=user.realm,
+            roles=user.external_roles,
+            token=id_,
+        )
+
+    def _check(self, token: str, audience: str) -> Claims:
+        """Return what a token says, if it is one of ours for this repository."""
+        key = (token, audience)
+        claims = self._checked.get(key)
+        if claims is None:
+            claims = self._decode(token, audience)
+            with self._lock:
+                self._checked[key] = claims
+                if len(self._checked) > REMEMBERED:
+                    self._checked.popitem(last=False)
+        return claims
+
+    def _decode(self, token: str, audience: str) -> Claims:
+        if len(token) > LONGEST:
+            raise _invalid()
         try:
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
                 self._key,
                 algorithms=[ALGORITHM],
                 audience=audience,
                 issuer=ISSUER,
                 options={
-                    "require": ["exp", "iat", "nbf", "sub", "aud", "iss"],
-                    "verify_exp": not may_have_expired,
+                    "require": CLAIMS,
+                    "verify_exp": False,  # looked at each time
                     "verify_iat": False,  # nbf says the same
                 },
-                leeway=5,
+                leeway=LEEWAY,
             )
         except jwt.InvalidTokenError as error:
-            raise Unauthenticated("The token is not valid, or not valid any more.") from error
-        scopes = tuple(
-            Scope(each["type"], each["name"], frozenset(each["actions"]))
-            for each in claims["access"]
-        )
-        return Actor(claims["sub"], is_anonymous=claims["anonymous"], scopes=scopes)
+            raise _invalid() from error
+
+    def _find(self, name: str) -> User | None:
+        return self._users.get(name, lambda: find_user(name))
+
+
+def _state_of(user: User | None) -> list[Any]:
+    """Return what ends tokens when it changes; it tells users of one name apart, too."""
+    return [] if user is None else [user.realm, user.created_at, user.epoch]
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated("The token is not valid, or not valid any more.")

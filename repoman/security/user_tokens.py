@@ -73,10 +73,12 @@ class UserTokens:
             token=token.id,
         )
 
-    def is_valid(self, id_: str) -> bool:
-        """Return whether a token is neither revoked nor expired, nor its user disabled."""
+    def limit_of(self, id_: str) -> Limit | None:
+        """Return what a token is for; None if it is revoked or expired, or its user disabled."""
         found = self._get(id_)
-        return found is not None and found[1].is_active and not self._has_expired(found[0])
+        if found is None or not found[1].is_active or self._has_expired(found[0]):
+            return None
+        return found[0].limit
 
     def of_user(self, user: str | None = None) -> list[UserToken]:
         """Return the tokens of a user, or of all users, by user and name."""

@@ -5,12 +5,9 @@ therefore sends everybody to the token endpoint, which gives anonymous tokens to
 and pushes with a login work at one address. Where nobody may, Basic is enough.
 """
 
-import json
-import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 
-from flask import Blueprint, Request, Response, request
+from flask import Request, request
 
 from repoman.plugin import (
     ANONYMOUS,
@@ -18,8 +15,9 @@ from repoman.plugin import (
     Access,
     Action,
     Actor,
-    Scope,
+    Unauthenticated,
     access_of_method,
+    bearer_token,
     current_actor,
     current_place,
     current_repository,
@@ -29,15 +27,14 @@ from repoman_docker.protocol.challenge import (
     CATALOG,
     TokenScope,
     image_scope,
-    parse_scopes,
     render_challenge,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Resource, Route
 from repoman_docker.routes.current import current_route
+from repoman_docker.service import DockerRepository
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
-LIFETIME = 300  # seconds, as the core issues tokens
 READ = frozenset({Action.READ})
 ADD = frozenset({Action.ADD})
 EDIT = frozenset({Action.EDIT})
@@ -46,35 +43,6 @@ DELETE = frozenset({Action.DELETE})
 NEEDS = {"pull": READ, "push": ADD, "delete": DELETE}  # the rights behind a token's actions
 
 Filter = Callable[[str], bool]
-
-token = Blueprint("docker_token", __name__)
-
-
-@token.get(TOKEN_PATH)
-def get_token() -> Response:
-    """Answer with a token for as much of the scopes asked for as the actor may have."""
-    actor = current_actor()
-    asked = parse_scopes(request.args.getlist("scope"))
-    granted = tuple(scope for scope in (_grant(actor, each) for each in asked) if scope.actions)
-    text = current_security().tokens.issue(actor, current_repository().name, granted)
-    issued_at = datetime.fromtimestamp(int(time.time()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    body = {"token": text, "access_token": text, "expires_in": LIFETIME, "issued_at": issued_at}
-    response = Response(json.dumps(body), mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _grant(actor: Actor, asked: TokenScope) -> Scope:
-    if (asked.type, asked.name) == (CATALOG.type, CATALOG.name):
-        return Scope(asked.type, asked.name, asked.actions & {"*", "search"})
-    actions = frozenset(each for each in asked.actions if _may_have(actor, asked.name, each))
-    return Scope(asked.type, asked.name, actions)
-
-
-def _may_have(actor: Actor, name: str, action: str) -> bool:
-    # Lists of tags are asked for with the scope of a pull, and need another right.
-    is_list = action == "pull" and may(actor, name, BROWSE)
-    return is_list or may(actor, name, NEEDS.get(action))
 
 
 def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:
@@ -161,11 +129,16 @@ def _actions_of(request: Request, route: Route) -> frozenset[Action]:
 
 
 def challenge() -> str | None:
-    """Return the challenge for a request that needs a login, or None for the usual Basic."""
-    if request.path == TOKEN_PATH or not _anybody_may_read():
+    """Return the challenge for a request that needs a login, or None for the usual Basic.
+
+    Whoever has come with a token is sent for another one.
+    """
+    has_token = bearer_token(request) is not None
+    if request.path == TOKEN_PATH or not (has_token or _anybody_may_read()) or _forces_basic():
         return None
     route = current_route()
-    return _bearer(() if route is None else _needed_scopes(route))
+    scopes = () if route is None else _needed_scopes(route)
+    return _bearer(scopes, "invalid_token" if has_token else "")
 
 
 def check_ping() -> None:
@@ -173,10 +146,14 @@ def check_ping() -> None:
 
     Raises:
         RegistryError: UNAUTHORIZED, with the way to a token.
+        Unauthenticated: there are no tokens here, only passwords.
     """
     actor = current_actor()
-    if actor.is_anonymous and actor.scopes is None:
-        raise RegistryError(ErrorCode.UNAUTHORIZED, headers={"WWW-Authenticate": _bearer(())})
+    if not actor.is_anonymous or actor.scopes is not None:
+        return
+    if _forces_basic():
+        raise Unauthenticated("A login is needed for this.")
+    raise RegistryError(ErrorCode.UNAUTHORIZED, headers={"WWW-Authenticate": _bearer(())})
 
 
 def check_scopes(route: Route) -> None:
@@ -194,6 +171,12 @@ def check_scopes(route: Route) -> None:
         "The token does not cover this request.",
         headers={"WWW-Authenticate": _bearer(needed, "insufficient_scope")},
     )
+
+
+def _forces_basic() -> bool:
+    # A repository that does not exist, or does not work, is asked for its challenge too.
+    service = current_repository().service
+    return isinstance(service, DockerRepository) and service.settings.force_basic_auth
 
 
 def _anybody_may_read() -> bool:

@@ -1,23 +1,47 @@
 """Bearer tokens: signed, short-lived, for one repository, and never more than was asked for."""
 
+import time
+
 import jwt
 import pytest
 
 from repoman.db.models import SecretRecord
 from repoman.errors import Unauthenticated
 from repoman.security import tokens as tokens_module
-from repoman.security.actors import ANONYMOUS, Actor, Scope
-from repoman.security.tokens import LIFETIME, TokenService
+from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials, Limit, Scope
+from repoman.security.tokens import TokenService
+from repoman.security.user_records import delete_user, end_logins, insert_user, update_user
+from repoman.security.user_tokens import UserTokens
 
 PULL = Scope("repository", "team/app", frozenset({"pull"}))
 ANN = Actor("ann")
+LIFETIME = 300
 
 
 @pytest.fixture
-def tokens(database):
-    tokens = TokenService(database)
-    tokens.open()
-    return tokens
+def user_tokens(database):
+    return UserTokens(database, time.time)
+
+
+@pytest.fixture
+def open_tokens(database, user_tokens):
+    """Open the service as a server does at its start."""
+
+    def open_() -> TokenService:
+        tokens = TokenService(database, user_tokens, LIFETIME)
+        tokens.open()
+        return tokens
+
+    return open_
+
+
+@pytest.fixture
+def tokens(database, open_tokens):
+    """The service, with the users ann and bob."""
+    with database.transaction():
+        for name in ("ann", "bob"):
+            insert_user(name, "hash")
+    return open_tokens()
 
 
 @pytest.fixture
@@ -68,18 +92,16 @@ def test_a_token_is_for_one_repository(tokens):
 
 
 def test_a_token_ends(tokens, monkeypatch):
-    now = 1_700_000_000
-
-    class Clock:
-        time = staticmethod(lambda: now - LIFETIME - 60)
-
-    valid = tokens.issue(ANN, "files", (PULL,))
-    monkeypatch.setattr(tokens_module, "time", Clock)
-    expired = tokens.issue(ANN, "files", (PULL,))
-    assert tokens.verify(valid, "files")
-    with pytest.raises(Unauthenticated):
-        tokens.verify(expired, "files")
-    assert tokens.verify(expired, "files", may_have_expired=True).name == "ann"
+    token = tokens.issue(ANN, "files", (PULL,))
+    later = time.time() + LIFETIME
+    for seconds, is_good in ((0, True), (10, False)):
+        monkeypatch.setattr(tokens_module.time, "time", lambda now=later + seconds: now)
+        if is_good:
+            assert tokens.verify(token, "files")
+            continue
+        with pytest.raises(Unauthenticated):
+            tokens.verify(token, "files")
+    assert tokens.verify(token, "files", may_have_expired=True).name == "ann"
 
 
 def test_a_token_that_only_begins_later_is_not_valid(tokens, forge):
@@ -91,7 +113,9 @@ def test_a_token_that_only_begins_later_is_not_valid(tokens, forge):
 def test_a_token_signed_with_the_right_key_is_believed(tokens, forge):
     # Otherwise the next test would prove nothing.
     token = tokens.issue(ANN, "files", (PULL,))
-    assert tokens.verify(forge(token, sub="bob"), "files").name == "bob"
+    assert tokens.verify(forge(token, jti="other"), "files").name == "ann"
+    with pytest.raises(Unauthenticated):
+        tokens.verify(forge(token, sub="bob"), "files")
 
 
 @pytest.mark.parametrize("may_have_expired", [True, False])
@@ -116,17 +140,97 @@ def test_what_is_no_token_is_refused(tokens, token):
         tokens.verify(token, "files")
 
 
-def test_every_start_knows_the_key_of_the_first(tokens, database):
+def test_every_start_knows_the_key_of_the_first(tokens, open_tokens):
     token = tokens.issue(ANN, "files", (PULL,))
-    later = TokenService(database)
-    later.open()
+    later = open_tokens()
     assert later.verify(token, "files").name == "ann"
 
 
-def test_servers_do_not_share_a_key(tokens, database):
+def test_servers_do_not_share_a_key(tokens, open_tokens):
     token = tokens.issue(ANN, "files", (PULL,))
     SecretRecord.delete().execute()
-    other = TokenService(database)
-    other.open()
+    other = open_tokens()
     with pytest.raises(Unauthenticated):
         other.verify(token, "files")
+
+
+# --- With their user -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        lambda: end_logins("ann"),  # as another password does
+        lambda: update_user("ann", is_active=False),
+        lambda: update_user("ann", realm="ldap"),
+        lambda: delete_user("ann"),
+    ],
+)
+def test_a_token_ends_with_what_its_user_was(tokens, database, ending):
+    token = tokens.issue(ANN, "files", (PULL,))
+    other = tokens.issue(Actor("bob"), "files", (PULL,))
+    assert tokens.verify(token, "files")
+    with database.transaction():
+        ending()
+    for may_have_expired in (True, False):
+        with pytest.raises(Unauthenticated):
+            tokens.verify(token, "files", may_have_expired=may_have_expired)
+    assert tokens.verify(other, "files")
+
+
+def test_a_user_of_the_same_name_gets_no_token_of_the_one_before(tokens, database):
+    token = tokens.issue(ANN, "files", (PULL,))
+    with database.transaction():
+        delete_user("ann")
+        insert_user("ann", "hash")
+    with pytest.raises(Unauthenticated):
+        tokens.verify(token, "files")
+
+
+def test_a_token_of_another_realm_has_the_roles_of_the_last_login(tokens, database):
+    with database.transaction():
+        insert_user("eve", "", realm="ldap")
+        update_user("eve", external_roles=["nx-developer"])
+    token = tokens.issue(Actor("eve", realm="ldap"), "files", (PULL,))
+    actor = tokens.verify(token, "files")
+    assert (actor.realm, actor.roles) == ("ldap", ("nx-developer",))
+
+
+def test_a_token_for_a_user_token_keeps_its_limit_and_ends_with_it(tokens, user_tokens):
+    limit = Limit(("files",), (), frozenset({Action.READ}))
+    secret = user_tokens.create("ann", "ci", limit)
+    actor = user_tokens.repoman_authenticate(credentials=Credentials("ann", secret))
+    token = tokens.issue(actor, "files", (PULL,))
+    found = tokens.verify(token, "files")
+    assert (found.limit, found.token) == (limit, actor.token)
+    user_tokens.revoke("ann", "ci")
+    with pytest.raises(Unauthenticated):
+        tokens.verify(token, "files")
+
+
+# --- What is remembered --------------------------------------------------------------------------
+
+
+def test_a_signature_is_checked_once(tokens, monkeypatch):
+    token = tokens.issue(ANN, "files", (PULL,))
+    tokens.verify(token, "files")
+    monkeypatch.setattr(tokens_module.jwt, "decode", None)
+    assert tokens.verify(token, "files").name == "ann"
+    with pytest.raises(TypeError):
+        tokens.verify(token, "other")
+
+
+def test_few_tokens_are_remembered(tokens, monkeypatch):
+    monkeypatch.setattr(tokens_module, "REMEMBERED", 3)
+    for _ in range(10):
+        tokens.verify(tokens.issue(ANN, "files", (PULL,)), "files")
+    assert len(tokens._checked) == 3
+
+
+@pytest.mark.parametrize("claim", tokens_module.CLAIMS)
+def test_a_token_that_lacks_a_claim_is_refused(tokens, claim):
+    claims = jwt.decode(tokens.issue(ANN, "files", ()), options={"verify_signature": False})
+    del claims[claim]
+    token = jwt.encode(claims, SecretRecord.get().value, algorithm="HS256")
+    with pytest.raises(Unauthenticated):
+        tokens.verify(token, "files")

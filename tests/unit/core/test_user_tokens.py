@@ -90,9 +90,9 @@ def test_a_revoked_token_ends_at_once(site):
     secret = site.make()
     site.log_in(secret)
     [token] = site.tokens.of_user("ann")
-    assert site.tokens.is_valid(token.id)
+    assert site.tokens.limit_of(token.id) == Limit()
     site.tokens.revoke("ann", "ci")
-    assert not site.tokens.is_valid(token.id)
+    assert site.tokens.limit_of(token.id) is None
     with pytest.raises(Unauthenticated):
         site.log_in(secret)
     with pytest.raises(NotFound, match="no token 'ci'"):
@@ -112,7 +112,7 @@ def test_a_token_expires(site):
     site.now += 2 * DAY - 1
     assert site.log_in(secret)
     site.now += 1
-    assert not site.tokens.is_valid(token.id)
+    assert site.tokens.limit_of(token.id) is None
     with pytest.raises(Unauthenticated):
         site.log_in(secret)
 
@@ -122,7 +122,7 @@ def test_a_disabled_user_has_no_tokens_meanwhile(site):
     [token] = site.tokens.of_user("ann")
     site.log_in(secret)
     site.change(is_active=False)
-    assert not site.tokens.is_valid(token.id)
+    assert site.tokens.limit_of(token.id) is None
     with pytest.raises(Unauthenticated):
         site.log_in(secret)
     site.change(is_active=True)

@@ -1,0 +1,118 @@
+"""The token endpoint: docker's by GET with a login in the header, and OAuth2's by POST of a form.
+
+There are no refresh tokens: docker would keep one in place of the password, and use it for ever.
+
+Source: docker's token authentication specification; RFC 6749, section 4.3.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import cast
+from urllib.parse import parse_qs
+
+from flask import Blueprint, Request, Response, request
+
+from repoman.plugin import (
+    Actor,
+    Credentials,
+    Invalid,
+    NotFound,
+    Scope,
+    current_actor,
+    current_environ,
+    current_repository,
+    current_security,
+    read_body,
+)
+from repoman_docker.protocol.challenge import CATALOG, TokenScope, parse_scopes
+from repoman_docker.routes.access import BROWSE, NEEDS, TOKEN_PATH, may
+from repoman_docker.routes.current import repository
+
+FORM = "repoman_docker.form"  # environ: the form of the request, once it is read
+FORM_LIMIT = 65_536  # bytes
+FIELDS_MAX = 200
+SCOPES_MAX = 100  # for one token; what is asked for beyond is not granted
+
+Form = dict[str, list[str]]
+
+token = Blueprint("docker_token", __name__)
+
+
+@token.get(TOKEN_PATH)
+def get_token() -> Response:
+    """Answer with a token for as much of the scopes asked for as the actor may have."""
+    return _answer(request.args.getlist("scope"))
+
+
+@token.post(TOKEN_PATH)
+def post_token() -> Response:
+    """The same, to whoever has a login in the form."""
+    return _answer(_form().get("scope", []))
+
+
+def credentials_of(request: Request) -> Credentials | None:
+    """Return the login in a form of OAuth2; None for every other request.
+
+    Raises:
+        Invalid: it is no form, or one that asks for something else.
+        TooLarge: it is too long.
+    """
+    if request.method != "POST" or request.path != TOKEN_PATH:
+        return None
+    form = _form()
+    grant = form.get("grant_type", [""])[0]
+    if grant != "password":
+        raise Invalid(
+            f"grant_type: {grant[:50]!r} is not supported; it must be 'password'.",
+            field="grant_type",
+        )
+    return Credentials(form.get("username", [""])[0], form.get("password", [""])[0])
+
+
+def _form() -> Form:
+    environ = current_environ()
+    if FORM not in environ:
+        environ[FORM] = _read_form()
+    return cast("Form", environ[FORM])
+
+
+def _read_form() -> Form:
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise Invalid("The body must be a form: application/x-www-form-urlencoded.")
+    body = read_body(current_environ(), FORM_LIMIT)
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+    except ValueError as error:
+        raise Invalid("The body is no form of OAuth2.") from error
+
+
+def _answer(scopes: list[str]) -> Response:
+    if repository().settings.force_basic_auth:
+        raise NotFound("This repository gives no tokens: send the password with each request.")
+    actor, tokens = current_actor(), current_security().tokens
+    asked = parse_scopes(scopes)[:SCOPES_MAX]
+    granted = tuple(scope for scope in (_grant(actor, each) for each in asked) if scope.actions)
+    text = tokens.issue(actor, current_repository().name, granted)
+    body = {
+        "token": text,
+        "access_token": text,
+        "expires_in": tokens.lifetime,
+        "issued_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "scope": " ".join(str(TokenScope(each.type, each.name, each.actions)) for each in granted),
+    }
+    response = Response(json.dumps(body), mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _grant(actor: Actor, asked: TokenScope) -> Scope:
+    if (asked.type, asked.name) == (CATALOG.type, CATALOG.name):
+        return Scope(asked.type, asked.name, asked.actions & {"*", "search"})
+    actions = frozenset(each for each in asked.actions if _may_have(actor, asked.name, each))
+    return Scope(asked.type, asked.name, actions)
+
+
+def _may_have(actor: Actor, name: str, action: str) -> bool:
+    # Lists of tags are asked for with the scope of a pull, and need another right.
+    is_list = action == "pull" and may(actor, name, BROWSE)
+    return is_list or may(actor, name, NEEDS.get(action))
