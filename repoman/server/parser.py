@@ -1,6 +1,7 @@
 """A request: waitress' parser for the header, made stricter, and our own way of taking the body."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ SWALLOW_LIMIT = 1 << 16  # a refused body up to this size is read away to keep t
 
 _MEMORY_SIZE = 1024  # headers that are remembered
 _MEMORY_HEADER = 2048  # longest header that is remembered, in bytes
+
+_CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
 
 # What waitress' parse_header sets for a request without a body. url_scheme is not among them: the
 # same header may arrive on an http and on an https listener.
@@ -62,7 +65,11 @@ class Parser(HTTPRequestParser):
             self.url_scheme = self.adj.url_scheme
             return
         _check_folding(header_plus)
-        super().parse_header(header_plus)
+        _check_codings(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urlsplit, for an address such as http://[
+            raise ParsingError("Bad URI") from error
         self._check_framing()
         self._check_host()
         if not self.has_body and not self.expect_continue and len(header_plus) <= _MEMORY_HEADER:
@@ -172,3 +179,9 @@ class Parser(HTTPRequestParser):
 def _check_folding(header_plus: bytes) -> None:
     if b"\n " in header_plus or b"\n\t" in header_plus:
         raise ParsingError("Folded header lines are not allowed")
+
+
+def _check_codings(header_plus: bytes) -> None:
+    # waitress takes one of them off, and would leave the other one in the body.
+    if sum(each.lower().count(b"chunked") for each in _CODINGS.findall(header_plus)) > 1:
+        raise ParsingError("Transfer-Encoding says chunked twice")

@@ -1,0 +1,39 @@
+"""A server process with a Docker repository, one of plain files, and pages; how to attack it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.attack.raw import Answer, request, send
+from tests.live import LiveServer, live_server, wait_until
+
+Attack = Callable[..., Answer]
+
+
+@pytest.fixture(scope="package")
+def victim(tmp_path_factory) -> Iterator[LiveServer]:
+    """A server that nobody shares with other tests."""
+    with live_server(tmp_path_factory.mktemp("victim")) as server:
+        server.cli("repo", "create", "raw-hosted", "files")
+        server.cli("repo", "create", "docker-hosted", "other")
+        server.cli(
+            "user", "create", "eve", "--role", "nx-developer", "--password-stdin", given="e\n"
+        )
+        attack = request("GET", "/repository/other/v2/", login=server.admin)
+        wait_until(lambda: send(server.main_port, attack).status == 200)
+        yield server
+
+
+@pytest.fixture
+def attack(victim) -> Iterator[Attack]:
+    """Send a request to the main port as admin; the server must neither fail nor log a failure."""
+    seen = len(victim.log)
+
+    def run(method: str, target: str, *fields: str, port: int = 0, **options: object) -> Answer:
+        options.setdefault("login", victim.admin)
+        answer = send(port or victim.main_port, request(method, target, *fields, **options))
+        assert answer.status < 500, (target, answer.raw[:500])
+        return answer
+
+    yield run
+    assert "Traceback" not in victim.log[seen:]
