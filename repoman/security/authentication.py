@@ -16,6 +16,7 @@ from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
 from repoman.security.lockout import Lockout
 from repoman.security.options import REALM_OPTIONS, RealmOptions
+from repoman.security.user_tokens import TOKEN
 
 MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm
 
@@ -99,13 +100,17 @@ class Authenticator:
         return None
 
     def _in_order(self) -> list[Realm]:
-        """Return the realms to ask; local users are always among them, or nobody could mend it."""
+        """Return the realms to ask.
+
+        User tokens come first, so that no other realm gets to see one; local users are always among
+        them, or nobody could mend it.
+        """
         active = self._options.get(REALM_OPTIONS, RealmOptions).active
         if active != self._active:
             self._active = active
             if unknown := set(active) - set(self._realms):
                 _log.warning("realms.active names what no plugin brings: %s", ", ".join(unknown))
-        names = dict.fromkeys((*active, LOCAL) if active else self._realms)
+        names = dict.fromkeys((TOKEN, *(active or self._realms), LOCAL))
         return [self._realms[name] for name in names if name in self._realms]
 
 

@@ -24,7 +24,7 @@ from repoman.security.user_records import User, find_user
 from repoman.security.user_token_records import UserToken
 
 TOKEN = "token"  # noqa: S105 - the name of the realm
-SECRET = re.compile(r"rpm_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
+FORM = re.compile(r"rpm_([0-9a-f]{16})_")  # how a secret begins, and a part of one too
 NAME_MAX = 100  # characters
 PATTERNS = 50  # of repositories, and of names, for one token
 PATTERN_MAX = 255  # characters
@@ -57,7 +57,7 @@ class UserTokens:
             Unauthenticated: it is wrong, revoked or expired, of another user or of one who is
                 disabled. No other realm gets to see it.
         """
-        match = SECRET.fullmatch(credentials.password)
+        match = FORM.match(credentials.password)
         if match is None:
             return None
         found = self._get(match[1])
@@ -148,7 +148,7 @@ def _read(id_: str) -> tuple[UserToken, User] | None:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def _check_name(name: str) -> None:

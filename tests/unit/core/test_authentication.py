@@ -39,11 +39,11 @@ class Realm:
 
 
 class Site:
-    """An authenticator over three realms; the last one registered is asked first."""
+    """An authenticator over three realms, or more; the last one registered is asked first."""
 
-    def __init__(self, database) -> None:
+    def __init__(self, database, *more: str) -> None:
         self.now = 5000.0
-        self.realms = {name: Realm(name) for name in ("one", "two", "local")}
+        self.realms = {name: Realm(name) for name in (*more, "one", "two", "local")}
         self.options = Options(database, security_options(SecuritySettings()))
         self.accounts = Accounts(database, lambda: self.now)
         self.authenticator = Authenticator(
@@ -92,6 +92,14 @@ def test_the_option_says_who_is_asked_and_in_which_order(site):
 def test_local_users_are_always_asked(site):
     site.options.update("realms", {"active": ["one"]})
     assert site.log_in(password="local").realm == "local"
+
+
+@pytest.mark.parametrize("active", [[], ["two", "local"]])
+def test_no_other_realm_is_asked_before_user_tokens(database, active):
+    site = Site(database, "token")
+    site.options.update("realms", {"active": active})
+    assert site.log_in(password="token").realm == "token"
+    assert site.asked() == ["token"]
 
 
 def test_a_realm_that_nobody_brings_is_told_and_left_out(site, caplog):

@@ -78,6 +78,9 @@ def test_what_looks_like_a_token_and_is_none_is_shown_to_no_other_realm(site):
     wrong = [
         f"rpm_{'0' * 16}_{'a' * 43}",  # no such token
         secret[:-1] + ("a" if secret[-1] != "a" else "b"),  # another secret
+        secret[:-1],  # a part of it
+        secret + "\n",
+        secret[:22] + "\ud800",
     ]
     for each in wrong:
         with pytest.raises(Unauthenticated, match="wrong, revoked or expired"):
