@@ -65,7 +65,8 @@ def test_hook_repoman_register_formats(repoman_factory):
     class HelloFormat:
         @hookimpl
         def repoman_register_formats(self):
-            return [Format("hello", "Hello", (hello,), render_error=shout)]
+            # Whoever may not know of the repository is answered in the words of who speaks /hello.
+            return [Format("hello", "Hello", (hello,), render_error=shout, speaks="/hello".__eq__)]
 
         @hookimpl
         def repoman_register_recipes(self):
