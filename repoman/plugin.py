@@ -51,6 +51,7 @@ from repoman.http.logins import log_in
 from repoman.http.repeat import allow_repeat
 from repoman.http.required import login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session
+from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Body, Download, Order, PassThrough
 from repoman.proxy.freshness import Ages
@@ -70,7 +71,7 @@ from repoman.repositories.sections import (
     StorageSection,
     WritePolicy,
 )
-from repoman.sections import Section
+from repoman.sections import RegularExpression, Section
 from repoman.security.actors import (
     ANONYMOUS,
     READING,
@@ -133,6 +134,7 @@ __all__ = [
     "ReadOnly",
     "Recipe",
     "Reference",
+    "RegularExpression",
     "RepomanError",
     "Repository",
     "RepositoryAddress",
@@ -176,6 +178,7 @@ __all__ = [
     "current_security",
     "current_session",
     "end_session",
+    "find_pattern",
     "first_found",
     "hookimpl",
     "hookspec",

@@ -4,9 +4,10 @@ One definition gives validation with the key's path, the REST schema and the for
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     SecretStr,
@@ -15,8 +16,23 @@ from pydantic import (
     field_serializer,
 )
 
+from repoman.patterns import PatternError, find_pattern
+
 SEAL = "seal"  # in the context of a dump: what makes of a secret text what is stored
 MASK = str(SecretStr("any"))  # what is shown in place of a secret
+
+
+def _check_expression(text: str) -> str:
+    try:
+        find_pattern(text)
+    except PatternError as error:
+        where = f"at character {error.at + 1}"
+        raise ValueError(f"{text!r} is no regular expression: {error} ({where})") from error
+    return text
+
+
+# A regular expression on a whole text; `find_pattern` compiles it.
+RegularExpression = Annotated[str, AfterValidator(_check_expression)]
 
 
 class Section(BaseModel):

@@ -1,13 +1,12 @@
 """The settings sections of Docker repositories."""
 
-import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from repoman.plugin import HostedStorageSection, Section
+from repoman.plugin import HostedStorageSection, RegularExpression, Section
 
 
 class DockerSection(Section):
@@ -86,23 +85,13 @@ class DockerProxySection(Section):
     cache_foreign_layers: bool = Field(
         False, description="Whether layers that lie elsewhere are fetched from there."
     )
-    foreign_layer_url_whitelist: tuple[str, ...] = Field(
+    foreign_layer_url_whitelist: tuple[RegularExpression, ...] = Field(
         (), description="Regular expressions on the whole address of such a layer; none: none."
     )
     expand_library: bool | None = Field(
         None,
         description="Whether a name of one component means library/NAME; unset: at Docker Hub.",
     )
-
-    @field_validator("foreign_layer_url_whitelist")
-    @classmethod
-    def _check_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                re.compile(text)
-            except re.error as error:
-                raise ValueError(f"{text!r} is no regular expression: {error}") from error
-        return value
 
     @model_validator(mode="after")
     def _check_index(self) -> Self:

@@ -32,7 +32,7 @@ CORE = (
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
-    {"errors"},
+    {"errors", "patterns"},
 )
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (

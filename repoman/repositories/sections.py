@@ -1,13 +1,13 @@
 """The sections of a repository's settings that are common to formats."""
 
-import re
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from repoman.sections import Section
+from repoman.patterns import find_pattern
+from repoman.sections import RegularExpression, Section
 
 
 class WritePolicy(StrEnum):
@@ -123,21 +123,13 @@ class RoutingSection(Section):
     """Which paths are asked for at all."""
 
     mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether matchers allow or block.")
-    matchers: tuple[str, ...] = Field((), description="Regular expressions on the whole path.")
-
-    @field_validator("matchers")
-    @classmethod
-    def _check_matchers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                re.compile(text)
-            except re.error as error:
-                raise ValueError(f"{text!r} is no regular expression: {error}") from error
-        return value
+    matchers: tuple[RegularExpression, ...] = Field(
+        (), description="Regular expressions on the whole path."
+    )
 
     def allows(self, path: str) -> bool:
         """Return whether a path may be asked for."""
         if not self.matchers:
             return True
-        is_matched = any(re.fullmatch(text, path) for text in self.matchers)
+        is_matched = any(find_pattern(text).matches(path) for text in self.matchers)
         return is_matched is (self.mode is RoutingMode.ALLOW)

@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from repoman.errors import Invalid
-from repoman.security.patterns import DEPTH, Pattern, PatternError
+from repoman.patterns import DEPTH, Pattern, PatternError
 
 LENGTH = 2000  # characters of an expression
 

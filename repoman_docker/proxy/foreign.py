@@ -4,11 +4,10 @@ Source: OCI image-spec, Non-Distributable Layers (the field ``urls`` of a descri
 """
 
 import logging
-import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from repoman.plugin import Asset, Body, NotFound, UpstreamError, UpstreamResponse
+from repoman.plugin import Asset, Body, NotFound, UpstreamError, UpstreamResponse, find_pattern
 from repoman_docker.layout import BLOB, MANIFEST, blob_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
@@ -23,7 +22,7 @@ class ForeignLayers:
     def __init__(self, site: ProxySite) -> None:
         self._site = site
         self._patterns = [
-            re.compile(text) for text in site.docker_proxy.foreign_layer_url_whitelist
+            find_pattern(text) for text in site.docker_proxy.foreign_layer_url_whitelist
         ]
 
     def open_blob(self, image: str, digest: Digest, start: int) -> Body:
@@ -63,7 +62,7 @@ class ForeignLayers:
                     yield from (url for url in layer.urls if self._is_allowed(url))
 
     def _is_allowed(self, url: str) -> bool:
-        return any(pattern.fullmatch(url) for pattern in self._patterns)
+        return any(pattern.matches(url) for pattern in self._patterns)
 
     def _read(self, asset: Asset) -> bytes:
         body = self._site.content.open_body(asset)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman.security.patterns import POSITIONS, TEXT_MAX, Pattern, PatternError
+from repoman.patterns import POSITIONS, TEXT_MAX, Pattern, PatternError
 
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\.", "0", "/"])
 MARKS = st.sampled_from(["", "", "*", "+", "?", "{2}", "{1,3}", "{2,}", "{0}", "*?"])

@@ -8,6 +8,7 @@ ahead or behind and no greed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 POSITIONS = 500  # characters and classes of an expression, each counted as often as it may repeat
 PARTS = 10 * POSITIONS  # of any kind, counted likewise: also what is empty takes time to build
@@ -335,3 +336,9 @@ class Pattern:
     def _connect(self, ends: frozenset[int], beginnings: frozenset[int]) -> None:
         for each in ends:
             self._follow[each] |= beginnings
+
+
+@lru_cache(maxsize=1000)
+def find_pattern(text: str) -> Pattern:
+    """Return the compiled expression, the same one for the same text (PatternError)."""
+    return Pattern(text)
