@@ -8,6 +8,7 @@ import click
 from repoman.cli.common import with_repoman
 from repoman.cli.roles import check_taken
 from repoman.core import Repoman
+from repoman.errors import Invalid
 from repoman.security.actors import LOCAL
 
 FROM_STDIN = click.option(
@@ -42,6 +43,8 @@ def create(
     repoman: Repoman, name: str, roles: tuple[str, ...], robot: bool, password_stdin: bool
 ) -> None:
     """Make the user NAME."""
+    if robot and password_stdin:
+        raise Invalid("A robot has no password: leave out --robot or --password-stdin.")
     password = None if robot else _password(from_stdin=password_stdin)
     repoman.users.create(name, password, roles)
     click.echo(f"The {'robot' if robot else 'user'} {name} is made.")

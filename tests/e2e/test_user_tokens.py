@@ -148,6 +148,7 @@ def test_the_last_use_is_listed(server, make_robot):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        ("user create a --robot --password-stdin", "A robot has no password"),
         ("token create nobody ci", "There is no user 'nobody'."),
         ("token create admin ci --days 0", "1 to 36500 days"),
         ("token revoke admin none", "admin has no token 'none'."),
