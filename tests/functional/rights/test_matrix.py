@@ -3,10 +3,11 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import pytest
 
+from repoman.security.actors import Action, Limit
 from repoman.testing import ADMIN
 from tests.fakes.registry import fake_registry
 from tests.functional.docker.driver import Login, Registry
@@ -270,29 +271,46 @@ def repositories(stage: Stage) -> Iterator[dict[str, str]]:
         }
 
 
+def places_and_actions(kind: str, actor: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where an actor of a row may do something, and what."""
+    by_place = {
+        "elsewhere": ("other",),
+        "by member": ("hosted", "proxy"),
+        "by group": ("group",),
+    }
+    return by_place.get(actor, (kind,)), ("*",) if actor in by_place else ACTORS[actor]
+
+
 @pytest.fixture(scope="module")
 def login_of(stage: Stage, repositories: dict[str, str]):
     """The login of an actor at the repository of a type; each is made once."""
-    known: dict[tuple[str, str], Login | None] = {}
 
+    @cache
     def find(kind: str, actor: str) -> Login | None:
         if actor in ("anybody", "nobody"):
             return None
         if actor == "admin":
             return ADMIN
-        if (kind, actor) not in known:
-            known[kind, actor] = stage.make_user(*privileges(kind, actor))
-        return known[kind, actor]
+        places, actions = places_and_actions(kind, actor)
+        names = [repositories[place] for place in places]
+        return stage.make_user(*(each for name in names for each in view(name, *actions)))
 
-    def privileges(kind: str, actor: str) -> tuple[str, ...]:
-        by_place = {
-            "elsewhere": ("other",),
-            "by member": ("hosted", "proxy"),
-            "by group": ("group",),
-        }
-        places = by_place.get(actor, (kind,))
-        actions = ("*",) if actor in by_place else ACTORS[actor]
-        return tuple(each for place in places for each in view(repositories[place], *actions))
+    return find
+
+
+@pytest.fixture(scope="module")
+def token_of(stage: Stage, repositories: dict[str, str]):
+    """The user token with the limit that an actor has by rights; its user may do everything."""
+
+    @cache
+    def find(kind: str, actor: str) -> Login:
+        places, actions = places_and_actions(kind, actor)
+        limit = Limit(
+            tuple(repositories[place] for place in places),
+            actions=frozenset(Action(each) for each in actions if each != "*"),
+        )
+        user, _ = stage.make_user(*view("*", "*"))
+        return user, stage.repoman.security.user_tokens.create(user, "ci", limit)
 
     return find
 
@@ -308,15 +326,37 @@ def anonymous(stage: Stage) -> Iterator[object]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "actor", "expected"), list(rows()))
 def test_who_may_do_what(stage, repositories, login_of, anonymous, way, kind, actor, expected):
+    anonymous(actor == "anybody")
+    other = ADMIN if actor == "owner" else login_of(kind, "owner")
+    play(stage, repositories[kind], way, login_of(kind, actor), other, expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("kind", "actor", "expected"),
+    [row for row in rows() if row[1] not in ("anybody", "nobody", "stranger", "admin")],
+)
+def test_a_token_with_a_limit_is_like_a_user_with_these_rights(
+    stage, repositories, token_of, way, kind, actor, expected
+):
+    if expected["catalog"] == "-" and way.startswith("connector"):
+        # A user is shown nothing; a token is refused, so that a login says that it is not for here.
+        expected = {**expected, "catalog": "denied"}
+    play(stage, repositories[kind], way, token_of(kind, actor), ADMIN, expected)
+
+
+def play(
+    stage: Stage,
+    repository: str,
+    way: str,
+    login: Login | None,
+    other: Login | None,
+    expected: dict[str, str],
+) -> None:
+    """Do everything that a row has, and compare."""
     place, _, proof = way.partition(", ")
     at = stage.connector if place == "connector" else stage.mounted
-    anonymous(actor == "anybody")
-    scene = Scene(
-        actor=at(repositories[kind], login_of(kind, actor)),
-        admin=at(repositories[kind]),
-        other=ADMIN if actor == "owner" else login_of(kind, "owner"),
-        is_bearer=proof == "Bearer",
-    )
+    scene = Scene(at(repository, login), at(repository), other, proof == "Bearer")
     found = {verb: outcome(verb, VERBS[verb](scene)) for verb in expected}
     assert found == {
         verb: stranger(verb, place) if written == "-" else written
