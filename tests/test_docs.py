@@ -234,3 +234,11 @@ def test_the_python_is_python_in(page):
 def test_every_page_of_the_documentation_is_in_its_index():
     listed = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "index.md")}
     assert {page for page in pages() if DOCS in page.parents} - {DOCS / "index.md"} <= listed
+
+
+def test_the_tests_that_promises_name_are_there():
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.endswith(".py` |")]
+    named = {each for line in rows for each in re.findall(r"`([\w/]+\.py)`", line)}
+    assert len(rows) > 20
+    assert [each for each in sorted(named) if not (ROOT / each).is_file()] == []

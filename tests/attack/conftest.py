@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from repoman.testing import RepomanFactory
 from tests.attack.raw import Answer, request, send
 from tests.live import LiveServer, live_server, wait_until
 
@@ -22,6 +23,14 @@ def victim(tmp_path_factory) -> Iterator[LiveServer]:
         attack = request("GET", "/repository/other/v2/", login=server.admin)
         wait_until(lambda: send(server.main_port, attack).status == 200)
         yield server
+
+
+@pytest.fixture(scope="module")
+def module_factory(tmp_path_factory) -> Iterator[RepomanFactory]:
+    """Start a Repoman in process, for all tests of a module."""
+    factory = RepomanFactory(tmp_path_factory.mktemp("in-process"))
+    yield factory
+    factory.stop()
 
 
 @pytest.fixture

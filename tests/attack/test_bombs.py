@@ -1,0 +1,106 @@
+"""What is small on the way and large when it is read is refused, and costs little."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from repoman.errors import TooLarge
+from repoman.testing import HttpClient
+from repoman_docker import plugin as docker
+from repoman_docker.v1 import layers
+from tests.attack.raw import request, send
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+NESTED = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.fixture(scope="module")
+def client(module_factory):
+    repoman = module_factory({"docker": docker})
+    repoman.repositories.create("images", "docker-hosted", {"docker": {"v1_enabled": True}})
+    return HttpClient(repoman, connector="images")
+
+
+BODIES = {
+    "nested": NESTED,
+    "nested in a value": b'{"schemaVersion":2,"annotations":' + NESTED + b"}",
+    "a huge number": b'{"schemaVersion":' + b"9" * 100_000 + b"}",
+    "a huge exponent": b'{"schemaVersion":2,"size":1e999999999}',
+    "many keys": b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}",
+    "the same key": b"{" + b",".join(b'"a":1' for _ in range(100_000)) + b"}",
+    "many layers": b'{"schemaVersion":2,"layers":[' + b",".join([b"{}"] * 500_000) + b"]}",
+    "packed": gzip.compress(b" " * (64 << 20)),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_manifest_that_is_one_is_refused(client, body):
+    answer = client.put("/v2/app/manifests/1", body, content_type=OCI)
+    assert 400 <= answer.status_code < 500
+    assert answer.json["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize(
+    "path", ["/v1/repositories/app/", "/v1/repositories/app/tags/1", f"/v1/images/{'a' * 64}/json"]
+)
+def test_in_version_1_too(client, body, path):
+    answer = client.put(path, body, content_type="application/json")
+    assert 400 <= answer.status_code < 500
+
+
+def test_a_packed_body_is_not_unpacked(client):
+    body = gzip.compress(b'{"schemaVersion":2}' + b" " * (64 << 20))
+    answer = client.put(
+        "/v2/app/manifests/1", body, content_type=OCI, headers={"Content-Encoding": "gzip"}
+    )
+    assert answer.status_code == 400
+
+
+def test_a_layer_of_version_1_is_read_in_pieces_and_up_to_a_limit(monkeypatch):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        info = tarfile.TarInfo("zeros")
+        info.size = 32 << 20
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+    data.seek(0)
+    assert len(data.getvalue()) < 1 << 16
+    monkeypatch.setattr(layers, "UNPACKED_LIMIT", 16 << 20)
+    with pytest.raises(TooLarge, match="without compression"):
+        layers.inspect_layer(data, b"{}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [f"X-{number}: a" for number in range(20_000)],
+        ["X: " + "a" * 200_000],
+        ["Accept: " + ",".join(["text/html"] * 6_000)],
+        ["Cookie: " + ";".join(f"a{number}=b" for number in range(6_000))],
+        ["Range: bytes=" + ",".join("0-1" for _ in range(10_000))],
+        ["Authorization: Basic " + "A" * 60_000],
+    ],
+)
+def test_headers_are_bounded(victim, fields):
+    seen = len(victim.log)
+    answer = send(victim.main_port, request("GET", "/repository/docker-hosted/v2/", *fields))
+    assert answer.status in (400, 401, 431)
+    assert "Traceback" not in victim.log[seen:]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "&".join(f"a{number}=b" for number in range(10_000)),
+        "n=" + "9" * 50_000,
+        "last=" + "a" * 60_000,
+        "scope=" + "repository:a:pull%20" * 2_500,
+    ],
+)
+@pytest.mark.parametrize("path", ["/v2/_catalog", "/v2/token", "/v1/search", "/"])
+def test_queries_are_bounded(victim, path, query):
+    prefix = "/repository/docker-hosted" if path != "/" else ""
+    answer = send(victim.main_port, request("GET", f"{prefix}{path}?{query}", login=victim.admin))
+    assert answer.status < 500
