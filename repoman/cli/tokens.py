@@ -1,6 +1,7 @@
 """Commands about user tokens."""
 
 import json
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -30,9 +31,10 @@ def list_(repoman: Repoman, user: str | None, as_json: bool) -> None:
         click.echo(json.dumps([_as_json(each) for each in found], indent=2))
         return
     for each in found:
-        used = f"used {_day(each.last_used_at)}" if each.last_used_at else "never used"
-        end = f"until {_day(each.expires_at)}" if each.expires_at else "for ever"
-        click.echo(f"{each.user:<20} {each.id}  {each.name:<20} {end}, {used}  {_scope(each)}")
+        used = f"used {_time(each.last_used_at)}" if each.last_used_at else "never used"
+        click.echo(
+            f"{each.user:<20} {each.id}  {each.name:<20} {_end(each)}, {used}  {_scope(each)}"
+        )
 
 
 @token.command()
@@ -80,8 +82,14 @@ def revoke(repoman: Repoman, user: str, name: str) -> None:
     click.echo(f"The token {ended.name} of {user} is revoked.")
 
 
-def _day(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+def _end(token: UserToken) -> str:
+    if token.expires_at is None:
+        return "for ever"
+    return f"{'until' if token.expires_at > time.time() else 'expired'} {_time(token.expires_at)}"
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _scope(token: UserToken) -> str:

@@ -166,6 +166,18 @@ def test_a_use_is_written_down_late_and_moves_nothing(site, database):
     assert database.generation == generation
 
 
+def test_a_token_is_read_once_until_something_is_written(site, monkeypatch):
+    secret, reads = site.make(), []
+    find = module.records.find_token
+    monkeypatch.setattr(module.records, "find_token", lambda id_: reads.append(id_) or find(id_))
+    for _ in range(3):
+        site.log_in(secret)
+    assert len(reads) == 1
+    site.change(first_name="Ann")
+    site.log_in(secret)
+    assert len(reads) == 2
+
+
 def test_names_of_repositories_are_compared_in_small_letters(site):
     site.make(limit=Limit(("Images", "images"), ("Acme/*",)))
     [token] = site.tokens.of_user("ann")

@@ -1,0 +1,75 @@
+"""Times that are written down late and together."""
+
+import logging
+
+import pytest
+
+from repoman.db import late as module
+from repoman.db.late import LateTimes
+from repoman.errors import StorageFull
+
+
+class Book:
+    """Times of one database, and what was written of them so far."""
+
+    def __init__(self, database) -> None:
+        self.now = 1000.0
+        self.written: list[dict[str, float]] = []
+        self.is_full = False
+        self.times = LateTimes(database, "visits", self.write, lambda: self.now, 60.0)
+
+    def write(self, times) -> None:
+        if self.is_full:
+            raise StorageFull("The disk is full.")
+        self.written.append(dict(times))
+
+
+@pytest.fixture
+def book(database):
+    return Book(database)
+
+
+def test_what_was_noted_is_written_together_and_once(book):
+    for key in ("a", "b", "a"):
+        book.times.note(key)
+    book.times.flush()
+    book.times.flush()
+    assert book.written == [{"a": 1000.0, "b": 1000.0}]
+
+
+def test_the_same_key_is_noted_once_in_an_interval(book):
+    book.times.note("a")
+    book.times.flush()
+    for book.now in (1059.9, 1060.0, 1061.0):
+        book.times.note("a")
+        book.times.flush()
+    assert book.written == [{"a": 1000.0}, {"a": 1060.0}]
+
+
+def test_nothing_that_is_remembered_of_the_database_gets_old(book, database):
+    generation = database.generation
+    book.times.note("a")
+    book.times.flush()
+    assert database.generation == generation
+
+
+def test_a_failure_costs_these_times_and_no_others(book, caplog):
+    book.is_full = True
+    book.times.note("a")
+    with caplog.at_level(logging.WARNING):
+        book.times.flush()
+    assert [each.getMessage() for each in caplog.records] == [
+        "1 times of visits are lost: The disk is full."
+    ]
+    book.is_full = False
+    book.times.note("b")
+    book.times.flush()
+    assert book.written == [{"b": 1000.0}]
+
+
+def test_the_memory_is_bounded(book, monkeypatch):
+    monkeypatch.setattr(module, "CAPACITY", 2)
+    for key in ("a", "b", "c", "a"):  # a is forgotten, and noted anew
+        book.times.note(key)
+        book.times.flush()
+    assert [list(each) for each in book.written] == [["a"], ["b"], ["c"], ["a"]]
