@@ -5,6 +5,7 @@ import pytest
 from repoman.testing import ADMIN
 
 FORMS = ["/logout", "/account/password", "/account/sessions/1/end", "/login"]
+FORMS += ["/account/tokens", "/account/tokens/1/revoke"]
 
 
 @pytest.mark.parametrize("path", FORMS)
