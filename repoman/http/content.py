@@ -6,6 +6,7 @@ hands to the kernel, so that a slow reader holds no worker.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
@@ -132,6 +133,11 @@ class _Pieces:
         self._file.close()
 
 
+@lru_cache(maxsize=1000)
+def _date(seconds: float) -> str:
+    return http_date(seconds)
+
+
 def _respond(content: Content, status: int, length: int | None, body: Any = ()) -> Response:
     headers = {
         "Content-Type": content.media_type,
@@ -141,6 +147,6 @@ def _respond(content: Content, status: int, length: int | None, body: Any = ()) 
     if length is not None:
         headers["Content-Length"] = str(length)
     if content.last_modified is not None:
-        headers["Last-Modified"] = http_date(content.last_modified)
+        headers["Last-Modified"] = _date(content.last_modified)
     headers |= content.headers
     return Response(body, status, headers, direct_passthrough=True)

@@ -9,15 +9,16 @@ from repoman.http.errors import Failure, render_plain
 from repoman.http.origin import SAFE_METHODS
 from repoman.security.actors import WRITING, Access, Action, Credentials
 
+_READ = frozenset({Action.READ})
+_DELETE = frozenset({Action.DELETE})
+
 
 def access_of_method(request: Request) -> Access:
     """Return what a request needs, judged by its method and path alone."""
     if request.method in SAFE_METHODS:
-        actions = frozenset({Action.READ})
-    elif request.method == "DELETE":
-        actions = frozenset({Action.DELETE})
+        actions = _READ
     else:
-        actions = WRITING
+        actions = _DELETE if request.method == "DELETE" else WRITING
     return Access(actions, request.path, request.path.removeprefix("/"))
 
 

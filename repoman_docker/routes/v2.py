@@ -18,7 +18,7 @@ from repoman_docker.routes.current import current_route
 from repoman_docker.routes.errors import render_registry_error
 from repoman_docker.routes.namespace import check_namespace
 
-API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+API_VERSION = "Docker-Distribution-Api-Version"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Handler = Callable[[Route], Response]
@@ -89,7 +89,7 @@ def unknown_method() -> Response:
 
 @v2.after_app_request
 def _mark(response: Response) -> Response:
-    response.headers.update(API_VERSION)
+    response.headers[API_VERSION] = "registry/2.0"
     return response
 
 
