@@ -52,7 +52,7 @@ audit: $(VENV)/audit.stamp ## Look for known vulnerabilities of the pinned packa
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 .PHONY: bench
-bench: peers $(VENV)/dev.stamp ## Measure the server beside others
+bench: programs $(VENV)/dev.stamp ## Measure the server beside others
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: check
@@ -70,25 +70,33 @@ clean: ## Remove what was built; ./data stays
 
 # --- What the targets above need ---------------------------------------------------------------
 
+# What the tests and the benchmarks run, and the Debian packages that have it.
+PROGRAMS := docker dockerd skopeo podman curl slapd ldapadd chromium nginx wrk
+PACKAGES := docker.io skopeo podman curl slapd ldap-utils chromium nginx wrk
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
+
 # $(call debian,condition,packages): install Debian packages unless the condition holds.
 define debian
-	@if ! { $(1); } >/dev/null 2>&1; then \
+	@if ! ( $(1) ) >/dev/null 2>&1; then \
 		install="apt-get install --yes --no-install-recommends $(2)"; \
-		if [ "$$(id -u)" = 0 ]; then sudo=""; \
-		elif sudo -n true 2>/dev/null; then sudo="sudo -n"; \
-		else echo "Something is missing. Run this, then make again:  sudo $$install" >&2; exit 1; fi; \
+		$(SUDO) true 2>/dev/null \
+			|| { echo "Something is missing. Run this, then make again:  sudo $$install" >&2; exit 1; }; \
 		export DEBIAN_FRONTEND=noninteractive; \
-		$$sudo apt-get update --quiet && $$sudo $$install; \
+		$(SUDO) apt-get update --quiet && $(SUDO) $$install; \
 	fi
 endef
 
 .PHONY: programs
-programs:
-	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker && command -v dockerd && command -v skopeo && command -v podman && command -v curl && command -v slapd && command -v ldapadd && command -v chromium,docker.io skopeo podman curl slapd ldap-utils chromium)
+programs: $(BIN)/docker-registry
+	$(call debian,for each in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$each || exit 1; done,$(PACKAGES))
 
-.PHONY: peers
-peers:
-	$(call debian,PATH=$$PATH:/usr/sbin; command -v docker-registry && command -v nginx && command -v wrk && command -v curl,docker-registry nginx wrk curl)
+# Only the file: the package would start a registry on a port that is ours.
+$(BIN)/docker-registry: | $(BIN)/python
+	@mkdir -p $(VENV)/debian
+	cd $(VENV)/debian && { apt-get download docker-registry 2>/dev/null \
+		|| { $(SUDO) apt-get update --quiet && apt-get download docker-registry; }; }
+	dpkg-deb --fsys-tarfile $(VENV)/debian/docker-registry_*.deb | tar -xO ./usr/bin/docker-registry > $@.part
+	chmod +x $@.part && mv $@.part $@
 
 $(BIN)/python:
 	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from benchmarks.layers import Blob
 from benchmarks.peers import Peer
-from benchmarks.programs import find
 from benchmarks.wire import STALL, Answer, Wire
+from tests.programs import find_program
 
 UPLOADS = "/v2/bench/layers/blobs/uploads/"
 CHUNK = 1 << 15  # bytes per chunk, as docker sends them
@@ -41,7 +41,14 @@ def pull_on(peer: Peer, blob: Blob, ready: Callable[[], None]) -> None:
 
 def pull_with_tls(peer: Peer, blob: Blob, authority: Path) -> int:
     """Download a blob with TLS and return its size."""
-    command = [find("curl"), "--silent", "--show-error", "--fail", "--cacert", str(authority)]
+    command = [
+        find_program("curl"),
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--cacert",
+        str(authority),
+    ]
     command += ["--tls13-ciphers", CIPHERS, "--output", "/dev/null", "--write-out"]
     command += ["%{size_download}", f"https://127.0.0.1:{peer.port}{peer.blobs}{blob.digest}"]
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)

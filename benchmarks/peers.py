@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.programs import cpu_seconds, find, running
+from benchmarks.programs import cpu_seconds, running
 from tests.live import LiveServer, free_port, is_open, wait_until
+from tests.programs import find_program
 
 USER, PASSWORD = "bench", "benchmark"
 # The password under bcrypt with the cost that htpasswd(1) chooses by itself, 5.
@@ -142,7 +143,9 @@ def versions() -> dict[str, str]:
     """Return the versions of the programs that are not ours."""
     found = {}
     for name, option in (("docker-registry", "--version"), ("nginx", "-v"), ("wrk", "-v")):
-        ran = subprocess.run([find(name), option], check=False, capture_output=True, text=True)
+        ran = subprocess.run(
+            [find_program(name), option], check=False, capture_output=True, text=True
+        )
         words = (ran.stdout + ran.stderr).splitlines()[0].replace("/", " ").split()
         found[name] = next(word for word in words if word[0].isdigit() and "." in word)
     return found

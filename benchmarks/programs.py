@@ -1,33 +1,25 @@
 """Processes that are measured: started, waited for, read from ``/proc``, and ended by their id."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.live import is_open, wait_until
+from tests.programs import find_program
 
-PACKAGES = {"curl": "curl", "docker-registry": "docker-registry", "nginx": "nginx", "wrk": "wrk"}
-SEARCH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 TICKS = os.sysconf("SC_CLK_TCK")
 END_TIMEOUT = 10.0
-
-
-def find(name: str) -> str:
-    """Return the path of a program, or end with the command that installs all that are missing."""
-    missing = [PACKAGES[each] for each in PACKAGES if not shutil.which(each, path=SEARCH)]
-    if missing:
-        raise SystemExit(f"Something is missing: apt-get install {' '.join(missing)}")
-    return shutil.which(name, path=SEARCH) or name
 
 
 @contextmanager
 def running(name: str, arguments: Sequence[str], port: int, directory: Path) -> Iterator[int]:
     """Run a server until the end of the block; gives its process id once the port is open."""
     with (directory / "output.log").open("wb") as log:
-        process = subprocess.Popen([find(name), *arguments], stdout=log, stderr=log, cwd=directory)
+        process = subprocess.Popen(
+            [find_program(name), *arguments], stdout=log, stderr=log, cwd=directory
+        )
     try:
         wait_until(lambda: is_open(port) or process.poll() is not None, what=f"the port of {name}")
         if process.poll() is not None:

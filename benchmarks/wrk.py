@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.programs import find
+from tests.programs import find_program
 
 CONNECTIONS = 16
 MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
@@ -35,7 +35,14 @@ def load(url: str, seconds: int, headers: tuple[str, ...], script: Path | None =
     Raises:
         RuntimeError: not every answer was good.
     """
-    command = [find("wrk"), "--threads", "1", "--connections", str(CONNECTIONS), "--latency"]
+    command = [
+        find_program("wrk"),
+        "--threads",
+        "1",
+        "--connections",
+        str(CONNECTIONS),
+        "--latency",
+    ]
     command += ["--duration", f"{seconds}s"]
     command += [word for header in headers for word in ("--header", header)]
     command += ["--script", str(script)] if script else []

@@ -174,8 +174,9 @@ class Download:
                 self._publish(is_complete=True)
                 self._keep()
         except Exception as error:  # noqa: BLE001 - readers must learn of any
+            self._on_end()  # first: who asks once this is known begins anew
             self._fail(error)
-        finally:
+        else:
             self._on_end()
 
     def _fetch(self) -> None:

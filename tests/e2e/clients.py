@@ -17,18 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.live import wait_until
+from tests.programs import SYSTEM_PATH, find_program
 
 OCI = "application/vnd.oci.image"
-APT_LINE = "apt-get install --yes docker.io skopeo podman curl"
-SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-
-
-def find_program(name: str) -> str:
-    """Path of a program that these tests cannot do without."""
-    path = shutil.which(name, path=SYSTEM_PATH)
-    if path is None:
-        raise AssertionError(f"The program {name} is missing. Install it:  {APT_LINE}")
-    return path
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import find_program
 from tests.live import free_port
+from tests.programs import find_program
 
 pytestmark = pytest.mark.xdist_group("docker")
 

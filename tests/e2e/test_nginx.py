@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.e2e.clients import find_program, write_layout
+from tests.e2e.clients import write_layout
 from tests.e2e.registry import digest_of
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
+from tests.programs import find_program
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "examples" / "nginx.conf"
 

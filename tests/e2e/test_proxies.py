@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import Docker, find_program, own_daemon
+from tests.e2e.clients import Docker, own_daemon
 from tests.e2e.registry import Registry
 from tests.fakes.registry import FakeRegistry, Fault, fake_registry
 from tests.functional.docker.images import digest_of, make_image
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
+from tests.programs import find_program
 
 NAME = "team/app"
 

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
 
@@ -306,6 +307,30 @@ def test_a_download_runs_once_for_all_that_follow(blobs):
         if downloads.follow("key", blobs, order) is None:
             break
     assert remote.starts == [0]
+
+
+def test_nobody_joins_a_download_that_has_failed(blobs):
+    downloads = Downloads(Fetchers())
+    gate = threading.Event()
+    remote = Remote(Body([gate, bytes(SIZE)]), Body([DATA]))
+
+    def order():
+        return Order(
+            "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
+        )
+
+    first, found = downloads.follow("key", blobs, order), SimpleQueue()
+
+    def join_after_failure():
+        try:
+            first.limit  # noqa: B018 - it raises once the download has failed
+        except UpstreamUnavailable:
+            found.put(downloads.follow("key", blobs, order))
+
+    assert first.wait_for_size(10) == SIZE
+    first.subscribe(join_after_failure)
+    gate.set()
+    assert read(found.get(timeout=10)) == DATA
 
 
 def test_one_works_for_all_that_ask_meanwhile():
