@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 
-_NEXT = re.compile(r"""<([^>]*)>[^,<]*;\s*rel\s*=\s*"?next"?""", re.IGNORECASE)
+_NEXT = re.compile(r"""<([^<>]*)>[^,<]*;\s*rel\s*=\s*"?next"?""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

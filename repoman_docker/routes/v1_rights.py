@@ -33,7 +33,8 @@ READING = ("GET", "HEAD")
 
 _ACCESS = {PULL: "read", PUSH: "write", DELETE: "delete"}  # what version 1 calls them
 _ACTIONS = {PULL: {PULL}, PUSH: {PULL, PUSH}, DELETE: {PULL, DELETE}}
-_TOKEN = re.compile(r'(?:Token\s+)+(?:.*?signature[:=]\s*)?"?([^",\s]+)', re.IGNORECASE)
+# What has matched is never tried in another way: of spaces there may be tens of thousands.
+_TOKEN = re.compile(r'(?:Token\s++)++(?:.*?signature[:=]\s*+)?+"?([^",\s]++)', re.IGNORECASE)
 
 
 def token_of(request: Request) -> str | None:

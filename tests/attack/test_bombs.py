@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+import time
 
 import pytest
 
@@ -81,12 +82,18 @@ def test_a_layer_of_version_1_is_read_in_pieces_and_up_to_a_limit(monkeypatch):
         ["Cookie: " + ";".join(f"a{number}=b" for number in range(6_000))],
         ["Range: bytes=" + ",".join("0-1" for _ in range(10_000))],
         ["Authorization: Basic " + "A" * 60_000],
+        ["Authorization: Token" + " " * 60_000 + ","],
+        ["Authorization: " + "Token " * 10_000 + ","],
+        ["Authorization: Token " + "signature=" * 6_000 + ","],
     ],
 )
-def test_headers_are_bounded(victim, fields):
+@pytest.mark.parametrize("path", ["v2/", "v1/search"])
+def test_headers_are_bounded(victim, path, fields):
     seen = len(victim.log)
-    answer = send(victim.main_port, request("GET", "/repository/docker-hosted/v2/", *fields))
+    begin = time.monotonic()
+    answer = send(victim.main_port, request("GET", f"/repository/docker-hosted/{path}", *fields))
     assert answer.status in (400, 401, 431)
+    assert time.monotonic() - begin < 5
     assert "Traceback" not in victim.log[seen:]
 
 
