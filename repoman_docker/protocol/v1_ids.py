@@ -9,6 +9,7 @@ of schema 1.
 import hashlib
 import re
 
+DEPTH = 128  # images upon each other; no engine of version 1 can have more
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 """A tar without files, 1024 zero bytes, in gzip."""
 

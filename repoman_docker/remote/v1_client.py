@@ -21,12 +21,11 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
-from repoman_docker.protocol.v1_ids import is_image_id, long_name
+from repoman_docker.protocol.v1_ids import DEPTH, is_image_id, long_name
 from repoman_docker.remote.credentials import RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # bytes of a list of tags
 JSON_LIMIT = 1 << 20  # bytes of an image's JSON
-DEPTH = 128  # images upon each other; no engine of version 1 can have more
 REMEMBERED = 1_000  # tokens
 
 

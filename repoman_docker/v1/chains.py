@@ -7,16 +7,20 @@ manifest and config, and kept in memory.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from repoman.plugin import Content, ContentStore, NewAsset, Reference, StoredBlob
+from repoman.plugin import Content, ContentStore, NewAsset, NotFound, Reference, StoredBlob
 from repoman_docker.layout import V1_CHAIN, V1_IMAGE, v1_chain_path, v1_image_path
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.manifest import Kind, Manifest, parse_manifest
-from repoman_docker.protocol.v1_ids import EMPTY_DIFF_ID, EMPTY_LAYER, EMPTY_LAYER_DIGEST
+from repoman_docker.protocol.manifest import Manifest, parse_manifest
+from repoman_docker.protocol.v1_ids import (
+    DEPTH,
+    EMPTY_DIFF_ID,
+    EMPTY_LAYER,
+    EMPTY_LAYER_DIGEST,
+)
 from repoman_docker.protocol.v1_json import BrokenJson, derive_chain, parse_fields
 from repoman_docker.service import BlobService, ManifestService, V1Image
 from repoman_docker.v1.reading import Memory, read_content
@@ -27,15 +31,6 @@ REMEMBERED = 32  # chains; each holds about as much as its config
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Runnable:
-    """A manifest of an image that engines of version 1 can run, and where it stands."""
-
-    digest: str
-    body: bytes
-    manifest: Manifest
 
 
 class Chains:
@@ -58,10 +53,24 @@ class Chains:
         """
         path = v1_chain_path(name, manifest.etag)
         asset = self._content.find_asset(path)
-        if asset is not None:
+        if asset is not None and not media_types.is_index(manifest.media_type):
             return str(asset.attributes["id"])
+        # Which image of an index is taken changes when one is deleted.
+        chain = self._images(name, manifest)
+        if asset is None or asset.attributes["id"] != chain[-1].id:
+            self._save(path, manifest, chain)
+        return chain[-1].id
+
+    def find(self, name: str, digest: Digest, image_id: str) -> V1Image | None:
+        """Return an image of a chain; None if its manifest or its config is not there any more."""
+        try:
+            chain = self._images(name, self._manifests.get(name, digest))
+        except (RegistryError, NotFound):
+            return None
+        return next((each for each in chain if each.id == image_id), None)
+
+    def _save(self, path: str, manifest: Content, chain: Sequence[V1Image]) -> None:
         body = read_content(manifest, self._limit)
-        chain = self._derive(name, self._choose(name, manifest, body))
         self._content.save_asset(
             NewAsset(
                 path=path,
@@ -72,36 +81,29 @@ class Chains:
                 references=tuple(Reference(V1_IMAGE, v1_image_path(each.id)) for each in chain),
             )
         )
-        return chain[-1].id
 
-    def find(self, name: str, digest: Digest, image_id: str) -> V1Image | None:
-        """Return an image of a chain; None if its manifest is not there any more."""
-        try:
-            manifest = self._manifests.get(name, digest)
-        except RegistryError:
-            return None
-        chain = self._memory.get((name, digest), lambda: self._load(name, manifest))
-        return next((each for each in chain if each.id == image_id), None)
+    def _images(self, name: str, found: Content) -> tuple[V1Image, ...]:
+        """Return the images of a manifest, or of the best that an index has and that is there."""
+        if not media_types.is_index(found.media_type):
+            return self._memory.get((name, found.etag), lambda: self._derive(name, found))
+        index = parse_manifest(read_content(found, self._limit), found.media_type)
+        reason = _unusable("it is an index without an image that could be run")
+        for child in _by_preference(index.children):
+            try:
+                return self._images_of(name, child.digest)
+            except RegistryError as error:
+                reason = error
+        raise reason
 
-    def _load(self, name: str, manifest: Content) -> tuple[V1Image, ...]:
-        body = read_content(manifest, self._limit)
-        return tuple(self._derive(name, self._choose(name, manifest, body)))
+    def _images_of(self, name: str, child: Digest) -> tuple[V1Image, ...]:
+        found = self._manifests.get(name, child)
+        return self._memory.get((name, found.etag), lambda: self._derive(name, found))
 
-    def _choose(self, name: str, found: Content, body: bytes) -> Runnable:
-        """Return the manifest itself, or what an index has for the platform."""
-        manifest = parse_manifest(body, found.media_type)
-        if manifest.kind is not Kind.INDEX:
-            return Runnable(found.etag, body, manifest)
-        for child in _by_preference(manifest.children):
-            found = self._manifests.get(name, child.digest)
-            body = read_content(found, self._limit)
-            return Runnable(found.etag, body, parse_manifest(body, found.media_type))
-        raise _unusable("it is an index without an image that could be run")
-
-    def _derive(self, name: str, found: Runnable) -> list[V1Image]:
-        config = _check(found.manifest)
+    def _derive(self, name: str, found: Content) -> tuple[V1Image, ...]:
+        manifest = parse_manifest(read_content(found, self._limit), found.media_type)
+        config = _check(manifest)
         body = read_content(self._blobs.get(name, config.digest), CONFIG_LIMIT)
-        layers = found.manifest.layers or (EMPTY,)
+        layers = manifest.layers or (EMPTY,)
         try:
             links = derive_chain(body, [each.digest.encoded for each in layers])
             diff_ids = _diff_ids(body, layers)
@@ -112,7 +114,7 @@ class Chains:
         for link, layer, diff_id in zip(links, layers, diff_ids, strict=True):
             ancestry = (link.id, *ancestry)
             images.append(V1Image(link.id, link.json, ancestry, name, layer, diff_id))
-        return images
+        return tuple(images)
 
 
 def _by_preference(children: Sequence[Descriptor]) -> Iterator[Descriptor]:
@@ -123,7 +125,10 @@ def _by_preference(children: Sequence[Descriptor]) -> Iterator[Descriptor]:
 
 def _is_runnable(child: Descriptor) -> bool:
     # Attestations stand beside the images they are about, as of an unknown platform.
-    return media_types.is_manifest(child.media_type) and "unknown" not in _platform(child)
+    is_fit = child.platform is None or child.platform.os in ("linux", "")
+    return (
+        is_fit and media_types.is_manifest(child.media_type) and "unknown" not in _platform(child)
+    )
 
 
 def _platform(child: Descriptor) -> tuple[str, str]:
@@ -135,6 +140,8 @@ def _check(manifest: Manifest) -> Descriptor:
     config = manifest.config
     if config is None or config.media_type not in media_types.IMAGE_CONFIGS:
         raise _unusable("it is no image of a container")
+    if len(manifest.layers) > DEPTH:
+        raise _unusable(f"it has more than {DEPTH} layers")
     for layer in manifest.layers:
         if layer.media_type not in media_types.PLAIN_LAYERS:
             raise _unusable(f"it has a layer of the media type {layer.media_type}")

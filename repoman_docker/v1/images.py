@@ -1,10 +1,11 @@
 """The images of one repository for clients of version 1; the same for hosted ones and proxies."""
 
+import logging
 from collections.abc import Callable, Iterator
+from itertools import chain
 
-from repoman.plugin import Asset, ContentStore, NotFound, RepositoryContext
+from repoman.plugin import Asset, ContentStore, NotFound, RepositoryContext, UpstreamError
 from repoman_docker.layout import V1_IMAGE, v1_chain_name, v1_image_path
-from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
@@ -15,6 +16,9 @@ from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord
 
 BATCH = 100  # tags or chains read at a time
+ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # there is no such image, or no more
+
+_log = logging.getLogger(__name__)
 
 ListTags = Callable[[str, str, int], list[str]]
 
@@ -50,47 +54,71 @@ class StoredImages:
     def tags(self, name: str, limit: int) -> dict[str, str]:
         """See :class:`repoman_docker.service.V1Images`."""
         found: dict[str, str] = {}
+        outage: UpstreamError | None = None
         for text in self._tag_names(name, limit):
             try:
                 found[text] = self.tag(name, parse_tag(text))
-            except RegistryError as error:
-                if error.code is not ErrorCode.MANIFEST_UNKNOWN:
+            except (RegistryError, NotFound) as error:
+                if isinstance(error, RegistryError) and error.code not in ABSENT:
                     raise
+            except UpstreamError as error:
+                _log.warning("The tags of %s lack %s: %s", name, text, error)
+                outage = outage or error
+        if outage is not None and not found:
+            raise outage
         return found
 
     def find(self, image_id: str, is_visible: Visible) -> V1Image:
-        """See :class:`repoman_docker.service.V1Images`."""
-        for asset in self._pushed(image_id):
-            record = ImageRecord.of(asset)
-            name = asset.path.removeprefix(v1_image_path(image_id))
-            if record.is_complete and record.layer is not None and is_visible(name):
-                return self._image(image_id, name, asset, record, record.layer)
-        for chain in self._chains_with(image_id):
-            name = v1_chain_name(chain.path)
-            if is_visible(name):
-                digest = Digest.parse(chain.path.rpartition("/")[2])
-                image = self._chains.find(name, digest, image_id)
-                if image is not None:
-                    return image
-        raise NotFound("Image not found")
+        """See :class:`repoman_docker.service.V1Images`.
 
-    def _image(
-        self, image_id: str, name: str, asset: Asset, record: ImageRecord, layer: Descriptor
-    ) -> V1Image:
-        return V1Image(
-            id=image_id,
-            json=read_asset(self._content, asset),
-            ancestry=record.ancestry,
-            name=name,
-            layer=layer,
-            diff_id=record.diff_id,
-            checksum=record.checksum,
+        What is derived comes first: its id cannot be given to anything else, a pushed one can.
+        """
+        found = chain(self._derived(image_id, is_visible), self._pushed(image_id, is_visible))
+        image = next(found, None)
+        if image is None:
+            raise NotFound("Image not found")
+        return image
+
+    def is_taken(self, image_id: str, json: str, diff_id: str = "") -> bool:
+        """Return whether another image was pushed with an id, to any image name.
+
+        ``json`` is the sha256 of the JSON, in hex; no ``diff_id``: the layer is not known yet.
+        """
+        return any(
+            asset.digest != json or diff_id not in ("", record.diff_id)
+            for _, asset, record in self._complete(image_id)
         )
 
-    def _pushed(self, image_id: str) -> Iterator[Asset]:
+    def _derived(self, image_id: str, is_visible: Visible) -> Iterator[V1Image]:
+        for each in self._chains_with(image_id):
+            name = v1_chain_name(each.path)
+            if is_visible(name):
+                digest = Digest.parse(each.path.rpartition("/")[2])
+                image = self._chains.find(name, digest, image_id)
+                if image is not None:
+                    yield image
+
+    def _pushed(self, image_id: str, is_visible: Visible) -> Iterator[V1Image]:
+        for name, asset, record in self._complete(image_id):
+            if record.layer is not None and is_visible(name):
+                yield V1Image(
+                    id=image_id,
+                    json=read_asset(self._content, asset),
+                    ancestry=record.ancestry,
+                    name=name,
+                    layer=record.layer,
+                    diff_id=record.diff_id,
+                    checksum=record.checksum,
+                )
+
+    def _complete(self, image_id: str) -> Iterator[tuple[str, Asset, ImageRecord]]:
+        """Yield the images that were pushed with an id, with the image names that have them."""
         prefix = after = v1_image_path(image_id)
         while assets := self._content.list_assets(V1_IMAGE, after, BATCH, prefix):
-            yield from assets
+            for asset in assets:
+                record = ImageRecord.of(asset)
+                if record.is_complete:
+                    yield asset.path.removeprefix(prefix), asset, record
             after = assets[-1].path
 
     def _tag_names(self, name: str, limit: int) -> Iterator[str]:

@@ -28,22 +28,22 @@ from repoman_docker.layout import V1_PUSH, tag_path, v1_chain_path, v1_image_pat
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.protocol.v1_ids import is_image_id
+from repoman_docker.protocol.v1_ids import DEPTH, is_image_id
 from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
-from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest, Visible
+from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest
 from repoman_docker.v1.images import StoredImages
 from repoman_docker.v1.layers import inspect_layer
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord, new_push
-from repoman_docker.v1.tagging import Tagging
+from repoman_docker.v1.tagging import Tagging, find_usable
 
-DEPTH = 128  # images upon each other; no engine of version 1 can have more
 AGE = 86_400.0  # seconds after which a push that was broken off is removed
 BATCH = 100  # of those at a time
 NOWHERE = Digest("sha256", "0" * 64)  # a tag's place that is not known yet
 
 EXISTS = "Image already exists"  # engines compare this text, and skip the image
 UNKNOWN = "Image not found"
+TAKEN = "Another image has this id already. Build the image anew, so that it gets one of its own."
 
 
 def open_pushes(
@@ -94,6 +94,7 @@ class HostedPushes:
             asset = self._content.find_asset(v1_image_path(image_id, name))
             if asset is not None and ImageRecord.of(asset).is_complete:
                 raise Conflict(EXISTS)
+            self._check_free(image_id, stored.digest)
             record = ImageRecord(pusher.actor, ancestry)
             self._content.save_asset(record.asset(name, stored))
 
@@ -134,6 +135,7 @@ class HostedPushes:
             if record.is_complete or record.layer is None:
                 raise Conflict("Cannot set this image checksum")
             if is_right:
+                self._check_free(image_id, asset.digest, record.diff_id)
                 self._content.save_asset(record.completed().asset(name, _json_of(asset)))
                 return
             self._content.delete_assets([asset.path])
@@ -181,12 +183,18 @@ class HostedPushes:
         try:
             if not (isinstance(parent, str) and is_image_id(parent)):
                 raise NotFound(UNKNOWN)
-            below = self._images.find(parent, _usable(pusher, name)).ancestry
+            below = find_usable(self._images, parent, name, pusher).ancestry
         except NotFound as error:
             raise Invalid("Image depends on a non existing parent") from error
         if len(below) >= DEPTH or image_id in below:
             raise Invalid(f"An image stands on at most {DEPTH} others, and not on itself.")
         return (image_id, *below)
+
+    def _check_free(self, image_id: str, json: str, diff_id: str = "") -> None:
+        # Paths of images have no image name: with one id for two, anybody could give an image to
+        # those who mean that of another name. The text tells no more of that one.
+        if self._images.is_taken(image_id, json, diff_id):
+            raise Conflict(TAKEN)
 
     def _names(self, pusher: Pusher, image_id: str) -> list[str]:
         """Return the image names that an image is being pushed to, the last one first."""
@@ -243,10 +251,6 @@ class HostedPushes:
                     open_paths = self._open_paths(push.attributes["name"], push)
                     self._content.delete_assets([push.path, *open_paths])
             after = pushes[-1].path
-
-
-def _usable(pusher: Pusher, name: str) -> Visible:
-    return lambda other: other == name or pusher.may_read(other)
 
 
 def _json_of(asset: Asset) -> StoredBlob:

@@ -83,11 +83,12 @@ class Tagging:
         return Prepared(ancestry, assets, assembly.manifest(config))
 
     def _find(self, image_id: str, name: str, pusher: Pusher) -> V1Image:
-        return self._images.find(image_id, lambda other: other == name or pusher.may_read(other))
+        return find_usable(self._images, image_id, name, pusher)
 
     def _adopt(self, name: str, image: V1Image, pusher: Pusher) -> list[NewAsset]:
         """Return what makes an image one of the name; nothing if it is."""
-        if v1_image_path(image.id, name) in self._content.existing([v1_image_path(image.id, name)]):
+        mine = self._content.find_asset(v1_image_path(image.id, name))
+        if mine is not None and ImageRecord.of(mine).is_complete:
             return []
         record = ImageRecord(
             actor=pusher.actor,
@@ -108,3 +109,11 @@ class Tagging:
         if asset is None:
             raise NotFound(f"The layer of the image {image.id} is not here.")
         return StoredBlob(asset.digest, asset.size)
+
+
+def find_usable(images: V1Images, image_id: str, name: str, pusher: Pusher) -> V1Image:
+    """Return an image that an image name has, or else one that its pusher may read (NotFound)."""
+    try:
+        return images.find(image_id, lambda other: other == name)
+    except NotFound:
+        return images.find(image_id, pusher.may_read)

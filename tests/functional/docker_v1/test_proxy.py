@@ -9,7 +9,7 @@ import pytest
 
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin
-from tests.fakes.registry import FakeRegistry, fake_registry
+from tests.fakes.registry import FakeRegistry, Fault, fake_registry
 from tests.fakes.v1_registry import FakeV1Registry, fake_v1_registry
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of, index_of, make_image
@@ -100,6 +100,17 @@ def test_what_the_remote_has_not_is_absent(proxy, upstream):
     engine.pull("team/nothing", "1", failure=Failures.NO_IMAGE)
     upstream.put("team/app", "1", make_image())
     engine.pull("team/app", "2", failure=Failures.NO_TAG)
+
+
+def test_one_config_that_cannot_be_had_does_not_hide_the_other_tags(proxy, upstream):
+    good, bad = make_image(), make_image(b"bad")
+    upstream.put("team/app", "good", good)
+    upstream.put("team/app", "bad", bad)
+    for tag in ("good", "bad"):
+        assert proxy.get(f"team/app/manifests/{tag}").status == 200
+    upstream.faults.append(Fault(digest_of(bad.config), status=503))
+    assert set(engine_of(proxy).get("repositories/team/app/tags").json()) == {"good"}
+    assert engine_of(proxy).get("repositories/team/app/tags/bad").status in (502, 503)
 
 
 # --- Remotes of version 1 ---

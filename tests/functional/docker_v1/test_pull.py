@@ -253,3 +253,43 @@ def test_the_media_type_of_layers_is_plain(registry, engine, name):
     top = engine.pull(name, "1")[-1]
     answer = engine.get(f"images/{top.id}/layer")
     assert answer.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_too_many_layers_are_no_image_of_version_1(registry, engine, name):
+    layer = gzip.compress(make_tar(b"x"), mtime=0)
+    registry.push(name, "128", make_image(*[layer] * 128))
+    registry.push(name, "129", make_image(*[layer] * 129))
+    assert len(engine.pull(name, "128")) == 128
+    assert set(engine.get(f"repositories/{name}/tags").json()) == {"128"}
+
+
+def test_where_the_best_image_of_an_index_is_gone_the_next_is_taken(registry, engine, make, name):
+    images = push_index(registry, name, "1", "linux/arm64", "linux/amd64")
+    before = engine.pull(name, "1")
+    registry.delete(f"{name}/manifests/{images['linux/amd64'].digest}")
+    after = engine.pull(name, "1")
+    assert tuple(each.layer for each in after) == images["linux/arm64"].layers
+    assert engine.get(f"images/{before[-1].id}/json").status == 404
+    registry.delete(f"{name}/manifests/{images['linux/arm64'].digest}")
+    assert engine.get(f"repositories/{name}/tags/1").status == 404
+    assert engine.get(f"images/{after[-1].id}/json").status == 404
+    assert engine.get(f"repositories/{name}/tags").json() == {}
+
+
+def test_of_an_index_an_image_that_can_be_read_is_taken(registry, engine, name):
+    bad, good = unusable("zstd"), make_image()
+    for image in (bad, good):
+        registry.push_blobs(name, image)
+        registry.push_manifest(name, image.digest, image.manifest)
+    platform = {"os": "linux", "architecture": "amd64"}
+    children = [descriptor(each.manifest, OCI_MANIFEST, platform=platform) for each in (bad, good)]
+    registry.push_manifest(name, "1", index_of(manifests=children))
+    assert tuple(each.layer for each in engine.pull(name, "1")) == good.layers
+
+
+def test_windows_is_not_run(registry, engine, name):
+    push_index(registry, name, "1", "windows/amd64")
+    assert engine.get(f"repositories/{name}/tags/1").status == 404
+    images = push_index(registry, name, "2", "windows/amd64", "linux/arm64")
+    chain = engine.pull(name, "2")
+    assert tuple(each.layer for each in chain) == images["linux/arm64"].layers
