@@ -108,7 +108,7 @@ class SecuritySettings(_Part):
         50, ge=0, le=3600, description="Seconds a verified password is remembered."
     )
     password_cost: int = Field(
-        65536, ge=8192, le=4194304, description="KiB of memory that hashing a password takes."
+        19456, ge=8192, le=4194304, description="KiB of memory that hashing a password takes."
     )
     login_failures: int = Field(
         10,
