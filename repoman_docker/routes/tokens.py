@@ -18,6 +18,7 @@ from repoman.plugin import (
     Invalid,
     NotFound,
     Scope,
+    Unauthenticated,
     current_actor,
     current_environ,
     current_repository,
@@ -87,6 +88,8 @@ def _read_form() -> Form:
 
 
 def _answer(scopes: list[str]) -> Response:
+    if current_actor().scopes is not None:  # or a token would buy one for more, and for ever
+        raise Unauthenticated("A token is no password: log in to get another token.")
     if repository().settings.force_basic_auth:
         raise NotFound("This repository gives no tokens: send the password with each request.")
     actor, tokens = current_actor(), current_security().tokens

@@ -357,6 +357,20 @@ def test_a_token_is_no_password(private):
     assert client.get(TAG, login=("admin", token)).status_code == 401
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("login", [ADMIN, None])
+def test_a_token_buys_no_other_token(public, method, login):
+    client, _ = public
+    token = client.token("repository:team/app:pull", login=login)
+    options = {}
+    if method == "POST":
+        fields = {"grant_type": "password", "scope": "repository:team/app:pull"}
+        options = {"data": urlencode(fields), "content_type": FORM}
+    answer = client.send(method, "/v2/token?scope=repository:other:pull,push", token, **options)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+    assert client.get(TAG, token).status_code == 200
+
+
 @pytest.mark.parametrize("token", ["", ".", "a.b.c", "a" * 60_000, "é", "x y"])
 def test_what_is_no_token_opens_nothing(private, token):
     client, _ = private
