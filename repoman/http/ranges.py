@@ -2,7 +2,8 @@
 
 import re
 
-_RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
+# What has matched is never tried in another way: of spaces there may be tens of thousands.
+_RANGE = re.compile(r"bytes=\s*+(\d{0,18}+)\s*+-\s*+(\d{0,18}+)\s*+", re.IGNORECASE | re.ASCII)
 
 
 class RangeNotSatisfiable(Exception):

@@ -83,13 +83,14 @@ def parse_challenges(header: str) -> list[Challenge]:
     What follows something malformed is left out.
     """
     found: list[Challenge] = []
+    parameters: dict[str, str] = {}  # of the last one
     position = 0
     while (part := _PART.match(header, position)) is not None:
         position = part.end()
         if part["scheme"]:
-            found.append(Challenge(part["scheme"].lower(), {}))
+            parameters = {}
+            found.append(Challenge(part["scheme"].lower(), parameters))
         elif found:
             value = part["plain"] or re.sub(r"\\(.)", r"\1", part["quoted"] or "")
-            last = found[-1]
-            found[-1] = Challenge(last.scheme, {**last.parameters, part["key"].lower(): value})
+            parameters[part["key"].lower()] = value
     return found

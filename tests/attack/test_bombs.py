@@ -14,6 +14,8 @@ from repoman_docker.v1 import layers
 from tests.attack.raw import request, send
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = b'{"schemaVersion":2,"manifests":[]}'
 NESTED = b"[" * 100_000 + b"]" * 100_000
 
 
@@ -95,6 +97,24 @@ def test_headers_are_bounded(victim, path, fields):
     assert answer.status in (400, 401, 431)
     assert time.monotonic() - begin < 5
     assert "Traceback" not in victim.log[seen:]
+
+
+HARD = ("", "a", "bytes=", 'W/"', "<a>;", "a=", "Basic ", "Bearer ", "text/html;")
+FILLINGS = (" ", "\t", ", ", '"', "\\", ";", "a=", "a;b=c,", "1", "- ")
+HEADERS = ("Range", "If-None-Match", "If-Modified-Since", "Accept", "Cookie", "Content-Type")
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_no_header_is_slow_to_read(client, name):
+    client.put("/v2/app/manifests/1", MANIFEST, content_type=INDEX)
+    values = [
+        hard + filling * (60_000 // len(filling)) + "x" for hard in HARD for filling in FILLINGS
+    ]
+    begin = time.thread_time()
+    for value in values:
+        answer = client.get("/v2/app/manifests/1", headers={name: value})
+        assert answer.status_code in (200, 206)
+    assert time.thread_time() - begin < 2
 
 
 @pytest.mark.parametrize(
