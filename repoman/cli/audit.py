@@ -8,6 +8,8 @@ from repoman.cli.common import with_repoman
 from repoman.core import Repoman
 from repoman.security.audit_file import render_line
 
+SHOWN = ("actor", "address", "repository", "target")
+
 
 @click.group()
 def audit() -> None:
@@ -42,8 +44,16 @@ def list_(
             click.echo(render_line(row), nl=False)
             continue
         at = datetime.fromtimestamp(row["at"], UTC).isoformat(timespec="seconds")
-        what = f"{row['domain']}.{row['type']} {row['repository'] or '-'} {row['target'] or '-'}"
+        actor, address, repository, target = map(_word, (row[name] for name in SHOWN))
+        what = f"{row['domain']}.{row['type']} {repository} {target}"
         outcome = "ok" if row["is_success"] else "failed"
-        click.echo(f"{at} {row['actor'] or '-'} {row['address'] or '-'} {what} {outcome}")
+        click.echo(f"{at} {actor} {address} {what} {outcome}")
     if len(rows) == limit:
         click.echo(f"There may be more: --after {rows[-1]['id']}", err=True)
+
+
+def _word(text: str) -> str:
+    """Return a value as one word; in quotation marks where it could pass for several."""
+    if not text:
+        return "-"
+    return text if text.isprintable() and " " not in text else repr(text)

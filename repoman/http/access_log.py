@@ -9,6 +9,9 @@ from repoman.http.body import Environ
 from repoman.http.current import ACTOR, REPOSITORY, SOURCE
 from repoman.http.repeat import REPEAT, Repeat
 
+NAME_MAX = 200  # characters of a name,
+TEXT_MAX = 1000  # and of anything else
+
 _log = logging.getLogger("repoman.access")
 
 WSGI = Callable[[Environ, Any], Iterable[bytes]]
@@ -52,10 +55,11 @@ class _Line:
         self._write = write
         repository = environ.get(REPOSITORY)
         actor = environ.get(ACTOR)
-        who = f"{repository.name if repository else '-'} {actor.name if actor else '-'}"
+        where = _word(repository.name if repository else "-")
+        who = _word(actor.name if actor else "-")
         what = f'"{environ["REQUEST_METHOD"]} {_target(environ)}"'
         length, source = answer.get("length", "-"), environ.get(SOURCE, "-")
-        self._text = f"{who} {what} {answer.get('status', '-')} {length} {source}"
+        self._text = f"{where} {who} {what} {answer.get('status', '-')} {length} {source}"
         self._agent = _printable(environ.get("HTTP_USER_AGENT", "-"))
 
     def write(self, address: str, milliseconds: float = 0.0) -> None:
@@ -69,9 +73,14 @@ def _target(environ: Environ) -> str:
     return _printable(f"{path}?{query}" if query else path)
 
 
+def _word(text: str) -> str:
+    """Return a name as one word, or it could pass for several."""
+    return _printable(text[:NAME_MAX]).replace(" ", "?")
+
+
 def _printable(text: str) -> str:
     """Return the text without what could forge a line: breaks, quotes, control characters."""
-    text = text[:1000]
+    text = text[:TEXT_MAX]
     if text.isprintable() and '"' not in text:
         return text
     return "".join(each if each.isprintable() and each != '"' else "?" for each in text)

@@ -24,6 +24,7 @@ from repoman.http.forwarded import Forwarded
 from repoman.http.guard import HIDDEN
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
+from repoman.repositories.manager import NAME
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import AccessSection
 
@@ -87,7 +88,8 @@ class Absent:
         format_, problem = speaker, None
         if broken is not None:
             format_, problem = broken.config.format, broken.problem or _not_installed(broken)
-        config = RepositoryConfig(0, name, format_, RepositoryType.HOSTED, True, sections)
+        known = name if NAME.fullmatch(name) else "-"  # logs tell it, and a challenge
+        config = RepositoryConfig(0, known, format_, RepositoryType.HOSTED, True, sections)
         environ[REPOSITORY] = Repository(config, None, problem)
         app = self._apps.get(speaker, self._plain)
         return app(environ, start_response)

@@ -29,6 +29,7 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.UpstreamBlocked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
+PATH_MAX = 1000  # characters of a path in the log
 CHALLENGE = 'Basic realm="repoman"'
 
 _log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.path, exc_info=error)
+        _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
         message = "Something unexpected went wrong in the server; its log says what."
         return _finish(render(Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)))
 

@@ -21,6 +21,7 @@ from repoman.security import audit_records as records
 
 CAPACITY = 10_000  # events that may wait
 TEXT_MAX = 500  # characters of any value
+TEXTS = ("actor", "realm", "address", "connector", "repository", "target")  # from outside
 PRUNE_INTERVAL = 3600.0  # seconds between two looks for old events
 LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
 LOGINS = 10_000  # logins that are remembered for that
@@ -164,12 +165,9 @@ class Audit:
 
 
 def _bounded(event: Event) -> Event:
-    return replace(
-        event,
-        actor=_clean(event.actor),
-        target=_clean(event.target),
-        attributes={key: _clean(value) for key, value in event.attributes.items()},
-    )
+    texts: dict[str, Any] = {name: _clean(getattr(event, name)) for name in TEXTS}
+    attributes = {key: _clean(value) for key, value in event.attributes.items()}
+    return replace(event, **texts, attributes=attributes)
 
 
 def _clean(text: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 from repoman.security.audit import CAPACITY, TEXT_MAX, Event
 from repoman.testing import HttpClient, repoman_factory
 from repoman_raw import plugin
+from repoman_raw.hosted import RawHosted
 
 __all__ = ["repoman_factory"]
 
@@ -32,11 +33,29 @@ def test_stored_and_deleted_content_is_told(repoman):
     }
 
 
-def test_control_characters_and_length_are_bounded(repoman):
-    repoman.audit.record(Event("login", "failed", "a\r\nb\x1b[31m" + "x" * 10_000))
+@pytest.mark.parametrize(
+    "field", ["actor", "realm", "address", "connector", "repository", "target"]
+)
+def test_control_characters_and_length_are_bounded(repoman, field):
+    evil = "a\r\nb\x1b[31m" + "x" * 10_000
+    repoman.audit.record(Event("login", "failed", **{"actor": "", field: evil}))
     [row] = events(repoman, domain="login")
-    assert row["actor"].startswith("a\\r\\nb\\x1b[31m")
-    assert len(row["actor"]) < TEXT_MAX + 20
+    assert row[field].startswith("a\\r\\nb\\x1b[31m")
+    assert len(row[field]) < TEXT_MAX + 20
+
+
+def test_a_repository_that_cannot_be_is_not_named(repoman):
+    client = HttpClient(repoman)
+    client.get("/repository/x%0a203.0.113.9%20admin/a.txt", auth=("mallory", "guess"))
+    [row] = events(repoman, type="failed")
+    assert (row["actor"], row["repository"]) == ("mallory", "-")
+
+
+def test_the_log_of_errors_cannot_be_forged(repoman, caplog, monkeypatch):
+    monkeypatch.setattr(RawHosted, "get", None)
+    HttpClient(repoman).get("/repository/files/a%0a2026-01-01%20ERROR%20all%20is%20lost")
+    [record] = [each for each in caplog.records if each.name == "repoman.http.errors"]
+    assert record.getMessage().isprintable()
 
 
 def test_more_than_may_wait_is_counted(repoman):

@@ -146,6 +146,19 @@ def test_commands_are_told(repoman):
     repoman.start()
 
 
+def test_commands_print_no_more_than_one_line_for_an_event(repoman):
+    with repoman.database.transaction():
+        row = {"at": 1.0, "domain": "login", "type": "failed", "actor": "a\nb \x1b[2J"}
+        AuditRecord.insert_many([row | {"address": "::1"}]).execute()
+    repoman.stop()
+    listed = CliRunner().invoke(
+        cli, ["audit", "list", "--domain", "login", "--data", str(repoman.data)]
+    )
+    [line] = listed.stdout.splitlines()
+    assert line.startswith("1970-01-01T00:00:01+00:00 'a\\nb \\x1b[2J' ::1 login.failed - - ")
+    repoman.start()
+
+
 def test_old_events_go_and_ids_go_on(repoman):
     audit = AuditRecord.insert_many
     old = {"domain": "login", "type": "failed", "actor": "old"}

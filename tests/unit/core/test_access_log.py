@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from repoman.http.access_log import AccessLog
+from repoman.http.current import ACTOR
+from repoman.security.actors import Actor
 from repoman.testing import HttpClient
 
 
@@ -52,6 +55,27 @@ def test_a_line_cannot_be_forged(client, lines, text):
     [line] = lines()
     assert line.isprintable()
     assert line.count('"') == 4
+
+
+@pytest.mark.parametrize("name", ["x\n203.0.113.9 - admin", "x admin", "x%22", "é", "a" * 5000])
+def test_a_repository_that_cannot_be_is_not_named(client, lines, name):
+    client.get(f"/repository/{name}/v2/", login=False)
+    [line] = lines()
+    assert line.startswith('127.0.0.1 - anonymous "GET /repository/')
+    assert line.isprintable()
+
+
+def test_a_name_is_one_word(lines):
+    def app(environ, start_response):
+        environ[ACTOR] = Actor('ann "GET /" 200\n' + "b" * 5000)
+        start_response("200 OK", [])
+        return []
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    AccessLog(app)(environ, lambda status, headers, exc_info: None)
+    [line] = lines()
+    assert re.fullmatch(r'- - ann\?\?GET\?/\?\?200\?b+ "GET /" 200 - - \d+\.\d ms "-"', line)
+    assert len(line) < 300
 
 
 def test_a_line_has_an_end(client, lines):

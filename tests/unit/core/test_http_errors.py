@@ -74,7 +74,7 @@ def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(cli
     for word in ("hunter2", "ValueError", "Traceback", ".py"):
         assert word not in answer.text
     [record] = [record for record in caplog.records if record.name == "repoman.http.errors"]
-    assert record.getMessage() == "GET /fail failed"
+    assert record.getMessage() == "GET '/fail' failed"
     assert record.exc_info[1] is toy.failure
 
 
