@@ -239,15 +239,22 @@ class Hub:
         if self.is_paused:
             self._resume()
         for channel in self._channels():
-            what = find_overdue(channel, now, self.settings)
-            if what is not None:
-                log.debug("Closing a connection of %s: %s took too long", channel.addr[0], what)
-                channel.close_soon()
+            self._close_if_overdue(channel, now)
         for listener in list(self._leaving):
             self._cut(listener)
             if listener.gone.is_set():
                 self._leaving.remove(listener)
         self._stop_if_done()
+
+    def _close_if_overdue(self, channel: Channel, now: float) -> None:
+        try:
+            what = find_overdue(channel, now, self.settings)
+        except Exception:  # or no other connection would be looked at any more
+            log.exception("Closing a connection of %s after an error", channel.addr[0])
+            what = "nothing"
+        if what is not None:
+            log.debug("Closing a connection of %s: %s took too long", channel.addr[0], what)
+            channel.close_soon()
 
     def _end(self) -> None:
         with self._lock:

@@ -176,10 +176,10 @@ class Loop:
                 self._handle_input(member, events)
             if events & OUT and self.owns(member) and member.interest() & OUT:
                 member.handle_write()
+            self.update(member)
         except Exception:
             log.exception("Closing a connection after an error on the %s loop", self.name)
-            member.handle_close()
-        self.update(member)
+            self._run(member.handle_close, ())
 
     def _handle_input(self, member: Member, events: int) -> None:
         if member.interest() & IN:

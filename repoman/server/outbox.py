@@ -99,8 +99,8 @@ class Outbox:
     @property
     def is_sendable(self) -> bool:
         """Whether there is something to send as soon as the client takes it."""
-        queue = self._queue
-        return bool(queue) and not queue[0].is_waiting()
+        first = self._queue[:1]  # in one step: another thread may send the last item meanwhile
+        return bool(first) and not first[0].is_waiting()
 
     @property
     def is_bulky(self) -> bool:

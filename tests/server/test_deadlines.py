@@ -106,3 +106,16 @@ def test_application_may_take_its_time(serve, connect):
     time.sleep(0.4)
     application.go_on.set()
     assert client.read().body == b"hello"
+
+
+def test_connection_that_cannot_be_judged_is_cut_and_the_others_are_looked_at(
+    serve, connect, caplog
+):
+    service = serve(hello, idle_timeout=0.2)
+    clients = [connect(service) for _ in range(3)]
+    assert all(client.get("/").status == 200 for client in clients)
+    for channel in list(service.listener.channels)[:1]:
+        channel.last_activity = None
+    for client in clients:
+        assert seconds_until_closed(client) < 2
+    assert "TypeError" in caplog.text

@@ -123,6 +123,37 @@ def test_failing_member_is_closed(member, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_member_whose_interest_cannot_be_known_is_closed_and_the_loop_goes_on(loop, member, caplog):
+    def interest():
+        if member.received and not member.closed:
+            raise ZeroDivisionError
+        return IN
+
+    member.interest = interest
+    member.other.send(b"hello")
+    eventually(lambda: member.closed)
+    done = threading.Event()
+    loop.call(done.set)
+    assert done.wait(5)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_member_that_cannot_be_closed_does_not_end_the_loop(loop, member, caplog):
+    def fail():
+        raise ZeroDivisionError
+
+    def read():
+        member.socket.recv(100)
+        fail()
+
+    member.handle_read, member.handle_close = read, fail
+    member.other.send(b"hello")
+    eventually(lambda: caplog.text.count("ZeroDivisionError") >= 2)
+    done = threading.Event()
+    loop.call(done.set)
+    assert done.wait(5)
+
+
 def test_failing_call_does_not_end_the_loop(loop, caplog):
     loop.call(lambda: 1 / 0)
     done = threading.Event()
