@@ -5,6 +5,7 @@ database) in another one, makes a new snapshot; what did not change is taken ove
 repository keeps its upload sessions.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ from repoman.uploads import UploadSessions
 
 NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
 REVISION = "repositories"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,9 @@ class RepositoryManager:
             return Repository(config, recipe.build(context))
         except RepomanError as error:
             return Repository(config, None, f"Its settings do not work: {error}")
+        except Exception:  # noqa: BLE001 - of a plugin; the other repositories do without it
+            _log.exception("The repository %s could not be built", config.name)
+            return Repository(config, None, "Its plugin failed; the log of the server says how.")
 
     def _sessions(self, repository_id: int, store: str) -> UploadSessions:
         # The store is in the key because the database may give the id of a deleted repository anew.

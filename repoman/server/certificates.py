@@ -27,11 +27,15 @@ class Certificates:
         """
         self._seen = self._times()
         certificate, key = self._default
-        if not certificate.exists():
+        try:
+            certificate.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise Invalid(
                 f"there is no TLS certificate at {certificate}. Make one with "
                 "'repoman cert create', or name yours in tls.certificate."
-            )
+            ) from error
+        except OSError as error:
+            raise Invalid(f"Cannot read the TLS certificate: {error}") from error
         default = load_context(certificate, key)
         others = {name: load_context(*files) for name, files in self._hosts.items()}
         return choose_by_name(default, others) if others else default
@@ -42,4 +46,11 @@ class Certificates:
 
     def _times(self) -> tuple[float, ...]:
         files = [file for pair in (self._default, *self._hosts.values()) for file in pair]
-        return tuple(file.stat().st_mtime if file.exists() else 0.0 for file in files)
+        return tuple(_time_of(file) for file in files)
+
+
+def _time_of(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:  # it is not there now, or not for us
+        return 0.0

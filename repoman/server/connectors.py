@@ -51,6 +51,9 @@ class ConnectorManager:
         self._repositories = repoman.repositories
         self._open: dict[str, Connector] = {}
         self._problems: dict[str, str] = {}
+        self._trouble: str | None = (
+            None  # what was last said of a change that could not be taken over
+        )
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="connectors", daemon=True)
@@ -76,11 +79,12 @@ class ConnectorManager:
 
     def reconcile(self) -> None:
         """Close and open what differs from what the repositories ask for."""
-        wanted = {
-            connector_key(each.repository, each.scheme): each
-            for each in [*self._main_connectors(), *self._repositories.connectors()]
-        }
         with self._lock:
+            # Asked for with the lock held: what is wanted later must not be overtaken.
+            wanted = {
+                connector_key(each.repository, each.scheme): each
+                for each in [*self._main_connectors(), *self._repositories.connectors()]
+            }
             for key in [key for key, each in self._open.items() if wanted.get(key) != each]:
                 del self._open[key]
                 self._listeners.remove_listener(key)
@@ -116,14 +120,25 @@ class ConnectorManager:
 
     def _poll(self) -> None:
         while not self._stopping.wait(POLL):
-            try:
-                self._repoman.refresh()
-                if self._certificates.have_changed():
-                    self._take_over_certificates()
-                if self._problems:
-                    self.reconcile()
-            except RepomanError as error:
-                _log.warning("A change could not be taken over: %s", error)
+            self._follow()
+
+    def _follow(self) -> None:
+        try:
+            self._repoman.refresh()
+            if self._certificates.have_changed():
+                self._take_over_certificates()
+            if self._problems or self._trouble is not None:
+                self.reconcile()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next look tries again
+            self._note_trouble(error)
+        else:
+            self._trouble = None
+
+    def _note_trouble(self, error: Exception) -> None:
+        if str(error) != self._trouble:
+            unexpected = None if isinstance(error, RepomanError) else error
+            _log.warning("A change could not be taken over: %s", error, exc_info=unexpected)
+        self._trouble = str(error)
 
     def _take_over_certificates(self) -> None:
         context = self._certificates.load()

@@ -127,17 +127,24 @@ def open_socket(host: str, port: int, backlog: int) -> socket.socket:
         Invalid: there is no such address here, or the port may not be used.
     """
     family, address = _resolve(host, port)
+    try:
+        return _listen(family, address, backlog)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(f"Port {port} at {host} is in use by another program.") from error
+        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+
+
+def _listen(family: int, address: Any, backlog: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setblocking(False)
         listening.bind(address)
         listening.listen(backlog)
-    except OSError as error:
+    except OSError:
         listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise Conflict(f"Port {port} at {host} is in use by another program.") from error
-        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+        raise
     return listening
 
 
@@ -146,8 +153,9 @@ def _resolve(host: str, port: int) -> tuple[int, Any]:
         found = socket.getaddrinfo(
             None if host == "*" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except OSError as error:
-        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+    except (OSError, UnicodeError) as error:  # a label of more than 63 letters is the latter
+        reason = getattr(error, "strerror", None) or "this is no host name"
+        raise Invalid(f"Cannot listen at {host}:{port}: {reason}.") from error
     # A name like localhost may stand for both kinds of address; clients try IPv4 in any case.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return found[0][0], found[0][4]

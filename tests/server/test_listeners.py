@@ -1,5 +1,7 @@
 """Listeners come and go while the hub runs."""
 
+import os
+import resource
 import socket
 import threading
 import time
@@ -52,6 +54,24 @@ def test_connector_in_use_is_a_conflict_and_leaves_nothing_behind(serve):
 def test_address_that_is_not_here_is_invalid(serve, host):
     with pytest.raises(Invalid, match="Cannot listen at"):
         serve(hello).hub.add_listener("other", host, 0)
+
+
+def test_name_that_cannot_be_a_host_is_invalid(serve):
+    with pytest.raises(Invalid, match="this is no host name"):
+        serve(hello).hub.add_listener("other", "a" * 70 + ".example.com", 0)
+
+
+def test_without_descriptors_a_listener_is_refused(serve):
+    service = serve(hello)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(Invalid, match=r"Cannot listen at 127\.0\.0\.1:0: Too many open files"):
+            service.hub.add_listener("other", "127.0.0.1", 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_unknown_connector(serve):

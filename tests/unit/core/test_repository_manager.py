@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from pydantic import Field
@@ -394,6 +395,21 @@ def test_settings_that_do_not_work_any_more_are_said(open_manager):
     found = open_manager().get("team")
     assert found.service is None
     assert "toy.limit" in found.problem
+
+
+def test_a_plugin_that_fails_takes_no_other_repository_along(open_manager, caplog):
+    def build(context):
+        if context.config.name == "bad":
+            raise ZeroDivisionError
+        return context
+
+    manager = open_manager(toy())
+    manager.create("bad", "toy-hosted", {})
+    manager.create("good", "toy-hosted", {})
+    manager = open_manager(replace(toy(), build=build))
+    assert manager.get("bad").problem == "Its plugin failed; the log of the server says how."
+    assert manager.get("good").service is not None
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_settings_that_do_not_work_any_more_can_be_mended(open_manager):
