@@ -5,8 +5,9 @@ The application says which of its responses may be repeated and for how long
 header, on the same connector; so nothing that it depends on can be overlooked.
 """
 
+import re
 import threading
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
@@ -18,13 +19,20 @@ from repoman.http.access_log import WSGI
 from repoman.http.body import Environ
 from repoman.http.repeat import REPEAT, Repeat
 from repoman.server.fast import FastRequest
+from repoman.server.files import FileResponse
 
 CAPACITY = 16_777_216  # bytes of all that is kept
-OVERHEAD = 3_072  # bytes that a request to compare with, and the bookkeeping, take besides
+OVERHEAD = 3_072  # bytes that the bookkeeping takes besides, as measured
 LARGEST = 65_536  # bytes of a body that is kept
+LONGEST = 4_096  # bytes of a request that is kept to compare with
 STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
-_UNKNOWN = ("X_FORWARDED_FOR", "CONNECTION")  # whose client, or whose connection, is not ours
+# Whose connection is not ours, or whose meaning depends on whether the sender is a trusted proxy.
+_UNKNOWN = re.compile("CONNECTION|X_FORWARDED_.*")
+
+
+# Connector, method, path, query, headers.
+Key = tuple[str, str, str, str, frozenset[tuple[str, str]]]
 
 
 class Repeats:
@@ -32,7 +40,7 @@ class Repeats:
 
     def __init__(self, application: WSGI) -> None:
         self._application = application
-        self._kept: dict[Hashable, tuple[Repeat, bytes, bytes]] = {}
+        self._kept: dict[Key, tuple[Repeat, bytes, bytes]] = {}
         self._size = 0
         self._lock = threading.Lock()
 
@@ -47,9 +55,16 @@ class Repeats:
 
         body = self._application(environ, start)
         repeat: Repeat | None = environ.get(REPEAT)
-        if repeat is not None and key is not None and isinstance(body, list | tuple):
-            self._keep(key, repeat, answer[0], answer[1], b"".join(body))
-        return body
+        if repeat is None or key is None or isinstance(body, FileResponse):
+            return body
+        status, headers = answer
+        length = _body_length(environ, status, headers)
+        if length is None or length > LARGEST:
+            return body
+        pieces = _take(body)
+        if sum(map(len, pieces)) == length:
+            self._keep(key, repeat, status, headers, b"".join(pieces))
+        return pieces
 
     def answer(self, request: FastRequest) -> bytes | None:
         """Return a kept response that still holds; see :data:`repoman.server.fast.FastAnswer`."""
@@ -66,14 +81,12 @@ class Repeats:
 
     def _keep(
         self,
-        key: Hashable,
+        key: Key,
         repeat: Repeat,
         status: str,
         headers: list[tuple[str, str]],
         body: bytes,
     ) -> None:
-        if int(status[:3]) not in STATUSES or len(body) > LARGEST:
-            return
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
         before = "\r\n".join([*lines, "Server: repoman", "Date: "]).encode("latin-1")
         after = b"\r\n\r\n" + body
@@ -82,10 +95,35 @@ class Repeats:
                 self._kept.clear()
                 self._size = 0
             self._kept[key] = (repeat, before, after)
-            self._size += len(before) + len(after) + OVERHEAD
+            self._size += len(before) + len(after) + _size_of(key) + OVERHEAD
 
 
-def _key_of_environ(environ: Environ) -> Hashable | None:
+def _body_length(environ: Environ, status: str, headers: list[tuple[str, str]]) -> int | None:
+    """Return how many bytes the body has, or None if that is unknown or nothing to be kept."""
+    if int(status[:3]) not in STATUSES:
+        return None
+    if environ["REQUEST_METHOD"] == "HEAD" or int(status[:3]) == HTTPStatus.NOT_MODIFIED:
+        return 0
+    found = [value for name, value in headers if name.lower() == "content-length"]
+    return int(found[0]) if found else None
+
+
+def _take(body: Iterable[bytes]) -> list[bytes]:
+    """Return the pieces of a body, which is closed: werkzeug wraps even an empty one."""
+    try:
+        return list(body)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+def _size_of(key: Key) -> int:
+    _, _, path, query, headers = key
+    return len(path) + len(query) + sum(len(name) + len(value) for name, value in headers)
+
+
+def _key_of_environ(environ: Environ) -> Key | None:
     """Return what the request is kept under, or None if it is none of those that are repeated."""
     if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         return None
@@ -94,15 +132,16 @@ def _key_of_environ(environ: Environ) -> Hashable | None:
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
     }
-    if any(name in headers for name in _UNKNOWN):
+    if any(map(_UNKNOWN.fullmatch, headers)):
         return None
-    return (
-        environ.get("repoman.connector"),
+    key = (
+        environ.get("repoman.connector", ""),
         environ["REQUEST_METHOD"],
         environ["PATH_INFO"],
         environ["QUERY_STRING"],
         frozenset(headers.items()),
     )
+    return key if _size_of(key) <= LONGEST else None
 
 
 @lru_cache(maxsize=2)

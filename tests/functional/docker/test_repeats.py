@@ -10,10 +10,10 @@ import pytest
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import make_image
 from tests.functional.docker.sites import LiveSite
-from tests.functional.docker.wires import Socket
+from tests.functional.docker.wires import Answer, Socket
 from tests.live import LiveServer, wait_until
 
-FROM_MEMORY = re.compile(r"^.* docker-hosted admin .* 0\.0 ms .*$", re.MULTILINE)
+FROM_MEMORY = re.compile(r"^.* docker-hosted .* 0\.0 ms .*$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def registry(live: LiveSite) -> Registry:
 
 def repeated(server: LiveServer, path: str) -> int:
     """How many answers to a path came from memory, as the log tells."""
-    return sum(path in line for line in FROM_MEMORY.findall(server.log))
+    return sum(path in line and " admin " in line for line in FROM_MEMORY.findall(server.log))
 
 
 def ask_until_repeated(server: LiveServer, registry: Registry, path: str) -> None:
@@ -34,6 +34,24 @@ def ask_until_repeated(server: LiveServer, registry: Registry, path: str) -> Non
         return repeated(server, f"/v2/{path} ") > 0 or repeated(server, f'/v2/{path}"') > 0
 
     wait_until(is_repeated, 10, f"a repeated answer to {path}")
+
+
+def ask_until_remembered(server: LiveServer, registry: Registry, *request, **options) -> Answer:
+    """Send the same request until an answer comes from memory; return the last one."""
+    method, path = request
+    answers = []
+
+    def is_repeated() -> bool:
+        answers.append(registry.send(method, path, **options))
+        status = answers[-1].status
+        told = f' {registry.login[0]} "{method} /v2/{path}" {status} '
+        return any(told in line for line in FROM_MEMORY.findall(server.log))
+
+    wait_until(is_repeated, 10, f"a repeated answer to {method} {path}")
+    for answer in answers:
+        answer.headers.remove("Date")
+        assert answer == answers[0]
+    return answers[-1]
 
 
 @pytest.fixture
@@ -55,6 +73,55 @@ def test_a_repeated_answer_is_the_first_one_but_for_its_date(registry, name):
         first = {key.lower(): value for key, value in answers[0].headers.items()}
         assert headers.pop("date")
         assert headers == {key: value for key, value in first.items() if key != "date"}
+
+
+def test_the_questions_before_a_pull_or_push_are_answered_from_memory(
+    registry, name, shared_server
+):
+    image = make_image()
+    digest = registry.push(name, "1", image)
+    blob = registry.push_blob(name, b"a layer of some bytes")
+
+    def ask(*request, **options):
+        return ask_until_remembered(shared_server, registry, *request, **options)
+
+    assert ask("GET", "").body == b"{}"
+    head = ask("HEAD", f"{name}/manifests/1")
+    assert (head.status, head.headers["Content-Length"]) == (200, str(len(image.manifest)))
+    assert head.headers["Docker-Content-Digest"] == digest
+    assert ask("HEAD", f"{name}/blobs/{blob}").headers["Content-Length"] == "21"
+    etag = {"If-None-Match": head.headers["ETag"]}
+    unchanged = ask("GET", f"{name}/manifests/1", headers=etag)
+    assert (unchanged.status, unchanged.body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "user set {user} --disable",
+        "user set {user} --without nx-developer",
+        "user delete {user} --yes",
+    ],
+)
+def test_the_end_of_a_users_rights_ends_what_is_repeated_to_them(
+    registry, name, live, shared_server, end
+):
+    registry.push(name, "1", make_image())
+    user = live.make_user()
+    theirs = registry.as_user(user)
+    ask_until_remembered(shared_server, theirs, "HEAD", f"{name}/manifests/1")
+    shared_server.cli(*end.format(user=user[0]).split())
+    wait_until(lambda: theirs.head(f"{name}/manifests/1").status != 200, 2, "the end of the rights")
+
+
+def test_the_end_of_a_token_ends_what_is_repeated_to_it(registry, name, live, shared_server):
+    registry.push(name, "1", make_image())
+    user, _ = live.make_user()
+    secret = shared_server.cli("token", "create", user, "ci").stdout.split()[-1]
+    theirs = registry.as_user((user, secret))
+    ask_until_remembered(shared_server, theirs, "HEAD", f"{name}/manifests/1")
+    shared_server.cli("token", "revoke", user, "ci")
+    wait_until(lambda: theirs.head(f"{name}/manifests/1").status != 200, 2, "the end of the token")
 
 
 def test_a_moved_tag_is_seen_by_the_next_request(registry, name, tagged):

@@ -1,0 +1,230 @@
+"""What the memory of responses keeps, and for whom."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from repoman.http import repeat as repeat_module
+from repoman.http.repeat import BEGUN, REPEAT, begin_request
+from repoman.server import repeats as repeats_module
+from repoman.server.fast import FastRequest
+from repoman.server.files import FileResponse
+from repoman.server.repeats import Repeats
+
+
+class Pieces:
+    """A body as werkzeug returns it: neither list nor tuple, and to be closed."""
+
+    def __init__(self, *pieces):
+        self._pieces = iter(pieces)
+        self.closed = 0
+
+    def __iter__(self):
+        return self._pieces
+
+    def close(self):
+        self.closed += 1
+
+
+class Server:
+    """An application whose responses may be repeated, in front of it the memory."""
+
+    def __init__(self):
+        self.database = SimpleNamespace(generation=0)
+        self.status, self.headers = "200 OK", [("Content-Length", "5")]
+        self.body = [b"hello"]
+        self.calls = 0
+        self.notes = []
+        self.repeats = Repeats(self._application)
+
+    def _application(self, environ, start_response):
+        self.calls += 1
+        begin_request(environ, self.database)
+        environ[REPEAT] = environ[BEGUN]
+        environ[REPEAT].note = self.notes.append
+        start_response(self.status, self.headers)
+        return self.body
+
+    def ask(self, **request):
+        """Send a request to a worker, as a server does that knows no answer."""
+        given = {"connector": "c:http", "method": "GET", "path": "/v2/", "query": "", **request}
+        headers = given.pop("headers", {})
+        environ = {
+            "repoman.connector": given["connector"],
+            "REQUEST_METHOD": given["method"],
+            "PATH_INFO": given["path"],
+            "QUERY_STRING": given["query"],
+            **{f"HTTP_{name}": value for name, value in headers.items()},
+        }
+        return b"".join(self.repeats(environ, lambda *_: None))
+
+    def recall(self, **request):
+        """Return what the memory has for a request."""
+        given = {"connector": "c:http", "method": "GET", "path": "/v2/", "query": "", **request}
+        headers = given.pop("headers", {})
+        client = given.pop("client", "192.0.2.1")
+        return self.repeats.answer(
+            FastRequest(**given, scheme="http", headers=headers, client=client)
+        )
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+def body_of(response):
+    return response.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("body", [[b"hel", b"lo"], (b"hello",), Pieces(b"hello")])
+def test_get_is_repeated(server, body):
+    server.body = body
+    assert server.ask() == b"hello"
+    assert server.recall().startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")
+    assert body_of(server.recall()) == b"hello"
+    assert server.calls == 1
+
+
+@pytest.mark.parametrize("pieces", [(), (b"",), (b"", b"")])
+def test_head_is_repeated_with_the_length_of_what_it_does_not_send(server, pieces):
+    server.body = Pieces(*pieces)
+    server.ask(method="HEAD")
+    response = server.recall(method="HEAD")
+    assert b"\r\nContent-Length: 5\r\n" in response
+    assert body_of(response) == b""
+    assert server.body.closed == 1
+
+
+def test_unchanged_is_repeated_without_a_body(server):
+    server.status, server.headers, server.body = "304 Not Modified", [("ETag", '"x"')], Pieces()
+    server.ask(headers={"IF_NONE_MATCH": '"x"'})
+    response = server.recall(headers={"IF_NONE_MATCH": '"x"'})
+    assert response.startswith(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n')
+    assert body_of(response) == b""
+
+
+def test_body_that_is_taken_is_closed_also_when_it_fails(server):
+    def fail():
+        yield b"he"
+        raise ZeroDivisionError
+
+    server.body = Pieces()
+    server.body._pieces = fail()
+    with pytest.raises(ZeroDivisionError):
+        server.ask()
+    assert server.body.closed == 1
+    assert server.recall() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        ("200 OK", [], [b"hello"]),  # the connection would not know where it ends
+        ("200 OK", [("Content-Length", "6")], [b"hello"]),
+        ("200 OK", [("Content-Length", "70000")], [b"x" * 70_000]),
+        ("206 Partial Content", [("Content-Length", "5")], [b"hello"]),
+        ("404 Not Found", [("Content-Length", "5")], [b"hello"]),
+        ("401 Unauthorized", [("Content-Length", "5")], [b"hello"]),
+    ],
+)
+def test_what_is_not_kept(server, status, headers, body):
+    server.status, server.headers, server.body = status, headers, body
+    assert server.ask() == b"".join(body)
+    assert server.recall() is None
+
+
+def test_files_and_large_streams_are_handed_on_untouched(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"hello")
+    with (tmp_path / "file").open("rb") as file:
+        server.body = FileResponse(file)
+        assert server.ask() == b"hello"
+        assert server.recall() is None
+    server.headers, server.body = [("Content-Length", "70000")], Pieces(b"x" * 70_000)
+    assert len(server.ask()) == 70_000
+    assert server.body.closed == 0  # that is the server's
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_other_methods_are_not_kept(server, method):
+    server.ask(method=method)
+    assert server.recall(method=method) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"connector": "c:https"},
+        {"connector": "d:http"},
+        {"method": "HEAD"},
+        {"path": "/v2"},
+        {"query": "n=1"},
+        {"headers": {"ACCEPT": "a"}},
+        {"headers": {"ACCEPT": "b", "AUTHORIZATION": "Basic x"}},
+        {"headers": {"ACCEPT": "b", "IF_NONE_MATCH": "x"}},
+        {"headers": {"ACCEPT": "b", "X_FORWARDED_FOR": "x"}},
+        {"headers": {}},
+    ],
+)
+def test_another_request_is_not_answered(server, other):
+    server.ask(headers={"ACCEPT": "b"})
+    assert server.recall(headers={"ACCEPT": "b"})
+    assert server.recall(**{"headers": {"ACCEPT": "b"}, **other}) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CONNECTION", *(f"X_FORWARDED_{each}" for each in ("FOR", "PROTO", "HOST", "PORT", "PREFIX"))],
+)
+def test_what_means_one_thing_from_a_trusted_proxy_and_nothing_from_others_is_not_kept(
+    server, name
+):
+    server.ask(headers={name: "x"})
+    assert server.recall(headers={name: "x"}) is None
+
+
+def test_long_requests_are_not_kept(server):
+    for size, is_kept in ((4_000, True), (4_096, False)):
+        headers = {"AUTHORIZATION": "x" * size}
+        server.ask(headers=headers)
+        assert bool(server.recall(headers=headers)) is is_kept
+
+
+def test_the_next_write_ends_it(server):
+    server.ask()
+    server.database.generation += 1
+    assert server.recall() is None
+    server.ask()
+    assert server.recall()
+
+
+def test_time_ends_it(server, monkeypatch):
+    monkeypatch.setattr(repeat_module, "LIFETIME", 0.0)
+    server.ask()
+    assert server.recall() is None
+
+
+def test_each_time_is_noted_with_its_client(server):
+    server.ask()
+    server.recall(client="192.0.2.7")
+    server.recall(client="192.0.2.8")
+    assert server.notes == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_memory_is_bounded_and_goes_on(server, monkeypatch):
+    monkeypatch.setattr(repeats_module, "CAPACITY", 100_000)
+    server.headers, server.body = [("Content-Length", "10000")], [b"x" * 10_000]
+    paths = [f"/{number}" for number in range(20)]
+    for path in paths:
+        server.ask(path=path)
+    kept = [path for path in paths if server.recall(path=path)]
+    assert 0 < len(kept) < 10
+    assert kept[-1] == paths[-1]
+
+
+def test_long_requests_count(server, monkeypatch):
+    monkeypatch.setattr(repeats_module, "CAPACITY", 100_000)
+    many = [{"path": f"/{number}", "headers": {"ACCEPT": "x" * 4_000}} for number in range(40)]
+    for request in many:
+        server.ask(**request)
+    assert sum(server.recall(**request) is not None for request in many) < 20
