@@ -18,7 +18,7 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
-from repoman.errors import NotFound
+from repoman.errors import NotFound, Unavailable
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
@@ -176,6 +176,7 @@ class ContentStore:
 
         Raises:
             Conflict: the repository has been deleted meanwhile.
+            Unavailable: the bytes are no longer in the blob store, since no asset named them.
         """
         now = time.time()
         with self.transaction():
@@ -199,8 +200,8 @@ class ContentStore:
     def delete_assets(self, paths: Iterable[str]) -> int:
         """Remove the assets at the given paths and return how many there were.
 
-        Components that keep no asset go with them. The bytes stay until the blob store is
-        compacted, since other assets may share them.
+        Components that keep no asset go with them. The bytes stay for compaction, since other
+        assets may share them.
         """
         count = 0
         with self.transaction():
@@ -304,21 +305,26 @@ class ContentStore:
         )
 
     def _save_blob(self, blob: StoredBlob, now: float) -> int:
-        query = BlobRecord.insert(
-            store=self._blob_store,
-            digest=blob.digest,
-            size=blob.size,
-            created_at=now,
-            used_at=now,
-        ).on_conflict(
-            conflict_target=[BlobRecord.store, BlobRecord.digest],
-            update={BlobRecord.used_at: now},
+        mine = (BlobRecord.store == self._blob_store) & (BlobRecord.digest == blob.digest)
+        found = BlobRecord.select(BlobRecord.id, BlobRecord.released_at).where(mine)
+        blob_id, released_at = found.tuples().first() or (None, None)
+        if (blob_id is None or released_at is not None) and not self._blobs.exists(blob.digest):
+            # Only what an asset names is safe from compaction, which removes in a transaction.
+            raise Unavailable(f"The bytes sha256:{blob.digest} have gone meanwhile; try again.")
+        if blob_id is not None:
+            BlobRecord.update(used_at=now, released_at=None).where(
+                BlobRecord.id == blob_id
+            ).execute()
+            return int(blob_id)
+        return int(
+            BlobRecord.insert(
+                store=self._blob_store,
+                digest=blob.digest,
+                size=blob.size,
+                created_at=now,
+                used_at=now,
+            ).execute()
         )
-        query.execute()
-        record = BlobRecord.get(
-            (BlobRecord.store == self._blob_store) & (BlobRecord.digest == blob.digest)
-        )
-        return int(record.id)
 
     @staticmethod
     def _upsert_asset(values: dict[str, Any]) -> tuple[int, int | None]:

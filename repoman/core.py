@@ -8,6 +8,7 @@ from types import TracebackType
 from repoman.blobs.builtin import FileStorePlugin
 from repoman.blobs.manager import BlobStoreManager
 from repoman.bootstrap import seed
+from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import Database
 from repoman.options import Options
@@ -78,6 +79,7 @@ class Repoman:
         self.security.tokens.open()
         self.security.sessions.open()
         self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
+        self.compactor = Compactor(self.database, self.blob_stores)
         self.repositories = RepositoryManager(
             self.database,
             self._recipes,
@@ -108,6 +110,7 @@ class Repoman:
 
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""
+        self.compactor.stop()
         self.proxies.close()
         self.security.flush()
         self.audit.flush()

@@ -12,6 +12,7 @@ A commit is fsync, rename, fsync of the directory; so a crash leaves either the 
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from repoman.blobs.store import CANONICAL, StoredBlob
 from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DIGEST = re.compile(r"[0-9a-f]{64}")
 READ_CHUNK = 1 << 20  # bytes read at a time when a digest is computed from the file
 WRITEBACK = 1 << 25  # bytes after which the system is to write to the disk what it still holds
 
@@ -55,6 +57,22 @@ class FileBlobStore:
     def exists(self, digest: str) -> bool:
         """See :meth:`repoman.blobs.store.BlobStore.exists`."""
         return self._path(digest).exists()
+
+    def list_digests(self, prefix: str) -> Iterator[str]:
+        """See :meth:`repoman.blobs.store.BlobStore.list_digests`."""
+        with storage_errors(self._directory), os.scandir(self._blobs / prefix) as entries:
+            for entry in entries:
+                if DIGEST.fullmatch(entry.name):
+                    yield entry.name
+
+    def withdraw(self, digest: str, writer_id: str, committed_before: float) -> bool:
+        """See :meth:`repoman.blobs.store.BlobStore.withdraw`."""
+        path = self._path(digest)
+        with suppress(FileNotFoundError), storage_errors(self._directory):
+            if path.stat().st_ctime >= committed_before:  # when it got its name
+                return False
+            path.rename(self._uploads / writer_id)
+        return True
 
     def sweep_writers(self, keep: Collection[str]) -> int:
         """See :meth:`repoman.blobs.store.BlobStore.sweep_writers`."""

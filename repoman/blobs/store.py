@@ -5,7 +5,7 @@ written, then committed under their digest or cancelled. A blob is durable befor
 returns, so a database row that names it never points at nothing.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -87,6 +87,17 @@ class BlobStore(Protocol):
 
     def exists(self, digest: str) -> bool:
         """Return whether the bytes are there."""
+
+    def list_digests(self, prefix: str) -> Iterator[str]:
+        """Yield the digests of all blobs that begin with two hexadecimal digits."""
+
+    def withdraw(self, digest: str, writer_id: str, committed_before: float) -> bool:
+        """Make a blob the bytes of a new writer, which is to be cancelled; the opposite of commit.
+
+        It is quick, whatever the size; who has the blob open can go on reading. Returns whether
+        there is no such blob now: False if it was last committed after that time, in seconds since
+        the epoch, by the clock of the store.
+        """
 
     def sweep_writers(self, keep: Collection[str]) -> int:
         """Drop the bytes of all writers but these, and return how many there were.

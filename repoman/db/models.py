@@ -216,17 +216,21 @@ class ConnectorRecord(Record):
 
 
 class BlobRecord(Record):
-    """Immutable bytes in a blob store. ``digest`` is the sha256, in hex."""
+    """Immutable bytes in a blob store. ``digest`` is the sha256, in hex.
+
+    ``released_at`` is when the last asset that named it went; triggers set it.
+    """
 
     store = TextField()
     digest = TextField()
     size = BigIntegerField()
     created_at = DoubleField(default=time.time)
     used_at = DoubleField(default=time.time)
+    released_at = DoubleField(null=True)
 
     class Meta:
         table_name = "blob"
-        indexes = ((("store", "digest"), True),)
+        indexes = ((("store", "digest"), True), (("store", "released_at"), False))
 
 
 class ComponentRecord(Record):

@@ -4,7 +4,7 @@ It knows no protocol: a format decides what is asked for, and what an answer mea
 """
 
 import logging
-import weakref
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -21,6 +21,7 @@ from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from repoman.proxy.usage import Usage, trim
 
+SETTLING = 60.0  # seconds after which uses are written down, and the cache is held to its limit
 FULL_PAUSE = 60.0  # seconds for which nothing is cached after the disk was full
 
 Value = TypeVar("Value")
@@ -30,7 +31,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """The settings of a cache; ages in minutes (-1: for ever), ``limit`` in bytes (0: none)."""
+    """The settings of a cache; ages in minutes (-1: for ever), ``limit`` in bytes (0: none).
+
+    ``kinds`` of assets go when there are more bytes than the limit.
+    """
 
     repository_id: int
     name: str
@@ -39,6 +43,7 @@ class CacheOptions:
     metadata_max_age: int
     not_found_age: int
     limit: int
+    kinds: tuple[str, ...]
     is_blocked: bool
     auto_block: bool
     client: ClientOptions
@@ -80,20 +85,19 @@ class ProxyCache:
             on_block=self._probe_later,
         )
         self.client = UpstreamClient(options.remote, options.client, self.status)
-        self._usage = Usage(self.records, self.clock, services.alarm.call_later)
-        services.flush_at_end(self._usage)
+        self._usage = Usage(self.records, self.clock, self._settle_later)
+        self._trimming = threading.Lock()
+        services.enter(options.repository_id, self)
+        if options.limit:
+            self._settle_later()  # the limit may be lower than before
 
     def once(self, key: str, work: Callable[[], Value]) -> Value:
         """Return what ``work`` returns; callers with the same key share one call."""
         value: Value = self._services.flights.run((self.options.repository_id, key), work)
         return value
 
-    def download(
-        self, path: str, make: Callable[[], Order | None], kinds: tuple[str, ...]
-    ) -> Download | None:
+    def download(self, path: str, make: Callable[[], Order | None]) -> Download | None:
         """Return the download of ``path`` that runs, or begin it; None if ``make`` says so.
-
-        What it brings counts for the limit of the cache, which ``kinds`` of assets make room for.
 
         Raises:
             StorageFull, Unavailable: there is no room, or there was none a moment ago.
@@ -101,7 +105,7 @@ class ProxyCache:
 
         def order() -> Order | None:
             made = make()
-            return None if made is None else self._complete(made, kinds)
+            return None if made is None else self._complete(made)
 
         return self._services.downloads.follow(
             (self.options.repository_id, self.options.remote, path), self._blobs, order
@@ -123,10 +127,17 @@ class ProxyCache:
         """The disk is full: let a while pass before trying again to keep something."""
         self._full_until = self._services.ticks() + FULL_PAUSE
 
-    def make_room(self, kinds: tuple[str, ...]) -> None:
+    def make_room(self) -> None:
         """Remove what nobody has used for longest, if the cache has grown beyond its limit."""
-        if self.options.limit:
-            self._trim(kinds)
+        if self.options.limit and self._trimming.acquire(blocking=False):
+            try:
+                self._trim()
+            finally:
+                self._trimming.release()
+
+    def flush(self) -> None:
+        """Write down what has been used."""
+        self._usage.flush()
 
     def note_use(self, path: str) -> None:
         """Remember that a client has the asset at ``path``."""
@@ -143,13 +154,13 @@ class ProxyCache:
             self.records.forget_checks(prefix)
             self.negative.clear(prefix)
 
-    def _complete(self, order: Order, kinds: tuple[str, ...]) -> Order:
+    def _complete(self, order: Order) -> Order:
         """Return the order with what every download does here."""
         keep = order.keep
 
         def keep_and_trim(blob: StoredBlob) -> None:
             keep(blob)
-            self.make_room(kinds)
+            self.make_room()
 
         return replace(order, keep=keep_and_trim, note_failure=self._note_failure)
 
@@ -159,23 +170,31 @@ class ProxyCache:
         elif isinstance(error, UpstreamError):
             self.status.note_failure(error)
 
-    def _trim(self, kinds: tuple[str, ...]) -> None:
-        self._usage.flush()
+    def _trim(self) -> None:
+        self.flush()
         try:
-            count = trim(self.records, self._content, kinds, self.options.limit)
+            count = trim(self.records, self._content, self.options.kinds, self.options.limit)
         except RepomanError as error:
             _log.warning("The cache of %s was not trimmed: %s", self.options.name, error)
             return
         if count:
             _log.info("The cache of %s was full: %d entries went.", self.options.name, count)
 
+    def _settle_later(self) -> None:
+        self._services.alarm.call_later(SETTLING, self._settle)
+
+    def _settle(self) -> None:
+        self.flush()
+        if self._is_current():
+            self.make_room()
+
     def _probe_later(self, pause: float) -> None:
-        # Not a reference to self: a proxy whose settings changed is replaced, and probes no more.
-        client = weakref.ref(self.client)
+        self._services.alarm.call_later(pause, self._probe)
 
-        def probe() -> None:
-            alive = client()
-            if alive is not None:
-                alive.probe()
+    def _probe(self) -> None:
+        if self._is_current():
+            self.client.probe()
 
-        self._services.alarm.call_later(pause, probe)
+    def _is_current(self) -> bool:
+        """Return whether the settings are still these: a change makes another cache."""
+        return self._services.current(self.options.repository_id) is self

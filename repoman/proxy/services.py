@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from repoman.db.database import Database
 from repoman.proxy.download import Downloads
@@ -16,6 +16,13 @@ from repoman.proxy.flights import Fetchers, SingleFlight
 Clock = Callable[[], float]
 
 _log = logging.getLogger(__name__)
+
+
+class Flushed(Protocol):
+    """What has something to be written down at the end."""
+
+    def flush(self) -> None:
+        """Write it down."""
 
 
 class Alarm:
@@ -82,14 +89,18 @@ class ProxyServices:
         self.downloads = Downloads(self.fetchers)
         self.flights: SingleFlight[Any] = SingleFlight()
         self.alarm = Alarm()
-        self._closing: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._caches: weakref.WeakValueDictionary[int, Flushed] = weakref.WeakValueDictionary()
 
-    def flush_at_end(self, owner: Any) -> None:
-        """Have ``owner.flush()`` called at the end, if it is still there."""
-        self._closing.add(owner)
+    def enter(self, repository_id: int, cache: "Flushed") -> None:
+        """Make a cache the present one of its repository; it is flushed at the end."""
+        self._caches[repository_id] = cache
+
+    def current(self, repository_id: int) -> object:
+        """Return the present cache of a repository; None if there is none."""
+        return self._caches.get(repository_id)
 
     def close(self) -> None:
         """Write down what waits; nothing happens by itself any more."""
         self.alarm.close()
-        for owner in list(self._closing):
-            owner.flush()
+        for cache in list(self._caches.values()):
+            cache.flush()

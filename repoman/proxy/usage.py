@@ -13,7 +13,6 @@ from repoman.errors import RepomanError
 from repoman.proxy.cache_records import CacheRecords
 
 INTERVAL = 300.0  # seconds in which one asset's download is written down once
-DELAY = 60.0  # seconds that downloads wait to be written down together
 REMEMBERED = 10_000  # assets
 BATCH = 50  # assets looked at together when room is needed
 
@@ -26,18 +25,18 @@ class Usage:
     Args:
         records: where the times are written.
         clock: seconds since the epoch.
-        call_later: calls after so many seconds.
+        wake: called when there is something to be written down by :meth:`flush` soon.
     """
 
     def __init__(
         self,
         records: CacheRecords,
         clock: Callable[[], float],
-        call_later: Callable[[float, Callable[[], object]], object],
+        wake: Callable[[], object],
     ) -> None:
         self._records = records
         self._clock = clock
-        self._call_later = call_later
+        self._wake = wake
         self._lock = threading.Lock()
         self._waiting: dict[str, float] = {}
         self._noted: OrderedDict[str, float] = OrderedDict()
@@ -55,7 +54,7 @@ class Usage:
             is_first = not self._waiting
             self._waiting[path] = now
         if is_first:
-            self._call_later(DELAY, self.flush)
+            self._wake()
 
     def flush(self) -> None:
         """Write down what waits; an error of the database costs only these times."""
@@ -71,8 +70,8 @@ class Usage:
 def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:
     """Remove assets of these kinds until the cache holds at most ``limit`` bytes.
 
-    What was downloaded longest ago goes first. Their bytes are freed when the blob store is
-    compacted, so that what is being read stays readable. Returns how many were removed.
+    What was downloaded longest ago goes first. Their bytes are freed by compaction, a while later,
+    so that what is being read stays readable. Returns how many were removed.
     """
     count = 0
     while (excess := records.size() - limit) > 0:

@@ -6,8 +6,11 @@ from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
 
 
-def open_cache(context: RepositoryContext) -> ProxyCache:
-    """Return the cache of a proxy with the sections proxy, negative_cache and http_client."""
+def open_cache(context: RepositoryContext, kinds: tuple[str, ...]) -> ProxyCache:
+    """Return the cache of a proxy with the sections proxy, negative_cache and http_client.
+
+    Assets of these ``kinds`` go when the cache passes its limit.
+    """
     if context.proxies is None:
         raise TypeError("This context is not one of a proxy.")
     config = context.config
@@ -22,6 +25,7 @@ def open_cache(context: RepositoryContext) -> ProxyCache:
         metadata_max_age=proxy.metadata_max_age,
         not_found_age=negative.time_to_live if negative.enabled else 0,
         limit=proxy.cache_limit,
+        kinds=kinds,
         is_blocked=http.blocked,
         auto_block=http.auto_block,
         client=ClientOptions(

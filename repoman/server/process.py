@@ -45,6 +45,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         AccessRing(sys.stderr) as access,
     ):
         repoman.sweep()
+        repoman.compactor.start()
         repeats = Repeats(create_application(repoman, access.write))
         hub = Hub(repeats, settings.server, _make_spool(repoman.data))
         hub.fast = repeats.answer

@@ -9,6 +9,7 @@
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,7 @@ from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.errors import NotFound
 
 DATA = bytes(range(256)) * 1000
+FUTURE = 1e12  # seconds since the epoch
 OpenStore = Callable[[], BlobStore]
 
 
@@ -172,6 +174,44 @@ class BlobStoreSuite:
         sizes = {each: open_store().open_writer(each).size for each in ("kept", "left")}
         assert sizes == {"kept": 100, "left": 0}
         assert read(open_store(), digest) == DATA
+
+    def test_the_digests_of_blobs_are_listed_by_their_beginning(self, store: BlobStore) -> None:
+        digests = {write(store, "one", DATA[:size]).commit().digest for size in range(99)}
+        write(store, "two", DATA)
+        for prefix in ("00", "ab", "ff"):
+            found = set(store.list_digests(prefix))
+            assert found == {each for each in digests if each.startswith(prefix)}
+
+    def test_a_withdrawn_blob_is_gone_when_its_writer_is_cancelled(self, store: BlobStore) -> None:
+        digest = write(store, "one", DATA).commit().digest
+        with store.open(digest) as file:
+            assert store.withdraw(digest, "two", FUTURE)
+            assert not store.exists(digest)
+            store.open_writer("two").cancel()
+            assert file.read() == DATA
+        assert store.open_writer("two").size == 0
+
+    def test_a_withdrawn_blob_is_swept_like_a_writer(self, open_store: OpenStore) -> None:
+        digest = write(open_store(), "one", DATA).commit().digest
+        assert open_store().withdraw(digest, "two", FUTURE)
+        assert open_store().sweep_writers(()) == 1
+
+    def test_a_withdrawn_blob_may_be_committed_again(self, store: BlobStore) -> None:
+        digest = write(store, "one", DATA).commit().digest
+        assert store.withdraw(digest, "two", FUTURE)
+        assert write(store, "three", DATA).commit().digest == digest
+        store.open_writer("two").cancel()
+        assert read(store, digest) == DATA
+
+    def test_nothing_is_withdrawn_that_was_committed_after_a_time(self, store: BlobStore) -> None:
+        writer = write(store, "one", DATA)
+        before = time.time() - 60
+        assert not store.withdraw(writer.commit().digest, "two", before)
+        assert read(store, sha256(DATA)) == DATA
+
+    def test_what_is_not_there_counts_as_withdrawn(self, store: BlobStore) -> None:
+        assert store.withdraw(sha256(DATA), "two", FUTURE)
+        store.open_writer("two").cancel()
 
     def test_a_reader_sees_what_is_written_later(self, store: BlobStore) -> None:
         writer = store.open_writer("one")

@@ -10,6 +10,7 @@ from repoman.plugin import (
     open_cache,
 )
 from repoman_docker.index import TIMEOUT, ImageIndex, IndexFactory, IndexPlace
+from repoman_docker.layout import BLOB
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
 from repoman_docker.proxy.manifests import ProxyManifests
@@ -30,7 +31,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
     config = context.config
     docker = config.section("docker", DockerSection)
     http = config.section("http_client", HttpClientSection)
-    cache = open_cache(context)
+    cache = open_cache(context, (BLOB,))
     credentials = RemoteCredentials(
         http.username, http.password.get_secret_value(), http.bearer_token.get_secret_value()
     )

@@ -102,7 +102,7 @@ class ProxyBlobs:
             return self._pass(image, digest)
         if self._is_in_another_image(digest):
             return self._share(image, digest)
-        download = self._site.cache.download(path, partial(self._order, image, digest), (BLOB,))
+        download = self._site.cache.download(path, partial(self._order, image, digest))
         if download is None:
             return self._cached(self._site.content.get_asset(path), digest)
         return self._growing(download, digest)

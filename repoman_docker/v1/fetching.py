@@ -14,7 +14,7 @@ from repoman.plugin import (
     store_bytes,
 )
 from repoman_docker.hosted.assets import new_blob
-from repoman_docker.layout import BLOB, blob_path, v1_image_path
+from repoman_docker.layout import blob_path, v1_image_path
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
@@ -106,7 +106,7 @@ class Fetching:
             self._content.save_asset(new_blob(name, digest, blob))
             self._content.save_asset(record.asset(name, json))
         self._cache.negative.discard(blob_path(name, digest))
-        self._cache.make_room((BLOB,))
+        self._cache.make_room()
 
     def _check_json(self, json: bytes, ancestry: tuple[str, ...]) -> None:
         try:

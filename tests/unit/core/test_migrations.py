@@ -9,6 +9,7 @@ from peewee import SqliteDatabase
 from playhouse.migrations import Runner
 
 from repoman.blobs.file import FileBlobStore
+from repoman.compaction_records import list_released
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import FILE, MIGRATIONS, Database
@@ -79,3 +80,15 @@ def test_0007_finds_what_was_there_before(make_database, tmp_path):
     content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
     assert [each.name for each in content.search("image", "m/a", 10)] == ["team/app"]
     assert content.search("tag", "m/a", 10) == []
+
+
+def test_0008_marks_the_blobs_that_nothing_names(make_database):
+    make_database(
+        "0007_search",
+        "insert into repository values (1, 'files', 'files', 'raw', 'hosted', 1, '{}', 0, 0, null)",
+        "insert into blob values (1, 'default', 'ab', 3, 0, 0)",
+        "insert into blob values (2, 'default', 'cd', 3, 0, 0)",
+        "insert into asset values "
+        "(1, 1, null, 'a', 'file', 1, 'text/plain', '{}', 0, 0, null, null)",
+    )
+    assert list_released("default", before=1, limit=9) == ["cd"]

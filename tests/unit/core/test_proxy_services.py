@@ -77,18 +77,17 @@ def later():
 
 @pytest.fixture
 def usage(records, clock, later):
-    return Usage(records, clock, lambda delay, call: later.append((delay, call)))
+    return Usage(records, clock, lambda: later.append("flush"))
 
 
 def test_downloads_are_written_down_together(usage, records, later):
     for path in "abab":
         usage.note(path)
     assert records.written == []
-    [(delay, call)] = later
-    assert delay == 60
-    call()
+    assert later == ["flush"]
+    usage.flush()
     assert records.written == [{"a": 1000.0, "b": 1000.0}]
-    call()
+    usage.flush()
     assert len(records.written) == 1
 
 
@@ -114,8 +113,8 @@ def test_a_database_that_is_full_costs_only_the_times(usage, records, caplog):
 
 def test_what_waits_is_written_down_at_the_end(database, records, clock):
     services = ProxyServices(database, clock)
-    usage = Usage(records, clock, services.alarm.call_later)
-    services.flush_at_end(usage)
+    usage = Usage(records, clock, lambda: None)
+    services.enter(1, usage)
     usage.note("a")
     services.close()
     assert records.written == [{"a": 1000.0}]

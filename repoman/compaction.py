@@ -1,0 +1,119 @@
+"""Compaction: gives back the room of blobs that no asset names any more.
+
+A blob and its row go in one transaction, in which nothing can be stored that names it. Its bytes go
+afterwards, since that may take a while; what a crash leaves of them goes with the next start.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+
+from repoman import compaction_records as records
+from repoman.blobs.manager import BlobStoreManager
+from repoman.db.database import Database
+from repoman.errors import RepomanError
+
+GRACE = 300.0  # seconds that a blob stays: who has found it opens it, who commits it names it
+INTERVAL = 30.0  # seconds between two looks
+BATCH = 50  # blobs that go in one transaction
+PAUSE = 0.05  # seconds between two batches, for others who want to write
+PREFIXES = 256  # parts in which the blobs without a row are looked for, one at each look
+
+_log = logging.getLogger(__name__)
+
+
+class Compactor:
+    """Frees the unnamed blobs of all blob stores, from a thread of its own once started."""
+
+    def __init__(
+        self,
+        database: Database,
+        stores: BlobStoreManager,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._stores = stores
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Compact again and again; only in the process that serves."""
+        self._thread = threading.Thread(target=self._run, name="compactor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, if there is one, after the batch at hand."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def compact(self) -> int:
+        """Free the blobs whose last asset went a while ago; return how many.
+
+        Raises:
+            RepomanError: the database or a blob store cannot be used; the next call goes on.
+        """
+        count = 0
+        for name in self._stores.names():
+            before = self._clock() - GRACE
+            while digests := records.list_released(name, before, BATCH):
+                count += self._free(name, digests)
+                if self._stopping.wait(PAUSE):
+                    break
+        return count
+
+    def sweep(self, prefix: str) -> int:
+        """Free the blobs without a row whose digests begin so; return how many.
+
+        A process that was killed between a commit and the row leaves such a blob.
+        """
+        count = 0
+        for name in self._stores.names():
+            digests = self._stores.get(name).list_digests(prefix)
+            while batch := list(islice(digests, BATCH)):
+                if strange := set(batch) - records.list_known(name, batch):
+                    count += self._free(name, strange)
+        return count
+
+    def _free(self, name: str, digests: Collection[str]) -> int:
+        store = self._stores.get(name)
+        now = self._clock()
+        withdrawn: dict[str, str] = {}  # ids of writers by digest
+        try:
+            with self._database.transaction():
+                named = records.list_named(name, digests)
+                records.note_release(name, named, None)
+                for digest in set(digests) - named:
+                    writer_id = secrets.token_hex(16)
+                    if store.withdraw(digest, writer_id, now - GRACE):
+                        withdrawn[digest] = writer_id
+                records.delete_rows(name, withdrawn.keys())
+                records.note_release(name, set(digests) - named - withdrawn.keys(), now)
+        finally:
+            # Also when the transaction fails, as on a full disk: no asset names them.
+            for writer_id in withdrawn.values():
+                store.open_writer(writer_id).cancel()
+        return len(withdrawn)
+
+    def _run(self) -> None:
+        prefixes = _prefixes()
+        while not self._stopping.wait(INTERVAL):
+            try:
+                count = self.compact() + self.sweep(next(prefixes))
+            except RepomanError as error:
+                _log.warning("Blobs that nothing names could not be freed: %s", error)
+            else:
+                if count:
+                    _log.info("%d blobs that nothing named are gone.", count)
+
+
+def _prefixes() -> Iterator[str]:
+    """Yield all prefixes again and again, from anywhere: restarts must not favour some."""
+    number = secrets.randbelow(PREFIXES)
+    while True:
+        yield f"{number:02x}"
+        number = (number + 1) % PREFIXES

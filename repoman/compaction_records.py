@@ -1,0 +1,40 @@
+"""The rows of blobs that no asset names any more; values in, values out."""
+
+from collections.abc import Collection
+from typing import Any
+
+from repoman.db.models import AssetRecord, BlobRecord
+
+
+def list_released(store: str, before: float, limit: int) -> list[str]:
+    """Return digests of blobs whose last asset went before a time, the oldest first."""
+    query = BlobRecord.select(BlobRecord.digest).where(
+        (BlobRecord.store == store) & (BlobRecord.released_at < before)
+    )
+    return [digest for (digest,) in query.order_by(BlobRecord.released_at).limit(limit).tuples()]
+
+
+def list_known(store: str, digests: Collection[str]) -> set[str]:
+    """Return those of the digests that have a row."""
+    query = BlobRecord.select(BlobRecord.digest).where(_among(store, digests))
+    return {digest for (digest,) in query.tuples()}
+
+
+def list_named(store: str, digests: Collection[str]) -> set[str]:
+    """Return those of the digests that an asset names."""
+    query = BlobRecord.select(BlobRecord.digest).join(AssetRecord).where(_among(store, digests))
+    return {digest for (digest,) in query.distinct().tuples()}
+
+
+def delete_rows(store: str, digests: Collection[str]) -> None:
+    """Forget blobs that no asset names."""
+    BlobRecord.delete().where(_among(store, digests)).execute()
+
+
+def note_release(store: str, digests: Collection[str], at: float | None) -> None:
+    """Set when the last asset that named these went; None: there is one."""
+    BlobRecord.update(released_at=at).where(_among(store, digests)).execute()
+
+
+def _among(store: str, digests: Collection[str]) -> Any:
+    return (BlobRecord.store == store) & BlobRecord.digest.in_(list(digests))

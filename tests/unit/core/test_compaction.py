@@ -1,0 +1,238 @@
+"""Compaction: what nothing names goes from the disk, and nothing else, whenever it is killed."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from repoman.blobs.inlet import BlobInlet, store_bytes
+from repoman.blobs.manager import BlobStoreManager, make_file_store
+from repoman.blobs.store import StoredBlob
+from repoman.compaction import GRACE, PREFIXES, Compactor
+from repoman.config import BlobStoreSettings
+from repoman.content import ContentStore, Coordinate, NewAsset
+from repoman.db.models import BlobRecord
+from repoman.errors import RepomanError, Unavailable
+from repoman.repositories.repository_records import delete_row
+from tests.architecture import ROOT
+from tests.disk import room_for
+from tests.live import wait_until
+
+KILLER = "tests.unit.core.compaction_killer"
+LATER = GRACE + 10
+
+
+class Clock:
+    ahead = 0.0
+
+    def __call__(self):
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def stores(tmp_path):
+    settings = {"default": BlobStoreSettings.model_validate({"type": "file", "path": "blobs"})}
+    return BlobStoreManager(settings, {"file": make_file_store}, tmp_path)
+
+
+@pytest.fixture
+def compactor(database, stores, clock):
+    return Compactor(database, stores, clock)
+
+
+@pytest.fixture
+def save(blobs, content):
+    """Store bytes at a path."""
+
+    def save(path, data, store=content, component=None):
+        blob = store_bytes(blobs, data)
+        store.save_asset(NewAsset(path, "file", blob, "text/plain", component=component))
+        return blob
+
+    return save
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    """How many files there are below the blob store, uploads too."""
+    return lambda: sum(each.is_file() for each in (tmp_path / "blobs").rglob("*"))
+
+
+def sweep_all(compactor):
+    return sum(compactor.sweep(f"{number:02x}") for number in range(PREFIXES))
+
+
+# --- What goes -----------------------------------------------------------------------------------
+
+
+def test_a_deleted_blob_goes_after_a_while(save, content, compactor, clock, on_disk):
+    save("a", b"one")
+    save("b", b"two")
+    content.delete_assets(["a"])
+    assert (compactor.compact(), on_disk()) == (0, 2)
+    clock.ahead = LATER
+    assert (compactor.compact(), on_disk()) == (1, 1)
+    assert BlobRecord.select().count() == 1
+    assert content.open_body(content.get_asset("b")) == b"two"
+
+
+def test_a_replaced_blob_goes(save, content, compactor, clock, on_disk):
+    save("a", b"one")
+    save("a", b"two")
+    clock.ahead = LATER
+    assert (compactor.compact(), on_disk()) == (1, 1)
+    assert content.open_body(content.get_asset("a")) == b"two"
+
+
+def test_what_was_saved_again_as_it_was_stays(save, content, compactor, clock):
+    save("a", b"one")
+    save("a", b"one")
+    clock.ahead = LATER
+    assert compactor.compact() == 0
+
+
+def test_blobs_of_deleted_components_and_repositories_go(
+    database, blobs, make_repository, save, content, compactor, clock, on_disk
+):
+    coordinate = Coordinate("image", "app", "1")
+    save("a", b"one", component=coordinate)
+    repository = make_repository("other")
+    save("b", b"two", ContentStore(database, repository, "default", blobs))
+    content.delete_component(coordinate)
+    with database.transaction():
+        delete_row(repository)
+    clock.ahead = LATER
+    assert (compactor.compact(), on_disk()) == (2, 0)
+
+
+def test_what_another_repository_names_stays(save, content, make_content, compactor, clock):
+    other = make_content("other")
+    save("a", b"one")
+    save("a", b"one", other)
+    content.delete_assets(["a"])
+    clock.ahead = LATER
+    assert compactor.compact() == 0
+    assert other.open_body(other.get_asset("a")) == b"one"
+
+
+def test_what_is_named_again_meanwhile_stays(save, content, compactor, clock):
+    blob = save("a", b"one")
+    content.delete_assets(["a"])
+    content.save_asset(NewAsset("b", "file", blob, "text/plain"))
+    clock.ahead = LATER
+    assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
+    assert content.open_body(content.get_asset("b")) == b"one"
+
+
+def test_many_go_in_batches(save, content, compactor, clock, on_disk):
+    paths = [str(number) for number in range(120)]
+    for path in paths:
+        save(path, path.encode())
+    content.delete_assets(paths)
+    clock.ahead = LATER
+    assert (compactor.compact(), on_disk()) == (120, 0)
+
+
+def test_what_is_being_read_is_read_to_its_end(save, content, compactor, clock):
+    save("a", b"x" * 100_000)
+    with content.open_body(content.get_asset("a")) as file:
+        content.delete_assets(["a"])
+        clock.ahead = LATER
+        assert compactor.compact() == 1
+        assert file.read() == b"x" * 100_000
+
+
+# --- What somebody is about to name --------------------------------------------------------------
+
+
+def test_what_was_committed_again_just_now_stays(save, content, blobs, compactor, clock):
+    save("a", b"one")
+    content.delete_assets(["a"])
+    BlobRecord.update(released_at=0).execute()
+    with BlobInlet(blobs) as inlet:
+        inlet.write(b"one")
+        blob = inlet.commit()
+        assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
+        content.save_asset(NewAsset("b", "file", blob, "text/plain"))
+    clock.ahead = LATER
+    assert compactor.compact() == 0
+    assert content.open_body(content.get_asset("b")) == b"one"
+
+
+def test_whoever_names_a_blob_too_late_is_told_to_try_again(save, content, blobs, compactor, clock):
+    blob = save("a", b"one")
+    orphan = store_bytes(blobs, b"two")
+    content.delete_assets(["a"])
+    clock.ahead = LATER
+    assert (compactor.compact(), sweep_all(compactor)) == (1, 1)
+    for each in (blob, orphan, StoredBlob("0" * 64, 1)):
+        with pytest.raises(Unavailable, match="gone meanwhile; try again"):
+            content.save_asset(NewAsset("b", "file", each, "text/plain"))
+    assert content.find_asset("b") is None
+    save("b", b"one")
+    with content.open_asset(content.get_asset("b")) as file:
+        assert file.read() == b"one"
+
+
+# --- What a crash leaves -------------------------------------------------------------------------
+
+
+def test_blobs_without_a_row_go(save, blobs, compactor, clock, on_disk):
+    save("a", b"named")
+    for number in range(100):
+        store_bytes(blobs, bytes([number]))
+    assert (sweep_all(compactor), on_disk()) == (0, 101)
+    clock.ahead = LATER
+    assert (sweep_all(compactor), on_disk()) == (100, 1)
+
+
+def test_a_full_disk_does_not_keep_blobs(save, content, compactor, clock, on_disk, tmp_path):
+    save("a", b"one")
+    content.delete_assets(["a"])
+    clock.ahead = LATER
+    with room_for((tmp_path / "repoman.db-wal").stat().st_size), pytest.raises(RepomanError):
+        compactor.compact()
+    assert on_disk() == 0
+    assert compactor.compact() == 1
+    assert BlobRecord.select().count() == 0
+
+
+def test_kill_9_at_every_line_loses_nothing(tmp_path):
+    command = [sys.executable, "-m", KILLER, str(tmp_path / "killed")]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20
+
+
+# --- The thread ----------------------------------------------------------------------------------
+
+
+def test_the_thread_goes_on_after_an_error(
+    save, content, compactor, clock, on_disk, monkeypatch, caplog
+):
+    monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
+    real, errors = compactor.compact, iter([Unavailable("The database is busy.")])
+
+    def compact():
+        for error in errors:
+            raise error
+        return real()
+
+    monkeypatch.setattr(compactor, "compact", compact)
+    save("a", b"one")
+    content.delete_assets(["a"])
+    clock.ahead = LATER
+    compactor.start()
+    try:
+        wait_until(lambda: on_disk() == 0, what="the end of the blob")
+    finally:
+        compactor.stop()
+    assert "could not be freed: The database is busy." in caplog.text
