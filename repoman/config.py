@@ -105,7 +105,7 @@ class SecuritySettings(_Part):
 
     anonymous_read: bool = Field(False, description="Whether anybody may read without a login.")
     password_memory: float = Field(
-        50, ge=0, le=3600, description="Seconds a verified password is remembered."
+        50, ge=0, le=50, description="Seconds a verified password is remembered."
     )
     password_cost: int = Field(
         19456, ge=8192, le=4194304, description="KiB of memory that hashing a password takes."

@@ -18,6 +18,7 @@ from repoman.repositories.manager import RepositoryManager
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
+from repoman.security.login_queue import LoginQueue
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
@@ -49,11 +50,12 @@ class Repoman:
         self.audit = Audit(self.database, settings.audit)
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
         self.options = Options(self.database, security_options(settings.security))
-        passwords = PasswordVerifier(memory, settings.security.password_cost)
+        queue = LoginQueue(max(1, settings.server.threads - 1))
+        passwords = PasswordVerifier(queue, memory, settings.security.password_cost)
         self.users = Users(self.database, passwords)
         tokens = UserTokens(self.database, clock)
         # The last one is asked first.
-        realms = [LdapRealm(self.options, memory), self.users, tokens]
+        realms = [LdapRealm(queue, self.options, memory), self.users, tokens]
         self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
         self.security = create_security(
             self.database, settings, self.options, self.plugins, self.users, tokens, clock

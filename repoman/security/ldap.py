@@ -6,7 +6,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -16,12 +17,13 @@ from repoman.hookspecs import PROJECT
 from repoman.options import Options
 from repoman.security.actors import Actor, Credentials
 from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
+from repoman.security.login_queue import LoginQueue
 from repoman.security.user_records import find_user
 
 LDAP = "ldap"  # the realm's name, and that of the plugin
 CAPACITY = 10_000  # remembered logins
 LONGEST = 256  # characters of a name
-AT_ONCE = 4  # logins; workers beyond these must stay free while a directory is slow
+AT_ONCE = 4  # logins that talk to it; others wait
 REST = 10.0  # seconds that a directory which did not answer is not asked
 
 if TYPE_CHECKING:
@@ -36,15 +38,21 @@ class LdapRealm:
     """Lets users of a directory in; thread safe.
 
     Args:
+        queue: bounds how many wait for the directory.
         options: has the section ``ldap``.
         memory: seconds that a login is remembered; 0 asks the directory each time.
         ticks: seconds that never run backwards.
     """
 
     def __init__(
-        self, options: Options, memory: float, ticks: Callable[[], float] = time.monotonic
+        self,
+        queue: LoginQueue,
+        options: Options,
+        memory: float,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self.__name__ = LDAP  # what plugins are registered as
+        self._queue = queue
         self._options = options
         self._memory = memory
         self._ticks = ticks
@@ -87,14 +95,21 @@ class LdapRealm:
 
         if self._ticks() < self._rests_until:
             raise Unavailable("The directory of users did not answer lately; try again later.")
-        if not self._slots.acquire(timeout=options.timeout):
+        with self._queue.place(), self._slot(options.timeout):
+            try:
+                return Directory(options, _log.debug).log_in(credentials.name, credentials.password)
+            except Unavailable as error:
+                _log.warning("LDAP: %s %s", error, error.__cause__ or "")
+                self._rests_until = self._ticks() + REST
+                raise
+
+    @contextmanager
+    def _slot(self, timeout: float) -> Iterator[None]:
+        """Hold one of the few connections for the block (Unavailable)."""
+        if not self._slots.acquire(timeout=timeout):
             raise Unavailable("The directory of users is too slow; try again later.")
         try:
-            return Directory(options, _log.debug).log_in(credentials.name, credentials.password)
-        except Unavailable as error:
-            _log.warning("LDAP: %s %s", error, error.__cause__ or "")
-            self._rests_until = self._ticks() + REST
-            raise
+            yield
         finally:
             self._slots.release()
 

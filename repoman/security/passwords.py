@@ -10,10 +10,11 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+
+from repoman.security.login_queue import LoginQueue
 
 CAPACITY = 10_000  # remembered passwords at most
 
@@ -28,13 +29,17 @@ class PasswordVerifier:
     """Hashes and checks passwords; thread safe.
 
     Args:
+        queue: bounds how many wait for a hash.
         memory: seconds that a verified password is remembered; 0 switches it off.
         cost: memory that a hash takes, in KiB.
     """
 
-    def __init__(self, memory: float, cost: int = MEMORY_COST) -> None:
+    def __init__(self, queue: LoginQueue, memory: float, cost: int = MEMORY_COST) -> None:
+        self._queue = queue
         self._memory = memory
         self._hasher = PasswordHasher(PASSES, cost, LANES)
+        # Made here, or the first name that does not exist would take twice as long.
+        self._decoy = self._hasher.hash(secrets.token_hex(16))
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -55,11 +60,14 @@ class PasswordVerifier:
         """Return whether the password is the one behind the hash.
 
         Without a hash (no such user) it takes as long and returns False.
+
+        Raises:
+            Unavailable: too many wait already.
         """
         digest = self._digest(password, password_hash or self._decoy)
         if self._is_known(digest):
             return True
-        with self._hashing:
+        with self._queue.place(), self._hashing:
             if self._is_known(digest):  # the one before was the same client's
                 return True
             return self._verify(password, password_hash, digest)
@@ -73,10 +81,6 @@ class PasswordVerifier:
             return False
         self._remember(digest)
         return True
-
-    @cached_property
-    def _decoy(self) -> str:
-        return self._hasher.hash(secrets.token_hex(16))
 
     def _digest(self, password: str, password_hash: str) -> bytes:
         state = hashlib.blake2b(password_hash.encode(), key=self._key, digest_size=32)

@@ -48,7 +48,7 @@ def factory(tmp_path_factory):
 @pytest.fixture(scope="module")
 def running(factory):
     """A Repoman with a Docker repository."""
-    repoman = factory({"docker": plugin}, security={"password_memory": 60})
+    repoman = factory({"docker": plugin})
     repoman.repositories.create("images", "docker-hosted", {})
     return repoman
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 
 import pytest
@@ -11,6 +12,7 @@ from repoman.errors import Invalid, Unavailable
 from repoman.security.actors import Credentials
 from repoman.security.ldap import AT_ONCE, LdapRealm
 from repoman.security.ldap_options import LdapOptions
+from repoman.security.login_queue import LoginQueue
 from tests.fakes.slapd import PEOPLE, slapd
 from tests.functional.ldap.conftest import ALICE
 from tests.live import free_port
@@ -28,7 +30,7 @@ def ticks():
 @pytest.fixture
 def realm(repoman, ticks):
     """The realm by itself, with a memory of its own."""
-    return LdapRealm(repoman.options, 60, lambda: ticks[0])
+    return LdapRealm(LoginQueue(100), repoman.options, 60, lambda: ticks[0])
 
 
 def log_in(realm, name="alice", password=ALICE):
@@ -230,6 +232,18 @@ def test_a_slow_directory_holds_few_threads(realm, repoman, silent_port):
     for each in threads:
         each.join(30)
     assert len(answers) == 3 * AT_ONCE
+    assert time.monotonic() - begun < 10
+
+
+def test_a_slow_directory_leaves_a_worker_free(repoman, silent_port):
+    change(repoman, urls=[f"ldap://127.0.0.1:{silent_port}"], timeout=2)
+    realm = LdapRealm(LoginQueue(2), repoman.options, 60)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(log_in, realm, f"user{number}") for number in range(3)]
+        [refused, *others] = [each.exception() for each in as_completed(answers)]
+    assert (str(refused)[:8], refused.retry_after) == ("Too many", 1)
+    assert ["does not answer" in str(each) for each in others] == [True, True]
     assert time.monotonic() - begun < 10
 
 

@@ -1,14 +1,16 @@
 """Users, passwords and what they let somebody do."""
 
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
 
 from repoman.config import SecuritySettings
-from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
+from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated, Unavailable
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager
 from repoman.security import passwords as passwords_module
@@ -17,6 +19,7 @@ from repoman.security.actors import ANONYMOUS, READING, Access, Action, Actor, C
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.lockout import Lockout
+from repoman.security.login_queue import LoginQueue
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import find_user, insert_user
@@ -28,8 +31,8 @@ PLACE = Place("toy", "team")
 class CountingVerifier(PasswordVerifier):
     """Counts how often argon2 has to run, and makes it run fast."""
 
-    def __init__(self, memory: float) -> None:
-        super().__init__(memory)
+    def __init__(self, memory: float, places: int = 8) -> None:
+        super().__init__(LoginQueue(places), memory)
         self.runs = 0
         self._hasher = CountingHasher(self)
 
@@ -79,7 +82,7 @@ def authenticate(database, users):
 
 
 def test_a_hash_is_argon2id_at_its_full_cost_and_tells_nothing():
-    verifier = PasswordVerifier(memory=60)
+    verifier = PasswordVerifier(LoginQueue(1), memory=60)
     one, two = verifier.hash("secret"), verifier.hash("secret")
     assert one.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert one != two
@@ -114,11 +117,34 @@ def test_a_wrong_password_is_not_remembered(verifier):
 
 
 def test_many_requests_at_once_cost_one_hash(verifier):
-    """Each hash takes 64 MiB while it runs; a client opens several connections at once."""
+    """Each hash takes much memory while it runs; a client opens several connections at once."""
     stored = verifier.hash("secret")
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda _: verifier.verify("secret", stored), range(32)))
     assert verifier.runs == 1
+
+
+def test_only_so_many_wait_for_a_hash_and_who_is_known_does_not(monkeypatch):
+    verifier = CountingVerifier(memory=60, places=2)
+    stored = verifier.hash("secret")
+    assert verifier.verify("secret", stored)
+    has_begun, may_end = threading.Semaphore(0), threading.Event()
+
+    def wait(*_):
+        has_begun.release()
+        assert may_end.wait(30)
+
+    monkeypatch.setattr(verifier, "_verify", wait)
+    with ThreadPoolExecutor(3) as pool:
+        guesses = [pool.submit(verifier.verify, f"guess{number}", stored) for number in range(3)]
+        [refused] = [each.exception() for each in wait_for(guesses, 30, FIRST_COMPLETED)[0]]
+        assert isinstance(refused, Unavailable)
+        assert refused.retry_after == 1
+        assert verifier.verify("secret", stored)
+        may_end.set()
+    assert has_begun.acquire(timeout=0)
+    monkeypatch.undo()
+    assert not verifier.verify("guess", stored)
 
 
 def test_without_memory_each_request_is_verified():

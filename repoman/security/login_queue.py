@@ -1,0 +1,36 @@
+"""How many logins the server may be busy with at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from repoman.errors import Unavailable
+
+LATER = 1  # seconds after which whoever found no place may try again
+
+
+class LoginQueue:
+    """Gives places to logins that take their time, and none beyond; thread safe.
+
+    A password is slow to check by design, and a directory may be slow to answer. Whoever sends many
+    must not keep every worker at it, so there are fewer places than workers.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place for as long as the block runs.
+
+        Raises:
+            Unavailable: all are taken.
+        """
+        if not self._places.acquire(blocking=False):
+            error = Unavailable("Too many people log in just now; try again in a moment.")
+            error.retry_after = LATER
+            raise error
+        try:
+            yield
+        finally:
+            self._places.release()
