@@ -16,7 +16,7 @@ from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
 from repoman.security.lockout import Lockout
 from repoman.security.options import REALM_OPTIONS, RealmOptions
-from repoman.security.user_tokens import TOKEN
+from repoman.security.user_tokens import FORM, TOKEN
 
 MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm
 
@@ -73,13 +73,15 @@ class Authenticator:
         """
         if credentials is None or not (credentials.name or credentials.password):
             return ANONYMOUS
-        self._lockout.check(credentials.name, address)
+        name, is_token = credentials.name, FORM.match(credentials.password) is not None
+        self._lockout.check(name, address, is_token=is_token)
         actor = self._ask(credentials)
         if actor is None:
             error = Unauthenticated("The user name or the password is wrong.")
-            error.retry_after = self._lockout.note_failure(credentials.name, address) or None
+            wait = self._lockout.note_failure(name, address, is_token=is_token)
+            error.retry_after = wait or None
             raise error
-        self._lockout.note_success(credentials.name, address)
+        self._lockout.note_success(name, address, is_token=is_token)
         self._accounts.note_login(actor)
         return actor
 

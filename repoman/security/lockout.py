@@ -5,6 +5,10 @@ address whomever it tries. Beyond what is allowed, each further one doubles the 
 is looked at. The two wide counts allow more and make nobody wait who has got in from the same
 address lately: neither a stranger nor a colleague behind the same router keeps somebody out.
 
+The secret of a user token cannot be guessed, and one that has ended is sent for as long as nobody
+takes it out of some script. So wrong ones count for their address alone, and keep no other token
+and no password of the user out.
+
 All of it is in memory: a restart begins anew, and so would cost a guesser more than waiting.
 """
 
@@ -60,47 +64,52 @@ class Lockout:
         self._counts: OrderedDict[Hashable, _Count] = OrderedDict()
         self._greeted: OrderedDict[Hashable, float] = OrderedDict()
 
-    def check(self, user: str, address: str) -> None:
-        """Return if a password for this user may be looked at.
+    def check(self, user: str, address: str, *, is_token: bool = False) -> None:
+        """Return if a password for this user, or what has the form of a token, may be looked at.
 
         Raises:
             TooManyRequests: not yet.
         """
-        if wait := self._wait(user, address):
+        if wait := self._wait(user, address, is_token):
             raise TooManyRequests(
                 f"Too many wrong passwords; the next one is looked at in {wait} s.", wait
             )
 
-    def note_failure(self, user: str, address: str) -> int:
+    def note_failure(self, user: str, address: str, *, is_token: bool = False) -> int:
         """Count a wrong password; return in how many seconds the next one is looked at."""
         now = self._ticks()
         with self._lock:
-            for rule in self._rules(user, address):
+            for rule in self._rules(user, address, is_token):
                 count = self._counts.setdefault(rule.key, _Count())
                 self._forget(count, rule, now)
                 count.failures += 1
                 count.last = now
                 self._counts.move_to_end(rule.key)
             _shorten(self._counts)
-        return self._wait(user, address)
+        return self._wait(user, address, is_token)
 
-    def note_success(self, user: str, address: str) -> None:
-        """Forget the failures of a user from an address, and remember that they belong together."""
+    def note_success(self, user: str, address: str, *, is_token: bool = False) -> None:
+        """Remember that a user and an address belong together, and forget their failures.
+
+        Whoever has a token may still have to guess the password, so a token forgets none.
+        """
         key = _pair(user, address)
         with self._lock:
-            self._counts.pop(key, None)
+            if not is_token:
+                self._counts.pop(key, None)
             self._greeted[key] = self._ticks()
             self._greeted.move_to_end(key)
             _shorten(self._greeted)
 
-    def _wait(self, user: str, address: str) -> int:
+    def _wait(self, user: str, address: str, is_token: bool) -> int:
         if not self._counts:
             return 0
         now = self._ticks()
         with self._lock:
-            rules = self._rules(user, address)
-            if now - self._greeted.get(_pair(user, address), float("-inf")) < GREETED:
-                rules = rules[:1]
+            rules = self._rules(user, address, is_token)
+            pair = _pair(user, address)
+            if now - self._greeted.get(pair, float("-inf")) < GREETED:
+                rules = [rule for rule in rules if rule.key == pair]
             return max((self._rest(rule, now) for rule in rules), default=0)
 
     def _rest(self, rule: _Rule, now: float) -> int:
@@ -120,15 +129,18 @@ class Lockout:
         if now - count.last > FORGOTTEN * rule.longest:
             count.failures = 0
 
-    def _rules(self, user: str, address: str) -> list[_Rule]:
+    def _rules(self, user: str, address: str, is_token: bool) -> list[_Rule]:
         if not self._allowed:
             return []
         many, short = self._allowed * WIDE, self._longest / SHORT
         _, name, network = pair = _pair(user, address)
+        anybody = _Rule(("address", network), many, short)
+        if is_token:
+            return [anybody]
         return [
             _Rule(pair, self._allowed, self._longest),
             _Rule(("user", name), many, short),
-            _Rule(("address", network), many, short),
+            anybody,
         ]
 
 
@@ -137,13 +149,17 @@ def _pair(user: str, address: str) -> tuple[str, str, str]:
 
 
 def _network(address: str) -> str:
-    """Return the address; of IPv6 its first half, since the rest is for each client to choose."""
+    """Return the address; of IPv6 its first half, since the rest is for each client to choose.
+
+    A listener for both has IPv4 in the form of IPv6, and all of that in one half.
+    """
     if ":" not in address:
         return address
     try:
-        return str(IPv6Address(int(IPv6Address(address.partition("%")[0])) >> 64 << 64))
+        parsed = IPv6Address(address.partition("%")[0])
     except AddressValueError:
         return address
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
 
 
 def _shorten(table: OrderedDict[Hashable, Any]) -> None:

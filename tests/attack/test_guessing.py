@@ -8,6 +8,7 @@ from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
 from repoman.http.dispatch import connector_key, create_application
+from repoman.security.actors import Limit
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission
 from repoman_docker import plugin as docker
@@ -99,6 +100,21 @@ def test_a_user_who_does_not_exist_is_answered_alike(guess):
             for each in (guess(name, "guess", address=f"10.1.1.{len(name)}") for _ in range(5))
         ]
     assert answers["ann"] == answers["bob"]
+
+
+def test_a_dead_token_keeps_nobody_out(repoman, guess):
+    tokens = repoman.security.user_tokens
+    dead = tokens.create("ann", "old", Limit())
+    tokens.revoke("ann", "old")
+    assert [guess("ann", dead).status_code for _ in range(10)] == [401] * 10
+    assert guess("ann", tokens.create("ann", "new", Limit())).status_code == 200
+    assert guess("ann", "right").status_code == 200
+
+
+def test_a_client_of_ipv4_is_one_whatever_the_form_of_its_address(guess):
+    for number in range(3):
+        guess("ann", "guess", address=f"::ffff:10.9.9.{number}")
+    assert guess("ann", "right", address="::ffff:10.9.9.9").status_code == 200
 
 
 def test_the_audit_log_tells_of_the_wait_once(repoman, guess):

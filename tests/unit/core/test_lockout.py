@@ -56,6 +56,38 @@ def test_each_further_one_doubles_the_wait_up_to_the_longest(site):
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
+def test_a_dead_token_keeps_out_neither_its_user_nor_who_was_there_before(site):
+    site.lockout.note_success("ann", "10.0.0.1", is_token=True)
+    for _ in range(100):
+        site.lockout.note_failure("bot", "10.0.0.1", is_token=True)
+    assert site.wait("bot") is not None  # now the address waits, as for any hundred failures
+    with pytest.raises(TooManyRequests):
+        site.lockout.check("bot", "10.0.0.1", is_token=True)
+    site.lockout.check("ann", "10.0.0.1", is_token=True)
+    site.lockout.check("bot", "10.0.0.2", is_token=True)
+    assert site.wait("bot", "10.0.0.2") is None
+
+
+def test_a_token_is_no_new_beginning_for_who_guesses_the_password(site):
+    site.fail(2)
+    site.lockout.note_success("ann", "10.0.0.1", is_token=True)
+    assert site.fail() == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+    ],
+)
+def test_an_address_counts_whatever_its_form(site, one, other, are_one):
+    site.fail(3, address=one)
+    assert (site.wait(address=other) is not None) is are_one
+
+
 def test_the_wait_runs_down(site):
     site.fail(6)
     site.now += 5.5
