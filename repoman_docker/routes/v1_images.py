@@ -1,5 +1,6 @@
 """Version 1, what is about images: their JSON, what is below them, and their layers."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -30,6 +31,8 @@ JSON_LIMIT = 1 << 20  # bytes
 CHECKSUMS = ("X-Docker-Checksum-Payload", "X-Docker-Payload-Checksum", "X-Docker-Checksum")
 NO_CHECKSUM = "Missing Image's checksum"
 LONG_AGO = 0.0  # when each image was last changed, as these clients are told
+
+_SHA256 = re.compile(r"sha256:([a-f0-9]{64})")
 
 
 def get_json(image_id: str) -> Response:
@@ -83,15 +86,25 @@ def put_layer(image_id: str) -> Response:
 def put_checksum(image_id: str) -> Response:
     """Take the checksum of an image, which completes it."""
     pushes, pusher = repository().v1_pushes(), current_pusher()
-    found = [request.headers[each] for each in CHECKSUMS if each in request.headers]
+    pushes.finish_image(pusher, image_id, _sent_checksum())
+    return answer(True)
+
+
+def _sent_checksum() -> str:
+    """Return the sha256 of JSON and layer that an engine says, in hex; empty for old ones."""
+    found = [each for each in CHECKSUMS if each in request.headers]
     if not found:
         raise RegistryError(ErrorCode.DIGEST_INVALID, NO_CHECKSUM, status=412)
-    if not found[0].strip():
+    sent = request.headers[found[0]].strip()
+    if not sent:
         raise Invalid(NO_CHECKSUM)
+    payload = _SHA256.fullmatch(sent)
+    if payload is not None:
+        return payload[1]
     # Engines before 0.10 know only a checksum of the files in the tar, which says too little here.
-    is_payload = found[0].startswith("sha256:")
-    pushes.finish_image(pusher, image_id, found[0].removeprefix("sha256:") if is_payload else "")
-    return answer(True)
+    if found[0] == CHECKSUMS[-1] and sent.startswith("tarsum"):
+        return ""
+    raise Invalid("The image's checksum must be sha256: and 64 hexadecimal digits.")
 
 
 def _layer(image: V1Image) -> Content:

@@ -252,6 +252,28 @@ def test_old_engines_know_another_checksum(engine, name):
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Docker-Checksum-Payload": "tarsum+sha256:" + "0" * 64},
+        {"X-Docker-Checksum-Payload": "sha256:"},
+        {"X-Docker-Checksum-Payload": "md5:" + "0" * 32},
+        {"X-Docker-Payload-Checksum": "0" * 64},
+        {"X-Docker-Checksum": "something"},
+        {"X-Docker-Checksum": "sha256:" + "0" * 64},
+    ],
+)
+def test_a_checksum_that_says_nothing_completes_no_image(engine, name, headers):
+    [image] = make_chain(1)
+    engine.put(f"repositories/{name}/", [{"id": image.id}], is_first=True)
+    path = f"images/{image.id}"
+    engine.send("PUT", f"{path}/json", image.json)
+    engine.send("PUT", f"{path}/layer", [image.layer])
+    assert engine.send("PUT", f"{path}/checksum", b"", headers).status == 400
+    assert engine.get(f"{path}/json").status == 404
+    assert engine.push(name, "1", [image]) == [image.id]
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"{", b"{}", b'"a"', b"[1]", b'[{"id": 1}]', b'[{"id": "short"}]', b"[" * 9999]
 )
 def test_what_is_no_list_of_images_is_refused(engine, name, body):
