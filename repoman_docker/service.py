@@ -195,6 +195,13 @@ class V1Pushes(Protocol):
             Conflict: the image is there.
         """
 
+    def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
+        """Return an image that is there already for who has announced it; None: they have not.
+
+        Raises:
+            NotFound: it has to be sent.
+        """
+
     def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
         """Return what takes the layer of an image (NotFound, Conflict)."""
 

@@ -20,7 +20,7 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.media_types import JSON, OCTET_STREAM
 from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST, is_image_id
 from repoman_docker.routes.current import answer, repository
-from repoman_docker.routes.v1_rights import check_blob, current_pusher, may_pull
+from repoman_docker.routes.v1_rights import actor_as_pusher, check_blob, current_pusher, may_pull
 from repoman_docker.service import V1Image
 
 Handler = Callable[[str], Response]  # of an image id
@@ -37,7 +37,7 @@ _SHA256 = re.compile(r"sha256:([a-f0-9]{64})")
 
 def get_json(image_id: str) -> Response:
     """Answer the JSON of an image, and how long its layer is as :func:`get_layer` sends it."""
-    image = _find(image_id)
+    image = _find_pushed(image_id) or _find(image_id)
     headers = {**IMMUTABLE, "X-Docker-Size": str(image.layer.size)}
     if image.checksum:
         headers["X-Docker-Checksum-Payload"] = f"sha256:{image.checksum}"
@@ -124,6 +124,18 @@ def _layer(image: V1Image) -> Content:
 
 def _find(image_id: str) -> V1Image:
     return repository().v1_images.find(image_id, may_pull)
+
+
+def _find_pushed(image_id: str) -> V1Image | None:
+    """Return what an engine asks for that is about to send it, if it has announced it.
+
+    It does not send what is there; so it must be where the push goes, not elsewhere in a group.
+    """
+    try:
+        pushes = repository().v1_pushes()
+    except Unsupported:
+        return None
+    return pushes.find(actor_as_pusher(), image_id)
 
 
 HANDLERS: Mapping[str, Mapping[str, Handler]] = {

@@ -30,13 +30,14 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.v1_ids import DEPTH, is_image_id
 from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
-from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest
+from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest, V1Image
 from repoman_docker.v1.images import StoredImages
 from repoman_docker.v1.layers import inspect_layer
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord, new_push
 from repoman_docker.v1.tagging import Tagging, find_usable
 
+FRESH = 3600.0  # seconds that a push goes on at most, as the client's token does
 AGE = 86_400.0  # seconds after which a push that was broken off is removed
 BATCH = 100  # of those at a time
 NOWHERE = Digest("sha256", "0" * 64)  # a tag's place that is not known yet
@@ -97,6 +98,11 @@ class HostedPushes:
             self._check_free(image_id, stored.digest)
             record = ImageRecord(pusher.actor, ancestry)
             self._content.save_asset(record.asset(name, stored))
+
+    def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        names = self._announced_for(pusher, image_id, since=time.time() - FRESH)
+        return find_usable(self._images, image_id, names[0], pusher) if names else None
 
     def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
         """See :class:`repoman_docker.service.V1Pushes`."""
@@ -198,14 +204,21 @@ class HostedPushes:
 
     def _names(self, pusher: Pusher, image_id: str) -> list[str]:
         """Return the image names that an image is being pushed to, the last one first."""
+        names = self._announced_for(pusher, image_id)
+        if not names:
+            raise Invalid("This image does not belong to the repository")
+        return names
+
+    def _announced_for(self, pusher: Pusher, image_id: str, since: float = 0.0) -> list[str]:
         pushes = self._content.referring(v1_image_path(image_id), V1_PUSH)
-        mine = [each for each in pushes if each.attributes["actor"] == pusher.actor]
+        mine = [
+            each
+            for each in pushes
+            if each.attributes["actor"] == pusher.actor and each.updated_at >= since
+        ]
         mine.sort(key=lambda each: each.updated_at, reverse=True)
         names = dict.fromkeys(str(each.attributes["name"]) for each in mine)
-        allowed = [name for name in names if pusher.may_push(name)]
-        if not allowed:
-            raise Invalid("This image does not belong to the repository")
-        return allowed
+        return [name for name in names if pusher.may_push(name)]
 
     def _find_any(self, pusher: Pusher, image_id: str) -> tuple[str, Asset, ImageRecord]:
         """Return an image on its way, or else a complete one."""

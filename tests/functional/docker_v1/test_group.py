@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from repoman.testing import ADMIN, HttpClient
+from repoman_docker.v1 import pushes
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import make_image
 from tests.functional.docker.wires import InProcess
@@ -30,8 +31,8 @@ class Lab:
     def name(self, short: str) -> str:
         return f"{short}-{self._tail}"
 
-    def engine(self, short: str) -> Engine:
-        return Engine(self._wire(), f"/repository/{self.name(short)}", ADMIN)
+    def engine(self, short: str, *, basic: bool = False) -> Engine:
+        return Engine(self._wire(), f"/repository/{self.name(short)}", ADMIN, basic=basic)
 
     def registry(self, short: str) -> Registry:
         return Registry(self._wire(), f"/repository/{self.name(short)}", ADMIN)
@@ -99,6 +100,29 @@ def test_a_push_to_a_group_with_a_writable_member_goes_there(lab):
     group.push("app", "1", chain)
     assert lab.engine("b").pull("app", "1") == chain
     assert lab.engine("g").pull("app", "1") == chain
+
+
+@pytest.mark.parametrize("basic", [True, False])
+def test_what_only_another_member_has_is_pushed_too(lab, basic):
+    base = make_chain()
+    lab.make("hosted", "a").push("app", "base", base)
+    lab.make("hosted", "b")
+    lab.group("g", "a", "b", writable_member=lab.name("b"))
+    chain = [*base, *make_chain(1, parent=base[-1].id)]
+    group = lab.engine("g", basic=basic)
+    assert group.push("app", "1", chain) == [each.id for each in chain]
+    assert lab.engine("b").pull("app", "1") == chain
+    assert lab.engine("g", basic=basic).push("app", "2", chain) == []
+
+
+def test_a_push_that_died_is_forgotten_by_those_who_pull(lab, monkeypatch):
+    base = make_chain()
+    lab.make("hosted", "a").push("app", "base", base)
+    lab.make("hosted", "b")
+    group = lab.group("g", "a", "b", writable_member=lab.name("b"))
+    group.put("repositories/app/", [{"id": each.id} for each in base], is_first=True)
+    monkeypatch.setattr(pushes, "FRESH", -1.0)
+    assert lab.engine("g").pull("app", "base") == base
 
 
 def test_a_push_to_a_proxy_is_told_where_to_go(lab):
