@@ -13,7 +13,7 @@ from repoman_docker.sections import DockerSection
 from repoman_docker.service import BlobService, ManifestService, V1Image, Visible
 from repoman_docker.v1.chains import Chains
 from repoman_docker.v1.reading import read_asset
-from repoman_docker.v1.records import ImageRecord
+from repoman_docker.v1.records import ImageRecord, chains_with
 
 BATCH = 100  # tags or chains read at a time
 ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # there is no such image, or no more
@@ -90,7 +90,7 @@ class StoredImages:
         )
 
     def _derived(self, image_id: str, is_visible: Visible) -> Iterator[V1Image]:
-        for each in self._chains_with(image_id):
+        for each in chains_with(self._content, v1_image_path(image_id), V1_IMAGE):
             name = v1_chain_name(each.path)
             if is_visible(name):
                 digest = Digest.parse(each.path.rpartition("/")[2])
@@ -127,9 +127,3 @@ class StoredImages:
             yield from names
             after = names[-1]
             limit -= len(names)
-
-    def _chains_with(self, image_id: str) -> Iterator[Asset]:
-        path, after = v1_image_path(image_id), ""
-        while chains := self._content.referring(path, V1_IMAGE, after, BATCH):
-            yield from chains
-            after = chains[-1].path

@@ -1,7 +1,7 @@
 """What is stored of pushes by version 1, besides what any push stores."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -19,6 +19,8 @@ from repoman_docker.layout import (
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.media_types import JSON
+
+BATCH = 100  # chains read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,13 @@ def new_push(name: str, actor: str, ids: Iterable[str], listed: StoredBlob) -> N
         attributes={"actor": actor, "name": name},
         references=tuple(Reference(V1_PUSH, v1_image_path(each)) for each in named),
     )
+
+
+def chains_with(content: ContentStore, image: str, kind: str, after: str = "") -> Iterator[Asset]:
+    """Yield the chains that name an image by its path, derived ones or pushed ones."""
+    while chains := content.referring(image, kind, after, BATCH):
+        yield from chains
+        after = chains[-1].path
 
 
 def chain_paths(content: ContentStore, name: str, digest: Digest) -> list[str]:

@@ -7,6 +7,7 @@ transaction as the tag.
 from dataclasses import dataclass
 
 from repoman.plugin import (
+    Asset,
     BlobStore,
     ContentStore,
     NewAsset,
@@ -15,7 +16,15 @@ from repoman.plugin import (
     store_bytes,
 )
 from repoman_docker.hosted.assets import new_blob
-from repoman_docker.layout import blob_path, v1_image_path
+from repoman_docker.layout import (
+    V1_CHAIN,
+    V1_IMAGE,
+    blob_path,
+    manifest_path,
+    v1_chain_name,
+    v1_chain_path,
+    v1_image_path,
+)
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -29,7 +38,8 @@ from repoman_docker.service import (
     V1Images,
 )
 from repoman_docker.v1.assembly import Assembly
-from repoman_docker.v1.records import ImageRecord, new_chain
+from repoman_docker.v1.reading import read_asset
+from repoman_docker.v1.records import ImageRecord, chains_with, new_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,11 @@ class Tagging:
         self, name: str, tag: Tag, pusher: Pusher, image_id: str, check_move: CheckMove
     ) -> StoredManifest:
         """Set a tag to an image; see :class:`repoman_docker.service.V1Pushes`."""
+        known = self._find_manifest(name, image_id)
+        if known is not None:
+            body = read_asset(self._content, known)
+            digest = Digest.parse(known.attributes["digest"])
+            return self._manifests.put(name, digest, (tag,), body, known.media_type, check_move)
         chain = self._prepare(name, pusher, image_id)
         blob = store_bytes(self._blobs, chain.manifest)
         media_type = media_types.DOCKER_MANIFEST
@@ -67,6 +82,21 @@ class Tagging:
                 new_chain(name, stored.digest, blob, media_type, chain.ancestry)
             )
         return stored
+
+    def _find_manifest(self, name: str, image_id: str) -> Asset | None:
+        """Return the manifest of an image name that is an image already, whoever pushed it."""
+        prefix = v1_chain_path(name, "")
+        named = ((v1_image_path(image_id), V1_IMAGE), (v1_image_path(image_id, name), V1_CHAIN))
+        for path, kind in named:
+            for chain in chains_with(self._content, path, kind, prefix):
+                if not chain.path.startswith(prefix):
+                    break
+                if chain.attributes["id"] == image_id and v1_chain_name(chain.path) == name:
+                    digest = Digest.parse(chain.path.removeprefix(prefix))
+                    found = self._content.find_asset(manifest_path(name, digest))
+                    if found is not None:
+                        return found
+        return None
 
     def _prepare(self, name: str, pusher: Pusher, image_id: str) -> Prepared:
         """Store the bytes of what is to be stored, and return it; one JSON in memory at a time."""

@@ -153,6 +153,26 @@ def test_the_checksum_is_that_of_the_specification(engine, name):
     assert answer.body == body
 
 
+def test_what_version_2_has_pushed_stays_what_it_is_when_version_1_tags_it(registry, engine, name):
+    image = make_image()
+    registry.push(name, "1", image)
+    chain = engine.pull(name, "1")
+    assert engine.push(name, "1", chain) == []
+    assert engine.push(name, "2", chain) == []
+    for tag in ("1", "2"):
+        assert registry.pull(name, tag) == image.manifest
+    registry.delete(f"{name}/manifests/{image.digest}")
+    assert engine.put(f"repositories/{name}/tags/3", chain[-1].id).status == 404
+
+
+def test_a_policy_lets_version_1_repeat_what_version_2_has_pushed(make, name):
+    registry = make(storage__write_policy="allow_once")
+    registry.push(name, "1", make_image())
+    engine = engine_of(registry)
+    chain = engine.pull(name, "1")
+    assert engine.push(name, "1", chain) == []
+
+
 # --- What goes wrong ---
 
 
