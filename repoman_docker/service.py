@@ -187,6 +187,9 @@ class V1Pushes(Protocol):
             RegistryError: DENIED, the repository is read-only, or a tag must not be moved.
         """
 
+    def begun_at(self, name: str, pusher: Pusher) -> float:
+        """Return when the last push to an image name began that has not ended; 0.0: none has."""
+
     def put_json(self, pusher: Pusher, image_id: str, body: bytes) -> None:
         """Take the JSON of an image; it begins anew if it was not complete.
 

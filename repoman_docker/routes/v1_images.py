@@ -38,6 +38,7 @@ _SHA256 = re.compile(r"sha256:([a-f0-9]{64})")
 def get_json(image_id: str) -> Response:
     """Answer the JSON of an image, and how long its layer is as :func:`get_layer` sends it."""
     image = _find_pushed(image_id) or _find(image_id)
+    check_blob(image.name, image.layer.digest)
     headers = {**IMMUTABLE, "X-Docker-Size": str(image.layer.size)}
     if image.checksum:
         headers["X-Docker-Checksum-Payload"] = f"sha256:{image.checksum}"

@@ -26,7 +26,6 @@ from repoman_docker.routes.v1_rights import (
     DELETE,
     PULL,
     PUSH,
-    check_allowed,
     check_reference,
     current_pusher,
     give_token,
@@ -129,6 +128,7 @@ def delete_images(_: str, __: str) -> Response:
 
 def get_tag_json(name: str, tag: str) -> Response:
     """Answer what is known of the engine that made an image."""
+    check_reference(name, tag, NEEDS[PULL])
     service = repository().v1_images
     fields = parse_fields(service.find(service.tag(name, parse_tag(tag)), may_pull).json)
     known = {"docker_version": fields.get("docker_version"), "os": fields.get("os")}
@@ -192,9 +192,8 @@ def serve(path: str) -> Response:
         raise NotFound("There is nothing at this address of the V1 API.")
     if handler is None:
         raise Unsupported(f"{request.method} is not possible here.")
-    name = image_name(place.name)
-    check_allowed(name, _action(place))
-    return handler(name, place.detail)
+    is_new = place.kind is Kind.REPOSITORY and request.method == "PUT"
+    return handler(image_name(place.name, _action(place), is_new=is_new), place.detail)
 
 
 def _action(place: Place) -> str:

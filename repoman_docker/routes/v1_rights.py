@@ -43,23 +43,42 @@ def token_of(request: Request) -> str | None:
     return found[1] if found else None
 
 
-def image_name(text: str) -> str:
+def image_name(text: str, action: str, *, is_new: bool = False) -> str:
     """Return the name of the image that a client means, who may write ``library/`` or not.
+
+    ``is_new`` says that a push begins; what follows of it goes where it has begun.
 
     Raises:
         RegistryError: NAME_INVALID.
+        Unauthenticated, Denied: see :func:`check_allowed`.
     """
-    short = short_name(parse_name(text))
-    long = long_name(short)
-    if short == long:
-        return short
+    written = parse_name(text)
+    short = short_name(written)
+    names = [each for each in dict.fromkeys((short, long_name(short))) if is_allowed(each, action)]
+    if not names:
+        check_allowed(written, action)
+    if len(names) > 1:
+        is_going_on = action == PUSH and not is_new
+        names = _known(names) or (_begun(names) if is_going_on else []) or names
+    return written if written in names else names[0]
+
+
+def _known(names: list[str]) -> list[str]:
+    """Return the first of the names that there is, if there is one."""
     has_image = repository().lists.has_image
     # Only those who read are worth a question to a remote.
     for is_known in (has_image, _has_tags) if request.method in READING else (has_image,):
-        for name in (short, long):
+        for name in names:
             if is_known(name):
-                return name
-    return short
+                return [name]
+    return []
+
+
+def _begun(names: list[str]) -> list[str]:
+    """Return that of the names that the actor is pushing to, if there is one."""
+    pushes, pusher = repository().v1_pushes(), actor_as_pusher()
+    begun = {name: pushes.begun_at(name, pusher) for name in names}
+    return [name for name in names if begun[name] == max(begun.values()) > 0]
 
 
 def _has_tags(name: str) -> bool:

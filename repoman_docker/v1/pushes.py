@@ -85,6 +85,10 @@ class HostedPushes:
             self._drop_old()
             self._content.save_asset(new_push(name, pusher.actor, ids, listed))
 
+    def begun_at(self, name: str, pusher: Pusher) -> float:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        return max((each.updated_at for each in self._open_pushes(name, pusher)), default=0.0)
+
     def put_json(self, pusher: Pusher, image_id: str, body: bytes) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
         self._policy.check_write()
@@ -157,8 +161,7 @@ class HostedPushes:
     def finish(self, name: str, pusher: Pusher) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
         with self._content.transaction():
-            pushes = self._content.list_assets(V1_PUSH, "", BATCH, v1_push_path(name))
-            mine = [each for each in pushes if each.attributes["actor"] == pusher.actor]
+            mine = self._open_pushes(name, pusher)
             self._content.delete_assets([e.path for e in mine if self._has_come(name, e)])
 
     # Inside -------------------------------------------------------------------------------------
@@ -238,6 +241,12 @@ class HostedPushes:
             asset = self._content.find_asset(v1_image_path(image_id, name))
             if asset is not None:
                 yield name, asset, ImageRecord.of(asset)
+
+    def _open_pushes(self, name: str, pusher: Pusher) -> list[Asset]:
+        # What begins with the path of a name are the pushes to names below it, too.
+        pushes = self._content.list_assets(V1_PUSH, "", -1, v1_push_path(name))
+        whose = {"actor": pusher.actor, "name": name}
+        return [each for each in pushes if each.attributes == whose]
 
     def _has_come(self, name: str, push: Asset) -> bool:
         """Return whether all images of a push are here, and complete."""

@@ -173,6 +173,35 @@ def test_a_policy_lets_version_1_repeat_what_version_2_has_pushed(make, name):
     assert engine.push(name, "1", chain) == []
 
 
+@pytest.mark.parametrize("written", ["{0}", "library/{0}"])
+def test_a_new_name_is_what_was_written(registry, engine, other_name, written):
+    chain = make_chain()
+    name = written.format(other_name)
+    engine.push(name, "1", chain)
+    assert registry.pull(name, "1")
+    assert engine.pull(name, "1") == chain
+    assert engine.push(name, "2", make_chain())
+    assert registry.tags(name) == ["1", "2"]
+
+
+def test_a_push_goes_on_where_it_has_begun(registry, engine, other_name):
+    [one], [two] = make_chain(1), make_chain(1)
+    engine.push(other_name, "1", [one], mistake=Mistake.DIES_BEFORE_TAG)
+    engine.token = ""
+    engine.push(f"library/{other_name}", "1", [two])
+    assert registry.tags(f"library/{other_name}") == ["1"]
+    assert engine.pull(f"library/{other_name}", "1") == [two]
+
+
+def test_the_end_of_a_push_ends_none_to_a_name_below(registry, name):
+    engine = engine_of(registry, basic=True)
+    [image] = make_chain(1)
+    engine.push(name, "1", [image])
+    engine.put(f"repositories/{name}/below/", [{"id": image.id}], is_first=True)
+    assert engine.put(f"repositories/{name}/images", [], is_first=True).status == 204
+    assert engine.send("PUT", f"images/{image.id}/json", image.json).status == 200
+
+
 # --- What goes wrong ---
 
 

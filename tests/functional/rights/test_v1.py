@@ -6,6 +6,7 @@ import json
 import pytest
 
 from repoman.testing import ADMIN
+from tests.fakes.registry import fake_registry
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker_v1.driver import Engine, Failure, V1Image, make_chain, make_tar
@@ -104,3 +105,59 @@ def test_a_push_is_made_of_its_own_layers(engine, registry):
     for tag in ("1", "2"):
         manifest = json.loads(registry.pull("team/app", tag))
         assert manifest["layers"][0]["digest"] == digest_of(packed_anew.layer)
+
+
+# --- What rights tell -----------------------------------------------------------------------------
+
+
+def as_reader(engine, user_of, word: str, *actions: str) -> Engine:
+    return engine(user_of(word, *(actions or ("browse", "read"))))
+
+
+@pytest.mark.parametrize("written", ["app", "library/app", "team/app"])
+def test_a_refusal_does_not_tell_what_there_is(engine, registry, user_of, written):
+    reader = as_reader(engine, user_of, "other")
+    before = reader.get(f"repositories/{written}/tags")
+    assert before.status == 403
+    for name in ("library/app", "team/app"):
+        registry.push(name, "1", make_image())
+    assert reader.get(f"repositories/{written}/tags").body == before.body
+
+
+def test_a_proxy_asks_its_remote_for_those_only_who_may_read(stage):
+    with fake_registry() as upstream:
+        upstream.put("library/app", "1", make_image())
+        name = stage.make_repository(
+            "docker-proxy", proxy__remote_url=upstream.url, docker__v1_enabled=True
+        )
+        stranger = Engine(stage.connector(name).wire, "", stage.make_user(), basic=True)
+        for what in ("images", "tags", "tags/1", "tags/1/json", "json"):
+            assert stranger.get(f"repositories/app/{what}").status == 403
+        assert upstream.lines() == []
+
+
+def test_of_two_forms_of_a_name_the_one_counts_that_one_may_read(engine, registry, user_of):
+    image = make_image(gzip.compress(make_tar(b"x"), mtime=0))
+    registry.push("app", "1", make_image())
+    registry.push("library/app", "1", image)
+    reader = as_reader(engine, user_of, "library")
+    assert reader.pull("app", "1")[-1].layer == image.layers[-1]
+
+
+def test_what_is_told_of_a_tag_needs_the_right_to_it(stage, hosted, engine, registry):
+    for tag in ("1.0", "2.0"):
+        registry.push("team/app", tag, make_image())
+    expression = 'path =~ "/v2/team/app/(manifests/1[.].*|blobs/.*)"'
+    reader = engine(stage.make_user(stage.make_selected(hosted, expression, ["read"])))
+    for what in ("", "/json"):
+        assert reader.get(f"repositories/team/app/tags/1.0{what}").status == 200
+        assert reader.get(f"repositories/team/app/tags/2.0{what}").status == 403
+
+
+def test_the_settings_of_an_image_need_the_right_to_its_blobs(stage, hosted, engine, registry):
+    registry.push("team/app", "1", make_image())
+    expression = 'path =^ "/v2/team/app/manifests/"'
+    reader = engine(stage.make_user(stage.make_selected(hosted, expression, ["read"])))
+    top = reader.get("repositories/team/app/tags/1").json()
+    assert reader.get(f"images/{top}/layer").status == 403
+    assert reader.get(f"images/{top}/json").status == 403
