@@ -134,7 +134,7 @@ def _find_pushed(image_id: str) -> V1Image | None:
     """
     try:
         pushes = repository().v1_pushes()
-    except Unsupported:
+    except (Unsupported, RegistryError):  # a group, a proxy
         return None
     return pushes.find(actor_as_pusher(), image_id)
 
