@@ -1,8 +1,10 @@
 """Files as responses."""
 
+import fcntl
 import gzip
 import hashlib
 import io
+import struct
 import threading
 import time
 
@@ -12,6 +14,7 @@ from tests.server.apps import Files, stream
 from tests.server.conftest import eventually, open_files
 
 SIZE = 5_000_000
+SIOCOUTQNSD = 0x894B  # bytes that a socket has not sent yet
 
 
 @pytest.fixture
@@ -167,6 +170,23 @@ def test_slow_readers_hold_no_worker(serve, connect, file):
     assert connect(service).get("/small").status == 200
     for client in slow:
         assert client.read().body == file.read_bytes()
+
+
+def test_little_waits_in_the_kernel_for_a_slow_reader(serve, connect, file):
+    service = serve(Files(file))
+    client = connect(service, receive_buffer=1 << 15)
+    client.request("GET", "/")
+    eventually(lambda: service.listener.channels)
+    [channel] = service.listener.channels
+    seen = []
+
+    def has_settled():
+        seen.append(struct.unpack("i", fcntl.ioctl(channel.fd, SIOCOUTQNSD, bytes(4)))[0])
+        return seen[-1] and set(seen[-20:]) == {seen[-1]}
+
+    eventually(has_settled)
+    assert seen[-1] < SIZE / 5
+    assert client.read().body == file.read_bytes()
 
 
 def test_generator_waits_for_a_slow_reader(serve, connect):
