@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("repoman.server")
 
 _TLS_HANDSHAKE = 0x16  # first byte of a TLS connection
-_REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n")
+_REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+REQUESTS_PER_TURN = 16  # of one channel, so that a pipeline of small ones starves nobody
 
 
 class Intake:
@@ -44,8 +46,7 @@ class Intake:
 
     def read(self) -> None:
         """Read once from the connection, on the loop."""
-        if self.held:  # a worker has just finished; its call to go on with this is under way
-            self.resume()
+        if self.held:  # a call to go on with this is under way
             return
         channel = self._channel
         buffer = channel.loop.buffer
@@ -67,12 +68,16 @@ class Intake:
             self.resume()
 
     def resume(self) -> None:
-        """Take what is held as far as possible now, on the main loop."""
-        while self.held and self._channel.is_receptive:
+        """Take what is held as far as possible in this turn, on the main loop."""
+        for _ in range(REQUESTS_PER_TURN):
+            if not (self.held and self._channel.is_receptive):
+                return
             if self.request is not None and self.request.body is not None:
                 self._read_body(self.request, memoryview(self.held))
             else:
                 self._parse(self.held)
+        if self.held:
+            self._channel.wake()
 
     def begin_body(self, request: Parser, wanted: BodyWanted) -> None:
         """Receive the body to where the application wants it, first what came with the header.
@@ -101,6 +106,9 @@ class Intake:
 
     def _parse(self, data: bytes) -> None:
         if self.request is None:
+            self.held = data = data.lstrip(b"\r\n")  # which some clients send after a body
+            if not data:
+                return
             if data[0] not in _REQUEST_STARTS:
                 self._refuse(data[0])
                 return
@@ -109,7 +117,7 @@ class Intake:
         self.held = data[request.received(data) :]
         if request.completed or request.headers_finished:
             self.request = None
-            if not (request.empty or self._answer_fast(request)):
+            if not self._answer_fast(request):
                 self._channel.serve(request)  # the last step: now a worker owns what is held
 
     def _answer_fast(self, request: Parser) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from repoman.server.intake import REQUESTS_PER_TURN
 from tests.server.apps import Slow, hello
 
 
@@ -80,6 +81,31 @@ def test_pipelined(service, connect):
     client.send(b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode() for path in paths))
     for path in paths:
         assert client.read().body == (b"quick" if path == "/fast" else b"hello")
+
+
+def test_one_pipeline_takes_but_a_part_of_a_turn(service, connect, table):
+    """What the loop is asked to do while it serves the first request comes before the last."""
+    served_before = []
+
+    def answer(request):
+        if not table.requests:
+            service.hub.main.call(lambda: served_before.append(len(table.requests)))
+        return table(request)
+
+    service.hub.fast = answer
+    client = connect(service)
+    client.send(b"GET /fast HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+    for _ in range(1000):
+        assert client.read().body == b"quick"
+    assert 0 < served_before[0] <= REQUESTS_PER_TURN
+
+
+def test_pipeline_of_both_kinds_longer_than_a_turn(service, connect):
+    paths = ([b"/fast"] * (2 * REQUESTS_PER_TURN) + [b"/other"]) * 10
+    client = connect(service)
+    client.send(b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in paths))
+    for path in paths:
+        assert client.read().body == (b"quick" if path == b"/fast" else b"hello")
 
 
 def test_answers_larger_than_the_socket_takes(serve, connect):

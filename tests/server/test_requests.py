@@ -4,6 +4,8 @@ import logging
 
 import pytest
 
+from repoman.server import intake
+from repoman.server.parser import Parser
 from tests.server.apps import Uploads, hello
 from tests.server.conftest import eventually
 
@@ -35,6 +37,27 @@ def test_tls_hello_on_a_plain_port_is_answered_at_once(serve, connect, caplog):
     (record,) = [record for record in caplog.records if "Refused" in record.getMessage()]
     assert record.levelno == logging.DEBUG  # docker tries TLS with every command
     assert "127.0.0.1" in record.getMessage()
+
+
+def test_blank_lines_before_a_request_are_dropped_without_parsing(serve, connect, monkeypatch):
+    parsers = []
+
+    class Counting(Parser):
+        def __init__(self, adj):
+            parsers.append(self)
+            super().__init__(adj)
+
+    monkeypatch.setattr(intake, "Parser", Counting)
+    client = connect(serve(hello))
+    client.send(b"\r\n" * 200_000 + b"\n\r\n")
+    for blank in (b"\r", b"\n", b""):
+        client.send(blank + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.read().body == b"hello"
+    assert len(parsers) == 3
+
+
+def test_garbage_after_blank_lines_is_refused(serve, connect):
+    assert refusal(connect(serve(hello)), b"\r\n\r\n" + TLS_HELLO) == 400
 
 
 @pytest.mark.parametrize("data", [b"\x00", b"get / HTTP/1.1\r\n", b"{}", b"\xff\xfe", b" GET /"])

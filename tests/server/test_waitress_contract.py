@@ -125,7 +125,6 @@ def test_header_parsing():
     assert request.content_length == 5
     assert isinstance(request.body_rcv, receiver.FixedStreamReceiver)
     assert request.error is None
-    assert not request.empty
 
 
 def test_chunked_requests_have_a_receiver():
