@@ -5,10 +5,11 @@ import io
 import logging
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
+from waitress.buffers import FileBasedBuffer, OverflowableBuffer
 
 from repoman.errors import RepomanError, StorageFull, TooLarge, Unavailable
 from repoman.http.body import BODY_ERROR, RECEIVED, BodySink, Environ
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MEMORY_LIMIT = 1 << 19  # bytes of a buffered body that are kept out of a temporary file
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Store(Protocol):
@@ -96,18 +97,19 @@ class BufferStore:
 
     def close(self) -> None:
         """See :class:`Store`."""
-        self._buffer.close()
+        with suppress(OSError):  # on a full disk, of what could not be written and nobody wants
+            self._buffer.close()
 
 
-class _SpoolFile(TempfileBasedBuffer):
-    """waitress' file buffer, but in our directory: the system's may be small or in memory."""
-
-    def __init__(self, spool: Path, earlier: object) -> None:
-        self._spool = spool
-        super().__init__(earlier)
-
-    def newfile(self) -> object:
-        return tempfile.TemporaryFile("w+b", dir=self._spool)
+def _open_spool_file(spool: Path, earlier: object) -> FileBasedBuffer:
+    """Return waitress' buffer in our directory: the system's may be small or in memory."""
+    file = tempfile.TemporaryFile("w+b", dir=spool)  # noqa: SIM115 - the buffer keeps it
+    try:
+        return FileBasedBuffer(file, earlier)
+    except OSError:
+        with suppress(OSError):
+            file.close()
+        raise
 
 
 class _SpoolingBuffer(OverflowableBuffer):
@@ -119,7 +121,7 @@ class _SpoolingBuffer(OverflowableBuffer):
 
     def _set_large_buffer(self) -> None:
         earlier = self.buf
-        self.buf = _SpoolFile(self._spool, earlier)
+        self.buf = _open_spool_file(self._spool, earlier)
         if earlier is not None:
             earlier.close()
         self.overflowed = True

@@ -26,6 +26,14 @@ class Service:
 
     def run(self) -> None:
         """Run the application for admission, for the response, or for both."""
+        try:
+            self._serve()
+        except Exception:  # nobody else would ever go on with the connection
+            log.exception("Closing a connection of %s after an error", self._channel.addr[0])
+            self._channel.close_soon()
+            self._request.close()
+
+    def _serve(self) -> None:
         request = self._request
         try:
             close = self._run_task()

@@ -8,6 +8,8 @@ import pytest
 
 from repoman.errors import StorageFull
 from repoman.http.body import ADMISSION, BODY_ERROR, RECEIVED, BodyWanted, receive_body
+from repoman.server.parser import Parser
+from tests.disk import room_for
 from tests.server.apps import Sink, Uploads, hello
 from tests.server.conftest import eventually
 
@@ -272,6 +274,31 @@ def open_names():
     from tests.server.conftest import open_files
 
     return [name for _, name in open_files()]
+
+
+def test_buffered_body_on_a_full_disk_is_refused_and_leaves_nothing(serve, connect, uploads):
+    service = serve(uploads)
+    with room_for(700_000):
+        client = connect(service)
+        response = client.put("/buffered", [BIG[:900_000]])
+    assert (response.status, response.closes) == (507, True)
+    client.socket.shutdown(1)
+    assert client.is_closed()
+    assert connect(service).get("/after").status == 200
+
+
+def test_request_that_cannot_be_ended_closes_its_connection(serve, connect, monkeypatch, caplog):
+    def fail(request):
+        raise ZeroDivisionError
+
+    service = serve(hello)
+    client = connect(service)
+    monkeypatch.setattr(Parser, "close", fail)
+    assert client.get("/").status == 200
+    assert client.is_closed()
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    assert connect(service).get("/").status == 200
 
 
 def test_known_length_over_the_buffer_limit_is_refused_before_the_body(serve, connect, uploads):

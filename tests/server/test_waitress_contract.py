@@ -152,7 +152,8 @@ def test_buffers_overflow_into_a_file():
     for name in ("_set_large_buffer", "append", "getfile", "close"):
         assert hasattr(buffers.OverflowableBuffer, name)
     assert "self.overflowed" in inspect.getsource(buffers.OverflowableBuffer.append)
-    assert "self.newfile()" in inspect.getsource(buffers.TempfileBasedBuffer.__init__)
+    asked = inspect.signature(buffers.FileBasedBuffer)
+    assert list(asked.parameters) == ["file", "from_buffer"]
 
 
 def test_client_disconnected_is_an_exception():
