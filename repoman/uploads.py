@@ -9,7 +9,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from repoman.blobs.store import BlobStore, BlobWriter
@@ -57,6 +58,15 @@ class UploadSink:
         """Bytes that this request brought."""
         return self.offset - self._start
 
+    def check_room(self, size: int) -> None:
+        """Refuse what certainly does not fit.
+
+        Raises:
+            StorageFull: there is no room for ``size`` more bytes; see :meth:`write`.
+        """
+        with self._ending_when_full():
+            self._live.writer.check_room(size)
+
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the session.
 
@@ -65,11 +75,8 @@ class UploadSink:
                 room that a blob which cannot become whole takes.
             Unavailable: they cannot be stored at present; the session goes on.
         """
-        try:
+        with self._ending_when_full():
             self._live.writer.write(data)
-        except StorageFull:
-            self._live.is_full = True
-            raise
 
     def close(self) -> None:
         """Let the next request have the session; what was written stays, unless the disk is full.
@@ -80,6 +87,14 @@ class UploadSink:
             self._is_open = False
             self._live.writer.pause()
             self._release(self._live)
+
+    @contextmanager
+    def _ending_when_full(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageFull:
+            self._live.is_full = True
+            raise
 
     def __enter__(self) -> "UploadSink":
         return self

@@ -122,6 +122,9 @@ class MemoryWriter:
         self._store = store
         self._data = b""
 
+    def check_room(self, size):
+        pass
+
     def write(self, data):
         self._data += data
 

@@ -108,6 +108,13 @@ class FileBlobWriter:
         """Bytes written so far."""
         return self._size
 
+    def check_room(self, size: int) -> None:
+        """Compare with what the file system has left."""
+        with storage_errors(self._path.parent):
+            state = os.statvfs(self._path.parent)
+        if size > state.f_bavail * state.f_frsize:
+            raise StorageFull("The disk that holds the blob store has no room for this.")
+
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the file and to the hashes."""
         fd = self._open()

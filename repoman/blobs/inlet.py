@@ -22,6 +22,14 @@ class BlobInlet:
         """Bytes written so far."""
         return self._writer.size
 
+    def check_room(self, size: int) -> None:
+        """Refuse what certainly does not fit.
+
+        Raises:
+            StorageFull: there is no room for ``size`` more bytes.
+        """
+        self._writer.check_room(size)
+
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes.
 

@@ -30,6 +30,13 @@ class BlobWriter(Protocol):
     def size(self) -> int:
         """Bytes written so far; true after a restart and after a failed write too."""
 
+    def check_room(self, size: int) -> None:
+        """Refuse early what certainly does not fit; a store that cannot know refuses nothing.
+
+        Raises:
+            StorageFull: there is no room for ``size`` more bytes.
+        """
+
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes.
 

@@ -33,6 +33,13 @@ Environ = dict[str, Any]
 class BodySink(Protocol):
     """Takes a request's body while it arrives; used by one thread at a time."""
 
+    def check_room(self, size: int) -> object:
+        """Say if it is certain that a body of so many bytes does not fit; asked before the first.
+
+        Raises:
+            StorageFull: so it is; the body is refused.
+        """
+
     def write(self, data: bytes | memoryview) -> object:
         """Store the next bytes; a memoryview is only valid during the call.
 
@@ -72,6 +79,7 @@ def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
     if received is not None:
         return _checked(environ, received)
     sink = open_sink()
+    _check_room(environ, sink)
     if ADMISSION in environ:
         raise BodyWanted(sink)
     try:
@@ -82,6 +90,14 @@ def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
         sink.close()
         raise
     return sink
+
+
+def _check_room(environ: Environ, sink: BodySink) -> None:
+    try:
+        sink.check_room(int(environ.get("CONTENT_LENGTH") or 0))
+    except BaseException:
+        sink.close()
+        raise
 
 
 def _checked(environ: Environ, sink: Sink) -> Sink:

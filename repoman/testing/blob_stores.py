@@ -85,6 +85,14 @@ class BlobStoreSuite:
             file.seek(1000)
             assert file.read(24) == DATA[1000:1024]
 
+    def test_room_is_asked_for_without_effect(self, open_store: OpenStore) -> None:
+        writer = open_store().open_writer("one")
+        writer.check_room(len(DATA))
+        assert writer.size == 0
+        writer.write(DATA)
+        writer.check_room(0)
+        assert writer.commit() == StoredBlob(sha256(DATA), len(DATA))
+
     def test_nothing_is_found_before_the_commit(self, store: BlobStore) -> None:
         writer = write(store, "one", DATA)
         assert not store.exists(sha256(DATA))

@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+from base64 import b64encode
+from contextlib import closing
 
 import pytest
 
 from tests.e2e.registry import Registry, digest_of
 from tests.live import LiveServer
+from tests.server.client import Client
 
 STORE_SIZE = 8_000_000
 KEPT = b"k" * 1_000_000
@@ -56,6 +59,38 @@ def test_a_full_store_answers_507(small, registry):
     assert_plain(registry.send_blob("team/app", TOO_LARGE), 507)
     assert registry.has_image("team/app", "1", KEPT)
     assert "Traceback" not in small.log
+
+
+@pytest.mark.parametrize("in_a_session", [True, False])
+def test_what_is_known_not_to_fit_is_refused_before_its_first_byte(small, registry, in_a_session):
+    target = f"/v2/team/app/blobs/uploads/?digest={digest_of(TOO_LARGE)}"
+    if in_a_session:
+        target = registry.begin_upload("team/app").removeprefix(f"http://{small.registry}")
+    token = b64encode(":".join(small.admin).encode()).decode()
+    headers = [f"Authorization: Basic {token}", "Expect: 100-continue"]
+    with closing(Client(small.connector_port)) as client:
+        client.request(
+            "PATCH" if in_a_session else "POST",
+            target,
+            headers=[*headers, f"Content-Length: {len(TOO_LARGE)}"],
+        )
+        assert client.read().status == 507  # and not 100 before
+    assert registry.has_image("team/app", "1", KEPT)
+    if in_a_session:  # a client begins anew
+        assert registry.request("GET", target).status_code == 404
+
+
+def test_downloads_go_on_while_the_store_is_full(registry):
+    path = f"/v2/team/app/blobs/{digest_of(KEPT)}"
+    with registry.request("GET", path, stream=True) as download:
+        received = b""
+        for _ in range(3):
+            received += download.raw.read(len(KEPT) // 4)
+            location = registry.begin_upload("team/app")
+            chunks = (TOO_LARGE[at : at + 100_000] for at in range(0, len(TOO_LARGE), 100_000))
+            assert_plain(registry.request("PATCH", location, data=chunks), 507)
+            assert registry.has_image("team/app", "1", KEPT)
+        assert received + download.raw.read() == KEPT
 
 
 def test_a_full_store_answers_507_in_the_middle_of_a_stream(registry):

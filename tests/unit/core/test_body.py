@@ -30,6 +30,10 @@ class Sink:
         self.closed = 0
         self._room = room
 
+    def check_room(self, size):
+        if size > self._room:
+            raise StorageFull("no room")
+
     def write(self, data):
         if len(self.data) + len(data) > self._room:
             raise StorageFull("no room")
@@ -53,6 +57,16 @@ def environ(body=b"", length=None, **values):
 def test_a_body_is_read_in_place_under_any_server():
     sink = receive_body(environ(DATA), Sink)
     assert (sink.data, sink.closed) == (DATA, 0)
+
+
+@pytest.mark.parametrize("values", [{}, {ADMISSION: True}])
+def test_a_body_known_not_to_fit_is_refused_before_its_first_byte(values):
+    sink = Sink(room=len(DATA) - 1)
+    wanted = environ(DATA, **values)
+    with pytest.raises(StorageFull):
+        receive_body(wanted, lambda: sink)
+    assert (sink.data, sink.closed) == (b"", 1)
+    assert wanted["wsgi.input"].tell() == 0
 
 
 def test_a_body_without_a_length_is_read_to_its_end():
@@ -181,8 +195,10 @@ def test_a_body_that_is_refused_late_is_let_go_before_the_answer_leaves(repoman)
     class Sink:
         closed = 0
 
-        def write(self, data):
-            raise AssertionError("nothing is written any more")
+        def check_room(self, size):
+            raise AssertionError("nothing is asked any more")
+
+        write = check_room
 
         def close(self):
             self.closed += 1

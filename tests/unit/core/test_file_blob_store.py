@@ -79,6 +79,14 @@ def test_a_full_disk_keeps_what_it_took_and_size_and_digest_say_so(blobs):
     assert writer.hexdigest("sha256") == hashlib.sha256(DATA[:10_000]).hexdigest()
 
 
+def test_room_is_what_the_file_system_has_left(blobs, tmp_path):
+    state = os.statvfs(tmp_path)
+    writer = blobs.open_writer("one")
+    writer.check_room(state.f_bavail * state.f_frsize // 2)
+    with pytest.raises(StorageFull):
+        writer.check_room(state.f_blocks * state.f_frsize + 1)
+
+
 def test_an_upload_goes_on_when_there_is_room_again(blobs):
     writer = blobs.open_writer("one")
     with room_for(10_000), pytest.raises(StorageFull):

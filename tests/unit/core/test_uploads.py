@@ -215,6 +215,18 @@ def test_a_session_that_fills_the_disk_ends_and_gives_the_room_back(sessions, up
         sessions.get(upload.id, "app", "ann")
 
 
+def test_a_session_that_cannot_become_whole_ends_before_its_next_byte(sessions, uploaded):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA[:1000])
+    with sessions.open_sink(upload) as sink:
+        sink.check_room(1000)
+        with pytest.raises(StorageFull):
+            sink.check_room(1 << 60)
+    assert uploaded() == []
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+
+
 def test_all_sessions_of_a_repository_end_together(
     sessions, repository, database, blobs, make_repository, uploaded
 ):
