@@ -143,7 +143,7 @@ class ListService(Protocol):
         """Return image names."""
 
     def has_image(self, name: str) -> bool:
-        """Return whether a manifest of the image is stored here; asks no remote."""
+        """Return whether a manifest of the image is stored here and served; asks no remote."""
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """Return the manifests with this subject, in order of their digests."""

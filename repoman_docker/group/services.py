@@ -154,7 +154,9 @@ class GroupLists:
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        return any(each.has_image(name) for each in self._members.for_image(name))
+        return self._members.routing.allows(name) and any(
+            each.has_image(name) for each in self._members.for_image(name)
+        )
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""

@@ -15,7 +15,6 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.lists import HostedLists
 from repoman_docker.layout import LIST, referrers_path, tag_list_path
-from repoman_docker.layout import image as component_of
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
@@ -61,8 +60,8 @@ class ProxyLists:
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
-        return self._site.content.has_component(component_of(image))
+        image = self._site.long_name(name)
+        return self._site.routing.allows(image) and self._local.has_image(image)
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""

@@ -64,6 +64,37 @@ def test_a_blob_is_asked_only_of_the_remote_that_served_the_image(
         assert upstream.count(f"GET /v2/{NAME}/blobs/{digest_of(blob)}") == 1
 
 
+# --- Rules of members ----------------------------------------------------------------------------
+
+RULE = {"routing__mode": "block", "routing__matchers": ["team/.*"]}
+
+
+def test_the_rule_of_a_proxy_keeps_no_other_member_from_answering(
+    make_proxy, hosted, upstream, second
+):
+    image = make_image()
+    hosted.push(NAME, "1", image)
+    ruled = make_proxy(upstream.url, **RULE)
+    assert make_proxy.group(hosted, ruled).pull(NAME, "1") == image.manifest
+    assert make_proxy.group(ruled, hosted).pull(NAME, "1") == image.manifest
+    second.put(NAME, "2", image)
+    assert make_proxy.group(ruled, make_proxy(second.url)).pull(NAME, "2") == image.manifest
+    assert upstream.log == []
+
+
+def test_the_rule_of_a_group_keeps_no_other_member_from_answering(
+    make_proxy, hosted, proxy, upstream, second
+):
+    image = make_image()
+    inner = make_proxy.group(proxy, **RULE)
+    hosted.push(NAME, "1", image)
+    assert make_proxy.group(hosted, inner).pull(NAME, "1") == image.manifest
+    assert make_proxy.group(inner, hosted).pull(NAME, "1") == image.manifest
+    second.put(NAME, "2", image)
+    assert make_proxy.group(inner, make_proxy(second.url)).pull(NAME, "2") == image.manifest
+    assert upstream.log == []
+
+
 # --- Outages -------------------------------------------------------------------------------------
 
 
