@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from repoman.errors import NotFound, RepomanError, UpstreamError, UpstreamTimeout
+from repoman.errors import (
+    NotFound,
+    RepomanError,
+    StorageFull,
+    Unavailable,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+)
 
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
 
 THREADS = 8  # members of a group asked side by side
+OUTAGES = (UpstreamError, StorageFull, Unavailable)  # why a member cannot say what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +72,35 @@ def first_found(
 ) -> tuple[str, Answer]:
     """Return the first answer, with the name of the member that gave it.
 
-    A member that does not have it is passed over; so is one whose remote failed, but then its
-    failure, and not that nobody has it, is what comes out if nobody answers: an outage must not
-    look like an absence. ``is_missing`` tells the format's way to say that it has nothing.
+    A member that does not have it is passed over; so is one that fails, but then its failure, and
+    not that nobody has it, is what comes out if nobody answers: an outage must not look like an
+    absence. ``is_missing`` tells the format's way to say that it has nothing.
 
     Raises:
         NotFound: no member has it.
-        Exception: the first failure of a remote, or the last of the errors that mean absence.
+        Exception: the :func:`main_outage`, or the last of the errors that mean absence.
     """
-    outage: UpstreamError | None = None
+    outages: list[Exception] = []
     absence: Exception = NotFound("No member of the group has it.")
     for name, member in members:
         try:
             return name, ask(member)
-        except UpstreamError as error:
-            outage = outage or error
+        except OUTAGES as error:
+            outages.append(error)
         except Exception as error:
             if not is_missing(error):
                 raise
             absence = error
-    raise outage or absence
+    raise main_outage(outages) or absence
+
+
+def main_outage(errors: Iterable[Exception]) -> Exception | None:
+    """Return the failure that a client is told of; None if there is none among the errors.
+
+    It is the first one, but a limit of requests goes before: that tells when to come again.
+    """
+    outages = [each for each in errors if isinstance(each, OUTAGES)]
+    return min(outages, key=lambda each: not isinstance(each, UpstreamRateLimited), default=None)
 
 
 class Fan:

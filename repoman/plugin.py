@@ -30,7 +30,7 @@ from repoman.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from repoman.group import Collected, Fan, Outcome, Step, Trace, first_found
+from repoman.group import Collected, Fan, Outcome, Step, Trace, first_found, main_outage
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses
 from repoman.http.admin import wants_page
@@ -185,6 +185,7 @@ __all__ = [
     "list_addresses",
     "log_in",
     "login_needed",
+    "main_outage",
     "note_content",
     "note_failed_login",
     "note_pull",

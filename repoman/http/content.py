@@ -28,8 +28,9 @@ class Content:
     Attributes:
         size: in bytes.
         media_type: as stored, without parameters.
-        open: returns an unbuffered file at its start; called at most once. Or the bytes, where
-            they are few and at hand; or a stream of what is on its way.
+        open: returns an unbuffered file at its start. Or the bytes, where they are few and at hand;
+            or a stream of what is on its way. Called for the answer, and perhaps once before, to
+            see whether the bytes are there.
         etag: a strong validator without quotes.
         last_modified: seconds since the epoch, or None.
         headers: further response headers.

@@ -27,11 +27,12 @@ def check_group(name: str, format_name: str, group: GroupSection, rows: Iterable
             raise _invalid("members", f"{member!r} has the format {row.format}, not {format_name}.")
         if name.lower() in _reachable(row, known):
             raise _invalid("members", f"{member!r} contains the group {name!r} already.")
-    if len({member.lower() for member in group.members}) < len(group.members):
+    members = {member.lower() for member in group.members}
+    if len(members) < len(group.members):
         raise _invalid("members", "a repository is named twice.")
     _check_writable(group, known)
     for pattern, pinned in group.pins.items():
-        if strangers := sorted(set(pinned) - set(group.members)):
+        if strangers := [each for each in pinned if each.lower() not in members]:
             raise _invalid("pins", f"{pattern!r} names {strangers[0]!r}, which is no member.")
 
 

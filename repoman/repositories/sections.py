@@ -127,9 +127,10 @@ class RoutingSection(Section):
         (), description="Regular expressions on the whole path."
     )
 
-    def allows(self, path: str) -> bool:
-        """Return whether a path may be asked for."""
+    def allows(self, *paths: str) -> bool:
+        """Return whether a path may be asked for, given all that it is also known by."""
         if not self.matchers:
             return True
-        is_matched = any(find_pattern(text).matches(path) for text in self.matchers)
+        patterns = map(find_pattern, self.matchers)
+        is_matched = any(pattern.matches(path) for pattern in patterns for path in paths)
         return is_matched is (self.mode is RoutingMode.ALLOW)

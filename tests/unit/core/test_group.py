@@ -1,0 +1,79 @@
+"""Members asked one after the other, and side by side."""
+
+import threading
+
+import pytest
+
+from repoman.errors import (
+    Conflict,
+    NotFound,
+    StorageFull,
+    Unavailable,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from repoman.group import Fan, first_found
+
+ABSENT = NotFound("Nothing.")
+FULL = StorageFull("The disk is full.")
+BROKEN = Unavailable("The disk is broken.")
+DOWN = UpstreamUnavailable("The remote is down.")
+LIMITED = UpstreamRateLimited("The remote has enough.", 7)
+
+
+def ask(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def first(*answers):
+    members = [(f"m{number}", each) for number, each in enumerate(answers)]
+    return first_found(members, ask)
+
+
+@pytest.mark.parametrize("error", [ABSENT, FULL, BROKEN, DOWN, LIMITED], ids=str)
+def test_one_that_cannot_answer_is_passed_over(error):
+    assert first(error, "found", "later") == ("m1", "found")
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([ABSENT, ABSENT], ABSENT),
+        ([ABSENT, DOWN, ABSENT], DOWN),
+        ([FULL, DOWN], FULL),
+        ([DOWN, LIMITED, ABSENT], LIMITED),
+    ],
+)
+def test_what_is_told_if_nobody_answers(errors, told):
+    with pytest.raises(type(told)) as caught:
+        first(*errors)
+    assert caught.value is told
+
+
+def test_nobody_to_be_asked_is_an_absence():
+    with pytest.raises(NotFound):
+        first()
+
+
+def test_other_errors_are_the_answer():
+    with pytest.raises(Conflict):
+        first(Conflict("No."), "found")
+    with pytest.raises(ZeroDivisionError):
+        first(ZeroDivisionError(), "found")
+
+
+def test_a_member_that_is_late_is_left_out():
+    never = threading.Event()
+
+    def wait(member):
+        return never.wait(30) if member is None else member
+
+    found = Fan().collect([("slow", None), ("fast", 1)], wait, 0.2)
+    never.set()
+    assert found.answers == [1]
+    [(name, error)] = found.failures
+    assert name == "slow"
+    assert isinstance(error, UpstreamTimeout)
