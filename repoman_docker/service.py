@@ -106,6 +106,9 @@ class ManifestService(Protocol):
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """Return a manifest (MANIFEST_UNKNOWN)."""
 
+    def head(self, name: str, reference: Digest | Tag) -> Content:
+        """Return a manifest of which the body is not sent."""
+
     def check_push(self) -> None:
         """Return if manifests may be pushed at all (UNSUPPORTED, DENIED)."""
 
@@ -257,6 +260,7 @@ class DockerRepository:
     Attributes:
         namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
             where that does not matter.
+        names: returns all image names that mean the same image here, with the one that is given.
         view: returns the part of it that answers in the place of a registry, or None; only of
             groups.
         trace: says which members answer for a path; only of groups.
@@ -273,6 +277,7 @@ class DockerRepository:
     v1_images: V1Images
     v1_pushes: Callable[[], V1Pushes]
     namespaces: frozenset[str] | None = None
+    names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     view: "Callable[[str], DockerRepository | None] | None" = None
     trace: Trace | None = None
     remote: RemoteService | None = None

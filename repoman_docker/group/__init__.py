@@ -36,6 +36,7 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         v1_images=GroupImages(members),
         v1_pushes=lambda: members.writable().v1_pushes(),
         trace=GroupTrace(members),
+        names=members.names,
     )
     return replace(whole, view=lambda registry: _mirror(whole, members, registry))
 
@@ -48,8 +49,10 @@ def _mirror(whole: DockerRepository, members: Members, registry: str) -> DockerR
     return replace(
         whole,
         blobs=GroupBlobs(mirrors),
+        uploads=GroupUploads(mirrors),
         manifests=GroupManifests(mirrors),
         lists=GroupLists(mirrors),
         namespaces=frozenset({registry}),
+        names=mirrors.names,
         view=None,
     )

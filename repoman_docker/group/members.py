@@ -14,9 +14,10 @@ from repoman.plugin import (
     Repository,
     RepositoryType,
     RoutingSection,
+    Unavailable,
     Unsupported,
-    UpstreamError,
     first_found,
+    main_outage,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.sections import DockerSection
@@ -57,6 +58,10 @@ class Member:
     def has_image(self, name: str) -> bool:
         """Return whether it holds a manifest of the image."""
         return self.service.lists.has_image(name)
+
+    def rank(self, image: str) -> tuple[bool, bool]:
+        """Return its place where order does not matter: first who need ask nobody else."""
+        return (not self.is_hosted, not self.has_image(image))
 
     @property
     def address(self) -> str:
@@ -103,47 +108,83 @@ class Members:
         mirror = service.as_mirror_of(self.namespace)
         return None if mirror is None or mirror.namespaces is None else mirror
 
+    def names(self, image: str) -> frozenset[str]:
+        """Return all image names that mean the same image to a member."""
+        return frozenset({image}).union(*(each.service.names(image) for each in self.all()))
+
     def for_image(self, image: str) -> list[Member]:
         """Return the members that may answer for an image name, in order.
 
         Raises:
             RegistryError: DENIED, a routing rule of the group forbids the name.
         """
-        if not self.routing.allows(image):
-            raise RegistryError(
-                ErrorCode.DENIED, f"A routing rule of the group {self.name} forbids {image}."
-            )
-        pinned = self.pinned(image)
-        return [each for each in self.all() if pinned is None or each.key in pinned]
+        members = list(self.all())
+        routed = [each for each in members if self.routes(each, image)]
+        if not routed and (members or not self.routing.allows(image)):
+            raise self._denial(image)
+        return [each for each in routed if self.serves(each, image)]
 
     @property
     def has_rules(self) -> bool:
         """Whether there is anything that keeps members from answering for some images."""
         return bool(self.settings.pins or self.routing.matchers)
 
+    def routes(self, member: Member, image: str) -> bool:
+        """Return whether the routing rule lets a member answer for an image name.
+
+        An image is judged by all the names that it has at the member: who is refused
+        ``library/app`` must not get it as ``app``.
+        """
+        return not self.routing.matchers or self.routing.allows(*member.service.names(image))
+
     def serves(self, member: Member, image: str) -> bool:
         """Return whether a member may answer for an image name."""
-        pinned = self.pinned(image)
+        pinned = self.pinned(member, image)
         is_free = pinned is None or member.key in pinned
-        return is_free and self.routing.allows(image)
+        return is_free and self.routes(member, image)
 
-    def pinned(self, image: str) -> set[str] | None:
-        """Return the keys of the only members that may answer for an image; None if all may."""
-        pins = [to for pattern, to in self.settings.pins.items() if fnmatchcase(image, pattern)]
+    def pinned(self, member: Member, image: str) -> set[str] | None:
+        """Return the keys of the only members that may answer for what a member has by this name.
+
+        None: all may.
+        """
+        if not self.settings.pins:
+            return None
+        names = member.service.names(image)
+        pins = [
+            to
+            for pattern, to in self.settings.pins.items()
+            if any(fnmatchcase(name, pattern) for name in names)
+        ]
         return {name.lower() for to in pins for name in to} if pins else None
 
-    def writable(self) -> DockerRepository:
-        """Return the member that pushes go to.
+    def writable(self, image: str | None = None) -> DockerRepository:
+        """Return the member that pushes go to, those of an image name if it is given.
 
         Raises:
+            RegistryError: DENIED, a routing rule of the group forbids the name.
+            Unavailable: the member is offline.
             Unsupported: there is none; the text says where to push instead.
         """
-        for member in self.all():
-            if member.key == self.settings.writable_member.lower():
-                return member.service
-        hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
-        advice = f" Push to {hosted} instead." if hosted else ""
-        raise Unsupported(f"{self.name} is a group, which is only read from.{advice}")
+        wanted = self.settings.writable_member
+        if not wanted or self.namespace:
+            hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
+            advice = f" Push to {hosted} instead." if hosted else ""
+            raise Unsupported(f"{self.name} is a group, which is only read from.{advice}")
+        member = next((each for each in self.all() if each.key == wanted.lower()), None)
+        if member is None:
+            raise Unavailable(
+                f"The group {self.name} hands pushes to {wanted}, which is offline or does not "
+                "work at present."
+            )
+        if image is not None and not self.routes(member, image):
+            raise self._denial(image)
+        return member.service
+
+    def _denial(self, image: str) -> RegistryError:
+        return RegistryError(
+            ErrorCode.DENIED, f"A routing rule of the group {self.name} forbids {image}."
+        )
 
     def first(
         self, members: Iterable[Member], ask: Callable[[DockerRepository], Content]
@@ -152,7 +193,7 @@ class Members:
         named = ((each.repository.name, each.service) for each in members)
         name, content = first_found(named, ask, is_absence)
         # Another member may come to have it, or a remote may change: never repeated unasked.
-        headers = {**content.headers, "X-Repoman-Member": name}
+        headers = {"X-Repoman-Member": name, **content.headers}
         return replace(content, headers=headers, is_repeatable=False)
 
     def collect(self, members: Iterable[Member], ask: Callable[[Member], Answer]) -> list[Answer]:
@@ -168,8 +209,16 @@ class Members:
                 _log.warning("A list of the group %s lacks %s: %s", self.name, name, error)
         if found.failures and not found.answers:
             errors = [error for _, error in found.failures]
-            raise next((each for each in errors if isinstance(each, UpstreamError)), errors[0])
+            raise main_outage(errors) or errors[0]
         return found.answers
+
+
+def readable(content: Content) -> Content:
+    """Return a content whose bytes are at hand; else the error lets another member be asked."""
+    body = content.open()
+    if not isinstance(body, bytes):
+        body.close()
+    return content
 
 
 def is_absence(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import TypeVar
 
 from repoman.plugin import BlobInlet, Content, Upload, UploadSink
-from repoman_docker.group.members import Member, Members
+from repoman_docker.group.members import Member, Members, readable
 from repoman_docker.merge import merge_names, merge_referrers
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
@@ -25,27 +25,30 @@ class GroupBlobs:
 
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
-        members = self._members.for_image(name)
-        hosted = (each for each in members if each.is_hosted)
-        others = (each for each in members if not each.is_hosted and each.has_image(name))
-        return self._members.first(chain(hosted, others), lambda m: m.blobs.get(name, digest))
+        return self._first(name, lambda m: readable(m.blobs.get(name, digest)))
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`.
 
         Where pushes go to a member, only what is in that member needs no upload.
         """
-        if self._members.settings.writable_member:
-            return self._members.writable().blobs.head(name, digest)
-        return self.get(name, digest)
+        if self._members.settings.writable_member and not self._members.namespace:
+            return self._members.writable(name).blobs.head(name, digest)
+        return self._first(name, lambda m: m.blobs.head(name, digest))
 
     def delete(self, name: str, digest: Digest) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
-        self._members.writable().blobs.delete(name, digest)
+        self._members.writable(name).blobs.delete(name, digest)
 
     def mount(self, name: str, digest: Digest, source: str | None) -> bool:
         """See :class:`repoman_docker.service.BlobService`."""
-        return self._members.writable().blobs.mount(name, digest, source)
+        return self._members.writable(name).blobs.mount(name, digest, source)
+
+    def _first(self, name: str, ask: Callable[[DockerRepository], Content]) -> Content:
+        members = self._members.for_image(name)
+        hosted = (each for each in members if each.is_hosted)
+        others = (each for each in members if not each.is_hosted and each.has_image(name))
+        return self._members.first(chain(hosted, others), ask)
 
 
 class GroupUploads:
@@ -56,11 +59,11 @@ class GroupUploads:
 
     def start(self, name: str, actor: str, algorithm: str) -> Upload:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable().uploads.start(name, actor, algorithm)
+        return self._members.writable(name).uploads.start(name, actor, algorithm)
 
     def get(self, name: str, upload_id: str, actor: str) -> Upload:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable().uploads.get(name, upload_id, actor)
+        return self._members.writable(name).uploads.get(name, upload_id, actor)
 
     def offset(self, upload: Upload) -> int:
         """See :class:`repoman_docker.service.UploadService`."""
@@ -84,7 +87,7 @@ class GroupUploads:
 
     def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
-        self._members.writable().uploads.finish_inlet(name, inlet, digest)
+        self._members.writable(name).uploads.finish_inlet(name, inlet, digest)
 
 
 class GroupManifests:
@@ -95,11 +98,20 @@ class GroupManifests:
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """See :class:`repoman_docker.service.ManifestService`."""
+        return self._first(name, reference, lambda m: readable(m.manifests.get(name, reference)))
+
+    def head(self, name: str, reference: Digest | Tag) -> Content:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        return self._first(name, reference, lambda m: m.manifests.head(name, reference))
+
+    def _first(
+        self, name: str, reference: Digest | Tag, ask: Callable[[DockerRepository], Content]
+    ) -> Content:
         members = self._members.for_image(name)
         if isinstance(reference, Digest):
             # It is the same whoever has it: first those that need to ask nobody else.
-            members.sort(key=lambda each: (not each.is_hosted, not each.has_image(name)))
-        return self._members.first(members, lambda m: m.manifests.get(name, reference))
+            members.sort(key=lambda each: each.rank(name))
+        return self._members.first(members, ask)
 
     def check_push(self) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
@@ -115,14 +127,14 @@ class GroupManifests:
         check_move: CheckMove | None = None,
     ) -> StoredManifest:
         """See :class:`repoman_docker.service.ManifestService`."""
-        manifests = self._members.writable().manifests
+        manifests = self._members.writable(name).manifests
         return manifests.put(name, reference, tags, body, content_type, check_move)
 
     def delete(
         self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
     ) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
-        self._members.writable().manifests.delete(name, reference, check_tag)
+        self._members.writable(name).manifests.delete(name, reference, check_tag)
 
 
 class GroupLists:
@@ -154,9 +166,8 @@ class GroupLists:
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        return self._members.routing.allows(name) and any(
-            each.has_image(name) for each in self._members.for_image(name)
-        )
+        members = self._members.all()
+        return any(self._members.serves(each, name) and each.has_image(name) for each in members)
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""

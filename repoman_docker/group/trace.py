@@ -1,17 +1,32 @@
 """Why a group answers as it does: each member, whether it was asked, and what it said."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from repoman.plugin import Invalid, Outcome, RepomanError, Step, UpstreamError
+from repoman.plugin import Invalid, Outcome, RepomanError, Step, main_outage
 from repoman_docker.group.members import Member, Members, is_absence
+from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.paths import Resource, match
-from repoman_docker.protocol.reference import parse_name, parse_reference
+from repoman_docker.protocol.reference import Tag, parse_name, parse_reference
 from repoman_docker.service import DockerRepository
 
 ROOT = "/v2/"
 
-Ask = Callable[[DockerRepository], object]
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for: a manifest, or without a ``reference`` the tags of an image."""
+
+    image: str
+    reference: Digest | Tag | None
+
+    def ask(self, service: DockerRepository) -> None:
+        """Return if a member has it (RepomanError, RegistryError)."""
+        if self.reference is None:
+            service.lists.tags(self.image, "", 1)
+        else:
+            service.manifests.head(self.image, self.reference)
 
 
 class GroupTrace:
@@ -25,44 +40,49 @@ class GroupTrace:
 
     def __call__(self, path: str) -> list[Step]:
         """See :data:`repoman.plugin.Trace`."""
-        image, is_list, ask = _parse(path)
-        working = {each.key: each for each in self._members.all()}
+        question = _parse(path)
         steps: list[Step] = []
         end = ""
-        for name in self._members.settings.members:
-            obstacle = self._obstacle(name, image, working)
-            if obstacle or end:
+        for name, member in self._in_order(question):
+            obstacle = self._obstacle(member, question.image)
+            if member is None or obstacle or end:
                 outcome = Outcome.SKIPPED if obstacle else Outcome.NOT_ASKED
                 steps.append(Step(name, outcome, obstacle or end))
                 continue
-            step, end = _take(working[name.lower()], ask, path)
+            step, end = _take(member, question, path)
             steps.append(step)
-            if is_list:
+            if question.reference is None:
                 end = ""  # all of them are asked, and their answers put together
         return steps
 
-    def _obstacle(self, name: str, image: str, working: dict[str, Member]) -> str:
+    def _in_order(self, question: Question) -> Iterable[tuple[str, Member | None]]:
+        """Return the names of the members in the order of a pull, and those that work."""
+        working = {each.key: each for each in self._members.all()}
+        named = [(name, working.get(name.lower())) for name in self._members.settings.members]
+        if isinstance(question.reference, Digest):
+            last = (True, True)
+            named.sort(key=lambda each: each[1].rank(question.image) if each[1] else last)
+        return named
+
+    def _obstacle(self, member: Member | None, image: str) -> str:
         """Return what keeps a member from being asked for an image; empty if nothing does."""
-        if not self._members.routing.allows(image):
-            return f"A routing rule of the group {self._members.name} forbids {image}."
-        if name.lower() not in working:
+        if member is None:
             return "It is offline, or does not work at present."
-        pinned = self._members.pinned(image)
-        if pinned is not None and name.lower() not in pinned:
+        if not self._members.routes(member, image):
+            return f"A routing rule of the group {self._members.name} forbids {image}."
+        pinned = self._members.pinned(member, image)
+        if pinned is not None and member.key not in pinned:
             return f"{image} is pinned to {' and '.join(sorted(pinned))}."
         return ""
 
 
-def _parse(path: str) -> tuple[str, bool, Ask]:
-    """Return the image name of a path, whether it is that of a list, and how a member is asked."""
+def _parse(path: str) -> Question:
     route = match(path.removeprefix(ROOT)) if path.startswith(ROOT) else None
     try:
         if route is not None and route.resource is Resource.TAGS:
-            name = parse_name(route.name)
-            return name, True, lambda service: service.lists.tags(name, "", 1)
+            return Question(parse_name(route.name), None)
         if route is not None and route.resource is Resource.MANIFEST:
-            name, reference = parse_name(route.name), parse_reference(route.reference)
-            return name, False, lambda service: service.manifests.get(name, reference)
+            return Question(parse_name(route.name), parse_reference(route.reference))
     except RegistryError as error:
         raise Invalid(f"path: {error}", field="path") from error
     raise Invalid(
@@ -70,15 +90,15 @@ def _parse(path: str) -> tuple[str, bool, Ask]:
     )
 
 
-def _take(member: Member, ask: Ask, path: str) -> tuple[Step, str]:
+def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
     """Return what becomes of a member, and why those after it are not asked; empty if they are."""
     name, trace = member.repository.name, member.service.trace
     steps = tuple(trace(path)) if trace is not None else ()
     try:
-        ask(member.service)
+        question.ask(member.service)
     except (RepomanError, RegistryError) as error:
         if is_absence(error):
             return Step(name, Outcome.ABSENT, str(error), steps), ""
-        end = "" if isinstance(error, UpstreamError) else f"The failure of {name} is the answer."
+        end = "" if main_outage([error]) else f"The failure of {name} is the answer."
         return Step(name, Outcome.FAILED, str(error), steps), end
     return Step(name, Outcome.FOUND, "", steps), f"{name} has it."

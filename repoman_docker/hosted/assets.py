@@ -57,13 +57,13 @@ def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
         yield Reference(SUBJECT, manifest_path(name, manifest.subject.digest))
 
 
-def new_tag(name: str, tag: Tag, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
-    """Return the asset of a tag that points to a manifest."""
+def new_tag(name: str, tag: Tag, digest: Digest, media_type: str, blob: StoredBlob) -> NewAsset:
+    """Return the asset of a tag that points to a manifest of this media type."""
     return NewAsset(
         path=tag_path(name, tag),
         kind=TAG,
         blob=blob,
-        media_type=manifest.media_type,
+        media_type=media_type,
         attributes={"digest": str(digest)},
         component=tagged(name, tag),
         references=(Reference(TAG, manifest_path(name, digest)),),

@@ -62,6 +62,10 @@ class HostedManifests:
             is_repeatable=True,
         )
 
+    def head(self, name: str, reference: Digest | Tag) -> Content:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        return self.get(name, reference)
+
     def check_push(self) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
@@ -89,7 +93,7 @@ class HostedManifests:
             self._check(name, tags, digest, manifest, check_move)
             self._content.save_asset(new_manifest(name, digest, manifest, blob))
             for tag in dict.fromkeys(tags):
-                self._content.save_asset(new_tag(name, tag, digest, manifest, blob))
+                self._content.save_asset(new_tag(name, tag, digest, manifest.media_type, blob))
             if description:
                 self._content.describe_component(image(name), description)
         subject = None if manifest.subject is None else manifest.subject.digest

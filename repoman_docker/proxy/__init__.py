@@ -62,6 +62,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         v1_images=open_images(context, manifests, blobs, lists.cached_tags),
         v1_pushes=uploads.refuse_v1,
         namespaces=site.namespaces,
+        names=site.names,
         remote=ProxyRemote(site, tags),
     )
 

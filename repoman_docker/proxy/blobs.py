@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO
 
 from repoman.plugin import (
     Asset,
@@ -11,7 +10,6 @@ from repoman.plugin import (
     NotFound,
     Order,
     PassThrough,
-    StorageFull,
     StoredBlob,
 )
 from repoman_docker.hosted.assets import new_blob
@@ -20,8 +18,8 @@ from repoman_docker.layout import BLOB, CHILD, blob_path, blob_prefix, manifest_
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.media_types import OCTET_STREAM
-from repoman_docker.proxy.foreign import ForeignLayers
-from repoman_docker.proxy.site import ProxySite, Source
+from repoman_docker.proxy.places import BlobPlaces
+from repoman_docker.proxy.site import UNKEPT, ProxySite, Source
 from repoman_docker.proxy.uploads import ProxyUploads
 
 PATIENCE = 120.0  # seconds until the remote has said how long a blob is
@@ -33,18 +31,18 @@ class ProxyBlobs:
     def __init__(self, site: ProxySite, uploads: ProxyUploads) -> None:
         self._site = site
         self._uploads = uploads
-        self._foreign = ForeignLayers(site)
+        self._places = BlobPlaces(site)
 
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
         image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
-        asset = self._find(image, digest)
+        asset = self._site.find(blob_path(image, digest))
         if asset is not None:
             return self._cached(asset, digest)
         with self._site.absence(ErrorCode.BLOB_UNKNOWN, f"{image}@{digest}"):
             try:
                 return self._fetch(image, digest)
-            except StorageFull:
+            except UNKEPT:
                 self._site.cache.note_full()
                 return self._pass(image, digest)
             except NotFound:
@@ -54,7 +52,7 @@ class ProxyBlobs:
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`; fetches nothing."""
         image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
-        asset = self._find(image, digest)
+        asset = self._site.find(blob_path(image, digest))
         if asset is not None:
             return self._cached(asset, digest)
         with self._site.absence(ErrorCode.BLOB_UNKNOWN, f"{image}@{digest}"):
@@ -70,28 +68,17 @@ class ProxyBlobs:
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _find(self, image: str, digest: Digest) -> Asset | None:
-        return self._site.content.find_asset(blob_path(image, digest))
-
     def _cached(self, asset: Asset, digest: Digest, source: Source = Source.HIT) -> Content:
         self._site.cache.note_use(asset.path)
         return Content(
             size=asset.size,
             media_type=asset.media_type,
-            open=lambda: self._open(asset),
+            open=lambda: self._site.content.open_body(asset),
             etag=str(digest),
             headers=self._headers(digest, source),
             is_repeatable=source is Source.HIT,
             source=source.value,
         )
-
-    def _open(self, asset: Asset) -> BinaryIO | bytes:
-        try:
-            return self._site.content.open_body(asset)
-        except NotFound:
-            # The bytes are lost: the next one who asks has them fetched again.
-            self._site.content.delete_assets([asset.path])
-            raise
 
     def _fetch(self, image: str, digest: Digest) -> Content:
         """Return the blob while it is on its way here."""
@@ -100,11 +87,14 @@ class ProxyBlobs:
             raise NotFound("It is known not to be there.")
         if not self._site.cache.has_room():
             return self._pass(image, digest)
-        if self._is_in_another_image(digest):
-            return self._share(image, digest)
-        download = self._site.cache.download(path, partial(self._order, image, digest))
+        shared = self._share(image, digest)
+        if shared is not None:
+            return self._cached(shared, digest, Source.REVALIDATED)
+        kept: list[Asset] = []  # by somebody who was faster
+        order = partial(self._order, image, digest, kept)
+        download = self._site.cache.download(path, order)
         if download is None:
-            return self._cached(self._site.content.get_asset(path), digest)
+            return self._cached(kept[0], digest)
         return self._growing(download, digest)
 
     def _growing(self, download: Download, digest: Digest) -> Content:
@@ -117,14 +107,16 @@ class ProxyBlobs:
             source=Source.MISS.value,
         )
 
-    def _order(self, image: str, digest: Digest) -> Order | None:
-        if self._find(image, digest) is not None:
+    def _order(self, image: str, digest: Digest, kept: list[Asset]) -> Order | None:
+        asset = self._site.find(blob_path(image, digest))
+        if asset is not None:
+            kept.append(asset)
             return None
         return Order(
             title=f"{image}@{digest}",
             algorithm=digest.algorithm,
             encoded=digest.encoded,
-            open=lambda start: self._foreign.open_blob(image, digest, start),
+            open=partial(self._places.open_blob, image, digest),
             keep=partial(self._keep, image, digest),
         )
 
@@ -133,35 +125,36 @@ class ProxyBlobs:
         self._site.content.save_asset(replace(asset, checked_at=self._site.cache.clock()))
         self._site.cache.negative.discard(asset.path)
 
-    def _is_in_another_image(self, digest: Digest) -> bool:
-        return bool(self._site.content.list_assets(BLOB, "", 1, prefix=blob_prefix(digest)))
+    def _share(self, image: str, digest: Digest) -> Asset | None:
+        """Give the image a blob that another one has, and return it; None if no other has it.
 
-    def _share(self, image: str, digest: Digest) -> Content:
-        """Give the image a blob that another one has, if the remote has it for this one too."""
+        Raises:
+            NotFound: the remote does not have it for this image.
+        """
+        path = blob_path(image, digest)
+        found = self._site.content.list_assets(BLOB, "", 1, prefix=blob_prefix(digest))
+        other = self._site.find(found[0].path) if found else None
+        if other is None:
+            return None
+        blob = StoredBlob(other.digest, other.size)
 
         def ask() -> None:
-            self._site.registry.blob_size(image, digest)
-            [other] = self._site.content.list_assets(BLOB, "", 1, prefix=blob_prefix(digest))
-            self._keep(image, digest, StoredBlob(other.digest, other.size))
+            self._places.blob_size(image, digest)
+            self._site.keep(path, partial(self._keep, image, digest, blob))
 
-        self._site.cache.once(f"share {blob_path(image, digest)}", ask)
-        asset = self._site.content.get_asset(blob_path(image, digest))
-        return self._cached(asset, digest, Source.REVALIDATED)
+        self._site.cache.once(f"share {path}", ask)
+        return replace(other, path=path)
 
     def _pass(self, image: str, digest: Digest) -> Content:
         """Return the blob as the remote sends it; nothing is kept."""
         path = blob_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
             raise NotFound("It is known not to be there.")
-        size = self._site.cache.once(
-            f"size {path}", lambda: self._site.registry.blob_size(image, digest)
-        )
+        size = self._site.cache.once(f"size {path}", lambda: self._places.blob_size(image, digest))
         return Content(
             size=size,
             media_type=OCTET_STREAM,
-            open=lambda: PassThrough(
-                lambda start: self._site.registry.open_blob(image, digest, start)
-            ),
+            open=lambda: PassThrough(partial(self._places.open_blob, image, digest)),
             etag=str(digest),
             headers=self._headers(digest, Source.MISS),
             source=Source.MISS.value,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from repoman.plugin import (
-    Asset,
     NewAsset,
     NotFound,
     UpstreamError,
@@ -22,6 +21,7 @@ from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import JSON, OCI_INDEX
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.proxy.site import ProxySite
+from repoman_docker.v1.reading import read_asset
 
 NO_LIMIT = 1 << 40
 
@@ -60,8 +60,7 @@ class ProxyLists:
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        image = self._site.long_name(name)
-        return self._site.routing.allows(image) and self._local.has_image(image)
+        return self._site.serves(name) and self._local.has_image(self._site.long_name(name))
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -83,20 +82,25 @@ class ProxyLists:
 
     def _list(self, path: str, media_type: str, fetch: Callable[[], bytes]) -> bytes:
         """Return a list of the remote, from the cache if it is young or cannot be renewed."""
-        asset = self._site.content.find_asset(path)
+        asset = self._site.find(path)
         if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
-            return self._read(asset)
+            return read_asset(self._site.content, asset)
         try:
             return self._site.cache.once(path, lambda: self._renew(path, media_type, fetch))
         except UpstreamError:
             if asset is None:
                 raise
-            return self._read(asset)
+            return read_asset(self._site.content, asset)
 
     def _renew(self, path: str, media_type: str, fetch: Callable[[], bytes]) -> bytes:
         body = fetch()
-        new = NewAsset(path, LIST, store_bytes(self._site.blobs, body), media_type)
-        self._site.content.save_asset(replace(new, checked_at=self._site.cache.clock()))
+        now = self._site.cache.clock()
+
+        def write() -> None:
+            new = NewAsset(path, LIST, store_bytes(self._site.blobs, body), media_type)
+            self._site.content.save_asset(replace(new, checked_at=now))
+
+        self._site.keep(path, write)
         return body
 
     def _fetch_tags(self, image: str) -> bytes:
@@ -105,10 +109,3 @@ class ProxyLists:
     def _fetch_referrers(self, image: str, subject: Digest) -> bytes:
         found = self._site.registry.list_referrers(image, subject)
         return referrers_index(found, None, NO_LIMIT).body
-
-    def _read(self, asset: Asset) -> bytes:
-        body = self._site.content.open_body(asset)
-        if isinstance(body, bytes):
-            return body
-        with body:
-            return body.read()

@@ -1,22 +1,16 @@
 """The manifests of a proxy: by digest for ever, by tag for as long as the settings believe them."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
-from repoman.plugin import (
-    Asset,
-    Content,
-    NotFound,
-    UpstreamError,
-    UpstreamUnavailable,
-    store_bytes,
-)
+from repoman.plugin import Asset, Content, NotFound, UpstreamError, UpstreamUnavailable
 from repoman_docker.layout import CHILD, manifest_path, tag_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.proxy.site import ProxySite, Source
 from repoman_docker.proxy.tags import TagStore
@@ -26,14 +20,21 @@ from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 
 _log = logging.getLogger(__name__)
 
+Finish = Callable[[str, RemoteTag], Content]  # image name, and where the remote has its tag
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A manifest in the cache, where the answer comes from, and what there is to say of it."""
+    """A manifest, where the answer comes from, and what there is to say of it.
+
+    Attributes:
+        body: the bytes, where they could not be kept.
+    """
 
     asset: Asset
     source: Source
     warning: str = ""
+    body: bytes | None = None
 
 
 class ProxyManifests:
@@ -45,22 +46,25 @@ class ProxyManifests:
         self._uploads = uploads
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
-        """See :class:`repoman_docker.service.ManifestService`.
+        """See :class:`repoman_docker.service.ManifestService`."""
+        return self._find(name, reference, self._fetched)
 
-        The body of what is not here yet is fetched when the content is opened, so that a HEAD
-        costs nothing.
-        """
+    def head(self, name: str, reference: Digest | Tag) -> Content:
+        """See :class:`repoman_docker.service.ManifestService`; of a tag it fetches nothing."""
+        return self._find(name, reference, self._promised)
+
+    def _find(self, name: str, reference: Digest | Tag, finish: Finish) -> Content:
         image = self._site.image(name, ErrorCode.MANIFEST_UNKNOWN)
         with self._site.absence(ErrorCode.MANIFEST_UNKNOWN, _title(image, reference)):
             if isinstance(reference, Digest):
-                return self._by_digest(image, reference)
+                return self._content(self._by_digest(image, reference))
             asset = self._tags.find(image, reference)
             if asset is None:
-                return self._cold(image, reference)
+                return self._cold(image, reference, finish)
             if self._site.cache.metadata.is_fresh(asset.checked_at):
-                return self._answer(Found(asset, Source.HIT))
+                return self._content(Found(asset, Source.HIT))
             check = partial(self._revalidate, image, reference, asset)
-            return self._answer(self._site.cache.once(f"check {asset.path}", check))
+            return self._content(self._site.cache.once(f"check {asset.path}", check))
 
     def check_push(self) -> None:
         """See :class:`repoman_docker.service.ManifestService`; always refused."""
@@ -86,85 +90,74 @@ class ProxyManifests:
 
     # By digest ----------------------------------------------------------------------------------
 
-    def _by_digest(self, image: str, digest: Digest) -> Content:
+    def _by_digest(self, image: str, digest: Digest) -> Found:
         asset = self._tags.find_manifest(image, digest)
         if asset is not None:
-            return self._answer(Found(asset, Source.HIT))
-        return self._answer(Found(self._fetch(image, digest), Source.MISS))
+            return Found(asset, Source.HIT)
+        try:
+            return self._fetch(image, digest)
+        except NotFound:
+            # What a tag was seen at, or an index names, may be there again at the next request.
+            path = manifest_path(image, digest)
+            was_seen = self._tags.take_seen(image, digest)
+            if not was_seen and not self._site.content.referring(path, CHILD, limit=1):
+                self._site.cache.negative.add(path)
+            raise
 
-    def _fetch(self, image: str, digest: Digest) -> Asset:
+    def _fetch(self, image: str, digest: Digest) -> Found:
         """Return a manifest after having fetched it, once for all that ask meanwhile."""
         path = manifest_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
             raise NotFound("It is known not to be there.")
 
-        def work() -> Asset:
+        def work() -> Found:
             found = self._tags.find_manifest(image, digest)
-            if found is None:
-                self._save(image, digest, None)
-            return found or self._site.content.get_asset(path)
+            return self._load(image, digest, None) if found is None else Found(found, Source.MISS)
 
-        try:
-            return self._site.cache.once(f"get {path}", work)
-        except NotFound:
-            if not self._site.content.referring(path, CHILD, limit=1):
-                self._site.cache.negative.add(path)  # no index says that it must be there
-            raise
+        found: Found = self._site.cache.once(f"get {path}", work)
+        return found
 
-    def _save(self, image: str, reference: Digest | Tag, tag: Tag | None) -> Digest:
-        """Fetch a manifest and store it, under ``tag`` too; return its digest."""
+    def _load(self, image: str, reference: Digest | Tag, tag: Tag | None) -> Found:
+        """Fetch a manifest and keep it if possible, under ``tag`` too."""
         remote = self._site.registry.get_manifest(image, reference)
-        blob = store_bytes(self._site.blobs, remote.body)
-        self._tags.save(image, remote.digest, remote.manifest, blob, tag)
-        return remote.digest
+        asset, is_kept = self._tags.save(image, remote, tag)
+        return Found(asset, Source.MISS, body=None if is_kept else remote.body)
 
     # By tag -------------------------------------------------------------------------------------
 
-    def _cold(self, image: str, tag: Tag) -> Content:
+    def _cold(self, image: str, tag: Tag, finish: Finish) -> Content:
         """Answer for a tag that is not in the cache."""
         path = tag_path(image, tag)
         if path in self._site.cache.negative:
             raise NotFound("It is known not to be there.")
-        seen = self._tags.find_seen(image, tag)
+        if (seen := self._tags.find_seen(image, tag)) is not None:
+            with suppress(NotFound):  # it has moved since, and its former manifest is gone
+                return finish(image, seen)
         try:
-            seen = seen or self._site.cache.once(
+            seen = self._site.cache.once(
                 f"head {path}", lambda: self._site.registry.head_manifest(image, tag)
             )
             if seen is None:
-                return self._answer(
-                    self._site.cache.once(f"get {path}", partial(self._whole, image, tag))
-                )
+                load = partial(self._load, image, tag, tag)
+                return self._content(self._site.cache.once(f"get {path}", load))
         except NotFound:
             self._site.cache.negative.add(path)
             raise
-        if self._tags.find_manifest(image, seen.digest) is not None:
-            asset = self._point(image, tag, seen.digest)
-            return self._answer(Found(asset, Source.REVALIDATED))
+        if (known := self._tags.find_manifest(image, seen.digest)) is not None:
+            return self._content(Found(self._tags.point(image, tag, known), Source.REVALIDATED))
         self._tags.see(image, tag, seen)
-        return self._promised(image, seen)
+        return finish(image, seen)
 
-    def _whole(self, image: str, tag: Tag) -> Found:
-        """Fetch by tag, for a remote that says too little when it is asked by HEAD."""
-        self._save(image, tag, tag)
-        return Found(self._site.content.get_asset(tag_path(image, tag)), Source.MISS)
+    def _fetched(self, image: str, seen: RemoteTag) -> Content:
+        return self._content(self._fetch(image, seen.digest))
 
     def _promised(self, image: str, seen: RemoteTag) -> Content:
-        """Answer with what the remote says of a manifest, and fetch it if it is to be sent."""
-
-        def fetch() -> BinaryIO | bytes:
-            with self._site.absence(ErrorCode.MANIFEST_UNKNOWN, _title(image, seen.digest)):
-                asset = self._fetch(image, seen.digest)
-            if asset.size != seen.size:
-                raise UpstreamUnavailable(
-                    f"The remote {self._site.registry.remote} gave a wrong size for {image}."
-                )
-            return self._site.content.open_body(asset)
-
+        """Answer with what the remote says of a manifest; it is fetched if it is opened."""
         digest = str(seen.digest)
         return Content(
             size=seen.size,
             media_type=seen.media_type,
-            open=fetch,
+            open=lambda: self._body(self._fetch(image, seen.digest)),
             etag=digest,
             headers={"Docker-Content-Digest": digest, **self._site.headers(Source.MISS)},
             source=Source.MISS.value,
@@ -196,18 +189,31 @@ class ProxyManifests:
         if str(seen.digest) == asset.attributes["digest"]:
             return Found(self._tags.touch(asset), Source.REVALIDATED)
         held = self._hold(image, tag, asset, seen.digest)
-        if held is not None:
-            return held
-        self._fetch(image, seen.digest)
-        return Found(self._point(image, tag, seen.digest), Source.MISS)
+        return held or self._move(image, tag, self._fetch_new(image, tag, seen.digest))
 
     def _compare_whole(self, image: str, tag: Tag, asset: Asset) -> Found:
         """The same, where only a GET tells the digest."""
-        digest = self._save(image, tag, None)
-        if str(digest) == asset.attributes["digest"]:
+        found = self._load(image, tag, None)
+        digest = found.asset.attributes["digest"]
+        if digest == asset.attributes["digest"]:
             return Found(self._tags.touch(asset), Source.REVALIDATED)
-        held = self._hold(image, tag, asset, digest)
-        return held or Found(self._point(image, tag, digest), Source.MISS)
+        held = self._hold(image, tag, asset, Digest.parse(digest))
+        return held or self._move(image, tag, found)
+
+    def _fetch_new(self, image: str, tag: Tag, digest: Digest) -> Found:
+        try:
+            return self._fetch(image, digest)
+        except NotFound as error:  # of the manifest: the tag is there
+            raise UpstreamUnavailable(
+                f"The remote {self._site.registry.remote} has moved {image}:{tag} to {digest}, "
+                "and does not have that."
+            ) from error
+
+    def _move(self, image: str, tag: Tag, found: Found) -> Found:
+        """Set a tag to what was found, unless that could not be kept."""
+        if found.body is not None:
+            return found
+        return replace(found, asset=self._tags.point(image, tag, found.asset))
 
     def _hold(self, image: str, tag: Tag, asset: Asset, digest: Digest) -> Found | None:
         held = self._tags.hold(asset, digest)
@@ -219,15 +225,9 @@ class ProxyManifests:
         )
         return Found(held, Source.REVALIDATED, text)
 
-    def _point(self, image: str, tag: Tag, digest: Digest) -> Asset:
-        asset = self._site.content.get_asset(manifest_path(image, digest))
-        body = self._site.content.open_body(asset)
-        if not isinstance(body, bytes):
-            with body:
-                body = body.read()
-        return self._tags.point(image, tag, digest, parse_manifest(body, asset.media_type))
+    # Answers ------------------------------------------------------------------------------------
 
-    def _answer(self, found: Found) -> Content:
+    def _content(self, found: Found) -> Content:
         asset = found.asset
         digest = asset.attributes["digest"]
         self._site.cache.note_use(asset.path)
@@ -235,11 +235,14 @@ class ProxyManifests:
         return Content(
             size=asset.size,
             media_type=asset.media_type,
-            open=lambda: self._site.content.open_body(asset),
+            open=lambda: self._body(found),
             etag=digest,
             headers={"Docker-Content-Digest": digest, **headers},
             source=found.source.value,
         )
+
+    def _body(self, found: Found) -> BinaryIO | bytes:
+        return self._site.content.open_body(found.asset) if found.body is None else found.body
 
 
 def _title(image: str, reference: Digest | Tag) -> str:

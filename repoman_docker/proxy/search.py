@@ -57,8 +57,7 @@ class ProxySearch:
         return [replace(each, name=shown(each.name)) for each in found]
 
     def _may_show(self, name: str, is_visible: Filter | None) -> bool:
-        is_routed = self._site.routing.allows(self._site.long_name(name))
-        return is_routed and (is_visible is None or is_visible(name))
+        return self._site.serves(name) and (is_visible is None or is_visible(name))
 
 
 @dataclass(frozen=True, slots=True)

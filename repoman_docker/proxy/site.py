@@ -1,6 +1,7 @@
 """What the services of one Docker proxy share: the cache, the remote, names and texts."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,8 @@ from repoman.plugin import (
     ProxyCache,
     ProxySection,
     RoutingSection,
+    StorageFull,
+    Unavailable,
     UpstreamRefused,
 )
 from repoman_docker.index import LIBRARY
@@ -21,7 +24,11 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
 
+UNKEPT = (StorageFull, Unavailable)  # why something cannot be kept at present
+
 HUB_HOSTS = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
+
+_log = logging.getLogger(__name__)
 
 
 class Source(StrEnum):
@@ -77,20 +84,49 @@ class ProxySite:
         short = name.removeprefix(LIBRARY) if self.expands_library else name
         return name if "/" in short else short
 
+    def names(self, name: str) -> frozenset[str]:
+        """Return all image names that mean the same image here."""
+        long = self.long_name(name)
+        return frozenset({name, long, self.short_name(long)})
+
+    def serves(self, name: str) -> bool:
+        """Return whether the routing rule lets an image through."""
+        return self.routing.allows(*self.names(name))
+
     def image(self, name: str, code: ErrorCode) -> str:
         """Return the one name under which an image is cached and asked for.
 
         Raises:
             RegistryError: ``code``, the routing rule of this proxy refuses it.
         """
-        name = self.long_name(name)
-        if not self.routing.allows(name):
+        if not self.serves(name):
             raise RegistryError(
                 code,
                 f"The routing rule of the repository {self.name} does not let {name} through.",
                 status=404,
             )
-        return name
+        return self.long_name(name)
+
+    def find(self, path: str) -> Asset | None:
+        """Return what is cached at a path; what has lost its bytes goes, to be fetched again."""
+        asset = self.content.find_asset(path)
+        if asset is None or self.blobs.exists(asset.digest):
+            return asset
+        _log.error("%s of the proxy %s has lost its bytes.", path, self.name)
+        self.keep(path, lambda: self.content.delete_assets([path]))
+        return None
+
+    def keep(self, what: str, write: Callable[[], object]) -> bool:
+        """Write to the cache and return whether that went well.
+
+        Whoever asks is served all the same while there is no room, or the disk takes nothing.
+        """
+        try:
+            write()
+        except UNKEPT as error:
+            _log.warning("%s is not kept by the proxy %s: %s", what, self.name, error)
+            return False
+        return True
 
     @contextmanager
     def absence(self, code: ErrorCode, what: str) -> Iterator[None]:

@@ -1,17 +1,17 @@
 """Tags of a proxy: when one is believed, when it is asked about, and when it may move."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from repoman.plugin import Asset, NewAsset, Reference, StoredBlob
+from repoman.plugin import Asset, NewAsset, StoredBlob, store_bytes
 from repoman_docker.hosted.assets import new_manifest, new_tag
-from repoman_docker.layout import TAG, manifest_path, tag_path, tagged
+from repoman_docker.layout import manifest_path, tag_path
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.proxy.site import ProxySite
-from repoman_docker.remote import RemoteTag
+from repoman_docker.remote import RemoteManifest, RemoteTag
 
 HOUR = 3600
 PENDING = "pending"  # attribute of a tag's asset: where its remote moved it, and since when
@@ -37,11 +37,11 @@ class TagStore:
 
     def find(self, image: str, tag: Tag) -> Asset | None:
         """Return the tag's asset, whatever its age."""
-        return self._content.find_asset(tag_path(image, tag))
+        return self._site.find(tag_path(image, tag))
 
     def find_manifest(self, image: str, digest: Digest) -> Asset | None:
         """Return the asset of a manifest."""
-        return self._content.find_asset(manifest_path(image, digest))
+        return self._site.find(manifest_path(image, digest))
 
     # Seen only ----------------------------------------------------------------------------------
 
@@ -52,6 +52,7 @@ class TagStore:
             self._seen.move_to_end((image, tag))
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
+        self._site.cache.negative.discard(manifest_path(image, found.digest))
 
     def find_seen(self, image: str, tag: Tag) -> RemoteTag | None:
         """Return where the remote had a tag, if that is fresh."""
@@ -64,7 +65,7 @@ class TagStore:
         with self._lock:
             self._seen.clear()
 
-    def _take_seen(self, image: str, digest: Digest) -> dict[Tag, float]:
+    def take_seen(self, image: str, digest: Digest) -> dict[Tag, float]:
         """Return the tags of an image that were seen at a digest, and when; forget them."""
         with self._lock:
             found = {
@@ -78,39 +79,44 @@ class TagStore:
 
     # Stored -------------------------------------------------------------------------------------
 
-    def save(
-        self, image: str, digest: Digest, manifest: Manifest, blob: StoredBlob, tag: Tag | None
-    ) -> None:
-        """Store a manifest, and every tag that is known to be at it."""
+    def save(self, image: str, remote: RemoteManifest, tag: Tag | None) -> tuple[Asset, bool]:
+        """Store a manifest, and every tag that is known to be at it.
+
+        Return what is at the manifest's path then, and whether it could be kept.
+        """
         now = self._site.cache.clock()
-        tags = self._take_seen(image, digest)
+        digest, media_type = remote.digest, remote.manifest.media_type
+        tags = self.take_seen(image, digest)
         if tag is not None:
             tags[tag] = now
-        asset = new_manifest(image, digest, manifest, blob)
-        with self._content.transaction():
-            self._content.save_asset(replace(asset, checked_at=now))
-            for each, at in tags.items():
-                moved = new_tag(image, each, digest, manifest, blob)
-                self._content.save_asset(replace(moved, checked_at=at))
-        self._site.cache.negative.discard(asset.path)
-        for each in tags:
-            self._site.cache.negative.discard(tag_path(image, each))
+        blob = StoredBlob(Digest.of("sha256", remote.body).encoded, len(remote.body))
+        manifest = replace(new_manifest(image, digest, remote.manifest, blob), checked_at=now)
 
-    def point(self, image: str, tag: Tag, digest: Digest, manifest: Manifest) -> Asset:
-        """Set a tag to a manifest that is here, and return its asset."""
-        found = self._content.get_asset(manifest_path(image, digest))
-        blob = StoredBlob(found.digest, found.size)
-        moved = new_tag(image, tag, digest, manifest, blob)
-        self._content.save_asset(replace(moved, checked_at=self._site.cache.clock()))
-        self._site.cache.negative.discard(moved.path)
-        return self._content.get_asset(moved.path)
+        def write() -> None:
+            store_bytes(self._site.blobs, remote.body)
+            with self._content.transaction():
+                self._save(manifest)
+                for each, at in tags.items():
+                    new = new_tag(image, each, digest, media_type, blob)
+                    self._save(replace(new, checked_at=at))
+
+        return _as_asset(manifest), self._site.keep(f"{image}@{digest}", write)
+
+    def point(self, image: str, tag: Tag, manifest: Asset) -> Asset:
+        """Set a tag to a manifest that is here, and return the tag's asset."""
+        digest = Digest.parse(manifest.attributes["digest"])
+        blob = StoredBlob(manifest.digest, manifest.size)
+        return self._rewrite(new_tag(image, tag, digest, manifest.media_type, blob))
 
     def touch(self, asset: Asset) -> Asset:
         """Note that a tag still is where it was, and return its asset."""
         if PENDING in asset.attributes:
-            return self._rewrite(asset, {"digest": asset.attributes["digest"]})
-        self._site.cache.records.mark_checked([asset.path], self._site.cache.clock())
-        return self._content.get_asset(asset.path)
+            return self._rewrite(_tag_again(asset, {}))
+        now = self._site.cache.clock()
+        self._site.keep(
+            asset.path, lambda: self._site.cache.records.mark_checked([asset.path], now)
+        )
+        return replace(asset, checked_at=now)
 
     def hold(self, asset: Asset, digest: Digest) -> Asset | None:
         """Keep a tag where it is because its new place is too young; None if it may move.
@@ -125,30 +131,42 @@ class TagStore:
         since = pending["since"] if pending.get("digest") == str(digest) else now
         if now - since >= wait:
             return None
-        attributes = {
-            "digest": asset.attributes["digest"],
-            PENDING: {"digest": str(digest), "since": since},
-        }
-        return self._rewrite(asset, attributes)
+        return self._rewrite(_tag_again(asset, {PENDING: {"digest": str(digest), "since": since}}))
 
     def delete(self, asset: Asset) -> None:
         """Remove a tag; the manifest stays by its digest."""
-        self._content.delete_assets([asset.path])
+        self._site.keep(asset.path, lambda: self._content.delete_assets([asset.path]))
 
-    def _rewrite(self, asset: Asset, attributes: dict[str, object]) -> Asset:
-        image, _, tag = asset.path.removeprefix("tags/").rpartition("/")
-        former = self._content.get_asset(asset.path)
-        new = NewAsset(
-            path=former.path,
-            kind=former.kind,
-            blob=StoredBlob(former.digest, former.size),
-            media_type=former.media_type,
-            attributes=attributes,
-            component=tagged(image, Tag(tag)),
-            references=(
-                Reference(TAG, manifest_path(image, Digest.parse(former.attributes["digest"]))),
-            ),
-            checked_at=self._site.cache.clock(),
-        )
+    def _rewrite(self, new: NewAsset) -> Asset:
+        """Store a tag that has been asked about just now; as far as that is possible."""
+        new = replace(new, checked_at=self._site.cache.clock())
+        self._site.keep(new.path, lambda: self._save(new))
+        return _as_asset(new)
+
+    def _save(self, new: NewAsset) -> None:
         self._content.save_asset(new)
-        return self._content.get_asset(asset.path)
+        self._site.cache.negative.discard(new.path)
+
+
+def _tag_again(asset: Asset, more: Mapping[str, object]) -> NewAsset:
+    """Return a tag as it is, with other attributes besides its digest."""
+    image, _, tag = asset.path.removeprefix("tags/").rpartition("/")
+    digest = Digest.parse(asset.attributes["digest"])
+    blob = StoredBlob(asset.digest, asset.size)
+    same = new_tag(image, Tag(tag), digest, asset.media_type, blob)
+    return replace(same, attributes={**same.attributes, **more})
+
+
+def _as_asset(new: NewAsset) -> Asset:
+    """Return an asset as it is once it is stored; without an id, since it need not be."""
+    return Asset(
+        id=0,
+        path=new.path,
+        kind=new.kind,
+        digest=new.blob.digest,
+        size=new.blob.size,
+        media_type=new.media_type,
+        updated_at=0.0,
+        attributes=new.attributes,
+        checked_at=new.checked_at,
+    )

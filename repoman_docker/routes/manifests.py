@@ -15,7 +15,9 @@ from repoman_docker.routes.current import address, empty, repository
 
 def get_manifest(route: Route) -> Response:
     """Answer GET and HEAD: 200 or 304. What is stored is served, whatever Accept says."""
-    response = send_content(repository().manifests.get(route.name, _reference(route)))
+    manifests = repository().manifests
+    find = manifests.head if request.method == "HEAD" else manifests.get
+    response = send_content(find(route.name, _reference(route)))
     note_pull(f"{route.name}:{route.reference}")
     return response
 

@@ -158,6 +158,51 @@ def test_a_push_does_not_lean_on_blobs_of_other_members(lab):
     assert lab.registry("b").pull("app", "2") == image.manifest
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", f"app/blobs/sha256:{'0' * 64}"),
+        ("POST", "app/blobs/uploads/"),
+        ("PUT", "app/manifests/1"),
+        ("DELETE", "app/manifests/1"),
+    ],
+)
+def test_while_the_writable_member_is_offline_pushes_wait(lab, method, path):
+    lab.hosted("a")
+    lab.hosted("b")
+    group = lab.group("g", "a", "b", group={"writable_member": lab.name("b")})
+    lab.repositories.update(lab.name("b"), {}, is_online=False)
+    answer = group.send(method, path, b"{}")
+    assert answer.status == 503
+    if method != "HEAD":
+        assert answer.code == "UNAVAILABLE"
+        assert f"{lab.name('b')}, which is offline" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", f"secret/app/blobs/sha256:{'0' * 64}"),
+        ("POST", "secret/app/blobs/uploads/"),
+        ("POST", f"secret/app/blobs/uploads/?digest={digest_of(b'{}')}"),
+        ("POST", f"secret/app/blobs/uploads/?mount=sha256:{'0' * 64}&from=app"),
+        ("PUT", "secret/app/manifests/1"),
+        ("DELETE", "secret/app/manifests/1"),
+        ("DELETE", f"secret/app/blobs/sha256:{'0' * 64}"),
+    ],
+)
+def test_a_routing_rule_counts_for_pushes_and_deletions(lab, method, path):
+    lab.hosted("a")
+    rule = {"mode": "block", "matchers": ["secret/.*"]}
+    group = lab.group("g", "a", group={"writable_member": lab.name("a")}, routing=rule)
+    group.push("app", "1", make_image())
+    answer = group.send(method, path, b"{}")
+    assert answer.status == 403
+    if method != "HEAD":
+        assert answer.code == "DENIED"
+    assert lab.registry("a").get("_catalog").json()["repositories"] == ["app"]
+
+
 def test_a_group_in_a_group(lab):
     image = make_image()
     lab.hosted("a").push("app", "1", image)

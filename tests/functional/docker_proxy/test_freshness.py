@@ -223,6 +223,54 @@ def test_failures_are_not_remembered_as_absence(make_proxy, upstream):
     assert proxy.get(TAG).status == 200
 
 
+@pytest.fixture
+def seen(proxy, upstream):
+    """An image that was asked for by HEAD; its tag has moved, and it is gone."""
+    old = make_image()
+    upstream.put(NAME, "1", old)
+    assert proxy.head(TAG).status == 200
+    upstream.manifests.clear()
+    return old
+
+
+def test_a_tag_that_was_asked_for_by_head_and_moved_is_asked_for_anew(proxy, upstream, seen):
+    new = make_image()
+    upstream.put(NAME, "1", new)
+    assert proxy.get(TAG).body == new.manifest
+
+
+def test_a_digest_that_a_tag_no_longer_has_is_not_remembered(proxy, upstream, seen):
+    old = f"{NAME}/manifests/{seen.digest}"
+    assert proxy.get(old).code == "MANIFEST_UNKNOWN"
+    new = make_image()
+    upstream.put(NAME, "1", new)
+    assert proxy.head(TAG).headers["Docker-Content-Digest"] == new.digest
+    upstream.put(NAME, "old", seen)
+    assert proxy.get(old).body == seen.manifest
+
+
+def test_a_digest_that_was_not_found_is_asked_for_once_a_tag_has_it(proxy, upstream):
+    image = make_image()
+    assert proxy.get(f"{NAME}/manifests/{image.digest}").status == 404
+    upstream.put(NAME, "1", image)
+    assert proxy.pull(NAME, "1") == image.manifest
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_tag_that_moved_to_what_is_not_there_yet_stays_where_it_was(
+    make_proxy, proxy, upstream, old, clock, follow
+):
+    make_proxy.change(proxy, proxy__follow_deletion=follow)
+    new = make_image()
+    upstream.put(NAME, "1", new)
+    del upstream.manifests[NAME, new.digest]
+    clock.jump(2 * DAY)
+    answer = proxy.get(TAG)
+    assert (answer.body, source(answer)) == (old.manifest, "STALE")
+    upstream.put(NAME, "1", new)
+    assert proxy.get(TAG).body == new.manifest
+
+
 # --- Quarantine ----------------------------------------------------------------------------------
 
 

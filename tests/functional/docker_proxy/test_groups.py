@@ -6,7 +6,7 @@ import pytest
 
 from repoman.testing import HttpClient
 from tests.fakes.registry import Fault
-from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker.images import OCI_MANIFEST, digest_of, make_image
 from tests.functional.docker_proxy.proxies import name_of
 
 NAME = "team/app"
@@ -131,6 +131,208 @@ def test_a_list_of_nothing_but_outages_is_one(make_proxy, hosted, proxy, upstrea
     assert make_proxy.group(proxy, hosted).get(f"{NAME}/tags/list").status == 502
 
 
+@pytest.mark.parametrize("status", [404, 429, 500])
+def test_a_remote_that_says_yes_and_does_not_give_is_passed_over(
+    make_proxy, proxy, upstream, second, status
+):
+    wanted = make_image()
+    upstream.put(NAME, "1", make_image())
+    second.put(NAME, "1", wanted)
+    upstream.faults.append(Fault(f"GET /v2/{NAME}/manifests", status=status))
+    group = make_proxy.group(proxy, make_proxy(second.url))
+    answer = group.get(TAG)
+    assert (answer.status, answer.body) == (200, wanted.manifest)
+    assert upstream.count(f"HEAD /v2/{TAG}") == 1
+
+
+def test_a_limit_of_requests_is_told_before_an_outage(make_proxy, proxy, upstream, second):
+    upstream.faults.append(Fault("", status=500))
+    second.faults.append(Fault("", status=429, headers={"Retry-After": "77"}))
+    group = make_proxy.group(proxy, make_proxy(second.url))
+    for path in (TAG, f"{NAME}/tags/list"):
+        answer = group.get(path)
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "77")
+
+
+def lose(make_proxy, registry, data):
+    """Have the blob store lose some bytes, behind the back of the repository."""
+    service = make_proxy.repoman.repositories.get(name_of(registry)).service
+    service.blobs._content._blobs._path(digest_of(data).removeprefix("sha256:")).unlink()
+
+
+def test_a_member_that_has_lost_a_manifest_is_passed_over(make_proxy, hosted, proxy, upstream):
+    lost, wanted = make_image(), make_image()
+    hosted.push(NAME, "1", lost)
+    upstream.put(NAME, "1", wanted)
+    lose(make_proxy, hosted, lost.manifest)
+    group = make_proxy.group(hosted, proxy)
+    assert group.get(TAG).body == wanted.manifest
+    assert group.get(f"{NAME}/manifests/{lost.digest}").status == 404
+
+
+def test_a_member_that_has_lost_a_blob_is_passed_over(make_proxy, hosted, proxy, upstream):
+    image = make_image()
+    hosted.push(NAME, "1", image)
+    upstream.put(NAME, "1", image)
+    proxy.get(TAG)
+    lose(make_proxy, hosted, image.layers[0])
+    answer = make_proxy.group(hosted, proxy).get(f"{NAME}/blobs/{digest_of(image.layers[0])}")
+    assert answer.body == image.layers[0]
+    assert answer.headers["X-Repoman-Member"] == name_of(proxy)
+
+
+# --- HEAD and writes -----------------------------------------------------------------------------
+
+
+def test_a_head_of_a_cold_blob_fetches_nothing(make_proxy, hosted, proxy, upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    group = make_proxy.group(hosted, proxy)
+    group.get(TAG)
+    answer = group.head(f"{NAME}/blobs/{digest_of(image.config)}")
+    assert answer.status == 200
+    assert answer.headers["Content-Length"] == str(len(image.config))
+    assert answer.headers["X-Repoman-Member"] == name_of(proxy)
+    assert upstream.count(f"GET /v2/{NAME}/blobs") == 0
+
+
+def test_a_part_of_a_cold_blob(make_proxy, hosted, proxy, upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    group = make_proxy.group(hosted, proxy)
+    group.get(TAG)
+    path = f"{NAME}/blobs/{digest_of(image.layers[0])}"
+    part = group.get(path, headers={"Range": "bytes=10-19"})
+    assert (part.status, part.body) == (206, image.layers[0][10:20])
+    assert group.get(path).body == image.layers[0]
+
+
+def test_a_blob_is_read_where_it_is_before_any_remote_is_asked(make_proxy, hosted, proxy, upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    proxy.get(TAG)
+    hosted.push(NAME, "1", image)
+    answer = make_proxy.group(proxy, hosted).get(f"{NAME}/blobs/{digest_of(image.config)}")
+    assert answer.headers["X-Repoman-Member"] == name_of(hosted)
+    assert upstream.count("blobs") == 0
+
+
+def test_a_client_of_a_mirror_asks_for_blobs_whoever_takes_the_pushes(
+    make_proxy, hosted, proxy, upstream
+):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    group = make_proxy.group(hosted, proxy, group__writable_member=name_of(hosted))
+    registry = f"127.0.0.1:{upstream.port}"
+    group.get(f"{TAG}?ns={registry}")
+    answer = group.head(f"{NAME}/blobs/{digest_of(image.config)}?ns={registry}")
+    assert (answer.status, answer.headers["OCI-Namespace"]) == (200, registry)
+    push = group.start(NAME, ns=registry)
+    assert (push.status, push.code) == (405, "UNSUPPORTED")
+
+
+# --- Names ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(make_proxy, upstream):
+    """A proxy at which a name of one component means one in library/, as at Docker Hub."""
+    return make_proxy(upstream.url, docker_proxy__expand_library=True)
+
+
+@pytest.mark.parametrize("blocked", ["evil", "library/evil"])
+def test_a_rule_counts_by_whatever_name_an_image_is_asked_for(make_proxy, hub, upstream, blocked):
+    upstream.put("library/evil", "1", make_image())
+    rule = {"routing__mode": "block", "routing__matchers": [blocked]}
+    group = make_proxy.group(hub, **rule)
+    own = make_proxy(upstream.url, docker_proxy__expand_library=True, **rule)
+    for name in ("evil", "library/evil"):
+        answer = group.get(f"{name}/manifests/1")
+        assert (answer.status, answer.code) == (403, "DENIED")
+        assert own.get(f"{name}/manifests/1").status == 404
+    assert upstream.log == []
+
+
+def test_a_rule_on_the_names_of_a_remote_is_none_on_those_of_another_member(
+    make_proxy, hosted, hub, upstream
+):
+    image = make_image()
+    hosted.push("app", "1", image)
+    upstream.put("library/app", "1", make_image())
+    group = make_proxy.group(hub, hosted, routing__matchers=["library/.*"])
+    assert group.pull("app", "1") == image.manifest
+    assert group.get("library/app/manifests/1").status == 403
+    assert upstream.log == []
+
+
+@pytest.mark.parametrize("allowed", ["ubuntu", "library/ubuntu"])
+def test_a_rule_that_allows_a_name_allows_its_other_form(make_proxy, hub, upstream, allowed):
+    upstream.put("library/ubuntu", "1", make_image())
+    rule = {"routing__mode": "allow", "routing__matchers": [allowed]}
+    group = make_proxy.group(hub, **rule)
+    for name in ("ubuntu", "library/ubuntu"):
+        assert group.get(f"{name}/manifests/1").status == 200
+    assert group.get("other/manifests/1").status == 403
+
+
+def test_a_pin_counts_by_whatever_name_an_image_is_asked_for(
+    make_proxy, hosted, hub, upstream, second
+):
+    wanted = make_image()
+    upstream.put("library/ubuntu", "1", make_image())
+    second.put("library/ubuntu", "1", wanted)
+    mirror = make_proxy(second.url, docker_proxy__expand_library=True)
+    pins = {"library/*": [name_of(mirror).upper()]}
+    group = make_proxy.group(hosted, hub, mirror, group__pins=pins)
+    for name in ("ubuntu", "library/ubuntu"):
+        assert group.get(f"{name}/manifests/1").body == wanted.manifest
+        assert group.get(f"{name}/tags/list").json()["tags"] == ["1"]
+    assert upstream.log == []
+
+
+# --- Lists ---------------------------------------------------------------------------------------
+
+
+def test_what_a_hosted_member_and_a_remote_have_is_one_list(make_proxy, hosted, proxy, upstream):
+    own, others = ["a", "c", "e"], ["b", "c", "d"]
+    for tag in own:
+        hosted.push(NAME, tag, make_image())
+    for tag in others:
+        upstream.put(NAME, tag, make_image())
+    upstream.put("other/app", "1", make_image())
+    group = make_proxy.group(hosted, proxy)
+    assert page(group, f"{NAME}/tags/list", "tags") == [["a", "b"], ["c", "d"], ["e"]]
+    proxy.get("other/app/manifests/1")
+    proxy.get(f"{NAME}/manifests/b")
+    assert page(group, "_catalog", "repositories", 1) == [["other/app"], [NAME]]
+
+
+def page(group, path, key, size=2):
+    """All pages of a list, as a client that follows links gets them."""
+    pages, target = [], f"{path}?n={size}"
+    while target:
+        answer = group.get(target)
+        pages.append(answer.json()[key])
+        target = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    return pages
+
+
+def test_referrers_of_a_hosted_member_and_a_remote_are_one_list(
+    make_proxy, hosted, proxy, upstream
+):
+    subject = make_image()
+    about = {"mediaType": OCI_MANIFEST, "digest": subject.digest, "size": len(subject.manifest)}
+    hosted.push(NAME, "own", make_image(subject=about))
+    far = [{"mediaType": OCI_MANIFEST, "digest": f"sha256:{c * 64}", "size": 7} for c in "0f"]
+    upstream.referrers[subject.digest] = far
+    group = make_proxy.group(hosted, proxy)
+    found = group.get(f"{NAME}/referrers/{subject.digest}").json()["manifests"]
+    digests = [each["digest"] for each in found]
+    assert len(digests) == 3
+    assert digests == sorted(digests)
+    assert {each["digest"] for each in far} < set(digests)
+
+
 # --- ns ------------------------------------------------------------------------------------------
 
 
@@ -192,6 +394,23 @@ def test_a_trace_tells_of_outages_and_of_who_answered(make_proxy, hosted, proxy,
     assert [outcome for outcome, _ in steps] == ["absent", "failed", "found", "not asked"]
     assert f"127.0.0.1:{upstream.port}" in steps[1][1]
     assert steps[3][1] == f"{name_of(last)} has it."
+
+
+def test_a_trace_of_a_digest_has_the_order_of_its_pull(make_proxy, hosted, proxy, upstream):
+    image = make_image()
+    hosted.push(NAME, "1", image)
+    upstream.put(NAME, "1", image)
+    group = make_proxy.group(proxy, hosted)
+    steps = trace(make_proxy, group, f"/v2/{NAME}/manifests/{image.digest}")
+    assert list(steps) == [name_of(hosted), name_of(proxy)]
+    assert [outcome for outcome, _ in steps.values()] == ["found", "not asked"]
+    assert upstream.log == []
+
+
+def test_the_member_that_answered_is_named_from_within_a_group(make_proxy, hosted, proxy, upstream):
+    upstream.put(NAME, "1", make_image())
+    outer = make_proxy.group(hosted, make_proxy.group(proxy))
+    assert outer.get(TAG).headers["X-Repoman-Member"] == name_of(proxy)
 
 
 def test_a_trace_of_a_list_asks_everybody(make_proxy, hosted, proxy, upstream):

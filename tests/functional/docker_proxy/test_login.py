@@ -2,12 +2,11 @@
 
 import base64
 import json
-import secrets
 
 import pytest
 
 from tests.fakes.registry import Fault
-from tests.functional.docker.images import digest_of, make_image, to_json
+from tests.functional.docker.images import make_image
 
 NAME = "team/app"
 LOGIN = {"http_client__username": "puller", "http_client__password": "secret"}
@@ -151,26 +150,6 @@ def test_a_token_service_may_not_redirect_into_other_networks(make_proxy, hub):
     assert "10.0.0.1, a private address, which is refused" in answer.message
 
 
-def test_foreign_layers_in_other_networks_are_not_fetched(make_proxy, upstream, caplog):
-    layer = b"somewhere else"
-    foreign = {
-        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-        "digest": digest_of(layer),
-        "size": len(layer),
-        "urls": ["http://169.254.169.254/latest/meta-data"],
-    }
-    fields = json.loads(make_image().manifest)
-    upstream.put_manifest(NAME, "1", to_json({**fields, "layers": [foreign]}))
-    proxy = make_proxy(
-        upstream.url,
-        docker_proxy__cache_foreign_layers=True,
-        docker_proxy__foreign_layer_url_whitelist=[".*"],
-    )
-    proxy.get(f"{NAME}/manifests/1")
-    assert proxy.get(f"{NAME}/blobs/{digest_of(layer)}").status == 404
-    assert "169.254.169.254, a link-local address, which is refused" in caplog.text
-
-
 @pytest.mark.parametrize(
     "link",
     [
@@ -242,26 +221,3 @@ def test_the_budget_of_pulls_is_remembered(make_proxy, upstream):
     budget = service.manifests._site.registry.budget
     assert (budget.limit, budget.remaining, budget.window) == (100, 75, 21600)
     assert budget.source == "127.0.0.1"
-
-
-def test_foreign_layers_are_fetched_from_where_they_lie(make_proxy, upstream, make_upstream):
-    elsewhere = make_upstream()
-    layer = secrets.token_bytes(3000)
-    digest = elsewhere.put_blob("any", layer)
-    url = f"{elsewhere.url}/v2/any/blobs/{digest}"
-    foreign = {
-        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-        "digest": digest,
-        "size": len(layer),
-        "urls": [url],
-    }
-    fields = json.loads(make_image().manifest)
-    upstream.put_manifest(NAME, "1", to_json({**fields, "layers": [foreign]}))
-    for patterns, status in (([], 404), ([r"http://elsewhere/.*"], 404), ([r"http://127.*"], 200)):
-        proxy = make_proxy(
-            upstream.url,
-            docker_proxy__cache_foreign_layers=True,
-            docker_proxy__foreign_layer_url_whitelist=patterns,
-        )
-        proxy.get(f"{NAME}/manifests/1")
-        assert proxy.get(f"{NAME}/blobs/{digest}").status == status

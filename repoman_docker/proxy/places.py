@@ -1,0 +1,83 @@
+"""Where a proxy finds a blob: at its remote, or where a manifest says that it lies elsewhere.
+
+Source: OCI image-spec, Non-Distributable Layers (the field ``urls`` of a descriptor).
+"""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from repoman.plugin import Body, NotFound, UpstreamError, UpstreamResponse, find_pattern
+from repoman_docker.layout import BLOB, MANIFEST, blob_path
+from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.manifest import parse_manifest
+from repoman_docker.proxy.site import ProxySite
+from repoman_docker.v1.reading import read_asset
+
+_log = logging.getLogger(__name__)
+
+
+class BlobPlaces:
+    """Asks the remote for a blob, and for a foreign layer the host that has it."""
+
+    def __init__(self, site: ProxySite) -> None:
+        self._site = site
+        self._patterns = [
+            find_pattern(text) for text in site.docker_proxy.foreign_layer_url_whitelist
+        ]
+        # As strict as the cache's own client about where it is sent, but with a health of its own:
+        # that another host is down is no reason to leave the remote alone.
+        self._client = site.cache.open_client(
+            site.proxy.remote_url, site.cache.options.client.timeout
+        )
+
+    def open_blob(self, image: str, digest: Digest, start: int = 0) -> Body:
+        """Return the answer with a blob, from byte ``start`` on if the other side can."""
+        try:
+            return self._site.registry.open_blob(image, digest, start)
+        except NotFound:
+            for layer in self._foreign(image, digest):
+                for url in layer.urls:
+                    found = self._open(url, start)
+                    if found is not None:
+                        return found
+            raise
+
+    def blob_size(self, image: str, digest: Digest) -> int:
+        """Return the size of a blob in bytes; that of a foreign layer as its manifest has it."""
+        try:
+            return self._site.registry.blob_size(image, digest)
+        except NotFound:
+            for layer in self._foreign(image, digest):
+                return layer.size
+            raise
+
+    def _open(self, url: str, start: int) -> UpstreamResponse | None:
+        if not self._is_allowed(url):
+            return None
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        try:
+            self._client.targets.check(url, self._client.remote)
+            response = self._client.open("GET", url, headers)
+        except UpstreamError as error:
+            _log.warning("The foreign layer at %s cannot be had: %s", url, error)
+            return None
+        if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            return response
+        response.close()
+        return None
+
+    def _foreign(self, image: str, digest: Digest) -> Iterator[Descriptor]:
+        """Yield what cached manifests say of a layer that lies elsewhere, where that is allowed."""
+        if not self._site.docker_proxy.cache_foreign_layers:
+            return
+        for asset in self._site.content.referring(blob_path(image, digest), BLOB):
+            if asset.kind == MANIFEST:
+                body = read_asset(self._site.content, asset)
+                for layer in parse_manifest(body, asset.media_type).layers:
+                    if layer.digest == digest and any(map(self._is_allowed, layer.urls)):
+                        yield layer
+
+    def _is_allowed(self, url: str) -> bool:
+        return any(pattern.matches(url) for pattern in self._patterns)

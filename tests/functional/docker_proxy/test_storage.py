@@ -1,0 +1,191 @@
+"""A proxy whose own storage fails it: no room, a disk that is broken, bytes that are gone."""
+
+import secrets
+
+import pytest
+
+from repoman.blobs.file import FileBlobStore
+from repoman.db.models import database_proxy
+from repoman.errors import StorageFull, Unavailable
+from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker_proxy.proxies import DAY, HOUR, name_of
+
+NAME = "team/app"
+TAG = f"{NAME}/manifests/1"
+TAGS = f"{NAME}/tags/list"
+
+
+@pytest.fixture
+def image(upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    return image
+
+
+def site_of(make_proxy, proxy):
+    return make_proxy.repoman.repositories.get(name_of(proxy)).service.blobs._site
+
+
+def source(answer):
+    return answer.headers["X-Repoman-Cache"]
+
+
+# --- Nothing can be kept -------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[StorageFull, Unavailable], ids=["full", "broken"])
+def no_room(request, monkeypatch):
+    """A blob store that takes nothing."""
+
+    def refuse(*_):
+        raise request.param("The disk takes nothing.")
+
+    monkeypatch.setattr(FileBlobStore, "open_writer", refuse)
+
+
+@pytest.fixture
+def no_writes():
+    """A database that can only be read."""
+    database_proxy.execute_sql("pragma query_only = 1")
+    yield
+    database_proxy.execute_sql("pragma query_only = 0")
+
+
+def test_an_image_is_pulled_though_nothing_can_be_kept(proxy, upstream, image, no_room):
+    for _ in range(2):
+        assert proxy.pull(NAME, "1") == image.manifest
+        assert proxy.get(TAG).body == image.manifest
+        assert proxy.get(TAGS).json()["tags"] == ["1"]
+        assert proxy.get(f"{NAME}/referrers/{image.digest}").status == 200
+
+
+def test_an_image_is_pulled_though_the_database_takes_nothing(
+    proxy, upstream, image, no_writes, caplog
+):
+    assert proxy.get(TAG).body == image.manifest
+    assert proxy.get(TAGS).json()["tags"] == ["1"]
+    assert proxy.head(f"{NAME}/blobs/{digest_of(image.config)}").status == 200
+    assert "is not kept by the proxy" in caplog.text
+
+
+def test_a_tag_over_its_age_is_served_though_nothing_can_be_kept(
+    proxy, upstream, image, clock, request, caplog
+):
+    proxy.pull(NAME, "1")
+    clock.jump(2 * DAY)
+    request.getfixturevalue("no_writes")
+    for _ in range(2):
+        answer = proxy.get(TAG)
+        assert (answer.body, source(answer)) == (image.manifest, "REVALIDATED")
+    new = make_image()
+    upstream.put(NAME, "1", new)
+    for _ in range(2):
+        assert proxy.get(TAG).body == new.manifest
+    upstream.stop()
+    answer = proxy.get(TAG)
+    assert (answer.body, source(answer)) == (image.manifest, "STALE")
+    assert "is not kept by the proxy" in caplog.text
+
+
+def test_a_young_tag_is_held_back_though_that_cannot_be_noted(
+    make_proxy, upstream, image, clock, request
+):
+    proxy = make_proxy(upstream.url, proxy__minimum_age=48, proxy__metadata_max_age=60)
+    proxy.pull(NAME, "1")
+    clock.jump(2 * HOUR)
+    upstream.put(NAME, "1", make_image())
+    request.getfixturevalue("no_writes")
+    assert proxy.get(TAG).body == image.manifest
+
+
+# --- Bytes that are gone -------------------------------------------------------------------------
+
+
+def lose(make_proxy, proxy, data):
+    site_of(make_proxy, proxy).blobs._path(digest_of(data).removeprefix("sha256:")).unlink()
+
+
+def test_lost_manifests_are_fetched_again(make_proxy, proxy, upstream, image, caplog):
+    proxy.pull(NAME, "1")
+    lose(make_proxy, proxy, image.manifest)
+    answer = proxy.get(f"{NAME}/manifests/{image.digest}")
+    assert (answer.body, source(answer)) == (image.manifest, "MISS")
+    assert "has lost its bytes" in caplog.text
+    lose(make_proxy, proxy, image.manifest)
+    assert proxy.get(TAG).body == image.manifest
+    upstream.stop()
+    assert proxy.pull(NAME, "1") == image.manifest
+
+
+def test_lost_manifests_of_a_tag_over_its_age(make_proxy, proxy, upstream, image, clock):
+    proxy.pull(NAME, "1")
+    lose(make_proxy, proxy, image.manifest)
+    clock.jump(2 * DAY)
+    assert proxy.get(TAG).body == image.manifest
+
+
+def test_lost_bytes_that_cannot_be_fetched_are_an_outage(make_proxy, proxy, upstream, image):
+    proxy.pull(NAME, "1")
+    lose(make_proxy, proxy, image.manifest)
+    upstream.stop()
+    assert proxy.get(TAG).status == 502
+    upstream.start()
+    assert proxy.get(TAG).body == image.manifest
+
+
+def test_lost_blobs_are_fetched_again(make_proxy, proxy, upstream, image):
+    proxy.pull(NAME, "1")
+    lose(make_proxy, proxy, image.layers[0])
+    answer = proxy.get(f"{NAME}/blobs/{digest_of(image.layers[0])}")
+    assert (answer.body, source(answer)) == (image.layers[0], "MISS")
+
+
+def test_lost_blobs_are_not_shared(make_proxy, proxy, upstream, image):
+    proxy.pull(NAME, "1")
+    upstream.put("other/app", "1", image)
+    lose(make_proxy, proxy, image.layers[0])
+    assert proxy.pull("other/app", "1") == image.manifest
+
+
+def test_lost_lists_are_fetched_again(make_proxy, proxy, upstream, image):
+    proxy.get(TAGS)
+    lose(make_proxy, proxy, b'["1"]')
+    assert proxy.get(TAGS).json()["tags"] == ["1"]
+
+
+# --- Room is made meanwhile ----------------------------------------------------------------------
+
+
+def test_a_blob_that_goes_while_the_remote_is_asked_is_served(make_proxy, proxy, upstream):
+    data = secrets.token_bytes(5000)
+    digest = upstream.put_blob(NAME, data)
+    upstream.put_blob("other/app", data)
+    proxy.get(f"{NAME}/blobs/{digest}")
+    site = site_of(make_proxy, proxy)
+    ask = site.registry.blob_size
+
+    def ask_and_trim(*what):
+        size = ask(*what)
+        site.content.delete_assets([f"blobs/{digest}/{NAME}"])
+        return size
+
+    site.registry.blob_size = ask_and_trim
+    assert proxy.get(f"other/app/blobs/{digest}").body == data
+
+
+def test_a_blob_that_goes_once_it_is_shared_is_served(make_proxy, proxy, upstream):
+    data = secrets.token_bytes(5000)
+    digest = upstream.put_blob(NAME, data)
+    upstream.put_blob("other/app", data)
+    proxy.get(f"{NAME}/blobs/{digest}")
+    content = site_of(make_proxy, proxy).content
+    save = content.save_asset
+
+    def save_and_trim(new):
+        save(new)
+        content.delete_assets([new.path])
+
+    content.save_asset = save_and_trim
+    assert proxy.get(f"other/app/blobs/{digest}").body == data
+    content.save_asset = save
+    assert proxy.get(f"other/app/blobs/{digest}").body == data
