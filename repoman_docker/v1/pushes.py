@@ -33,13 +33,13 @@ from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
 from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest, V1Image
 from repoman_docker.v1.images import StoredImages
 from repoman_docker.v1.layers import inspect_layer
+from repoman_docker.v1.leftovers import Leftovers
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord, new_push
 from repoman_docker.v1.tagging import Tagging, find_usable
 
 FRESH = 3600.0  # seconds that a push goes on at most, as the client's token does
-AGE = 86_400.0  # seconds after which a push that was broken off is removed
-BATCH = 100  # of those at a time
+LONGEST = 10_000  # images of a push, over all its tags
 NOWHERE = Digest("sha256", "0" * 64)  # a tag's place that is not known yet
 
 EXISTS = "Image already exists"  # engines compare this text, and skip the image
@@ -74,16 +74,18 @@ class HostedPushes:
         self._policy = policy
         self._images = images
         self._tagging = tagging
+        self._leftovers = Leftovers(content)
 
     def begin(self, name: str, pusher: Pusher, ids: Sequence[str], tags: Mapping[Tag, str]) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
         self._policy.check_write()
         for tag, image_id in tags.items():
             self._check_tag(name, tag, image_id)
+        if len(ids) > LONGEST:
+            raise Invalid(f"A push has at most {LONGEST} images. Push fewer tags at once.")
+        self._leftovers.drop_old()
         listed = store_bytes(self._blobs, json.dumps(sorted(set(ids))).encode())
-        with self._content.transaction():
-            self._drop_old()
-            self._content.save_asset(new_push(name, pusher.actor, ids, listed))
+        self._content.save_asset(new_push(name, pusher.actor, ids, listed))
 
     def begun_at(self, name: str, pusher: Pusher) -> float:
         """See :class:`repoman_docker.service.V1Pushes`."""
@@ -100,8 +102,9 @@ class HostedPushes:
             if asset is not None and ImageRecord.of(asset).is_complete:
                 raise Conflict(EXISTS)
             self._check_free(image_id, stored.digest)
-            record = ImageRecord(pusher.actor, ancestry)
-            self._content.save_asset(record.asset(name, stored))
+            if asset is not None and asset.digest == stored.digest:
+                return  # another push sends it too, and has maybe sent the layer
+            self._save(name, ImageRecord(pusher.actor, ancestry), stored, asset)
 
     def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
         """See :class:`repoman_docker.service.V1Pushes`."""
@@ -111,18 +114,22 @@ class HostedPushes:
     def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
         """See :class:`repoman_docker.service.V1Pushes`."""
         self._policy.check_write()
-        self._find_open(pusher, image_id)
+        self._find_any(pusher, image_id)
         return BlobInlet(self._blobs)
 
     def put_layer(self, pusher: Pusher, image_id: str, inlet: BlobInlet) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
-        name, asset, _ = self._find_open(pusher, image_id)
+        name, asset, _ = self._find_any(pusher, image_id)
         with inlet.open_reader() as file:
             layer = inspect_layer(file, read_asset(self._content, asset))
         blob = inlet.commit()
         digest = Digest("sha256", blob.digest)
         with self._content.transaction():
-            _, now, record = self._find_open(pusher, image_id)
+            name, now, record = self._find_any(pusher, image_id)
+            if record.is_complete and record.checksum == layer.checksum:
+                return  # another push was faster
+            if record.is_complete:
+                raise Conflict(EXISTS)
             if now.digest != asset.digest:
                 raise Conflict("The JSON of the image was replaced meanwhile. Push it again.")
             record = replace(
@@ -132,7 +139,7 @@ class HostedPushes:
                 checksum=layer.checksum,
             )
             self._content.save_asset(new_blob(name, digest, blob))
-            self._content.save_asset(record.asset(name, _json_of(asset)))
+            self._save(name, record, _json_of(asset), now)
 
     def finish_image(self, pusher: Pusher, image_id: str, checksum: str) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
@@ -148,7 +155,7 @@ class HostedPushes:
                 self._check_free(image_id, asset.digest, record.diff_id)
                 self._content.save_asset(record.completed().asset(name, _json_of(asset)))
                 return
-            self._content.delete_assets([asset.path])
+            self._leftovers.drop([asset])
         raise Invalid("Checksum mismatch")
 
     def put_tag(
@@ -160,9 +167,13 @@ class HostedPushes:
 
     def finish(self, name: str, pusher: Pusher) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
+        ended = {each.path: each for each in self._open_pushes(name, pusher)}
+        ended = {path: each for path, each in ended.items() if self._leftovers.has_ended(each)}
         with self._content.transaction():
-            mine = self._open_pushes(name, pusher)
-            self._content.delete_assets([e.path for e in mine if self._has_come(name, e)])
+            now = self._content.existing(ended)
+            # What has begun anew meanwhile goes on.
+            same = [p for p, each in now.items() if each.updated_at == ended[p].updated_at]
+            self._content.delete_assets(same)
 
     # Inside -------------------------------------------------------------------------------------
 
@@ -230,11 +241,11 @@ class HostedPushes:
             raise NotFound(UNKNOWN)
         return next((each for each in found if not each[2].is_complete), found[0])
 
-    def _find_open(self, pusher: Pusher, image_id: str) -> tuple[str, Asset, ImageRecord]:
-        name, asset, record = self._find_any(pusher, image_id)
-        if record.is_complete:
-            raise Conflict(EXISTS)
-        return name, asset, record
+    def _save(self, name: str, record: ImageRecord, json: StoredBlob, former: Asset | None) -> None:
+        """Store an image on its way; the layer that it had before goes."""
+        self._content.save_asset(record.asset(name, json))
+        if former is not None:
+            self._leftovers.drop_layers(ImageRecord.of(former).layer_paths(former))
 
     def _records(self, pusher: Pusher, image_id: str) -> Iterator[tuple[str, Asset, ImageRecord]]:
         for name in self._names(pusher, image_id):
@@ -247,32 +258,6 @@ class HostedPushes:
         pushes = self._content.list_assets(V1_PUSH, "", -1, v1_push_path(name))
         whose = {"actor": pusher.actor, "name": name}
         return [each for each in pushes if each.attributes == whose]
-
-    def _has_come(self, name: str, push: Asset) -> bool:
-        """Return whether all images of a push are here, and complete."""
-        ids = self._announced(push)
-        found = self._content.existing(v1_image_path(each, name) for each in ids)
-        return len(found) == len(ids) and not self._open_paths(name, push)
-
-    def _open_paths(self, name: str, push: Asset) -> list[str]:
-        """Return the paths of the images of a push that are not complete."""
-        paths = (v1_image_path(each, name) for each in self._announced(push))
-        found = self._content.existing(paths)
-        return [path for path, each in found.items() if not ImageRecord.of(each).is_complete]
-
-    def _announced(self, push: Asset) -> list[str]:
-        ids: list[str] = json.loads(read_asset(self._content, push))
-        return ids
-
-    def _drop_old(self) -> None:
-        """Remove what pushes that were broken off have left."""
-        after = ""
-        while pushes := self._content.list_assets(V1_PUSH, after, BATCH):
-            for push in pushes:
-                if time.time() - push.updated_at > AGE:
-                    open_paths = self._open_paths(push.attributes["name"], push)
-                    self._content.delete_assets([push.path, *open_paths])
-            after = pushes[-1].path
 
 
 def _json_of(asset: Asset) -> StoredBlob:

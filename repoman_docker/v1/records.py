@@ -64,6 +64,11 @@ class ImageRecord:
             references=() if self.layer is None else (_to_blob(name, self.layer),),
         )
 
+    def layer_paths(self, asset: Asset) -> tuple[str, ...]:
+        """Return where the layer lies, if it has come; ``asset`` is what holds this."""
+        name = asset.path.removeprefix(v1_image_path(self.ancestry[0]))
+        return () if self.layer is None else (blob_path(name, self.layer.digest),)
+
     def completed(self) -> Self:
         """Return the same, for everybody to see."""
         return replace(self, is_complete=True)

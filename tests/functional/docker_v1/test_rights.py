@@ -167,20 +167,6 @@ def test_pushes_side_by_side_do_not_end_each_other(registry, name):
     assert first.get(f"repositories/{name}/tags").json() == {"1": one.id, "2": two.id}
 
 
-def test_what_broken_pushes_left_is_removed_after_a_day(
-    repoman, hosted, hosted_name, name, monkeypatch
-):
-    repository = repoman.repositories.get(hosted_name)
-    chain = make_chain(1)
-    hosted.put(f"repositories/{name}/", [{"id": chain[0].id}], is_first=True)
-    hosted.send("PUT", f"images/{chain[0].id}/json", chain[0].json)
-    pushes = repository.service.v1_pushes()
-    assert len(pushes._content.list_assets("v1-image", "", 10)) == 1
-    monkeypatch.setattr("repoman_docker.v1.pushes.AGE", -1.0)
-    hosted.put("repositories/other/name/", [], is_first=True)
-    assert pushes._content.list_assets("v1-image", "", 10) == []
-
-
 # --- Where clients are sent ---
 
 

@@ -1,0 +1,83 @@
+"""What pushes by version 1 leave that were broken off, and how it is removed.
+
+An engine that dies says nothing, so a push counts as broken off when it began a day ago. Images
+that a tag was set to are never leftovers; they go with their manifest.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable
+
+from repoman.plugin import Asset, ContentStore
+from repoman_docker.layout import BLOB, V1_CHAIN, V1_PUSH, v1_image_path
+from repoman_docker.v1.reading import read_asset
+from repoman_docker.v1.records import BATCH, ImageRecord
+
+AGE = 86_400.0  # seconds after which a push that has not ended is broken off
+PAUSE = 600.0  # seconds between two looks for such pushes
+
+
+class Leftovers:
+    """Knows which pushes of a repository have ended, and removes what others have left."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+        self._looked_at = -math.inf
+
+    def drop_old(self) -> None:
+        """Remove what pushes that were broken off have left; not with every call."""
+        if time.monotonic() - self._looked_at < PAUSE:
+            return
+        self._looked_at = time.monotonic()
+        after = ""
+        while pushes := self._content.list_assets(V1_PUSH, after, BATCH):
+            for push in pushes:
+                if time.time() - push.updated_at > AGE:
+                    self._drop_push(push)
+            after = pushes[-1].path
+
+    def drop(self, images: Iterable[Asset]) -> None:
+        """Remove images, and their layers where nothing else of the image name needs them."""
+        doomed = list(images)
+        self._content.delete_assets(each.path for each in doomed)
+        self.drop_layers(path for each in doomed for path in ImageRecord.of(each).layer_paths(each))
+
+    def drop_layers(self, paths: Iterable[str]) -> None:
+        """Remove blobs of an image name that nothing refers to."""
+        self._content.delete_assets(
+            path for path in dict.fromkeys(paths) if not self._content.referring(path, BLOB, "", 1)
+        )
+
+    def has_ended(self, push: Asset) -> bool:
+        """Return whether each image of a push has become a part of what a tag was set to."""
+        paths = _announced(self._content, push)
+        found = self._content.existing(paths)
+        return len(found) == len(paths) and all(map(self._is_used, found))
+
+    def _drop_push(self, push: Asset) -> None:
+        paths = _announced(self._content, push)
+        with self._content.transaction():
+            now = self._content.find_asset(push.path)
+            if now is None or now.updated_at != push.updated_at:
+                return  # it has ended, or begun anew
+            self._content.delete_assets([push.path])
+            images = self._content.existing(paths).items()
+            self.drop(each for path, each in images if not self._is_needed(path, push))
+
+    def _is_needed(self, image: str, push: Asset) -> bool:
+        """Return whether anything but ``push`` has to do with an image."""
+        announced = image.removesuffix(push.attributes["name"])
+        pushes = self._content.referring(announced, V1_PUSH)
+        return self._is_used(image) or any(
+            each.attributes["name"] == push.attributes["name"] for each in pushes
+        )
+
+    def _is_used(self, image: str) -> bool:
+        return bool(self._content.referring(image, V1_CHAIN, "", 1))
+
+
+def _announced(content: ContentStore, push: Asset) -> list[str]:
+    """Return the paths of the images that a push has announced."""
+    ids: list[str] = json.loads(read_asset(content, push))
+    return [v1_image_path(each, push.attributes["name"]) for each in ids]

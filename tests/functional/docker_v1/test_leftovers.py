@@ -1,0 +1,149 @@
+"""What broken pushes leave, and when it goes."""
+
+import secrets
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from repoman.testing import ADMIN, HttpClient
+from repoman_docker.v1 import leftovers
+from tests.functional.docker.images import digest_of
+from tests.functional.docker.wires import InProcess
+from tests.functional.docker_v1.driver import Engine, Failures, Mistake, V1Image, make_chain
+
+KINDS = ("v1-push", "v1-image", "v1-chain", "blob")
+
+
+class Lab:
+    """A repository of one test, and what is stored in it."""
+
+    def __init__(self, repoman, monkeypatch) -> None:
+        self.name = f"hosted-{secrets.token_hex(4)}"
+        repoman.repositories.create(self.name, "docker-hosted", {"docker": {"v1_enabled": True}})
+        self._repoman = repoman
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr(leftovers, "PAUSE", 0.0)
+
+    def engine(self) -> Engine:
+        return Engine(InProcess(HttpClient(self._repoman, connector=self.name)), "", ADMIN)
+
+    def stored(self) -> dict[str, list[str]]:
+        """The paths of what there is, by kind."""
+        content = self._repoman.repositories.get(self.name).service.v1_images._content
+        return {kind: [e.path for e in content.list_assets(kind, "", 100)] for kind in KINDS}
+
+    def a_day_later(self, begin: float | None = None) -> dict[str, list[str]]:
+        """Let a day pass since ``begin``, and a push begin; return what is stored besides that."""
+        now = (time.time() + 1.0 if begin is None else begin) + leftovers.AGE
+        clock = SimpleNamespace(time=lambda: now, monotonic=time.monotonic)
+        with self._monkeypatch.context() as patch:
+            patch.setattr(leftovers, "time", clock)
+            self.engine().put("repositories/later/push/", [], is_first=True)
+        stored = self.stored()
+        stored["v1-push"] = [p for p in stored["v1-push"] if "later/push" not in p]
+        return {kind: paths for kind, paths in stored.items() if paths}
+
+
+@pytest.fixture
+def lab(in_process, monkeypatch) -> Lab:
+    return Lab(in_process.repoman, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "mistake", [Mistake.DIES_AFTER_JSON, Mistake.DIES_AFTER_LAYER, Mistake.DIES_BEFORE_TAG]
+)
+def test_a_push_that_died_leaves_nothing_for_ever(lab, mistake):
+    lab.engine().push("team/app", "1", make_chain(3), mistake=mistake)
+    assert lab.stored()["v1-image"]
+    assert lab.a_day_later() == {}
+
+
+def test_images_without_a_tag_are_leftovers_too(lab):
+    chain = make_chain()
+    engine = lab.engine()
+    engine.push("team/app", "1", chain, mistake=Mistake.DIES_BEFORE_TAG)
+    assert engine.put("repositories/team/app/images", [], is_first=True).status == 204
+    assert lab.a_day_later() == {}
+
+
+def test_what_a_tag_was_set_to_stays(lab):
+    chain = make_chain()
+    lab.engine().push("team/app", "1", chain)
+    more = [*chain, *make_chain(1, parent=chain[-1].id)]
+    lab.engine().push("team/app", "2", more, mistake=Mistake.DIES_BEFORE_TAG)
+    lab.engine().push("team/below", "2", more, mistake=Mistake.DIES_BEFORE_TAG)
+    left = lab.a_day_later()
+    assert sorted(left) == ["blob", "v1-chain", "v1-image"]
+    assert {path.split("/")[1] for path in left["v1-image"]} == {each.id for each in chain}
+    assert len(left["blob"]) == 3, "two layers and a config"
+    assert lab.engine().pull("team/app", "1") == chain
+
+
+def test_what_another_push_goes_on_with_stays(lab):
+    chain = make_chain()
+    lab.engine().push("team/app", "1", chain, mistake=Mistake.DIES_BEFORE_TAG)
+    begin = time.time()
+    young = [{"id": chain[0].id, "Tag": "base"}]
+    lab.engine().put("repositories/team/app/", young, is_first=True)
+    left = lab.a_day_later(begin)
+    assert [path.split("/")[1] for path in left["v1-image"]] == [chain[0].id]
+    assert len(left["v1-push"]) == len(left["blob"]) == 1
+
+
+def test_a_wrong_checksum_leaves_no_layer(lab):
+    lab.engine().push(
+        "team/app",
+        "1",
+        make_chain(1),
+        mistake=Mistake.WRONG_CHECKSUM,
+        failure=Failures.WRONG_CHECKSUM,
+    )
+    assert lab.stored()["blob"] == lab.stored()["v1-image"] == []
+
+
+def test_a_layer_that_is_sent_anew_replaces_the_first(lab):
+    first, second = make_chain(2)
+    engine = lab.engine()
+    engine.push("team/app", "1", [first], mistake=Mistake.DIES_AFTER_LAYER)
+    assert engine.send("PUT", f"images/{first.id}/layer", [second.layer]).status == 200
+    assert lab.stored()["blob"] == [f"blobs/{digest_of(second.layer)}/team/app"]
+
+
+def test_a_layer_that_a_manifest_needs_stays(lab):
+    [image] = make_chain(1)
+    engine = lab.engine()
+    engine.push("team/app", "1", [image])
+    [other] = make_chain(1)
+    again = V1Image(other.json, image.layer)
+    engine.push("team/app", "2", [again], mistake=Mistake.DIES_AFTER_LAYER)
+    lab.a_day_later()
+    assert lab.engine().pull("team/app", "1") == [image]
+
+
+def test_two_pushes_of_one_image_by_one_user_help_each_other(lab):
+    [image] = make_chain(1)
+    path = f"images/{image.id}"
+    one, two = lab.engine(), lab.engine()
+    for engine in (one, two):
+        listed = [{"id": image.id, "Tag": "1"}]
+        assert engine.put("repositories/team/app/", listed, is_first=True).status == 200
+    checksum = {"X-Docker-Checksum-Payload": image.payload}
+    assert one.send("PUT", f"{path}/json", image.json).status == 200
+    assert one.send("PUT", f"{path}/layer", [image.layer]).status == 200
+    assert two.send("PUT", f"{path}/json", image.json).status == 200
+    assert one.send("PUT", f"{path}/checksum", b"", checksum).status == 200
+    assert two.send("PUT", f"{path}/layer", [image.layer]).status == 200
+    assert two.send("PUT", f"{path}/checksum", b"", checksum).status == 200
+    for engine in (one, two):
+        assert engine.put("repositories/team/app/tags/1", image.id).status == 200
+        assert engine.put("repositories/team/app/images", [], is_first=True).status == 204
+    assert one.pull("team/app", "1") == [image]
+    assert lab.stored()["v1-push"] == []
+
+
+def test_a_push_has_a_limit_of_images(lab):
+    listed = [{"id": secrets.token_hex(32)} for _ in range(10_001)]
+    answer = lab.engine().put("repositories/team/app/", listed, is_first=True)
+    assert answer.status == 400
+    assert "Push fewer tags" in answer.json()["error"]
