@@ -55,6 +55,17 @@ def repoman_authenticate(credentials: "Credentials") -> "Actor | None":
     raise NotImplementedError
 
 
+@hookspec(firstresult=True)
+def repoman_find_user(name: str) -> "Actor | None":
+    """Return the user of this realm who has this name here, or None if there is none any more.
+
+    Called in a worker thread, with each request by a session or a token of a user of the realm: so
+    remember the answer for a while. Raise Unavailable if you cannot tell at present. A realm that
+    does not implement it keeps its users as they were at the last login.
+    """
+    raise NotImplementedError
+
+
 @hookspec
 def repoman_register_web() -> "list[Blueprint]":
     """Return blueprints of the main port; each brings its templates and static files."""

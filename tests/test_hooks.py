@@ -10,6 +10,7 @@ from flask import Blueprint, Response, render_template
 from repoman.plugin import (
     Actor,
     Format,
+    Limit,
     NewAsset,
     NotFound,
     Recipe,
@@ -188,6 +189,35 @@ def test_hook_repoman_authenticate(repoman_factory, auth, actor):
     else:
         assert answer.json["actor"] == actor
     assert set(seen) == {auth[0]}
+
+
+def test_hook_repoman_find_user(repoman_factory):
+    holders = {"badge-7": ("nx-developer",)}
+
+    class Badges:
+        """A realm that takes badges back."""
+
+        @hookimpl
+        def repoman_authenticate(self, credentials):
+            return self.repoman_find_user(credentials.name)
+
+        @hookimpl
+        def repoman_find_user(self, name):
+            roles = holders.get(name)
+            return None if roles is None else Actor(name, realm="badges", roles=roles)
+
+    repoman = repoman_factory({"toy": ToyPlugin(), "badges": Badges()})
+    repoman.repositories.create("Team", "toy-hosted", {})
+    client = HttpClient(repoman)
+
+    def status(password):
+        return client.get("/repository/Team/seen/x", auth=("badge-7", password)).status_code
+
+    assert status("7") == 200
+    tokens = [repoman.security.user_tokens.create("badge-7", name, Limit()) for name in "ab"]
+    assert status(tokens[0]) == 200
+    holders.clear()
+    assert status(tokens[1]) == 401
 
 
 def test_hook_repoman_register_web(repoman_factory, tmp_path):

@@ -1,36 +1,26 @@
 """Authentication: from credentials to an actor, by asking the realms in their order."""
 
 import hashlib
-import logging
 import secrets
 import time
 from collections.abc import Callable
 
-import pluggy
-
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated, Unavailable
-from repoman.options import Options
 from repoman.security.accounts import Accounts
-from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
+from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.lockout import Lockout
-from repoman.security.options import REALM_OPTIONS, RealmOptions
-from repoman.security.user_tokens import FORM, TOKEN
+from repoman.security.realms import Realms
+from repoman.security.user_tokens import FORM
 
 MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm
-
-Realm = Callable[..., Actor | None]
-
-_log = logging.getLogger(__name__)
 
 
 class Authenticator:
     """Asks the realms who somebody is; thread safe.
 
     Args:
-        plugins: the realms are those that implement ``repoman_authenticate``.
-        options: has the section ``realms``.
         lockout: makes those wait who guess.
         accounts: is told who has got in.
     """
@@ -38,14 +28,11 @@ class Authenticator:
     def __init__(
         self,
         database: Database,
-        plugins: pluggy.PluginManager,
-        options: Options,
+        realms: Realms,
         lockout: Lockout,
         accounts: Accounts,
     ) -> None:
-        self._realms = _find_realms(plugins)
-        self._active: tuple[str, ...] = ()
-        self._options = options
+        self._realms = realms
         self._lockout = lockout
         self._accounts = accounts
         self._key = secrets.token_bytes(32)
@@ -87,7 +74,7 @@ class Authenticator:
 
     def _ask(self, credentials: Credentials) -> Actor | None:
         silent: Unavailable | None = None
-        for realm in self._in_order():
+        for realm in self._realms.in_order():
             try:
                 actor = realm(credentials=credentials)
             except Unauthenticated:
@@ -96,31 +83,8 @@ class Authenticator:
                 silent = error  # another realm may know; where none does, nobody can tell
                 continue
             if actor is not None:
-                return actor
+                is_here = not actor.token or self._realms.goes_on(actor.realm, actor.name)
+                return actor if is_here else None
         if silent is not None:
             raise silent
         return None
-
-    def _in_order(self) -> list[Realm]:
-        """Return the realms to ask.
-
-        User tokens come first, so that no other realm gets to see one; local users are always among
-        them, or nobody could mend it.
-        """
-        active = self._options.get(REALM_OPTIONS, RealmOptions).active
-        if active != self._active:
-            self._active = active
-            if unknown := set(active) - set(self._realms):
-                _log.warning("realms.active names what no plugin brings: %s", ", ".join(unknown))
-        names = dict.fromkeys((TOKEN, *(active or self._realms), LOCAL))
-        return [self._realms[name] for name in names if name in self._realms]
-
-
-def _find_realms(plugins: pluggy.PluginManager) -> dict[str, Realm]:
-    """Return what asks each realm by itself, in the order in which the manager would."""
-    hook = "repoman_authenticate"
-    everybody = plugins.get_plugins()
-    return {
-        each.plugin_name: plugins.subset_hook_caller(hook, everybody - {each.plugin})
-        for each in reversed(getattr(plugins.hook, hook).get_hookimpls())
-    }

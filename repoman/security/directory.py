@@ -87,7 +87,7 @@ class Directory:
             self._say("An empty name or password is refused without asking.")
             return None
         with self._searcher() as (url, connection):
-            entry = self._find(connection, name)
+            entry = self._find(connection, self._query(name))
             if entry is None or not self._has_password(url, entry, password):
                 return None
             return self._describe(connection, entry)
@@ -95,7 +95,18 @@ class Directory:
     def find(self, name: str) -> Person | None:
         """Return the user with this name, without a look at any password; else as log_in."""
         with self._searcher() as (_, connection):
-            entry = self._find(connection, name)
+            entry = self._find(connection, self._query(name))
+            return None if entry is None else self._describe(connection, entry)
+
+    def look_up(self, name: str) -> Person | None:
+        """Return the user who is called so here, and whom the filter lets in; else as log_in.
+
+        The filter may want another name, such as the mail address: any will do then.
+        """
+        filters = self._query(name) + self._options.user_filter.replace("{user}", "*")
+        query = f"(&({self._options.name_attribute}={escape_filter_chars(name)})(|{filters}))"
+        with self._searcher() as (_, connection):
+            entry = self._find(connection, query)
             return None if entry is None else self._describe(connection, entry)
 
     # Connections --------------------------------------------------------------------------------
@@ -167,9 +178,11 @@ class Directory:
 
     # Questions ----------------------------------------------------------------------------------
 
-    def _find(self, connection: Any, name: str) -> _Entry | None:
+    def _query(self, name: str) -> str:
+        return self._options.user_filter.replace("{user}", escape_filter_chars(name))
+
+    def _find(self, connection: Any, query: str) -> _Entry | None:
         options = self._options
-        query = options.user_filter.replace("{user}", escape_filter_chars(name))
         wanted = [
             options.name_attribute,
             options.first_name_attribute,

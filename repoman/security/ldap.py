@@ -5,9 +5,9 @@ import logging
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -18,20 +18,29 @@ from repoman.options import Options
 from repoman.security.actors import Actor, Credentials
 from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
 from repoman.security.login_queue import LoginQueue
+from repoman.security.memory import Memory
 from repoman.security.user_records import find_user
 
 LDAP = "ldap"  # the realm's name, and that of the plugin
-CAPACITY = 10_000  # remembered logins
 LONGEST = 256  # characters of a name
 AT_ONCE = 4  # logins that talk to it; others wait
+LOOK = 60.0  # seconds between two looks whether a user is still there
 REST = 10.0  # seconds that a directory which did not answer is not asked
 
 if TYPE_CHECKING:
-    from repoman.security.directory import Person
+    from repoman.security.directory import Directory, Person
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the directory said of a name; ``is_known``: whether it has said anything."""
+
+    actor: Actor | None
+    is_known: bool = True
 
 
 class LdapRealm:
@@ -57,9 +66,9 @@ class LdapRealm:
         self._memory = memory
         self._ticks = ticks
         self._key = secrets.token_bytes(32)
-        self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(AT_ONCE)
-        self._known: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
+        self._known: Memory[Actor] = Memory(ticks)  # by name and password
+        self._users: Memory[_Seen] = Memory(ticks)  # by name
         self._for = LdapOptions()
         self._rests_until = 0.0
 
@@ -76,20 +85,50 @@ class LdapRealm:
             return None
         self._follow(options)
         digest = self._digest(name, password)
-        found = self._recall(digest)
+        found = self._known.find(digest)
+        if found is not None and (seen := self._users.find_old(found.name)) and seen.is_known:
+            found = seen.actor  # which may be news
         if found is None:
             if not _is_ours(name):
                 return None
-            person = self._ask(options, credentials)
+            person = self._ask(options, lambda directory: directory.log_in(name, password))
             if person is None or not _is_ours(person.name):
                 return None
-            found = Actor(person.name, realm=LDAP, roles=roles_of(person, options))
-            self._remember(digest, found)
+            found = _actor(person.name, person, options)
+            self._known.save(digest, found, self._memory)
+            self._users.save(found.name, _Seen(found), LOOK)
         return found
+
+    @hookimpl
+    def repoman_find_user(self, name: str) -> Actor | None:
+        """Return the user with this name here, as the directory said within the last minute.
+
+        One request asks again; those that come meanwhile have the answer of before.
+
+        Raises:
+            Unavailable: it has not said anything yet.
+        """
+        options = self._options.get(LDAP_OPTIONS, LdapOptions)
+        if not options.enabled:
+            return None
+        self._follow(options)
+        seen = self._users.find(name)
+        if seen is None:
+            seen = self._users.find_old(name) or _Seen(None, is_known=False)
+            self._users.save(name, seen, LOOK)
+            with suppress(Unavailable):
+                person = self._ask(options, lambda directory: directory.look_up(name))
+                seen = _Seen(None if person is None else _actor(name, person, options))
+                self._users.save(name, seen, LOOK)
+        if not seen.is_known:
+            raise Unavailable("The directory of users has not answered yet.")
+        return seen.actor
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _ask(self, options: LdapOptions, credentials: Credentials) -> "Person | None":
+    def _ask(
+        self, options: LdapOptions, question: "Callable[[Directory], Person | None]"
+    ) -> "Person | None":
         # Here, because the library takes a while to load and most servers have no directory.
         from repoman.security.directory import Directory
 
@@ -97,7 +136,7 @@ class LdapRealm:
             raise Unavailable("The directory of users did not answer lately; try again later.")
         with self._queue.place(), self._slot(options.timeout):
             try:
-                return Directory(options, _log.debug).log_in(credentials.name, credentials.password)
+                return question(Directory(options, _log.debug))
             except Unavailable as error:
                 _log.warning("LDAP: %s %s", error, error.__cause__ or "")
                 self._rests_until = self._ticks() + REST
@@ -116,9 +155,9 @@ class LdapRealm:
     def _follow(self, options: LdapOptions) -> None:
         """Forget everything when the options are others than before."""
         if options is not self._for and options != self._for:
-            with self._lock:
-                self._known.clear()
-                self._rests_until = 0.0
+            self._known.clear()
+            self._users.clear()
+            self._rests_until = 0.0
         self._for = options
 
     def _digest(self, name: str, password: str) -> bytes:
@@ -127,19 +166,6 @@ class LdapRealm:
             data = text.encode()
             state.update(len(data).to_bytes(8, "big") + data)
         return state.digest()
-
-    def _recall(self, digest: bytes) -> Actor | None:
-        with self._lock:
-            until, actor = self._known.get(digest, (0.0, None))
-            return actor if until > self._ticks() else None
-
-    def _remember(self, digest: bytes, actor: Actor) -> None:
-        if not self._memory:
-            return
-        with self._lock:
-            self._known[digest] = (self._ticks() + self._memory, actor)
-            while len(self._known) > CAPACITY:
-                self._known.popitem(last=False)
 
 
 def _is_ours(name: str) -> bool:
@@ -150,6 +176,10 @@ def _is_ours(name: str) -> bool:
     """
     user = find_user(name)
     return user is None or (user.realm == LDAP and user.is_active)
+
+
+def _actor(name: str, person: "Person", options: LdapOptions) -> Actor:
+    return Actor(name, realm=LDAP, roles=roles_of(person, options))
 
 
 def _can_be(name: str, password: str) -> bool:

@@ -9,14 +9,12 @@ import hashlib
 import secrets
 import threading
 import time
-from collections import OrderedDict
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from repoman.security.login_queue import LoginQueue
-
-CAPACITY = 10_000  # remembered passwords at most
+from repoman.security.memory import Memory
 
 # What OWASP asks for at least (Password Storage Cheat Sheet, Argon2id): as hard to guess as one
 # pass over 46 MiB, and little enough that a login is not felt in the memory or by other requests.
@@ -41,8 +39,7 @@ class PasswordVerifier:
         # Made here, or the first name that does not exist would take twice as long.
         self._decoy = self._hasher.hash(secrets.token_hex(16))
         self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, float] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: Memory[bool] = Memory(time.monotonic)
         # A hash takes memory and a processor, by design: one at a time, or a flood of logins
         # would take that for each worker.
         self._hashing = threading.Lock()
@@ -65,10 +62,10 @@ class PasswordVerifier:
             Unavailable: too many wait already.
         """
         digest = self._digest(password, password_hash or self._decoy)
-        if self._is_known(digest):
+        if self._known.find(digest):
             return True
         with self._queue.place(), self._hashing:
-            if self._is_known(digest):  # the one before was the same client's
+            if self._known.find(digest):  # the one before was the same client's
                 return True
             return self._verify(password, password_hash, digest)
 
@@ -79,7 +76,7 @@ class PasswordVerifier:
             return False
         if password_hash is None:
             return False
-        self._remember(digest)
+        self._known.save(digest, True, self._memory)
         return True
 
     def _digest(self, password: str, password_hash: str) -> bytes:
@@ -87,15 +84,3 @@ class PasswordVerifier:
         state.update(b"\0")
         state.update(password.encode("utf-8", "replace"))
         return state.digest()
-
-    def _is_known(self, digest: bytes) -> bool:
-        with self._lock:
-            return self._known.get(digest, 0.0) > time.monotonic()
-
-    def _remember(self, digest: bytes) -> None:
-        if not self._memory:
-            return
-        with self._lock:
-            self._known[digest] = time.monotonic() + self._memory
-            while len(self._known) > CAPACITY:
-                self._known.popitem(last=False)

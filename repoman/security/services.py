@@ -13,6 +13,7 @@ from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.lockout import Lockout
 from repoman.security.privileges import Privileges
+from repoman.security.realms import Realms
 from repoman.security.roles import Roles
 from repoman.security.selectors import Selectors
 from repoman.security.sessions import SessionService
@@ -54,15 +55,16 @@ def create_security(
     """Return the services over one database; ``plugins`` bring the realms."""
     lockout = Lockout(settings.security.login_failures, settings.security.login_wait)
     accounts = Accounts(database, clock)
+    realms = Realms(plugins, options, accounts)
     privileges = Privileges(database)
     return Security(
-        Authenticator(database, plugins, options, lockout, accounts),
+        Authenticator(database, realms, lockout, accounts),
         Authorizer(database, options),
-        TokenService(database, user_tokens, settings.security.token_lifetime),
+        TokenService(database, user_tokens, realms.goes_on, settings.security.token_lifetime),
         accounts,
         users,
         user_tokens,
-        SessionService(database, settings.sessions, clock),
+        SessionService(database, settings.sessions, realms.goes_on, clock),
         Roles(database, privileges),
         privileges,
         Selectors(database, privileges),

@@ -26,15 +26,24 @@ KEY = "form-signing-key"
 class SessionService:
     """Begins, finds and ends sessions; thread safe once opened.
 
+    Args:
+        goes_on: says whether a realm still knows a user of that name.
+        clock: seconds since the epoch.
+
     Attributes:
         signing_key: for what a browser keeps between two pages: marks against forged forms.
     """
 
     def __init__(
-        self, database: Database, settings: SessionSettings, clock: Callable[[], float]
+        self,
+        database: Database,
+        settings: SessionSettings,
+        goes_on: Callable[[str, str], bool],
+        clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._settings = settings
+        self._goes_on = goes_on
         self._clock = clock
         self._found: ReadCache[Session | None] = ReadCache(database)
         self.signing_key = ""
@@ -86,6 +95,8 @@ class SessionService:
         session = self._found.get(id_, lambda: records.find_session(id_))
         now = self._clock()
         if session is None or session.expires_at <= now:
+            return None
+        if not self._goes_on(session.realm, session.user):
             return None
         if now - session.seen_at >= NOTE_EVERY:
             with self._database.transaction():

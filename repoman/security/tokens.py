@@ -2,7 +2,9 @@
 
 A token says who somebody is and narrows what they may do; the rights themselves are decided anew at
 each request. It ends with what it was issued for: when the user is disabled or deleted or gets
-another password, and when the user token that was shown for it is revoked.
+another password, when the realm of the user does not know them any more, and when the user token
+that was shown for it is revoked. Of a new password elsewhere nobody tells: so tokens of users of
+other realms are good for a minute.
 
 The signing key lies in the database, so every process of a server knows it.
 """
@@ -11,7 +13,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +22,7 @@ import jwt
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated
-from repoman.security.actors import ANONYMOUS, Actor, Scope
+from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Scope
 from repoman.security.secret_records import find_secret, insert_secret
 from repoman.security.user_records import User, find_user
 from repoman.security.user_tokens import UserTokens
@@ -28,6 +30,7 @@ from repoman.security.user_tokens import UserTokens
 ALGORITHM = "HS256"
 ISSUER = "repoman"
 KEY = "token-signing-key"
+ELSEWHERE = 60  # seconds that a token is good where another realm has the password
 LEEWAY = 5  # seconds that clocks of servers may differ
 LONGEST = 65_536  # characters of a token; none of ours comes near
 CLAIMS = ["iss", "sub", "aud", "iat", "nbf", "exp", "anonymous", "user", "user_token", "access"]
@@ -39,14 +42,22 @@ Claims = Mapping[str, Any]
 class TokenService:
     """Issues and checks tokens; thread safe once opened.
 
-    Attributes:
-        lifetime: of a token, in seconds.
+    Args:
+        goes_on: says whether a realm still knows a user of that name.
+        lifetime: of the tokens of local users, in seconds.
     """
 
-    def __init__(self, database: Database, user_tokens: UserTokens, lifetime: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        user_tokens: UserTokens,
+        goes_on: Callable[[str, str], bool],
+        lifetime: int,
+    ) -> None:
         self._database = database
         self._user_tokens = user_tokens
-        self.lifetime = lifetime
+        self._goes_on = goes_on
+        self._lifetime = lifetime
         self._key = ""
         self._users: ReadCache[User | None] = ReadCache(database)
         self._checked: OrderedDict[tuple[str, str], Claims] = OrderedDict()
@@ -60,6 +71,11 @@ class TokenService:
                 key = secrets.token_hex(32)
                 insert_secret(KEY, key)
         self._key = key
+
+    def lifetime_for(self, actor: Actor) -> int:
+        """Return for how many seconds a token for this actor is good."""
+        is_told = actor.realm == LOCAL or actor.token
+        return self._lifetime if is_told else min(self._lifetime, ELSEWHERE)
 
     def issue(
         self,
@@ -83,7 +99,7 @@ class TokenService:
             "aud": audience,
             "iat": now,
             "nbf": now,
-            "exp": now + (lifetime or self.lifetime),
+            "exp": now + (lifetime or self.lifetime_for(actor)),
             "jti": secrets.token_hex(8),
             "access": [
                 {"type": each.type, "name": each.name, "actions": sorted(each.actions)}
@@ -112,6 +128,8 @@ class TokenService:
             return replace(ANONYMOUS, scopes=scopes)
         user = self._find(claims["sub"])
         if user is None or not user.is_active or _state_of(user) != claims["user"]:
+            raise _invalid()
+        if not self._goes_on(user.realm, user.name):
             raise _invalid()
         id_ = claims["user_token"]
         limit = self._user_tokens.limit_of(id_) if id_ else None

@@ -99,7 +99,7 @@ def _answer(scopes: list[str]) -> Response:
     body = {
         "token": text,
         "access_token": text,
-        "expires_in": tokens.lifetime,
+        "expires_in": tokens.lifetime_for(actor),
         "issued_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "scope": " ".join(str(TokenScope(each.type, each.name, each.actions)) for each in granted),
     }

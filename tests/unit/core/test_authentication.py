@@ -14,6 +14,7 @@ from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.authentication import Authenticator
 from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
+from repoman.security.realms import Realms
 from repoman.security.user_records import find_user, insert_user, update_user
 
 hookimpl = pluggy.HookimplMarker("repoman")
@@ -27,6 +28,13 @@ class Realm:
         self.asked = 0
         self.is_down = False
         self.roles: tuple[str, ...] = ()
+        self.has_user = True
+
+    @hookimpl
+    def repoman_find_user(self, name: str) -> Actor | None:
+        if self.is_down:
+            raise Unavailable(f"{self.name} does not answer.")
+        return Actor(name, realm=self.name, roles=self.roles) if self.has_user else None
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
@@ -46,13 +54,9 @@ class Site:
         self.realms = {name: Realm(name) for name in (*more, "one", "two", "local")}
         self.options = Options(database, security_options(SecuritySettings()))
         self.accounts = Accounts(database, lambda: self.now)
-        self.authenticator = Authenticator(
-            database,
-            create_plugin_manager(self.realms.values(), {}),
-            self.options,
-            Lockout(3, 300),
-            self.accounts,
-        )
+        plugins = create_plugin_manager(self.realms.values(), {})
+        self.lookup = Realms(plugins, self.options, self.accounts)
+        self.authenticator = Authenticator(database, self.lookup, Lockout(3, 300), self.accounts)
 
     def log_in(self, name: str = "ann", password: str = "one") -> Actor:
         return self.authenticator.authenticate(Credentials(name, password), "10.0.0.1")
@@ -130,6 +134,37 @@ def test_no_credentials_and_empty_ones_are_anonymous(site):
     assert site.authenticator.authenticate(None) is ANONYMOUS
     assert site.log_in("", "") is ANONYMOUS
     assert site.asked() == []
+
+
+# --- Users of other realms who are gone ----------------------------------------------------------
+
+
+def test_a_user_goes_on_as_long_as_the_realm_knows_them_or_cannot_tell(site):
+    site.log_in()
+    one = site.realms["one"]
+    assert site.lookup.goes_on("one", "ann")
+    one.is_down = True
+    assert site.lookup.goes_on("one", "ann")
+    one.is_down, one.has_user = False, False
+    assert not site.lookup.goes_on("one", "ann")
+    assert site.lookup.goes_on("local", "ann")
+    assert not site.lookup.goes_on("none", "ann")
+
+
+def test_no_user_of_a_realm_that_is_not_asked_goes_on(site):
+    site.options.update("realms", {"active": ["two", "local"]})
+    assert [site.lookup.goes_on(each, "ann") for each in ("one", "two", "local")] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_roles_follow_the_realm_without_a_login(site):
+    site.log_in()
+    site.realms["one"].roles = ("readers",)
+    assert site.lookup.goes_on("one", "ann")
+    assert find_user("ann").external_roles == ("readers",)
 
 
 # --- Guesses -------------------------------------------------------------------------------------

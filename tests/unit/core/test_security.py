@@ -22,6 +22,7 @@ from repoman.security.lockout import Lockout
 from repoman.security.login_queue import LoginQueue
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
+from repoman.security.realms import Realms
 from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX, Users
 
@@ -68,13 +69,10 @@ def users(database, verifier):
 @pytest.fixture
 def authenticate(database, users):
     """Authenticate by a name and a password."""
-    authenticator = Authenticator(
-        database,
-        create_plugin_manager([users], {}),
-        Options(database, security_options(SecuritySettings())),
-        Lockout(0, 300),
-        Accounts(database, time.time),
-    )
+    accounts = Accounts(database, time.time)
+    options = Options(database, security_options(SecuritySettings()))
+    realms = Realms(create_plugin_manager([users], {}), options, accounts)
+    authenticator = Authenticator(database, realms, Lockout(0, 300), accounts)
     return lambda name, password: authenticator.authenticate(Credentials(name, password))
 
 
@@ -97,7 +95,7 @@ def test_only_the_right_password_verifies(verifier):
         assert not verifier.verify(wrong, stored)
 
 
-def test_a_right_password_is_remembered_for_its_time(verifier, clock):
+def test_a_right_password_is_remembered_for_its_time(clock, verifier):
     stored = verifier.hash("secret")
     assert verifier.verify("secret", stored)
     clock[0] += 59
@@ -168,7 +166,7 @@ def test_an_unknown_user_costs_the_same_and_never_gets_in(verifier):
 
 
 def test_the_memory_is_bounded(verifier, monkeypatch):
-    monkeypatch.setattr(passwords_module, "CAPACITY", 2)
+    monkeypatch.setattr(verifier._known, "_capacity", 2)
     stored = [verifier.hash("secret") for _ in range(3)]
     for each in stored:
         assert verifier.verify("secret", each)

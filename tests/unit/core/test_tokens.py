@@ -28,7 +28,7 @@ def open_tokens(database, user_tokens):
     """Open the service as a server does at its start."""
 
     def open_() -> TokenService:
-        tokens = TokenService(database, user_tokens, LIFETIME)
+        tokens = TokenService(database, user_tokens, lambda realm, name: True, LIFETIME)
         tokens.open()
         return tokens
 
