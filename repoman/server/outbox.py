@@ -74,7 +74,8 @@ class Outbox:
     """The queue of a channel. Workers write, the channel's loop flushes what did not go at once.
 
     Attributes:
-        on_progress: called, with the lock held, after bytes have left.
+        on_progress: called, with the lock held, after bytes have left, and when the first ones
+            begin to wait: the client's time to take them begins then.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Outbox:
         """
         with self._room:
             self._check_open()
-            self._queue.append(item)
+            self._enqueue(item)
 
     def wait_for_room(self, timeout: float) -> None:
         """Wait until the outbox is not crowded any more, at most ``timeout`` seconds."""
@@ -191,7 +192,12 @@ class Outbox:
         self._buffered += len(data)
         last = self._queue[-1] if self._queue else None
         if not (isinstance(last, Pieces) and last.try_join(data)):
-            self._queue.append(Pieces(data))
+            self._enqueue(Pieces(data))
+
+    def _enqueue(self, item: Outgoing) -> None:
+        if not self._queue:
+            self._on_progress()
+        self._queue.append(item)
 
     def _flush_pieces(self) -> None:
         while self._queue and isinstance(self._queue[0], Pieces):

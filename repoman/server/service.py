@@ -88,6 +88,7 @@ class Service:
         channel.serving = None  # from here on the loop may go on with the channel
         if (
             channel.closing
+            or channel.draining  # since it was asked above; nobody else looks again
             or channel.intake.held
             or not channel.outbox.is_empty
             or not channel.loop.is_watching(channel, IN)

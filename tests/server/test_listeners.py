@@ -10,6 +10,7 @@ import pytest
 
 from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid, NotFound
+from repoman.server.channel import Channel
 from repoman.server.hub import Hub
 from tests.server.apps import Files, Slow, Uploads, echo_connector, hello
 from tests.server.conftest import eventually, open_files
@@ -128,6 +129,27 @@ def test_removal_lets_requests_finish(serve, connect):
     assert (response.status, response.closes) == (200, True)
     assert client.is_closed()
     assert gone.wait(5)
+
+
+def test_removal_right_after_the_response_closes_the_connection(serve, connect, monkeypatch):
+    """The worker has asked whether the connection stays, and has not let go of it yet."""
+    service = serve(hello, drain_timeout=60)
+    asked = []
+    real = Channel.closes_after
+
+    def closes_after(channel, request):
+        asked.append(real(channel, request))
+        if len(asked) == 2:  # the first time is for the response's header
+            service.hub.remove_listener("main")
+            done = threading.Event()
+            service.hub.main.call(done.set)
+            assert done.wait(5)
+        return asked[-1]
+
+    monkeypatch.setattr(Channel, "closes_after", closes_after)
+    client = connect(service)
+    assert not client.get("/").closes
+    assert client.is_closed()
 
 
 def test_removal_lets_uploads_and_downloads_finish(serve, connect, tmp_path):
