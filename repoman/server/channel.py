@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("repoman.server")
 
+_GONE = (ConnectionError, TimeoutError, ssl.SSLError)  # what a connection ends by
 _PIECE = 1 << 16  # bytes read at a time from files that only Python can read
 
 
@@ -115,7 +117,9 @@ class Channel:
             return
         try:
             self.outbox.flush(self.loop.buffer)
-        except OSError:
+        except OSError as error:
+            if not isinstance(error, _GONE):  # then it is the file: the client cannot know
+                log.warning("Cut off the response to %s: %s", self.addr[0], error)
             self.handle_close()
         else:
             self.refresh()
@@ -247,6 +251,11 @@ class Channel:
     def _note_progress(self) -> None:
         self.last_activity = time.monotonic()
 
+    def _go_on_growing(self) -> None:
+        """Send what a file has grown by; any thread. The client's time to take it begins now."""
+        self._note_progress()
+        self.wake()
+
     def _on_own_loop(self, function: Callable[[], object]) -> None:
         loop = self.loop
 
@@ -319,7 +328,7 @@ class Channel:
             self.write_soon(response.read_all())
             response.close()
         elif response.is_plain:
-            self.outbox.put(response.open_slice(self.wake))
+            self.outbox.put(response.open_slice(self._go_on_growing))
             self.wake()
         else:
             self._write_pieces(response)

@@ -52,6 +52,17 @@ class FileResponse(ReadOnlyFileBasedBuffer):
         raw = getattr(self.file, "raw", self.file)
         return isinstance(raw, io.FileIO)
 
+    def prepare(self, size: int | None = None) -> int:
+        """Return how many bytes there will be; called by waitress, before the header is made.
+
+        Raises:
+            OSError: there are fewer than the ``size`` that the application announced.
+        """
+        there: int = super().prepare(size)
+        if self.is_plain and size is not None and there < size and self.file.seekable():
+            raise OSError(f"The file has {there} bytes where its response says {size}")
+        return there
+
     def open_slice(self, _wake: Callable[[], object]) -> "FileSlice":
         """Return what an outbox sends; ``wake`` makes it look again."""
         start: int = self.file.tell()

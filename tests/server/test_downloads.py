@@ -122,7 +122,7 @@ def test_cut_download_closes_the_file(serve, connect, file):
     eventually(lambda: not any(name == str(file) for _, name in open_files()))
 
 
-def test_file_that_becomes_shorter_ends_the_connection(serve, connect, tmp_path):
+def test_file_that_becomes_shorter_ends_the_connection(serve, connect, tmp_path, caplog):
     path = tmp_path / "sparse"
     with path.open("wb") as sparse:
         sparse.truncate(50_000_000)
@@ -132,6 +132,32 @@ def test_file_that_becomes_shorter_ends_the_connection(serve, connect, tmp_path)
     with path.open("r+b") as sparse:
         sparse.truncate(200_000)
     assert len(client.read_rest()) < 49_000_000
+    assert "Cut off the response to 127.0.0.1: The file is shorter" in caplog.text
+
+
+def test_client_that_leaves_is_no_news(serve, connect, tmp_path, caplog):
+    path = tmp_path / "sparse"
+    with path.open("wb") as sparse:
+        sparse.truncate(50_000_000)
+    service = serve(Files(path))
+    client = connect(service, receive_buffer=1 << 17)
+    client.request("GET", "/")
+    client.read_exactly(100_000)
+    client.reset()
+    eventually(lambda: not service.listener.channels)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("there", [0, 1, 49_999, 99_999])
+def test_file_shorter_than_its_response_says_is_an_error_before_the_header(
+    serve, connect, tmp_path, caplog, there
+):
+    path = tmp_path / "truncated"
+    path.write_bytes(b"x" * there)
+    application = wrapped(lambda: path.open("rb", buffering=0), [("Content-Length", "100000")])
+    response = connect(serve(application)).get("/")
+    assert response.status == 500
+    assert f"The file has {there} bytes where its response says 100000" in caplog.text
 
 
 def test_downloads_do_not_starve_small_requests(serve, connect, tmp_path):

@@ -125,7 +125,7 @@ def test_grown_while_the_response_begins(start, growing):
     assert response.body == CONTENT
 
 
-def test_failure_breaks_the_connection(start, growing):
+def test_failure_breaks_the_connection(start, growing, caplog):
     _, connect = start()
     client = connect()
     client.request("GET", f"/?0,{len(CONTENT)}")
@@ -136,6 +136,7 @@ def test_failure_breaks_the_connection(start, growing):
     growing.tell()
     assert client.is_closed()
     eventually(lambda: growing.closed_by)
+    assert "The rest of a file will not come: The remote is gone." in caplog.text
 
 
 def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):
@@ -146,6 +147,17 @@ def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):
     time.sleep(0.4)
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]
+
+
+def test_readers_time_begins_anew_when_the_file_has_grown(start, growing):
+    service, connect = start()
+    client = connect()
+    client.request("GET", "/?0,2000")
+    client.read_until(b"\r\n\r\n")
+    (channel,) = service.listener.channels
+    channel.last_activity = 0.0
+    growing.tell()
+    assert channel.last_activity > 0.0
 
 
 def test_reader_that_leaves_is_forgotten(start, growing):
