@@ -7,15 +7,19 @@ answers from memory that took more time than the answers. The lines look the sam
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TextIO
 
-CAPACITY = 200_000  # lines that may wait; the oldest are lost beyond that
+CAPACITY = 50_000  # lines that may wait, some 20 MB; the oldest are lost beyond that
 PAUSE = 0.1  # seconds between two turns of the writer
 TURN = 2_000  # lines written at a time, so that other threads get theirs
 
 
 class AccessRing:
-    """Takes lines from any thread without waiting, and writes them soon."""
+    """Takes lines from any thread without waiting, and writes them soon.
+
+    Lines that cannot be written, on a full disk or into a broken pipe, are lost.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -46,8 +50,9 @@ class AccessRing:
     def _write_some(self) -> None:
         lines = self._lines
         taken = [lines.popleft() for _ in range(min(TURN, len(lines)))]
-        self._stream.write("".join(map(_render, taken)))
-        self._stream.flush()
+        with suppress(OSError):  # telling of it would go the same way; later lines may do better
+            self._stream.write("".join(map(_render, taken)))
+            self._stream.flush()
 
 
 def _render(entry: tuple[float, str]) -> str:

@@ -39,23 +39,29 @@ class Forwarded:
         """Return the last address that no proxy of ours has: what is before it may be invented."""
         address: str = environ["REMOTE_ADDR"]
         for hop in reversed(environ.get(PREFIX + "FOR", "").split(",")):
-            if not _is_address(hop.strip()):
+            found = _parse(hop.strip())
+            if found is None:
                 return address
-            address = hop.strip()
+            address = str(found)
             if not self._is_proxy(address):
                 return address
         return address
 
     def _is_proxy(self, address: str) -> bool:
-        if not self._proxies or not _is_address(address):
-            return False
-        parsed = ipaddress.ip_address(address)
-        return any(parsed in network for network in self._proxies)
+        parsed = _parse(address) if self._proxies else None
+        return parsed is not None and any(parsed in network for network in self._proxies)
 
 
-def _is_address(text: str) -> bool:
+def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address, or None if it is none.
+
+    One of IPv4 that came in by a socket for both kinds is one of IPv4. A zone (``fe80::1%eth0``)
+    means something on the sender's machine only, and may hold anything.
+    """
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    return None if address.scope_id else address.ipv4_mapped or address

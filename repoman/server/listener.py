@@ -118,14 +118,16 @@ class Listener:
         transport: Transport = PlainTransport(connection)
         if self.tls is not None:
             transport = TlsTransport(connection, self.tls)
-        channel = Channel(self._hub, self, transport, connection, addr)
+        # One of IPv4 is told as such, also by a socket for both kinds.
+        host = addr[0].removeprefix("::ffff:")
+        channel = Channel(self._hub, self, transport, connection, (host, *addr[1:]))
         self.channels.add(channel)
         self._hub.main.register(channel)
         return channel
 
 
 def open_socket(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket; ``*`` as host means all addresses.
+    """Return a listening socket; ``::`` as host means all addresses, ``0.0.0.0`` those of IPv4.
 
     Raises:
         Conflict: the port is in use.
@@ -144,6 +146,8 @@ def _listen(family: int, address: Any, backlog: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         # The connections inherit it.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         listening.setblocking(False)
@@ -157,9 +161,7 @@ def _listen(family: int, address: Any, backlog: int) -> socket.socket:
 
 def _resolve(host: str, port: int) -> tuple[int, Any]:
     try:
-        found = socket.getaddrinfo(
-            None if host == "*" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # a label of more than 63 letters is the latter
         reason = getattr(error, "strerror", None) or "this is no host name"
         raise Invalid(f"Cannot listen at {host}:{port}: {reason}.") from error

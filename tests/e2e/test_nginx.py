@@ -2,8 +2,11 @@
 
 import re
 import shutil
+import ssl
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -15,8 +18,11 @@ from tests.e2e.clients import write_layout
 from tests.e2e.registry import digest_of
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
 from tests.programs import find_program
+from tests.server.client import Client
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "examples" / "nginx.conf"
+TOOLS = "tools.example.com"
+PUBLIC = "/repoman/repository/public"  # where anybody may read, on the path of the main port
 
 
 class Proxied(NamedTuple):
@@ -67,6 +73,7 @@ def proxied(tmp_path_factory) -> Iterator[Proxied]:
     settings = {"server": {"trusted_proxies": ["127.0.0.1"]}}
     with live_server(tmp_path_factory.mktemp("behind-nginx"), settings=settings) as server:
         server.cli("cert", "create", "127.0.0.1", "registry.example.com", "tools.example.com")
+        server.cli("repo", "create", "docker-hosted", "public", "--set", "access.anonymous=true")
         port = free_port()
         file = directory / "nginx.conf"
         file.write_text(configuration(server, directory, port), encoding="utf-8")
@@ -118,6 +125,69 @@ def test_on_a_path_locations_carry_the_prefix_and_work(proxied):
     put = proxied.request("PUT", location, host, params={"digest": digest_of(b"x")}, data=b"x")
     assert put.status_code == 201
     assert proxied.request("GET", put.headers["Location"], host).content == b"x"
+
+
+def test_what_clients_say_of_their_way_here_counts_for_nothing(proxied):
+    lies = {"X-Forwarded-Prefix": "/evil", "X-Forwarded-Port": "1", "X-Forwarded-Proto": "http"}
+    for host, prefix in (
+        ("registry.example.com", ""),
+        ("tools.example.com", "/repoman/repository/docker-hosted"),
+    ):
+        start = f"{prefix}/v2/lies/blobs/uploads/"
+        answer = proxied.request("POST", start, host, headers=lies)
+        assert urlsplit(answer.headers["Location"]).path.startswith(start)
+    assert token_realm(proxied, lies) == token_realm(proxied, {})
+
+
+def token_realm(proxied, headers):
+    """Ask what anybody may read, on the path, and return where tokens are said to be got."""
+    answer = proxied.request("GET", f"{PUBLIC}/v2/", TOOLS, auth=None, headers=headers)
+    assert answer.status_code == 401
+    return re.search('^Bearer realm="([^"]+)"', answer.headers["WWW-Authenticate"])[1]
+
+
+def test_a_token_is_got_where_the_challenge_says_and_is_good(proxied):
+    realm = token_realm(proxied, {})
+    assert realm == f"https://{TOOLS}:{proxied.port}{PUBLIC}/v2/token"
+    scope = {"scope": "repository:app:pull,push"}
+    answer = proxied.request("GET", urlsplit(realm).path, TOOLS, params=scope)
+    bearer = {"Authorization": f"Bearer {answer.json()['token']}"}
+    start = f"{PUBLIC}/v2/app/blobs/uploads/"
+    pushed = proxied.request("POST", start, TOOLS, auth=None, headers=bearer)
+    assert pushed.status_code == 202
+
+
+@contextmanager
+def connect(proxied: Proxied) -> Iterator[Client]:
+    """A connection to nginx, on which a test sends what it likes."""
+    trusted = ssl.create_default_context(cafile=str(proxied.server.data / "tls" / "ca.crt"))
+    with closing(Client(proxied.port, 10, tls=trusted, name="registry.example.com")) as client:
+        yield client
+
+
+def test_an_upload_that_is_not_allowed_is_refused_while_its_body_is_awaited(proxied):
+    with connect(proxied) as client:
+        target = "/v2/app/blobs/uploads/?digest=sha256:" + "0" * 64
+        client.request("POST", target, headers=["Content-Length: 1000000000"])
+        client.send(b"x" * 100_000)
+        assert client.read().status == 401
+
+
+def test_an_upload_reaches_the_server_while_it_is_sent(proxied):
+    host = "registry.example.com"
+    location = proxied.request("POST", "/v2/slow/blobs/uploads/", host).headers["Location"]
+    token = b64encode(":".join(proxied.server.admin).encode()).decode()
+    uploads = proxied.server.data / "blobs" / "default" / "uploads"
+    with connect(proxied) as client:
+        headers = [f"Authorization: Basic {token}", "Content-Length: 200000"]
+        client.request("PATCH", location, headers=headers)
+        client.send(b"x" * 100_000)
+        wait_until(
+            lambda: any(each.stat().st_size == 100_000 for each in uploads.iterdir()),
+            what="the first half on the disk",
+        )
+        client.send(b"y" * 100_000)
+        assert client.read().status == 202
 
 
 def test_on_a_path_the_page_links_to_its_own_files(proxied):

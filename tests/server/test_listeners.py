@@ -89,6 +89,21 @@ def test_ipv6(serve, connect):
     assert connect(service, port=listener.port, host="::1").get("/").status == 200
 
 
+def test_all_addresses_of_both_kinds(serve, connect):
+    def application(environ, start_response):
+        address = environ["REMOTE_ADDR"].encode()
+        start_response("200 OK", [("Content-Length", str(len(address)))])
+        return [address]
+
+    service = serve(application)
+    try:
+        listener = service.hub.add_listener("all", "::", 0)
+    except Invalid:
+        pytest.skip("no IPv6 here")
+    for host in ("127.0.0.1", "::1"):
+        assert connect(service, port=listener.port, host=host).get("/").body == host.encode()
+
+
 def test_port_can_be_taken_again_at_once(serve, connect):
     service = serve(echo_connector)
     for number in range(20):

@@ -1,8 +1,11 @@
+import errno
 import io
 import re
 import time
 
+from repoman.http import access_ring
 from repoman.http.access_ring import AccessRing
+from tests.live import wait_until
 
 
 def test_lines_come_out_in_order_with_their_time():
@@ -38,3 +41,36 @@ def test_a_slow_reader_of_the_log_delays_nobody():
         for _ in range(1000):
             ring.write("more")
         assert time.monotonic() - begin < 0.2
+
+
+def test_lines_that_cannot_be_written_do_not_end_the_log():
+    class Full(io.StringIO):
+        is_full = True
+        attempts = 0
+
+        def write(self, text: str) -> int:
+            self.attempts += 1
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    stream = Full()
+    with AccessRing(stream) as ring:
+        ring.write("lost")
+        wait_until(lambda: stream.attempts, what="an attempt to write")
+        stream.is_full = False
+        ring.write("kept")
+        wait_until(lambda: "kept" in stream.getvalue(), what="the next line")
+    assert "lost" not in stream.getvalue()
+
+
+def test_lines_that_wait_are_bounded(monkeypatch):
+    monkeypatch.setattr(access_ring, "CAPACITY", 100)
+    stream = io.StringIO()
+    ring = AccessRing(stream)
+    for number in range(150):
+        ring.write(f"line {number}")
+    with ring:
+        pass
+    lines = stream.getvalue().splitlines()
+    assert (len(lines), lines[-1][-8:]) == (100, "line 149")

@@ -38,6 +38,10 @@ def test_a_known_proxy_is_believed():
     assert environ["SCRIPT_NAME"] == "/tools"
 
 
+def test_a_known_proxy_is_known_on_a_socket_for_both_kinds_of_addresses():
+    assert seen("::ffff:10.1.2.3", ALL)["REMOTE_ADDR"] == "198.51.100.1"
+
+
 def test_anybody_else_is_not_and_the_headers_go():
     environ = seen("198.51.100.9", ALL)
     assert environ["REMOTE_ADDR"] == "198.51.100.9"
@@ -59,6 +63,10 @@ def test_without_known_proxies_nobody_is_believed():
         ("", "10.1.2.3"),
         ("<script>", "10.1.2.3"),
         ("198.51.100.1, nonsense", "10.1.2.3"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("198.51.100.1, ::ffff:10.0.0.2", "198.51.100.1"),
+        ("fe80::1%eth0 GET", "10.1.2.3"),  # a zone may hold anything
+        ("2001:DB8:0::1", "2001:db8::1"),
     ],
 )
 def test_the_client_is_the_last_address_that_is_no_proxy(hops, client):
