@@ -5,7 +5,7 @@ Calls fan out, not HTTP requests. What members answer is put together by the for
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -118,13 +118,19 @@ class Fan:
         members: Iterable[tuple[str, Member]],
         ask: Callable[[Member], Answer],
         timeout: float,
+        is_quick: Callable[[Member], bool] = lambda _: False,
     ) -> Collected[Answer]:
         """Return all answers; a member that fails or takes longer than ``timeout`` is left out.
 
-        All of them have the same ``timeout`` seconds, which begin now.
+        All of them have the same ``timeout`` seconds, which begin now. Those that are quick are
+        asked in the calling thread, so that they wait for no other one.
         """
         end = time.monotonic() + timeout
-        asked = [(name, self._pool.submit(ask, member)) for name, member in members]
+        named = list(members)
+        running = {
+            name: self._pool.submit(ask, member) for name, member in named if not is_quick(member)
+        }
+        asked = [(name, running.get(name) or _ask(ask, member)) for name, member in named]
         answers: list[Answer] = []
         failures: list[tuple[str, Exception]] = []
         for name, future in asked:
@@ -136,3 +142,13 @@ class Fan:
                 future.cancel()  # if it has not begun
                 failures.append((name, UpstreamTimeout(f"{name} took too long to answer.")))
         return Collected(answers, failures)
+
+
+def _ask(ask: Callable[[Member], Answer], member: Member) -> Future[Answer]:
+    """Ask a member at once; what it answers or raises is the result."""
+    future: Future[Answer] = Future()
+    try:
+        future.set_result(ask(member))
+    except Exception as error:  # noqa: BLE001 - raised again where the result is asked for
+        future.set_exception(error)
+    return future

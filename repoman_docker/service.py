@@ -5,9 +5,9 @@ type behind them. All methods are thread safe. Names are checked image names; fa
 :class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from repoman.plugin import BlobInlet, Condition, Content, Trace, Upload, UploadSink
 from repoman_docker.protocol.descriptor import Descriptor
@@ -22,6 +22,27 @@ CheckDelete = Callable[[Tag], None]  # … or to delete it
 
 
 Visible = Callable[[str], bool]  # whether somebody may know of an image name
+
+Entry = TypeVar("Entry")
+
+
+class Listed(list[Entry]):
+    """A part of a list, and what there is to say of where it comes from.
+
+    Attributes:
+        headers: tell the source; empty where there is but one.
+        warnings: sentences on what may be out of date, or is left out.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry] = (),
+        headers: Mapping[str, str] | None = None,
+        warnings: Iterable[str] = (),
+    ) -> None:
+        super().__init__(entries)
+        self.headers: Mapping[str, str] = headers or {}
+        self.warnings = tuple(warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +160,7 @@ class ManifestService(Protocol):
 class ListService(Protocol):
     """What there is, in byte order, at most ``limit`` entries after ``after``."""
 
-    def tags(self, name: str, after: str, limit: int) -> list[str]:
+    def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """Return tags of an image (NAME_UNKNOWN)."""
 
     def images(self, after: str, limit: int) -> list[str]:
@@ -148,7 +169,7 @@ class ListService(Protocol):
     def has_image(self, name: str) -> bool:
         """Return whether a manifest of the image is stored here and served; asks no remote."""
 
-    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """Return the manifests with this subject, in order of their digests."""
 
 

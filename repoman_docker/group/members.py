@@ -197,20 +197,26 @@ class Members:
         return replace(content, headers=headers, is_repeatable=False)
 
     def collect(self, members: Iterable[Member], ask: Callable[[Member], Answer]) -> list[Answer]:
-        """Return the answers of all members that have one; the log tells which could not be asked.
+        """Return the answers of :meth:`gather`."""
+        return self.gather(members, ask)[0]
+
+    def gather(
+        self, members: Iterable[Member], ask: Callable[[Member], Answer]
+    ) -> tuple[list[Answer], list[str]]:
+        """Return the answers of all members that have one, and sentences on those that failed.
 
         Raises:
             RepomanError, RegistryError: none has one; the failure of a remote goes before absence.
         """
         named = [(each.repository.name, each) for each in members]
-        found = self.fan.collect(named, ask, TIMEOUT)
-        for name, error in found.failures:
-            if not is_absence(error):
-                _log.warning("A list of the group %s lacks %s: %s", self.name, name, error)
+        found = self.fan.collect(named, ask, TIMEOUT, lambda each: each.is_hosted)
         if found.failures and not found.answers:
             errors = [error for _, error in found.failures]
             raise main_outage(errors) or errors[0]
-        return found.answers
+        failed = [(name, error) for name, error in found.failures if not is_absence(error)]
+        for name, error in failed:
+            _log.warning("A list of the group %s lacks %s: %s", self.name, name, error)
+        return found.answers, [f"What {name} has is left out. {error}" for name, error in failed]
 
 
 def readable(content: Content) -> Content:

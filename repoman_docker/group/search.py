@@ -26,7 +26,10 @@ class GroupSearch:
             for member in self._members.all()
         ]
         found = self._fan.collect(
-            asked, lambda each: each.member.service.search.find(term, first, each.filter), TIMEOUT
+            asked,
+            lambda each: each.member.service.search.find(term, first, each.filter),
+            TIMEOUT,
+            lambda each: each.member.is_hosted,
         )
         for name, error in found.failures:
             _log.warning("The group %s searched without %s: %s", self._members.name, name, error)

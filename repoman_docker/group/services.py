@@ -1,20 +1,23 @@
 """The services of a group: each asks the members and puts their answers together."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
-from typing import TypeVar
 
 from repoman.plugin import BlobInlet, Content, Upload, UploadSink
 from repoman_docker.group.members import Member, Members, readable
-from repoman_docker.merge import merge_names, merge_referrers
+from repoman_docker.merge import merge_names, merge_referrers, read_names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.service import CheckDelete, CheckMove, DockerRepository, StoredManifest
-
-Answer = TypeVar("Answer")
-
-BATCH = 500  # names of a member read at a time
+from repoman_docker.service import (
+    CheckDelete,
+    CheckMove,
+    DockerRepository,
+    Entry,
+    Listed,
+    StoredManifest,
+)
 
 
 class GroupBlobs:
@@ -143,9 +146,10 @@ class GroupLists:
     def __init__(self, members: Members) -> None:
         self._members = members
 
-    def tags(self, name: str, after: str, limit: int) -> list[str]:
+    def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
-        return merge_names(self._ask(name, lambda m: m.lists.tags(name, after, limit)), limit)
+        found, warnings = self._ask(name, lambda m: m.lists.tags(name, after, limit))
+        return Listed(merge_names(found, limit), warnings=warnings)
 
     def images(self, after: str, limit: int) -> list[str]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -158,21 +162,23 @@ class GroupLists:
         """Return names of a member that it may answer for."""
         if not self._members.has_rules:
             return member.service.lists.images(after, limit)
-        found: list[str] = []
-        while len(found) < limit and (batch := member.service.lists.images(after, BATCH)):
-            found += (each for each in batch if self._members.serves(member, each))
-            after = batch[-1]
-        return found[:limit]
+        counts = partial(self._members.serves, member)
+        return read_names(member.service.lists.images, after, limit, counts)
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
         members = self._members.all()
         return any(self._members.serves(each, name) and each.has_image(name) for each in members)
 
-    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
-        lists = self._ask(name, lambda m: m.lists.referrers(name, subject, after, limit))
-        return merge_referrers(lists, limit)
+        found, warnings = self._ask(name, lambda m: m.lists.referrers(name, subject, after, limit))
+        return Listed(merge_referrers(found, limit), warnings=warnings)
 
-    def _ask(self, name: str, ask: Callable[[DockerRepository], Answer]) -> list[Answer]:
-        return self._members.collect(self._members.for_image(name), lambda m: ask(m.service))
+    def _ask(
+        self, name: str, ask: Callable[[DockerRepository], Listed[Entry]]
+    ) -> tuple[list[Listed[Entry]], list[str]]:
+        """Return the members' lists, and what they and their failures have to say."""
+        members = self._members.for_image(name)
+        found, failures = self._members.gather(members, lambda m: ask(m.service))
+        return found, [*failures, *chain.from_iterable(each.warnings for each in found)]

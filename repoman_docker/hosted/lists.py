@@ -5,6 +5,7 @@ from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.service import Listed
 
 
 class HostedLists:
@@ -13,14 +14,14 @@ class HostedLists:
     def __init__(self, content: ContentStore) -> None:
         self._content = content
 
-    def tags(self, name: str, after: str, limit: int) -> list[str]:
+    def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
         found = self._content.list_versions(TAG, name, after, limit)
         if not found and not self._content.has_component(image(name)):
             raise RegistryError(
                 ErrorCode.NAME_UNKNOWN, f"There is no image {name} here.", {"name": name}
             )
-        return found
+        return Listed(found)
 
     def images(self, after: str, limit: int) -> list[str]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -30,11 +31,11 @@ class HostedLists:
         """See :class:`repoman_docker.service.ListService`."""
         return self._content.has_component(image(name))
 
-    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
         path = manifest_path(name, subject)
         start = f"manifests/{name}/{after}"
-        return [_descriptor(each) for each in self._content.referring(path, SUBJECT, start, limit)]
+        return Listed(map(_descriptor, self._content.referring(path, SUBJECT, start, limit)))
 
 
 def _descriptor(asset: Asset) -> Descriptor:

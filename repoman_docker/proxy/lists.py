@@ -1,11 +1,14 @@
 """What a proxy lists: tags and referrers as its remote has them, images as they are cached."""
 
 import json
+import logging
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from repoman.plugin import (
+    Asset,
     NewAsset,
     NotFound,
     UpstreamError,
@@ -14,16 +17,46 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.lists import HostedLists
 from repoman_docker.layout import LIST, referrers_path, tag_list_path
+from repoman_docker.merge import read_names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import JSON, OCI_INDEX
 from repoman_docker.protocol.referrers import referrers_index
-from repoman_docker.proxy.site import ProxySite
-from repoman_docker.v1.reading import read_asset
+from repoman_docker.proxy.site import ProxySite, Source
+from repoman_docker.service import Listed
+from repoman_docker.v1.reading import Memory, read_asset
 
 NO_LIMIT = 1 << 40
+REMEMBERED = 4  # lists, parsed, for those who read one page after the other
+
+Entry = TypeVar("Entry")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Entry]):
+    """A list of the remote: where it is kept, and how it is fetched and read."""
+
+    path: str
+    media_type: str
+    fetch: Callable[[], bytes]
+    parse: Callable[[bytes], Sequence[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Entry]):
+    """A whole list, and what there is to say of it."""
+
+    entries: Sequence[Entry]
+    headers: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def part(self, start: int, stop: int | None) -> Listed[Entry]:
+        """Return the entries between two places, the end if ``stop`` is None."""
+        return Listed(self.entries[start:stop], self.headers, self.warnings)
 
 
 class ProxyLists:
@@ -32,22 +65,22 @@ class ProxyLists:
     def __init__(self, site: ProxySite) -> None:
         self._site = site
         self._local = HostedLists(site.content)
+        self._parsed: Memory[Sequence[Any]] = Memory(REMEMBERED)
 
-    def tags(self, name: str, after: str, limit: int) -> list[str]:
+    def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
         image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
-        path = tag_list_path(image)
         with self._site.absence(ErrorCode.NAME_UNKNOWN, f"an image {image}"):
             try:
-                body = self._list(path, JSON, lambda: self._fetch_tags(image))
-            except (UpstreamError, NotFound):
+                found = self._list(_tags_of(self._site, image))
+            except (UpstreamError, NotFound) as error:
                 # What is known here is better than nothing, and kept if the remote deletes it.
-                if self._site.proxy.follow_deletion or not self.has_image(name):
+                is_to_go = isinstance(error, NotFound) and self._site.proxy.follow_deletion
+                if is_to_go or not self.has_image(name):
                     raise
-                return self._local.tags(image, after, limit)
-        tags: list[str] = json.loads(body)
-        start = bisect_right(tags, after) if after else 0
-        return tags[start : start + limit]
+                return self._known(self._local.tags(image, after, limit), error)
+        start = bisect_right(found.entries, after) if after else 0
+        return found.part(start, start + limit)
 
     def cached_tags(self, name: str, after: str, limit: int) -> list[str]:
         """Return the tags of an image that are kept here (NAME_UNKNOWN)."""
@@ -55,57 +88,84 @@ class ProxyLists:
         return self._local.tags(image, after, limit)
 
     def images(self, after: str, limit: int) -> list[str]:
-        """See :class:`repoman_docker.service.ListService`; what is cached."""
-        return self._local.images(after, limit)
+        """See :class:`repoman_docker.service.ListService`; what is cached and let through."""
+        if not self._site.routing.matchers:
+            return self._local.images(after, limit)
+        return read_names(self._local.images, after, limit, self._site.serves)
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
         return self._site.serves(name) and self._local.has_image(self._site.long_name(name))
 
-    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> list[Descriptor]:
+    def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
         image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
-        path = referrers_path(image, subject)
         try:
-            body = self._list(path, OCI_INDEX, lambda: self._fetch_referrers(image, subject))
+            found = self._list(_referrers_of(self._site, image, subject))
         except (NotFound, UpstreamRefused):
-            return []
-        except UpstreamError:
-            if found := self._local.referrers(image, subject, after, limit):
-                return found
+            return Listed(headers=self._site.headers(Source.MISS))
+        except UpstreamError as error:
+            if known := self._local.referrers(image, subject, after, limit):
+                return self._known(known, error)
             raise
-        children = parse_manifest(body, OCI_INDEX).children
-        later = [each for each in children if not after or str(each.digest) > after]
-        return later if limit < 0 else later[:limit]
+        start = bisect_right(found.entries, after, key=lambda each: str(each.digest))
+        return found.part(start, None if limit < 0 else start + limit)
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _list(self, path: str, media_type: str, fetch: Callable[[], bytes]) -> bytes:
+    def _list(self, listing: Listing[Entry]) -> Found[Entry]:
         """Return a list of the remote, from the cache if it is young or cannot be renewed."""
-        asset = self._site.find(path)
+        asset = self._site.find(listing.path)
         if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
-            return read_asset(self._site.content, asset)
+            return self._kept(listing, asset, Source.HIT)
         try:
-            return self._site.cache.once(path, lambda: self._renew(path, media_type, fetch))
-        except UpstreamError:
+            body = self._site.cache.once(listing.path, lambda: self._renew(listing))
+        except UpstreamError as error:
             if asset is None:
                 raise
-            return read_asset(self._site.content, asset)
+            _log.warning("A stale %s is served: %s", listing.path, error)
+            return self._kept(listing, asset, Source.STALE, f"It may be out of date. {error}")
+        return Found(listing.parse(body), self._site.headers(Source.MISS))
 
-    def _renew(self, path: str, media_type: str, fetch: Callable[[], bytes]) -> bytes:
-        body = fetch()
+    def _kept(
+        self, listing: Listing[Entry], asset: Asset, source: Source, *warnings: str
+    ) -> Found[Entry]:
+        def read() -> Sequence[Entry]:
+            return listing.parse(read_asset(self._site.content, asset))
+
+        entries = self._parsed.get((listing.media_type, asset.digest), read)
+        return Found(entries, self._site.headers(source, asset), warnings)
+
+    def _known(self, entries: Listed[Entry], error: Exception) -> Listed[Entry]:
+        """Return what was pulled through this proxy, in place of what the remote has."""
+        text = f"This is what is kept here. {error}"
+        return Listed(entries, self._site.headers(Source.STALE), [text])
+
+    def _renew(self, listing: Listing[Entry]) -> bytes:
+        body = listing.fetch()
         now = self._site.cache.clock()
 
         def write() -> None:
-            new = NewAsset(path, LIST, store_bytes(self._site.blobs, body), media_type)
+            blob = store_bytes(self._site.blobs, body)
+            new = NewAsset(listing.path, LIST, blob, listing.media_type)
             self._site.content.save_asset(replace(new, checked_at=now))
 
-        self._site.keep(path, write)
+        self._site.keep(listing.path, write)
         return body
 
-    def _fetch_tags(self, image: str) -> bytes:
-        return json.dumps(self._site.registry.list_tags(image)).encode()
 
-    def _fetch_referrers(self, image: str, subject: Digest) -> bytes:
-        found = self._site.registry.list_referrers(image, subject)
-        return referrers_index(found, None, NO_LIMIT).body
+def _tags_of(site: ProxySite, image: str) -> Listing[str]:
+    def fetch() -> bytes:
+        return json.dumps(site.registry.list_tags(image)).encode()
+
+    return Listing(tag_list_path(image), JSON, fetch, json.loads)
+
+
+def _referrers_of(site: ProxySite, image: str, subject: Digest) -> Listing[Descriptor]:
+    def fetch() -> bytes:
+        return referrers_index(site.registry.list_referrers(image, subject), None, NO_LIMIT).body
+
+    def parse(body: bytes) -> Sequence[Descriptor]:
+        return parse_manifest(body, OCI_INDEX).children
+
+    return Listing(referrers_path(image, subject), OCI_INDEX, fetch, parse)

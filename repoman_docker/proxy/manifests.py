@@ -12,6 +12,7 @@ from repoman_docker.layout import CHILD, manifest_path, tag_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.warnings import render_warnings
 from repoman_docker.proxy.site import ProxySite, Source
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
@@ -231,13 +232,15 @@ class ProxyManifests:
         asset = found.asset
         digest = asset.attributes["digest"]
         self._site.cache.note_use(asset.path)
-        headers = self._site.headers(found.source, asset, found.warning)
+        headers = {"Docker-Content-Digest": digest, **self._site.headers(found.source, asset)}
+        if found.warning:
+            headers["Warning"] = render_warnings([found.warning])
         return Content(
             size=asset.size,
             media_type=asset.media_type,
             open=lambda: self._body(found),
             etag=digest,
-            headers={"Docker-Content-Digest": digest, **headers},
+            headers=headers,
             source=found.source.value,
         )
 

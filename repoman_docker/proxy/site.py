@@ -147,14 +147,9 @@ class ProxySite:
             code, f"The remote {self.proxy.remote_url} does not have {what}.", status=404
         )
 
-    def headers(
-        self, source: Source, asset: Asset | None = None, warning: str = ""
-    ) -> Mapping[str, str]:
+    def headers(self, source: Source, asset: Asset | None = None) -> Mapping[str, str]:
         """Return the headers that tell where an answer comes from and how old it is."""
         headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": self.host}
         if asset is not None:
             headers["Age"] = str(self.cache.metadata.age(asset.checked_at))
-        if warning:
-            text = "".join(each for each in warning if " " <= each <= "~" and each not in '"\\')
-            headers["Warning"] = f'299 - "{text[:1000]}"'
         return headers

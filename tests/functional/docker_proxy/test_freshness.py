@@ -4,9 +4,10 @@ import socket
 
 import pytest
 
+from repoman_docker.protocol.manifest import parse_manifest
 from tests.fakes.registry import Fault
 from tests.functional.docker.driver import Failures
-from tests.functional.docker.images import digest_of, index_of, make_image
+from tests.functional.docker.images import OCI_MANIFEST, digest_of, index_of, make_image
 from tests.functional.docker_proxy.proxies import DAY, HOUR, MINUTE, name_of
 
 NAME = "team/app"
@@ -328,10 +329,60 @@ def test_tags_come_from_the_upstream_in_pages_and_are_cached(proxy, upstream, cl
     assert "f" in proxy.get(f"{NAME}/tags/list").json()["tags"]
 
 
-def test_offline_the_known_tags_are_listed(proxy, upstream, old):
+@pytest.mark.parametrize("follow", [True, False])
+def test_offline_the_known_tags_are_listed(make_proxy, proxy, upstream, old, follow):
+    make_proxy.change(proxy, proxy__follow_deletion=follow)
     upstream.stop()
-    assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1"]
+    answer = proxy.get(f"{NAME}/tags/list")
+    assert (answer.json()["tags"], source(answer)) == (["1"], "STALE")
+    assert f"This is what is kept here. The remote {upstream.url}" in answer.headers["Warning"]
     assert proxy.get("unknown/app/tags/list").status == 502
+
+
+@pytest.mark.parametrize("kind", ["tags", "referrers"])
+def test_a_list_tells_its_source(proxy, upstream, old, clock, kind):
+    path = f"{NAME}/tags/list" if kind == "tags" else f"{NAME}/referrers/{old.digest}"
+    entry = {"mediaType": OCI_MANIFEST, "digest": f"sha256:{'a' * 64}", "size": 7}
+    upstream.referrers[old.digest] = [entry]
+    first = proxy.get(path)
+    clock.jump(100)
+    second = proxy.get(path)
+    assert [source(first), source(second)] == ["MISS", "HIT"]
+    assert second.headers["X-Repoman-Upstream"] == f"127.0.0.1:{upstream.port}"
+    assert 100 <= int(second.headers["Age"]) < 110
+    assert "Warning" not in second.headers
+    upstream.stop()
+    clock.jump(2 * DAY)
+    third = proxy.get(path)
+    assert source(third) == "STALE"
+    assert third.headers["Warning"].startswith('299 - "It may be out of date. The remote')
+    assert third.body == first.body
+
+
+def test_a_list_is_read_once_for_all_its_pages(proxy, upstream, old, monkeypatch):
+    entries = [
+        {"mediaType": OCI_MANIFEST, "digest": f"sha256:{number:064}", "size": 7}
+        for number in range(5)
+    ]
+    upstream.referrers[old.digest] = entries
+    path = f"{NAME}/referrers/{old.digest}"
+    parsed = []
+    monkeypatch.setattr("repoman_docker.routes.lists.BATCH", 2)
+    monkeypatch.setattr(
+        "repoman_docker.proxy.lists.parse_manifest",
+        lambda *what: parsed.append(what) or parse_manifest(*what),
+    )
+    for _ in range(3):
+        assert proxy.get(path).json()["manifests"] == entries
+    assert len(parsed) == 2  # as it came, and once from the cache
+
+
+def test_the_catalog_has_no_names_that_are_not_let_through(make_proxy, proxy, upstream, old):
+    upstream.put("secret/app", "1", make_image())
+    proxy.pull("secret/app", "1")
+    make_proxy.change(proxy, routing__matchers=["secret/.*"])
+    assert proxy.get("_catalog").json() == {"repositories": [NAME]}
+    assert proxy.get("_catalog?n=1&last=a").json() == {"repositories": [NAME]}
 
 
 def test_an_image_that_the_upstream_does_not_know(proxy, upstream):

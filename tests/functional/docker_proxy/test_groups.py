@@ -6,8 +6,8 @@ import pytest
 
 from repoman.testing import HttpClient
 from tests.fakes.registry import Fault
-from tests.functional.docker.images import OCI_MANIFEST, digest_of, make_image
-from tests.functional.docker_proxy.proxies import name_of
+from tests.functional.docker.images import ABSENT, OCI_MANIFEST, digest_of, make_image
+from tests.functional.docker_proxy.proxies import DAY, name_of
 
 NAME = "team/app"
 TAG = f"{NAME}/manifests/1"
@@ -120,10 +120,30 @@ def test_a_list_lacks_a_member_that_is_down_and_the_log_says_so(
     upstream.faults.append(Fault("", status=500))
     group = make_proxy.group(proxy, hosted)
     with caplog.at_level(logging.WARNING):
-        assert group.get(f"{NAME}/tags/list").json()["tags"] == ["1"]
+        answer = group.get(f"{NAME}/tags/list")
+    assert answer.json()["tags"] == ["1"]
+    assert f"What {name_of(proxy)} has is left out." in answer.headers["Warning"]
     [line] = [each.getMessage() for each in caplog.records if "lacks" in each.getMessage()]
     assert name_of(group) in line
     assert name_of(proxy) in line
+
+
+def test_a_list_of_referrers_lacks_a_member_that_is_down(make_proxy, hosted, proxy, upstream):
+    upstream.faults.append(Fault("", status=500))
+    answer = make_proxy.group(make_proxy.group(hosted, proxy)).get(f"{NAME}/referrers/{ABSENT}")
+    assert (answer.status, answer.json()["manifests"]) == (200, [])
+    assert f"What {name_of(proxy)} has is left out." in answer.headers["Warning"]
+
+
+def test_a_list_with_an_old_part_tells_so(make_proxy, hosted, proxy, upstream, clock):
+    upstream.put(NAME, "1", make_image())
+    group = make_proxy.group(hosted, proxy)
+    assert "Warning" not in group.get(f"{NAME}/tags/list").headers
+    clock.jump(2 * DAY)
+    upstream.stop()
+    answer = group.get(f"{NAME}/tags/list")
+    assert answer.json()["tags"] == ["1"]
+    assert "It may be out of date." in answer.headers["Warning"]
 
 
 def test_a_list_of_nothing_but_outages_is_one(make_proxy, hosted, proxy, upstream):

@@ -13,7 +13,7 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.group import Fan, first_found
+from repoman.group import THREADS, Fan, first_found
 
 ABSENT = NotFound("Nothing.")
 FULL = StorageFull("The disk is full.")
@@ -77,3 +77,21 @@ def test_a_member_that_is_late_is_left_out():
     [(name, error)] = found.failures
     assert name == "slow"
     assert isinstance(error, UpstreamTimeout)
+
+
+def test_a_quick_member_waits_for_no_other_one():
+    never = threading.Event()
+    slow = [(f"slow{number}", number) for number in range(2 * THREADS)]
+
+    def wait(member):
+        return never.wait(30) if member >= 0 else "here"
+
+    found = Fan().collect([*slow, ("quick", -1)], wait, 0.2, lambda member: member < 0)
+    never.set()
+    assert found.answers == ["here"]
+    assert len(found.failures) == len(slow)
+
+
+def test_a_quick_member_that_fails_is_left_out_too():
+    found = Fan().collect([("a", FULL), ("b", 1)], ask, 5, lambda member: member is FULL)
+    assert (found.answers, found.failures) == ([1], [("a", FULL)])
