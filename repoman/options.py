@@ -61,6 +61,7 @@ class Options:
         with self._database.transaction():
             present = self._read(name).model_dump()
             section = self._parse(name, merge(type(self._defaults[name]), present, values))
+            section.check_names()
             save_option(name, section.sealed(self._database.keyring.seal))
             self._database.note_change("option.change", name, keys=" ".join(sorted(values)))
 

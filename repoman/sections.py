@@ -41,6 +41,9 @@ class Section(BaseModel):
     # Errors leave out what was given: it may be a secret, and they end in logs.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    def check_names(self) -> None:
+        """Return if what it names in the database is there (Invalid); within a transaction."""
+
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors this section asks for, as (key, scheme, port)."""
         return ()

@@ -1,13 +1,15 @@
 """Roles: names for privileges that belong together; a role may include others."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
+from repoman.options import Options
 from repoman.security import role_records as records
 from repoman.security import user_records
 from repoman.security.administrators import keeping_administrator
+from repoman.security.known_roles import check_roles
+from repoman.security.options import named_roles
 from repoman.security.privileges import Privileges, check_name
 from repoman.security.role_records import Role
 from repoman.security.shipped import SHIPPED_ROLES
@@ -18,8 +20,9 @@ _SHIPPED = {role.id: role for role in SHIPPED_ROLES}
 class Roles:
     """All roles; thread safe."""
 
-    def __init__(self, database: Database, privileges: Privileges) -> None:
+    def __init__(self, database: Database, options: Options, privileges: Privileges) -> None:
         self._database = database
+        self._options = options
         self._privileges = privileges
 
     def all(self) -> list[Role]:
@@ -71,10 +74,11 @@ class Roles:
         Raises:
             NotFound: there is no such role.
             Invalid: it is of the program.
-            Conflict: nobody would be left to administer the server.
+            Conflict: nobody would be left to administer the server, or an option names it.
         """
         with self._database.transaction(), keeping_administrator():
             self._check_made(role_id)
+            self._check_unnamed(role_id)
             records.delete_role(role_id)
             self._take_away(role_id)
             self._database.note_change("role.delete", role_id)
@@ -90,6 +94,14 @@ class Roles:
                 f"The role {role_id} belongs to the program; it stays as it is. Make a role that "
                 "includes it, or one of your own."
             )
+
+    def _check_unnamed(self, role_id: str) -> None:
+        """Return if no option names a role: what is made by that name later must not get it."""
+        for option, ids in named_roles(self._options).items():
+            if role_id in ids:
+                raise Conflict(
+                    f"The option {option} names the role {role_id!r}; take it out there first."
+                )
 
     def _save(self, role: Role) -> None:
         role = replace(
@@ -131,15 +143,6 @@ class Roles:
                     roles=list(_without(user.roles, role_id)),
                     external_roles=list(_without(user.external_roles, role_id)),
                 )
-
-
-def check_roles(ids: Iterable[str]) -> None:
-    """Return if there are roles with all these ids (else Invalid)."""
-    wanted = set(ids)
-    rest = wanted - _SHIPPED.keys() - {each.id for each in records.find_roles(wanted)}
-    if rest:
-        known = ", ".join(sorted({*_SHIPPED, *(each.id for each in records.list_roles())}))
-        raise Invalid(f"roles: there is no role {min(rest)!r}; known: {known}.", field="roles")
 
 
 def _without(names: tuple[str, ...], gone: str) -> tuple[str, ...]:

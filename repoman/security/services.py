@@ -65,7 +65,7 @@ def create_security(
         users,
         user_tokens,
         SessionService(database, settings.sessions, realms.goes_on, clock),
-        Roles(database, privileges),
+        Roles(database, options, privileges),
         privileges,
         Selectors(database, privileges),
     )

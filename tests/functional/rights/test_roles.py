@@ -57,6 +57,30 @@ def test_a_role_gives_what_its_privileges_and_its_roles_give(repoman, roles, all
     assert allowed() == set(Action)
 
 
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("anonymous", {"roles": ["team"]}),
+        ("ldap", {"default_roles": ["team"]}),
+        ("ldap", {"roles": {"developers": ["nx-developer", "team"]}}),
+    ],
+)
+def test_a_role_that_an_option_names_stays_until_it_does_not(repoman, roles, section, values):
+    roles.create(Role("team", ""))
+    repoman.options.update(section, values)
+    [key] = values
+    with pytest.raises(Conflict, match=rf"{section}\.{key} names the role 'team'"):
+        roles.delete("team")
+    repoman.options.update(section, {key: type(values[key])()})
+    roles.delete("team")
+
+
+def test_nobody_gets_a_role_that_does_not_exist_without_a_login(repoman):
+    with pytest.raises(Invalid, match=r"there is no role 'team'; known: nx-admin,"):
+        repoman.options.update("anonymous", {"roles": ["nx-anonymous", "team"]})
+    assert repoman.options.describe("anonymous")["roles"] == ["nx-anonymous"]
+
+
 def test_a_role_cannot_include_itself_in_any_way(roles):
     for each in "abc":
         roles.create(Role(each, ""))
