@@ -49,13 +49,13 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     def run(settings: Settings, **options: Any) -> None:
         check_data(settings)
         with Repoman(settings) as repoman:
-            repoman.audit.find_origin = _origin
+            repoman.audit.find_origin = cli_origin
             command(repoman=repoman, **options)
 
     return run
 
 
-def _origin() -> Origin:
+def cli_origin() -> Origin:
     """Return who acts by a command, for the audit log."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name

@@ -2,7 +2,7 @@
 
 import click
 
-from repoman.cli.common import check_data, with_repoman, with_settings
+from repoman.cli.common import check_data, cli_origin, with_repoman, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 
@@ -26,7 +26,9 @@ def rotate(repoman: Repoman) -> None:
 def forget(settings: Settings) -> None:
     """Empty the secrets that no key in the key file opens: for a key file that is lost."""
     check_data(settings)
-    database = Repoman(settings).database
+    repoman = Repoman(settings)
+    repoman.audit.find_origin = cli_origin
+    database = repoman.database
     count = database.open(forget=True)
     database.close()
     click.echo(f"{count} secrets were emptied. A running server needs a restart.")

@@ -139,6 +139,8 @@ class Database:
                 )
             forgotten = self._open_keyring(is_sealed=SEALING in applied, forget=forget)
             runner.up()
+            if forgotten:
+                self.note_change("secret.forget", "", count=str(forgotten))
         if applied and SEALING not in applied:
             self._compact()
         return forgotten

@@ -3,6 +3,7 @@
 from flask import has_request_context, request
 
 from repoman.http.current import ACTOR, CONNECTOR, REPOSITORY, current_environ
+from repoman.http.origin import SAFE_METHODS
 from repoman.http.repeat import REPEAT
 from repoman.security.actors import Actor
 from repoman.security.audit import SYSTEM, Audit, Event, Origin
@@ -15,7 +16,7 @@ def note_content(kind: str, target: str, **attributes: str) -> None:
     _note("content", kind, current_origin(), target, attributes)
 
 
-def note_pull(target: str) -> None:
+def note_pull(target: str, kind: str = "pull") -> None:
     """Report that the request's actor gets content, if pulls are to be told.
 
     Call it after the response is made: the server may not repeat that one by itself then.
@@ -24,7 +25,16 @@ def note_pull(target: str) -> None:
     audit: Audit = environ[AUDIT]
     if audit.pulls and request.method == "GET":
         environ.pop(REPEAT, None)
-        note_content("pull", target)
+        note_content(kind, target)
+
+
+def note_refused() -> None:
+    """Report that the request would have changed something, and its actor has no right to it."""
+    environ = current_environ()
+    if request.method in SAFE_METHODS or AUDIT not in environ:
+        return
+    method = {"method": request.method}
+    _note("access", "refused", current_origin(), request.path, method, is_success=False)
 
 
 def note_login(actor: Actor) -> None:

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from repoman import errors
+from repoman.http.audit import note_refused
 
 STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -68,6 +69,8 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
 
     @app.errorhandler(errors.RepomanError)
     def _expected(error: errors.RepomanError) -> Response:
+        if isinstance(error, errors.Denied):
+            note_refused()
         response = render(Failure(status_of(error), str(error), error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)

@@ -10,7 +10,7 @@ from flask import request
 
 from repoman.core import Repoman
 from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT, note_password
+from repoman.http.audit import AUDIT, note_password, note_refused
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
     ACTOR,
@@ -68,7 +68,10 @@ class Guard:
             return
         actor = self._authenticate(repository, is_secret=is_secret)
         if is_secret and not authorizer.knows(actor, place):
-            raise _hide(_login_needed() if actor.is_anonymous else _no_such())
+            if actor.is_anonymous:
+                raise _hide(_login_needed())
+            note_refused()
+            raise _hide(_no_such())
         if access is not None:
             authorizer.check(actor, place, access)
 

@@ -76,6 +76,8 @@ def begin_session(actor: Actor) -> None:
     agent = request.headers.get("User-Agent", "")
     secret = sessions.begin(actor, request.remote_addr or "", agent, instead_of=_secret(request))
     if current_actor().name != actor.name:  # else it is one in place of another
+        if current_session() is not None:
+            note_logout()
         note_login(actor)
     tie_forms(sessions.find(secret))
 

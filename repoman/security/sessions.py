@@ -119,9 +119,12 @@ class SessionService:
             NotFound: the user has no such session.
         """
         with self._database.transaction():
-            if id_ not in {each.id for each in self.of_user(user)}:
+            found = next((each for each in self.of_user(user) if each.id == id_), None)
+            if found is None:
                 raise NotFound("This session has ended already.")
             records.delete_session(id_)
+            told = {"address": found.address, "agent": found.agent}
+            self._database.note_change("login.end", user, **told)
 
     def _end_of(self, created_at: float, seen_at: float) -> float:
         settings = self._settings

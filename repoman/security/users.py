@@ -18,6 +18,7 @@ from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
+RESERVED = (ANONYMOUS.name, "cli", "system")  # who else acts, in logs
 PASSWORD_MAX = 1000  # characters; longer ones only serve to keep the hash busy
 ABOUT = ("first_name", "last_name", "email")
 ABOUT_MAX = 200  # characters
@@ -85,10 +86,10 @@ class Users:
             Invalid: the name or the password does not do, or there is no such role.
             Conflict: the name is taken.
         """
-        if not NAME.fullmatch(name) or name == ANONYMOUS.name:
+        if not NAME.fullmatch(name) or name in RESERVED:
             raise Invalid(
                 f"name: {name!r} is no user name: at most 100 letters, digits, '_', '.', '@' and "
-                f"'-', beginning with a letter or digit, and not {ANONYMOUS.name!r}.",
+                f"'-', beginning with a letter or digit, and not {' or '.join(RESERVED)}.",
                 field="name",
             )
         password_hash = "" if password is None else self._hash(password)

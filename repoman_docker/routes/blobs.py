@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from repoman.plugin import note_content, send_content
+from repoman.plugin import note_content, note_pull, send_content
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.paths import Route
 from repoman_docker.routes.current import empty, repository
@@ -13,7 +13,9 @@ def get_blob(route: Route) -> Response:
     digest = Digest.parse(route.reference)
     blobs = repository().blobs
     find = blobs.head if request.method == "HEAD" else blobs.get
-    return send_content(find(route.name, digest))
+    response = send_content(find(route.name, digest))
+    note_pull(f"{route.name}@{digest}", "pull blob")
+    return response
 
 
 def delete_blob(route: Route) -> Response:

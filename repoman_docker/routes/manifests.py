@@ -34,7 +34,8 @@ def put_manifest(route: Route) -> Response:
     stored = manifests.put(
         route.name, reference, tags, body, content_type, partial(check_move, route.name)
     )
-    note_content("push", f"{route.name}:{route.reference}", digest=str(stored.digest))
+    for pushed in dict.fromkeys((route.reference, *map(str, tags))):
+        note_content("push", f"{route.name}:{pushed}", digest=str(stored.digest))
     headers = {
         "Location": address(f"{route.name}/manifests/{stored.digest}"),
         "Docker-Content-Digest": str(stored.digest),

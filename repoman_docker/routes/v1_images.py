@@ -12,6 +12,7 @@ from repoman.plugin import (
     NotFound,
     Unsupported,
     current_environ,
+    note_pull,
     read_body,
     receive_body,
     send_content,
@@ -65,7 +66,9 @@ def get_layer(image_id: str) -> Response:
     """Answer the layer of an image as it is stored, whole or a range."""
     image = _find(image_id)
     check_blob(image.name, image.layer.digest)
-    return send_content(_layer(image))
+    response = send_content(_layer(image))
+    note_pull(f"{image.name}@{image_id}")
+    return response
 
 
 def put_json(image_id: str) -> Response:

@@ -58,6 +58,24 @@ def test_the_log_of_errors_cannot_be_forged(repoman, caplog, monkeypatch):
     assert record.getMessage().isprintable()
 
 
+def test_who_may_not_change_something_is_told(repoman):
+    repoman.users.create("amy", "a password")
+    repoman.users.create("bob", "a password", ["nx-anonymous"])
+    client = HttpClient(repoman)
+    for name in ("amy", "bob"):
+        client.request("PUT", "/repository/files/a.txt", data=b"x", auth=(name, "a password"))
+        client.request("GET", "/repository/files/a.txt", auth=(name, "a password"))
+    client.request("PUT", "/repository/files/a.txt", data=b"x", login=False)
+    found = events(repoman, domain="access")
+    assert [(row["actor"], row["repository"], row["target"]) for row in reversed(found)] == [
+        ("amy", "files", "/a.txt"),  # who is answered as if there were no such repository
+        ("bob", "files", "/a.txt"),
+    ]
+    assert {(row["type"], row["is_success"], row["attributes"]["method"]) for row in found} == {
+        ("refused", False, "PUT")
+    }
+
+
 def test_more_than_may_wait_is_counted(repoman):
     for _ in range(CAPACITY + 3):
         repoman.audit.record(Event("content", "store", "admin"))

@@ -159,6 +159,19 @@ def test_commands_print_no_more_than_one_line_for_an_event(repoman):
     repoman.start()
 
 
+def test_secrets_that_are_forgotten_are_told(repoman):
+    repoman.options.update("ldap", {"bind_password": "secret"})
+    repoman.stop()
+    repoman.settings.data.joinpath("keys/secrets.key").unlink()
+    given = ["--data", str(repoman.data)]
+    done = CliRunner().invoke(cli, ["secret", "forget", "--yes", *given])
+    assert done.exit_code == 0, done.output
+    listed = CliRunner().invoke(cli, ["audit", "list", "--domain", "secret", "--json", *given])
+    row = json.loads(listed.stdout)
+    assert (row["actor"], row["type"], row["attributes"]["count"]) == ("cli", "forget", "3")
+    repoman.start()
+
+
 def test_old_events_go_and_ids_go_on(repoman):
     audit = AuditRecord.insert_many
     old = {"domain": "login", "type": "failed", "actor": "old"}

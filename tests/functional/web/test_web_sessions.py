@@ -191,3 +191,33 @@ def test_what_visitors_write_is_text_on_the_pages(browser, open_browser):
     browser.log_in()
     assert script not in browser.get("/account").text
     assert script not in browser.get(f"/{script}").text
+
+
+def told_of_logins(repoman):
+    repoman.audit.flush()
+    rows = repoman.audit.search({"domain": "login"})
+    return [(row["type"], row["actor"], row["target"]) for row in reversed(rows)]
+
+
+def test_a_login_in_place_of_another_ends_that_one(repoman, browser):
+    repoman.users.create("amy", "a password")
+    browser.log_in()
+    browser.get("/account")
+    browser.post("/login", name="amy", password="a password")
+    assert told_of_logins(repoman) == [
+        ("success", "admin", ""),
+        ("logout", "admin", ""),
+        ("success", "amy", ""),
+    ]
+
+
+def test_a_session_that_is_ended_from_elsewhere_is_told(repoman, browser, open_browser):
+    browser.log_in()
+    other = open_browser(REMOTE_ADDR="10.0.0.7")
+    other.log_in()
+    found = repoman.security.sessions.of_user("admin")
+    [id_] = [each.id for each in found if each.address != "10.0.0.7"]
+    other.get("/account")
+    other.post(f"/account/sessions/{id_}/end")
+    assert told_of_logins(repoman)[2:] == [("end", "admin", "admin")]
+    assert not browser.is_in

@@ -167,6 +167,19 @@ def test_roles_follow_the_realm_without_a_login(site):
     assert find_user("ann").external_roles == ("readers",)
 
 
+def test_what_a_realm_says_of_a_user_is_told(site, database):
+    told = []
+    database.on_change = lambda *change: told.append(change)
+    site.log_in()
+    site.log_in()
+    site.realms["one"].roles = ("readers", "writers")
+    site.log_in()
+    assert told == [
+        ("user.create", "ann", {"realm": "one", "external_roles": ""}),
+        ("user.change", "ann", {"realm": "one", "external_roles": "readers writers"}),
+    ]
+
+
 # --- Guesses -------------------------------------------------------------------------------------
 
 

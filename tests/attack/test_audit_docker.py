@@ -1,0 +1,68 @@
+"""What the audit log tells of images: each tag that is pushed, and whatever is pulled."""
+
+import pytest
+
+from repoman.testing import ADMIN, HttpClient, repoman_factory
+from repoman_docker import plugin
+from tests.functional.docker.driver import Registry
+from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker.wires import InProcess
+from tests.functional.docker_v1.driver import Engine, make_chain
+
+__all__ = ["repoman_factory"]
+
+
+@pytest.fixture
+def repoman(repoman_factory):
+    repoman = repoman_factory({"docker": plugin}, audit={"pulls": True})
+    repoman.repositories.create("images", "docker-hosted", {"docker": {"v1_enabled": True}})
+    return repoman
+
+
+@pytest.fixture
+def wire(repoman):
+    return InProcess(HttpClient(repoman, connector="images"))
+
+
+@pytest.fixture
+def registry(wire):
+    return Registry(wire, "", ADMIN)
+
+
+@pytest.fixture
+def told(repoman):
+    """What the log has of a type, the oldest first."""
+
+    def told(type_):
+        repoman.audit.flush()
+        rows = repoman.audit.search({"domain": "content", "type": type_})
+        assert {(row["actor"], row["repository"]) for row in rows} <= {("admin", "images")}
+        return [row["target"] for row in reversed(rows)]
+
+    return told
+
+
+def test_a_push_is_told_with_all_its_tags(registry, told):
+    image = make_image()
+    digest = registry.push("app", "1", image)
+    registry.push_manifest("app", f"{digest}?tag=2&tag=3", image.manifest)
+    assert told("push") == ["app:1", f"app:{digest}", "app:2", "app:3"]
+
+
+def test_a_pull_is_told_with_its_blobs(registry, told):
+    image = make_image(b"a layer")
+    digest = registry.push("app", "1", image)
+    registry.pull("app", "1")
+    assert told("pull") == [f"app:{digest}"]  # the tag was only asked for its digest, by HEAD
+    blobs = {f"app@{digest_of(each)}" for each in image.blobs}
+    assert set(told("pull blob")) == blobs
+    assert registry.get(f"app/blobs/{digest_of(b'a layer')}").status == 200
+    assert told("pull blob")[-1] == f"app@{digest_of(b'a layer')}"
+
+
+def test_a_pull_of_version_1_is_told_with_its_layers(wire, told):
+    engine = Engine(wire, "", ADMIN)
+    chain = make_chain()
+    engine.push("app", "1", chain)
+    engine.pull("app", "1")
+    assert told("pull") == [f"app@{image.id}" for image in chain]
