@@ -136,11 +136,11 @@ class Fan:
         for name, future in asked:
             try:
                 answers.append(future.result(max(0.0, end - time.monotonic())))
-            except self._errors as error:
-                failures.append((name, error))
             except TimeoutError:
                 future.cancel()  # if it has not begun
                 failures.append((name, UpstreamTimeout(f"{name} took too long to answer.")))
+            except self._errors as error:
+                failures.append((name, error))
         return Collected(answers, failures)
 
 

@@ -1,6 +1,6 @@
 """Search for images: what every type of repository offers, and what it finds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,11 @@ Filter = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The first images that a search found.
+    """The images that a search found.
 
     Attributes:
-        hits: as many as were asked for, each name once, the best first.
+        hits: at least as many as were asked for, if there are so many, and all that are known
+            without asking anybody for more; each name once, the best first.
         total: how many there are in all, as far as that is known; never over ``MOST``.
         failed: the names of repositories that could not ask everybody they should have.
     """
@@ -37,13 +38,12 @@ class ImageSearch(Protocol):
         """
 
 
-def collect(hits: list[ImageHit], first: int, failed: tuple[str, ...] = (), more: int = 0) -> Found:
+def collect(hits: Iterable[ImageHit], failed: tuple[str, ...] = (), total: int = 0) -> Found:
     """Return hits as a result, each name once; the first of a name counts.
 
-    ``more`` is how many there are besides these.
+    ``total`` is how many there are at least, if that is known.
     """
     unique: dict[str, ImageHit] = {}
     for each in hits:
         unique.setdefault(each.name, each)
-    total = min(len(unique) + more, MOST)
-    return Found(tuple(unique.values())[: min(first, MOST)], total, failed)
+    return Found(tuple(unique.values())[:MOST], min(max(len(unique), total), MOST), failed)

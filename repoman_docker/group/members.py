@@ -101,6 +101,13 @@ class Members:
             if isinstance(service, DockerRepository) and (seen := self._seen(service)) is not None:
                 yield Member(repository, seen)
 
+    def broken(self) -> Iterator[tuple[str, str]]:
+        """Return the members that should work and do not, with the reasons."""
+        for name in self.settings.members:
+            repository = self.find(name)
+            if repository is not None and repository.problem and repository.config.is_online:
+                yield name, repository.problem
+
     def _seen(self, service: DockerRepository) -> DockerRepository | None:
         """Return a member's services as the client sees them that means a registry."""
         if not self.namespace:

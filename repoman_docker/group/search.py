@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from repoman.plugin import Fan
+from repoman.plugin import Fan, RepomanError
 from repoman_docker.group.members import Member, Members
 from repoman_docker.search import Filter, Found, collect
 
@@ -17,7 +17,8 @@ class GroupSearch:
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        self._fan = Fan()  # of its own: slow searches keep nobody from his lists
+        # Of its own: slow searches keep nobody from his lists.
+        self._fan = Fan(Exception)
 
     def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
         """See :class:`repoman_docker.search.ImageSearch`."""
@@ -32,12 +33,22 @@ class GroupSearch:
             lambda each: each.member.is_hosted,
         )
         for name, error in found.failures:
-            _log.warning("The group %s searched without %s: %s", self._members.name, name, error)
+            self._tell(name, error, None if isinstance(error, RepomanError) else error)
         failed = [name for name, _ in found.failures]
+        for name, problem in self._members.broken():
+            self._tell(name, problem)
+            failed.append(name)
         failed += [name for answer in found.answers for name in answer.failed]
         hits = [hit for answer in found.answers for hit in answer.hits]
+        # Of what a remote has and nobody has asked for it is not known whether others have it too.
         more = sum(answer.total - len(answer.hits) for answer in found.answers)
-        return collect(hits, first, tuple(dict.fromkeys(failed)), more)
+        names = {each.name for each in hits}
+        return collect(hits, tuple(dict.fromkeys(failed)), len(names) + more)
+
+    def _tell(self, name: str, why: object, unexpected: Exception | None = None) -> None:
+        """Note in the log which member was left out, and how it came to that."""
+        group = self._members.name
+        _log.warning("The group %s searched without %s: %s", group, name, why, exc_info=unexpected)
 
     def _filter(self, member: Member, is_visible: Filter | None) -> Filter | None:
         if not self._members.has_rules:

@@ -15,4 +15,4 @@ class HostedSearch:
     def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
         """See :class:`repoman_docker.search.ImageSearch`."""
         found = self._content.search(IMAGE, term, MOST, is_visible)
-        return collect([ImageHit(each.name, each.description) for each in found], first)
+        return collect(ImageHit(each.name, each.description) for each in found)

@@ -39,13 +39,12 @@ class ProxySearch:
             answer = self._index.search(term, min(wanted, MOST))
         except UpstreamError as error:
             _log.warning("The proxy %s searched its cache alone: %s", self._site.name, error)
-            return collect(local, first, (self._site.name,))
+            return collect(local, (self._site.name,))
         told = {each.name: each for each in answer.hits}
         hits = [told.get(each.name, each) for each in local]
         hits += [each for each in answer.hits if self._may_show(each.name, is_visible)]
         # How many more there are that must not be seen is not to be told either.
-        more = max(0, answer.total - len(answer.hits)) if is_whole else 0
-        return collect(hits, first, (), more)
+        return collect(hits, (), answer.total if is_whole else 0)
 
     def _find_cached(self, term: str, is_visible: Filter | None) -> list[ImageHit]:
         shown = self._site.short_name
@@ -73,7 +72,7 @@ class _RememberingIndex:
     def __init__(self, site: ProxySite, index: ImageIndex) -> None:
         self._site = site
         self._index = index
-        self._fan = Fan()
+        self._fan = Fan(Exception)  # the strategy may be a plugin's
         self._answers: OrderedDict[str, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
         self._failure: tuple[float, UpstreamError] | None = None
@@ -103,7 +102,7 @@ class _RememberingIndex:
         asked = [(self._site.name, self._index)]
         found = self._fan.collect(asked, lambda index: index.search(term, limit), TIMEOUT)
         for _, error in found.failures:
-            failure = error if isinstance(error, UpstreamError) else UpstreamError(str(error))
+            failure = error if isinstance(error, UpstreamError) else self._unexpected(error)
             self._failure = (at, failure)
             raise failure
         self._failure = None
@@ -114,3 +113,8 @@ class _RememberingIndex:
             if len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)
         return answer
+
+    def _unexpected(self, error: Exception) -> UpstreamError:
+        name = self._site.name
+        _log.error("The index of the proxy %s failed unexpectedly.", name, exc_info=error)
+        return UpstreamError(f"The index of {name} failed; the log of this server says why.")

@@ -32,7 +32,7 @@ def get_search() -> Response:
             "page_size": size,
             "num_pages": -(-found.total // size),
             "num_results": found.total,
-            "results": [_result(each) for each in found.hits[(page - 1) * size :]],
+            "results": [_result(each) for each in found.hits[(page - 1) * size : page * size]],
         }
     )
     if found.failed:

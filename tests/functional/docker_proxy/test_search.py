@@ -469,3 +469,87 @@ def test_pins_of_a_group_keep_names_to_their_members(make_proxy, upstream, make_
     one, two = (searching(make_proxy, upstream, each) for each in (first, second))
     group = group_of(make_proxy, one, two, group__pins={"team/*": [name_of(two)]})
     assert names(group, "app") == ["free/app", "team/app", "team/app-2"]
+
+
+def push_all(registry, *found):
+    for name in found:
+        registry.push(name, "1", make_image())
+    return registry
+
+
+def test_names_that_members_share_are_counted_once(make_proxy, upstream):
+    shared = [f"app-{number:02}" for number in range(30)]
+    one = push_all(make_proxy.hosted(), *shared, "one/app")
+    two = push_all(make_proxy.hosted(), *shared, "two/app")
+    group = group_of(make_proxy, one, two)
+    found = []
+    for page in range(1, 6):
+        body = search(group, "app", n=10, page=page)
+        assert (body["num_results"], body["num_pages"]) == (32, 4)
+        found += [each["name"] for each in body["results"]]
+    assert found == [*shared, "one/app", "two/app"]
+
+
+def test_cached_images_are_not_counted_again_where_the_index_has_them(make_proxy, upstream, index):
+    found = [f"app-{number:02}" for number in range(40)]
+    index.add(*found)
+    upstream.put("app-39", "1", make_image())
+    proxy = searching(make_proxy, upstream, index)
+    proxy.pull("app-39", "1")
+    for page in (1, 2, 4):
+        assert search(proxy, "app", n=10, page=page)["num_results"] == 40
+    assert names(proxy, "app", n=10)[0] == "app-39"
+
+
+def test_pages_of_a_group_go_on_at_the_indexes(make_proxy, upstream, make_index):
+    first = make_index().add(*(f"a{number:02}/app" for number in range(30)))
+    second = make_index().add(*(f"b{number:02}/app" for number in range(30)))
+    group = group_of(
+        make_proxy, *(searching(make_proxy, upstream, each) for each in (first, second))
+    )
+    found = []
+    for page in range(1, 5):
+        body = search(group, "app", n=20, page=page)
+        assert (body["num_results"], body["num_pages"]) == (60, 3)
+        found += [each["name"] for each in body["results"]]
+    assert found == sorted(found)
+    assert len(found) == 60
+
+
+def test_a_member_that_fails_unexpectedly_is_left_out(
+    make_proxy, upstream, index, caplog, monkeypatch
+):
+    index.add("good/app")
+    good, bad = searching(make_proxy, upstream, index), make_proxy.hosted()
+    monkeypatch.setattr(type(service_of(make_proxy, bad).search), "find", fail)
+    monkeypatch.setattr(type(service_of(make_proxy, good).search), "_find_cached", lambda *_: [])
+    answer = ask(group_of(make_proxy, bad, good), "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
+    assert answer.headers[FAILED] == name_of(bad)
+    assert "ZeroDivisionError: what nobody thought of" in caplog.text
+
+
+def test_an_index_that_fails_unexpectedly_is_told(cached, index, caplog, monkeypatch):
+    monkeypatch.setattr(index_module.V1Index, "search", fail)
+    answer = ask(cached, "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
+    assert answer.headers[FAILED] == name_of(cached)
+    assert "ZeroDivisionError: what nobody thought of" in caplog.text
+    assert "Traceback" not in answer.body.decode()
+
+
+def test_a_member_with_a_problem_is_told(make_proxy, upstream, caplog):
+    broken = make_proxy(upstream.url, docker_proxy__index_type="wrong")
+    good = push_all(make_proxy.hosted(), "good/app")
+    answer = ask(group_of(make_proxy, broken, good), "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
+    assert answer.headers[FAILED] == name_of(broken)
+    assert "no plugin offers 'wrong'" in caplog.text
+
+
+def service_of(make_proxy, registry):
+    return make_proxy.repoman.repositories.get(name_of(registry)).service
+
+
+def fail(*_):
+    raise ZeroDivisionError("what nobody thought of")

@@ -95,3 +95,18 @@ def test_a_quick_member_waits_for_no_other_one():
 def test_a_quick_member_that_fails_is_left_out_too():
     found = Fan().collect([("a", FULL), ("b", 1)], ask, 5, lambda member: member is FULL)
     assert (found.answers, found.failures) == ([1], [("a", FULL)])
+
+
+def test_whoever_wants_to_leaves_out_members_that_fail_in_any_way():
+    found = Fan(Exception).collect([("zero", 0), ("one", 1)], lambda each: 1 / each, 5.0)
+    assert found.answers == [1]
+    assert [(name, type(error)) for name, error in found.failures] == [("zero", ZeroDivisionError)]
+    with pytest.raises(ZeroDivisionError):
+        Fan().collect([("zero", 0)], lambda each: 1 / each, 5.0)
+
+
+def test_a_late_member_is_late_also_where_every_failure_is_one():
+    never = threading.Event()
+    found = Fan(Exception).collect([("slow", None)], lambda _: never.wait(30), 0.1)
+    never.set()
+    assert isinstance(found.failures[0][1], UpstreamTimeout)
