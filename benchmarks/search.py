@@ -91,6 +91,7 @@ def terms(found: list[str]) -> dict[str, Callable[[], str]]:
         "a whole name": lambda: DICE.choice(found),
         "nothing that is there": lambda: f"{DICE.choice(WORDS)}{DICE.choice(WORDS)}",
         "one or two characters": lambda: DICE.choice(WORDS)[: DICE.randrange(1, 3)],
+        "two characters that are rarely so": lambda: "".join(DICE.choices("jqxz-/0", k=2)),
         "no text": lambda: "",
     }
 

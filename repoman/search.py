@@ -24,6 +24,7 @@ LONGEST = 400  # characters of a text that anything could contain
 MOST = 1000  # components that one search finds
 EXAMINED = 10_000  # components that a search looks at to find them
 EXAMINED_FOR_SOME = 100_000  # the same for those who may not see all
+EXAMINED_NAMES = 20_000  # names that are looked through where the index is of no help
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # no text in the database has these
 _LAST_CHARACTER = "\U0010ffff"
@@ -36,6 +37,12 @@ _BEGINS = "component.name >= ? AND component.name < ?"
 _BY_NAME = (
     f"SELECT {_COLUMNS} FROM component WHERE {_MINE} AND {_BEGINS} "  # noqa: S608 - constants
     "ORDER BY component.name"
+)
+_BY_PART = (
+    f"SELECT {_COLUMNS} FROM ("  # noqa: S608 - constants
+    f"SELECT component.id, component.name FROM component WHERE {_MINE} AND NOT ({_BEGINS}) "
+    "ORDER BY component.name LIMIT ?) AS named "
+    "CROSS JOIN component ON component.id = named.id WHERE instr(lower(named.name), ?)"
 )
 _BY_INDEX = (
     f"SELECT {_COLUMNS} FROM component_index CROSS JOIN component "  # noqa: S608 - constants
@@ -71,9 +78,10 @@ def find_components(
     """Return at most ``limit`` components that contain every word of ``text``.
 
     Letters have no case, and no character has a meaning. The first ones are those whose name begins
-    with the only word, by name, so that one of exactly this name leads; the others come by age. A
-    word of less than three characters is looked for at the beginning of names only, unless there is
-    a longer one beside it. No words: all components, by name.
+    with the only word, by name, so that one of exactly this name leads; the others come by age. The
+    index does not help with words of less than three characters: where there is no longer one, the
+    first is looked for in names only, at the beginning of all and anywhere in ``EXAMINED_NAMES``.
+    No words: all components, by name.
 
     ``is_visible`` is asked about each name. No more than ``EXAMINED`` components are looked at, or
     ``EXAMINED_FOR_SOME`` then; what is beyond is not found.
@@ -83,7 +91,10 @@ def find_components(
     words = text.lower().split()
     long = [each for each in words if len(each) >= SHORTEST]
     if not long:
-        rows = _beginning(where, words[0] if words else "")
+        first = words[0] if words else ""
+        rows = _beginning(where, first)
+        if first:
+            rows = chain(rows, _having_part(where, first))
     elif len(words) > 1:
         rows = _containing(where, long)
     else:
@@ -109,6 +120,11 @@ def _has_all(text: str, words: list[str]) -> bool:
 
 def _beginning(where: Searched, start: str) -> Iterator[_Row]:
     return _rows(_BY_NAME, [*_mine(where), *_range(start)])
+
+
+def _having_part(where: Searched, part: str) -> Iterator[_Row]:
+    """Look through names, all but those that begin with ``part``."""
+    return _rows(_BY_PART, [*_mine(where), *_range(part), EXAMINED_NAMES, part])
 
 
 def _containing(where: Searched, words: list[str], but: str = "") -> Iterator[_Row]:

@@ -225,6 +225,12 @@ BY_NAME = (
     "SEARCH component USING INDEX component_repository_id_kind_namespace_name_version "
     "(repository_id=? AND kind=? AND namespace=? AND name>? AND name<?)"
 )
+# By a part of the names that come first in this index, which it knows all of.
+FIRST_NAMES = (
+    "SEARCH component USING COVERING INDEX component_repository_id_kind_namespace_name_version "
+    "(repository_id=? AND kind=? AND namespace=?)"
+)
+BY_PART = ["CO-ROUTINE named", FIRST_NAMES, "SCAN named"]
 # By a word (M), in the range of rows of one repository (><).
 BY_WORD = "SCAN component_index VIRTUAL TABLE INDEX 0:M3><"
 ROW = "SEARCH component USING INTEGER PRIMARY KEY (rowid=?)"
@@ -235,6 +241,7 @@ ROW = "SEARCH component USING INTEGER PRIMARY KEY (rowid=?)"
     [
         ("", [[BY_NAME]]),
         ("na", [[BY_NAME]]),
+        ("e-", [[BY_NAME], [*BY_PART, ROW]]),
         ("name-0512", [[BY_NAME], [BY_WORD, ROW]]),
         ("ame-0123", [[BY_NAME], [BY_WORD, ROW]]),
         ("a name that nobody has", [[BY_WORD, ROW]]),

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from repoman import search as search_module
 from repoman.content import Coordinate, NewAsset
 from repoman.db.database import FILE
 from repoman.db.models import ComponentRecord, RepositoryRecord, database_proxy
@@ -54,7 +55,8 @@ def test_a_name_is_found_by_each_part_of_it_in_any_case(filled, name):
 def test_it_finds_nothing_else(filled):
     assert sorted(names(filled, "app")) == ["application", "name:app", "team/app", "team/web-app"]
     assert names(filled, "absent") == []
-    assert names(filled, "%") == names(filled, "_") == names(filled, "%_%") == []
+    assert names(filled, "%") == names(filled, "_") == ["100%_pure"]
+    assert names(filled, "%_%") == []
     assert names(filled, "app*") == names(filled, "a?p") == []
     assert names(filled, 'app" OR "team') == []
     assert names(filled, "name:") == ["name:app"], "no column of the index"
@@ -73,11 +75,21 @@ def test_all_words_have_to_be_there_in_any_order(filled):
     assert names(filled, "we app te") == ["team/web-app"], "short words beside a long one"
 
 
-def test_short_words_are_beginnings_of_names(filled):
-    assert names(filled, "te") == ["team/app", "team/web-app"]
-    assert names(filled, "a") == ["a OR b AND c", "a.b", "application"]
-    assert names(filled, "a b") == ["a OR b AND c", "a.b"]
-    assert names(filled, "pp") == []
+def test_short_words_are_found_anywhere_in_names_their_beginnings_first(filled):
+    assert names(filled, "te") == ["team/app", "team/web-app", "with-'quote'"]
+    assert names(filled, "A.") == ["a.b"]
+    assert names(filled, "a b") == ["a OR b AND c", "a.b", "team/web-app"]
+    assert names(filled, "pp") == ["application", "name:app", "team/app", "team/web-app"]
+    assert names(filled, "pp ap ng") == []
+    content = filled
+    content.save_component(Coordinate("image", "Team/DB"))
+    assert names(content, "db") == ["Team/DB"]
+
+
+def test_short_words_are_looked_for_in_so_many_names(filled, monkeypatch):
+    assert len(names(filled, "r")) > 3
+    monkeypatch.setattr(search_module, "EXAMINED_NAMES", 3)
+    assert names(filled, "r") == ["(paren)", "-in-front", "100%_pure"]
 
 
 def test_no_text_finds_all_by_name(filled):
@@ -94,7 +106,7 @@ def test_the_name_itself_comes_first_then_what_begins_with_it(content):
 
 @pytest.mark.parametrize("text", ["\0", "app\0", "x" * (LONGEST + 1), "NEAR(", '"', '""', "\ud800"])
 def test_no_text_is_a_mistake(filled, text):
-    assert names(filled, text) == []
+    assert names(filled, text) == [each for each in NAMES if text in each]
 
 
 def test_what_may_not_be_seen_is_not_found_and_takes_no_place(filled):
