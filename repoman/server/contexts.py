@@ -18,9 +18,17 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # costs the server far more than the client
     context.set_alpn_protocols(["http/1.1"])
+
+    def refuse() -> str:  # or OpenSSL would ask for the password on the terminal
+        raise Invalid(
+            f"The TLS key {key} is encrypted, and nobody is there to type its password. "
+            "Decrypt it with 'openssl pkey' and keep it readable for the server alone."
+        )
+
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, refuse)
     except ssl.SSLError as error:
         raise Invalid(
             f"{certificate} and {key} are no certificate with its key: {error}"

@@ -26,6 +26,12 @@ class Certificate:
             capture_output=True,
         )
 
+    def encrypt_key(self):
+        encrypted = self.key_path.with_suffix(".encrypted")
+        command = ["openssl", "pkey", "-aes256", "-passout", "pass:secret"]
+        subprocess.run([*command, "-in", self.key_path, "-out", encrypted], check=True)
+        return encrypted
+
     def for_server(self):
         return load_context(self.path, self.key_path)
 

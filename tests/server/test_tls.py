@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import ssl
+import subprocess
 import threading
 import time
 
@@ -256,6 +257,19 @@ def test_wrong_files_are_invalid(certificate, other, tmp_path):
         load_context(tmp_path / "missing", certificate.key_path)
     with pytest.raises(Invalid, match="no certificate with its key"):
         load_context(certificate.path, other.key_path)
+
+
+def test_encrypted_key_is_invalid_and_asks_nobody(certificate):
+    with pytest.raises(Invalid, match="is encrypted"):
+        load_context(certificate.path, certificate.encrypt_key())
+
+
+def test_renegotiation_is_refused(secure):
+    service, _ = secure(hello)
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{service.port}", "-tls1_2"]
+    done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=20, check=False)
+    assert b"RENEGOTIATING" in done.stdout + done.stderr
+    assert b"no renegotiation" in done.stderr
 
 
 def test_cut_upload(secure):
