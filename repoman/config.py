@@ -61,7 +61,7 @@ class ServerSettings(_Part):
     handshake_timeout: Seconds = Field(10, description="Time to complete a TLS handshake.")
     header_timeout: Seconds = Field(30, description="Time to send a complete request header.")
     idle_timeout: Seconds = Field(120, description="Time between two requests of a connection.")
-    stall_timeout: Seconds = Field(60, description="Time a transfer may go on without a byte.")
+    stall_timeout: Seconds = Field(60, description="Time in which a transfer has to move 4 KiB.")
     linger_timeout: Seconds = Field(10, description="Time to swallow a body after refusing it.")
     linger_limit: PositiveInt = Field(67108864, description="Bytes to swallow after refusing.")
     drain_timeout: Seconds = Field(30, description="Time that running requests get at the end.")

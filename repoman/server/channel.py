@@ -3,7 +3,6 @@
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from repoman.server.intake import Intake
 from repoman.server.linger import Linger
 from repoman.server.loop import IN, OUT, Loop
 from repoman.server.outbox import Outbox
+from repoman.server.pace import Pace
 from repoman.server.parser import Parser
 from repoman.server.service import Service
 from repoman.server.task import ErrorTask, Task
@@ -40,6 +40,7 @@ class Channel:
 
     Attributes:
         server: the listener; waitress' tasks call it so.
+        pace: since when it is the client's turn.
         draining: the connection closes after the present response.
         closing: nothing more is read; the connection closes when everything is sent.
         lingers: on closing, what the client still sends is read away for a while.
@@ -61,13 +62,14 @@ class Channel:
         self.fd = connection.fileno()
         self.transport = transport
         self.loop: Loop = hub.main
-        self.opened = self.last_activity = time.monotonic()
+        self.pace = Pace()
+        self.opened = self.pace.since
         self.connected = True
         self.draining = False
         self.closing = False
         self.serving: Parser | None = None
         self.linger: Linger | None = None
-        self.outbox = Outbox(transport, self._note_progress, hub.submit)
+        self.outbox = Outbox(transport, self.pace, hub.submit)
         self.intake = Intake(self)
         self.task: Task | ErrorTask | None = None
         self.lingers = False
@@ -248,12 +250,9 @@ class Channel:
 
     # The rest.
 
-    def _note_progress(self) -> None:
-        self.last_activity = time.monotonic()
-
     def _go_on_growing(self) -> None:
         """Send what a file has grown by; any thread. The client's time to take it begins now."""
-        self._note_progress()
+        self.pace.begin()
         self.wake()
 
     def _on_own_loop(self, function: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ def find_overdue(channel: Channel, now: float, settings: ServerSettings) -> str 
     Read from another thread than the channel's, so it may be wrong by one tick. The time an
     application takes for its answer is not limited here.
     """
-    silent = now - channel.last_activity
+    silent = now - channel.pace.since
     if not channel.transport.is_ready:
         return _late("TLS handshake", now - channel.opened, settings.handshake_timeout)
     if channel.linger is not None:

@@ -23,12 +23,14 @@ from repoman.server.fast import FastAnswer
 from repoman.server.listener import Listener, open_socket
 from repoman.server.loop import Loop
 from repoman.server.outbox import HIGH_WATER
+from repoman.server.room import close_some
 
 log = logging.getLogger("repoman.server")
 
 MAIN_BUFFER = 1 << 16
 BULK_BUFFER = 1 << 20
 REMOVAL_TIMEOUT = 5.0  # seconds to wait for the main loop to close a listening socket
+WARNING_PAUSE = 60.0  # seconds until it is said again that there are too many connections
 LAST_WORK_TIMEOUT = 5.0  # seconds for workers to end when all connections are closed
 
 
@@ -66,6 +68,7 @@ class Hub:
         self._listeners: dict[str, Listener] = {}
         self._leaving: list[Listener] = []
         self._limit = settings.connection_limit
+        self._next_warning = 0.0
         self._is_running = False
         self._is_stopping = False
         self._is_stopped = False
@@ -171,23 +174,26 @@ class Hub:
     def make_room(self, newest: Channel) -> bool:
         """Tell whether more connections may be accepted after the newest; main loop.
 
-        Over the limit the connections that have been idle for longest are closed, a few at a time.
+        Over the limit, connections that nobody misses are closed, a few at a time.
         """
         if self._count() <= self._limit:
             return True
         here = (c for c in self._channels() if c.loop is self.main and c is not newest)
-        idle = [channel for channel in here if channel.is_idle]
-        idle.sort(key=lambda channel: channel.last_activity)
-        oldest = idle[: max(1, self._limit // 64)]
-        closed = [channel for channel in oldest if channel.close_if_idle()]
-        if not closed:
-            log.warning("All %d connections are busy; new ones have to wait", self._limit)
-            self.pause()
-        return bool(closed)
+        if close_some(here, max(1, self._limit // 64)):
+            return True
+        self.pause(f"all {self._limit} are busy")
+        return False
 
-    def pause(self) -> None:
-        """Accept nothing until a connection closes or some time has passed; main loop."""
+    def pause(self, reason: str) -> None:
+        """Accept nothing until a connection closes or some time has passed; main loop.
+
+        Whoever causes this can do so often: the reason is told once in a while.
+        """
         self.is_paused = True
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + WARNING_PAUSE
+            log.warning("No more connections can be accepted for now: %s", reason)
 
     def note_closed(self) -> None:
         """A channel has closed; any thread."""

@@ -1,7 +1,6 @@
 """What arrives on a channel: requests, one at a time, and their bodies."""
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from repoman.http.body import BodyWanted
@@ -53,17 +52,18 @@ class Intake:
         count = channel.transport.receive(buffer)
         if count is None:
             return
-        now = channel.last_activity = time.monotonic()
         request = self.request
         if request is not None and request.body is not None:
+            channel.pace.move(count)
             self._read_body(request, buffer[:count])
             if request.is_discarded:
                 self.resume()
         elif count == 0:
             channel.handle_close()
         else:
+            channel.pace.begin()
             if request is None:
-                self.started = now
+                self.started = channel.pace.since
             self.held = bytes(buffer[:count])
             self.resume()
 
@@ -94,6 +94,7 @@ class Intake:
 
     def await_body(self, request: Parser) -> None:
         """Receive the rest of the body, on the main loop."""
+        self._channel.pace.begin()
         self.request = request
         if request.expect_continue and request.body is not None and request.body.size == 0:
             self._channel.say(b"HTTP/1.1 100 Continue\r\n\r\n")

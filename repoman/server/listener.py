@@ -100,8 +100,7 @@ class Listener:
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                log.warning("No more connections can be accepted now: %s", error)
-                self._hub.pause()
+                self._hub.pause(str(error))
                 return False
             return True  # the client left before it was accepted
         try:

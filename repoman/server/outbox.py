@@ -6,6 +6,7 @@ from typing import Protocol
 
 from waitress.channel import ClientDisconnected
 
+from repoman.server.pace import Pace
 from repoman.server.transport import BULK_SIZE, SEND_SIZE, Transport
 
 # Most bytes one channel sends per turn, so that a fast reader starves nobody: of a file, about a
@@ -73,19 +74,17 @@ class Pieces:
 class Outbox:
     """The queue of a channel. Workers write, the channel's loop flushes what did not go at once.
 
-    Attributes:
-        on_progress: called, with the lock held, after bytes have left, and when the first ones
-            begin to wait: the client's time to take them begins then.
+    ``pace`` hears of bytes that have left, and when the first ones begin to wait.
     """
 
     def __init__(
         self,
         transport: Transport,
-        on_progress: Callable[[], object],
+        pace: Pace,
         dispose: Callable[[Callable[[], object]], object],
     ) -> None:
         self._transport = transport
-        self._on_progress = on_progress
+        self._pace = pace
         self._dispose = dispose
         self._room = threading.Condition(threading.Lock())
         self._queue: list[Outgoing] = []
@@ -128,8 +127,7 @@ class Outbox:
             if not self._queue and not more:
                 with memoryview(data) as view:
                     sent = self._transport.send(view)
-                if sent:
-                    self._on_progress()
+                self._pace.move(sent)
                 if sent == len(data):
                     return
                 rest = memoryview(data)[sent:]
@@ -167,7 +165,7 @@ class Outbox:
                     break
                 budget -= sent
             if budget < TURN:
-                self._on_progress()
+                self._pace.move(TURN - budget)
                 self._room.notify()
 
     def close(self) -> None:
@@ -196,14 +194,15 @@ class Outbox:
 
     def _enqueue(self, item: Outgoing) -> None:
         if not self._queue:
-            self._on_progress()
+            self._pace.begin()
         self._queue.append(item)
 
     def _flush_pieces(self) -> None:
         while self._queue and isinstance(self._queue[0], Pieces):
-            if self._send_first(TURN, memoryview(b"")) == 0:
+            sent = self._send_first(TURN, memoryview(b""))
+            if sent == 0:
                 return
-            self._on_progress()
+            self._pace.move(sent)
 
     def _send_first(self, limit: int, buffer: memoryview) -> int:
         item = self._queue[0]

@@ -85,6 +85,7 @@ class Service:
         elif request.is_unread:
             request.discard()
             channel.intake.request = request
+        channel.pace.begin()
         channel.serving = None  # from here on the loop may go on with the channel
         if (
             channel.closing

@@ -1,5 +1,6 @@
 """What takes too long is cut, and nothing else."""
 
+import threading
 import time
 
 import pytest
@@ -66,11 +67,28 @@ def test_buffered_body_that_stalls(serve, connect):
 
 def test_upload_that_goes_on_slowly(serve, connect):
     client = connect(serve(Uploads(), stall_timeout=0.3, header_timeout=0.3))
-    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n")
     for byte in b"0123456789":
         time.sleep(0.06)
-        client.send(bytes([byte]))
+        client.send(bytes([byte]) * 5000)
     assert client.read().status == 201
+
+
+def test_upload_that_drips(serve, connect):
+    uploads = Uploads()
+    client = connect(serve(uploads, stall_timeout=0.3, header_timeout=60))
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n")
+
+    def drip():
+        for _ in range(100):
+            client.send(b"x")
+            time.sleep(0.02)
+
+    started = time.monotonic()
+    with pytest.raises(ConnectionError):
+        drip()
+    assert 0.2 < time.monotonic() - started < 1.5
+    eventually(lambda: uploads.sinks[0].closed == 1)
 
 
 def test_download_that_stalls(serve, connect, tmp_path):
@@ -108,14 +126,38 @@ def test_application_may_take_its_time(serve, connect):
     assert client.read().body == b"hello"
 
 
+def test_admission_may_take_its_time(serve, connect):
+    uploads = Uploads()
+    entered, go_on = threading.Event(), threading.Event()
+    opened = uploads.open
+
+    def open_slowly():
+        entered.set()
+        assert go_on.wait(10)
+        return opened()
+
+    uploads.open = open_slowly
+    service = serve(uploads, stall_timeout=1.0)
+    client = connect(service)
+    client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    assert entered.wait(5)
+    (channel,) = service.listener.channels
+    channel.pace.since -= 100.0
+    go_on.set()
+    eventually(lambda: channel.serving is None)
+    client.send(b"0123456789")
+    assert client.read().status == 201
+
+
 def test_connection_that_cannot_be_judged_is_cut_and_the_others_are_looked_at(
     serve, connect, caplog
 ):
     service = serve(hello, idle_timeout=0.2)
     clients = [connect(service) for _ in range(3)]
     assert all(client.get("/").status == 200 for client in clients)
-    for channel in list(service.listener.channels)[:1]:
-        channel.last_activity = None
+    channels = list(service.listener.channels)
+    eventually(lambda: all(channel.serving is None for channel in channels))
+    channels[0].pace.since = None
     for client in clients:
         assert seconds_until_closed(client) < 2
     assert "TypeError" in caplog.text

@@ -155,9 +155,9 @@ def test_readers_time_begins_anew_when_the_file_has_grown(start, growing):
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
     (channel,) = service.listener.channels
-    channel.last_activity = 0.0
+    channel.pace.since = 0.0
     growing.tell()
-    assert channel.last_activity > 0.0
+    assert channel.pace.since > 0.0
 
 
 def test_reader_that_leaves_is_forgotten(start, growing):

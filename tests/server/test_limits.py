@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.server.apps import Slow, hello
+from tests.server.certificates import Certificate
 from tests.server.conftest import TICK, eventually
 
 
@@ -31,13 +32,40 @@ def test_at_the_limit_busy_connections_are_left_alone(serve, connect, caplog):
         clients[-1].request("GET", "/slow")
         if number < 4:
             eventually(lambda count=number + 1: len(service.listener.channels) == count)
-    eventually(lambda: "new ones have to wait" in caplog.text)
+    eventually(lambda: "can be accepted for now: all 3 are busy" in caplog.text)
     time.sleep(5 * TICK)
     assert len(service.listener.channels) == 4
     application.go_on.set()
     for client in clients:
         assert client.read().status == 200
         client.close()
+    assert caplog.text.count("are busy") == 1  # it is tried again with each that closes
+
+
+HELLO = b"\x16\x03\x01"  # of a TLS handshake that does not go on
+
+
+@pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\nHost: ", HELLO], ids=["header", "handshake"])
+def test_at_the_limit_the_slowest_to_ask_make_room(serve, connect, tmp_path, begin):
+    certificate = Certificate(tmp_path, "localhost")
+    is_secure = begin == HELLO
+    tls = certificate.for_server() if is_secure else None
+    service = serve(hello, connection_limit=3, tls=tls)
+    slow = []
+    for _ in range(3):
+        slow.append(connect(service))
+        slow[-1].send(begin)
+        # each has begun before the next one
+        eventually(lambda: len(service.listener.channels) == len(slow))
+        eventually(lambda: all(map(has_begun, service.listener.channels)))
+    client = connect(service, tls=certificate.for_client() if is_secure else None)
+    assert client.get("/").status == 200
+    assert slow[0].is_closed()
+    assert len(service.listener.channels) == 3
+
+
+def has_begun(channel):
+    return channel.intake.request is not None or not channel.transport.is_ready
 
 
 def test_more_connections_than_select_could_watch(serve, connect):
