@@ -137,7 +137,9 @@ def test_a_connector_port_that_another_program_has_is_reported_with_its_reposito
     server.stop()
     with socket.create_server(("127.0.0.1", server.connector_port)):
         server.start()
-        [line] = [line for line in server.log.splitlines() if " ERROR " in line]
+        [line] = wait_until(  # the log may lag behind the ready message
+            lambda: [line for line in server.log.splitlines() if " ERROR " in line]
+        )
         assert "docker-hosted" in line
         assert str(server.connector_port) in line
         assert "docker-hosted" not in server.listeners
