@@ -6,7 +6,7 @@ steps once taken are remembered. There is no way back, so there are no backrefer
 ahead or behind and no greed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -225,10 +225,10 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Where a part may begin and end, and whether it may be empty."""
+    """Where a part may begin and end, as sets of positions, and whether it may be empty."""
 
-    first: frozenset[int] = frozenset()
-    last: frozenset[int] = frozenset()
+    first: int = 0
+    last: int = 0
     may_be_empty: bool = True
 
 
@@ -239,6 +239,9 @@ def _too_large() -> PatternError:
 class Pattern:
     """A compiled expression; thread safe.
 
+    Sets of positions are numbers, with a bit for each: a step takes as many operations as there are
+    positions, also where each may follow each.
+
     Raises:
         PatternError: it is none, or too large.
     """
@@ -246,12 +249,13 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self._parts = 0
         self._characters: list[Characters] = []
-        self._follow: list[set[int]] = []
+        self._follow: list[int] = []
         whole = self._build(_Parser(text).parse())
         self._first = whole.first
         self._last = whole.last
         self._may_be_empty = whole.may_be_empty
-        self._steps: dict[tuple[frozenset[int], str], frozenset[int]] = {}
+        self._steps: dict[tuple[int, str], int] = {}
+        self._places: dict[str, int] = {}
 
     def matches(self, text: str) -> bool:
         """Return whether the whole text is as the expression says."""
@@ -263,28 +267,37 @@ class Pattern:
         """Return whether a text that matches may begin so."""
         return not text or bool(self._walk(text))
 
-    def _walk(self, text: str) -> frozenset[int]:
+    def _walk(self, text: str) -> int:
         """Return the positions that the last character may be at."""
         if len(text) > TEXT_MAX:
-            return frozenset()
-        state = self._step(None, text[0])
+            return 0
+        state = self._first & self._places_of(text[0])
         for character in text[1:]:
-            state = self._steps.get((state, character)) or self._step(state, character)
             if not state:
                 break
+            known = self._steps.get((state, character))
+            state = self._step(state, character) if known is None else known
         return state
 
-    def _step(self, state: frozenset[int] | None, character: str) -> frozenset[int]:
-        if state is None:
-            reachable: frozenset[int] | set[int] = self._first
-        else:
-            reachable = set().union(*(self._follow[each] for each in state))
-        found = frozenset(each for each in reachable if character in self._characters[each])
-        if state is not None:
-            if len(self._steps) >= REMEMBERED:
-                self._steps = {}
-            self._steps[state, character] = found
+    def _step(self, state: int, character: str) -> int:
+        reachable = 0
+        for each in _members(state):
+            reachable |= self._follow[each]
+        found = reachable & self._places_of(character)
+        if len(self._steps) >= REMEMBERED:
+            self._steps = {}
+        self._steps[state, character] = found
         return found
+
+    def _places_of(self, character: str) -> int:
+        """Return the positions that a character may be at."""
+        places = self._places.get(character)
+        if places is None:
+            places = sum(1 << at for at, each in enumerate(self._characters) if character in each)
+            if len(self._places) >= REMEMBERED:
+                self._places = {}
+            self._places[character] = places
+        return places
 
     def _build(self, node: Node) -> _Piece:
         self._parts += 1
@@ -292,15 +305,13 @@ class Pattern:
             raise _too_large()
         if isinstance(node, Characters):
             return self._place(node)
-        if isinstance(node, Choice):
-            pieces = [self._build(part) for part in node.parts]
-            return _Piece(
-                frozenset().union(*(each.first for each in pieces)),
-                frozenset().union(*(each.last for each in pieces)),
-                any(each.may_be_empty for each in pieces),
-            )
         if isinstance(node, Repeat):
             return self._build_repeat(node)
+        if isinstance(node, Choice):
+            piece = _Piece(may_be_empty=False)
+            for part in node.parts:
+                piece = _either(piece, self._build(part))
+            return piece
         piece = _Piece()
         for part in node.parts:
             piece = self._join(piece, self._build(part))
@@ -322,8 +333,8 @@ class Pattern:
         if position >= POSITIONS:
             raise _too_large()
         self._characters.append(node)
-        self._follow.append(set())
-        return _Piece(frozenset({position}), frozenset({position}), may_be_empty=False)
+        self._follow.append(0)
+        return _Piece(1 << position, 1 << position, may_be_empty=False)
 
     def _join(self, one: _Piece, two: _Piece) -> _Piece:
         self._connect(one.last, two.first)
@@ -333,9 +344,20 @@ class Pattern:
             one.may_be_empty and two.may_be_empty,
         )
 
-    def _connect(self, ends: frozenset[int], beginnings: frozenset[int]) -> None:
-        for each in ends:
+    def _connect(self, ends: int, beginnings: int) -> None:
+        for each in _members(ends):
             self._follow[each] |= beginnings
+
+
+def _either(one: _Piece, two: _Piece) -> _Piece:
+    return _Piece(one.first | two.first, one.last | two.last, one.may_be_empty or two.may_be_empty)
+
+
+def _members(positions: int) -> Iterator[int]:
+    while positions:
+        lowest = positions & -positions
+        yield lowest.bit_length() - 1
+        positions ^= lowest
 
 
 @lru_cache(maxsize=1000)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,15 @@ def test_many_states_take_bounded_memory():
     begin = time.perf_counter()
     assert not pattern.matches("ab" * (TEXT_MAX // 2 - 60) + "b" * 101)
     assert time.perf_counter() - begin < 2
+
+
+def test_many_states_in_which_each_may_follow_each_take_little_time():
+    """Five hundred positions, most of them possible at once, and hardly a state twice."""
+    pattern = Pattern("[ab]*a[ab]{20}(?:[ab]?){470}")
+    text = "".join(Random(1).choices("ab", k=TEXT_MAX))
+    begin = time.thread_time()
+    pattern.matches(text)
+    assert time.thread_time() - begin < 1
 
 
 def test_a_text_without_end_matches_nothing():
