@@ -22,7 +22,7 @@ from repoman_docker.hosted import build_hosted
 from repoman_docker.index import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.api import access_of, render_failure, token_of
-from repoman_docker.routes.current import speaks
+from repoman_docker.routes.current import name_of, speaks
 from repoman_docker.routes.tokens import credentials_of, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import v2
@@ -42,6 +42,7 @@ DOCKER = Format(
     token_of=token_of,
     credentials_of=credentials_of,
     speaks=speaks,
+    name_of=name_of,
     needs_root=True,  # a client puts /v2/ right behind the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
     hint=lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG",

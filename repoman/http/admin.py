@@ -49,7 +49,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
     app.register_blueprint(audit_rest)
-    app.register_blueprint(create_trace_rest(repoman.repositories))
+    app.register_blueprint(create_trace_rest(repoman.repositories, formats))
     for blueprints in repoman.plugins.hook.repoman_register_web():
         for blueprint in blueprints:
             app.register_blueprint(blueprint)

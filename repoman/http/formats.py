@@ -19,7 +19,7 @@ def access_of_method(request: Request) -> Access:
         actions = _READ
     else:
         actions = _DELETE if request.method == "DELETE" else WRITING
-    return Access(actions, request.path, request.path.removeprefix("/"))
+    return Access(actions, request.path, name_of_file(request.path))
 
 
 def bearer_token(request: Request) -> str | None:
@@ -36,6 +36,11 @@ def no_credentials(_request: Request) -> Credentials | None:
 def speaks_nothing(_path: str) -> bool:
     """Leave every path to others."""
     return False
+
+
+def name_of_file(path: str) -> str:
+    """Return the path as the name of what it is about."""
+    return path.removeprefix("/")
 
 
 def no_hint(_url: str) -> str:
@@ -59,6 +64,8 @@ class Format:
             header; None where the header counts.
         speaks: returns whether a path, as seen from the root, is one that its clients ask for: then
             it words the answer of repositories that do not exist, or that nobody may know of.
+        name_of: returns the name, as the patterns of tokens see it, of what a path is about; the
+            path is one as content selectors see it.
         needs_root: whether its clients cannot take a path in the address, so that it wants a
             connector.
         trust: where its clients look for the certificate of an authority to trust; a path, with
@@ -75,6 +82,7 @@ class Format:
     token_of: Callable[[Request], str | None] = bearer_token
     credentials_of: Callable[[Request], Credentials | None] = no_credentials
     speaks: Callable[[str], bool] = speaks_nothing
+    name_of: Callable[[str], str] = name_of_file
     needs_root: bool = False
     trust: str | None = None
     hint: Callable[[str], str] = no_hint

@@ -1,5 +1,6 @@
 """Which member of a group answers for a path, and why: over REST."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,7 @@ from flask import Blueprint, request
 from repoman.errors import Invalid, NotFound, Unauthenticated, Unsupported
 from repoman.group import Trace
 from repoman.http.current import current_actor, current_security, place_of
+from repoman.http.formats import Format, name_of_file
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.actors import Access, Action
 
@@ -16,7 +18,7 @@ PATH_MAX = 1000  # characters
 BROWSE = frozenset({Action.BROWSE})
 
 
-def create_trace_rest(repositories: RepositoryManager) -> Blueprint:
+def create_trace_rest(repositories: RepositoryManager, formats: Mapping[str, Format]) -> Blueprint:
     """Return the route, for whoever may browse the path in the group."""
     blueprint = Blueprint("repoman_trace", __name__)
 
@@ -26,20 +28,24 @@ def create_trace_rest(repositories: RepositoryManager) -> Blueprint:
         path = request.args.get("path", "")
         if not path.startswith("/") or len(path) > PATH_MAX:
             raise Invalid(f"path: it begins with / and has at most {PATH_MAX} characters.", "path")
-        find = _find_trace(repositories, name, path)
+        find = _find_trace(repositories, formats, name, path)
         return {"repository": name, "path": path, "members": [asdict(each) for each in find(path)]}
 
     return blueprint
 
 
-def _find_trace(repositories: RepositoryManager, name: str, path: str) -> Trace:
+def _find_trace(
+    repositories: RepositoryManager, formats: Mapping[str, Format], name: str, path: str
+) -> Trace:
     actor, authorizer = current_actor(), current_security().authorizer
     repository = repositories.find(name)
     if repository is None or not authorizer.knows(actor, place_of(repository)):
         if actor.is_anonymous:
             raise Unauthenticated("A login is needed for this.")
         raise NotFound("There is no such repository, or you have no right to anything in it.")
-    authorizer.check(actor, place_of(repository), Access(BROWSE, path, path.removeprefix("/")))
+    format_ = formats.get(repository.config.format)
+    about = name_of_file(path) if format_ is None else format_.name_of(path)
+    authorizer.check(actor, place_of(repository), Access(BROWSE, path, about))
     trace: Trace | None = getattr(repository.service, "trace", None)
     if trace is None:
         raise Unsupported(f"{name} is no group: it answers by itself.")

@@ -19,8 +19,19 @@ def speaks(path: str) -> bool:
 
 def current_route() -> Route | None:
     """Return what the address of the request names, or None if it is none of this API."""
-    root, _, path = request.path.removeprefix("/").partition("/")
-    return match(path) if root == "v2" else None
+    return route_of(request.path)
+
+
+def route_of(path: str) -> Route | None:
+    """Return what a path names, or None if it is none of this API."""
+    root, _, rest = path.removeprefix("/").partition("/")
+    return match(rest) if root == "v2" else None
+
+
+def name_of(path: str) -> str:
+    """Return the image name in a path; of any other path all of it, which is no image's name."""
+    route = route_of(path)
+    return path if route is None else route.name or path
 
 
 def repository() -> DockerRepository:

@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from repoman.security.actors import Action, Limit
+from repoman.testing import HttpClient
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker_v1.driver import Engine, Failure, make_chain
@@ -116,3 +117,24 @@ def test_another_password_leaves_a_token_good(stage, place, make_token):
     login = make_token()
     stage.repoman.users.set_password(login[0], "another password")
     assert stage.connector(place, login).get(f"{OWN}/manifests/1").status == 200
+
+
+# --- The trace of a group ------------------------------------------------------------------------
+
+
+def test_a_token_for_some_names_traces_these(stage, place):
+    group = stage.make_repository("docker-group", group__members=[place])
+    user, _ = stage.make_user(*view(group, "*"))
+    limit = Limit(names=("acme/*",))
+    login = user, stage.repoman.security.user_tokens.create(user, "ci", limit)
+
+    def status(path):
+        url = f"/service/rest/v1/repositories/{group}/trace"
+        return (
+            HttpClient(stage.repoman).get(url, query_string={"path": path}, auth=login).status_code
+        )
+
+    assert status(f"/v2/{OWN}/manifests/1") == 200
+    assert status(f"/v2/{OTHER}/manifests/1") == 403
+    assert status("/v2/_catalog") == 403
+    assert status("/acme/app") == 403
