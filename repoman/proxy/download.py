@@ -61,6 +61,7 @@ class Order:
         keep: stores what was fetched; called once, before the download ends.
         note_failure: told when the remote failed in the middle for good, or the disk is full.
         resumes: further tries that bring next to nothing.
+        size: in bytes, for remotes that do not say it; None: not known.
     """
 
     title: str
@@ -70,6 +71,7 @@ class Order:
     keep: Callable[[StoredBlob], object]
     note_failure: Callable[[RepomanError], object] = lambda _: None
     resumes: int = 2
+    size: int | None = None
 
 
 class Download:
@@ -227,7 +229,7 @@ class Download:
         if not start:
             self._check_room(size or 0)
             self._etag = etag
-            self._size = size
+            self._size = self.order.size if size is None else size
             self._publish()
         return skip
 

@@ -90,9 +90,13 @@ class Manifest:
 
         They may be blobs or manifests and need not exist. The subject is none of them.
         """
-        config = () if self.config is None else (self.config,)
-        named = (d.digest for d in (*config, *self.layers, *self.children))
+        named = (each.digest for each in self.descriptors())
         return tuple(dict.fromkeys((*named, *self.mentioned)))
+
+    def descriptors(self) -> tuple[Descriptor, ...]:
+        """Return what is said of config, layers and children."""
+        config = () if self.config is None else (self.config,)
+        return (*config, *self.layers, *self.children)
 
 
 def parse_manifest(body: bytes, content_type: str | None) -> Manifest:

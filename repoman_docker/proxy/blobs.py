@@ -91,7 +91,8 @@ class ProxyBlobs:
         if shared is not None:
             return self._cached(shared, digest, Source.REVALIDATED)
         kept: list[Asset] = []  # by somebody who was faster
-        order = partial(self._order, image, digest, kept)
+        size = self._places.known_size(image, digest)
+        order = partial(self._order, image, digest, size, kept)
         download = self._site.cache.download(path, order)
         if download is None:
             return self._cached(kept[0], digest)
@@ -107,7 +108,9 @@ class ProxyBlobs:
             source=Source.MISS.value,
         )
 
-    def _order(self, image: str, digest: Digest, kept: list[Asset]) -> Order | None:
+    def _order(
+        self, image: str, digest: Digest, size: int | None, kept: list[Asset]
+    ) -> Order | None:
         asset = self._site.find(blob_path(image, digest))
         if asset is not None:
             kept.append(asset)
@@ -118,6 +121,7 @@ class ProxyBlobs:
             encoded=digest.encoded,
             open=partial(self._places.open_blob, image, digest),
             keep=partial(self._keep, image, digest),
+            size=size,
         )
 
     def _keep(self, image: str, digest: Digest, blob: StoredBlob) -> None:

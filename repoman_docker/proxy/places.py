@@ -7,13 +7,22 @@ import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from repoman.plugin import Body, NotFound, UpstreamError, UpstreamResponse, find_pattern
+from repoman.plugin import (
+    Body,
+    NotFound,
+    UpstreamError,
+    UpstreamResponse,
+    UpstreamUnavailable,
+    find_pattern,
+)
 from repoman_docker.layout import BLOB, MANIFEST, blob_path
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.v1.reading import read_asset
+
+MANIFESTS = 100  # looked at for one blob
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +56,21 @@ class BlobPlaces:
     def blob_size(self, image: str, digest: Digest) -> int:
         """Return the size of a blob in bytes; that of a foreign layer as its manifest has it."""
         try:
-            return self._site.registry.blob_size(image, digest)
+            size = self._site.registry.blob_size(image, digest)
         except NotFound:
             for layer in self._foreign(image, digest):
                 return layer.size
             raise
+        size = self.known_size(image, digest) if size is None else size
+        if size is None:
+            raise UpstreamUnavailable(
+                f"The remote {self._site.registry.remote} does not say a blob's size."
+            )
+        return size
+
+    def known_size(self, image: str, digest: Digest) -> int | None:
+        """Return the size of a blob in bytes as a cached manifest has it; None: none has."""
+        return next((each.size for each in self._descriptors(image, digest)), None)
 
     def _open(self, url: str, start: int) -> UpstreamResponse | None:
         if not self._is_allowed(url):
@@ -70,14 +89,19 @@ class BlobPlaces:
 
     def _foreign(self, image: str, digest: Digest) -> Iterator[Descriptor]:
         """Yield what cached manifests say of a layer that lies elsewhere, where that is allowed."""
-        if not self._site.docker_proxy.cache_foreign_layers:
-            return
-        for asset in self._site.content.referring(blob_path(image, digest), BLOB):
-            if asset.kind == MANIFEST:
+        if self._site.docker_proxy.cache_foreign_layers:
+            for layer in self._descriptors(image, digest):
+                if any(map(self._is_allowed, layer.urls)):
+                    yield layer
+
+    def _descriptors(self, image: str, digest: Digest) -> Iterator[Descriptor]:
+        """Yield what cached manifests of an image say of a blob."""
+        for asset in self._site.content.referring(blob_path(image, digest), BLOB, limit=MANIFESTS):
+            if asset.kind == MANIFEST and self._site.find(asset.path) is not None:
                 body = read_asset(self._site.content, asset)
-                for layer in parse_manifest(body, asset.media_type).layers:
-                    if layer.digest == digest and any(map(self._is_allowed, layer.urls)):
-                        yield layer
+                for each in parse_manifest(body, asset.media_type).descriptors():
+                    if each.digest == digest:
+                        yield each
 
     def _is_allowed(self, url: str) -> bool:
         return any(pattern.matches(url) for pattern in self._patterns)

@@ -122,8 +122,8 @@ class RegistryClient:
             raise
         return response
 
-    def blob_size(self, name: str, digest: Digest) -> int:
-        """Return the size of a blob in bytes."""
+    def blob_size(self, name: str, digest: Digest) -> int | None:
+        """Return the size of a blob in bytes; None if the remote does not say."""
         try:
             with self._ask("HEAD", name, f"blobs/{digest}", {}) as response:
                 if response.status == HTTPStatus.OK and response.length is not None:
@@ -132,8 +132,6 @@ class RegistryClient:
             # An object store behind a redirect may allow GET alone.
             _log.debug("HEAD of a blob was refused by %s", self.remote)
         with self.open_blob(name, digest) as response:
-            if response.length is None:
-                raise UpstreamUnavailable(f"The remote {self.remote} does not say a blob's size.")
             return response.length
 
     # Lists --------------------------------------------------------------------------------------

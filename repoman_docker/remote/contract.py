@@ -73,8 +73,8 @@ class RemoteRegistry(Protocol):
     def open_blob(self, name: str, digest: Digest, start: int = 0) -> Body:
         """Return the answer with a blob, from byte ``start`` on if the remote can; to be closed."""
 
-    def blob_size(self, name: str, digest: Digest) -> int:
-        """Return the size of a blob in bytes."""
+    def blob_size(self, name: str, digest: Digest) -> int | None:
+        """Return the size of a blob in bytes; None if the remote does not say."""
 
     def list_tags(self, name: str) -> list[str]:
         """Return all tags of an image, in byte order."""

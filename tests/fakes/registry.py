@@ -74,12 +74,20 @@ class FakeRegistry:
         cdn: whether blobs are redirected to a second port that refuses Authorization.
         ranges: whether parts of blobs can be had.
         heads: whether HEAD of a manifest tells the digest.
+        lengths: whether it says how long blobs are.
     """
 
     def __init__(
-        self, *, auth: str = "none", cdn: bool = False, ranges: bool = True, heads: bool = True
+        self,
+        *,
+        auth: str = "none",
+        cdn: bool = False,
+        ranges: bool = True,
+        heads: bool = True,
+        lengths: bool = True,
     ) -> None:
         self.auth, self.cdn, self.ranges, self.heads = auth, cdn, ranges, heads
+        self.lengths = lengths
         self.has_referrers = True
         self.credentials = ("puller", "secret")
         self.anonymous = True
@@ -368,14 +376,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        is_chunked = is_gated and not self.registry.lengths
+        if is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "HEAD":
             return
         with suppress(OSError):
             for piece in self.pieces(body, fault, is_gated=is_gated):
-                self.wfile.write(piece)
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece)
                 self.wfile.flush()
+            if is_chunked:
+                self.wfile.write(b"0\r\n\r\n")
 
     def pieces(self, body: bytes, fault: Fault | None, *, is_gated: bool) -> Iterator[bytes]:
         if is_gated and not self.registry.gate.is_set():

@@ -89,6 +89,67 @@ def test_an_upstream_that_breaks_off_is_resumed(proxy, upstream, blob, gets):
     assert ranges[2] == "bytes=600000-"
 
 
+# --- An upstream that does not say how long blobs are --------------------------------------------
+
+
+@pytest.fixture
+def vague(make_upstream):
+    """A registry that sends blobs in chunks, with an image."""
+    upstream = make_upstream(lengths=False)
+    image = make_image(secrets.token_bytes(SIZE))
+    upstream.put(NAME, "1", image)
+    return upstream, image
+
+
+def test_a_blob_of_unknown_length_comes_at_once_as_its_manifest_tells_it(make_proxy, vague):
+    upstream, image = vague
+    proxy = make_proxy(upstream.url)
+    proxy.get(f"{NAME}/manifests/1")
+    service = make_proxy.repoman.repositories.get(name_of(proxy)).service
+    digest = Digest.parse(digest_of(image.layers[0]))
+    upstream.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(service.blobs.get, NAME, digest)
+        try:
+            assert answer.result(10).size == SIZE
+        finally:
+            upstream.gate.set()
+    assert proxy.pull(NAME, "1") == image.manifest
+    assert upstream.count(f"GET /v2/{NAME}/blobs/{digest}") == 1
+
+
+def test_a_blob_of_unknown_length_without_a_manifest(make_proxy, vague):
+    upstream, image = vague
+    path = f"{NAME}/blobs/{digest_of(image.layers[0])}"
+    proxy = make_proxy(upstream.url)
+    assert proxy.head(path).status == 502
+    assert proxy.get(path).body == image.layers[0]
+
+
+def test_a_head_of_a_blob_of_unknown_length(make_proxy, vague, monkeypatch):
+    upstream, image = vague
+    path = f"{NAME}/blobs/{digest_of(image.layers[0])}"
+    proxy = make_proxy(upstream.url)
+    proxy.get(f"{NAME}/manifests/1")
+    assert proxy.head(path).headers["Content-Length"] == str(SIZE)
+    monkeypatch.setattr("repoman.proxy.cache.ProxyCache.has_room", lambda _: False)
+    assert proxy.get(path).body == image.layers[0]
+
+
+def test_a_blob_that_is_not_as_long_as_its_manifest_says_is_refused(make_proxy, vague):
+    upstream, image = vague
+    digest = digest_of(image.layers[0])
+    manifest = image.manifest.replace(str(SIZE).encode(), str(SIZE + 1).encode())
+    upstream.put_manifest(NAME, "1", manifest)
+    proxy = make_proxy(upstream.url)
+    proxy.get(f"{NAME}/manifests/1")
+    assert fails(proxy, f"{NAME}/blobs/{digest}")
+    assert not is_cached(make_proxy, proxy, f"{NAME}/blobs/{digest}")
+
+
+# --- What goes wrong in the middle ---------------------------------------------------------------
+
+
 def test_an_upstream_without_ranges_is_resumed_by_reading_again(make_proxy, make_upstream):
     upstream = make_upstream(ranges=False)
     data = secrets.token_bytes(SIZE)
