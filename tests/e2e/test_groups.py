@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from tests.e2e.clients import Docker
+from tests.e2e.clients import Docker, own_daemon
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
 
 pytestmark = pytest.mark.xdist_group("docker")
@@ -86,3 +86,24 @@ def test_a_pinned_name_comes_from_nowhere_else(server, docker, make_group):
     ran = docker.run("pull", f"{group}/acme/pinned:1", check=False)
     assert ran.status != 0
     assert "manifest unknown" in ran.text
+
+
+def test_the_daemon_has_a_group_as_its_mirror_of_docker_hub(docker, tmp_path):
+    options = {"security": {"anonymous_read": True}}
+    with live_server(tmp_path / "mirror", settings=options) as server:
+        server.cli("repo", "create", "docker-hosted", "own")
+        server.cli(
+            *("repo", "create", "docker-proxy", "hub", "--set", "docker_proxy.expand_library=true"),
+            *("--set", f"proxy.remote_url=http://{server.registry}"),
+        )
+        port = free_port()
+        server.cli(
+            *("repo", "create", "docker-group", "all", "--set", f"docker.http_port={port}"),
+            *("--set", 'group.members=["own", "hub"]'),
+        )
+        wait_until(lambda: is_open(port), what="the connector of the group")
+        push(docker, server, server.registry, "library/hello")
+        with own_daemon("--registry-mirror", f"http://127.0.0.1:{port}") as mirrored:
+            other = Docker(mirrored, tmp_path)
+            other.run("pull", "hello:1")
+            assert other.has_image("hello:1")

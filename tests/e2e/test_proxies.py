@@ -38,9 +38,9 @@ def upstream() -> Iterator[FakeRegistry]:
         yield registry
 
 
-def make_proxy(server: LiveServer, remote: str, **settings: object) -> int:
+def make_proxy(server: LiveServer, remote: str, name: str = "", **settings: object) -> int:
     """Make a proxy and return the port of its connector."""
-    port, name = free_port(), f"proxy-{secrets.token_hex(4)}"
+    port, name = free_port(), name or f"proxy-{secrets.token_hex(4)}"
     options = {
         "proxy.remote_url": remote,
         "docker.http_port": port,
@@ -50,6 +50,17 @@ def make_proxy(server: LiveServer, remote: str, **settings: object) -> int:
     words = [word for key, value in options.items() for word in ("--set", f"{key}={value}")]
     server.cli("repo", "create", "docker-proxy", name, *words)
     wait_until(lambda: is_open(port), what="the connector of the proxy")
+    return port
+
+
+def make_group(server: LiveServer, *members: str) -> int:
+    """Make a group and return the port of its connector."""
+    port = free_port()
+    server.cli(
+        *("repo", "create", "docker-group", f"group-{secrets.token_hex(4)}"),
+        *("--set", f"group.members={json.dumps(members)}", "--set", f"docker.http_port={port}"),
+    )
+    wait_until(lambda: is_open(port), what="the connector of the group")
     return port
 
 
@@ -196,6 +207,48 @@ def test_the_server_ends_in_the_middle_of_a_download(tmp_path, upstream):
         uploads = server.data / "blobs/default/uploads"
         # The last byte leaves once it is verified, a moment before the file has its place.
         wait_until(lambda: list(uploads.iterdir()) == [], what="the end of the download's file")
+
+
+def ask(port: int, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Send a request; return status, headers and body of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with closing(connection):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+
+
+@pytest.mark.parametrize("in_group", [False, True], ids=["proxy", "group"])
+def test_head_and_parts_of_a_cold_blob(open_server, upstream, in_group):
+    image = make_image(secrets.token_bytes(500_000))
+    upstream.put(NAME, "1", image)
+    proxy = f"proxy-{secrets.token_hex(4)}"
+    port = make_proxy(open_server, upstream.url, proxy)
+    if in_group:
+        port = make_group(open_server, "docker-hosted", proxy)
+    data, path = image.layers[0], f"/v2/{NAME}/blobs/{digest_of(image.layers[0])}"
+    assert get(port, f"/v2/{NAME}/manifests/1")[0] == 200
+    status, headers, body = ask(port, "HEAD", path)
+    assert (status, headers["Content-Length"], body) == (200, "500000", b"")
+    assert upstream.count(f"GET {path}") == 0
+    upstream.gate.clear()
+    with ThreadPoolExecutor(3) as pool:
+        parts = [
+            pool.submit(ask, port, "GET", path, Range=each)
+            for each in ("bytes=1000-1999", "bytes=-10", "bytes=499999-")
+        ]
+        wait_until(lambda: upstream.count(f"GET {path}"), what="the fetch")
+        upstream.gate.set()
+        answers = [each.result(60) for each in parts]
+    assert [(status, body) for status, _, body in answers] == [
+        (206, data[1000:2000]),
+        (206, data[-10:]),
+        (206, data[499_999:]),
+    ]
+    assert answers[0][1]["Content-Range"] == "bytes 1000-1999/500000"
+    assert ask(port, "GET", path, Range="bytes=500000-")[0] == 416
+    assert get(port, path) == (200, data)
+    assert upstream.count(f"GET {path}") == 1
 
 
 # --- Real registries -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ class FakeRegistry:
         ranges: whether parts of blobs can be had.
         heads: whether HEAD of a manifest tells the digest.
         lengths: whether it says how long blobs are.
+        tls: what it serves HTTPS with; None: HTTP.
     """
 
     def __init__(
@@ -85,9 +87,10 @@ class FakeRegistry:
         ranges: bool = True,
         heads: bool = True,
         lengths: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.auth, self.cdn, self.ranges, self.heads = auth, cdn, ranges, heads
-        self.lengths = lengths
+        self.lengths, self.tls = lengths, tls
         self.has_referrers = True
         self.credentials = ("puller", "secret")
         self.anonymous = True
@@ -148,7 +151,12 @@ class FakeRegistry:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        """How it is reached."""
+        return "http" if self.tls is None else "https"
 
     def start(self) -> None:
         """Begin to serve, on the same ports as before."""
@@ -168,6 +176,8 @@ class FakeRegistry:
     def _serve(self, port: int, host: str) -> ThreadingHTTPServer:
         handler = type("Handler", (_Handler,), {"registry": self, "host": host})
         server = _Server(("127.0.0.1", port), handler)
+        if self.tls is not None:
+            server.socket = self.tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return server
 
@@ -311,7 +321,9 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             return self.missing("BLOB_UNKNOWN")
         if self.registry.cdn or self.registry.redirect:
-            target = f"http://127.0.0.1:{self.registry.cdn_port}/cdn/{name}/{what}"
+            target = (
+                f"{self.registry.scheme}://127.0.0.1:{self.registry.cdn_port}/cdn/{name}/{what}"
+            )
             if self.registry.redirect:
                 target = self.registry.redirect(target)
             return self.answer(307, b"", {"Location": target})

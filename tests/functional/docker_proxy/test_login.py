@@ -2,11 +2,13 @@
 
 import base64
 import json
+import time
 
 import pytest
 
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
+from tests.functional.docker_proxy.proxies import name_of
 
 NAME = "team/app"
 LOGIN = {"http_client__username": "puller", "http_client__password": "secret"}
@@ -75,6 +77,21 @@ def test_a_token_that_is_refused_is_renewed_once(make_proxy, hub):
     )
     assert proxy.get(f"{NAME}/manifests/3").status == 404
     assert hub.count("manifests/3") == 2
+
+
+def test_a_token_is_renewed_before_it_expires(make_proxy, hub, monkeypatch):
+    proxy = make_proxy(hub.url)
+    service = make_proxy.repoman.repositories.get(name_of(proxy)).service
+    authentication = service.manifests._site.registry._authentication
+    for number in range(3):
+        hub.put(NAME, str(number), make_image())
+    proxy.get(f"{NAME}/manifests/0")
+    begun = time.monotonic()
+    for number, (age, count) in enumerate([(hub.expires_in - 30, 1), (hub.expires_in - 10, 2)], 1):
+        monkeypatch.setattr(authentication, "_ticks", lambda age=age: begun + age)
+        assert proxy.get(f"{NAME}/manifests/{number}").status == 200
+        assert len(tokens(hub)) == count
+        assert hub.count(f"HEAD /v2/{NAME}/manifests/{number}") == 1  # nothing was refused
 
 
 @pytest.mark.parametrize(
