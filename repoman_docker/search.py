@@ -7,6 +7,7 @@ from typing import Protocol
 from repoman_docker.index import ImageHit
 
 MOST = 1000  # images that one search finds, over all pages
+PATIENCE = 8.0  # seconds that somebody waits for a search
 
 Filter = Callable[[str], bool]
 
@@ -30,11 +31,14 @@ class Found:
 class ImageSearch(Protocol):
     """Searches one repository; thread safe."""
 
-    def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
+    def find(
+        self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
+    ) -> Found:
         """Return the ``first`` images whose name or description has every word of ``term``.
 
-        ``is_visible`` says of a name whether it may be shown; None: all may. Raises nothing but
-        what keeps the repository itself from working: a remote that fails is told in the result.
+        ``is_visible`` says of a name whether it may be shown; None: all may. What comes later than
+        ``patience`` seconds is of no use. Raises nothing but what keeps the repository itself from
+        working: a remote that fails is told in the result.
         """
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from repoman.plugin import Fan, RepomanError
 from repoman_docker.group.members import Member, Members
-from repoman_docker.search import Filter, Found, collect
+from repoman_docker.search import PATIENCE, Filter, Found, collect
 
-TIMEOUT = 8.0  # seconds; longer than a proxy gives its remote, so that what it has is not lost
+SHARE = 0.75  # of the time, for members: what they have comes, though they wait for others in vain
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,9 @@ class GroupSearch:
         # Of its own: slow searches keep nobody from his lists.
         self._fan = Fan(Exception)
 
-    def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
+    def find(
+        self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
+    ) -> Found:
         """See :class:`repoman_docker.search.ImageSearch`."""
         asked = [
             (member.repository.name, _Asked(member, self._filter(member, is_visible)))
@@ -28,8 +30,10 @@ class GroupSearch:
         ]
         found = self._fan.collect(
             asked,
-            lambda each: each.member.service.search.find(term, first, each.filter),
-            TIMEOUT,
+            lambda each: each.member.service.search.find(
+                term, first, each.filter, patience * SHARE
+            ),
+            patience,
             lambda each: each.member.is_hosted,
         )
         for name, error in found.failures:

@@ -9,7 +9,7 @@ from repoman.plugin import Fan, UpstreamError
 from repoman_docker.hosted.search import HostedSearch
 from repoman_docker.index import TIMEOUT, ImageHit, ImageIndex, IndexAnswer
 from repoman_docker.proxy.site import ProxySite
-from repoman_docker.search import MOST, Filter, Found, collect
+from repoman_docker.search import MOST, PATIENCE, Filter, Found, collect
 
 SHORT = 300.0  # seconds that an answer of an index is believed at most
 FOR_SOME = 300  # results of an index of which not all may be shown
@@ -30,13 +30,15 @@ class ProxySearch:
         self._local = HostedSearch(site.content)
         self._index = _RememberingIndex(site, index)
 
-    def find(self, term: str, first: int, is_visible: Filter | None) -> Found:
+    def find(
+        self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
+    ) -> Found:
         """See :class:`repoman_docker.search.ImageSearch`."""
         local = self._find_cached(term, is_visible)
         is_whole = is_visible is None and not self._site.routing.matchers
         wanted = first if is_whole else max(first, FOR_SOME)
         try:
-            answer = self._index.search(term, min(wanted, MOST))
+            answer = self._index.search(term, min(wanted, MOST), min(TIMEOUT, patience))
         except UpstreamError as error:
             _log.warning("The proxy %s searched its cache alone: %s", self._site.name, error)
             return collect(local, (self._site.name,))
@@ -67,7 +69,7 @@ class _Remembered:
 
 
 class _RememberingIndex:
-    """Asks an index once for all who want to know the same, for no longer than ``TIMEOUT``."""
+    """Asks an index once for all who want to know the same."""
 
     def __init__(self, site: ProxySite, index: ImageIndex) -> None:
         self._site = site
@@ -77,14 +79,14 @@ class _RememberingIndex:
         self._lock = threading.Lock()
         self._failure: tuple[float, UpstreamError] | None = None
 
-    def search(self, term: str, limit: int) -> IndexAnswer:
+    def search(self, term: str, limit: int, timeout: float) -> IndexAnswer:
         """Return at least ``limit`` images, as far as there are so many (UpstreamError)."""
         remembered = self._answers.get(term)
         if remembered is not None and self._is_good(remembered, limit):
             return remembered.answer
         self._check_rest()
         key = f"search {limit} {term}"
-        answer: IndexAnswer = self._site.cache.once(key, lambda: self._ask(term, limit))
+        answer: IndexAnswer = self._site.cache.once(key, lambda: self._ask(term, limit, timeout))
         return answer
 
     def _is_good(self, remembered: _Remembered, limit: int) -> bool:
@@ -97,10 +99,10 @@ class _RememberingIndex:
         if failure is not None and 0 <= self._site.cache.clock() - failure[0] < PAUSE:
             raise failure[1]
 
-    def _ask(self, term: str, limit: int) -> IndexAnswer:
+    def _ask(self, term: str, limit: int, timeout: float) -> IndexAnswer:
         at = self._site.cache.clock()
         asked = [(self._site.name, self._index)]
-        found = self._fan.collect(asked, lambda index: index.search(term, limit), TIMEOUT)
+        found = self._fan.collect(asked, lambda index: index.search(term, limit), timeout)
         for _, error in found.failures:
             failure = error if isinstance(error, UpstreamError) else self._unexpected(error)
             self._failure = (at, failure)

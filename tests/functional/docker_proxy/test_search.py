@@ -440,7 +440,7 @@ def test_a_group_leaves_out_what_fails_and_says_so(make_proxy, upstream, make_in
 def test_slow_members_of_a_group_are_waited_for_at_the_same_time(
     make_proxy, upstream, make_index, monkeypatch
 ):
-    monkeypatch.setattr(group_module, "TIMEOUT", 0.4)
+    monkeypatch.setattr(group_module.GroupSearch.find, "__defaults__", (0.4,))
     slow = [make_index() for _ in range(3)]
     for each in slow:
         each.delay = 4.0
@@ -469,6 +469,16 @@ def test_pins_of_a_group_keep_names_to_their_members(make_proxy, upstream, make_
     one, two = (searching(make_proxy, upstream, each) for each in (first, second))
     group = group_of(make_proxy, one, two, group__pins={"team/*": [name_of(two)]})
     assert names(group, "app") == ["free/app", "team/app", "team/app-2"]
+
+
+def test_an_inner_group_gives_what_it_has_in_time(make_proxy, upstream, index, monkeypatch):
+    monkeypatch.setattr(group_module.GroupSearch.find, "__defaults__", (1.0,))
+    index.delay = 4.0
+    slow = searching(make_proxy, upstream, index)
+    inner = group_of(make_proxy, slow, push_all(make_proxy.hosted(), "good/app"))
+    answer = ask(group_of(make_proxy, inner), "app")
+    assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
+    assert answer.headers[FAILED] == name_of(slow)
 
 
 def push_all(registry, *found):
