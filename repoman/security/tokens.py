@@ -72,10 +72,11 @@ class TokenService:
                 insert_secret(KEY, key)
         self._key = key
 
-    def lifetime_for(self, actor: Actor) -> int:
-        """Return for how many seconds a token for this actor is good."""
+    def lifetime_for(self, actor: Actor, wanted: int | None = None) -> int:
+        """Return for how many seconds a token for this actor is good; None: as usual."""
         is_told = actor.realm == LOCAL or actor.token
-        return self._lifetime if is_told else min(self._lifetime, ELSEWHERE)
+        lifetime = self._lifetime if wanted is None else wanted
+        return lifetime if is_told else min(lifetime, ELSEWHERE)
 
     def issue(
         self,
@@ -86,7 +87,7 @@ class TokenService:
     ) -> str:
         """Return a token with which ``actor`` may use these scopes.
 
-        ``audience`` is the repository; ``lifetime`` is in seconds, the usual one if None.
+        ``audience`` is the repository; ``lifetime`` is in seconds, see :meth:`lifetime_for`.
         """
         now = int(time.time())
         user = None if actor.is_anonymous else self._find(actor.name)
@@ -99,7 +100,7 @@ class TokenService:
             "aud": audience,
             "iat": now,
             "nbf": now,
-            "exp": now + (lifetime or self.lifetime_for(actor)),
+            "exp": now + self.lifetime_for(actor, lifetime),
             "jti": secrets.token_hex(8),
             "access": [
                 {"type": each.type, "name": each.name, "actions": sorted(each.actions)}

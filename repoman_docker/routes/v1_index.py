@@ -19,7 +19,7 @@ from repoman.plugin import (
 from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.protocol.v1_ids import is_image_id
 from repoman_docker.protocol.v1_json import parse_fields
-from repoman_docker.protocol.v1_paths import Kind, Place, match_repository
+from repoman_docker.protocol.v1_paths import Kind, match_repository
 from repoman_docker.routes.access import NEEDS, check_move, check_tags, may, visible_tags
 from repoman_docker.routes.current import answer, empty, repository
 from repoman_docker.routes.v1_rights import (
@@ -31,6 +31,7 @@ from repoman_docker.routes.v1_rights import (
     give_token,
     image_name,
     may_pull,
+    names_of,
 )
 
 Handler = Callable[[str, str], Response]  # of the image name, and the tag or image id
@@ -153,10 +154,11 @@ def put_properties(name: str, _: str) -> Response:
     )
 
 
-def check_token(name: str, _: str) -> Response:
-    """Answer a registry that asks whether a token is good; it is, having come so far."""
-    if current_actor().scopes is None:
-        return answer({"error": f"There is no token for {name} in the request."}, 403)
+def check_token(written: str, _: str) -> Response:
+    """Answer a registry that asks whether a token is good for an image name."""
+    is_good = current_actor().scopes is not None and any(map(may_pull, names_of(written)))
+    if not is_good:
+        return answer({"error": f"There is no token for {written} in the request."}, 403)
     return answer("OK")
 
 
@@ -192,13 +194,11 @@ def serve(path: str) -> Response:
         raise NotFound("There is nothing at this address of the V1 API.")
     if handler is None:
         raise Unsupported(f"{request.method} is not possible here.")
+    if place.kind is Kind.AUTH:
+        return handler(place.name, "")
     is_new = place.kind is Kind.REPOSITORY and request.method == "PUT"
-    return handler(image_name(place.name, _action(place), is_new=is_new), place.detail)
-
-
-def _action(place: Place) -> str:
-    # Whoever holds a token for anything may ask whether it is good.
-    return PULL if place.kind is Kind.AUTH else ACTIONS.get(request.method, PUSH)
+    action = ACTIONS.get(request.method, PUSH)
+    return handler(image_name(place.name, action, is_new=is_new), place.detail)
 
 
 def _read_list() -> list[dict[str, object]]:

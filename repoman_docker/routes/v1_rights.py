@@ -27,6 +27,7 @@ from repoman_docker.routes.current import repository
 from repoman_docker.service import Pusher
 
 LIFETIME = 3600  # seconds; a push may take long, and engines do not renew their tokens
+SCOPE = "v1-repository"  # the kind of their scopes: they are good for this version alone
 PULL, PUSH, DELETE = "pull", "push", "delete"
 
 READING = ("GET", "HEAD")
@@ -43,6 +44,12 @@ def token_of(request: Request) -> str | None:
     return found[1] if found else None
 
 
+def names_of(text: str) -> list[str]:
+    """Return the image names that a client may mean by one, ``library/`` or not (NAME_INVALID)."""
+    short = short_name(parse_name(text))
+    return list(dict.fromkeys((short, long_name(short))))
+
+
 def image_name(text: str, action: str, *, is_new: bool = False) -> str:
     """Return the name of the image that a client means, who may write ``library/`` or not.
 
@@ -53,8 +60,7 @@ def image_name(text: str, action: str, *, is_new: bool = False) -> str:
         Unauthenticated, Denied: see :func:`check_allowed`.
     """
     written = parse_name(text)
-    short = short_name(written)
-    names = [each for each in dict.fromkeys((short, long_name(short))) if is_allowed(each, action)]
+    names = [each for each in names_of(text) if is_allowed(each, action)]
     if not names:
         check_allowed(written, action)
     if len(names) > 1:
@@ -93,7 +99,8 @@ def _has_tags(name: str) -> bool:
 def is_allowed(name: str, action: str) -> bool:
     """Return whether the request's actor, and their token, may do something to an image."""
     actor = current_actor()
-    return actor.has_scope("repository", name, action) and may(actor, name, NEEDS[action])
+    is_covered = any(actor.has_scope(kind, name, action) for kind in (SCOPE, "repository"))
+    return is_covered and may(actor, name, NEEDS[action])
 
 
 def may_pull(name: str) -> bool:
@@ -152,11 +159,14 @@ def give_token(response: Response, name: str, action: str) -> None:
     The address is the one under which it reached this server.
     """
     response.headers["X-Docker-Endpoints"] = request.root_url.partition("://")[2].rstrip("/")
-    if request.headers.get("X-Docker-Token", "").lower() != "true":
+    actor = current_actor()
+    is_asked = request.headers.get("X-Docker-Token", "").lower() == "true"
+    # Whoever has come by a token must not get another one by it, and so on for ever.
+    if not is_asked or actor.scopes is not None or repository().settings.force_basic_auth:
         return
-    scope = Scope("repository", name, frozenset(_ACTIONS[action]))
+    scope = Scope(SCOPE, name, frozenset(_ACTIONS[action]))
     signature = current_security().tokens.issue(
-        current_actor(), current_repository().name, (scope,), LIFETIME
+        actor, current_repository().name, (scope,), LIFETIME
     )
     token = f'signature={signature},repository="{name}",access={_ACCESS[action]}'
     response.headers["X-Docker-Token"] = token

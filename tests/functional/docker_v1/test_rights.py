@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from repoman.testing import ADMIN, HttpClient
+from repoman_docker.routes import v1_rights
 from tests.functional.docker.wires import InProcess, Proxied
 from tests.functional.docker_v1.conftest import engine_of
 from tests.functional.docker_v1.driver import Engine, Failures, make_chain
@@ -165,6 +166,58 @@ def test_pushes_side_by_side_do_not_end_each_other(registry, name):
     assert first.send("PUT", f"images/{one.id}/json", one.json).status == 200
     first.push(name, "1", [one])
     assert first.get(f"repositories/{name}/tags").json() == {"1": one.id, "2": two.id}
+
+
+# --- How far a token goes ---
+
+
+def token_for(hosted: Engine, name: str) -> Engine:
+    """An engine that has a token to read an image, and shows nothing else from now on."""
+    as_user(hosted, ADMIN, basic=True).push(name, "1", make_chain())
+    engine = Engine(hosted.wire, hosted.prefix, ADMIN)
+    engine.send("GET", f"repositories/{name}/images", is_first=True)
+    return engine
+
+
+def test_a_token_is_good_for_version_1_alone(hosted, name):
+    engine = token_for(hosted, name)
+    signature = engine.token.partition(",")[0].removeprefix("signature=")
+    bearer = {"Authorization": f"Bearer {signature}"}
+    for path in (f"{name}/manifests/1", f"{name}/tags/list", "_catalog"):
+        assert hosted.wire.send("GET", f"/v2/{path}", bearer).status == 401
+    assert hosted.wire.send("GET", f"/v1/repositories/{name}/tags", bearer).status == 200
+
+
+def test_a_token_ends(hosted, name, monkeypatch):
+    monkeypatch.setattr(v1_rights, "LIFETIME", -60)
+    engine = token_for(hosted, name)
+    assert engine.get(f"repositories/{name}/tags").status == 401
+    monkeypatch.undo()
+    assert token_for(hosted, name).get(f"repositories/{name}/tags").status == 200
+
+
+def test_a_token_buys_no_other_token(hosted, name):
+    engine = token_for(hosted, name)
+    headers = {"Authorization": f"Token {engine.token}", "X-Docker-Token": "true"}
+    answer = hosted.wire.send("GET", f"/v1/repositories/{name}/images", headers)
+    assert answer.status == 200
+    assert "X-Docker-Token" not in answer.headers
+
+
+def test_where_passwords_are_forced_there_are_no_tokens(make, name):
+    engine = engine_of(make(docker__force_basic_auth=True), basic=True)
+    chain = make_chain()
+    engine.push(name, "1", chain)
+    assert engine.token == ""
+    assert engine.pull(name, "1") == chain
+
+
+def test_the_question_whether_a_token_is_good(hosted, name, other_name):
+    engine = token_for(hosted, name)
+    assert engine.put(f"repositories/{name}/auth", "").status == 200
+    assert engine.put(f"repositories/{other_name}/auth", "").status == 403
+    for other in (as_user(hosted, ADMIN, basic=True), as_user(hosted, None)):
+        assert other.put(f"repositories/{name}/auth", "").status == 403
 
 
 # --- Where clients are sent ---

@@ -234,3 +234,12 @@ def test_a_token_that_lacks_a_claim_is_refused(tokens, claim):
     token = jwt.encode(claims, SecretRecord.get().value, algorithm="HS256")
     with pytest.raises(Unauthenticated):
         tokens.verify(token, "files")
+
+
+def test_where_another_realm_has_the_password_no_token_is_good_for_long(tokens):
+    elsewhere = Actor("joe", realm="ldap")
+    assert (tokens.lifetime_for(ANN), tokens.lifetime_for(elsewhere)) == (LIFETIME, 60)
+    assert (tokens.lifetime_for(ANN, 3600), tokens.lifetime_for(elsewhere, 3600)) == (3600, 60)
+    token = tokens.issue(elsewhere, "files", (PULL,), 3600)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 60
