@@ -244,7 +244,7 @@ class RepositoryManager:
         seen: set[int] = set()
         for key, _, port in _ports(sections):
             owner = owners.get(port, name)
-            if port == self._server.port:
+            if port in (self._server.port, self._server.https_port):
                 raise Conflict(f"{key}: port {port} is the main port of this server.")
             if owner != name:
                 raise Conflict(f"{key}: port {port} belongs to the repository {owner!r}.")
@@ -253,7 +253,7 @@ class RepositoryManager:
             seen.add(port)
 
     def _probe_ports(self, sections: Mapping[str, Section]) -> None:
-        owned = {*records.port_owners(), self._server.port}
+        owned = {*records.port_owners(), self._server.port, self._server.https_port}
         for key, _, port in _ports(sections):
             if port not in owned:
                 check_port_is_free(self._server.host, port, key)

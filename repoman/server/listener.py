@@ -120,8 +120,8 @@ class Listener:
         # One of IPv4 is told as such, also by a socket for both kinds.
         host = addr[0].removeprefix("::ffff:")
         channel = Channel(self._hub, self, transport, connection, (host, *addr[1:]))
-        self.channels.add(channel)
         self._hub.main.register(channel)
+        self.channels.add(channel)
         return channel
 
 

@@ -83,10 +83,14 @@ class Loop:
         self.call(self._stop)
 
     def register(self, member: Member) -> None:
-        """Begin to watch a member for reading; its interest counts from the first event on."""
+        """Begin to watch a member for reading; its interest counts from the first event on.
+
+        Raises:
+            OSError: the system watches too many files already.
+        """
+        self._epoll.register(member.fd, IN)  # first: it may fail
         self._members[member.fd] = member
         self._masks[member.fd] = IN
-        self._epoll.register(member.fd, IN)
 
     def unregister(self, member: Member) -> None:
         """Forget a member, before its descriptor is closed."""
@@ -139,7 +143,8 @@ class Loop:
         self._is_running = False
 
     def _turn(self) -> None:
-        timeout = 0.0 if self._calls else self._next_timeout()
+        patience = IMPATIENT if self.after_turn() else self.tick
+        timeout = 0.0 if self._calls else patience
         for fd, events in self._epoll.poll(timeout, EVENTS_PER_TURN):
             if fd == self._wakeup:
                 os.eventfd_read(fd)
@@ -151,9 +156,6 @@ class Loop:
         if now >= self._next_tick:
             self._next_tick = now + self.tick
             self._run(self.on_tick, ())
-
-    def _next_timeout(self) -> float:
-        return IMPATIENT if self.after_turn() else self.tick
 
     def _run_calls(self) -> None:
         # Those that are added meanwhile wait for the next turn, so that events get theirs.

@@ -198,10 +198,12 @@ class Outbox:
         self._queue.append(item)
 
     def _flush_pieces(self) -> None:
-        while self._queue and isinstance(self._queue[0], Pieces):
+        budget = TURN  # the rest is the loop's, which would wait for us to let go of the lock
+        while budget > 0 and self._queue and isinstance(self._queue[0], Pieces):
             sent = self._send_first(TURN, memoryview(b""))
             if sent == 0:
                 return
+            budget -= sent
             self._pace.move(sent)
 
     def _send_first(self, limit: int, buffer: memoryview) -> int:

@@ -182,6 +182,9 @@ def _check_folding(header_plus: bytes) -> None:
 
 
 def _check_codings(header_plus: bytes) -> None:
+    codings = _CODINGS.findall(header_plus)
     # waitress takes one of them off, and would leave the other one in the body.
-    if sum(each.lower().count(b"chunked") for each in _CODINGS.findall(header_plus)) > 1:
+    if sum(each.lower().count(b"chunked") for each in codings) > 1:
         raise ParsingError("Transfer-Encoding says chunked twice")
+    if not all(each.strip(b" \t,") for each in codings):  # waitress goes by Content-Length then
+        raise ParsingError("Transfer-Encoding is empty")

@@ -5,7 +5,6 @@ import ipaddress
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,8 +85,7 @@ def _make_spool(data: Path) -> Path:
 def _end_on_signals(hub: Hub) -> None:
     def end(number: int, _frame: object) -> None:
         _log.info("%s: finishing what runs.", signal.Signals(number).name)
-        # Not here: the handler runs in the thread of the loop that has to finish.
-        threading.Thread(target=hub.shutdown, name="shutdown", daemon=True).start()
+        hub.shutdown()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)

@@ -24,6 +24,8 @@ AMBIGUOUS = {
     "underscores": poisoned("Content-Length: 1_0"),
     "other digits": poisoned("Content-Length: \xb2"),
     "an unknown coding": poisoned("Transfer-Encoding: xchunked"),
+    "an empty coding": poisoned("Transfer-Encoding:"),
+    "a coding of commas": poisoned("Transfer-Encoding: , ,"),
     "two codings": poisoned("Transfer-Encoding: chunked, identity"),
     "chunks twice": poisoned("Transfer-Encoding: chunked, chunked"),
     "two fields of codings": poisoned(CHUNKED, "Transfer-Encoding: identity"),

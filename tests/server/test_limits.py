@@ -1,5 +1,6 @@
 """Too many connections, too few descriptors."""
 
+import errno
 import os
 import resource
 import time
@@ -100,6 +101,19 @@ def test_without_descriptors_accepting_pauses_and_goes_on(serve, connect, caplog
     assert late.read().status == 200
     late.close()
     assert all(client.get("/").status == 200 for client in spare)
+
+
+def test_connection_that_cannot_be_watched_is_closed_and_not_counted(serve, connect, monkeypatch):
+    service = serve(hello)
+
+    def fail(member):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(service.hub.main, "register", fail)
+    assert connect(service).is_closed()
+    assert not service.listener.channels
+    monkeypatch.undo()
+    assert connect(service).get("/").status == 200
 
 
 def test_limit_of_open_files_is_raised(serve):

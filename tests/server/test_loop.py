@@ -194,6 +194,29 @@ def test_calls_that_call_do_not_keep_events_waiting(loop, member):
     stop.set()
 
 
+def test_calls_that_call_do_not_keep_from_what_comes_after_each_turn(loop):
+    stop = threading.Event()
+    asked = []
+
+    def again():
+        if not stop.is_set():
+            loop.call(again)
+
+    loop.call(again)
+    loop.after_turn = lambda: asked.append(1)
+    eventually(lambda: len(asked) > 3)
+    stop.set()
+
+
+def test_what_cannot_be_watched_is_no_member(loop):
+    member = Member()
+    member.socket.close()
+    member.other.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        loop.register(member)
+    assert not loop.owns(member)
+
+
 def test_ticks(loop):
     ticks = []
     loop.on_tick = lambda: ticks.append(time.monotonic())

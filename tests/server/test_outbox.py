@@ -2,8 +2,9 @@
 
 import pytest
 
-from repoman.server.outbox import Outbox, Pieces
+from repoman.server.outbox import TURN, Outbox, Pieces
 from repoman.server.pace import ENOUGH, Pace
+from repoman.server.transport import SEND_SIZE
 
 
 class Stuck:
@@ -11,6 +12,18 @@ class Stuck:
 
     def send(self, data, more=False):
         return 0
+
+
+class Greedy:
+    """A connection that always takes some more."""
+
+    def __init__(self):
+        self.sent = 0
+
+    def send(self, data, more=False):
+        count = min(len(data), SEND_SIZE)
+        self.sent += count
+        return count
 
 
 class Emptied(list):
@@ -39,6 +52,17 @@ def test_clients_time_begins_with_the_first_thing_that_waits(begin):
     outbox.write(b"more")
     outbox.put(Pieces(b"yet more"))
     assert pace.since == 0.0
+
+
+def test_worker_that_writes_much_leaves_the_rest_to_the_loop():
+    transport = Greedy()
+    outbox = Outbox(transport, Pace(), bool)
+    outbox.write(bytes(4 * TURN))
+    assert TURN <= transport.sent <= 2 * TURN
+    assert outbox.is_sendable
+    while not outbox.is_empty:
+        outbox.flush(memoryview(b""))
+    assert transport.sent == 4 * TURN
 
 
 def test_only_bytes_enough_begin_a_new_time():

@@ -183,7 +183,7 @@ def test_client_that_leaves_before_the_handshake(secure, connect):
 
 @pytest.mark.parametrize("data", [b"", b"\x16\x03\x01"])
 def test_handshake_that_takes_too_long(secure, connect, data):
-    service, connect_tls = secure(hello, handshake_timeout=0.2)
+    service, connect_tls = secure(hello, handshake_timeout=0.5)
     client = connect(service)
     client.send(data)
     assert client.is_closed()

@@ -37,7 +37,9 @@ def toy(name="toy"):
 def open_manager(database, tmp_path):
     """A manager, as each process has one of its own on the shared database."""
 
-    def open_manager(*recipes, main_port=1, host="127.0.0.1", stores=("default", "other")):
+    def open_manager(
+        *recipes, main_port=1, https_port=0, host="127.0.0.1", stores=("default", "other")
+    ):
         settings = {
             name: BlobStoreSettings.model_validate({"type": "file", "path": name})
             for name in stores
@@ -46,7 +48,7 @@ def open_manager(database, tmp_path):
             database,
             {each.name: each for each in recipes or [toy()]},
             BlobStoreManager(settings, {"file": make_file_store}, tmp_path / "blobs"),
-            ServerSettings(port=main_port, host=host),
+            ServerSettings(port=main_port, https_port=https_port, host=host),
         )
         manager.refresh()
         return manager
@@ -184,10 +186,11 @@ def test_a_port_of_another_repository_is_refused(manager):
         manager.update("second", {"toy": {"http_port": port}})
 
 
-def test_the_main_port_is_refused(open_manager):
+@pytest.mark.parametrize("which", ["main_port", "https_port"])
+def test_the_main_port_is_refused(open_manager, which):
     port = free_port()
     with pytest.raises(Conflict, match=rf"^toy\.http_port: port {port} is the main port"):
-        open_manager(main_port=port).create("team", "toy-hosted", {"toy": {"http_port": port}})
+        open_manager(**{which: port}).create("team", "toy-hosted", {"toy": {"http_port": port}})
 
 
 def test_a_port_of_another_program_is_refused(manager, taken_port):
