@@ -19,6 +19,7 @@
         ├── UpstreamUnavailable   no connection, a broken one, or an error of its own
         │   └── UpstreamTimeout   no answer in time
         ├── UpstreamBlocked       it is not asked at present: by the administrator or after failures
+        │   └── UpstreamBusy          too many requests wait for it
         ├── UpstreamRefused       it does not let us: wrong credentials, or nothing of this name
         └── UpstreamRateLimited   too many requests; ``retry_after`` seconds to wait, if it said so
 
@@ -118,6 +119,14 @@ class UpstreamTimeout(UpstreamUnavailable):
 
 class UpstreamBlocked(UpstreamError):
     """The remote is not asked at present."""
+
+
+class UpstreamBusy(UpstreamBlocked):
+    """So many requests wait for the remote that no further one may."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UpstreamRefused(UpstreamError):

@@ -19,6 +19,7 @@ from repoman.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
+from repoman.waiting import waiting
 
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
@@ -133,14 +134,15 @@ class Fan:
         asked = [(name, running.get(name) or _ask(ask, member)) for name, member in named]
         answers: list[Answer] = []
         failures: list[tuple[str, Exception]] = []
-        for name, future in asked:
-            try:
-                answers.append(future.result(max(0.0, end - time.monotonic())))
-            except TimeoutError:
-                future.cancel()  # if it has not begun
-                failures.append((name, UpstreamTimeout(f"{name} took too long to answer.")))
-            except self._errors as error:
-                failures.append((name, error))
+        with waiting():
+            for name, future in asked:
+                try:
+                    answers.append(future.result(max(0.0, end - time.monotonic())))
+                except TimeoutError:
+                    future.cancel()  # if it has not begun
+                    failures.append((name, UpstreamTimeout(f"{name} took too long to answer.")))
+                except self._errors as error:
+                    failures.append((name, error))
         return Collected(answers, failures)
 
 

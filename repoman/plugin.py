@@ -53,8 +53,10 @@ from repoman.http.required import login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache
-from repoman.proxy.download import Body, Download, Order, PassThrough
+from repoman.proxy.download import Download
+from repoman.proxy.flights import SingleFlight
 from repoman.proxy.freshness import Ages
+from repoman.proxy.order import Body, Order, PassThrough
 from repoman.proxy.status import Condition
 from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
@@ -145,6 +147,7 @@ __all__ = [
     "Scope",
     "Section",
     "Session",
+    "SingleFlight",
     "Step",
     "StorageFull",
     "StorageSection",

@@ -32,6 +32,7 @@ CORE = (
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
+    {"waiting"},
     {"errors", "patterns"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -13,9 +13,10 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content import ContentStore
 from repoman.errors import RepomanError, StorageFull, UpstreamError
 from repoman.proxy.cache_records import CacheRecords
-from repoman.proxy.download import Download, Order
+from repoman.proxy.download import Download
 from repoman.proxy.freshness import Ages
 from repoman.proxy.negative import NegativeCache
+from repoman.proxy.order import Order
 from repoman.proxy.services import ProxyServices
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
@@ -92,8 +93,13 @@ class ProxyCache:
             self._settle_later()  # the limit may be lower than before
 
     def once(self, key: str, work: Callable[[], Value]) -> Value:
-        """Return what ``work`` returns; callers with the same key share one call."""
-        value: Value = self._services.flights.run((self.options.repository_id, key), work)
+        """Return what ``work`` returns; callers with the same key share one call.
+
+        Raises:
+            UpstreamBusy: too many wait for the remote already.
+        """
+        with self.client.gate.passed():
+            value: Value = self._services.flights.run((self.options.repository_id, key), work)
         return value
 
     def download(self, path: str, make: Callable[[], Order | None]) -> Download | None:
@@ -108,7 +114,7 @@ class ProxyCache:
             return None if made is None else self._complete(made)
 
         return self._services.downloads.follow(
-            (self.options.repository_id, self.options.remote, path), self._blobs, order
+            self.options.repository_id, (self.options.remote, path), self._blobs, order
         )
 
     def open_client(self, address: str, timeout: float) -> UpstreamClient:
@@ -162,7 +168,12 @@ class ProxyCache:
             keep(blob)
             self.make_room()
 
-        return replace(order, keep=keep_and_trim, note_failure=self._note_failure)
+        return replace(
+            order,
+            keep=keep_and_trim,
+            note_failure=self._note_failure,
+            waiting=self.client.gate.passed,
+        )
 
     def _note_failure(self, error: RepomanError) -> None:
         if isinstance(error, StorageFull):
@@ -193,7 +204,8 @@ class ProxyCache:
 
     def _probe(self) -> None:
         if self._is_current():
-            self.client.probe()
+            # Not in the thread of the alarm, for which others wait.
+            self._services.fetchers.submit("probes", self.client.probe)
 
     def _is_current(self) -> bool:
         """Return whether the settings are still these: a change makes another cache."""

@@ -16,6 +16,7 @@ from repoman.proxy.targets import Targets
 # How many times the timeout, which is for each wait, a header or a small body may take in all.
 PATIENCE = 5
 LONGEST = 60.0  # seconds, where there is no timeout
+LEAST = 0.1  # seconds for an address, however many there are
 
 
 def judged_pools(targets: Targets) -> dict[str, Any]:
@@ -37,16 +38,25 @@ def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
 
 
 def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
-    """Return a socket to the first address of the connection's host that answers."""
+    """Return a socket to the first address of the connection's host that answers.
+
+    All of them together have the time of the connection; each has its part of what is left.
+    """
     last: OSError = OSError("the name has no address")
-    for address in targets.addresses(connection.host.strip("[]")):
+    addresses = targets.addresses(connection.host.strip("[]"))
+    timeout = connection.timeout or LONGEST
+    end = time.monotonic() + timeout
+    for number, address in enumerate(addresses):
+        part = max(LEAST, (end - time.monotonic()) / (len(addresses) - number))
         try:
-            return create_connection(
+            made = create_connection(
                 (address, connection.port),
-                connection.timeout,
+                part,
                 source_address=connection.source_address,
                 socket_options=connection.socket_options,
             )
+            made.settimeout(timeout)
+            return made
         except OSError as error:
             last = error
     if isinstance(last, TimeoutError):

@@ -11,67 +11,25 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
 
 from repoman.blobs.inlet import BlobInlet
-from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.blobs.store import BlobStore
 from repoman.errors import RepomanError, StorageFull, UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.flights import Fetchers
+from repoman.proxy.order import Body, Order, PassThrough
 
 PIECE = 1 << 18  # bytes that a reader takes at a time
 PATIENCE = 600.0  # seconds that a reader waits for another byte; failures come much earlier
 RESUMES = 50  # tries to go on, even if each one brought some bytes
 LITTLE = 1 << 16  # bytes; a try that brings fewer has failed
+SLOW = 60.0  # seconds in which a remote has to send more than that
 BACKOFF = 0.2  # seconds before the first further try
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _log = logging.getLogger(__name__)
-
-
-class Body(Protocol):
-    """A remote's answer; :class:`repoman.proxy.upstream.UpstreamResponse` is one."""
-
-    status: int
-    headers: Mapping[str, str]
-
-    @property
-    def length(self) -> int | None:
-        """Bytes of the body as announced, if they were."""
-
-    def read(self) -> bytes:
-        """Return the next bytes, none at the end (UpstreamUnavailable)."""
-
-    def close(self) -> None:
-        """Let go of the connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be fetched.
-
-    Attributes:
-        title: what it is, for the log.
-        algorithm: of the digest.
-        encoded: the digest, in hex.
-        open: asks the remote, from a byte on (0: for all); answers 200 or 206, else it raises.
-        keep: stores what was fetched; called once, before the download ends.
-        note_failure: told when the remote failed in the middle for good, or the disk is full.
-        resumes: further tries that bring next to nothing.
-        size: in bytes, for remotes that do not say it; None: not known.
-    """
-
-    title: str
-    algorithm: str
-    encoded: str
-    open: Callable[[int], Body]
-    keep: Callable[[StoredBlob], object]
-    note_failure: Callable[[RepomanError], object] = lambda _: None
-    resumes: int = 2
-    size: int | None = None
 
 
 class Download:
@@ -105,9 +63,12 @@ class Download:
         """Return the size in bytes, as soon as the remote has said it.
 
         Raises:
-            RepomanError: the fetch failed before, or nothing came within ``timeout`` seconds.
+            RepomanError: the fetch failed before, nothing came within ``timeout`` seconds, or too
+                many wait for the remote already.
         """
-        with self._changed:
+        if self._size is not None and self._error is None:
+            return self._size
+        with self.order.waiting(), self._changed:
             is_known = self._changed.wait_for(
                 lambda: self._error or self._size is not None or self._is_complete, timeout
             )
@@ -203,7 +164,9 @@ class Download:
         body = self.order.open(start)
         try:
             skip = self._begin(body, start)
+            pace = _Pace(self.order.title)
             while data := body.read():
+                pace.check(len(data))
                 self._write(data[skip:])
                 skip = max(0, skip - len(data))
         finally:
@@ -280,6 +243,27 @@ class Download:
             callback()
 
 
+class _Pace:
+    """Sees to it that a body comes at a least rate, so that no remote can hold a fetch for ever."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._begun = time.monotonic()
+        self._size = 0
+
+    def check(self, size: int) -> None:
+        """Count bytes that came.
+
+        Raises:
+            UpstreamTimeout: they come by drops.
+        """
+        self._size += size
+        if time.monotonic() - self._begun >= SLOW:
+            if self._size < LITTLE:
+                raise UpstreamTimeout(f"The remote sends {self._title} by drops.")
+            self._begun, self._size = time.monotonic(), 0
+
+
 class DownloadReader:
     """The bytes of a download as one client reads them: a growing file."""
 
@@ -333,32 +317,6 @@ class DownloadReader:
             self._download.unsubscribe(self._callbacks.pop())
 
 
-class PassThrough:
-    """A remote's content sent on as it comes; nothing is kept, and nothing verified."""
-
-    def __init__(self, open_at: Callable[[int], Body]) -> None:
-        self._open_at = open_at
-
-    def pieces(self, start: int, length: int) -> Iterator[bytes]:
-        """Yield ``length`` bytes from ``start`` on."""
-        body = self._open_at(start)
-        skip = 0 if body.status == HTTPStatus.PARTIAL_CONTENT else start
-        try:
-            while length and (data := body.read()):
-                part = data[skip : skip + length]
-                skip = max(0, skip - len(data))
-                length -= len(part)
-                if part:
-                    yield part
-        finally:
-            body.close()
-        if length:
-            raise UpstreamUnavailable("The remote broke off.")
-
-    def close(self) -> None:
-        """Nothing is open before the first piece is asked for."""
-
-
 class Downloads:
     """The downloads that run, over all proxies; one of each. Thread safe."""
 
@@ -368,15 +326,17 @@ class Downloads:
         self._lock = threading.Lock()
 
     def follow(
-        self, key: Hashable, blobs: BlobStore, make: Callable[[], Order | None]
+        self, owner: Hashable, name: Hashable, blobs: BlobStore, make: Callable[[], Order | None]
     ) -> Download | None:
-        """Return the download of ``key`` that runs, or begin the one that ``make`` orders.
+        """Return the download of that name that runs, or begin the one that ``make`` orders.
 
-        ``make`` returns None if there is nothing to do any more.
+        ``make`` returns None if there is nothing to do any more. Names are those of an ``owner``,
+        who has a share of the fetchers.
 
         Raises:
             StorageFull, Unavailable: the blob store takes nothing.
         """
+        key = (owner, name)
         with self._lock:
             download = self._running.get(key)
             if download is not None:
@@ -391,7 +351,7 @@ class Downloads:
                 inlet.close()
                 raise
             self._running[key] = download
-        self._fetchers.submit(download.run)
+        self._fetchers.submit(owner, download.run)
         return download
 
     def _end(self, key: Hashable) -> None:

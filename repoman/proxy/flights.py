@@ -2,18 +2,20 @@
 
 import logging
 import threading
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from repoman.errors import UpstreamTimeout
 
-FETCHERS = 32  # downloads at a time, over all proxies
+FETCHERS = 96  # downloads at a time, over all proxies
+SHARE = 32  # of one proxy
 IDLE = 10.0  # seconds after which a fetcher without work ends
 PATIENCE = 300.0  # seconds that a follower waits for the leader
 
 Value = TypeVar("Value")
+Work = Callable[[], object]
 
 _log = logging.getLogger(__name__)
 
@@ -63,39 +65,60 @@ class SingleFlight(Generic[Value]):
 class Fetchers:
     """A bounded pool of threads that come when there is work and go when there is none.
 
-    They are daemons: the end of the process does not wait for a remote.
+    Each owner of work has a share of them, so that a slow remote leaves the others to everybody
+    else. They are daemons: the end of the process does not wait for a remote.
     """
 
-    def __init__(self, limit: int = FETCHERS) -> None:
+    def __init__(self, limit: int = FETCHERS, share: int = SHARE) -> None:
         self._limit = limit
-        self._work: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._lock = threading.Lock()
+        self._share = share
+        self._changed = threading.Condition()
+        self._work: dict[Hashable, deque[Work]] = {}  # the owner who was served last is the last
+        self._running: Counter[Hashable] = Counter()
         self._count = 0
-        self._pending = 0
+        self._idle = 0
 
-    def submit(self, work: Callable[[], object]) -> None:
+    def submit(self, owner: Hashable, work: Work) -> None:
         """Have ``work`` done soon; its errors are logged."""
-        with self._lock:
-            self._pending += 1
-            self._work.put(work)
-            if self._pending > self._count and self._count < self._limit:
+        with self._changed:
+            self._work.setdefault(owner, deque()).append(work)
+            self._changed.notify()
+            queued = sum(map(len, self._work.values()))
+            if queued > self._idle and self._count < self._limit:
                 self._count += 1
                 threading.Thread(target=self._run, name="fetcher", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
-            try:
-                work = self._work.get(timeout=IDLE)
-            except Empty:
-                with self._lock:
-                    if self._work.empty():
-                        self._count -= 1
-                        return
-                continue
+        while (found := self._wait()) is not None:
+            owner, work = found
             try:
                 work()
             except Exception:  # noqa: BLE001 - the thread goes on
                 _log.exception("A fetcher failed")
             finally:
-                with self._lock:
-                    self._pending -= 1
+                with self._changed:
+                    self._running[owner] -= 1
+                    self._running += Counter()  # drops who has none
+
+    def _wait(self) -> tuple[Hashable, Work] | None:
+        """Return the next work and its owner; None after a time without any."""
+        with self._changed:
+            while (found := self._take()) is None:
+                self._idle += 1
+                has_changed = self._changed.wait(IDLE)
+                self._idle -= 1
+                if not has_changed and not self._work:
+                    self._count -= 1
+                    return None
+            return found
+
+    def _take(self) -> tuple[Hashable, Work] | None:
+        for owner, queue in self._work.items():
+            if self._running[owner] < self._share:
+                del self._work[owner]
+                work = queue.popleft()
+                if queue:
+                    self._work[owner] = queue
+                self._running[owner] += 1
+                return owner, work
+        return None

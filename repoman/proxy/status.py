@@ -1,7 +1,7 @@
 """Whether a remote is asked at present: by the administrator, and after failures.
 
 After the n-th failure in a row it rests for 40 s times the n-th Fibonacci number; then a probe in
-the background, or the next request, tells whether it is back.
+the background, or the next request, tells whether it is back. Until then nobody else asks.
 """
 
 import logging
@@ -13,6 +13,7 @@ from repoman.errors import UpstreamBlocked, UpstreamError, UpstreamRateLimited
 
 PAUSE = 40.0  # seconds, times a Fibonacci number
 LONGEST = 3600.0  # seconds that a remote rests at most
+TRIAL = 30.0  # seconds for which one request alone tries whether it is back
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class UpstreamStatus:
         self._pauses = _pauses()
         self._blocked_until: float | None = None
         self._limited_until = 0.0
+        self._tried_until = 0.0
         self._condition = Condition.BLOCKED if is_blocked else Condition.READY
         self._reason = ""
 
@@ -81,11 +83,27 @@ class UpstreamStatus:
                 f"The remote {self._remote} is blocked by the administrator of this proxy."
             )
         until = self._blocked_until
-        if until is not None and (left := until - self._clock()) > 0:
+        if until is None:
+            return
+        if (left := until - self._clock()) > 0:
             raise UpstreamBlocked(
                 f"The remote {self._remote} failed lately and is not asked for another "
                 f"{int(left) + 1} s. {self._reason}"
             )
+        if not self.begin_trial():
+            raise UpstreamBlocked(
+                f"The remote {self._remote} failed lately; whether it is back is being tried. "
+                f"{self._reason}"
+            )
+
+    def begin_trial(self) -> bool:
+        """Return whether the caller is the one who tries a remote whose rest is over."""
+        with self._lock:
+            now = self._clock()
+            if self._tried_until > now:
+                return False
+            self._tried_until = now + TRIAL
+            return True
 
     def check_rate(self) -> None:
         """Return if what counts against a limit of requests may be asked for.
@@ -107,6 +125,7 @@ class UpstreamStatus:
             self._failures = 0
             self._pauses = _pauses()
             self._blocked_until = None
+            self._tried_until = 0.0
             self._reason = ""
             if not self._is_blocked:
                 self._condition = Condition.AVAILABLE
@@ -116,6 +135,7 @@ class UpstreamStatus:
         with self._lock:
             self._reason = str(error)
             self._condition = Condition.UNAVAILABLE
+            self._tried_until = 0.0
             now = self._clock()
             if not self._auto_block or (self._blocked_until or 0) > now:
                 return  # requests that ran side by side fail as one

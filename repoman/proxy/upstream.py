@@ -29,6 +29,7 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.proxy.connections import PATIENCE, judged_pools
+from repoman.proxy.gate import Gate
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.targets import Targets, origin_of
 
@@ -145,6 +146,7 @@ class UpstreamClient:
         self.remote = remote
         self.targets = Targets(remote, allow_private=options.allow_private)
         self.status = status
+        self.gate = Gate(remote)
         self._options = options
         self._sleep = sleep
         self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
@@ -162,15 +164,20 @@ class UpstreamClient:
         ``path`` may be a whole address; Authorization goes only where the first request goes.
 
         Raises:
-            UpstreamBlocked: the remote is not to be asked.
+            UpstreamBlocked: the remote is not to be asked, or too many wait for it already.
             UpstreamUnavailable: it could not be reached, or answered with an error of its own.
             UpstreamTimeout: it did not answer in time.
             UpstreamRateLimited: it answered 429.
         """
+        with self.gate.passed():
+            return self._open(method, self.address(path), dict(headers or {}))
+
+    def _open(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
         self.status.check()
         try:
-            response = self._try_often(method, self.address(path), dict(headers or {}))
+            response = self._try_often(method, url, headers)
         except UpstreamRateLimited as error:
+            self.status.note_success()
             self.status.note_limit(error.retry_after)
             raise
         except UpstreamError as error:
@@ -181,6 +188,8 @@ class UpstreamClient:
 
     def probe(self) -> None:
         """Ask the remote whether it is back, and tell the status; raises nothing."""
+        if not self.status.begin_trial():
+            return
         try:
             self._try_once("HEAD", self.remote + "/", {}).close()
         except UpstreamRateLimited:
@@ -196,12 +205,13 @@ class UpstreamClient:
 
     def _try_often(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
         tries = 1 + (self._options.retries if method in IDEMPOTENT else 0)
+        end = time.monotonic() + self._options.timeout
         for number in range(1, tries):
             try:
                 return self._try_once(method, url, headers)
-            except UpstreamRateLimited:
-                raise
             except UpstreamUnavailable as error:
+                if time.monotonic() >= end:
+                    raise  # whoever asked has waited for long enough
                 _log.debug("Try %s of %s %s failed: %s", number, method, url, error)
             self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
         return self._try_once(method, url, headers)

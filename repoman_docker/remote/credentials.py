@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from repoman.plugin import UpstreamClient, UpstreamRefused, UpstreamResponse, UpstreamUnavailable
+from repoman.plugin import (
+    SingleFlight,
+    UpstreamClient,
+    UpstreamRefused,
+    UpstreamResponse,
+    UpstreamUnavailable,
+)
 from repoman_docker.protocol.challenge import parse_challenges
 
 SHORTEST = 60  # seconds that a token lives at least, whatever the answer says
@@ -77,6 +83,7 @@ class RemoteAuthentication:
         self._credentials = credentials
         self._ticks = ticks
         self._lock = threading.Lock()
+        self._flights: SingleFlight[_Token] = SingleFlight()
         self._tokens: dict[str, _Token] = {}
         self._service: _Service | None = None
         self._is_basic = False
@@ -119,20 +126,29 @@ class RemoteAuthentication:
                 del self._tokens[scope]
 
     def _get_token(self, scope: str) -> str:
-        token = self._tokens.get(scope)
-        if token is None or token.expires_at <= self._ticks():
-            with self._lock:
-                token = self._tokens.get(scope)
-                if token is None or token.expires_at <= self._ticks():
-                    token = self._fetch_token(scope)
-                    self._remember(scope, token)
+        token = self._find_token(scope)
+        if token is None:
+            with self._client.gate.passed():
+                token = self._flights.run(scope, lambda: self._renew(scope))
         return token.header
 
+    def _find_token(self, scope: str) -> _Token | None:
+        token = self._tokens.get(scope)
+        return None if token is None or token.expires_at <= self._ticks() else token
+
+    def _renew(self, scope: str) -> _Token:
+        token = self._find_token(scope)  # somebody may have been faster
+        if token is None:
+            token = self._fetch_token(scope)
+            self._remember(scope, token)
+        return token
+
     def _remember(self, scope: str, token: _Token) -> None:
-        if len(self._tokens) >= REMEMBERED:
-            now = self._ticks()
-            self._tokens = {k: v for k, v in self._tokens.items() if v.expires_at > now}
-        self._tokens[scope] = token
+        with self._lock:
+            if len(self._tokens) >= REMEMBERED:
+                now = self._ticks()
+                self._tokens = {k: v for k, v in self._tokens.items() if v.expires_at > now}
+            self._tokens[scope] = token
 
     def _fetch_token(self, scope: str) -> _Token:
         service = self._service

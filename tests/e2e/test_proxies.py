@@ -6,10 +6,11 @@ import secrets
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -353,3 +354,55 @@ def test_docker_uses_a_proxy_as_its_mirror_of_docker_hub(docker, open_server, tm
             other = Docker(mirrored, tmp_path)
             other.run("pull", "hello:1")
             assert other.has_image("hello:1")
+
+
+# --- A silent upstream ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent():
+    """The address of a remote that accepts connections and says nothing."""
+    connections = []
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+
+        def accept():
+            with suppress(OSError):
+                while True:
+                    connections.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+        for each in connections:
+            each.close()
+
+
+def test_a_silent_upstream_holds_up_its_own_proxy_alone(open_server, silent):
+    proxy = make_proxy(open_server, silent, http_client__auto_block="true")
+    hosted = Registry(f"http://{open_server.registry}", open_server.admin)
+    answers = []
+
+    def ask(number):
+        kind = "manifests/1" if number % 2 else f"blobs/{digest_of(bytes([number]))}"
+        begun = time.monotonic()
+        status, body = get(proxy, f"/v2/{NAME}-{number % 7}/{kind}")
+        answers.append((status, time.monotonic() - begun, body))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(100)]
+    for thread in threads:
+        thread.start()
+    for number in range(10):
+        begun = time.monotonic()
+        assert get(open_server.connector_port, "/v2/")[0] == 401
+        assert get(proxy, "/v2/")[0] == 401
+        hosted.push_image("team/quick", str(number), secrets.token_bytes(1000))
+        assert time.monotonic() - begun < 4
+    for thread in threads:
+        thread.join(60)
+    assert {status for status, _, _ in answers} <= {503, 504}
+    prompt = [body for status, seconds, body in answers if status == 503 and seconds < 10]
+    assert any(b"is slow, and 32 requests wait for it" in body for body in prompt)
+    assert max(seconds for _, seconds, _ in answers) < 45
+    assert "Traceback" not in open_server.log

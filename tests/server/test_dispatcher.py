@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from repoman.errors import UpstreamBusy
 from repoman.server.dispatcher import Dispatcher
+from repoman.waiting import waiting
 from tests.server.conftest import eventually
 
 
@@ -100,3 +102,70 @@ def test_stop_does_not_wait_for_ever():
     assert not dispatcher.stop(0.05)
     go_on.set()
     assert dispatcher.stop(5)
+
+
+@pytest.fixture
+def with_spare():
+    dispatcher = Dispatcher(2, spare=3)
+    dispatcher.start()
+    eventually(lambda: len(dispatcher._idle) == 5)
+    yield dispatcher
+    assert dispatcher.stop(5)
+
+
+def test_who_waits_leaves_the_place_to_another(with_spare):
+    go_on, waits = threading.Event(), threading.Semaphore(0)
+
+    def wait():
+        with waiting():
+            waits.release()
+            assert go_on.wait(10)
+
+    for _ in range(3):
+        with_spare.submit(wait)
+    eventually(lambda: (with_spare.nudge(), waits.acquire(blocking=False))[1])
+    assert waits.acquire(timeout=5)
+    assert waits.acquire(timeout=5)
+    done = threading.Event()
+    with_spare.submit(done.set)  # nobody nudges any more
+    assert done.wait(5)
+    go_on.set()
+
+
+def test_no_more_than_the_places_work_at_a_time(with_spare):
+    go_on, begun = threading.Event(), threading.Semaphore(0)
+
+    def work():
+        begun.release()
+        assert go_on.wait(10)
+
+    for _ in range(4):
+        with_spare.submit(work)
+    eventually(lambda: (with_spare.nudge(), begun.acquire(blocking=False))[1])
+    eventually(lambda: (with_spare.nudge(), begun.acquire(blocking=False))[1])
+    assert with_spare.nudge() is False
+    assert not begun.acquire(timeout=0.05)
+    go_on.set()
+    assert begun.acquire(timeout=5)
+    assert begun.acquire(timeout=5)
+
+
+def test_too_many_may_not_wait(with_spare):
+    go_on, refused = threading.Event(), threading.Event()
+
+    def wait():
+        try:
+            with waiting():
+                assert go_on.wait(10)
+        except UpstreamBusy:
+            refused.set()
+
+    for _ in range(4):
+        with_spare.submit(wait)
+    eventually(lambda: (with_spare.nudge(), refused.is_set())[1])
+    go_on.set()
+
+
+def test_a_wait_in_another_thread_is_nobodys_business():
+    with waiting():
+        pass

@@ -5,8 +5,8 @@ Triggers set the mark, so that nobody who removes assets can forget it.
 
 from typing import Any
 
-RELEASE = (
-    "UPDATE blob SET released_at = CAST(strftime('%s', 'now') AS REAL) WHERE id = old.blob_id "
+RELEASE = (  # the time is exact to the millisecond, so that no blob looks older than its file
+    "UPDATE blob SET released_at = (julianday('now') - 2440587.5) * 86400 WHERE id = old.blob_id "
     "AND NOT EXISTS (SELECT 1 FROM asset WHERE blob_id = old.blob_id);"
 )
 

@@ -9,6 +9,7 @@ from tests.fakes.registry import Fault
 from tests.functional.docker.driver import Failures
 from tests.functional.docker.images import OCI_MANIFEST, digest_of, index_of, make_image
 from tests.functional.docker_proxy.proxies import DAY, HOUR, MINUTE, name_of
+from tests.live import wait_until
 
 NAME = "team/app"
 TAG = f"{NAME}/manifests/1"
@@ -446,3 +447,17 @@ def test_writes_are_refused_with_the_way_to_go(make_proxy, proxy, upstream, meth
     assert f"{name_of(proxy)} is a proxy" in answer.message
     assert "Push to a hosted repository: own-images" in answer.message
     assert upstream.log == []
+
+
+def test_a_probe_ends_the_rest_by_itself(make_proxy, upstream, monkeypatch):
+    monkeypatch.setattr("repoman.proxy.status.PAUSE", 0.2)
+    upstream.put(NAME, "1", make_image())
+    proxy = make_proxy(upstream.url, http_client__auto_block=True, http_client__retries=0)
+    status = make_proxy.repoman.repositories.get(name_of(proxy)).service.blobs._site.cache.status
+    upstream.stop()
+    assert proxy.get(f"{NAME}/manifests/1").status == 502
+    assert status.condition == "Remote Auto Blocked and Unavailable"
+    upstream.start()
+    wait_until(lambda: status.condition == "Remote Available", what="the probe")
+    assert [each.path for each in upstream.log] == ["/"]
+    assert proxy.pull(NAME, "1")

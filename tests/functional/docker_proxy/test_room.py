@@ -1,7 +1,9 @@
 """The limit of a proxy's cache, and the bytes on the disk that it is about."""
 
 import secrets
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -82,3 +84,36 @@ def test_a_lower_limit_counts_for_what_is_there(
         return on_disk(blobs) == 1
 
     wait_until(is_trimmed, what="the room")
+
+
+def test_no_pull_fails_for_the_limit(make_proxy, upstream, blobs, on_disk, make_compactor, clock):
+    proxy = make_proxy(upstream.url, proxy__cache_limit=2 * SIZE)
+    compactor, is_over, freed = make_compactor(grace=0.5), threading.Event(), []
+
+    def compact():
+        while not is_over.wait(0.02):
+            freed.append(compactor.compact())
+
+    def pull(path):
+        answer = proxy.get(path)
+        return answer.status, answer.body == blobs[path]
+
+    def pull_again_and_again():
+        hot = min(blobs)
+        while not is_over.is_set():
+            assert pull(hot) == (200, True)
+
+    assert proxy.get("").status == 200  # the login is remembered from now on
+    with ThreadPoolExecutor(8) as pool:
+        background = [pool.submit(compact), pool.submit(pull_again_and_again)]
+        try:
+            for _ in range(3):
+                clock.jump(HOUR)
+                assert set(pool.map(pull, [*blobs, *blobs])) == {(200, True)}
+                seen = sum(freed)
+                wait_until(lambda: sum(freed) > seen, 20, "the room")  # noqa: B023
+        finally:
+            is_over.set()
+    assert [each.result() for each in background] == [None, None]
+    make_compactor(grace=-10).compact()
+    assert on_disk(blobs) <= 3

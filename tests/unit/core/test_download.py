@@ -8,9 +8,10 @@ from queue import SimpleQueue
 import pytest
 
 from repoman.blobs.inlet import BlobInlet
-from repoman.errors import NotFound, StorageFull, UpstreamUnavailable
-from repoman.proxy.download import Download, DownloadReader, Downloads, Order, PassThrough
+from repoman.errors import NotFound, StorageFull, UpstreamTimeout, UpstreamUnavailable
+from repoman.proxy.download import Download, DownloadReader, Downloads
 from repoman.proxy.flights import Fetchers, SingleFlight
+from repoman.proxy.order import Order, PassThrough
 
 DATA = bytes(range(256)) * 40
 SIZE = len(DATA)
@@ -299,12 +300,12 @@ def test_a_download_runs_once_for_all_that_follow(blobs):
     def order():
         return None if kept else Order("a blob", "sha256", digest, remote.open, kept.append)
 
-    first = downloads.follow("key", blobs, order)
-    assert downloads.follow("key", blobs, order) is first
+    first = downloads.follow("one", "key", blobs, order)
+    assert downloads.follow("one", "key", blobs, order) is first
     gate.set()
     assert read(first) == DATA
     for _ in range(1000):
-        if downloads.follow("key", blobs, order) is None:
+        if downloads.follow("one", "key", blobs, order) is None:
             break
     assert remote.starts == [0]
 
@@ -319,13 +320,13 @@ def test_nobody_joins_a_download_that_has_failed(blobs):
             "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
         )
 
-    first, found = downloads.follow("key", blobs, order), SimpleQueue()
+    first, found = downloads.follow("one", "key", blobs, order), SimpleQueue()
 
     def join_after_failure():
         try:
             first.limit  # noqa: B018 - it raises once the download has failed
         except UpstreamUnavailable:
-            found.put(downloads.follow("key", blobs, order))
+            found.put(downloads.follow("one", "key", blobs, order))
 
     assert first.wait_for_size(10) == SIZE
     first.subscribe(join_after_failure)
@@ -386,7 +387,36 @@ def test_fetchers_are_bounded_and_survive_errors(caplog):
         raise ValueError("an error of the test")
 
     for _ in range(10):
-        fetchers.submit(work)
+        fetchers.submit("one", work)
     assert all(done.acquire(timeout=10) for _ in range(10))
     assert most <= 2
     assert "A fetcher failed" in caplog.text
+
+
+def test_one_owner_has_a_share_of_the_fetchers():
+    fetchers, gate, begun = Fetchers(limit=4, share=2), threading.Event(), threading.Semaphore(0)
+
+    def slow():
+        begun.release()
+        assert gate.wait(10)
+
+    for _ in range(8):
+        fetchers.submit("slow", slow)
+    assert begun.acquire(timeout=5)
+    assert begun.acquire(timeout=5)
+    done = threading.Event()
+    fetchers.submit("other", done.set)
+    assert done.wait(5)
+    assert not begun.acquire(blocking=False)
+    gate.set()
+    assert all(begun.acquire(timeout=5) for _ in range(6))
+
+
+def test_a_body_by_drops_ends_the_fetch(make, monkeypatch):
+    monkeypatch.setattr("repoman.proxy.download.SLOW", 0.0)
+    drips = [Body([DATA[:10], DATA[10:20]]), *(part(10, DATA[10:20]) for _ in range(3))]
+    download = make(Remote(*drips))
+    download.run()
+    with pytest.raises(UpstreamTimeout, match="sends a blob by drops"):
+        download.wait_for_size(1)
+    assert download.kept == []

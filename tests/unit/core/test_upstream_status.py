@@ -143,3 +143,27 @@ def test_a_cache_token_makes_all_of_before_stale(clock):
     ages = Ages(clock, -1, lambda: 500.0)
     assert not ages.is_fresh(499.0)
     assert ages.is_fresh(500.0)
+
+
+def test_after_a_rest_one_request_tries_for_all(clock):
+    status = make(clock)
+    status.note_failure(FAILURE)
+    clock.now += 40
+    assert is_open(status)
+    with pytest.raises(UpstreamBlocked, match="whether it is back is being tried"):
+        status.check()
+    assert not status.begin_trial()
+    status.note_success()
+    assert is_open(status)
+    assert is_open(status)
+
+
+def test_the_trial_of_a_lost_request_ends_by_itself(clock):
+    status = make(clock)
+    status.note_failure(FAILURE)
+    clock.now += 40
+    assert is_open(status)
+    clock.now += 29
+    assert not is_open(status)
+    clock.now += 1
+    assert is_open(status)

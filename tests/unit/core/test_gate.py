@@ -1,0 +1,75 @@
+"""How many requests wait for one remote."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from repoman.errors import UpstreamBusy
+from repoman.proxy.gate import PLACES, Gate
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def gate(clock):
+    return Gate("https://hub", clock)
+
+
+@pytest.fixture
+def full(gate):
+    """Fill the gate, until the event is set."""
+    go_on, inside = threading.Event(), threading.Barrier(PLACES + 1)
+
+    def wait():
+        with gate.passed():
+            inside.wait(10)
+            assert go_on.wait(10)
+
+    with ThreadPoolExecutor(PLACES) as pool:
+        for _ in range(PLACES):
+            pool.submit(wait)
+        inside.wait(10)
+        yield go_on
+        go_on.set()
+
+
+def enter(gate):
+    with gate.passed():
+        return True
+
+
+def test_who_is_inside_may_enter_again(gate):
+    with gate.passed(), gate.passed():
+        assert enter(gate)
+    assert gate._since == {}
+
+
+def test_while_the_remote_is_quick_all_have_their_turn(gate, full):
+    with ThreadPoolExecutor(1) as pool:
+        next_one = pool.submit(enter, gate)
+        full.set()
+        assert next_one.result(10)
+
+
+def test_where_the_remote_is_slow_nobody_joins_the_queue(gate, full, clock):
+    clock.now = 3.0
+    with pytest.raises(UpstreamBusy, match=f"https://hub is slow, and {PLACES} requests") as caught:
+        enter(gate)
+    assert caught.value.retry_after == 10
+
+
+def test_an_error_inside_leaves_the_place(gate):
+    with pytest.raises(ValueError, match="no"), gate.passed():
+        raise ValueError("no")
+    assert gate._since == {}
