@@ -251,6 +251,14 @@ class V1Pushes(Protocol):
     def finish(self, name: str, pusher: Pusher) -> None:
         """End the pushes whose images have all come."""
 
+    def delete_all(self, name: str, check_tag: CheckDelete) -> list[Tag]:
+        """Remove all tags of an image name with their manifests, or none; return the tags.
+
+        Raises:
+            RegistryError: NAME_UNKNOWN, there is none; DENIED, the repository is read-only.
+            Exception: what ``check_tag`` raised, which is called with each tag.
+        """
+
 
 class RemoteService(Protocol):
     """The remote of a proxy, for administrators."""

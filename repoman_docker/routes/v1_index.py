@@ -16,11 +16,18 @@ from repoman.plugin import (
     note_content,
     read_body,
 )
-from repoman_docker.protocol.reference import Tag, parse_tag
+from repoman_docker.protocol.reference import parse_tag
 from repoman_docker.protocol.v1_ids import is_image_id
 from repoman_docker.protocol.v1_json import parse_fields
 from repoman_docker.protocol.v1_paths import Kind, match_repository
-from repoman_docker.routes.access import NEEDS, check_move, check_tags, may, visible_tags
+from repoman_docker.routes.access import (
+    NEEDS,
+    check_delete,
+    check_move,
+    check_tags,
+    may,
+    visible_tags,
+)
 from repoman_docker.routes.current import answer, empty, repository
 from repoman_docker.routes.v1_rights import (
     DELETE,
@@ -110,12 +117,7 @@ def delete_tag(name: str, tag: str) -> Response:
 
 def delete_all(name: str, _: str) -> Response:
     """Remove all tags with their manifests."""
-    service = repository()
-    _check_there(name)
-    while tags := service.lists.tags(name, "", 1):
-        tag = Tag(tags[0])
-        check_reference(name, tag, NEEDS[DELETE])
-        service.manifests.delete(name, tag)
+    for tag in repository().v1_pushes().delete_all(name, partial(check_delete, name)):
         note_content("delete", f"{name}:{tag}")
     response = answer(True)
     give_token(response, name, DELETE)

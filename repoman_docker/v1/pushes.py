@@ -30,7 +30,14 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.v1_ids import DEPTH, is_image_id
 from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
-from repoman_docker.service import CheckMove, ManifestService, Pusher, StoredManifest, V1Image
+from repoman_docker.service import (
+    CheckDelete,
+    CheckMove,
+    ManifestService,
+    Pusher,
+    StoredManifest,
+    V1Image,
+)
 from repoman_docker.v1.images import StoredImages
 from repoman_docker.v1.layers import inspect_layer
 from repoman_docker.v1.leftovers import Leftovers
@@ -174,6 +181,11 @@ class HostedPushes:
             # What has begun anew meanwhile goes on.
             same = [p for p, each in now.items() if each.updated_at == ended[p].updated_at]
             self._content.delete_assets(same)
+
+    def delete_all(self, name: str, check_tag: CheckDelete) -> list[Tag]:
+        """See :class:`repoman_docker.service.V1Pushes`."""
+        self._policy.check_write()
+        return self._tagging.delete_all(name, check_tag)
 
     # Inside -------------------------------------------------------------------------------------
 

@@ -17,19 +17,23 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.assets import new_blob
 from repoman_docker.layout import (
+    TAG,
     V1_CHAIN,
     V1_IMAGE,
     blob_path,
     manifest_path,
+    tag_path,
     v1_chain_name,
     v1_chain_path,
     v1_image_path,
 )
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST
 from repoman_docker.service import (
+    CheckDelete,
     CheckMove,
     ManifestService,
     Pusher,
@@ -52,7 +56,7 @@ class Prepared:
 
 
 class Tagging:
-    """Sets tags of a hosted repository to images of version 1."""
+    """Sets tags of a hosted repository to images of version 1, and removes them all."""
 
     def __init__(
         self, content: ContentStore, blobs: BlobStore, manifests: ManifestService, images: V1Images
@@ -82,6 +86,19 @@ class Tagging:
                 new_chain(name, stored.digest, blob, media_type, chain.ancestry)
             )
         return stored
+
+    def delete_all(self, name: str, check_tag: CheckDelete) -> list[Tag]:
+        """Remove all tags with their manifests; see :class:`repoman_docker.service.V1Pushes`."""
+        with self._content.transaction():
+            tags = [Tag(each) for each in self._content.list_versions(TAG, name, "", -1)]
+            if not tags:
+                raise RegistryError(ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} here.")
+            for each in tags:
+                check_tag(each)
+            found = self._content.existing(tag_path(name, each) for each in tags).values()
+            for digest in {str(each.attributes["digest"]) for each in found}:
+                self._manifests.delete(name, Digest.parse(digest), check_tag)
+        return tags
 
     def _find_manifest(self, name: str, image_id: str) -> Asset | None:
         """Return the manifest of an image name that is an image already, whoever pushed it."""

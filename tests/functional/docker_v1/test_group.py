@@ -125,6 +125,24 @@ def test_a_push_that_died_is_forgotten_by_those_who_pull(lab, monkeypatch):
     assert lab.engine("g").pull("app", "base") == base
 
 
+def test_of_a_group_what_is_deleted_is_that_of_its_writable_member(lab):
+    for short, tags in (("a", "13"), ("b", "23")):
+        lab.make("hosted", short)
+        for tag in tags:
+            lab.engine(short).push("app", tag, make_chain())
+    lab.engine("a").push("other", "1", make_chain())
+    lab.group("g", "a", "b", writable_member=lab.name("b"))
+    group = lab.engine("g", basic=True)
+    assert group.send("DELETE", "repositories/app/", is_first=True).status == 200
+    assert lab.registry("a").tags("app") == ["1", "3"]
+    assert lab.registry("b").get("app/tags/list").status == 404
+    assert group.send("DELETE", "repositories/other/", is_first=True).status == 404
+    lab.group("h", "a", "b")
+    answer = lab.engine("h", basic=True).send("DELETE", "repositories/app/", is_first=True)
+    assert answer.status == 405
+    assert lab.registry("a").tags("app") == ["1", "3"]
+
+
 def test_a_push_to_a_proxy_is_told_where_to_go(lab):
     lab.make("hosted", "a")
     proxy = lab.make("proxy", "p", proxy={"remote_url": "http://127.0.0.1:9"})

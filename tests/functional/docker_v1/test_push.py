@@ -400,12 +400,19 @@ def test_a_manifest_that_is_deleted_takes_its_images_along(registry, engine, nam
 
 
 @pytest.mark.parametrize("path", ["repositories/{}/", "repositories/{}/tags"])
-def test_all_tags_are_deleted(registry, name, path):
+def test_an_image_is_deleted_whole(registry, name, path):
     engine = engine_of(registry, basic=True)
-    engine.push(name, "1", make_chain())
+    chain = make_chain()
+    engine.push(name, "1", chain)
     engine.push(name, "2", make_chain())
+    digest = registry.push(name, "3", make_image())
     assert engine.send("DELETE", path.format(name), is_first=True).status == 200
-    assert registry.tags(name) == []
+    assert registry.get(f"{name}/tags/list").status == 404
+    assert registry.get(f"{name}/manifests/{digest}").status == 404
+    assert engine.get(f"search?q={name}").json()["results"] == []
+    assert engine.get(f"images/{chain[0].id}/json").status == 404
+    assert engine.send("DELETE", path.format(name), is_first=True).status == 404
+    assert engine.push(name, "1", chain) == [each.id for each in chain]
 
 
 def test_what_a_registry_is_asked_besides(registry, name):
