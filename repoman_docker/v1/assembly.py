@@ -7,11 +7,14 @@ to the same digest.
 import json
 from typing import Any
 
+from repoman.plugin import Invalid
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.v1_json import history_of, parse_fields, render_config
 from repoman_docker.service import V1Image
+
+HISTORY_LIMIT = 4 << 20  # bytes; of images with more no config is made
 
 
 class Assembly:
@@ -22,15 +25,24 @@ class Assembly:
         self._histories: list[dict[str, Any]] = []
         self._diff_ids: list[str] = []
         self._layers: list[Descriptor] = []
+        self._told = 0
 
     def add(self, image: V1Image) -> None:
         """Put the next image on top.
 
         Raises:
             BrokenJson: its JSON is none.
+            Invalid: all images together tell too much of how they were made.
         """
         self._top = parse_fields(image.json)
-        self._histories.append(history_of(self._top))
+        history = history_of(self._top)
+        self._told += len(json.dumps(history))
+        if self._told > HISTORY_LIMIT:
+            raise Invalid(
+                f"The images tell more than {HISTORY_LIMIT} bytes of how they were made. "
+                "Put them together into fewer, with shorter commands."
+            )
+        self._histories.append(history)
         self._diff_ids.append(image.diff_id)
         self._layers.append(_as_docker(image.layer))
 

@@ -27,7 +27,7 @@ from repoman_docker.v1.reading import Memory, read_content
 
 PREFERRED = ("linux", "amd64")
 CONFIG_LIMIT = 4 << 20  # bytes; much longer ones are no configs of images
-REMEMBERED = 32  # chains; each holds about as much as its config
+REMEMBERED = 8 << 20  # bytes of JSON, of the chains of one repository
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
 )
@@ -43,7 +43,7 @@ class Chains:
         self._manifests = manifests
         self._blobs = blobs
         self._limit = limit
-        self._memory: Memory[tuple[V1Image, ...]] = Memory(REMEMBERED)
+        self._memory: Memory[tuple[V1Image, ...]] = Memory(REMEMBERED, _weigh)
 
     def top(self, name: str, manifest: Content) -> str:
         """Return the id of the image that a manifest is, and remember where its images are.
@@ -115,6 +115,11 @@ class Chains:
             ancestry = (link.id, *ancestry)
             images.append(V1Image(link.id, link.json, ancestry, name, layer, diff_id))
         return tuple(images)
+
+
+def _weigh(chain: Sequence[V1Image]) -> int:
+    # Besides its JSON each image has the ids of those below it, which are the same texts.
+    return sum(len(each.json) + 8 * len(each.ancestry) + 512 for each in chain)
 
 
 def _by_preference(children: Sequence[Descriptor]) -> Iterator[Descriptor]:

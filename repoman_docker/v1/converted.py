@@ -10,8 +10,10 @@ from repoman.plugin import (
     BlobStore,
     Body,
     ContentStore,
+    Invalid,
     NotFound,
     ProxyCache,
+    UpstreamUnavailable,
     store_bytes,
 )
 from repoman_docker.hosted.assets import new_blob
@@ -112,7 +114,13 @@ class ConvertedRegistry:
         """Return config and manifest of a chain."""
         assembly = Assembly()
         for number in reversed(range(len(ancestry))):
-            assembly.add(self._fetching.get(name, ancestry[number:]))
+            image = self._fetching.get(name, ancestry[number:])
+            try:
+                assembly.add(image)
+            except Invalid as error:
+                raise UpstreamUnavailable(
+                    f"{name} of {self.remote} is too much: {error}"
+                ) from error
         config = assembly.config()
         return config, assembly.manifest(config)
 

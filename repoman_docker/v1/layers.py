@@ -13,6 +13,8 @@ from repoman_docker.protocol.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR
 CHUNK = 1 << 18  # bytes read at a time
 BLOCK = 512  # bytes of a tar's header
 UNPACKED_LIMIT = 1 << 36  # bytes of a layer without compression
+UNPACKED_FREE = 1 << 30  # as many may come out of little
+RATIO = 100  # times its size that a layer may have beyond that; files are packed less well
 
 _GZIP = b"\x1f\x8b"
 
@@ -42,7 +44,7 @@ def inspect_layer(file: BinaryIO, json: bytes) -> Layer:
     reader = _Reader(file, json)
     is_gzip = reader.peek(len(_GZIP)) == _GZIP
     try:
-        diff_id = _hash_tar(_open_gzip(reader) if is_gzip else reader)
+        diff_id = _hash_tar(_open_gzip(reader) if is_gzip else reader, reader)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Invalid(f"The layer is broken: {error}. Push it again.") from error
     while reader.read(CHUNK):  # what stands behind the last part
@@ -58,6 +60,7 @@ class _Reader:
         self._file = file
         self._hash = hashlib.sha256(json + b"\n")
         self._ahead = b""
+        self.size = 0  # bytes read
 
     def peek(self, size: int) -> bytes:
         """Return the first bytes, which are read again."""
@@ -68,6 +71,7 @@ class _Reader:
         """Return the next bytes."""
         data, self._ahead = self._ahead or self._file.read(size), b""
         self._hash.update(data)
+        self.size += len(data)
         return data
 
     def hexdigest(self) -> str:
@@ -79,19 +83,28 @@ def _open_gzip(reader: _Reader) -> gzip.GzipFile:
     return gzip.GzipFile(mode="rb", fileobj=cast("BinaryIO", reader))
 
 
-def _hash_tar(tar: gzip.GzipFile | _Reader) -> str:
+def _hash_tar(tar: gzip.GzipFile | _Reader, packed: _Reader) -> str:
     digest = hashlib.sha256()
     size = 0
     start = b""
     while data := tar.read(CHUNK):
         digest.update(data)
         size += len(data)
-        if size > UNPACKED_LIMIT:
-            raise TooLarge(f"The layer has more than {UNPACKED_LIMIT} bytes without compression.")
+        _check_size(size, packed.size)
         if len(start) < BLOCK:
             start += data[:BLOCK]
     _check_tar(start[:BLOCK])
     return digest.hexdigest()
+
+
+def _check_size(unpacked: int, packed: int) -> None:
+    if unpacked > UNPACKED_LIMIT:
+        raise TooLarge(f"The layer has more than {UNPACKED_LIMIT} bytes without compression.")
+    if unpacked > UNPACKED_FREE and unpacked > RATIO * packed:
+        raise TooLarge(
+            f"The layer has more than {UNPACKED_FREE} bytes without compression, and {RATIO} times "
+            "as many as with it."
+        )
 
 
 def _check_tar(start: bytes) -> None:

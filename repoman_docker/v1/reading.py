@@ -60,10 +60,15 @@ class BytesBody:
 
 
 class Memory(Generic[Value]):
-    """The values last asked for; for what never changes. Thread safe."""
+    """The values last asked for; for what never changes. Thread safe.
 
-    def __init__(self, capacity: int) -> None:
+    ``capacity`` is how much all values may weigh together; ``weigh`` says it of one, 1 as usual.
+    """
+
+    def __init__(self, capacity: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
         self._capacity = capacity
+        self._weigh = weigh
+        self._weight = 0
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
         self._lock = Lock()
 
@@ -75,7 +80,9 @@ class Memory(Generic[Value]):
                 return self._values[key]
         value = work()
         with self._lock:
-            self._values[key] = value
-            if len(self._values) > self._capacity:
-                self._values.popitem(last=False)
+            if key not in self._values:
+                self._values[key] = value
+                self._weight += self._weigh(value)
+            while self._weight > self._capacity:
+                self._weight -= self._weigh(self._values.popitem(last=False)[1])
         return value

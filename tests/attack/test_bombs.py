@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import tarfile
 import time
 
@@ -63,16 +64,49 @@ def test_a_packed_body_is_not_unpacked(client):
 
 
 def test_a_layer_of_version_1_is_read_in_pieces_and_up_to_a_limit(monkeypatch):
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as tar:
-        info = tarfile.TarInfo("zeros")
-        info.size = 32 << 20
-        tar.addfile(info, io.BytesIO(bytes(info.size)))
-    data.seek(0)
+    data = packed(32 << 20)
     assert len(data.getvalue()) < 1 << 16
     monkeypatch.setattr(layers, "UNPACKED_LIMIT", 16 << 20)
     with pytest.raises(TooLarge, match="without compression"):
         layers.inspect_layer(data, b"{}")
+
+
+def packed(size: int) -> io.BytesIO:
+    """A layer of zeros, in gzip."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        info = tarfile.TarInfo("zeros")
+        info.size = size
+        tar.addfile(info, io.BytesIO(bytes(size)))
+    data.seek(0)
+    return data
+
+
+def test_a_layer_of_version_1_that_grows_too_much_is_read_no_further(monkeypatch):
+    monkeypatch.setattr(layers, "UNPACKED_FREE", 8 << 20)
+    assert layers.inspect_layer(packed(4 << 20), b"{}").diff_id
+    data = packed(32 << 20)
+    with pytest.raises(TooLarge, match="100 times"):
+        layers.inspect_layer(data, b"{}")
+    assert data.tell() < len(data.getvalue())
+
+
+def test_many_images_of_version_1_make_no_huge_config(client):
+    ids = [f"{number:064x}" for number in range(1, 8)]
+    listed = json.dumps([{"id": each} for each in ids]).encode()
+    assert client.put("/v1/repositories/huge/", listed).status_code == 200
+    layer = packed(100).getvalue()
+    for number, image_id in enumerate(ids):
+        fields = {"id": image_id, "comment": "x" * 900_000}
+        fields |= {"parent": ids[number - 1]} if number else {}
+        path = f"/v1/images/{image_id}"
+        assert client.put(f"{path}/json", json.dumps(fields).encode()).status_code == 200
+        assert client.put(f"{path}/layer", layer).status_code == 200
+        tarsum = {"X-Docker-Checksum": "tarsum+sha256:0"}
+        assert client.put(f"{path}/checksum", b"", headers=tarsum).status_code == 200
+    for image_id, status in ((ids[3], 200), (ids[-1], 400)):
+        answer = client.put("/v1/repositories/huge/tags/1", json.dumps(image_id).encode())
+        assert answer.status_code == status, answer.data
 
 
 @pytest.mark.parametrize(
