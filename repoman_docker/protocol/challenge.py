@@ -66,7 +66,8 @@ def render_challenge(
 
 
 def _quotable(value: str) -> str:
-    return "".join(each for each in value if each.isprintable() and each not in '"\\')
+    """Return what of a text a header may have; nothing else is a part of names here."""
+    return "".join(each for each in value if " " <= each <= "~" and each not in '"\\')
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,25 @@ def victim(tmp_path_factory) -> Iterator[LiveServer]:
         server.cli(
             "user", "create", "eve", "--role", "nx-developer", "--password-stdin", given="e\n"
         )
+        add_proxy_and_group(server)
         attack = request("GET", "/repository/other/v2/", login=server.admin)
         wait_until(lambda: send(server.main_port, attack).status == 200)
+        grouped = request("GET", "/repository/all/v2/", login=server.admin)
+        wait_until(lambda: send(server.main_port, grouped).status == 200)
         yield server
+
+
+def add_proxy_and_group(server: LiveServer) -> None:
+    """Have a proxy of the server's own registry, and a group of both."""
+    name, password = server.admin
+    server.cli(
+        *("repo", "create", "docker-proxy", "mirror"),
+        *("--set", f"proxy.remote_url=http://{server.registry}"),
+        *("--set", f"http_client.username={name}", "--stdin", "http_client.password"),
+        given=password,
+    )
+    members = '["docker-hosted", "mirror"]'
+    server.cli("repo", "create", "docker-group", "all", "--set", f"group.members={members}")
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,17 @@ PLACES = (
     "/account/sessions/{}/end",
     "/login?next={}",
     "/service/rest/v1/audit?target={}",
+    "/service/rest/v1/repositories/{}/trace?path=/v2/",
+    "/service/rest/v1/repositories/all/trace?path={}",
+    "/service/rest/v1/repositories/all/trace?path=/v2/{}/manifests/1",
+    "/account/tokens/{}/revoke",
+    "/repository/mirror/v2/{}/manifests/latest",
+    "/repository/mirror/v2/image/manifests/{}",
+    "/repository/mirror/v2/image/blobs/{}",
+    "/repository/all/v2/{}/manifests/latest",
+    "/repository/all/v2/image/blobs/{}",
+    "/repository/all/v2/image/manifests/latest?ns={}",
+    "/repository/docker-hosted/v2/image/manifests/latest?ns={}",
 )
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 BODY = b"an attacker was here"
