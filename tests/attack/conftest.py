@@ -29,16 +29,18 @@ def victim(tmp_path_factory) -> Iterator[LiveServer]:
 
 
 def add_proxy_and_group(server: LiveServer) -> None:
-    """Have a proxy of the server's own registry, and a group of both."""
+    """Have a proxy of the server's own registry and a group of both, for both versions."""
     name, password = server.admin
+    both = ("--set", "docker.v1_enabled=true")
+    server.cli("repo", "update", "docker-hosted", *both)
     server.cli(
-        *("repo", "create", "docker-proxy", "mirror"),
+        *("repo", "create", "docker-proxy", "mirror", *both),
         *("--set", f"proxy.remote_url=http://{server.registry}"),
         *("--set", f"http_client.username={name}", "--stdin", "http_client.password"),
         given=password,
     )
     members = '["docker-hosted", "mirror"]'
-    server.cli("repo", "create", "docker-group", "all", "--set", f"group.members={members}")
+    server.cli("repo", "create", "docker-group", "all", "--set", f"group.members={members}", *both)
 
 
 @pytest.fixture(scope="module")

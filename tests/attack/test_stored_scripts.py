@@ -1,6 +1,7 @@
 """What others have stored or called themselves runs no script in an administrator's browser."""
 
 import base64
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from tests.chromium import open_chromium
+from tests.e2e.registry import CONFIG, MANIFEST, Registry, digest_of
 
 SCRIPT = "document.documentElement.dataset.hacked = 'yes'"
 READ = "fetch('/account').then(answer => answer.text()).then(text => document.title = text)"
@@ -108,3 +110,57 @@ def test_names_that_are_markup_are_text(page, victim):
     for path in (f"/{ON_ERROR}", f"/login?next={ON_ERROR}", f"/account/{STEAL}"):
         page.goto(path)
         assert not is_hacked(page)
+
+
+@pytest.fixture
+def shop(victim) -> str:
+    """An image whose labels, annotations and tag list are markup where they may be."""
+    registry = Registry(f"http://{victim.registry}", victim.admin)
+    labels = {"org.opencontainers.image.description": ON_ERROR, ON_ERROR: STEAL}
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Labels": labels}})
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {
+            "mediaType": CONFIG,
+            "digest": registry.push_blob("shop", config.encode()),
+            "size": len(config),
+        },
+        "layers": [],
+        "annotations": {ON_ERROR: STEAL},
+    }
+    answer = registry.request(
+        "PUT",
+        "/v2/shop/manifests/1",
+        data=json.dumps(manifest),
+        headers={"Content-Type": MANIFEST},
+    )
+    assert answer.status_code == 201, answer.text
+    return digest_of(config.encode())
+
+
+@pytest.mark.parametrize("repository", ["docker-hosted", "mirror", "all"])
+def test_what_images_say_of_themselves_runs_no_script(page, victim, shop, repository):
+    login = base64.b64encode(":".join(victim.admin).encode()).decode()
+    authorization = {"Authorization": f"Basic {login}"}
+    page.set_extra_http_headers(authorization)
+    shown = 0
+    for path in (
+        "v1/search?q=shop",
+        "v2/shop/tags/list",
+        "v2/shop/manifests/1",
+        f"v2/shop/blobs/{shop}",
+        f"v2/shop/manifests/{ON_ERROR}",
+        f"v2/{ON_ERROR}/tags/list",
+        f"v2/shop/manifests/1?ns={ON_ERROR}",
+    ):
+        address = f"{victim.main_url}/repository/{repository}/{path}"
+        answer = page.request.get(address, headers={"Accept": "text/html", **authorization})
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert "html" not in answer.headers["content-type"]
+        shown += "onerror" in answer.text()
+        if "/blobs/" not in path:  # which a browser stores as a file
+            page.goto(address)
+            assert not is_hacked(page)
+    assert shown >= 2  # or nothing would be tried

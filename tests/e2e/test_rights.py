@@ -1,5 +1,6 @@
 """Rights as they are given on the command line, and as the docker command meets them."""
 
+import json
 import re
 import secrets
 import time
@@ -19,7 +20,8 @@ PASSWORD = "a password"  # of users that live as long as a test
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[LiveServer]:
     """A server whose options the tests of this module may change."""
-    with live_server(tmp_path_factory.mktemp("rights")) as server:
+    settings = {"audit": {"pulls": True}}
+    with live_server(tmp_path_factory.mktemp("rights"), settings=settings) as server:
         yield server
 
 
@@ -165,6 +167,18 @@ def test_where_anybody_may_pull_pushes_with_a_login_go_to_the_same_port(
     docker.run("pull", image)
 
 
+def test_where_tokens_are_used_a_refused_push_says_what_is_missing(
+    docker, image, make_user, switch
+):
+    switch(True, None, 200)
+    name = make_user(*view("read"))
+    docker.import_image(image, b"another")
+    ran = docker.run("push", image, check=False)
+    image_name = image.partition("/")[2].rpartition(":")[0]
+    assert ran.status != 0
+    assert f"denied: {name} has no right to add {image_name} in docker-hosted." in ran.text
+
+
 @pytest.mark.parametrize(("everywhere", "here"), [(False, None), (True, False)], ids=str)
 def test_where_it_is_switched_off_nobody_pulls_without_a_login(
     server, docker, image, switch, everywhere, here
@@ -196,6 +210,26 @@ def test_another_password_ends_what_docker_has(server, docker, image, make_user,
         assert "The user name or the password is wrong." in ran.text
         docker.run("logout", server.registry)
         docker.run("rmi", image)
+
+
+def test_what_docker_pulls_and_may_not_push_is_told(server, docker, image, make_user):
+    name = make_user(*view("read"))
+    docker.run("pull", image)
+    docker.import_image(image, b"another")
+    docker.run("push", image, check=False)
+    image_name = image.partition("/")[2].rpartition(":")[0]
+
+    def told() -> set[str]:
+        lines = server.cli("audit", "list", "--actor", name, "--json").stdout.splitlines()
+        rows = [json.loads(line) for line in lines]
+        return {f"{row['type']} {row['target'].partition('sha256:')[0]}" for row in rows}
+
+    expected = {
+        f"pull {image_name}:",
+        f"pull blob {image_name}@",
+        f"refused /v2/{image_name}/blobs/uploads/",
+    }
+    wait_until(lambda: expected <= told(), 10, "the audit log")
 
 
 # --- The command line ----------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import pytest
 
 from repoman.db.models import SecretRecord
 from repoman.testing import ADMIN, HttpClient
-from repoman_docker import plugin
 from tests.functional.docker.images import make_image
 from tests.functional.rights.stage import view
 
@@ -276,22 +275,6 @@ def test_the_realm_is_where_the_client_reaches_the_server(stage, public):
     )
     realm = f"http://registry.example:8443/repository/{name}/v2/token"
     assert f'realm="{realm}"' in challenge_of(answer)
-
-
-def test_behind_a_proxy_that_does_tls_a_token_is_fetched_by_tls(repoman_factory):
-    repoman = repoman_factory({"docker": plugin}, server={"trusted_proxies": ["127.0.0.1"]})
-    repoman.repositories.create("images", "docker-hosted", {"access": {"anonymous": True}})
-    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "registry.example"}
-    base = "/repository/images/v2"
-
-    def get(path, **headers):
-        client = HttpClient(repoman)
-        return client.get(base + path, login=False, headers={**forwarded, **headers})
-
-    realm = f"https://registry.example{base}/token"
-    assert challenge_of(get("/")) == f'Bearer realm="{realm}",service="images"'
-    token = get("/token?service=images").json["token"]
-    assert get("/", Authorization=f"Bearer {token}").status_code == 200
 
 
 def test_where_basic_is_forced_there_are_no_tokens(make_client):
