@@ -6,6 +6,7 @@ import click
 
 from repoman import __version__
 from repoman.cli.audit import audit
+from repoman.cli.blobs import blob
 from repoman.cli.certificates import cert
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
@@ -42,6 +43,7 @@ for command in (
     ldap,
     cert,
     audit,
+    blob,
 ):
     cli.add_command(command)
 

@@ -1,0 +1,67 @@
+"""Verification: reads all blobs that assets name, and finds those that are damaged or gone.
+
+That takes as long as reading everything does, so it is for a process of its own
+(``repoman blob verify``), beside which a server may run.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from repoman import verification_records as records
+from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.store import CANONICAL, BlobStore
+from repoman.errors import NotFound, RepomanError
+
+BATCH = 500  # blobs that are asked for at a time
+READ = 1 << 20  # bytes that are read at a time
+PLACES = 5  # assets that are told of a blob
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A blob that was read.
+
+    Attributes:
+        problem: what is wrong with it, for people; empty if nothing is.
+        places: repository and path of some assets that name it, if there is a problem.
+    """
+
+    digest: str
+    problem: str = ""
+    places: tuple[tuple[str, str], ...] = ()
+
+
+def verify(stores: BlobStoreManager, store: str) -> Iterator[Verified]:
+    """Read the blobs of a store one after the other, in the order of their digests.
+
+    Raises:
+        Invalid: there is no such store.
+    """
+    blobs, last = stores.get(store), ""
+    while digests := records.list_blobs(store, last, BATCH):
+        for digest in digests:
+            problem = _find_problem(blobs, digest)
+            # One that no asset names has gone meanwhile, or is about to go.
+            places = tuple(records.list_places(store, digest, PLACES)) if problem else ()
+            yield Verified(digest, problem, places) if places else Verified(digest)
+        last = digests[-1]
+
+
+def _find_problem(blobs: BlobStore, digest: str) -> str:
+    try:
+        with blobs.open(digest) as file:
+            found = _hash(file)
+    except NotFound:
+        return "is missing"
+    except (RepomanError, OSError) as error:
+        return f"cannot be read: {error}"
+    return "" if found == digest else f"is damaged: its bytes have the digest {CANONICAL}:{found}"
+
+
+def _hash(file: BinaryIO) -> str:
+    state = hashlib.new(CANONICAL)
+    while data := file.read(READ):
+        state.update(data)
+    return state.hexdigest()
