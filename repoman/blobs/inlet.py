@@ -15,6 +15,7 @@ class BlobInlet:
     """
 
     def __init__(self, blobs: BlobStore, algorithms: tuple[str, ...] = ()) -> None:
+        self.store = blobs
         self._writer = blobs.open_writer(secrets.token_hex(16), algorithms)
 
     @property

@@ -41,10 +41,13 @@ class Download:
         inlet: BlobInlet,
         on_end: Callable[[], object],
         sleep: Callable[[float], object] = time.sleep,
+        expected: Callable[[], int] | None = None,
     ) -> None:
         self.order = order
+        self.store = inlet.store
         self._inlet = inlet
         self._on_end = on_end
+        self._expected = expected or (lambda: self.missing)
         self._sleep = sleep
         with inlet.open_reader() as file:
             self.fd = os.dup(file.fileno())
@@ -52,6 +55,7 @@ class Download:
         self._changed = threading.Condition()
         self._callbacks: list[Callable[[], object]] = []
         self._size: int | None = None
+        self._announced = 0
         self._etag: str | None = None
         self._written = 0
         self._is_complete = False
@@ -124,6 +128,11 @@ class Download:
                 raise UpstreamTimeout(f"Nothing more came of {self.order.title}.")
             return self.limit
 
+    @property
+    def missing(self) -> int:
+        """How many bytes are still to be written, as far as that is known."""
+        return max(0, self._announced - self._written)
+
     # The fetch --------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -190,17 +199,20 @@ class Download:
         if start and ((size or self._size) != self._size or (etag or self._etag) != self._etag):
             raise UpstreamUnavailable(f"The remote has changed {self.order.title} meanwhile.")
         if not start:
+            size = self.order.size if size is None else size
             self._check_room(size or 0)
             self._etag = etag
-            self._size = self.order.size if size is None else size
+            self._size = size
             self._publish()
         return skip
 
     def _check_room(self, size: int) -> None:
-        """Notice early that there is no room, while readers can still be served otherwise."""
-        disk = os.fstatvfs(self.fd)
-        if disk.f_bavail * disk.f_frsize < size:
-            raise StorageFull("The disk that holds the blob store is full.")
+        """Notice early that there is no room, while readers can still be served otherwise.
+
+        Of two that begin at once, and do not fit both, each may give way to the other.
+        """
+        self._announced = size
+        self._inlet.check_room(self._expected())
 
     def _write(self, data: bytes) -> None:
         if self._size is not None and self._written + len(data) > self._size:
@@ -346,13 +358,20 @@ class Downloads:
                 return None
             inlet = BlobInlet(blobs, (order.algorithm,))
             try:
-                download = Download(order, inlet, lambda: self._end(key))
+                download = Download(
+                    order, inlet, lambda: self._end(key), expected=lambda: self._missing(blobs)
+                )
             except BaseException:
                 inlet.close()
                 raise
             self._running[key] = download
         self._fetchers.submit(owner, download.run)
         return download
+
+    def _missing(self, blobs: BlobStore) -> int:
+        """Return how many bytes all downloads together will still write to a blob store."""
+        with self._lock:
+            return sum(each.missing for each in self._running.values() if each.store is blobs)
 
     def _end(self, key: Hashable) -> None:
         with self._lock:

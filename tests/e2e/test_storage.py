@@ -3,17 +3,21 @@
 import os
 import subprocess
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+import requests
 
 from tests.e2e.registry import Registry, digest_of
-from tests.live import LiveServer
+from tests.fakes.registry import fake_registry
+from tests.live import LiveServer, wait_until
 from tests.server.client import Client
 
 STORE_SIZE = 8_000_000
 KEPT = b"k" * 1_000_000
 TOO_LARGE = b"l" * 12_000_000
+HALF = bytes(range(250)) * 20_000  # fits, but not twice
 # The server runs in a mount namespace of its own, which ends with it: nothing to unmount.
 NAMESPACE = () if os.geteuid() == 0 else ("--user", "--map-root-user")
 MOUNT = f'mkdir -p "$0" && mount -t tmpfs -o size={STORE_SIZE} none "$0" && exec "$@"'
@@ -123,4 +127,32 @@ def test_a_read_only_store_answers_503(small, registry):
     answer = registry.request("POST", location, data=b"new")
     assert_plain(answer, 503)
     assert registry.has_image("team/app", "1", KEPT)
+    assert "Traceback" not in small.log
+
+
+@pytest.fixture
+def upstream():
+    with fake_registry() as registry:
+        yield registry
+
+
+def test_blobs_that_do_not_fit_together_are_pulled_all_the_same(small, upstream):
+    remote = f"proxy.remote_url={upstream.url}"
+    small.cli("repo", "create", "docker-proxy", "small-hub", "--set", remote)
+    base = f"{small.main_url}/repository/small-hub/v2/"
+    blobs = [upstream.put_blob("team/app", data) for data in (HALF, HALF[::-1])]
+
+    def get(path):
+        answer = requests.get(base + path, auth=small.admin, timeout=60)
+        return answer.status_code, digest_of(answer.content)
+
+    wait_until(lambda: get("")[0] == 200, what="the proxy")
+    upstream.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        pulls = [pool.submit(get, f"team/app/blobs/{digest}") for digest in blobs]
+        try:
+            wait_until(lambda: upstream.count("GET /v2/team/app/blobs") >= 2, what="both")
+        finally:
+            upstream.gate.set()
+        assert [each.result() for each in pulls] == [(200, digest) for digest in blobs]
     assert "Traceback" not in small.log

@@ -239,7 +239,7 @@ def test_a_disk_that_is_full_is_seen_before_readers_begin(make, monkeypatch):
     class Full:
         f_bavail, f_frsize = 1, 1024
 
-    monkeypatch.setattr("repoman.proxy.download.os.fstatvfs", lambda _: Full)
+    monkeypatch.setattr("repoman.blobs.file.os.statvfs", lambda _: Full)
     failures = []
     download = make(Remote(Body([DATA])), note_failure=failures.append)
     download.run()
