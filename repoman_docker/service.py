@@ -114,8 +114,8 @@ class UploadService(Protocol):
     def cancel(self, upload: Upload) -> None:
         """End a session and drop its bytes."""
 
-    def open_inlet(self, digest: Digest) -> BlobInlet:
-        """Return a sink for a blob that comes in one request."""
+    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
+        """Return a sink for a blob of an image that comes in one request."""
 
     def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
         """Make what the inlet took a blob of an image (DIGEST_INVALID)."""
@@ -130,8 +130,8 @@ class ManifestService(Protocol):
     def head(self, name: str, reference: Digest | Tag) -> Content:
         """Return a manifest of which the body is not sent."""
 
-    def check_push(self) -> None:
-        """Return if manifests may be pushed at all (UNSUPPORTED, DENIED)."""
+    def check_push(self, name: str) -> None:
+        """Return if manifests of an image may be pushed at all (UNSUPPORTED, DENIED)."""
 
     def put(
         self,
@@ -293,7 +293,8 @@ class DockerRepository:
         view: returns the part of it that answers in the place of a registry, or None; only of
             groups.
         trace: says which members answer for a path; only of groups.
-        v1_pushes: returns what takes pushes by version 1; raises the reason where none may.
+        v1_pushes: returns what takes pushes by version 1, given the image name where the request
+            has one; raises the reason where none may.
         remote: only of proxies.
     """
 
@@ -304,7 +305,7 @@ class DockerRepository:
     lists: ListService
     search: ImageSearch
     v1_images: V1Images
-    v1_pushes: Callable[[], V1Pushes]
+    v1_pushes: Callable[[str | None], V1Pushes]
     namespaces: frozenset[str] | None = None
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     view: "Callable[[str], DockerRepository | None] | None" = None

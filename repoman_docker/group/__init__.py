@@ -34,7 +34,7 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         lists=GroupLists(members),
         search=GroupSearch(members),
         v1_images=GroupImages(members),
-        v1_pushes=lambda: members.writable().v1_pushes(),
+        v1_pushes=lambda name: members.writable(name).v1_pushes(name),
         trace=GroupTrace(members),
         names=members.names,
     )

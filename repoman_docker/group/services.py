@@ -84,9 +84,9 @@ class GroupUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         self._members.writable().uploads.cancel(upload)
 
-    def open_inlet(self, digest: Digest) -> BlobInlet:
+    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable().uploads.open_inlet(digest)
+        return self._members.writable(name).uploads.open_inlet(name, digest)
 
     def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
@@ -116,9 +116,9 @@ class GroupManifests:
             members.sort(key=lambda each: each.rank(name))
         return self._members.first(members, ask)
 
-    def check_push(self) -> None:
+    def check_push(self, name: str) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
-        self._members.writable().manifests.check_push()
+        self._members.writable(name).manifests.check_push(name)
 
     def put(
         self,

@@ -33,5 +33,5 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         lists=lists,
         search=HostedSearch(context.content),
         v1_images=images,
-        v1_pushes=lambda: pushes,
+        v1_pushes=lambda _: pushes,
     )

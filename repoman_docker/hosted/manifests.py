@@ -66,7 +66,7 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         return self.get(name, reference)
 
-    def check_push(self) -> None:
+    def check_push(self, name: str) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
 

@@ -68,7 +68,7 @@ class HostedUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         self._sessions.cancel(upload)
 
-    def open_inlet(self, digest: Digest) -> BlobInlet:
+    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
         """See :class:`repoman_docker.service.UploadService`."""
         self._policy.check_write()
         return BlobInlet(self._blobs, (digest.algorithm,))

@@ -30,7 +30,7 @@ class ProxyUploads:
             f"pushes and no deletions. {self._way()}",
         )
 
-    def refuse_v1(self) -> NoReturn:
+    def refuse_v1(self, name: str | None) -> NoReturn:
         """Refuse a push by version 1; see :class:`repoman_docker.service.DockerRepository`."""
         raise self.refusal()
 
@@ -58,7 +58,7 @@ class ProxyUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         raise self.refusal()
 
-    def open_inlet(self, digest: Digest) -> BlobInlet:
+    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
         """See :class:`repoman_docker.service.UploadService`."""
         raise self.refusal()
 

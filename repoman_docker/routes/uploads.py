@@ -72,7 +72,7 @@ def _mount(route: Route) -> bool:
 def _take_whole(route: Route) -> Response:
     digest = _digest()
     uploads = repository().uploads
-    with receive_body(current_environ(), lambda: uploads.open_inlet(digest)) as inlet:
+    with receive_body(current_environ(), lambda: uploads.open_inlet(route.name, digest)) as inlet:
         uploads.finish_inlet(route.name, inlet, digest)
     return _created(route, digest)
 

@@ -10,6 +10,7 @@ from repoman.plugin import (
     Content,
     Invalid,
     NotFound,
+    Unavailable,
     Unsupported,
     current_environ,
     note_pull,
@@ -73,7 +74,7 @@ def get_layer(image_id: str) -> Response:
 
 def put_json(image_id: str) -> Response:
     """Take the JSON of an image."""
-    pushes, pusher = repository().v1_pushes(), current_pusher()
+    pushes, pusher = repository().v1_pushes(None), current_pusher()
     body = read_body(current_environ(), JSON_LIMIT)
     pushes.put_json(pusher, image_id, body)
     return answer(True)
@@ -81,7 +82,7 @@ def put_json(image_id: str) -> Response:
 
 def put_layer(image_id: str) -> Response:
     """Take the layer of an image."""
-    pushes, pusher = repository().v1_pushes(), current_pusher()
+    pushes, pusher = repository().v1_pushes(None), current_pusher()
     with receive_body(current_environ(), lambda: pushes.open_layer(pusher, image_id)) as inlet:
         pushes.put_layer(pusher, image_id, inlet)
     return answer(True)
@@ -89,7 +90,7 @@ def put_layer(image_id: str) -> Response:
 
 def put_checksum(image_id: str) -> Response:
     """Take the checksum of an image, which completes it."""
-    pushes, pusher = repository().v1_pushes(), current_pusher()
+    pushes, pusher = repository().v1_pushes(None), current_pusher()
     pushes.finish_image(pusher, image_id, _sent_checksum())
     return answer(True)
 
@@ -136,8 +137,8 @@ def _find_pushed(image_id: str) -> V1Image | None:
     It does not send what is there; so it must be where the push goes, not elsewhere in a group.
     """
     try:
-        pushes = repository().v1_pushes()
-    except (Unsupported, RegistryError):  # a group, a proxy
+        pushes = repository().v1_pushes(None)
+    except (Unavailable, Unsupported, RegistryError):  # a group, a proxy
         return None
     return pushes.find(actor_as_pusher(), image_id)
 

@@ -58,7 +58,7 @@ def get_images(name: str, _: str) -> Response:
 
 def put_repository(name: str, _: str) -> Response:
     """Answer the first request of a push, which announces images and tags."""
-    pushes = repository().v1_pushes()
+    pushes = repository().v1_pushes(name)
     listed = _read_list()
     ids = [_image_id(each.get("id")) for each in listed]
     tagged = [each for each in listed if each.get("Tag")]
@@ -72,7 +72,7 @@ def put_repository(name: str, _: str) -> Response:
 
 def put_images(name: str, _: str) -> Response:
     """Answer the last request of a push; what it lists is told before."""
-    pushes = repository().v1_pushes()
+    pushes = repository().v1_pushes(name)
     _read_list()
     pushes.finish(name, current_pusher())
     return empty(204, {})
@@ -80,7 +80,7 @@ def put_images(name: str, _: str) -> Response:
 
 def put_tag(name: str, tag: str) -> Response:
     """Set a tag to an image."""
-    pushes = repository().v1_pushes()
+    pushes = repository().v1_pushes(name)
     checked = parse_tag(tag)
     check_tags(name, [checked])
     image_id = _read_json()
@@ -117,7 +117,7 @@ def delete_tag(name: str, tag: str) -> Response:
 
 def delete_all(name: str, _: str) -> Response:
     """Remove all tags with their manifests."""
-    for tag in repository().v1_pushes().delete_all(name, partial(check_delete, name)):
+    for tag in repository().v1_pushes(name).delete_all(name, partial(check_delete, name)):
         note_content("delete", f"{name}:{tag}")
     response = answer(True)
     give_token(response, name, DELETE)

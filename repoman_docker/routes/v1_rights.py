@@ -82,7 +82,7 @@ def _known(names: list[str]) -> list[str]:
 
 def _begun(names: list[str]) -> list[str]:
     """Return that of the names that the actor is pushing to, if there is one."""
-    pushes, pusher = repository().v1_pushes(), actor_as_pusher()
+    pushes, pusher = repository().v1_pushes(None), actor_as_pusher()
     begun = {name: pushes.begun_at(name, pusher) for name in names}
     return [name for name in names if begun[name] == max(begun.values()) > 0]
 

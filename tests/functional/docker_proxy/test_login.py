@@ -2,7 +2,9 @@
 
 import base64
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -77,6 +79,36 @@ def test_a_token_that_is_refused_is_renewed_once(make_proxy, hub):
     )
     assert proxy.get(f"{NAME}/manifests/3").status == 404
     assert hub.count("manifests/3") == 2
+
+
+def test_a_slow_token_for_one_image_keeps_nobody_from_another(make_proxy, hub, monkeypatch):
+    proxy = make_proxy(hub.url)
+    service = make_proxy.repoman.repositories.get(name_of(proxy)).service
+    authentication = service.manifests._site.registry._authentication
+    for name in (NAME, "slow/app", "other/app"):
+        for tag in ("1", "2"):
+            hub.put(name, tag, make_image())
+    proxy.get(f"{NAME}/manifests/1")
+    fetch, begun, go = authentication._fetch_token, threading.Event(), threading.Event()
+
+    def fetch_slowly(scope):
+        if "slow" in scope:
+            begun.set()
+            go.wait(30)
+        return fetch(scope)
+
+    monkeypatch.setattr(authentication, "_fetch_token", fetch_slowly)
+    with ThreadPoolExecutor(3) as pool:
+        slow = [pool.submit(proxy.head, f"slow/app/manifests/{tag}") for tag in (1, 2)]
+        assert begun.wait(10)
+        try:
+            fast = pool.submit(proxy.get, "other/app/manifests/1")
+            assert fast.result(10).status == 200
+        finally:
+            go.set()
+        assert {each.result(30).status for each in slow} == {200}
+    scopes = [each.query["scope"] for each in tokens(hub)]
+    assert scopes.count(["repository:slow/app:pull"]) == 1
 
 
 def test_a_token_is_renewed_before_it_expires(make_proxy, hub, monkeypatch):

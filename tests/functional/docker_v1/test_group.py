@@ -24,9 +24,14 @@ class Lab:
         self._repoman.repositories.create(self.name(short), f"docker-{kind}", sections)
         return self.engine(short)
 
-    def group(self, short: str, *members: str, **settings) -> Engine:
-        names = [self.name(member) for member in members]
-        return self.make("group", short, group={"members": names, **settings})
+    def group(self, short: str, *members: str, blocked: str = "", **settings) -> Engine:
+        group = {"members": [self.name(member) for member in members], **settings}
+        return self.make(
+            "group", short, group=group, routing={"matchers": [blocked] if blocked else []}
+        )
+
+    def stop(self, short: str) -> None:
+        self._repoman.repositories.update(self.name(short), {}, is_online=False)
 
     def name(self, short: str) -> str:
         return f"{short}-{self._tail}"
@@ -100,6 +105,30 @@ def test_a_push_to_a_group_with_a_writable_member_goes_there(lab):
     group.push("app", "1", chain)
     assert lab.engine("b").pull("app", "1") == chain
     assert lab.engine("g").pull("app", "1") == chain
+
+
+def test_a_push_of_a_name_that_a_rule_forbids_is_refused(lab):
+    lab.make("hosted", "a")
+    group = lab.group("g", "a", writable_member=lab.name("a"), blocked="secret/.*")
+    chain = make_chain()
+    group.push("app", "1", chain)
+    for path, body in (
+        ("repositories/secret/app/", [{"id": chain[0].id}]),
+        ("repositories/secret/app/tags/1", chain[-1].id),
+        ("repositories/secret/app/images", []),
+    ):
+        answer = group.put(path, body, is_first=True)
+        assert answer.status == 403
+        assert f"{lab.name('g')} forbids secret/app" in answer.json()["error"]
+
+
+def test_images_are_read_while_the_member_that_takes_pushes_is_offline(lab):
+    chain = make_chain()
+    lab.make("hosted", "a").push("app", "1", chain)
+    lab.make("hosted", "b")
+    group = lab.group("g", "a", "b", writable_member=lab.name("b"))
+    lab.stop("b")
+    assert group.pull("app", "1") == chain
 
 
 @pytest.mark.parametrize("basic", [True, False])
