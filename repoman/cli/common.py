@@ -5,6 +5,7 @@ import os
 import pwd
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,11 @@ def cli_origin() -> Origin:
     except KeyError:  # a container's user need not be in its list
         user = str(os.getuid())
     return Origin("cli", attributes={"user": user})
+
+
+def render_time(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, to the minute."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def parse_value(text: str) -> Any:

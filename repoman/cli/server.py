@@ -1,10 +1,13 @@
 """Commands about the server as a whole: serve, init, check-config, plugins."""
 
+import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from queue import SimpleQueue
+from typing import Any
 
 import click
 
@@ -12,7 +15,10 @@ from repoman.cli.common import with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.plugins import installed_plugins
+from repoman.sections import MASK
 from repoman.server.process import serve as run_server
+
+SECRET = re.compile("password|secret|token|key|credential", re.IGNORECASE)
 
 
 @click.command()
@@ -35,8 +41,27 @@ def init(settings: Settings) -> None:
 @with_settings
 def check_config(settings: Settings) -> None:
     """Check the configuration and say what it amounts to."""
-    click.echo(settings.model_dump_json(indent=2))
+    click.echo(json.dumps(_shown(settings), indent=2))
     click.echo("The configuration is valid.", err=True)
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    """Return the settings with stars for what may be secret.
+
+    Which keys of a blob store or a repository are, plugins know; here their names have to do.
+    """
+    values: dict[str, Any] = settings.model_dump(mode="json")
+    for each in (values["blob_stores"], *values["bootstrap"]["repositories"]):
+        _mask(each)
+    return values
+
+
+def _mask(values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _mask(value)
+        elif value and SECRET.search(key):
+            values[key] = MASK
 
 
 @click.command()

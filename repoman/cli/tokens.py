@@ -3,11 +3,10 @@
 import json
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import render_time, with_repoman
 from repoman.core import Repoman
 from repoman.security.actors import READING, Action, Limit
 from repoman.security.user_token_records import UserToken
@@ -31,7 +30,7 @@ def list_(repoman: Repoman, user: str | None, as_json: bool) -> None:
         click.echo(json.dumps([_as_json(each) for each in found], indent=2))
         return
     for each in found:
-        used = f"used {_time(each.last_used_at)}" if each.last_used_at else "never used"
+        used = f"used {render_time(each.last_used_at)}" if each.last_used_at else "never used"
         click.echo(
             f"{each.user:<20} {each.id}  {each.name:<20} {_end(each)}, {used}  {_scope(each)}"
         )
@@ -85,11 +84,8 @@ def revoke(repoman: Repoman, user: str, name: str) -> None:
 def _end(token: UserToken) -> str:
     if token.expires_at is None:
         return "for ever"
-    return f"{'until' if token.expires_at > time.time() else 'expired'} {_time(token.expires_at)}"
-
-
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    word = "until" if token.expires_at > time.time() else "expired"
+    return f"{word} {render_time(token.expires_at)}"
 
 
 def _scope(token: UserToken) -> str:

@@ -1,11 +1,10 @@
 """Commands about local users."""
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import render_time, with_repoman
 from repoman.cli.roles import check_taken
 from repoman.core import Repoman
 from repoman.errors import Invalid
@@ -26,11 +25,12 @@ def user() -> None:
 def list_(repoman: Repoman) -> None:
     """List the users."""
     for each in repoman.users.all():
-        made = datetime.fromtimestamp(each.created_at, UTC).strftime("%Y-%m-%d")
         state = "active" if each.is_active else "disabled"
         kind = "robot" if each.realm == LOCAL and not each.has_password else each.realm
         roles = " ".join(dict.fromkeys((*each.roles, *each.external_roles)))
-        click.echo(f"{each.name:<20} {kind:<6} {state:<8} since {made}  {roles}".rstrip())
+        last = each.last_login_at
+        seen = "never logged in" if last is None else f"last login {render_time(last)}"
+        click.echo(f"{each.name:<20} {kind:<6} {state:<8} {seen}  {roles}".rstrip())
 
 
 @user.command()

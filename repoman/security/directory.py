@@ -230,7 +230,8 @@ class Directory:
         found: set[str] = set()
         if options.member_of_attribute:
             for dn in entry.texts(options.member_of_attribute):
-                found |= {dn, _first_value(dn)}
+                if _is_below(dn, options.group_base):
+                    found |= {dn, _first_value(dn)}
         if options.group_base:
             query = options.group_filter.replace("{user}", escape_filter_chars(name))
             query = query.replace("{dn}", escape_filter_chars(entry.dn))
@@ -289,6 +290,19 @@ def _translated(url: str, say: Say) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
+
+
+def _is_below(dn: str, base: str) -> bool:
+    """Return whether an entry is below another one; every one is below none."""
+    try:
+        parts, above = _parts(dn), _parts(base) if base else []
+    except LDAPInvalidDnError:
+        return False
+    return parts[len(parts) - len(above) :] == above
+
+
+def _parts(dn: str) -> list[tuple[str, str]]:
+    return [(name.casefold(), value.casefold()) for name, value, _ in parse_dn(dn, strip=True)]
 
 
 def _first_value(dn: str) -> str:

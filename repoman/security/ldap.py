@@ -22,7 +22,8 @@ from repoman.security.memory import Memory
 from repoman.security.user_records import find_user
 
 LDAP = "ldap"  # the realm's name, and that of the plugin
-LONGEST = 256  # characters of a name
+LONGEST = 256  # characters of a name,
+PASSWORD_MAX = 1000  # and of a password
 AT_ONCE = 4  # logins that talk to it; others wait
 LOOK = 60.0  # seconds between two looks whether a user is still there
 REST = 10.0  # seconds that a directory which did not answer is not asked
@@ -190,7 +191,7 @@ def _can_be(name: str, password: str) -> bool:
         return False
     # With an empty password a bind succeeds, as nobody (RFC 4513, 5.1.2); so might one with a NUL
     # where a server is written in C.
-    is_good = bool(password) and "\0" not in password
+    is_good = 0 < len(password) <= PASSWORD_MAX and "\0" not in password
     return is_good and name.isprintable() and 0 < len(name) <= LONGEST
 
 

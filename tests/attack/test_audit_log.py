@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -143,6 +144,21 @@ def test_commands_are_told(repoman):
     assert "amy" in first.stdout
     second = runner.invoke(cli, ["audit", "list", "--limit", "1", "--after", "2", *given])
     assert "files" in second.stdout
+    repoman.start()
+
+
+def test_the_last_login_is_listed(repoman):
+    repoman.users.create("amy", "a password")
+    repoman.users.create("bob", "a password")
+    moments = [time.time()]
+    HttpClient(repoman).get("/repository/files/none", auth=("amy", "a password"))
+    moments.append(time.time())
+    repoman.stop()
+    listed = CliRunner().invoke(cli, ["user", "list", "--data", str(repoman.data)])
+    lines = {line.split()[0]: line for line in listed.stdout.splitlines()}
+    assert lines["bob"].endswith("active   never logged in")
+    minutes = {f"{datetime.fromtimestamp(each, UTC):%Y-%m-%d %H:%M} UTC" for each in moments}
+    assert lines["amy"].partition("active   last login ")[2] in minutes
     repoman.start()
 
 

@@ -118,6 +118,24 @@ def test_groups_can_be_an_attribute_of_the_user(realm, repoman):
     assert log_in(realm).roles == ("writers",)
 
 
+@pytest.mark.parametrize(
+    ("base", "roles"),
+    [
+        ("OU=Groups, dc=example,dc=org", ("writers",)),
+        ("ou=people,dc=example,dc=org", ()),
+    ],
+)
+def test_no_group_outside_of_the_base_counts(realm, repoman, base, roles):
+    change(
+        repoman,
+        group_base=base,
+        group_filter="(cn=nothing)",
+        member_of_attribute="memberOf",
+        default_roles=[],
+    )
+    assert log_in(realm).roles == roles
+
+
 @pytest.mark.parametrize("group", ["STAFF", "cn=Staff,ou=groups,dc=example,dc=org"])
 def test_a_group_may_be_written_in_any_case_or_as_its_dn(realm, repoman, group):
     change(repoman, roles={group: ["a", "b"]}, default_roles=["b"])

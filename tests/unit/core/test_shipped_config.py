@@ -1,13 +1,16 @@
 """The configuration file inside the package: it shows every key, with its default."""
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import BaseModel
 
+from repoman.cli import cli
 from repoman.config import Settings, load_settings, shipped_config
 from repoman.core import Repoman
 from tests.live import free_port
@@ -95,3 +98,20 @@ def test_an_empty_database_takes_the_shipped_repositories(tmp_path):
         repository.settings.setdefault("docker", {})["http_port"] = free_port()
     with Repoman(settings) as repoman:
         assert [each.problem for each in repoman.repositories.all()] == [None, None, None]
+
+
+def test_what_check_config_prints_has_no_secrets(tmp_path):
+    path = tmp_path / "repoman.toml"
+    path.write_text(
+        '[blob_stores.cloud]\ntype = "s3"\nbucket = "images"\nsecret_key = "hunter2"\n'
+        '[[bootstrap.repositories]]\nname = "hub"\nrecipe = "docker-proxy"\n'
+        'settings.http_client = { username = "ann", password = "hunter2" }\n'
+    )
+    done = CliRunner().invoke(cli, ["check-config", "--config", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "hunter2" not in done.output
+    shown = json.loads(done.stdout)
+    store = shown["blob_stores"]["cloud"]
+    assert (store["bucket"], store["secret_key"]) == ("images", "**********")
+    assert shown["bootstrap"]["repositories"][0]["settings"]["http_client"]["username"] == "ann"
+    assert shown["security"]["key_file"] == "keys/secrets.key"
