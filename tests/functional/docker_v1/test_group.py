@@ -172,6 +172,28 @@ def test_of_a_group_what_is_deleted_is_that_of_its_writable_member(lab):
     assert lab.registry("a").tags("app") == ["1", "3"]
 
 
+def test_a_group_is_where_its_tokens_lead(lab):
+    lab.make("hosted", "a")
+    group = lab.group("g", "a", writable_member=lab.name("a"))
+    host = {"Host": "reg.example:8081"}
+    path = f"reg.example:8081/repository/{lab.name('g')}"
+    listed = [{"id": secrets.token_hex(32)}]
+    answer = group.put("repositories/team/app/", listed, headers=host, is_first=True)
+    assert answer.headers["X-Docker-Endpoints"] == path
+    token = answer.headers["X-Docker-Token"]
+    assert token.startswith("signature=")
+    assert token.endswith(',repository="team/app",access=write')
+    assert answer.headers["WWW-Authenticate"] == f"Token {token}"
+    lab.engine("a").push("team/app", "1", make_chain())
+    pull = lab.engine("g").send("GET", "repositories/team/app/images", None, host, is_first=True)
+    assert pull.headers["X-Docker-Endpoints"] == path
+    read = {"Authorization": f"Token {pull.headers['X-Docker-Token']}"}
+    target = "v1/repositories/team/app/tags"
+    assert group.wire.send("GET", f"{group.prefix}/{target}", read).status == 200
+    member = lab.engine("a")
+    assert member.wire.send("GET", f"{member.prefix}/{target}", read).status == 401
+
+
 def test_a_push_to_a_proxy_is_told_where_to_go(lab):
     lab.make("hosted", "a")
     proxy = lab.make("proxy", "p", proxy={"remote_url": "http://127.0.0.1:9"})

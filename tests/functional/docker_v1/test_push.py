@@ -338,6 +338,14 @@ def test_a_tag_needs_the_id_of_an_image(engine, name, value):
     assert engine.put(f"repositories/{name}/tags/1", value).status in (400, 404)
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"parent": "x"}', b'{"ID": "x"}'])
+def test_the_json_of_an_image_needs_its_id(engine, name, body):
+    [image] = make_chain(1)
+    engine.put(f"repositories/{name}/", [{"id": image.id}], is_first=True)
+    answer = engine.send("PUT", f"images/{image.id}/json", body)
+    assert (answer.status, answer.json()) == (400, {"error": "Missing key `id' in JSON"})
+
+
 def test_an_image_upon_itself_is_refused(engine, name):
     image_id = secrets.token_hex(32)
     body = json.dumps({"id": image_id, "parent": image_id}).encode()
@@ -368,6 +376,17 @@ def test_a_tag_that_must_not_move_is_refused_before_the_layers(make, name):
     engine.push(name, "2", other)
     assert engine.put(f"repositories/{name}/tags/1", other[-1].id).status == 403
     assert engine.pull(name, "1") == chain
+
+
+def test_latest_may_move_where_that_is_set(make, name):
+    registry = make(storage__write_policy="allow_once", storage__redeploy_latest=True)
+    engine = engine_of(registry)
+    engine.push(name, "latest", make_chain())
+    chain = make_chain()
+    engine.push(name, "latest", chain)
+    assert engine.pull(name, "latest") == chain
+    engine.push(name, "1", chain)
+    assert engine.push(name, "1", make_chain(), failure=Failures.REDEPLOY) == []
 
 
 def test_a_repository_that_is_only_read_takes_nothing(make, name):

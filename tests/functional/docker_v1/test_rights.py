@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from repoman.testing import ADMIN, HttpClient
+from repoman_docker.protocol.reference import Tag
 from repoman_docker.routes import v1_rights
 from tests.functional.docker.wires import InProcess, Proxied
 from tests.functional.docker_v1.conftest import engine_of
@@ -166,6 +167,26 @@ def test_pushes_side_by_side_do_not_end_each_other(registry, name):
     assert first.send("PUT", f"images/{one.id}/json", one.json).status == 200
     first.push(name, "1", [one])
     assert first.get(f"repositories/{name}/tags").json() == {"1": one.id, "2": two.id}
+
+
+def test_pushes_and_deletions_are_in_the_audit_log(repoman, hosted, hosted_name, name):
+    engine = as_user(hosted, ADMIN, basic=True)
+    engine.push(name, "1", make_chain())
+    digest = repoman.repositories.get(hosted_name).service.manifests.get(name, Tag("1")).etag
+    engine.push(name, "2", make_chain())
+    engine.push(name, "3", make_chain())
+    engine.send("DELETE", f"repositories/{name}/tags/1")
+    engine.send("DELETE", f"repositories/{name}/", is_first=True)
+    repoman.audit.flush()
+    told = repoman.audit.search({"domain": "content", "repository": hosted_name})
+    assert {row["actor"] for row in told} == {"admin"}
+    events = sorted((row["type"], row["target"].removeprefix(name)) for row in told)
+    assert events == [
+        *(("delete", tag) for tag in (":1", ":2", ":3")),
+        *(("push", tag) for tag in (":1", ":2", ":3")),
+    ]
+    [first] = [row for row in told if (row["type"], row["target"]) == ("push", f"{name}:1")]
+    assert first["attributes"]["digest"] == digest
 
 
 # --- How far a token goes ---

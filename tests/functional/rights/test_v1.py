@@ -9,7 +9,14 @@ from repoman.testing import ADMIN
 from tests.fakes.registry import fake_registry
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.images import digest_of, make_image
-from tests.functional.docker_v1.driver import Engine, Failure, V1Image, make_chain, make_tar
+from tests.functional.docker_v1.driver import (
+    Engine,
+    Failure,
+    Refused,
+    V1Image,
+    make_chain,
+    make_tar,
+)
 from tests.functional.rights.stage import Stage
 
 TAKEN_JSON = Failure("put json", 409, "Another image has this id")
@@ -161,3 +168,66 @@ def test_the_settings_of_an_image_need_the_right_to_its_blobs(stage, hosted, eng
     top = reader.get("repositories/team/app/tags/1").json()
     assert reader.get(f"images/{top}/layer").status == 403
     assert reader.get(f"images/{top}/json").status == 403
+
+
+# --- What each right is for -----------------------------------------------------------------------
+
+# What a user may do with the image team/app: the actions, and the status of each attempt.
+TABLE = """
+actions                  pull  push  move  delete-tag  delete-all
+browse                   403   403   403   403         403
+browse,read              200   403   403   403         403
+browse,read,add          200   200   403   403         403
+browse,read,add,edit     200   200   200   403         403
+browse,read,edit         200   403   403   403         403
+browse,read,delete       200   403   403   200         200
+*                        200   200   200   200         200
+"""
+ROWS = [line.split() for line in TABLE.strip().splitlines()]
+
+
+def attempt(engine: Engine, verb: str) -> int:
+    """Try something with an image that has the tag 1; return the status that decides."""
+    name, chain = "team/app", make_chain(1)
+    if verb == "pull":
+        return engine.get(f"repositories/{name}/tags/1").status
+    if verb == "delete-tag":
+        return engine.send("DELETE", f"repositories/{name}/tags/1").status
+    if verb == "delete-all":
+        return engine.send("DELETE", f"repositories/{name}/", is_first=True).status
+    try:
+        engine.push(name, "1" if verb == "move" else "2", chain)
+    except Refused as refused:
+        return refused.answer.status
+    return 200
+
+
+@pytest.mark.parametrize("verb", ROWS[0][1:])
+@pytest.mark.parametrize("row", ROWS[1:], ids=lambda row: row[0])
+def test_each_right_is_for_what_it_is_for_in_version_2(engine, registry, user_of, row, verb):
+    registry.push("team/app", "1", image := make_image())
+    status = int(row[ROWS[0].index(verb)])
+    assert attempt(engine(user_of("team", *row[0].split(","))), verb) == status
+    if status != 200:
+        assert registry.pull("team/app", "1") == image.manifest
+        assert registry.tags("team/app") == ["1"]
+
+
+def test_of_some_tags_one_may_see_and_set_those_alone(stage, hosted, engine, registry):
+    for tag in ("1.0", "1.1", "2.0"):
+        registry.push("team/app", tag, make_image())
+    expression = 'path =~ "/v2/team/app/(|tags/list|manifests/(1[.].*|sha256:.*)|blobs/.*)"'
+    actions = ["browse", "read", "add", "edit", "delete"]
+    some = engine(stage.make_user(stage.make_selected(hosted, expression, actions)))
+    assert set(some.get("repositories/team/app/tags").json()) == {"1.0", "1.1"}
+    chain = make_chain()
+    some.push("team/app", "1.2", chain)
+    some.push("team/app", "1.0", chain)
+    refused = Failure("put repository", 403, "")
+    some.push("team/app", "2.1", make_chain(), failure=refused)
+    some.push("team/app", "2.0", make_chain(), failure=refused)
+    assert some.put("repositories/team/app/tags/2.0", chain[-1].id).status == 403
+    assert some.send("DELETE", "repositories/team/app/tags/2.0").status == 403
+    assert some.send("DELETE", "repositories/team/app/", is_first=True).status == 403
+    assert registry.tags("team/app") == ["1.0", "1.1", "1.2", "2.0"], "all or none"
+    assert some.send("DELETE", "repositories/team/app/tags/1.1").status == 200
