@@ -27,7 +27,9 @@ class Place:
 
     server: LiveServer
     hosted: int
+    hosted_https: int
     proxy: int
+    proxy_https: int
     group: int
     group_https: int
     private: int
@@ -57,13 +59,16 @@ def place(tmp_path_factory) -> Iterator[Place]:
     with live_server(directory, settings=settings) as server, fake_index() as index:
         index.add("nginx", description="The official\nweb server", star_count=900, is_official=True)
         index.add("team/nginx-exporter", description="Metrics", star_count=12)
-        hosted, proxy, group, https, private, off = (free_port() for _ in range(6))
+        index.add("odd/e.f_g-h")
+        ports = [free_port() for _ in range(8)]
+        hosted, hosted_https, proxy, proxy_https, group, https, private, off = ports
         server.cli("cert", "create", "127.0.0.1")
-        first = create(server, "hosted", hosted)
+        first = create(server, "hosted", hosted, docker__https_port=hosted_https)
         second = create(
             server,
             "proxy",
             proxy,
+            docker__https_port=proxy_https,
             proxy__remote_url=index.url,
             docker_proxy__index_type="custom",
             docker_proxy__index_url=index.url,
@@ -74,9 +79,9 @@ def place(tmp_path_factory) -> Iterator[Place]:
         create(server, "hosted", off, docker__v1_enabled="false")
         push(server, hosted, "acme/nginx-proxy", "acme/a.b_c-d", *(f"many/i{n}" for n in range(30)))
         push(server, private, "secret/nginx")
-        for port in (proxy, group, https, off):
+        for port in ports:
             wait_until(lambda port=port: is_open(port), what="the connector")
-        yield Place(server, hosted, proxy, group, https, private, off)
+        yield Place(server, *ports)
 
 
 @pytest.fixture
@@ -106,8 +111,10 @@ def names(docker: Docker, port: int, term: str, *options: str) -> list[str]:
 
 
 def test_docker_searches_every_type_of_repository(place, docker):
-    assert names(docker, place.hosted, "nginx") == ["acme/nginx-proxy"]
-    assert names(docker, place.proxy, "nginx") == ["nginx", "team/nginx-exporter"]
+    for port in (place.hosted, place.hosted_https):
+        assert names(docker, port, "nginx") == ["acme/nginx-proxy"]
+    for port in (place.proxy, place.proxy_https):
+        assert names(docker, port, "nginx") == ["nginx", "team/nginx-exporter"]
     both = ["acme/nginx-proxy", "nginx", "team/nginx-exporter"]
     assert names(docker, place.group, "nginx") == both
     assert names(docker, place.group_https, "nginx") == both
@@ -142,16 +149,24 @@ def test_docker_limits(place, docker, limit, count):
     assert len(found) == len(set(found)) == count
 
 
-@pytest.mark.parametrize("term", ["a.b_c-d", "B_C", ".b_", "acme/a", "/a.b", "ac"])
-def test_docker_finds_special_characters(place, docker, term):
-    assert "acme/a.b_c-d" in names(docker, place.hosted, term)
+@pytest.mark.parametrize("term", ["a.b_c-d", "B_C", ".b_", "acme/a", "/a.b", "ac", "_c"])
+@pytest.mark.parametrize("where", ["hosted", "hosted_https", "group", "group_https"])
+def test_docker_finds_special_characters(place, docker, where, term):
+    assert "acme/a.b_c-d" in names(docker, getattr(place, where), term)
+
+
+@pytest.mark.parametrize("term", ["e.f_g-h", ".f_", "odd/e", "/e.f"])
+@pytest.mark.parametrize("where", ["proxy", "proxy_https", "group"])
+def test_docker_finds_special_characters_in_an_index(place, docker, where, term):
+    assert "odd/e.f_g-h" in names(docker, getattr(place, where), term)
 
 
 @pytest.mark.parametrize(
     "term", ["%", "*", "a%b", "'", '"', "é", "nginx b", "a&n=1", "a?b", "#", "+", "\\"]
 )
-def test_docker_finds_nothing_by_characters_that_no_name_has(place, docker, term):
-    assert names(docker, place.hosted, term) == []
+@pytest.mark.parametrize("where", ["hosted", "hosted_https", "proxy", "group"])
+def test_docker_finds_nothing_by_characters_that_no_name_has(place, docker, where, term):
+    assert names(docker, getattr(place, where), term) == []
 
 
 def test_docker_lists_all_without_a_term(place, docker):
@@ -171,9 +186,10 @@ def test_docker_searches_where_a_login_is_needed(place, docker):
 
 
 def test_docker_searches_logged_in_where_anybody_may(place, docker):
-    for port in (place.group, place.group_https):
+    ports = {place.group: 3, place.group_https: 3, place.proxy: 2, place.proxy_https: 2}
+    for port, count in ports.items():
         docker.login(f"127.0.0.1:{port}", *place.server.admin)
-        assert len(names(docker, port, "nginx")) == 3
+        assert len(names(docker, port, "nginx")) == count
 
 
 def test_docker_is_refused_where_the_api_is_off(place, docker):
@@ -198,6 +214,13 @@ def test_podman_searches_what_anybody_may_see(place, podman):
     assert found["nginx"]["Stars"] == 900
     assert found["nginx"]["Official"] == "[OK]"
     assert [each["Name"] for each in podman.search(place.hosted, "many", "--limit", "5")] != []
+
+
+def test_podman_searches_a_proxy(place, podman):
+    found = {each["Name"].partition("/")[2]: each for each in podman.search(place.proxy, "nginx")}
+    assert list(found) == ["nginx", "team/nginx-exporter"]
+    assert found["team/nginx-exporter"]["Stars"] == 12
+    assert "official" in found["nginx"]["Description"]
 
 
 def test_podman_falls_back_to_the_catalog_where_a_login_is_needed(place, podman):
