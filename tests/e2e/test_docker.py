@@ -4,13 +4,10 @@ import secrets
 
 import pytest
 
+from tests.e2e.clients import quickest
 from tests.live import live_server
 
 pytestmark = pytest.mark.xdist_group("docker")
-
-# The bare commands take well under a second. A client that meets silence where it tried TLS first
-# waits for ten.
-PROMPT = 5.0
 
 
 @pytest.fixture
@@ -19,17 +16,37 @@ def image(registry):
     return f"{registry}/team/app-{secrets.token_hex(4)}:1"
 
 
+def test_each_command_takes_less_than_a_second(docker, registry, shared_server, image):
+    """A client that meets silence where it tried TLS first would wait for ten."""
+
+    def push():
+        docker.import_image(image, secrets.token_bytes(300_000))
+        return docker.run("push", image)
+
+    def pull():
+        docker.run("rmi", image)
+        return docker.run("pull", image)
+
+    commands = {
+        "a wrong login": lambda: docker.login(registry, "nobody", "wrong", check=False),
+        "login": lambda: docker.login(registry, *shared_server.admin),
+        "push": push,
+        "pull": pull,
+        "a pull of nothing": lambda: docker.run("pull", f"{registry}/no/such:1", check=False),
+    }
+    seconds = {name: quickest(command) for name, command in commands.items()}
+    assert max(seconds.values()) < 1, seconds
+
+
 def test_login_with_the_first_password(docker, registry, shared_server):
     ran = docker.login(registry, *shared_server.admin)
     assert "Login Succeeded" in ran.stdout
-    assert ran.seconds < PROMPT
 
 
 def test_login_with_a_wrong_password_is_refused(docker, registry):
     ran = docker.login(registry, "admin", "wrong", check=False)
     assert ran.status != 0
     assert "unauthorized" in ran.text.lower()
-    assert ran.seconds < PROMPT
 
 
 def test_push_needs_a_login(docker, image):
@@ -45,9 +62,8 @@ def test_push_remove_and_pull(logged_in, image):
     assert "digest: sha256:" in pushed.stdout
     logged_in.run("rmi", image)
     assert not logged_in.has_image(image)
-    pulled = logged_in.run("pull", image)
+    logged_in.run("pull", image)
     assert logged_in.run("image", "inspect", "--format={{.Id}}", image).stdout.strip() == identity
-    assert max(pushed.seconds, pulled.seconds) < PROMPT
 
 
 def test_pull_by_digest(logged_in, image):
@@ -95,7 +111,6 @@ def test_pull_of_an_unknown_image_says_so(logged_in, registry):
     ran = logged_in.run("pull", f"{registry}/team/absent:1", check=False)
     assert ran.status != 0
     assert "not found" in ran.text
-    assert ran.seconds < PROMPT
 
 
 def test_a_large_layer_goes_and_comes(logged_in, image):

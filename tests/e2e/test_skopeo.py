@@ -2,12 +2,11 @@
 
 import json
 import secrets
+import tempfile
 
 import pytest
 
-from tests.e2e.clients import write_layout
-
-PROMPT = 5.0
+from tests.e2e.clients import quickest, write_layout
 
 
 @pytest.fixture
@@ -26,19 +25,31 @@ def digest_of(skopeo, image):
     return json.loads(skopeo.inspect(image).stdout)["Digest"]
 
 
+def test_each_command_takes_less_than_a_second(skopeo, registry, shared_server, name, layout):
+    image = f"docker://{name}:1"
+    with tempfile.TemporaryDirectory() as out:
+        commands = {
+            "a wrong login": lambda: skopeo.login(registry, "nobody", "wrong", check=False),
+            "login": lambda: skopeo.login(registry, *shared_server.admin),
+            "copy into it": lambda: skopeo.copy(layout, image),
+            "inspect": lambda: skopeo.inspect(f"{name}:1"),
+            "copy out of it": lambda: skopeo.copy(image, f"oci:{out}:1"),
+        }
+        seconds = {name: quickest(command) for name, command in commands.items()}
+    assert max(seconds.values()) < 1, seconds
+
+
 def test_a_wrong_password_is_refused(skopeo, registry):
     ran = skopeo.login(registry, "admin", "wrong", check=False)
     assert ran.status != 0
     assert "invalid username/password" in ran.text
-    assert ran.seconds < PROMPT
 
 
 def test_an_image_comes_out_as_it_went_in(skopeo_in, name, layout, tmp_path):
-    into = skopeo_in.copy(layout, f"docker://{name}:1")
-    out = skopeo_in.copy(f"docker://{name}:1", f"oci:{tmp_path}/out:1")
+    skopeo_in.copy(layout, f"docker://{name}:1")
+    skopeo_in.copy(f"docker://{name}:1", f"oci:{tmp_path}/out:1")
     sent = {path.name for path in (tmp_path / "layout/blobs/sha256").iterdir()}
     assert {path.name for path in (tmp_path / "out/blobs/sha256").iterdir()} == sent
-    assert max(into.seconds, out.seconds) < PROMPT
 
 
 @pytest.mark.parametrize("kind", ["oci", "v2s2"])
@@ -53,7 +64,6 @@ def test_inspect_shows_the_image(skopeo_in, name, layout):
     ran = skopeo_in.inspect(f"{name}:1")
     shown = json.loads(ran.stdout)
     assert (shown["Name"], shown["RepoTags"], shown["Os"]) == (name, ["1"], "linux")
-    assert ran.seconds < PROMPT
 
 
 def test_tags_are_listed(skopeo_in, name, layout):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.e2e.clients import write_layout
 from tests.live import LiveServer, free_port, is_open, wait_until
 
 CERTS = Path("/etc/docker/certs.d")  # where the docker daemon looks, and nowhere else
@@ -56,6 +57,19 @@ def test_skopeo_checks_the_certificate(server, port, trusted, skopeo):
         "inspect", "--cert-dir", str(trusted), f"docker://127.0.0.1:{port}/no:1", check=False
     )
     assert "manifest unknown" in ran.text
+
+
+def test_skopeo_pushes_and_pulls_over_tls(server, port, trusted, skopeo, tmp_path):
+    image = f"docker://127.0.0.1:{port}/team/copied:1"
+    credentials = ":".join(server.admin)
+    source = write_layout(tmp_path / "layout", b"l" * 3_000_000)
+    certs = str(trusted)
+    skopeo.run("copy", "--dest-cert-dir", certs, "--dest-creds", credentials, source, image)
+    skopeo.run(
+        "copy", "--src-cert-dir", certs, "--src-creds", credentials, image, f"oci:{tmp_path}/out:1"
+    )
+    sent = {path.name for path in (tmp_path / "layout/blobs/sha256").iterdir()}
+    assert {path.name for path in (tmp_path / "out/blobs/sha256").iterdir()} == sent
 
 
 def test_http_and_https_of_one_repository_are_open_side_by_side(server, port):

@@ -10,7 +10,7 @@ from repoman.errors import StorageFull
 from repoman.http.body import ADMISSION, BODY_ERROR, RECEIVED, BodyWanted, receive_body
 from repoman.server.parser import Parser
 from tests.disk import room_for
-from tests.server.apps import Sink, Uploads, hello
+from tests.server.apps import Sink, Slow, Uploads, hello
 from tests.server.conftest import eventually
 
 BIG = bytes(range(256)) * 16_000  # 4 MB
@@ -210,6 +210,54 @@ def test_client_that_leaves_during_admission_leaves_no_sink_open(serve, connect)
     client.reset()
     eventually(lambda: sinks and sinks[0].closed)
     assert sinks[0].closed == 1
+
+
+@pytest.mark.parametrize("end", ["by the client", "by the server"])
+def test_connection_that_ends_while_its_request_is_queued(serve, connect, end):
+    application, uploads = Slow(), Uploads()
+
+    def both(environ, start_response):
+        chosen = application if environ["PATH_INFO"] == "/slow" else uploads
+        return chosen(environ, start_response)
+
+    service = serve(both, threads=1)
+    busy = connect(service)
+    busy.request("GET", "/slow")
+    assert application.entered.wait(5)
+    client = connect(service)
+    client.send(head("PUT", "/up", "Content-Length: 50"))
+    eventually(lambda: sum(bool(each.serving) for each in service.listener.channels) == 2)
+    if end == "by the client":
+        client.reset()
+    else:
+        service.hub.remove_listener("main", drain=0)
+        assert client.is_closed()
+    eventually(lambda: len(service.listener.channels) == (1 if end == "by the client" else 0))
+    application.go_on.set()
+    if end == "by the client":
+        assert busy.read().status == 200
+        assert connect(service).get("/after").status == 200
+    assert uploads.admissions == 0
+    assert uploads.sinks == []
+
+
+@pytest.mark.parametrize("end", ["by the client", "by the server"])
+def test_connection_that_ends_on_its_way_to_another_loop(serve, connect, uploads, end):
+    service = serve(uploads)
+    gate = threading.Event()
+    for loop in service.hub._bulk:
+        loop.call(gate.wait, 10)  # so it cannot arrive
+    client = connect(service)
+    client.send(head("PUT", "/up", "Content-Length: 4096000") + BIG[:1000])
+    eventually(lambda: any(each.loop is not service.hub.main for each in service.listener.channels))
+    if end == "by the client":
+        client.reset()
+    else:
+        service.hub.remove_listener("main", drain=0)
+    gate.set()
+    eventually(lambda: not service.listener.channels)
+    eventually(lambda: [sink.closed for sink in uploads.sinks] == [1])
+    assert uploads.calls == []
 
 
 def test_sink_that_the_application_does_not_take_is_closed(serve, connect, uploads):

@@ -10,26 +10,51 @@ import time
 
 import pytest
 
+from repoman.blobs.file import FileBlobStore
+from repoman.blobs.inlet import BlobInlet
+from repoman.http.body import receive_body
 from tests.server.apps import Files, Uploads
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually, open_files
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "6"))
 CLIENTS = 8
+STALL = 2.0  # seconds until the server cuts off who is silent; nobody else is ever so slow
 CONTENT = random.Random(1).randbytes(3_000_000)
 
 
-class Everything(Uploads):
-    """Uploads by PUT, one file by GET."""
+class Inlet(BlobInlet):
+    """Counts how often it was closed."""
 
-    def __init__(self, path):
+    closed = 0
+
+    def close(self):
+        self.closed += 1
+        super().close()
+
+
+class Everything(Uploads):
+    """Uploads into a real blob store by PUT, one file by GET."""
+
+    def __init__(self, path, blobs):
         super().__init__()
         self.files = Files(path)
+        self.blobs = blobs
 
     def __call__(self, environ, start_response):
         if environ["REQUEST_METHOD"] == "GET":
             return self.files(environ, start_response)
         return super().__call__(environ, start_response)
+
+    def route(self, environ):
+        if environ["PATH_INFO"] != "/up":
+            return super().route(environ)
+        with receive_body(environ, self.open) as inlet:
+            return "201 Created", inlet.commit().digest.encode()
+
+    def open(self):
+        self.sinks.append(Inlet(self.blobs))
+        return self.sinks[-1]
 
 
 class Chaos:
@@ -39,7 +64,6 @@ class Chaos:
         self.random = random.Random(seed)
         self.connect = connect
         self.verified = 0
-        self.completed_uploads = 0
 
     def run(self, until):
         while time.monotonic() < until:
@@ -82,7 +106,6 @@ class Chaos:
             response = client.read()
         if path == "/up":
             assert response.body == hashlib.sha256(body).hexdigest().encode()
-            self.completed_uploads += 1
         else:
             assert response.body == body
         self.verified += 1
@@ -115,8 +138,30 @@ class Chaos:
         for start, length in pieces:
             assert client.read().body == CONTENT[start : start + length]
         assert client.read().body == hashlib.sha256(body).hexdigest().encode()
-        self.completed_uploads += 1
         self.verified += 1
+
+    def upload_by_the_byte(self, client):
+        body = CONTENT[: self.random.randrange(1, 60)]
+        client.request("PUT", "/up", headers=["Transfer-Encoding: chunked"])
+        for byte in body:
+            client.send(b"1\r\n%c\r\n" % byte)
+        for byte in b"0\r\n\r\n":
+            client.send(bytes([byte]))
+        assert client.read().body == hashlib.sha256(body).hexdigest().encode()
+        self.verified += 1
+
+    def stall(self, client):
+        """Go silent in the middle of something; the server ends it."""
+        begin = self.random.choice(
+            [
+                b"GET /?5,5 HTTP/1.1\r\nHost:",
+                b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + CONTENT[:5000],
+                b"PUT /buffered HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+            ]
+        )
+        client.send(begin)
+        assert client.is_closed()
+        return False
 
     def drip(self, client):
         for byte in b"GET /?5,5 HTTP/1.1\r\nHost: x\r\n\r\n":
@@ -145,7 +190,7 @@ class Chaos:
     ACTIONS = (
         *(download, download, download_slowly, download_in_part),
         *(upload, upload, upload_in_part, upload_bad_chunks, upload_refused),
-        *(pipeline, drip, garbage),
+        *(upload_by_the_byte, pipeline, drip, garbage, stall),
     )
 
 
@@ -155,9 +200,10 @@ def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
     caplog.set_level(logging.WARNING)
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
-    application = Everything(path)
+    application = Everything(path, FileBlobStore(tmp_path / "blobs"))
     certificate = secure and Certificate(tmp_path_factory.mktemp("certificate"), "localhost")
-    service = serve(application, tls=certificate.for_server() if secure else None)
+    tls = certificate.for_server() if secure else None
+    service = serve(application, tls=tls, stall_timeout=STALL, header_timeout=STALL)
     context = certificate.for_client() if secure else None
     before = len(open_files())
 
@@ -181,8 +227,9 @@ def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
     assert failures == []
     assert sum(client.verified for client in clients) > 50
     eventually(lambda: not service.listener.channels)
-    completed = sum(client.completed_uploads for client in clients)
-    eventually(lambda: sum(not sink.closed for sink in application.sinks) == completed)
-    assert max(sink.closed for sink in application.sinks) <= 1
+    eventually(lambda: {sink.closed for sink in application.sinks} == {1})
+    assert list((tmp_path / "blobs" / "uploads").iterdir()) == []
+    for blob in (tmp_path / "blobs" / "sha256").glob("*/*"):
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
     eventually(lambda: len(open_files()) <= before)
     assert [record.getMessage() for record in caplog.records] == []

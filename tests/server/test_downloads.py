@@ -4,6 +4,7 @@ import fcntl
 import gzip
 import hashlib
 import io
+import os
 import struct
 import threading
 import time
@@ -120,6 +121,19 @@ def test_cut_download_closes_the_file(serve, connect, file):
     client.read_exactly(100_000)
     client.reset()
     eventually(lambda: not any(name == str(file) for _, name in open_files()))
+
+
+def test_the_kernel_sends_files_by_itself(serve, connect, file, monkeypatch):
+    sent = []
+    real = os.sendfile
+
+    def sendfile(out, source, offset, count):
+        sent.append(real(out, source, offset, count))
+        return sent[-1]
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    assert connect(serve(Files(file))).get("/").body == file.read_bytes()
+    assert sum(sent) == file.stat().st_size
 
 
 def test_file_that_becomes_shorter_ends_the_connection(serve, connect, tmp_path, caplog):

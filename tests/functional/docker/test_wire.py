@@ -1,6 +1,8 @@
 """What is true of all addresses: methods, names, headers, errors, where Locations lead."""
 
+from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import closing
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.functional.docker.images import (
     make_image,
 )
 from tests.functional.docker.wires import Proxied
+from tests.server.client import Client
 
 VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 # What two answers to the same request may differ in.
@@ -32,6 +35,30 @@ def image(registry, name):
 
 def headers_of(answer) -> Mapping[str, str]:
     return {k.lower(): v for k, v in answer.headers.items() if k.lower() not in VOLATILE}
+
+
+# --- Refusals before the body --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [1, 1000])
+def test_a_chunk_out_of_order_is_refused_before_its_first_byte(live, name, start):
+    """By the real server, and with nothing but the final answer to ``Expect``."""
+    registry = live.registry
+    token = b64encode(":".join(registry.login).encode()).decode()
+    size = 100_000_000
+    with closing(Client(registry.wire.port)) as client:
+        client.request(
+            "PATCH",
+            registry.begin(name),
+            headers=[
+                f"Authorization: Basic {token}",
+                f"Content-Range: {start}-{start + size - 1}",
+                f"Content-Length: {size}",
+                "Expect: 100-continue",
+            ],
+        )
+        answer = client.read()
+    assert (answer.status, answer.headers["range"]) == (416, "0-0")
 
 
 # --- HEAD ----------------------------------------------------------------------------------------
