@@ -56,7 +56,8 @@ class FileBlobStore:
 
     def exists(self, digest: str) -> bool:
         """See :meth:`repoman.blobs.store.BlobStore.exists`."""
-        return self._path(digest).exists()
+        with storage_errors(self._directory):
+            return self._path(digest).exists()
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """See :meth:`repoman.blobs.store.BlobStore.list_digests`."""
@@ -184,6 +185,8 @@ class FileBlobWriter:
         try:
             yield
         except FileNotFoundError as error:
+            if not self._path.parent.exists():
+                raise Unavailable("The directory of the blob store is gone.") from error
             raise NotFound("This upload was dropped while it was running.") from error
 
     def _begin_writeback(self, fd: int) -> None:

@@ -93,7 +93,7 @@ class BlobStore(Protocol):
         """
 
     def exists(self, digest: str) -> bool:
-        """Return whether the bytes are there."""
+        """Return whether the bytes are there (Unavailable)."""
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """Yield the digests of all blobs that begin with two hexadecimal digits."""

@@ -108,12 +108,14 @@ class ProxySite:
         return self.long_name(name)
 
     def find(self, path: str) -> Asset | None:
-        """Return what is cached at a path; what has lost its bytes goes, to be fetched again."""
+        """Return what is cached at a path; not what has lost its bytes: that is fetched again.
+
+        It stays in the database until then, since a disk that is away may come back.
+        """
         asset = self.content.find_asset(path)
         if asset is None or self.blobs.exists(asset.digest):
             return asset
         _log.error("%s of the proxy %s has lost its bytes.", path, self.name)
-        self.keep(path, lambda: self.content.delete_assets([path]))
         return None
 
     def keep(self, what: str, write: Callable[[], object]) -> bool:

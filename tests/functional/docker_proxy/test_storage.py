@@ -98,6 +98,36 @@ def test_a_young_tag_is_held_back_though_that_cannot_be_noted(
     assert proxy.get(TAG).body == image.manifest
 
 
+@pytest.fixture
+def unmounted(make_proxy, proxy):
+    """Take the directory of the blob store away, and bring it back."""
+    directory = site_of(make_proxy, proxy).blobs._directory
+    away = directory.with_name("away")
+
+    class Unmounted:
+        def __enter__(self):
+            directory.rename(away)
+
+        def __exit__(self, *_):
+            away.rename(directory)
+
+    return Unmounted()
+
+
+def test_while_the_blob_store_is_gone_images_come_from_the_remote(
+    proxy, upstream, image, unmounted
+):
+    cold = make_image()
+    upstream.put(NAME, "cold", cold)
+    proxy.pull(NAME, "1")
+    with unmounted:
+        for _ in range(2):
+            assert proxy.pull(NAME, "1") == image.manifest
+            assert proxy.pull(NAME, "cold") == cold.manifest
+    upstream.stop()
+    assert proxy.pull(NAME, "1") == image.manifest
+
+
 # --- Bytes that are gone -------------------------------------------------------------------------
 
 

@@ -168,3 +168,19 @@ def test_an_upload_that_another_process_wrote_to_becomes_no_blob(blobs, tmp_path
         writer.commit()
     writer.cancel()
     assert files_below(tmp_path / "blobs") == set()
+
+
+def test_a_directory_that_is_gone_is_no_absence(blobs, tmp_path):
+    (tmp_path / "blobs").rename(tmp_path / "away")
+    with pytest.raises(Unavailable, match="directory of the blob store is gone"):
+        blobs.open_writer("one").write(DATA)
+
+
+def test_a_disk_that_fails_is_no_absence(blobs, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", fail)
+        with pytest.raises(Unavailable, match="Input/output error"):
+            blobs.exists("0" * 64)
