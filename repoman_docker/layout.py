@@ -9,11 +9,14 @@
     referrers/DIGEST/NAME     the referrers that a proxy's remote has, as an index
     v1-chains/NAME/DIGEST     the images of version 1 that a manifest is; has the manifest's bytes
     v1-images/ID/NAME         an image that was pushed by version 1: its JSON; refers to its layer
-    v1-pushes/NAME/…          a push by version 1 that has not ended; refers to its images
+    v1-pushes/NAME/@ACTOR/…   a push by version 1 that has not ended; refers to its images, and to
+                              v1-images/ID/@ACTOR, where nothing is
 
 A digest contains a colon and a name does not, so every path can be read one way only. A blob or
 manifest is found under the digest by which it was pushed, whatever its algorithm.
 """
+
+from urllib.parse import quote
 
 from repoman.plugin import Coordinate
 from repoman_docker.protocol.digest import Digest
@@ -97,6 +100,11 @@ def v1_image_path(image_id: str, name: str = "") -> str:
     return f"v1-images/{image_id}/{name}"
 
 
-def v1_push_path(name: str, key: str = "") -> str:
-    """Return the path of a push by version 1; without a key, what they all begin with."""
-    return f"v1-pushes/{name}/{key}"
+def v1_announced_path(image_id: str, actor: str) -> str:
+    """Return the path by which the pushes are found in which somebody has announced an image."""
+    return f"{v1_image_path(image_id)}@{quote(actor, safe='')}"
+
+
+def v1_push_path(name: str, actor: str, key: str = "") -> str:
+    """Return the path of a push by version 1; without a key, what all of the actor begin with."""
+    return f"v1-pushes/{name}/@{quote(actor, safe='')}/{key}"

@@ -63,15 +63,11 @@ class Leftovers:
                 return  # it has ended, or begun anew
             self._content.delete_assets([push.path])
             images = self._content.existing(paths).items()
-            self.drop(each for path, each in images if not self._is_needed(path, push))
+            self.drop(each for path, each in images if not self._is_needed(path))
 
-    def _is_needed(self, image: str, push: Asset) -> bool:
-        """Return whether anything but ``push`` has to do with an image."""
-        announced = image.removesuffix(push.attributes["name"])
-        pushes = self._content.referring(announced, V1_PUSH)
-        return self._is_used(image) or any(
-            each.attributes["name"] == push.attributes["name"] for each in pushes
-        )
+    def _is_needed(self, image: str) -> bool:
+        """Return whether a tag or another push has to do with an image."""
+        return self._is_used(image) or bool(self._content.referring(image, V1_PUSH, "", 1))
 
     def _is_used(self, image: str) -> bool:
         return bool(self._content.referring(image, V1_CHAIN, "", 1))

@@ -24,7 +24,14 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
-from repoman_docker.layout import V1_PUSH, tag_path, v1_chain_path, v1_image_path, v1_push_path
+from repoman_docker.layout import (
+    V1_PUSH,
+    tag_path,
+    v1_announced_path,
+    v1_chain_path,
+    v1_image_path,
+    v1_push_path,
+)
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -236,12 +243,8 @@ class HostedPushes:
         return names
 
     def _announced_for(self, pusher: Pusher, image_id: str, since: float = 0.0) -> list[str]:
-        pushes = self._content.referring(v1_image_path(image_id), V1_PUSH)
-        mine = [
-            each
-            for each in pushes
-            if each.attributes["actor"] == pusher.actor and each.updated_at >= since
-        ]
+        pushes = self._content.referring(v1_announced_path(image_id, pusher.actor), V1_PUSH)
+        mine = [each for each in pushes if each.updated_at >= since]
         mine.sort(key=lambda each: each.updated_at, reverse=True)
         names = dict.fromkeys(str(each.attributes["name"]) for each in mine)
         return [name for name in names if pusher.may_push(name)]
@@ -266,10 +269,7 @@ class HostedPushes:
                 yield name, asset, ImageRecord.of(asset)
 
     def _open_pushes(self, name: str, pusher: Pusher) -> list[Asset]:
-        # What begins with the path of a name are the pushes to names below it, too.
-        pushes = self._content.list_assets(V1_PUSH, "", -1, v1_push_path(name))
-        whose = {"actor": pusher.actor, "name": name}
-        return [each for each in pushes if each.attributes == whose]
+        return self._content.list_assets(V1_PUSH, "", -1, v1_push_path(name, pusher.actor))
 
 
 def _json_of(asset: Asset) -> StoredBlob:

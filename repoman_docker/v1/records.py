@@ -12,6 +12,7 @@ from repoman_docker.layout import (
     V1_IMAGE,
     V1_PUSH,
     blob_path,
+    v1_announced_path,
     v1_chain_path,
     v1_image_path,
     v1_push_path,
@@ -114,14 +115,17 @@ def new_push(name: str, actor: str, ids: Iterable[str], listed: StoredBlob) -> N
     ``listed`` are the ids. Several pushes of one actor to one name go on side by side.
     """
     named = sorted(set(ids))
-    key = hashlib.sha256("\n".join([actor, *named]).encode()).hexdigest()
+    key = hashlib.sha256("\n".join(named).encode()).hexdigest()
+    paths = (
+        p for each in named for p in (v1_image_path(each, name), v1_announced_path(each, actor))
+    )
     return NewAsset(
-        path=v1_push_path(name, key),
+        path=v1_push_path(name, actor, key),
         kind=V1_PUSH,
         blob=listed,
         media_type=JSON,
         attributes={"actor": actor, "name": name},
-        references=tuple(Reference(V1_PUSH, v1_image_path(each)) for each in named),
+        references=tuple(Reference(V1_PUSH, each) for each in paths),
     )
 
 
