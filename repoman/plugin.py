@@ -35,6 +35,7 @@ from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses
 from repoman.http.admin import wants_page
 from repoman.http.audit import note_content, note_failed_login, note_pull
+from repoman.http.audit_rest import requested_events
 from repoman.http.body import BodySink, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -197,6 +198,7 @@ __all__ = [
     "read_body",
     "receive_body",
     "render_plain",
+    "requested_events",
     "send_content",
     "store_bytes",
     "wants_page",

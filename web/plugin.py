@@ -5,6 +5,7 @@ from flask import Blueprint, Response
 from repoman.plugin import Failure, hookimpl
 from repoman_web.views import failures
 from repoman_web.views.account import account
+from repoman_web.views.audit import audit
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
 from repoman_web.views.tokens import tokens
@@ -13,7 +14,7 @@ from repoman_web.views.tokens import tokens
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages, login, account, tokens]
+    return [pages, login, account, tokens, audit]
 
 
 @hookimpl

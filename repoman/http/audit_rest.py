@@ -22,22 +22,36 @@ audit_rest = Blueprint("repoman_audit", __name__)
 @permission_needed("audit", "read")
 def list_events() -> dict[str, Any]:
     """Answer with a page of events, the newest first, and the token that leads to the next."""
+    items, after = requested_events()
+    return {"items": items, "continuationToken": after}
+
+
+def requested_events() -> tuple[list[dict[str, Any]], str | None]:
+    """Return the page of the audit log that the parameters of the request ask for.
+
+    The events are the columns of their rows, the newest first. With them comes what the parameter
+    ``continuationToken`` is for the next page; None: there is none. A parameter that is empty is as
+    if it were not there.
+
+    Raises:
+        Invalid: a parameter will not do.
+    """
     audit: Audit = current_environ()[AUDIT]
     limit = _number("limit") or PAGE
     if limit > PAGE_MAX:
         raise Invalid(f"limit: it is at most {PAGE_MAX}.", field="limit")
-    filters = {name: request.args[name] for name in FILTERS if name in request.args}
+    filters = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     rows = audit.search(
         filters, since=_since(), limit=limit + 1, after=_number("continuationToken")
     )
     items = rows[:limit]
     has_more = len(rows) > limit
-    return {"items": items, "continuationToken": str(items[-1]["id"]) if has_more else None}
+    return items, str(items[-1]["id"]) if has_more else None
 
 
 def _number(name: str) -> int | None:
     text = request.args.get(name)
-    if text is None:
+    if not text:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) <= 18 and int(text)):
         raise Invalid(f"{name}: {text[:50]!r} is no number above zero.", field=name)
@@ -47,7 +61,7 @@ def _number(name: str) -> int | None:
 def _since() -> float:
     """Return the parameter ``since`` (ISO 8601, UTC where it does not say), in seconds."""
     text = request.args.get("since")
-    if text is None:
+    if not text:
         return 0.0
     try:
         moment = datetime.fromisoformat(text)

@@ -63,6 +63,22 @@ def test_a_user_signs_in_looks_around_and_signs_out(page, shared_server, tmp_pat
     assert page.goto("/account").url.endswith("/login?next=/account")
 
 
+def test_an_administrator_reads_the_audit_log(page, shared_server, tmp_path):
+    page.goto("/account")
+    sign_in(page, *shared_server.admin)
+    page.get_by_role("link", name="Audit log").click()
+    page.get_by_role("heading", name="Audit log").wait_for()
+    assert fits(page)
+    page.screenshot(path=tmp_path / "audit.png", full_page=True)
+    page.get_by_label("About").select_option("login")
+    page.get_by_label("Who", exact=True).fill("admin")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_text("login success").first.wait_for()
+    assert page.get_by_label("About").input_value() == "login"
+    assert fits(page)
+    page.screenshot(path=tmp_path / "narrowed.png", full_page=True)
+
+
 def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_server, tmp_path):
     page.goto("/account")
     sign_in(page, *shared_server.admin)

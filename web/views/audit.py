@@ -1,0 +1,26 @@
+"""The audit log, for whoever may read it."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from repoman.plugin import permission_needed, requested_events
+
+DOMAINS = (
+    *("access", "audit", "content", "login", "option", "privilege", "repository"),
+    *("role", "secret", "selector", "token", "user"),
+)
+
+audit = Blueprint("audit", "repoman_web", url_prefix="/audit")
+
+
+@audit.get("")
+@permission_needed("audit", "read")
+def show() -> str:
+    """Return a page of events, the newest first, as far as the form wants them."""
+    events, after = requested_events()
+    wanted: dict[str, Any] = {name: value for name, value in request.args.items() if value}
+    older = after and url_for("audit.show", **{**wanted, "continuationToken": after})
+    return render_template(
+        "repoman/audit.html", events=events, older=older, wanted=wanted, domains=DOMAINS
+    )
