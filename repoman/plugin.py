@@ -58,6 +58,7 @@ from repoman.proxy.download import Download
 from repoman.proxy.flights import SingleFlight
 from repoman.proxy.freshness import Ages
 from repoman.proxy.order import Body, Order, PassThrough
+from repoman.proxy.remote import Remote, RemoteState
 from repoman.proxy.status import Condition
 from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
@@ -138,6 +139,8 @@ __all__ = [
     "Recipe",
     "Reference",
     "RegularExpression",
+    "Remote",
+    "RemoteState",
     "RepomanError",
     "Repository",
     "RepositoryAddress",

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from repoman.plugin import BlobInlet, Condition, Content, Trace, Upload, UploadSink
+from repoman.plugin import BlobInlet, Content, Remote, Trace, Upload, UploadSink
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.remote import Budget
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 
@@ -260,28 +259,6 @@ class V1Pushes(Protocol):
         """
 
 
-class RemoteService(Protocol):
-    """The remote of a proxy, for administrators."""
-
-    @property
-    def condition(self) -> Condition:
-        """How the remote is."""
-
-    @property
-    def reason(self) -> str:
-        """Why it is not well; empty if it is."""
-
-    @property
-    def budget(self) -> Budget | None:
-        """What it last said of its limit of pulls; None if it has none."""
-
-    def invalidate(self) -> None:
-        """Have it asked again for all that can change."""
-
-    def refresh(self, name: str) -> None:
-        """The same, for one image."""
-
-
 @dataclass(frozen=True, slots=True)
 class DockerRepository:
     """A Docker repository: what a recipe of this format builds.
@@ -310,7 +287,7 @@ class DockerRepository:
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     view: "Callable[[str], DockerRepository | None] | None" = None
     trace: Trace | None = None
-    remote: RemoteService | None = None
+    remote: Remote | None = None
 
     def as_mirror_of(self, registry: str) -> "DockerRepository | None":
         """Return what answers a client that means this registry; None: nothing here."""

@@ -1,6 +1,7 @@
 """Commands about repositories. They work beside a running server, which follows in a moment."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -8,6 +9,8 @@ import click
 from repoman.cli.common import parse_value, read_secrets, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
+from repoman.proxy.cache_records import CacheRecords
+from repoman.proxy.status import Condition
 from repoman.repositories.model import Repository
 
 SET = click.option(
@@ -100,6 +103,39 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
         click.confirm(f"Delete the repository {found.name} and all its content?", abort=True)
     repoman.repositories.delete(name)
     click.echo(f"The repository {found.name} is deleted.")
+
+
+@repo.command()
+@click.argument("name")
+@click.option("--name", "only", metavar="NAME", help="Only what has this name, such as an image.")
+@with_repoman
+def invalidate(repoman: Repoman, name: str, only: str | None) -> None:
+    """Have the proxy NAME ask its remote again for what can change, and for what it lacked."""
+    repoman.repositories.invalidate(name, only)
+    click.echo(f"{name} asks its remote again for {only or 'everything that can change'}.")
+
+
+@repo.command()
+@click.argument("name")
+@with_repoman
+def status(repoman: Repoman, name: str) -> None:
+    """Tell how the remote of the proxy NAME is, as the server last wrote it down."""
+    repoman.repositories.remote_of(name)
+    config = repoman.repositories.get(name).config
+    state = CacheRecords(repoman.database, config.id).find_state()
+    if state is None:
+        click.echo(f"{name}: {Condition.READY}; its remote has not been asked yet.")
+        return
+    condition = state.condition if config.is_online else Condition.OFFLINE
+    click.echo(f"{name}: {condition} (written at {_render_time(state.at)})")
+    if state.reason:
+        click.echo(state.reason)
+    for key, value in (state.budget or {}).items():
+        click.echo(f"{key}: {value}")
+
+
+def _render_time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _report(what: str, repoman: Repoman, repository: Repository) -> None:

@@ -295,6 +295,19 @@ class ReferenceRecord(Record):
         indexes = ((("repository", "path", "kind", "source"), False),)
 
 
+class RemoteRecord(Record):
+    """How the remote of a proxy was; see ``repoman.proxy.remote``."""
+
+    repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", primary_key=True)
+    condition = TextField()
+    reason = TextField()
+    budget = JSONField(null=True)
+    at = DoubleField()
+
+    class Meta:
+        table_name = "remote"
+
+
 class UploadRecord(Record):
     """An upload session; its bytes are a file of the blob store with the same id."""
 
@@ -326,5 +339,6 @@ MODELS = (
     ComponentRecord,
     AssetRecord,
     ReferenceRecord,
+    RemoteRecord,
     UploadRecord,
 )

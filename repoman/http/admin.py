@@ -27,6 +27,7 @@ from repoman.http.formats import Format
 from repoman.http.headers import install_page_headers
 from repoman.http.logins import actor_of_header
 from repoman.http.origin import SAFE_METHODS, check_origin
+from repoman.http.remote_rest import create_remote_rest
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.http.trace_rest import create_trace_rest
 from repoman.security.actors import ANONYMOUS, Actor
@@ -49,6 +50,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
     app.register_blueprint(audit_rest)
+    app.register_blueprint(create_remote_rest(repoman.repositories))
     app.register_blueprint(create_trace_rest(repoman.repositories, formats))
     for blueprints in repoman.plugins.hook.repoman_register_web():
         for blueprint in blueprints:

@@ -17,12 +17,14 @@ from repoman.proxy.download import Download
 from repoman.proxy.freshness import Ages
 from repoman.proxy.negative import NegativeCache
 from repoman.proxy.order import Order
+from repoman.proxy.remote import RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from repoman.proxy.usage import Usage, trim
 
 SETTLING = 60.0  # seconds after which uses are written down, and the cache is held to its limit
+TELLING = 1.0  # seconds after which a change of the remote is written down
 FULL_PAUSE = 60.0  # seconds for which nothing is cached after the disk was full
 
 Value = TypeVar("Value")
@@ -75,7 +77,7 @@ class ProxyCache:
         self._services = services
         self._full_until = 0.0
         self.records = CacheRecords(services.database, options.repository_id)
-        self.negative = NegativeCache(self.clock, options.not_found_age)
+        self.negative = NegativeCache(self.clock, options.not_found_age, self.records.renewals)
         self.contents = Ages(self.clock, options.content_max_age, self.records.invalidated_at)
         self.metadata = Ages(self.clock, options.metadata_max_age, self.records.invalidated_at)
         self.status = UpstreamStatus(
@@ -84,7 +86,10 @@ class ProxyCache:
             is_blocked=options.is_blocked,
             auto_block=options.auto_block,
             on_block=self._probe_later,
+            on_change=self._tell_later,
         )
+        self._told: RemoteState | None = None
+        self._is_telling = False
         self.client = UpstreamClient(options.remote, options.client, self.status)
         self._usage = Usage(self.records, self.clock, self._settle_later)
         self._trimming = threading.Lock()
@@ -150,15 +155,26 @@ class ProxyCache:
         self._usage.note(path)
 
     def invalidate(self) -> None:
-        """Have the remote asked again for everything that can change, and for what it lacked."""
-        self.records.invalidate(self.clock())
-        self.negative.clear()
+        """Have the remote asked again for everything that can change, and for what it lacked.
 
-    def refresh(self, prefixes: Iterable[str]) -> None:
-        """The same, for the paths that begin with one of these."""
-        for prefix in prefixes:
-            self.records.forget_checks(prefix)
-            self.negative.clear(prefix)
+        Every process learns of it, as of :meth:`refresh`.
+        """
+        with self._content.transaction():
+            self.records.invalidate(self.clock())
+            self.records.renew()
+
+    def refresh(self, places: Iterable[tuple[str, str]]) -> None:
+        """The same, for the paths that begin and end with one of these pairs, and what lacked."""
+        with self._content.transaction():
+            for prefix, suffix in places:
+                self.records.forget_checks(prefix, suffix)
+            self.records.renew()
+
+    @property
+    def state(self) -> RemoteState:
+        """How the remote is."""
+        status = self.status
+        return RemoteState(status.condition, status.reason, status.budget, self.clock())
 
     def _complete(self, order: Order) -> Order:
         """Return the order with what every download does here."""
@@ -197,7 +213,24 @@ class ProxyCache:
     def _settle(self) -> None:
         self.flush()
         if self._is_current():
+            self._tell()
             self.make_room()
+
+    def _tell_later(self) -> None:
+        if not self._is_telling:
+            self._is_telling = True
+            self._services.alarm.call_later(TELLING, self._tell)
+
+    def _tell(self) -> None:
+        """Write down how the remote is, for other processes, if that has changed."""
+        self._is_telling = False
+        state = self.state
+        if self._is_current() and (self._told is None or replace(self._told, at=state.at) != state):
+            try:
+                self.records.save_state(state)
+                self._told = state
+            except RepomanError as error:
+                _log.warning("How %s is was not written down: %s", self.options.remote, error)
 
     def _probe_later(self, pause: float) -> None:
         self._services.alarm.call_later(pause, self._probe)

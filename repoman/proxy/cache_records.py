@@ -7,7 +7,8 @@ from peewee import fn
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.models import AssetRecord, BlobRecord, RepositoryRecord
+from repoman.db.models import AssetRecord, BlobRecord, RemoteRecord, RepositoryRecord
+from repoman.proxy.remote import RemoteState
 
 
 class CacheRecords:
@@ -17,6 +18,7 @@ class CacheRecords:
         self._database = database
         self._repository = repository_id
         self._token: ReadCache[float] = ReadCache(database, capacity=1)
+        self._renewals: ReadCache[int] = ReadCache(database, capacity=1)
 
     def mark_checked(self, paths: Iterable[str], at: float | None) -> None:
         """Note that the remote still has these as they are; None: that it has to be asked."""
@@ -25,12 +27,23 @@ class CacheRecords:
                 self._mine() & AssetRecord.path.in_(list(paths))
             ).execute()
 
-    def forget_checks(self, prefix: str) -> None:
-        """Have the remote asked for everything whose path begins with ``prefix``."""
+    def forget_checks(self, prefix: str, suffix: str = "") -> None:
+        """Have the remote asked for everything whose path begins and ends so."""
+        path = AssetRecord.path
+        matches = fn.substr(path, 1, len(prefix)) == prefix
+        if suffix:
+            matches &= fn.substr(path, -len(suffix)) == suffix
         with self._database.transaction():
-            AssetRecord.update(checked_at=None).where(
-                self._mine() & (fn.substr(AssetRecord.path, 1, len(prefix)) == prefix)
-            ).execute()
+            AssetRecord.update(checked_at=None).where(self._mine() & matches).execute()
+
+    def renewals(self) -> int:
+        """Return how often what is remembered in memory was declared worthless, by anybody."""
+        return self._renewals.get("renewals", lambda: self._database.revision(self._renewal))
+
+    def renew(self) -> None:
+        """Declare worthless what any process remembers of the remote in memory."""
+        with self._database.transaction():
+            self._database.bump(self._renewal)
 
     def invalidated_at(self) -> float:
         """Return when the whole cache was last declared stale; 0 if never."""
@@ -42,6 +55,26 @@ class CacheRecords:
             RepositoryRecord.update(invalidated_at=at).where(
                 RepositoryRecord.id == self._repository
             ).execute()
+
+    def save_state(self, state: RemoteState) -> None:
+        """Write down how the remote is."""
+        values = {
+            "condition": state.condition,
+            "reason": state.reason,
+            "budget": None if state.budget is None else dict(state.budget),
+            "at": state.at,
+        }
+        with self._database.transaction():
+            RemoteRecord.insert(repository=self._repository, **values).on_conflict(
+                conflict_target=[RemoteRecord.repository], update=values
+            ).execute()
+
+    def find_state(self) -> RemoteState | None:
+        """Return how the remote was when the server last wrote it down; None if it never did."""
+        record = RemoteRecord.get_or_none(RemoteRecord.repository == self._repository)
+        if record is None:
+            return None
+        return RemoteState(record.condition, record.reason, record.budget, record.at)
 
     def note_downloads(self, downloads: Mapping[str, float]) -> None:
         """Store when paths were last downloaded."""
@@ -66,6 +99,10 @@ class CacheRecords:
             .where(self._mine() & AssetRecord.kind.in_(list(kinds)))
         )
         return list(query.order_by(used, AssetRecord.id).limit(limit).tuples())
+
+    @property
+    def _renewal(self) -> str:
+        return f"remote {self._repository}"
 
     def _mine(self) -> Any:
         return AssetRecord.repository == self._repository

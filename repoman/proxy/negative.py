@@ -14,32 +14,40 @@ class NegativeCache:
     Args:
         clock: seconds since the epoch.
         time_to_live: minutes that an entry is believed; -1: for ever, 0: not at all.
+        renewals: a number that moves when all entries are to be forgotten.
         capacity: most entries.
     """
 
     def __init__(
-        self, clock: Callable[[], float], time_to_live: int, capacity: int = CAPACITY
+        self,
+        clock: Callable[[], float],
+        time_to_live: int,
+        renewals: Callable[[], int] = lambda: 0,
+        capacity: int = CAPACITY,
     ) -> None:
         self._clock = clock
         self._time_to_live = time_to_live
+        self._renewals = renewals
         self._capacity = capacity
-        self._entries: OrderedDict[str, float] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __contains__(self, key: str) -> bool:
         """Return whether the remote said lately that it has nothing at ``key``."""
-        added_at = self._entries.get(key)
-        if added_at is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return False
-        if self._is_young(added_at):
+        added_at, renewals = entry
+        if renewals == self._renewals() and self._is_young(added_at):
             return True
         self.discard(key)
         return False
 
     def add(self, key: str) -> None:
         """Remember that there is nothing; not to be called while the remote is not asked."""
+        entry = self._clock(), self._renewals()
         with self._lock:
-            self._entries[key] = self._clock()
+            self._entries[key] = entry
             self._entries.move_to_end(key)
             if len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)
@@ -48,12 +56,6 @@ class NegativeCache:
         """Forget one key: it was found after all."""
         with self._lock:
             self._entries.pop(key, None)
-
-    def clear(self, prefix: str = "") -> None:
-        """Forget all keys that begin with ``prefix``."""
-        with self._lock:
-            for key in [key for key in self._entries if key.startswith(prefix)]:
-                del self._entries[key]
 
     def _is_young(self, added_at: float) -> bool:
         return self._time_to_live == FOR_EVER or self._clock() - added_at < self._time_to_live * 60

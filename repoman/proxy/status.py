@@ -6,8 +6,9 @@ the background, or the next request, tells whether it is back. Until then nobody
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from typing import Any
 
 from repoman.errors import UpstreamBlocked, UpstreamError, UpstreamRateLimited
 
@@ -26,6 +27,7 @@ class Condition(StrEnum):
     BLOCKED = "Remote Manually Blocked"
     AUTO_BLOCKED = "Remote Auto Blocked and Unavailable"
     UNAVAILABLE = "Remote Unavailable"
+    OFFLINE = "Repository Offline"  # by its settings; whoever tells the condition looks
 
 
 class UpstreamStatus:
@@ -37,6 +39,10 @@ class UpstreamStatus:
         is_blocked: the administrator does not want it asked.
         auto_block: whether it rests after failures.
         on_block: called with the length of the rest, in seconds, whenever one begins.
+        on_change: called when the condition or its reason has changed.
+
+    Attributes:
+        budget: what the remote last said of its limit of requests; None if it has none.
     """
 
     def __init__(
@@ -47,12 +53,15 @@ class UpstreamStatus:
         is_blocked: bool = False,
         auto_block: bool = True,
         on_block: Callable[[float], object] = lambda _: None,
+        on_change: Callable[[], object] = lambda: None,
     ) -> None:
         self._remote = remote
         self._clock = clock
         self._is_blocked = is_blocked
         self._auto_block = auto_block
         self._on_block = on_block
+        self._on_change = on_change
+        self.budget: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
         self._failures = 0
         self._pauses = _pauses()
@@ -119,6 +128,7 @@ class UpstreamStatus:
 
     def note_success(self) -> None:
         """The remote answered as it should."""
+        before = self._condition, self._reason
         with self._lock:
             if self._failures and self._blocked_until is not None:
                 _log.info("The remote %s answers again.", self._remote)
@@ -129,9 +139,15 @@ class UpstreamStatus:
             self._reason = ""
             if not self._is_blocked:
                 self._condition = Condition.AVAILABLE
+        if before != (self._condition, self._reason):
+            self._on_change()
 
     def note_failure(self, error: UpstreamError) -> None:
         """The remote could not be reached, or failed: it rests, if it is to rest."""
+        self._fail(error)
+        self._on_change()
+
+    def _fail(self, error: UpstreamError) -> None:
         with self._lock:
             self._reason = str(error)
             self._condition = Condition.UNAVAILABLE

@@ -16,7 +16,8 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.config import ServerSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
-from repoman.errors import Conflict, Invalid, NotFound, RepomanError
+from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unsupported
+from repoman.proxy.remote import Remote
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.groups import check_group, check_not_member
@@ -182,6 +183,34 @@ class RepositoryManager:
             self._database.note_change("repository.change", row.name, keys=keys, **told)
         self.refresh()
         return self.get(name)
+
+    def remote_of(self, name: str) -> Remote:
+        """Return the remote of a proxy.
+
+        Raises:
+            NotFound: there is no such repository.
+            Unsupported: it is no proxy, or does not work.
+        """
+        repository = self.get(name)
+        remote: Remote | None = getattr(repository.service, "remote", None)
+        if remote is None:
+            raise Unsupported(f"{repository.name} is no proxy that works: it asks no remote.")
+        return remote
+
+    def invalidate(self, name: str, only: str | None = None) -> None:
+        """Have the remote of a proxy asked again, for all or for one name of the format's.
+
+        Raises:
+            NotFound, Unsupported: see :meth:`remote_of`.
+        """
+        remote = self.remote_of(name)
+        with self._database.transaction():
+            if only is None:
+                remote.invalidate()
+            else:
+                remote.refresh(only)
+            about = {} if only is None else {"name": only}
+            self._database.note_change("repository.invalidate", self.get(name).name, **about)
 
     def delete(self, name: str) -> None:
         """Remove a repository with all it holds.

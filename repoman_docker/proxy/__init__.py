@@ -63,7 +63,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         v1_pushes=uploads.refuse_v1,
         namespaces=site.namespaces,
         names=site.names,
-        remote=ProxyRemote(site, tags),
+        remote=ProxyRemote(site),
     )
 
 

@@ -24,6 +24,7 @@ class Seen:
 
     tag: RemoteTag
     at: float
+    renewals: int
 
 
 class TagStore:
@@ -47,8 +48,10 @@ class TagStore:
 
     def see(self, image: str, tag: Tag, found: RemoteTag) -> None:
         """Remember where the remote has a tag, until its manifest is fetched by digest."""
+        cache = self._site.cache
+        seen = Seen(found, cache.clock(), cache.records.renewals())
         with self._lock:
-            self._seen[image, tag] = Seen(found, self._site.cache.clock())
+            self._seen[image, tag] = seen
             self._seen.move_to_end((image, tag))
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
@@ -56,14 +59,10 @@ class TagStore:
 
     def find_seen(self, image: str, tag: Tag) -> RemoteTag | None:
         """Return where the remote had a tag, if that is fresh."""
-        seen = self._seen.get((image, tag))
-        fresh = seen is not None and self._site.cache.metadata.is_fresh(seen.at)
-        return seen.tag if seen is not None and fresh else None
-
-    def forget_seen(self) -> None:
-        """Have the remote asked again."""
-        with self._lock:
-            self._seen.clear()
+        seen, cache = self._seen.get((image, tag)), self._site.cache
+        if seen is None or seen.renewals != cache.records.renewals():
+            return None
+        return seen.tag if cache.metadata.is_fresh(seen.at) else None
 
     def take_seen(self, image: str, digest: Digest) -> dict[Tag, float]:
         """Return the tags of an image that were seen at a digest, and when; forget them."""

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from urllib.parse import quote, urljoin
 
@@ -242,6 +243,7 @@ class RegistryClient:
         if limit is not None and remaining is not None:
             source = response.headers.get("docker-ratelimit-source", "")
             self._budget = Budget(limit, remaining, window, source, time.time())
+            self._client.status.budget = asdict(self._budget)
 
 
 def _amount(header: str | None) -> tuple[int | None, int]:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.e2e.clients import Docker, own_daemon
 from tests.e2e.registry import Registry
@@ -406,3 +407,88 @@ def test_a_silent_upstream_holds_up_its_own_proxy_alone(open_server, silent):
     assert any(b"is slow, and 32 requests wait for it" in body for body in prompt)
     assert max(seconds for _, seconds, _ in answers) < 45
     assert "Traceback" not in open_server.log
+
+
+# --- Administration ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(open_server, upstream):
+    """The name and port of a proxy whose upstream has a budget."""
+    upstream.budget = (100, 50)
+    name = f"hub-{secrets.token_hex(4)}"
+    port = make_proxy(open_server, upstream.url, name=name, http_client__retries=0)
+    return name, port
+
+
+def admin_request(server, method, path):
+    return requests.request(method, server.main_url + path, auth=server.admin, timeout=60)
+
+
+def ask_by_command(server, name, image):
+    server.cli("repo", "invalidate", name, *(["--name", image] if image else []))
+
+
+def ask_by_rest(server, name, image):
+    query = f"?name={image}" if image else ""
+    path = f"/service/rest/v1/repositories/{name}/invalidate-cache{query}"
+    assert admin_request(server, "POST", path).status_code == 204
+
+
+@pytest.mark.parametrize("image", [None, NAME], ids=["all", "one image"])
+@pytest.mark.parametrize("ask", [ask_by_command, ask_by_rest])
+def test_an_administrator_has_the_upstream_asked_again(open_server, upstream, hub, ask, image):
+    name, port = hub
+    old, new, data = make_image(), make_image(), secrets.token_bytes(100)
+    upstream.put(NAME, "1", old)
+    missing = [f"/v2/{NAME}/manifests/2", f"/v2/{NAME}/blobs/{digest_of(data)}"]
+    pull(port, NAME, "1")
+    assert [get(port, path)[0] for path in missing] == [404, 404]
+    upstream.put(NAME, "1", new)
+    upstream.put(NAME, "2", new)
+    upstream.put_blob(NAME, data)
+    assert get(port, f"/v2/{NAME}/manifests/1") == (200, old.manifest)
+    assert [get(port, path)[0] for path in missing] == [404, 404]
+    ask(open_server, name, image)
+    wait_until(lambda: get(port, f"/v2/{NAME}/manifests/1") == (200, new.manifest))
+    assert [get(port, path)[0] for path in missing] == [200, 200]
+
+
+def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
+    name, port = hub
+    upstream.put(NAME, "1", make_image())
+
+    def is_told(*texts):
+        found = open_server.cli("repo", "status", name).stdout
+        return all(text in found for text in texts)
+
+    def told():
+        path = f"/service/rest/v1/repositories/{name}/remote"
+        return admin_request(open_server, "GET", path).json()
+
+    assert is_told("Ready to Connect; its remote has not been asked yet")
+    pull(port, NAME, "1")
+    wait_until(lambda: is_told("Remote Available", "remaining: 49"), 30, "the condition")
+    assert (told()["condition"], told()["budget"]["limit"]) == ("Remote Available", 100)
+    upstream.faults.append(Fault("", status=503))
+    assert get(port, f"/v2/{NAME}/manifests/2")[0] == 502
+    assert "answered with the error 503" in told()["reason"]
+    wait_until(lambda: is_told("Remote Unavailable", "error 503"), 30, "the failure")
+    open_server.cli("repo", "update", name, "--offline")
+    assert is_told("Repository Offline")
+    wait_until(lambda: told()["condition"] == "Repository Offline", what="the server")
+
+
+def test_only_proxies_have_a_remote(open_server):
+    for words in (["status"], ["invalidate"], ["invalidate", "--name", "x"]):
+        done = open_server.cli("repo", words[0], "docker-hosted", *words[1:], check=False)
+        assert done.returncode
+        assert "docker-hosted is no proxy that works" in done.stderr
+    for method, path in (("GET", "remote"), ("POST", "invalidate-cache")):
+        base = "/service/rest/v1/repositories"
+        assert admin_request(open_server, method, f"{base}/docker-hosted/{path}").status_code == 405
+        assert admin_request(open_server, method, f"{base}/nothing/{path}").status_code == 404
+        anonymous = requests.request(
+            method, f"{open_server.main_url}{base}/docker-hosted/{path}", timeout=60
+        )
+        assert anonymous.status_code in (400, 401)  # a POST without a mark of ours, or no login

@@ -8,6 +8,11 @@ from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import DAY, name_of
 
 NAME = "team/app"
+SIGNATURE = {
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "digest": f"sha256:{'a' * 64}",
+    "size": 3,
+}
 TAG = f"{NAME}/manifests/1"
 
 
@@ -71,15 +76,21 @@ def moved(proxy, upstream):
     proxy.pull(NAME, "1")
     proxy.get(f"{NAME}/tags/list")
     assert proxy.get(f"{NAME}/manifests/2").status == 404
+    signatures = f"{NAME}/referrers/{old.digest}"
+    assert proxy.get(signatures).json()["manifests"] == []
+    upstream.referrers[old.digest] = [SIGNATURE]
     upstream.put(NAME, "1", new)
     upstream.put(NAME, "2", new)
     assert proxy.get(TAG).body == old.manifest
-    return new
+    assert proxy.get(signatures).json()["manifests"] == []
+    return new, signatures
 
 
 def test_the_whole_cache_can_be_invalidated(make_proxy, proxy, moved):
+    new, signatures = moved
     service_of(make_proxy, proxy).remote.invalidate()
-    assert proxy.get(TAG).body == moved.manifest
+    assert proxy.get(TAG).body == new.manifest
+    assert proxy.get(signatures).json()["manifests"] == [SIGNATURE]
     assert proxy.get(f"{NAME}/manifests/2").status == 200
     assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1", "2"]
 
@@ -88,8 +99,10 @@ def test_one_image_can_be_refreshed(make_proxy, proxy, upstream, moved):
     upstream.put("other/app", "1", make_image())
     other = proxy.pull("other/app", "1")
     upstream.put("other/app", "1", make_image())
+    new, signatures = moved
     service_of(make_proxy, proxy).remote.refresh(NAME)
-    assert proxy.get(TAG).body == moved.manifest
+    assert proxy.get(TAG).body == new.manifest
+    assert proxy.get(signatures).json()["manifests"] == [SIGNATURE]
     assert proxy.get(f"{NAME}/manifests/2").status == 200
     assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1", "2"]
     assert proxy.get("other/app/manifests/1").body == other
@@ -98,7 +111,7 @@ def test_one_image_can_be_refreshed(make_proxy, proxy, upstream, moved):
 def test_an_upstream_that_failed_is_left_alone(make_proxy, upstream):
     proxy = make_proxy(upstream.url, http_client__auto_block=True, http_client__retries=0)
     remote = service_of(make_proxy, proxy).remote
-    assert remote.condition == "Ready to Connect"
+    assert remote.state.condition == "Ready to Connect"
     upstream.faults.append(Fault("", status=500, times=1))
     assert proxy.get(TAG).status == 502
     asked = len(upstream.log)
@@ -106,9 +119,9 @@ def test_an_upstream_that_failed_is_left_alone(make_proxy, upstream):
     assert (answer.status, answer.code) == (503, "UNAVAILABLE")
     assert "failed lately" in answer.message
     assert len(upstream.log) == asked
-    assert remote.condition == "Remote Auto Blocked and Unavailable"
+    assert remote.state.condition == "Remote Auto Blocked and Unavailable"
     service_of(make_proxy, proxy).blobs._site.cache.client.probe()
-    assert remote.condition == "Remote Available"
+    assert remote.state.condition == "Remote Available"
     upstream.put(NAME, "1", make_image())
     assert proxy.get(TAG).status == 200  # nothing was remembered as not found meanwhile
 

@@ -46,15 +46,15 @@ def test_what_is_found_after_all_is_forgotten(clock):
     assert "b" in cache
 
 
-def test_it_can_be_cleared_below_a_prefix(clock):
-    cache = NegativeCache(clock, 9)
-    for key in ("tags/a/1", "tags/b/1"):
-        cache.add(key)
-    cache.clear("tags/a/")
-    assert "tags/a/1" not in cache
-    assert "tags/b/1" in cache
-    cache.clear()
-    assert "tags/b/1" not in cache
+def test_a_renewal_by_anybody_forgets_all(clock):
+    renewals = [1]
+    cache = NegativeCache(clock, 9, lambda: renewals[0])
+    cache.add("a")
+    assert "a" in cache
+    renewals[0] += 1
+    assert "a" not in cache
+    cache.add("a")
+    assert "a" in cache
 
 
 def test_it_holds_so_many_entries_and_no_more(clock):

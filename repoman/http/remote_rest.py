@@ -1,0 +1,47 @@
+"""The remote of a proxy over REST: how it is, and that its cache is not to be believed."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from flask import Blueprint, request
+
+from repoman.errors import Denied, NotFound, Unauthenticated
+from repoman.http.current import current_actor, current_security, place_of
+from repoman.proxy.remote import Remote
+from repoman.proxy.status import Condition
+from repoman.repositories.manager import RepositoryManager
+from repoman.security.actors import Action
+
+
+def create_remote_rest(repositories: RepositoryManager) -> Blueprint:
+    """Return the routes, for whoever may read or change the settings of the proxy."""
+    blueprint = Blueprint("repoman_remote", __name__)
+
+    @blueprint.get("/service/rest/v1/repositories/<name>/remote")
+    def tell(name: str) -> dict[str, Any]:
+        """Answer with the condition, its reason and the budget."""
+        state = _find_remote(repositories, name, Action.READ).state
+        if not repositories.get(name).config.is_online:
+            state = replace(state, condition=Condition.OFFLINE)
+        return {"repository": name, **asdict(state)}
+
+    @blueprint.post("/service/rest/v1/repositories/<name>/invalidate-cache")
+    def invalidate(name: str) -> tuple[str, int]:
+        """Have the remote asked again for all, or for what has one ``name``."""
+        _find_remote(repositories, name, Action.EDIT)
+        repositories.invalidate(name, request.args.get("name"))
+        return "", 204
+
+    return blueprint
+
+
+def _find_remote(repositories: RepositoryManager, name: str, action: Action) -> Remote:
+    actor, authorizer = current_actor(), current_security().authorizer
+    if actor.is_anonymous:
+        raise Unauthenticated("A login is needed for this.")
+    repository = repositories.find(name)
+    if repository is None or not authorizer.knows(actor, place_of(repository)):
+        raise NotFound("There is no such repository, or you have no right to anything in it.")
+    if not authorizer.may_configure(actor, place_of(repository), action):
+        raise Denied(f"{actor.name} has no right to {action} the settings of {name}.")
+    return repositories.remote_of(name)

@@ -1,0 +1,36 @@
+"""The remote of a proxy as an administrator sees it, whatever its format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteState:
+    """How a remote is.
+
+    Attributes:
+        condition: in words, see :class:`repoman.proxy.status.Condition`.
+        reason: what failed last; empty if nothing did.
+        budget: what the remote last said of a limit of requests, if it has one.
+        at: when this was so, in seconds since the epoch.
+    """
+
+    condition: str
+    reason: str
+    budget: Mapping[str, Any] | None
+    at: float
+
+
+class Remote(Protocol):
+    """What the service of a proxy has as its attribute ``remote``."""
+
+    @property
+    def state(self) -> RemoteState:
+        """How it is now, as far as this process knows."""
+
+    def invalidate(self) -> None:
+        """Have it asked again for all that can change, by all processes."""
+
+    def refresh(self, name: str) -> None:
+        """The same, for all that the cache has under one name of the format's."""
