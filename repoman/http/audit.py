@@ -4,7 +4,7 @@ from flask import has_request_context, request
 
 from repoman.http.current import ACTOR, CONNECTOR, REPOSITORY, current_environ
 from repoman.http.origin import SAFE_METHODS
-from repoman.http.repeat import REPEAT
+from repoman.http.repeat import REPEAT, bind_repeat
 from repoman.security.actors import Actor
 from repoman.security.audit import SYSTEM, Audit, Event, Origin
 
@@ -46,6 +46,7 @@ def note_password(actor: Actor) -> None:
     """Report that a request has brought a password: once in an hour for the same client."""
     audit: Audit = current_environ()[AUDIT]
     address = request.remote_addr or ""
+    bind_repeat(address)
     if not actor.is_anonymous and audit.is_new_login(actor.name, address, actor.token):
         note_login(actor)
 

@@ -27,24 +27,36 @@ class Repeat:
 
     Attributes:
         note: to be called, with the client's address, whenever it was.
+        address: the only one it may be repeated to, if any: the audit log tells from where
+            somebody has logged in.
     """
 
-    __slots__ = ("_database", "_generation", "_until", "note")
+    __slots__ = ("_database", "_generation", "_until", "address", "note")
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._generation = database.generation
         self._until = time.monotonic() + LIFETIME
+        self.address: str | None = None
         self.note: Callable[[str], object] = str
 
-    def is_valid(self) -> bool:
-        """Return whether the response would still be the same; cheap, for any thread."""
-        return self._generation == self._database.generation and time.monotonic() < self._until
+    def is_valid(self, client: str) -> bool:
+        """Return whether a client's response would still be the same; cheap, for any thread."""
+        return (
+            self._generation == self._database.generation
+            and time.monotonic() < self._until
+            and self.address in (None, client)
+        )
 
 
 def begin_request(environ: Environ, database: Database) -> None:
     """Remember what the database is like before the request looks at anything."""
     environ[BEGUN] = Repeat(database)
+
+
+def bind_repeat(address: str) -> None:
+    """Let the server repeat the response of the current request to this address only."""
+    request.environ[BEGUN].address = address
 
 
 def allow_repeat() -> None:

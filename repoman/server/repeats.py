@@ -74,7 +74,7 @@ class Repeats:
         if kept is None:
             return None
         repeat, before, after = kept
-        if not repeat.is_valid():
+        if not repeat.is_valid(request.client):
             return None  # the application's next answer takes its place
         repeat.note(request.client)
         return before + _date(int(time())) + after

@@ -35,6 +35,7 @@ class Server:
         self.body = [b"hello"]
         self.calls = 0
         self.notes = []
+        self.address = None
         self.repeats = Repeats(self._application)
 
     def _application(self, environ, start_response):
@@ -42,6 +43,7 @@ class Server:
         begin_request(environ, self.database)
         environ[REPEAT] = environ[BEGUN]
         environ[REPEAT].note = self.notes.append
+        environ[REPEAT].address = self.address
         start_response(self.status, self.headers)
         return self.body
 
@@ -202,6 +204,13 @@ def test_time_ends_it(server, monkeypatch):
     monkeypatch.setattr(repeat_module, "LIFETIME", 0.0)
     server.ask()
     assert server.recall() is None
+
+
+def test_what_is_bound_to_an_address_is_for_nobody_else(server):
+    server.address = "192.0.2.7"
+    server.ask()
+    assert server.recall(client="192.0.2.7")
+    assert server.recall(client="192.0.2.8") is None
 
 
 def test_each_time_is_noted_with_its_client(server):

@@ -1,5 +1,6 @@
 """Answers from the server's memory of whole responses: as fast as that, and never a wrong one."""
 
+import json
 import re
 import secrets
 import socket
@@ -122,6 +123,22 @@ def test_the_end_of_a_token_ends_what_is_repeated_to_it(registry, name, live, sh
     ask_until_remembered(shared_server, theirs, "HEAD", f"{name}/manifests/1")
     shared_server.cli("token", "revoke", user, "ci")
     wait_until(lambda: theirs.head(f"{name}/manifests/1").status != 200, 2, "the end of the token")
+
+
+def test_a_login_from_another_address_is_none_of_those_that_are_repeated(
+    registry, live, shared_server
+):
+    user = live.make_user()
+    theirs = registry.as_user(user)
+    ask_until_remembered(shared_server, theirs, "GET", "")
+    elsewhere = Registry(Socket(registry.wire.port, source="127.0.0.2"), "", user)
+    assert elsewhere.get("").status == 200
+
+    def addresses():
+        told = shared_server.cli("audit", "list", "--actor", user[0], "--json").stdout
+        return {json.loads(line)["address"] for line in told.splitlines()}
+
+    wait_until(lambda: addresses() == {"127.0.0.1", "127.0.0.2"}, 10, "both logins")
 
 
 def test_a_moved_tag_is_seen_by_the_next_request(registry, name, tagged):

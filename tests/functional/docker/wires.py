@@ -76,16 +76,19 @@ class InProcess:
 
 
 class Socket:
-    """A port of 127.0.0.1; each request has a connection of its own."""
+    """A port of 127.0.0.1; each request has its own connection, from the address ``source``."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
         self.port = port
+        self._source = (source, 0)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: Body = None
     ) -> Answer:
         """Return the answer to a request, also to one whose body is not wanted."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=60, source_address=self._source
+        )
         with closing(connection):
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body, dict(headers))
