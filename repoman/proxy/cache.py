@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content import ContentStore
-from repoman.errors import RepomanError, StorageFull, UpstreamError
+from repoman.errors import RepomanError, UpstreamError
 from repoman.proxy.cache_records import CacheRecords
-from repoman.proxy.download import Download
+from repoman.proxy.download import UNKEPT, Download
 from repoman.proxy.freshness import Ages
 from repoman.proxy.negative import NegativeCache
 from repoman.proxy.order import Order
@@ -135,7 +135,7 @@ class ProxyCache:
         return self._services.ticks() >= self._full_until
 
     def note_full(self) -> None:
-        """The disk is full: let a while pass before trying again to keep something."""
+        """The disk is full or fails: let a while pass before trying again to keep something."""
         self._full_until = self._services.ticks() + FULL_PAUSE
 
     def make_room(self) -> None:
@@ -192,7 +192,7 @@ class ProxyCache:
         )
 
     def _note_failure(self, error: RepomanError) -> None:
-        if isinstance(error, StorageFull):
+        if isinstance(error, UNKEPT):
             self.note_full()
         elif isinstance(error, UpstreamError):
             self.status.note_failure(error)

@@ -17,7 +17,13 @@ from http import HTTPStatus
 
 from repoman.blobs.inlet import BlobInlet
 from repoman.blobs.store import BlobStore
-from repoman.errors import RepomanError, StorageFull, UpstreamTimeout, UpstreamUnavailable
+from repoman.errors import (
+    RepomanError,
+    StorageFull,
+    Unavailable,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from repoman.proxy.flights import Fetchers
 from repoman.proxy.order import Body, Order, PassThrough
 
@@ -27,6 +33,8 @@ RESUMES = 50  # tries to go on, even if each one brought some bytes
 LITTLE = 1 << 16  # bytes; a try that brings fewer has failed
 SLOW = 60.0  # seconds in which a remote has to send more than that
 BACKOFF = 0.2  # seconds before the first further try
+
+UNKEPT = (StorageFull, Unavailable)  # why the bytes cannot be written here
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _log = logging.getLogger(__name__)
@@ -237,7 +245,7 @@ class Download:
         if self._is_complete:
             _log.error("%s was fetched, but is not kept", self.order.title, exc_info=error)
             return
-        if isinstance(error, StorageFull):
+        if isinstance(error, UNKEPT):
             _log.warning("%s is not cached: %s", self.order.title, error)
             self.order.note_failure(error)
         elif not isinstance(error, RepomanError):
@@ -311,8 +319,8 @@ class DownloadReader:
         while position < end:
             try:
                 limit = min(self._download.wait_beyond(position), end)
-            except StorageFull:
-                # No room to keep it: this client is served all the same.
+            except UNKEPT:
+                # It cannot be kept: this client is served all the same.
                 passed = PassThrough(self._download.order.open)
                 yield from passed.pieces(position, end - position)
                 return

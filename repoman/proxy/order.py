@@ -38,7 +38,7 @@ class Order:
         encoded: the digest, in hex.
         open: asks the remote, from a byte on (0: for all); answers 200 or 206, else it raises.
         keep: stores what was fetched; called once, before the download ends.
-        note_failure: told when the remote failed in the middle for good, or the disk is full.
+        note_failure: told when the remote failed in the middle for good, or the disk did.
         resumes: further tries that bring next to nothing.
         size: in bytes, for remotes that do not say it; None: not known.
         waiting: encloses a reader's wait for the remote to begin.

@@ -227,13 +227,16 @@ def test_an_upstream_killed_in_the_middle_of_twenty_pulls(make_proxy, proxy, ups
     assert proxy.get(path).body == data
 
 
-def test_a_full_disk_still_serves_clients(make_proxy, proxy, upstream, blob, monkeypatch):
+@pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
+def test_a_disk_that_fails_still_serves_clients(
+    make_proxy, proxy, upstream, blob, monkeypatch, problem
+):
     data, path = blob
     written = []
 
     def full(fd, chunk):
         if sum(written) > 200_000 and threading.current_thread().name == "fetcher":
-            raise OSError(errno.ENOSPC, "no room")
+            raise OSError(problem, "no room")
         written.append(len(chunk))
         return real(fd, chunk)
 
