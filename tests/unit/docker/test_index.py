@@ -67,12 +67,13 @@ def test_a_catalog_without_an_end_is_cut():
 
 def test_of_equal_names_the_first_counts():
     hits = [ImageHit("a", "first"), ImageHit("b"), ImageHit("a", "second")]
-    found = collect(hits, 9)
+    found = collect(hits)
     assert (found.hits, found.total) == ((hits[0], hits[1]), 2)
 
 
 def test_a_search_has_an_end():
     hits = [ImageHit(str(number)) for number in range(MOST + 5)]
-    found = collect(hits, MOST + 5, more=7)
+    found = collect(hits, total=MOST + 7)
     assert (len(found.hits), found.total) == (MOST, MOST)
-    assert collect(hits[:3], 2, more=7).total == 10
+    assert collect(hits[:3], total=10).total == 10
+    assert collect(hits[:3], total=2).total == 3
