@@ -60,8 +60,8 @@ class Member:
         return self.service.lists.has_image(name)
 
     def rank(self, image: str) -> tuple[bool, bool]:
-        """Return its place where order does not matter: first who need ask nobody else."""
-        return (not self.is_hosted, not self.has_image(image))
+        """Return its place where any member's answer is the same: first who need ask nobody."""
+        return (False, False) if self.is_hosted else (True, not self.has_image(image))
 
     @property
     def address(self) -> str:
