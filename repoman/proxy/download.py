@@ -204,14 +204,15 @@ class Download:
             size = None if found[3] == "*" else int(found[3])
         else:
             skip = start
-        if start and ((size or self._size) != self._size or (etag or self._etag) != self._etag):
+        known = self.order.size if self._size is None else self._size
+        if start and (_differ(size, known) or _differ(etag, self._etag)):
             raise UpstreamUnavailable(f"The remote has changed {self.order.title} meanwhile.")
         if not start:
-            size = self.order.size if size is None else size
-            self._check_room(size or 0)
             self._etag = etag
-            self._size = size
-            self._publish()
+            known = known if size is None else size
+            self._check_room(known or 0)
+        self._size = size if known is None else known
+        self._publish()
         return skip
 
     def _check_room(self, size: int) -> None:
@@ -261,6 +262,11 @@ class Download:
             callbacks = list(self._callbacks)
         for callback in callbacks:
             callback()
+
+
+def _differ(one: object, other: object) -> bool:
+    """Return whether two things that a remote may or may not say are not the same."""
+    return None not in (one, other) and one != other
 
 
 class _Pace:

@@ -62,7 +62,7 @@ class RepositoryManager:
         self._server = server
         self._proxies = proxies or ProxyServices(database)
         self._hook = hook
-        self._uploads: dict[tuple[int, str], UploadSessions] = {}
+        self._uploads: dict[int, UploadSessions] = {}
         self._snapshot = _Snapshot()
         self._refresh_lock = threading.RLock()
         self._observers: list[Callable[[], None]] = []
@@ -161,6 +161,8 @@ class RepositoryManager:
     def update(self, name: str, settings: Settings, *, is_online: bool | None = None) -> Repository:
         """Change the given settings of a repository, keep the others, and return it.
 
+        A proxy that gets another remote loses what it had from the former one.
+
         Raises:
             NotFound: there is no such repository.
             Invalid: a setting is wrong, or cannot change after creation.
@@ -175,8 +177,10 @@ class RepositoryManager:
             _check_group(row, sections)
             self._probe_ports(sections)
             online = row.is_online if is_online is None else is_online
-            records.update_row(replace(row, is_online=online, settings=self._seal(sections)))
-            records.replace_ports(row.id, [each[1:] for each in _ports(sections)])
+            changed = replace(row, is_online=online, settings=self._seal(sections))
+            records.replace_ports(
+                self._store(row, changed), [each[1:] for each in _ports(sections)]
+            )
             self._database.bump(REVISION)
             told = {} if is_online is None else {"is_online": str(is_online)}
             keys = " ".join(f"{section}.{key}" for section in settings for key in settings[section])
@@ -233,6 +237,18 @@ class RepositoryManager:
         self.refresh()
 
     # Inside -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _store(row: Row, changed: Row) -> int:
+        """Store a changed repository and return its id: a new one where its content has to go.
+
+        Also what is on its way from the former remote then finds no place any more.
+        """
+        if _remote_of(row) == _remote_of(changed):
+            records.update_row(changed)
+            return row.id
+        records.delete_row(row.id)
+        return records.insert_row(changed)
 
     def _get_recipe(self, name: str) -> Recipe:
         recipe = self._recipes.get(name)
@@ -295,8 +311,8 @@ class RepositoryManager:
             for key, row in rows.items()
         }
         ids = {row.id for row in rows.values()}
-        for key in [key for key in list(self._uploads) if key[0] not in ids]:
-            self._uploads.pop(key, None)
+        for gone in self._uploads.keys() - ids:
+            self._uploads.pop(gone, None)
         return _Snapshot(revision, rows, repositories)
 
     def _build(self, row: Row) -> Repository:
@@ -328,12 +344,12 @@ class RepositoryManager:
             return Repository(config, None, "Its plugin failed; the log of the server says how.")
 
     def _sessions(self, repository_id: int, store: str) -> UploadSessions:
-        # The store is in the key because the database may give the id of a deleted repository anew.
-        key = (repository_id, store)
-        if key not in self._uploads:
+        if repository_id not in self._uploads:
             blobs = self._blob_stores.get(store)
-            self._uploads[key] = UploadSessions(self._database, repository_id, store, blobs)
-        return self._uploads[key]
+            self._uploads[repository_id] = UploadSessions(
+                self._database, repository_id, store, blobs
+            )
+        return self._uploads[repository_id]
 
 
 def _ports(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
@@ -355,6 +371,11 @@ def _storage(sections: Mapping[str, Section]) -> StorageSection:
     if not isinstance(section, StorageSection):
         raise TypeError("The section storage is no StorageSection.")
     return section
+
+
+def _remote_of(row: Row) -> str | None:
+    remote: str | None = row.settings.get("proxy", {}).get("remote_url")
+    return remote
 
 
 def _store_of(row: Row) -> str:

@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from repoman.db.models import ConnectorRecord, RepositoryRecord
+from peewee import fn
+
+from repoman.db.models import ConnectorRecord, RepositoryRecord, Revision
+
+IDS = "repository ids"  # the counter that holds the last one given
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,13 @@ def find_row(name: str) -> Row | None:
 
 
 def insert_row(row: Row) -> int:
-    """Store a new repository and return its id."""
+    """Store a new repository and return its id, which no other one has had.
+
+    So nothing that outlives a repository, such as a download, can end up in another one.
+    """
     return int(
         RepositoryRecord.insert(
+            id=_new_id(),
             name=row.name,
             key=row.name.lower(),
             format=row.format,
@@ -43,6 +51,16 @@ def insert_row(row: Row) -> int:
             settings=row.settings,
         ).execute()
     )
+
+
+def _new_id() -> int:
+    counted = Revision.select(Revision.value).where(Revision.name == IDS).scalar() or 0
+    used = RepositoryRecord.select(fn.max(RepositoryRecord.id)).scalar() or 0
+    new = max(counted, used) + 1
+    Revision.insert(name=IDS, value=new).on_conflict(
+        conflict_target=[Revision.name], update={Revision.value: new}
+    ).execute()
+    return int(new)
 
 
 def update_row(row: Row) -> None:

@@ -268,3 +268,48 @@ def test_a_blob_larger_than_the_limit_is_pulled_all_the_same(make_proxy, upstrea
     proxy = make_proxy(upstream.url, proxy__cache_limit=1000)
     assert proxy.get(path).body == data
     assert proxy.get(path).body == data
+
+
+# --- Another remote ------------------------------------------------------------------------------
+
+
+def test_another_remote_has_nothing_of_the_former_one(make_proxy, make_upstream, upstream, proxy):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    proxy.pull(NAME, "1")
+    paths = [f"{NAME}/manifests/1", f"{NAME}/manifests/{image.digest}"]
+    paths += [f"{NAME}/blobs/{digest_of(data)}" for data in image.blobs]
+    other = make_upstream()
+    make_proxy.change(proxy, proxy__remote_url=other.url)
+    assert [proxy.get(path).status for path in paths] == [404] * len(paths)
+    assert proxy.get("_catalog").json()["repositories"] == []
+    make_proxy.change(proxy, proxy__metadata_max_age=7)
+    other.put(NAME, "1", image)
+    make_proxy.change(proxy, negative_cache__enabled=False)
+    assert proxy.pull(NAME, "1") == image.manifest
+    make_proxy.change(proxy, proxy__remote_url=other.url + "/")
+    other.stop()
+    assert proxy.pull(NAME, "1") == image.manifest
+
+
+@pytest.mark.parametrize("event", ["another remote", "deleted and made again"])
+def test_a_download_of_the_former_remote_is_not_kept(
+    make_proxy, make_upstream, proxy, upstream, blob, event
+):
+    data, path = blob
+    upstream.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        pull = pool.submit(proxy.get, path)
+        wait_until(lambda: upstream.count("blobs"), what="the fetch")
+        other = make_upstream()
+        if event == "another remote":
+            make_proxy.change(proxy, proxy__remote_url=other.url)
+        else:
+            repositories = make_proxy.repoman.repositories
+            repositories.delete(name_of(proxy))
+            settings = {"proxy": {"remote_url": other.url}}
+            repositories.create(name_of(proxy), "docker-proxy", settings)
+        upstream.gate.set()
+        assert pull.result(30).body == data
+    assert not is_cached(make_proxy, proxy, path)
+    assert proxy.get(path).status == 404

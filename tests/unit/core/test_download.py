@@ -219,6 +219,23 @@ def test_a_remote_that_does_not_say_the_size(make):
         assert read(download) == DATA
 
 
+def test_a_body_of_unknown_size_goes_on_where_it_broke_off(make):
+    first = Body([DATA[:100], broken()], length=None)
+    remote = Remote(first, part(100, DATA[100:300], ETag='"late"'), part(300))
+    download = make(remote)
+    download.run()
+    assert remote.starts == [0, 100, 300]
+    assert download.wait_for_size(0) == SIZE
+    assert read(download) == DATA
+
+
+def test_a_size_that_is_told_late_has_to_be_right(make):
+    first = Body([DATA[:100], broken()], length=None)
+    download = make(Remote(first, part(100, total=SIZE + 1)), size=SIZE, resumes=0)
+    download.run()
+    assert download.kept == []
+
+
 def test_nothing_is_a_blob_too(make):
     download = make(Remote(Body([], length=0)), data=b"")
     download.run()

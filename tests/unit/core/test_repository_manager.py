@@ -14,6 +14,7 @@ from repoman.db.models import AssetRecord, ConnectorRecord, RepositoryRecord, Up
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.plugin import HostedStorageSection, Recipe, RepositoryType, Section, store_bytes
 from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.repository_records import delete_row
 from tests.live import free_port
 
 
@@ -428,3 +429,12 @@ def test_without_its_blob_store_a_repository_says_so_and_can_be_deleted(open_man
     assert "'other'" in without.get("team").problem
     without.delete("team")
     assert without.all() == []
+
+
+def test_no_id_is_given_twice(database, make_repository):
+    first = make_repository("one")
+    last = make_repository("two")
+    with database.transaction():
+        delete_row(last)
+        delete_row(first)
+    assert make_repository("three") > last > first
