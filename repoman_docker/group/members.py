@@ -169,10 +169,33 @@ class Members:
         """Return the member that pushes go to, those of an image name if it is given.
 
         Raises:
-            RegistryError: DENIED, a routing rule of the group forbids the name.
+            RegistryError: DENIED, a routing rule of the group forbids the name, or another member
+                answers for it.
             Unavailable: the member is offline.
             Unsupported: there is none; the text says where to push instead.
         """
+        member = self._writable_member()
+        if image is not None and not self.routes(member, image):
+            raise self._denial(image)
+        if image is not None and not self.serves(member, image):
+            raise RegistryError(
+                ErrorCode.DENIED,
+                f"The group {self.name} reads {image} from other members than "
+                f"{member.repository.name}, where its pushes go: nobody could pull this.",
+            )
+        return member.service
+
+    def takes(self, image: str) -> bool:
+        """Return whether pushes of an image name go to a member.
+
+        Raises:
+            Unavailable: the member is offline.
+        """
+        if not self.settings.writable_member or self.namespace:
+            return False
+        return self.serves(self._writable_member(), image)
+
+    def _writable_member(self) -> Member:
         wanted = self.settings.writable_member
         if not wanted or self.namespace:
             hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
@@ -184,9 +207,7 @@ class Members:
                 f"The group {self.name} hands pushes to {wanted}, which is offline or does not "
                 "work at present."
             )
-        if image is not None and not self.routes(member, image):
-            raise self._denial(image)
-        return member.service
+        return member
 
     def _denial(self, image: str) -> RegistryError:
         return RegistryError(

@@ -35,7 +35,7 @@ class GroupBlobs:
 
         Where pushes go to a member, only what is in that member needs no upload.
         """
-        if self._members.settings.writable_member and not self._members.namespace:
+        if self._members.takes(name):
             return self._members.writable(name).blobs.head(name, digest)
         return self._first(name, lambda m: m.blobs.head(name, digest))
 

@@ -203,6 +203,20 @@ def test_a_routing_rule_counts_for_pushes_and_deletions(lab, method, path):
     assert lab.registry("a").get("_catalog").json()["repositories"] == ["app"]
 
 
+def test_what_is_pinned_to_another_member_is_not_pushed_where_nobody_sees_it(lab):
+    image = make_image()
+    lab.hosted("own").push("acme/app", "1", image)
+    lab.hosted("a")
+    pins = {"acme/*": [lab.name("own")]}
+    group = lab.group("g", "own", "a", group={"pins": pins, "writable_member": lab.name("a")})
+    assert group.head(f"acme/app/blobs/{digest_of(image.layers[0])}").status == 200
+    for method, path in (("POST", "acme/app/blobs/uploads/"), ("PUT", "acme/app/manifests/2")):
+        answer = group.send(method, path, b"{}")
+        assert (answer.status, answer.code) == (403, "DENIED")
+        assert "reads acme/app from other members" in answer.message
+    group.push("free/app", "1", image)
+
+
 def test_a_group_in_a_group(lab):
     image = make_image()
     lab.hosted("a").push("app", "1", image)
