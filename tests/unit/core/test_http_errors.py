@@ -25,6 +25,7 @@ EXPECTED = [
     (errors.UpstreamTimeout("silent there"), 504),
     (errors.UpstreamRefused("refused there"), 502),
     (errors.UpstreamBlocked("not asked"), 503),
+    (errors.UpstreamBusy("too many wait", 7), 503),
     (errors.UpstreamRateLimited("too often"), 429),
     (errors.TooManyRequests("wait", 7), 429),
     (errors.RepomanError("something else"), 500),
