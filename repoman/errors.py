@@ -26,6 +26,8 @@
 ``repoman.http.errors`` maps each class to an HTTP status; each format renders its own body.
 """
 
+from collections.abc import Mapping
+
 
 class RepomanError(Exception):
     """An expected failure. ``str(error)`` is a sentence that an end user may read.
@@ -134,8 +136,14 @@ class UpstreamRefused(UpstreamError):
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The remote has had enough of our requests."""
+    """The remote has had enough of our requests; ``headers`` are those of its answer."""
 
-    def __init__(self, message: str, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.headers: Mapping[str, str] = headers or {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 FOR_EVER = -1
+SLACK = 60  # seconds; what was checked later than this from now was so by a clock that was wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class Ages:
         """Return whether what was checked then need not be checked again."""
         if checked_at is None or checked_at < self.invalidated_at():
             return False
-        return self.max_age == FOR_EVER or self.clock() - checked_at < self.max_age * 60
+        if self.max_age == FOR_EVER:
+            return True
+        return -SLACK < self.clock() - checked_at < self.max_age * 60
 
     def age(self, checked_at: float | None) -> int:
         """Return the seconds since the check, for the header Age."""

@@ -4,8 +4,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from repoman.proxy.freshness import FOR_EVER, SLACK
+
 CAPACITY = 10_000  # entries; the oldest goes first
-FOR_EVER = -1
 
 
 class NegativeCache:
@@ -58,4 +59,6 @@ class NegativeCache:
             self._entries.pop(key, None)
 
     def _is_young(self, added_at: float) -> bool:
-        return self._time_to_live == FOR_EVER or self._clock() - added_at < self._time_to_live * 60
+        if self._time_to_live == FOR_EVER:
+            return True
+        return -SLACK < self._clock() - added_at < self._time_to_live * 60

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -38,6 +39,8 @@ BACKOFF = 0.2  # seconds before the first further try; each next one waits twice
 LONGEST_BACKOFF = 5.0
 CONNECTIONS = 64  # kept open per remote host
 CHUNK = 1 << 20  # most bytes taken at a time
+LITTLE = 4096  # bytes of a body that is read for the sake of its connection, or its words
+MOMENT = 2.0  # seconds for that
 MESSAGE = 300  # characters of a remote's own words that are passed on
 
 IDEMPOTENT = ("GET", "HEAD")
@@ -45,6 +48,7 @@ _FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
+_QUERY = re.compile(r"\?\S*")
 _log = logging.getLogger(__name__)
 
 
@@ -120,7 +124,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._response.close()
+        _let_go(self._response)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -224,7 +228,7 @@ class UpstreamClient:
             target = response.headers.get("Location") if response.is_redirect else None
             if target is None or method not in IDEMPOTENT:
                 return self._judge(response)
-            response.close()
+            _let_go(response)
             target = urljoin(url, target)
             self.targets.check(target, url)
             if origin_of(target) != first:
@@ -246,7 +250,8 @@ class UpstreamClient:
                 proxies=get_environ_proxies(url),
             )
         except _TRANSPORT as error:
-            _log.info("%s %s failed: %s", method, url.partition("?")[0], error)
+            told = _QUERY.sub("?…", str(error))  # a query may be what lets somebody in
+            _log.info("%s %s failed: %s", method, url.partition("?")[0], told)
             kind = UpstreamTimeout if isinstance(error, _TIMEOUTS) else UpstreamUnavailable
             raise kind(
                 f"The remote {self.remote} cannot be reached: {self._reason(error)}."
@@ -257,17 +262,19 @@ class UpstreamClient:
             return f"no answer within {self._options.timeout:g} s"
         if isinstance(error, requests.exceptions.SSLError):
             return "its certificate is not trusted"
+        bundle = self._options.ca_bundle
+        if bundle and not Path(bundle).exists():
+            return f"there is no {bundle}, which http_client.ca_bundle names"
         return "the connection failed"
 
     def _judge(self, response: requests.Response) -> UpstreamResponse:
         status = response.status_code
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            with response:
-                text = f"The remote {self.remote} has limited our requests. {_words(response)}"
+            text = f"The remote {self.remote} has limited our requests. {_words(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
-            raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait)
+            raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
-            response.close()
+            _let_go(response)
             raise UpstreamUnavailable(f"The remote {self.remote} answered with the error {status}.")
         return UpstreamResponse(self.remote, response, self._options.timeout)
 
@@ -296,12 +303,34 @@ def _make_session(targets: Targets) -> requests.Session:
 
 
 def _words(response: requests.Response) -> str:
-    """Return what the remote said, as far as it is a short text."""
+    """Return what the remote said, as far as it is a short text, and let go of the answer."""
+    text = _read_little(response, LITTLE).decode("utf-8", "replace")
+    response.close()
+    in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
+    return " ".join((in_json[1] if in_json else text).split())[:MESSAGE]
+
+
+def _let_go(response: requests.Response) -> None:
+    """Close an answer; its connection is used again if next to nothing is left of the body."""
+    length = response.headers.get("Content-Length", "")
+    if response.request.method == "HEAD" or (length.isdecimal() and int(length) <= LITTLE):
+        _read_little(response, LITTLE + 1)
+    response.close()
+
+
+def _read_little(response: requests.Response, limit: int) -> bytes:
+    """Return at most so many bytes of a body, and those alone that come within a moment."""
+    data, end = b"", time.monotonic() + MOMENT
     with suppress(*_TRANSPORT):
-        text: str = response.raw.read(4096, decode_content=False).decode("utf-8", "replace")
-        in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
-        return " ".join((in_json[1] if in_json else text).split())[:MESSAGE]
-    return ""
+        sock = getattr(response.raw.connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(MOMENT)  # the next request sets its own
+        while len(data) < limit and time.monotonic() < end:
+            more: bytes = response.raw.read1(limit - len(data), decode_content=False)
+            if not more:
+                break
+            data += more
+    return data
 
 
 def _retry_after(text: str | None) -> int | None:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin
 from repoman.plugin import (
     NotFound,
     UpstreamClient,
+    UpstreamRateLimited,
     UpstreamRefused,
     UpstreamResponse,
     UpstreamUnavailable,
@@ -229,7 +230,11 @@ class RegistryClient:
         self, method: str, url: str, headers: Mapping[str, str], authorization: str | None
     ) -> UpstreamResponse:
         own = {} if authorization is None else {"Authorization": authorization}
-        return self._client.open(method, url, {**headers, **own})
+        try:
+            return self._client.open(method, url, {**headers, **own})
+        except UpstreamRateLimited as error:
+            self._note_budget(error)
+            raise
 
     def _check_status(self, response: UpstreamResponse, *expected: int) -> None:
         if response.status not in expected:
@@ -237,7 +242,7 @@ class RegistryClient:
                 f"The remote {self.remote} answered with the status {response.status}."
             )
 
-    def _note_budget(self, response: UpstreamResponse) -> None:
+    def _note_budget(self, response: UpstreamResponse | UpstreamRateLimited) -> None:
         limit, window = _amount(response.headers.get("ratelimit-limit"))
         remaining, _ = _amount(response.headers.get("ratelimit-remaining"))
         if limit is not None and remaining is not None:

@@ -492,3 +492,28 @@ def test_only_proxies_have_a_remote(open_server):
             method, f"{open_server.main_url}{base}/docker-hosted/{path}", timeout=60
         )
         assert anonymous.status_code in (400, 401)  # a POST without a mark of ours, or no login
+
+
+# --- Kill -9 -------------------------------------------------------------------------------------
+
+
+def test_kill_9_in_the_middle_of_a_download(tmp_path, upstream):
+    data = secrets.token_bytes(3_000_000)
+    path = f"/v2/{NAME}/blobs/{upstream.put_blob(NAME, data)}"
+    with live_server(tmp_path, settings={"security": {"anonymous_read": True}}) as server:
+        port = make_proxy(server, upstream.url)
+        uploads = server.data / "blobs" / "default" / "uploads"
+        upstream.gate.clear()
+        with ThreadPoolExecutor(1) as pool:
+            cut = pool.submit(get, port, path)
+            wait_until(lambda: any(each.stat().st_size for each in uploads.iterdir()), what="bytes")
+            server.kill()
+            assert cut.result(30)[0] == 0
+        upstream.gate.set()
+        server.start()
+        assert list(uploads.iterdir()) == []
+        wait_until(lambda: is_open(port), what="the connector of the proxy")
+        for _ in range(2):
+            assert get(port, path) == (200, data)
+        assert upstream.count(f"GET {path}") == 2
+        assert "Traceback" not in server.log

@@ -146,6 +146,11 @@ class FakeRegistry:
         """The requests to one host."""
         return [each.line for each in self.log if each.host == host]
 
+    @property
+    def connections(self) -> int:
+        """How many connections there were since the start."""
+        return sum(each.accepted for each in self._servers)  # type: ignore[attr-defined]
+
     # Running ------------------------------------------------------------------------------------
 
     @property
@@ -197,10 +202,12 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, *arguments: Any) -> None:
         self.connections: set[socket.socket] = set()
+        self.accepted = 0
         super().__init__(*arguments)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.add(request)
+        self.accepted += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:

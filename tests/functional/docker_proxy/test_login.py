@@ -230,6 +230,15 @@ def test_a_list_without_an_end_is_given_up(make_proxy, upstream, monkeypatch):
     assert upstream.count("tags/list") == 3
 
 
+def test_a_refusal_tells_the_budget_too(make_proxy, upstream):
+    proxy = make_proxy(upstream.url)
+    headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "0;w=21600"}
+    upstream.faults.append(Fault("/manifests/1", status=429, headers=headers))
+    assert proxy.get(f"{NAME}/manifests/1").status == 429
+    state = make_proxy.repoman.repositories.get(name_of(proxy)).service.remote.state
+    assert (state.budget["limit"], state.budget["remaining"]) == (100, 0)
+
+
 def test_a_token_answer_has_a_limit(make_proxy, hub):
     hub.put(NAME, "1", make_image())
     hub.faults.append(Fault("/token", status=200, body=b" " * (2 << 20)))

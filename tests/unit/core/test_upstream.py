@@ -339,3 +339,71 @@ def test_origins():
     assert origin_of("http://[::1]:7/x") == ("http", "::1", 7)
     assert is_same_owner("localhost", "localhost")
     assert not is_same_owner("localhost", "other")
+
+
+# --- Connections ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 429, 503])
+def test_a_connection_is_used_again_after_a_small_answer(client, remote, status):
+    headers = {"Location": f"{remote.url}/y"} if status == 302 else {}
+    remote.faults.append(Fault("/x", status=status, body=b"some words", headers=headers))
+    for method in ("HEAD", "GET"):
+        with suppress(UpstreamRateLimited, UpstreamUnavailable):
+            client.open(method, "x").close()
+    assert len(remote.log) >= 2
+    assert remote.connections == 1
+
+
+def test_a_connection_is_not_kept_for_a_large_answer(client, remote):
+    path = f"v2/a/blobs/{remote.put_blob('a', bytes(10_000_000))}"
+    begun = time.monotonic()
+    for _ in range(2):
+        client.open("GET", path).close()
+    assert time.monotonic() - begun < 5
+    assert remote.connections == 2
+
+
+def test_words_that_do_not_come_are_not_waited_for():
+    ended = threading.Event()
+
+    def answer(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 429 Enough\r\nContent-Length: 99\r\n\r\n")
+            ended.wait(60)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = UpstreamClient(url, ClientOptions(), UpstreamStatus(url, lambda: 0.0))
+        begun = time.monotonic()
+        with pytest.raises(UpstreamRateLimited, match="has limited our requests"):
+            client.open("GET", "x")
+        assert time.monotonic() - begun < 10
+        ended.set()
+        thread.join(10)
+        client.close()
+
+
+def test_a_query_is_not_logged(remote, caplog):
+    remote.stop()
+    status = UpstreamStatus(remote.url, lambda: 0.0)
+    client = UpstreamClient(remote.url, ClientOptions(retries=0), status)
+    caplog.set_level("INFO")
+    with pytest.raises(UpstreamUnavailable):
+        client.open("GET", "x?signature=secret")
+    assert "/x failed" in caplog.text
+    assert "secret" not in caplog.text
+    client.close()
+
+
+def test_a_missing_bundle_is_named(remote, tmp_path):
+    options = ClientOptions(retries=0, ca_bundle=str(tmp_path / "ca.pem"))
+    url = remote.url.replace("http:", "https:")
+    client = UpstreamClient(url, options, UpstreamStatus(url, lambda: 0.0))
+    with pytest.raises(UpstreamUnavailable, match=r"there is no .*ca\.pem, which http_client"):
+        client.open("GET", "x")
+    client.close()

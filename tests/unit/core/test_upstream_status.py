@@ -167,3 +167,9 @@ def test_the_trial_of_a_lost_request_ends_by_itself(clock):
     assert not is_open(status)
     clock.now += 1
     assert is_open(status)
+
+
+@pytest.mark.parametrize(("ahead", "is_fresh"), [(-10, True), (30, True), (3600, False)])
+def test_a_check_in_the_future_is_not_believed(clock, ahead, is_fresh):
+    assert Ages(clock, 10).is_fresh(clock.now + ahead) is is_fresh
+    assert Ages(clock, -1).is_fresh(clock.now + ahead)
