@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
@@ -12,7 +13,7 @@ from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.lockout import Lockout
 from repoman.security.realms import Realms
-from repoman.security.user_tokens import FORM
+from repoman.security.user_tokens import FORM, TOKEN
 
 MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm
 
@@ -74,7 +75,7 @@ class Authenticator:
 
     def _ask(self, credentials: Credentials) -> Actor | None:
         silent: Unavailable | None = None
-        for realm in self._realms.in_order():
+        for name, realm in self._realms.in_order():
             try:
                 actor = realm(credentials=credentials)
             except Unauthenticated:
@@ -83,8 +84,14 @@ class Authenticator:
                 silent = error  # another realm may know; where none does, nobody can tell
                 continue
             if actor is not None:
-                is_here = not actor.token or self._realms.goes_on(actor.realm, actor.name)
-                return actor if is_here else None
+                return self._accepted(name, actor)
         if silent is not None:
             raise silent
         return None
+
+    def _accepted(self, realm: str, actor: Actor) -> Actor | None:
+        """Return the actor that a realm has named, if it may; tokens are for users of any realm."""
+        if realm == TOKEN:
+            return actor if self._realms.goes_on(actor.realm, actor.name) else None
+        # No realm speaks for users of another one, the local administrator first of all.
+        return actor if actor.realm == realm else replace(actor, realm=realm)

@@ -34,13 +34,13 @@ class Realms:
         self._accounts = accounts
         self._active: tuple[str, ...] = ()
 
-    def in_order(self) -> list[Realm]:
-        """Return what asks each active realm who presents credentials.
+    def in_order(self) -> list[tuple[str, Realm]]:
+        """Return the active realms, by name: what asks each who presents credentials.
 
         User tokens come first, so that no other realm gets to see one; local users are always among
         them, or nobody could mend it.
         """
-        return [self._realms[name] for name in self._names() if name in self._realms]
+        return [(name, self._realms[name]) for name in self._names() if name in self._realms]
 
     def goes_on(self, realm: str, name: str) -> bool:
         """Return whether a user may use what an earlier login gave: a session, or a token.

@@ -12,6 +12,7 @@ from repoman.plugins import create_plugin_manager
 from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.authentication import Authenticator
+from repoman.security.authorization import Authorizer
 from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
 from repoman.security.realms import Realms
@@ -24,7 +25,7 @@ class Realm:
     """Lets everybody in whose password is its name."""
 
     def __init__(self, name: str) -> None:
-        self.__name__ = self.name = name
+        self.__name__ = self.name = self.says = name
         self.asked = 0
         self.is_down = False
         self.roles: tuple[str, ...] = ()
@@ -43,7 +44,7 @@ class Realm:
             raise Unavailable(f"{self.name} does not answer.")
         if credentials.password != self.name:
             return None
-        return Actor(credentials.name, realm=self.name, roles=self.roles)
+        return Actor(credentials.name, realm=self.says, roles=self.roles)
 
 
 class Site:
@@ -134,6 +135,17 @@ def test_no_credentials_and_empty_ones_are_anonymous(site):
     assert site.authenticator.authenticate(None) is ANONYMOUS
     assert site.log_in("", "") is ANONYMOUS
     assert site.asked() == []
+
+
+def test_no_realm_speaks_for_users_of_another(site, database):
+    with database.transaction():
+        insert_user("root", "hash", ["nx-admin"])
+    site.realms["one"].says = "local"
+    actor = site.log_in("root")
+    authorizer = Authorizer(database, site.options)
+    assert authorizer.may_administer(Actor("root"), "users", "create")
+    assert not authorizer.may_administer(actor, "users", "create")
+    assert actor.realm == "one"
 
 
 # --- Users of other realms who are gone ----------------------------------------------------------
