@@ -101,7 +101,7 @@ class Compactor:
 
     def _run(self) -> None:
         prefixes = _prefixes()
-        while not self._stopping.wait(INTERVAL):
+        while not self._stopping.is_set():
             try:
                 count = self.compact() + self.sweep(next(prefixes))
             except RepomanError as error:
@@ -109,6 +109,7 @@ class Compactor:
             else:
                 if count:
                     _log.info("%d blobs that nothing named are gone.", count)
+            self._stopping.wait(INTERVAL)
 
 
 def _prefixes() -> Iterator[str]:

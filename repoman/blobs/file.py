@@ -4,13 +4,16 @@
 
     DIRECTORY/
     ├── sha256/ab/abcdef…       a blob, under its digest; never changed after the rename
-    └── uploads/ID              bytes of a writer that has not committed
+    ├── uploads/ID              bytes of a writer that has not committed
+    └── lock                    held by the process that serves
 
 A commit is fsync, rename, fsync of the directory; so a crash leaves either the blob or the upload.
 """
 
 import errno
+import fcntl
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -19,12 +22,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, StoredBlob
-from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
+from repoman.errors import Conflict, NotFound, RepomanError, StorageFull, Unavailable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DIGEST = re.compile(r"[0-9a-f]{64}")
 READ_CHUNK = 1 << 20  # bytes read at a time when a digest is computed from the file
 WRITEBACK = 1 << 25  # bytes after which the system is to write to the disk what it still holds
+
+_log = logging.getLogger(__name__)
 
 
 class FileBlobStore:
@@ -58,6 +63,26 @@ class FileBlobStore:
         """See :meth:`repoman.blobs.store.BlobStore.exists`."""
         with storage_errors(self._directory):
             return self._path(digest).exists()
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """See :meth:`repoman.blobs.store.BlobStore.claim`."""
+        try:
+            fd = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:  # full, or read-only: what is in it can be served all the same
+            _log.warning("%s is not locked against others: %s", self._directory, error)
+            yield
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise Conflict(
+                f"Another server, or another blob store of this one, uses {self._directory}; "
+                "each would remove what it does not know. Give this one a path of its own."
+            ) from error
+        finally:
+            os.close(fd)
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """See :meth:`repoman.blobs.store.BlobStore.list_digests`."""

@@ -1,6 +1,7 @@
 """The blob stores by name, made from the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -72,3 +73,15 @@ class BlobStoreManager:
         if name not in self._stores:
             raise Invalid(f"There is no blob store {name!r}; known: {', '.join(self.names())}.")
         return self._stores[name]
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold all stores, for the process that serves.
+
+        Raises:
+            Conflict: somebody else holds one of them.
+        """
+        with ExitStack() as stack:
+            for store in self._stores.values():
+                stack.enter_context(store.claim())
+            yield

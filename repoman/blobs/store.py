@@ -6,6 +6,7 @@ returns, so a database row that names it never points at nothing.
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -94,6 +95,13 @@ class BlobStore(Protocol):
 
     def exists(self, digest: str) -> bool:
         """Return whether the bytes are there (Unavailable)."""
+
+    def claim(self) -> AbstractContextManager[None]:
+        """Return a context that holds the store for the process that serves.
+
+        Raises:
+            Conflict: somebody holds it, this process by another name perhaps; on entering.
+        """
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """Yield the digests of all blobs that begin with two hexadecimal digits."""

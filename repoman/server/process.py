@@ -41,6 +41,7 @@ def serve(settings: Settings, announce: Announce) -> None:
     with (
         DataLock(settings.data.absolute()),
         Repoman(settings) as repoman,
+        repoman.blob_stores.claimed(),
         AccessRing(sys.stderr) as access,
     ):
         repoman.sweep()

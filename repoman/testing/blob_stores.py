@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
-from repoman.errors import NotFound
+from repoman.errors import Conflict, NotFound
 
 DATA = bytes(range(256)) * 1000
 FUTURE = 1e12  # seconds since the epoch
@@ -182,6 +182,14 @@ class BlobStoreSuite:
         sizes = {each: open_store().open_writer(each).size for each in ("kept", "left")}
         assert sizes == {"kept": 100, "left": 0}
         assert read(open_store(), digest) == DATA
+
+    def test_one_process_serves_a_store_at_a_time(self, open_store: OpenStore) -> None:
+        with open_store().claim():
+            with pytest.raises(Conflict), open_store().claim():
+                pass
+            assert write(open_store(), "one", DATA).commit().size == len(DATA)
+        with open_store().claim():
+            pass
 
     def test_the_digests_of_blobs_are_listed_by_their_beginning(self, store: BlobStore) -> None:
         digests = {write(store, "one", DATA[:size]).commit().digest for size in range(99)}

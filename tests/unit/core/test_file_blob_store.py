@@ -184,3 +184,10 @@ def test_a_disk_that_fails_is_no_absence(blobs, monkeypatch):
         patch.setattr(Path, "exists", fail)
         with pytest.raises(Unavailable, match="Input/output error"):
             blobs.exists("0" * 64)
+
+
+def test_a_store_that_takes_no_lock_is_served_all_the_same(tmp_path, caplog):
+    store = FileBlobStore(tmp_path)
+    (tmp_path / "lock").mkdir()
+    with store.claim():
+        assert "is not locked against others" in caplog.text
