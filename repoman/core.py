@@ -51,7 +51,7 @@ class Repoman:
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
         self.options = Options(self.database, security_options(settings.security))
         queue = LoginQueue(max(1, settings.server.threads - 1))
-        passwords = PasswordVerifier(queue, memory, settings.security.password_cost)
+        passwords = PasswordVerifier(memory, settings.security.password_cost)
         self.users = Users(self.database, passwords)
         tokens = UserTokens(self.database, clock)
         # The last one is asked first.

@@ -1,4 +1,4 @@
-"""How many logins the server may be busy with at once."""
+"""How many logins may wait for somebody else at once."""
 
 import threading
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ LATER = 1  # seconds after which whoever found no place may try again
 class LoginQueue:
     """Gives places to logins that take their time, and none beyond; thread safe.
 
-    A password is slow to check by design, and a directory may be slow to answer. Whoever sends many
-    must not keep every worker at it, so there are fewer places than workers.
+    A directory may be slow to answer, and logins must not keep every worker waiting for it; so
+    there are fewer places than workers.
     """
 
     def __init__(self, places: int) -> None:

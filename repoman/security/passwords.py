@@ -13,7 +13,6 @@ import time
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from repoman.security.login_queue import LoginQueue
 from repoman.security.memory import Memory
 
 # What OWASP asks for at least (Password Storage Cheat Sheet, Argon2id): as hard to guess as one
@@ -27,13 +26,11 @@ class PasswordVerifier:
     """Hashes and checks passwords; thread safe.
 
     Args:
-        queue: bounds how many wait for a hash.
         memory: seconds that a verified password is remembered; 0 switches it off.
         cost: memory that a hash takes, in KiB.
     """
 
-    def __init__(self, queue: LoginQueue, memory: float, cost: int = MEMORY_COST) -> None:
-        self._queue = queue
+    def __init__(self, memory: float, cost: int = MEMORY_COST) -> None:
         self._memory = memory
         self._hasher = PasswordHasher(PASSES, cost, LANES)
         # Made here, or the first name that does not exist would take twice as long.
@@ -41,7 +38,8 @@ class PasswordVerifier:
         self._key = secrets.token_bytes(32)
         self._known: Memory[bool] = Memory(time.monotonic)
         # A hash takes memory and a processor, by design: one at a time, or a flood of logins
-        # would take that for each worker.
+        # would take that for each worker. Others wait, and it is soon their turn: a hundred
+        # machines may log in at once, and who guesses has to stop before long (see lockout).
         self._hashing = threading.Lock()
 
     def hash(self, password: str) -> str:
@@ -57,14 +55,11 @@ class PasswordVerifier:
         """Return whether the password is the one behind the hash.
 
         Without a hash (no such user) it takes as long and returns False.
-
-        Raises:
-            Unavailable: too many wait already.
         """
         digest = self._digest(password, password_hash or self._decoy)
         if self._known.find(digest):
             return True
-        with self._queue.place(), self._hashing:
+        with self._hashing:
             if self._known.find(digest):  # the one before was the same client's
                 return True
             return self._verify(password, password_hash, digest)

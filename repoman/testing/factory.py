@@ -10,7 +10,6 @@ import pytest
 from repoman.config import DatabaseSettings, Settings
 from repoman.core import Repoman
 from repoman.db.database import FILE, Database
-from repoman.security.login_queue import LoginQueue
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.shipped import ADMIN_ROLE
 from repoman.security.user_records import insert_user
@@ -55,7 +54,7 @@ class RepomanFactory:
         name, password = ADMIN
         database = Database(self.data, DatabaseSettings())
         database.open()
-        insert_user(name, PasswordVerifier(LoginQueue(1), 0, COST).hash(password), [ADMIN_ROLE])
+        insert_user(name, PasswordVerifier(0, COST).hash(password), [ADMIN_ROLE])
         database.close()
 
     def stop(self) -> None:

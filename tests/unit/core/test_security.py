@@ -1,16 +1,14 @@
 """Users, passwords and what they let somebody do."""
 
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
 
 from repoman.config import SecuritySettings
-from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated, Unavailable
+from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager
 from repoman.security import passwords as passwords_module
@@ -19,7 +17,6 @@ from repoman.security.actors import ANONYMOUS, READING, Access, Action, Actor, C
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.lockout import Lockout
-from repoman.security.login_queue import LoginQueue
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.realms import Realms
@@ -32,8 +29,8 @@ PLACE = Place("toy", "team")
 class CountingVerifier(PasswordVerifier):
     """Counts how often argon2 has to run, and makes it run fast."""
 
-    def __init__(self, memory: float, places: int = 8) -> None:
-        super().__init__(LoginQueue(places), memory)
+    def __init__(self, memory: float) -> None:
+        super().__init__(memory)
         self.runs = 0
         self._hasher = CountingHasher(self)
 
@@ -80,7 +77,7 @@ def authenticate(database, users):
 
 
 def test_a_hash_is_argon2id_at_its_full_cost_and_tells_nothing():
-    verifier = PasswordVerifier(LoginQueue(1), memory=60)
+    verifier = PasswordVerifier(memory=60)
     one, two = verifier.hash("secret"), verifier.hash("secret")
     assert one.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert one != two
@@ -120,29 +117,6 @@ def test_many_requests_at_once_cost_one_hash(verifier):
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda _: verifier.verify("secret", stored), range(32)))
     assert verifier.runs == 1
-
-
-def test_only_so_many_wait_for_a_hash_and_who_is_known_does_not(monkeypatch):
-    verifier = CountingVerifier(memory=60, places=2)
-    stored = verifier.hash("secret")
-    assert verifier.verify("secret", stored)
-    has_begun, may_end = threading.Semaphore(0), threading.Event()
-
-    def wait(*_):
-        has_begun.release()
-        assert may_end.wait(30)
-
-    monkeypatch.setattr(verifier, "_verify", wait)
-    with ThreadPoolExecutor(3) as pool:
-        guesses = [pool.submit(verifier.verify, f"guess{number}", stored) for number in range(3)]
-        [refused] = [each.exception() for each in wait_for(guesses, 30, FIRST_COMPLETED)[0]]
-        assert isinstance(refused, Unavailable)
-        assert refused.retry_after == 1
-        assert verifier.verify("secret", stored)
-        may_end.set()
-    assert has_begun.acquire(timeout=0)
-    monkeypatch.undo()
-    assert not verifier.verify("guess", stored)
 
 
 def test_without_memory_each_request_is_verified():
