@@ -26,7 +26,7 @@ LONGEST = 256  # characters of a name,
 PASSWORD_MAX = 1000  # and of a password
 AT_ONCE = 4  # logins that talk to it; others wait
 LOOK = 60.0  # seconds between two looks whether a user is still there
-REST = 10.0  # seconds that a directory which did not answer is not asked
+REST = 10.0  # seconds until the next try where a directory did not answer
 
 if TYPE_CHECKING:
     from repoman.security.directory import Directory, Person
@@ -116,7 +116,7 @@ class LdapRealm:
         seen = self._users.find(name)
         if seen is None:
             seen = self._users.find_old(name) or _Seen(None, is_known=False)
-            self._users.save(name, seen, LOOK)
+            self._users.save(name, seen, REST)
             with suppress(Unavailable):
                 person = self._ask(options, lambda directory: directory.look_up(name))
                 seen = _Seen(None if person is None else _actor(name, person, options))

@@ -7,7 +7,7 @@ from repoman.errors import Unavailable
 from repoman.http.current import CONNECTOR
 from repoman.http.dispatch import connector_key, create_application
 from repoman.security.actors import Credentials, Limit
-from repoman.security.ldap import LOOK, LdapRealm
+from repoman.security.ldap import LOOK, REST, LdapRealm
 from repoman.security.login_queue import LoginQueue
 from repoman.security.user_records import find_user
 from repoman.testing.client import after_admission
@@ -118,6 +118,9 @@ def test_while_the_directory_is_away_its_last_word_counts(realm, repoman, direct
             ask(realm, "who-is-this")
     finally:
         directory.start()
+    remove(directory, person)
+    ticks[0] += REST
+    assert ask(realm, person) is None
 
 
 # --- By each way in ------------------------------------------------------------------------------
