@@ -4,8 +4,7 @@
 
     DIRECTORY/
     ├── sha256/ab/abcdef…       a blob, under its digest; never changed after the rename
-    ├── uploads/ID              bytes of a writer that has not committed
-    └── lock                    held by the process that serves
+    └── uploads/ID              bytes of a writer that has not committed
 
 A commit is fsync, rename, fsync of the directory; so a crash leaves either the blob or the upload.
 """
@@ -67,22 +66,24 @@ class FileBlobStore:
     @contextmanager
     def claim(self) -> Iterator[None]:
         """See :meth:`repoman.blobs.store.BlobStore.claim`."""
+        # The directory itself: a file opened for it would keep the disk from becoming read-only.
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fd = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:  # full, or read-only: what is in it can be served all the same
-            _log.warning("%s is not locked against others: %s", self._directory, error)
+            self._lock(fd)
             yield
-            return
+        finally:
+            os.close(fd)
+
+    def _lock(self, fd: int) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
         except BlockingIOError as error:
             raise Conflict(
                 f"Another server, or another blob store of this one, uses {self._directory}; "
                 "each would remove what it does not know. Give this one a path of its own."
             ) from error
-        finally:
-            os.close(fd)
+        except OSError as error:  # network file systems lock no directories
+            _log.warning("%s is not locked against other servers: %s", self._directory, error)
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """See :meth:`repoman.blobs.store.BlobStore.list_digests`."""
