@@ -407,3 +407,35 @@ def test_a_missing_bundle_is_named(remote, tmp_path):
     with pytest.raises(UpstreamUnavailable, match=r"there is no .*ca\.pem, which http_client"):
         client.open("GET", "x")
     client.close()
+
+
+def test_all_addresses_of_a_host_share_the_time_for_a_connection(monkeypatch):
+    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    asked = []
+
+    def connect(address, timeout, **_):
+        asked.append((address[0], round(timeout)))
+        raise TimeoutError("nobody is there")
+
+    monkeypatch.setattr("repoman.proxy.connections.create_connection", connect)
+    url = "http://hub.test:5000"
+    client = UpstreamClient(
+        url, ClientOptions(retries=0, timeout=30), UpstreamStatus(url, lambda: 0.0)
+    )
+    monkeypatch.setattr(client.targets, "addresses", lambda _: addresses)
+    with pytest.raises(UpstreamTimeout, match="no answer within 30 s"):
+        client.open("GET", "x")
+    assert asked == [("127.0.0.1", 10), ("127.0.0.2", 15), ("127.0.0.3", 30)]
+    client.close()
+
+
+def test_a_remote_that_is_slow_to_fail_is_not_tried_again(remote, waits):
+    status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
+    options = ClientOptions(timeout=0.3, retries=5)
+    client = UpstreamClient(remote.url, options, status, sleep=waits.append)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        with pytest.raises(UpstreamTimeout):
+            client.open("GET", address)
+    assert waits == []
+    client.close()
