@@ -36,7 +36,7 @@ BACKOFF = 0.2  # seconds before the first further try
 
 UNKEPT = (StorageFull, Unavailable)  # why the bytes cannot be written here
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _log = logging.getLogger(__name__)
 
 

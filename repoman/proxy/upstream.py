@@ -30,6 +30,7 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.proxy.connections import PATIENCE, judged_pools
+from repoman.proxy.counts import parse_count
 from repoman.proxy.gate import Gate
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.targets import Targets, origin_of
@@ -77,8 +78,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
     @property
     def length(self) -> int | None:
         """Bytes of the body as announced, if they were."""
-        text = self.headers.get("Content-Length", "")
-        return int(text) if text.isascii() and text.isdecimal() else None
+        return parse_count(self.headers.get("Content-Length"))
 
     def read(self, amount: int = CHUNK) -> bytes:
         """Return the next bytes that are there, at most ``amount``; none at the end.
@@ -307,13 +307,14 @@ def _words(response: requests.Response) -> str:
     text = _read_little(response, LITTLE).decode("utf-8", "replace")
     response.close()
     in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
-    return " ".join((in_json[1] if in_json else text).split())[:MESSAGE]
+    words = " ".join((in_json[1] if in_json else text).split())
+    return "".join(filter(str.isprintable, words))[:MESSAGE]  # it may end in somebody's terminal
 
 
 def _let_go(response: requests.Response) -> None:
     """Close an answer; its connection is used again if next to nothing is left of the body."""
-    length = response.headers.get("Content-Length", "")
-    if response.request.method == "HEAD" or (length.isdecimal() and int(length) <= LITTLE):
+    length = parse_count(response.headers.get("Content-Length"))
+    if response.request.method == "HEAD" or (length is not None and length <= LITTLE):
         _read_little(response, LITTLE + 1)
     response.close()
 
@@ -335,10 +336,9 @@ def _read_little(response: requests.Response, limit: int) -> bytes:
 
 def _retry_after(text: str | None) -> int | None:
     """Return the seconds that a header Retry-After asks to wait (RFC 9110, 10.2.3)."""
-    if text is None:
-        return None
-    if text.strip().isdecimal():
-        return int(text)
+    seconds = parse_count(text)
+    if text is None or seconds is not None:
+        return seconds
     with suppress(ValueError, TypeError):
         return max(0, int(parsedate_to_datetime(text).timestamp() - time.time()))
     return None

@@ -6,6 +6,7 @@ NotFound, UpstreamRefused (401, 403), UpstreamRateLimited, UpstreamUnavailable, 
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -35,6 +36,8 @@ LIST_LIMIT = 8 << 20  # bytes of one page of a list
 LISTS_LIMIT = 64 << 20  # bytes of all pages of a list
 PAGES = 1000  # of one list
 PAGE = 1000  # entries asked for at a time
+
+_AMOUNT = re.compile(r"\s*+([0-9]{1,18})\s*+(?:;\s*+w=([0-9]{1,18})\s*+)?")
 
 _log = logging.getLogger(__name__)
 
@@ -253,11 +256,8 @@ class RegistryClient:
 
 def _amount(header: str | None) -> tuple[int | None, int]:
     """Return the number and the window in seconds of ``100;w=21600``."""
-    number, _, rest = (header or "").partition(";")
-    window = rest.strip().removeprefix("w=")
-    if not number.strip().isdecimal():
-        return None, 0
-    return int(number), int(window) if window.isdecimal() else 0
+    found = _AMOUNT.fullmatch(header or "")
+    return (int(found[1]), int(found[2] or 0)) if found else (None, 0)
 
 
 def _is_name(value: object) -> bool:

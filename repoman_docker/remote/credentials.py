@@ -175,7 +175,7 @@ class RemoteAuthentication:
             answer = json.loads(body)
             text = answer.get("token") or answer["access_token"]
             lifetime = max(int(answer.get("expires_in") or SHORTEST), SHORTEST)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
             raise UpstreamUnavailable(
                 f"The token service of the remote {self._client.remote} sent no token."
             ) from error

@@ -398,7 +398,7 @@ class _Handler(BaseHTTPRequestHandler):
         is_chunked = is_gated and not self.registry.lengths
         if is_chunked:
             self.send_header("Transfer-Encoding", "chunked")
-        else:
+        elif "Content-Length" not in headers:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "HEAD":

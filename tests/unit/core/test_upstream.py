@@ -87,15 +87,31 @@ def test_other_answers_are_for_the_format(client, remote, status):
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [("7", 7), ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("nonsense", None), (None, None)],
+    [
+        ("7", 7),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("nonsense", None),
+        ("9" * 5000, None),
+        (None, None),
+    ],
 )
 def test_a_limit_of_requests(client, remote, header, expected):
     headers = {} if header is None else {"Retry-After": header}
-    remote.faults.append(Fault("/x", status=429, headers=headers, body=b"Too Many  Requests"))
+    remote.faults.append(
+        Fault("/x", status=429, headers=headers, body=b"\x1b[31mToo Many  Requests")
+    )
     with pytest.raises(UpstreamRateLimited, match="Too Many Requests") as caught:
         client.open("GET", "x")
     assert caught.value.retry_after == expected
+    assert str(caught.value).isprintable()
     assert len(remote.log) == 1
+
+
+def test_a_length_that_nobody_can_mean_is_none(client, remote):
+    length = {"Content-Length": "9" * 5000}
+    remote.faults.append(Fault("/x", status=200, headers=length, body=b"some"))
+    with client.open("GET", "x") as response:
+        assert response.length is None
 
 
 def test_bodies_have_a_limit(client, remote):
