@@ -66,6 +66,12 @@ def configuration(server: LiveServer, directory: Path, port: int) -> str:
     )
 
 
+def is_public(server: LiveServer) -> bool:
+    """Whether the server has heard of the repository, and offers tokens there."""
+    url = f"http://127.0.0.1:{server.main_port}/repository/public/v2/"
+    return "Bearer" in requests.get(url, timeout=20).headers.get("WWW-Authenticate", "")
+
+
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory) -> Iterator[Proxied]:
     """A running server behind a running nginx."""
@@ -74,6 +80,7 @@ def proxied(tmp_path_factory) -> Iterator[Proxied]:
     with live_server(tmp_path_factory.mktemp("behind-nginx"), settings=settings) as server:
         server.cli("cert", "create", "127.0.0.1", "registry.example.com", "tools.example.com")
         server.cli("repo", "create", "docker-hosted", "public", "--set", "access.anonymous=true")
+        wait_until(lambda: is_public(server), what="the repository that anybody may read")
         port = free_port()
         file = directory / "nginx.conf"
         file.write_text(configuration(server, directory, port), encoding="utf-8")
