@@ -51,9 +51,8 @@ class ConnectorManager:
         self._repositories = repoman.repositories
         self._open: dict[str, Connector] = {}
         self._problems: dict[str, str] = {}
-        self._trouble: str | None = (
-            None  # what was last said of a change that could not be taken over
-        )
+        # What was last said of a change that could not be taken over.
+        self._trouble: str | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="connectors", daemon=True)

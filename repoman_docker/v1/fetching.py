@@ -21,8 +21,7 @@ from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
 from repoman_docker.remote import V1Client
 from repoman_docker.service import V1Image
 from repoman_docker.v1.layers import inspect_layer
-from repoman_docker.v1.reading import read_asset
-from repoman_docker.v1.records import ImageRecord
+from repoman_docker.v1.records import ImageRecord, stored_image
 
 TRIES = 5  # for one layer; each goes on where the one before ended
 PARTIAL = 206
@@ -53,18 +52,7 @@ class Fetching:
         asset = self._content.find_asset(v1_image_path(image_id, name))
         if asset is None:
             return None
-        record = ImageRecord.of(asset)
-        if record.layer is None:
-            return None
-        return V1Image(
-            id=image_id,
-            json=read_asset(self._content, asset),
-            ancestry=record.ancestry,
-            name=name,
-            layer=record.layer,
-            diff_id=record.diff_id,
-            checksum=record.checksum,
-        )
+        return stored_image(self._content, asset, name)
 
     def _get(self, path: str, name: str, ancestry: tuple[str, ...]) -> V1Image:
         known = self.find(name, ancestry[0])

@@ -12,8 +12,7 @@ from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import BlobService, ManifestService, V1Image, Visible
 from repoman_docker.v1.chains import Chains
-from repoman_docker.v1.reading import read_asset
-from repoman_docker.v1.records import ImageRecord, chains_with
+from repoman_docker.v1.records import ImageRecord, chains_with, stored_image
 
 BATCH = 100  # tags or chains read at a time
 ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # there is no such image, or no more
@@ -99,17 +98,9 @@ class StoredImages:
                     yield image
 
     def _pushed(self, image_id: str, is_visible: Visible) -> Iterator[V1Image]:
-        for name, asset, record in self._complete(image_id):
-            if record.layer is not None and is_visible(name):
-                yield V1Image(
-                    id=image_id,
-                    json=read_asset(self._content, asset),
-                    ancestry=record.ancestry,
-                    name=name,
-                    layer=record.layer,
-                    diff_id=record.diff_id,
-                    checksum=record.checksum,
-                )
+        for name, asset, _ in self._complete(image_id):
+            if is_visible(name) and (image := stored_image(self._content, asset, name)):
+                yield image
 
     def _complete(self, image_id: str) -> Iterator[tuple[str, Asset, ImageRecord]]:
         """Yield the images that were pushed with an id, with the image names that have them."""

@@ -20,6 +20,8 @@ from repoman_docker.layout import (
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.media_types import JSON
+from repoman_docker.service import V1Image
+from repoman_docker.v1.reading import read_asset
 
 BATCH = 100  # chains read at a time
 
@@ -88,6 +90,22 @@ class ImageRecord:
             "checksum": self.checksum,
             "is_complete": self.is_complete,
         }
+
+
+def stored_image(content: ContentStore, asset: Asset, name: str) -> V1Image | None:
+    """Return the image that an asset of ``name`` holds, or None if its layer is not there."""
+    record = ImageRecord.of(asset)
+    if record.layer is None:
+        return None
+    return V1Image(
+        id=record.ancestry[0],
+        json=read_asset(content, asset),
+        ancestry=record.ancestry,
+        name=name,
+        layer=record.layer,
+        diff_id=record.diff_id,
+        checksum=record.checksum,
+    )
 
 
 def _to_blob(name: str, layer: Descriptor) -> Reference:
