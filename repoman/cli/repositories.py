@@ -10,6 +10,7 @@ from repoman.cli.common import parse_value, read_secrets, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
+from repoman.proxy.remote import render_status
 from repoman.proxy.status import Condition
 from repoman.repositories.model import Repository
 
@@ -123,11 +124,12 @@ def status(repoman: Repoman, name: str) -> None:
     repoman.repositories.remote_of(name)
     config = repoman.repositories.get(name).config
     state = CacheRecords(repoman.database, config.id).find_state()
+    condition = Condition.READY if state is None else state.condition
+    told = render_status(condition, is_online=config.is_online)
     if state is None:
-        click.echo(f"{name}: {Condition.READY}; its remote has not been asked yet.")
+        click.echo(f"{name}: {told}; its remote has not been asked yet.")
         return
-    condition = state.condition if config.is_online else Condition.OFFLINE
-    click.echo(f"{name}: {condition} (written at {_render_time(state.at)})")
+    click.echo(f"{name}: {told} (written at {_render_time(state.at)})")
     if state.reason:
         click.echo(state.reason)
     for key, value in (state.budget or {}).items():

@@ -1,7 +1,7 @@
 """Bodies that are not there yet when they are sent: what a service may return for ``Content.open``.
 
-A :class:`Stream` gives pieces as they come; a worker sends them. A :class:`GrowingFile` can also be
-read by its descriptor up to a limit that moves, so that a server can send it without a worker.
+A :class:`Stream` gives pieces as they come; a worker sends them. Of a :class:`GrowingFile` a server
+can also ask what is ready, so that it can send it without a worker.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,12 +34,15 @@ class GrowingFile(Stream, Protocol):
     def fileno(self) -> int:
         """Return its descriptor; to be read by position only."""
 
-    def limit(self) -> int:
-        """Return how many bytes from the start may be sent now.
+    def ready(self, position: int) -> int | bytes:
+        """Return what may be sent now from ``position`` on. Must not wait; any thread.
+
+        That is so many bytes of the file; or these, which are not in it. Who asks does not need
+        what is before any more.
 
         Raises:
             Exception: no more will come; the client's connection has to break.
         """
 
     def subscribe(self, callback: Callable[[], object]) -> None:
-        """Have ``callback`` called, from any thread, when the limit moves; until closed."""
+        """Have ``callback`` called, from any thread, when more is ready; until closed."""

@@ -1,14 +1,13 @@
 """The remote of a proxy over REST: how it is, and that its cache is not to be believed."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, request
 
 from repoman.errors import Denied, NotFound, Unauthenticated
 from repoman.http.current import current_actor, current_security, place_of
-from repoman.proxy.remote import Remote
-from repoman.proxy.status import Condition
+from repoman.proxy.remote import Remote, render_status
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.actors import Action
 
@@ -19,11 +18,11 @@ def create_remote_rest(repositories: RepositoryManager) -> Blueprint:
 
     @blueprint.get("/service/rest/v1/repositories/<name>/remote")
     def tell(name: str) -> dict[str, Any]:
-        """Answer with the condition, its reason and the budget."""
+        """Answer with the status, the condition of the remote, its reason and the budget."""
         state = _find_remote(repositories, name, Action.READ).state
-        if not repositories.get(name).config.is_online:
-            state = replace(state, condition=Condition.OFFLINE)
-        return {"repository": name, **asdict(state)}
+        is_online = repositories.get(name).config.is_online
+        status = render_status(state.condition, is_online=is_online)
+        return {"repository": name, "status": status, **asdict(state)}
 
     @blueprint.post("/service/rest/v1/repositories/<name>/invalidate-cache")
     def invalidate(name: str) -> tuple[str, int]:

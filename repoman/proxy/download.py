@@ -3,6 +3,9 @@
 One fetch, in a thread of its own, writes the bytes; readers follow the growing file. No reader can
 slow the fetch or end it. The last byte is held back until the digest is verified, so that nobody
 gets a complete wrong body; if it is wrong, all connections break and nothing is stored.
+
+When the disk becomes full meanwhile, the rest passes through a window in memory, which moves on as
+its readers do: these are served all the same, and nothing is stored.
 """
 
 import logging
@@ -11,12 +14,11 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 
 from repoman.blobs.inlet import BlobInlet
-from repoman.blobs.store import BlobStore
 from repoman.errors import (
     RepomanError,
     StorageFull,
@@ -24,15 +26,16 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.flights import Fetchers
-from repoman.proxy.order import Body, Order, PassThrough
+from repoman.proxy.order import Body, Order
+from repoman.proxy.reader import DownloadReader
+from repoman.proxy.tail import Tail
 
-PIECE = 1 << 18  # bytes that a reader takes at a time
 PATIENCE = 600.0  # seconds that a reader waits for another byte; failures come much earlier
 RESUMES = 50  # tries to go on, even if each one brought some bytes
-LITTLE = 1 << 16  # bytes; a try that brings fewer has failed
+LITTLE = 1 << 16  # bytes; a try that brings fewer has failed, and a reader too slow
 SLOW = 60.0  # seconds in which a remote has to send more than that
 BACKOFF = 0.2  # seconds before the first further try
+HURRY = 30.0  # seconds in which the slowest reader has to move the window in memory
 
 UNKEPT = (StorageFull, Unavailable)  # why the bytes cannot be written here
 
@@ -66,6 +69,8 @@ class Download:
         self._announced = 0
         self._etag: str | None = None
         self._written = 0
+        self._readers: set[DownloadReader] = set()
+        self._tail: Tail | None = None  # what follows in memory, once the disk is full
         self._is_complete = False
         self._error: Exception | None = None
 
@@ -90,23 +95,40 @@ class Download:
                 raise UpstreamTimeout(f"It takes too long to fetch {self.order.title}.")
             return self._size
 
-    def open(self) -> "DownloadReader":
+    def open(self) -> DownloadReader:
         """Return a reader at the start; to be closed."""
-        return DownloadReader(self)
+        reader = DownloadReader(self)
+        with self._changed:
+            self._readers.add(reader)
+        return reader
 
-    @property
-    def limit(self) -> int:
-        """How many bytes from the start may be sent: all but the last one, until verified.
+    def leave(self, reader: DownloadReader) -> None:
+        """Wait no more for a reader; safe to call again."""
+        with self._changed:
+            self._readers.discard(reader)
+            self._changed.notify_all()
+
+    def ready(self, position: int) -> int | bytes:
+        """Return what may be sent from ``position`` on; see :class:`repoman.http.growing`.
+
+        That is all but the last byte, until they are verified.
 
         Raises:
             RepomanError: the fetch has failed; connections that wait for more must break.
         """
         with self._changed:
-            if self._is_complete:
-                return self._written
             if self._error is not None:
                 raise self._error
-            return max(0, min(self._written, (self._size or 0) - 1))
+            end = self._written if self._is_complete else min(self._written, (self._size or 0) - 1)
+            if self._tail is None:
+                return max(0, end - position)
+            if position < self._tail.start:
+                return max(0, min(end, self._tail.start) - position)
+            self._changed.notify_all()  # whoever waits for room in the window
+            try:
+                return self._tail.read(position, end)
+            except LookupError as error:
+                raise StorageFull("The disk is full, and this client was too slow.") from error
 
     @property
     def is_complete(self) -> bool:
@@ -123,18 +145,18 @@ class Download:
         with self._changed, suppress(ValueError):
             self._callbacks.remove(callback)
 
-    def wait_beyond(self, position: int) -> int:
-        """Return the limit once it is beyond ``position`` or final.
+    def wait_ready(self, position: int) -> int | bytes:
+        """Return what may be sent from ``position`` on, as soon as there is something.
 
         Raises:
             RepomanError: the fetch failed, or nothing came for a long time.
         """
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._error or self._is_complete or self.limit > position, PATIENCE
+                lambda: self._is_complete or self.ready(position), PATIENCE
             ):
                 raise UpstreamTimeout(f"Nothing more came of {self.order.title}.")
-            return self.limit
+            return self.ready(position)
 
     @property
     def missing(self) -> int:
@@ -152,7 +174,8 @@ class Download:
                 # To make the bytes durable takes its time, which nobody has to wait for. Whoever
                 # asks meanwhile finds this download, which ends once they are kept.
                 self._publish(is_complete=True)
-                self._keep()
+                if self._tail is None:
+                    self._keep()
         except Exception as error:  # noqa: BLE001 - readers must learn of any
             self._on_end()  # first: who asks once this is known begins anew
             self._fail(error)
@@ -226,12 +249,54 @@ class Download:
     def _write(self, data: bytes) -> None:
         if self._size is not None and self._written + len(data) > self._size:
             raise UpstreamUnavailable(f"The remote sent too much of {self.order.title}.")
-        self._inlet.write(data)
-        self._written += len(data)
+        if self._tail is None:
+            data = self._write_to_disk(data)
+        if self._tail is not None:
+            self._put(self._tail, data)
         self._publish()
 
+    def _write_to_disk(self, data: bytes) -> bytes:
+        """Return what the disk did not take."""
+        before = self._inlet.size
+        try:
+            self._inlet.write(data)
+        except UNKEPT as error:
+            _log.warning("%s is not cached: %s", self.order.title, error)
+            self.order.note_failure(error)
+            self._on_end()  # whoever comes now is served otherwise
+            self._tail = Tail(self.fd, self._inlet.size, self.order.algorithm)
+        taken = self._inlet.size - before
+        self._written += taken
+        return data[taken:]
+
+    def _put(self, tail: Tail, data: bytes) -> None:
+        """Pass bytes on in memory, no faster than the slowest reader takes them."""
+        with self._changed:
+            before = self._slowest()
+            while not self._changed.wait_for(lambda: self._has_room(tail), HURRY):
+                before = self._hurry(before)
+            tail.put(data)
+            self._written += len(data)
+
+    def _hurry(self, before: int) -> int:
+        """Leave the slowest readers behind if they have got nowhere; return where they are now."""
+        slowest = self._slowest()
+        if slowest - before < LITTLE:
+            self._readers = {each for each in self._readers if each.position > slowest}
+            if not self._readers:
+                raise StorageFull("The disk is full, and no client takes what comes.")
+        return self._slowest()
+
+    def _has_room(self, tail: Tail) -> bool:
+        tail.drop(self._slowest())
+        return tail.has_room
+
+    def _slowest(self) -> int:
+        return min((each.position for each in self._readers), default=0)
+
     def _verify(self) -> None:
-        found = self._inlet.hexdigest(self.order.algorithm)
+        algorithm = self.order.algorithm
+        found = self._tail.hexdigest() if self._tail else self._inlet.hexdigest(algorithm)
         if found != self.order.encoded:
             _log.error("SECURITY: %s came with the digest %s.", self.order.title, found)
             raise UpstreamUnavailable(f"The remote sent wrong bytes for {self.order.title}.")
@@ -288,105 +353,3 @@ class _Pace:
             if self._size < LITTLE:
                 raise UpstreamTimeout(f"The remote sends {self._title} by drops.")
             self._begun, self._size = time.monotonic(), 0
-
-
-class DownloadReader:
-    """The bytes of a download as one client reads them: a growing file."""
-
-    def __init__(self, download: Download) -> None:
-        self._download = download
-        self._callbacks: list[Callable[[], object]] = []
-
-    def fileno(self) -> int:
-        """Return the descriptor of the growing file; read by position only."""
-        return self._download.fd
-
-    def limit(self) -> int:
-        """See :attr:`Download.limit`."""
-        return self._download.limit
-
-    def subscribe(self, callback: Callable[[], object]) -> None:
-        """See :meth:`Download.subscribe`; ends with :meth:`close`."""
-        self._callbacks.append(callback)
-        self._download.subscribe(callback)
-
-    def pieces(self, start: int, length: int) -> Iterator[bytes]:
-        """Yield ``length`` bytes from ``start`` on, as they come.
-
-        Raises:
-            RepomanError: the download failed; the client's connection has to break.
-        """
-        try:
-            yield from self._follow(start, start + length)
-        finally:
-            self.close()
-
-    def _follow(self, position: int, end: int) -> Iterator[bytes]:
-        while position < end:
-            try:
-                limit = min(self._download.wait_beyond(position), end)
-            except UNKEPT:
-                # It cannot be kept: this client is served all the same.
-                passed = PassThrough(self._download.order.open)
-                yield from passed.pieces(position, end - position)
-                return
-            while position < limit:
-                data = os.pread(self.fileno(), min(PIECE, limit - position), position)
-                if not data:
-                    raise UpstreamUnavailable("The bytes of a download are gone.")
-                position += len(data)
-                yield data
-
-    def close(self) -> None:
-        """Follow no more; safe to call again."""
-        while self._callbacks:
-            self._download.unsubscribe(self._callbacks.pop())
-
-
-class Downloads:
-    """The downloads that run, over all proxies; one of each. Thread safe."""
-
-    def __init__(self, fetchers: Fetchers) -> None:
-        self._fetchers = fetchers
-        self._running: dict[Hashable, Download] = {}
-        self._lock = threading.Lock()
-
-    def follow(
-        self, owner: Hashable, name: Hashable, blobs: BlobStore, make: Callable[[], Order | None]
-    ) -> Download | None:
-        """Return the download of that name that runs, or begin the one that ``make`` orders.
-
-        ``make`` returns None if there is nothing to do any more. Names are those of an ``owner``,
-        who has a share of the fetchers.
-
-        Raises:
-            StorageFull, Unavailable: the blob store takes nothing.
-        """
-        key = (owner, name)
-        with self._lock:
-            download = self._running.get(key)
-            if download is not None:
-                return download
-            order = make()
-            if order is None:
-                return None
-            inlet = BlobInlet(blobs, (order.algorithm,))
-            try:
-                download = Download(
-                    order, inlet, lambda: self._end(key), expected=lambda: self._missing(blobs)
-                )
-            except BaseException:
-                inlet.close()
-                raise
-            self._running[key] = download
-        self._fetchers.submit(owner, download.run)
-        return download
-
-    def _missing(self, blobs: BlobStore) -> int:
-        """Return how many bytes all downloads together will still write to a blob store."""
-        with self._lock:
-            return sum(each.missing for each in self._running.values() if each.store is blobs)
-
-    def _end(self, key: Hashable) -> None:
-        with self._lock:
-            del self._running[key]

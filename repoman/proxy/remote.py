@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from repoman.proxy.status import Condition
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
@@ -20,6 +22,11 @@ class RemoteState:
     reason: str
     budget: Mapping[str, Any] | None
     at: float
+
+
+def render_status(condition: str, *, is_online: bool) -> str:
+    """Return the status of a proxy in the reference's words, such as Online - Remote Available."""
+    return f"Online - {condition}" if is_online else f"Offline - {Condition.OFFLINE}"
 
 
 class Remote(Protocol):

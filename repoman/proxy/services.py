@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from repoman.db.database import Database
-from repoman.proxy.download import Downloads
+from repoman.proxy.downloads import Downloads
 from repoman.proxy.flights import Fetchers, SingleFlight
 
 Clock = Callable[[], float]

@@ -27,7 +27,7 @@ class Condition(StrEnum):
     BLOCKED = "Remote Manually Blocked"
     AUTO_BLOCKED = "Remote Auto Blocked and Unavailable"
     UNAVAILABLE = "Remote Unavailable"
-    OFFLINE = "Repository Offline"  # by its settings; whoever tells the condition looks
+    OFFLINE = "Repository Offline"  # by its settings, whatever the remote is like
 
 
 class UpstreamStatus:

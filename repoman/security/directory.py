@@ -4,6 +4,7 @@ The only module that knows ``ldap3``. Referrals are not followed: passwords go t
 the administrator named, and nowhere else.
 """
 
+import secrets
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -88,9 +89,16 @@ class Directory:
             return None
         with self._searcher() as (url, connection):
             entry = self._find(connection, self._query(name))
-            if entry is None or not self._has_password(url, entry, password):
+            if entry is None:
+                self._bind_in_vain(url)
+                return None
+            if not self._has_password(url, entry, password):
                 return None
             return self._describe(connection, entry)
+
+    def log_in_in_vain(self) -> None:
+        """Take as long as for a user with a wrong password; else as log_in."""
+        self.log_in(secrets.token_hex(8), secrets.token_hex(8))
 
     def find(self, name: str) -> Person | None:
         """Return the user with this name, without a look at any password; else as log_in."""
@@ -197,13 +205,21 @@ class Directory:
         self._say(f"The user is {found[0].dn}.")
         return found[0]
 
-    def _has_password(self, url: str, entry: _Entry, password: str) -> bool:
-        connection = self._open(url, entry.dn, password)
+    def _bind_in_vain(self, url: str) -> None:
+        """Ask as much as for a name that is known, so that the time does not tell which are."""
+        dn = ",".join(filter(None, (f"cn={secrets.token_hex(8)}", self._options.user_base)))
+        self._bind_as(url, dn, secrets.token_hex(8))
+
+    def _bind_as(self, url: str, dn: str, password: str) -> tuple[bool, Any]:
+        """Return whether the server lets this entry in, and what it said."""
+        connection = self._open(url, dn, password)
         try:
-            is_right = self._bind(connection)
-            result = connection.result
+            return self._bind(connection), connection.result
         finally:
             _close(connection)
+
+    def _has_password(self, url: str, entry: _Entry, password: str) -> bool:
+        is_right, result = self._bind_as(url, entry.dn, password)
         if not is_right and result["result"] not in REFUSALS:
             raise LDAPException(f"the bind as a user failed: {result['description']}")
         self._say("The password is right." if is_right else f"Refused: {result['description']}.")

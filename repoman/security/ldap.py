@@ -91,6 +91,9 @@ class LdapRealm:
             found = seen.actor  # which may be news
         if found is None:
             if not _is_ours(name):
+                # The others are not to be told apart by the time that a refusal takes.
+                with suppress(Unavailable):
+                    self._ask(options, lambda directory: directory.log_in_in_vain())
                 return None
             person = self._ask(options, lambda directory: directory.log_in(name, password))
             if person is None or not _is_ours(person.name):

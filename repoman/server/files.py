@@ -2,33 +2,14 @@
 
 import io
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
+from repoman.http.growing import GrowingFile
 from repoman.server.transport import Transport
 
 SMALL_FILE = 1 << 16  # up to this size a worker reads the file: one packet, no change of loops
-
-
-class GrowingFile(Protocol):
-    """A file that somebody else is still writing, from its start to its end."""
-
-    def fileno(self) -> int:
-        """Return the descriptor; it is read by position only."""
-
-    def limit(self) -> int:
-        """Return how many bytes from the start may be sent. Must not wait; any thread.
-
-        Raises:
-            Exception: there will be no more; whoever waits for them is cut off.
-        """
-
-    def subscribe(self, callback: Callable[[], object]) -> None:
-        """Have the callback called, by any thread, whenever :meth:`limit` has changed."""
-
-    def close(self) -> None:
-        """Call no more. Called once, by a worker."""
 
 
 class FileResponse(ReadOnlyFileBasedBuffer):
@@ -136,19 +117,26 @@ class GrowingSlice(FileSlice):
         self._file = file
 
     def is_waiting(self) -> bool:
-        """Tell whether the next byte has not been written yet."""
+        """Tell whether the next byte is not ready yet."""
         try:
-            return self._file.limit() <= self._position
+            return not self._file.ready(self._position)
         except Exception:  # noqa: BLE001 - the attempt to send will say it
             return False
 
     def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
-        """Send at most about ``limit`` bytes of those that are there."""
+        """Send at most about ``limit`` bytes of what is ready."""
         try:
-            there = self._file.limit() - self._position
+            ready = self._file.ready(self._position)
         except Exception as error:
             raise OSError(f"The rest of a file will not come: {error}") from error
-        return super().send(transport, min(limit, there), buffer, more) if there > 0 else 0
+        if not ready:
+            return 0
+        if isinstance(ready, int):
+            return super().send(transport, min(limit, ready), buffer, more)
+        with memoryview(ready)[: min(limit, self._end - self._position)] as piece:
+            sent = transport.send(piece, more)
+        self._position += sent
+        return sent
 
 
 def wrap_file(file: Any, block_size: int = 32768) -> FileResponse:

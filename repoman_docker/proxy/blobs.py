@@ -75,8 +75,7 @@ class ProxyBlobs:
             media_type=asset.media_type,
             open=lambda: self._site.content.open_body(asset),
             etag=str(digest),
-            headers=self._headers(digest, source),
-            is_repeatable=source is Source.HIT,
+            headers=self._headers(digest, source, asset),
             source=source.value,
         )
 
@@ -147,7 +146,7 @@ class ProxyBlobs:
             self._site.keep(path, partial(self._keep, image, digest, blob))
 
         self._site.cache.once(f"share {path}", ask)
-        return replace(other, path=path)
+        return replace(other, path=path, checked_at=self._site.cache.clock())
 
     def _pass(self, image: str, digest: Digest) -> Content:
         """Return the blob as the remote sends it; nothing is kept."""
@@ -174,6 +173,8 @@ class ProxyBlobs:
         ):
             self._site.cache.negative.add(path)
 
-    def _headers(self, digest: Digest, source: Source) -> dict[str, str]:
+    def _headers(
+        self, digest: Digest, source: Source, asset: Asset | None = None
+    ) -> dict[str, str]:
         own = {"Docker-Content-Digest": str(digest), **IMMUTABLE}
-        return {**own, **self._site.headers(source)}
+        return {**own, **self._site.headers(source, asset)}

@@ -466,17 +466,18 @@ def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
         path = f"/service/rest/v1/repositories/{name}/remote"
         return admin_request(open_server, "GET", path).json()
 
-    assert is_told("Ready to Connect; its remote has not been asked yet")
+    assert is_told("Online - Ready to Connect; its remote has not been asked yet")
     pull(port, NAME, "1")
     wait_until(lambda: is_told("Remote Available", "remaining: 49"), 30, "the condition")
-    assert (told()["condition"], told()["budget"]["limit"]) == ("Remote Available", 100)
+    assert (told()["status"], told()["budget"]["limit"]) == ("Online - Remote Available", 100)
+    assert told()["condition"] == "Remote Available"
     upstream.faults.append(Fault("", status=503))
     assert get(port, f"/v2/{NAME}/manifests/2")[0] == 502
     assert "answered with the error 503" in told()["reason"]
     wait_until(lambda: is_told("Remote Unavailable", "error 503"), 30, "the failure")
     open_server.cli("repo", "update", name, "--offline")
-    assert is_told("Repository Offline")
-    wait_until(lambda: told()["condition"] == "Repository Offline", what="the server")
+    assert is_told("Offline - Repository Offline")
+    wait_until(lambda: told()["status"] == "Offline - Repository Offline", what="the server")
 
 
 def test_only_proxies_have_a_remote(open_server):

@@ -136,17 +136,23 @@ def upstream():
         yield registry
 
 
-def test_blobs_that_do_not_fit_together_are_pulled_all_the_same(small, upstream):
+@pytest.fixture
+def get(small, upstream):
+    """Get from a proxy of the upstream: status and digest of what comes."""
     remote = f"proxy.remote_url={upstream.url}"
     small.cli("repo", "create", "docker-proxy", "small-hub", "--set", remote)
     base = f"{small.main_url}/repository/small-hub/v2/"
-    blobs = [upstream.put_blob("team/app", data) for data in (HALF, HALF[::-1])]
 
     def get(path):
         answer = requests.get(base + path, auth=small.admin, timeout=60)
         return answer.status_code, digest_of(answer.content)
 
     wait_until(lambda: get("")[0] == 200, what="the proxy")
+    return get
+
+
+def test_blobs_that_do_not_fit_together_are_pulled_all_the_same(small, upstream, get):
+    blobs = [upstream.put_blob("team/app", data) for data in (HALF, HALF[::-1])]
     upstream.gate.clear()
     with ThreadPoolExecutor(2) as pool:
         pulls = [pool.submit(get, f"team/app/blobs/{digest}") for digest in blobs]
@@ -156,3 +162,20 @@ def test_blobs_that_do_not_fit_together_are_pulled_all_the_same(small, upstream)
             upstream.gate.set()
         assert [each.result() for each in pulls] == [(200, digest) for digest in blobs]
     assert "Traceback" not in small.log
+
+
+def test_a_disk_that_is_filled_meanwhile_breaks_no_pull(small, registry, upstream, get):
+    digest = upstream.put_blob("team/app", HALF)
+    upstream.gate.clear()
+    with ThreadPoolExecutor(5) as pool:
+        pulls = [pool.submit(get, f"team/app/blobs/{digest}") for _ in range(5)]
+        try:
+            wait_until(lambda: upstream.count("GET /v2/team/app/blobs"), what="the fetch")
+            registry.push_image("team/app", "2", HALF[::-1])
+        finally:
+            upstream.gate.set()
+        assert [each.result() for each in pulls] == [(200, digest)] * 5
+    assert upstream.count("GET /v2/team/app/blobs") == 1
+    assert registry.has_image("team/app", "2", HALF[::-1])
+    assert "Traceback" not in small.log
+    assert "is not cached: The disk that holds the blob store is full." in small.log

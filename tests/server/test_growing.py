@@ -20,6 +20,7 @@ class Growing:
     def __init__(self, path):
         self.file = path.open("w+b", buffering=0)
         self.available = 0
+        self.in_memory_from = len(CONTENT)
         self.error = None
         self.callbacks = []
         self.closed_by = []
@@ -27,10 +28,12 @@ class Growing:
     def fileno(self):
         return self.file.fileno()
 
-    def limit(self):
+    def ready(self, position):
         if self.error is not None:
             raise self.error
-        return self.available
+        if position < self.in_memory_from:
+            return min(self.available, self.in_memory_from) - position
+        return CONTENT[position : self.available]
 
     def subscribe(self, callback):
         self.callbacks.append(callback)
@@ -39,7 +42,8 @@ class Growing:
         self.closed_by.append(threading.current_thread().name)
 
     def grow(self, end):
-        os.pwrite(self.fileno(), CONTENT[self.available : end], self.available)
+        part = CONTENT[self.available : min(end, self.in_memory_from)]
+        os.pwrite(self.fileno(), part, self.available)
         self.available = end
         self.tell()
 
@@ -96,6 +100,21 @@ def test_bytes_leave_as_they_come(start, growing):
     eventually(lambda: growing.closed_by)
     assert len(growing.closed_by) == 1
     assert growing.closed_by[0].startswith("worker")
+
+
+def test_the_rest_may_come_from_memory(start, growing):
+    growing.in_memory_from = 700_000
+    _, connect = start(threads=1)
+    clients = [connect() for _ in range(3)]
+    ends = (1_500_000, 700_001, 700_000)
+    for client, end in zip(clients, ends, strict=True):
+        client.request("GET", f"/?5,{end - 5}")
+        client.read_until(b"\r\n\r\n")
+    for end in (600_000, 700_000, 700_001, len(CONTENT)):
+        growing.grow(end)
+    for client, end in zip(clients, ends, strict=True):
+        assert client.read_exactly(end - 5) == CONTENT[5:end]
+        assert client.get("/small").body == b"hello"
 
 
 def test_many_readers_hold_no_worker(start, growing):

@@ -72,8 +72,13 @@ def test_the_headers_tell_the_source(proxy, upstream, clock):
     clock.jump(100)
     assert 99 <= int(proxy.get(f"{NAME}/manifests/1").headers["Age"]) <= 110
     path = f"{NAME}/blobs/{digest_of(image.config)}"
-    sources = [proxy.get(path).headers["X-Repoman-Cache"] for _ in range(2)]
-    assert sources == ["MISS", "HIT"]
+    answers = [proxy.get(path).headers for _ in range(2)]
+    assert [each["X-Repoman-Cache"] for each in answers] == ["MISS", "HIT"]
+    assert "Age" not in answers[0]
+    assert 0 <= int(answers[1]["Age"]) <= 10
+    clock.jump(100)
+    for ask in (proxy.get, proxy.head):
+        assert 100 <= int(ask(path).headers["Age"]) <= 110
 
 
 def test_an_index_may_be_sparse(proxy, upstream):

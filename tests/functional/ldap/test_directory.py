@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 
+import ldap3
 import pytest
 
 from repoman.errors import Invalid, Unavailable
@@ -13,6 +14,7 @@ from repoman.security.actors import Credentials
 from repoman.security.ldap import AT_ONCE, LdapRealm
 from repoman.security.ldap_options import LdapOptions
 from repoman.security.login_queue import LoginQueue
+from repoman.testing import ADMIN
 from tests.fakes.slapd import PEOPLE, slapd
 from tests.functional.ldap.conftest import ALICE
 from tests.live import free_port
@@ -108,6 +110,48 @@ def test_a_directory_may_be_searched_by_anybody(repoman, realm, tmp_path):
         server.add_person("carol", "a password")
         change(repoman, urls=[server.url], bind_dn="", bind_password="")
         assert log_in(realm, "carol", "a password").name == "carol"
+
+
+# --- Who is there is nobody's business -----------------------------------------------------------
+
+
+@pytest.fixture
+def questions(monkeypatch):
+    """What the directory was asked: each bind, by who it is for, and each search."""
+    asked = []
+
+    def ask(kind, method):
+        def asking(self, *args, **options):
+            asked.append((kind, self.user if kind == "bind" else args[1]))
+            return method(self, *args, **options)
+
+        return asking
+
+    for kind in ("bind", "search"):
+        monkeypatch.setattr(ldap3.Connection, kind, ask(kind, getattr(ldap3.Connection, kind)))
+    return asked
+
+
+@pytest.fixture
+def kept_out(repoman, realm):
+    """A user of the directory who is disabled here."""
+    repoman.security.authenticator.authenticate(Credentials("bob", "battery staple"))
+    repoman.users.change("bob", is_active=False)
+    yield "bob"
+    repoman.users.change("bob", is_active=True)
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody", ADMIN[0], "bob"])
+def test_each_refusal_takes_the_same_questions(realm, kept_out, questions, name):
+    assert log_in(realm, name, "wrong") is None
+    assert [kind for kind, _ in questions] == ["bind", "search", "bind"]
+    if name in (ADMIN[0], kept_out):
+        assert not any(name in who for _, who in questions)
+
+
+def test_a_local_user_is_refused_though_the_directory_is_down(realm, repoman):
+    change(repoman, urls=[f"ldap://127.0.0.1:{free_port()}"])
+    assert log_in(realm, ADMIN[0], "wrong") is None
 
 
 # --- Groups --------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Downloads with a remote of the test's own, and many readers."""
 
+import errno
 import hashlib
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -9,9 +11,11 @@ import pytest
 
 from repoman.blobs.inlet import BlobInlet
 from repoman.errors import NotFound, StorageFull, UpstreamTimeout, UpstreamUnavailable
-from repoman.proxy.download import Download, DownloadReader, Downloads
+from repoman.proxy.download import Download
+from repoman.proxy.downloads import Downloads
 from repoman.proxy.flights import Fetchers, SingleFlight
 from repoman.proxy.order import Order, PassThrough
+from tests.live import wait_until
 
 DATA = bytes(range(256)) * 40
 SIZE = len(DATA)
@@ -129,7 +133,7 @@ def test_the_last_byte_waits_for_the_digest(make):
         download.wait_for_size(5)
         pieces = download.open().pieces(0, len(DATA))
         assert next(pieces) == DATA[:-1]
-        assert download.limit == len(DATA) - 1
+        assert download.ready(0) == len(DATA) - 1
         gate.set()
         assert next(pieces) == DATA[-1:]
 
@@ -137,7 +141,7 @@ def test_the_last_byte_waits_for_the_digest(make):
 def test_a_wrong_digest_fails_all_and_keeps_nothing(make, blobs):
     download = make(Remote(Body([DATA])), data=b"other")
     download.run()
-    for use in (lambda: download.wait_for_size(0), lambda: read(download), lambda: download.limit):
+    for use in (lambda: download.wait_for_size(0), lambda: read(download), lambda: download.ready(0)):
         with pytest.raises(UpstreamUnavailable, match="wrong bytes"):
             use()
     assert download.kept == []
@@ -265,34 +269,16 @@ def test_a_disk_that_is_full_is_seen_before_readers_begin(make, monkeypatch):
     assert [type(each) for each in failures] == [StorageFull]
 
 
-def test_a_reader_goes_on_by_itself_when_the_disk_becomes_full(make, monkeypatch):
-    writes = []
-
-    def write(self, data):
-        writes.append(data)
-        if len(writes) > 1:
-            raise StorageFull("The disk is full.")
-        return real(self, data)
-
-    real = BlobInlet.write
-    monkeypatch.setattr(BlobInlet, "write", write)
-    remote = Remote(Body([DATA[:100], DATA[100:]]), part(100))
-    download = make(remote)
-    download.run()
-    monkeypatch.undo()
-    assert b"".join(DownloadReader(download)._follow(100, len(DATA))) == DATA[100:]
-    assert remote.starts == [0, 100]
-
-
 def test_a_growing_file_tells_when_it_has_grown(make):
     gate = threading.Event()
     download = make(Remote(Body([DATA[:100], gate, DATA[100:]])))
-    reader, limits = download.open(), []
-    reader.subscribe(lambda: limits.append(reader.limit()))
+    reader, sizes = download.open(), []
+    reader.subscribe(lambda: sizes.append(reader.ready(0)))
     gate.set()
     download.run()
-    assert limits[-1] == len(DATA)
-    assert sorted(limits) == limits
+    assert sizes[-1] == len(DATA)
+    assert sorted(sizes) == sizes
+    assert reader.ready(100) == len(DATA) - 100
     reader.close()
     reader.close()
 
@@ -303,6 +289,126 @@ def test_passing_through(make):
     assert b"".join(whole.pieces(3, 20)) == DATA[3:23]
     with pytest.raises(UpstreamUnavailable):
         list(PassThrough(Remote(Body([DATA[:5]])).open).pieces(0, 20))
+
+
+# --- A disk that becomes full meanwhile ----------------------------------------------------------
+
+ROOM = 1_100  # bytes, before it is full
+PIECES = [DATA[at : at + 500] for at in range(0, SIZE, 500)]
+
+
+@pytest.fixture
+def small_disk(monkeypatch):
+    """A disk that takes a part of a piece, as a full one does, and a window of 1000 bytes."""
+    written = []
+
+    def write(fd, data):
+        taken = bytes(data[: ROOM - sum(written)])
+        if not taken:
+            raise OSError(errno.ENOSPC, "no room")
+        written.append(len(taken))
+        return real(fd, taken)
+
+    real = os.write
+    monkeypatch.setattr("repoman.blobs.file.os.write", write)
+    monkeypatch.setattr("repoman.proxy.tail.WINDOW", 1000)
+
+
+def begin(download):
+    thread = threading.Thread(target=download.run)
+    thread.start()
+    assert download.wait_for_size(5) == SIZE
+    return thread
+
+
+def size(ready):
+    return len(ready) if isinstance(ready, bytes) else 0
+
+
+def test_readers_get_the_rest_though_the_disk_is_full(make, small_disk, blobs):
+    failures, gate = [], threading.Event()
+    remote = Remote(Body([gate, *PIECES[:9], broken()]), part(4500))
+    download = make(remote, note_failure=failures.append)
+    fetch = begin(download)
+    with ThreadPoolExecutor(3) as pool:
+        readers = [download.open().pieces(start, SIZE - start) for start in (0, 700, 5000)]
+        reads = [pool.submit(b"".join, each) for each in readers]
+        gate.set()
+        assert [each.result(10) for each in reads] == [DATA, DATA[700:], DATA[5000:]]
+    fetch.join(10)
+    assert remote.starts == [0, 4500]
+    assert download.kept == []
+    assert [type(each) for each in failures] == [StorageFull]
+    assert not blobs.exists(hashlib.sha256(DATA).hexdigest())
+    assert set(download.ended) == {1}
+
+
+def test_the_window_in_memory_waits_for_its_readers(make, small_disk):
+    download = make(Remote(Body(PIECES)))
+    reader = download.open()
+    fetch = begin(download)
+    wait_until(lambda: fetch.is_alive() and size(reader.ready(ROOM)) >= 1000, what="the window")
+    fetch.join(0.1)
+    assert fetch.is_alive()
+    assert size(reader.ready(ROOM)) < 1000 + len(PIECES[0])
+    assert b"".join(reader.pieces(0, SIZE)) == DATA
+    fetch.join(10)
+
+
+def test_the_last_byte_waits_for_the_digest_though_the_disk_is_full(make, small_disk):
+    download = make(Remote(Body(PIECES)), data=DATA[:-1] + b"x")
+    pieces = download.open().pieces(0, SIZE)
+    begin(download)
+    received = bytearray()
+    with pytest.raises(UpstreamUnavailable, match="wrong bytes"):
+        for piece in pieces:
+            received += piece
+    assert received == DATA[: len(received)]
+    assert len(received) < SIZE
+
+
+def test_a_reader_that_takes_nothing_is_left_behind_by_the_others(make, small_disk, monkeypatch):
+    monkeypatch.setattr("repoman.proxy.download.HURRY", 0.05)
+    gate = threading.Event()
+    download = make(Remote(Body([gate, *PIECES])))
+    idle, pieces = download.open(), download.open().pieces(0, SIZE)
+    begin(download)
+    gate.set()
+    assert b"".join(pieces) == DATA
+    assert isinstance(idle.ready(0), int)
+    with pytest.raises(StorageFull, match="too slow"):
+        idle.ready(ROOM)
+
+
+def test_nothing_is_passed_on_to_nobody(make, small_disk, monkeypatch):
+    monkeypatch.setattr("repoman.proxy.download.HURRY", 0.05)
+    download = make(Remote(Body(PIECES)))
+    reader = download.open()
+    reader.close()
+    download.run()
+    with pytest.raises(StorageFull, match="no client"):
+        download.ready(0)
+
+
+def test_nobody_joins_a_download_that_the_disk_has_no_room_for(blobs, small_disk):
+    downloads = Downloads(Fetchers())
+    gate, other = threading.Event(), threading.Event()
+    remote = Remote(Body([gate, *PIECES]), Body([other, DATA]))
+
+    def order():
+        return Order(
+            "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
+        )
+
+    first = downloads.follow("one", "key", blobs, order)
+    pieces = first.open().pieces(0, SIZE)
+    gate.set()
+    assert next(pieces)
+    wait_until(lambda: downloads.follow("one", "key", blobs, order) is not first, what="the end")
+    second = downloads.follow("one", "key", blobs, order)
+    assert b"".join(pieces)[-100:] == DATA[-100:]
+    assert downloads.follow("one", "key", blobs, order) is second
+    other.set()
 
 
 # --- Once for many -------------------------------------------------------------------------------
@@ -341,7 +447,7 @@ def test_nobody_joins_a_download_that_has_failed(blobs):
 
     def join_after_failure():
         try:
-            first.limit  # noqa: B018 - it raises once the download has failed
+            first.ready(0)
         except UpstreamUnavailable:
             found.put(downloads.follow("one", "key", blobs, order))
 
