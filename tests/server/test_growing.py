@@ -32,7 +32,7 @@ class Growing:
         if self.error is not None:
             raise self.error
         if position < self.in_memory_from:
-            return min(self.available, self.in_memory_from) - position
+            return max(0, min(self.available, self.in_memory_from) - position)
         return CONTENT[position : self.available]
 
     def subscribe(self, callback):

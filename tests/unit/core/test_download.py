@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import itertools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +142,8 @@ def test_the_last_byte_waits_for_the_digest(make):
 def test_a_wrong_digest_fails_all_and_keeps_nothing(make, blobs):
     download = make(Remote(Body([DATA])), data=b"other")
     download.run()
-    for use in (lambda: download.wait_for_size(0), lambda: read(download), lambda: download.ready(0)):
+    uses = (lambda: download.wait_for_size(0), lambda: read(download), lambda: download.ready(0))
+    for use in uses:
         with pytest.raises(UpstreamUnavailable, match="wrong bytes"):
             use()
     assert download.kept == []
@@ -361,8 +363,7 @@ def test_the_last_byte_waits_for_the_digest_though_the_disk_is_full(make, small_
     begin(download)
     received = bytearray()
     with pytest.raises(UpstreamUnavailable, match="wrong bytes"):
-        for piece in pieces:
-            received += piece
+        received.extend(itertools.chain.from_iterable(pieces))
     assert received == DATA[: len(received)]
     assert len(received) < SIZE
 
