@@ -1,5 +1,8 @@
 """The Flask apps of the formats."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from werkzeug.routing import BaseConverter
 
@@ -17,12 +20,20 @@ class RestConverter(BaseConverter):
     part_isolating = False
 
 
+class FormatApp(Flask):
+    """Flask for functions that are no coroutines, which it else looks for at each call."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_format_app(repoman: Repoman, format_: Format) -> Flask:
     """Return the app that serves every repository of a format.
 
     Before any route: who asks, may they, and is the repository online?
     """
-    app = Flask(f"repoman.{format_.name}", static_folder=None)
+    app = FormatApp(f"repoman.{format_.name}", static_folder=None)
     app.url_map.merge_slashes = False  # a path is data here, not to be tidied
     app.url_map.converters["rest"] = RestConverter
     install_error_handlers(app, format_.render_error)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
+from repoman.http.body import Environ
 from repoman.http.current import SOURCE
 from repoman.http.growing import SEND_GROWING, GrowingFile, Stream
 from repoman.http.ranges import RangeNotSatisfiable, parse_range
@@ -51,16 +52,17 @@ class Content:
 
 def send_content(content: Content) -> Response:
     """Return the response to the current GET or HEAD request."""
+    environ = request.environ
     if content.is_repeatable:
         allow_repeat()
     if content.source:
-        request.environ[SOURCE] = content.source
-    if _is_unchanged(content):
+        environ[SOURCE] = content.source
+    if _is_unchanged(content, environ):
         return _respond(content, HTTPStatus.NOT_MODIFIED, length=None)
     try:
         part = (
-            parse_range(request.environ.get("HTTP_RANGE"), content.size)
-            if _may_range(content)
+            parse_range(environ.get("HTTP_RANGE"), content.size)
+            if _may_range(content, environ)
             else None
         )
     except RangeNotSatisfiable:
@@ -69,15 +71,15 @@ def send_content(content: Content) -> Response:
         return response
     start, stop = part or (0, content.size)
     status = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
-    body = () if request.method == "HEAD" else _body(content, start, stop - start)
+    is_head = environ["REQUEST_METHOD"] == "HEAD"
+    body = () if is_head else _body(content, start, stop - start)
     response = _respond(content, status, length=stop - start, body=body)
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
     return response
 
 
-def _is_unchanged(content: Content) -> bool:
-    environ = request.environ  # read here because most requests have none of these headers
+def _is_unchanged(content: Content, environ: Environ) -> bool:
     known = environ.get("HTTP_IF_NONE_MATCH")
     if known is not None:
         tags = [tag.strip() for tag in known.split(",")]
@@ -89,8 +91,8 @@ def _is_unchanged(content: Content) -> bool:
     return int(content.last_modified) <= since.timestamp()
 
 
-def _may_range(content: Content) -> bool:
-    condition = request.environ.get("HTTP_IF_RANGE")
+def _may_range(content: Content, environ: Environ) -> bool:
+    condition = environ.get("HTTP_IF_RANGE")
     if condition is None:
         return True
     if condition.strip('"') == content.etag:

@@ -2,7 +2,8 @@
 
 from typing import Any, cast
 
-from flask import request
+from flask import Request, request
+from flask.globals import request_ctx
 
 from repoman.repositories.model import Repository
 from repoman.repositories.sections import AccessSection
@@ -16,6 +17,11 @@ SOURCE = "repoman.source"
 CONNECTOR = "repoman.connector"
 
 MAIN = "*"  # the main port, in place of a repository; no repository can be called so
+
+
+def current_request() -> Request:
+    """Return the request itself: flask's stand-in looks for it again at each use."""
+    return request_ctx.request
 
 
 def current_environ() -> dict[str, Any]:

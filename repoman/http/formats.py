@@ -23,9 +23,9 @@ def access_of_method(request: Request) -> Access:
 
 
 def bearer_token(request: Request) -> str | None:
-    """Return the bearer token of a request; None if it has none."""
-    sent = request.authorization
-    return (sent.token or "") if sent is not None and sent.type == "bearer" else None
+    """Return the bearer token of a request; None if it has none (RFC 6750, section 2.1)."""
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def no_credentials(_request: Request) -> Credentials | None:

@@ -6,7 +6,7 @@ not learn whether it exists. The answer is therefore that to a repository which 
 belongs to its repository, so there is nothing to hide.
 """
 
-from flask import request
+from flask import Request
 
 from repoman.core import Repoman
 from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
@@ -14,9 +14,9 @@ from repoman.http.audit import AUDIT, note_password, note_refused
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
     ACTOR,
+    REPOSITORY,
     SECURITY,
-    current_environ,
-    current_repository,
+    current_request,
     is_on_main_port,
     place_of,
 )
@@ -43,14 +43,15 @@ class Guard:
         Raises:
             RepomanError: it may not.
         """
+        request = current_request()
         check_origin(request)
-        environ = current_environ()
+        environ = request.environ
         if HIDDEN in environ:
             raise environ[HIDDEN]
         environ[SECURITY] = self._security
         environ[AUDIT] = self._audit
-        repository = current_repository()
-        self._admit(repository)
+        repository: Repository = environ[REPOSITORY]
+        self._admit(request, repository)
         if repository.problem is not None:
             raise Unavailable(repository.problem)
         if repository.service is None:
@@ -58,36 +59,38 @@ class Guard:
         if not repository.config.is_online:
             raise Unavailable(f"The repository {repository.name!r} is offline.")
 
-    def _admit(self, repository: Repository) -> None:
+    def _admit(self, request: Request, repository: Repository) -> None:
         authorizer = self._security.authorizer
         place = place_of(repository)
         is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, place)
         access = Access() if repository.service is None else self._format.access_of(request)
         if access is None and not is_secret:
-            current_environ()[ACTOR] = ANONYMOUS
+            request.environ[ACTOR] = ANONYMOUS
             return
-        actor = self._authenticate(repository, is_secret=is_secret)
+        actor = self._authenticate(request, repository, is_secret=is_secret)
         if is_secret and not authorizer.knows(actor, place):
             if actor.is_anonymous:
-                raise _hide(_login_needed())
+                raise _hide(request, _login_needed())
             note_refused()
-            raise _hide(_no_such())
+            raise _hide(request, _no_such())
         if access is not None:
             authorizer.check(actor, place, access)
 
-    def _authenticate(self, repository: Repository, *, is_secret: bool) -> Actor:
+    def _authenticate(
+        self, request: Request, repository: Repository, *, is_secret: bool
+    ) -> Actor:
         try:
-            actor = self._identify(repository)
+            actor = self._identify(request, repository)
         except Unauthenticated as error:
-            raise _hide(error) if is_secret else error from None
-        current_environ()[ACTOR] = actor
+            raise _hide(request, error) if is_secret else error from None
+        request.environ[ACTOR] = actor
         return actor
 
-    def _identify(self, repository: Repository) -> Actor:
+    def _identify(self, request: Request, repository: Repository) -> Actor:
         token = self._format.token_of(request)
         if token is not None:
             # A long upload may outlive its token, which was valid when the request began.
-            has_begun = RECEIVED in current_environ()
+            has_begun = RECEIVED in request.environ
             return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
         credentials = self._format.credentials_of(request)
         if credentials is None:
@@ -97,8 +100,8 @@ class Guard:
         return actor
 
 
-def _hide(error: RepomanError) -> RepomanError:
-    current_environ()[HIDDEN] = error
+def _hide(request: Request, error: RepomanError) -> RepomanError:
+    request.environ[HIDDEN] = error
     return error
 
 

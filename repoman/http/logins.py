@@ -5,7 +5,7 @@ from flask import request
 from repoman.errors import Unauthenticated
 from repoman.http.audit import note_failed_login, note_password
 from repoman.http.current import current_security
-from repoman.security.actors import Actor, Credentials
+from repoman.security.actors import ANONYMOUS, Actor, Credentials
 
 
 def log_in(credentials: Credentials | None) -> Actor:
@@ -30,11 +30,16 @@ def actor_of_header() -> Actor:
     Raises:
         RepomanError: as :func:`log_in`.
     """
-    sent = request.authorization
-    if sent is None or sent.type != "basic":
-        return log_in(None)
-    credentials = Credentials(sent.username or "", sent.password or "")
-    header = request.headers["Authorization"]
-    actor = current_security().authenticator.remembered(header, lambda: log_in(credentials))
+    header = request.environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return ANONYMOUS
+    actor = current_security().authenticator.remembered(header, _log_in_by_header)
     note_password(actor)
     return actor
+
+
+def _log_in_by_header() -> Actor:
+    sent = request.authorization
+    if sent is None or sent.type != "basic":
+        return ANONYMOUS
+    return log_in(Credentials(sent.username or "", sent.password or ""))

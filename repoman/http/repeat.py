@@ -61,4 +61,5 @@ def bind_repeat(address: str) -> None:
 
 def allow_repeat() -> None:
     """Let the server repeat the response of the current request."""
-    request.environ[REPEAT] = request.environ[BEGUN]
+    environ = request.environ
+    environ[REPEAT] = environ[BEGUN]

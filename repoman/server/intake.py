@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("repoman.server")
 
+_HEADER_END = b"\r\n\r\n"
 _TLS_HANDSHAKE = 0x16  # first byte of a TLS connection
 _REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -113,19 +114,25 @@ class Intake:
             if data[0] not in _REQUEST_STARTS:
                 self._refuse(data[0])
                 return
+            if self._answer_fast(data):
+                return
             self.request = Parser(self._channel.adj)
         request = self.request
         self.held = data[request.received(data) :]
         if request.completed or request.headers_finished:
             self.request = None
-            if not self._answer_fast(request):
-                self._channel.serve(request)  # the last step: now a worker owns what is held
+            self._channel.serve(request)  # the last step: now a worker owns what is held
 
-    def _answer_fast(self, request: Parser) -> bool:
+    def _answer_fast(self, data: bytes) -> bool:
+        """Answer the first request in the data if that takes no parser and no worker."""
         answer = self._channel.hub.fast
-        response = answer and find_fast_answer(answer, self._channel, request)
-        if not response:
+        end = data.find(_HEADER_END) + len(_HEADER_END)
+        if answer is None or end < len(_HEADER_END):
             return False
+        response = find_fast_answer(answer, self._channel, data[:end])
+        if response is None:
+            return False
+        self.held = data[end:]
         self._channel.say(response)
         return True
 

@@ -3,7 +3,6 @@
 import io
 import re
 from pathlib import Path
-from typing import Any, ClassVar
 
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
@@ -15,37 +14,18 @@ from repoman.server.transport import BULK_SIZE
 
 SWALLOW_LIMIT = 1 << 16  # a refused body up to this size is read away to keep the connection
 
-_MEMORY_SIZE = 1024  # headers that are remembered
-_MEMORY_HEADER = 2048  # longest header that is remembered, in bytes
-
 _CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
-
-# What waitress' parse_header sets for a request without a body. url_scheme is not among them: the
-# same header may arrive on an http and on an https listener.
-_PARSED = (
-    "command",
-    "connection_close",
-    "content_length",
-    "first_line",
-    "fragment",
-    "path",
-    "proxy_netloc",
-    "proxy_scheme",
-    "query",
-    "request_uri",
-    "version",
-)
 
 
 class Parser(HTTPRequestParser):
     """One request of a channel, from its first byte to the end of its response.
 
     Attributes:
+        raw: the header as it came, from its first letter to the empty line.
         body: the body on its way, once the application has asked for it.
     """
 
-    _memory: ClassVar[dict[bytes, dict[str, Any]]] = {}
-
+    raw = b""
     command = ""  # known also when the header could not be parsed
     path = ""
     body: Body | None = None
@@ -53,17 +33,12 @@ class Parser(HTTPRequestParser):
     _has_sink = False
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Parse the header block, or remember how it was parsed before.
+        """Parse the header block.
 
-        Parsing is a pure function of these bytes and takes a third of the time of a small request;
-        clients repeat themselves.
+        Raises:
+            ParsingError: it is none, or one that others could understand in another way.
         """
-        known = self._memory.get(header_plus)
-        if known is not None:
-            self.__dict__.update(known)
-            self.headers = dict(known["headers"])
-            self.url_scheme = self.adj.url_scheme
-            return
+        self.raw = header_plus
         _check_folding(header_plus)
         _check_codings(header_plus)
         try:
@@ -72,8 +47,6 @@ class Parser(HTTPRequestParser):
             raise ParsingError("Bad URI") from error
         self._check_framing()
         self._check_host()
-        if not self.has_body and not self.expect_continue and len(header_plus) <= _MEMORY_HEADER:
-            self._remember(header_plus)
 
     @property
     def has_body(self) -> bool:
@@ -153,13 +126,6 @@ class Parser(HTTPRequestParser):
         framing: Framing = ChunkedFraming() if self.chunked else FixedFraming(self.content_length)
         self.body = Body(framing, store)
         return self.body
-
-    def _remember(self, header_plus: bytes) -> None:
-        if len(self._memory) >= _MEMORY_SIZE:
-            self._memory.clear()
-        parsed: dict[str, Any] = {name: getattr(self, name) for name in _PARSED}
-        parsed["headers"] = dict(self.headers)
-        self._memory[header_plus] = parsed
 
     def _check_framing(self) -> None:
         """Refuse what two servers in a row could understand in two ways (RFC 9112, section 6)."""

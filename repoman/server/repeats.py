@@ -1,8 +1,8 @@
 """A memory of whole responses, from which the main loop answers without a worker.
 
 The application says which of its responses may be repeated and for how long
-(:mod:`repoman.http.repeat`). A response is only repeated to a request that is the same in every
-header, on the same connector; so nothing that it depends on can be overlooked.
+(:mod:`repoman.http.repeat`). A response is only repeated to a request that is the same byte for
+byte, on the same connector; so nothing that it depends on can be overlooked.
 """
 
 import re
@@ -18,35 +18,42 @@ from waitress.utilities import build_http_date
 from repoman.http.access_log import WSGI
 from repoman.http.body import Environ
 from repoman.http.repeat import REPEAT, Repeat
-from repoman.server.fast import FastRequest
+from repoman.server.fast import RAW_REQUEST
 from repoman.server.files import FileResponse
 
 CAPACITY = 16_777_216  # bytes of all that is kept
 OVERHEAD = 3_072  # bytes that the bookkeeping takes besides, as measured
 LARGEST = 65_536  # bytes of a body that is kept
 LONGEST = 4_096  # bytes of a request that is kept to compare with
+ONCE = 50_000  # requests of which it is remembered that they came once
 STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
+_READ = re.compile(rb"(?:GET|HEAD) [^\r\n]* HTTP/1\.1\r\n")
 # Whose connection is not ours, or whose meaning depends on whether the sender is a trusted proxy.
-_UNKNOWN = re.compile("CONNECTION|X_FORWARDED_.*")
+_UNKNOWN = re.compile(rb"\n(?:connection|x-forwarded-[^:\r\n]*):", re.IGNORECASE)
 
-
-# Connector, method, path, query, headers.
-Key = tuple[str, str, str, str, frozenset[tuple[str, str]]]
+Key = tuple[str, bytes]  # connector and request
 
 
 class Repeats:
-    """WSGI middleware that remembers, and the fast answer that repeats; thread safe."""
+    """WSGI middleware that remembers, and the fast answer that repeats; thread safe.
+
+    What is asked for but once is not worth its room: a response is kept when its request comes for
+    the second time.
+    """
 
     def __init__(self, application: WSGI) -> None:
         self._application = application
         self._kept: dict[Key, tuple[Repeat, bytes, bytes]] = {}
         self._size = 0
+        self._once: set[int] = set()  # hashes of keys
         self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Have the application answer, and keep the response if that is allowed."""
-        key = _key_of_environ(environ)
+        key = (environ.get("repoman.connector", ""), environ.get(RAW_REQUEST, b""))
+        if not (self._came_before(key) and _is_plain(key[1])):
+            return self._application(environ, start_response)
         answer: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -55,7 +62,7 @@ class Repeats:
 
         body = self._application(environ, start)
         repeat: Repeat | None = environ.get(REPEAT)
-        if repeat is None or key is None or isinstance(body, FileResponse):
+        if repeat is None or isinstance(body, FileResponse):
             return body
         status, headers = answer
         length = _body_length(environ, status, headers)
@@ -66,18 +73,25 @@ class Repeats:
             self._keep(key, repeat, status, headers, b"".join(pieces))
         return pieces
 
-    def answer(self, request: FastRequest) -> bytes | None:
+    def answer(self, connector: str, raw: bytes, client: str) -> bytes | None:
         """Return a kept response that still holds; see :data:`repoman.server.fast.FastAnswer`."""
-        headers = frozenset(request.headers.items())
-        key = (request.connector, request.method, request.path, request.query, headers)
-        kept = self._kept.get(key)
+        kept = self._kept.get((connector, raw))
         if kept is None:
             return None
         repeat, before, after = kept
-        if not repeat.is_valid(request.client):
+        if not repeat.is_valid(client):
             return None  # the application's next answer takes its place
-        repeat.note(request.client)
+        repeat.note(client)
         return before + _date(int(time())) + after
+
+    def _came_before(self, key: Key) -> bool:
+        number = hash(key)
+        if number in self._once:
+            return True
+        if len(self._once) >= ONCE:
+            self._once.clear()
+        self._once.add(number)
+        return False
 
     def _keep(
         self,
@@ -95,7 +109,12 @@ class Repeats:
                 self._kept.clear()
                 self._size = 0
             self._kept[key] = (repeat, before, after)
-            self._size += len(before) + len(after) + _size_of(key) + OVERHEAD
+            self._size += len(before) + len(after) + len(key[1]) + OVERHEAD
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Return whether a request is one of those that are repeated."""
+    return len(raw) <= LONGEST and bool(_READ.match(raw)) and not _UNKNOWN.search(raw)
 
 
 def _body_length(environ: Environ, status: str, headers: list[tuple[str, str]]) -> int | None:
@@ -116,32 +135,6 @@ def _take(body: Iterable[bytes]) -> list[bytes]:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-
-
-def _size_of(key: Key) -> int:
-    _, _, path, query, headers = key
-    return len(path) + len(query) + sum(len(name) + len(value) for name, value in headers)
-
-
-def _key_of_environ(environ: Environ) -> Key | None:
-    """Return what the request is kept under, or None if it is none of those that are repeated."""
-    if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-        return None
-    headers = {
-        name.removeprefix("HTTP_"): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
-    }
-    if any(map(_UNKNOWN.fullmatch, headers)):
-        return None
-    key = (
-        environ.get("repoman.connector", ""),
-        environ["REQUEST_METHOD"],
-        environ["PATH_INFO"],
-        environ["QUERY_STRING"],
-        frozenset(headers.items()),
-    )
-    return key if _size_of(key) <= LONGEST else None
 
 
 @lru_cache(maxsize=2)

@@ -15,6 +15,7 @@ from waitress.utilities import build_http_date
 
 from repoman.http.body import RECEIVED, BodyWanted
 from repoman.http.growing import SEND_GROWING
+from repoman.server.fast import RAW_REQUEST
 from repoman.server.files import GrowingResponse, wrap_file
 
 if TYPE_CHECKING:
@@ -173,6 +174,8 @@ class Task(ResponseMixin, WSGITask):
             environ[CONNECTOR] = self.channel.server.connector
             environ["wsgi.file_wrapper"] = wrap_file
             environ[SEND_GROWING] = GrowingResponse
+            if not self.request.has_body:
+                environ[RAW_REQUEST] = self.request.raw
             self.request.describe_body(environ)
             self.environ = environ
         return self.environ

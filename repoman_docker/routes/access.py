@@ -31,7 +31,7 @@ from repoman_docker.protocol.challenge import (
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Resource, Route
-from repoman_docker.routes.current import current_route
+from repoman_docker.routes.current import current_route, route_of
 from repoman_docker.service import DockerRepository
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
@@ -112,7 +112,7 @@ def access_of(request: Request) -> Access:
 
     The catalog needs nothing of its own: it shows what the actor may see.
     """
-    route = current_route()
+    route = route_of(request.path)
     if route is None or not route.name:
         return Access()
     return Access(_actions_of(request, route), request.path, route.name)

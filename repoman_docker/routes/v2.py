@@ -62,8 +62,8 @@ def serve(path: str = "") -> Response:
         raise RegistryError(
             ErrorCode.NAME_UNKNOWN, "This is no address of the registry API.", {"path": path[:200]}
         )
-    handlers = HANDLERS[route.resource]
-    handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+    method, handlers = request.method, HANDLERS[route.resource]
+    handler = handlers.get("GET" if method == "HEAD" else method)
     if handler is None:
         raise _unsupported(handlers)
     if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):

@@ -7,7 +7,7 @@ import pytest
 from repoman.http import repeat as repeat_module
 from repoman.http.repeat import BEGUN, REPEAT, begin_request
 from repoman.server import repeats as repeats_module
-from repoman.server.fast import FastRequest
+from repoman.server.fast import RAW_REQUEST
 from repoman.server.files import FileResponse
 from repoman.server.repeats import Repeats
 
@@ -24,6 +24,12 @@ class Pieces:
 
     def close(self):
         self.closed += 1
+
+
+def raw(method="GET", path="/v2/", version="1.1", headers=()):
+    """Return a request as a client sends it."""
+    lines = (f"{method} {path} HTTP/{version}", "Host: x", *headers, "", "")
+    return "\r\n".join(lines).encode()
 
 
 class Server:
@@ -47,27 +53,26 @@ class Server:
         start_response(self.status, self.headers)
         return self.body
 
-    def ask(self, **request):
+    def send(self, connector="c:http", method="GET", **request):
         """Send a request to a worker, as a server does that knows no answer."""
-        given = {"connector": "c:http", "method": "GET", "path": "/v2/", "query": "", **request}
-        headers = given.pop("headers", {})
         environ = {
-            "repoman.connector": given["connector"],
-            "REQUEST_METHOD": given["method"],
-            "PATH_INFO": given["path"],
-            "QUERY_STRING": given["query"],
-            **{f"HTTP_{name}": value for name, value in headers.items()},
+            "repoman.connector": connector,
+            "REQUEST_METHOD": method,
+            RAW_REQUEST: raw(method=method, **request),
         }
         return b"".join(self.repeats(environ, lambda *_: None))
 
-    def recall(self, **request):
+    def ask(self, **request):
+        """Send a request twice, for the second time makes it worth to be kept."""
+        body = self.body
+        self.body = []
+        self.send(**request)
+        self.body = body
+        return self.send(**request)
+
+    def recall(self, connector="c:http", client="192.0.2.1", **request):
         """Return what the memory has for a request."""
-        given = {"connector": "c:http", "method": "GET", "path": "/v2/", "query": "", **request}
-        headers = given.pop("headers", {})
-        client = given.pop("client", "192.0.2.1")
-        return self.repeats.answer(
-            FastRequest(**given, scheme="http", headers=headers, client=client)
-        )
+        return self.repeats.answer(connector, raw(**request), client)
 
 
 @pytest.fixture
@@ -85,7 +90,24 @@ def test_get_is_repeated(server, body):
     assert server.ask() == b"hello"
     assert server.recall().startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")
     assert body_of(server.recall()) == b"hello"
-    assert server.calls == 1
+    assert server.calls == 2
+
+
+def test_what_came_once_is_not_kept(server):
+    server.send()
+    assert server.recall() is None
+    server.send(connector="d:http")
+    assert server.recall() is None
+    server.send()
+    assert server.recall()
+
+
+def test_what_came_once_is_forgotten_in_time(server, monkeypatch):
+    monkeypatch.setattr(repeats_module, "ONCE", 10)
+    for number in range(20):
+        server.send(path=f"/{number}")
+    server.send(path="/0")
+    assert server.recall(path="/0") is None
 
 
 @pytest.mark.parametrize("pieces", [(), (b"",), (b"", b"")])
@@ -100,8 +122,8 @@ def test_head_is_repeated_with_the_length_of_what_it_does_not_send(server, piece
 
 def test_unchanged_is_repeated_without_a_body(server):
     server.status, server.headers, server.body = "304 Not Modified", [("ETag", '"x"')], Pieces()
-    server.ask(headers={"IF_NONE_MATCH": '"x"'})
-    response = server.recall(headers={"IF_NONE_MATCH": '"x"'})
+    server.ask(headers=['If-None-Match: "x"'])
+    response = server.recall(headers=['If-None-Match: "x"'])
     assert response.startswith(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n')
     assert body_of(response) == b""
 
@@ -160,34 +182,55 @@ def test_other_methods_are_not_kept(server, method):
         {"connector": "d:http"},
         {"method": "HEAD"},
         {"path": "/v2"},
-        {"query": "n=1"},
-        {"headers": {"ACCEPT": "a"}},
-        {"headers": {"ACCEPT": "b", "AUTHORIZATION": "Basic x"}},
-        {"headers": {"ACCEPT": "b", "IF_NONE_MATCH": "x"}},
-        {"headers": {"ACCEPT": "b", "X_FORWARDED_FOR": "x"}},
-        {"headers": {}},
+        {"path": "/v2/?n=1"},
+        {"version": "1.0"},
+        {"headers": ["Accept: a"]},
+        {"headers": ["Accept: b", "Authorization: Basic x"]},
+        {"headers": ["Accept: b", "If-None-Match: x"]},
+        {"headers": ["Accept: b", "X-Forwarded-For: x"]},
+        {"headers": ["Accept: b", "Content-Length: 1"]},
+        {"headers": []},
     ],
 )
 def test_another_request_is_not_answered(server, other):
-    server.ask(headers={"ACCEPT": "b"})
-    assert server.recall(headers={"ACCEPT": "b"})
-    assert server.recall(**{"headers": {"ACCEPT": "b"}, **other}) is None
+    server.ask(headers=["Accept: b"])
+    assert server.recall(headers=["Accept: b"])
+    assert server.recall(**{"headers": ["Accept: b"], **other}) is None
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["CONNECTION", *(f"X_FORWARDED_{each}" for each in ("FOR", "PROTO", "HOST", "PORT", "PREFIX"))],
+    "name", [f"X-Forwarded-{each}" for each in ("For", "Proto", "Host", "Port", "Prefix")]
 )
+@pytest.mark.parametrize("spell", [str, str.lower, str.upper])
 def test_what_means_one_thing_from_a_trusted_proxy_and_nothing_from_others_is_not_kept(
-    server, name
+    server, name, spell
 ):
-    server.ask(headers={name: "x"})
-    assert server.recall(headers={name: "x"}) is None
+    headers = ["Accept: b", f"{spell(name)}: x"]
+    server.ask(headers=headers)
+    assert server.recall(headers=headers) is None
+
+
+@pytest.mark.parametrize("header", ["Connection: close", "connection:keep-alive"])
+def test_what_speaks_of_the_connection_is_not_kept(server, header):
+    server.ask(headers=[header])
+    assert server.recall(headers=[header]) is None
+
+
+def test_older_http_is_not_kept(server):
+    server.ask(version="1.0")
+    assert server.recall(version="1.0") is None
+
+
+def test_request_with_a_body_is_not_kept(server):
+    environ = {"repoman.connector": "c:http", "REQUEST_METHOD": "GET"}
+    for _ in range(3):
+        server.repeats(environ, lambda *_: None)
+    assert server.repeats.answer("c:http", b"", "192.0.2.1") is None
 
 
 def test_long_requests_are_not_kept(server):
     for size, is_kept in ((4_000, True), (4_096, False)):
-        headers = {"AUTHORIZATION": "x" * size}
+        headers = ["Authorization: " + "x" * size]
         server.ask(headers=headers)
         assert bool(server.recall(headers=headers)) is is_kept
 
@@ -233,7 +276,7 @@ def test_memory_is_bounded_and_goes_on(server, monkeypatch):
 
 def test_long_requests_count(server, monkeypatch):
     monkeypatch.setattr(repeats_module, "CAPACITY", 100_000)
-    many = [{"path": f"/{number}", "headers": {"ACCEPT": "x" * 4_000}} for number in range(40)]
+    many = [{"path": f"/{number}", "headers": ["Accept: " + "x" * 4_000]} for number in range(40)]
     for request in many:
         server.ask(**request)
     assert sum(server.recall(**request) is not None for request in many) < 20
