@@ -76,9 +76,7 @@ class Guard:
         if access is not None:
             authorizer.check(actor, place, access)
 
-    def _authenticate(
-        self, request: Request, repository: Repository, *, is_secret: bool
-    ) -> Actor:
+    def _authenticate(self, request: Request, repository: Repository, *, is_secret: bool) -> Actor:
         try:
             actor = self._identify(request, repository)
         except Unauthenticated as error:

@@ -22,7 +22,7 @@ from repoman.server.fast import RAW_REQUEST
 from repoman.server.files import FileResponse
 
 CAPACITY = 16_777_216  # bytes of all that is kept
-OVERHEAD = 3_072  # bytes that the bookkeeping takes besides, as measured
+OVERHEAD = 1_024  # bytes that the bookkeeping takes besides, as measured
 LARGEST = 65_536  # bytes of a body that is kept
 LONGEST = 4_096  # bytes of a request that is kept to compare with
 ONCE = 50_000  # requests of which it is remembered that they came once
@@ -109,7 +109,8 @@ class Repeats:
                 self._kept.clear()
                 self._size = 0
             self._kept[key] = (repeat, before, after)
-            self._size += len(before) + len(after) + len(key[1]) + OVERHEAD
+            self._size += len(before) + len(after) + OVERHEAD
+            self._size += 2 * len(key[1])  # itself, and what the log tells of it
 
 
 def _is_plain(raw: bytes) -> bool:

@@ -66,7 +66,7 @@ def test_old_versions_are_refused(secure, certificate):
 def test_http_and_https_listeners_side_by_side(secure, serve, connect):
     service, connect_tls = secure(echo_connector)
     plain = service.hub.add_listener("plain", "127.0.0.1", 0)
-    for _ in range(2):  # the same header, remembered by the parser
+    for _ in range(2):  # the same bytes
         assert connect_tls().get("/").body == b"main https"
         assert connect(service, port=plain.port).get("/").body == b"plain http"
 
