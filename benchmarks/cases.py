@@ -6,7 +6,7 @@ from functools import partial
 from benchmarks.clients import hold_idle, pull, pull_on, pull_with_tls, push, push_unasked
 from benchmarks.crowd import meanwhile, together
 from benchmarks.lab import Lab
-from benchmarks.measure import REQUESTS, TRANSFER, Rival, Row, Sample, compare
+from benchmarks.measure import REQUESTS, TRANSFER, Rival, Row, Sample, Scale, compare
 from benchmarks.peers import PASSWORD, USER, Peer, basic
 from benchmarks.programs import forget_peak, peak_memory
 
@@ -20,6 +20,7 @@ CHEAP_LOGIN = 0.77  # a request with a password takes at most 1.3 times as long 
 
 def pulls(lab: Lab) -> list[Row]:
     """Blob pulls by one client and by eight."""
+    scale = _many_rounds(lab.scale)
 
     def measure(peer: Peer, count: int) -> Sample:
         return lab.transfer(peer, [partial(pull, peer, lab.blob)] * count)
@@ -30,7 +31,7 @@ def pulls(lab: Lab) -> list[Row]:
         for row in compare(
             f"Blob pull, {count} {'client' if count == 1 else 'clients'}",
             TRANSFER,
-            lab.scale,
+            scale,
             partial(measure, lab.ours.plain, count),
             Rival(REGISTRY, partial(measure, lab.registry, count), 1.5),
             Rival(NGINX, partial(measure, lab.nginx, count), 0.9),
@@ -39,11 +40,8 @@ def pulls(lab: Lab) -> list[Row]:
 
 
 def pushes(lab: Lab) -> list[Row]:
-    """Blob pushes with their commit, as skopeo and as docker send them.
-
-    They scatter, since each needs fresh memory, which a virtual machine gets back from its host.
-    """
-    scale = lab.scale._replace(rounds=2 * lab.scale.rounds - 1)
+    """Blob pushes with their commit, as skopeo and as docker send them."""
+    scale = _many_rounds(lab.scale)
     return [
         row
         for what, chunked in (("Content-Length", False), ("chunked", True))
@@ -169,6 +167,15 @@ def refusal(lab: Lab) -> list[Row]:
         raise RuntimeError(f"A push without a login was answered {status}")
     ours = f"{sent} bytes, answer after {seconds * 1000:.1f} ms"
     return [Row("Body sent before a 401, with Expect", "", ours, "", sent, "bytes", most=0)]
+
+
+def _many_rounds(scale: Scale) -> Scale:
+    """Return the scale for what scatters.
+
+    Pulls do with the bandwidth of the memory, which a virtual machine shares with others, and
+    pushes with fresh memory, which it gets back from its host.
+    """
+    return scale._replace(rounds=2 * scale.rounds - 1)
 
 
 CASES: Mapping[str, Callable[[Lab], list[Row]]] = {
