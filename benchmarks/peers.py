@@ -37,11 +37,15 @@ class Peer:
         """Return the processor time used so far, in seconds."""
         return cpu_seconds(self.pid)
 
+    def files(self, digest: str) -> list[Path]:
+        """Return the files of a blob: its bytes, and what names it."""
+        found = list(self.data.rglob(digest.removeprefix("sha256:")))
+        return [file for path in found for file in ([path] if path.is_file() else path.iterdir())]
+
     def drop(self, digest: str) -> None:
         """Remove the bytes of a blob, so that many pushes need the room of one."""
-        for path in self.data.rglob(digest.removeprefix("sha256:")):
-            for file in [path] if path.is_file() else path.iterdir():
-                file.unlink()
+        for file in self.files(digest):
+            file.unlink()
 
 
 def basic(user: str, password: str) -> tuple[str]:
