@@ -172,8 +172,8 @@ def refusal(lab: Lab) -> list[Row]:
 def _many_rounds(scale: Scale) -> Scale:
     """Return the scale for what scatters.
 
-    Pulls do with the bandwidth of the memory, which a virtual machine shares with others, and
-    pushes with fresh memory, which it gets back from its host.
+    Pulls do with the congestion control, which begins anew with each connection, and pushes with
+    fresh memory, which a virtual machine gets back from its host.
     """
     return scale._replace(rounds=2 * scale.rounds - 1)
 

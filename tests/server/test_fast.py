@@ -1,11 +1,10 @@
 """Answers from the main loop."""
 
-import time
-
 import pytest
 
 from repoman.server.fast import RAW_REQUEST
 from repoman.server.intake import REQUESTS_PER_TURN
+from tests.live import wait_until
 from tests.server.apps import Slow, hello
 
 
@@ -82,9 +81,10 @@ def test_everything_else_goes_to_a_worker(service, connect):
 
 def test_request_in_pieces_goes_to_a_worker(service, connect):
     client = connect(service)
-    for part in (b"GET /fast HT", b"TP/1.1\r\nHost: x\r\n\r\n"):
-        client.send(part)
-        time.sleep(0.05)
+    client.send(b"GET /fast HT")
+    (channel,) = wait_until(lambda: service.listener.channels)
+    wait_until(lambda: channel.intake.request is not None)
+    client.send(b"TP/1.1\r\nHost: x\r\n\r\n")
     assert client.read().body == b"hello"
     assert client.get("/fast").body == b"quick"
 
