@@ -38,7 +38,7 @@ def test_port_in_use_is_a_conflict_and_leaves_nothing_behind(serve, connect):
     before = open_files()
     with pytest.raises(Conflict, match=f"Port {service.port} at 127.0.0.1 is in use"):
         service.hub.add_listener("other", "127.0.0.1", service.port)
-    assert open_files() == before
+    assert open_files() <= before
     assert connect(service).get("/").status == 200
     service.hub.add_listener("other", "127.0.0.1", 0)
 
@@ -48,7 +48,7 @@ def test_connector_in_use_is_a_conflict_and_leaves_nothing_behind(serve):
     before = open_files()
     with pytest.raises(Conflict, match="main"):
         service.hub.add_listener("main", "127.0.0.1", 0)
-    assert open_files() == before
+    assert open_files() <= before
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "::ffff:203.0.113.1"])
