@@ -1,5 +1,6 @@
 """A connector's listening socket and the channels that came in by it."""
 
+import contextlib
 import errno
 import logging
 import socket
@@ -24,6 +25,11 @@ ACCEPTS_PER_TURN = 64
 # megabytes and more queue up, which have left the processor's caches when their turn comes. What
 # is on its way, and so the speed over long distances, is not limited by it.
 UNSENT = 1 << 19
+
+# Congestion control of connections within the machine. They have no distance and no losses, and
+# one that sends at the speed it has measured, as BBR does, takes the scheduler's whims for the
+# width of a way and keeps to them. This is the one that every Linux has and every user may choose.
+UNPACED = b"reno"
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -114,6 +120,8 @@ class Listener:
         connection.setblocking(False)
         for option in self.adj.socket_options:
             connection.setsockopt(*option)
+        if connection.getsockname()[0] == addr[0]:
+            _let_run(connection)
         transport: Transport = PlainTransport(connection)
         if self.tls is not None:
             transport = TlsTransport(connection, self.tls)
@@ -123,6 +131,12 @@ class Listener:
         self._hub.main.register(channel)
         self.channels.add(channel)
         return channel
+
+
+def _let_run(connection: socket.socket) -> None:
+    # A route may have its own and lock it; what is lost is speed alone.
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, UNPACED)
 
 
 def open_socket(host: str, port: int, backlog: int) -> socket.socket:

@@ -20,7 +20,8 @@ class Client:
     """One connection."""
 
     def __init__(self, port, timeout=5.0, tls=None, host="127.0.0.1", name="localhost", **options):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+        source = (options["source"], 0) if "source" in options else None
+        self.socket = socket.create_connection((host, port), timeout, source)
         if options.get("receive_buffer"):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options["receive_buffer"])
         if tls is not None:

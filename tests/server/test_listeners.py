@@ -104,6 +104,29 @@ def test_all_addresses_of_both_kinds(serve, connect):
         assert connect(service, port=listener.port, host=host).get("/").body == host.encode()
 
 
+def congestion_control(fd):
+    with socket.socket(fileno=os.dup(fd)) as connection:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0")
+
+
+@pytest.mark.parametrize("listens_at", ["127.0.0.1", "::"])
+def test_connections_within_the_machine_are_not_slowed_down(serve, connect, listens_at):
+    with socket.socket() as other:
+        usual = congestion_control(other.fileno())
+    service = serve(hello)
+    try:
+        listener = service.hub.add_listener("other", listens_at, 0)
+    except Invalid:
+        pytest.skip("no IPv6 here")
+    for source, expected in (("127.0.0.1", b"reno"), ("127.0.0.2", usual)):
+        client = connect(service, port=listener.port, source=source)
+        assert client.get("/").status == 200
+        [channel] = listener.channels
+        assert congestion_control(channel.fd) == expected
+        client.close()
+        eventually(lambda: not listener.channels)
+
+
 def test_port_can_be_taken_again_at_once(serve, connect):
     service = serve(echo_connector)
     for number in range(20):
