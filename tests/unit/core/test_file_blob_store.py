@@ -64,7 +64,7 @@ def test_a_blob_is_readable_by_the_owner_alone(blobs, tmp_path):
 
 def test_a_writer_that_waits_holds_no_file(blobs, tmp_path):
     def open_files():
-        return sum(name.startswith(f"{tmp_path}/blobs/uploads/") for name in names_of_open_files())
+        return sum(name.startswith(f"{tmp_path}/blobs/") for name in names_of_open_files())
 
     writers = [blobs.open_writer(str(number)) for number in range(5)]
     for writer in writers:
