@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.peers import versions
 
 GIGABYTE = 1_000_000_000
+CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 LOOK = 0.5  # seconds
 QUIET = 0.1  # the most that others may use of all processors
 
@@ -42,6 +43,7 @@ def describe(directory: Path) -> list[tuple[str, str]]:
         ("Processor", f"{_processor()}, {os.cpu_count()} cores for servers and clients together"),
         ("Memory", f"{memory:.0f} GB"),
         ("Kernel", f"{platform.system()} {platform.release().partition('-')[0]}"),
+        ("Congestion control", CONGESTION_CONTROL.read_text().strip()),
         ("Data on", _file_system(directory)),
         ("Python", f"{platform.python_version()} with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}"),
         *versions().items(),
