@@ -96,7 +96,7 @@ def laboratory(directory: Path, scale: Scale) -> Iterator[Lab]:
 
 
 def _share(file: Path, others: Sequence[Path]) -> None:
-    """Put one file in the place of all: where it lies in memory makes a copy slow or fast."""
+    """Put one file in the place of all, so that where it lies in memory favours nobody."""
     for other in others:
         if other.stat().st_size > PIECE:  # the others only name it
             other.unlink()

@@ -26,9 +26,9 @@ ACCEPTS_PER_TURN = 64
 # is on its way, and so the speed over long distances, is not limited by it.
 UNSENT = 1 << 19
 
-# Congestion control of connections within the machine. They have no distance and no losses, and
-# one that sends at the speed it has measured, as BBR does, takes the scheduler's whims for the
-# width of a way and keeps to them. This is the one that every Linux has and every user may choose.
+# Congestion control of connections within the machine, which have no distance and no losses. One
+# that sends at a speed it has measured, as BBR does, takes delays of the scheduler for a slow
+# network, and stays slow. This one is in every Linux, and every user may choose it.
 UNPACED = b"reno"
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -121,7 +121,7 @@ class Listener:
         for option in self.adj.socket_options:
             connection.setsockopt(*option)
         if connection.getsockname()[0] == addr[0]:
-            _let_run(connection)
+            _choose_unpaced(connection)
         transport: Transport = PlainTransport(connection)
         if self.tls is not None:
             transport = TlsTransport(connection, self.tls)
@@ -133,8 +133,8 @@ class Listener:
         return channel
 
 
-def _let_run(connection: socket.socket) -> None:
-    # A route may have its own and lock it; what is lost is speed alone.
+def _choose_unpaced(connection: socket.socket) -> None:
+    # A route may prescribe its own; then only speed is lost.
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, UNPACED)
 

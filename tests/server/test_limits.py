@@ -72,7 +72,7 @@ def has_begun(channel):
 def test_more_connections_than_select_could_watch(serve, connect):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4000:
-        pytest.skip("too few descriptors allowed")
+        pytest.skip("this machine allows fewer than 4,000 open files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4000), hard))
     service = serve(hello)
     clients = [connect(service) for _ in range(1100)]
@@ -119,7 +119,7 @@ def test_connection_that_cannot_be_watched_is_closed_and_not_counted(serve, conn
 def test_limit_of_open_files_is_raised(serve):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 3000:
-        pytest.skip("too few descriptors allowed")
+        pytest.skip("this machine allows fewer than 3,000 open files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard))
     try:
         serve(hello, connection_limit=900)
