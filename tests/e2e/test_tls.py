@@ -86,10 +86,12 @@ def test_a_renewed_certificate_is_taken_over_while_a_connection_stays(server, po
         context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
         old = fingerprint(port)
-        server.cli("cert", "create", "127.0.0.1", "localhost", "renewed.example.com")
+        made = server.cli("cert", "create", "127.0.0.1", "localhost", "renewed.example.com").stdout
         wait_until(lambda: fingerprint(port) != old, what="the renewed certificate")
         connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 401")
+    assert f"Clients have to trust {server.data / 'tls' / 'ca.crt'}" in made
+    assert "Docker: /etc/docker/certs.d/HOST:PORT/ca.crt" in made
     shown = server.cli("cert", "show").stdout
     assert "renewed.example.com" in shown
 
