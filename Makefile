@@ -15,6 +15,8 @@ PACKAGING := setup.py pyproject.toml constraints.txt repoman/__init__.py
 # One process of tests for each processor; PYTEST_ARGS="-n 0 -k push" narrows it down.
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+# A fixed order and fixed examples: what gates a change does not fail by chance.
+GATE := --randomly-seed=1
 # BENCH_ARGS="--quick" or "--only pulls".
 BENCH_ARGS ?=
 
@@ -29,7 +31,11 @@ run: $(VENV)/run.stamp ## Start the server with its data in ./data
 
 .PHONY: test
 test: programs $(VENV)/dev.stamp ## Run all tests, also those with the real docker and skopeo
-	$(PYTEST)
+	$(PYTEST) $(GATE)
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev.stamp ## Search at random, for longer, for examples that break a property
+	FUZZ=1 $(PYTEST) --timeout 3600 $$(grep -rl 'import.* given' tests formats --include='*.py')
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style and formatting

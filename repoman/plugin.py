@@ -36,7 +36,7 @@ from repoman.http.addresses import RepositoryAddress, list_addresses
 from repoman.http.admin import wants_page
 from repoman.http.audit import note_content, note_failed_login, note_pull
 from repoman.http.audit_rest import requested_events
-from repoman.http.body import BodySink, read_body, receive_body
+from repoman.http.body import BodySink, body_length, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
     current_actor,
@@ -178,6 +178,7 @@ __all__ = [
     "allow_repeat",
     "bearer_token",
     "begin_session",
+    "body_length",
     "current_actor",
     "current_environ",
     "current_place",

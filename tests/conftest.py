@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from repoman.testing import repoman_factory
+from tests import examples
 from tests.live import LiveServer, live_server
 
-__all__ = ["repoman_factory"]
+__all__ = ["examples", "repoman_factory"]
 
 
 @pytest.fixture(scope="session")

@@ -92,9 +92,20 @@ def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
     return sink
 
 
+def body_length(environ: Environ) -> int | None:
+    """Return how many bytes the body has; None for one in chunks that has not arrived yet.
+
+    A request that says nothing of a body has none (RFC 9112, section 6.3).
+    """
+    if text := environ.get("CONTENT_LENGTH"):
+        return int(text)
+    is_coming = ADMISSION in environ or "HTTP_TRANSFER_ENCODING" in environ
+    return None if is_coming else 0
+
+
 def _check_room(environ: Environ, sink: BodySink) -> None:
     try:
-        sink.check_room(int(environ.get("CONTENT_LENGTH") or 0))
+        sink.check_room(body_length(environ) or 0)
     except BaseException:
         sink.close()
         raise
@@ -125,7 +136,7 @@ def read_body(environ: Environ, limit: int) -> bytes:
     Raises:
         TooLarge: the body is longer; during admission this is known from Content-Length alone.
     """
-    if int(environ.get("CONTENT_LENGTH") or 0) > limit:
+    if (body_length(environ) or 0) > limit:
         raise _too_large(limit)
     if ADMISSION in environ:
         raise BodyWanted(None, limit)

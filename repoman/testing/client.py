@@ -9,7 +9,15 @@ from werkzeug.wsgi import get_input_stream
 from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.access_log import WSGI
-from repoman.http.body import ADMISSION, BODY_ERROR, CHUNK, RECEIVED, BodyWanted, Environ
+from repoman.http.body import (
+    ADMISSION,
+    BODY_ERROR,
+    CHUNK,
+    RECEIVED,
+    BodyWanted,
+    Environ,
+    body_length,
+)
 from repoman.http.current import CONNECTOR
 from repoman.http.dispatch import connector_key, create_application
 from repoman.testing.factory import ADMIN
@@ -22,6 +30,8 @@ def after_admission(app: WSGI) -> WSGI:
     """
 
     def serve(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if body_length(environ) == 0:
+            return app(environ, start_response)
         try:
             return app({**environ, ADMISSION: True}, start_response)
         except BodyWanted as wanted:

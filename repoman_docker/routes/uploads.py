@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from repoman.plugin import Upload, current_actor, current_environ, receive_body
+from repoman.plugin import Upload, body_length, current_actor, current_environ, receive_body
 from repoman_docker.protocol.digest import Digest, parse_algorithm
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Route
@@ -93,8 +93,9 @@ def _announced() -> tuple[int | None, int | None]:
     if header is None:
         return None, None
     start, end = parse_content_range(header)
-    if request.content_length is not None:
-        check_length(start, end, request.content_length)
+    length = body_length(current_environ())
+    if length is not None:
+        check_length(start, end, length)
     return start, end - start + 1
 
 

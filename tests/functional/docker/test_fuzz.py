@@ -15,11 +15,11 @@ from werkzeug.test import run_wsgi_app
 
 from repoman.http.dispatch import create_application
 from repoman.testing import ADMIN, after_admission
+from tests.examples import count
 from tests.functional.docker.images import OCI_MANIFEST, SCHEMA1, digest_of, make_image
 from tests.live import wait_until
 
 relaxed = settings(
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -184,7 +184,7 @@ def registry(site):
     return site.registry
 
 
-@settings(relaxed, max_examples=600)
+@settings(relaxed, max_examples=count(600))
 @given(call=calls, query=queries, headers=fields, body=bodies, is_known=is_known)
 @pytest.mark.parametrize("site", ["in_process"], indirect=True)
 def test_no_request_makes_the_application_fail(
@@ -274,7 +274,7 @@ STATUS = re.compile(rb"^HTTP/1\.[01] (\d{3}) ", re.MULTILINE)
 NOT_OFFERED = {501, 505}  # a transfer coding or a version that nobody speaks
 
 
-@settings(relaxed, max_examples=300)
+@settings(relaxed, max_examples=count(300))
 @given(
     call=calls,
     query=queries,
@@ -297,7 +297,7 @@ def test_no_bytes_make_the_server_fail(
     assert all(status < 500 or status in NOT_OFFERED for status in statuses), sent
 
 
-@settings(relaxed, max_examples=100)
+@settings(relaxed, max_examples=count(100))
 @given(data=st.binary(max_size=300), cut=st.integers(0, 300))
 @pytest.mark.parametrize("site", ["live"], indirect=True)
 def test_no_noise_makes_the_server_fail(quiet_log, registry, data, cut):

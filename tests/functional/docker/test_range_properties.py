@@ -3,15 +3,15 @@
 import secrets
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import count
 from tests.functional.docker.images import digest_of
 
 # The fixtures only lead to a server; what the examples store there does no harm to each other.
 relaxed = settings(
-    deadline=None,
-    max_examples=60,
+    max_examples=count(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -93,6 +93,7 @@ chunks = st.tuples(st.integers(0, 40), st.none() | shifts, shifts, st.booleans()
 
 @relaxed
 @given(steps=st.lists(chunks, max_size=12), last=st.integers(0, 40))
+@example(steps=[(0, 1, 1, False)], last=0)
 def test_an_upload_holds_what_was_accepted_and_nothing_else(registry, steps, last):
     name = f"properties/uploads-{secrets.token_hex(4)}"
     location = registry.begin(name)

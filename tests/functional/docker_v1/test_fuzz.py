@@ -13,12 +13,12 @@ from werkzeug.test import run_wsgi_app
 
 from repoman.http.dispatch import create_application
 from repoman.testing import ADMIN, after_admission
+from tests.examples import count
 from tests.functional.docker_v1.conftest import engine_of
 from tests.functional.docker_v1.driver import Engine, make_chain
 
 relaxed = settings(
-    max_examples=100,
-    deadline=None,
+    max_examples=count(100),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 ADMINISTRATOR = "Basic " + b64encode(":".join(ADMIN).encode()).decode()

@@ -9,6 +9,7 @@ from repoman.content import Coordinate, NewAsset, Reference
 from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
 from repoman.errors import Conflict, NotFound
 from repoman.repositories.repository_records import delete_row
+from tests.examples import count
 
 # The order of bytes, which is not that of letters: upper case, lower case, umlauts, fish.
 IN_BYTE_ORDER = ["A", "Z", "_", "a", "a!", "a/b", "ab", "z", "ä", "é", "日本", "\ufeff", "🐟"]
@@ -149,9 +150,7 @@ def test_versions_are_listed_in_byte_order_page_by_page(content, size):
 @given(
     st.sets(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
 )
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=count(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_names_are_listed_in_the_order_of_their_bytes(database, make_content, names):
     with database.transaction() as _:
         content = make_content(f"r{len(ComponentRecord.select())}-{id(names)}")
