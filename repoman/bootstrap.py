@@ -7,6 +7,8 @@ from pathlib import Path
 
 from repoman.config import BootstrapSettings
 from repoman.db.database import Database
+from repoman.errors import Unavailable
+from repoman.files import NewFile, replace_files
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.shipped import ADMIN_ROLE
 from repoman.security.users import Users
@@ -41,9 +43,8 @@ def seed(
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        replace_files(NewFile(path, text.encode()))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The password file {path} cannot be written: {reason}.") from error

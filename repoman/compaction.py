@@ -14,7 +14,8 @@ from itertools import islice
 from repoman import compaction_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.db.database import Database
-from repoman.errors import RepomanError
+from repoman.errors import RepomanError, Unavailable
+from repoman.identity import belongs
 
 GRACE = 300.0  # seconds that a blob stays: who has found it opens it, who commits it names it
 INTERVAL = 30.0  # seconds between two looks
@@ -81,6 +82,8 @@ class Compactor:
 
     def _free(self, name: str, digests: Collection[str]) -> int:
         store = self._stores.get(name)
+        if not belongs(store, name):
+            raise Unavailable(f"Another blob store is in the place of {name}. Is its disk mounted?")
         now = self._clock()
         withdrawn: dict[str, str] = {}  # ids of writers by digest
         try:

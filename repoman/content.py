@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from peewee import Expression, Query
 
-from repoman.blobs.memory import LARGEST, SmallBlobs
+from repoman.blobs.reader import LARGEST, BlobReader
 from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
@@ -91,8 +91,7 @@ class ContentStore:
         self._database = database
         self._repository = repository_id
         self._blob_store = blob_store
-        self._blobs = blobs
-        self._small = SmallBlobs(blobs)
+        self._reader = BlobReader(blobs)
         self._found: ReadCache[Asset | None] = ReadCache(database)
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -155,13 +154,17 @@ class ContentStore:
         )
         return [Asset(*row) for row in _limited(named, limit).tuples()]
 
+    def has_bytes(self, asset: Asset) -> bool:
+        """Return whether the blob store has all bytes of the asset (Unavailable); reads none."""
+        return self._reader.has(asset.digest, asset.size)
+
     def open_asset(self, asset: Asset) -> BinaryIO:
         """Return the asset's bytes as an unbuffered file.
 
         Raises:
             NotFound: the blob store has lost them.
         """
-        return self._blobs.open(asset.digest)
+        return self._reader.open(asset.digest, asset.size)
 
     def open_body(self, asset: Asset) -> BinaryIO | bytes:
         """Return the asset's bytes to be sent: small ones from memory, others as a file.
@@ -169,14 +172,15 @@ class ContentStore:
         Raises:
             NotFound: the blob store has lost them.
         """
-        return self._small.read(asset.digest) if asset.size <= LARGEST else self.open_asset(asset)
+        is_small = asset.size <= LARGEST
+        return self._reader.read(asset.digest, asset.size) if is_small else self.open_asset(asset)
 
     def save_asset(self, new: NewAsset) -> None:
         """Store an asset, in place of the one that was at its path, and its component.
 
         Raises:
             Conflict: the repository has been deleted meanwhile.
-            Unavailable: the bytes are no longer in the blob store, since no asset named them.
+            Unavailable: the bytes are not in the blob store any more, since no asset named them.
         """
         now = time.time()
         with self.transaction():
@@ -308,9 +312,13 @@ class ContentStore:
         mine = (BlobRecord.store == self._blob_store) & (BlobRecord.digest == blob.digest)
         found = BlobRecord.select(BlobRecord.id, BlobRecord.released_at).where(mine)
         blob_id, released_at = found.tuples().first() or (None, None)
-        if (blob_id is None or released_at is not None) and not self._blobs.exists(blob.digest):
+        is_safe = blob_id is not None and released_at is None
+        if not is_safe and not self._reader.has(blob.digest, blob.size):
             # Only what an asset names is safe from compaction, which removes in a transaction.
-            raise Unavailable(f"The bytes sha256:{blob.digest} have gone meanwhile; try again.")
+            raise Unavailable(
+                f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it "
+                "again."
+            )
         if blob_id is not None:
             BlobRecord.update(used_at=now, released_at=None).where(
                 BlobRecord.id == blob_id

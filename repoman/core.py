@@ -1,5 +1,6 @@
 """Repoman: the core's services, built in order. No logic lives here."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.bootstrap import seed
 from repoman.compaction import Compactor
 from repoman.config import Settings
-from repoman.db.database import Database
+from repoman.db.database import FILE, Database
+from repoman.errors import Unavailable
+from repoman.identity import check_new_database, pair_stores
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
@@ -31,7 +34,8 @@ class Repoman:
     """All services of one data directory; one running instance per process.
 
     Use it as a context manager: ``with Repoman(settings) as repoman``. ``plugins``, by name, take
-    the place of those that are installed; ``clock`` tells the ages of what proxies have cached.
+    the place of those that are installed; ``clock`` tells the ages of what proxies have cached;
+    ``adopt`` takes blob stores that do not belong to the database (:mod:`repoman.identity`).
     """
 
     def __init__(
@@ -39,8 +43,11 @@ class Repoman:
         settings: Settings,
         plugins: Mapping[str, object] | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        adopt: bool = False,
     ) -> None:
         self.settings = settings
+        self._adopt = adopt
         self.data: Path = settings.data.absolute()
         self.database = Database(
             self.data, settings.database, self.data / settings.security.key_file
@@ -77,10 +84,13 @@ class Repoman:
         Raises:
             RepomanError: something is wrong with the data directory or the settings.
         """
+        self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
+        if not self._adopt and not has_database(self.data):
+            check_new_database(self.blob_stores)
         self.database.open()
+        pair_stores(self.database, self.blob_stores, adopt=self._adopt)
         self.security.tokens.open()
         self.security.sessions.open()
-        self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
         self.compactor = Compactor(self.database, self.blob_stores)
         self.repositories = RepositoryManager(
             self.database,
@@ -119,7 +129,11 @@ class Repoman:
         self.database.close()
 
     def __enter__(self) -> "Repoman":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.database.close()  # leaves no journal beside a database that is put back later
+            raise
         return self
 
     def __exit__(
@@ -129,3 +143,14 @@ class Repoman:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def has_database(data: Path) -> bool:
+    """Return whether a data directory has a database with anything in it (Unavailable)."""
+    try:
+        return (data / FILE).stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The database {data / FILE} cannot be used: {reason}.") from error

@@ -14,9 +14,15 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from repoman.errors import Invalid, Unavailable
+from repoman.files import (
+    PRIVATE_DIRECTORY_MODE,
+    NewFile,
+    make_directory,
+    replace_files,
+    sync_directory,
+)
 
 MARK = "$sealed"  # the one key of the JSON object that stands for a sealed text
-PRIVATE = 0o600
 REMEDY = (
     "Put the key file that belongs to this database there, from its backup. If it is lost, "
     "'repoman secret forget' drops what it sealed; passwords of remotes have to be set again then."
@@ -175,18 +181,10 @@ class Keyring:
     def _write(self, keys: tuple[str, ...]) -> None:
         """Put the file in its place whole, or not at all."""
         path = self.path.resolve()
-        fresh = path.with_name(path.name + ".new")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh.unlink(missing_ok=True)
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                file.writelines(f"{key}\n" for key in keys)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-            _sync_directory(path.parent)
-            _sync_directory(path.parent.parent)
+            if make_directory(path.parent, PRIVATE_DIRECTORY_MODE):
+                sync_directory(path.parent.parent)
+            replace_files(NewFile(path, "".join(f"{key}\n" for key in keys).encode()))
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise Unavailable(f"The key file {self.path} cannot be written: {reason}.") from error
@@ -198,11 +196,3 @@ def _new_key() -> str:
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

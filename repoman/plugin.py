@@ -8,7 +8,7 @@ import pluggy
 
 from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreFactory
-from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
+from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.content import Asset, ContentStore, Coordinate, NewAsset, Reference
 from repoman.errors import (
     Conflict,
@@ -104,6 +104,7 @@ __all__ = [
     "Ages",
     "Asset",
     "BlobInlet",
+    "BlobStat",
     "BlobStore",
     "BlobStoreFactory",
     "BlobWriter",

@@ -3,6 +3,12 @@
 The row in the database says that the session exists; its bytes, and so its offset, are the file of
 the blob store's writer. In memory there are only the hashes of those bytes and the lock that lets
 one request at a time write.
+
+Whatever fails between the first byte and the answer ends the session, its bytes and its row, and
+the client begins anew: a failed write, sync, close, rename or look at the free space, a full disk,
+a blob that is stored but cannot be recorded. What the disk refused once it may seem to accept the
+next time, without having the bytes; see :mod:`repoman.blobs.file_writer`. A body that the client
+cuts off and a chunk out of order end nothing.
 """
 
 import logging
@@ -13,10 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from repoman.blobs.store import BlobStore, BlobWriter
+from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
 from repoman.db.models import UploadRecord
-from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull
+from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +40,8 @@ class Upload:
 class UploadSink:
     """Takes one request's bytes for a session; holds the session until it is closed.
 
-    It is the :class:`repoman.http.body.BodySink` of an upload.
+    It is the :class:`repoman.http.body.BodySink` of an upload. Any error of its methods ends the
+    session when it is closed, as does an error after :meth:`commit`.
     """
 
     def __init__(self, live: "_Live", release: Callable[["_Live"], None]) -> None:
@@ -42,11 +49,7 @@ class UploadSink:
         self._release = release
         self._start = live.writer.size
         self._is_open = True
-
-    @property
-    def writer(self) -> BlobWriter:
-        """The writer below; only to be used while the sink is open."""
-        return self._live.writer
+        self._is_committed = False
 
     @property
     def offset(self) -> int:
@@ -58,48 +61,81 @@ class UploadSink:
         """Bytes that this request brought."""
         return self.offset - self._start
 
+    @property
+    def size(self) -> int:
+        """The same as ``offset``: the bytes that would be committed."""
+        return self.offset
+
     def check_room(self, size: int) -> None:
         """Refuse what certainly does not fit.
 
         Raises:
-            StorageFull: there is no room for ``size`` more bytes; see :meth:`write`.
+            StorageFull: there is no room for ``size`` more bytes.
+            Unavailable: the blob store cannot be used.
         """
-        with self._ending_when_full():
+        with self._ending():
             self._live.writer.check_room(size)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the session.
 
         Raises:
-            StorageFull: they do not fit. The session will end with this request, to give back the
-                room that a blob which cannot become whole takes.
-            Unavailable: they cannot be stored at present; the session goes on.
+            StorageFull, Unavailable: they cannot be stored.
         """
-        with self._ending_when_full():
+        with self._ending():
             self._live.writer.write(data)
 
+    def hexdigest(self, algorithm: str) -> str:
+        """Return the digest of the session's bytes, in hex (Unavailable)."""
+        with self._ending():
+            return self._live.writer.hexdigest(algorithm)
+
+    def commit(self) -> StoredBlob:
+        """Make the session's bytes a blob, durably.
+
+        Raises:
+            StorageFull, Unavailable: they cannot be made durable.
+            NotFound: they were dropped, with the repository.
+        """
+        with self._ending():
+            blob = self._live.writer.commit()
+        self._is_committed = True
+        return blob
+
+    def cancel(self) -> None:
+        """Drop the session's bytes."""
+        self._live.writer.cancel()
+
     def close(self) -> None:
-        """Let the next request have the session; what was written stays, unless the disk is full.
+        """Let the next request have the session; what was written stays, unless something failed.
 
         Safe to call again.
+
+        Raises:
+            StorageFull, Unavailable: what was written cannot be kept.
         """
         if self._is_open:
             self._is_open = False
-            self._live.writer.pause()
-            self._release(self._live)
+            try:
+                with self._ending():
+                    self._live.writer.pause()
+            finally:
+                self._release(self._live)
 
     @contextmanager
-    def _ending_when_full(self) -> Iterator[None]:
+    def _ending(self) -> Iterator[None]:
         try:
             yield
-        except StorageFull:
-            self._live.is_full = True
+        except BaseException:
+            self._live.has_failed = True
             raise
 
     def __enter__(self) -> "UploadSink":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self._is_committed:
+            self._live.has_failed = True
         self.close()
 
 
@@ -111,7 +147,7 @@ class _Live:
         self.writer = writer
         self.lock = threading.Lock()
         self.is_over = False  # read and set by the holder of the lock, as is:
-        self.is_full = False
+        self.has_failed = False
 
 
 class UploadSessions:
@@ -153,7 +189,8 @@ class UploadSessions:
             & (UploadRecord.scope == scope)
             & (UploadRecord.actor == actor)
         )
-        if record is None:
+        live = self._live.get(upload_id)
+        if record is None or (live is not None and live.has_failed):
             raise NotFound("This upload does not exist, has been finished or has expired.")
         return Upload(record.id, record.scope, record.actor, record.started_at)
 
@@ -208,7 +245,7 @@ class UploadSessions:
         """End the session that ``sink`` holds and drop its bytes."""
         with self._database.transaction():
             self.forget(upload)
-        sink.writer.cancel()
+        sink.cancel()
 
     def cancel_all(self) -> None:
         """Drop the bytes of every session; the rows go with their repository."""
@@ -223,20 +260,29 @@ class UploadSessions:
         return live
 
     def _release(self, live: _Live) -> None:
-        if live.is_full and not live.is_over:
-            self._give_up(live)
-        if live.is_over:
-            self._live.pop(live.id, None)
-        live.lock.release()
+        try:
+            if live.has_failed:
+                live.is_over = self._give_up(live)
+            if live.is_over:
+                self._live.pop(live.id, None)
+        finally:
+            live.lock.release()
 
-    def _give_up(self, live: _Live) -> None:
-        live.writer.cancel()  # first: the database may need the room
+    def _give_up(self, live: _Live) -> bool:
+        """End a session that failed; return whether nobody can go on with it any more."""
+        is_gone = False
+        try:
+            live.writer.cancel()  # first: the database may need the room
+            is_gone = True
+        except RepomanError as error:
+            _log.warning("The bytes of the failed upload %s were not removed: %s", live.id, error)
         try:
             with self._database.transaction():
                 UploadRecord.delete().where(UploadRecord.id == live.id).execute()
-        except StorageFull:
-            _log.warning("The disk is full; the upload %s stays, without its bytes.", live.id)
-        live.is_over = True
+            is_gone = True
+        except RepomanError as error:
+            _log.warning("The failed upload %s was not removed: %s", live.id, error)
+        return is_gone
 
 
 def open_upload_ids(blob_store: str) -> set[str]:

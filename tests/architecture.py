@@ -26,13 +26,20 @@ CORE = (
     {"bootstrap"},
     {"repositories", "security"},
     {"uploads", "proxy", "group", "options", "compaction", "verification"},
-    {"content", "option_records", "compaction_records", "verification_records"},
+    {"identity"},
+    {
+        "content",
+        "option_records",
+        "compaction_records",
+        "identity_records",
+        "verification_records",
+    },
     {"search"},
     {"blobs", "db"},
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
-    {"waiting"},
+    {"waiting", "files"},
     {"errors", "patterns"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -1,8 +1,20 @@
-"""A disk that becomes full, without one."""
+"""Blob stores on a disk, and a disk that becomes full, without one."""
 
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from repoman.blobs.file import FileBlobStore
+
+IDENTITY = "1d" * 16  # of every store that is made here
+
+
+def file_store(directory: Path) -> FileBlobStore:
+    """A blob store in a directory, made where it is missing."""
+    store = FileBlobStore(directory)
+    store.create(IDENTITY)
+    return store
 
 
 @contextmanager

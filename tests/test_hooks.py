@@ -9,6 +9,7 @@ from flask import Blueprint, Response, render_template
 
 from repoman.plugin import (
     Actor,
+    BlobStat,
     Format,
     Limit,
     NewAsset,
@@ -105,6 +106,7 @@ class MemoryStore:
     def __init__(self, level):
         self.level = level
         self.packed = {}
+        self.id = None
 
     def open_writer(self, writer_id, algorithms=()):
         return MemoryWriter(self)
@@ -114,8 +116,19 @@ class MemoryStore:
             raise NotFound("gone")
         return io.BytesIO(gzip.decompress(self.packed[digest]))
 
-    def exists(self, digest):
-        return digest in self.packed
+    def stat(self, digest):
+        if digest not in self.packed:
+            return None
+        return BlobStat(len(gzip.decompress(self.packed[digest])), digest)
+
+    def identity(self):
+        return self.id
+
+    def create(self, identity):
+        self.id = identity
+
+    def is_empty(self):
+        return not self.packed
 
 
 class MemoryWriter:

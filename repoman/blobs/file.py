@@ -3,30 +3,38 @@
 ::
 
     DIRECTORY/
-    ├── sha256/ab/abcdef…       a blob, under its digest; never changed after the rename
-    └── uploads/ID              bytes of a writer that has not committed
+    ├── store.json             the identity of the store, which the database has as well
+    ├── sha256/ab/abcdef…      a blob, under its digest; never changed after the rename
+    └── uploads/ID             bytes of a writer that has not committed
 
 A commit is fsync, rename, fsync of the directory; so a crash leaves either the blob or the upload.
+What lies in the place of a blob and is no plain file (a directory, a link, a pipe) is no blob.
 """
 
 import errno
 import fcntl
-import hashlib
+import json
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from repoman.blobs.store import CANONICAL, StoredBlob
-from repoman.errors import Conflict, NotFound, RepomanError, StorageFull, Unavailable
+from repoman.blobs.file_writer import FileBlobWriter, storage_errors
+from repoman.blobs.store import CANONICAL, BlobStat
+from repoman.errors import Conflict, NotFound, Unavailable
+from repoman.files import NewFile, make_directory, replace_files, sync_directory
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IDENTITY_FILE = "store.json"
+PREFIXES = [f"{number:02x}" for number in range(256)]  # Directories that the blobs are spread over.
 DIGEST = re.compile(r"[0-9a-f]{64}")
-READ_CHUNK = 1 << 20  # bytes read at a time when a digest is computed from the file
-WRITEBACK = 1 << 25  # bytes after which the system is to write to the disk what it still holds
+# A pipe must not keep the server waiting, and a link leads out of the store.
+OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Errors of open(2) where there is no plain file.
+NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 
 _log = logging.getLogger(__name__)
 
@@ -38,36 +46,80 @@ class FileBlobStore:
         self._directory = directory
         self._uploads = directory / "uploads"
         self._blobs = directory / CANONICAL
-        with storage_errors(directory):
-            self._uploads.mkdir(parents=True, exist_ok=True)
-            # Made once, so that a commit never has to make a directory durable as well.
-            for number in range(256):
-                (self._blobs / f"{number:02x}").mkdir(parents=True, exist_ok=True)
 
-    def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> "FileBlobWriter":
+    def __str__(self) -> str:
+        return str(self._directory)
+
+    def identity(self) -> str | None:
+        """See :meth:`repoman.blobs.store.BlobStore.identity`."""
+        try:
+            found = json.loads((self._directory / IDENTITY_FILE).read_bytes())
+            return str(found["id"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return ""  # no identity that any database knows
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def create(self, identity: str) -> None:
+        """See :meth:`repoman.blobs.store.BlobStore.create`."""
+        try:
+            # Made once, so that a commit never has to make a directory durable as well.
+            made = [make_directory(self._blobs / prefix) for prefix in PREFIXES]
+            if make_directory(self._uploads) or any(made):
+                for directory in (self._blobs, self._directory, self._directory.parent):
+                    sync_directory(directory)
+            if self.identity() != identity:
+                data = json.dumps({"id": identity}).encode() + b"\n"
+                replace_files(NewFile(self._directory / IDENTITY_FILE, data))
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def is_empty(self) -> bool:
+        """See :meth:`repoman.blobs.store.BlobStore.is_empty`."""
+        try:
+            return not any(self._blobs.glob("??/*"))
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> FileBlobWriter:
         """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
         return FileBlobWriter(self._uploads / writer_id, self._path, algorithms)
 
     def open(self, digest: str) -> BinaryIO:
         """See :meth:`repoman.blobs.store.BlobStore.open`."""
-        with storage_errors(self._directory):
+        with storage_errors():
             try:
-                return self._path(digest).open("rb", buffering=0)
-            except FileNotFoundError as error:
-                raise NotFound(
-                    f"The bytes sha256:{digest} are missing in the blob store."
-                ) from error
+                fd = os.open(self._path(digest), OPEN_FLAGS)
+            except OSError as error:
+                if error.errno in NO_FILE and self._has_directory(digest):
+                    raise _missing(digest) from error
+                raise
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)
+                raise _missing(digest)
+            return os.fdopen(fd, "rb", buffering=0)
 
-    def exists(self, digest: str) -> bool:
-        """See :meth:`repoman.blobs.store.BlobStore.exists`."""
-        with storage_errors(self._directory):
-            return self._path(digest).exists()
+    def stat(self, digest: str) -> BlobStat | None:
+        """See :meth:`repoman.blobs.store.BlobStore.stat`."""
+        with storage_errors():
+            try:
+                state = os.lstat(f"{self._blobs}/{digest[:2]}/{digest}")
+            except FileNotFoundError:
+                if self._has_directory(digest):
+                    return None
+                raise
+        if not stat.S_ISREG(state.st_mode):
+            return None
+        return BlobStat(state.st_size, (state.st_ino, state.st_mtime_ns, state.st_ctime_ns))
 
     @contextmanager
     def claim(self) -> Iterator[None]:
         """See :meth:`repoman.blobs.store.BlobStore.claim`."""
         # The directory itself: a file opened for it would keep the disk from becoming read-only.
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        with storage_errors():
+            fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._lock(fd)
             yield
@@ -87,7 +139,7 @@ class FileBlobStore:
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """See :meth:`repoman.blobs.store.BlobStore.list_digests`."""
-        with storage_errors(self._directory), os.scandir(self._blobs / prefix) as entries:
+        with storage_errors(), os.scandir(self._blobs / prefix) as entries:
             for entry in entries:
                 if DIGEST.fullmatch(entry.name):
                     yield entry.name
@@ -95,169 +147,47 @@ class FileBlobStore:
     def withdraw(self, digest: str, writer_id: str, committed_before: float) -> bool:
         """See :meth:`repoman.blobs.store.BlobStore.withdraw`."""
         path = self._path(digest)
-        with suppress(FileNotFoundError), storage_errors(self._directory):
-            if path.stat().st_ctime >= committed_before:  # when it got its name
-                return False
-            path.rename(self._uploads / writer_id)
+        with storage_errors():
+            try:
+                state = path.lstat()
+                # The change of a file's name is the last one of its state.
+                if state.st_ctime >= committed_before or stat.S_ISDIR(state.st_mode):
+                    return False
+                path.rename(self._uploads / writer_id)
+            except FileNotFoundError:
+                if path.exists() or not self._has_directory(digest):
+                    raise
         return True
 
     def sweep_writers(self, keep: Collection[str]) -> int:
         """See :meth:`repoman.blobs.store.BlobStore.sweep_writers`."""
         count = 0
-        with storage_errors(self._directory):
+        with storage_errors():
             for path in self._uploads.iterdir():
-                if path.name not in keep:
+                if path.name in keep:
+                    continue
+                try:
                     path.unlink()
                     count += 1
+                except OSError as error:  # lost+found, or what is another user's
+                    _log.warning("%s was not removed: %s", path, os.strerror(error.errno or 0))
         return count
 
     def _path(self, digest: str) -> Path:
         return self._blobs / digest[:2] / digest
 
+    def _has_directory(self, digest: str) -> bool:
+        """Return whether the directory of a blob is there: else it is the disk that is missing."""
+        return (self._blobs / digest[:2]).is_dir()
 
-class FileBlobWriter:
-    """Writes one file below ``uploads`` and hashes its bytes while they pass."""
-
-    def __init__(
-        self, path: Path, place: Callable[[str], Path], algorithms: tuple[str, ...]
-    ) -> None:
-        self._path = path
-        self._place = place
-        self._fd: int | None = None  # the file is made and opened when it is first needed
-        self._size = path.stat().st_size if path.exists() else 0
-        self._written_back = self._size
-        names = {CANONICAL, *algorithms}
-        # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
-        self._hashes = {} if self._size else {name: hashlib.new(name) for name in names}
-
-    @property
-    def size(self) -> int:
-        """Bytes written so far."""
-        return self._size
-
-    def check_room(self, size: int) -> None:
-        """Compare with what the file system has left."""
-        with storage_errors(self._path.parent):
-            state = os.statvfs(self._path.parent)
-        if size > state.f_bavail * state.f_frsize:
-            raise StorageFull("The disk that holds the blob store has no room for this.")
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append bytes to the file and to the hashes."""
-        fd = self._open()
-        view = memoryview(data)
-        done = 0
-        try:
-            with storage_errors(self._path.parent):
-                while done < len(view):
-                    done += os.write(fd, view[done:])
-        finally:
-            # A full disk takes a part: hashes and size follow what really lies there.
-            self._size += done
-            for state in self._hashes.values():
-                state.update(view[:done])
-        self._begin_writeback(fd)
-
-    def hexdigest(self, algorithm: str) -> str:
-        """Return the digest of what was written, in hex."""
-        state = self._hashes.get(algorithm)
-        if state is None:
-            state = self._hashes[algorithm] = self._hash_file(algorithm)
-        return state.hexdigest()
-
-    def open_reader(self) -> BinaryIO:
-        """Open the file once more."""
-        self._open()
-        with storage_errors(self._path.parent), self._dropped():
-            return self._path.open("rb", buffering=0)
-
-    def commit(self) -> StoredBlob:
-        """Rename the file to its digest, durably."""
-        digest = self.hexdigest(CANONICAL)
-        target = self._place(digest)
-        fd = self._open()
-        with storage_errors(self._path.parent), self._dropped():
-            if os.fstat(fd).st_size != self._size:
-                raise Unavailable("Another process has written to this upload.")
-            os.fsync(fd)
-            self._path.rename(target)
-            _sync_directory(target.parent)
-        self.pause()
-        return StoredBlob(digest, self._size)
-
-    def pause(self) -> None:
-        """Close the file; the next write opens it again."""
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
-
-    def cancel(self) -> None:
-        """Remove the file."""
-        self.pause()
-        with suppress(FileNotFoundError), storage_errors(self._path.parent):
-            self._path.unlink()
-
-    def _open(self) -> int:
-        if self._fd is None:
-            # Bytes that were written must still be there: never begin anew in their place.
-            create = os.O_CREAT if self._size == 0 else 0
-            with storage_errors(self._path.parent), self._dropped():
-                self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | create, 0o600)
-        return self._fd
-
-    @contextmanager
-    def _dropped(self) -> Iterator[None]:
-        """Say what it means that the file is gone: somebody has deleted the repository."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            if not self._path.parent.exists():
-                raise Unavailable("The directory of the blob store is gone.") from error
-            raise NotFound("This upload was dropped while it was running.") from error
-
-    def _begin_writeback(self, fd: int) -> None:
-        """Have the disk at work while bytes arrive, so that the fsync at the end is short.
-
-        Otherwise the system may hold a tenth of the memory back until then. The advice starts the
-        writing without waiting for it, and drops nothing that is not on the disk yet.
-        """
-        length = self._size - self._written_back
-        if length >= WRITEBACK:
-            with storage_errors(self._path.parent):
-                os.posix_fadvise(fd, self._written_back, length, os.POSIX_FADV_DONTNEED)
-            self._written_back = self._size
-
-    def _hash_file(self, algorithm: str) -> "hashlib._Hash":
-        state = hashlib.new(algorithm)
-        buffer = memoryview(bytearray(READ_CHUNK))
-        position = 0
-        with storage_errors(self._path.parent):
-            while count := os.preadv(self._open(), [buffer], position):
-                state.update(buffer[:count])
-                position += count
-        return state
+    def _unusable(self, error: OSError) -> Unavailable:
+        """Return an error for administrators, with the path."""
+        reason = os.strerror(error.errno or 0)
+        return Unavailable(
+            f"The blob store in {self._directory} cannot be used: "
+            f"{error.filename or self._directory}: {reason}."
+        )
 
 
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def storage_errors(directory: Path) -> Iterator[None]:
-    """Turn the system's errors into StorageFull or Unavailable."""
-    try:
-        yield
-    except RepomanError:
-        raise
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno in FULL:
-            raise StorageFull("The disk that holds the blob store is full.") from error
-        raise Unavailable(
-            f"The blob store cannot be used at present: {os.strerror(error.errno or 0)}."
-        ) from error
+def _missing(digest: str) -> NotFound:
+    return NotFound(f"The bytes {CANONICAL}:{digest} are missing in the blob store.")

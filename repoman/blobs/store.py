@@ -5,10 +5,10 @@ written, then committed under their digest or cancelled. A blob is durable befor
 returns, so a database row that names it never points at nothing.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 CANONICAL = "sha256"  # the algorithm that addresses blobs
 
@@ -21,10 +21,18 @@ class StoredBlob:
     size: int
 
 
+class BlobStat(NamedTuple):
+    """What a look at a blob tells: its size in bytes, and a version that changes with its bytes."""
+
+    size: int
+    version: Hashable
+
+
 class BlobWriter(Protocol):
     """Takes the bytes of one blob. Used by one thread at a time.
 
     Its bytes survive a restart: ``BlobStore.open_writer`` with the same id goes on where it ended.
+    After an error only ``size``, ``pause`` and ``cancel`` are of use: every further attempt fails.
     """
 
     @property
@@ -71,14 +79,43 @@ class BlobWriter(Protocol):
         """
 
     def pause(self) -> None:
-        """Let go of the open file, but keep the bytes and what is known of their digest."""
+        """Let go of the open file, but keep the bytes and what is known of their digest.
+
+        Raises:
+            StorageFull, Unavailable: the bytes cannot be kept; not again after another error.
+        """
 
     def cancel(self) -> None:
         """Drop the bytes. Safe to call again, and without effect after ``commit``."""
 
 
 class BlobStore(Protocol):
-    """A place for blobs. All methods may be called from any thread."""
+    """A place for blobs. All methods may be called from any thread.
+
+    ``str(store)`` says where it is, for administrators. Until :meth:`create` was called, only it,
+    :meth:`identity`, :meth:`is_empty` and :meth:`stat` may be used.
+    """
+
+    def identity(self) -> str | None:
+        """Return what the store was created with; None if it never was. Changes nothing.
+
+        Raises:
+            Unavailable: the store cannot be used.
+        """
+
+    def create(self, identity: str) -> None:
+        """Make what is missing of the store, and give it this identity, durably.
+
+        Raises:
+            StorageFull, Unavailable: it cannot be made.
+        """
+
+    def is_empty(self) -> bool:
+        """Return whether there is no blob, or no store at all. Changes nothing.
+
+        Raises:
+            Unavailable: the store cannot be used.
+        """
 
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> BlobWriter:
         """Return the writer with this id, new or from before a restart.
@@ -91,10 +128,15 @@ class BlobStore(Protocol):
 
         Raises:
             NotFound: there is no such blob.
+            Unavailable: the store cannot be used at present.
         """
 
-    def exists(self, digest: str) -> bool:
-        """Return whether the bytes are there (Unavailable)."""
+    def stat(self, digest: str) -> BlobStat | None:
+        """Return what a look at a blob tells, without reading it; None if there is no such blob.
+
+        Raises:
+            Unavailable: the store cannot be used at present.
+        """
 
     def claim(self) -> AbstractContextManager[None]:
         """Return a context that holds the store for the process that serves.

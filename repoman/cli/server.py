@@ -21,19 +21,28 @@ from repoman.server.process import serve as run_server
 SECRET = re.compile("password|secret|token|key|credential", re.IGNORECASE)
 
 
+ADOPT = click.option(
+    "--adopt",
+    is_flag=True,
+    help="Use blob stores that do not belong to the database; blobs that it does not name go.",
+)
+
+
 @click.command()
+@ADOPT
 @with_settings
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, adopt: bool) -> None:
     """Run the server until it is told to end."""
     with _logging(settings):
-        run_server(settings, _announce)
+        run_server(settings, _announce, adopt=adopt)
 
 
 @click.command()
+@ADOPT
 @with_settings
-def init(settings: Settings) -> None:
+def init(settings: Settings, adopt: bool) -> None:
     """Make the data directory, the first user and the first repositories."""
-    with Repoman(settings) as repoman:
+    with Repoman(settings, adopt=adopt) as repoman:
         click.echo(f"The data is in {repoman.data}.")
 
 

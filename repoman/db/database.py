@@ -14,6 +14,7 @@ from repoman.config import DatabaseSettings
 from repoman.db import sealing
 from repoman.db.models import Revision, database_proxy
 from repoman.errors import Conflict, Invalid, RepomanError, StorageFull, Unavailable
+from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.keyring import Keyring
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -71,7 +72,7 @@ _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
     ("disk I/O", Unavailable, _UNUSABLE),
     ("unable to open", Unavailable, _UNUSABLE),
     ("not a database", Unavailable, _UNUSABLE),
-    ("image is malformed", Unavailable, _UNUSABLE),
+    ("malformed", Unavailable, _UNUSABLE),
     ("FOREIGN KEY", Conflict, "What this belongs to has been deleted meanwhile."),
 )
 
@@ -237,8 +238,8 @@ class Database:
 def _make_private(path: Path) -> None:
     """Make an empty file for the owner alone: it will hold hashes of passwords and keys."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        make_directory(path.parent)
+        path.touch(mode=PRIVATE_FILE_MODE)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Unavailable(f"The database {path} cannot be used: {reason}.") from error

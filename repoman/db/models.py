@@ -233,6 +233,16 @@ class BlobRecord(Record):
         indexes = ((("store", "digest"), True), (("store", "released_at"), False))
 
 
+class BlobStoreRecord(Record):
+    """Which blob store belongs to this database; the store has the same identity."""
+
+    name = TextField(primary_key=True)
+    identity = TextField()
+
+    class Meta:
+        table_name = "blob_store"
+
+
 class ComponentRecord(Record):
     """A logical coordinate; its kinds belong to the format.
 
@@ -336,6 +346,7 @@ MODELS = (
     RepositoryRecord,
     ConnectorRecord,
     BlobRecord,
+    BlobStoreRecord,
     ComponentRecord,
     AssetRecord,
     ReferenceRecord,

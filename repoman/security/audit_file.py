@@ -13,6 +13,7 @@ from typing import Any
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
+from repoman.files import PRIVATE_FILE_MODE, make_directory, sync_directory
 from repoman.security import audit_records as records
 
 BATCH = 1000  # events written together
@@ -51,15 +52,27 @@ class AuditFile:
             self._is_failing = True
 
     def _append(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        with os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        fd = os.open(path, flags, PRIVATE_FILE_MODE)
+        with os.fdopen(fd, "ab", buffering=0) as file:
+            size = os.fstat(fd).st_size
+            try:
+                _write_all(fd, text.encode())
+                os.fsync(fd)
+            except OSError:
+                os.ftruncate(fd, size)  # the next attempt begins on a line of its own
+                raise
             is_full = file.tell() >= self._size
         if is_full:
             path.replace(path.with_name(path.name + ".1"))
+        if is_full or not size:
+            sync_directory(path.parent)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def render_line(row: dict[str, Any]) -> str:

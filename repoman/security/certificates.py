@@ -5,7 +5,6 @@ are ECDSA P-256: their handshakes cost a fraction of those with RSA.
 """
 
 import ipaddress
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from repoman.errors import Invalid, Unavailable
+from repoman.files import NewFile, make_directory, replace_files
 
 AUTHORITY_DAYS = 3650
+PUBLIC_FILE_MODE = 0o644  # Permissions of a certificate.
 CLOCK_SKEW = timedelta(hours=1)  # between this machine and its clients
 
 
@@ -51,7 +52,7 @@ def create_certificate(files: CertificateFiles, names: Iterable[str], days: int)
     if not subjects:
         raise Invalid("A certificate needs at least one host name or address.")
     try:
-        files.certificate.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(files.certificate.parent)
         authority, authority_key = _authority(files)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(str(subjects[0].value)), authority.subject, key, days)
@@ -65,8 +66,11 @@ def create_certificate(files: CertificateFiles, names: Iterable[str], days: int)
             )
             .sign(authority_key, hashes.SHA256())
         )
-        _write_key(files.key, key)
-        _write(files.certificate, _pem(certificate) + _pem(authority), 0o644)
+        # A running server reads either the old or the new files.
+        replace_files(
+            NewFile(files.key, _key_pem(key)),
+            NewFile(files.certificate, _pem(certificate) + _pem(authority), PUBLIC_FILE_MODE),
+        )
     except OSError as error:
         raise Unavailable(f"The certificate cannot be written: {error}") from error
 
@@ -93,10 +97,7 @@ def describe_certificate(path: Path) -> dict[str, str]:
 
 def _authority(files: CertificateFiles) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     if files.authority.exists():
-        key = serialization.load_pem_private_key(files.authority_key.read_bytes(), None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise Invalid(f"{files.authority_key} is no key that repoman made.")
-        return x509.load_pem_x509_certificate(files.authority.read_bytes()), key
+        return _load_authority(files)
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("repoman authority")
     usage = x509.KeyUsage(
@@ -116,8 +117,26 @@ def _authority(files: CertificateFiles) -> tuple[x509.Certificate, ec.EllipticCu
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write_key(files.authority_key, key)
-    _write(files.authority, _pem(certificate), 0o644)
+    replace_files(
+        NewFile(files.authority_key, _key_pem(key)),
+        NewFile(files.authority, _pem(certificate), PUBLIC_FILE_MODE),
+    )
+    return certificate, key
+
+
+def _load_authority(
+    files: CertificateFiles,
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        key = serialization.load_pem_private_key(files.authority_key.read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate(files.authority.read_bytes())
+    except (ValueError, TypeError) as error:
+        raise Invalid(
+            f"{files.authority} or {files.authority_key} is damaged. Restore both from a backup, "
+            "or remove both to have a new authority made, which clients have to trust anew."
+        ) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Invalid(f"{files.authority_key} is not a key that repoman made.")
     return certificate, key
 
 
@@ -167,21 +186,9 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _write(path, pem, 0o600)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Replace a file at once: a running server reads either the old or the new one."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

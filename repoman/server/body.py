@@ -71,6 +71,7 @@ class BufferStore:
     def __init__(self, limit: int, spool: Path) -> None:
         self._limit = limit
         self._size = 0
+        self._spool = spool
         self._buffer = _SpoolingBuffer(spool)
 
     def write(self, data: memoryview) -> None:
@@ -83,9 +84,10 @@ class BufferStore:
         try:
             self._buffer.append(bytes(data))
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            raise StorageFull("There is no space left to receive the request body.") from error
+            if error.errno in _FULL:
+                raise StorageFull("There is no space left to receive the request body.") from error
+            log.error("The directory %s cannot be used: %s", self._spool, error)
+            raise Unavailable("The server could not store the request body.") from error
 
     def describe(self, environ: Environ) -> None:
         """See :class:`Store`."""

@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from repoman.errors import Conflict, Unavailable
+from repoman.files import PRIVATE_FILE_MODE, make_directory
 
 FILE = "repoman.lock"
 
@@ -24,8 +26,8 @@ class DataLock:
             Unavailable: it cannot be made or written.
         """
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            make_directory(self._path.parent)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
         except OSError as error:
             raise Unavailable(f"The data directory cannot be used: {error}") from error
         try:
@@ -37,8 +39,9 @@ class DataLock:
                 f"Another repoman (process {owner}) serves the data directory "
                 f"{self._path.parent}. Stop it, or choose another directory with --data."
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk: it is only for the text above
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         return self
 
     def __exit__(self, *_: object) -> None:

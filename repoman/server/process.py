@@ -4,6 +4,7 @@ import ctypes
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
+from repoman.errors import Unavailable
+from repoman.files import make_directory
 from repoman.http.access_ring import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key, create_application
@@ -34,11 +37,11 @@ _log = logging.getLogger(__name__)
 Announce = Callable[[list[tuple[str, str]]], None]
 
 
-def serve(settings: Settings, announce: Announce) -> None:
+def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> None:
     """Run the server until SIGTERM or SIGINT.
 
     ``announce`` is called once when all ports are open, with (name, URL) of the main port and of
-    each connector.
+    each connector. ``adopt`` takes blob stores that do not belong to the database.
 
     Raises:
         RepomanError: the server cannot start; what was opened is closed again.
@@ -46,7 +49,7 @@ def serve(settings: Settings, announce: Announce) -> None:
     _share_heaps()
     with (
         DataLock(settings.data.absolute()),
-        Repoman(settings) as repoman,
+        Repoman(settings, adopt=adopt) as repoman,
         repoman.blob_stores.claimed(),
         AccessRing(sys.stderr) as access,
     ):
@@ -94,9 +97,14 @@ def _calm_collector() -> None:
 
 def _make_spool(data: Path) -> Path:
     spool = data / SPOOL
-    spool.mkdir(exist_ok=True)
-    for left in spool.iterdir():  # by a process that was killed
-        left.unlink()
+    try:
+        make_directory(spool)
+        for left in spool.iterdir():  # by a process that was killed
+            if not left.is_dir():  # lost+found, where the directory is a disk of its own
+                left.unlink()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The directory {spool} cannot be used: {reason}.") from error
     return spool
 
 

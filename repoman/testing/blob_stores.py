@@ -18,6 +18,7 @@ from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.errors import Conflict, NotFound
 
 DATA = bytes(range(256)) * 1000
+IDENTITY = "1d" * 16
 FUTURE = 1e12  # seconds since the epoch
 OpenStore = Callable[[], BlobStore]
 
@@ -56,11 +57,35 @@ class BlobStoreSuite:
         """Return the store."""
         return open_store()
 
+    @pytest.fixture(autouse=True)
+    def created(self, open_store: OpenStore) -> None:
+        """Create the store, which is new."""
+        store = open_store()
+        assert (store.identity(), store.is_empty()) == (None, True)
+        store.create(IDENTITY)
+
     def test_what_is_committed_is_found_under_its_digest(self, store: BlobStore) -> None:
         blob = write(store, "one", DATA).commit()
         assert blob == StoredBlob(sha256(DATA), len(DATA))
-        assert store.exists(blob.digest)
+        assert store.stat(blob.digest)
         assert read(store, blob.digest) == DATA
+
+    def test_a_look_at_a_blob_tells_its_size_and_nothing_of_what_is_not_there(
+        self, store: BlobStore
+    ) -> None:
+        assert store.stat(sha256(DATA)) is None
+        blob = write(store, "one", DATA).commit()
+        found = store.stat(blob.digest)
+        assert found is not None
+        assert found.size == len(DATA)
+        assert store.stat(blob.digest) == found
+
+    def test_an_identity_stays_until_another_is_given(self, open_store: OpenStore) -> None:
+        digest = write(open_store(), "one", DATA).commit().digest
+        assert (open_store().identity(), open_store().is_empty()) == (IDENTITY, False)
+        open_store().create("another")
+        assert open_store().identity() == "another"
+        assert read(open_store(), digest) == DATA
 
     def test_a_committed_blob_is_there_after_a_restart(self, open_store: OpenStore) -> None:
         digest = write(open_store(), "one", DATA).commit().digest
@@ -95,7 +120,7 @@ class BlobStoreSuite:
 
     def test_nothing_is_found_before_the_commit(self, store: BlobStore) -> None:
         writer = write(store, "one", DATA)
-        assert not store.exists(sha256(DATA))
+        assert not store.stat(sha256(DATA))
         with pytest.raises(NotFound):
             store.open(sha256(DATA))
         writer.cancel()
@@ -115,7 +140,7 @@ class BlobStoreSuite:
     def test_cancel_drops_the_bytes(self, open_store: OpenStore) -> None:
         writer = write(open_store(), "one", DATA)
         writer.cancel()
-        assert not open_store().exists(sha256(DATA))
+        assert not open_store().stat(sha256(DATA))
         assert open_store().open_writer("one").size == 0
 
     def test_cancel_may_be_called_again(self, store: BlobStore) -> None:
@@ -202,7 +227,7 @@ class BlobStoreSuite:
         digest = write(store, "one", DATA).commit().digest
         with store.open(digest) as file:
             assert store.withdraw(digest, "two", FUTURE)
-            assert not store.exists(digest)
+            assert not store.stat(digest)
             store.open_writer("two").cancel()
             assert file.read() == DATA
         assert store.open_writer("two").size == 0

@@ -22,18 +22,14 @@ class HostedBlobs:
         asset = self._content.find_asset(blob_path(name, digest))
         if asset is None:
             raise _unknown(name, digest)
-        return Content(
-            size=asset.size,
-            media_type=asset.media_type,
-            open=lambda: self._content.open_body(asset),
-            etag=str(digest),
-            headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
-            is_repeatable=True,
-        )
+        return _content_of(self._content, asset, digest)
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
-        return self.get(name, digest)
+        asset = self._content.find_asset(blob_path(name, digest))
+        if asset is None or not self._content.has_bytes(asset):
+            raise _unknown(name, digest)
+        return _content_of(self._content, asset, digest)
 
     def delete(self, name: str, digest: Digest) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
@@ -52,6 +48,9 @@ class HostedBlobs:
     def mount(self, name: str, digest: Digest, source: str | None) -> bool:
         """See :class:`repoman_docker.service.BlobService`."""
         self._policy.check_write()
+        asset = self._find_source(digest, source)
+        if asset is None or not self._content.has_bytes(asset):
+            return False  # the client sends it, which heals what has lost it
         with self._content.transaction():
             asset = self._find_source(digest, source)
             if asset is None:
@@ -64,6 +63,17 @@ class HostedBlobs:
             return self._content.find_asset(blob_path(source, digest))
         found = self._content.list_assets(BLOB, after="", limit=1, prefix=blob_prefix(digest))
         return found[0] if found else None
+
+
+def _content_of(content: ContentStore, asset: Asset, digest: Digest) -> Content:
+    return Content(
+        size=asset.size,
+        media_type=asset.media_type,
+        open=lambda: content.open_body(asset),
+        etag=str(digest),
+        headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
+        is_repeatable=True,
+    )
 
 
 def _title(user: Asset) -> str:

@@ -7,6 +7,7 @@ from repoman.plugin import (
     BlobStore,
     Content,
     ContentStore,
+    NotFound,
     store_bytes,
 )
 from repoman_docker.hosted.assets import new_manifest, new_tag
@@ -49,9 +50,22 @@ class HostedManifests:
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """See :class:`repoman_docker.service.ManifestService`."""
+        return self._content_of(self._find(name, reference))
+
+    def head(self, name: str, reference: Digest | Tag) -> Content:
+        """See :class:`repoman_docker.service.ManifestService`."""
+        asset = self._find(name, reference)
+        if not self._content.has_bytes(asset):
+            raise _unknown(name, reference)
+        return self._content_of(asset)
+
+    def _find(self, name: str, reference: Digest | Tag) -> Asset:
         asset = self._content.find_asset(reference_path(name, reference))
         if asset is None:
             raise _unknown(name, reference)
+        return asset
+
+    def _content_of(self, asset: Asset) -> Content:
         digest = asset.attributes["digest"]
         return Content(
             size=asset.size,
@@ -61,10 +75,6 @@ class HostedManifests:
             headers={"Docker-Content-Digest": digest},
             is_repeatable=True,
         )
-
-    def head(self, name: str, reference: Digest | Tag) -> Content:
-        """See :class:`repoman_docker.service.ManifestService`."""
-        return self.get(name, reference)
 
     def check_push(self, name: str) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
@@ -86,7 +96,7 @@ class HostedManifests:
         if isinstance(reference, Tag):
             tags = (reference, *tags)
         # Checked before the bytes are stored, to store none in vain, and again where it counts.
-        self._check(name, tags, digest, manifest, check_move)
+        self._check_bytes(self._check(name, tags, digest, manifest, check_move))
         blob = store_bytes(self._blobs, body)
         description = self._description(name, manifest)
         with self._content.transaction():
@@ -130,8 +140,11 @@ class HostedManifests:
         asset = self._content.find_asset(blob_path(name, config.digest))
         if asset is None:
             return {}
-        with self._content.open_asset(asset) as file:
-            return labels_of(file.read())
+        try:
+            with self._content.open_asset(asset) as file:
+                return labels_of(file.read())
+        except NotFound:  # lost a moment ago
+            return {}
 
     def _check(
         self,
@@ -140,9 +153,15 @@ class HostedManifests:
         digest: Digest,
         manifest: Manifest,
         check_move: CheckMove | None,
-    ) -> None:
+    ) -> dict[Digest, Asset]:
+        """Return the assets that the manifest needs and that are here."""
         self._check_tags(name, tags, digest, check_move)
-        self._check_references(name, manifest)
+        return self._check_references(name, manifest)
+
+    def _check_bytes(self, needed: Mapping[Digest, Asset]) -> None:
+        """Refuse what has lost its bytes: the client pushes it again, which heals every image."""
+        if lost := [each for each, asset in needed.items() if not self._content.has_bytes(asset)]:
+            raise missing_blobs(lost)
 
     def _check_tags(
         self, name: str, tags: Iterable[Tag], digest: Digest, check_move: CheckMove | None
@@ -154,7 +173,7 @@ class HostedManifests:
                 check_move(paths[path])
             self._policy.check_tag(name, paths[path], old, digest)
 
-    def _check_references(self, name: str, manifest: Manifest) -> None:
+    def _check_references(self, name: str, manifest: Manifest) -> dict[Digest, Asset]:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
         found = self._content.existing(blobs)
         missing = [each for path, each in blobs.items() if path not in found]
@@ -163,16 +182,17 @@ class HostedManifests:
             raise missing_blobs([each.digest for each in missing])
         for path, asset in found.items():
             _check_size(blobs[path], asset)
-        if not self._sparse:
-            self._check_children(name, manifest)
+        needed = {blobs[path].digest: asset for path, asset in found.items()}
+        return needed if self._sparse else {**needed, **self._check_children(name, manifest)}
 
-    def _check_children(self, name: str, manifest: Manifest) -> None:
+    def _check_children(self, name: str, manifest: Manifest) -> dict[Digest, Asset]:
         children = {
             manifest_path(name, each.digest): each for each in manifest.required_manifests()
         }
         found = self._content.existing(children)
         if missing := [each.digest for path, each in children.items() if path not in found]:
             raise missing_blobs(missing)
+        return {children[path].digest: asset for path, asset in found.items()}
 
 
 def _is_sparse(manifest: Manifest, there: set[Digest]) -> bool:

@@ -3,7 +3,6 @@
 from repoman.plugin import (
     BlobInlet,
     BlobStore,
-    BlobWriter,
     ContentStore,
     NotFound,
     Upload,
@@ -55,11 +54,11 @@ class HostedUploads:
     def finish(self, upload: Upload, sink: UploadSink, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
         try:
-            _check_digest(sink.writer, digest)
+            _check_digest(sink, digest)
         except RegistryError:
             self._sessions.drop(upload, sink)
             raise
-        blob = sink.writer.commit()
+        blob = sink.commit()
         with self._content.transaction():
             self._content.save_asset(new_blob(upload.scope, digest, blob))
             self._sessions.forget(upload)
@@ -79,7 +78,7 @@ class HostedUploads:
         self._content.save_asset(new_blob(name, digest, inlet.commit()))
 
 
-def _check_digest(writer: BlobWriter | BlobInlet, digest: Digest) -> None:
+def _check_digest(writer: UploadSink | BlobInlet, digest: Digest) -> None:
     found = writer.hexdigest(digest.algorithm)
     if found != digest.encoded:
         raise RegistryError(

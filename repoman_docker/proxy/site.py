@@ -113,9 +113,14 @@ class ProxySite:
         It stays in the database until then, since a disk that is away may come back.
         """
         asset = self.content.find_asset(path)
-        if asset is None or self.blobs.exists(asset.digest):
-            return asset
-        _log.error("%s of the proxy %s has lost its bytes.", path, self.name)
+        if asset is None:
+            return None
+        try:
+            if self.content.has_bytes(asset):
+                return asset
+            _log.error("%s of the proxy %s has lost its bytes.", path, self.name)
+        except Unavailable as error:
+            _log.error("%s of the proxy %s cannot be read: %s", path, self.name, error)
         return None
 
     def keep(self, what: str, write: Callable[[], object]) -> bool:

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from repoman.blobs.file import FileBlobStore
 from repoman.blobs.inlet import BlobInlet
 from repoman.http.body import receive_body
+from tests.disk import file_store
 from tests.server.apps import Files, Uploads
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually, open_files
@@ -200,7 +200,7 @@ def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
     caplog.set_level(logging.WARNING)
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
-    application = Everything(path, FileBlobStore(tmp_path / "blobs"))
+    application = Everything(path, file_store(tmp_path / "blobs"))
     certificate = secure and Certificate(tmp_path_factory.mktemp("certificate"), "localhost")
     tls = certificate.for_server() if secure else None
     service = serve(application, tls=tls, stall_timeout=STALL, header_timeout=STALL)

@@ -41,6 +41,8 @@ class RawHosted:
     def get(self, path: str) -> Content:
         """Return a file."""
         asset = self._get_asset(path)
+        if not self._content.has_bytes(asset):
+            raise self._unknown(path)
         return Content(
             size=asset.size,
             media_type=asset.media_type,
@@ -77,13 +79,17 @@ class RawHosted:
         check_path(path)
         asset = self._content.find_asset(path)
         if asset is None:
-            raise NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
+            raise self._unknown(path)
         return asset
+
+    def _unknown(self, path: str) -> NotFound:
+        return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
     def _check_write(self, path: str) -> bool:
         """Return whether the path is free; refuse if it is not to be written."""
         self._refuse_if_read_only()
-        is_free = self._content.find_asset(path) is None
+        asset = self._content.find_asset(path)
+        is_free = asset is None or not self._content.has_bytes(asset)
         if self._policy is WritePolicy.ALLOW_ONCE and not is_free:
             raise ReadOnly(
                 f"The file {path!r} exists in the repository {self._name!r} and cannot be "

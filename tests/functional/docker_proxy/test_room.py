@@ -28,7 +28,7 @@ def on_disk(make_proxy):
 
     def count(blobs):
         store = make_proxy.repoman.blob_stores.get("default")
-        return sum(store.exists(path.rpartition(":")[2]) for path in blobs)
+        return sum(bool(store.stat(path.rpartition(":")[2])) for path in blobs)
 
     return count
 

@@ -9,14 +9,15 @@ import sys
 from os import getpid, kill
 from pathlib import Path
 
-from repoman.blobs.file import FileBlobStore
 from repoman.blobs.inlet import store_bytes
 from repoman.blobs.manager import BlobStoreManager, make_file_store
+from repoman.blobs.store import BlobStore
 from repoman.compaction import Compactor
 from repoman.config import BlobStoreSettings, DatabaseSettings
 from repoman.content import ContentStore, NewAsset
 from repoman.db.database import Database
 from repoman.db.models import BlobRecord
+from repoman.identity import pair_stores
 from repoman.repositories.repository_records import Row, insert_row
 from tests.unit.core.rotation_killer import run
 
@@ -53,12 +54,13 @@ def restore(filled: Path, data: Path) -> None:
             shutil.copy(path, place)
 
 
-def opened(directory: Path) -> tuple[Database, FileBlobStore, Compactor]:
+def opened(directory: Path) -> tuple[Database, BlobStore, Compactor]:
     """What a process opens."""
     database = Database(directory, DatabaseSettings())
     database.open()
     stores = BlobStoreManager(STORE, {"file": make_file_store}, directory)
-    blobs = FileBlobStore(directory / "blobs")
+    pair_stores(database, stores, adopt=False)
+    blobs = stores.get("default")
     return database, blobs, Compactor(database, stores, lambda: FUTURE)
 
 
@@ -92,7 +94,7 @@ def check(directory: Path) -> None:
     with content.open_asset(content.get_asset("kept")) as file:
         assert file.read() == b"kept"
     assert BlobRecord.select().count() == 1
-    assert sum(each.is_file() for each in (directory / "blobs").rglob("*")) == 1
+    assert sum(each.is_file() for each in (directory / "blobs").glob("*/**/*")) == 1
     database.close()
 
 

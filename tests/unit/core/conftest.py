@@ -9,8 +9,10 @@ from repoman.blobs.inlet import store_bytes
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
+from repoman.identity_records import save_identity
 from repoman.repositories.repository_records import Row, insert_row
 from repoman.testing import HttpClient
+from tests.disk import IDENTITY, file_store
 from tests.toy import ToyPlugin
 
 
@@ -19,6 +21,7 @@ def database(tmp_path) -> Iterator[Database]:
     """An empty database."""
     database = Database(tmp_path, DatabaseSettings())
     database.open()
+    save_identity("default", IDENTITY)
     yield database
     database.close()
 
@@ -26,7 +29,7 @@ def database(tmp_path) -> Iterator[Database]:
 @pytest.fixture
 def blobs(tmp_path) -> FileBlobStore:
     """An empty blob store."""
-    return FileBlobStore(tmp_path / "blobs")
+    return file_store(tmp_path / "blobs")
 
 
 @pytest.fixture

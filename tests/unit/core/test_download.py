@@ -104,7 +104,7 @@ def test_what_is_fetched_is_kept(make, blobs):
     assert read(download) == DATA
     assert read(download, 50, 7) == DATA[50:57]
     assert [blob.size for blob in download.kept] == [len(DATA)]
-    assert blobs.exists(hashlib.sha256(DATA).hexdigest())
+    assert blobs.stat(hashlib.sha256(DATA).hexdigest())
     assert body.is_closed
     assert download.ended == [1]
 
@@ -146,7 +146,7 @@ def test_a_wrong_digest_fails_all_and_keeps_nothing(make, blobs):
         with pytest.raises(UpstreamUnavailable, match="wrong bytes"):
             use()
     assert download.kept == []
-    assert not blobs.exists(hashlib.sha256(DATA).hexdigest())
+    assert not blobs.stat(hashlib.sha256(DATA).hexdigest())
 
 
 def test_what_the_remote_does_not_have(make):
@@ -340,7 +340,7 @@ def test_readers_get_the_rest_though_the_disk_is_full(make, small_disk, blobs):
     assert remote.starts == [0, 4500]
     assert download.kept == []
     assert [type(each) for each in failures] == [StorageFull]
-    assert not blobs.exists(hashlib.sha256(DATA).hexdigest())
+    assert not blobs.stat(hashlib.sha256(DATA).hexdigest())
     assert set(download.ended) == {1}
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from repoman.blobs.file import FileBlobStore, storage_errors
+from repoman.blobs.file_writer import storage_errors
 from repoman.errors import NotFound, StorageFull, Unavailable
-from tests.disk import room_for
+from tests.disk import file_store, room_for
 
 DATA = bytes(range(256)) * 64
 
@@ -18,7 +18,7 @@ DATA = bytes(range(256)) * 64
 def files_below(directory):
     return {
         path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()
-    }
+    } - {"store.json"}
 
 
 def names_of_open_files():
@@ -94,12 +94,77 @@ def test_room_is_what_the_file_system_has_left(blobs, tmp_path):
         writer.check_room(state.f_blocks * state.f_frsize + 1)
 
 
-def test_an_upload_goes_on_when_there_is_room_again(blobs):
+def fail_once(monkeypatch, name, number=errno.EIO, nth=1):
+    """Have the nth call of a function of ``os`` fail, as a disk does that is well afterwards."""
+    real, calls = getattr(os, name), []
+
+    def call(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == nth:
+            if name == "close":
+                real(*arguments)
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, name, call)
+
+
+STEPS = {  # what a writer does, and the call of the system that fails in it
+    "look at the room": ("statvfs", 1, lambda writer: writer.check_room(1)),
+    "write": ("write", 1, lambda writer: writer.write(DATA)),
+    "early writeback": ("posix_fadvise", 1, lambda writer: writer.write(bytes(1 << 25))),
+    "sync at a pause": ("fsync", 1, lambda writer: writer.pause()),
+    "close at a pause": ("close", 1, lambda writer: writer.pause()),
+    "read again": ("preadv", 1, lambda writer: writer.hexdigest("sha512")),
+    "sync": ("fsync", 1, lambda writer: writer.commit()),
+    "close": ("close", 1, lambda writer: writer.commit()),
+    "rename": ("rename", 1, lambda writer: writer.commit()),
+    "sync of the directory": ("fsync", 2, lambda writer: writer.commit()),
+}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("step", STEPS)
+def test_whatever_fails_ends_the_writer_though_the_system_succeeds_the_next_time(
+    blobs, tmp_path, monkeypatch, step, number
+):
+    name, nth, run = STEPS[step]
+    writer = blobs.open_writer("one")
+    writer.write(DATA)
+    fail_once(monkeypatch, name, number, nth)
+    with pytest.raises(StorageFull if number == errno.ENOSPC else Unavailable):
+        run(writer)
+    for again in (writer.commit, lambda: writer.write(DATA), lambda: writer.check_room(0)):
+        with pytest.raises((Unavailable, NotFound)):
+            again()
+    writer.pause()
+    writer.cancel()
+    assert not list((tmp_path / "blobs/uploads").iterdir())
+    writer = blobs.open_writer("one")
+    writer.write(DATA)
+    assert writer.commit().size == len(DATA)
+
+
+def test_bytes_are_on_disk_before_their_file_is_closed(blobs, monkeypatch):
+    """A descriptor that is opened later may not learn of a writeback that failed."""
+    writer = blobs.open_writer("one")
+    writer.write(DATA)
+    calls = []
+    real_fsync, real_close = os.fsync, os.close
+    monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("sync"), real_fsync(fd)))
+    monkeypatch.setattr(os, "close", lambda fd: (calls.append("close"), real_close(fd)))
+    writer.pause()
+    assert calls == ["sync", "close"]
+    writer.commit()  # which has only the directory to sync: nothing was written since
+    assert calls == ["sync", "close", "close", "sync", "close"]
+
+
+def test_a_full_disk_ends_the_writer(blobs):
     writer = blobs.open_writer("one")
     with room_for(10_000), pytest.raises(StorageFull):
         writer.write(DATA)
-    writer.write(DATA[writer.size :])
-    assert writer.commit().digest == hashlib.sha256(DATA).hexdigest()
+    with pytest.raises(Unavailable, match="Begin it anew"):
+        writer.write(DATA[writer.size :])
 
 
 def test_what_a_full_disk_took_is_found_after_a_restart(blobs, tmp_path):
@@ -107,7 +172,7 @@ def test_what_a_full_disk_took_is_found_after_a_restart(blobs, tmp_path):
     with room_for(10_000), pytest.raises(StorageFull):
         writer.write(DATA)
     writer.pause()
-    assert FileBlobStore(tmp_path / "blobs").open_writer("one").size == 10_000
+    assert file_store(tmp_path / "blobs").open_writer("one").size == 10_000
 
 
 def test_blobs_from_before_are_readable_on_a_full_disk(blobs):
@@ -132,15 +197,15 @@ def test_blobs_from_before_are_readable_on_a_full_disk(blobs):
         (errno.EACCES, Unavailable),
     ],
 )
-def test_the_errors_of_the_system_are_said_in_the_words_of_the_core(tmp_path, number, kind):
-    with pytest.raises(kind), storage_errors(tmp_path):
+def test_the_errors_of_the_system_are_said_in_the_words_of_the_core(number, kind):
+    with pytest.raises(kind), storage_errors():
         raise OSError(number, os.strerror(number))
 
 
 def test_a_store_that_cannot_be_made_says_why(tmp_path):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(Unavailable, match="Not a directory"):
-        FileBlobStore(tmp_path / "taken" / "blobs")
+        file_store(tmp_path / "taken" / "blobs")
 
 
 @pytest.mark.parametrize("is_paused", [True, False])
@@ -184,13 +249,73 @@ def test_a_directory_that_is_gone_is_no_absence(blobs, tmp_path):
 
 
 def test_a_disk_that_fails_is_no_absence(blobs, monkeypatch):
-    def fail(_):
-        raise OSError(errno.EIO, "broken")
+    for name, ask in (("lstat", blobs.stat), ("open", blobs.open)):
+        with monkeypatch.context() as patch:
+            fail_once(patch, name)
+            with pytest.raises(Unavailable, match="Input/output error"):
+                ask("0" * 64)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "exists", fail)
-        with pytest.raises(Unavailable, match="Input/output error"):
-            blobs.exists("0" * 64)
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_link(path):
+    path.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, make_fifo, make_link])
+def test_what_is_no_plain_file_is_no_blob_and_makes_way_for_one(blobs, tmp_path, make):
+    digest = hashlib.sha256(DATA).hexdigest()
+    path = tmp_path / "blobs/sha256" / digest[:2] / digest
+    make(path)
+    assert blobs.stat(digest) is None
+    with pytest.raises(NotFound):
+        blobs.open(digest)
+    writer = blobs.open_writer("one")
+    writer.write(DATA)
+    writer.commit()
+    with blobs.open(digest) as file:
+        assert file.read() == DATA
+
+
+@pytest.mark.parametrize("gone", [".", "sha256", "sha256/00", "uploads"])
+def test_a_directory_that_is_gone_or_no_directory_is_no_absence(blobs, tmp_path, gone):
+    path = tmp_path / "blobs" / gone
+    uploads = [lambda: blobs.open_writer("one").check_room(1), lambda: blobs.sweep_writers(())]
+    reads = [lambda: blobs.stat("0" * 64), lambda: blobs.open("0" * 64)]
+    reads += [lambda: list(blobs.list_digests("00"))]
+    reads += [lambda: blobs.withdraw("0" * 64, "two", 1e12)]
+    ways = {".": uploads + reads, "uploads": uploads}.get(gone, reads)
+    path.rename(tmp_path / "away")
+    for _ in range(2):
+        for way in ways:
+            with pytest.raises(Unavailable):
+                way()
+        path.write_text("a file") if not path.exists() else None
+
+
+def test_a_start_passes_over_what_is_no_upload(blobs, tmp_path, caplog):
+    (tmp_path / "blobs/uploads/lost+found").mkdir()
+    (tmp_path / "blobs/uploads/left").touch()
+    assert blobs.sweep_writers(()) == 1
+    assert "lost+found was not removed" in caplog.text
+
+
+def test_an_identity_that_cannot_be_read_is_none_of_a_database(blobs, tmp_path):
+    for text in ("", "{", "[]", '{"name": 1}', "\x00"):
+        (tmp_path / "blobs/store.json").write_text(text)
+        assert blobs.identity() == ""
+
+
+def test_no_directory_is_writable_for_others_whatever_the_umask(tmp_path):
+    mask = os.umask(0)
+    try:
+        file_store(tmp_path / "deep/down/blobs").open_writer("one").commit()
+    finally:
+        os.umask(mask)
+    found = {path: path.stat().st_mode & 0o022 for path in (tmp_path / "deep").rglob("*")}
+    assert not any(found.values())
 
 
 def test_a_store_that_takes_no_lock_is_served_all_the_same(tmp_path, monkeypatch, caplog):
@@ -198,5 +323,5 @@ def test_a_store_that_takes_no_lock_is_served_all_the_same(tmp_path, monkeypatch
         raise OSError(errno.EBADF, "no lock here")
 
     monkeypatch.setattr("repoman.blobs.file.fcntl.flock", flock)
-    with FileBlobStore(tmp_path).claim():
+    with file_store(tmp_path).claim():
         assert "is not locked against other servers" in caplog.text

@@ -8,11 +8,11 @@ import pytest
 from peewee import SqliteDatabase
 from playhouse.migrations import Runner
 
-from repoman.blobs.file import FileBlobStore
 from repoman.compaction_records import list_released
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import FILE, MIGRATIONS, Database
+from tests.disk import file_store
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_0003_puts_the_referrers_of_before_in_order(make_database, tmp_path):
         "insert into reference values (1, 1, 1, 'needs', 'target')",
         "insert into reference values (2, 1, 2, 'needs', 'target')",
     )
-    content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
+    content = ContentStore(database, 1, "default", file_store(tmp_path / "blobs"))
     assert [asset.path for asset in content.referring("target", "needs")] == ["a", "z"]
     assert [asset.path for asset in content.referring("target", "needs", "a")] == ["z"]
 
@@ -65,7 +65,7 @@ def test_0004_knows_nothing_of_the_caches_of_before(make_database, tmp_path):
         "insert into blob values (1, 'default', 'ab', 3, 0, 0)",
         "insert into asset values (1, 1, null, 'a', 'file', 1, 'text/plain', '{}', 0, 0)",
     )
-    content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
+    content = ContentStore(database, 1, "default", file_store(tmp_path / "blobs"))
     assert content.get_asset("a").checked_at is None
 
 
@@ -77,7 +77,7 @@ def test_0007_finds_what_was_there_before(make_database, tmp_path):
         "insert into component values (1, 1, 'image', '', 'team/app', '', '{}', 0, 0)",
         "insert into component values (2, 1, 'tag', '', 'team/app', '1', '{}', 0, 0)",
     )
-    content = ContentStore(database, 1, "default", FileBlobStore(tmp_path / "blobs"))
+    content = ContentStore(database, 1, "default", file_store(tmp_path / "blobs"))
     assert [each.name for each in content.search("image", "m/a", 10)] == ["team/app"]
     assert content.search("tag", "m/a", 10) == []
 

@@ -1,16 +1,17 @@
 """Upload sessions: one writer at a time, true offsets, and what survives a restart."""
 
+import errno
 import hashlib
+import os
 import threading
 
 import pytest
 
-from repoman.blobs.file import FileBlobStore
 from repoman.db.models import UploadRecord
-from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull
+from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull, Unavailable
 from repoman.repositories.repository_records import delete_row
 from repoman.uploads import UploadSessions, open_upload_ids
-from tests.disk import room_for
+from tests.disk import file_store, room_for
 
 DATA = b"0123456789" * 1000
 
@@ -23,9 +24,7 @@ def repository(make_repository):
 @pytest.fixture
 def open_sessions(database, tmp_path, repository):
     """The sessions of the repository, as another process or a later start sees them."""
-    return lambda: UploadSessions(
-        database, repository, "default", FileBlobStore(tmp_path / "blobs")
-    )
+    return lambda: UploadSessions(database, repository, "default", file_store(tmp_path / "blobs"))
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def append(sessions, upload, data, start=None):
 
 def finish(sessions, upload, database):
     with sessions.open_sink(upload) as sink:
-        blob = sink.writer.commit()
+        blob = sink.commit()
         with database.transaction():
             sessions.forget(upload)
     return blob
@@ -87,7 +86,7 @@ def test_the_algorithms_asked_for_are_hashed_on_the_way(sessions, tmp_path):
     append(sessions, upload, DATA)
     (tmp_path / "blobs/uploads" / upload.id).write_bytes(b"")  # so it is not read from there
     with sessions.open_sink(upload) as sink:
-        assert sink.writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+        assert sink.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
 
 
 # --- Whose session -------------------------------------------------------------------------------
@@ -227,6 +226,79 @@ def test_a_session_that_cannot_become_whole_ends_before_its_next_byte(sessions, 
         sessions.get(upload.id, "app", "ann")
 
 
+def commit_and_forget(sessions, upload, database):
+    finish(sessions, upload, database)
+
+
+def append_more(sessions, upload, _):
+    append(sessions, upload, DATA)
+
+
+@pytest.mark.parametrize("way", [append_more, commit_and_forget])
+def test_a_session_whose_sync_failed_ends_with_its_bytes(
+    sessions, database, uploaded, monkeypatch, way
+):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(Unavailable):
+            way(sessions, upload, database)
+    assert uploaded() == []
+    for again in (
+        lambda: sessions.get(upload.id, "app", "ann"),
+        lambda: finish(sessions, upload, database),
+    ):
+        with pytest.raises(NotFound):
+            again()
+    assert sessions._live == {}
+
+
+def fail(*_, **__):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_session_ends_whose_blob_cannot_be_recorded(sessions, database, uploaded):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+
+    def commit_in_vain():
+        with sessions.open_sink(upload) as sink:
+            sink.commit()
+            with database.transaction():
+                sessions.forget(upload)
+                raise Unavailable("The database is busy; try again.")
+
+    with pytest.raises(Unavailable):
+        commit_in_vain()
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+    assert (uploaded(), sessions._live) == ([], {})
+
+
+def test_a_failed_session_that_cannot_be_removed_is_gone_all_the_same(
+    sessions, database, monkeypatch
+):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    with monkeypatch.context() as patch:
+        for name in ("fsync", "unlink"):
+            patch.setattr(os, name, fail)
+        patch.setattr(type(database), "transaction", fail_to_write)
+        with pytest.raises(Unavailable):
+            append(sessions, upload, DATA)
+    for again in (
+        lambda: sessions.get(upload.id, "app", "ann"),
+        lambda: append(sessions, upload, DATA),
+    ):
+        with pytest.raises(NotFound):
+            again()
+
+
+def fail_to_write(_):
+    raise Unavailable("The database can only be read.")
+
+
 def test_all_sessions_of_a_repository_end_together(
     sessions, repository, database, blobs, make_repository, uploaded
 ):
@@ -259,7 +331,7 @@ def test_a_session_goes_on_after_a_restart(sessions, open_sessions, database):
     assert later.offset(found) == 3000
     append(later, found, DATA[3000:], start=3000)
     with later.open_sink(found) as sink:
-        assert sink.writer.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
+        assert sink.hexdigest("sha512") == hashlib.sha512(DATA).hexdigest()
     assert finish(later, found, database).digest == hashlib.sha256(DATA).hexdigest()
 
 

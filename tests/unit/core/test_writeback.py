@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from repoman.blobs import file as module
-from repoman.blobs.file import FileBlobStore
+from repoman.blobs import file_writer as module
+from tests.disk import file_store
 
 STEP = 1000  # bytes
 
@@ -27,7 +27,7 @@ def advice(monkeypatch) -> list[tuple[int, int]]:
 
 
 def test_every_byte_is_on_its_way_to_the_disk_before_the_end(advice, tmp_path):
-    writer = FileBlobStore(tmp_path).open_writer("large")
+    writer = file_store(tmp_path).open_writer("large")
     for _ in range(35):
         writer.write(bytes(100))
     assert advice == [(0, STEP), (STEP, STEP), (2 * STEP, STEP)]
@@ -35,18 +35,18 @@ def test_every_byte_is_on_its_way_to_the_disk_before_the_end(advice, tmp_path):
 
 
 def test_what_was_written_before_a_restart_is_left_alone(advice, tmp_path):
-    writer = FileBlobStore(tmp_path).open_writer("large")
+    writer = file_store(tmp_path).open_writer("large")
     writer.write(bytes(900))
     writer.pause()
     assert advice == []
-    again = FileBlobStore(tmp_path).open_writer("large")
+    again = file_store(tmp_path).open_writer("large")
     again.write(bytes(STEP))
     assert advice == [(900, STEP)]
     again.cancel()
 
 
 def test_a_small_blob_needs_no_advice(advice, tmp_path):
-    writer = FileBlobStore(tmp_path).open_writer("small")
+    writer = file_store(tmp_path).open_writer("small")
     writer.write(bytes(STEP - 1))
     writer.commit()
     assert advice == []

@@ -1,0 +1,221 @@
+"""The writer of a file blob store: bytes on their way in.
+
+A failure ends the writer for good, whatever it was: a write that the disk took in part, an early
+writeback, fsync, close, rename, or a look at the free space. Linux reports a failed writeback to
+each open descriptor once and then marks the pages clean: the next fsync succeeds although the bytes
+are not on the disk. On network file systems even a full disk may be reported by a later write than
+the one whose bytes were lost. So nothing is tried again on the same file; the client begins anew.
+
+A descriptor opened later may never learn of the failure, since the kernel forgets it with the last
+reference to the file. So a file is synced before it is closed, and a pause may fail.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from repoman.blobs.store import CANONICAL, StoredBlob
+from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
+from repoman.files import PRIVATE_FILE_MODE, sync_directory
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # Errors by which the system refuses for space.
+READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.
+WRITEBACK = 1 << 25  # Bytes after which the system is to write to the disk what it still holds.
+
+
+class FileBlobWriter:
+    """Writes one file below ``uploads`` and hashes its bytes while they pass."""
+
+    def __init__(
+        self, path: Path, place: Callable[[str], Path], algorithms: tuple[str, ...]
+    ) -> None:
+        self._path = path
+        self._place = place
+        self._fd: int | None = None  # the file is made and opened when it is first needed
+        self._size = _size_of(path)
+        self._written_back = self._size
+        self._is_synced = False
+        self._has_failed = False
+        self._is_committed = False
+        names = {CANONICAL, *algorithms}
+        # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
+        self._hashes = {} if self._size else {name: hashlib.new(name) for name in names}
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
+    def check_room(self, size: int) -> None:
+        """Compare with what the file system has left."""
+        with self._step():
+            state = os.statvfs(self._path.parent)
+            if size > state.f_bavail * state.f_frsize:
+                raise StorageFull("The disk that holds the blob store has no room for this.")
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes to the file and to the hashes."""
+        view = memoryview(data)
+        done = 0
+        with self._step():
+            fd = self._open()
+            self._is_synced = False
+            try:
+                while done < len(view):
+                    done += os.write(fd, view[done:])
+            finally:
+                # A full disk takes a part: hashes and size follow what really lies there.
+                self._size += done
+                for state in self._hashes.values():
+                    state.update(view[:done])
+            self._begin_writeback(fd)
+
+    def hexdigest(self, algorithm: str) -> str:
+        """Return the digest of what was written, in hex."""
+        state = self._hashes.get(algorithm)
+        if state is None:
+            state = self._hashes[algorithm] = self._hash_file(algorithm)
+        return state.hexdigest()
+
+    def open_reader(self) -> BinaryIO:
+        """Open the file once more."""
+        with self._step():
+            self._open()
+            return self._path.open("rb", buffering=0)
+
+    def commit(self) -> StoredBlob:
+        """Rename the file to its digest, durably."""
+        digest = self.hexdigest(CANONICAL)
+        target = self._place(digest)
+        with self._step():
+            fd = self._open()
+            if os.fstat(fd).st_size != self._size:
+                raise Unavailable("Another process has written to this upload.")
+            self._sync(fd)
+            self._close()  # before the rename: a network file system may fail here
+            _rename(self._path, target)
+            sync_directory(target.parent)
+        self._is_committed = True
+        return StoredBlob(digest, self._size)
+
+    def pause(self) -> None:
+        """Sync the file and close it; the next write opens it again."""
+        if self._has_failed:
+            with suppress(OSError):
+                self._close()
+        elif self._fd is not None:
+            with self._step():
+                try:
+                    self._sync(self._fd)
+                finally:
+                    self._close()
+
+    def cancel(self) -> None:
+        """Remove the file."""
+        with suppress(OSError):
+            self._close()
+        if not self._is_committed:
+            with storage_errors():
+                self._path.unlink(missing_ok=True)
+
+    # Inside -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """Have any failure end the writer."""
+        if self._has_failed:
+            raise Unavailable("This upload failed on the disk of the blob store. Begin it anew.")
+        try:
+            yield
+        except FileNotFoundError as error:
+            self._has_failed = True
+            if self._path.exists() or not self._path.parent.exists():
+                raise Unavailable("A directory of the blob store is gone.") from error
+            # Somebody has deleted the repository.
+            raise NotFound("This upload was dropped while it was running.") from error
+        except OSError as error:
+            self._has_failed = True
+            raise storage_error(error) from error
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _open(self) -> int:
+        if self._fd is None:
+            # Bytes that were written must still be there: never begin anew in their place.
+            create = os.O_CREAT if self._size == 0 else 0
+            flags = os.O_RDWR | os.O_APPEND | create
+            self._fd = os.open(self._path, flags, PRIVATE_FILE_MODE)
+        return self._fd
+
+    def _sync(self, fd: int) -> None:
+        if not self._is_synced:
+            os.fsync(fd)
+            self._is_synced = True
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def _begin_writeback(self, fd: int) -> None:
+        """Have the disk at work while bytes arrive, so that the fsync at the end is short.
+
+        Otherwise the system may hold a tenth of the memory back until then. The advice starts the
+        writing without waiting for it, and drops nothing that is not on the disk yet. What fails of
+        it is reported by the fsync, since the file stays open until then.
+        """
+        length = self._size - self._written_back
+        if length >= WRITEBACK:
+            os.posix_fadvise(fd, self._written_back, length, os.POSIX_FADV_DONTNEED)
+            self._written_back = self._size
+
+    def _hash_file(self, algorithm: str) -> "hashlib._Hash":
+        state = hashlib.new(algorithm)
+        buffer = memoryview(bytearray(READ_CHUNK))
+        position = 0
+        with self._step():
+            while count := os.preadv(self._open(), [buffer], position):
+                state.update(buffer[:count])
+                position += count
+        return state
+
+
+def storage_error(error: OSError) -> RepomanError:
+    """Return what an error of the system means: StorageFull or Unavailable."""
+    if error.errno in FULL:
+        return StorageFull("The disk that holds the blob store is full.")
+    if isinstance(error, FileNotFoundError):
+        return Unavailable("A directory of the blob store is gone.")
+    reason = os.strerror(error.errno or 0)
+    return Unavailable(f"The blob store cannot be used at present: {reason}.")
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn the system's errors into StorageFull or Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error) from error
+
+
+def _size_of(path: Path) -> int:
+    with storage_errors():
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+def _rename(path: Path, target: Path) -> None:
+    """Give a file its name, also in place of whatever else has it."""
+    try:
+        path.rename(target)
+    except IsADirectoryError:
+        target.rmdir()  # fails if it holds anything, which is for the administrator to look at
+        path.rename(target)
