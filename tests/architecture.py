@@ -32,7 +32,8 @@ CORE = (
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
-    {"waiting"},
+    {"threads"},
+    {"waiting", "health", "clocks"},
     {"errors", "patterns"},
 )
 # A plugin: the same, but parts of one line may know each other.

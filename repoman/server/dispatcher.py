@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from repoman.errors import UpstreamBusy
-from repoman.waiting import Worker
+from repoman.errors import RepomanError, Unavailable, UpstreamBusy
+from repoman.waiting import Wait, Worker
 
-RETRY_AFTER = 10  # seconds, where too many wait
+RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
 
 log = logging.getLogger(__name__)
 
@@ -25,25 +25,27 @@ class Dispatcher:
     seconds; the main loop looks after that with :meth:`nudge`. The last to fall idle is the first
     to be woken: its caches are warm.
 
-    Of all threads, ``threads`` work at a time. The ``spare`` ones take the places of those that
-    wait for a remote, so that a slow one leaves the others to everybody else.
+    Of all threads, ``threads`` work at a time. As many as ``spare`` may wait for remotes, and as
+    many as ``writers`` for the database; others take their places, so that a slow remote or a
+    locked database leaves the server to everybody else.
     """
 
     LAG = 0.001
 
-    def __init__(self, threads: int, spare: int = 0) -> None:
+    def __init__(self, threads: int, spare: int = 0, writers: int = 0) -> None:
         self._lock = threading.Lock()
         self._queue: deque[tuple[float, Work]] = deque()
         self._idle: list[threading.Lock] = []
         self._places = threads
-        self._spare = spare
-        self._waiting = 0
-        self._active = threads + spare  # with those that wait
+        self._bounds = {Wait.REMOTE: spare, Wait.DATABASE: writers}
+        self._waits = dict.fromkeys(Wait, 0)
+        self._waiting = 0  # The sum of the waits.
+        self._active = threads + spare + writers  # with those that wait
         self._is_waking = False
         self._is_stopping = False
         self._threads = [
             Worker(self._announce_wait, self._run, f"worker-{number}")
-            for number in range(threads + spare)
+            for number in range(threads + spare + writers)
         ]
 
     def start(self) -> None:
@@ -79,11 +81,12 @@ class Dispatcher:
         return not any(thread.is_alive() for thread in self._threads)
 
     @contextmanager
-    def _announce_wait(self) -> Iterator[None]:
+    def _announce_wait(self, what: Wait) -> Iterator[None]:
         """Let another thread take the calling one's place meanwhile."""
         with self._lock:
-            if self._waiting >= self._spare:
-                raise UpstreamBusy("Too many requests wait for remotes at present.", RETRY_AFTER)
+            if self._waits[what] >= self._bounds[what]:
+                raise _refusal(what)
+            self._waits[what] += 1
             self._waiting += 1
             if self._queue:
                 self._wake_one()
@@ -91,6 +94,7 @@ class Dispatcher:
             yield
         finally:
             with self._lock:
+                self._waits[what] -= 1
                 self._waiting -= 1
 
     @property
@@ -127,3 +131,11 @@ class Dispatcher:
             wakeup.acquire()
             with self._lock:
                 self._is_waking = False
+
+
+def _refusal(what: Wait) -> RepomanError:
+    if what is Wait.REMOTE:
+        return UpstreamBusy("Too many requests are waiting for remotes. Try again.", RETRY_AFTER_S)
+    error = Unavailable("Too many requests are waiting for the database. Try again.")
+    error.retry_after = RETRY_AFTER_S
+    return error

@@ -32,6 +32,7 @@ BULK_BUFFER = 1 << 20
 REMOVAL_TIMEOUT = 5.0  # seconds to wait for the main loop to close a listening socket
 WARNING_PAUSE = 60.0  # seconds until it is said again that there are too many connections
 SPARE = 64  # threads in the place of those that wait for remotes
+WRITERS = 32  # Threads in the place of those that wait for the database.
 LAST_WORK_TIMEOUT = 5.0  # seconds for workers to end when all connections are closed
 
 
@@ -58,7 +59,7 @@ class Hub:
         self.settings = settings
         self.spool = spool
         self.main = Loop("main", MAIN_BUFFER, tick)
-        self.dispatcher = Dispatcher(settings.threads, SPARE)
+        self.dispatcher = Dispatcher(settings.threads, SPARE, WRITERS)
         self.main.after_turn = self.dispatcher.nudge
         self.main.on_tick = self._tick
         self.fast: FastAnswer | None = None
