@@ -6,9 +6,7 @@ from typing import Any
 from repoman.db.models import AssetRecord, BlobRecord
 
 
-def list_released(
-    store: str, before: float, limit: int, after: float = float("-inf")
-) -> list[str]:
+def list_released(store: str, before: float, limit: int, after: float = float("-inf")) -> list[str]:
     """Return digests of blobs whose last asset went between two times, the oldest first."""
     query = BlobRecord.select(BlobRecord.digest).where(
         (BlobRecord.store == store)

@@ -54,11 +54,12 @@ class Health:
 
     def _look(self) -> Mapping[str, str]:
         found = {}
-        for self._present, check in self._checks.items():
+        for name, check in self._checks.items():
+            self._present = name
             try:
                 problem = check()
             except Exception as error:  # noqa: BLE001 - whatever it is, it does not work
                 problem = str(error) or type(error).__name__
             if problem:
-                found[self._present] = problem
+                found[name] = problem
         return found

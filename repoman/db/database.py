@@ -243,7 +243,7 @@ class Database:
             self._own.patience = before
 
     def end_waits(self, seconds: float) -> None:
-        """Let no writer wait for longer than ``seconds`` from now on; for the end of the process."""
+        """Let no writer wait for longer than ``seconds`` from now on: the process ends."""
         self._last_wait_ends = time.monotonic() + seconds
 
     @property
@@ -274,6 +274,24 @@ class Database:
         with waiting(Wait.DATABASE):
             if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise Locked(_BUSY)
+
+    def check_readable(self) -> str:
+        """Read something, whatever another process writes; return nothing.
+
+        Raises:
+            Unavailable: the database cannot be used.
+        """
+        self.revision("health")
+        return ""
+
+    def check_writable(self) -> str:
+        """Begin to write, and write nothing; return nothing.
+
+        Raises:
+            Unavailable, StorageFull: nothing can be written at present.
+        """
+        with self.transaction(aside=True):
+            return ""
 
     def note_change(self, kind: str, target: str, **attributes: str) -> None:
         """Tell the audit log of a change of configuration, within its transaction.

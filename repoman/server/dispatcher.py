@@ -1,6 +1,5 @@
 """The worker threads that run the application."""
 
-import logging
 import threading
 import time
 from collections import deque
@@ -8,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from repoman.errors import RepomanError, Unavailable, UpstreamBusy
+from repoman.threads import Watch
 from repoman.waiting import Wait, Worker
 
 RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
-
-log = logging.getLogger(__name__)
+JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wait for remotes.
 
 Work = Callable[[], object]
 
@@ -43,6 +42,7 @@ class Dispatcher:
         self._active = threads + spare + writers  # with those that wait
         self._is_waking = False
         self._is_stopping = False
+        self._is_refusing = False
         self._threads = [
             Worker(self._announce_wait, self._run, f"worker-{number}")
             for number in range(threads + spare + writers)
@@ -70,20 +70,39 @@ class Dispatcher:
             return bool(self._queue and self._idle and self._working < self._places)
 
     def stop(self, timeout: float) -> bool:
-        """Finish the queue and end the threads; False if some run on after ``timeout`` seconds."""
+        """Finish the queue and end the threads; False if some run on after ``timeout`` seconds.
+
+        Those that wait for remotes are left behind.
+        """
         with self._lock:
             self._is_stopping = True
             while self._idle:
                 self._idle.pop().release()
         end = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        while (working := self._unfinished()) and time.monotonic() < end:
+            working[0].join(JOIN_S)
+        return not working
+
+    def refuse_waits(self) -> None:
+        """Let no request begin to wait for a remote any more: the server shuts down."""
+        self._is_refusing = True
+
+    @contextmanager
+    def held_wait(self, thread: Worker) -> Iterator[bool]:
+        """Tell whether a worker waits for a remote, and keep it from ending its wait meanwhile."""
+        with self._lock:
+            yield thread.awaits is Wait.REMOTE
+
+    def _unfinished(self) -> list[Worker]:
+        """Return the threads whose end is worth waiting for; a remote may never answer."""
+        return [t for t in self._threads if t.is_alive() and t.awaits is not Wait.REMOTE]
 
     @contextmanager
     def _announce_wait(self, what: Wait) -> Iterator[None]:
         """Let another thread take the calling one's place meanwhile."""
         with self._lock:
+            if self._is_refusing and what is Wait.REMOTE:
+                raise UpstreamBusy("The server is shutting down.", RETRY_AFTER_S)
             if self._waits[what] >= self._bounds[what]:
                 raise _refusal(what)
             self._waits[what] += 1
@@ -110,11 +129,9 @@ class Dispatcher:
     def _run(self) -> None:
         wakeup = threading.Lock()  # used as a semaphore: locked while there is nothing to do
         wakeup.acquire()
+        watch = Watch("worker")
         while (work := self._take(wakeup)) is not None:
-            try:
-                work()
-            except BaseException:
-                log.exception("A worker's task failed")
+            watch.run(work)
 
     def _take(self, wakeup: threading.Lock) -> Work | None:
         while True:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
+from repoman.health import Health
 from repoman.http.access_ring import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key, create_application
@@ -35,7 +36,7 @@ Announce = Callable[[list[tuple[str, str]]], None]
 
 
 def serve(settings: Settings, announce: Announce) -> None:
-    """Run the server until SIGTERM or SIGINT.
+    """Run the server until SIGTERM or SIGINT; SIGHUP loads certificates and log files anew.
 
     ``announce`` is called once when all ports are open, with (name, URL) of the main port and of
     each connector.
@@ -60,7 +61,8 @@ def serve(settings: Settings, announce: Announce) -> None:
         certificates = Certificates(settings.tls, repoman.data)
         connectors = ConnectorManager(hub, repoman, certificates)
         connectors.start()
-        _end_on_signals(hub)
+        _watch_health(repoman.health, hub, connectors, access)
+        _obey_signals(hub, connectors)
         _warn_of_address(settings.server)
         opened = [main, *connectors.open_connectors()]
         announce([("main" if c.repository == MAIN else c.repository, c.url) for c in opened])
@@ -100,13 +102,32 @@ def _make_spool(data: Path) -> Path:
     return spool
 
 
-def _end_on_signals(hub: Hub) -> None:
+def _watch_health(
+    health: Health, hub: Hub, connectors: ConnectorManager, access: AccessRing
+) -> None:
+    health.add("connectors", lambda: "; ".join(connectors.problems().values()))
+    health.add("changes", lambda: connectors.thread.problem)
+    health.add("access log", lambda: access.thread.problem)
+    health.add("server", lambda: "; ".join(filter(None, (loop.problem for loop in hub.loops()))))
+
+
+def _obey_signals(hub: Hub, connectors: ConnectorManager) -> None:
     def end(number: int, _frame: object) -> None:
-        _log.info("%s: finishing what runs.", signal.Signals(number).name)
-        hub.shutdown()
+        name = signal.Signals(number).name
+        if hub.is_stopping:
+            _log.info("%s again: ending at once.", name)
+            hub.shutdown(0)
+        else:
+            _log.info("%s: finishing what runs.", name)
+            hub.shutdown()
+
+    def reload(_number: int, _frame: object) -> None:
+        _log.info("SIGHUP: loading the certificates again and reopening the files of logs.")
+        connectors.reload()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    signal.signal(signal.SIGHUP, reload)
 
 
 def _warn_of_address(settings: ServerSettings) -> None:
