@@ -14,6 +14,8 @@ from playhouse.migrations import Runner
 from repoman.config import DatabaseSettings
 from repoman.db import sealing
 from repoman.db.models import Revision, database_proxy
+from repoman.db.reserve import FILE as RESERVE_FILE
+from repoman.db.reserve import Reserve
 from repoman.errors import Conflict, Invalid, RepomanError, StorageFull, Unavailable
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
@@ -116,6 +118,7 @@ class Database:
     Attributes:
         generation: moves with every write; what was read under the present one is still true.
         keyring: seals and opens what is secret in it.
+        reserve: room that is kept back for deletions.
         on_change: is told of changes of configuration; see :meth:`note_change`.
     """
 
@@ -123,6 +126,7 @@ class Database:
         self, directory: Path, settings: DatabaseSettings, key_file: Path | None = None
     ) -> None:
         self._path = directory / FILE
+        self.reserve = Reserve(directory / RESERVE_FILE, settings.reserve_size)
         self.keyring = Keyring(key_file or directory / KEY_FILE)
         self._busy_timeout = settings.busy_timeout
         self._write_lock = threading.RLock()
@@ -157,6 +161,7 @@ class Database:
         """
         database_proxy.initialize(self._sqlite)
         _make_private(self._path)
+        self.reserve.open()
         with translated_errors():
             self._sqlite.connect(reuse_if_open=True)
         with self.transaction():
@@ -263,6 +268,7 @@ class Database:
         try:
             if not self._sqlite.in_transaction():
                 self._sqlite.deadline = deadline
+                self.reserve.release_if_full()
             yield
         except Locked:
             self._is_stalled = True
@@ -291,7 +297,8 @@ class Database:
             Unavailable, StorageFull: nothing can be written at present.
         """
         with self.transaction(aside=True):
-            return ""
+            self.reserve.check()
+        return ""
 
     def note_change(self, kind: str, target: str, **attributes: str) -> None:
         """Tell the audit log of a change of configuration, within its transaction.

@@ -22,11 +22,14 @@ from repoman.server.connectors import ConnectorManager
 from repoman.server.hub import Hub
 from repoman.server.lock import DataLock
 from repoman.server.repeats import Repeats
+from repoman.threads import Periodic
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
 
 M_ARENA_MAX = -8  # mallopt(3): how many heaps there may be
 HEAPS = 2
+
+RESERVE_INTERVAL_S = 1.0  # How often is looked whether there is room for the reserve again.
 
 GARBAGE = 10_000  # objects made and not yet freed, until the collector looks at the young ones
 
@@ -53,6 +56,9 @@ def serve(settings: Settings, announce: Announce) -> None:
     ):
         repoman.sweep()
         repoman.compactor.start()
+        reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
+        reserve.start()
+        repoman.health.add("reserve", lambda: reserve.problem)
         repeats = Repeats(create_application(repoman, access.write))
         hub = Hub(repeats, settings.server, _make_spool(repoman.data))
         hub.fast = repeats.answer
@@ -71,6 +77,7 @@ def serve(settings: Settings, announce: Announce) -> None:
             hub.run()
         finally:
             connectors.stop()
+            reserve.stop()
 
 
 def _share_heaps() -> None:
