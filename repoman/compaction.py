@@ -6,16 +6,16 @@ afterwards, since that may take a while; what a crash leaves of them goes with t
 
 import logging
 import secrets
-import threading
-import time
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 
 from repoman import compaction_records as records
 from repoman.blobs.manager import BlobStoreManager
+from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.db.database import Database
-from repoman.errors import RepomanError, Unavailable
+from repoman.errors import Unavailable
 from repoman.identity import belongs
+from repoman.threads import Periodic
 
 GRACE = 300.0  # seconds that a blob stays: who has found it opens it, who commits it names it
 INTERVAL = 30.0  # seconds between two looks
@@ -33,24 +33,21 @@ class Compactor:
         self,
         database: Database,
         stores: BlobStoreManager,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
         self._stores = stores
-        self._clock = clock
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._clock = clock or ConfirmedClock(slack=GRACE / 5, hold=2 * GRACE)
+        self._prefixes = _prefixes()
+        self.thread = Periodic("compactor", self._look, INTERVAL)
 
     def start(self) -> None:
         """Compact again and again; only in the process that serves."""
-        self._thread = threading.Thread(target=self._run, name="compactor", daemon=True)
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End the thread, if there is one, after the batch at hand."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self.thread.stop()
 
     def compact(self) -> int:
         """Free the blobs whose last asset went a while ago; return how many.
@@ -60,10 +57,11 @@ class Compactor:
         """
         count = 0
         for name in self._stores.names():
+            self._correct_times(name)
             before = self._clock() - GRACE
             while digests := records.list_released(name, before, BATCH):
                 count += self._free(name, digests)
-                if self._stopping.wait(PAUSE):
+                if self.thread.is_stopping(within=PAUSE):
                     break
         return count
 
@@ -102,17 +100,17 @@ class Compactor:
                 store.open_writer(writer_id).cancel()
         return len(withdrawn)
 
-    def _run(self) -> None:
-        prefixes = _prefixes()
-        while not self._stopping.is_set():
-            try:
-                count = self.compact() + self.sweep(next(prefixes))
-            except RepomanError as error:
-                _log.warning("Blobs that nothing names could not be freed: %s", error)
-            else:
-                if count:
-                    _log.info("%d blobs that nothing named are gone.", count)
-            self._stopping.wait(INTERVAL)
+    def _correct_times(self, name: str) -> None:
+        """Take what was released in the future for released now: a clock was wrong."""
+        now = self._clock()
+        while digests := records.list_released(name, float("inf"), BATCH, after=now + SLACK_S):
+            with self._database.transaction():
+                records.note_release(name, digests, now)
+
+    def _look(self) -> None:
+        count = self.compact() + self.sweep(next(self._prefixes))
+        if count:
+            _log.info("%d blobs that nothing named are gone.", count)
 
 
 def _prefixes() -> Iterator[str]:

@@ -6,10 +6,12 @@ from typing import Any
 from repoman.db.models import AssetRecord, BlobRecord
 
 
-def list_released(store: str, before: float, limit: int) -> list[str]:
-    """Return digests of blobs whose last asset went before a time, the oldest first."""
+def list_released(store: str, before: float, limit: int, after: float = float("-inf")) -> list[str]:
+    """Return digests of blobs whose last asset went between two times, the oldest first."""
     query = BlobRecord.select(BlobRecord.digest).where(
-        (BlobRecord.store == store) & (BlobRecord.released_at < before)
+        (BlobRecord.store == store)
+        & (BlobRecord.released_at < before)
+        & (BlobRecord.released_at > after)
     )
     return [digest for (digest,) in query.order_by(BlobRecord.released_at).limit(limit).tuples()]
 

@@ -90,6 +90,11 @@ class DatabaseSettings(_Part):
     """The embedded database."""
 
     busy_timeout: Seconds = Field(15, description="Time to wait for another writer.")
+    reserve_size: int = Field(
+        33554432,
+        ge=0,
+        description="Bytes that are kept back, so that deletions work on a full disk; 0: none.",
+    )
 
 
 class BlobStoreSettings(_Part):

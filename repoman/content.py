@@ -98,6 +98,10 @@ class ContentStore:
         """Return a context in which several changes are one; what is read in it stays true."""
         return self._database.transaction()
 
+    def brief_waits(self) -> AbstractContextManager[None]:
+        """Return a context for what a read writes on the side: it waits for no other writer."""
+        return self._database.brief_waits()
+
     # Assets -----------------------------------------------------------------------------------
 
     def find_asset(self, path: str) -> Asset | None:
@@ -180,10 +184,12 @@ class ContentStore:
 
         Raises:
             Conflict: the repository has been deleted meanwhile.
-            Unavailable: the bytes are not in the blob store any more, since no asset named them.
+            StorageFull: the disk is full.
+            Unavailable: the bytes are no longer in the blob store, since no asset named them.
         """
         now = time.time()
         with self.transaction():
+            self._database.reserve.check()
             component = None if new.component is None else self._save_component(new.component, now)
             values = {
                 "repository": self._repository,

@@ -3,16 +3,19 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from repoman.blobs.builtin import FileStorePlugin
 from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.store import BlobStore
 from repoman.bootstrap import seed
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
 from repoman.errors import Unavailable
+from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
@@ -27,7 +30,10 @@ from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
+from repoman.threads import Watch
 from repoman.uploads import open_upload_ids
+
+LAST_WAIT_S = 5.0  # How long the end of the process waits for other writers, all in all.
 
 
 class Repoman:
@@ -36,6 +42,10 @@ class Repoman:
     Use it as a context manager: ``with Repoman(settings) as repoman``. ``plugins``, by name, take
     the place of those that are installed; ``clock`` tells the ages of what proxies have cached;
     ``adopt`` takes blob stores that do not belong to the database (:mod:`repoman.identity`).
+
+    Attributes:
+        health: what is needed to serve, and whether it works.
+        writing: what is needed to write besides, and whether it works.
     """
 
     def __init__(
@@ -67,6 +77,8 @@ class Repoman:
         self.security = create_security(
             self.database, settings, self.options, self.plugins, self.users, tokens, clock
         )
+        self._chores = self._list_chores()
+        self.health, self.writing = Health(), Health()
         hook = self.plugins.hook
         self._recipes = unique(
             "recipe",
@@ -77,6 +89,14 @@ class Repoman:
             [pair for found in hook.repoman_register_blob_stores() for pair in found.items()],
         )
         self.repositories: RepositoryManager
+
+    def _list_chores(self) -> dict[Watch, Callable[[], object]]:
+        """Return what is done at each look; none of it keeps the rest from its turn."""
+        return {
+            Watch("late times"): self.security.flush,
+            Watch("audit log"): self.audit.flush,
+            Watch("audit file"): self._audit_file.follow,
+        }
 
     def start(self) -> None:
         """Open the database and the blob stores, and fill them when they are new.
@@ -102,7 +122,20 @@ class Repoman:
         )
         self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
+        self._add_checks()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
+
+    def _add_checks(self) -> None:
+        add = self.health.add
+        add("database", self.database.check_readable)
+        for name in self.blob_stores.names():
+            add(f"blob store {name}", partial(_check_store, self.blob_stores.get(name)))
+        add("compactor", lambda: self.compactor.thread.problem)
+        add("alarm", lambda: self.proxies.alarm.problem)
+        add("fetchers", lambda: self.proxies.fetchers.problem)
+        for watch in self._chores:
+            add(watch.name, partial(getattr, watch, "problem"))
+        self.writing.add("writing to the database", self.database.check_writable)
 
     def sweep(self) -> None:
         """Drop what a crash left of bodies that were on their way in.
@@ -115,17 +148,17 @@ class Repoman:
     def refresh(self) -> None:
         """Take over what other processes changed; to be called again and again by one thread."""
         self.database.notice_writes()
-        self.security.flush()
-        self.audit.flush()
-        self._audit_file.follow()
+        for watch, chore in self._chores.items():
+            watch.run(chore)
         self.repositories.refresh()
 
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""
+        self.database.end_waits(LAST_WAIT_S)
         self.compactor.stop()
         self.proxies.close()
         self.security.flush()
-        self.audit.flush()
+        self.audit.flush(is_last=True)
         self.database.close()
 
     def __enter__(self) -> "Repoman":
@@ -154,3 +187,9 @@ def has_database(data: Path) -> bool:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Unavailable(f"The database {data / FILE} cannot be used: {reason}.") from error
+
+
+def _check_store(store: BlobStore) -> str:
+    """Look into a blob store, which raises something if it is not there."""
+    next(iter(store.list_digests("00")), None)
+    return ""

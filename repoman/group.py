@@ -5,7 +5,7 @@ Calls fan out, not HTTP requests. What members answer is put together by the for
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -19,6 +19,7 @@ from repoman.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
+from repoman.threads import DaemonPool
 from repoman.waiting import waiting
 
 Member = TypeVar("Member")
@@ -112,7 +113,7 @@ class Fan:
 
     def __init__(self, *errors: type[Exception]) -> None:
         self._errors: tuple[type[Exception], ...] = (RepomanError, *errors)
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="group")
+        self._pool = DaemonPool("group", THREADS)
 
     def collect(
         self,

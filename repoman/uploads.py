@@ -163,9 +163,14 @@ class UploadSessions:
         self._live: dict[str, _Live] = {}
 
     def create(self, scope: str, actor: str, algorithms: tuple[str, ...] = ()) -> Upload:
-        """Begin a session; ``algorithms`` are hashed while bytes arrive, besides sha256."""
+        """Begin a session; ``algorithms`` are hashed while bytes arrive, besides sha256.
+
+        Raises:
+            StorageFull: the disk is full.
+        """
         upload = Upload(secrets.token_hex(16), scope, actor, time.time())
         with self._database.transaction():
+            self._database.reserve.check()
             UploadRecord.insert(
                 id=upload.id,
                 repository=self._repository,

@@ -1,25 +1,51 @@
-"""Long waits: whoever has few threads is told of them, so that another one can work meanwhile."""
+"""Long waits: where threads are few, another one works while this one waits."""
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from enum import Enum, auto
 
-Announce = Callable[[], AbstractContextManager[None]]
+
+class Wait(Enum):
+    """What a thread waits for; each kind has a bound of its own."""
+
+    REMOTE = auto()
+    DATABASE = auto()
+
+
+Announce = Callable[[Wait], AbstractContextManager[None]]
 
 
 class Worker(threading.Thread):
-    """A thread of which there are few: its waits are enclosed by what ``announce`` returns."""
+    """A thread of which there are few: its waits are enclosed by what ``announce`` returns.
+
+    Attributes:
+        awaits: what it waits for at present, if anything.
+    """
 
     def __init__(self, announce: Announce, work: Callable[[], object], name: str) -> None:
         super().__init__(target=work, name=name, daemon=True)
         self.announce = announce
+        self.awaits: Wait | None = None
 
 
-def waiting() -> AbstractContextManager[None]:
-    """Return a context for a wait of the calling thread that may be long.
+def waiting(what: Wait = Wait.REMOTE) -> AbstractContextManager[None]:
+    """Return a context for a wait of the calling thread that may be long; waits may nest.
 
     Raises:
-        UpstreamBusy: too many wait already; when the context is entered.
+        UpstreamBusy, Unavailable: too many threads wait for this already; on entering.
     """
     thread = threading.current_thread()
-    return thread.announce() if isinstance(thread, Worker) else nullcontext()
+    if not isinstance(thread, Worker) or thread.awaits is not None:
+        return nullcontext()
+    return _announced(thread, what)
+
+
+@contextmanager
+def _announced(thread: Worker, what: Wait) -> Iterator[None]:
+    with thread.announce(what):
+        thread.awaits = what
+        try:
+            yield
+        finally:
+            thread.awaits = None

@@ -39,7 +39,8 @@ CORE = (
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
-    {"waiting", "files"},
+    {"threads", "files"},
+    {"waiting", "health", "clocks"},
     {"errors", "patterns"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,19 @@ from playhouse.migrations import Runner
 from repoman.config import DatabaseSettings
 from repoman.db import sealing
 from repoman.db.models import Revision, database_proxy
+from repoman.db.reserve import FILE as RESERVE_FILE
+from repoman.db.reserve import Reserve
 from repoman.errors import Conflict, Invalid, RepomanError, StorageFull, Unavailable
 from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.keyring import Keyring
+from repoman.waiting import Wait, waiting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "repoman.db"
 KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
+BRIEF_S = 0.5  # The longest wait of a write that only goes along with a read.
+PROMPT_S = 0.05  # A wait up to this length does not need another thread in this one's place.
+RETRY_AFTER_S = 5  # What a client is told when another program holds the database.
 SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 
 
@@ -27,6 +34,7 @@ class _Sqlite(SqliteDatabase):
     """SQLite whose failures of the disk below arrive as errors of the core."""
 
     keyring: Keyring  # for migrations, and for fields that seal what they store
+    deadline = 0.0  # Until when the next BEGIN waits, in monotonic seconds; set by the writer.
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         if sql.startswith("ROLLBACK TO") and self._has_ended():
@@ -35,8 +43,22 @@ class _Sqlite(SqliteDatabase):
             return super().execute_sql(sql, params)
 
     def begin(self, lock_type: str | None = None) -> None:
-        with translated_errors():
-            super().begin(lock_type)
+        try:
+            self._begin_within(0.0, lock_type)
+        except Locked:
+            with waiting(Wait.DATABASE):
+                self._begin_within(self.deadline - time.monotonic(), lock_type)
+
+    def _begin_within(self, seconds: float, lock_type: str | None) -> None:
+        self._set_patience(seconds)
+        try:
+            with translated_errors():
+                super().begin(lock_type)
+        finally:
+            self._set_patience(self._timeout)  # Reads meet a lock for moments only.
+
+    def _set_patience(self, seconds: float) -> None:
+        self.connection().execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
 
     def commit(self) -> None:
         with translated_errors():
@@ -51,6 +73,12 @@ class _Sqlite(SqliteDatabase):
         return not self.connection().in_transaction
 
 
+class Locked(Unavailable):
+    """Another program, or another thread, writes to the database for too long."""
+
+    retry_after = RETRY_AFTER_S
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn SQLite's errors that a program cannot help into errors of the core."""
@@ -63,11 +91,12 @@ def translated_errors() -> Iterator[None]:
         raise
 
 
+_BUSY = "The database is busy; try again."
 _UNUSABLE = "The database cannot be used: {}."
 # What SQLite's message contains, and what it means here.
 _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
     ("disk is full", StorageFull, "The disk that holds the database is full."),
-    ("is locked", Unavailable, "The database is busy; try again."),
+    ("is locked", Locked, _BUSY),
     ("readonly", Unavailable, _UNUSABLE),
     ("disk I/O", Unavailable, _UNUSABLE),
     ("unable to open", Unavailable, _UNUSABLE),
@@ -90,6 +119,7 @@ class Database:
     Attributes:
         generation: moves with every write; what was read under the present one is still true.
         keyring: seals and opens what is secret in it.
+        reserve: room that is kept back for deletions.
         on_change: is told of changes of configuration; see :meth:`note_change`.
     """
 
@@ -97,8 +127,13 @@ class Database:
         self, directory: Path, settings: DatabaseSettings, key_file: Path | None = None
     ) -> None:
         self._path = directory / FILE
+        self.reserve = Reserve(directory / RESERVE_FILE, settings.reserve_size)
         self.keyring = Keyring(key_file or directory / KEY_FILE)
+        self._busy_timeout = settings.busy_timeout
         self._write_lock = threading.RLock()
+        self._is_stalled = False  # Whether the last writer that waited did so in vain.
+        self._last_wait_ends = float("inf")
+        self._own = threading.local()  # ``patience``: how long the thread's writes wait.
         self.generation = 0
         self._generation_lock = threading.Lock()
         self._data_version = 0
@@ -127,6 +162,7 @@ class Database:
         """
         database_proxy.initialize(self._sqlite)
         _make_private(self._path)
+        self.reserve.open()
         with translated_errors():
             self._sqlite.connect(reuse_if_open=True)
         with self.transaction():
@@ -185,15 +221,85 @@ class Database:
         """Run the block as one write transaction; nested blocks join the outer one.
 
         ``aside`` is for what nothing remembered depends on: the generation stays. Use it in the
-        thread of :meth:`notice_writes`, which else would take it for a write of others.
+        thread of :meth:`notice_writes`, which else would take it for a write of others. It waits
+        briefly, since that thread has more to do.
+
+        Raises:
+            Unavailable: other writers took longer than ``database.busy_timeout``, all in all.
         """
-        with self._write_lock:
+        with self._turn(BRIEF_S if aside else self._patience):
             try:
                 with self._sqlite.atomic("IMMEDIATE"):
+                    self._is_stalled = False
                     yield
             finally:
                 if not aside:
                     self.move_generation()
+
+    @contextmanager
+    def brief_waits(self) -> Iterator[None]:
+        """Return a context in which this thread's writes wait for other writers briefly.
+
+        It is for what a read writes on the side: a read must not wait for the write lock.
+        """
+        before, self._own.patience = self._patience, BRIEF_S
+        try:
+            yield
+        finally:
+            self._own.patience = before
+
+    def end_waits(self, seconds: float) -> None:
+        """Let no writer wait for longer than ``seconds`` from now on: the process ends."""
+        self._last_wait_ends = time.monotonic() + seconds
+
+    @property
+    def _patience(self) -> float:
+        patience: float = getattr(self._own, "patience", self._busy_timeout)
+        return patience
+
+    @contextmanager
+    def _turn(self, patience: float) -> Iterator[None]:
+        """Hold the lock of writers, and set one deadline for it and for SQLite's own lock."""
+        if self._is_stalled and patience == BRIEF_S:
+            patience = 0.0
+        deadline = min(time.monotonic() + patience, self._last_wait_ends)
+        prompt = 0.0 if self._is_stalled else min(PROMPT_S, patience)
+        if not self._write_lock.acquire(timeout=prompt):
+            self._await_turn(deadline)
+        try:
+            if not self._sqlite.in_transaction():
+                self._sqlite.deadline = deadline
+                self.reserve.release_if_full()
+            yield
+        except Locked:
+            self._is_stalled = True
+            raise
+        finally:
+            self._write_lock.release()
+
+    def _await_turn(self, deadline: float) -> None:
+        with waiting(Wait.DATABASE):
+            if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise Locked(_BUSY)
+
+    def check_readable(self) -> str:
+        """Read something, whatever another process writes; return nothing.
+
+        Raises:
+            Unavailable: the database cannot be used.
+        """
+        self.revision("health")
+        return ""
+
+    def check_writable(self) -> str:
+        """Begin to write, and write nothing; return nothing.
+
+        Raises:
+            Unavailable, StorageFull: nothing can be written at present.
+        """
+        with self.transaction(aside=True):
+            self.reserve.check()
+        return ""
 
     def note_change(self, kind: str, target: str, **attributes: str) -> None:
         """Tell the audit log of a change of configuration, within its transaction.

@@ -4,11 +4,12 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 
-CAPACITY = 10_000  # keys that are remembered as noted
+CAPACITY = 10_000  # keys that are remembered as noted, and that may wait
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +40,13 @@ class LateTimes:
         self._lock = threading.Lock()
         self._noted: OrderedDict[str, float] = OrderedDict()
         self._waiting: dict[str, float] = {}
+        self._is_failing = False
 
     def note(self, key: str) -> None:
         """Note that it is now."""
         now = self._clock()
         with self._lock:
-            if now - self._noted.get(key, float("-inf")) < self._interval:
+            if 0 <= now - self._noted.get(key, float("-inf")) < self._interval:
                 return
             self._noted[key] = self._waiting[key] = now
             self._noted.move_to_end(key)
@@ -54,7 +56,7 @@ class LateTimes:
     def flush(self) -> None:
         """Write down what waits; only for the thread that notices writes.
 
-        An error of the database costs only these times.
+        What cannot be written now waits for the next time, as far as there is room for it.
         """
         with self._lock:
             waiting, self._waiting = self._waiting, {}
@@ -64,4 +66,16 @@ class LateTimes:
             with self._database.transaction(aside=True):
                 self._write(waiting)
         except RepomanError as error:
-            _log.warning("%d times of %s are lost: %s", len(waiting), self._what, error)
+            lost = self._put_back(waiting)
+            if lost or not self._is_failing:
+                _log.warning("The times of %s are not written now: %s", self._what, error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+    def _put_back(self, waiting: dict[str, float]) -> int:
+        """Have times wait again, and return how many there is no room for."""
+        with self._lock:
+            both = {**waiting, **self._waiting}
+            self._waiting = dict(islice(both.items(), CAPACITY))
+        return len(both) - len(self._waiting)

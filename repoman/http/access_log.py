@@ -7,6 +7,7 @@ from typing import Any
 
 from repoman.http.body import Environ
 from repoman.http.current import ACTOR, REPOSITORY, SOURCE
+from repoman.http.health import is_health_check
 from repoman.http.repeat import REPEAT, Repeat
 
 NAME_MAX = 200  # characters of a name,
@@ -21,7 +22,8 @@ Write = Callable[[str], object]  # takes a line without its time
 class AccessLog:
     """WSGI middleware; the line is written when the response begins.
 
-    The bytes of a download leave after that, so the line tells the length announced.
+    The bytes of a download leave after that, so the line tells the length announced. Health checks
+    have no line.
     """
 
     def __init__(self, app: WSGI, write: Write = _log.info) -> None:
@@ -30,6 +32,8 @@ class AccessLog:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve the request and log it."""
+        if is_health_check(environ):
+            return self._app(environ, start_response)
         begin = time.perf_counter()
         answer: dict[str, str] = {}
 

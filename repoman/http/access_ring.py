@@ -4,11 +4,12 @@ The logging module makes a record, takes locks and wakes a thread for each line;
 answers from memory that took more time than the answers. The lines look the same.
 """
 
-import threading
 import time
 from collections import deque
 from contextlib import suppress
 from typing import TextIO
+
+from repoman.threads import Periodic
 
 CAPACITY = 50_000  # lines that may wait, some 20 MB; the oldest are lost beyond that
 PAUSE = 0.1  # seconds between two turns of the writer
@@ -24,28 +25,24 @@ class AccessRing:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lines: deque[tuple[float, str]] = deque(maxlen=CAPACITY)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
+        self.thread = Periodic("access log", self._write_all, PAUSE)
 
     def write(self, line: str) -> None:
         """Have a line written, with the present time."""
         self._lines.append((time.time(), line))
 
     def __enter__(self) -> "AccessRing":
-        self._thread.start()
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Write what is left."""
-        self._stopping.set()
-        self._thread.join()
+        self.thread.stop()
+        self._write_all()
+
+    def _write_all(self) -> None:
         while self._lines:
             self._write_some()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(0 if self._lines else PAUSE):
-            if self._lines:
-                self._write_some()
 
     def _write_some(self) -> None:
         lines = self._lines

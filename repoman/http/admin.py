@@ -6,9 +6,9 @@ of a form of ours if it is the browser that vouches for the visitor.
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
 
 from repoman.core import Repoman
@@ -25,6 +25,7 @@ from repoman.http.current import (
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.headers import install_page_headers
+from repoman.http.health import OPEN, create_health_rest
 from repoman.http.logins import actor_of_header
 from repoman.http.origin import SAFE_METHODS, check_origin
 from repoman.http.remote_rest import create_remote_rest
@@ -49,12 +50,8 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     AddressBook(repoman.repositories, formats).install(app)
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
-    app.register_blueprint(audit_rest)
-    app.register_blueprint(create_remote_rest(repoman.repositories))
-    app.register_blueprint(create_trace_rest(repoman.repositories, formats))
-    for blueprints in repoman.plugins.hook.repoman_register_web():
-        for blueprint in blueprints:
-            app.register_blueprint(blueprint)
+    for blueprint in _blueprints(repoman, formats):
+        app.register_blueprint(blueprint)
 
     @app.before_request
     def _guard() -> None:
@@ -62,6 +59,8 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         environ[SECURITY] = repoman.security
         environ[AUDIT] = repoman.audit
         environ[ACTOR] = ANONYMOUS  # until it is known: the page of a failure asks too
+        if request.path in OPEN:
+            return
         check_origin(request)
         _fetch_body()
         if "Authorization" in request.headers:
@@ -74,6 +73,15 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         marks.protect()
 
     return app
+
+
+def _blueprints(repoman: Repoman, formats: Mapping[str, Format]) -> Iterator[Blueprint]:
+    yield audit_rest
+    yield create_health_rest(repoman)
+    yield create_remote_rest(repoman.repositories)
+    yield create_trace_rest(repoman.repositories, formats)
+    for blueprints in repoman.plugins.hook.repoman_register_web():
+        yield from blueprints
 
 
 def wants_page() -> bool:

@@ -1,6 +1,7 @@
 """From an error to an HTTP response: the status in one place, the wording by the format."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,6 +32,7 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
 PATH_MAX = 1000  # characters of a path in the log
+WARNING_PAUSE_S = 60.0  # How long further refusals for want of room are not logged.
 CHALLENGE = 'Basic realm="repoman"'
 
 _log = logging.getLogger(__name__)
@@ -66,11 +68,11 @@ def status_of(error: errors.RepomanError) -> int:
 
 def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) -> None:
     """Have every failure of the app answered by ``render``; nothing unexpected leaks."""
+    tell = _Teller()
 
     @app.errorhandler(errors.RepomanError)
     def _expected(error: errors.RepomanError) -> Response:
-        if isinstance(error, errors.Denied):
-            note_refused()
+        tell(error)
         response = render(Failure(status_of(error), str(error), error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
@@ -91,6 +93,30 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
         _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
         message = "Something unexpected went wrong in the server; its log says what."
         return _finish(render(Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)))
+
+
+class _Teller:
+    """Tells the audit log who was refused, and the log, once in a while, that there is no room."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, error: errors.RepomanError) -> None:
+        if isinstance(error, errors.Denied):
+            note_refused()
+        elif isinstance(error, errors.StorageFull):
+            self._warn(error)
+
+    def _warn(self, error: errors.StorageFull) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + WARNING_PAUSE_S
+            _log.warning(
+                "%s %r was refused for want of room: %s",
+                request.method,
+                request.path[:PATH_MAX],
+                error,
+            )
 
 
 def _finish(response: Response) -> Response:

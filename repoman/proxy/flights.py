@@ -1,6 +1,5 @@
 """Work that many ask for at once and that is done once: single flight, and threads to do it in."""
 
-import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
@@ -8,6 +7,7 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from repoman.errors import UpstreamTimeout
+from repoman.threads import Watch
 
 FETCHERS = 96  # downloads at a time, over all proxies
 SHARE = 32  # of one proxy
@@ -16,8 +16,6 @@ PATIENCE = 300.0  # seconds that a follower waits for the leader
 
 Value = TypeVar("Value")
 Work = Callable[[], object]
-
-_log = logging.getLogger(__name__)
 
 
 class SingleFlight(Generic[Value]):
@@ -77,6 +75,12 @@ class Fetchers:
         self._running: Counter[Hashable] = Counter()
         self._count = 0
         self._idle = 0
+        self._watch = Watch("fetcher")
+
+    @property
+    def problem(self) -> str:
+        """Why the last work failed; empty if it did not."""
+        return self._watch.problem
 
     def submit(self, owner: Hashable, work: Work) -> None:
         """Have ``work`` done soon; its errors are logged."""
@@ -85,20 +89,16 @@ class Fetchers:
             self._changed.notify()
             queued = sum(map(len, self._work.values()))
             if queued > self._idle and self._count < self._limit:
-                self._count += 1
                 threading.Thread(target=self._run, name="fetcher", daemon=True).start()
+                self._count += 1
 
     def _run(self) -> None:
         while (found := self._wait()) is not None:
             owner, work = found
-            try:
-                work()
-            except Exception:  # noqa: BLE001 - the thread goes on
-                _log.exception("A fetcher failed")
-            finally:
-                with self._changed:
-                    self._running[owner] -= 1
-                    self._running += Counter()  # drops who has none
+            self._watch.run(work)
+            with self._changed:
+                self._running[owner] -= 1
+                self._running += Counter()  # drops who has none
 
     def _wait(self) -> tuple[Hashable, Work] | None:
         """Return the next work and its owner; None after a time without any."""

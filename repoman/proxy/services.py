@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import logging
 import threading
 import time
 import weakref
@@ -12,10 +11,9 @@ from typing import Any, Protocol
 from repoman.db.database import Database
 from repoman.proxy.downloads import Downloads
 from repoman.proxy.flights import Fetchers, SingleFlight
+from repoman.threads import Watch
 
 Clock = Callable[[], float]
-
-_log = logging.getLogger(__name__)
 
 
 class Flushed(Protocol):
@@ -32,8 +30,14 @@ class Alarm:
         self._changed = threading.Condition()
         self._calls: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
+        self._watch = Watch("alarm")
         self._thread: threading.Thread | None = None
         self._is_closed = False
+
+    @property
+    def problem(self) -> str:
+        """Why the last call failed; empty if it did not."""
+        return self._watch.problem
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """Call ``call`` after ``delay`` seconds, unless this is closed before."""
@@ -42,8 +46,9 @@ class Alarm:
                 return
             heapq.heappush(self._calls, (time.monotonic() + delay, next(self._numbers), call))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="alarm", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="alarm", daemon=True)
+                thread.start()  # It may fail; the next call tries again then.
+                self._thread = thread
             self._changed.notify()
 
     def close(self) -> None:
@@ -55,10 +60,7 @@ class Alarm:
 
     def _run(self) -> None:
         while (call := self._next()) is not None:
-            try:
-                call()
-            except Exception:  # noqa: BLE001 - the thread goes on
-                _log.exception("A timed call failed")
+            self._watch.run(call)
 
     def _next(self) -> Callable[[], object] | None:
         with self._changed:

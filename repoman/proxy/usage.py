@@ -45,7 +45,7 @@ class Usage:
         """Remember that a client has just had the asset at ``path``."""
         now = self._clock()
         with self._lock:
-            if now - self._noted.get(path, float("-inf")) < INTERVAL:
+            if 0 <= now - self._noted.get(path, float("-inf")) < INTERVAL:
                 return
             self._noted[path] = now
             self._noted.move_to_end(path)

@@ -36,11 +36,15 @@ class Accounts:
         self._logins.note(actor.name)
 
     def keep(self, actor: Actor) -> None:
-        """Give a user of another realm a row, and the roles that the realm tells."""
+        """Give a user of another realm a row, and the roles that the realm tells.
+
+        Raises:
+            Unavailable: something has to be written, and another writer is at it.
+        """
         user = self._found.get(actor.name, lambda: records.find_user(actor.name))
         if user is not None and (user.realm, user.external_roles) == (actor.realm, actor.roles):
             return
-        with self._database.transaction():
+        with self._database.brief_waits(), self._database.transaction():
             user = records.find_user(actor.name)
             if user is not None and user.realm != actor.realm:
                 return  # a user of another realm with the same name: nothing of theirs changes

@@ -4,6 +4,8 @@ A change of configuration is written within its own transaction, so that there i
 without the other. All other events wait in memory and are written together, by the thread that
 looks for changes of other processes: SQLite does not count a connection's own writes as news, so
 what the server remembers of the database stays good. A kill loses those of the last half second.
+While the database is busy or the disk full they go on waiting, up to a number; those beyond it are
+counted, and an event says how many there were.
 """
 
 import logging
@@ -14,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from repoman.clocks import ConfirmedClock
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
@@ -26,6 +29,7 @@ PRUNE_INTERVAL = 3600.0  # seconds between two looks for old events
 LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
 LOGINS = 10_000  # logins that are remembered for that
 DAY = 86400.0
+PRUNED_MAX_S = DAY  # One look removes no more than the oldest events of this length of time.
 
 _log = logging.getLogger(__name__)
 
@@ -64,21 +68,33 @@ SYSTEM = Origin("system")  # nobody in particular: the program itself
 class Audit:
     """The audit log of one database; thread safe.
 
+    Args:
+        clock: seconds since the epoch.
+
     Attributes:
         pulls: whether pulls are told too.
         find_origin: says who acts in the calling thread, for changes of configuration.
     """
 
-    def __init__(self, database: Database, settings: AuditSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: AuditSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._days = settings.days
+        self._clock = clock
+        self._confirmed: ConfirmedClock | None = None  # it begins with the newest event
         self.pulls = settings.pulls
         self.find_origin: Callable[[], Origin] = lambda: SYSTEM
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._lost = 0
         self._logins: OrderedDict[tuple[str, ...], float] = OrderedDict()
-        self._pruned_at = float("-inf")
+        # Not at once: processes that begin again and again would prune each time.
+        self._pruned_at = time.monotonic()
+        self._is_failing = False
         database.on_change = self._record_change
 
     def record(self, event: Event) -> None:
@@ -106,24 +122,71 @@ class Audit:
                 self._logins.popitem(last=False)
         return True
 
-    def flush(self) -> None:
-        """Write what waits and drop what is too old; only for the thread that notices writes."""
+    def flush(self, *, is_last: bool = False) -> None:
+        """Write what waits and drop what is too old; only for the thread that notices writes.
+
+        What cannot be written waits for the next time; after the last one there is none.
+        """
         with self._lock:
             events, self._waiting = list(self._waiting), deque()
             lost, self._lost = self._lost, 0
-        if lost:
-            events.append(Event("audit", "lost", "system", attributes={"count": str(lost)}))
         is_due = time.monotonic() - self._pruned_at > PRUNE_INTERVAL
-        if not (events or is_due):
+        if not (events or lost or is_due):
             return
         try:
-            with self._database.transaction(aside=True):
-                records.insert_events(asdict(event) for event in events)
+            with self._database.transaction(aside=not is_last):
+                self._confirm_time()
+                self._write(events, lost)
                 if is_due:
-                    records.delete_before(time.time() - self._days * DAY)
-                    self._pruned_at = time.monotonic()
+                    self.prune()
         except RepomanError as error:
-            _log.warning("%d events of the audit log are lost: %s", len(events), error)
+            self._put_back(events, lost)
+            self._note_failure(error, is_last=is_last)
+        except BaseException:  # it would fail again and again with the same events
+            self._put_back([], lost + len(events))
+            raise
+        else:
+            self._is_failing = False
+            if is_due:
+                self._pruned_at = time.monotonic()
+
+    def _write(self, events: list[Event], lost: int) -> None:
+        if lost:
+            events = [*events, Event("audit", "lost", "system", attributes={"count": str(lost)})]
+        records.insert_events(asdict(event) for event in events)
+
+    def _put_back(self, events: list[Event], lost: int) -> None:
+        """Have events wait again, before those that came meanwhile, as far as there is room."""
+        with self._lock:
+            both = [*events, *self._waiting]
+            self._waiting = deque(both[:CAPACITY])
+            self._lost += lost + max(0, len(both) - CAPACITY)
+
+    def _note_failure(self, error: RepomanError, *, is_last: bool) -> None:
+        if is_last:
+            _log.error(
+                "%d events of the audit log are lost: %s", len(self._waiting) + self._lost, error
+            )
+        elif not self._is_failing:
+            _log.warning("The audit log cannot be written; its events wait: %s", error)
+        self._is_failing = True
+
+    def prune(self) -> int:
+        """Remove what is too old by any clock, and of it the oldest part; return how much it was.
+
+        Within a transaction.
+        """
+        self._confirm_time()
+        oldest = records.find_oldest()
+        if oldest is None or self._confirmed is None:
+            return 0
+        now = min(self._clock(), self._confirmed())
+        return records.delete_before(min(now - self._days * DAY, oldest + PRUNED_MAX_S))
+
+    def _confirm_time(self) -> None:
+        """Before the first event of this process, compare the clock with the newest of others."""
+        if self._confirmed is None:
+            self._confirmed = ConfirmedClock(self._clock, records.find_newest())
 
     def search(
         self,

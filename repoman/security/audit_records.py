@@ -1,6 +1,7 @@
 """The rows of the audit log."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from peewee import fn
@@ -8,13 +9,27 @@ from peewee import fn
 from repoman.db.models import AuditRecord, Revision
 from repoman.errors import Invalid
 
+BATCH = 500  # Rows of one statement; SQLite bounds the number of its variables.
 FOLLOWED = "audit-file"  # the revision that says up to which id the file has the events
 
 
 def insert_events(rows: Iterable[dict[str, Any]]) -> None:
     """Store events; within a transaction."""
-    if rows := list(rows):
-        AuditRecord.insert_many(rows).execute()
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH)):
+        AuditRecord.insert_many(batch).execute()
+
+
+def find_newest() -> float | None:
+    """Return when the event that was written last happened; None if there is none."""
+    found = AuditRecord.select(AuditRecord.at).order_by(AuditRecord.id.desc()).tuples().first()
+    return None if found is None else float(found[0])
+
+
+def find_oldest() -> float | None:
+    """Return the earliest time of any event; None if there is none."""
+    oldest = AuditRecord.select(fn.MIN(AuditRecord.at)).scalar()
+    return None if oldest is None else float(oldest)
 
 
 def delete_before(at: float) -> int:

@@ -41,6 +41,7 @@ class Security:
         """Write down what waits; only for the thread that notices writes."""
         self.accounts.flush()
         self.user_tokens.flush()
+        self.sessions.flush()
 
 
 def create_security(

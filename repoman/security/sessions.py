@@ -6,11 +6,13 @@ user's logins (a new password, a closed account) ends the sessions at the next r
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.config import SessionSettings
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
+from repoman.db.late import LateTimes
 from repoman.errors import Denied, NotFound
 from repoman.security import session_records as records
 from repoman.security.actors import Actor
@@ -46,6 +48,9 @@ class SessionService:
         self._goes_on = goes_on
         self._clock = clock
         self._found: ReadCache[Session | None] = ReadCache(database)
+        self._confirmed = ConfirmedClock(clock)
+        self._uses = LateTimes(database, "uses of sessions", self._write_uses, clock, NOTE_EVERY)
+        self.flush = self._uses.flush
         self.signing_key = ""
 
     def open(self) -> None:
@@ -68,7 +73,7 @@ class SessionService:
         """
         secret, now = secrets.token_urlsafe(32), self._clock()
         with self._database.transaction():
-            records.delete_expired(now)
+            records.delete_expired(min(now, self._confirmed()))
             records.delete_session(_id_of(instead_of))
             user = find_user(actor.name)
             if user is None or not user.is_active:
@@ -94,13 +99,12 @@ class SessionService:
         id_ = _id_of(secret)
         session = self._found.get(id_, lambda: records.find_session(id_))
         now = self._clock()
-        if session is None or session.expires_at <= now:
+        if session is None or not self._is_current(session, now):
             return None
         if not self._goes_on(session.realm, session.user):
             return None
         if now - session.seen_at >= NOTE_EVERY:
-            with self._database.transaction():
-                records.update_session(id_, now, self._end_of(session.created_at, now))
+            self._uses.note(id_)
         return session
 
     def of_user(self, user: str) -> list[Session]:
@@ -125,6 +129,17 @@ class SessionService:
             records.delete_session(id_)
             told = {"address": found.address, "agent": found.agent}
             self._database.note_change("login.end", user, **told)
+
+    def _is_current(self, session: Session, now: float) -> bool:
+        """Return whether a session goes on; one begun by a clock that was ahead does not."""
+        return now < session.expires_at <= now + self._settings.lifetime + SLACK_S
+
+    def _write_uses(self, uses: Mapping[str, float]) -> None:
+        for id_, at in uses.items():
+            session = records.find_session(id_)
+            if session is not None:
+                records.update_session(id_, at, self._end_of(session.created_at, at))
+        self._database.move_generation()  # a session in memory would end by its former time
 
     def _end_of(self, created_at: float, seen_at: float) -> float:
         settings = self._settings

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pluggy
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.errors import Conflict, Invalid, NotFound
+from repoman.errors import Conflict, Invalid, NotFound, RepomanError
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
@@ -59,9 +60,12 @@ class Users:
         return is_right
 
     def _hash_anew(self, user: User, password: str) -> None:
-        """Store the same password at the present cost, unless it is another one by now."""
+        """Store the same password at the present cost, unless it is another one by now.
+
+        Whoever logs in does not wait for it: the next login tries again.
+        """
         password_hash = self._passwords.hash(password)
-        with self._database.transaction():
+        with suppress(RepomanError), self._database.brief_waits(), self._database.transaction():
             records.replace_hash(user.name, user.password_hash, password_hash)
 
     def all(self) -> list[User]:

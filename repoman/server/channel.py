@@ -3,6 +3,7 @@
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ log = logging.getLogger("repoman.server")
 _GONE = (ConnectionError, TimeoutError, ssl.SSLError)  # what a connection ends by
 _PIECE = 1 << 16  # bytes read at a time from files that only Python can read
 
+_SHUTDOWN = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"Retry-After: 10\r\nContent-Length: 29\r\n\r\nThe server is shutting down.\n"
+)
+
 
 class Channel:
     """A connection of a listener, on the main loop or, during large transfers, on a bulk loop.
@@ -45,6 +51,8 @@ class Channel:
         closing: nothing more is read; the connection closes when everything is sent.
         lingers: on closing, what the client still sends is read away for a while.
         task: the call of the application that a worker is at.
+        worker: the thread that serves, once there is one.
+        is_given_up: whatever the worker still has to say, the client has its answer.
     """
 
     def __init__(
@@ -73,6 +81,8 @@ class Channel:
         self.intake = Intake(self)
         self.task: Task | ErrorTask | None = None
         self.lingers = False
+        self.worker: threading.Thread | None = None
+        self.is_given_up = False
 
     # What the loop asks.
 
@@ -160,6 +170,13 @@ class Channel:
         """Close the connection."""
         self._on_own_loop(self.handle_close)
 
+    def give_up(self) -> None:
+        """Answer 503 in place of the worker, and close the connection.
+
+        Only with ``is_given_up`` set while the worker could not write.
+        """
+        self._on_own_loop(self._answer_shutdown)
+
     def drain(self) -> None:
         """Close the connection as soon as the client has its response."""
         self.draining = True
@@ -177,6 +194,7 @@ class Channel:
     def serve(self, request: Parser) -> None:
         """Have a worker run the application for a request."""
         self.serving = request
+        self.worker = None  # not yet
         work = Service(self, request).run
         if self.loop is self.hub.main:
             self.hub.dispatcher.submit(work)
@@ -225,6 +243,8 @@ class Channel:
             ClientDisconnected: the client is gone.
             OSError: a file became shorter than it was.
         """
+        if self.is_given_up:
+            raise ClientDisconnected
         if isinstance(data, FileResponse):
             return self._write_file(data)
         if data:
@@ -265,6 +285,15 @@ class Channel:
                 self._on_own_loop(function)
 
         loop.call(run)
+
+    def _answer_shutdown(self) -> None:
+        if not self.connected:
+            return
+        if self.task is None or not self.task.wrote_header:
+            self.say(_SHUTDOWN)
+        self.closing = True
+        self.serving = None
+        self.refresh()
 
     def _hurry(self) -> None:
         if not self.transport.is_ready:

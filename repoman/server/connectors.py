@@ -11,6 +11,7 @@ from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
+from repoman.threads import Periodic
 
 POLL = 0.5  # seconds until a change by another process is seen
 
@@ -51,22 +52,23 @@ class ConnectorManager:
         self._repositories = repoman.repositories
         self._open: dict[str, Connector] = {}
         self._problems: dict[str, str] = {}
-        # What was last said of a change that could not be taken over.
-        self._trouble: str | None = None
+        self._is_reload_wanted = False
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._poller = threading.Thread(target=self._poll, name="connectors", daemon=True)
+        self.thread = Periodic("connectors", self._follow, POLL)
 
     def start(self) -> None:
         """Open all connectors and watch for changes."""
         self._repositories.subscribe(self.reconcile)
         self.reconcile()
-        self._poller.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Watch no longer; the listeners are the server's to close."""
-        self._stopping.set()
-        self._poller.join()
+        self.thread.stop()
+
+    def reload(self) -> None:
+        """Load the certificates again soon, changed or not; safe in a signal handler."""
+        self._is_reload_wanted = True
 
     def problems(self) -> dict[str, str]:
         """Return why connectors are not open, by key."""
@@ -117,27 +119,13 @@ class ConnectorManager:
             return []
         return [Connector(MAIN, "https", server.host, server.https_port)]
 
-    def _poll(self) -> None:
-        while not self._stopping.wait(POLL):
-            self._follow()
-
     def _follow(self) -> None:
-        try:
-            self._repoman.refresh()
-            if self._certificates.have_changed():
-                self._take_over_certificates()
-            if self._problems or self._trouble is not None:
-                self.reconcile()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next look tries again
-            self._note_trouble(error)
-        else:
-            self._trouble = None
-
-    def _note_trouble(self, error: Exception) -> None:
-        if str(error) != self._trouble:
-            unexpected = None if isinstance(error, RepomanError) else error
-            _log.warning("A change could not be taken over: %s", error, exc_info=unexpected)
-        self._trouble = str(error)
+        self._repoman.refresh()
+        if self._is_reload_wanted or self._certificates.have_changed():
+            self._is_reload_wanted = False
+            self._take_over_certificates()
+        if self._problems or self.thread.failure:
+            self.reconcile()
 
     def _take_over_certificates(self) -> None:
         context = self._certificates.load()

@@ -1,18 +1,17 @@
 """The worker threads that run the application."""
 
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from repoman.errors import UpstreamBusy
-from repoman.waiting import Worker
+from repoman.errors import RepomanError, Unavailable, UpstreamBusy
+from repoman.threads import Watch
+from repoman.waiting import Wait, Worker
 
-RETRY_AFTER = 10  # seconds, where too many wait
-
-log = logging.getLogger(__name__)
+RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
+JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wait for remotes.
 
 Work = Callable[[], object]
 
@@ -25,25 +24,28 @@ class Dispatcher:
     seconds; the main loop looks after that with :meth:`nudge`. The last to fall idle is the first
     to be woken: its caches are warm.
 
-    Of all threads, ``threads`` work at a time. The ``spare`` ones take the places of those that
-    wait for a remote, so that a slow one leaves the others to everybody else.
+    Of all threads, ``threads`` work at a time. As many as ``spare`` may wait for remotes, and as
+    many as ``writers`` for the database; others take their places, so that a slow remote or a
+    locked database leaves the server to everybody else.
     """
 
     LAG = 0.001
 
-    def __init__(self, threads: int, spare: int = 0) -> None:
+    def __init__(self, threads: int, spare: int = 0, writers: int = 0) -> None:
         self._lock = threading.Lock()
         self._queue: deque[tuple[float, Work]] = deque()
         self._idle: list[threading.Lock] = []
         self._places = threads
-        self._spare = spare
-        self._waiting = 0
-        self._active = threads + spare  # with those that wait
+        self._bounds = {Wait.REMOTE: spare, Wait.DATABASE: writers}
+        self._waits = dict.fromkeys(Wait, 0)
+        self._waiting = 0  # The sum of the waits.
+        self._active = threads + spare + writers  # with those that wait
         self._is_waking = False
         self._is_stopping = False
+        self._is_refusing = False
         self._threads = [
             Worker(self._announce_wait, self._run, f"worker-{number}")
-            for number in range(threads + spare)
+            for number in range(threads + spare + writers)
         ]
 
     def start(self) -> None:
@@ -68,22 +70,42 @@ class Dispatcher:
             return bool(self._queue and self._idle and self._working < self._places)
 
     def stop(self, timeout: float) -> bool:
-        """Finish the queue and end the threads; False if some run on after ``timeout`` seconds."""
+        """Finish the queue and end the threads; False if some run on after ``timeout`` seconds.
+
+        Those that wait for remotes are left behind.
+        """
         with self._lock:
             self._is_stopping = True
             while self._idle:
                 self._idle.pop().release()
         end = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        while (working := self._unfinished()) and time.monotonic() < end:
+            working[0].join(JOIN_S)
+        return not working
+
+    def refuse_waits(self) -> None:
+        """Let no request begin to wait for a remote any more: the server shuts down."""
+        self._is_refusing = True
 
     @contextmanager
-    def _announce_wait(self) -> Iterator[None]:
+    def held_wait(self, thread: Worker) -> Iterator[bool]:
+        """Tell whether a worker waits for a remote, and keep it from ending its wait meanwhile."""
+        with self._lock:
+            yield thread.awaits is Wait.REMOTE
+
+    def _unfinished(self) -> list[Worker]:
+        """Return the threads whose end is worth waiting for; a remote may never answer."""
+        return [t for t in self._threads if t.is_alive() and t.awaits is not Wait.REMOTE]
+
+    @contextmanager
+    def _announce_wait(self, what: Wait) -> Iterator[None]:
         """Let another thread take the calling one's place meanwhile."""
         with self._lock:
-            if self._waiting >= self._spare:
-                raise UpstreamBusy("Too many requests wait for remotes at present.", RETRY_AFTER)
+            if self._is_refusing and what is Wait.REMOTE:
+                raise UpstreamBusy("The server is shutting down.", RETRY_AFTER_S)
+            if self._waits[what] >= self._bounds[what]:
+                raise _refusal(what)
+            self._waits[what] += 1
             self._waiting += 1
             if self._queue:
                 self._wake_one()
@@ -91,6 +113,7 @@ class Dispatcher:
             yield
         finally:
             with self._lock:
+                self._waits[what] -= 1
                 self._waiting -= 1
 
     @property
@@ -106,11 +129,9 @@ class Dispatcher:
     def _run(self) -> None:
         wakeup = threading.Lock()  # used as a semaphore: locked while there is nothing to do
         wakeup.acquire()
+        watch = Watch("worker")
         while (work := self._take(wakeup)) is not None:
-            try:
-                work()
-            except BaseException:
-                log.exception("A worker's task failed")
+            watch.run(work)
 
     def _take(self, wakeup: threading.Lock) -> Work | None:
         while True:
@@ -127,3 +148,11 @@ class Dispatcher:
             wakeup.acquire()
             with self._lock:
                 self._is_waking = False
+
+
+def _refusal(what: Wait) -> RepomanError:
+    if what is Wait.REMOTE:
+        return UpstreamBusy("Too many requests are waiting for remotes. Try again.", RETRY_AFTER_S)
+    error = Unavailable("Too many requests are waiting for the database. Try again.")
+    error.retry_after = RETRY_AFTER_S
+    return error

@@ -24,6 +24,7 @@ from repoman.server.listener import Listener, open_socket
 from repoman.server.loop import Loop
 from repoman.server.outbox import HIGH_WATER
 from repoman.server.room import close_some
+from repoman.waiting import Worker
 
 log = logging.getLogger("repoman.server")
 
@@ -32,6 +33,7 @@ BULK_BUFFER = 1 << 20
 REMOVAL_TIMEOUT = 5.0  # seconds to wait for the main loop to close a listening socket
 WARNING_PAUSE = 60.0  # seconds until it is said again that there are too many connections
 SPARE = 64  # threads in the place of those that wait for remotes
+WRITERS = 32  # Threads in the place of those that wait for the database.
 LAST_WORK_TIMEOUT = 5.0  # seconds for workers to end when all connections are closed
 
 
@@ -58,7 +60,7 @@ class Hub:
         self.settings = settings
         self.spool = spool
         self.main = Loop("main", MAIN_BUFFER, tick)
-        self.dispatcher = Dispatcher(settings.threads, SPARE)
+        self.dispatcher = Dispatcher(settings.threads, SPARE, WRITERS)
         self.main.after_turn = self.dispatcher.nudge
         self.main.on_tick = self._tick
         self.fast: FastAnswer | None = None
@@ -136,6 +138,10 @@ class Hub:
                 raise Invalid(f"The connector {connector} speaks plain HTTP.")
             listener.tls = context
 
+    def loops(self) -> list[Loop]:
+        """Return all loops."""
+        return [self.main, *self._bulk]
+
     # Life: run() blocks the caller, shutdown() is for any thread and for signal handlers.
 
     def run(self) -> None:
@@ -154,8 +160,16 @@ class Hub:
             thread.join()
         self._end()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether :meth:`shutdown` has been called."""
+        return self._is_stopping
+
     def shutdown(self, drain: float | None = None) -> None:
-        """Finish what runs, at most ``drain`` seconds long, then let :meth:`run` return."""
+        """Finish what runs, at most ``drain`` seconds long, then let :meth:`run` return.
+
+        Requests that wait for remotes are answered 503 at once. A second call may shorten the time.
+        """
         self.main.call(self._begin_shutdown, drain)
 
     # For channels and listeners.
@@ -226,9 +240,26 @@ class Hub:
             listeners = list(self._listeners.values())
             self._leaving += listeners
             self._listeners.clear()
+        self.dispatcher.refuse_waits()
         for listener in listeners:
             self._leave(listener, drain, threading.Event())
+        for listener in self._leaving:  # A second call may give less time than the first.
+            if drain is not None and listener.drain_until is not None:
+                listener.drain_until = min(listener.drain_until, time.monotonic() + drain)
+                self._cut(listener)
+        self._end_remote_waits()
         self._stop_if_done()
+
+    def _end_remote_waits(self) -> None:
+        """Answer for the workers that wait for remotes: these may be silent for long."""
+        for channel in self._channels():
+            worker = channel.worker
+            if channel.serving is None or not isinstance(worker, Worker):
+                continue
+            with self.dispatcher.held_wait(worker) as is_waiting:
+                channel.is_given_up = is_waiting
+            if channel.is_given_up:
+                channel.give_up()
 
     def _stop_if_done(self) -> None:
         if self._is_stopping and self._count() == 0:
@@ -251,6 +282,8 @@ class Hub:
             self._cut(listener)
             if listener.gone.is_set():
                 self._leaving.remove(listener)
+        if self._is_stopping:
+            self._end_remote_waits()
         self._stop_if_done()
 
     def _close_if_overdue(self, channel: Channel, now: float) -> None:

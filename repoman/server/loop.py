@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from repoman.threads import Watch
+
 log = logging.getLogger(__name__)
 
 IN = select.EPOLLIN
@@ -67,6 +69,7 @@ class Loop:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._is_armed = False
         self._is_running = True
+        self._turns = Watch(f"{name} loop")
         self._next_tick = time.monotonic() + tick
 
     def call(self, function: Callable[..., object], *args: Any) -> None:
@@ -122,8 +125,16 @@ class Loop:
             # Once more: a worker may have changed the interest between question and entry, and
             # have seen the old mask, so that it did not call.
 
+    @property
+    def problem(self) -> str:
+        """Why a turn failed since the last tick; empty if none did."""
+        return self._turns.problem
+
     def run(self) -> None:
-        """Turn until stopped."""
+        """Turn until stopped, whatever goes wrong."""
+        self._turns.run_forever(self._turn_on)
+
+    def _turn_on(self) -> None:
         while self._is_running or self._calls:
             self._turn()
 
@@ -155,6 +166,7 @@ class Loop:
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + self.tick
+            self._turns.note_success()
             self._run(self.on_tick, ())
 
     def _run_calls(self) -> None:

@@ -15,6 +15,7 @@ from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.files import make_directory
+from repoman.health import Health
 from repoman.http.access_ring import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key, create_application
@@ -24,11 +25,14 @@ from repoman.server.connectors import ConnectorManager
 from repoman.server.hub import Hub
 from repoman.server.lock import DataLock
 from repoman.server.repeats import Repeats
+from repoman.threads import Periodic
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
 
 M_ARENA_MAX = -8  # mallopt(3): how many heaps there may be
 HEAPS = 2
+
+RESERVE_INTERVAL_S = 1.0  # How often is looked whether there is room for the reserve again.
 
 GARBAGE = 10_000  # objects made and not yet freed, until the collector looks at the young ones
 
@@ -38,7 +42,7 @@ Announce = Callable[[list[tuple[str, str]]], None]
 
 
 def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> None:
-    """Run the server until SIGTERM or SIGINT.
+    """Run the server until SIGTERM or SIGINT; SIGHUP reloads certificates and reopens log files.
 
     ``announce`` is called once when all ports are open, with (name, URL) of the main port and of
     each connector. ``adopt`` takes blob stores that do not belong to the database.
@@ -55,6 +59,9 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
     ):
         repoman.sweep()
         repoman.compactor.start()
+        reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
+        reserve.start()
+        repoman.health.add("reserve", lambda: reserve.problem)
         repeats = Repeats(create_application(repoman, access.write))
         hub = Hub(repeats, settings.server, _make_spool(repoman.data))
         hub.fast = repeats.answer
@@ -63,7 +70,8 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         certificates = Certificates(settings.tls, repoman.data)
         connectors = ConnectorManager(hub, repoman, certificates)
         connectors.start()
-        _end_on_signals(hub)
+        _watch_health(repoman.health, hub, connectors, access)
+        _obey_signals(hub, connectors)
         _warn_of_address(settings.server)
         opened = [main, *connectors.open_connectors()]
         announce([("main" if c.repository == MAIN else c.repository, c.url) for c in opened])
@@ -72,6 +80,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
             hub.run()
         finally:
             connectors.stop()
+            reserve.stop()
 
 
 def _share_heaps() -> None:
@@ -108,13 +117,32 @@ def _make_spool(data: Path) -> Path:
     return spool
 
 
-def _end_on_signals(hub: Hub) -> None:
+def _watch_health(
+    health: Health, hub: Hub, connectors: ConnectorManager, access: AccessRing
+) -> None:
+    health.add("connectors", lambda: "; ".join(connectors.problems().values()))
+    health.add("changes", lambda: connectors.thread.problem)
+    health.add("access log", lambda: access.thread.problem)
+    health.add("server", lambda: "; ".join(filter(None, (loop.problem for loop in hub.loops()))))
+
+
+def _obey_signals(hub: Hub, connectors: ConnectorManager) -> None:
     def end(number: int, _frame: object) -> None:
-        _log.info("%s: finishing what runs.", signal.Signals(number).name)
-        hub.shutdown()
+        name = signal.Signals(number).name
+        if hub.is_stopping:
+            _log.info("%s again: ending at once.", name)
+            hub.shutdown(0)
+        else:
+            _log.info("%s: finishing what runs.", name)
+            hub.shutdown()
+
+    def reload(_number: int, _frame: object) -> None:
+        _log.info("SIGHUP: loading the certificates again and reopening the files of logs.")
+        connectors.reload()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    signal.signal(signal.SIGHUP, reload)
 
 
 def _warn_of_address(settings: ServerSettings) -> None:

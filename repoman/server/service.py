@@ -1,6 +1,7 @@
 """A worker's work on one request: admission, response, and how the connection goes on."""
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from waitress.channel import ClientDisconnected
@@ -26,6 +27,7 @@ class Service:
 
     def run(self) -> None:
         """Run the application for admission, for the response, or for both."""
+        self._channel.worker = threading.current_thread()
         try:
             self._serve()
         except Exception:  # nobody else would ever go on with the connection

@@ -86,7 +86,8 @@ class ProxyBlobs:
             raise NotFound("It is known not to be there.")
         if not self._site.cache.has_room():
             return self._pass(image, digest)
-        shared = self._share(image, digest)
+        with self._site.content.brief_waits():
+            shared = self._share(image, digest)
         if shared is not None:
             return self._cached(shared, digest, Source.REVALIDATED)
         kept: list[Asset] = []  # by somebody who was faster

@@ -126,10 +126,12 @@ class ProxySite:
     def keep(self, what: str, write: Callable[[], object]) -> bool:
         """Write to the cache and return whether that went well.
 
-        Whoever asks is served all the same while there is no room, or the disk takes nothing.
+        Whoever asks is served all the same while there is no room, or the disk takes nothing, and
+        does not wait for other writers.
         """
         try:
-            write()
+            with self.content.brief_waits():
+                write()
         except UNKEPT as error:
             _log.warning("%s is not kept by the proxy %s: %s", what, self.name, error)
             return False

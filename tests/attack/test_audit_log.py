@@ -1,14 +1,18 @@
 """Everything that somebody does to the server is in the audit log: who, what, from where."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 
 from repoman.cli import cli
+from repoman.config import AuditSettings
 from repoman.db.models import AuditRecord
+from repoman.security.audit import CAPACITY, Audit, Event
 from repoman.security.role_records import Role
 from repoman.security.selector_records import SelectorRow
 from repoman.testing import HttpClient, repoman_factory
@@ -188,15 +192,120 @@ def test_secrets_that_are_forgotten_are_told(repoman):
     repoman.start()
 
 
-def test_old_events_go_and_ids_go_on(repoman):
-    audit = AuditRecord.insert_many
-    old = {"domain": "login", "type": "failed", "actor": "old"}
+NOW = 1_800_000_000.0
+DAY_S = 86_400.0
+
+
+class Clock:
+    """The time of day, which may be wrong."""
+
+    now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+def insert_old(repoman, *times):
+    event = {"domain": "login", "type": "failed", "actor": "old"}
     with repoman.database.transaction():
         AuditRecord.delete().execute()
-        audit([{**old, "at": 1.0} for _ in range(10)]).execute()
-    repoman.audit.flush()
+        AuditRecord.insert_many([{**event, "at": each} for each in times]).execute()
+
+
+def prune(repoman, clock, audit=None):
+    audit = audit or Audit(repoman.database, AuditSettings(), clock)
+    with repoman.database.transaction():
+        return audit.prune()
+
+
+def test_old_events_go_and_ids_go_on(repoman):
+    insert_old(repoman, *[NOW - 91 * DAY_S] * 10, NOW)
+    assert prune(repoman, Clock()) == 10
     [row] = repoman.audit.search()
-    assert row["id"] == 10
+    assert row["id"] == 11
+
+
+def test_the_newest_event_stays_so_that_ids_go_on(repoman):
+    insert_old(repoman, NOW, NOW - 91 * DAY_S)
+    audit, clock = Audit(repoman.database, AuditSettings(), Clock()), Clock()
+    assert prune(repoman, clock, audit) == 0
+
+
+def test_a_clock_that_is_wrong_at_boot_removes_nothing(repoman):
+    insert_old(repoman, *(NOW - day * DAY_S for day in range(80, -1, -1)))
+    clock = Clock()
+    clock.now = NOW + 400 * DAY_S
+    assert prune(repoman, clock) == 0
+
+
+def test_a_clock_that_jumps_removes_nothing(repoman):
+    insert_old(repoman, *(NOW - day * DAY_S for day in range(80, -1, -1)))
+    clock = Clock()
+    audit = Audit(repoman.database, AuditSettings(), clock)
+    assert prune(repoman, clock, audit) == 0
+    clock.now += 400 * DAY_S
+    assert prune(repoman, clock, audit) == 0
+    clock.now = 0.0
+    assert prune(repoman, clock, audit) == 0
+
+
+def test_one_look_removes_no_more_than_a_day(repoman):
+    """Even where a wrong clock has written events, so that the newest of them agrees with it."""
+    insert_old(repoman, *(NOW - day * DAY_S for day in range(80, -1, -1)), NOW + 400 * DAY_S)
+    clock = Clock()
+    clock.now = NOW + 400 * DAY_S
+    assert prune(repoman, clock) == 1
+
+
+# What waits ------------------------------------------------------------------------------------
+
+
+def occupied(repoman):
+    """Another process that writes for a long time."""
+    other = sqlite3.connect(repoman.data / "repoman.db", isolation_level=None)
+    other.execute("begin immediate")
+    return closing(other)
+
+
+def test_events_wait_while_another_process_writes(repoman, caplog):
+    with occupied(repoman):
+        for number in range(3):
+            repoman.audit.record(Event("login", "failed", f"busy-{number}"))
+            repoman.audit.flush()
+    repoman.audit.flush()
+    assert [row["actor"] for row in repoman.audit.search(limit=3)] == ["busy-2", "busy-1", "busy-0"]
+    assert caplog.text.count("The audit log cannot be written; its events wait") == 1
+
+
+def test_more_events_than_can_wait_are_counted(repoman, monkeypatch):
+    monkeypatch.setattr("repoman.security.audit.CAPACITY", 5)
+    with occupied(repoman):
+        for _ in range(2):
+            for number in range(5):
+                repoman.audit.record(Event("login", "failed", f"busy-{number}"))
+            repoman.audit.flush()
+    repoman.audit.flush()
+    [lost] = repoman.audit.search({"domain": "audit", "type": "lost"})
+    assert lost["attributes"] == {"count": "5"}
+    assert len(repoman.audit.search({"domain": "login"})) == 5
+
+
+def test_an_event_that_cannot_be_written_holds_up_no_others(repoman):
+    repoman.audit.record(Event("login", "\ud800", "bad"))  # this is no text
+    with pytest.raises(UnicodeEncodeError):
+        repoman.audit.flush()
+    repoman.audit.record(Event("login", "failed", "after"))
+    repoman.audit.flush()
+    assert len(repoman.audit.search({"actor": "after"})) == 1
+    [lost] = repoman.audit.search({"domain": "audit", "type": "lost"})
+    assert lost["attributes"] == {"count": "1"}
+
+
+def test_as_many_events_as_may_wait_are_written_together(repoman):
+    for number in range(CAPACITY):
+        repoman.audit.record(Event("login", "failed", f"user-{number}"))
+    repoman.audit.flush()
+    assert repoman.audit.search()[0]["actor"] == f"user-{CAPACITY - 1}"
 
 
 # The file --------------------------------------------------------------------------------------

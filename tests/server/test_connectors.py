@@ -87,7 +87,7 @@ def test_a_failure_of_any_kind_does_not_end_the_watch_and_is_told_once(parts, ca
 
     parts.repoman.on_refresh = fail
     wait_for_looks(parts.repoman)
-    assert caplog.text.count("A change could not be taken over: of a plugin") == 1
+    assert caplog.text.count("'connectors' failed and goes on: ZeroDivisionError: of a plugin") == 1
     assert "Traceback" in caplog.text
     parts.repoman.wanted = [connector("team")]  # nobody is told of it
     parts.repoman.on_refresh = bool
@@ -100,7 +100,7 @@ def test_an_expected_failure_is_told_without_a_traceback(parts, caplog):
 
     parts.repoman.on_refresh = fail
     wait_for_looks(parts.repoman)
-    assert caplog.text.count("A change could not be taken over: The database is locked.") == 1
+    assert caplog.text.count("'connectors' could not do its work: The database is locked.") == 1
     assert "Traceback" not in caplog.text
 
 

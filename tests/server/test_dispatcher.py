@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from repoman.errors import UpstreamBusy
+from repoman.errors import Unavailable, UpstreamBusy
 from repoman.server.dispatcher import Dispatcher
-from repoman.waiting import waiting
+from repoman.waiting import Wait, waiting
 from tests.server.conftest import eventually
 
 
@@ -79,7 +79,7 @@ def test_failing_work_does_not_end_the_worker(dispatcher, caplog):
     done = threading.Event()
     dispatcher.submit(done.set)
     assert done.wait(5)
-    assert "A worker's task failed" in caplog.text
+    assert "'worker' failed and goes on: SystemExit: no" in caplog.text
 
 
 def test_stop_finishes_the_queue():
@@ -164,6 +164,30 @@ def test_too_many_may_not_wait(with_spare):
         with_spare.submit(wait)
     eventually(lambda: (with_spare.nudge(), refused.is_set())[1])
     go_on.set()
+
+
+def test_waits_for_the_database_take_no_place_and_are_bounded():
+    dispatcher = Dispatcher(1, spare=1, writers=2)
+    dispatcher.start()
+    go_on, refused, both = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def wait(what):
+        try:
+            with waiting(what), waiting(Wait.REMOTE):  # nested waits are one
+                both.release()
+                assert go_on.wait(10)
+        except (Unavailable, UpstreamBusy):
+            refused.release()
+
+    for what in (Wait.DATABASE, Wait.DATABASE, Wait.DATABASE, Wait.REMOTE, Wait.REMOTE):
+        dispatcher.submit(lambda what=what: wait(what))
+    for semaphore in (both, both, both, refused, refused):
+        eventually(lambda each=semaphore: (dispatcher.nudge(), each.acquire(blocking=False))[1])
+    done = threading.Event()
+    dispatcher.submit(done.set)
+    eventually(lambda: (dispatcher.nudge(), done.is_set())[1])
+    go_on.set()
+    assert dispatcher.stop(5)
 
 
 def test_a_wait_in_another_thread_is_nobodys_business():

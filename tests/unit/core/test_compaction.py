@@ -216,9 +216,10 @@ def test_kill_9_at_every_line_loses_nothing(tmp_path):
 
 
 def test_the_thread_goes_on_after_an_error(
-    save, content, compactor, clock, on_disk, monkeypatch, caplog
+    save, content, database, stores, clock, on_disk, monkeypatch, caplog
 ):
     monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
+    compactor = Compactor(database, stores, clock)
     real, errors = compactor.compact, iter([Unavailable("The database is busy.")])
 
     def compact():
@@ -235,4 +236,4 @@ def test_the_thread_goes_on_after_an_error(
         wait_until(lambda: on_disk() == 0, what="the end of the blob")
     finally:
         compactor.stop()
-    assert "could not be freed: The database is busy." in caplog.text
+    assert "'compactor' could not do its work: The database is busy." in caplog.text

@@ -53,18 +53,30 @@ def test_nothing_that_is_remembered_of_the_database_gets_old(book, database):
     assert database.generation == generation
 
 
-def test_a_failure_costs_these_times_and_no_others(book, caplog):
+def test_a_failure_costs_no_times_and_is_told_once(book, caplog):
     book.is_full = True
     book.times.note("a")
     with caplog.at_level(logging.WARNING):
         book.times.flush()
+        book.times.flush()
     assert [each.getMessage() for each in caplog.records] == [
-        "1 times of visits are lost: The disk is full."
+        "The times of visits are not written now: The disk is full."
     ]
     book.is_full = False
     book.times.note("b")
     book.times.flush()
-    assert book.written == [{"b": 1000.0}]
+    assert book.written == [{"a": 1000.0, "b": 1000.0}]
+
+
+def test_what_waits_is_bounded(book, monkeypatch):
+    monkeypatch.setattr(module, "CAPACITY", 2)
+    book.is_full = True
+    for key in ("a", "b", "c"):
+        book.times.note(key)
+        book.times.flush()
+    book.is_full = False
+    book.times.flush()
+    assert [list(each) for each in book.written] == [["a", "b"]]
 
 
 def test_the_memory_is_bounded(book, monkeypatch):

@@ -26,7 +26,7 @@ def test_an_error_does_not_end_the_alarm(caplog):
     alarm.call_later(0, lambda: 1 / 0)
     alarm.call_later(0.01, done.set)
     assert done.wait(5)
-    assert "A timed call failed" in caplog.text
+    assert "'alarm' failed and goes on: ZeroDivisionError" in caplog.text
     alarm.close()
 
 

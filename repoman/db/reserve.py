@@ -1,0 +1,101 @@
+"""Room on the disk that is kept back for the database, so that a full disk can be emptied.
+
+A deletion needs room itself: the database writes down what it removes. So the server keeps a file
+that holds nothing. When the disk is full it is cut to nothing, and until there is room for it
+again, what would only fill the disk once more is refused.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from repoman.errors import StorageFull
+
+FILE = "repoman.reserve"
+LOW_B = 1 << 22  # With less free space than this the disk counts as full.
+
+_log = logging.getLogger(__name__)
+
+
+class Reserve:
+    """The reserve of one data directory; for every process that works on it, and thread safe.
+
+    Args:
+        path: of the file.
+        size: in bytes; 0: there is none.
+
+    Attributes:
+        is_spent: whether it is given up at present.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._size = size
+        self._has_warned = False
+        self.is_spent = False
+
+    def open(self) -> None:
+        """Learn how things are."""
+        self.is_spent = self._present_size() == 0
+
+    def release_if_full(self) -> None:
+        """Give the reserve up if the disk is full; cheap, for each transaction."""
+        if self.is_spent or not self._size or self._free() >= LOW_B:
+            return
+        if self._present_size():
+            os.truncate(self._path, 0)
+            self.is_spent = True
+            _log.warning(
+                "The disk that holds the database is full. The reserve of %d bytes is given up, so "
+                "that deletions work; nothing new is stored until there is room again.",
+                self._size,
+            )
+
+    def check(self) -> None:
+        """Return if something new may be stored.
+
+        Raises:
+            StorageFull: the disk was full, and there is not enough room yet.
+        """
+        if self.is_spent:
+            raise StorageFull(
+                "The disk that holds the database is full. Nothing new is stored until something "
+                "has been deleted."
+            )
+
+    def keep(self) -> None:
+        """Make the reserve, or make it again, when there is room; for the server, now and then."""
+        present = self._present_size()
+        if present == self._size or not self._size:
+            self.is_spent = False
+        elif self._free() > self._size + 2 * LOW_B:
+            self._make()
+        else:
+            self.is_spent = present == 0
+            if not self.is_spent and not self._has_warned:
+                _log.warning("There is no room for the reserve %s.", self._path)
+                self._has_warned = True
+
+    def _make(self) -> None:
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, self._size)
+            os.ftruncate(fd, self._size)  # it may have been larger
+        except OSError:
+            os.ftruncate(fd, 0)
+            raise
+        finally:
+            os.close(fd)
+        if self.is_spent:
+            _log.info("There is room on the disk again; the reserve is kept back as before.")
+        self.is_spent = False
+
+    def _present_size(self) -> int | None:
+        try:
+            return self._path.stat().st_size
+        except OSError:  # it was never made, or the disk is away
+            return None
+
+    def _free(self) -> int:
+        state = os.statvfs(self._path.parent)
+        return state.f_bavail * state.f_frsize
