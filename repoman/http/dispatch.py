@@ -21,7 +21,7 @@ from repoman.http.audit import current_origin
 from repoman.http.body import Environ, close_untaken
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
-from repoman.http.forwarded import Forwarded
+from repoman.http.forwarded import Forwarded, is_host
 from repoman.http.guard import HIDDEN, SPEAKER, Hidden
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
@@ -113,6 +113,10 @@ class Dispatcher:
         """Serve one request."""
         begin_request(environ, self._database)
         _encode_query(environ)
+        if not is_host(environ.get("HTTP_HOST")):
+            return _plain("Host: this is not the name of a host.", HTTPStatus.BAD_REQUEST)(
+                environ, start_response
+            )
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
             response = self._serve_connector(name, environ, start_response)
@@ -184,4 +188,8 @@ def _not_installed(repository: Repository) -> str:
 
 
 def _unavailable(problem: str) -> Response:
-    return Response(problem + "\n", HTTPStatus.SERVICE_UNAVAILABLE)
+    return _plain(problem, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _plain(text: str, status: HTTPStatus) -> Response:
+    return Response(text + "\n", status)

@@ -80,7 +80,9 @@ HEADERS = {
     "another scheme": {"Authorization": "Digest x=1"},
     "no token": {"Authorization": "Bearer"},
     "a forged token": {"Authorization": "Bearer x.y.z"},
-    "a forged token of version 1": {"Authorization": 'Token signature=x,repository="a",access=read'},
+    "a forged token of version 1": {
+        "Authorization": 'Token signature=x,repository="a",access=read'
+    },
     "a realm that is silent": basic("down:x"),
     "a realm that fails": basic("bug:x"),
     "a browser": {"Accept": "text/html"},
