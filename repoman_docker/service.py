@@ -190,7 +190,7 @@ class Pusher:
     """Who pushes by version 1, whose paths of images have no image name.
 
     Attributes:
-        actor: the name.
+        actor: their :attr:`Actor.owner`.
         may_push: whether they may push to an image name.
         may_read: whether they may read one, and so build upon its images.
     """

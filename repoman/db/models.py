@@ -101,10 +101,14 @@ class SelectorRecord(Record):
 
 
 class UserTokenRecord(Record):
-    """A user token; ``digest`` is the sha256 of its secret, in hex."""
+    """A user token; ``digest`` is the sha256 of its secret, in hex.
+
+    ``realm`` is that of its user when it was made.
+    """
 
     id = TextField(primary_key=True)
     user = ForeignKeyField(UserRecord, on_delete="CASCADE")
+    realm = TextField()
     name = TextField()
     digest = TextField()
     repositories = JSONField(default=list)
@@ -120,10 +124,14 @@ class UserTokenRecord(Record):
 
 
 class SessionRecord(Record):
-    """A browser session; ``digest`` is the sha256 of what its cookie holds, in hex."""
+    """A browser session; ``digest`` is the sha256 of what its cookie holds, in hex.
+
+    ``realm`` is the one that has let its user in.
+    """
 
     digest = TextField(primary_key=True)
     user = ForeignKeyField(UserRecord, on_delete="CASCADE")
+    realm = TextField()
     epoch = IntegerField()
     address = TextField(default="")
     agent = TextField(default="")

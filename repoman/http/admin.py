@@ -2,7 +2,8 @@
 
 A visitor is known by the ``Authorization`` header or, without one, by the session of the browser.
 A request that changes something must not come from a page of another site, and must carry the mark
-of a form of ours if it is the browser that vouches for the visitor.
+of a form of ours if it is the browser that vouches for the visitor. Its body is read once it is
+known who sends it: of nobody only as much as a login takes.
 """
 
 import io
@@ -12,16 +13,11 @@ from flask import Blueprint, Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
 
 from repoman.core import Repoman
-from repoman.errors import Unauthenticated
 from repoman.http.addresses import AddressBook
 from repoman.http.audit import AUDIT
 from repoman.http.audit_rest import audit_rest
 from repoman.http.body import read_body
-from repoman.http.current import (
-    ACTOR,
-    SECURITY,
-    current_environ,
-)
+from repoman.http.current import ACTOR, SECURITY, current_actor, current_environ
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.headers import install_page_headers
@@ -31,9 +27,10 @@ from repoman.http.origin import SAFE_METHODS, check_origin
 from repoman.http.remote_rest import create_remote_rest
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.http.trace_rest import create_trace_rest
-from repoman.security.actors import ANONYMOUS, Actor
+from repoman.security.actors import ANONYMOUS
 
-BODY_LIMIT = 1 << 20  # bytes; forms and settings are far smaller
+BODY_LIMIT = 1 << 20  # Bytes of a body; forms and settings are far smaller.
+LOGIN_LIMIT = 1 << 14  # Bytes of a body by nobody, who has but the login form to send.
 
 
 def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
@@ -62,15 +59,10 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         if request.path in OPEN:
             return
         check_origin(request)
+        _identify()
         _fetch_body()
-        if "Authorization" in request.headers:
-            environ[ACTOR] = _actor_by_header()
-            return
-        session = environ[SESSION] = find_session(request)
-        if session is not None:
-            environ[ACTOR] = session.actor
-        tie_forms(session)
-        marks.protect()
+        if SESSION in environ:
+            marks.protect()
 
     return app
 
@@ -89,11 +81,16 @@ def wants_page() -> bool:
     return request.accept_mimetypes.best_match(["text/plain", "text/html"]) == "text/html"
 
 
-def _actor_by_header() -> Actor:
-    sent = request.authorization
-    if sent is None or sent.type != "basic":
-        raise Unauthenticated("A user name and a password, or a token in its place, are needed.")
-    return actor_of_header()
+def _identify() -> None:
+    """Note who the visitor is: by the header or, without one, by the session of the browser."""
+    environ = current_environ()
+    if "Authorization" in request.headers:
+        environ[ACTOR] = actor_of_header()
+        return
+    session = environ[SESSION] = find_session(request)
+    if session is not None:
+        environ[ACTOR] = session.actor
+    tie_forms(session)
 
 
 def _fetch_body() -> None:
@@ -101,7 +98,7 @@ def _fetch_body() -> None:
     if request.method in SAFE_METHODS:
         return
     environ = current_environ()
-    body = read_body(environ, BODY_LIMIT)
+    body = read_body(environ, LOGIN_LIMIT if current_actor().is_anonymous else BODY_LIMIT)
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
 

@@ -47,7 +47,7 @@ def note_password(actor: Actor) -> None:
     audit: Audit = current_environ()[AUDIT]
     address = request.remote_addr or ""
     bind_repeat(address)
-    if not actor.is_anonymous and audit.is_new_login(actor.name, address, actor.token):
+    if not actor.is_anonymous and audit.is_new_login(actor.owner, address, actor.token):
         note_login(actor)
 
 

@@ -9,6 +9,7 @@ or Host, which proxies rewrite.
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.wrappers import Response
 
@@ -20,8 +21,8 @@ from repoman.http.audit import current_origin
 from repoman.http.body import Environ, close_untaken
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
-from repoman.http.forwarded import Forwarded
-from repoman.http.guard import HIDDEN
+from repoman.http.forwarded import Forwarded, is_host
+from repoman.http.guard import HIDDEN, SPEAKER, Hidden
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
 from repoman.repositories.manager import NAME
@@ -29,6 +30,7 @@ from repoman.repositories.model import Repository, RepositoryConfig, RepositoryT
 from repoman.repositories.sections import AccessSection
 
 MOUNT = "/repository/"
+ASCII = "".join(map(chr, range(128)))
 
 
 def create_application(repoman: Repoman, write_access: Write | None = None) -> WSGI:
@@ -65,34 +67,34 @@ def connector_key(repository: str, scheme: str) -> str:
 
 
 class Absent:
-    """Answers for repositories that do not exist, cannot work, or that nobody may know of.
+    """What answers in place of repositories that do not exist, or that nobody may know of.
 
-    Which of these it is shows only to whoever may know it: the answer depends on the address and
-    on who asks.
+    Its words depend on the path alone: they are those of the format whose clients ask for it.
     """
 
     def __init__(
         self, repoman: Repoman, formats: Mapping[str, Format], apps: Mapping[str, WSGI]
     ) -> None:
         self._formats = tuple(formats.values())
+        self._nothing = Format(name="", title="", blueprints=())
+        self._plain = create_format_app(repoman, self._nothing)
         self._apps = apps
-        self._plain = create_format_app(repoman, Format(name="", title="", blueprints=()))
 
-    def serve(
-        self, name: str, environ: Environ, start_response: Any, broken: Repository | None = None
-    ) -> Iterable[bytes]:
-        """Serve a request to the repository ``name``, in the words of whose path it is."""
-        path = environ["PATH_INFO"]
-        speaker = next((each.name for each in self._formats if each.speaks(path)), "")
-        sections = {"access": AccessSection(anonymous=False)}
-        format_, problem = speaker, None
-        if broken is not None:
-            format_, problem = broken.config.format, broken.problem or _not_installed(broken)
-        known = name if NAME.fullmatch(name) else "-"  # logs tell it, and a challenge
-        config = RepositoryConfig(0, known, format_, RepositoryType.HOSTED, True, sections)
-        environ[REPOSITORY] = Repository(config, None, problem)
-        app = self._apps.get(speaker, self._plain)
-        return app(environ, start_response)
+    def speaker_of(self, path: str) -> Format:
+        """Return the format whose clients ask for a path."""
+        return next((each for each in self._formats if each.speaks(path)), self._nothing)
+
+    def app_of(self, speaker: Format) -> WSGI:
+        """Return what words the answers to clients of a format."""
+        return self._apps.get(speaker.name, self._plain)
+
+
+def _stand_in(name: str, format_: str, problem: str | None = None) -> Repository:
+    """Return a repository without a service, which anonymous visitors may not know of."""
+    known = name if NAME.fullmatch(name) else "-"  # logs tell it, and a challenge
+    sections = {"access": AccessSection(anonymous=False)}
+    config = RepositoryConfig(0, known, format_, RepositoryType.HOSTED, True, sections)
+    return Repository(config, None, problem)
 
 
 class Dispatcher:
@@ -110,6 +112,11 @@ class Dispatcher:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
         begin_request(environ, self._database)
+        _encode_query(environ)
+        if not is_host(environ.get("HTTP_HOST")):
+            return _plain("Host: this is not the name of a host.", HTTPStatus.BAD_REQUEST)(
+                environ, start_response
+            )
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
             response = self._serve_connector(name, environ, start_response)
@@ -132,20 +139,35 @@ class Dispatcher:
         return app(environ, start_response)
 
     def _serve_mounted(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Serve ``/repository/<name>``; a hidden repository takes as long as an absent one."""
+        speaker = environ[SPEAKER] = self._absent.speaker_of(environ["PATH_INFO"])
+        words = self._absent.app_of(speaker)
+        environ[REPOSITORY], app = self._find(name, speaker)
+        try:
+            return (app or words)(environ, start_response)
+        except Hidden as hidden:
+            environ[HIDDEN] = hidden.error
+            environ[REPOSITORY] = _stand_in(name, speaker.name)
+            return words(environ, start_response)
+
+    def _find(self, name: str, speaker: Format) -> tuple[Repository, WSGI | None]:
+        """Return the repository, or what stands in for it, and the app of one that works."""
         repository = self._repositories.find(name)
         if repository is None:
-            return self._absent.serve(name, environ, start_response)
-        app = self._formats.get(repository.config.format)
+            return _stand_in(name, speaker.name), None
+        format_ = repository.config.format
+        app = self._formats.get(format_)
         if repository.problem is not None or app is None:
-            return self._absent.serve(name, environ, start_response, repository)
-        environ[REPOSITORY] = repository
-        begun: list[Any] = []
-        response = app(environ, lambda *given: begun.append(given))
-        if HIDDEN in environ:  # this answer is not told
-            _close(response)
-            return self._absent.serve(name, environ, start_response)
-        start_response(*begun[-1])
-        return response
+            problem = repository.problem or _not_installed(repository)
+            return _stand_in(name, format_, problem), None
+        return repository, app
+
+
+def _encode_query(environ: Environ) -> None:
+    """Encode the bytes of the query that had to be, but are not (RFC 3986, section 2.1)."""
+    query: str = environ.get("QUERY_STRING", "")
+    if not query.isascii():
+        environ["QUERY_STRING"] = quote(query, safe=ASCII, encoding="latin-1")
 
 
 def _mount(environ: Environ) -> str:
@@ -165,11 +187,9 @@ def _not_installed(repository: Repository) -> str:
     return f"The format {repository.config.format!r} is not installed."
 
 
-def _close(response: Iterable[bytes]) -> None:
-    close = getattr(response, "close", None)
-    if close is not None:
-        close()
-
-
 def _unavailable(problem: str) -> Response:
-    return Response(problem + "\n", HTTPStatus.SERVICE_UNAVAILABLE)
+    return _plain(problem, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _plain(text: str, status: HTTPStatus) -> Response:
+    return Response(text + "\n", status)

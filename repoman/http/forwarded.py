@@ -5,7 +5,9 @@ address in the logs or the host in a link.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,6 +18,9 @@ from repoman.http.body import Environ
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PREFIX = "HTTP_X_FORWARDED_"
+SCHEMES = ("http", "https")
+
+_HOST = re.compile(r"(?:[\w.-]++|\[[0-9a-f:.]++\])(?::\d{0,5})?", re.IGNORECASE | re.ASCII)
 
 
 class Forwarded:
@@ -30,6 +35,7 @@ class Forwarded:
         """Serve one request."""
         if self._is_proxy(environ.get("REMOTE_ADDR", "")):
             environ["REMOTE_ADDR"] = self._client(environ)
+            _tidy(environ)
             return self._fixed(environ, start_response)
         for key in [key for key in environ if key.startswith(PREFIX)]:
             del environ[key]
@@ -50,6 +56,25 @@ class Forwarded:
     def _is_proxy(self, address: str) -> bool:
         parsed = _parse(address) if self._proxies else None
         return parsed is not None and any(parsed in network for network in self._proxies)
+
+
+def _tidy(environ: Environ) -> None:
+    """Leave out what no link can be made of, where a proxy passes on what its client has sent."""
+    path = environ.get(PREFIX + "PREFIX", "").rpartition(",")[2].strip(" /")
+    environ[PREFIX + "PREFIX"] = path and f"/{path}"
+    if environ.get(PREFIX + "PROTO", "").rpartition(",")[2].strip().lower() not in SCHEMES:
+        environ.pop(PREFIX + "PROTO", None)
+
+
+@lru_cache(maxsize=1000)
+def is_host(text: str | None) -> bool:
+    """Return whether links can be made of a Host header, or there is none to make them of."""
+    if text is None:
+        return True
+    try:
+        return bool(_HOST.fullmatch(text) and text.encode().decode("idna"))
+    except UnicodeError:  # after xn--, what nobody can have encoded
+        return False
 
 
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

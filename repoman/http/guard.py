@@ -1,15 +1,16 @@
 """The guard before every route: who asks, may they, and may they know that there is anything?
 
 On the main port the name of a repository is in the address, and whoever may do nothing there must
-not learn whether it exists. The answer is therefore that to a repository which does not exist
-(:class:`repoman.http.dispatch.Dispatcher` makes it); only the wording follows the path. A connector
-belongs to its repository, so there is nothing to hide.
+not learn whether it exists. Whatever fails before that is clear therefore leaves the application
+as :class:`Hidden`, and :class:`repoman.http.dispatch.Dispatcher` answers it as it does for a
+repository that does not exist: how the credentials are read and how the failure is worded depend on
+the path alone. A connector belongs to its repository, so there is nothing to hide.
 """
 
 from flask import Request
 
 from repoman.core import Repoman
-from repoman.errors import NotFound, RepomanError, Unauthenticated, Unavailable
+from repoman.errors import NotFound, Unauthenticated, Unavailable
 from repoman.http.audit import AUDIT, note_password, note_refused
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
@@ -24,9 +25,24 @@ from repoman.http.formats import Format
 from repoman.http.logins import actor_of_header, log_in
 from repoman.http.origin import check_origin
 from repoman.repositories.model import Repository
-from repoman.security.actors import ANONYMOUS, Access, Actor
+from repoman.security.actors import ANONYMOUS, Access, Actor, Place
 
-HIDDEN = "repoman.hidden"  # the failure to answer with as if there were no such repository
+HIDDEN = "repoman.hidden"  # environ: the failure to answer with as if there were no such repository
+SPEAKER = "repoman.speaker"  # environ: the Format that clients of this path speak
+
+
+class Hidden(BaseException):
+    """Leaves the application: the visitor may not learn whether the repository exists.
+
+    Not an ``Exception``, so that no error handler of the repository's format words it.
+
+    Attributes:
+        error: the failure to answer with.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Guard:
@@ -42,55 +58,51 @@ class Guard:
 
         Raises:
             RepomanError: it may not.
+            Hidden: it may not, and its sender may not know that the repository exists.
         """
         request = current_request()
-        check_origin(request)
         environ = request.environ
         if HIDDEN in environ:
             raise environ[HIDDEN]
         environ[SECURITY] = self._security
         environ[AUDIT] = self._audit
         repository: Repository = environ[REPOSITORY]
-        self._admit(request, repository)
-        if repository.problem is not None:
-            raise Unavailable(repository.problem)
-        if repository.service is None:
-            raise _no_such()
-        if not repository.config.is_online:
-            raise Unavailable(f"The repository {repository.name!r} is offline.")
-
-    def _admit(self, request: Request, repository: Repository) -> None:
-        authorizer = self._security.authorizer
-        place = place_of(repository)
+        place, authorizer = place_of(repository), self._security.authorizer
         is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, place)
+        if is_secret:
+            self._reveal(request, repository, place)
+        else:
+            check_origin(request)
         access = Access() if repository.service is None else self._format.access_of(request)
-        if access is None and not is_secret:
-            request.environ[ACTOR] = ANONYMOUS
-            return
-        actor = self._authenticate(request, repository, is_secret=is_secret)
-        if is_secret and not authorizer.knows(actor, place):
-            if actor.is_anonymous:
-                raise _hide(request, _login_needed())
-            note_refused()
-            raise _hide(request, _no_such())
+        if not is_secret:
+            is_asked = access is not None
+            actor = self._identify(request, repository, self._format) if is_asked else ANONYMOUS
+            environ[ACTOR] = actor
         if access is not None:
-            authorizer.check(actor, place, access)
+            authorizer.check(environ[ACTOR], place, access)
+        _check_state(repository)
 
-    def _authenticate(self, request: Request, repository: Repository, *, is_secret: bool) -> Actor:
+    def _reveal(self, request: Request, repository: Repository, place: Place) -> None:
+        """Find out who asks, and return if they may know of the repository (Hidden)."""
+        environ = request.environ
         try:
-            actor = self._identify(request, repository)
-        except Unauthenticated as error:
-            raise _hide(request, error) if is_secret else error from None
-        request.environ[ACTOR] = actor
-        return actor
+            check_origin(request)
+            actor = environ[ACTOR] = self._identify(request, repository, environ[SPEAKER])
+            if not self._security.authorizer.knows(actor, place):
+                if actor.is_anonymous:
+                    raise Unauthenticated("A login is needed for this.")
+                note_refused()
+                raise _no_such()
+        except Exception as error:
+            raise Hidden(error) from error
 
-    def _identify(self, request: Request, repository: Repository) -> Actor:
-        token = self._format.token_of(request)
+    def _identify(self, request: Request, repository: Repository, format_: Format) -> Actor:
+        token = format_.token_of(request)
         if token is not None:
             # A long upload may outlive its token, which was valid when the request began.
             has_begun = RECEIVED in request.environ
             return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
-        credentials = self._format.credentials_of(request)
+        credentials = format_.credentials_of(request)
         if credentials is None:
             return actor_of_header()
         actor = log_in(credentials)
@@ -98,14 +110,14 @@ class Guard:
         return actor
 
 
-def _hide(request: Request, error: RepomanError) -> RepomanError:
-    request.environ[HIDDEN] = error
-    return error
+def _check_state(repository: Repository) -> None:
+    if repository.problem is not None:
+        raise Unavailable(repository.problem)
+    if repository.service is None:
+        raise _no_such()
+    if not repository.config.is_online:
+        raise Unavailable(f"The repository {repository.name!r} is offline.")
 
 
-def _login_needed() -> RepomanError:
-    return Unauthenticated("A login is needed for this.")
-
-
-def _no_such() -> RepomanError:
+def _no_such() -> NotFound:
     return NotFound("There is no such repository, or you have no right to anything in it.")

@@ -27,10 +27,20 @@ def check_origin(request: Request) -> None:
         is_ours = site in ("same-origin", "none")
     else:
         origin = request.headers.get("Origin")
-        # The scheme is left out: a proxy that does TLS and does not say so is no attack.
-        is_ours = origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+        is_ours = origin is None or _host_of(origin) == request.host.lower()
     if not is_ours:
         raise Denied(
             "A page of another site has sent this request. If there is a proxy in front of this "
             "server, it has to pass on the Host that the browser asked for."
         )
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host of an origin, or None if it has none.
+
+    The scheme is left out: a proxy that does TLS and does not say so is no attack.
+    """
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:  # such as http://[
+        return None

@@ -14,7 +14,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 def login_needed(view: View) -> View:
     """Let a view be called by whoever has logged in as a person, and not by a token.
 
-    The view then raises Unauthenticated for nobody, and Denied for a token.
+    The view then raises Unauthenticated for nobody, and Denied for a token and for whoever only has
+    the name of somebody with an account.
     """
 
     @wraps(view)
@@ -22,6 +23,7 @@ def login_needed(view: View) -> View:
         actor = _logged_in()
         if actor.token or actor.limit is not None or actor.scopes is not None:
             raise Denied("A token cannot do this; log in with the password.")
+        current_security().users.get_account(actor)
         return view(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]  # it takes and returns what the view does

@@ -75,7 +75,7 @@ def begin_session(actor: Actor) -> None:
     sessions = current_security().sessions
     agent = request.headers.get("User-Agent", "")
     secret = sessions.begin(actor, request.remote_addr or "", agent, instead_of=_secret(request))
-    if current_actor().name != actor.name:  # else it is one in place of another
+    if current_actor().owner != actor.owner:  # else it is one in place of another
         if current_session() is not None:
             note_logout()
         note_login(actor)

@@ -31,26 +31,29 @@ class Accounts:
 
     def note_login(self, actor: Actor) -> None:
         """Take over what a realm has told of a user who has just shown a password."""
-        if actor.realm != LOCAL and not actor.token:
-            self.keep(actor)
-        self._logins.note(actor.name)
+        if actor.realm == LOCAL or actor.token or self.keep(actor):
+            self._logins.note(actor.name)
 
-    def keep(self, actor: Actor) -> None:
+    def keep(self, actor: Actor) -> bool:
         """Give a user of another realm a row, and the roles that the realm tells.
+
+        Return whether the row is theirs: the name belongs to the realm that had it first, and
+        nothing of its user changes by a login of somebody else.
 
         Raises:
             Unavailable: something has to be written, and another writer is at it.
         """
         user = self._found.get(actor.name, lambda: records.find_user(actor.name))
         if user is not None and (user.realm, user.external_roles) == (actor.realm, actor.roles):
-            return
+            return True
         with self._database.brief_waits(), self._database.transaction():
             user = records.find_user(actor.name)
             if user is not None and user.realm != actor.realm:
-                return  # a user of another realm with the same name: nothing of theirs changes
+                return False
             if user is None:
                 records.insert_user(actor.name, "", realm=actor.realm)
             records.update_user(actor.name, external_roles=list(actor.roles))
             kind = "user.create" if user is None else "user.change"
             told = {"realm": actor.realm, "external_roles": " ".join(actor.roles)}
             self._database.note_change(kind, actor.name, **told)
+        return True

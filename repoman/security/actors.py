@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 LOCAL = "local"  # the realm of the users in this server's own database
+RESERVED = ("anonymous", "cli", "system")  # Who else acts, in logs: no user may have these names.
 
 
 class Action(StrEnum):
@@ -87,10 +88,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who makes a request.
+    """Who makes a request. The name alone says little: each realm may have a user of that name.
 
     Attributes:
-        name: of the user; for the log and for what belongs to them.
+        name: of the user.
         is_anonymous: nobody has logged in.
         scopes: what a bearer token narrows them to; None where there is none.
         limit: what a user token narrows them to; None where there is none.
@@ -106,6 +107,14 @@ class Actor:
     realm: str = LOCAL
     roles: tuple[str, ...] = ()
     token: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Return what is stored with that which belongs to them: realm and name as one text.
+
+        It is the name alone for local users, whose names have no colon, and for anonymous ones.
+        """
+        return self.name if self.realm == LOCAL else f"{self.realm}:{self.name}"
 
     def has_scope(self, kind: str, name: str, action: str) -> bool:
         """Return whether the bearer token, if there is one, may be used for this."""

@@ -10,7 +10,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated, Unavailable
 from repoman.security.accounts import Accounts
-from repoman.security.actors import ANONYMOUS, Actor, Credentials
+from repoman.security.actors import ANONYMOUS, RESERVED, Actor, Credentials
 from repoman.security.lockout import Lockout
 from repoman.security.realms import Realms
 from repoman.security.user_tokens import FORM, TOKEN
@@ -91,7 +91,9 @@ class Authenticator:
 
     def _accepted(self, realm: str, actor: Actor) -> Actor | None:
         """Return the actor that a realm has named, if it may; tokens are for users of any realm."""
+        if actor.name in RESERVED:
+            return ANONYMOUS if actor.is_anonymous else None
         if realm == TOKEN:
             return actor if self._realms.goes_on(actor.realm, actor.name) else None
         # No realm speaks for users of another one, the local administrator first of all.
-        return actor if actor.realm == realm else replace(actor, realm=realm)
+        return replace(actor, realm=realm, token="", is_anonymous=False)

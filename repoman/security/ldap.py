@@ -89,7 +89,7 @@ class LdapRealm:
         found = self._known.find(digest)
         if found is not None and (seen := self._users.find_old(found.name)) and seen.is_known:
             found = seen.actor  # which may be news
-        if found is None:
+        if found is None or not _is_ours(found.name):  # which may be another realm's by now
             if not _is_ours(name):
                 # The others are not to be told apart by the time that a refusal takes.
                 with suppress(Unavailable):

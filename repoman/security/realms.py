@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pluggy
@@ -59,8 +60,8 @@ class Realms:
             found = find(name=name)
         except Unavailable:
             return True
-        if found is not None:
-            self._accounts.keep(found)
+        if found is not None:  # of no other realm, and no other user, whatever the plugin says
+            self._accounts.keep(replace(found, name=name, realm=realm))
         return found is not None
 
     def _names(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class Session:
     Attributes:
         id: the sha256 of what the cookie holds, in hex; nobody can get the cookie from it.
         user: name of the user.
-        realm: the one that knows the user.
+        realm: the one that knew the user, and still has to.
         roles: those that the realm gave at the last login.
         epoch: the user's, when the session began.
         address: of the client that logged in.
@@ -58,6 +58,7 @@ def insert_session(session: Session) -> None:
     SessionRecord.insert(
         digest=session.id,
         user=user,
+        realm=session.realm,
         epoch=session.epoch,
         address=session.address,
         agent=session.agent,
@@ -85,9 +86,12 @@ def delete_expired(now: float) -> None:
 
 
 def _query() -> Any:
-    """Return the query for sessions that neither a new password nor a closed account has ended."""
-    is_valid = UserRecord.is_active & (UserRecord.epoch == SessionRecord.epoch)
-    return SessionRecord.select(*_COLUMNS).join(UserRecord).where(is_valid)
+    """Return the query for sessions that neither a new password nor a closed account has ended.
+
+    They go on for the user whom the realm has let in, not for another one of that name.
+    """
+    is_same = (UserRecord.realm == SessionRecord.realm) & (UserRecord.epoch == SessionRecord.epoch)
+    return SessionRecord.select(*_COLUMNS).join(UserRecord).where(UserRecord.is_active & is_same)
 
 
 def _session(row: tuple[Any, ...]) -> Session:
@@ -98,7 +102,7 @@ def _session(row: tuple[Any, ...]) -> Session:
 _COLUMNS = (
     SessionRecord.digest,
     UserRecord.name,
-    UserRecord.realm,
+    SessionRecord.realm,
     UserRecord.external_roles,
     SessionRecord.epoch,
     SessionRecord.address,

@@ -76,8 +76,11 @@ class SessionService:
             records.delete_expired(min(now, self._confirmed()))
             records.delete_session(_id_of(instead_of))
             user = find_user(actor.name)
-            if user is None or not user.is_active:
-                raise Denied(f"{actor.name} has no account here.")
+            if user is None or user.realm != actor.realm or not user.is_active:
+                raise Denied(
+                    f"{actor.name} of the realm {actor.realm} has no account here: the user of "
+                    "this name is disabled, deleted or of another realm."
+                )
             session = Session(
                 id=_id_of(secret),
                 user=user.name,

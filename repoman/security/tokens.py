@@ -1,10 +1,10 @@
 """Bearer tokens: short-lived, signed, for one repository, and only for what was asked for.
 
-A token says who somebody is and narrows what they may do; the rights themselves are decided anew at
-each request. It ends with what it was issued for: when the user is disabled or deleted or gets
-another password, when the realm of the user does not know them any more, and when the user token
-that was shown for it is revoked. Of a new password elsewhere nobody tells: so tokens of users of
-other realms are good for a minute.
+A token says who somebody is, in which realm, and narrows what they may do; the rights themselves
+are decided anew at each request. It ends with what it was issued for: when the user is disabled or
+deleted or gets another password, when the realm of the user does not know them any more, and when
+the user token that was shown for it is revoked. Of a new password elsewhere nobody tells: so tokens
+of users of other realms are good for a minute.
 
 The signing key lies in the database, so every process of a server knows it.
 """
@@ -23,6 +23,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Scope
+from repoman.security.digests import KeyedDigest
 from repoman.security.secret_records import find_secret, insert_secret
 from repoman.security.user_records import User, find_user
 from repoman.security.user_tokens import UserTokens
@@ -33,7 +34,10 @@ KEY = "token-signing-key"
 ELSEWHERE = 60  # seconds that a token is good where another realm has the password
 LEEWAY = 5  # seconds that clocks of servers may differ
 LONGEST = 65_536  # characters of a token; none of ours comes near
-CLAIMS = ["iss", "sub", "aud", "iat", "nbf", "exp", "anonymous", "user", "user_token", "access"]
+CLAIMS = [
+    *("iss", "sub", "aud", "iat", "nbf", "exp", "anonymous", "realm", "user", "user_token"),
+    "access",
+]
 REMEMBERED = 2_000  # tokens whose signatures need not be checked again
 
 Claims = Mapping[str, Any]
@@ -60,7 +64,8 @@ class TokenService:
         self._lifetime = lifetime
         self._key = ""
         self._users: ReadCache[User | None] = ReadCache(database)
-        self._checked: OrderedDict[tuple[str, str], Claims] = OrderedDict()
+        self._digest = KeyedDigest()
+        self._checked: OrderedDict[tuple[bytes, str], Claims] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self) -> None:
@@ -90,11 +95,12 @@ class TokenService:
         ``audience`` is the repository; ``lifetime`` is in seconds, see :meth:`lifetime_for`.
         """
         now = int(time.time())
-        user = None if actor.is_anonymous else self._find(actor.name)
+        user = None if actor.is_anonymous else _account(self._find(actor.name), actor.realm)
         claims = {
             "iss": ISSUER,
             "sub": actor.name,
             "anonymous": actor.is_anonymous,
+            "realm": actor.realm,
             "user": _state_of(user),
             "user_token": actor.token,
             "aud": audience,
@@ -127,27 +133,25 @@ class TokenService:
         )
         if claims["anonymous"]:
             return replace(ANONYMOUS, scopes=scopes)
-        user = self._find(claims["sub"])
-        if user is None or not user.is_active or _state_of(user) != claims["user"]:
+        return self._actor(claims, scopes)
+
+    def _actor(self, claims: Claims, scopes: tuple[Scope, ...]) -> Actor:
+        """Return the user of a token, as far as they are who they were; else Unauthenticated."""
+        name, realm, id_ = claims["sub"], claims["realm"], claims["user_token"]
+        found = self._find(name)
+        user = _account(found, realm)
+        is_known = found is not None and (user is None or user.is_active)
+        if not is_known or _state_of(user) != claims["user"] or not self._goes_on(realm, name):
             raise _invalid()
-        if not self._goes_on(user.realm, user.name):
-            raise _invalid()
-        id_ = claims["user_token"]
         limit = self._user_tokens.limit_of(id_) if id_ else None
         if id_ and limit is None:
             raise _invalid()
-        return Actor(
-            user.name,
-            scopes=scopes,
-            limit=limit,
-            realm=user.realm,
-            roles=user.external_roles,
-            token=id_,
-        )
+        roles = () if user is None else user.external_roles
+        return Actor(name, scopes=scopes, limit=limit, realm=realm, roles=roles, token=id_)
 
     def _check(self, token: str, audience: str) -> Claims:
         """Return what a token says, if it is one of ours for this repository."""
-        key = (token, audience)
+        key = (self._digest.of(token.encode("utf-8", "replace")), audience)
         claims = self._checked.get(key)
         if claims is None:
             claims = self._decode(token, audience)
@@ -179,6 +183,11 @@ class TokenService:
 
     def _find(self, name: str) -> User | None:
         return self._users.get(name, lambda: find_user(name))
+
+
+def _account(user: User | None, realm: str) -> User | None:
+    """Return the user of a name if it is that of a realm; the name may belong to another one."""
+    return user if user is not None and user.realm == realm else None
 
 
 def _state_of(user: User | None) -> list[Any]:

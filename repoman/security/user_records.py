@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from repoman.db.models import UserRecord
-from repoman.security.actors import LOCAL
+from repoman.db.models import UploadRecord, UserRecord
+from repoman.security.actors import LOCAL, Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,15 @@ def end_logins(name: str) -> None:
 
 
 def delete_user(name: str) -> bool:
-    """Remove a user; return whether there was one."""
+    """Remove a user; return whether there was one.
+
+    Uploads that the user has begun belong to nobody from then on, not to the next one of that name.
+    """
+    user = find_user(name)
+    if user is None:
+        return False
+    owner = Actor(name, realm=user.realm).owner
+    UploadRecord.update(actor="").where(UploadRecord.actor == owner).execute()
     return bool(UserRecord.delete().where(UserRecord.name == name).execute())
 
 

@@ -46,9 +46,11 @@ def list_tokens(user: str | None = None) -> list[UserToken]:
 
 def insert_token(token: UserToken) -> None:
     """Store a new token of a user who has a row."""
+    user = UserRecord.get(UserRecord.name == token.user)
     UserTokenRecord.insert(
         id=token.id,
-        user=UserRecord.get(UserRecord.name == token.user),
+        user=user,
+        realm=user.realm,
         name=token.name,
         digest=token.digest,
         repositories=list(token.limit.repositories),
@@ -71,6 +73,7 @@ def note_uses(times: Mapping[str, float]) -> None:
 
 
 def _query() -> Any:
+    """Return the query for the tokens whose user is still of the realm that they were made in."""
     return UserTokenRecord.select(
         UserTokenRecord.id,
         UserRecord.name,
@@ -82,7 +85,10 @@ def _query() -> Any:
         UserTokenRecord.created_at,
         UserTokenRecord.expires_at,
         UserTokenRecord.last_used_at,
-    ).join(UserRecord)
+    ).join(
+        UserRecord,
+        on=(UserTokenRecord.user == UserRecord.id) & (UserTokenRecord.realm == UserRecord.realm),
+    )
 
 
 def _token(row: tuple[Any, ...]) -> UserToken:

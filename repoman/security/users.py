@@ -9,17 +9,16 @@ import pluggy
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.errors import Conflict, Invalid, NotFound, RepomanError
+from repoman.errors import Conflict, Denied, Invalid, NotFound, RepomanError
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
-from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Credentials
+from repoman.security.actors import LOCAL, RESERVED, Actor, Credentials
 from repoman.security.administrators import keeping_administrator
 from repoman.security.known_roles import check_roles
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
-RESERVED = (ANONYMOUS.name, "cli", "system")  # who else acts, in logs
 PASSWORD_MAX = 1000  # characters; longer ones only serve to keep the hash busy
 ABOUT = ("first_name", "last_name", "email")
 ABOUT_MAX = 200  # characters
@@ -81,6 +80,17 @@ class Users:
         user = records.find_user(name)
         if user is None:
             raise NotFound(f"There is no user {name!r}.")
+        return user
+
+    def get_account(self, actor: Actor) -> User:
+        """Return the user that an actor is: of that name, and of that realm.
+
+        Raises:
+            Denied: the actor has no account here, or the name is that of another realm's user.
+        """
+        user = records.find_user(actor.name)
+        if user is None or user.realm != actor.realm:
+            raise Denied(f"{actor.name} of the realm {actor.realm} has no account here.")
         return user
 
     def create(self, name: str, password: str | None, roles: Iterable[str] = ()) -> None:

@@ -19,7 +19,7 @@ def start_upload(route: Route) -> Response:
     if "digest" in request.args and "mount" not in request.args:
         return _take_whole(route)
     algorithm = parse_algorithm(request.args.get("digest-algorithm", "sha256"))
-    upload = repository().uploads.start(route.name, current_actor().name, algorithm)
+    upload = repository().uploads.start(route.name, current_actor().owner, algorithm)
     response = _state(route, upload, 202)
     if length := repository().settings.chunk_min_length:
         response.headers["OCI-Chunk-Min-Length"] = str(length)
@@ -78,7 +78,7 @@ def _take_whole(route: Route) -> Response:
 
 
 def _find(route: Route) -> Upload:
-    return repository().uploads.get(route.name, route.reference, current_actor().name)
+    return repository().uploads.get(route.name, route.reference, current_actor().owner)
 
 
 def _digest() -> Digest:

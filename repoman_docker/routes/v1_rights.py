@@ -150,7 +150,7 @@ def current_pusher() -> Pusher:
 
 def actor_as_pusher() -> Pusher:
     """Return the request's actor as somebody who pushes, whether they may or not."""
-    return Pusher(current_actor().name, lambda name: is_allowed(name, PUSH), may_pull)
+    return Pusher(current_actor().owner, lambda name: is_allowed(name, PUSH), may_pull)
 
 
 def give_token(response: Response, name: str, action: str) -> None:

@@ -82,4 +82,6 @@ def _is_password_of(actor: Actor, password: str) -> bool:
         found = log_in(Credentials(actor.name, password))
     except Unauthenticated:
         return False
-    return not found.token  # which a session could have made without the password
+    return (
+        found.owner == actor.owner and not found.token
+    )  # which a session could have made without the password

@@ -3,10 +3,10 @@
 import pytest
 from werkzeug.test import Client
 
-from repoman.errors import Unavailable
+from repoman.errors import Denied, Unauthenticated, Unavailable
 from repoman.http.current import CONNECTOR
 from repoman.http.dispatch import connector_key, create_application
-from repoman.security.actors import Credentials, Limit
+from repoman.security.actors import Actor, Credentials, Limit
 from repoman.security.ldap import LOOK, REST, LdapRealm
 from repoman.security.login_queue import LoginQueue
 from repoman.security.user_records import find_user
@@ -187,3 +187,37 @@ def test_nothing_goes_on_while_the_realm_is_off(repoman, ways, section, off, on)
 def test_all_goes_on_while_the_directory_is_away(repoman, ways):
     repoman.options.update("ldap", {"urls": [f"ldap://localhost:{free_port()}"]})
     assert [name for name, is_open in ways.items() if not is_open()] == []
+
+
+# --- A name that another realm has taken ---------------------------------------------------------
+
+
+def test_a_local_user_of_the_name_is_not_taken_over_by_a_login_that_is_remembered(repoman, person):
+    authenticate = repoman.security.authenticator.authenticate
+    login = Credentials(person, PASSWORD)
+    actor = authenticate(login)
+    repoman.users.delete(person)
+    repoman.users.create(person, "local", ["nx-admin"])
+    with pytest.raises(Unauthenticated):
+        authenticate(login)
+    with pytest.raises(Denied):
+        repoman.security.sessions.begin(actor, "", "")
+    assert not repoman.security.authorizer.may_administer(actor, "users", "create")
+    assert authenticate(Credentials(person, "local")) == Actor(person)
+
+
+def test_whoever_is_disabled_is_let_in_no_more_at_once(repoman, person):
+    authenticate = repoman.security.authenticator.authenticate
+    authenticate(Credentials(person, PASSWORD))
+    repoman.users.change(person, is_active=False)
+    with pytest.raises(Unauthenticated):
+        authenticate(Credentials(person, PASSWORD))
+
+
+@pytest.mark.parametrize("name", ["anonymous", "cli", "system"])
+def test_a_directory_has_no_user_of_the_names_of_who_acts_besides(repoman, directory, name):
+    directory.add_person(name, PASSWORD)
+    with pytest.raises(Unauthenticated):
+        repoman.security.authenticator.authenticate(Credentials(name, PASSWORD))
+    assert find_user(name) is None
+    remove(directory, name)

@@ -12,6 +12,10 @@ from repoman.compaction_records import list_released
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import FILE, MIGRATIONS, Database
+from repoman.db.models import UploadRecord
+from repoman.security.session_records import find_session
+from repoman.security.user_records import update_user
+from repoman.security.user_token_records import list_tokens
 from tests.disk import file_store
 
 
@@ -92,3 +96,29 @@ def test_0008_marks_the_blobs_that_nothing_names(make_database):
         "(1, 1, null, 'a', 'file', 1, 'text/plain', '{}', 0, 0, null, null)",
     )
     assert list_released("default", before=1, limit=9) == ["cd"]
+
+
+def test_0012_gives_each_user_of_another_realm_what_is_theirs(make_database):
+    user = "insert into user (id, name, realm, created_at) values"
+    token = "insert into user_token (id, user_id, name, digest, created_at) values"
+    upload = "insert into upload (id, repository_id, store, scope, actor, started_at) values"
+    database = make_database(
+        "0009_remotes",
+        "insert into repository values (1, 'files', 'files', 'raw', 'hosted', 1, '{}', 0, 0, 0)",
+        f"{user} (1, 'ann', 'local', 0)",
+        f"{user} (2, 'eve', 'ldap', 0)",
+        f"{token} ('a', 1, 'ci', 'd', 0)",
+        f"{token} ('e', 2, 'ci', 'd', 0)",
+        "insert into session (digest, user_id, epoch, created_at, seen_at, expires_at) "
+        "values ('s', 1, 0, 0, 0, 1e12)",
+        f"{upload} ('x', 1, 'default', '', 'ann', 0)",
+        f"{upload} ('y', 1, 'default', '', 'eve', 0)",
+        f"{upload} ('z', 1, 'default', '', 'anonymous', 0)",
+    )
+    with database.transaction():
+        assert [each.user for each in list_tokens()] == ["ann", "eve"]
+        assert find_session("s") is None
+        owners = [each.actor for each in UploadRecord.select().order_by(UploadRecord.id)]
+        assert owners == ["ann", "ldap:eve", "anonymous"]
+        update_user("eve", realm="other")
+        assert [each.user for each in list_tokens()] == ["ann"]
