@@ -7,6 +7,8 @@ from repoman.plugin import (
     BlobStore,
     Content,
     ContentStore,
+    Denied,
+    Unauthenticated,
     store_bytes,
 )
 from repoman_docker.hosted.assets import new_manifest, new_tag
@@ -95,7 +97,8 @@ class HostedManifests:
             for tag in dict.fromkeys(tags):
                 self._content.save_asset(new_tag(name, tag, digest, manifest.media_type, blob))
             if description:
-                self._content.describe_component(image(name), description)
+                may_replace = _may_edit(check_move, tags[0] if tags else Tag(str(digest)))
+                self._content.describe_component(image(name), description, replace=may_replace)
         subject = None if manifest.subject is None else manifest.subject.digest
         return StoredManifest(digest, subject)
 
@@ -141,18 +144,32 @@ class HostedManifests:
         manifest: Manifest,
         check_move: CheckMove | None,
     ) -> None:
-        self._check_tags(name, tags, digest, check_move)
+        self._check_present(name, tags, digest, manifest.media_type, check_move)
         self._check_references(name, manifest)
 
-    def _check_tags(
-        self, name: str, tags: Iterable[Tag], digest: Digest, check_move: CheckMove | None
+    def _check_present(
+        self,
+        name: str,
+        tags: Iterable[Tag],
+        digest: Digest,
+        media_type: str,
+        check_move: CheckMove | None,
     ) -> None:
+        """Return if the push may change what is there: the tags, and the manifest itself.
+
+        Raises:
+            RegistryError: MANIFEST_INVALID, the bytes are there under another media type; DENIED,
+                a tag must not be moved.
+        """
         paths = {tag_path(name, tag): tag for tag in tags}
-        for path, asset in self._content.existing(paths).items():
+        for path, asset in self._content.existing([manifest_path(name, digest), *paths]).items():
             old = asset.attributes["digest"]
-            if check_move is not None and old != str(digest):
+            if old == str(digest):
+                _check_media_type(name, asset, media_type)
+            elif check_move is not None:
                 check_move(paths[path])
-            self._policy.check_tag(name, paths[path], old, digest)
+            if path in paths:
+                self._policy.check_tag(name, paths[path], old, digest)
 
     def _check_references(self, name: str, manifest: Manifest) -> None:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
@@ -190,6 +207,32 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
             ErrorCode.DIGEST_INVALID, f"The manifest has the digest {found}, not {reference}."
         )
     return reference
+
+
+def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:
+    """Return whether the pusher may change what is there, besides adding to it."""
+    if check_move is None:
+        return True
+    try:
+        check_move(tag)
+    except (Denied, Unauthenticated):
+        return False
+    return True
+
+
+def _check_media_type(name: str, asset: Asset, media_type: str) -> None:
+    """Return if the manifest is stored under this media type, which is part of what clients see.
+
+    References are read by it: under another one, layers would no longer be protected.
+    """
+    if asset.media_type != media_type:
+        digest = asset.attributes["digest"]
+        raise RegistryError(
+            ErrorCode.MANIFEST_INVALID,
+            f"{name}@{digest} is stored here as {asset.media_type} and cannot become "
+            f"{media_type}. Delete the manifest first to push it under another media type.",
+            {"digest": digest},
+        )
 
 
 def _check_size(descriptor: Descriptor, asset: Asset) -> None:
