@@ -26,9 +26,14 @@ class DockerSection(Section):
         8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
     )
     sparse: bool = Field(
-        True,
-        description="Whether an index may lack images and an image layers; its config and one "
-        "layer must be there.",
+        False,
+        description="Whether an image may lack layers; its config and one layer must be there. "
+        "An index may always lack images.",
+    )
+    descriptor_limit: int = Field(
+        1_000,
+        ge=1,
+        description="Most layers of an image that is pushed, or images in an index.",
     )
     page_limit: int = Field(
         10_000,

@@ -27,6 +27,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.sections import DockerSection
 from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 from repoman_docker.v1.records import chain_paths
 
@@ -41,13 +42,13 @@ class HostedManifests:
         content: ContentStore,
         blobs: BlobStore,
         policy: DeploymentPolicy,
-        *,
-        sparse: bool,
+        docker: DockerSection,
     ) -> None:
         self._content = content
         self._blobs = blobs
         self._policy = policy
-        self._sparse = sparse
+        self._sparse = docker.sparse
+        self._descriptor_limit = docker.descriptor_limit
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """See :class:`repoman_docker.service.ManifestService`."""
@@ -84,7 +85,7 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         digest = _digest_of(body, reference)
-        manifest = parse_manifest(body, content_type)
+        manifest = parse_manifest(body, content_type, self._descriptor_limit)
         if isinstance(reference, Tag):
             tags = (reference, *tags)
         # Checked before the bytes are stored, to store none in vain, and again where it counts.
@@ -180,16 +181,6 @@ class HostedManifests:
             raise missing_blobs([each.digest for each in missing])
         for path, asset in found.items():
             _check_size(blobs[path], asset)
-        if not self._sparse:
-            self._check_children(name, manifest)
-
-    def _check_children(self, name: str, manifest: Manifest) -> None:
-        children = {
-            manifest_path(name, each.digest): each for each in manifest.required_manifests()
-        }
-        found = self._content.existing(children)
-        if missing := [each.digest for path, each in children.items() if path not in found]:
-            raise missing_blobs(missing)
 
 
 def _is_sparse(manifest: Manifest, there: set[Digest]) -> bool:
