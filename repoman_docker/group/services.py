@@ -20,40 +20,6 @@ from repoman_docker.service import (
 )
 
 
-class GroupBlobs:
-    """Asks members that hold their own bytes first, then those that served the image."""
-
-    def __init__(self, members: Members) -> None:
-        self._members = members
-
-    def get(self, name: str, digest: Digest) -> Content:
-        """See :class:`repoman_docker.service.BlobService`."""
-        return self._first(name, lambda m: readable(m.blobs.get(name, digest)))
-
-    def head(self, name: str, digest: Digest) -> Content:
-        """See :class:`repoman_docker.service.BlobService`.
-
-        Where pushes go to a member, only what is in that member needs no upload.
-        """
-        if self._members.takes(name):
-            return self._members.writable(name).blobs.head(name, digest)
-        return self._first(name, lambda m: m.blobs.head(name, digest))
-
-    def delete(self, name: str, digest: Digest) -> None:
-        """See :class:`repoman_docker.service.BlobService`."""
-        self._members.writable(name).blobs.delete(name, digest)
-
-    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
-        """See :class:`repoman_docker.service.BlobService`."""
-        return self._members.writable(name).blobs.mount(name, digest, source)
-
-    def _first(self, name: str, ask: Callable[[DockerRepository], Content]) -> Content:
-        members = self._members.for_image(name)
-        hosted = (each for each in members if each.is_hosted)
-        others = (each for each in members if not each.is_hosted and each.has_image(name))
-        return self._members.first(chain(hosted, others), ask)
-
-
 class GroupUploads:
     """Hands uploads to the writable member."""
 
