@@ -43,6 +43,12 @@ class DockerSection(Section):
     catalog_page: int = Field(
         1_000, ge=1, description="Image names in an answer to a client that asks for no number."
     )
+    scan_limit: int = Field(
+        10_000,
+        ge=1,
+        description="Most entries of a list that one request looks through for a client that may "
+        "see some of them only, or asks for some only; the rest comes on further pages.",
+    )
     referrers_limit: int = Field(
         4_194_304, ge=65_536, description="Longest answer with referrers, in bytes."
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from repoman.plugin import BlobInlet, Content, Remote, StoredBlob, Trace, Upload, UploadSink
+from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -189,8 +190,8 @@ class ListService(Protocol):
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """Return tags of an image (NAME_UNKNOWN)."""
 
-    def images(self, after: str, limit: int) -> list[str]:
-        """Return image names."""
+    def images(self, after: str, limit: int, budget: Budget) -> Names:
+        """Return image names; what is looked through in vain is taken from the budget."""
 
     def has_image(self, name: str) -> bool:
         """Return whether a manifest of the image is stored here and served; asks no remote."""
