@@ -234,11 +234,18 @@ class ContentStore:
         """Return whether there is a component with exactly this coordinate."""
         return bool(ComponentRecord.select().where(self._is(coordinate)).exists())
 
-    def describe_component(self, coordinate: Coordinate, description: str) -> None:
-        """Set what people are told of a component, and find it by, if it is there."""
+    def describe_component(
+        self, coordinate: Coordinate, description: str, *, replace: bool = True
+    ) -> None:
+        """Set what people are told of a component, and find it by, if it is there.
+
+        Without ``replace``, a description that is there already is kept.
+        """
+        present = ComponentRecord.description
+        outdated = present != description if replace else present == ""
         with self.transaction():
             ComponentRecord.update(description=description).where(
-                self._is(coordinate) & (ComponentRecord.description != description)
+                self._is(coordinate) & outdated
             ).execute()
 
     def delete_component(self, coordinate: Coordinate) -> bool:

@@ -89,6 +89,7 @@ from repoman.security.actors import (
 )
 from repoman.security.session_records import Session
 from repoman.uploads import Upload, UploadSessions, UploadSink
+from repoman.waiting import waiting
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
@@ -206,5 +207,6 @@ __all__ = [
     "requested_events",
     "send_content",
     "store_bytes",
+    "waiting",
     "wants_page",
 ]

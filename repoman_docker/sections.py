@@ -26,9 +26,14 @@ class DockerSection(Section):
         8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
     )
     sparse: bool = Field(
-        True,
-        description="Whether an index may lack images and an image layers; its config and one "
-        "layer must be there.",
+        False,
+        description="Whether an image may lack layers; its config and one layer must be there. "
+        "An index may always lack images.",
+    )
+    descriptor_limit: int = Field(
+        1_000,
+        ge=1,
+        description="Most layers of an image that is pushed, or images in an index.",
     )
     page_limit: int = Field(
         10_000,
@@ -37,6 +42,12 @@ class DockerSection(Section):
     )
     catalog_page: int = Field(
         1_000, ge=1, description="Image names in an answer to a client that asks for no number."
+    )
+    scan_limit: int = Field(
+        10_000,
+        ge=1,
+        description="Most entries of a list that one request looks through for a client that may "
+        "see some of them only, or asks for some only; the rest comes on further pages.",
     )
     referrers_limit: int = Field(
         4_194_304, ge=65_536, description="Longest answer with referrers, in bytes."

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from repoman.plugin import BlobInlet, Content, Remote, Trace, Upload, UploadSink
+from repoman.plugin import BlobInlet, Content, Remote, StoredBlob, Trace, Upload, UploadSink
+from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -21,6 +22,12 @@ CheckDelete = Callable[[Tag], None]  # … or to delete it
 
 
 Visible = Callable[[str], bool]  # whether somebody may know of an image name
+
+
+def everything(_: str) -> bool:
+    """Let every image name be seen."""
+    return True
+
 
 Entry = TypeVar("Entry")
 
@@ -88,8 +95,29 @@ class BlobService(Protocol):
     def delete(self, name: str, digest: Digest) -> None:
         """Take a blob out of an image (BLOB_UNKNOWN, UNSUPPORTED while a manifest needs it)."""
 
-    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
-        """Give an image a blob of another one, ``source``, or of any; return whether it has it."""
+    def mount(
+        self, name: str, digest: Digest, source: str | None, is_visible: Visible = everything
+    ) -> bool:
+        """Give an image a blob of another one, and return whether it has it.
+
+        That one is ``source``, or any; but only one that is visible.
+        """
+
+    def stored(self, name: str, digest: Digest) -> StoredBlob | None:
+        """Return what a blob of an image is in the blob store; None: it is not kept here."""
+
+    def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
+        """Make what is in the blob store a blob of an image (Unavailable: it is not there)."""
+
+    def obtain(self, name: str, digest: Digest) -> bool:
+        """Get a blob for an image from where it is pulled from, if manifests pushed here lack it.
+
+        Only a group has such places, and returns whether one had it. A blob that is not kept yet is
+        fetched, which may take long.
+
+        Raises:
+            RepomanError, RegistryError: a remote failed.
+        """
 
 
 class UploadService(Protocol):
@@ -162,8 +190,8 @@ class ListService(Protocol):
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """Return tags of an image (NAME_UNKNOWN)."""
 
-    def images(self, after: str, limit: int) -> list[str]:
-        """Return image names."""
+    def images(self, after: str, limit: int, budget: Budget) -> Names:
+        """Return image names; what is looked through in vain is taken from the budget."""
 
     def has_image(self, name: str) -> bool:
         """Return whether a manifest of the image is stored here and served; asks no remote."""
@@ -267,6 +295,8 @@ class DockerRepository:
         namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
             where that does not matter.
         names: returns all image names that mean the same image here, with the one that is given.
+        builds_on: says whether what is pushed here may be made of the content of an image name; of
+            a group, whether its rules and pins let its pulls read that where its pushes go.
         view: returns the part of it that answers in the place of a registry, or None; only of
             groups.
         trace: says which members answer for a path; only of groups.
@@ -285,6 +315,7 @@ class DockerRepository:
     v1_pushes: Callable[[str | None], V1Pushes]
     namespaces: frozenset[str] | None = None
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
+    builds_on: Visible = everything
     view: "Callable[[str], DockerRepository | None] | None" = None
     trace: Trace | None = None
     remote: Remote | None = None

@@ -80,6 +80,12 @@ class Authorizer:
             return False
         return actions <= self._allowed(actor, place).everything
 
+    def may_do_somewhere(self, actor: Actor, place: Place, actions: frozenset[Action]) -> bool:
+        """Return whether there may be anything in a repository that the actor may do this with."""
+        if actor.limit is not None and not _is_within(actor.limit, place, Access(actions)):
+            return False
+        return actions <= self._allowed(actor, place).anything
+
     def may_administer(self, actor: Actor, domain: str, action: str) -> bool:
         """Return whether the actor may do something with the server itself."""
         return actor.limit is None and self._rights_of(actor).permits(domain, action)

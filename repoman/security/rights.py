@@ -45,6 +45,11 @@ class Allowed:
         """Return whether it is anything at all."""
         return bool(self.everything or self.selected)
 
+    @property
+    def anything(self) -> frozenset[Action]:
+        """The actions that are allowed on something at least."""
+        return self.everything.union(*(each.actions for each in self.selected))
+
     def covers(self, actions: frozenset[Action], subject: Subject) -> bool:
         """Return whether all these actions are allowed on one thing."""
         missing = actions - self.everything

@@ -11,6 +11,7 @@ from repoman.options import Options
 from repoman.security.accounts import Accounts
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
+from repoman.security.cursors import Cursors
 from repoman.security.lockout import Lockout
 from repoman.security.privileges import Privileges
 from repoman.security.realms import Realms
@@ -36,6 +37,7 @@ class Security:
     roles: Roles
     privileges: Privileges
     selectors: Selectors
+    cursors: Cursors
 
     def flush(self) -> None:
         """Write down what waits; only for the thread that notices writes."""
@@ -58,10 +60,11 @@ def create_security(
     accounts = Accounts(database, clock)
     realms = Realms(plugins, options, accounts)
     privileges = Privileges(database)
+    tokens = TokenService(database, user_tokens, realms.goes_on, settings.security.token_lifetime)
     return Security(
         Authenticator(database, realms, lockout, accounts),
         Authorizer(database, options),
-        TokenService(database, user_tokens, realms.goes_on, settings.security.token_lifetime),
+        tokens,
         accounts,
         users,
         user_tokens,
@@ -69,4 +72,5 @@ def create_security(
         Roles(database, options, privileges),
         privileges,
         Selectors(database, privileges),
+        Cursors(lambda: tokens.derive_key("cursors")),
     )

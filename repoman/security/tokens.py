@@ -9,6 +9,7 @@ of users of other realms are good for a minute.
 The signing key lies in the database, so every process of a server knows it.
 """
 
+import hmac
 import secrets
 import threading
 import time
@@ -76,6 +77,10 @@ class TokenService:
                 key = secrets.token_hex(32)
                 insert_secret(KEY, key)
         self._key = key
+
+    def derive_key(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for something else than tokens, the same after a restart."""
+        return hmac.digest(self._key.encode(), purpose.encode(), "sha256")
 
     def lifetime_for(self, actor: Actor, wanted: int | None = None) -> int:
         """Return for how many seconds a token for this actor is good; None: as usual."""

@@ -7,9 +7,10 @@ before what would have to fetch them.
 from dataclasses import replace
 
 from repoman.plugin import Fan, GroupSection, RepositoryContext, RoutingSection
+from repoman_docker.group.blobs import GroupBlobs
 from repoman_docker.group.members import Members
 from repoman_docker.group.search import GroupSearch
-from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
+from repoman_docker.group.services import GroupLists, GroupManifests, GroupUploads
 from repoman_docker.group.trace import GroupTrace
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.sections import DockerSection
@@ -37,6 +38,7 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         v1_pushes=lambda name: members.writable(name).v1_pushes(name),
         trace=GroupTrace(members),
         names=members.names,
+        builds_on=members.builds_on,
     )
     return replace(whole, view=lambda registry: _mirror(whole, members, registry))
 

@@ -185,6 +185,20 @@ class Members:
             )
         return member.service
 
+    def reads(self, image: str) -> bool:
+        """Return whether the routing rule lets any member answer for an image name."""
+        members = list(self.all())
+        return any(self.routes(each, image) for each in members)
+
+    def builds_on(self, image: str) -> bool:
+        """Return whether an image name is read from the member that pushes go to.
+
+        Raises:
+            Unavailable: the member is offline.
+            Unsupported: there is none.
+        """
+        return self.serves(self._writable_member(), image)
+
     def takes(self, image: str) -> bool:
         """Return whether pushes of an image name go to a member.
 

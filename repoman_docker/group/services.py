@@ -6,7 +6,14 @@ from itertools import chain
 
 from repoman.plugin import BlobInlet, Content, Upload, UploadSink
 from repoman_docker.group.members import Member, Members, readable
-from repoman_docker.merge import merge_names, merge_referrers, read_names
+from repoman_docker.merge import (
+    Budget,
+    Names,
+    merge_names,
+    merge_pages,
+    merge_referrers,
+    read_names,
+)
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
@@ -18,40 +25,6 @@ from repoman_docker.service import (
     Listed,
     StoredManifest,
 )
-
-
-class GroupBlobs:
-    """Asks members that hold their own bytes first, then those that served the image."""
-
-    def __init__(self, members: Members) -> None:
-        self._members = members
-
-    def get(self, name: str, digest: Digest) -> Content:
-        """See :class:`repoman_docker.service.BlobService`."""
-        return self._first(name, lambda m: readable(m.blobs.get(name, digest)))
-
-    def head(self, name: str, digest: Digest) -> Content:
-        """See :class:`repoman_docker.service.BlobService`.
-
-        Where pushes go to a member, only what is in that member needs no upload.
-        """
-        if self._members.takes(name):
-            return self._members.writable(name).blobs.head(name, digest)
-        return self._first(name, lambda m: m.blobs.head(name, digest))
-
-    def delete(self, name: str, digest: Digest) -> None:
-        """See :class:`repoman_docker.service.BlobService`."""
-        self._members.writable(name).blobs.delete(name, digest)
-
-    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
-        """See :class:`repoman_docker.service.BlobService`."""
-        return self._members.writable(name).blobs.mount(name, digest, source)
-
-    def _first(self, name: str, ask: Callable[[DockerRepository], Content]) -> Content:
-        members = self._members.for_image(name)
-        hosted = (each for each in members if each.is_hosted)
-        others = (each for each in members if not each.is_hosted and each.has_image(name))
-        return self._members.first(chain(hosted, others), ask)
 
 
 class GroupUploads:
@@ -151,19 +124,20 @@ class GroupLists:
         found, warnings = self._ask(name, lambda m: m.lists.tags(name, after, limit))
         return Listed(merge_names(found, limit), warnings=warnings)
 
-    def images(self, after: str, limit: int) -> list[str]:
+    def images(self, after: str, limit: int, budget: Budget) -> Names:
         """See :class:`repoman_docker.service.ListService`."""
-        lists = self._members.collect(
-            self._members.all(), lambda member: self._images(member, after, limit)
+        pages = self._members.collect(
+            self._members.all(), lambda member: self._images(member, after, limit, budget)
         )
-        return merge_names(lists, limit)
+        return merge_pages(pages, limit)
 
-    def _images(self, member: Member, after: str, limit: int) -> list[str]:
+    def _images(self, member: Member, after: str, limit: int, budget: Budget) -> Names:
         """Return names of a member that it may answer for."""
+        read = partial(member.service.lists.images, budget=budget)
         if not self._members.has_rules:
-            return member.service.lists.images(after, limit)
+            return read(after, limit)
         counts = partial(self._members.serves, member)
-        return read_names(member.service.lists.images, after, limit, counts)
+        return read_names(read, after, limit, counts, budget)
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""

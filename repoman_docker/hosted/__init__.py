@@ -21,7 +21,7 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         context.config.name, storage.write_policy, redeploy_latest=storage.redeploy_latest
     )
     blobs = HostedBlobs(context.content, policy)
-    manifests = HostedManifests(context.content, context.blobs, policy, sparse=docker.sparse)
+    manifests = HostedManifests(context.content, context.blobs, policy, docker)
     lists = HostedLists(context.content)
     images = open_images(context, manifests, blobs, lists.tags)
     pushes = open_pushes(context, policy, manifests, images)

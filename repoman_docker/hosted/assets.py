@@ -47,7 +47,7 @@ def new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob
 def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
     # A child of an index may be a blob as well: build caches keep their layers so.
     children = {each.digest for each in manifest.children}
-    sure = {each.digest for each in manifest.required_manifests()}
+    sure = {each.digest for each in manifest.child_manifests()}
     for digest in manifest.references():
         if digest in children:
             yield Reference(CHILD, manifest_path(name, digest))

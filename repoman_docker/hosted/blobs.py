@@ -6,7 +6,9 @@ from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import BLOB, blob_path, blob_prefix
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.service import Visible, everything
 
+SOURCES = 1000  # images that have a blob, of which one is looked for that may be its source
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -45,24 +47,43 @@ class HostedBlobs:
             if not self._content.delete_assets([path]):
                 raise _unknown(name, digest)
 
-    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
+    def mount(
+        self, name: str, digest: Digest, source: str | None, is_visible: Visible = everything
+    ) -> bool:
         """See :class:`repoman_docker.service.BlobService`."""
         self._policy.check_write()
         asset = self._find_source(digest, source)
         if asset is None or not self._content.has_bytes(asset):
             return False  # the client sends it, which heals what has lost it
         with self._content.transaction():
-            asset = self._find_source(digest, source)
+            asset = self._find_source(digest, source, is_visible)
             if asset is None:
                 return False
             self._content.save_asset(new_blob(name, digest, StoredBlob(asset.digest, asset.size)))
         return True
 
-    def _find_source(self, digest: Digest, source: str | None) -> Asset | None:
+    def stored(self, name: str, digest: Digest) -> StoredBlob | None:
+        """See :class:`repoman_docker.service.BlobService`."""
+        asset = self._content.find_asset(blob_path(name, digest))
+        return None if asset is None else StoredBlob(asset.digest, asset.size)
+
+    def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
+        """See :class:`repoman_docker.service.BlobService`."""
+        self._policy.check_write()
+        self._content.save_asset(new_blob(name, digest, blob))
+
+    def obtain(self, name: str, digest: Digest) -> bool:
+        """See :class:`repoman_docker.service.BlobService`."""
+        return False
+
+    def _find_source(self, digest: Digest, source: str | None, is_visible: Visible) -> Asset | None:
         if source is not None:
-            return self._content.find_asset(blob_path(source, digest))
-        found = self._content.list_assets(BLOB, after="", limit=1, prefix=blob_prefix(digest))
-        return found[0] if found else None
+            is_there = is_visible(source)
+            return self._content.find_asset(blob_path(source, digest)) if is_there else None
+        prefix = blob_prefix(digest)
+        most = 1 if is_visible is everything else SOURCES
+        found = self._content.list_assets(BLOB, after="", limit=most, prefix=prefix)
+        return next((each for each in found if is_visible(each.path.removeprefix(prefix))), None)
 
 
 def _content_of(content: ContentStore, asset: Asset, digest: Digest) -> Content:

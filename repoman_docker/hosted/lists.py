@@ -2,6 +2,7 @@
 
 from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
+from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
@@ -23,9 +24,9 @@ class HostedLists:
             )
         return Listed(found)
 
-    def images(self, after: str, limit: int) -> list[str]:
-        """See :class:`repoman_docker.service.ListService`."""
-        return self._content.list_names(IMAGE, after, limit)
+    def images(self, after: str, limit: int, budget: Budget) -> Names:
+        """See :class:`repoman_docker.service.ListService`; nothing is looked through in vain."""
+        return Names.page(self._content.list_names(IMAGE, after, limit), limit)
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""

@@ -7,7 +7,9 @@ from repoman.plugin import (
     BlobStore,
     Content,
     ContentStore,
+    Denied,
     NotFound,
+    Unauthenticated,
     store_bytes,
 )
 from repoman_docker.hosted.assets import new_manifest, new_tag
@@ -26,6 +28,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.sections import DockerSection
 from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 from repoman_docker.v1.records import chain_paths
 
@@ -40,13 +43,13 @@ class HostedManifests:
         content: ContentStore,
         blobs: BlobStore,
         policy: DeploymentPolicy,
-        *,
-        sparse: bool,
+        docker: DockerSection,
     ) -> None:
         self._content = content
         self._blobs = blobs
         self._policy = policy
-        self._sparse = sparse
+        self._sparse = docker.sparse
+        self._descriptor_limit = docker.descriptor_limit
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
         """See :class:`repoman_docker.service.ManifestService`."""
@@ -92,7 +95,7 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         digest = _digest_of(body, reference)
-        manifest = parse_manifest(body, content_type)
+        manifest = parse_manifest(body, content_type, self._descriptor_limit)
         if isinstance(reference, Tag):
             tags = (reference, *tags)
         # Checked before the bytes are stored, to store none in vain, and again where it counts.
@@ -105,7 +108,8 @@ class HostedManifests:
             for tag in dict.fromkeys(tags):
                 self._content.save_asset(new_tag(name, tag, digest, manifest.media_type, blob))
             if description:
-                self._content.describe_component(image(name), description)
+                may_replace = _may_edit(check_move, tags[0] if tags else Tag(str(digest)))
+                self._content.describe_component(image(name), description, replace=may_replace)
         subject = None if manifest.subject is None else manifest.subject.digest
         return StoredManifest(digest, subject)
 
@@ -155,7 +159,7 @@ class HostedManifests:
         check_move: CheckMove | None,
     ) -> dict[Digest, Asset]:
         """Return the assets that the manifest needs and that are here."""
-        self._check_tags(name, tags, digest, check_move)
+        self._check_present(name, tags, digest, manifest.media_type, check_move)
         return self._check_references(name, manifest)
 
     def _check_bytes(self, needed: Mapping[Digest, Asset]) -> None:
@@ -163,15 +167,29 @@ class HostedManifests:
         if lost := [each for each, asset in needed.items() if not self._content.has_bytes(asset)]:
             raise missing_blobs(lost)
 
-    def _check_tags(
-        self, name: str, tags: Iterable[Tag], digest: Digest, check_move: CheckMove | None
+    def _check_present(
+        self,
+        name: str,
+        tags: Iterable[Tag],
+        digest: Digest,
+        media_type: str,
+        check_move: CheckMove | None,
     ) -> None:
+        """Return if the push may change what is there: the tags, and the manifest itself.
+
+        Raises:
+            RegistryError: MANIFEST_INVALID, the bytes are there under another media type; DENIED,
+                a tag must not be moved.
+        """
         paths = {tag_path(name, tag): tag for tag in tags}
-        for path, asset in self._content.existing(paths).items():
+        for path, asset in self._content.existing([manifest_path(name, digest), *paths]).items():
             old = asset.attributes["digest"]
-            if check_move is not None and old != str(digest):
+            if old == str(digest):
+                _check_media_type(name, asset, media_type)
+            elif check_move is not None:
                 check_move(paths[path])
-            self._policy.check_tag(name, paths[path], old, digest)
+            if path in paths:
+                self._policy.check_tag(name, paths[path], old, digest)
 
     def _check_references(self, name: str, manifest: Manifest) -> dict[Digest, Asset]:
         blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
@@ -182,17 +200,7 @@ class HostedManifests:
             raise missing_blobs([each.digest for each in missing])
         for path, asset in found.items():
             _check_size(blobs[path], asset)
-        needed = {blobs[path].digest: asset for path, asset in found.items()}
-        return needed if self._sparse else {**needed, **self._check_children(name, manifest)}
-
-    def _check_children(self, name: str, manifest: Manifest) -> dict[Digest, Asset]:
-        children = {
-            manifest_path(name, each.digest): each for each in manifest.required_manifests()
-        }
-        found = self._content.existing(children)
-        if missing := [each.digest for path, each in children.items() if path not in found]:
-            raise missing_blobs(missing)
-        return {children[path].digest: asset for path, asset in found.items()}
+        return {blobs[path].digest: asset for path, asset in found.items()}
 
 
 def _is_sparse(manifest: Manifest, there: set[Digest]) -> bool:
@@ -210,6 +218,32 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
             ErrorCode.DIGEST_INVALID, f"The manifest has the digest {found}, not {reference}."
         )
     return reference
+
+
+def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:
+    """Return whether the pusher may change what is there, besides adding to it."""
+    if check_move is None:
+        return True
+    try:
+        check_move(tag)
+    except (Denied, Unauthenticated):
+        return False
+    return True
+
+
+def _check_media_type(name: str, asset: Asset, media_type: str) -> None:
+    """Return if the manifest is stored under this media type, which is part of what clients see.
+
+    References are read by it: under another one, layers would no longer be protected.
+    """
+    if asset.media_type != media_type:
+        digest = asset.attributes["digest"]
+        raise RegistryError(
+            ErrorCode.MANIFEST_INVALID,
+            f"{name}@{digest} is stored here as {asset.media_type} and cannot become "
+            f"{media_type}. Delete the manifest first to push it under another media type.",
+            {"digest": digest},
+        )
 
 
 def _check_size(descriptor: Descriptor, asset: Asset) -> None:

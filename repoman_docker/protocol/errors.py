@@ -3,6 +3,7 @@
 ::
 
     RegistryError         one error: code, message, detail, status, headers
+    ├── MissingBlob       a manifest names a blob that is not there
     └── RegistryErrors    several of them in one answer, the most important first
 
 Clients show ``<code in words>: <message>`` and mostly only the first error, so the reason stands in
@@ -121,18 +122,26 @@ class RegistryErrors(RegistryError):
         return self._errors
 
 
+class MissingBlob(RegistryError):
+    """The refusal of a manifest that names a blob which is not there.
+
+    Args:
+        digest: of the blob.
+    """
+
+    def __init__(self, digest: str) -> None:
+        text = f"The manifest names the blob {digest}, which is not there. Push the blob first."
+        super().__init__(ErrorCode.MANIFEST_BLOB_UNKNOWN, text, {"digest": digest})
+        self.digest = digest
+
+
 def missing_blobs(digests: Iterable[object]) -> RegistryErrors:
     """Return the refusal of a manifest that names blobs which are not there, one error for each.
 
     Args:
         digests: the missing digests, at least one; each once.
     """
-    return RegistryErrors([_missing_blob(str(digest)) for digest in digests])
-
-
-def _missing_blob(digest: str) -> RegistryError:
-    text = f"The manifest names the blob {digest}, which is not there. Push the blob first."
-    return RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, text, {"digest": digest})
+    return RegistryErrors([MissingBlob(str(digest)) for digest in digests])
 
 
 def render_errors(error: RegistryError) -> bytes:

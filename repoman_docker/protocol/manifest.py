@@ -4,6 +4,7 @@ Source: OCI image-spec, Image Manifest and Image Index; docker's image manifest 
 distribution-spec, Pushing manifests.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,11 +34,15 @@ _SCHEMA1_REFUSED = (
     "Push with a current client (Docker 1.10 or later)."
 )
 
+UNLIMITED = sys.maxsize
+"""The limit on descriptors where there is none: what is stored already is always read."""
+
 
 class Kind(StrEnum):
     """The shape of a manifest."""
 
     IMAGE = "image"
+    ARTIFACT = "artifact"
     INDEX = "index"
     OTHER = "other"
 
@@ -48,9 +53,10 @@ class Manifest:
 
     Attributes:
         media_type: to be sent as Content-Type; well-formed, without parameters.
-        kind: ``IMAGE`` has config and layers, ``INDEX`` children; of ``OTHER`` nothing is known.
+        kind: ``IMAGE`` has config and layers, ``ARTIFACT`` layers alone, ``INDEX`` children; of
+            ``OTHER`` nothing is known.
         config: of an image, else None.
-        layers: of an image, bottom first; may be empty.
+        layers: of an image, bottom first; the blobs of an artifact; may be empty.
         children: of an index, with their platforms; may be empty.
         subject: the manifest that this one says something about, or None; need not exist.
         artifact_type: as listed with referrers: the manifest's own, else the media type of an
@@ -78,8 +84,8 @@ class Manifest:
         own = (d for d in self.layers if not media_types.is_foreign_layer(d.media_type))
         return _unique((*config, *own))
 
-    def required_manifests(self) -> tuple[Descriptor, ...]:
-        """Return the children that must be there as manifests, unless the index may be sparse.
+    def child_manifests(self) -> tuple[Descriptor, ...]:
+        """Return the children that are manifests for sure, each digest once.
 
         Children of other media types are left out: build caches keep blobs in an index.
         """
@@ -99,7 +105,9 @@ class Manifest:
         return (*config, *self.layers, *self.children)
 
 
-def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
+def parse_manifest(
+    body: bytes, content_type: str | None, descriptor_limit: int = UNLIMITED
+) -> Manifest:
     """Return what a pushed manifest says.
 
     Content of an unknown JSON media type is accepted: it is stored and served as it is, none of its
@@ -110,6 +118,7 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
         body: the exact bytes pushed.
         content_type: the Content-Type header; if missing or ``application/json``, the body's
             ``mediaType`` counts, or else its shape.
+        descriptor_limit: the most layers or children, or digests in content of an unknown type.
 
     Raises:
         RegistryError: MANIFEST_INVALID, it breaks the rules of its media type.
@@ -118,10 +127,23 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
     fields.check_case(_FIELDS)
     media_type = _media_type(fields, media_types.parse_content_type(content_type))
     if media_types.is_manifest(media_type):
+        _check_count(fields.count("layers"), "layers", descriptor_limit)
         return _image(fields, media_type)
     if media_types.is_index(media_type):
+        _check_count(fields.count("manifests"), "images", descriptor_limit)
         return _index(fields, media_type)
-    return _other(fields, media_type)
+    if media_type == media_types.OCI_ARTIFACT:
+        _check_count(fields.count("blobs"), "blobs", descriptor_limit)
+        return _artifact(fields)
+    return _other(fields, media_type, descriptor_limit)
+
+
+def _check_count(count: int, what: str, limit: int) -> None:
+    if count > limit:
+        raise _invalid(
+            f"The manifest names {count} {what}, and at most {limit} are accepted. An "
+            "administrator can raise the limit of the repository (docker.descriptor_limit)."
+        )
 
 
 def _media_type(fields: JsonObject, declared: str) -> str:
@@ -182,13 +204,26 @@ def _index(fields: JsonObject, media_type: str) -> Manifest:
     )
 
 
-def _other(fields: JsonObject, media_type: str) -> Manifest:
-    mentioned = (_find_digest(value) for value in fields.values_of("digest"))
+def _artifact(fields: JsonObject) -> Manifest:
+    fields.check_case({"blobs": "blobs"})
+    for key in ("config", "layers", "manifests", "fsLayers"):
+        if key in fields:
+            raise fields.error(key, "must not stand in an artifact manifest")
     return Manifest(
-        media_type=media_type,
-        kind=Kind.OTHER,
-        mentioned=tuple(dict.fromkeys(digest for digest in mentioned if digest is not None)),
+        media_type=media_types.OCI_ARTIFACT,
+        kind=Kind.ARTIFACT,
+        layers=tuple(map(parse_descriptor, fields.records("blobs"))),
+        subject=_subject(fields),
+        artifact_type=fields.text("artifactType"),
+        annotations=fields.text_map("annotations"),
     )
+
+
+def _other(fields: JsonObject, media_type: str, limit: int) -> Manifest:
+    named = (_find_digest(value) for value in fields.values_of("digest"))
+    mentioned = tuple(dict.fromkeys(digest for digest in named if digest is not None))
+    _check_count(len(mentioned), "digests", limit)
+    return Manifest(media_type=media_type, kind=Kind.OTHER, mentioned=mentioned)
 
 
 def _check_shape(fields: JsonObject, wanted: str, refused: tuple[str, ...]) -> None:

@@ -10,6 +10,9 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
+OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
+"""Artifacts as release candidates of image-spec 1.1 had them; tools of that time still push it."""
+
 SCHEMA1_PLAIN = "application/vnd.docker.distribution.manifest.v1+json"
 SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 SCHEMA1 = frozenset({SCHEMA1_PLAIN, SCHEMA1_SIGNED})
@@ -32,7 +35,7 @@ PLAIN_LAYERS = frozenset({OCI_LAYER, OCI_LAYER_GZIP, DOCKER_LAYER, DOCKER_LAYER_
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
 
-ACCEPTED = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)
+ACCEPTED = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT)
 """The manifests that can be stored and served with their references checked."""
 
 ACCEPT = ", ".join(ACCEPTED)

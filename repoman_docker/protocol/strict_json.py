@@ -102,6 +102,10 @@ class JsonObject:
         for number, value in enumerate(self._list(key)):
             yield self._checked_object(f"{key}[{number}]", value)
 
+    def count(self, key: str) -> int:
+        """Return the length of a list, 0 if absent."""
+        return len(self._list(key))
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return the strings of a list, none if absent."""
         return tuple(self._checked_text(key, value) for value in self._list(key))

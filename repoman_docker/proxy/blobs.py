@@ -21,6 +21,7 @@ from repoman_docker.protocol.media_types import OCTET_STREAM
 from repoman_docker.proxy.places import BlobPlaces
 from repoman_docker.proxy.site import UNKEPT, ProxySite, Source
 from repoman_docker.proxy.uploads import ProxyUploads
+from repoman_docker.service import Visible, everything
 
 PATIENCE = 120.0  # seconds until the remote has said how long a blob is
 
@@ -62,9 +63,25 @@ class ProxyBlobs:
         """See :class:`repoman_docker.service.BlobService`; always refused."""
         raise self._uploads.refusal()
 
-    def mount(self, name: str, digest: Digest, source: str | None) -> bool:
+    def mount(
+        self, name: str, digest: Digest, source: str | None, is_visible: Visible = everything
+    ) -> bool:
         """See :class:`repoman_docker.service.BlobService`; always refused."""
         raise self._uploads.refusal()
+
+    def stored(self, name: str, digest: Digest) -> StoredBlob | None:
+        """See :class:`repoman_docker.service.BlobService`; asks no remote."""
+        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
+        asset = self._site.find(blob_path(image, digest))
+        return None if asset is None else StoredBlob(asset.digest, asset.size)
+
+    def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
+        """See :class:`repoman_docker.service.BlobService`; always refused."""
+        raise self._uploads.refusal()
+
+    def obtain(self, name: str, digest: Digest) -> bool:
+        """See :class:`repoman_docker.service.BlobService`; no manifests are pushed here."""
+        return False
 
     # Inside -------------------------------------------------------------------------------------
 

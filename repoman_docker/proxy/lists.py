@@ -5,6 +5,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from repoman.plugin import (
@@ -17,7 +18,7 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.lists import HostedLists
 from repoman_docker.layout import LIST, referrers_path, tag_list_path
-from repoman_docker.merge import read_names
+from repoman_docker.merge import Budget, Names, read_names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
@@ -87,11 +88,12 @@ class ProxyLists:
         image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
         return self._local.tags(image, after, limit)
 
-    def images(self, after: str, limit: int) -> list[str]:
+    def images(self, after: str, limit: int, budget: Budget) -> Names:
         """See :class:`repoman_docker.service.ListService`; what is cached and let through."""
+        read = partial(self._local.images, budget=budget)
         if not self._site.routing.matchers:
-            return self._local.images(after, limit)
-        return read_names(self._local.images, after, limit, self._site.serves)
+            return read(after, limit)
+        return read_names(read, after, limit, self._site.serves, budget)
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""

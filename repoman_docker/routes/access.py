@@ -52,6 +52,12 @@ def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:
     return _is_allowed(actor, Access(actions, f"/v2/{name}/", name, is_beginning=True))
 
 
+def sees_images() -> bool:
+    """Return whether there may be an image name at all that the actor may see."""
+    authorizer = current_security().authorizer
+    return authorizer.may_do_somewhere(current_actor(), current_place(), BROWSE)
+
+
 def visible_images() -> Filter | None:
     """Return which image names the actor may see: those whose tags may be listed; None: all."""
     authorizer = current_security().authorizer

@@ -2,22 +2,27 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from flask import Response, request
 
-from repoman_docker.merge import Read, read_names
+from repoman.plugin import current_security
+from repoman_docker.merge import Budget, Names, Read, read_names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.media_types import OCI_INDEX
 from repoman_docker.protocol.pagination import Page, next_link, parse_page
 from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.protocol.warnings import render_warnings
-from repoman_docker.routes.access import Filter, visible_images, visible_tags
+from repoman_docker.routes.access import Filter, sees_images, visible_images, visible_tags
 from repoman_docker.routes.current import repository
 from repoman_docker.service import Entry, Listed
 
 BATCH = 500  # referrers read at a time
+SEALED = "~"  # what a sealed position begins with, and no name or tag
 
 
 class Sources:
@@ -44,13 +49,13 @@ class Sources:
 def get_tags(route: Route) -> Response:
     """Answer the tags of an image."""
     most = repository().settings.page_limit
-    page = parse_page(request.args, default=most, maximum=most)
+    page = _page(default=most, maximum=most)
     lists, sources = repository().lists, Sources()
 
-    def read(after: str, limit: int) -> list[str]:
-        return sources.note(lists.tags(route.name, after, limit))
+    def read(after: str, limit: int) -> Names:
+        return Names.page(sources.note(lists.tags(route.name, after, limit)), limit)
 
-    found = _visible(read, page.last, page.limit + 1, visible_tags(route.name))
+    found = _visible(read, page, visible_tags(route.name))
     return sources.tell(_list({"name": route.name, "tags": found[: page.limit]}, found, page))
 
 
@@ -58,41 +63,92 @@ def get_catalog(_: Route) -> Response:
     """Answer the image names that the actor may see."""
     settings = repository().settings
     usual = min(settings.catalog_page, settings.page_limit)
-    page = parse_page(request.args, default=usual, maximum=settings.page_limit)
-    found = _visible(repository().lists.images, page.last, page.limit + 1, visible_images())
+    page = _page(default=usual, maximum=settings.page_limit)
+    budget = Budget(settings.scan_limit)
+    found = Names()
+    if sees_images():
+        read = partial(repository().lists.images, budget=budget)
+        found = _visible(read, page, visible_images(), budget)
     return _list({"repositories": found[: page.limit]}, found, page)
 
 
-def _visible(read: Read, after: str, limit: int, is_visible: Filter | None) -> list[str]:
-    """Return the first names after ``after`` that the actor may see."""
-    return read(after, limit) if is_visible is None else read_names(read, after, limit, is_visible)
+def _page(default: int, maximum: int) -> Page:
+    """Return the page that is asked for; its ``last`` may be a sealed position."""
+    page = parse_page(request.args, default, maximum)
+    if not page.last.startswith(SEALED):
+        return page
+    last = current_security().cursors.open(page.last.removeprefix(SEALED))
+    if last is None:
+        raise RegistryError(
+            ErrorCode.PAGINATION_NUMBER_INVALID,
+            "The parameter last is no position that this server has given. Begin the list anew.",
+        )
+    return replace(page, last=last)
+
+
+def _visible(
+    read: Read, page: Page, is_visible: Filter | None, budget: Budget | None = None
+) -> Names:
+    """Return the names of a page that the actor may see, and one more if there is one."""
+    if is_visible is None:
+        return read(page.last, page.limit + 1)
+    budget = budget or Budget(repository().settings.scan_limit)
+    return read_names(read, page.last, page.limit + 1, is_visible, budget)
 
 
 def get_referrers(route: Route) -> Response:
     """Answer the manifests that name a digest as their subject; unknown ones have none."""
     subject, sources = Digest.parse(route.reference), Sources()
-    descriptors = _referrers(route.name, subject, request.args.get("last", ""), sources)
-    limit = repository().settings.referrers_limit
-    index = referrers_index(descriptors, request.args.get("artifactType"), limit)
+    walk = _Referrers(route.name, subject, sources)
+    settings = repository().settings
+    descriptors = walk.after(request.args.get("last", ""), Budget(settings.scan_limit))
+    index = referrers_index(descriptors, request.args.get("artifactType"), settings.referrers_limit)
+    last = walk.until if index.last is None else str(index.last)
     response = Response(index.body, mimetype=OCI_INDEX)
     if index.is_filtered:
         response.headers["OCI-Filters-Applied"] = "artifactType"
-    if index.last is not None:
-        response.headers["Link"] = next_link(_own_path(), request.args, None, str(index.last))
+    if last:
+        response.headers["Link"] = next_link(_own_path(), request.args, None, last)
     return sources.tell(response)
 
 
-def _referrers(name: str, subject: Digest, after: str, sources: Sources) -> Iterator[Descriptor]:
-    lists = repository().lists
-    while batch := sources.note(lists.referrers(name, subject, after, BATCH)):
-        yield from batch
-        after = str(batch[-1].digest)
+class _Referrers:
+    """The referrers of a manifest, read in batches.
+
+    Attributes:
+        until: where the reading ended because the budget was spent; else empty.
+    """
+
+    def __init__(self, name: str, subject: Digest, sources: Sources) -> None:
+        self.until = ""
+        self._name = name
+        self._subject = subject
+        self._sources = sources
+
+    def after(self, last: str, budget: Budget) -> Iterator[Descriptor]:
+        """Yield those after a digest, as far as the budget goes."""
+        lists = repository().lists
+        while True:
+            part = lists.referrers(self._name, self._subject, last, BATCH)
+            yield from self._sources.note(part)
+            if len(part) < BATCH:
+                return
+            budget.spend(len(part))
+            last = str(part[-1].digest)
+            if budget.is_spent:
+                self.until = last
+                return
 
 
-def _list(body: dict[str, object], found: list[str], page: Page) -> Response:
+def _list(body: dict[str, object], found: Names, page: Page) -> Response:
     response = Response(json.dumps(body).encode(), mimetype="application/json")
+    last = ""
     if 0 < page.limit < len(found):
         last = found[page.limit - 1]
+    elif page.limit and found.until is not None:
+        # The list may have been left at a name which the client must not know.
+        last = SEALED + current_security().cursors.seal(found.until)
+    if last:
         response.headers["Link"] = next_link(_own_path(), request.args, page.limit, last)
     return response
 

@@ -6,10 +6,10 @@ from flask import Response, request
 
 from repoman.plugin import current_environ, note_content, note_pull, read_body, send_content
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode, MissingBlob, RegistryError
 from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.reference import Tag, parse_reference, parse_tag
-from repoman_docker.routes.access import check_delete, check_move, check_tags
+from repoman_docker.routes.access import check_delete, check_move, check_tags, may_mount
 from repoman_docker.routes.current import address, empty, repository
 
 
@@ -31,9 +31,21 @@ def put_manifest(route: Route) -> Response:
     manifests.check_push(route.name)
     body = read_body(current_environ(), repository().settings.manifest_limit)
     content_type = request.headers.get("Content-Type")
-    stored = manifests.put(
-        route.name, reference, tags, body, content_type, partial(check_move, route.name)
+    put = partial(
+        manifests.put,
+        route.name,
+        reference,
+        tags,
+        body,
+        content_type,
+        partial(check_move, route.name),
     )
+    try:
+        stored = put()
+    except RegistryError as error:
+        if not _obtain_missing(route.name, error):
+            raise
+        stored = put()
     for pushed in dict.fromkeys((route.reference, *map(str, tags))):
         note_content("push", f"{route.name}:{pushed}", digest=str(stored.digest))
     headers = {
@@ -45,6 +57,19 @@ def put_manifest(route: Route) -> Response:
     if tags:
         headers["OCI-Tag"] = ", ".join(tags)
     return empty(201, headers)
+
+
+def _obtain_missing(name: str, error: RegistryError) -> bool:
+    """Return whether the image has now got all blobs that a refused manifest lacked.
+
+    A group gets them from the members that its pulls come from: clients that only set another tag
+    do not push what they can pull. Only who may read a blob has it linked.
+    """
+    lacking = [each.digest for each in error.errors if isinstance(each, MissingBlob)]
+    blobs = repository().blobs
+    return bool(lacking) and all(
+        may_mount(name, digest) and blobs.obtain(name, Digest.parse(digest)) for digest in lacking
+    )
 
 
 def delete_manifest(route: Route) -> Response:

@@ -8,8 +8,9 @@ from flask import Response, request
 from repoman.plugin import Invalid, Unauthenticated, current_actor
 from repoman_docker.index import ImageHit
 from repoman_docker.protocol.challenge import CATALOG
-from repoman_docker.routes.access import visible_images
+from repoman_docker.routes.access import sees_images, visible_images
 from repoman_docker.routes.current import answer, repository
+from repoman_docker.search import Found
 
 USUAL = 25  # results on a page
 MOST_ON_PAGE = 100
@@ -24,7 +25,9 @@ def get_search() -> Response:
     size = min(max(_number("n", USUAL), 1), MOST_ON_PAGE)
     page = max(_number("page", 1), 1)
     term = request.args.get("q", "")
-    found = repository().search.find(term, page * size, visible_images())
+    found = Found()
+    if sees_images():
+        found = repository().search.find(term, page * size, visible_images())
     response = answer(
         {
             "query": term,

@@ -111,7 +111,8 @@ def _answer(scopes: list[str]) -> Response:
 def _grant(actor: Actor, asked: TokenScope) -> Scope:
     if (asked.type, asked.name) == (CATALOG.type, CATALOG.name):
         return Scope(asked.type, asked.name, asked.actions & {"*", "search"})
-    actions = frozenset(each for each in asked.actions if _may_have(actor, asked.name, each))
+    wanted = frozenset(NEEDS) if "*" in asked.actions else asked.actions
+    actions = frozenset(each for each in wanted if _may_have(actor, asked.name, each))
     return Scope(asked.type, asked.name, actions)
 
 

@@ -150,7 +150,12 @@ def current_pusher() -> Pusher:
 
 def actor_as_pusher() -> Pusher:
     """Return the request's actor as somebody who pushes, whether they may or not."""
-    return Pusher(current_actor().owner, lambda name: is_allowed(name, PUSH), may_pull)
+    builds_on = repository().builds_on
+    return Pusher(
+        current_actor().owner,
+        may_push=lambda name: is_allowed(name, PUSH) and builds_on(name),
+        may_read=lambda name: may_pull(name) and builds_on(name),
+    )
 
 
 def give_token(response: Response, name: str, action: str) -> None:

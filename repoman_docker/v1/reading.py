@@ -1,13 +1,15 @@
 """Small content as bytes, and what has been worked out of it kept in memory."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import closing
 from threading import Lock
 from typing import Generic, TypeVar
 
 from repoman.plugin import Asset, Content, ContentStore, Stream
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+
+PIECE = 1 << 18  # bytes that are read at a time
 
 Value = TypeVar("Value")
 
@@ -29,6 +31,20 @@ def read_content(content: Content, limit: int) -> bytes:
         if isinstance(body, Stream):
             return b"".join(body.pieces(0, content.size))
         return body.read()
+
+
+def pieces_of(content: Content) -> Iterator[bytes]:
+    """Yield all bytes of a content, of whatever size, as they come."""
+    body = content.open()
+    if isinstance(body, bytes):
+        yield body
+        return
+    with closing(body):
+        if isinstance(body, Stream):
+            yield from body.pieces(0, content.size)
+        else:
+            while piece := body.read(PIECE):
+                yield piece
 
 
 def read_asset(content: ContentStore, asset: Asset) -> bytes:

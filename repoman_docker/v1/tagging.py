@@ -82,6 +82,7 @@ class Tagging:
             for asset in chain.assets:
                 self._content.save_asset(asset)
             stored = self._manifests.put(name, tag, (), chain.manifest, media_type, check_move)
+            self._check_chain(name, stored.digest, image_id)
             self._content.save_asset(
                 new_chain(name, stored.digest, blob, media_type, chain.ancestry)
             )
@@ -114,6 +115,20 @@ class Tagging:
                     if found is not None:
                         return found
         return None
+
+    def _check_chain(self, name: str, digest: Digest, image_id: str) -> None:
+        """Return if a manifest has no other id for clients of version 1, who know it by that.
+
+        Raises:
+            RegistryError: DENIED, the id of the image would change.
+        """
+        chain = self._content.find_asset(v1_chain_path(name, digest))
+        if chain is not None and chain.attributes["id"] != image_id:
+            raise RegistryError(
+                ErrorCode.DENIED,
+                f"The same image is stored in {name} with the id {chain.attributes['id']}, "
+                "which cannot change. Push another image, or delete that one first.",
+            )
 
     def _prepare(self, name: str, pusher: Pusher, image_id: str) -> Prepared:
         """Store the bytes of what is to be stored, and return it; one JSON in memory at a time."""

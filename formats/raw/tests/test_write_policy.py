@@ -31,6 +31,13 @@ def test_allow_once_keeps_what_is_there(client, set_policy):
     assert client.get(f"{URL}/a").data == b"one"
 
 
+def test_allow_once_keeps_the_content_type(client, set_policy):
+    set_policy("allow_once")
+    client.put(f"{URL}/a", b"one", content_type="text/plain")
+    assert client.put(f"{URL}/a", b"one", content_type="text/html").status_code == 403
+    assert client.get(f"{URL}/a").content_type.startswith("text/plain")
+
+
 def test_allow_once_lets_a_file_be_deleted_and_stored_anew(client, set_policy):
     set_policy("allow_once")
     client.put(f"{URL}/a", b"one")

@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 
+from tests.functional.docker.driver import Failures, Registry
 from tests.functional.docker.images import (
     ABSENT,
     DOCKER_CONFIG,
@@ -13,6 +14,7 @@ from tests.functional.docker.images import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     EMPTY,
+    OCI_ARTIFACT,
     OCI_CONFIG,
     OCI_EMPTY,
     OCI_FOREIGN,
@@ -363,16 +365,36 @@ def test_a_tag_may_be_of_many_kinds(blobs, name, tag):
 # --- Sparse images -------------------------------------------------------------------------------
 
 
-def test_an_index_may_lack_its_images_and_an_image_layers(blobs, name):
-    index = to_json(
-        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(b"?", OCI_MANIFEST)]}
-    )
+SPARSE = image_with(
+    CONFIG_ENTRY, [LAYER_ENTRY, {"mediaType": OCI_LAYER, "digest": ABSENT, "size": 9}]
+)
+
+
+@pytest.fixture
+def sparse(site, name) -> Registry:
+    """A repository whose images may lack layers, with the blobs of one."""
+    registry = site.create({"docker.sparse": True})
+    for blob in (CONFIG, LAYER):
+        registry.push_blob(name, blob)
+    return registry
+
+
+def test_an_image_may_not_lack_a_layer(blobs, name):
+    answer = blobs.put_manifest(name, "1", SPARSE)
+    assert_invalid(answer, "MANIFEST_BLOB_UNKNOWN")
+    assert [error["detail"]["digest"] for error in answer.errors] == [ABSENT]
+    assert is_unknown(blobs.get(f"{name}/manifests/1"))
+
+
+def test_an_image_may_lack_a_layer_where_that_is_allowed(sparse, name):
+    sparse.push_manifest(name, "image", SPARSE)
+    assert_served(sparse, name, "image", SPARSE)
+
+
+def test_an_index_may_lack_its_images(blobs, name):
+    index = index_of(MANIFEST, make_image().manifest)
     blobs.push_manifest(name, "index", index)
-    absent = {"mediaType": OCI_LAYER, "digest": ABSENT, "size": 9}
-    sparse = image_with(CONFIG_ENTRY, [LAYER_ENTRY, absent])
-    blobs.push_manifest(name, "image", sparse)
     assert_served(blobs, name, "index", index)
-    assert_served(blobs, name, "image", sparse)
 
 
 @pytest.mark.parametrize(
@@ -391,26 +413,39 @@ def test_an_index_may_lack_its_images_and_an_image_layers(blobs, name):
     ],
     ids=["no layer", "no config", "nothing", "a layer elsewhere"],
 )
-def test_an_image_needs_its_config_and_a_layer_all_the_same(blobs, name, manifest):
-    answer = blobs.put_manifest(name, "1", manifest)
+def test_an_image_needs_its_config_and_a_layer_all_the_same(sparse, name, manifest):
+    answer = sparse.put_manifest(name, "1", manifest)
     assert_invalid(answer, "MANIFEST_BLOB_UNKNOWN")
     assert [error["detail"]["digest"] for error in answer.errors] == [ABSENT]
 
 
-def test_a_strict_repository_wants_everything(site, name):
-    registry = site.create({"docker.sparse": False})
-    for blob in (CONFIG, LAYER):
-        registry.push_blob(name, blob)
-    absent = {"mediaType": OCI_LAYER, "digest": ABSENT, "size": 9}
-    sparse = registry.put_manifest(name, "1", image_with(CONFIG_ENTRY, [LAYER_ENTRY, absent]))
-    assert_invalid(sparse, "MANIFEST_BLOB_UNKNOWN")
-    index = index_of(MANIFEST)
-    answer = registry.put_manifest(name, "1", index)
-    assert_invalid(answer, "MANIFEST_BLOB_UNKNOWN")
-    assert [error["detail"]["digest"] for error in answer.errors] == [MANIFEST_DIGEST]
-    registry.push_manifest(name, MANIFEST_DIGEST, MANIFEST)
-    registry.push_manifest(name, "1", index)
-    assert registry.pull(name, "1") == index
+# --- Limits ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1000, 1001])
+@pytest.mark.parametrize("kind", ["image", "index", "artifact", "other"])
+def test_a_manifest_names_at_most_a_thousand_things(blobs, name, kind, count):
+    entries = [{**LAYER_ENTRY, "digest": f"sha256:{number:064x}"} for number in range(count)]
+    same = [LAYER_ENTRY] * count
+    manifest, media_type = {
+        "image": (image_with(CONFIG_ENTRY, same), OCI_MANIFEST),
+        "index": (to_json({"schemaVersion": 2, "manifests": entries}), OCI_INDEX),
+        "artifact": (to_json({"mediaType": OCI_ARTIFACT, "blobs": same}), OCI_ARTIFACT),
+        "other": (to_json({"things": entries}), "application/vnd.acme.v1+json"),
+    }[kind]
+    answer = blobs.put_manifest(name, "1", manifest, media_type)
+    assert answer.status == (201 if count == 1000 else 400)
+    if answer.status == 400:
+        assert answer.code == "MANIFEST_INVALID"
+        assert "docker.descriptor_limit" in answer.message
+
+
+def test_the_limit_of_layers_is_a_setting(site, name):
+    registry = site.create({"docker.descriptor_limit": 2})
+    registry.push(name, "2", make_image(b"one", b"two"))
+    image = make_image(b"one", b"two", b"three")
+    text = registry.push(name, "3", image, failure=Failures.MANIFEST_INVALID)
+    assert "names 3 layers, and at most 2" in text
 
 
 # --- Tags ----------------------------------------------------------------------------------------

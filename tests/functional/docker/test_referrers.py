@@ -10,6 +10,7 @@ import pytest
 from tests.functional.docker.images import (
     ABSENT,
     EMPTY,
+    OCI_ARTIFACT,
     OCI_EMPTY,
     OCI_INDEX,
     OCI_MANIFEST,
@@ -251,6 +252,42 @@ def test_a_referrer_too_long_for_a_page_has_one_of_its_own(site, name):
         push(registry, name, artifact(ABSENT, annotations={"a": "x" * 70_000}))
     found = pages(registry, f"{name}/referrers/{ABSENT}")
     assert [len(answer.json()["manifests"]) for answer in found] == [1, 1]
+
+
+# --- Artifact manifests --------------------------------------------------------------------------
+
+
+def artifact_manifest(subject: str) -> bytes:
+    """A signature in the manifest that release candidates of the spec had for artifacts."""
+    return to_json(
+        {
+            "mediaType": OCI_ARTIFACT,
+            "artifactType": SIGNATURE,
+            "blobs": [descriptor(EMPTY, OCI_EMPTY)],
+            "subject": {"mediaType": OCI_MANIFEST, "digest": subject, "size": 9},
+            "annotations": {"by": "somebody"},
+        }
+    )
+
+
+def test_an_artifact_manifest_is_a_referrer_too(registry, name, subject):
+    manifest = artifact_manifest(subject)
+    assert push(registry, name, manifest).headers["OCI-Subject"] == subject
+    [listed] = referrers(registry, name, subject, f"?artifactType={SIGNATURE}")
+    assert listed == descriptor(
+        manifest, OCI_ARTIFACT, artifactType=SIGNATURE, annotations={"by": "somebody"}
+    )
+
+
+def test_an_artifact_manifest_needs_its_blobs(registry, name, subject):
+    assert registry.delete(f"{name}/blobs/{digest_of(EMPTY)}").status == 405
+    push(registry, name, manifest := artifact_manifest(subject))
+    registry.delete(f"{name}/manifests/{subject}")
+    assert registry.delete(f"{name}/blobs/{digest_of(EMPTY)}").status == 405
+    registry.delete(f"{name}/manifests/{digest_of(manifest)}")
+    assert registry.delete(f"{name}/blobs/{digest_of(EMPTY)}").status == 202
+    answer = registry.put_manifest(name, "1", manifest)
+    assert (answer.status, answer.code) == (400, "MANIFEST_BLOB_UNKNOWN")
 
 
 # --- The fallback tag ----------------------------------------------------------------------------

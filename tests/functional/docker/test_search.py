@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from repoman.testing import ADMIN, HttpClient
+from repoman_docker.merge import Budget
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import (
     OCI_INDEX,
@@ -170,7 +171,7 @@ def test_a_deleted_image_is_not_found(make):
     hosted.registry.delete(f"team/app/manifests/{digest}")
     for tag in hosted.registry.tags("team/app"):
         hosted.registry.delete(f"team/app/manifests/{tag}")
-    left = hosted.repoman.repositories.find(hosted.name).service.lists.images("", 10)
+    left = hosted.repoman.repositories.find(hosted.name).service.lists.images("", 10, Budget(10))
     assert hosted.names("app") == left
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from repoman.core import Repoman
+from repoman.security.role_records import Role
 from repoman.testing import ADMIN, HttpClient
-from tests.functional.docker.driver import Registry
+from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.wires import Answer, Body, InProcess
 from tests.live import wait_until
 
@@ -74,6 +75,15 @@ class Proxies:
         sections.setdefault("group", {})["members"] = [name_of(each) for each in members]
         self.repoman.repositories.create(name, "docker-group", sections)
         return self.reach(name)
+
+    def user_of(self, registry: Registry, *actions: str) -> Login:
+        """Make a user who may do this with all content of a repository."""
+        name = f"user-{secrets.token_hex(4)}"
+        view = f"nx-repository-view-docker-{name_of(registry)}"
+        privileges = tuple(f"{view}-{each}" for each in actions)
+        self.repoman.security.roles.create(Role(name, "", privileges=privileges))
+        self.repoman.users.create(name, "secret", [name])
+        return name, "secret"
 
     def reach(self, name: str) -> Registry:
         """A repository as it is reached on the main port."""

@@ -7,7 +7,15 @@ import pytest
 from repoman_docker.protocol.manifest import parse_manifest
 from tests.fakes.registry import Fault
 from tests.functional.docker.driver import Failures
-from tests.functional.docker.images import OCI_MANIFEST, digest_of, index_of, make_image
+from tests.functional.docker.images import (
+    OCI_ARTIFACT,
+    OCI_MANIFEST,
+    descriptor,
+    digest_of,
+    index_of,
+    make_image,
+    to_json,
+)
 from tests.functional.docker_proxy.proxies import DAY, HOUR, MINUTE, name_of
 from tests.live import wait_until
 
@@ -422,6 +430,20 @@ def test_referrers_of_a_registry_without_the_api(proxy, upstream, old):
     upstream.put_manifest(NAME, old.digest.replace(":", "-"), index_of(signature.manifest))
     found = proxy.get(f"{NAME}/referrers/{old.digest}").json()["manifests"]
     assert [each["digest"] for each in found] == [signature.digest]
+
+
+def test_an_artifact_manifest_is_a_referrer_by_way_of_proxies_and_groups(
+    make_proxy, proxy, upstream, old
+):
+    subject = {"mediaType": OCI_MANIFEST, "digest": old.digest, "size": len(old.manifest)}
+    fields = {"mediaType": OCI_ARTIFACT, "artifactType": "a/x", "blobs": [], "subject": subject}
+    artifact = to_json(fields)
+    upstream.put_manifest(NAME, digest_of(artifact), artifact)
+    group = make_proxy.group(proxy)
+    assert group.get(f"{NAME}/manifests/{digest_of(artifact)}").body == artifact
+    upstream.stop()
+    [listed] = group.get(f"{NAME}/referrers/{old.digest}").json()["manifests"]
+    assert listed == descriptor(artifact, OCI_ARTIFACT, artifactType="a/x")
 
 
 # --- Writes and mirrors --------------------------------------------------------------------------

@@ -6,7 +6,13 @@ import pytest
 
 from repoman.testing import HttpClient
 from tests.fakes.registry import Fault
-from tests.functional.docker.images import ABSENT, OCI_MANIFEST, digest_of, make_image
+from tests.functional.docker.images import (
+    ABSENT,
+    OCI_MANIFEST,
+    digest_of,
+    index_of,
+    make_image,
+)
 from tests.functional.docker_proxy.proxies import DAY, name_of
 
 NAME = "team/app"
@@ -439,3 +445,85 @@ def test_a_trace_of_a_list_asks_everybody(make_proxy, hosted, proxy, upstream):
     group = make_proxy.group(hosted, proxy)
     steps = trace(make_proxy, group, f"/v2/{NAME}/tags/list").values()
     assert [outcome for outcome, _ in steps] == ["found", "found"]
+
+
+# --- Another tag for what a remote has -----------------------------------------------------------
+
+
+@pytest.fixture
+def writable(make_proxy, hosted, proxy):
+    """A group whose pushes go to a hosted member, with a proxy behind it."""
+    return make_proxy.group(hosted, proxy, group__writable_member=name_of(hosted))
+
+
+@pytest.mark.parametrize("is_cached", [True, False], ids=["cached", "not cached"])
+def test_an_image_of_a_remote_gets_another_tag(
+    make_proxy, hosted, proxy, writable, upstream, is_cached
+):
+    """Clients that only tag send the manifest and nothing else."""
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    manifest = writable.pull(NAME, "1") if is_cached else writable.get(TAG).body
+    upstream.log.clear()
+    assert writable.put_manifest(NAME, "mine", manifest).status == 201
+    if is_cached:
+        assert upstream.log == []
+    upstream.stop()
+    assert writable.pull(NAME, "mine") == image.manifest
+    assert hosted.pull(NAME, "mine") == image.manifest
+    assert hosted.tags(NAME) == ["mine"]
+
+
+def test_an_index_of_a_remote_gets_another_tag(hosted, writable, upstream):
+    image = make_image()
+    upstream.put(NAME, "amd64", image)
+    index = index_of(image.manifest)
+    upstream.put_manifest(NAME, "1", index)
+    assert writable.put_manifest(NAME, "mine", writable.get(TAG).body).status == 201
+    assert writable.pull(NAME, "mine") == index
+
+
+def test_an_image_of_another_hosted_member_gets_another_tag(make_proxy, hosted):
+    image = make_image()
+    elsewhere = make_proxy.hosted()
+    elsewhere.push(NAME, "2", image)
+    group = make_proxy.group(hosted, elsewhere, group__writable_member=name_of(hosted))
+    assert group.put_manifest(NAME, "mine", image.manifest).status == 201
+    assert hosted.pull(NAME, "mine") == image.manifest
+
+
+def test_a_tag_for_what_nobody_has_is_refused_as_usual(writable, upstream):
+    upstream.put(NAME, "1", make_image())
+    writable.get(TAG)
+    answer = writable.put_manifest(NAME, "mine", make_image().manifest)
+    assert (answer.status, answer.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+
+
+def test_a_tag_waits_for_a_remote_that_is_down(writable, proxy, upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    writable.get(TAG)
+    upstream.faults.append(Fault("blobs", status=500))
+    answer = writable.put_manifest(NAME, "mine", image.manifest)
+    assert (answer.status, answer.code) == (502, "UNAVAILABLE")
+    assert writable.get(f"{NAME}/manifests/mine").status in (404, 502)
+
+
+def test_layers_of_a_remote_are_mounted_once_they_are_kept(hosted, writable, upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    mount = f"own/app/blobs/uploads/?mount={digest_of(image.layers[0])}&from={NAME}"
+    assert writable.send("POST", mount).status == 202
+    writable.pull(NAME, "1")
+    upstream.stop()
+    assert writable.send("POST", mount).status == 201
+    assert hosted.get(f"own/app/blobs/{digest_of(image.layers[0])}").body == image.layers[0]
+
+
+def test_who_may_not_read_gets_no_blobs_linked(make_proxy, writable, upstream):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    writable.pull(NAME, "1")
+    login = make_proxy.user_of(writable, "add")
+    answer = writable.as_user(login).put_manifest(NAME, "mine", image.manifest)
+    assert (answer.status, answer.code) == (400, "MANIFEST_BLOB_UNKNOWN")

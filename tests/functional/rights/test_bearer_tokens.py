@@ -135,6 +135,29 @@ def test_a_token_has_no_more_than_its_user_may(stage, private):
     assert access_of(token) == {("team/app", "pull")}
 
 
+@pytest.mark.parametrize("asked", ["*", "pull,*"])
+def test_a_star_asks_for_all_that_a_user_may(stage, private, asked):
+    client, name = private
+    for rights, granted in [
+        (["*"], {"pull", "push", "delete"}),
+        (["read", "add"], {"pull", "push"}),
+        (["delete"], {"delete"}),
+        ([], set()),
+    ]:
+        user = stage.make_user(*view(name, *rights))
+        token = client.token(f"repository:team/app:{asked}", login=user)
+        assert access_of(token) == {("team/app", each) for each in granted}
+
+
+def test_the_answer_to_a_star_names_the_actions(public):
+    client, _ = public
+    answer = client.fetch("repository:team/app:*", "registry:catalog:*", login=ADMIN)
+    assert answer.json["scope"] == "repository:team/app:delete,pull,push registry:catalog:*"
+    token = answer.json["token"]
+    assert client.get("/v2/_catalog", token).status_code == 200
+    assert client.send("DELETE", "/v2/team/app/manifests/none", token).status_code == 404
+
+
 def test_anybody_gets_what_anybody_may(public):
     client, _ = public
     token = client.token("repository:team/app:pull,push")

@@ -1,7 +1,16 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman_docker.merge import merge_names, merge_referrers
+from repoman_docker import merge
+from repoman_docker.merge import (
+    Budget,
+    Names,
+    merge_names,
+    merge_pages,
+    merge_referrers,
+    read_names,
+)
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 
@@ -22,6 +31,47 @@ def test_pages_of_pages_are_the_whole_list(lists, size):
         found += page
         last = page[-1]
     assert found == sorted({name for names in lists for name in names})
+
+
+@given(
+    st.lists(NAMES, min_size=1, max_size=4),
+    st.integers(1, 5),
+    st.integers(1, 12),
+    st.integers(1, 3),
+    st.sets(st.sampled_from("abc")),
+)
+def test_whoever_follows_the_pages_gets_all_that_count(lists, size, budget, batch, hidden):
+    """Whatever the budget; no request looks through more than that and one batch of each list."""
+    looked = 0
+
+    def counts(name: str) -> bool:
+        nonlocal looked
+        looked += 1
+        return name[0] not in hidden
+
+    def read_one(one: list[str], after: str, limit: int) -> Names:
+        return Names.page([name for name in one if name > after][:limit], limit)
+
+    def read(after: str, limit: int) -> Names:
+        shared = Budget(budget)
+        pages = [
+            read_names(lambda a, n, one=one: read_one(one, a, n), after, limit, counts, shared)
+            for one in lists
+        ]
+        return merge_pages(pages, limit)
+
+    found: list[str] = []
+    position: str | None = ""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge, "BATCH", batch)
+        while position is not None:
+            looked = 0
+            page = read(position, size)
+            assert looked <= budget + batch * len(lists)
+            assert page.until is None or page.until > position
+            found += page
+            position = page.until
+    assert found == sorted({name for one in lists for name in one if name[0] not in hidden})
 
 
 def referrer(number: int, media_type: str = "a/b") -> Descriptor:
