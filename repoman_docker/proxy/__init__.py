@@ -31,7 +31,8 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
     config = context.config
     docker = config.section("docker", DockerSection)
     http = config.section("http_client", HttpClientSection)
-    cache = open_cache(context, (BLOB,))
+    is_v1 = config.section("docker_proxy", DockerProxySection).v1_remote
+    cache = open_cache(context, (BLOB,), "v1/_ping" if is_v1 else "v2/")
     credentials = RemoteCredentials(
         http.username, http.password.get_secret_value(), http.bearer_token.get_secret_value()
     )
@@ -45,6 +46,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         cache=cache,
         registry=_open_registry(context, cache, credentials),
     )
+    cache.on_check(site.registry.check_login)
     uploads = ProxyUploads(
         config.name, site.proxy.remote_url, config.format, context.list_repositories
     )
@@ -61,7 +63,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         search=ProxySearch(site, _open_index(context, site, credentials)),
         v1_images=open_images(context, manifests, blobs, lists.cached_tags),
         v1_pushes=uploads.refuse_v1,
-        namespaces=site.namespaces,
+        namespaces=docker.stands_for or site.namespaces,
         names=site.names,
         remote=ProxyRemote(site),
     )
