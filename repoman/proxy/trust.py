@@ -4,8 +4,10 @@ The file that an administrator names is added to the public authorities, since a
 private authority may still redirect to a public host.
 """
 
+import logging
 import os
 import ssl
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +27,8 @@ CONTEXTS_MAX = 64  # TLS contexts that are kept; proxies with the same bundle sh
 
 Stamp = tuple[object, ...]
 
+_log = logging.getLogger(__name__)
+
 
 class BundleError(ValueError):
     """A file of authorities cannot be used; the text says why."""
@@ -39,6 +43,7 @@ class Trust:
 
     def __init__(self, bundle: str = "") -> None:
         self._bundle = bundle
+        self._lock = threading.Lock()
         self._last: tuple[Stamp, ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -49,16 +54,20 @@ class Trust:
         """
         stamp = (_stamp(self._bundle), *map(os.environ.get, (*VARIABLES, *OPENSSL_VARIABLES)))
         last = self._last
-        if last is not None and last[0] == stamp:
-            return last[1]
+        if last is None or last[0] != stamp:
+            with self._lock:
+                last = self._last = stamp, self._renewed(stamp)
+        return last[1]
+
+    def _renewed(self, stamp: Stamp) -> ssl.SSLContext:
         try:
-            context = _make_context(self._bundle, stamp)
-        except BundleError:
-            if last is None:
+            return _make_context(self._bundle, stamp)
+        except BundleError as error:
+            if self._last is None:
                 raise
-            context = last[1]  # while somebody writes the file anew, the former one counts
-        self._last = stamp, context
-        return context
+            # While somebody writes the file anew, the former one counts.
+            _log.warning("http_client.ca_bundle: %s; the former certificates count.", error)
+            return self._last[1]
 
 
 def check_bundle(bundle: str) -> None:
