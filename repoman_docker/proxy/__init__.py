@@ -46,7 +46,6 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         cache=cache,
         registry=_open_registry(context, cache, credentials),
     )
-    cache.on_check(site.registry.check_login)
     uploads = ProxyUploads(
         config.name, site.proxy.remote_url, config.format, context.list_repositories
     )
@@ -76,7 +75,9 @@ def _open_registry(
         client = V1Client(cache.client, credentials)
         return ConvertedRegistry(client, context.content, context.blobs, cache)
     limit = context.config.section("docker", DockerSection).manifest_limit
-    return RegistryClient(cache.client, credentials, limit)
+    registry = RegistryClient(cache.client, credentials, limit)
+    cache.on_check(registry.check_login)
+    return registry
 
 
 def _open_index(

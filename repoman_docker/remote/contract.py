@@ -64,9 +64,6 @@ class RemoteRegistry(Protocol):
     def budget(self) -> Budget | None:
         """What the remote last said of its limit of pulls; None if it has none."""
 
-    def check_login(self) -> None:
-        """Tell the status of the remote whether it takes the proxy's login; raises nothing."""
-
     def head_manifest(self, name: str, reference: Digest | Tag) -> RemoteTag | None:
         """Return what a reference names; None if the remote does not say, so that GET must."""
 

@@ -52,9 +52,6 @@ class ConvertedRegistry:
         self._blobs = blobs
         self._fetching = Fetching(client, content, blobs, cache)
 
-    def check_login(self) -> None:
-        """See :class:`repoman_docker.remote.RemoteRegistry`; version 1 has no such question."""
-
     def head_manifest(self, name: str, reference: Digest | Tag) -> RemoteTag | None:
         """See :class:`repoman_docker.remote.RemoteRegistry`; None for images never seen."""
         if isinstance(reference, Digest):
