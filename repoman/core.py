@@ -151,6 +151,7 @@ class Repoman:
         for watch, chore in self._chores.items():
             watch.run(chore)
         self.repositories.refresh()
+        self.proxies.notice_checks()
 
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""

@@ -75,7 +75,7 @@ from repoman.repositories.sections import (
     StorageSection,
     WritePolicy,
 )
-from repoman.sections import RegularExpression, Section
+from repoman.sections import RegularExpression, Section, WebAddress
 from repoman.security.actors import (
     ANONYMOUS,
     READING,
@@ -175,6 +175,7 @@ __all__ = [
     "UpstreamRefused",
     "UpstreamResponse",
     "UpstreamUnavailable",
+    "WebAddress",
     "WritePolicy",
     "access_of_method",
     "allow_repeat",

@@ -65,7 +65,12 @@ LIBRARIES = {
     "wtforms": ("web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
     "ldap3": ("repoman/security/directory.py",),
-    "requests": ("repoman/proxy/upstream.py",),
+    "requests": (
+        "repoman/proxy/connections.py",
+        "repoman/proxy/failures.py",
+        "repoman/proxy/trust.py",
+        "repoman/proxy/upstream.py",
+    ),
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/scheduler.py",),
 }

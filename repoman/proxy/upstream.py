@@ -12,63 +12,68 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 
 from repoman import __version__
 from repoman.errors import (
+    UpstreamBlocked,
     UpstreamError,
     UpstreamRateLimited,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.connections import PATIENCE, judged_pools
+from repoman.proxy.connections import PATIENCE, make_session
 from repoman.proxy.counts import parse_count
+from repoman.proxy.failures import TIMEOUTS, explain, is_unreachable, place_of, without_secrets
 from repoman.proxy.gate import Gate
-from repoman.proxy.status import UpstreamStatus
+from repoman.proxy.status import OWN, UpstreamStatus
 from repoman.proxy.targets import Targets, origin_of
+from repoman.proxy.trust import Trust
 
 REDIRECTS = 10
 BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
 LONGEST_BACKOFF = 5.0
-CONNECTIONS = 64  # kept open per remote host
 CHUNK = 1 << 20  # most bytes taken at a time
 LITTLE = 4096  # bytes of a body that is read for the sake of its connection, or its words
 MOMENT = 2.0  # seconds for that
 MESSAGE = 300  # characters of a remote's own words that are passed on
 
+USUAL_PORTS = {80, 443}  # A remote that turns from HTTP to HTTPS there is the same host.
 IDEMPOTENT = ("GET", "HEAD")
-_FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
-_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
-_QUERY = re.compile(r"\?\S*")
+# What servers with TLS answer to plain HTTP: those in Go, nginx, Apache.
+_TLS_WANTED = re.compile(
+    r"HTTP request (?:was sent )?to (?:an )?HTTPS|speaking plain HTTP to an SSL", re.IGNORECASE
+)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How a remote is asked; ``timeout`` in seconds. See HttpClientSection."""
+    """How a remote is asked; ``timeout`` in seconds. See HttpClientSection.
+
+    ``probe`` is the path below the remote that tells whether it is well.
+    """
 
     retries: int = 2
     timeout: float = 20.0
     user_agent_suffix: str = ""
     ca_bundle: str = ""
     allow_private: bool = False
+    probe: str = ""
 
 
 class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
     """An answer of a remote whose body is still on its way; to be closed."""
 
-    def __init__(self, remote: str, response: requests.Response, timeout: float) -> None:
-        self._remote = remote
+    def __init__(self, name: str, host: str, response: requests.Response, timeout: float) -> None:
+        self._name = name
+        self._host = host
         self._timeout = timeout
         self._response = response
         self.status = response.status_code
@@ -92,14 +97,12 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
     def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
             return read(amount, decode_content=False)
-        except _TIMEOUTS as error:
-            raise UpstreamTimeout(
-                f"The remote {self._remote} sent nothing more for {self._timeout:g} s."
-            ) from error
+        except TIMEOUTS as error:
+            text = f"{self._name} sent nothing more for {self._timeout:g} s."
+            raise _failed(UpstreamTimeout, text, self._host) from error
         except _TRANSPORT as error:
-            raise UpstreamUnavailable(
-                f"The remote {self._remote} stopped in the middle of its answer."
-            ) from error
+            text = f"{self._name} stopped in the middle of its answer."
+            raise _failed(UpstreamUnavailable, text, self._host) from error
 
     def read_all(self, limit: int) -> bytes:
         """Return the whole body.
@@ -114,11 +117,11 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         while data := self._read(self._response.raw.read1, CHUNK):
             size += len(data)
             if time.monotonic() > end:
-                raise UpstreamTimeout(f"The remote {self._remote} takes too long to answer.")
+                text = f"{self._name} takes too long to answer."
+                raise _failed(UpstreamTimeout, text, self._host)
             if size > limit:
-                raise UpstreamUnavailable(
-                    f"The remote {self._remote} sent more than the {limit} bytes allowed."
-                )
+                text = f"{self._name} sent more than the {limit} bytes allowed."
+                raise _failed(UpstreamUnavailable, text, self._host)
             parts.append(data)
         return b"".join(parts)
 
@@ -154,7 +157,8 @@ class UpstreamClient:
         self._options = options
         self._sleep = sleep
         self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
-        self._session = _make_session(self.targets)
+        self._session = make_session(self.targets, Trust(options.ca_bundle))
+        self._origin = origin_of(remote)
 
     def address(self, path: str) -> str:
         """Return the address of a path at the remote; an address stays as it is."""
@@ -177,29 +181,39 @@ class UpstreamClient:
             return self._open(method, self.address(path), dict(headers or {}))
 
     def _open(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
-        self.status.check()
+        self.status.check(url)
         try:
             response = self._try_often(method, url, headers)
+        except UpstreamBlocked:
+            raise  # a host that the remote refers to, which is known to fail
         except UpstreamRateLimited as error:
-            self.status.note_success()
-            self.status.note_limit(error.retry_after)
+            self.status.note_success(error.host)
+            self.status.note_limit(error.retry_after, url)
             raise
         except UpstreamError as error:
-            self.status.note_failure(error)
+            if error.host != OWN and self._host_of(url) == OWN:
+                self.status.note_success()  # it has referred us to that host
+            self.status.note_failure(error, url)
             raise
-        self.status.note_success()
+        if self._host_of(url) == OWN:
+            self.status.note_success()
         return response
 
     def probe(self) -> None:
         """Ask the remote whether it is back, and tell the status; raises nothing."""
-        if not self.status.begin_trial():
-            return
+        if self.status.begin_trial():
+            self.examine()
+
+    def examine(self) -> None:
+        """Ask the remote how it is, now, and tell the status; raises nothing."""
         try:
-            self._try_once("HEAD", self.remote + "/", {}).close()
-        except UpstreamRateLimited:
+            self._try_once("GET", self.address(self._options.probe), {}).close()
+        except (UpstreamBlocked, UpstreamRateLimited):
             self.status.note_success()
         except UpstreamError as error:
-            self.status.note_failure(error)
+            if error.host != OWN:
+                self.status.note_success()
+            self.status.note_failure(error, is_probe=error.host == OWN)
         else:
             self.status.note_success()
 
@@ -214,9 +228,10 @@ class UpstreamClient:
             try:
                 return self._try_once(method, url, headers)
             except UpstreamUnavailable as error:
-                if time.monotonic() >= end:
+                if time.monotonic() >= end or self.status.is_retired:
                     raise  # whoever asked has waited for long enough
-                _log.debug("Try %s of %s %s failed: %s", number, method, url, error)
+                if error.retry_after is not None or (error.host and error.is_unreachable):
+                    raise  # it said when to ask again, or is to be blocked
             self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
         return self._try_once(method, url, headers)
 
@@ -238,68 +253,86 @@ class UpstreamClient:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         own = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+        host = self._host_of(url)
+        if host != OWN:
+            self.status.check_host(host)
+        proxies = get_environ_proxies(url)
         try:
-            return self._session.send(
+            response = self._session.send(
                 self._session.prepare_request(
                     requests.Request(method, url, headers={**own, **headers})
                 ),
                 stream=True,
                 allow_redirects=False,
                 timeout=self._options.timeout,
-                verify=self._options.ca_bundle or True,
-                proxies=get_environ_proxies(url),
+                proxies=proxies,
             )
         except _TRANSPORT as error:
-            told = _QUERY.sub("?…", str(error))  # a query may be what lets somebody in
-            _log.info("%s %s failed: %s", method, url.partition("?")[0], told)
-            kind = UpstreamTimeout if isinstance(error, _TIMEOUTS) else UpstreamUnavailable
-            raise kind(
-                f"The remote {self.remote} cannot be reached: {self._reason(error)}."
-            ) from error
+            raise self._unreached(error, method, url, select_proxy(url, proxies) or "") from error
+        if host != OWN:
+            self.status.note_success(host)
+        return response
 
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, _TIMEOUTS):
-            return f"no answer within {self._options.timeout:g} s"
-        if isinstance(error, requests.exceptions.SSLError):
-            return "its certificate is not trusted"
-        bundle = self._options.ca_bundle
-        if bundle and not Path(bundle).exists():
-            return f"there is no {bundle}, which http_client.ca_bundle names"
-        return "the connection failed"
+    def _unreached(
+        self, error: Exception, method: str, url: str, http_proxy: str
+    ) -> UpstreamUnavailable:
+        """Return the error for a request without an answer, and log it."""
+        reason = explain(error, url, self._options.timeout, http_proxy)
+        _log.info("%s %s failed: %s.", method, without_secrets(url), reason)
+        kind = UpstreamTimeout if isinstance(error, TIMEOUTS) else UpstreamUnavailable
+        text = f"{self._name(url)} cannot be reached: {reason}."
+        failed = _failed(kind, text, self._host_of(url))
+        failed.is_unreachable = is_unreachable(error)
+        return failed
+
+    def _host_of(self, url: str) -> str:
+        """Return host and port of an address, or ``OWN`` if they are the remote's."""
+        _, host, port = origin_of(url)
+        _, own_host, own_port = self._origin
+        is_own = host == own_host and (port == own_port or {port, own_port} == USUAL_PORTS)
+        return OWN if is_own else place_of(url)
+
+    def _name(self, url: str) -> str:
+        """Return who an address belongs to, for the beginning of a sentence."""
+        if self._host_of(url) == OWN:
+            return f"The remote {self.remote}"
+        return f"The host {place_of(url)}, to which the remote {self.remote} refers,"
 
     def _judge(self, response: requests.Response) -> UpstreamResponse:
-        status = response.status_code
+        status, url = response.status_code, str(response.url)
+        name, host = self._name(url), self._host_of(url)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"The remote {self.remote} has limited our requests. {_words(response)}"
+            text = f"{name} has limited our requests. {_words(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
-            raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
+            limited = UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
+            limited.host = host
+            raise limited
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            wait = _retry_after(response.headers.get("Retry-After"))
             _let_go(response)
-            raise UpstreamUnavailable(f"The remote {self.remote} answered with the error {status}.")
-        return UpstreamResponse(self.remote, response, self._options.timeout)
+            failed = _failed(UpstreamUnavailable, f"{name} answered with the error {status}.", host)
+            failed.retry_after = wait
+            raise failed
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            _let_go(response)
+            text = f"{name} cannot be reached: the HTTP proxy wants a login (407)."
+            raise _unusable(text, host)
+        if status == HTTPStatus.BAD_REQUEST and _wants_tls(response):
+            text = f"{name} cannot be reached: it speaks TLS, and was asked in plain HTTP; "
+            raise _unusable(f"{text}use https://.", host)
+        return UpstreamResponse(name, host, response, self._options.timeout)
 
 
-class _Adapter(HTTPAdapter):
-    """Connects to the addresses that were judged, without a second question to a name server."""
-
-    def __init__(self, targets: Targets, **options: Any) -> None:
-        self._targets = targets
-        super().__init__(**options)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Make the pools of connections; those to an HTTP proxy are made elsewhere."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = judged_pools(self._targets)
+def _failed(kind: type[UpstreamUnavailable], text: str, host: str) -> UpstreamUnavailable:
+    error = kind(text)
+    error.host = host
+    return error
 
 
-def _make_session(targets: Targets) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # no passwords from ~/.netrc
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.clear()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(targets, pool_maxsize=CONNECTIONS, max_retries=0))
-    return session
+def _unusable(text: str, host: str) -> UpstreamUnavailable:
+    error = _failed(UpstreamUnavailable, text, host)
+    error.is_unreachable = True
+    return error
 
 
 def _words(response: requests.Response) -> str:
@@ -309,6 +342,16 @@ def _words(response: requests.Response) -> str:
     in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
     words = " ".join((in_json[1] if in_json else text).split())
     return "".join(filter(str.isprintable, words))[:MESSAGE]  # it may end in somebody's terminal
+
+
+def _wants_tls(response: requests.Response) -> bool:
+    """Return whether a 400 to plain HTTP says that the server speaks TLS; only such are read."""
+    if not str(response.url).startswith("http:"):
+        return False
+    is_text = response.headers.get("Content-Type", "text/plain").startswith("text/")
+    return (
+        is_text and _TLS_WANTED.search(_read_little(response, LITTLE).decode("latin-1")) is not None
+    )
 
 
 def _let_go(response: requests.Response) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import quote, urljoin
 from repoman.plugin import (
     NotFound,
     UpstreamClient,
+    UpstreamError,
     UpstreamRateLimited,
     UpstreamRefused,
     UpstreamResponse,
@@ -64,6 +65,31 @@ class RegistryClient:
     def budget(self) -> Budget | None:
         """What the remote last said of its limit of pulls; None if it has none."""
         return self._budget
+
+    def check_login(self) -> None:
+        """Tell the status whether the remote takes the proxy's login; raises nothing."""
+        if not self._authentication.has_login:
+            return
+        try:
+            with self._login() as response:
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    self._authentication.note_refusal()
+                else:
+                    self._client.status.note_login()
+        except UpstreamRefused:
+            self._client.status.note_login(self._authentication.refusal)
+        except UpstreamError:
+            _log.debug("The login at %s could not be tried.", self.remote, exc_info=True)
+
+    def _login(self) -> UpstreamResponse:
+        """Return the answer to the question that clients begin with, asked with the login."""
+        sent = self._authentication.header("")
+        response = self._send("GET", "v2/", {}, sent)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            response.close()
+            if self._authentication.learn(response, "", sent):
+                return self._send("GET", "v2/", {}, self._authentication.header(""))
+        return response
 
     # Manifests ----------------------------------------------------------------------------------
 
@@ -219,7 +245,9 @@ class RegistryClient:
                 response = self._send(method, url, headers, self._authentication.header(scope))
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
-            _log.warning("%s refused %s %s: %s", self.remote, method, url, response.status)
+            _log.warning("%s refused %s of %s: %s", self.remote, method, name, response.status)
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                self._authentication.note_refusal()
             raise UpstreamRefused(
                 f"The remote {self.remote} refused to let this server read {name}: it does not "
                 "exist there, or the proxy's credentials are wrong."
@@ -227,6 +255,8 @@ class RegistryClient:
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
             raise NotFound(f"The remote {self.remote} does not have it.")
+        if sent is not None:
+            self._client.status.note_login()
         return response
 
     def _send(

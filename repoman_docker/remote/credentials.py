@@ -88,6 +88,27 @@ class RemoteAuthentication:
         self._service: _Service | None = None
         self._is_basic = False
 
+    @property
+    def has_login(self) -> bool:
+        """Whether this proxy has credentials at all."""
+        return bool(self._credentials.headers)
+
+    @property
+    def refusal(self) -> str:
+        """What to tell the administrator whose login is wrong."""
+        return (
+            f"The remote {self._client.remote}, or its token service, refused the login of this "
+            "proxy."
+        )
+
+    def note_refusal(self) -> None:
+        """The remote answered 401 all the same: tell its status if that means the login itself.
+
+        A token may lack a right; what is sent as it was set lacks none that another request has.
+        """
+        if self._credentials.bearer_token or (self._is_basic and self._credentials.basic):
+            self._client.status.note_login(self.refusal)
+
     def header(self, scope: str) -> str | None:
         """Return the header for a request that needs ``scope``; None where nothing is known.
 
@@ -159,16 +180,25 @@ class RemoteAuthentication:
         basic = self._credentials.basic
         if basic is not None and self._client.targets.may_have_credentials(service.realm):
             headers["Authorization"] = basic
-        query = urlencode({"service": service.service, "scope": scope})
+        asked = {"service": service.service, "scope": scope}
+        query = urlencode({key: value for key, value in asked.items() if value})
         address = f"{service.realm}{'&' if '?' in service.realm else '?'}{query}"
         begun = self._ticks()
         with self._client.open("GET", address, headers) as response:
             if response.status != HTTPStatus.OK:
+                self._note_token_refusal(response.status, headers)
                 raise UpstreamRefused(
                     f"The token service of the remote {self._client.remote} refused a token "
                     f"for {scope} with the status {response.status}."
                 )
-            return self._parse_token(response.read_all(ANSWER_LIMIT), begun)
+            token = self._parse_token(response.read_all(ANSWER_LIMIT), begun)
+        if headers:
+            self._client.status.note_login()
+        return token
+
+    def _note_token_refusal(self, status: int, headers: Mapping[str, str]) -> None:
+        if headers and status == HTTPStatus.UNAUTHORIZED:
+            self._client.status.note_login(self.refusal)
 
     def _parse_token(self, body: bytes, begun: float) -> _Token:
         try:
