@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from repoman.cli.ownership import act_as_owner
 from repoman.config import Settings, load_settings
 from repoman.core import Repoman
 from repoman.db.database import FILE
@@ -24,11 +25,30 @@ PATH = click.Path(path_type=Path)
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--config`` and ``--data``, and the settings they lead to."""
 
-    @click.option("--config", type=PATH, help="Configuration file; without it, the shipped one.")
-    @click.option("--data", type=PATH, help="Data directory, in place of the configured one.")
+    @click.option(
+        "--config",
+        type=PATH,
+        help="Configuration file; else $REPOMAN_CONFIG, else /etc/repoman/repoman.toml, "
+        "else the shipped one.",
+    )
+    @click.option(
+        "--data", type=PATH, help="Data directory; else $REPOMAN_DATA, else the configured one."
+    )
     @wraps(command)
     def run(config: Path | None, data: Path | None, **options: Any) -> None:
         command(settings=load_settings(config, data), **options)
+
+    return run
+
+
+def with_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the settings, and have it run as the owner of the data directory."""
+
+    @with_settings
+    @wraps(command)
+    def run(settings: Settings, **options: Any) -> None:
+        act_as_owner(settings.data.absolute())
+        command(settings=settings, **options)
 
     return run
 
@@ -37,15 +57,15 @@ def check_data(settings: Settings) -> None:
     """Return if there is a data directory to work on (else NotFound)."""
     if not (settings.data / FILE).exists():
         raise NotFound(
-            f"There is no data in {settings.data.absolute()}. "
-            "Name its directory with --data, or make it with 'repoman init'."
+            f"There is no data in {settings.data.absolute()}. Name its directory with --data or "
+            "in REPOMAN_DATA, or make it with 'repoman init'."
         )
 
 
 def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the services on an existing data directory; a server may run beside it."""
 
-    @with_settings
+    @with_data
     @wraps(command)
     def run(settings: Settings, **options: Any) -> None:
         check_data(settings)

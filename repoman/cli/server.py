@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import with_settings
+from repoman.cli.common import with_data, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.plugins import installed_plugins
@@ -22,7 +22,7 @@ SECRET = re.compile("password|secret|token|key|credential", re.IGNORECASE)
 
 
 @click.command()
-@with_settings
+@with_data
 def serve(settings: Settings) -> None:
     """Run the server until it is told to end."""
     with _logging(settings):
@@ -30,7 +30,7 @@ def serve(settings: Settings) -> None:
 
 
 @click.command()
-@with_settings
+@with_data
 def init(settings: Settings) -> None:
     """Make the data directory, the first user and the first repositories."""
     with Repoman(settings) as repoman:
