@@ -3,16 +3,21 @@
 import logging
 import ssl
 import threading
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key
+from repoman.repositories.connector_records import ConnectorState
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 
 POLL = 0.5  # seconds until a change by another process is seen
+
+# Takes how the connectors are, and the revision of the repositories that this belongs to.
+Report = Callable[[int, Sequence[ConnectorState]], None]
 
 _log = logging.getLogger(__name__)
 
@@ -40,10 +45,22 @@ class ConnectorManager:
     """Opens and closes connectors as repositories are made, changed and deleted.
 
     A change in this process counts before it returns; one by another process is seen by polling. A
-    port that cannot be had is logged once and tried again until it can.
+    port that cannot be had is logged once and tried again until it can. ``report`` is told how the
+    connectors are whenever that may have changed.
     """
 
-    def __init__(self, listeners: Listeners, repoman: Repoman, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        listeners: Listeners,
+        repoman: Repoman,
+        certificates: Certificates,
+        report: Report = lambda _revision, _states: None,
+    ) -> None:
+        self._report = report
+        self._is_reported = True
+        self._reported: tuple[int, list[ConnectorState]] | None = None
+        self._revision = -1
+        self._wanted: dict[str, Connector] = {}
         self._listeners = listeners
         self._certificates = certificates
         self._tls: ssl.SSLContext | None = None
@@ -61,6 +78,7 @@ class ConnectorManager:
         """Open all connectors and watch for changes."""
         self._repositories.subscribe(self.reconcile)
         self.reconcile()
+        self._try(self._report_states)
         self._poller.start()
 
     def stop(self) -> None:
@@ -79,7 +97,9 @@ class ConnectorManager:
     def reconcile(self) -> None:
         """Close and open what differs from what the repositories ask for."""
         with self._lock:
-            # Asked for with the lock held: what is wanted later must not be overtaken.
+            # Asked for with the lock held: what is wanted later must not be overtaken. The revision
+            # first: what is listed may be newer, but not older.
+            self._revision = self._repositories.revision()
             wanted = {
                 connector_key(each.repository, each.scheme): each
                 for each in [*self._main_connectors(), *self._repositories.connectors()]
@@ -92,6 +112,8 @@ class ConnectorManager:
             for key, connector in wanted.items():
                 if key not in self._open:
                     self._try_open(key, connector)
+            self._wanted = wanted
+            self._is_reported = False
 
     def _try_open(self, key: str, connector: Connector) -> None:
         try:
@@ -119,15 +141,41 @@ class ConnectorManager:
 
     def _poll(self) -> None:
         while not self._stopping.wait(POLL):
-            self._follow()
+            self._try(self._follow)
 
     def _follow(self) -> None:
+        self._repoman.refresh()
+        if self._certificates.have_changed():
+            self._take_over_certificates()
+        if self._problems or self._trouble is not None:
+            self.reconcile()
+        self._report_states()
+
+    def _report_states(self) -> None:
+        """Report how the connectors are, unless nothing has changed since the last report."""
+        with self._lock:
+            if self._is_reported:
+                return
+            revision, states = self._revision, self._states()
+            self._is_reported = True
+        if (revision, states) == self._reported:
+            return
         try:
-            self._repoman.refresh()
-            if self._certificates.have_changed():
-                self._take_over_certificates()
-            if self._problems or self._trouble is not None:
-                self.reconcile()
+            self._report(revision, states)
+        except RepomanError:
+            self._is_reported = False  # The next look tries again.
+            raise
+        self._reported = (revision, states)
+
+    def _states(self) -> list[ConnectorState]:
+        return [
+            ConnectorState(key, each.repository, each.url, self._problems.get(key, ""))
+            for key, each in self._wanted.items()
+        ]
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next look tries again
             self._note_trouble(error)
         else:

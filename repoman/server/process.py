@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
@@ -15,6 +16,7 @@ from repoman.core import Repoman
 from repoman.http.access_ring import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key, create_application
+from repoman.repositories.connector_records import save_states
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
@@ -58,7 +60,9 @@ def serve(settings: Settings, announce: Announce) -> None:
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
         hub.add_listener(connector_key(MAIN, "http"), main.host, main.port)
         certificates = Certificates(settings.tls, repoman.data)
-        connectors = ConnectorManager(hub, repoman, certificates)
+        connectors = ConnectorManager(
+            hub, repoman, certificates, partial(save_states, repoman.database)
+        )
         connectors.start()
         _end_on_signals(hub)
         _warn_of_address(settings.server)
