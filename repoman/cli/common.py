@@ -1,6 +1,5 @@
 """What the commands share: where the settings and the data are."""
 
-import json
 import os
 import pwd
 import sys
@@ -16,9 +15,11 @@ from repoman.cli.ownership import act_as_owner
 from repoman.config import Settings, load_settings
 from repoman.core import Repoman
 from repoman.db.database import FILE
-from repoman.errors import NotFound
+from repoman.errors import Invalid, NotFound
+from repoman.sections import Text
 from repoman.security.audit import Origin
 
+STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
 PATH = click.Path(path_type=Path)
 
 
@@ -90,14 +91,33 @@ def render_time(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def parse_value(text: str) -> Any:
-    """Return what a value on the command line stands for: JSON, or else the text itself."""
+def read_stdin() -> str:
+    """Return all of standard input, without one newline at its end.
+
+    Raises:
+        Invalid: it is not UTF-8, or too long.
+    """
+    given = sys.stdin.buffer.read(STDIN_MAX_BYTES + 1)
+    if len(given) > STDIN_MAX_BYTES:
+        raise Invalid(f"Standard input holds more than {STDIN_MAX_BYTES} bytes.")
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return given.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise Invalid("Standard input is not a text in UTF-8.") from error
 
 
-def read_secrets(names: tuple[str, ...]) -> dict[str, str]:
-    """Return a line of standard input for each name."""
-    return {name: sys.stdin.readline().rstrip("\r\n") for name in names}
+def read_values(names: tuple[str, ...]) -> dict[str, Text]:
+    """Return standard input as the value of one name, or a line of it for each of several.
+
+    Raises:
+        Invalid: there are more or fewer lines than names.
+    """
+    if len(names) < 2:
+        return {name: Text(read_stdin()) for name in names}
+    lines = read_stdin().split("\n")
+    if len(lines) != len(names):
+        raise Invalid(
+            f"Standard input has {len(lines)} lines for {len(names)} values: with several --stdin "
+            "each takes one line. Give a value of several lines in a command of its own."
+        )
+    return {name: Text(line.removesuffix("\r")) for name, line in zip(names, lines, strict=True)}

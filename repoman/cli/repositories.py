@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import parse_value, read_secrets, with_repoman
+from repoman.cli.common import read_values, with_repoman
 from repoman.cli.connectors import Connectors, check_connectors
 from repoman.core import Repoman
 from repoman.errors import Invalid
@@ -16,20 +16,22 @@ from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.remote import render_status
 from repoman.proxy.status import Condition
 from repoman.repositories.model import Repository
+from repoman.sections import Text
 
 SET = click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="A setting; may be given several times. Values are JSON, or else text.",
+    help="A setting; may be given several times. A list of names is a,b; other lists and "
+    "tables are JSON.",
 )
 STDIN = click.option(
     "--stdin",
     "secrets",
     multiple=True,
     metavar="SECTION.KEY",
-    help="A setting whose value is a line of standard input; may be given several times.",
+    help="A setting whose value is standard input. Given several times, each takes a line.",
 )
 ONLINE = click.option("--online/--offline", default=None, help="Whether it serves requests.")
 
@@ -207,9 +209,9 @@ def _parse(assignments: tuple[str, ...], secrets: tuple[str, ...]) -> dict[str, 
         path, equals, text = assignment.partition("=")
         if not equals:
             raise Invalid(f"--set {assignment}: write it as SECTION.KEY=VALUE.")
-        given[path] = parse_value(text)
+        given[path] = Text(text)
     settings: dict[str, dict[str, Any]] = {}
-    for path, value in {**given, **read_secrets(secrets)}.items():
+    for path, value in {**given, **read_values(secrets)}.items():
         section, dot, key = path.partition(".")
         if not (dot and section and key):
             raise Invalid(f"{path}: write a setting as SECTION.KEY.")

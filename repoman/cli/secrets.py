@@ -2,7 +2,7 @@
 
 import click
 
-from repoman.cli.common import check_data, cli_origin, with_repoman, with_data
+from repoman.cli.common import check_data, cli_origin, with_data, with_repoman
 from repoman.config import Settings
 from repoman.core import Repoman
 

@@ -102,7 +102,7 @@ def test_somebody_else_is_told_whom_to_be(mode, tmp_path, monkeypatch):
     (data / "repoman.db").touch(mode=0o600)
     monkeypatch.setattr(os, "geteuid", lambda: data.stat().st_uid + 1)
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    with pytest.raises(Unavailable, match="belongs to the user .* as that user, or as root"):
+    with pytest.raises(Unavailable, match=r"belongs to the user .* as that user, or as root"):
         act_as_owner(data)
 
 

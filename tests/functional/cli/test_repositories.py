@@ -6,6 +6,9 @@ from contextlib import closing
 
 import pytest
 
+from repoman.config import load_settings
+from repoman.core import Repoman
+from repoman.repositories.sections import HttpClientSection
 from tests.live import LiveServer, free_port, is_open, wait_until
 
 
@@ -111,3 +114,63 @@ def test_without_a_server_nothing_is_waited_for(offline):
     )
     assert made.stderr == ""
     assert state_of(offline, "team")[0]["state"] == "closed"
+
+
+KEY_FILE = '{\n  "type": "service_account",\n  "private_key": "-----BEGIN\\nabc\\n"\n}\n'
+
+
+def password_of(data, name):
+    """The password for the remote of a proxy, as the server would use it."""
+    with Repoman(load_settings(data=data)) as repoman:
+        config = repoman.repositories.get(name).config
+        return config.section("http_client", HttpClientSection).password.get_secret_value()
+
+
+@pytest.mark.parametrize("password", ["12345678", KEY_FILE, '"quoted"', "true", "null", "a,b"])
+def test_a_password_is_taken_as_it_is_written(offline, password):
+    words = ("--set", "proxy.remote_url=https://registry.example.com")
+    offline.cli(
+        *("repo", "create", "docker-proxy", "mirror", *words),
+        *("--set", f"http_client.password={password}"),
+    )
+    assert password_of(offline.data, "mirror") == password
+
+
+def test_standard_input_is_taken_whole_but_for_one_newline(offline):
+    words = ("--set", "proxy.remote_url=https://registry.example.com")
+    offline.cli("repo", "create", "docker-proxy", "mirror", *words)
+    update = ("repo", "update", "mirror", "--stdin", "http_client.password")
+    offline.cli(*update, given=KEY_FILE + "\n")
+    assert password_of(offline.data, "mirror") == KEY_FILE
+    offline.cli(*update, "--stdin", "http_client.username", given="secret\nreader\n")
+    assert password_of(offline.data, "mirror") == "secret"
+    refused = offline.cli(*update, "--stdin", "http_client.username", given=KEY_FILE, check=False)
+    assert (refused.returncode, password_of(offline.data, "mirror")) == (1, "secret")
+    assert "Standard input has 4 lines for 2 values" in refused.stderr
+
+
+@pytest.mark.parametrize("members", ["one,two", "one, two", '["one", "two"]'])
+def test_members_of_a_group_are_a_list_of_names(offline, members):
+    for name in ("one", "two"):
+        offline.cli("repo", "create", "docker-hosted", name)
+    offline.cli("repo", "create", "docker-group", "all", "--set", f"group.members={members}")
+    shown = json.loads(offline.cli("repo", "show", "all", "--json").stdout)
+    assert shown["settings"]["group"]["members"] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        (
+            "docker.http_port=many",
+            "docker.http_port: must be a whole number "
+            "(Port of the HTTP connector; none: no connector).",
+        ),
+        ("docker.http_prot=5000", "docker.http_prot: unknown key; did you mean http_port?"),
+        ("dokcer.http_port=5000", "dokcer: there is no such section; known: access,"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_words(offline, assignment, said):
+    made = offline.cli("repo", "create", "docker-hosted", "a", "--set", assignment, check=False)
+    assert made.returncode == 1
+    assert made.stderr.startswith(f"Error: {said}")
