@@ -69,6 +69,10 @@ format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
 
+.PHONY: wheel
+wheel: $(BIN)/python ## Build the wheel to install elsewhere, in ./dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
 .PHONY: clean
 clean: ## Remove what was built; ./data stays
 	rm -rf $(VENV) build dist *.egg-info formats/*/*.egg-info formats/*/build

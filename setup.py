@@ -34,7 +34,8 @@ TEST = [
 ]
 
 setup(
-    name="repoman",
+    # Not "repoman", which is a stranger's project at the Python Package Index.
+    name="repoman-server",
     version=read_version(),
     description="A repository manager with a private Docker registry",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),

@@ -42,6 +42,20 @@ def seed(
     _log.info("The user %s was made; its password is in %s.", ADMIN, data / PASSWORD_FILE)
 
 
+def forget_first_password(data: Path, name: str) -> None:
+    """Remove the file with the first password of admin, once ``name`` has another one or is gone.
+
+    A file that cannot be removed is logged: it opens nothing any more.
+    """
+    if name != ADMIN:
+        return
+    path = data / PASSWORD_FILE
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("Remove %s: its password is no longer good. (%s)", path, error)
+
+
 def _write_private(path: Path, text: str) -> None:
     try:
         replace_files(NewFile(path, text.encode()))

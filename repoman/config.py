@@ -5,8 +5,11 @@ by itself. What an administrator changes while the server runs (repositories, us
 database instead.
 """
 
+import difflib
+import logging
+import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +30,14 @@ from pydantic_settings import (
 )
 
 from repoman.errors import Invalid
+
+PREFIX = "REPOMAN_"
+CONFIG = "REPOMAN_CONFIG"  # The environment variable that names the configuration file.
+OTHERS = frozenset({CONFIG, "REPOMAN_TRACE_PLUGINS"})  # Variables that are not settings.
+# The configuration file of an installed server.
+SYSTEM_CONFIG = Path("/etc/repoman/repoman.toml")
+
+_log = logging.getLogger(__name__)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -186,7 +197,7 @@ class Settings(BaseSettings):
     """All settings; see ``docs/configuration.md`` for each key."""
 
     model_config = SettingsConfigDict(
-        env_prefix="REPOMAN_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
     data: Path = Field(Path("data"), description="Directory that holds everything stored.")
@@ -219,14 +230,19 @@ def shipped_config() -> str:
 
 
 def load_settings(config: Path | None = None, data: Path | None = None) -> Settings:
-    """Return the settings of a TOML file, or of the shipped one when ``config`` is None.
+    """Return the settings of a TOML file, with those of the environment before them.
 
-    ``data`` overrides the data directory of file and environment.
+    Without ``config`` the file is the one that ``REPOMAN_CONFIG`` names, else
+    ``/etc/repoman/repoman.toml``, else the shipped one. ``data`` overrides the data directory of
+    file and environment. Variables that look like settings and are none are logged.
 
     Raises:
         Invalid: the file cannot be read, is no TOML, or a value is wrong (with the key's path).
     """
-    values = _read_toml(config)
+    config, text = _read_config(config)
+    values = _parse_toml(config, text)
+    for warning in _unknown_variables(os.environ):
+        _log.warning(warning)
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -236,16 +252,57 @@ def load_settings(config: Path | None = None, data: Path | None = None) -> Setti
     return settings.model_copy(update={"data": data}) if data is not None else settings
 
 
-def _read_toml(config: Path | None) -> dict[str, Any]:
+def _read_config(config: Path | None) -> tuple[Path | None, str]:
+    """Return the configuration file, or None for the shipped one, and its text."""
+    named = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
+    path = named or SYSTEM_CONFIG
     try:
-        text = shipped_config() if config is None else config.read_text(encoding="utf-8")
+        return path, path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if named is None:
+            return None, shipped_config()
+        raise _unreadable(path, error) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _parse_toml(config: Path | None, text: str) -> dict[str, Any]:
+    try:
         return tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Invalid(f"The configuration file {config} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(config, error) from error
+
+
+def _unreadable(config: Path | None, error: Exception) -> Invalid:
+    return Invalid(f"The configuration file {config} cannot be read: {error}")
+
+
+def _unknown_variables(names: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each variable that begins as ours do and means nothing.
+
+    It is a warning and no error: a container platform may set some by itself, such as
+    ``REPOMAN_SERVICE_HOST`` where the service is called repoman. What follows the name of a known
+    section is checked with the settings.
+    """
+    sections = {f"{PREFIX}{name.upper()}": field for name, field in Settings.model_fields.items()}
+    for name in sorted(name for name in names if name.upper().startswith(PREFIX)):
+        section = name.upper().partition("__")[0]
+        if section not in sections and name not in OTHERS:
+            guess = difflib.get_close_matches(name.upper(), _known_variables(sections), 1)
+            hint = f" Did you mean {guess[0]}?" if guess else ""
+            yield f"The environment variable {name} is not a setting and has no effect.{hint}"
+
+
+def _known_variables(sections: dict[str, Any]) -> Iterator[str]:
+    yield from OTHERS
+    for section, field in sections.items():
+        yield section
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{section}__{key.upper()}" for key in field.annotation.model_fields)
 
 
 def _explain(error: ValidationError, config: Path | None) -> Iterator[str]:
-    where = f" in {config} or in the environment" if config else ""
+    where = f" in {config} or in the environment" if config else " in the environment"
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"])
         problem = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]

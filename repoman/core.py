@@ -10,7 +10,7 @@ from types import TracebackType
 from repoman.blobs.builtin import FileStorePlugin
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import BlobStore
-from repoman.bootstrap import seed
+from repoman.bootstrap import forget_first_password, seed
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
@@ -70,6 +70,7 @@ class Repoman:
         queue = LoginQueue(max(1, settings.server.threads - 1))
         passwords = PasswordVerifier(memory, settings.security.password_cost)
         self.users = Users(self.database, passwords)
+        self.users.on_password_change(partial(forget_first_password, self.data))
         tokens = UserTokens(self.database, clock)
         # The last one is asked first.
         realms = [LdapRealm(queue, self.options, memory), self.users, tokens]

@@ -13,7 +13,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Invalid, NotFound
 from repoman.option_records import find_option, save_option
-from repoman.sections import Section, merge
+from repoman.sections import Section, explain, merge
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -79,7 +79,5 @@ class Options:
         try:
             return type(self._defaults[name]).model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join([name, *map(str, first["loc"])])
-            problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-            raise Invalid(f"{path}: {problem}.", field=path) from error
+            problem, path = explain(error, type(self._defaults[name]), name)
+            raise Invalid(problem, field=path) from error

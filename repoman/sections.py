@@ -3,8 +3,12 @@
 One definition gives validation with the key's path, the REST schema and the form in the UI.
 """
 
+import difflib
+import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,13 +18,53 @@ from pydantic import (
     SecretStr,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     field_serializer,
+    model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from repoman.patterns import PatternError, find_pattern
 
 SEAL = "seal"  # in the context of a dump: what makes of a secret text what is stored
 MASK = str(SecretStr("any"))  # what is shown in place of a secret
+
+
+TEXTS = (str, SecretStr, Enum)  # Types of fields that take a text as it is.
+LISTS = (tuple, list, set, frozenset)
+
+# What is wrong with a value, by pydantic's name for it. The braces are its context.
+PROBLEMS = {
+    "missing": "is required",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": 'must be a list, such as a,b or ["a", "b"]',
+    "list_type": 'must be a list, such as a,b or ["a", "b"]',
+    "dict_type": 'must be a JSON object, such as {{"key": "value"}}',
+    "enum": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be greater than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "value_error": "{error}",
+}
+
+
+class Text(str):
+    """A value as somebody wrote it: text for a field of text, JSON or a list of words for others.
+
+    A section makes of it what the field wants.
+    """
+
+    __slots__ = ()
 
 
 def _check_expression(text: str) -> str:
@@ -77,6 +121,19 @@ class Section(BaseModel):
         """Return the connectors this section asks for, as (key, scheme, port)."""
         return ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_texts(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        fields = cls.model_fields
+        return {
+            key: _read(fields[key].annotation, value)
+            if isinstance(value, Text) and key in fields
+            else value
+            for key, value in values.items()
+        }
+
     @field_serializer("*", mode="wrap")
     def _serialize(
         self, value: Any, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
@@ -105,3 +162,59 @@ def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -
         if value == MASK and key in fields and fields[key].annotation is SecretStr
     }
     return {**old, **{key: value for key, value in new.items() if key not in shown}}
+
+
+def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[str, str]:
+    """Return what is wrong with the values of a section, for people, and the path of the field.
+
+    ``name`` is what the section is called. Of several errors the first one counts; what was given
+    is left out, since it may be a secret.
+    """
+    first = error.errors()[0]
+    path = ".".join([name, *map(str, first["loc"])])
+    key = str(first["loc"][0]) if first["loc"] else ""
+    field = kind.model_fields.get(key)
+    if first["type"] == "extra_forbidden" and field is None:
+        return f"{path}: unknown key; {_known(key, kind.model_fields)}", path
+    words = PROBLEMS.get(first["type"])
+    problem = words.format(**first.get("ctx", {})) if words else first["msg"]
+    about = f" ({field.description.rstrip('.')})" if field and field.description else ""
+    return f"{path}: {problem}{about}.", path
+
+
+def _known(key: str, fields: Mapping[str, FieldInfo]) -> str:
+    guess = difflib.get_close_matches(key, fields, 1)
+    return f"did you mean {guess[0]}?" if guess else f"known: {', '.join(sorted(fields))}."
+
+
+def _read(annotation: Any, text: Text) -> Any:
+    """Return what a text stands for in a field of this type."""
+    kinds = [_bare(each) for each in _alternatives(annotation)]
+    classes = [get_origin(kind) or kind for kind in kinds]
+    if any(isinstance(each, type) and issubclass(each, TEXTS) for each in classes):
+        return str(text)
+    if NoneType in kinds and text.strip() in ("", "null"):
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = str(text)
+    for kind, found in zip(kinds, classes, strict=True):
+        if found in LISTS and not isinstance(value, list):
+            return _words(kind, text)
+    return value
+
+
+def _words(kind: Any, text: Text) -> list[str]:
+    """Return a list that is not written as JSON: names with commas between, or one other text."""
+    if str not in get_args(kind):  # Expressions may contain commas.
+        return [str(text)]
+    return [word for each in text.split(",") if (word := each.strip())]
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -23,7 +23,7 @@ def pins() -> dict[str, str]:
 def needed() -> set[str]:
     """All that the product and its tests need, with what that needs in turn."""
     found: set[tuple[str, frozenset[str]]] = set()
-    waiting = [Requirement("repoman[dev]")]
+    waiting = [Requirement("repoman-server[dev]")]
     while waiting:
         requirement = waiting.pop()
         key = canonicalize_name(requirement.name), frozenset(requirement.extras)
@@ -34,7 +34,7 @@ def needed() -> set[str]:
         for each in map(Requirement, distribution(requirement.name).requires or ()):
             if each.marker is None or any(map(each.marker.evaluate, extras)):
                 waiting.append(each)
-    return {name for name, _ in found} - {"repoman"}
+    return {name for name, _ in found} - {"repoman-server"}
 
 
 def is_installed(name: str) -> bool:

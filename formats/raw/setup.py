@@ -11,7 +11,7 @@ setup(
     packages=find_packages(include=["repoman_raw"]),
     package_data={"repoman_raw": ["py.typed"]},
     entry_points={"repoman.plugins": ["raw = repoman_raw.plugin"]},
-    # Not in install_requires: it goes into the server's environment, where repoman is, and a
-    # package index may know another project by that name.
+    # repoman-server is not in install_requires: this goes into the server's environment, where it
+    # is, and a package index may know a stranger's project by that name.
     zip_safe=False,
 )

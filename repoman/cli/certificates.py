@@ -4,7 +4,7 @@ import socket
 
 import click
 
-from repoman.cli.common import with_settings
+from repoman.cli.common import with_data
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.http.dispatch import registered_formats
@@ -21,7 +21,7 @@ def cert() -> None:
 @cert.command()
 @click.argument("names", nargs=-1)
 @click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True)
-@with_settings
+@with_data
 def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
     """Make a certificate for NAMES (host names, addresses), signed by an authority of your own.
 
@@ -37,7 +37,7 @@ def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
 
 
 @cert.command()
-@with_settings
+@with_data
 def show(settings: Settings) -> None:
     """Show the certificates of the settings."""
     data = settings.data.absolute()

@@ -1,6 +1,5 @@
 """What the commands share: where the settings and the data are."""
 
-import json
 import os
 import pwd
 import sys
@@ -12,23 +11,45 @@ from typing import Any
 
 import click
 
+from repoman.cli.ownership import act_as_owner
 from repoman.config import Settings, load_settings
 from repoman.core import Repoman
 from repoman.db.database import FILE
-from repoman.errors import NotFound
+from repoman.errors import Invalid, NotFound
+from repoman.sections import Text
 from repoman.security.audit import Origin
 
+STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
 PATH = click.Path(path_type=Path)
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--config`` and ``--data``, and the settings they lead to."""
 
-    @click.option("--config", type=PATH, help="Configuration file; without it, the shipped one.")
-    @click.option("--data", type=PATH, help="Data directory, in place of the configured one.")
+    @click.option(
+        "--config",
+        type=PATH,
+        help="Configuration file; else $REPOMAN_CONFIG, else /etc/repoman/repoman.toml, "
+        "else the shipped one.",
+    )
+    @click.option(
+        "--data", type=PATH, help="Data directory; else $REPOMAN_DATA, else the configured one."
+    )
     @wraps(command)
     def run(config: Path | None, data: Path | None, **options: Any) -> None:
         command(settings=load_settings(config, data), **options)
+
+    return run
+
+
+def with_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the settings, and have it run as the owner of the data directory."""
+
+    @with_settings
+    @wraps(command)
+    def run(settings: Settings, **options: Any) -> None:
+        act_as_owner(settings.data.absolute())
+        command(settings=settings, **options)
 
     return run
 
@@ -37,15 +58,15 @@ def check_data(settings: Settings) -> None:
     """Return if there is a data directory to work on (else NotFound)."""
     if not (settings.data / FILE).exists():
         raise NotFound(
-            f"There is no data in {settings.data.absolute()}. "
-            "Name its directory with --data, or make it with 'repoman init'."
+            f"There is no data in {settings.data.absolute()}. Name its directory with --data or "
+            "in REPOMAN_DATA, or make it with 'repoman init'."
         )
 
 
 def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the services on an existing data directory; a server may run beside it."""
 
-    @with_settings
+    @with_data
     @wraps(command)
     def run(settings: Settings, **options: Any) -> None:
         check_data(settings)
@@ -70,14 +91,33 @@ def render_time(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def parse_value(text: str) -> Any:
-    """Return what a value on the command line stands for: JSON, or else the text itself."""
+def read_stdin() -> str:
+    """Return all of standard input, without one newline at its end.
+
+    Raises:
+        Invalid: it is not UTF-8, or too long.
+    """
+    given = sys.stdin.buffer.read(STDIN_MAX_BYTES + 1)
+    if len(given) > STDIN_MAX_BYTES:
+        raise Invalid(f"Standard input holds more than {STDIN_MAX_BYTES} bytes.")
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return given.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise Invalid("Standard input is not a text in UTF-8.") from error
 
 
-def read_secrets(names: tuple[str, ...]) -> dict[str, str]:
-    """Return a line of standard input for each name."""
-    return {name: sys.stdin.readline().rstrip("\r\n") for name in names}
+def read_values(names: tuple[str, ...]) -> dict[str, Text]:
+    """Return standard input as the value of one name, or a line of it for each of several.
+
+    Raises:
+        Invalid: there are more or fewer lines than names.
+    """
+    if len(names) < 2:
+        return {name: Text(read_stdin()) for name in names}
+    lines = read_stdin().split("\n")
+    if len(lines) != len(names):
+        raise Invalid(
+            f"Standard input has {len(lines)} lines for {len(names)} values: with several --stdin "
+            "each takes one line. Give a value of several lines in a command of its own."
+        )
+    return {name: Text(line.removesuffix("\r")) for name, line in zip(names, lines, strict=True)}

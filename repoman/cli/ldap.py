@@ -1,10 +1,8 @@
 """Commands about the directory of users."""
 
-import sys
-
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import read_stdin, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid, RepomanError
 from repoman.security.ldap import roles_of
@@ -52,5 +50,5 @@ def test(repoman: Repoman, name: str, password_stdin: bool, no_password: bool) -
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        return read_stdin()
     return str(click.prompt("Password", hide_input=True))

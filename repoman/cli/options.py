@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import parse_value, read_secrets, with_repoman
+from repoman.cli.common import read_values, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
+from repoman.sections import Text
 
 
 @click.group()
@@ -45,14 +46,17 @@ def show(repoman: Repoman, name: str, as_json: bool) -> None:
     "secrets",
     multiple=True,
     metavar="KEY",
-    help="Take the value from a line of standard input, as a text; several times.",
+    help="Take the value from standard input. Given several times, each takes a line.",
 )
 @with_repoman
 def set_(
     repoman: Repoman, name: str, assignments: tuple[str, ...], secrets: tuple[str, ...]
 ) -> None:
-    """Change keys of the section NAME; the others stay. Values are JSON, or else text."""
-    values = {**_parse(assignments), **read_secrets(secrets)}
+    """Change keys of the section NAME; the others stay.
+
+    A list of names is a,b; other lists and tables are JSON.
+    """
+    values = {**_parse(assignments), **read_values(secrets)}
     if not values:
         raise Invalid("There is nothing to change: give KEY=VALUE.")
     repoman.options.update(name, values)
@@ -65,5 +69,5 @@ def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:
         key, equals, text = assignment.partition("=")
         if not (key and equals):
             raise Invalid("Write each change as KEY=VALUE.")
-        values[key] = parse_value(text)
+        values[key] = Text(text)
     return values

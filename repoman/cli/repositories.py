@@ -1,33 +1,38 @@
 """Commands about repositories. They work beside a running server, which follows in a moment."""
 
 import json
+import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from repoman.cli.common import parse_value, read_secrets, with_repoman
+from repoman.cli.common import read_values, with_repoman
+from repoman.cli.connectors import Connectors, check_connectors
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.remote import RemoteState, render_status
 from repoman.proxy.status import Condition
 from repoman.repositories.model import Repository, RepositoryConfig
+from repoman.sections import Text
 
 SET = click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="A setting; may be given several times. Values are JSON, or else text.",
+    help="A setting; may be given several times. A list of names is a,b; other lists and "
+    "tables are JSON.",
 )
 STDIN = click.option(
     "--stdin",
     "secrets",
     multiple=True,
     metavar="SECTION.KEY",
-    help="A setting whose value is a line of standard input; may be given several times.",
+    help="A setting whose value is standard input. Given several times, each takes a line.",
 )
 ONLINE = click.option("--online/--offline", default=None, help="Whether it serves requests.")
 
@@ -41,17 +46,55 @@ def repo() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print all settings as JSON.")
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
-    """List the repositories with their connectors."""
+    """List the repositories with their connectors.
+
+    The exit status is 1 if the server could not open one of these.
+    """
     repositories = repoman.repositories.all()
+    connectors = Connectors(repoman)
     if as_json:
-        click.echo(json.dumps([_as_json(each) for each in repositories], indent=2))
+        click.echo(json.dumps([_as_json(each, connectors) for each in repositories], indent=2))
+    else:
+        width = max([4, *(len(each.name) for each in repositories)])
+        for each in repositories:
+            click.echo(_line_of(each, connectors, width))
+    for problem in connectors.problems():
+        click.echo(f"Error: {problem}", err=True)
+    if connectors.problems():
+        sys.exit(1)
+
+
+def _line_of(repository: Repository, connectors: Connectors, width: int) -> str:
+    found = connectors.of(repository)
+    state = "online" if repository.config.is_online else "offline"
+    if any(each.problem for each in found):
+        state = "error"
+    state = repository.problem or state
+    urls = " ".join(each.url for each in found)
+    return f"{repository.name:<{width}}  {repository.config.recipe:<16} {state:<8} {urls}".rstrip()
+
+
+@repo.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@with_repoman
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
+    """Show the repository NAME with all its settings, its secrets as stars."""
+    found = _as_json(repoman.repositories.get(name), Connectors(repoman))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
         return
-    width = max([4, *(len(each.name) for each in repositories)])
-    for each in repositories:
-        connectors = " ".join(c.url for c in repoman.repositories.connectors_of(each))
-        state = each.problem or ("online" if each.config.is_online else "offline")
-        line = f"{each.name:<{width}}  {each.config.recipe:<16} {state:<8} {connectors}"
-        click.echo(line.rstrip())
+    for key in ("name", "format", "type"):
+        click.echo(f"{key}: {found[key]}")
+    click.echo(f"online: {'yes' if found['online'] else 'no'}")
+    if found["problem"]:
+        click.echo(f"problem: {found['problem']}")
+    for each in found["connectors"]:
+        problem = f" ({each['problem']})" if each["problem"] else ""
+        click.echo(f"connector: {each['url']} {each['state']}{problem}")
+    for section, values in found["settings"].items():
+        for key, value in values.items():
+            click.echo(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
 
 
 @repo.command()
@@ -72,7 +115,7 @@ def create(
     """Make the repository NAME by RECIPE (format and type, such as raw-hosted)."""
     settings = _parse(assignments, secrets)
     made = repoman.repositories.create(name, recipe, settings, is_online=online is not False)
-    _report("made", repoman, made)
+    _report("created", repoman, made)
 
 
 @repo.command()
@@ -104,7 +147,7 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete the repository {found.name} and all its content?", abort=True)
     repoman.repositories.delete(name)
-    click.echo(f"The repository {found.name} is deleted.")
+    click.echo(f"The repository {found.name} was deleted.")
 
 
 @repo.command()
@@ -162,12 +205,13 @@ def _render_time(at: float) -> str:
 
 
 def _report(what: str, repoman: Repoman, repository: Repository) -> None:
-    click.echo(f"The repository {repository.name} is {what}.")
+    click.echo(f"The repository {repository.name} was {what}.")
     for connector in repoman.repositories.connectors_of(repository):
         click.echo(f"{repository.name} {connector.url}")
+    check_connectors(repoman, repository)
 
 
-def _as_json(repository: Repository) -> dict[str, Any]:
+def _as_json(repository: Repository, connectors: Connectors) -> dict[str, Any]:
     config = repository.config
     return {
         "name": config.name,
@@ -175,6 +219,7 @@ def _as_json(repository: Repository) -> dict[str, Any]:
         "type": config.type,
         "online": config.is_online,
         "problem": repository.problem,
+        "connectors": [asdict(each) for each in connectors.of(repository)],
         "settings": config.settings(),
     }
 
@@ -185,9 +230,9 @@ def _parse(assignments: tuple[str, ...], secrets: tuple[str, ...]) -> dict[str, 
         path, equals, text = assignment.partition("=")
         if not equals:
             raise Invalid(f"--set {assignment}: write it as SECTION.KEY=VALUE.")
-        given[path] = parse_value(text)
+        given[path] = Text(text)
     settings: dict[str, dict[str, Any]] = {}
-    for path, value in {**given, **read_secrets(secrets)}.items():
+    for path, value in {**given, **read_values(secrets)}.items():
         section, dot, key = path.partition(".")
         if not (dot and section and key):
             raise Invalid(f"{path}: write a setting as SECTION.KEY.")

@@ -2,7 +2,7 @@
 
 import click
 
-from repoman.cli.common import check_data, cli_origin, with_repoman, with_settings
+from repoman.cli.common import check_data, cli_origin, with_data, with_repoman
 from repoman.config import Settings
 from repoman.core import Repoman
 
@@ -22,7 +22,7 @@ def rotate(repoman: Repoman) -> None:
 
 @secret.command()
 @click.confirmation_option(prompt="Empty all secrets that no key in the key file opens?")
-@with_settings
+@with_data
 def forget(settings: Settings) -> None:
     """Empty the secrets that no key in the key file opens: for a key file that is lost."""
     check_data(settings)

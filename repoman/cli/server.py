@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import with_settings
+from repoman.cli.common import with_data, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.plugins import installed_plugins
@@ -30,7 +30,7 @@ ADOPT = click.option(
 
 @click.command()
 @ADOPT
-@with_settings
+@with_data
 def serve(settings: Settings, adopt: bool) -> None:
     """Run the server until it is told to end."""
     with _logging(settings):
@@ -39,7 +39,7 @@ def serve(settings: Settings, adopt: bool) -> None:
 
 @click.command()
 @ADOPT
-@with_settings
+@with_data
 def init(settings: Settings, adopt: bool) -> None:
     """Make the data directory, the first user and the first repositories."""
     with Repoman(settings, adopt=adopt) as repoman:

@@ -1,10 +1,8 @@
 """Commands about local users."""
 
-import sys
-
 import click
 
-from repoman.cli.common import render_time, with_repoman
+from repoman.cli.common import read_stdin, render_time, with_repoman
 from repoman.cli.roles import check_taken
 from repoman.core import Repoman
 from repoman.errors import Invalid
@@ -101,5 +99,5 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        return read_stdin()
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))

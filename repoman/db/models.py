@@ -327,6 +327,18 @@ class RemoteRecord(Record):
         table_name = "remote"
 
 
+class ConnectorStateRecord(Record):
+    """A connector as the server last had it; ``problem`` is empty where it is open."""
+
+    key = TextField(primary_key=True)
+    repository = TextField()
+    url = TextField()
+    problem = TextField()
+
+    class Meta:
+        table_name = "connector_state"
+
+
 class UploadRecord(Record):
     """An upload session; its bytes are a file of the blob store with the same id."""
 
@@ -360,5 +372,6 @@ MODELS = (
     AssetRecord,
     ReferenceRecord,
     RemoteRecord,
+    ConnectorStateRecord,
     UploadRecord,
 )

@@ -89,6 +89,10 @@ class RepositoryManager:
 
     # Reading ----------------------------------------------------------------------------------
 
+    def revision(self) -> int:
+        """Return how often the repositories had changed when this process last looked."""
+        return self._snapshot.revision
+
     def recipes(self) -> list[str]:
         """Return the names of the known recipes, sorted."""
         return sorted(self._recipes)

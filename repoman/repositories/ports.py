@@ -8,11 +8,13 @@ from repoman.errors import Conflict, Invalid
 
 
 def check_port_is_free(host: str, port: int, field: str) -> None:
-    """Return if a listener could be opened on the port now.
+    """Return if a listener could be opened on the port now, or if only the server can tell.
+
+    The server may have a right that this process lacks, such as that to a port below 1024.
 
     Raises:
         Conflict: another program listens there.
-        Invalid: the system does not let this process listen there at all.
+        Invalid: the system lets nobody listen there.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -23,5 +25,7 @@ def check_port_is_free(host: str, port: int, field: str) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise Conflict(f"{field}: another program listens on port {port}.") from error
+            if error.errno in (errno.EACCES, errno.EPERM):
+                return
             reason = os.strerror(error.errno or 0)
             raise Invalid(f"{field}: cannot listen on {host}:{port}: {reason}.", field) from error

@@ -12,7 +12,7 @@ from repoman.content import ContentStore
 from repoman.errors import Invalid
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
-from repoman.sections import Section
+from repoman.sections import Section, explain
 from repoman.uploads import UploadSessions
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -74,7 +74,5 @@ class Recipe:
         try:
             return self.sections[name].model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join([name, *map(str, first["loc"])])
-            problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-            raise Invalid(f"{path}: {problem}.", field=path) from error
+            problem, path = explain(error, self.sections[name], name)
+            raise Invalid(problem, field=path) from error

@@ -1,7 +1,7 @@
 """The local users, and the realm that checks their passwords."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,9 @@ from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
-PASSWORD_MAX = 1000  # characters; longer ones only serve to keep the hash busy
+PASSWORD_MIN = 8  # Characters that a password must have.
+PASSWORD_MAX = 1000  # Characters; longer ones only serve to keep the hash busy.
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # What no field for a password takes.
 ABOUT = ("first_name", "last_name", "email")
 ABOUT_MAX = 200  # characters
 
@@ -34,6 +36,11 @@ class Users:
         self._database = database
         self._passwords = passwords
         self._found: ReadCache[User | None] = ReadCache(database)
+        self._observers: list[Callable[[str], None]] = []
+
+    def on_password_change(self, observer: Callable[[str], None]) -> None:
+        """Have ``observer`` called with the name of a user whose password is no longer good."""
+        self._observers.append(observer)
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
@@ -162,6 +169,7 @@ class Users:
             records.update_user(name, password_hash=password_hash)
             records.end_logins(name)
             self._database.note_change("user.password", name)
+        self._tell(name)
 
     def delete(self, name: str) -> None:
         """Remove a user.
@@ -174,11 +182,23 @@ class Users:
             if not records.delete_user(name):
                 raise NotFound(f"There is no user {name!r}.")
             self._database.note_change("user.delete", name)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        for observer in self._observers:
+            observer(name)
 
     def _hash(self, password: str) -> str:
-        if not 1 <= len(password) <= PASSWORD_MAX:
+        if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
             raise Invalid(
-                f"password: it must have 1 to {PASSWORD_MAX} characters.", field="password"
+                f"password: it must have {PASSWORD_MIN} to {PASSWORD_MAX} characters.",
+                field="password",
+            )
+        if CONTROL.search(password):
+            raise Invalid(
+                "password: it must be one line without control characters, or nobody could type "
+                "it.",
+                field="password",
             )
         return self._passwords.hash(password)
 

@@ -3,17 +3,23 @@
 import logging
 import ssl
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key
+from repoman.repositories.connector_records import ConnectorState
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 from repoman.threads import Periodic
 
 POLL = 0.5  # seconds until a change by another process is seen
+
+# Takes how the connectors are, and the revision of the repositories that this belongs to.
+Report = Callable[[int, Sequence[ConnectorState]], None]
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +47,22 @@ class ConnectorManager:
     """Opens and closes connectors as repositories are made, changed and deleted.
 
     A change in this process counts before it returns; one by another process is seen by polling. A
-    port that cannot be had is logged once and tried again until it can.
+    port that cannot be had is logged once and tried again until it can. ``report`` is told how the
+    connectors are whenever that may have changed.
     """
 
-    def __init__(self, listeners: Listeners, repoman: Repoman, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        listeners: Listeners,
+        repoman: Repoman,
+        certificates: Certificates,
+        report: Report = lambda _revision, _states: None,
+    ) -> None:
+        self._report = report
+        self._is_reported = True
+        self._reported: tuple[int, list[ConnectorState]] | None = None
+        self._revision = -1
+        self._wanted: dict[str, Connector] = {}
         self._listeners = listeners
         self._certificates = certificates
         self._tls: ssl.SSLContext | None = None
@@ -60,6 +78,8 @@ class ConnectorManager:
         """Open all connectors and watch for changes."""
         self._repositories.subscribe(self.reconcile)
         self.reconcile()
+        with suppress(RepomanError):  # the thread tries again, and logs it
+            self._report_states()
         self.thread.start()
 
     def stop(self) -> None:
@@ -81,7 +101,9 @@ class ConnectorManager:
     def reconcile(self) -> None:
         """Close and open what differs from what the repositories ask for."""
         with self._lock:
-            # Asked for with the lock held: what is wanted later must not be overtaken.
+            # Asked for with the lock held: what is wanted later must not be overtaken. The revision
+            # first: what is listed may be newer, but not older.
+            self._revision = self._repositories.revision()
             wanted = {
                 connector_key(each.repository, each.scheme): each
                 for each in [*self._main_connectors(), *self._repositories.connectors()]
@@ -94,6 +116,8 @@ class ConnectorManager:
             for key, connector in wanted.items():
                 if key not in self._open:
                     self._try_open(key, connector)
+            self._wanted = wanted
+            self._is_reported = False
 
     def _try_open(self, key: str, connector: Connector) -> None:
         try:
@@ -126,6 +150,29 @@ class ConnectorManager:
             self._take_over_certificates()
         if self._problems or self.thread.failure:
             self.reconcile()
+        self._report_states()
+
+    def _report_states(self) -> None:
+        """Report how the connectors are, unless nothing has changed since the last report."""
+        with self._lock:
+            if self._is_reported:
+                return
+            revision, states = self._revision, self._states()
+            self._is_reported = True
+        if (revision, states) == self._reported:
+            return
+        try:
+            self._report(revision, states)
+        except RepomanError:
+            self._is_reported = False  # The next look tries again.
+            raise
+        self._reported = (revision, states)
+
+    def _states(self) -> list[ConnectorState]:
+        return [
+            ConnectorState(key, each.repository, each.url, self._problems.get(key, ""))
+            for key, each in self._wanted.items()
+        ]
 
     def _take_over_certificates(self) -> None:
         context = self._certificates.load()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +10,26 @@ from repoman.errors import Conflict, Unavailable
 from repoman.files import PRIVATE_FILE_MODE, make_directory
 
 FILE = "repoman.lock"
+
+# C's struct flock: type, whence, start, length (0: to the end of the file), process id.
+_LAYOUT = "hhqqi0q"
+
+
+def is_served(data: Path) -> bool:
+    """Return whether a server runs on a data directory. It takes no lock, so it is in no way."""
+    try:
+        fd = os.open(data / FILE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _lock_of(fcntl.F_WRLCK))
+    finally:
+        os.close(fd)
+    return int(struct.unpack(_LAYOUT, found)[0]) != fcntl.F_UNLCK
+
+
+def _lock_of(kind: int) -> bytes:
+    return struct.pack(_LAYOUT, kind, os.SEEK_SET, 0, 0, 0)
 
 
 class DataLock:
@@ -31,8 +52,9 @@ class DataLock:
         except OSError as error:
             raise Unavailable(f"The data directory cannot be used: {error}") from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # Of the open file and not of the process (fcntl(2)): others can ask for it.
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _lock_of(fcntl.F_WRLCK))
+        except (BlockingIOError, PermissionError) as error:
             owner = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
             os.close(self._fd)
             raise Conflict(

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
@@ -19,6 +20,7 @@ from repoman.health import Health
 from repoman.http.access_ring import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key, create_application
+from repoman.repositories.connector_records import save_states
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
@@ -68,7 +70,9 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
         hub.add_listener(connector_key(MAIN, "http"), main.host, main.port)
         certificates = Certificates(settings.tls, repoman.data)
-        connectors = ConnectorManager(hub, repoman, certificates)
+        connectors = ConnectorManager(
+            hub, repoman, certificates, partial(save_states, repoman.database)
+        )
         connectors.start()
         _watch_health(repoman.health, hub, connectors, access)
         _obey_signals(hub, connectors)

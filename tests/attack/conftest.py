@@ -18,7 +18,13 @@ def victim(tmp_path_factory) -> Iterator[LiveServer]:
         server.cli("repo", "create", "raw-hosted", "files")
         server.cli("repo", "create", "docker-hosted", "other")
         server.cli(
-            "user", "create", "eve", "--role", "nx-developer", "--password-stdin", given="e\n"
+            "user",
+            "create",
+            "eve",
+            "--role",
+            "nx-developer",
+            "--password-stdin",
+            given="password of eve\n",
         )
         add_proxy_and_group(server)
         attack = request("GET", "/repository/other/v2/", login=server.admin)

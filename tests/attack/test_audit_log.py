@@ -137,7 +137,7 @@ def test_commands_are_told(repoman):
     given = ["--data", str(repoman.data)]
     runner = CliRunner()
     make = ["user", "create", "amy", "--password-stdin", *given]
-    made = runner.invoke(cli, make, input="secret\n")
+    made = runner.invoke(cli, make, input="a password\n")
     assert made.exit_code == 0, made.output
     listed = runner.invoke(cli, ["audit", "list", "--domain", "user", "--json", *given])
     row = json.loads(listed.stdout)

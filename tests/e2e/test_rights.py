@@ -203,7 +203,7 @@ def test_another_password_ends_what_docker_has(server, docker, image, make_user,
         docker.login(server.registry, name, PASSWORD)
         docker.import_image(image, secrets.token_bytes(100))
         docker.run("push", image)
-        server.cli("user", "password", name, "--password-stdin", given="another\n")
+        server.cli("user", "password", name, "--password-stdin", given="another password\n")
         time.sleep(1.5)  # a command beside the server is noticed within a second
         ran = docker.run("push", image, check=False)
         assert ran.status != 0
@@ -255,7 +255,7 @@ def test_what_is_made_is_listed_and_what_is_deleted_is_gone(server):
     cli("role", "set", "team", "--without", "nx-anonymous", "--description", "The team.")
     assert "team " in cli("role", "list").stdout
     assert cli("role", "show", "team").stdout == "team: The team.\nprivilege team-read\n"
-    cli("user", "create", "tom", "--role", "team", "--password-stdin", given="secret\n")
+    cli("user", "create", "tom", "--role", "team", "--password-stdin", given="a password\n")
     cli("user", "set", "tom", "--role", "nx-developer", "--without", "team", "--disable")
     line = next(each for each in cli("user", "list").stdout.splitlines() if "tom" in each)
     assert line.split()[1:3] == ["local", "disabled"]

@@ -44,7 +44,7 @@ def wheel(sources, tmp_path_factory):
     target = tmp_path_factory.mktemp("wheel")
     options = ("--no-deps", "--no-build-isolation", "--wheel-dir", target)
     pip(sys.executable, "wheel", *options, sources)
-    [wheel] = target.glob("repoman-*.whl")
+    [wheel] = target.glob("repoman_server-*.whl")
     return wheel
 
 
@@ -89,8 +89,10 @@ def test_the_wheel_serves_and_takes_a_push(installed, skopeo, tmp_path):
 
 def test_its_plugins_are_those_of_the_product(installed):
     listed = installed.cli("plugins").stdout
-    assert "docker" in listed
-    assert "web" in listed
+    assert [line.split()[:2] for line in listed.splitlines()] == [
+        ["docker", "repoman-server"],
+        ["web", "repoman-server"],
+    ]
 
 
 def test_a_format_is_added_by_pip(environment, sources, tmp_path):

@@ -44,6 +44,9 @@ class Repoman:
     def subscribe(self, observer):
         self.observer = observer
 
+    def revision(self):
+        return 1
+
     def connectors(self):
         return list(self.wanted)
 

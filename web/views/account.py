@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from repoman.plugin import (
     Actor,
     Credentials,
+    Invalid,
     Unauthenticated,
     begin_session,
     current_actor,
@@ -42,7 +43,11 @@ def change_password() -> tuple[str, int] | Response:
     if not _is_password_of(actor, form.present.data):
         form.present.errors = ["This is not your present password."]
         return render_account(password_form=form), HTTPStatus.FORBIDDEN
-    security.users.set_password(actor.name, form.password.data)
+    try:
+        security.users.set_password(actor.name, form.password.data)
+    except Invalid as error:
+        form.password.errors = [str(error).removeprefix("password: ")]
+        return render_account(password_form=form), HTTPStatus.BAD_REQUEST
     if current_session() is not None:
         begin_session(actor)
     flash("Your password was changed, and all other sessions have ended.")

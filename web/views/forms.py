@@ -4,12 +4,10 @@ import re
 
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, IntegerField, PasswordField, SelectField, StringField
-from wtforms.validators import EqualTo, InputRequired, Length, Optional
+from wtforms.validators import EqualTo, InputRequired, Optional
 
 from repoman.plugin import READING, WRITING, Action, Limit
 
-PASSWORD_MIN = 8  # characters of one that is chosen here
-PASSWORD_MAX = 1000
 DAYS = 90  # that a token is good for, unless its user says otherwise
 ACTIONS = {  # what a token may be used for; the last one: whatever its user may do
     "Reading": READING,
@@ -30,13 +28,7 @@ class PasswordForm(FlaskForm):
     """Another password for oneself."""
 
     present = PasswordField("Present password", [InputRequired("Enter your present password.")])
-    password = PasswordField(
-        "New password",
-        [
-            InputRequired("Enter a new password."),
-            Length(PASSWORD_MIN, PASSWORD_MAX, f"At least {PASSWORD_MIN} characters, please."),
-        ],
-    )
+    password = PasswordField("New password", [InputRequired("Enter a new password.")])
     again = PasswordField(
         "New password, again", [EqualTo("password", "The two new passwords differ.")]
     )

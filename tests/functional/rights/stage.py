@@ -36,8 +36,8 @@ class Stage:
         if privileges:
             self.repoman.security.roles.create(Role(name, "", privileges=privileges))
             roles = [name]
-        self.repoman.users.create(name, "secret", roles)
-        return name, "secret"
+        self.repoman.users.create(name, "a password", roles)
+        return name, "a password"
 
     def make_selected(self, repository: str, expression: str, actions: Iterable[str]) -> str:
         """Make a privilege on what an expression picks in a repository, and return its name."""

@@ -317,7 +317,7 @@ def test_where_basic_is_forced_there_are_no_tokens(make_client):
 @pytest.mark.parametrize(
     "ending",
     [
-        lambda users, name: users.set_password(name, "another"),
+        lambda users, name: users.set_password(name, "another password"),
         lambda users, name: users.change(name, is_active=False),
         lambda users, name: users.delete(name),
     ],

@@ -50,7 +50,7 @@ def view(action: str, repository: str = "team") -> str:
 def test_a_role_gives_what_its_privileges_and_its_roles_give(repoman, roles, allowed):
     roles.create(Role("readers", "", privileges=(view("read"),)))
     roles.create(Role("team", "", privileges=(view("add"),), roles=("readers",)))
-    repoman.users.create("ann", "secret", ["team"])
+    repoman.users.create("ann", "a password", ["team"])
     assert allowed() == {"read", "add"}
     assert allowed(Place("docker", "other")) == set()
     roles.change(Role("readers", "Readers", privileges=(view("*"),)))
@@ -123,7 +123,7 @@ def test_a_role_needs_privileges_and_roles_that_exist(roles):
 def test_a_deleted_role_is_taken_from_all_who_have_it(repoman, roles, allowed):
     roles.create(Role("inner", "", privileges=(view("read"),)))
     roles.create(Role("outer", "", roles=("inner",)))
-    repoman.users.create("ann", "secret", ["inner", "outer"])
+    repoman.users.create("ann", "a password", ["inner", "outer"])
     roles.delete("inner")
     assert roles.get("outer").roles == ()
     assert repoman.users.get("ann").roles == ("outer",)
@@ -153,7 +153,7 @@ def test_a_privilege_grants_what_it_is_made_of(
 ):
     privileges.create("mine", kind, properties)
     roles.create(Role("team", "", privileges=("mine",)))
-    repoman.users.create("ann", "secret", ["team"])
+    repoman.users.create("ann", "a password", ["team"])
     assert allowed() == expected
 
 
@@ -215,7 +215,7 @@ def test_a_later_repository_of_the_same_name_inherits_no_rights(
 ):
     privileges.create("mine", "repository-view", {"repository": "TEAM", "actions": ["add"]})
     roles.create(Role("team", "", privileges=(view("read"), view("read", "other"), "mine")))
-    repoman.users.create("ann", "secret", ["team"])
+    repoman.users.create("ann", "a password", ["team"])
     assert allowed() == {"read", "add"}
     repoman.repositories.delete("team")
     assert roles.get("team").privileges == (view("read", "other"),)
@@ -228,7 +228,7 @@ def test_a_later_repository_of_the_same_name_inherits_no_rights(
 
 
 def test_roles_are_given_and_taken(repoman, allowed):
-    repoman.users.create("ann", "secret")
+    repoman.users.create("ann", "a password")
     repoman.users.change("ann", roles=["nx-anonymous"], about={"email": "ann@example.org"})
     assert allowed() == {"browse", "read"}
     assert repoman.users.get("ann").email == "ann@example.org"
@@ -237,7 +237,7 @@ def test_roles_are_given_and_taken(repoman, allowed):
 
 
 def test_a_disabled_user_has_no_rights_and_is_logged_out(repoman, allowed):
-    repoman.users.create("ann", "secret", ["nx-developer"])
+    repoman.users.create("ann", "a password", ["nx-developer"])
     epoch = repoman.users.get("ann").epoch
     repoman.users.change("ann", is_active=False)
     assert allowed() == set()
@@ -247,11 +247,11 @@ def test_a_disabled_user_has_no_rights_and_is_logged_out(repoman, allowed):
 
 
 def test_a_user_cannot_become_what_will_not_do(repoman):
-    repoman.users.create("ann", "secret")
+    repoman.users.create("ann", "a password")
     with pytest.raises(Invalid, match="no role 'nobody'"):
         repoman.users.change("ann", roles=["nobody"])
     with pytest.raises(Invalid, match="no role 'nobody'"):
-        repoman.users.create("bob", "secret", ["nobody"])
+        repoman.users.create("bob", "a password", ["nobody"])
     with pytest.raises(Invalid, match=r"email: .*printable"):
         repoman.users.change("ann", about={"email": "a\nb"})
     with pytest.raises(NotFound, match="'bob'"):
@@ -270,7 +270,7 @@ def test_the_last_administrator_stays_one(repoman, roles, privileges):
     assert users.get("admin").roles == ("nx-admin",)
     privileges.create("everything", "wildcard", {"pattern": "*"})
     roles.create(Role("operators", "", privileges=("everything",)))
-    users.create("ann", "secret", ["operators"])
+    users.create("ann", "a password", ["operators"])
     users.delete("admin")
     for change in (
         lambda: roles.delete("operators"),

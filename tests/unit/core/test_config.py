@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from repoman import config
 from repoman.config import Settings, load_settings
 from repoman.errors import Invalid
 
@@ -138,3 +139,50 @@ def test_blob_stores_keep_the_keys_of_their_type(load):
     assert {name: store.model_extra for name, store in stores.items()} == {
         "fast": {"path": "/fast"}
     }
+
+
+# --- Where the file is --------------------------------------------------------------------------
+
+
+def test_the_file_is_named_by_the_environment_or_is_that_of_the_system(tmp_path, monkeypatch):
+    system, own = tmp_path / "system.toml", tmp_path / "own.toml"
+    monkeypatch.setattr(config, "SYSTEM_CONFIG", system)
+    assert load_settings().server.port == 8081
+    system.write_text("[server]\nport = 9001\n")
+    assert load_settings().server.port == 9001
+    own.write_text("[server]\nport = 9002\n")
+    monkeypatch.setenv("REPOMAN_CONFIG", str(own))
+    assert load_settings().server.port == 9002
+    assert load_settings(system).server.port == 9001
+    monkeypatch.setenv("REPOMAN_CONFIG", "")
+    assert load_settings().server.port == 9001
+
+
+def test_a_file_that_the_environment_names_in_vain_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPOMAN_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(Invalid, match=r"none\.toml cannot be read"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("REPOMAN_SERVER_PORT", "REPOMAN_SERVER__PORT"),
+        ("REPOMAN_DATEN", "REPOMAN_DATA"),
+        ("REPOMAN_CONFG", "REPOMAN_CONFIG"),
+        ("repoman_servr__port", "REPOMAN_SERVER__PORT"),
+    ],
+)
+def test_a_misspelled_variable_is_named_with_what_was_meant(load, monkeypatch, caplog, name, guess):
+    monkeypatch.setenv(name, "1")
+    load("")
+    assert f"{name} is not a setting and has no effect. Did you mean {guess}?" in caplog.text
+
+
+def test_no_known_variable_is_taken_for_a_misspelled_one(load, monkeypatch, caplog):
+    monkeypatch.setenv("REPOMAN_DATA", "there")
+    monkeypatch.setenv("REPOMAN_TRACE_PLUGINS", "1")
+    monkeypatch.setenv("repoman_server__port", "9000")
+    monkeypatch.setenv("REPOMAN_BLOB_STORES__DEFAULT__TYPE", "file")
+    assert load("").server.port == 9000
+    assert "not a setting" not in caplog.text

@@ -21,7 +21,7 @@ from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.realms import Realms
 from repoman.security.user_records import find_user, insert_user
-from repoman.security.users import PASSWORD_MAX, Users
+from repoman.security.users import PASSWORD_MAX, PASSWORD_MIN, Users
 
 PLACE = Place("toy", "team")
 
@@ -154,15 +154,20 @@ def test_the_memory_is_bounded(verifier, monkeypatch):
 
 
 def test_a_user_gets_in_with_the_password(users, authenticate):
-    users.create("ann", "secret")
-    assert authenticate("ann", "secret") == Actor("ann")
-    for name, password in (("ann", "guess"), ("bob", "secret"), ("Ann", "secret"), ("ann", "")):
+    users.create("ann", "a password")
+    assert authenticate("ann", "a password") == Actor("ann")
+    for name, password in (
+        ("ann", "guess"),
+        ("bob", "a password"),
+        ("Ann", "a password"),
+        ("ann", ""),
+    ):
         with pytest.raises(Unauthenticated):
             authenticate(name, password)
 
 
 def test_the_text_does_not_tell_whether_the_user_exists(users, authenticate):
-    users.create("ann", "secret")
+    users.create("ann", "a password")
     texts = set()
     for name in ("ann", "bob"):
         with pytest.raises(Unauthenticated) as caught:
@@ -172,40 +177,40 @@ def test_the_text_does_not_tell_whether_the_user_exists(users, authenticate):
 
 
 def test_a_changed_password_counts_at_once(users, authenticate):
-    users.create("ann", "secret")
-    authenticate("ann", "secret")
-    users.set_password("ann", "changed")
+    users.create("ann", "a password")
+    authenticate("ann", "a password")
+    users.set_password("ann", "changed password")
     with pytest.raises(Unauthenticated):
-        authenticate("ann", "secret")
-    assert authenticate("ann", "changed") == Actor("ann")
+        authenticate("ann", "a password")
+    assert authenticate("ann", "changed password") == Actor("ann")
 
 
 def test_a_deleted_user_is_out_at_once(users, authenticate):
-    users.create("ann", "secret")
-    authenticate("ann", "secret")
+    users.create("ann", "a password")
+    authenticate("ann", "a password")
     users.delete("ann")
     with pytest.raises(Unauthenticated):
-        authenticate("ann", "secret")
+        authenticate("ann", "a password")
     assert users.all() == []
 
 
 def test_a_password_is_stored_as_its_hash_alone(users):
-    users.create("ann", "secret")
+    users.create("ann", "a password")
     user = find_user("ann")
     assert user.password_hash.startswith("$argon2id$")
     assert user.password_hash not in repr(user)
-    assert "secret" not in repr(Credentials("ann", "secret"))
+    assert "a password" not in repr(Credentials("ann", "a password"))
 
 
 def test_users_are_listed_by_name(users):
     for name in ("carl", "ann", "bob"):
-        users.create(name, "secret")
+        users.create(name, "a password")
     assert [user.name for user in users.all()] == ["ann", "bob", "carl"]
 
 
 @pytest.mark.parametrize("name", ["a", "0", "ann.lee_1-x@example.org", "a" * 100])
 def test_a_user_may_be_named(users, name):
-    users.create(name, "secret")
+    users.create(name, "a password")
     assert find_user(name) is not None
 
 
@@ -214,20 +219,30 @@ def test_a_user_may_be_named(users, name):
 )
 def test_a_user_may_not_be_named(users, name):
     with pytest.raises(Invalid, match=r"^name: ") as caught:
-        users.create(name, "secret")
+        users.create(name, "a password")
     assert caught.value.field == "name"
     assert users.all() == []
 
 
 def test_a_name_is_taken_once(users):
-    users.create("ann", "secret")
+    users.create("ann", "a password")
     with pytest.raises(Conflict, match=r"^name: .*'ann'"):
-        users.create("ann", "other")
+        users.create("ann", "other password")
 
 
-@pytest.mark.parametrize("password", ["", "x" * (PASSWORD_MAX + 1)])
+@pytest.mark.parametrize(
+    "password",
+    [
+        "",
+        "x" * (PASSWORD_MIN - 1),
+        "x" * (PASSWORD_MAX + 1),
+        "of two\nlines",
+        "with a\ttab",
+        "with\x7f\x00",
+    ],
+)
 def test_a_password_that_will_not_do_is_refused(users, password):
-    users.create("ann", "secret")
+    users.create("ann", "a password")
     for change in (users.create, users.set_password):
         with pytest.raises(Invalid, match=r"^password: ") as caught:
             change("ann", password)
@@ -244,7 +259,7 @@ def test_a_password_of_endless_length_does_not_reach_the_hash(users, verifier, a
 
 
 def test_a_user_that_is_not_there_cannot_be_changed(users):
-    for change in (lambda: users.set_password("ann", "secret"), lambda: users.delete("ann")):
+    for change in (lambda: users.set_password("ann", "a password"), lambda: users.delete("ann")):
         with pytest.raises(NotFound, match="'ann'"):
             change()
 
@@ -253,15 +268,15 @@ def test_a_user_that_is_not_there_cannot_be_changed(users):
 
 
 def test_a_hash_of_another_cost_is_replaced_at_the_next_login(users, verifier, authenticate):
-    users.create("ann", "secret")
+    users.create("ann", "a password")
     cheap = find_user("ann").password_hash
     verifier._hasher = PasswordHasher(time_cost=1, memory_cost=16, parallelism=1)
-    authenticate("ann", "secret")
+    authenticate("ann", "a password")
     dear = find_user("ann")
     assert "m=8," in cheap
     assert "m=16," in dear.password_hash
     assert dear.epoch == 0  # who is logged in stays so
-    authenticate("ann", "secret")
+    authenticate("ann", "a password")
     assert find_user("ann").password_hash == dear.password_hash
     with pytest.raises(Unauthenticated):
         authenticate("ann", "guess")
@@ -272,7 +287,7 @@ def test_a_hash_of_another_cost_is_replaced_at_the_next_login(users, verifier, a
 
 def test_no_credentials_and_empty_ones_are_anonymous(authenticate):
     assert authenticate("", "") is ANONYMOUS
-    for name, password in (("ann", ""), ("", "secret"), ("anonymous", "")):
+    for name, password in (("ann", ""), ("", "a password"), ("anonymous", "")):
         with pytest.raises(Unauthenticated):
             authenticate(name, password)
 
@@ -314,12 +329,12 @@ def test_anonymous_may_read_where_it_is_switched_on(
     [("nx-admin", set(Action)), ("nx-developer", set(Action)), ("nx-anonymous", READING)],
 )
 def test_a_user_may_do_what_the_roles_say(users, authorizer, role, expected):
-    users.create("ann", "secret", [role])
+    users.create("ann", "a password", [role])
     assert allowed(authorizer, Actor("ann")) == expected
 
 
 def test_a_user_without_a_role_may_do_nothing(users, authorizer):
-    users.create("ann", "secret")
+    users.create("ann", "a password")
     assert allowed(authorizer, Actor("ann")) == set()
     with pytest.raises(Denied):
         authorizer.check(Actor("ann"), PLACE, Access(READING))
@@ -327,6 +342,6 @@ def test_a_user_without_a_role_may_do_nothing(users, authorizer):
 
 def test_a_user_that_another_process_makes_gets_in_at_once(users, authenticate, verifier):
     with pytest.raises(Unauthenticated):
-        authenticate("ana", "secret")
-    insert_user("ana", verifier.hash("secret"))  # as another process does: nothing here notices
-    assert authenticate("ana", "secret") == Actor("ana")
+        authenticate("ana", "a password")
+    insert_user("ana", verifier.hash("a password"))  # as another process does: nothing here notices
+    assert authenticate("ana", "a password") == Actor("ana")

@@ -1,0 +1,44 @@
+"""The state of the connectors, as the server writes it down for the commands beside it."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from repoman.db.database import Database
+from repoman.db.models import ConnectorStateRecord, Revision
+
+FOLLOWED = "connectors"  # The revision of the repositories that the states belong to.
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """How a connector is.
+
+    Attributes:
+        key: the connector, as the server calls it.
+        repository: the name of its repository.
+        url: where it listens, or should.
+        problem: why it is not open, for people; empty if it is.
+    """
+
+    key: str
+    repository: str
+    url: str
+    problem: str
+
+
+def save_states(database: Database, revision: int, states: Iterable[ConnectorState]) -> None:
+    """Write down how the connectors are, as of a revision of the repositories."""
+    with database.transaction(aside=True):
+        ConnectorStateRecord.delete().execute()
+        for state in states:
+            ConnectorStateRecord.insert(**asdict(state)).execute()
+        Revision.insert(name=FOLLOWED, value=revision).on_conflict(
+            conflict_target=[Revision.name], update={Revision.value: revision}
+        ).execute()
+
+
+def list_states() -> list[ConnectorState]:
+    """Return the connectors that the last server wanted, by key."""
+    fields = [getattr(ConnectorStateRecord, name) for name in ConnectorState.__slots__]
+    query = ConnectorStateRecord.select(*fields).order_by(ConnectorStateRecord.key)
+    return [ConnectorState(*row) for row in query.tuples()]

@@ -1,0 +1,91 @@
+"""What a section makes of texts that somebody wrote, and how it says what is wrong."""
+
+import json
+from enum import StrEnum
+
+import pytest
+from pydantic import Field, SecretStr, ValidationError
+
+from repoman.sections import RegularExpression, Section, Text, explain
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Sample(Section):
+    word: str = ""
+    maybe: str | None = None
+    secret: SecretStr = SecretStr("")
+    colour: Colour = Colour.RED
+    count: int = Field(0, ge=0, le=9, description="How many there are.")
+    port: int | None = None
+    flag: bool | None = None
+    names: tuple[str, ...] = Field((), min_length=0)
+    expressions: tuple[RegularExpression, ...] = ()
+    table: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+KEY_FILE = json.dumps({"type": "service_account", "private_key": "-----BEGIN\nabc\n"}, indent=2)
+
+
+@pytest.mark.parametrize(
+    "text", ["12345678", KEY_FILE, '"quoted"', "true", "null", "[1]", "", " a "]
+)
+def test_a_field_of_text_takes_the_text(text):
+    made = Sample(word=Text(text), maybe=Text(text), secret=Text(text))
+    assert (made.word, made.maybe, made.secret.get_secret_value()) == (text, text, text)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("colour", "blue", Colour.BLUE),
+        ("count", "7", 7),
+        ("port", "5000", 5000),
+        ("port", "null", None),
+        ("port", "", None),
+        ("flag", "true", True),
+        ("flag", "null", None),
+        ("names", "a,b", ("a", "b")),
+        ("names", "a, b,", ("a", "b")),
+        ("names", "a", ("a",)),
+        ("names", "1", ("1",)),
+        ("names", '["a", "b"]', ("a", "b")),
+        ("names", "", ()),
+        ("expressions", "x{1,2}", ("x{1,2}",)),
+        ("expressions", "[a-z]+", ("[a-z]+",)),
+        ("expressions", '["a", "b"]', ("a", "b")),
+        ("table", '{"a": ["b"]}', {"a": ("b",)}),
+    ],
+)
+def test_other_fields_read_it(key, text, value):
+    assert getattr(Sample(**{key: Text(text)}), key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("word", 5, "sample.word: must be a text."),
+        ("secret", 12345678, "sample.secret: must be a text."),
+        ("colour", Text("green"), "sample.colour: must be 'red' or 'blue'."),
+        ("count", Text("many"), "sample.count: must be a whole number (How many there are)."),
+        ("count", Text("10"), "sample.count: must be at most 9 (How many there are)."),
+        ("flag", Text("perhaps"), "sample.flag: must be true or false."),
+        ("names", 5, 'sample.names: must be a list, such as a,b or ["a", "b"].'),
+        ("names", ["a", 5], "sample.names.1: must be a text."),
+        ("table", Text("a"), 'sample.table: must be a JSON object, such as {"key": "value"}.'),
+        ("wrod", "a", "sample.wrod: unknown key; did you mean word?"),
+        (
+            "xyz",
+            "a",
+            "sample.xyz: unknown key; known: colour, count, expressions, flag, maybe, names, port, "
+            "secret, table, word.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(key, value, said):
+    with pytest.raises(ValidationError) as caught:
+        Sample(**{key: value})
+    assert explain(caught.value, Sample, "sample")[0] == said
