@@ -52,7 +52,7 @@ class HostedBlobs:
     ) -> bool:
         """See :class:`repoman_docker.service.BlobService`."""
         self._policy.check_write()
-        asset = self._find_source(digest, source)
+        asset = self._find_source(digest, source, is_visible)
         if asset is None or not self._content.has_bytes(asset):
             return False  # the client sends it, which heals what has lost it
         with self._content.transaction():
