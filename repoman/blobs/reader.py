@@ -106,7 +106,6 @@ class BlobReader:
 
 
 def _lost(digest: str, problem: str) -> NotFound:
-    _log.error(
-        "The blob %s:%s is %s. Put its file back or push it again.", CANONICAL, digest, problem
-    )
+    text = "The blob %s:%s is %s. Put its file back or push it again."
+    _log.error(text, CANONICAL, digest, problem)
     return NotFound(f"The bytes {CANONICAL}:{digest} are missing or damaged in the blob store.")

@@ -14,7 +14,7 @@ from repoman.core import Repoman
 from repoman.errors import Conflict, Unavailable
 from repoman.testing.factory import COST
 
-NOTHING_CHANGED = "Nothing was changed.*--adopt"
+NOTHING_CHANGED = "No blob was changed.*--adopt"
 
 
 @pytest.fixture
