@@ -159,7 +159,7 @@ class ContentStore:
         return [Asset(*row) for row in _limited(named, limit).tuples()]
 
     def has_bytes(self, asset: Asset) -> bool:
-        """Return whether the blob store has all bytes of the asset (Unavailable); reads none."""
+        """Return whether the asset can be given out; a look at the disk, cheap (Unavailable)."""
         return self._reader.has(asset.digest, asset.size)
 
     def open_asset(self, asset: Asset) -> BinaryIO:
@@ -326,7 +326,7 @@ class ContentStore:
         found = BlobRecord.select(BlobRecord.id, BlobRecord.released_at).where(mine)
         blob_id, released_at = found.tuples().first() or (None, None)
         is_safe = blob_id is not None and released_at is None
-        if not is_safe and not self._reader.has(blob.digest, blob.size):
+        if not is_safe and not self._reader.exists(blob.digest, blob.size):
             # Only what an asset names is safe from compaction, which removes in a transaction.
             raise Unavailable(
                 f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it "

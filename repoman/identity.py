@@ -18,7 +18,7 @@ from repoman.errors import Conflict, Unavailable
 
 SAMPLE = 20  # Blobs that are looked for to see whether a store has what a database names.
 REMEDY = (
-    "Nothing was changed. Put the database and the blob store in place that belong together. To "
+    "No blob was changed. Put the database and the blob store in place that belong together. To "
     "use these two together from now on, start once with --adopt; blobs that the database does "
     "not name are then removed."
 )

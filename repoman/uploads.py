@@ -24,6 +24,8 @@ from repoman.db.database import Database
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
 
+UNKNOWN = "This upload does not exist, has been finished or has expired."
+
 _log = logging.getLogger(__name__)
 
 
@@ -149,6 +151,11 @@ class _Live:
         self.is_over = False  # read and set by the holder of the lock, as is:
         self.has_failed = False
 
+    @property
+    def is_left_over(self) -> bool:
+        """Whether it failed and could not be removed; not while the request is told why."""
+        return self.has_failed and not self.lock.locked()
+
 
 class UploadSessions:
     """The upload sessions of one repository; thread safe."""
@@ -195,8 +202,8 @@ class UploadSessions:
             & (UploadRecord.actor == actor)
         )
         live = self._live.get(upload_id)
-        if record is None or (live is not None and live.has_failed):
-            raise NotFound("This upload does not exist, has been finished or has expired.")
+        if record is None or (live is not None and live.is_left_over):
+            raise NotFound(UNKNOWN)
         return Upload(record.id, record.scope, record.actor, record.started_at)
 
     def offset(self, upload: Upload) -> int:
@@ -218,6 +225,8 @@ class UploadSessions:
             raise Conflict("Another request is writing to this upload; try again later.")
         sink = UploadSink(live, self._release)
         try:
+            if live.has_failed:
+                raise NotFound(UNKNOWN)
             self.get(upload.id, upload.scope, upload.actor)
             if start is not None and start != sink.offset:
                 raise RangeInvalid(

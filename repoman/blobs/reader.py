@@ -1,17 +1,20 @@
 """Reading blobs: none is given out that has lost its bytes, and small ones are kept in memory."""
 
 import hashlib
+import logging
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import BinaryIO
 
-from repoman.blobs.store import CANONICAL, BlobStore
+from repoman.blobs.store import CANONICAL, BlobStat, BlobStore
 from repoman.errors import NotFound, Unavailable
 
 LARGEST = 65_536  # Bytes of a blob that is kept in memory.
 CAPACITY = 33_554_432  # Bytes of all blobs that are kept in memory.
+
+_log = logging.getLogger(__name__)
 
 
 class BlobReader:
@@ -27,14 +30,29 @@ class BlobReader:
         self._size = 0
         self._lock = threading.Lock()
 
-    def has(self, digest: str, size: int) -> bool:
-        """Return whether the bytes are there, as many as they should be; looks, but reads nothing.
+    def exists(self, digest: str, size: int) -> bool:
+        """Return whether there is a blob of this size; reads nothing.
 
         Raises:
             Unavailable: the blob store cannot be used at present.
         """
         found = self._blobs.stat(digest)
         return found is not None and found.size == size
+
+    def has(self, digest: str, size: int) -> bool:
+        """Return whether a blob can be given out: its bytes are there and, if small, are right.
+
+        Raises:
+            Unavailable: the blob store cannot be used at present.
+        """
+        try:
+            if size <= LARGEST:
+                self.read(digest, size)
+            else:
+                self._stat(digest, size)
+        except NotFound:
+            return False
+        return True
 
     def open(self, digest: str, size: int) -> BinaryIO:
         """Return a blob as an unbuffered file.
@@ -43,8 +61,7 @@ class BlobReader:
             NotFound: its bytes are not there, or not as many.
             Unavailable: the blob store cannot be used at present.
         """
-        if not self.has(digest, size):
-            raise _lost(digest)
+        self._stat(digest, size)
         return self._blobs.open(digest)
 
     def read(self, digest: str, size: int) -> bytes:
@@ -54,14 +71,18 @@ class BlobReader:
             NotFound: they are not there, or damaged.
             Unavailable: the blob store cannot be used at present.
         """
-        found = self._blobs.stat(digest)
-        if found is None or found.size != size:
-            raise _lost(digest)
+        found = self._stat(digest, size)
         version, data = self._kept.get(digest, (None, b""))
         if version != found.version:
             data = self._read(digest)
             self._keep(digest, found.version, data)
         return data
+
+    def _stat(self, digest: str, size: int) -> BlobStat:
+        found = self._blobs.stat(digest)
+        if found is None or found.size != size:
+            raise _lost(digest, "missing" if found is None else "damaged: it has another size")
+        return found
 
     def _read(self, digest: str) -> bytes:
         try:
@@ -71,7 +92,7 @@ class BlobReader:
             reason = os.strerror(error.errno or 0)
             raise Unavailable(f"A blob cannot be read at present: {reason}.") from error
         if hashlib.new(CANONICAL, data).hexdigest() != digest:
-            raise _lost(digest)
+            raise _lost(digest, "damaged: its bytes have another digest")
         return data
 
     def _keep(self, digest: str, version: Hashable, data: bytes) -> None:
@@ -84,5 +105,7 @@ class BlobReader:
                 self._size -= len(dropped)
 
 
-def _lost(digest: str) -> NotFound:
+def _lost(digest: str, problem: str) -> NotFound:
+    text = "The blob %s:%s is %s. Put its file back or push it again."
+    _log.error(text, CANONICAL, digest, problem)
     return NotFound(f"The bytes {CANONICAL}:{digest} are missing or damaged in the blob store.")

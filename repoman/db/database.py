@@ -88,6 +88,8 @@ def translated_errors() -> Iterator[None]:
         for mark, kind, message in _TROUBLES:
             if mark in str(error):
                 raise kind(message.format(error)) from error
+        if type(error) is DatabaseError:  # SQLite's word for a file that is damaged
+            raise Unavailable(_UNUSABLE.format(error)) from error
         raise
 
 

@@ -1,6 +1,7 @@
 """From an error to an HTTP response: the status in one place, the wording by the format."""
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,9 +91,19 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
-        _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
-        message = "Something unexpected went wrong in the server; its log says what."
-        return _finish(render(Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)))
+        return _finish(render(_describe(error)))
+
+
+def _describe(error: Exception) -> Failure:
+    """Return what to tell of an error that is none of the core's; the log has the rest."""
+    if isinstance(error, sqlite3.DatabaseError):
+        # Raised while rows are read; an error of the statement itself is one of the core's.
+        _log.error("The database cannot be used: %s", error)
+        outage = errors.Unavailable("The database cannot be used at present.")
+        return Failure(HTTPStatus.SERVICE_UNAVAILABLE, str(outage), outage)
+    _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
+    message = "Something unexpected went wrong in the server; its log says what."
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
 class _Teller:

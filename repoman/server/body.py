@@ -86,7 +86,7 @@ class BufferStore:
         except OSError as error:
             if error.errno in _FULL:
                 raise StorageFull("There is no space left to receive the request body.") from error
-            log.error("The directory %s cannot be used: %s", self._spool, error)
+            log.warning("The directory %s cannot be used: %s", self._spool, error)
             raise Unavailable("The server could not store the request body.") from error
 
     def describe(self, environ: Environ) -> None:

@@ -127,11 +127,12 @@ class ConvertedRegistry:
     def _find_chain(self, name: str, image_id: str) -> Asset | None:
         """Return what an image was made of the last time."""
         chains = self._content.referring(v1_image_path(image_id, name), V1_CHAIN)
-        return next((each for each in chains if each.attributes["id"] == image_id), None)
+        mine = (each for each in chains if each.attributes["id"] == image_id)
+        return next((each for each in mine if self._content.has_bytes(each)), None)
 
     def _chain(self, name: str, digest: Digest) -> Asset:
         asset = self._content.find_asset(v1_chain_path(name, digest))
-        if asset is None:
+        if asset is None or not self._content.has_bytes(asset):
             raise NotFound(f"The remote {self.remote} knows images by their tags only.")
         return asset
 

@@ -49,7 +49,7 @@ from repoman_docker.v1.images import StoredImages
 from repoman_docker.v1.layers import inspect_layer
 from repoman_docker.v1.leftovers import Leftovers
 from repoman_docker.v1.reading import read_asset
-from repoman_docker.v1.records import ImageRecord, new_push
+from repoman_docker.v1.records import ImageRecord, has_lost_layer, new_push
 from repoman_docker.v1.tagging import Tagging, find_usable
 
 FRESH = 3600.0  # seconds that a push goes on at most, as the client's token does
@@ -110,10 +110,13 @@ class HostedPushes:
         self._policy.check_write()
         name = self._names(pusher, image_id)[0]
         ancestry = self._check_json(pusher, name, image_id, body)
+        was_lost = self._has_lost(name, image_id)
         stored = store_bytes(self._blobs, body)
         with self._content.transaction():
             asset = self._content.find_asset(v1_image_path(image_id, name))
             if asset is not None and ImageRecord.of(asset).is_complete:
+                if was_lost and asset.digest == stored.digest:
+                    return  # what was lost of it is on its way
                 raise Conflict(EXISTS)
             self._check_free(image_id, stored.digest)
             if asset is not None and asset.digest == stored.digest:
@@ -123,7 +126,12 @@ class HostedPushes:
     def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
         """See :class:`repoman_docker.service.V1Pushes`."""
         names = self._announced_for(pusher, image_id, since=time.time() - FRESH)
-        return find_usable(self._images, image_id, names[0], pusher) if names else None
+        if not names:
+            return None
+        image = find_usable(self._images, image_id, names[0], pusher)
+        if has_lost_layer(self._content, image.name, image.layer):
+            raise NotFound(UNKNOWN)  # the engine pushes it again, which heals every image
+        return image
 
     def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
         """See :class:`repoman_docker.service.V1Pushes`."""
@@ -142,7 +150,7 @@ class HostedPushes:
             name, now, record = self._find_any(pusher, image_id)
             if record.is_complete and record.checksum == layer.checksum:
                 return  # another push was faster
-            if record.is_complete:
+            if record.is_complete and not has_lost_layer(self._content, name, record.layer):
                 raise Conflict(EXISTS)
             if now.digest != asset.digest:
                 raise Conflict("The JSON of the image was replaced meanwhile. Push it again.")
@@ -151,6 +159,7 @@ class HostedPushes:
                 layer=Descriptor(layer.media_type, digest, blob.size),
                 diff_id=layer.diff_id,
                 checksum=layer.checksum,
+                is_complete=False,
             )
             self._content.save_asset(new_blob(name, digest, blob))
             self._save(name, record, _json_of(asset), now)
@@ -255,6 +264,14 @@ class HostedPushes:
         if not found:
             raise NotFound(UNKNOWN)
         return next((each for each in found if not each[2].is_complete), found[0])
+
+    def _has_lost(self, name: str, image_id: str) -> bool:
+        """Return whether bytes of an image are gone that the image name has."""
+        asset = self._content.find_asset(v1_image_path(image_id, name))
+        if asset is None:
+            return False
+        is_lost = has_lost_layer(self._content, name, ImageRecord.of(asset).layer)
+        return is_lost or not self._content.has_bytes(asset)
 
     def _save(self, name: str, record: ImageRecord, json: StoredBlob, former: Asset | None) -> None:
         """Store an image on its way; the layer that it had before goes."""

@@ -93,9 +93,9 @@ class ImageRecord:
 
 
 def stored_image(content: ContentStore, asset: Asset, name: str) -> V1Image | None:
-    """Return the image that an asset of ``name`` holds, or None if its layer is not there."""
+    """Return the image that an asset of ``name`` holds; None if its JSON or layer is missing."""
     record = ImageRecord.of(asset)
-    if record.layer is None:
+    if record.layer is None or not content.has_bytes(asset):
         return None
     return V1Image(
         id=record.ancestry[0],
@@ -106,6 +106,14 @@ def stored_image(content: ContentStore, asset: Asset, name: str) -> V1Image | No
         diff_id=record.diff_id,
         checksum=record.checksum,
     )
+
+
+def has_lost_layer(content: ContentStore, name: str, layer: Descriptor | None) -> bool:
+    """Return whether the blob store has lost the bytes of a layer of an image name."""
+    if layer is None:
+        return False
+    asset = content.find_asset(blob_path(name, layer.digest))
+    return asset is not None and not content.has_bytes(asset)
 
 
 def _to_blob(name: str, layer: Descriptor) -> Reference:

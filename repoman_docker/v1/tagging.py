@@ -112,7 +112,7 @@ class Tagging:
                 if chain.attributes["id"] == image_id and v1_chain_name(chain.path) == name:
                     digest = Digest.parse(chain.path.removeprefix(prefix))
                     found = self._content.find_asset(manifest_path(name, digest))
-                    if found is not None:
+                    if found is not None and self._content.has_bytes(found):
                         return found
         return None
 

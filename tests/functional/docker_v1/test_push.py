@@ -450,3 +450,17 @@ def test_what_a_registry_is_asked_besides(registry, name):
     token = engine_of(registry)
     token.pull(name, "1")
     assert token.put(f"{base}/auth", "").status == 200
+
+
+@pytest.mark.parametrize("part", ["layer", "json"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_repeated_push_heals_what_has_lost_its_bytes(site, registry, engine, name, part, place):
+    chain = make_chain(2)
+    engine.push(name, "1", chain)
+    manifest = registry.pull(name, "1")
+    lost = chain[place].layer if part == "layer" else chain[place].json
+    digest = digest_of(lost).removeprefix("sha256:")
+    (site.data / "blobs/default/sha256" / digest[:2] / digest).unlink()
+    engine.push(name, "1", chain)
+    assert engine.pull(name, "1") == chain
+    assert registry.pull(name, "1") == manifest

@@ -3,9 +3,10 @@
 import pytest
 
 from repoman.blobs.inlet import store_bytes
-from repoman.blobs.manager import BlobStoreManager, make_file_store
+from repoman.blobs.manager import BlobStoreManager
 from repoman.config import BlobStoreSettings
 from repoman.errors import Invalid
+from tests.disk import make_created_store
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def make(tmp_path):
         settings = {
             name: BlobStoreSettings.model_validate(values) for name, values in stores.items()
         }
-        return BlobStoreManager(settings, {"file": make_file_store}, tmp_path / "data")
+        return BlobStoreManager(settings, {"file": make_created_store}, tmp_path / "data")
 
     return make
 

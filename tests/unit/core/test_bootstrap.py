@@ -1,12 +1,15 @@
 """The first start, and those after it."""
 
+import errno
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from repoman.config import Settings
 from repoman.core import Repoman
-from repoman.errors import Conflict, Invalid
+from repoman.errors import Conflict, Invalid, Unavailable
 from repoman.security.actors import Credentials
 
 SEED = {"repositories": [{"name": "Team", "recipe": "toy-hosted"}]}
@@ -88,3 +91,21 @@ def test_a_first_start_that_fails_begins_anew(open_repoman, second, error):
     with open_repoman() as repoman:
         assert [each.name for each in repoman.repositories.all()] == ["Team"]
         assert [user.name for user in repoman.users.all()] == ["admin"]
+
+
+def test_a_password_that_cannot_be_written_ends_the_start_and_the_next_one_begins_anew(
+    open_repoman, password_file, monkeypatch
+):
+    real = os.fsync
+
+    def fsync(fd):
+        if "admin.password" in str(Path(f"/proc/self/fd/{fd}").readlink()):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(Unavailable, match=r"admin\.password"), open_repoman():
+            pass
+    with open_repoman() as repoman:
+        assert log_in(repoman, password_file.read_text().strip()) == "admin"

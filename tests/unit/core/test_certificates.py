@@ -1,3 +1,5 @@
+import errno
+import os
 import ssl
 import stat
 from datetime import UTC, datetime
@@ -5,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 
-from repoman.errors import Invalid
+from repoman.errors import Invalid, Unavailable
 from repoman.security.certificates import CertificateFiles, create_certificate, describe_certificate
 
 
@@ -63,3 +65,29 @@ def test_a_file_that_is_no_certificate_is_said_to_be_none(tmp_path):
     (tmp_path / "x").write_text("hello")
     with pytest.raises(Invalid, match="is no certificate"):
         describe_certificate(tmp_path / "x")
+
+
+def test_a_damaged_authority_is_said_to_be_damaged(files):
+    create_certificate(files, ["x"], 30)
+    for path in (files.authority, files.authority_key):
+        text = path.read_bytes()
+        path.write_bytes(text[: len(text) // 2])
+        with pytest.raises(Invalid, match="is damaged"):
+            create_certificate(files, ["x"], 30)
+        path.write_bytes(text)
+
+
+def test_a_disk_that_fails_leaves_the_certificate_and_the_key_that_belong_together(
+    files, monkeypatch
+):
+    create_certificate(files, ["x"], 30)
+    before = files.certificate.read_bytes(), files.key.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(Unavailable):
+            create_certificate(files, ["x"], 30)
+    assert (files.certificate.read_bytes(), files.key.read_bytes()) == before
+
+
+def fail(_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -247,3 +247,29 @@ def test_the_error_of_a_program_is_not_taken_for_one_of_the_disk(database):
     with pytest.raises(Exception, match="no such table") as caught:
         database_proxy.execute_sql("select * from nowhere")
     assert not isinstance(caught.value, Unavailable | StorageFull)
+
+
+@pytest.mark.parametrize("place", ["header", "schema", "virtual table"])
+def test_a_damaged_database_cannot_be_used_and_says_so(tmp_path, place):
+    database = Database(tmp_path, DatabaseSettings())
+    database.open()
+    database_proxy.execute_sql("PRAGMA journal_mode = DELETE")
+    root = 0
+    if place == "virtual table":
+        query = "select rootpage from sqlite_schema where name = 'component_index_config'"
+        [[root]] = database_proxy.execute_sql(query).fetchall()
+        root -= 1
+    database.close()
+    with (tmp_path / "repoman.db").open("r+b") as file:
+        file.seek(root * 4096 + (0 if place == "header" else 100 if root == 0 else 0))
+        file.write(b"\xff" * 300)
+    with pytest.raises(Unavailable, match="The database cannot be used"):
+        use(Database(tmp_path, DatabaseSettings()))
+
+
+def use(database):
+    try:
+        database.open()
+        database_proxy.execute_sql("insert into component_index (rowid, name) values (1, 'x')")
+    finally:
+        database.close()

@@ -1,6 +1,7 @@
 """What a client is told when something fails, and what it is not."""
 
 import logging
+import sqlite3
 
 import pytest
 
@@ -101,3 +102,11 @@ def test_the_main_port_answers_in_plain_text(client):
     missing = client.get("/nothing")
     assert (missing.status_code, missing.mimetype) == (404, "text/plain")
     assert missing.text.endswith("\n")
+
+
+def test_a_damaged_database_is_an_outage_without_a_traceback(client, toy, caplog):
+    toy.failure = sqlite3.DatabaseError("database disk image is malformed")
+    answer = client.get(FAIL)
+    assert answer.status_code == 503
+    assert "malformed" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import Field
 
-from repoman.blobs.manager import BlobStoreManager, make_file_store
+from repoman.blobs.manager import BlobStoreManager
 from repoman.config import BlobStoreSettings, ServerSettings
 from repoman.content import NewAsset
 from repoman.db.models import AssetRecord, ConnectorRecord, RepositoryRecord, UploadRecord
@@ -15,6 +15,7 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.plugin import HostedStorageSection, Recipe, RepositoryType, Section, store_bytes
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.repository_records import delete_row
+from tests.disk import make_created_store
 from tests.live import free_port
 
 
@@ -48,7 +49,7 @@ def open_manager(database, tmp_path):
         manager = RepositoryManager(
             database,
             {each.name: each for each in recipes or [toy()]},
-            BlobStoreManager(settings, {"file": make_file_store}, tmp_path / "blobs"),
+            BlobStoreManager(settings, {"file": make_created_store}, tmp_path / "blobs"),
             ServerSettings(port=main_port, https_port=https_port, host=host),
         )
         manager.refresh()

@@ -6,17 +6,18 @@ import pytest
 
 from repoman import verification
 from repoman.blobs.inlet import store_bytes
-from repoman.blobs.manager import BlobStoreManager, make_file_store
+from repoman.blobs.manager import BlobStoreManager
 from repoman.config import BlobStoreSettings
 from repoman.content import ContentStore, NewAsset
 from repoman.errors import Invalid
 from repoman.verification import Verified, verify
+from tests.disk import make_created_store
 
 
 @pytest.fixture
 def stores(tmp_path) -> BlobStoreManager:
     settings = BlobStoreSettings.model_validate({"type": "file", "path": "blobs"})
-    return BlobStoreManager({"default": settings}, {"file": make_file_store}, tmp_path)
+    return BlobStoreManager({"default": settings}, {"file": make_created_store}, tmp_path)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def cut(file):
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def make_unreadable(file):
+def put_directory(file):
     file.unlink()
     file.mkdir()
 
@@ -62,7 +63,7 @@ def test_what_is_whole_is_read_and_no_problem(stores, save, monkeypatch):
         (damage, "is damaged: its bytes have the digest sha256:"),
         (cut, "is damaged: its bytes have the digest sha256:"),
         (Path.unlink, "is missing"),
-        (make_unreadable, "cannot be read: "),
+        (put_directory, "is missing"),
     ],
 )
 def test_what_is_not_as_it_was_is_told_with_who_needs_it(stores, save, harm, problem):
