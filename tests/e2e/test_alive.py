@@ -172,14 +172,15 @@ def test_strangers_learn_that_something_fails_and_administrators_what(server, re
     assert health(server, "/readyz", auth=server.admin).json() == {"ready": True, "problems": {}}
 
 
-def test_a_connector_that_cannot_open_is_not_ready(server):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        server.cli("repo", "create", "docker-hosted", "late", f"--set=docker.http_port={port}")
-        wait_until(lambda: health(server, "/readyz").status_code == 503)
+def test_a_connector_that_cannot_open_is_not_ready(tmp_path):
+    settings = {"server": {"https_port": free_port()}}
+    with live_server(tmp_path / "server", settings=settings) as server:
+        assert health(server, "/readyz").status_code == 503
         problems = health(server, "/readyz", auth=server.admin).json()["problems"]
-        assert str(port) in problems["connectors"]
-    wait_until(lambda: health(server, "/readyz").status_code == 200)
+        assert "there is no TLS certificate" in problems["connectors"]
+        assert health(server, "/service/rest/v1/status").status_code == 200
+        server.cli("cert", "create")
+        wait_until(lambda: health(server, "/readyz").status_code == 200)
 
 
 def test_health_checks_are_in_no_log(server, registry):
@@ -244,13 +245,13 @@ def test_a_silent_remote_does_not_hold_up_the_end(server, registry, kind):
 
 
 def test_a_second_signal_ends_at_once(server, registry):
-    slow = registry.open_request(
-        "GET", f"/v2/team/app/blobs/{registry.push_blob('a', b'x' * 5_000_000)}", window=4096
-    )
-    with slow:
+    blob = registry.push_blob("team/app", b"x" * 50_000_000)
+    with registry.open_request("GET", f"/v2/team/app/blobs/{blob}", window=4096) as slow:
         assert slow.recv(100)
         server.signal(signal.SIGTERM)
         wait_until(lambda: "SIGTERM: finishing" in server.log)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(0.5)  # it waits for the client
         server.signal(signal.SIGTERM)
         status, took = timed(server.wait)
     assert status == 0
@@ -409,13 +410,13 @@ def test_users_and_repositories_on_a_full_disk_can_be_deleted_by_commands(small)
 
     def cli(*words, given=None):
         command = [*enter, *server.command(*words)]
-        return subprocess.run(
-            command, check=True, capture_output=True, text=True, input=given, timeout=60
-        )
+        done = subprocess.run(command, capture_output=True, text=True, input=given, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done
 
     cli("user", "create", "gone", "--password-stdin", given="a long word")
     small.fill()
-    cli("user", "delete", "gone")
+    cli("user", "delete", "gone", "--yes")
     cli("repo", "delete", "docker-hosted", "--yes")
     assert small.reserve == 0
     assert "gone" not in cli("user", "list").stdout
