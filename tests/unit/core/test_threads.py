@@ -36,12 +36,14 @@ def test_a_watch_lets_nothing_through(error, caplog):
 
 def test_a_failure_is_logged_when_it_begins_and_when_it_changes(caplog):
     watch = Watch("worker")
-    for error in (ValueError("a"), ValueError("a"), ValueError("b"), ValueError("b")):
+    for error in (ValueError("file 1"), ValueError("file 2"), KeyError("b"), KeyError("b")):
         watch.run(failing(error))
     assert caplog.text.count("Traceback") == 2
-    watch.run(bool)
-    watch.run(failing(ValueError("b")))
+    watch.run(lambda: {}["b"])  # the same error at another place
     assert caplog.text.count("Traceback") == 3
+    watch.run(bool)
+    watch.run(lambda: {}["b"])
+    assert caplog.text.count("Traceback") == 4
 
 
 def test_an_expected_failure_is_no_problem_of_the_thread(caplog):
