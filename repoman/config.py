@@ -100,7 +100,7 @@ class TlsSettings(_Part):
 class DatabaseSettings(_Part):
     """The embedded database."""
 
-    busy_timeout: Seconds = Field(15, description="Time to wait for another writer.")
+    busy_timeout: Seconds = Field(15, description="Time that a write waits for others.")
     reserve_size: int = Field(
         33554432,
         ge=0,

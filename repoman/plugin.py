@@ -9,6 +9,7 @@ import pluggy
 from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
+from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, Coordinate, NewAsset, Reference
 from repoman.errors import (
     Conflict,
@@ -113,6 +114,7 @@ __all__ = [
     "BodySink",
     "Collected",
     "Condition",
+    "ConfirmedClock",
     "Conflict",
     "Content",
     "ContentStore",

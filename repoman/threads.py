@@ -13,6 +13,7 @@ STOP_TIMEOUT_S = 5.0  # How long the end of the process waits for the work at ha
 FAILURE_PAUSE_S = 0.1  # A loop that fails at once does not take the whole processor.
 IDLE_S = 10.0  # How long a thread of a pool waits for another call before it ends.
 
+Kind = tuple[type[BaseException], str]
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Watch:
     def __init__(self, name: str) -> None:
         self.name = name
         self.failure = self.problem = ""
+        self._kind: Kind | None = None
 
     def run(self, call: Callable[[], object]) -> None:
         """Call ``call``; whatever it raises is noted and goes no further."""
@@ -58,8 +60,9 @@ class Watch:
 
     def note_failure(self, error: BaseException) -> None:
         """Remember a failure, and log it unless the last call failed in the same way."""
-        text = _describe(error)
-        is_news, self.failure = text != self.failure, text
+        kind, text = _kind_of(error), _describe(error)
+        is_news = kind != self._kind
+        self._kind, self.failure = kind, text
         is_expected = isinstance(error, RepomanError)
         self.problem = "" if is_expected else text
         if is_news and is_expected:
@@ -69,7 +72,7 @@ class Watch:
 
     def note_success(self) -> None:
         """Remember that all is well."""
-        self.failure = self.problem = ""
+        self._kind, self.failure, self.problem = None, "", ""
 
 
 class Periodic:
@@ -181,6 +184,19 @@ class DaemonPool:
             finally:
                 self._idle -= 1
             return self._calls.popleft()
+
+
+def _kind_of(error: BaseException) -> Kind:
+    """Return what makes an error another one: its type and its place, or the core's words.
+
+    The text of an unexpected error may name another file each time.
+    """
+    if isinstance(error, RepomanError):
+        return type(error), str(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return type(error), "" if trace is None else f"{trace.tb_frame.f_code}:{trace.tb_lineno}"
 
 
 def _describe(error: BaseException) -> str:

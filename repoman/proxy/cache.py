@@ -227,7 +227,8 @@ class ProxyCache:
     def _trim(self) -> None:
         self.flush()
         try:
-            count = trim(self.records, self._content, self.options.kinds, self.options.limit)
+            with self._content.brief_waits():
+                count = trim(self.records, self._content, self.options.kinds, self.options.limit)
         except RepomanError as error:
             _log.warning("The cache of %s was not trimmed: %s", self.options.name, error)
             return
@@ -258,6 +259,7 @@ class ProxyCache:
                 self._told = state
             except RepomanError as error:
                 _log.warning("How %s is was not written down: %s", self.options.remote, error)
+                self._services.alarm.call_later(SETTLING, self._tell)
 
     def _check(self) -> None:
         self.status.reset()

@@ -70,7 +70,7 @@ class CacheRecords:
             return self.checks()
 
     def save_state(self, state: RemoteState) -> None:
-        """Write down how the remote is."""
+        """Write down how the remote is; waits for other writers briefly."""
         values = {
             "condition": state.condition,
             "reason": state.reason,
@@ -78,7 +78,7 @@ class CacheRecords:
             "at": state.at,
             "blocked_until": state.blocked_until,
         }
-        with self._database.transaction():
+        with self._database.brief_waits(), self._database.transaction():
             RemoteRecord.insert(repository=self._repository, **values).on_conflict(
                 conflict_target=[RemoteRecord.repository], update=values
             ).execute()
@@ -93,8 +93,8 @@ class CacheRecords:
         )
 
     def note_downloads(self, downloads: Mapping[str, float]) -> None:
-        """Store when paths were last downloaded."""
-        with self._database.transaction():
+        """Store when paths were last downloaded; waits for other writers briefly."""
+        with self._database.brief_waits(), self._database.transaction():
             for path, at in downloads.items():
                 AssetRecord.update(downloaded_at=at).where(
                     self._mine() & (AssetRecord.path == path)

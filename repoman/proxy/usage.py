@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 
 from repoman.content import ContentStore
 from repoman.errors import RepomanError
@@ -57,14 +58,19 @@ class Usage:
             self._wake()
 
     def flush(self) -> None:
-        """Write down what waits; an error of the database costs only these times."""
+        """Write down what waits; what cannot be written now waits for the next time."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        if waiting:
-            try:
-                self._records.note_downloads(waiting)
-            except RepomanError as error:
-                _log.warning("The times of %d downloads are lost: %s", len(waiting), error)
+        if not waiting:
+            return
+        try:
+            self._records.note_downloads(waiting)
+        except RepomanError as error:
+            _log.warning("The times of %d downloads are not written now: %s", len(waiting), error)
+            with self._lock:
+                both = {**waiting, **self._waiting}
+                self._waiting = dict(islice(both.items(), REMEMBERED))
+            self._wake()
 
 
 def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterable
 
-from repoman.plugin import Asset, ContentStore
+from repoman.plugin import Asset, ConfirmedClock, ContentStore
 from repoman_docker.layout import BLOB, V1_CHAIN, V1_PUSH, v1_image_path
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import BATCH, ImageRecord
@@ -24,6 +24,7 @@ class Leftovers:
     def __init__(self, content: ContentStore) -> None:
         self._content = content
         self._looked_at = -math.inf
+        self._clock = ConfirmedClock()
 
     def drop_old(self) -> None:
         """Remove what pushes that were broken off have left; not with every call."""
@@ -33,7 +34,7 @@ class Leftovers:
         after = ""
         while pushes := self._content.list_assets(V1_PUSH, after, BATCH):
             for push in pushes:
-                if time.time() - push.updated_at > AGE:
+                if self._clock() - push.updated_at > AGE:
                     self._drop_push(push)
             after = pushes[-1].path
 

@@ -236,3 +236,21 @@ def test_late_call_writes_into_nobodys_file(tmp_path):
         if victim.fileno() != number:
             os.close(number)
     assert (tmp_path / "victim").read_bytes() == b""
+
+
+def test_a_turn_that_fails_is_not_the_end(loop, caplog):
+    errors = [SystemExit("no"), MemoryError(), ValueError("odd")]
+
+    def fail():
+        if errors:
+            raise errors.pop()
+        return False
+
+    loop.after_turn = fail
+    loop.call(bool)
+    eventually(lambda: not errors)
+    done = threading.Event()
+    loop.call(done.set)
+    assert done.wait(5)
+    assert "'test loop' failed and goes on: ValueError: odd" in caplog.text
+    eventually(lambda: loop.problem == "")

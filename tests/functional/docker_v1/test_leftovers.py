@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -36,9 +35,8 @@ class Lab:
     def a_day_later(self, begin: float | None = None) -> dict[str, list[str]]:
         """Let a day pass since ``begin``, and a push begin; return what is stored besides that."""
         now = (time.time() + 1.0 if begin is None else begin) + leftovers.AGE
-        clock = SimpleNamespace(time=lambda: now, monotonic=time.monotonic)
         with self._monkeypatch.context() as patch:
-            patch.setattr(leftovers, "time", clock)
+            patch.setattr(leftovers.ConfirmedClock, "__call__", lambda _: now)
             self.engine().put("repositories/later/push/", [], is_first=True)
         stored = self.stored()
         stored["v1-push"] = [p for p in stored["v1-push"] if "later/push" not in p]

@@ -9,6 +9,7 @@ import pytest
 from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.store import StoredBlob
+from repoman.clocks import ConfirmedClock
 from repoman.compaction import GRACE, PREFIXES, Compactor
 from repoman.config import BlobStoreSettings
 from repoman.content import ContentStore, Coordinate, NewAsset
@@ -237,3 +238,49 @@ def test_the_thread_goes_on_after_an_error(
     finally:
         compactor.stop()
     assert "'compactor' could not do its work: The database is busy." in caplog.text
+
+
+def test_the_thread_goes_on_when_the_directory_was_away(
+    save, content, database, stores, clock, tmp_path, on_disk, monkeypatch, caplog
+):
+    monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
+    compactor = Compactor(database, stores, clock)
+    save("a", b"one")
+    (tmp_path / "blobs").rename(tmp_path / "away")
+    compactor.start()
+    try:
+        wait_until(lambda: compactor.thread.problem, what="the failure")
+        (tmp_path / "away").rename(tmp_path / "blobs")
+        content.delete_assets(["a"])
+        clock.ahead = LATER
+        wait_until(lambda: on_disk() == 0, what="the end of the blob")
+        wait_until(lambda: not compactor.thread.problem, what="good health")
+    finally:
+        compactor.stop()
+    assert caplog.text.count("'compactor' failed and goes on") == 1
+
+
+# --- A wrong clock -------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumps_frees_nothing_before_its_time(database, stores, save, content, on_disk):
+    clock = Clock()
+    compactor = Compactor(database, stores, ConfirmedClock(clock, slack=60, hold=600))
+    save("a", b"one")
+    store_bytes(stores.get("default"), b"committed, and not named yet")
+    content.delete_assets(["a"])
+    clock.ahead = 400 * 86_400
+    assert compactor.compact() + sweep_all(compactor) == 0
+    assert on_disk() == 2
+
+
+def test_what_was_released_by_a_clock_that_was_ahead_goes(
+    save, content, compactor, clock, on_disk, database
+):
+    save("a", b"one")
+    content.delete_assets(["a"])
+    with database.transaction():
+        BlobRecord.update(released_at=time.time() + 400 * 86_400).execute()
+    assert compactor.compact() == 0
+    clock.ahead = LATER
+    assert compactor.compact() == 1

@@ -3,6 +3,8 @@
 import sqlite3
 import stat
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -164,6 +166,104 @@ def test_a_revision_counts_the_changes(database):
     database.bump("anything")
     database.bump("else")
     assert (database.revision("anything"), database.revision("else")) == (2, 1)
+
+
+# --- Waiting for other writers -------------------------------------------------------------------
+
+BUSY_S = 0.4
+
+
+@pytest.fixture
+def impatient(tmp_path):
+    """A database whose writers wait for a short time."""
+    database = Database(tmp_path, DatabaseSettings(busy_timeout=BUSY_S))
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def occupied(impatient, tmp_path):
+    """Another process writes to it."""
+    with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        yield other
+
+
+def write(database):
+    """Write, and return how long that took, or how long it took until it was refused."""
+    begin = time.monotonic()
+    try:
+        with database.transaction():
+            insert("written")
+    except Unavailable:
+        return time.monotonic() - begin, False
+    finally:
+        database.close()
+    return time.monotonic() - begin, True
+
+
+def test_one_deadline_counts_for_the_queue_and_for_other_processes(impatient, occupied):
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: write(impatient), range(5)))
+    assert not any(is_written for _, is_written in answers)
+    # Each by itself would make the last one wait five times as long.
+    assert max(took for took, _ in answers) < 3 * BUSY_S
+    assert min(took for took, _ in answers) > BUSY_S * 0.9
+
+
+def test_a_writer_goes_on_when_the_other_process_ends(impatient, occupied):
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write, impatient)
+        occupied.execute("rollback")
+        assert writer.result()[1]
+
+
+def test_reads_do_not_wait(impatient, occupied):
+    assert names() == []
+    assert impatient.check_readable() == ""
+
+
+def test_what_goes_along_with_a_read_waits_briefly_and_then_not_at_all(
+    impatient, occupied, monkeypatch
+):
+    monkeypatch.setattr("repoman.db.database.BRIEF_S", 0.05)
+    took = []
+    for _ in range(3):
+        with impatient.brief_waits():
+            took.append(write(impatient))
+    assert [is_written for _, is_written in took] == [False, False, False]
+    assert sum(each for each, _ in took) < BUSY_S
+    assert write(impatient)[0] > BUSY_S * 0.9  # others wait as before
+
+
+def test_a_database_that_is_free_again_is_noticed_by_whoever_does_not_wait(impatient, occupied):
+    with impatient.brief_waits():
+        assert not write(impatient)[1]
+        occupied.execute("rollback")
+        assert write(impatient)[1]
+
+
+def test_nobody_waits_for_long_at_the_end(impatient, occupied):
+    impatient.end_waits(0.0)
+    assert write(impatient)[0] < BUSY_S * 0.9
+
+
+def test_whether_it_can_be_written_is_known_without_writing(impatient, tmp_path):
+    generation = impatient.generation
+    assert impatient.check_writable() == ""
+    assert impatient.generation == generation
+    with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(Unavailable):
+            impatient.check_writable()
+
+
+def test_nothing_new_is_stored_while_the_reserve_is_spent(impatient):
+    impatient.reserve.is_spent = True
+    with pytest.raises(StorageFull):
+        impatient.check_writable()
+    assert write(impatient)[1]  # what is no content
 
 
 # --- Failures ------------------------------------------------------------------------------------

@@ -104,11 +104,15 @@ def test_one_asset_is_written_down_once_in_a_while(usage, records, clock):
     assert records.written[1] == {"a": 1300.0}
 
 
-def test_a_database_that_is_full_costs_only_the_times(usage, records, caplog):
+def test_a_database_that_is_full_costs_no_times(usage, records, later, caplog):
     records.error = StorageFull("The disk is full.")
     usage.note("a")
     usage.flush()
-    assert "1 downloads are lost" in caplog.text
+    assert "1 downloads are not written now" in caplog.text
+    assert later == ["flush", "flush"]  # and it is tried again
+    records.error = None
+    usage.flush()
+    assert records.written == [{"a": 1000.0}]
 
 
 def test_what_waits_is_written_down_at_the_end(database, records, clock):
