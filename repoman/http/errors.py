@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from repoman import errors
 from repoman.http.audit import note_refused
+from repoman.printable import escaped
 
 STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -71,7 +72,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     def _expected(error: errors.RepomanError) -> Response:
         if isinstance(error, errors.Denied):
             note_refused()
-        response = render(Failure(status_of(error), str(error), error))
+        response = render(Failure(status_of(error), escaped(str(error)), error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return _finish(response)
@@ -81,7 +82,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
         if status < HTTPStatus.BAD_REQUEST:
             return error.get_response()  # a redirect is no failure
-        response = render(Failure(status, error.description or error.name))
+        response = render(Failure(status, escaped(error.description or error.name)))
         if isinstance(error, MethodNotAllowed):
             response.allow.update(error.valid_methods or ())
         return _finish(response)
