@@ -19,6 +19,7 @@ from repoman.plugin import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from repoman_docker.protocol.texts import one_line
 
 HUB = "https://index.docker.io"
 LIBRARY = "library/"  # what Docker Hub's own images are in, and its index leaves out
@@ -219,8 +220,7 @@ def _is_name(text: str) -> bool:
 
 
 def _line(text: str) -> str:
-    printable = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(printable.split())[:LONGEST_DESCRIPTION]
+    return " ".join(one_line(text).split())[:LONGEST_DESCRIPTION]
 
 
 def _number(value: object) -> int:

@@ -19,6 +19,7 @@ from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.tokens import token
 from repoman.cli.users import user
 from repoman.errors import RepomanError
+from repoman.printable import printable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,6 +51,8 @@ for command in (
 
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and status 1."""
+    # What is shown may come from anywhere: descriptions, answers of remotes, names that were tried.
+    sys.stdout, sys.stderr = printable(sys.stdout), printable(sys.stderr)
     try:
         cli()
     except RepomanError as error:

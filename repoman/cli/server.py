@@ -15,6 +15,7 @@ from repoman.cli.common import with_data, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.plugins import installed_plugins
+from repoman.printable import PrintableFormatter
 from repoman.sections import MASK
 from repoman.server.process import serve as run_server
 
@@ -92,7 +93,7 @@ def _announce(addresses: list[tuple[str, str]]) -> None:
 def _logging(settings: Settings) -> Iterator[None]:
     """Log to standard error, from a thread of its own: a slow reader there delays no request."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
     listener = QueueListener(records, handler)
     root = logging.getLogger()

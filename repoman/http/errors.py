@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from repoman import errors
 from repoman.http.audit import note_refused
+from repoman.printable import escaped
 
 STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -74,7 +75,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     @app.errorhandler(errors.RepomanError)
     def _expected(error: errors.RepomanError) -> Response:
         tell(error)
-        response = render(Failure(status_of(error), str(error), error))
+        response = render(Failure(status_of(error), escaped(str(error)), error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return _finish(response)
@@ -84,7 +85,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
         if status < HTTPStatus.BAD_REQUEST:
             return error.get_response()  # a redirect is no failure
-        response = render(Failure(status, error.description or error.name))
+        response = render(Failure(status, escaped(error.description or error.name)))
         if isinstance(error, MethodNotAllowed):
             response.allow.update(error.valid_methods or ())
         return _finish(response)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 from repoman_docker.protocol.media_types import DOCKER_CONFIG, OCI_CONFIG
+from repoman_docker.protocol.texts import one_line
 
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 """The media types of configs that have labels."""
@@ -27,7 +28,7 @@ def description_of(*sources: Mapping[str, object]) -> str:
     for key in KEYS:
         for source in sources:
             value = source.get(key)
-            line = " ".join(value.split()) if isinstance(value, str) else ""
+            line = " ".join(one_line(value).split()) if isinstance(value, str) else ""
             if line:
                 return line[:LONGEST]
     return ""

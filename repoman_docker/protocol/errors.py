@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Self
 
+from repoman_docker.protocol.texts import one_line
+
 
 class ErrorCode(StrEnum):
     """A code of the wire, with its usual HTTP ``status`` and a default ``message``.
@@ -77,7 +79,8 @@ class RegistryError(Exception):
 
     Args:
         code: what kind of error it is.
-        message: a short sentence for the person at the client; None for the code's own.
+        message: a short sentence for the person at the client, whose terminal shows it; None for
+            the code's own.
         detail: any JSON value for programs, left out of the answer when None.
         status: the HTTP status if it is not the code's usual one.
         headers: header lines to send with the answer (``Location``, ``Retry-After``, …).
@@ -92,7 +95,7 @@ class RegistryError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.code = code
-        self.message = code.message if message is None else message
+        self.message = code.message if message is None else one_line(message)
         self.detail = detail
         self.status = code.status if status is None else status
         self.headers: Mapping[str, str] = dict(headers or {})

@@ -8,6 +8,7 @@ from flask import Response, request
 from repoman.plugin import Invalid, Unauthenticated, current_actor
 from repoman_docker.index import ImageHit
 from repoman_docker.protocol.challenge import CATALOG
+from repoman_docker.protocol.texts import one_line
 from repoman_docker.routes.access import sees_images, visible_images
 from repoman_docker.routes.current import answer, repository
 from repoman_docker.search import Found
@@ -46,7 +47,7 @@ def get_search() -> Response:
 def _result(hit: ImageHit) -> dict[str, object]:
     return {
         "name": hit.name,
-        "description": hit.description,
+        "description": one_line(hit.description),  # one may be older than this rule
         "star_count": hit.stars,
         "is_official": hit.is_official,
         "is_automated": hit.is_automated,

@@ -86,7 +86,8 @@ def test_missing_blobs_are_one_error_each():
 @given(st.text(), st.recursive(st.none() | st.floats() | st.text() | st.binary(), st.lists))
 def test_any_message_and_detail_can_be_rendered(message, detail):
     body = render_errors(RegistryError(ErrorCode.UNKNOWN, message, detail))
-    assert json.loads(body)["errors"][0]["message"] == message
+    shown = json.loads(body)["errors"][0]["message"]
+    assert shown == message if message.isprintable() else shown.isprintable()
 
 
 @pytest.mark.parametrize("text", ["", "a\nb", "\x00", "\ud800", "'\"", "x" * 100_000])

@@ -1,0 +1,61 @@
+"""Text for terminals and logs: control characters in it would be obeyed, or forge lines."""
+
+import logging
+from io import TextIOWrapper
+from typing import TextIO
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """Return a text with escapes, such as that of a bell, in place of what cannot be printed.
+
+    Control and format characters (which turn the direction of writing) are among that, line breaks
+    too. The characters in ``keep`` stay as they are.
+    """
+    if _without(text, keep).isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in keep else _escape(each) for each in text)
+
+
+def _without(text: str, keep: str) -> str:
+    for each in keep:
+        text = text.replace(each, "")
+    return text
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class PrintableFormatter(logging.Formatter):
+    """Writes a record as one printable line; only tracebacks have more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of logging
+        """Return the line of a record."""
+        return escaped(super().formatMessage(record))
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - the name of logging
+        """Return a traceback; what an error says may come from anywhere."""
+        return escaped(super().formatException(ei), keep="\n")  # type: ignore[arg-type]
+
+
+class PrintableStream(TextIOWrapper):
+    """A stream to a terminal that is sent line breaks and tabs, and nothing else to obey.
+
+    Args:
+        stream: an open text stream, which is of no use afterwards.
+    """
+
+    def __init__(self, stream: TextIOWrapper) -> None:
+        encoding, errors = stream.encoding, stream.errors
+        is_line_buffered = stream.line_buffering
+        super().__init__(stream.detach(), encoding, errors, line_buffering=is_line_buffered)
+
+    def write(self, text: str) -> int:
+        """Write a text and return its length."""
+        super().write(escaped(text, keep="\n\t"))
+        return len(text)
+
+
+def printable(stream: TextIO) -> TextIO:
+    """Return a stream in place of another one that sends on what can be printed alone."""
+    return PrintableStream(stream) if isinstance(stream, TextIOWrapper) else stream

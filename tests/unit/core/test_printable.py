@@ -1,0 +1,48 @@
+"""What reaches terminals and logs: nothing that they would obey."""
+
+import io
+import logging
+import sys
+
+import pytest
+
+from repoman.printable import PrintableFormatter, PrintableStream, escaped
+
+EVIL = "a\x1b[2J\x9b31m\x07\x7f\u202e\u2028\r\nb"
+TAMED = "a\\x1b[2J\\x9b31m\\x07\\x7f\\u202e\\u2028\\r\\nb"
+
+
+def test_what_cannot_be_printed_is_escaped():
+    assert escaped(EVIL) == TAMED
+    assert escaped("Grüße, 日本") == "Grüße, 日本"
+    assert escaped("a\tb\nc\r", keep="\n\t") == "a\tb\nc\\r"
+    assert escaped("\udc80") == "\\udc80"
+
+
+def render(*given: object, exc_info: object = None) -> str:
+    record = logging.LogRecord("name", logging.INFO, "file", 1, "%s", given, exc_info)
+    return PrintableFormatter("%(levelname)s %(message)s").format(record)
+
+
+def test_a_record_is_one_line():
+    assert render(EVIL) == f"INFO {TAMED}"
+    assert render(ValueError(EVIL)) == f"INFO {TAMED}"
+
+
+def test_a_traceback_has_lines_and_nothing_else_to_obey():
+    try:
+        raise ValueError(EVIL)
+    except ValueError:
+        lines = render("it failed", exc_info=sys.exc_info()).split("\n")
+    assert lines[:2] == ["INFO it failed", "Traceback (most recent call last):"]
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("errors", ["strict", "backslashreplace"])
+def test_a_stream_is_sent_line_breaks_and_nothing_else_to_obey(errors):
+    buffer = io.BytesIO()
+    stream = PrintableStream(io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=True))
+    assert stream.write(EVIL) == len(EVIL)
+    stream.write("\tc\n")
+    assert buffer.getvalue().decode() == TAMED.replace("\\nb", "\nb") + "\tc\n"
+    assert (stream.encoding, stream.errors, stream.line_buffering) == ("utf-8", errors, True)
