@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from repoman.blobs.store import BlobStore, StoredBlob
@@ -108,7 +109,7 @@ class ProxyCache:
         Raises:
             UpstreamBusy: too many wait for the remote already.
         """
-        with self.client.gate.passed():
+        with self.client.gate.passed(key):
             value: Value = self._services.flights.run((self.options.repository_id, key), work)
         return value
 
@@ -215,7 +216,7 @@ class ProxyCache:
             order,
             keep=keep_and_trim,
             note_failure=self._note_failure,
-            waiting=self.client.gate.passed,
+            waiting=partial(self.client.gate.passed, order.title),
         )
 
     def _note_failure(self, error: RepomanError) -> None:

@@ -176,6 +176,12 @@ class UpstreamStatus:
         failed = self._hosts.get(OWN)
         return failed is not None and self._begin_trial(failed)
 
+    def end_trial(self) -> None:
+        """Let others try: what the caller tried does not tell whether the remote is back."""
+        failed = self._hosts.get(OWN)
+        if failed is not None:
+            failed.tried_until = 0.0
+
     def _begin_trial(self, failed: _Host) -> bool:
         with self._lock:
             now = self._clock()

@@ -228,7 +228,7 @@ def test_failures_are_not_remembered_as_absence(make_proxy, upstream):
     proxy = make_proxy(upstream.url, http_client__retries=0)
     upstream.put(NAME, "1", make_image())
     for status in (500, 429, 403, 401):
-        upstream.faults.append(Fault("", status=status, times=1))
+        upstream.faults.append(Fault(TAG, status=status, times=1))
         assert proxy.get(TAG).status != 200
     assert proxy.get(TAG).status == 200
 

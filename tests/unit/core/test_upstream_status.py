@@ -167,6 +167,7 @@ def test_another_host_is_blocked_apart(clock):
     status.check_host("cdn:443")
     with pytest.raises(UpstreamBlocked, match="being tried"):
         status.check_host("cdn:443")
+    assert status.begin_trial() is False  # of the remote, which has not failed
     status.note_success("cdn:443")
     status.check_host("cdn:443")
     assert status.reason == ""
@@ -225,6 +226,16 @@ def test_a_refused_login_is_told_until_one_is_taken(clock):
     assert is_open(status)
     status.note_login()
     assert (status.condition, status.reason) == ("Remote Available", "")
+
+
+def test_a_trial_that_tells_nothing_is_left_to_others(clock):
+    status = make(clock)
+    status.note_failure(FAILURE)
+    clock.now += 40
+    assert is_open(status)
+    assert not is_open(status)
+    status.end_trial()
+    assert is_open(status)
 
 
 def test_whose_proxy_is_gone_is_asked_no_more(clock):
