@@ -66,6 +66,7 @@ from repoman.repositories.proxies import open_cache
 from repoman.repositories.recipes import Recipe, RepositoryContext
 from repoman.repositories.sections import (
     AccessSection,
+    ConnectorSection,
     GroupSection,
     HostedStorageSection,
     HttpClientSection,
@@ -112,6 +113,7 @@ __all__ = [
     "Collected",
     "Condition",
     "Conflict",
+    "ConnectorSection",
     "Content",
     "ContentStore",
     "Coordinate",

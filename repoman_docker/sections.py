@@ -1,23 +1,16 @@
 """The settings sections of Docker repositories."""
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from repoman.plugin import HostedStorageSection, RegularExpression, Section
+from repoman.plugin import ConnectorSection, HostedStorageSection, RegularExpression, Section
 
 
-class DockerSection(Section):
+class DockerSection(ConnectorSection):
     """How clients reach the repository, and what it takes."""
 
-    http_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
-    )
-    https_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
-    )
     v1_enabled: bool = Field(
         False,
         description="Whether the Docker V1 API is enabled, which docker search needs.",
@@ -52,13 +45,6 @@ class DockerSection(Section):
         description="Length of chunks, in bytes, that uploading clients are asked to reach; 0 asks "
         "nothing. Shorter ones are accepted all the same.",
     )
-
-    def ports(self) -> Iterable[tuple[str, str, int]]:
-        """Return the connectors."""
-        if self.http_port is not None:
-            yield "http_port", "http", self.http_port
-        if self.https_port is not None:
-            yield "https_port", "https", self.https_port
 
 
 class IndexType(StrEnum):

@@ -33,7 +33,7 @@ CORE = (
     {"hookspecs"},
     {"config", "sections", "keyring"},
     {"waiting"},
-    {"errors", "patterns"},
+    {"errors", "external_url", "patterns"},
 )
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (

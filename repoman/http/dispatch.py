@@ -22,6 +22,7 @@ from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
 from repoman.http.guard import HIDDEN
+from repoman.http.hosts import apply_external_url, check_host
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
 from repoman.repositories.manager import NAME
@@ -102,6 +103,7 @@ class Dispatcher:
         self, repoman: Repoman, admin: WSGI, formats: Mapping[str, WSGI], absent: Absent
     ) -> None:
         self._database = repoman.database
+        self._external_url = repoman.settings.server.external_url
         self._repositories = repoman.repositories
         self._admin = admin
         self._formats = formats
@@ -110,10 +112,13 @@ class Dispatcher:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
         begin_request(environ, self._database)
+        if (refusal := check_host(environ)) is not None:
+            close_untaken(environ)
+            return refusal(environ, start_response)
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
             response = self._serve_connector(name, environ, start_response)
-        elif name := _mount(environ):
+        elif name := _mount(environ, self._external_url):
             response = self._serve_mounted(name, environ, start_response)
         else:
             return self._admin(environ, start_response)
@@ -129,6 +134,7 @@ class Dispatcher:
             problem = repository.problem or _not_installed(repository)
             return _unavailable(problem)(environ, start_response)
         environ[REPOSITORY] = repository
+        apply_external_url(environ, repository.external_url)
         return app(environ, start_response)
 
     def _serve_mounted(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -148,13 +154,14 @@ class Dispatcher:
         return response
 
 
-def _mount(environ: Environ) -> str:
+def _mount(environ: Environ, external_url: str) -> str:
     """Move ``/repository/<name>`` from the path to SCRIPT_NAME; return the name, or nothing."""
     path: str = environ.get("PATH_INFO", "")
     if not path.startswith(MOUNT):
         return ""
     name, _, rest = path[len(MOUNT) :].partition("/")
     if name:
+        apply_external_url(environ, external_url)
         environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + MOUNT + name
         environ["PATH_INFO"] = "/" + rest
     return name

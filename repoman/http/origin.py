@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import Request
 
 from repoman.errors import Denied
+from repoman.http.hosts import names_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -28,7 +29,7 @@ def check_origin(request: Request) -> None:
     else:
         origin = request.headers.get("Origin")
         # The scheme is left out: a proxy that does TLS and does not say so is no attack.
-        is_ours = origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+        is_ours = origin is None or urlsplit(origin).netloc.lower() in names_of(request)
     if not is_ours:
         raise Denied(
             "A page of another site has sent this request. If there is a proxy in front of this "
