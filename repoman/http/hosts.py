@@ -22,7 +22,7 @@ class HostRequest(Request):
     _host = ""
 
     @property
-    def host(self) -> str:  # type: ignore[override]
+    def host(self) -> str:
         """Return the host and port of the request, without the usual port."""
         host: str | None = self.environ.get("HTTP_HOST")
         return host.removesuffix(PORTS[self.scheme]) if host else self._host
