@@ -70,7 +70,8 @@ def checkout(server, tmp_path):
 def test_the_commands_of(page, server, checkout, docker_host, tmp_path):
     for program in ("docker", "skopeo", "curl"):
         find_program(program)
-    ports = {"5001": server.connector_port, "8081": server.main_port, "5002": free_port()}
+    ports = {"5001": server.connector_port, "8081": server.main_port}
+    ports |= {"5002": free_port(), "5003": free_port()}
     commands = [
         re.sub("|".join(ports), lambda port: str(ports[port[0]]), command)
         for command in commands_of(page)
