@@ -1,6 +1,6 @@
 """Every hook a plugin may implement; ``docs/plugin_hooks.md`` has an example of each.
 
-Hooks are called at the start unless they say otherwise. The plugin that was registered last is called
+Hooks are called at the start unless they say otherwise. The plugin that was registered last comes
 first, so installed plugins come before the parts of the core. An error in a hook that is called at
 the start ends the start.
 """

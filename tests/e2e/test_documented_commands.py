@@ -12,13 +12,15 @@ import pytest
 from tests.live import free_port
 from tests.programs import find_program
 
-pytestmark = pytest.mark.xdist_group("docker")
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = ["README.md", "docs/quickstart.md"]
 # What installs, starts and ends a server: the fixture does that.
 ABOUT_THE_SERVER = re.compile(r"^(make|\.venv/bin/(pip|repoman serve))\b")
+
+COMMANDS_S = 280  # Seconds for all commands of a page, on a machine that has other work.
 
 REPORT = """trap 'echo "FAILED: $BASH_COMMAND"' ERR"""
 # A person needs the two seconds that a new connector may take to type the next command.
@@ -45,7 +47,7 @@ def run_commands(commands: list[str], directory: Path, environment: dict[str, st
         check=False,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=COMMANDS_S,
         cwd=directory,
         env=environment,
     )
