@@ -81,8 +81,8 @@ clean: ## Remove what was built; ./data stays
 # --- What the targets above need ---------------------------------------------------------------
 
 # What the tests and the benchmarks run, and the Debian packages that have it.
-PROGRAMS := docker dockerd skopeo podman curl slapd ldapadd chromium nginx wrk
-PACKAGES := docker.io skopeo podman curl slapd ldap-utils chromium nginx wrk
+PROGRAMS := docker dockerd skopeo podman curl slapd ldapadd chromium nginx wrk systemd-analyze
+PACKAGES := docker.io skopeo podman curl slapd ldap-utils chromium nginx wrk systemd
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
 
 # $(call debian,condition,packages): install Debian packages unless the condition holds.

@@ -30,6 +30,7 @@ from pydantic_settings import (
 )
 
 from repoman.errors import Invalid
+from repoman.external_url import ExternalUrl
 
 PREFIX = "REPOMAN_"
 CONFIG = "REPOMAN_CONFIG"  # The environment variable that names the configuration file.
@@ -56,6 +57,9 @@ class ServerSettings(_Part):
     port: Port = Field(8081, description="The main port: UI, REST and /repository/<name>/.")
     https_port: int = Field(
         0, ge=0, le=65535, description="The main port with TLS, beside the plain one; 0: none."
+    )
+    external_url: ExternalUrl = Field(
+        "", description="Address of the main port as clients know it; empty: as they ask for it."
     )
     trusted_proxies: list[IPvAnyNetwork] = Field(
         default_factory=list,

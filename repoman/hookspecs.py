@@ -1,7 +1,8 @@
 """Every hook a plugin may implement; ``docs/plugin_hooks.md`` has an example of each.
 
-Hooks are called at start, in the order in which plugins were installed, unless they say otherwise.
-An error in a hook called at start ends the start and names the plugin.
+Hooks are called at the start unless they say otherwise. The plugin that was registered last comes
+first, so installed plugins come before the parts of the core. An error in a hook that is called at
+the start ends the start.
 """
 
 from typing import TYPE_CHECKING

@@ -67,6 +67,7 @@ from repoman.repositories.proxies import open_cache
 from repoman.repositories.recipes import Recipe, RepositoryContext
 from repoman.repositories.sections import (
     AccessSection,
+    ConnectorSection,
     GroupSection,
     HostedStorageSection,
     HttpClientSection,
@@ -116,6 +117,7 @@ __all__ = [
     "Condition",
     "ConfirmedClock",
     "Conflict",
+    "ConnectorSection",
     "Content",
     "ContentStore",
     "Coordinate",

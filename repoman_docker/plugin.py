@@ -1,5 +1,7 @@
 """The Docker format as a plugin: what it registers."""
 
+from typing import Any
+
 from pluggy import PluginManager
 
 from repoman.plugin import (
@@ -22,6 +24,7 @@ from repoman_docker.index import IndexFactory, custom_index, hub_index, registry
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.api import access_of, render_failure, token_of
 from repoman_docker.routes.current import name_of, speaks
+from repoman_docker.routes.main_port import main_port
 from repoman_docker.routes.tokens import credentials_of, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import v2
@@ -72,6 +75,12 @@ def repoman_docker_index_strategies() -> dict[str, IndexFactory]:
 def repoman_register_formats() -> list[Format]:
     """Return the format."""
     return [DOCKER]
+
+
+@hookimpl
+def repoman_register_web() -> list[Any]:
+    """Return what the main port answers to clients that take it for a registry."""
+    return [main_port]
 
 
 @hookimpl

@@ -1,12 +1,12 @@
 """The settings sections of Docker repositories."""
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from repoman.plugin import (
+    ConnectorSection,
     HostedStorageSection,
     ProxySection,
     RegularExpression,
@@ -25,15 +25,9 @@ from repoman_docker.protocol.registries import (
 RegistryHost = Annotated[str, AfterValidator(parse_host)]
 
 
-class DockerSection(Section):
+class DockerSection(ConnectorSection):
     """How clients reach the repository, and what it takes."""
 
-    http_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
-    )
-    https_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
-    )
     v1_enabled: bool = Field(
         False,
         description="Whether the Docker V1 API is enabled, which docker search needs.",
@@ -89,13 +83,6 @@ class DockerSection(Section):
     def stands_for(self) -> frozenset[str] | None:
         """All names of the registries in ``namespaces``; None if none are set."""
         return namespaces_of(self.namespaces) if self.namespaces else None
-
-    def ports(self) -> Iterable[tuple[str, str, int]]:
-        """Return the connectors."""
-        if self.http_port is not None:
-            yield "http_port", "http", self.http_port
-        if self.https_port is not None:
-            yield "https_port", "https", self.https_port
 
 
 class IndexType(StrEnum):

@@ -70,7 +70,7 @@ def _line_of(repository: Repository, connectors: Connectors, width: int) -> str:
     if any(each.problem for each in found):
         state = "error"
     state = repository.problem or state
-    urls = " ".join(each.url for each in found)
+    urls = repository.external_url or " ".join(each.url for each in found)
     return f"{repository.name:<{width}}  {repository.config.recipe:<16} {state:<8} {urls}".rstrip()
 
 
@@ -206,8 +206,9 @@ def _render_time(at: float) -> str:
 
 def _report(what: str, repoman: Repoman, repository: Repository) -> None:
     click.echo(f"The repository {repository.name} was {what}.")
-    for connector in repoman.repositories.connectors_of(repository):
-        click.echo(f"{repository.name} {connector.url}")
+    urls = [each.url for each in repoman.repositories.connectors_of(repository)]
+    for url in [repository.external_url] if repository.external_url else urls:
+        click.echo(f"{repository.name} {url}")
     check_connectors(repoman, repository)
 
 

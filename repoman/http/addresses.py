@@ -23,7 +23,8 @@ class RepositoryAddress:
         format: the title of its format.
         type: hosted, proxy or group.
         is_online: whether it serves requests.
-        urls: its connectors, then its path on the main port if its clients can take one.
+        urls: its external address or else its connectors, HTTPS first, and its path on the main
+            port if its clients can take one.
         hint: how a client gets something, by the first of these; empty if there is nothing to say.
     """
 
@@ -38,8 +39,11 @@ class RepositoryAddress:
 class AddressBook:
     """Knows all repositories and formats; one for each app."""
 
-    def __init__(self, repositories: RepositoryManager, formats: Mapping[str, Format]) -> None:
+    def __init__(
+        self, repositories: RepositoryManager, formats: Mapping[str, Format], external_url: str
+    ) -> None:
         self._repositories = repositories
+        self._external_url = external_url
         self._formats = formats
 
     def install(self, app: Flask) -> None:
@@ -66,12 +70,16 @@ class AddressBook:
         )
 
     def _urls(self, repository: Repository, format_: Format | None) -> list[str]:
-        host = urlsplit(f"//{request.host}").hostname or ""
-        host = f"[{host}]" if ":" in host else host
-        connectors = self._repositories.connectors_of(repository)
-        urls = [f"{each.scheme}://{host}:{each.port}" for each in connectors]
+        root = self._external_url or request.url_root.rstrip("/")
+        urls = [repository.external_url] if repository.external_url else []
+        if not urls:
+            host = urlsplit(root).hostname or ""
+            host = f"[{host}]" if ":" in host else host
+            connectors = self._repositories.connectors_of(repository)
+            urls = [f"{each.scheme}://{host}:{each.port}" for each in connectors]
+            urls.sort(key=lambda url: not url.startswith("https:"))
         if format_ is not None and not format_.needs_root:
-            urls.append(f"{request.url_root}repository/{repository.name}")
+            urls.append(f"{root}/repository/{repository.name}")
         return urls
 
 

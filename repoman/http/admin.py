@@ -22,6 +22,7 @@ from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.headers import install_page_headers
 from repoman.http.health import OPEN, create_health_rest
+from repoman.http.hosts import HostRequest
 from repoman.http.logins import actor_of_header
 from repoman.http.origin import SAFE_METHODS, check_origin
 from repoman.http.remote_rest import create_remote_rest
@@ -37,6 +38,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     """Return the app of the main port."""
     app = Flask("repoman", static_folder=None)
     app.secret_key = repoman.security.sessions.signing_key
+    app.request_class = HostRequest
     app.session_interface = FormsCookie()
     app.config.update(
         WTF_CSRF_CHECK_DEFAULT=False,  # the guard below decides when
@@ -44,7 +46,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         WTF_CSRF_SSL_STRICT=False,  # check_origin looks at more than the referrer
     )
     marks = CSRFProtect(app)
-    AddressBook(repoman.repositories, formats).install(app)
+    AddressBook(repoman.repositories, formats, repoman.settings.server.external_url).install(app)
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
     for blueprint in _blueprints(repoman, formats):

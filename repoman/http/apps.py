@@ -11,6 +11,7 @@ from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
 from repoman.http.guard import Guard
 from repoman.http.headers import protect_content
+from repoman.http.hosts import HostRequest
 
 
 class RestConverter(BaseConverter):
@@ -22,6 +23,8 @@ class RestConverter(BaseConverter):
 
 class FormatApp(Flask):
     """Flask for functions that are no coroutines, which it else looks for at each call."""
+
+    request_class = HostRequest
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is."""

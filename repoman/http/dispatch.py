@@ -21,8 +21,9 @@ from repoman.http.audit import current_origin
 from repoman.http.body import Environ, close_untaken
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
-from repoman.http.forwarded import Forwarded, is_host
+from repoman.http.forwarded import Forwarded
 from repoman.http.guard import HIDDEN, SPEAKER, Hidden
+from repoman.http.hosts import apply_external_url, check_host
 from repoman.http.repeat import begin_request
 from repoman.plugins import unique
 from repoman.repositories.manager import NAME
@@ -104,6 +105,7 @@ class Dispatcher:
         self, repoman: Repoman, admin: WSGI, formats: Mapping[str, WSGI], absent: Absent
     ) -> None:
         self._database = repoman.database
+        self._external_url = repoman.settings.server.external_url
         self._repositories = repoman.repositories
         self._admin = admin
         self._formats = formats
@@ -113,14 +115,13 @@ class Dispatcher:
         """Serve one request."""
         begin_request(environ, self._database)
         _encode_query(environ)
-        if not is_host(environ.get("HTTP_HOST")):
-            return _plain("Host: this is not the name of a host.", HTTPStatus.BAD_REQUEST)(
-                environ, start_response
-            )
+        if (refusal := check_host(environ)) is not None:
+            close_untaken(environ)
+            return refusal(environ, start_response)
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
             response = self._serve_connector(name, environ, start_response)
-        elif name := _mount(environ):
+        elif name := _mount(environ, self._external_url):
             response = self._serve_mounted(name, environ, start_response)
         else:
             return self._admin(environ, start_response)
@@ -136,6 +137,7 @@ class Dispatcher:
             problem = repository.problem or _not_installed(repository)
             return _unavailable(problem)(environ, start_response)
         environ[REPOSITORY] = repository
+        apply_external_url(environ, repository.external_url)
         return app(environ, start_response)
 
     def _serve_mounted(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -170,13 +172,14 @@ def _encode_query(environ: Environ) -> None:
         environ["QUERY_STRING"] = quote(query, safe=ASCII, encoding="latin-1")
 
 
-def _mount(environ: Environ) -> str:
+def _mount(environ: Environ, external_url: str) -> str:
     """Move ``/repository/<name>`` from the path to SCRIPT_NAME; return the name, or nothing."""
     path: str = environ.get("PATH_INFO", "")
     if not path.startswith(MOUNT):
         return ""
     name, _, rest = path[len(MOUNT) :].partition("/")
     if name:
+        apply_external_url(environ, external_url)
         environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + MOUNT + name
         environ["PATH_INFO"] = "/" + rest
     return name

@@ -5,9 +5,7 @@ address in the logs or the host in a link.
 """
 
 import ipaddress
-import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -19,8 +17,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PREFIX = "HTTP_X_FORWARDED_"
 SCHEMES = ("http", "https")
-
-_HOST = re.compile(r"(?:[\w.-]++|\[[0-9a-f:.]++\])(?::\d{0,5})?", re.IGNORECASE | re.ASCII)
 
 
 class Forwarded:
@@ -64,17 +60,6 @@ def _tidy(environ: Environ) -> None:
     environ[PREFIX + "PREFIX"] = path and f"/{path}"
     if environ.get(PREFIX + "PROTO", "").rpartition(",")[2].strip().lower() not in SCHEMES:
         environ.pop(PREFIX + "PROTO", None)
-
-
-@lru_cache(maxsize=1000)
-def is_host(text: str | None) -> bool:
-    """Return whether links can be made of a Host header, or there is none to make them of."""
-    if text is None:
-        return True
-    try:
-        return bool(_HOST.fullmatch(text) and text.encode().decode("idna"))
-    except UnicodeError:  # after xn--, what nobody can have encoded
-        return False
 
 
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

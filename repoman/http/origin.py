@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import Request
 
 from repoman.errors import Denied
+from repoman.http.hosts import names_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -27,7 +28,7 @@ def check_origin(request: Request) -> None:
         is_ours = site in ("same-origin", "none")
     else:
         origin = request.headers.get("Origin")
-        is_ours = origin is None or _host_of(origin) == request.host.lower()
+        is_ours = origin is None or _host_of(origin) in names_of(request)
     if not is_ours:
         raise Denied(
             "A page of another site has sent this request. If there is a proxy in front of this "

@@ -25,7 +25,7 @@ from repoman.repositories.model import Connector, Repository, RepositoryConfig, 
 from repoman.repositories.ports import check_port_is_free
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import GroupSection, StorageSection
+from repoman.repositories.sections import GroupSection, StorageSection, external_url_of
 from repoman.sections import Section, merge
 from repoman.uploads import UploadSessions
 
@@ -349,7 +349,8 @@ class RepositoryManager:
                 proxies=self._proxies,
                 hook=self._hook,
             )
-            return Repository(config, recipe.build(context))
+            url = external_url_of(config.sections)
+            return Repository(config, recipe.build(context), external_url=url)
         except RepomanError as error:
             return Repository(config, None, f"Its settings do not work: {error}")
         except Exception:  # noqa: BLE001 - of a plugin; the other repositories do without it

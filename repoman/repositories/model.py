@@ -71,11 +71,13 @@ class Repository:
         config: its settings.
         service: implements the protocol of its format; None where there is a problem.
         problem: why it cannot work (its format is not installed, …), for people; or None.
+        external_url: the address of its connectors as clients know it; empty: as they ask for it.
     """
 
     config: RepositoryConfig
     service: Any
     problem: str | None = None
+    external_url: str = ""
 
     @property
     def name(self) -> str:

@@ -1,14 +1,45 @@
 """The sections of a repository's settings that are common to formats."""
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 
 from repoman.errors import Invalid
+from repoman.external_url import ExternalUrl
 from repoman.patterns import find_pattern
 from repoman.proxy.trust import BundleError, check_bundle
 from repoman.sections import RegularExpression, Section, WebAddress
+
+
+class ConnectorSection(Section):
+    """How clients reach a repository at ports of its own."""
+
+    http_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
+    )
+    https_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
+    )
+    external_url: ExternalUrl = Field(
+        "",
+        description="Address of the connectors as clients know it, such as "
+        "https://registry.example.com; empty: as they ask for it.",
+    )
+
+    def ports(self) -> Iterable[tuple[str, str, int]]:
+        """Return the connectors."""
+        if self.http_port is not None:
+            yield "http_port", "http", self.http_port
+        if self.https_port is not None:
+            yield "https_port", "https", self.https_port
+
+
+def external_url_of(sections: Mapping[str, Section]) -> str:
+    """Return the address that the settings of a repository name for its connectors, or nothing."""
+    found = (each for each in sections.values() if isinstance(each, ConnectorSection))
+    return next((each.external_url for each in found), "")
 
 
 class WritePolicy(StrEnum):

@@ -12,13 +12,15 @@ import pytest
 from tests.live import free_port
 from tests.programs import find_program
 
-pytestmark = pytest.mark.xdist_group("docker")
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = ["README.md", "docs/quickstart.md"]
 # What installs, starts and ends a server: the fixture does that.
 ABOUT_THE_SERVER = re.compile(r"^(make|\.venv/bin/(pip|repoman serve))\b")
+
+COMMANDS_S = 280  # Seconds for all commands of a page, on a machine that has other work.
 
 REPORT = """trap 'echo "FAILED: $BASH_COMMAND"' ERR"""
 # A person needs the two seconds that a new connector may take to type the next command.
@@ -45,7 +47,7 @@ def run_commands(commands: list[str], directory: Path, environment: dict[str, st
         check=False,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=COMMANDS_S,
         cwd=directory,
         env=environment,
     )
@@ -70,7 +72,8 @@ def checkout(server, tmp_path):
 def test_the_commands_of(page, server, checkout, docker_host, tmp_path):
     for program in ("docker", "skopeo", "curl"):
         find_program(program)
-    ports = {"5001": server.connector_port, "8081": server.main_port, "5002": free_port()}
+    ports = {"5001": server.connector_port, "8081": server.main_port}
+    ports |= {"5002": free_port(), "5003": free_port()}
     commands = [
         re.sub("|".join(ports), lambda port: str(ports[port[0]]), command)
         for command in commands_of(page)
