@@ -175,11 +175,18 @@ class FileBlobWriter:
             self._written_back = self._size
 
     def _hash_file(self, algorithm: str) -> "hashlib._Hash":
+        """Hash what the disk has.
+
+        What only memory has would hide a failure that an earlier process was told of.
+        """
         state = hashlib.new(algorithm)
         buffer = memoryview(bytearray(READ_CHUNK))
         position = 0
         with self._step():
-            while count := os.preadv(self._open(), [buffer], position):
+            fd = self._open()
+            self._sync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            while count := os.preadv(fd, [buffer], position):
                 state.update(buffer[:count])
                 position += count
         return state

@@ -44,11 +44,15 @@ def registry(small):
     return registry
 
 
-def make_read_only(server: LiveServer) -> None:
+def run_inside(server: LiveServer, *command: str) -> None:
+    """Run a command that sees the file systems which the server sees."""
     user = ("--user", "--preserve-credentials") if NAMESPACE else ()
     enter = ("nsenter", "--target", str(server.process.pid), *user, "--mount")
-    store = server.data / "blobs" / "default"
-    subprocess.run([*enter, "mount", "-o", "remount,ro", str(store)], check=True, timeout=10)
+    subprocess.run([*enter, *command], check=True, timeout=60, env=server.environment)
+
+
+def make_read_only(server: LiveServer) -> None:
+    run_inside(server, "mount", "-o", "remount,ro", str(server.data / "blobs" / "default"))
 
 
 def assert_plain(answer, status):
@@ -121,6 +125,14 @@ def test_what_did_not_fit_is_removed(registry, send):
     assert registry.has_image("team/app", "2", KEPT + b"2")
 
 
+def test_a_command_that_does_not_see_the_disk_of_the_store_makes_no_other_one(small, registry):
+    done = small.cli("repo", "list", check=False)
+    assert done.returncode == 1
+    assert "Is its disk mounted?" in done.stderr
+    assert list((small.data / "blobs" / "default").iterdir()) == []
+    assert registry.has_image("team/app", "1", KEPT)
+
+
 def test_a_read_only_store_answers_503(small, registry):
     make_read_only(small)
     location = f"/v2/team/app/blobs/uploads/?digest=sha256:{'0' * 64}"
@@ -140,7 +152,8 @@ def upstream():
 def get(small, upstream):
     """Get from a proxy of the upstream: status and digest of what comes."""
     remote = f"proxy.remote_url={upstream.url}"
-    small.cli("repo", "create", "docker-proxy", "small-hub", "--set", remote)
+    create = small.command("repo", "create", "docker-proxy", "small-hub", "--set", remote)
+    run_inside(small, *create)
     base = f"{small.main_url}/repository/small-hub/v2/"
 
     def get(path):

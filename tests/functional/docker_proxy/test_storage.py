@@ -9,6 +9,7 @@ from repoman.db.models import database_proxy
 from repoman.errors import StorageFull, Unavailable
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker_proxy.proxies import DAY, HOUR, name_of
+from tests.live import wait_until
 
 NAME = "team/app"
 TAG = f"{NAME}/manifests/1"
@@ -219,3 +220,28 @@ def test_a_blob_that_goes_once_it_is_shared_is_served(make_proxy, proxy, upstrea
     assert proxy.get(f"other/app/blobs/{digest}").body == data
     content.save_asset = save
     assert proxy.get(f"other/app/blobs/{digest}").body == data
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def put_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [cut, put_directory])
+def test_what_is_not_whole_any_more_is_fetched_again(make_proxy, proxy, upstream, image, harm):
+    proxy.pull(NAME, "1")
+    store = site_of(make_proxy, proxy).blobs
+    for data in (image.manifest, image.config, *image.layers):
+        harm(store._path(digest_of(data).removeprefix("sha256:")))
+    assert proxy.pull(NAME, "1") == image.manifest
+    wait_until(lambda: all(map(store.stat, digests_of(image))), what="the blobs")
+    upstream.stop()
+    assert proxy.pull(NAME, "1") == image.manifest
+
+
+def digests_of(image):
+    return [digest_of(data).removeprefix("sha256:") for data in (image.config, *image.layers)]

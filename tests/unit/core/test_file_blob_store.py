@@ -159,6 +159,27 @@ def test_bytes_are_on_disk_before_their_file_is_closed(blobs, monkeypatch):
     assert calls == ["sync", "close", "close", "sync", "close"]
 
 
+def test_after_a_restart_the_digest_is_that_of_what_the_disk_has(blobs, tmp_path, monkeypatch):
+    """The process before may have been told of a failure, and killed."""
+    blobs.open_writer("one").write(DATA)
+    calls = []
+    for name in ("fsync", "posix_fadvise", "preadv"):
+        monkeypatch.setattr(os, name, note(calls, name))
+    again = file_store(tmp_path / "blobs").open_writer("one")
+    assert again.hexdigest("sha256") == hashlib.sha256(DATA).hexdigest()
+    assert calls[:3] == ["fsync", "posix_fadvise", "preadv"]
+
+
+def note(calls, name):
+    real = getattr(os, name)
+
+    def call(*arguments):
+        calls.append(name)
+        return real(*arguments)
+
+    return call
+
+
 def test_a_full_disk_ends_the_writer(blobs):
     writer = blobs.open_writer("one")
     with room_for(10_000), pytest.raises(StorageFull):
