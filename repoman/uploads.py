@@ -219,7 +219,12 @@ class UploadSessions:
             Conflict: another request is writing to the session.
             NotFound: it has ended since it was looked up.
             RangeInvalid: ``start`` is not the session's offset.
+            StorageFull: the disk is full.
         """
+        self._database.reserve.check()
+        return self._hold(upload, start)
+
+    def _hold(self, upload: Upload, start: int | None = None) -> UploadSink:
         live = self._find_live(upload.id)
         if not live.lock.acquire(blocking=False):
             raise Conflict("Another request is writing to this upload; try again later.")
@@ -252,7 +257,7 @@ class UploadSessions:
         Raises:
             Conflict: a request is writing to it.
         """
-        with self.open_sink(upload) as sink:
+        with self._hold(upload) as sink:
             self.drop(upload, sink)
 
     def drop(self, upload: Upload, sink: UploadSink) -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener
 from queue import SimpleQueue
 from typing import Any
@@ -95,7 +95,7 @@ def _logging(settings: Settings) -> Iterator[None]:
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    listener = QueueListener(records, handler)
+    listener = _Listener(records, handler)
     root = logging.getLogger()
     root.addHandler(_Enqueue(records))
     root.setLevel(settings.log.level)
@@ -106,6 +106,14 @@ def _logging(settings: Settings) -> Iterator[None]:
         yield
     finally:
         listener.stop()
+
+
+class _Listener(QueueListener):
+    """Outlives records that cannot be written; there is nowhere else to tell of them."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        with suppress(Exception):
+            super().handle(record)
 
 
 class _Enqueue(QueueHandler):

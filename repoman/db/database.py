@@ -165,6 +165,7 @@ class Database:
         database_proxy.initialize(self._sqlite)
         _make_private(self._path)
         self.reserve.open()
+        self._last_wait_ends = float("inf")
         with translated_errors():
             self._sqlite.connect(reuse_if_open=True)
         with self.transaction():

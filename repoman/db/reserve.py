@@ -30,6 +30,7 @@ class Reserve:
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
+        self._directory = str(path.parent)
         self._size = size
         self._has_warned = False
         self.is_spent = False
@@ -97,5 +98,5 @@ class Reserve:
             return None
 
     def _free(self) -> int:
-        state = os.statvfs(self._path.parent)
+        state = os.statvfs(self._directory)
         return state.f_bavail * state.f_frsize

@@ -70,11 +70,10 @@ def status_of(error: errors.RepomanError) -> int:
 
 def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) -> None:
     """Have every failure of the app answered by ``render``; nothing unexpected leaks."""
-    tell = _Teller()
 
     @app.errorhandler(errors.RepomanError)
     def _expected(error: errors.RepomanError) -> Response:
-        tell(error)
+        _tell(error)
         response = render(Failure(status_of(error), escaped(str(error)), error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
@@ -129,6 +128,9 @@ class _Teller:
                 request.path[:PATH_MAX],
                 error,
             )
+
+
+_tell = _Teller()  # one for all apps, so that the log is not filled by each
 
 
 def _finish(response: Response) -> Response:

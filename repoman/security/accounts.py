@@ -4,16 +4,20 @@ A user of another realm has a row from the first login on, so that tokens and se
 something to hang on, and an administrator somebody to give roles to or to keep out.
 """
 
+import logging
 from collections.abc import Callable
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.late import LateTimes
+from repoman.errors import StorageFull, Unavailable
 from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, Actor
 from repoman.security.user_records import User
 
 INTERVAL = 300.0  # seconds in which a user's logins are written down once
+
+_log = logging.getLogger(__name__)
 
 
 class Accounts:
@@ -37,16 +41,27 @@ class Accounts:
     def keep(self, actor: Actor) -> bool:
         """Give a user of another realm a row, and the roles that the realm tells.
 
-        Return whether the row is theirs: the name belongs to the realm that had it first, and
-        nothing of its user changes by a login of somebody else.
+        Whom the database knows already does not wait for other writers. Return whether the row is
+        theirs: the name belongs to the realm that had it first, and nothing of its user changes by
+        a login of somebody else.
 
         Raises:
-            Unavailable: something has to be written, and another writer is at it.
+            Unavailable, StorageFull: a new user cannot be written.
         """
         user = self._found.get(actor.name, lambda: records.find_user(actor.name))
         if user is not None and (user.realm, user.external_roles) == (actor.realm, actor.roles):
             return True
-        with self._database.brief_waits(), self._database.transaction():
+        try:
+            with self._database.brief_waits():
+                return self._write(actor)
+        except (Unavailable, StorageFull) as error:
+            if user is None:
+                raise
+            _log.warning("The roles of %s are not written now: %s", actor.name, error)
+            return user.realm == actor.realm
+
+    def _write(self, actor: Actor) -> bool:
+        with self._database.transaction():
             user = records.find_user(actor.name)
             if user is not None and user.realm != actor.realm:
                 return False

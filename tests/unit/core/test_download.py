@@ -516,7 +516,7 @@ def test_fetchers_are_bounded_and_survive_errors(caplog):
         fetchers.submit("one", work)
     assert all(done.acquire(timeout=10) for _ in range(10))
     assert most <= 2
-    assert "A fetcher failed" in caplog.text
+    assert "'fetcher' failed and goes on" in caplog.text
 
 
 def test_one_owner_has_a_share_of_the_fetchers():

@@ -362,3 +362,14 @@ def test_at_the_start_the_open_sessions_of_a_store_are_known(
     elsewhere.create("app", "ann")
     sessions.cancel(ended)
     assert open_upload_ids("default") == expected
+
+
+def test_while_the_reserve_is_spent_a_session_can_only_be_cancelled(sessions, database):
+    upload = sessions.create("app", "admin")
+    database.reserve.is_spent = True
+    for attempt in (lambda: sessions.create("app", "admin"), lambda: sessions.open_sink(upload)):
+        with pytest.raises(StorageFull):
+            attempt()
+    sessions.cancel(upload)
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "admin")
