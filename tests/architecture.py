@@ -33,7 +33,7 @@ CORE = (
     {"hookspecs"},
     {"config", "sections", "keyring"},
     {"waiting"},
-    {"errors", "external_url", "patterns"},
+    {"errors", "external_url", "patterns", "problems"},
 )
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (
