@@ -31,6 +31,7 @@ from pydantic_settings import (
 
 from repoman.errors import Invalid
 from repoman.external_url import ExternalUrl
+from repoman.problems import problem_of
 
 PREFIX = "REPOMAN_"
 CONFIG = "REPOMAN_CONFIG"  # The environment variable that names the configuration file.
@@ -309,5 +310,5 @@ def _explain(error: ValidationError, config: Path | None) -> Iterator[str]:
     where = f" in {config} or in the environment" if config else " in the environment"
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"])
-        problem = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]
+        problem = "is not a known key" if item["type"] == "extra_forbidden" else problem_of(item)
         yield f"Setting {path}{where}: {problem}"

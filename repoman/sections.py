@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from repoman.patterns import PatternError, find_pattern
+from repoman.problems import problem_of
 
 SEAL = "seal"  # in the context of a dump: what makes of a secret text what is stored
 MASK = str(SecretStr("any"))  # what is shown in place of a secret
@@ -32,30 +33,6 @@ MASK = str(SecretStr("any"))  # what is shown in place of a secret
 
 TEXTS = (str, SecretStr, Enum)  # Types of fields that take a text as it is.
 LISTS = (tuple, list, set, frozenset)
-
-# What is wrong with a value, by pydantic's name for it. The braces are its context.
-PROBLEMS = {
-    "missing": "is required",
-    "string_type": "must be a text",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "tuple_type": 'must be a list, such as a,b or ["a", "b"]',
-    "list_type": 'must be a list, such as a,b or ["a", "b"]',
-    "dict_type": 'must be a JSON object, such as {{"key": "value"}}',
-    "enum": "must be {expected}",
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be greater than {gt}",
-    "less_than_equal": "must be at most {le}",
-    "less_than": "must be less than {lt}",
-    "too_short": "must have at least {min_length}",
-    "too_long": "must have at most {max_length}",
-    "value_error": "{error}",
-}
 
 
 class Text(str):
@@ -176,8 +153,7 @@ def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[s
     field = kind.model_fields.get(key)
     if first["type"] == "extra_forbidden" and field is None:
         return f"{path}: unknown key; {_known(key, kind.model_fields)}", path
-    words = PROBLEMS.get(first["type"])
-    problem = words.format(**first.get("ctx", {})) if words else first["msg"]
+    problem = problem_of(first)
     about = f" ({field.description.rstrip('.')})" if field and field.description else ""
     return f"{path}: {problem}{about}.", path
 

@@ -41,7 +41,7 @@ CORE = (
     {"config", "sections", "keyring"},
     {"threads", "files"},
     {"waiting", "health", "clocks"},
-    {"errors", "external_url", "patterns", "printable"},
+    {"errors", "external_url", "patterns", "printable", "problems"},
 )
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (

@@ -7,6 +7,7 @@ import click
 
 from repoman.core import Repoman
 from repoman.errors import Unavailable
+from repoman.http.addresses import connector_urls
 from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key
 from repoman.repositories.connector_records import FOLLOWED, ConnectorState, list_states
@@ -50,6 +51,15 @@ class Connectors:
         if state is None:
             return Shown(url, "closed")
         return Shown(state.url, "error" if state.problem else "open", state.problem)
+
+
+def addresses_of(repoman: Repoman, repository: Repository) -> list[str]:
+    """Return where clients reach the connectors of a repository, as far as the settings tell."""
+    connectors = repoman.repositories.connectors_of(repository)
+    root = repoman.settings.server.external_url
+    if root or repository.external_url:
+        return connector_urls(repository, connectors, root)
+    return [each.url for each in connectors]
 
 
 def check_connectors(repoman: Repoman, repository: Repository) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from repoman.cli.common import read_values, with_repoman
-from repoman.cli.connectors import Connectors, check_connectors
+from repoman.cli.connectors import Connectors, addresses_of, check_connectors
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
@@ -57,21 +57,20 @@ def list_(repoman: Repoman, as_json: bool) -> None:
     else:
         width = max([4, *(len(each.name) for each in repositories)])
         for each in repositories:
-            click.echo(_line_of(each, connectors, width))
+            state, urls = _state_of(each, connectors), " ".join(addresses_of(repoman, each))
+            click.echo(f"{each.name:<{width}}  {each.config.recipe:<16} {state:<8} {urls}".rstrip())
     for problem in connectors.problems():
         click.echo(f"Error: {problem}", err=True)
     if connectors.problems():
         sys.exit(1)
 
 
-def _line_of(repository: Repository, connectors: Connectors, width: int) -> str:
-    found = connectors.of(repository)
-    state = "online" if repository.config.is_online else "offline"
-    if any(each.problem for each in found):
-        state = "error"
-    state = repository.problem or state
-    urls = repository.external_url or " ".join(each.url for each in found)
-    return f"{repository.name:<{width}}  {repository.config.recipe:<16} {state:<8} {urls}".rstrip()
+def _state_of(repository: Repository, connectors: Connectors) -> str:
+    if repository.problem:
+        return repository.problem
+    if any(each.problem for each in connectors.of(repository)):
+        return "error"
+    return "online" if repository.config.is_online else "offline"
 
 
 @repo.command()
@@ -206,8 +205,7 @@ def _render_time(at: float) -> str:
 
 def _report(what: str, repoman: Repoman, repository: Repository) -> None:
     click.echo(f"The repository {repository.name} was {what}.")
-    urls = [each.url for each in repoman.repositories.connectors_of(repository)]
-    for url in [repository.external_url] if repository.external_url else urls:
+    for url in addresses_of(repoman, repository):
         click.echo(f"{repository.name} {url}")
     check_connectors(repoman, repository)
 

@@ -1,6 +1,6 @@
 """Where repositories are reached, as a page of the main port may tell a visitor."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from flask import Flask, current_app, request
 from repoman.http.current import current_actor, current_security, place_of
 from repoman.http.formats import Format
 from repoman.repositories.manager import RepositoryManager
-from repoman.repositories.model import Repository
+from repoman.repositories.model import Connector, Repository
 
 EXTENSION = "repoman_addresses"
 
@@ -71,16 +71,24 @@ class AddressBook:
 
     def _urls(self, repository: Repository, format_: Format | None) -> list[str]:
         root = self._external_url or request.url_root.rstrip("/")
-        urls = [repository.external_url] if repository.external_url else []
-        if not urls:
-            host = urlsplit(root).hostname or ""
-            host = f"[{host}]" if ":" in host else host
-            connectors = self._repositories.connectors_of(repository)
-            urls = [f"{each.scheme}://{host}:{each.port}" for each in connectors]
-            urls.sort(key=lambda url: not url.startswith("https:"))
+        urls = connector_urls(repository, self._repositories.connectors_of(repository), root)
         if format_ is not None and not format_.needs_root:
             urls.append(f"{root}/repository/{repository.name}")
         return urls
+
+
+def connector_urls(repository: Repository, connectors: Iterable[Connector], root: str) -> list[str]:
+    """Return where clients reach the connectors of a repository, HTTPS first.
+
+    ``root`` is the address of the main port, whose host is theirs unless they have an external
+    address.
+    """
+    if repository.external_url:
+        return [repository.external_url]
+    host = urlsplit(root).hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    urls = [f"{each.scheme}://{host}:{each.port}" for each in connectors]
+    return sorted(urls, key=lambda url: not url.startswith("https:"))
 
 
 def list_addresses() -> list[RepositoryAddress]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
+from repoman.problems import problem_of
 from repoman.security import role_records as records
 from repoman.security.actors import Action
 from repoman.security.administrators import keeping_administrator
@@ -159,7 +160,7 @@ def parse_properties(kind: str, properties: Mapping[str, Any]) -> PrivilegeSecti
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(map(str, first["loc"][:1]))
-        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        problem = "unknown key" if first["type"] == "extra_forbidden" else problem_of(first)
         raise Invalid(f"{path}: {problem}.", field=path) from error
 
 

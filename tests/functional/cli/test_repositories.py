@@ -174,3 +174,16 @@ def test_a_wrong_setting_is_named_in_words(offline, assignment, said):
     made = offline.cli("repo", "create", "docker-hosted", "a", "--set", assignment, check=False)
     assert made.returncode == 1
     assert made.stderr.startswith(f"Error: {said}")
+
+
+def test_addresses_for_clients_are_the_external_ones(offline):
+    port = free_port()
+    offline.environment["REPOMAN_SERVER__EXTERNAL_URL"] = "https://repoman.example.com/tools"
+    http = f"docker.http_port={port}"
+    made = offline.cli("repo", "create", "docker-hosted", "team", "--set", http).stdout
+    assert f"team https://repoman.example.com:{port}" not in made
+    assert f"team http://repoman.example.com:{port}" in made
+    external = "docker.external_url=https://registry.example.com"
+    changed = offline.cli("repo", "update", "team", "--set", external).stdout
+    assert changed.splitlines()[1] == "team https://registry.example.com"
+    assert "https://registry.example.com" in offline.cli("repo", "list").stdout

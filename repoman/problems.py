@@ -1,0 +1,33 @@
+"""What is wrong with a value that somebody set, in words that a person knows."""
+
+from pydantic_core import ErrorDetails
+
+# What is wrong with a value, by pydantic's name for it. The braces are its context.
+PROBLEMS = {
+    "missing": "is required",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": 'must be a list, such as a,b or ["a", "b"]',
+    "list_type": 'must be a list, such as a,b or ["a", "b"]',
+    "dict_type": 'must be a JSON object, such as {{"key": "value"}}',
+    "enum": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be greater than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "value_error": "{error}",
+}
+
+
+def problem_of(details: ErrorDetails) -> str:
+    """Return what pydantic found wrong with one value, as the end of a sentence about it."""
+    words = PROBLEMS.get(details["type"])
+    return words.format(**details.get("ctx", {})) if words else details["msg"]
