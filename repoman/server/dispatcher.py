@@ -111,6 +111,7 @@ class Dispatcher:
                 work()
             except BaseException:
                 log.exception("A worker's task failed")
+            del work  # or its request, and the password in it, is kept until the next one
 
     def _take(self, wakeup: threading.Lock) -> Work | None:
         while True:
