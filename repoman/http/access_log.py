@@ -48,7 +48,7 @@ class AccessLog:
         line.write(environ.get("REMOTE_ADDR", "-"), (time.perf_counter() - begin) * 1000)
         repeat: Repeat | None = environ.get(REPEAT)
         if repeat is not None:
-            repeat.note = line.write
+            repeat.note = line.write_again
         return response
 
 
@@ -63,12 +63,19 @@ class _Line:
         who = _word(actor.name if actor else "-")
         what = f'"{environ["REQUEST_METHOD"]} {_target(environ)}"'
         length, source = answer.get("length", "-"), environ.get(SOURCE, "-")
-        self._text = f"{where} {who} {what} {answer.get('status', '-')} {length} {source}"
+        self._text = f" {where} {who} {what} {answer.get('status', '-')} {length} {source}"
         self._agent = _printable(environ.get("HTTP_USER_AGENT", "-"))
+        self._again = ""
 
-    def write(self, address: str, milliseconds: float = 0.0) -> None:
-        """Log the line; no time means that the response was repeated from memory."""
-        self._write(f'{address} {self._text} {milliseconds:.1f} ms "{self._agent}"')
+    def write(self, address: str, milliseconds: float) -> None:
+        """Log the line."""
+        self._write(f'{address}{self._text} {milliseconds:.1f} ms "{self._agent}"')
+
+    def write_again(self, address: str) -> None:
+        """Log the line for a response that was repeated from memory, in no time."""
+        if not self._again:
+            self._again = f'{self._text} 0.0 ms "{self._agent}"'
+        self._write(address + self._again)
 
 
 def _target(environ: Environ) -> str:

@@ -45,7 +45,7 @@ class Repeat:
         return (
             self._generation == self._database.generation
             and time.monotonic() < self._until
-            and self.address in (None, client)
+            and (self.address is None or self.address == client)
         )
 
 

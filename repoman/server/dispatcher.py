@@ -132,6 +132,7 @@ class Dispatcher:
         watch = Watch("worker")
         while (work := self._take(wakeup)) is not None:
             watch.run(work)
+            del work  # or its request, and the password in it, is kept until the next one
 
     def _take(self, wakeup: threading.Lock) -> Work | None:
         while True:

@@ -2,7 +2,9 @@
 
 The application says which of its responses may be repeated and for how long
 (:mod:`repoman.http.repeat`). A response is only repeated to a request that is the same byte for
-byte, on the same connector; so nothing that it depends on can be overlooked.
+byte, on the same connector; so nothing that it depends on can be overlooked. Of the request, which
+may hold a password, only a digest is kept, by a key that nobody has: see
+:mod:`repoman.security.digests`.
 """
 
 import re
@@ -18,13 +20,14 @@ from waitress.utilities import build_http_date
 from repoman.http.access_log import WSGI
 from repoman.http.body import Environ
 from repoman.http.repeat import REPEAT, Repeat
+from repoman.security.digests import KeyedDigest
 from repoman.server.fast import RAW_REQUEST
 from repoman.server.files import FileResponse
 
 CAPACITY = 16_777_216  # bytes of all that is kept
 OVERHEAD = 1_024  # bytes that the bookkeeping takes besides, as measured
 LARGEST = 65_536  # bytes of a body that is kept
-LONGEST = 4_096  # bytes of a request that is kept to compare with
+LONGEST = 4_096  # bytes of a request whose response is kept
 ONCE = 50_000  # requests of which it is remembered that they came once
 STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
@@ -32,7 +35,7 @@ _READ = re.compile(rb"(?:GET|HEAD) [^\r\n]* HTTP/1\.1\r\n")
 # Whose connection is not ours, or whose meaning depends on whether the sender is a trusted proxy.
 _UNKNOWN = re.compile(rb"\n(?:connection|x-forwarded-[^:\r\n]*):", re.IGNORECASE)
 
-Key = tuple[str, bytes]  # connector and request
+Key = tuple[str, bytes]  # connector, and digest of the request
 
 
 class Repeats:
@@ -44,6 +47,7 @@ class Repeats:
 
     def __init__(self, application: WSGI) -> None:
         self._application = application
+        self._digest = KeyedDigest()
         self._kept: dict[Key, tuple[Repeat, bytes, bytes]] = {}
         self._size = 0
         self._once: set[int] = set()  # hashes of keys
@@ -51,8 +55,11 @@ class Repeats:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Have the application answer, and keep the response if that is allowed."""
-        key = (environ.get("repoman.connector", ""), environ.get(RAW_REQUEST, b""))
-        if not (self._came_before(key) and _is_plain(key[1])):
+        raw = environ.get(RAW_REQUEST, b"")
+        if not _is_plain(raw):
+            return self._application(environ, start_response)
+        key = (environ.get("repoman.connector", ""), self._digest.of(raw))
+        if not self._came_before(key):
             return self._application(environ, start_response)
         answer: list[Any] = []
 
@@ -70,12 +77,14 @@ class Repeats:
             return body
         pieces = _take(body)
         if sum(map(len, pieces)) == length:
-            self._keep(key, repeat, status, headers, b"".join(pieces))
+            self._keep(key, len(raw), repeat, status, headers, b"".join(pieces))
         return pieces
 
     def answer(self, connector: str, raw: bytes, client: str) -> bytes | None:
         """Return a kept response that still holds; see :data:`repoman.server.fast.FastAnswer`."""
-        kept = self._kept.get((connector, raw))
+        if len(raw) > LONGEST:
+            return None
+        kept = self._kept.get((connector, self._digest.of(raw)))
         if kept is None:
             return None
         repeat, before, after = kept
@@ -96,6 +105,7 @@ class Repeats:
     def _keep(
         self,
         key: Key,
+        request_size: int,
         repeat: Repeat,
         status: str,
         headers: list[tuple[str, str]],
@@ -110,7 +120,7 @@ class Repeats:
                 self._size = 0
             self._kept[key] = (repeat, before, after)
             self._size += len(before) + len(after) + OVERHEAD
-            self._size += 2 * len(key[1])  # itself, and what the log tells of it
+            self._size += 2 * request_size  # what the log tells of it, also as a whole line
 
 
 def _is_plain(raw: bytes) -> bool:

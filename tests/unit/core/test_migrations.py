@@ -99,18 +99,21 @@ def test_0008_marks_the_blobs_that_nothing_names(make_database):
 
 
 def test_0012_gives_each_user_of_another_realm_what_is_theirs(make_database):
-    user = "insert into user (id, name, realm, created_at) values"
-    token = "insert into user_token (id, user_id, name, digest, created_at) values"
+    user = "insert into user (id, name, realm, password_hash, is_active, created_at) values"
+    token = (
+        "insert into user_token "
+        "(id, user_id, name, digest, repositories, names, actions, created_at) values"
+    )
     upload = "insert into upload (id, repository_id, store, scope, actor, started_at) values"
     database = make_database(
         "0009_remotes",
         "insert into repository values (1, 'files', 'files', 'raw', 'hosted', 1, '{}', 0, 0, 0)",
-        f"{user} (1, 'ann', 'local', 0)",
-        f"{user} (2, 'eve', 'ldap', 0)",
-        f"{token} ('a', 1, 'ci', 'd', 0)",
-        f"{token} ('e', 2, 'ci', 'd', 0)",
-        "insert into session (digest, user_id, epoch, created_at, seen_at, expires_at) "
-        "values ('s', 1, 0, 0, 0, 1e12)",
+        f"{user} (1, 'ann', 'local', '', 1, 0)",
+        f"{user} (2, 'eve', 'ldap', '', 1, 0)",
+        f"{token} ('a', 1, 'ci', 'd', '[]', '[]', '[]', 0)",
+        f"{token} ('e', 2, 'ci', 'd', '[]', '[]', '[]', 0)",
+        "insert into session (digest, user_id, epoch, address, agent, created_at, "
+        "seen_at, expires_at) values ('s', 1, 0, '', '', 0, 0, 1e12)",
         f"{upload} ('x', 1, 'default', '', 'ann', 0)",
         f"{upload} ('y', 1, 'default', '', 'eve', 0)",
         f"{upload} ('z', 1, 'default', '', 'anonymous', 0)",
