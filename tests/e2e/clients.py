@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.clock import WAIT_S
 from tests.live import wait_until
 from tests.programs import SYSTEM_PATH, find_program
 
@@ -263,7 +264,7 @@ def own_daemon(*options: str) -> Iterator[str]:
         yield host
     finally:
         daemon.terminate()
-        daemon.wait(30)
+        daemon.wait(WAIT_S)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -274,4 +275,4 @@ def _wait_for_daemon(daemon: subprocess.Popen[bytes], host: str, log: Path) -> N
         assert daemon.poll() is None, f"dockerd ended:\n{log.read_text(encoding='utf-8')}"
         return run_program(question, check=False).status == 0
 
-    wait_until(answers, 60, "an answer of dockerd")
+    wait_until(answers, what="an answer of dockerd")

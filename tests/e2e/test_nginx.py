@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import write_layout
 from tests.e2e.registry import digest_of
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
@@ -69,7 +70,7 @@ def configuration(server: LiveServer, directory: Path, port: int) -> str:
 def is_public(server: LiveServer) -> bool:
     """Whether the server has heard of the repository, and offers tokens there."""
     url = f"http://127.0.0.1:{server.main_port}/repository/public/v2/"
-    return "Bearer" in requests.get(url, timeout=20).headers.get("WWW-Authenticate", "")
+    return "Bearer" in requests.get(url, timeout=WAIT_S).headers.get("WWW-Authenticate", "")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def proxied(tmp_path_factory) -> Iterator[Proxied]:
             yield Proxied(server, port)
         finally:
             nginx.terminate()
-            nginx.wait(10)
+            nginx.wait(WAIT_S)
 
 
 def test_skopeo_pushes_and_pulls_through_nginx(proxied, skopeo, tmp_path):

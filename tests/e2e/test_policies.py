@@ -19,7 +19,7 @@ def guarded(server, docker):
         server.cli(
             "repo", "create", "docker-hosted", name, f"--set=docker.http_port={port}", *options
         )
-        wait_until(lambda: is_open(port), 10, "the connector")
+        wait_until(lambda: is_open(port), what="the connector")
         docker.login(f"127.0.0.1:{port}", *server.admin)
         return f"127.0.0.1:{port}"
 

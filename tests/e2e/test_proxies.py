@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import Docker, own_daemon
 from tests.e2e.registry import Registry
 from tests.fakes.registry import FakeRegistry, Fault, fake_registry
@@ -68,7 +69,7 @@ def make_group(server: LiveServer, *members: str) -> int:
 
 def get(port: int, path: str) -> tuple[int, bytes]:
     """GET a path; a connection that breaks has the status 0."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     with closing(connection):
         try:
             connection.request("GET", path)
@@ -113,7 +114,7 @@ def test_slow_downloads_hold_no_worker(open_server, upstream):
         assert get(port, "/v2/_catalog")[0] == 200
         assert time.monotonic() - begin < 5
         upstream.gate.set()
-        assert {each.result(60) == (200, data) for each in waiting} == {True}
+        assert {each.result(WAIT_S) == (200, data) for each in waiting} == {True}
 
 
 def test_the_first_bytes_come_before_the_last(open_server, upstream):
@@ -121,7 +122,7 @@ def test_the_first_bytes_come_before_the_last(open_server, upstream):
     digest = upstream.put_blob(NAME, data)
     port = make_proxy(open_server, upstream.url)
     upstream.faults.append(Fault("blobs", slow=0.1))
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     with closing(connection):
         begin = time.monotonic()
         connection.request("GET", f"/v2/{NAME}/blobs/{digest}")
@@ -173,7 +174,7 @@ def test_the_upstream_dies_in_the_middle_of_twenty_pulls(open_server, upstream):
         wait_until(lambda: upstream.count("blobs"), what="the fetch")
         upstream.stop()
         upstream.gate.set()
-        assert all(each.result(60)[0] != 200 for each in pulls)
+        assert all(each.result(WAIT_S)[0] != 200 for each in pulls)
     upstream.start()
     assert get(port, path) == (200, data)
 
@@ -213,7 +214,7 @@ def test_the_server_ends_in_the_middle_of_a_download(tmp_path, upstream):
 
 def ask(port: int, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Send a request; return status, headers and body of the answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     with closing(connection):
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
@@ -241,7 +242,7 @@ def test_head_and_parts_of_a_cold_blob(open_server, upstream, in_group):
         ]
         wait_until(lambda: upstream.count(f"GET {path}"), what="the fetch")
         upstream.gate.set()
-        answers = [each.result(60) for each in parts]
+        answers = [each.result(WAIT_S) for each in parts]
     assert [(status, body) for status, _, body in answers] == [
         (206, data[1000:2000]),
         (206, data[-10:]),
@@ -272,11 +273,11 @@ def debian_registry(directory: Path) -> Iterator[str]:
             [find_program("docker-registry"), "serve", str(config)], stdout=log, stderr=log
         )
     try:
-        wait_until(lambda: is_open(port), 20, "docker-registry")
+        wait_until(lambda: is_open(port), what="docker-registry")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(WAIT_S)
 
 
 def test_debians_registry_as_upstream(open_server, tmp_path):
@@ -375,7 +376,7 @@ def silent():
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(WAIT_S)
         for each in connections:
             each.close()
 
@@ -401,7 +402,7 @@ def test_a_silent_upstream_holds_up_its_own_proxy_alone(open_server, silent):
         hosted.push_image("team/quick", str(number), secrets.token_bytes(1000))
         assert time.monotonic() - begun < 4
     for thread in threads:
-        thread.join(60)
+        thread.join(WAIT_S)
     assert {status for status, _, _ in answers} <= {503, 504}
     prompt = [body for status, seconds, body in answers if status == 503 and seconds < 10]
     assert any(b"is slow, and 32 requests wait for it" in body for body in prompt)
@@ -422,7 +423,7 @@ def hub(open_server, upstream):
 
 
 def admin_request(server, method, path):
-    return requests.request(method, server.main_url + path, auth=server.admin, timeout=60)
+    return requests.request(method, server.main_url + path, auth=server.admin, timeout=WAIT_S)
 
 
 def ask_by_command(server, name, image):
@@ -468,13 +469,13 @@ def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
 
     assert is_told("Online - Ready to Connect; its remote has not been asked yet")
     pull(port, NAME, "1")
-    wait_until(lambda: is_told("Remote Available", "remaining: 49"), 30, "the condition")
+    wait_until(lambda: is_told("Remote Available", "remaining: 49"), what="the condition")
     assert (told()["status"], told()["budget"]["limit"]) == ("Online - Remote Available", 100)
     assert told()["condition"] == "Remote Available"
     upstream.faults.append(Fault("", status=503))
     assert get(port, f"/v2/{NAME}/manifests/2")[0] == 502
     assert "answered with the error 503" in told()["reason"]
-    wait_until(lambda: is_told("Remote Unavailable", "error 503"), 30, "the failure")
+    wait_until(lambda: is_told("Remote Unavailable", "error 503"), what="the failure")
     open_server.cli("repo", "update", name, "--offline")
     assert is_told("Offline - Repository Offline")
     wait_until(lambda: told()["status"] == "Offline - Repository Offline", what="the server")
@@ -509,7 +510,7 @@ def test_kill_9_in_the_middle_of_a_download(tmp_path, upstream):
             cut = pool.submit(get, port, path)
             wait_until(lambda: any(each.stat().st_size for each in uploads.iterdir()), what="bytes")
             server.kill()
-            assert cut.result(30)[0] == 0
+            assert cut.result(WAIT_S)[0] == 0
         upstream.gate.set()
         server.start()
         assert list(uploads.iterdir()) == []

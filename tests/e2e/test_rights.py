@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import Docker
 from tests.live import LiveServer, live_server, wait_until
 
@@ -67,10 +68,10 @@ def status(server: LiveServer, image: str) -> int:
     """The status of an answer to somebody without a login who has asked for a token first."""
     url = f"http://{server.registry}/v2/"
     name, _, tag = image.partition("/")[2].rpartition(":")
-    token = requests.get(f"{url}token", params={"scope": f"repository:{name}:pull"}, timeout=10)
+    token = requests.get(f"{url}token", params={"scope": f"repository:{name}:pull"}, timeout=WAIT_S)
     bearer = f"Bearer {token.json()['token']}" if token.status_code == 200 else ""
     headers = {"Authorization": bearer}
-    return requests.get(f"{url}{name}/manifests/{tag}", headers=headers, timeout=10).status_code
+    return requests.get(f"{url}{name}/manifests/{tag}", headers=headers, timeout=WAIT_S).status_code
 
 
 # --- Who has logged in ---------------------------------------------------------------------------
@@ -141,7 +142,7 @@ def switch(server: LiveServer, image: str) -> Iterator[Callable[..., None]]:
         server.cli("option", "set", "anonymous", f"enabled={str(everywhere).lower()}")
         own = "null" if here is None else str(here).lower()
         server.cli("repo", "update", "docker-hosted", "--set", f"access.anonymous={own}")
-        wait_until(lambda: status(server, image) == expected, 10, "the change")
+        wait_until(lambda: status(server, image) == expected, what="the change")
 
     yield change
     change(False, None, 401)
@@ -229,7 +230,7 @@ def test_what_docker_pulls_and_may_not_push_is_told(server, docker, image, make_
         f"pull blob {image_name}@",
         f"refused /v2/{image_name}/blobs/uploads/",
     }
-    wait_until(lambda: expected <= told(), 10, "the audit log")
+    wait_until(lambda: expected <= told(), what="the audit log")
 
 
 # --- The command line ----------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_no_pull_fails_for_the_limit(make_proxy, upstream, blobs, on_disk, make_
                 clock.jump(HOUR)
                 assert set(pool.map(pull, [*blobs, *blobs])) == {(200, True)}
                 seen = sum(freed)
-                wait_until(lambda: sum(freed) > seen, 20, "the room")  # noqa: B023
+                wait_until(lambda: sum(freed) > seen, what="the room")  # noqa: B023
         finally:
             is_over.set()
     assert [each.result() for each in background] == [None, None]

@@ -15,6 +15,7 @@ from repoman.security.ldap import AT_ONCE, LdapRealm
 from repoman.security.ldap_options import LdapOptions
 from repoman.security.login_queue import LoginQueue
 from repoman.testing import ADMIN
+from tests.clock import WAIT_S
 from tests.fakes.slapd import PEOPLE, slapd
 from tests.functional.ldap.conftest import ALICE
 from tests.live import free_port
@@ -292,7 +293,7 @@ def test_a_slow_directory_holds_few_threads(realm, repoman, silent_port):
     for each in threads:
         each.start()
     for each in threads:
-        each.join(30)
+        each.join(WAIT_S)
     assert len(answers) == 3 * AT_ONCE
     assert time.monotonic() - begun < 10
 

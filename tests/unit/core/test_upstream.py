@@ -11,6 +11,7 @@ from repoman.errors import UpstreamRateLimited, UpstreamTimeout, UpstreamUnavail
 from repoman.proxy.status import Condition, UpstreamStatus
 from repoman.proxy.targets import Targets, is_same_owner, network_of, origin_of
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
+from tests.clock import WAIT_S
 from tests.fakes.registry import Fault, fake_registry
 
 BLOB = b"some bytes of a blob"
@@ -149,7 +150,7 @@ def test_a_remote_that_answers_by_drops_is_given_up(begin):
             get(client, "x")
         assert 0.8 < time.monotonic() - begun < 10
         ended.set()
-        thread.join(10)
+        thread.join(WAIT_S)
         client.close()
 
 
@@ -400,7 +401,7 @@ def test_words_that_do_not_come_are_not_waited_for():
             client.open("GET", "x")
         assert time.monotonic() - begun < 10
         ended.set()
-        thread.join(10)
+        thread.join(WAIT_S)
         client.close()
 
 
