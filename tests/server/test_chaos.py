@@ -18,7 +18,7 @@ from tests.server.apps import Files, Uploads
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually, open_files
 
-ACTIONS = int(os.environ.get("CHAOS_ACTIONS", "60"))  # of each client
+ACTIONS = int(os.environ.get("CHAOS_ACTIONS", "150"))  # of each client
 CLIENTS = 8
 CONTENT = random.Random(1).randbytes(3_000_000)
 
