@@ -104,7 +104,7 @@ class Registry:
         connection = socket.socket()
         if window:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        connection.settimeout(30)
+        connection.settimeout(WAIT_S)
         connection.connect((parts.hostname, parts.port))
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return connection

@@ -8,10 +8,19 @@ from contextlib import closing
 
 import pytest
 
+from tests.clock import LONG_S
 from tests.e2e.registry import Registry, digest_of
-from tests.live import LiveServer, free_port, is_open, wait_until
+from tests.live import LiveServer, free_port, is_open, live_server, wait_until
 
 LARGE = bytes(range(256)) * 125_000  # 32 MB, more than the sockets' buffers hold
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A running server; one that waits for what it need not wait for does not end in time."""
+    settings = {"server": {"drain_timeout": LONG_S, "idle_timeout": LONG_S}}
+    with live_server(tmp_path / "server", settings=settings) as server:
+        yield server
 
 
 @pytest.fixture

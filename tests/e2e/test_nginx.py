@@ -40,7 +40,7 @@ class Proxied(NamedTuple):
             headers=headers,
             auth=options.pop("auth", self.server.admin),
             verify=str(self.server.data / "tls" / "ca.crt"),
-            timeout=20,
+            timeout=WAIT_S,
             **options,
         )
 
@@ -220,6 +220,6 @@ def test_a_server_that_trusts_nobody_ignores_the_headers(shared_server):
         f"http://{shared_server.registry}/v2/x/blobs/uploads/",
         headers={"X-Forwarded-Prefix": "/evil", "X-Forwarded-Host": "evil.example.com"},
         auth=shared_server.admin,
-        timeout=5,
+        timeout=WAIT_S,
     )
     assert answer.headers["Location"].startswith("/v2/x/")

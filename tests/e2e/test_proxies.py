@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.clock import WAIT_S
+from tests.clock import LONG_S, WAIT_S
 from tests.e2e.clients import Docker, own_daemon
 from tests.e2e.registry import Registry
 from tests.fakes.registry import FakeRegistry, Fault, fake_registry
@@ -105,15 +104,15 @@ def test_fifty_clients_pull_one_cold_image(open_server, upstream):
 def test_slow_downloads_hold_no_worker(open_server, upstream):
     data = secrets.token_bytes(500_000)
     digest = upstream.put_blob(NAME, data)
-    port = make_proxy(open_server, upstream.url)
+    port = make_proxy(open_server, upstream.url, http_client__timeout=int(LONG_S))
     upstream.gate.clear()
     with ThreadPoolExecutor(30) as pool:
         waiting = [pool.submit(get, port, f"/v2/{NAME}/blobs/{digest}") for _ in range(30)]
         wait_until(lambda: upstream.count("blobs"), what="the fetch")
-        begin = time.monotonic()
-        assert get(port, "/v2/_catalog")[0] == 200
-        assert time.monotonic() - begin < 5
-        upstream.gate.set()
+        try:
+            assert get(port, "/v2/_catalog")[0] == 200
+        finally:
+            upstream.gate.set()
         assert {each.result(WAIT_S) == (200, data) for each in waiting} == {True}
 
 
@@ -121,17 +120,14 @@ def test_the_first_bytes_come_before_the_last(open_server, upstream):
     data = secrets.token_bytes(2_000_000)
     digest = upstream.put_blob(NAME, data)
     port = make_proxy(open_server, upstream.url)
-    upstream.faults.append(Fault("blobs", slow=0.1))
+    upstream.gate.clear()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     with closing(connection):
-        begin = time.monotonic()
         connection.request("GET", f"/v2/{NAME}/blobs/{digest}")
         answer = connection.getresponse()
-        first = answer.read(1000)
-        early = time.monotonic() - begin
-        rest = answer.read()
-        assert first + rest == data
-        assert early < (time.monotonic() - begin) / 1.5
+        first = answer.read(1)
+        upstream.gate.set()
+        assert first + answer.read() == data
 
 
 @pytest.mark.parametrize("fault", [{"corrupt": True}, {"cut": 100_000}], ids=["wrong", "short"])
@@ -188,22 +184,22 @@ def test_the_client_leaves_and_the_fetch_goes_on(open_server, upstream):
         client.sendall(f"GET /v2/{NAME}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         wait_until(lambda: upstream.count("blobs"), what="the fetch")
     upstream.gate.set()
-    time.sleep(0.5)
+    store = open_server.data / "blobs/default/sha256"
+    wait_until(lambda: list(store.glob(f"*/{digest.removeprefix('sha256:')}")), what="the blob")
     upstream.stop()
     wait_until(lambda: get(port, f"/v2/{NAME}/blobs/{digest}")[0] == 200, what="the cached blob")
 
 
 def test_the_server_ends_in_the_middle_of_a_download(tmp_path, upstream):
     digest = upstream.put_blob(NAME, secrets.token_bytes(500_000))
-    with live_server(tmp_path / "end", settings={"security": {"anonymous_read": True}}) as server:
+    settings = {"security": {"anonymous_read": True}, "server": {"drain_timeout": LONG_S}}
+    with live_server(tmp_path / "end", settings=settings) as server:
         port = make_proxy(server, upstream.url)
         upstream.gate.clear()
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(f"GET /v2/{NAME}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             wait_until(lambda: upstream.count("blobs"), what="the fetch")
-        begin = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begin < 20
         upstream.gate.set()
         server.start()
         assert get(port, f"/v2/{NAME}/blobs/{digest}")[0] == 200
@@ -363,7 +359,7 @@ def test_docker_uses_a_proxy_as_its_mirror_of_docker_hub(docker, open_server, tm
 
 @pytest.fixture
 def silent():
-    """The address of a remote that accepts connections and says nothing."""
+    """A remote that accepts connections and says nothing: its address, and how to end it."""
     connections = []
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
 
@@ -374,39 +370,44 @@ def silent():
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(WAIT_S)
-        for each in connections:
-            each.close()
+
+        def end():
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(WAIT_S)
+            for each in connections:
+                each.close()
+
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", end
+        end()
 
 
 def test_a_silent_upstream_holds_up_its_own_proxy_alone(open_server, silent):
-    proxy = make_proxy(open_server, silent, http_client__auto_block="true")
+    url, end = silent
+    patience = {"http_client__timeout": int(LONG_S), "http_client__retries": 0}
+    proxy = make_proxy(open_server, url, http_client__auto_block="true", **patience)
     hosted = Registry(f"http://{open_server.registry}", open_server.admin)
     answers = []
 
     def ask(number):
         kind = "manifests/1" if number % 2 else f"blobs/{digest_of(bytes([number]))}"
-        begun = time.monotonic()
-        status, body = get(proxy, f"/v2/{NAME}-{number % 7}/{kind}")
-        answers.append((status, time.monotonic() - begun, body))
+        answers.append(get(proxy, f"/v2/{NAME}-{number % 7}/{kind}"))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(100)]
     for thread in threads:
         thread.start()
     for number in range(10):
-        begun = time.monotonic()
         assert get(open_server.connector_port, "/v2/")[0] == 401
         assert get(proxy, "/v2/")[0] == 401
         hosted.push_image("team/quick", str(number), secrets.token_bytes(1000))
-        assert time.monotonic() - begun < 4
+    wait_until(lambda: len(answers) >= 68, what="the answers to those that need not wait")
+    assert {status for status, _ in answers} == {503}
+    assert any(b"is slow, and 32 requests wait for it" in body for _, body in answers)
+    end()
     for thread in threads:
         thread.join(WAIT_S)
-    assert {status for status, _, _ in answers} <= {503, 504}
-    prompt = [body for status, seconds, body in answers if status == 503 and seconds < 10]
-    assert any(b"is slow, and 32 requests wait for it" in body for body in prompt)
-    assert max(seconds for _, seconds, _ in answers) < 45
+    assert len(answers) == 100
+    assert {status for status, _ in answers} <= {502, 503}
     assert "Traceback" not in open_server.log
 
 
@@ -491,7 +492,7 @@ def test_only_proxies_have_a_remote(open_server):
         assert admin_request(open_server, method, f"{base}/docker-hosted/{path}").status_code == 405
         assert admin_request(open_server, method, f"{base}/nothing/{path}").status_code == 404
         anonymous = requests.request(
-            method, f"{open_server.main_url}{base}/docker-hosted/{path}", timeout=60
+            method, f"{open_server.main_url}{base}/docker-hosted/{path}", timeout=WAIT_S
         )
         assert anonymous.status_code in (400, 401)  # a POST without a mark of ours, or no login
 

@@ -146,7 +146,7 @@ class Slapd:
             input=text,
             text=True,
             capture_output=True,
-            timeout=30,
+            timeout=WAIT_S,
         )
         assert done.returncode == 0, done.stderr
 

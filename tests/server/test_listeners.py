@@ -244,7 +244,7 @@ def test_cut_with_a_worker_at_it_closes_the_connection(serve, connect):
     client = connect(service)
     client.request("GET", "/slow")
     assert application.entered.wait(WAIT_S)
-    assert service.hub.remove_listener("main", drain=0).wait(5)
+    assert service.hub.remove_listener("main", drain=0).wait(WAIT_S)
     assert client.is_closed()
     application.go_on.set()
 

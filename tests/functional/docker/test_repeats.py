@@ -4,17 +4,45 @@ import json
 import re
 import secrets
 import socket
+import sys
 from base64 import b64encode
+from collections.abc import Iterator
 
 import pytest
 
+from tests.clock import LONG_S
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import make_image
 from tests.functional.docker.sites import LiveSite
 from tests.functional.docker.wires import Answer, Socket
-from tests.live import LiveServer, wait_until
+from tests.live import LiveServer, live_server, wait_until
 
+# Starts a server that ends nothing by the clock, so that only the change itself can have ended it.
+PROGRAM = f"""#!{sys.executable}
+import sys
+from repoman.cli import main
+from repoman.http import repeat
+from repoman.security import authentication
+repeat.LIFETIME = authentication.MOMENT = {LONG_S}
+sys.exit(main())
+"""
 FROM_MEMORY = re.compile(r"^.* docker-hosted .* 0\.0 ms .*$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory) -> Iterator[LiveServer]:
+    """A server for these tests, whose memory does not forget."""
+    directory = tmp_path_factory.mktemp("repeats")
+    program = directory / "repoman"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    with live_server(directory, program=program) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def live(shared_server: LiveServer) -> LiveSite:
+    return LiveSite(shared_server)
 
 
 @pytest.fixture

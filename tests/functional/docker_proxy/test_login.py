@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.clock import WAIT_S
+from tests.clock import LONG_S, WAIT_S
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import name_of
@@ -95,7 +95,7 @@ def test_a_slow_token_for_one_image_keeps_nobody_from_another(make_proxy, hub, m
     def fetch_slowly(scope):
         if "slow" in scope:
             begun.set()
-            go.wait(WAIT_S)
+            go.wait(LONG_S)
         return fetch(scope)
 
     monkeypatch.setattr(authentication, "_fetch_token", fetch_slowly)

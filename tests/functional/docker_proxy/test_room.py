@@ -88,7 +88,7 @@ def test_a_lower_limit_counts_for_what_is_there(
 
 def test_no_pull_fails_for_the_limit(make_proxy, upstream, blobs, on_disk, make_compactor, clock):
     proxy = make_proxy(upstream.url, proxy__cache_limit=2 * SIZE)
-    compactor, is_over, freed = make_compactor(grace=0.5), threading.Event(), []
+    compactor, is_over, freed = make_compactor(grace=2.0), threading.Event(), []
 
     def compact():
         while not is_over.wait(0.02):
