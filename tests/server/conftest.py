@@ -30,20 +30,27 @@ class Service:
         return Client(port or self.port, **options)
 
     def age(self, seconds=1000.0, channels=None):
-        """Let time pass for connections, and return when the hub has looked at them."""
+        """Let time pass for connections; return when the hub has closed what is overdue."""
         for channel in list(self.listener.channels) if channels is None else channels:
             channel.opened -= seconds
             channel.pace.since -= seconds
             channel.intake.started -= seconds
-        looked = threading.Event()
-        self.hub.main.call(self.hub._tick)
-        self.hub.main.call(looked.set)
-        assert looked.wait(WAIT_S)
+        finish_calls(self.hub.main, self.hub._tick)
+        for loop in (self.hub.main, *self.hub._bulk):
+            finish_calls(loop)
 
     def stop(self, drain=1.0):
         self.hub.shutdown(drain)
         self.thread.join(WAIT_S)
         assert not self.thread.is_alive(), "the hub does not stop"
+
+
+def finish_calls(loop, *calls):
+    """Return when a loop has done these calls and what it was asked for before."""
+    done = threading.Event()
+    for call in (*calls, done.set):
+        loop.call(call)
+    assert done.wait(WAIT_S)
 
 
 @pytest.fixture

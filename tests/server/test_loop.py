@@ -10,7 +10,7 @@ import pytest
 
 from repoman.server.loop import IN, OUT, Loop
 from tests.clock import LONG_S, WAIT_S
-from tests.server.conftest import eventually
+from tests.server.conftest import eventually, finish_calls
 
 
 class Member:
@@ -70,12 +70,6 @@ def member(loop):
     member.other.close()
 
 
-def finish_turn(loop):
-    done = threading.Event()
-    loop.call(done.set)
-    assert done.wait(WAIT_S)
-
-
 def test_member_hears_of_bytes(member):
     member.other.send(b"hello")
     eventually(lambda: member.received == b"hello")
@@ -96,7 +90,7 @@ def test_unwanted_bytes_are_not_asked_about_again_and_again(loop, member):
     member.wanted = 0
     member.other.send(b"hello")
     eventually(lambda: not loop.is_watching(member, IN))
-    finish_turn(loop)
+    finish_calls(loop)
     asked = member.asked
     time.sleep(0.05)
     assert member.asked == asked
@@ -176,7 +170,7 @@ def test_calls_from_many_threads_wake_the_loop_each_time(loop):
 
     def call(_):
         for _ in range(300):
-            finish_turn(loop)
+            finish_calls(loop)
 
     loop.tick = LONG_S
     with ThreadPoolExecutor(3) as pool:
