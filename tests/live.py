@@ -10,27 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.clock import WAIT_S, wait_until
+
 READY = "repoman is ready"
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 40.0
 Tables = Mapping[str, Mapping[str, Any]]
-
-
-def wait_until(
-    condition: Callable[[], Any], timeout: float = 5.0, what: str = "the condition"
-) -> Any:
-    """Return the first true value of ``condition``; fail after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not come true within {timeout} s")
 
 
 _dice = random.SystemRandom()  # not seeded as the tests' generator is: workers must differ
@@ -64,7 +52,7 @@ def _is_taken(port: int) -> bool:
 def is_open(port: int) -> bool:
     """Whether somebody accepts connections on a loopback port."""
     with socket.socket() as client:
-        client.settimeout(1)
+        client.settimeout(WAIT_S)
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
@@ -131,7 +119,7 @@ class LiveServer:
     def start(self) -> "LiveServer":
         """Start the server and return when it says that it is ready."""
         self.spawn()
-        wait_until(self._is_ready, START_TIMEOUT, "the server's ready line")
+        wait_until(self._is_ready, what="the server's ready line")
         return self
 
     def spawn(self) -> subprocess.Popen[bytes]:
@@ -157,13 +145,17 @@ class LiveServer:
         assert self._process is not None, "the server does not run"
         return self._process
 
+    def cpu_time(self) -> float:
+        """Seconds of the processor that the process has used."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)  # see clock_getcpuclockid(3)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server."""
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+    def wait(self) -> int:
         """Wait for the end of the process and return its exit status."""
-        status = self.process.wait(timeout)
+        status = self.process.wait(WAIT_S)
         self._process = None
         return status
 
@@ -253,7 +245,7 @@ class LiveServer:
             capture_output=True,
             text=True,
             input=given,
-            timeout=60,
+            timeout=WAIT_S,
             env=self.environment,
             cwd=self._directory,
         )

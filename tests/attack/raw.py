@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
 
+from tests.clock import WAIT_S
+
 LIMIT = 32 << 20  # bytes of an answer
 
 
@@ -25,18 +27,18 @@ class Answer:
         return self.headers.get("Content-Type", "").startswith("text/html")
 
 
-def send(port: int, data: bytes, timeout: float = 10.0) -> Answer:
+def send(port: int, data: bytes) -> Answer:
     """Send bytes, close our side, and return the first response of all that came."""
-    raw = exchange(port, data, timeout)
+    raw = exchange(port, data)
     head, _, body = raw.partition(b"\r\n\r\n")
     line, _, fields = head.decode("latin-1").partition("\r\n")
     assert re.match(r"HTTP/1\.[01] \d{3} ", line), raw[:200]
     return Answer(int(line.split()[1]), Parser().parsestr(fields), body, raw)
 
 
-def exchange(port: int, data: bytes, timeout: float = 10.0) -> bytes:
+def exchange(port: int, data: bytes) -> bytes:
     """Send bytes and return what comes until the other side closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         raw = b""

@@ -17,6 +17,7 @@ from repoman.security.role_records import Role
 from repoman.security.selector_records import SelectorRow
 from repoman.testing import HttpClient, repoman_factory
 from repoman_raw import plugin
+from tests.clock import cpu_limit
 
 __all__ = ["repoman_factory"]
 ROWS = 100_000
@@ -418,10 +419,9 @@ def test_paging_asks_an_index(repoman):
     database.execute_sql(FILL, (ROWS,))
     middle = repoman.audit.search({"actor": "a3"}, limit=5000)[-1]["id"]
     for filters in ({}, {"domain": "login"}, {"actor": "a3"}, {"actor": "a3", "type": "failed"}):
-        begun = time.perf_counter()
-        for _ in range(20):
-            assert len(repoman.audit.search(filters, after=middle)) == 100
-        assert time.perf_counter() - begun < 1.0
+        with cpu_limit(1):
+            for _ in range(20):
+                assert len(repoman.audit.search(filters, after=middle)) == 100
     assert_no_sorting(repoman, middle)
 
 

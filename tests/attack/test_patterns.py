@@ -1,12 +1,11 @@
 """No expression of an administrator and no name of a client keeps the server busy."""
 
-import time
-
 import pytest
 
 from repoman.errors import Invalid
 from repoman.testing import HttpClient
 from repoman_docker import plugin as docker
+from tests.clock import cpu_limit
 
 EVIL = ["(a+)+b", "(a|a)*c", "(.*a){20}", "([a-z]+)*0", "a*a*a*a*a*a*a*a*d", "(a?){25}a{25}e"]
 NAME = "a" * 250
@@ -25,10 +24,9 @@ def test_a_routing_rule_takes_no_time_whatever_it_is(repoman):
         {"group": {"members": ["member"]}, "routing": {"mode": "block", "matchers": EVIL}},
     )
     client = HttpClient(repoman, connector="routed")
-    begin = time.monotonic()
-    for path in ("manifests/1", "tags/list", "blobs/sha256:" + "0" * 64):
-        assert client.get(f"/v2/{NAME}/{path}").status_code in (403, 404)
-    assert time.monotonic() - begin < 5  # the usual way takes longer than the universe has
+    with cpu_limit(10):  # the usual way takes longer than the universe has
+        for path in ("manifests/1", "tags/list", "blobs/sha256:" + "0" * 64):
+            assert client.get(f"/v2/{NAME}/{path}").status_code in (403, 404)
 
 
 @pytest.mark.parametrize("expression", ["(", r"(a)\1", "a(?=b)", "(?i)a", "a{2000}", "[z-a]"])

@@ -9,6 +9,7 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from tests.chromium import open_chromium
+from tests.clock import WAIT_S
 from tests.e2e.registry import CONFIG, MANIFEST, Registry, digest_of
 
 SCRIPT = "document.documentElement.dataset.hacked = 'yes'"
@@ -67,7 +68,9 @@ def test_what_is_stored_runs_no_script(page, victim, name):
     media_type, text = STORED[name]
     address = f"{victim.main_url}/repository/files/{name}"
     headers = {"Content-Type": media_type} if media_type else {}
-    stored = requests.put(address, text.encode(), headers=headers, auth=victim.admin, timeout=10)
+    stored = requests.put(
+        address, text.encode(), headers=headers, auth=victim.admin, timeout=WAIT_S
+    )
     assert stored.status_code in (200, 201, 204), stored.text
     # The browser shows it by the password in the address: repositories do not look at sessions.
     login = base64.b64encode(":".join(victim.admin).encode()).decode()

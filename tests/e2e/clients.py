@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.clock import LONG_S, WAIT_S
 from tests.live import wait_until
 from tests.programs import SYSTEM_PATH, find_program
 
@@ -48,7 +49,7 @@ def run_program(
     """Run a client to its end; it must succeed if ``check``."""
     begin = time.monotonic()
     done = subprocess.run(
-        command, check=False, capture_output=True, input=given, timeout=90, env=environment
+        command, check=False, capture_output=True, input=given, timeout=LONG_S, env=environment
     )
     ran = Ran(
         " ".join(command),
@@ -62,7 +63,11 @@ def run_program(
     return ran
 
 
-def quickest(command: Callable[[], Ran], enough: float = 1.0, attempts: int = 3) -> float:
+# A command that takes so many seconds on a busy machine too waits for something.
+PROMPT_S = 5.0
+
+
+def quickest(command: Callable[[], Ran], enough: float = PROMPT_S, attempts: int = 3) -> float:
     """Run a command until it takes less than ``enough`` seconds, some times at most.
 
     Returns the seconds of the fastest: whatever else the machine does only makes it slower.
@@ -263,7 +268,7 @@ def own_daemon(*options: str) -> Iterator[str]:
         yield host
     finally:
         daemon.terminate()
-        daemon.wait(30)
+        daemon.wait(WAIT_S)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -274,4 +279,4 @@ def _wait_for_daemon(daemon: subprocess.Popen[bytes], host: str, log: Path) -> N
         assert daemon.poll() is None, f"dockerd ended:\n{log.read_text(encoding='utf-8')}"
         return run_program(question, check=False).status == 0
 
-    wait_until(answers, 60, "an answer of dockerd")
+    wait_until(answers, what="an answer of dockerd")

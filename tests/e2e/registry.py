@@ -9,6 +9,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from tests.clock import WAIT_S
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -29,7 +31,7 @@ class Registry:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send one request on a connection of its own."""
         url = urljoin(self.url, path)
-        return requests.request(method, url, auth=self.auth, timeout=60, **options)
+        return requests.request(method, url, auth=self.auth, timeout=WAIT_S, **options)
 
     def begin_upload(self, name: str) -> str:
         """Open an upload session and return its URL."""
@@ -102,7 +104,7 @@ class Registry:
         connection = socket.socket()
         if window:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        connection.settimeout(30)
+        connection.settimeout(WAIT_S)
         connection.connect((parts.hostname, parts.port))
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return connection

@@ -16,7 +16,7 @@ def team(server):
     """The port of a second repository, made while the server runs."""
     port = free_port()
     server.cli("repo", "create", "docker-hosted", "team", "--set", f"docker.http_port={port}")
-    wait_until(lambda: is_open(port), SOON, "the new connector")
+    wait_until(lambda: is_open(port), what="the new connector")
     return port
 
 
@@ -46,14 +46,14 @@ def test_the_two_repositories_have_contents_of_their_own(server, team):
 
 def test_delete_closes_the_connector(server, team):
     server.cli("repo", "delete", "team", "--yes")
-    wait_until(lambda: not is_open(team), SOON, "the end of the connector")
+    wait_until(lambda: not is_open(team), what="the end of the connector")
     assert is_open(server.connector_port)
 
 
 def test_an_update_moves_the_connector(server, team):
     other = free_port()
     server.cli("repo", "update", "team", "--set", f"docker.http_port={other}")
-    wait_until(lambda: is_open(other) and not is_open(team), SOON, "the moved connector")
+    wait_until(lambda: is_open(other) and not is_open(team), what="the moved connector")
 
 
 def test_the_new_connector_is_there_after_a_restart(server, team):

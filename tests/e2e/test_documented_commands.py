@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import LONG_S
 from tests.live import free_port
 from tests.programs import find_program
 
@@ -20,12 +21,10 @@ PAGES = ["README.md", "docs/quickstart.md"]
 # What installs, starts and ends a server: the fixture does that.
 ABOUT_THE_SERVER = re.compile(r"^(make|\.venv/bin/(pip|repoman serve))\b")
 
-COMMANDS_S = 280  # Seconds for all commands of a page, on a machine that has other work.
-
 REPORT = """trap 'echo "FAILED: $BASH_COMMAND"' ERR"""
-# A person needs the two seconds that a new connector may take to type the next command.
+# A person needs the seconds that a new connector may take to type the next command.
 PATIENCE = (
-    """docker() { for _ in 1 2 3 4 5; do command docker "$@" && return; sleep 0.5; done; false; }"""
+    """docker() { for _ in {1..60}; do command docker "$@" && return; sleep 0.5; done; false; }"""
 )
 
 
@@ -47,7 +46,7 @@ def run_commands(commands: list[str], directory: Path, environment: dict[str, st
         check=False,
         capture_output=True,
         text=True,
-        timeout=COMMANDS_S,
+        timeout=LONG_S,
         cwd=directory,
         env=environment,
     )
@@ -97,7 +96,7 @@ def test_the_commands_of_the_format_raw(server, checkout):
         for command in commands_of("formats/raw/README.md")
     ]
     # The server sees a moment later what the command line did beside it.
-    patience = "--silent --show-error --fail --retry 9 --retry-delay 1 --retry-all-errors"
+    patience = "--silent --show-error --fail --retry 60 --retry-delay 1 --retry-all-errors"
     curl = f"""curl() {{ command curl {patience} "$@"; }}"""
     output = run_commands([curl, *commands], checkout, dict(os.environ))
     text = (checkout / "README.md").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import Docker, own_daemon
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
 
@@ -62,7 +63,7 @@ def test_a_push_to_the_group_lands_in_the_member_that_takes_it(server, docker, m
     docker.run("pull", f"{group}/acme/app:1")
     docker.run("rmi", f"{group}/acme/app:1")
     url = f"{server.main_url}/repository/own/v2/acme/app/tags/list"
-    assert requests.get(url, auth=server.admin, timeout=10).json()["tags"] == ["1"]
+    assert requests.get(url, auth=server.admin, timeout=WAIT_S).json()["tags"] == ["1"]
 
 
 def test_an_image_of_the_remote_is_pulled_through_the_group(server, docker, make_group):

@@ -8,10 +8,19 @@ from contextlib import closing
 
 import pytest
 
+from tests.clock import LONG_S
 from tests.e2e.registry import Registry, digest_of
-from tests.live import LiveServer, free_port, is_open, wait_until
+from tests.live import LiveServer, free_port, is_open, live_server, wait_until
 
 LARGE = bytes(range(256)) * 125_000  # 32 MB, more than the sockets' buffers hold
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A running server; one that waits for what it need not wait for does not end in time."""
+    settings = {"server": {"drain_timeout": LONG_S, "idle_timeout": LONG_S}}
+    with live_server(tmp_path / "server", settings=settings) as server:
+        yield server
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ def ended_badly(server: LiveServer) -> str:
     """Start a server that must refuse to run, and return all that it said."""
     server.spawn()
     try:
-        assert server.wait(20) not in (0, None)
+        assert server.wait() not in (0, None)
     except subprocess.TimeoutExpired:
         pytest.fail(f"The server runs:\n{server.output}\n{server.log}")
     assert "Traceback" not in server.log
@@ -72,20 +81,20 @@ def test_data_survives_a_restart(server, registry):
 
 def test_sigterm_ends_at_once_when_nothing_runs(server):
     server.signal(signal.SIGTERM)
-    assert server.wait(5) == 0
+    assert server.wait() == 0
     assert not is_open(server.main_port)
     assert not is_open(server.connector_port)
 
 
 def test_sigint_ends_too(server):
     server.signal(signal.SIGINT)
-    assert server.wait(5) == 0
+    assert server.wait() == 0
 
 
 def test_sigterm_does_not_wait_for_idle_connections(server):
     with socket.create_connection(("127.0.0.1", server.connector_port)):
         server.signal(signal.SIGTERM)
-        assert server.wait(10) == 0
+        assert server.wait() == 0
 
 
 def test_sigterm_lets_a_slow_download_finish(server, registry):
@@ -93,14 +102,14 @@ def test_sigterm_lets_a_slow_download_finish(server, registry):
     with registry.open_request("GET", f"/v2/team/app/blobs/{digest}", window=65536) as slow:
         received = slow.recv(65536)
         server.signal(signal.SIGTERM)
-        wait_until(lambda: not is_open(server.connector_port), 10, "the end of listening")
+        wait_until(lambda: not is_open(server.connector_port), what="the end of listening")
         assert server.process.poll() is None
         head = received.partition(b"\r\n\r\n")[0]
         wanted = len(head) + 4 + len(LARGE)
         while len(received) < wanted and (data := slow.recv(1 << 20)):
             received += data
         # The client keeps the connection open; the server has to end all the same.
-        assert server.wait(5) == 0
+        assert server.wait() == 0
     assert head.startswith(b"HTTP/1.1 200 ")
     assert digest_of(received[len(head) + 4 :]) == digest
 
@@ -114,7 +123,7 @@ def test_sigterm_does_not_wait_for_ever(tmp_path):
         with registry.open_request("GET", f"/v2/team/app/blobs/{digest}", window=65536) as stuck:
             stuck.recv(1000)
             server.signal(signal.SIGTERM)
-            assert server.wait(10) == 0
+            assert server.wait() == 0
     finally:
         server.end()
 

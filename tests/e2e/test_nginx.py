@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import write_layout
 from tests.e2e.registry import digest_of
 from tests.live import LiveServer, free_port, is_open, live_server, wait_until
@@ -39,7 +40,7 @@ class Proxied(NamedTuple):
             headers=headers,
             auth=options.pop("auth", self.server.admin),
             verify=str(self.server.data / "tls" / "ca.crt"),
-            timeout=20,
+            timeout=WAIT_S,
             **options,
         )
 
@@ -69,7 +70,7 @@ def configuration(server: LiveServer, directory: Path, port: int) -> str:
 def is_public(server: LiveServer) -> bool:
     """Whether the server has heard of the repository, and offers tokens there."""
     url = f"http://127.0.0.1:{server.main_port}/repository/public/v2/"
-    return "Bearer" in requests.get(url, timeout=20).headers.get("WWW-Authenticate", "")
+    return "Bearer" in requests.get(url, timeout=WAIT_S).headers.get("WWW-Authenticate", "")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def proxied(tmp_path_factory) -> Iterator[Proxied]:
             yield Proxied(server, port)
         finally:
             nginx.terminate()
-            nginx.wait(10)
+            nginx.wait(WAIT_S)
 
 
 def test_skopeo_pushes_and_pulls_through_nginx(proxied, skopeo, tmp_path):
@@ -219,6 +220,6 @@ def test_a_server_that_trusts_nobody_ignores_the_headers(shared_server):
         f"http://{shared_server.registry}/v2/x/blobs/uploads/",
         headers={"X-Forwarded-Prefix": "/evil", "X-Forwarded-Host": "evil.example.com"},
         auth=shared_server.admin,
-        timeout=5,
+        timeout=WAIT_S,
     )
     assert answer.headers["Location"].startswith("/v2/x/")

@@ -19,7 +19,7 @@ def guarded(server, docker):
         server.cli(
             "repo", "create", "docker-hosted", name, f"--set=docker.http_port={port}", *options
         )
-        wait_until(lambda: is_open(port), 10, "the connector")
+        wait_until(lambda: is_open(port), what="the connector")
         docker.login(f"127.0.0.1:{port}", *server.admin)
         return f"127.0.0.1:{port}"
 
@@ -52,4 +52,4 @@ def test_a_push_to_a_read_only_repository_is_refused_at_once_with_the_reason(gua
     refused = docker.run("push", f"{registry}/app:1", check=False)
     assert refused.status != 0
     assert "The repository archive is read-only" in refused.text
-    assert refused.seconds < 5
+    assert "Retrying" not in refused.text

@@ -3,12 +3,12 @@
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import Docker
 from tests.live import LiveServer, live_server, wait_until
 
@@ -67,10 +67,10 @@ def status(server: LiveServer, image: str) -> int:
     """The status of an answer to somebody without a login who has asked for a token first."""
     url = f"http://{server.registry}/v2/"
     name, _, tag = image.partition("/")[2].rpartition(":")
-    token = requests.get(f"{url}token", params={"scope": f"repository:{name}:pull"}, timeout=10)
+    token = requests.get(f"{url}token", params={"scope": f"repository:{name}:pull"}, timeout=WAIT_S)
     bearer = f"Bearer {token.json()['token']}" if token.status_code == 200 else ""
     headers = {"Authorization": bearer}
-    return requests.get(f"{url}{name}/manifests/{tag}", headers=headers, timeout=10).status_code
+    return requests.get(f"{url}{name}/manifests/{tag}", headers=headers, timeout=WAIT_S).status_code
 
 
 # --- Who has logged in ---------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def switch(server: LiveServer, image: str) -> Iterator[Callable[..., None]]:
         server.cli("option", "set", "anonymous", f"enabled={str(everywhere).lower()}")
         own = "null" if here is None else str(here).lower()
         server.cli("repo", "update", "docker-hosted", "--set", f"access.anonymous={own}")
-        wait_until(lambda: status(server, image) == expected, 10, "the change")
+        wait_until(lambda: status(server, image) == expected, what="the change")
 
     yield change
     change(False, None, 401)
@@ -194,6 +194,11 @@ def test_where_it_is_switched_off_nobody_pulls_without_a_login(
     docker.run("pull", image)
 
 
+def refused(docker, image):
+    ran = docker.run("push", image, check=False)
+    return ran if ran.status else None
+
+
 def test_another_password_ends_what_docker_has(server, docker, image, make_user, switch):
     name = make_user(*view("read", "add", "edit"))
     for everywhere in (False, True):  # by Basic, and by bearer tokens
@@ -204,9 +209,7 @@ def test_another_password_ends_what_docker_has(server, docker, image, make_user,
         docker.import_image(image, secrets.token_bytes(100))
         docker.run("push", image)
         server.cli("user", "password", name, "--password-stdin", given="another password\n")
-        time.sleep(1.5)  # a command beside the server is noticed within a second
-        ran = docker.run("push", image, check=False)
-        assert ran.status != 0
+        ran = wait_until(lambda: refused(docker, image), what="the end of the password")
         assert "The user name or the password is wrong." in ran.text
         docker.run("logout", server.registry)
         docker.run("rmi", image)
@@ -229,7 +232,7 @@ def test_what_docker_pulls_and_may_not_push_is_told(server, docker, image, make_
         f"pull blob {image_name}@",
         f"refused /v2/{image_name}/blobs/uploads/",
     }
-    wait_until(lambda: expected <= told(), 10, "the audit log")
+    wait_until(lambda: expected <= told(), what="the audit log")
 
 
 # --- The command line ----------------------------------------------------------------------------

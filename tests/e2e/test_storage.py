@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.registry import Registry, digest_of
 from tests.fakes.registry import fake_registry
 from tests.live import LiveServer, wait_until
@@ -48,7 +49,7 @@ def run_inside(server: LiveServer, *command: str) -> None:
     """Run a command that sees the file systems which the server sees."""
     user = ("--user", "--preserve-credentials") if NAMESPACE else ()
     enter = ("nsenter", "--target", str(server.process.pid), *user, "--mount")
-    subprocess.run([*enter, *command], check=True, timeout=60, env=server.environment)
+    subprocess.run([*enter, *command], check=True, timeout=WAIT_S, env=server.environment)
 
 
 def make_read_only(server: LiveServer) -> None:
@@ -157,7 +158,7 @@ def get(small, upstream):
     base = f"{small.main_url}/repository/small-hub/v2/"
 
     def get(path):
-        answer = requests.get(base + path, auth=small.admin, timeout=60)
+        answer = requests.get(base + path, auth=small.admin, timeout=WAIT_S)
         return answer.status_code, digest_of(answer.content)
 
     wait_until(lambda: get("")[0] == 200, what="the proxy")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import write_layout
 from tests.live import LiveServer, free_port, is_open, wait_until
 
@@ -74,15 +75,17 @@ def test_skopeo_pushes_and_pulls_over_tls(server, port, trusted, skopeo, tmp_pat
 
 def test_http_and_https_of_one_repository_are_open_side_by_side(server, port):
     ca = str(server.data / "tls" / "ca.crt")
-    plain = requests.get(f"http://{server.registry}/v2/", auth=server.admin, timeout=5)
-    secure = requests.get(f"https://127.0.0.1:{port}/v2/", auth=server.admin, timeout=5, verify=ca)
+    plain = requests.get(f"http://{server.registry}/v2/", auth=server.admin, timeout=WAIT_S)
+    secure = requests.get(
+        f"https://127.0.0.1:{port}/v2/", auth=server.admin, timeout=WAIT_S, verify=ca
+    )
     assert (plain.status_code, secure.status_code) == (200, 200)
 
 
 def test_a_renewed_certificate_is_taken_over_while_a_connection_stays(server, port):
     context = ssl.create_default_context(cafile=str(server.data / "tls" / "ca.crt"))
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
         old = fingerprint(port)
@@ -112,10 +115,10 @@ def test_the_main_port_speaks_tls_too(tmp_path):
     try:
         server.start()
         ca = str(server.data / "tls" / "ca.crt")
-        answer = requests.get(f"https://127.0.0.1:{https}/", timeout=5, verify=ca)
+        answer = requests.get(f"https://127.0.0.1:{https}/", timeout=WAIT_S, verify=ca)
         assert answer.status_code == 200
         path = "/repository/docker-hosted/v2/"
-        answer = requests.get(f"https://127.0.0.1:{https}{path}", timeout=5, verify=ca)
+        answer = requests.get(f"https://127.0.0.1:{https}{path}", timeout=WAIT_S, verify=ca)
         assert answer.status_code == 401
     finally:
         server.end()
@@ -135,12 +138,12 @@ def test_a_host_name_has_a_certificate_of_its_own(tmp_path):
     )
     server.cli("cert", "create", "127.0.0.1")
     other = [str(server.program), "cert", "create", "other.example.com"]
-    subprocess.run([*other, "--data", str(server.data / "other")], check=True, timeout=30)
+    subprocess.run([*other, "--data", str(server.data / "other")], check=True, timeout=WAIT_S)
     try:
         server.start()
         context = ssl.create_default_context(cafile=str(server.data / "other" / "tls" / "ca.crt"))
         with (
-            socket.create_connection(("127.0.0.1", https), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", https), timeout=WAIT_S) as plain,
             context.wrap_socket(plain, server_hostname="other.example.com") as connection,
         ):
             names = connection.getpeercert()["subjectAltName"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import Docker
 from tests.live import LiveServer, wait_until
 
@@ -37,7 +38,7 @@ def make_token(server: LiveServer, user: str, *options: str) -> str:
 
 def login_status(server: LiveServer, *login: str) -> int:
     url = f"http://{server.registry}/v2/"
-    return requests.get(url, auth=login, timeout=10).status_code
+    return requests.get(url, auth=login, timeout=WAIT_S).status_code
 
 
 def new_image(server: LiveServer, docker: Docker, name: str) -> str:
@@ -96,7 +97,7 @@ def test_what_ends_a_token_ends_it_beside_a_running_server(server, docker, make_
     image = new_image(server, docker, "team/app")
     docker.run("push", image)
     server.cli(*words.replace("USER", robot).split())
-    wait_until(lambda: login_status(server, robot, secret) == 401, 10, "the end of the token")
+    wait_until(lambda: login_status(server, robot, secret) == 401, what="the end of the token")
     ran = docker.login(server.registry, robot, secret, check=False)
     assert ran.status != 0
     assert "401 Unauthorized" in ran.text
@@ -114,7 +115,7 @@ def test_a_robot_that_is_given_a_password_is_a_user(server, make_robot):
     assert kind() == "robot"
     server.cli("user", "password", robot, "--password-stdin", given="a password\n")
     assert kind() == "local"
-    wait_until(lambda: login_status(server, robot, "a password") == 200, 10, "the password")
+    wait_until(lambda: login_status(server, robot, "a password") == 200, what="the password")
     assert login_status(server, robot, secret) == 200
 
 
@@ -134,7 +135,7 @@ def test_the_last_use_is_listed(server, make_robot):
         [token] = json.loads(server.cli("token", "list", robot, "--json").stdout)
         return token if token["last_used_at"] else {}
 
-    token = wait_until(used, 20, "the time of the last use")
+    token = wait_until(used, what="the time of the last use")
     assert token["expires_at"] - token["created_at"] == pytest.approx(30 * 86_400)
     assert token["limit"] == {
         "repositories": ["docker-*"],

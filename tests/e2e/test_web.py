@@ -8,6 +8,7 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from tests.chromium import open_chromium
+from tests.clock import WAIT_S
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +95,8 @@ def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_serv
     assert secret not in page.url
     page.screenshot(path=tmp_path / "made.png", full_page=True)
     url, login = f"http://{shared_server.registry}/v2/", ("admin", secret)
-    assert requests.get(url, auth=login, timeout=10).status_code == 200
+    assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 200
     page.get_by_role("button", name=f"Revoke the token {name}").click()
     page.get_by_text(f"The token {name} is revoked.").wait_for()
-    assert requests.get(url, auth=login, timeout=10).status_code == 401
+    assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 401
     assert secret not in page.content()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.clock import WAIT_S
 from tests.e2e.clients import write_layout
 from tests.live import LiveServer, wait_until
 
@@ -103,10 +104,10 @@ def test_a_format_is_added_by_pip(environment, sources, tmp_path):
         server.cli("repo", "create", "raw-hosted", "files")
         url = f"{server.main_url}/repository/files/folder/hello.txt"
         wait_until(
-            lambda: requests.put(url, data=b"hello", auth=server.admin, timeout=10).ok,
+            lambda: requests.put(url, data=b"hello", auth=server.admin, timeout=WAIT_S).ok,
             what="the new repository",
         )
-        assert requests.get(url, auth=server.admin, timeout=10).content == b"hello"
+        assert requests.get(url, auth=server.admin, timeout=WAIT_S).content == b"hello"
     finally:
         server.end()
         pip(environment / "python", "uninstall", "--yes", "repoman-raw")

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.clock import LONG_S
 from tests.functional.docker.images import Image, digest_of, media_type_of
 
 PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|tags|referrers)/(?P<what>[^/]+)")
@@ -413,7 +414,7 @@ class _Handler(BaseHTTPRequestHandler):
     def pieces(self, body: bytes, fault: Fault | None, *, is_gated: bool) -> Iterator[bytes]:
         if is_gated and not self.registry.gate.is_set():
             yield body[:1]
-            self.registry.gate.wait(30)
+            self.registry.gate.wait(LONG_S)
             body = body[1:]
         if fault is None:
             yield body

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.clock import WAIT_S
 from tests.live import free_port, is_open, wait_until
 from tests.server.certificates import Certificate
 
@@ -103,17 +104,17 @@ class Slapd:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(lambda: is_open(self.port), 15, "slapd")
+        wait_until(lambda: is_open(self.port), what="slapd")
 
     def stop(self) -> None:
         """Serve no more."""
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
+                self._process.wait(WAIT_S)
             if self._process.poll() is None:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(WAIT_S)
             self._process = None
 
     def add(self, text: str) -> None:
@@ -145,7 +146,7 @@ class Slapd:
             input=text,
             text=True,
             capture_output=True,
-            timeout=30,
+            timeout=WAIT_S,
         )
         assert done.returncode == 0, done.stderr
 

@@ -6,6 +6,7 @@ import time
 
 from repoman.errors import RepomanError, TooLarge
 from repoman.http.body import ADMISSION, read_body, receive_body
+from tests.clock import LONG_S
 
 
 class Sink:
@@ -103,7 +104,7 @@ class Slow:
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"] == "/slow":
             self.entered.set()
-            assert self.go_on.wait(10)
+            assert self.go_on.wait(LONG_S)
         return hello(environ, start_response)
 
 

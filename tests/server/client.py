@@ -4,6 +4,8 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from tests.clock import WAIT_S
+
 
 @dataclass
 class Response:
@@ -19,7 +21,9 @@ class Response:
 class Client:
     """One connection."""
 
-    def __init__(self, port, timeout=5.0, tls=None, host="127.0.0.1", name="localhost", **options):
+    def __init__(
+        self, port, timeout=WAIT_S, tls=None, host="127.0.0.1", name="localhost", **options
+    ):
         source = (options["source"], 0) if "source" in options else None
         self.socket = socket.create_connection((host, port), timeout, source)
         if options.get("receive_buffer"):

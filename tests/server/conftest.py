@@ -2,13 +2,14 @@
 
 import contextlib
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from repoman.config import ServerSettings
 from repoman.server.hub import Hub
+from tests.clock import WAIT_S
+from tests.clock import wait_until as eventually
 from tests.server.client import Client
 
 TICK = 0.02  # seconds between looks at deadlines, so that tests need not wait for them
@@ -18,7 +19,7 @@ class Service:
     """A running hub with one listener called ``main``."""
 
     def __init__(self, application, spool, tls=None, **settings):
-        self.settings = ServerSettings(**{"threads": 4, "drain_timeout": 5, **settings})
+        self.settings = ServerSettings(**{"threads": 4, "drain_timeout": WAIT_S, **settings})
         self.hub = Hub(application, self.settings, spool, tick=TICK)
         self.listener = self.hub.add_listener("main", "127.0.0.1", 0, tls)
         self.port = self.listener.port
@@ -28,10 +29,28 @@ class Service:
     def connect(self, port=None, **options):
         return Client(port or self.port, **options)
 
+    def age(self, seconds=1000.0, channels=None):
+        """Let time pass for connections; return when the hub has closed what is overdue."""
+        for channel in list(self.listener.channels) if channels is None else channels:
+            channel.opened -= seconds
+            channel.pace.since -= seconds
+            channel.intake.started -= seconds
+        finish_calls(self.hub.main, self.hub._tick)
+        for loop in (self.hub.main, *self.hub._bulk):
+            finish_calls(loop)
+
     def stop(self, drain=1.0):
         self.hub.shutdown(drain)
-        self.thread.join(10)
+        self.thread.join(WAIT_S)
         assert not self.thread.is_alive(), "the hub does not stop"
+
+
+def finish_calls(loop, *calls):
+    """Return when a loop has done these calls and what it was asked for before."""
+    done = threading.Event()
+    for call in (*calls, done.set):
+        loop.call(call)
+    assert done.wait(WAIT_S)
 
 
 @pytest.fixture
@@ -67,11 +86,3 @@ def open_files():
         with contextlib.suppress(OSError):
             found.add((entry.name, str(entry.readlink())))
     return {(fd, name) for fd, name in found if not name.startswith("/proc/")}
-
-
-def eventually(condition, timeout=5.0, what=lambda: "the condition never came true"):
-    """Wait until the condition holds."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, what()
-        time.sleep(0.005)

@@ -9,6 +9,7 @@ import pytest
 from repoman.errors import StorageFull
 from repoman.http.body import ADMISSION, BODY_ERROR, RECEIVED, BodyWanted, receive_body
 from repoman.server.parser import Parser
+from tests.clock import LONG_S, WAIT_S
 from tests.disk import room_for
 from tests.server.apps import Sink, Slow, Uploads, hello
 from tests.server.conftest import eventually
@@ -141,7 +142,7 @@ def test_client_that_pushes_a_refused_body_still_reads_the_refusal(
 
 
 def test_lingering_ends_at_its_limit(serve, connect, uploads):
-    client = connect(serve(uploads, linger_limit=1_000_000, linger_timeout=60))
+    client = connect(serve(uploads, linger_limit=1_000_000, linger_timeout=LONG_S))
     client.send(head("PUT", "/refused", "Content-Length: 4000000000"))
 
     def push():
@@ -206,7 +207,7 @@ def test_client_that_leaves_during_admission_leaves_no_sink_open(serve, connect)
 
     client = connect(serve(application))
     client.send(head("PUT", "/up", "Content-Length: 50"))
-    assert entered.wait(5)
+    assert entered.wait(WAIT_S)
     client.reset()
     eventually(lambda: sinks and sinks[0].closed)
     assert sinks[0].closed == 1
@@ -223,7 +224,7 @@ def test_connection_that_ends_while_its_request_is_queued(serve, connect, end):
     service = serve(both, threads=1)
     busy = connect(service)
     busy.request("GET", "/slow")
-    assert application.entered.wait(5)
+    assert application.entered.wait(WAIT_S)
     client = connect(service)
     client.send(head("PUT", "/up", "Content-Length: 50"))
     eventually(lambda: sum(bool(each.serving) for each in service.listener.channels) == 2)
@@ -246,7 +247,7 @@ def test_connection_that_ends_on_its_way_to_another_loop(serve, connect, uploads
     service = serve(uploads)
     gate = threading.Event()
     for loop in service.hub._bulk:
-        loop.call(gate.wait, 10)  # so it cannot arrive
+        loop.call(gate.wait, LONG_S)  # so it cannot arrive
     client = connect(service)
     client.send(head("PUT", "/up", "Content-Length: 4096000") + BIG[:1000])
     eventually(lambda: any(each.loop is not service.hub.main for each in service.listener.channels))

@@ -11,6 +11,7 @@ from repoman.repositories.model import Connector
 from repoman.server import connectors
 from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
+from tests.clock import LONG_S, WAIT_S
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually
 
@@ -150,18 +151,18 @@ def test_of_two_changes_at_once_the_later_one_stays(parts):
         found = list(repoman.wanted)
         if threading.current_thread() is slow:
             entered.set()
-            assert go_on.wait(5)
+            assert go_on.wait(LONG_S)
         return found
 
     repoman.connectors = connectors_of_then
     slow = threading.Thread(target=parts.manager.reconcile)
     slow.start()
-    assert entered.wait(5)
+    assert entered.wait(WAIT_S)
     repoman.wanted = [connector("new")]
     fast = threading.Thread(target=parts.manager.reconcile)
     fast.start()
     fast.join(0.1)  # it may have to wait for the first
     go_on.set()
-    slow.join(5)
-    fast.join(5)
+    slow.join(WAIT_S)
+    fast.join(WAIT_S)
     assert listeners.open == {"new:http": None}

@@ -8,6 +8,7 @@ import pytest
 from repoman.errors import Unavailable, UpstreamBusy
 from repoman.server.dispatcher import Dispatcher
 from repoman.waiting import Wait, waiting
+from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually
 
 
@@ -17,7 +18,7 @@ def dispatcher():
     dispatcher.start()
     eventually(lambda: len(dispatcher._idle) == 4)
     yield dispatcher
-    assert dispatcher.stop(5)
+    assert dispatcher.stop(WAIT_S)
 
 
 def test_everything_is_done(dispatcher):
@@ -38,7 +39,7 @@ def test_quick_work_is_done_by_one_worker(dispatcher):
             done.set()
 
         dispatcher.submit(work)
-        assert done.wait(5)
+        assert done.wait(WAIT_S)
         eventually(lambda: len(dispatcher._idle) == 4)
     assert len(names) == 1
 
@@ -49,7 +50,7 @@ def test_work_that_waits_gets_a_further_worker(dispatcher):
 
     def work():
         entered.release()
-        assert go_on.wait(5)
+        assert go_on.wait(LONG_S)
 
     for _ in range(4):
         dispatcher.submit(work)
@@ -62,7 +63,7 @@ def test_work_that_waits_gets_a_further_worker(dispatcher):
 
 def test_nudge_asks_to_come_again_while_work_waits(dispatcher):
     go_on = threading.Event()
-    dispatcher.submit(lambda: go_on.wait(5))
+    dispatcher.submit(lambda: go_on.wait(LONG_S))
     eventually(lambda: len(dispatcher._idle) == 3)
     dispatcher.submit(bool)
     assert dispatcher.nudge() is True
@@ -78,7 +79,7 @@ def test_failing_work_does_not_end_the_worker(dispatcher, caplog):
         dispatcher.submit(fail)
     done = threading.Event()
     dispatcher.submit(done.set)
-    assert done.wait(5)
+    assert done.wait(WAIT_S)
     assert "'worker' failed and goes on: SystemExit: no" in caplog.text
 
 
@@ -89,7 +90,7 @@ def test_stop_finishes_the_queue():
     dispatcher.submit(lambda: time.sleep(0.05))
     for number in range(10):
         dispatcher.submit(lambda number=number: done.append(number))
-    assert dispatcher.stop(5)
+    assert dispatcher.stop(WAIT_S)
     assert done == list(range(10))
 
 
@@ -97,11 +98,11 @@ def test_stop_does_not_wait_for_ever():
     dispatcher = Dispatcher(2)
     dispatcher.start()
     go_on = threading.Event()
-    dispatcher.submit(lambda: go_on.wait(5))
+    dispatcher.submit(lambda: go_on.wait(LONG_S))
     eventually(lambda: len(dispatcher._idle) == 1)
     assert not dispatcher.stop(0.05)
     go_on.set()
-    assert dispatcher.stop(5)
+    assert dispatcher.stop(WAIT_S)
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def with_spare():
     dispatcher.start()
     eventually(lambda: len(dispatcher._idle) == 5)
     yield dispatcher
-    assert dispatcher.stop(5)
+    assert dispatcher.stop(WAIT_S)
 
 
 def test_who_waits_leaves_the_place_to_another(with_spare):
@@ -119,16 +120,16 @@ def test_who_waits_leaves_the_place_to_another(with_spare):
     def wait():
         with waiting():
             waits.release()
-            assert go_on.wait(10)
+            assert go_on.wait(LONG_S)
 
     for _ in range(3):
         with_spare.submit(wait)
     eventually(lambda: (with_spare.nudge(), waits.acquire(blocking=False))[1])
-    assert waits.acquire(timeout=5)
-    assert waits.acquire(timeout=5)
+    assert waits.acquire(timeout=WAIT_S)
+    assert waits.acquire(timeout=WAIT_S)
     done = threading.Event()
     with_spare.submit(done.set)  # nobody nudges any more
-    assert done.wait(5)
+    assert done.wait(WAIT_S)
     go_on.set()
 
 
@@ -137,7 +138,7 @@ def test_no_more_than_the_places_work_at_a_time(with_spare):
 
     def work():
         begun.release()
-        assert go_on.wait(10)
+        assert go_on.wait(LONG_S)
 
     for _ in range(4):
         with_spare.submit(work)
@@ -146,8 +147,8 @@ def test_no_more_than_the_places_work_at_a_time(with_spare):
     assert with_spare.nudge() is False
     assert not begun.acquire(timeout=0.05)
     go_on.set()
-    assert begun.acquire(timeout=5)
-    assert begun.acquire(timeout=5)
+    assert begun.acquire(timeout=WAIT_S)
+    assert begun.acquire(timeout=WAIT_S)
 
 
 def test_too_many_may_not_wait(with_spare):
@@ -156,7 +157,7 @@ def test_too_many_may_not_wait(with_spare):
     def wait():
         try:
             with waiting():
-                assert go_on.wait(10)
+                assert go_on.wait(LONG_S)
         except UpstreamBusy:
             refused.set()
 

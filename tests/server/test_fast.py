@@ -4,6 +4,7 @@ import pytest
 
 from repoman.server.fast import RAW_REQUEST
 from repoman.server.intake import REQUESTS_PER_TURN
+from tests.clock import WAIT_S
 from tests.live import wait_until
 from tests.server.apps import Slow, hello
 
@@ -147,7 +148,7 @@ def test_draining_connections_are_closed_by_a_worker(serve, connect, table):
     service.hub.fast = table
     client = connect(service)
     client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /fast HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert application.entered.wait(5)
+    assert application.entered.wait(WAIT_S)
     service.hub.remove_listener("main")
     application.go_on.set()
     assert client.read().closes

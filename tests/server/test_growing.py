@@ -7,6 +7,7 @@ import time
 import pytest
 
 from repoman.errors import Unavailable
+from tests.clock import WAIT_S
 from tests.server.apps import hello
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually
@@ -159,11 +160,11 @@ def test_failure_breaks_the_connection(start, growing, caplog):
 
 
 def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):
-    _, connect = start(stall_timeout=0.1, idle_timeout=0.1)
+    service, connect = start()
     client = connect()
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
-    time.sleep(0.4)
+    service.age()
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]
 
@@ -204,9 +205,9 @@ def test_shutdown_waits_for_the_rest(start, growing):
     client = connect()
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
-    service.hub.shutdown(5)
+    service.hub.shutdown(WAIT_S)
     time.sleep(0.1)
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]
-    service.thread.join(5)
+    service.thread.join(WAIT_S)
     assert not service.thread.is_alive()

@@ -17,8 +17,9 @@ def test_at_the_limit_the_longest_idle_connection_makes_room(serve, connect):
     clients = [connect(service) for _ in range(5)]
     for client in clients:
         assert client.get("/").status == 200
-        time.sleep(0.01)
+        eventually(lambda: all(channel.is_idle for channel in service.listener.channels))
     assert clients[0].get("/").status == 200
+    eventually(lambda: all(channel.is_idle for channel in service.listener.channels))
     assert connect(service).get("/").status == 200
     assert clients[1].is_closed()
     assert clients[0].get("/").status == 200

@@ -12,6 +12,7 @@ from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.server.channel import Channel
 from repoman.server.hub import Hub
+from tests.clock import LONG_S, WAIT_S
 from tests.server.apps import Files, Slow, Uploads, echo_connector, hello
 from tests.server.conftest import eventually, open_files
 
@@ -149,7 +150,7 @@ def test_removal_closes_idle_connections_at_once(serve, connect):
     gone = service.hub.remove_listener("main")
     assert used.is_closed()
     assert unused.is_closed()
-    assert gone.wait(5)
+    assert gone.wait(WAIT_S)
 
 
 def test_removed_listener_accepts_nothing(serve, connect):
@@ -164,19 +165,19 @@ def test_removal_lets_requests_finish(serve, connect):
     service = serve(application)
     client = connect(service)
     client.request("GET", "/slow")
-    assert application.entered.wait(5)
+    assert application.entered.wait(WAIT_S)
     gone = service.hub.remove_listener("main")
     assert not gone.wait(0.1)
     application.go_on.set()
     response = client.read()
     assert (response.status, response.closes) == (200, True)
     assert client.is_closed()
-    assert gone.wait(5)
+    assert gone.wait(WAIT_S)
 
 
 def test_removal_right_after_the_response_closes_the_connection(serve, connect, monkeypatch):
     """The worker has asked whether the connection stays, and has not let go of it yet."""
-    service = serve(hello, drain_timeout=60)
+    service = serve(hello, drain_timeout=LONG_S)
     asked = []
     real = Channel.closes_after
 
@@ -186,7 +187,7 @@ def test_removal_right_after_the_response_closes_the_connection(serve, connect, 
             service.hub.remove_listener("main")
             done = threading.Event()
             service.hub.main.call(done.set)
-            assert done.wait(5)
+            assert done.wait(WAIT_S)
         return asked[-1]
 
     monkeypatch.setattr(Channel, "closes_after", closes_after)
@@ -214,15 +215,15 @@ def test_removal_lets_uploads_and_downloads_finish(serve, connect, tmp_path):
     up.send(b"56789")
     assert up.read().status == 201
     assert len(down.read_rest()) > 8_999_000
-    assert gone.wait(5)
+    assert gone.wait(WAIT_S)
 
 
 def test_removal_hurries_clients_that_were_refused(serve, connect):
-    service = serve(Uploads(), linger_timeout=60, drain_timeout=60)
+    service = serve(Uploads(), linger_timeout=LONG_S, drain_timeout=LONG_S)
     client = connect(service)
     client.send(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
     assert client.read().status == 401
-    assert service.hub.remove_listener("main").wait(4)
+    assert service.hub.remove_listener("main").wait(WAIT_S)
 
 
 def test_removal_cuts_after_the_drain_time(serve, connect):
@@ -232,7 +233,7 @@ def test_removal_cuts_after_the_drain_time(serve, connect):
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
     eventually(lambda: uploads.sinks)
     gone = service.hub.remove_listener("main", drain=0.1)
-    assert gone.wait(5)
+    assert gone.wait(WAIT_S)
     assert client.is_closed()
     eventually(lambda: uploads.sinks[0].closed == 1)
 
@@ -242,8 +243,8 @@ def test_cut_with_a_worker_at_it_closes_the_connection(serve, connect):
     service = serve(application)
     client = connect(service)
     client.request("GET", "/slow")
-    assert application.entered.wait(5)
-    assert service.hub.remove_listener("main", drain=0).wait(5)
+    assert application.entered.wait(WAIT_S)
+    assert service.hub.remove_listener("main", drain=0).wait(WAIT_S)
     assert client.is_closed()
     application.go_on.set()
 
@@ -273,15 +274,15 @@ def test_cycles_under_load_leak_nothing(serve):
         gone = service.hub.remove_listener(f"c{number}")
         assert client.is_closed()
         client.close()
-        assert gone.wait(5)
+        assert gone.wait(WAIT_S)
         if number == 5:
             before = len(open_files())
     assert len(open_files()) <= before
+    eventually(lambda: answered[0] > 20)
     stop.set()
     for thread in threads:
         thread.join()
     assert not failures
-    assert answered[0] > 20
 
 
 def test_shutdown_answers_what_runs_and_ends(serve, connect):
@@ -289,13 +290,13 @@ def test_shutdown_answers_what_runs_and_ends(serve, connect):
     service = serve(application)
     client = connect(service)
     client.request("GET", "/slow")
-    assert application.entered.wait(5)
-    service.hub.shutdown(5)
+    assert application.entered.wait(WAIT_S)
+    service.hub.shutdown(WAIT_S)
     time.sleep(0.05)
     assert service.thread.is_alive()
     application.go_on.set()
     assert client.read().body == b"hello"
-    service.thread.join(5)
+    service.thread.join(WAIT_S)
     assert not service.thread.is_alive()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", service.port))
@@ -308,7 +309,7 @@ def test_shutdown_cuts_after_the_drain_time_and_closes_sinks(serve, connect):
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
     eventually(lambda: uploads.sinks)
     service.hub.shutdown(0.05)
-    service.thread.join(5)
+    service.thread.join(WAIT_S)
     assert not service.thread.is_alive()
     assert uploads.sinks[0].closed == 1
 
@@ -320,18 +321,18 @@ def test_shutdown_during_admission_closes_the_sink(serve, connect):
 
     def slow_open():
         entered.set()
-        go_on.wait(5)
+        go_on.wait(LONG_S)
         return opened()
 
     uploads.open = slow_open
     service = serve(uploads)
     client = connect(service)
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
-    assert entered.wait(5)
+    assert entered.wait(WAIT_S)
     service.hub.shutdown(0)
     assert client.is_closed()
     go_on.set()
-    service.thread.join(5)
+    service.thread.join(WAIT_S)
     assert uploads.sinks[0].closed == 1
 
 
@@ -340,8 +341,8 @@ def test_nothing_is_added_during_shutdown(serve, connect):
     service = serve(application)
     client = connect(service)
     client.request("GET", "/slow")
-    assert application.entered.wait(5)
-    service.hub.shutdown(5)
+    assert application.entered.wait(WAIT_S)
+    service.hub.shutdown(WAIT_S)
     eventually(lambda: service.hub._is_stopping)
     with pytest.raises(Exception, match="shutting down"):
         service.hub.add_listener("late", "127.0.0.1", 0)

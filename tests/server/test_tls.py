@@ -11,6 +11,7 @@ import pytest
 
 from repoman.errors import Invalid, NotFound
 from repoman.server.contexts import choose_by_name, load_context
+from tests.clock import LONG_S, WAIT_S
 from tests.server.apps import Files, Uploads, echo_connector, hello, stream
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually
@@ -183,12 +184,17 @@ def test_client_that_leaves_before_the_handshake(secure, connect):
 
 @pytest.mark.parametrize("data", [b"", b"\x16\x03\x01"])
 def test_handshake_that_takes_too_long(secure, connect, data):
-    service, connect_tls = secure(hello, handshake_timeout=0.5)
+    service, _ = secure(hello, handshake_timeout=0.5)
     client = connect(service)
     client.send(data)
     assert client.is_closed()
-    client = connect_tls()
-    time.sleep(0.4)
+
+
+def test_a_handshake_that_is_over_is_not_timed_any_more(secure):
+    service, connect = secure(hello, handshake_timeout=LONG_S, idle_timeout=10 * LONG_S)
+    client = connect()
+    eventually(lambda: [each.is_idle for each in service.listener.channels] == [True])
+    service.age(2 * LONG_S)
     assert client.get("/").body == b"hello"
 
 
@@ -267,7 +273,7 @@ def test_encrypted_key_is_invalid_and_asks_nobody(certificate):
 def test_renegotiation_is_refused(secure):
     service, _ = secure(hello)
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{service.port}", "-tls1_2"]
-    done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=WAIT_S, check=False)
     assert b"RENEGOTIATING" in done.stdout + done.stderr
     assert b"no renegotiation" in done.stderr
 
@@ -288,14 +294,14 @@ def test_removal_closes_idle_connections(secure):
     assert client.get("/").status == 200
     gone = service.hub.remove_listener("main")
     assert client.socket.recv(1) == b""
-    assert gone.wait(5)
+    assert gone.wait(WAIT_S)
 
 
 def test_removal_does_not_wait_for_handshakes(secure, connect):
-    service, _ = secure(hello, handshake_timeout=60)
+    service, _ = secure(hello, handshake_timeout=LONG_S, drain_timeout=LONG_S)
     client = connect(service)
     eventually(lambda: len(service.listener.channels) == 1)
-    assert service.hub.remove_listener("main").wait(2)
+    assert service.hub.remove_listener("main").wait(WAIT_S)
     assert client.is_closed()
 
 

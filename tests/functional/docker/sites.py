@@ -92,18 +92,18 @@ class LiveSite:
         registry = Registry(
             Socket(self._server.main_port), f"/repository/{name}", self._server.admin
         )
-        wait_until(lambda: self._is_served(registry), 20, f"the repository {name}")
+        wait_until(lambda: self._is_served(registry), what=f"the repository {name}")
         return registry
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
         self._server.cli("repo", "update", registry.repository, *_options(settings))
-        wait_until(is_seen, 20, "the change")
+        wait_until(is_seen, what="the change")
 
     def take_offline(self, registry: Registry) -> None:
         """See :class:`Site`."""
         self._server.cli("repo", "update", registry.repository, "--offline")
-        wait_until(lambda: registry.get("").status == 503, 20, "the end of service")
+        wait_until(lambda: registry.get("").status == 503, what="the end of service")
 
     def make_user(self) -> Login:
         """See :class:`Site`."""

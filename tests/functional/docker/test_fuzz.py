@@ -15,6 +15,7 @@ from werkzeug.test import run_wsgi_app
 
 from repoman.http.dispatch import create_application
 from repoman.testing import ADMIN, after_admission
+from tests.clock import WAIT_S
 from tests.examples import count
 from tests.functional.docker.images import OCI_MANIFEST, SCHEMA1, digest_of, make_image
 from tests.live import wait_until
@@ -250,8 +251,8 @@ def quiet_log(shared_server):
     before = len(shared_server.log)
     yield
     # A line that is written late is behind the access line of a last request.
-    requests.get(f"{shared_server.main_url}/the-last-one", timeout=30)
-    wait_until(lambda: "/the-last-one" in shared_server.log[before:], 20, "the last line")
+    requests.get(f"{shared_server.main_url}/the-last-one", timeout=WAIT_S)
+    wait_until(lambda: "/the-last-one" in shared_server.log[before:], what="the last line")
     new = shared_server.log[before:]
     assert "Traceback" not in new
     assert " ERROR " not in new
@@ -260,7 +261,7 @@ def quiet_log(shared_server):
 def exchange(port, data):
     """Send bytes, say that no more will come, and return all that comes back."""
     received = b""
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)) as connection:
         with suppress(ConnectionError):
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)

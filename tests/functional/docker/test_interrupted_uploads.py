@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.clock import WAIT_S
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of
 from tests.functional.docker.wires import Socket
@@ -41,7 +42,7 @@ def send_head(registry: Registry, method: str, target: str, *headers: str) -> so
     port = registry.wire.port
     lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
     lines += [f"Authorization: Basic {login}", *headers]
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     return connection
 
@@ -55,7 +56,7 @@ def offset(registry: Registry, location: str) -> int:
 
 def wait_for_offset(registry: Registry, location: str, wanted: int) -> None:
     """Wait until the server has that many bytes of the upload."""
-    wait_until(lambda: offset(registry, location) == wanted, 20, f"offset {wanted}")
+    wait_until(lambda: offset(registry, location) == wanted, what=f"offset {wanted}")
 
 
 def send_and_cut(registry, method, location, data, *, chunked=False):
@@ -77,7 +78,7 @@ def resume(registry, location, data, start):
         assert answer.status in (202, 409), answer.body
         return answer.status == 202
 
-    wait_until(append, 20, "the end of the first request")
+    wait_until(append, what="the end of the first request")
     assert registry.finish(location, digest_of(data)).status == 201
     assert registry.get(f"{location.partition('/uploads/')[0]}/{digest_of(data)}").body == data
 
@@ -123,8 +124,8 @@ def test_a_post_that_breaks_off_leaves_nothing(registry, live, name, data):
         def is_received():
             return [f for f in set(uploads.iterdir()) - before if f.stat().st_size == CUT]
 
-        [file] = wait_until(is_received, 20, "the bytes")
-    wait_until(lambda: not file.exists(), 20, "the end of the file")
+        [file] = wait_until(is_received, what="the bytes")
+    wait_until(lambda: not file.exists(), what="the end of the file")
     assert not registry.has_blob(name, digest_of(data))
 
 
@@ -141,7 +142,7 @@ def test_an_upload_may_break_off_again_and_again(registry, name, data):
             chunk = data[start : start + 100_000]
             return registry.append(location, chunk, start).status == 202
 
-        wait_until(append, 20, "the end of the request")
+        wait_until(append, what="the end of the request")
     assert registry.finish(location, digest_of(data)).status == 201
 
 

@@ -4,17 +4,45 @@ import json
 import re
 import secrets
 import socket
+import sys
 from base64 import b64encode
+from collections.abc import Iterator
 
 import pytest
 
+from tests.clock import LONG_S
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import make_image
 from tests.functional.docker.sites import LiveSite
 from tests.functional.docker.wires import Answer, Socket
-from tests.live import LiveServer, wait_until
+from tests.live import LiveServer, live_server, wait_until
 
+# Starts a server that ends nothing by the clock, so that only the change itself can have ended it.
+PROGRAM = f"""#!{sys.executable}
+import sys
+from repoman.cli import main
+from repoman.http import repeat
+from repoman.security import authentication
+repeat.LIFETIME = authentication.MOMENT = {LONG_S}
+sys.exit(main())
+"""
 FROM_MEMORY = re.compile(r"^.* docker-hosted .* 0\.0 ms .*$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory) -> Iterator[LiveServer]:
+    """A server for these tests, whose memory does not forget."""
+    directory = tmp_path_factory.mktemp("repeats")
+    program = directory / "repoman"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    with live_server(directory, program=program) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def live(shared_server: LiveServer) -> LiveSite:
+    return LiveSite(shared_server)
 
 
 @pytest.fixture
@@ -34,7 +62,7 @@ def ask_until_repeated(server: LiveServer, registry: Registry, path: str) -> Non
         assert registry.get(path).status == 200
         return repeated(server, f"/v2/{path} ") > 0 or repeated(server, f'/v2/{path}"') > 0
 
-    wait_until(is_repeated, 10, f"a repeated answer to {path}")
+    wait_until(is_repeated, what=f"a repeated answer to {path}")
 
 
 def ask_until_remembered(server: LiveServer, registry: Registry, *request, **options) -> Answer:
@@ -48,7 +76,7 @@ def ask_until_remembered(server: LiveServer, registry: Registry, *request, **opt
         told = f' {registry.login[0]} "{method} /v2/{path}" {status} '
         return any(told in line for line in FROM_MEMORY.findall(server.log))
 
-    wait_until(is_repeated, 10, f"a repeated answer to {method} {path}")
+    wait_until(is_repeated, what=f"a repeated answer to {method} {path}")
     for answer in answers:
         answer.headers.remove("Date")
         assert answer == answers[0]
@@ -112,7 +140,9 @@ def test_the_end_of_a_users_rights_ends_what_is_repeated_to_them(
     theirs = registry.as_user(user)
     ask_until_remembered(shared_server, theirs, "HEAD", f"{name}/manifests/1")
     shared_server.cli(*end.format(user=user[0]).split())
-    wait_until(lambda: theirs.head(f"{name}/manifests/1").status != 200, 2, "the end of the rights")
+    wait_until(
+        lambda: theirs.head(f"{name}/manifests/1").status != 200, what="the end of the rights"
+    )
 
 
 def test_the_end_of_a_token_ends_what_is_repeated_to_it(registry, name, live, shared_server):
@@ -122,7 +152,9 @@ def test_the_end_of_a_token_ends_what_is_repeated_to_it(registry, name, live, sh
     theirs = registry.as_user((user, secret))
     ask_until_remembered(shared_server, theirs, "HEAD", f"{name}/manifests/1")
     shared_server.cli("token", "revoke", user, "ci")
-    wait_until(lambda: theirs.head(f"{name}/manifests/1").status != 200, 2, "the end of the token")
+    wait_until(
+        lambda: theirs.head(f"{name}/manifests/1").status != 200, what="the end of the token"
+    )
 
 
 def test_a_login_from_another_address_is_none_of_those_that_are_repeated(
@@ -138,7 +170,7 @@ def test_a_login_from_another_address_is_none_of_those_that_are_repeated(
         told = shared_server.cli("audit", "list", "--actor", user[0], "--json").stdout
         return {json.loads(line)["address"] for line in told.splitlines()}
 
-    wait_until(lambda: addresses() == {"127.0.0.1", "127.0.0.2"}, 10, "both logins")
+    wait_until(lambda: addresses() == {"127.0.0.1", "127.0.0.2"}, what="both logins")
 
 
 def test_a_moved_tag_is_seen_by_the_next_request(registry, name, tagged):
@@ -170,7 +202,9 @@ def test_a_changed_password_counts_at_once_or_nearly(server):
     registry.push("app", "1", make_image())
     ask_until_repeated(server, registry, "app/manifests/1")
     server.cli("user", "password", "admin", "--password-stdin", given=secrets.token_hex(8) + "\n")
-    wait_until(lambda: registry.get("app/manifests/1").status == 401, 2, "the end of the password")
+    wait_until(
+        lambda: registry.get("app/manifests/1").status == 401, what="the end of the password"
+    )
 
 
 def test_a_repository_taken_offline_answers_no_more(server):
@@ -178,7 +212,7 @@ def test_a_repository_taken_offline_answers_no_more(server):
     registry.push("app", "1", make_image())
     ask_until_repeated(server, registry, "app/manifests/1")
     server.cli("repo", "update", "docker-hosted", "--offline")
-    wait_until(lambda: registry.get("app/manifests/1").status == 503, 2, "the end of service")
+    wait_until(lambda: registry.get("app/manifests/1").status == 503, what="the end of service")
 
 
 def test_requests_in_one_packet_are_answered_in_order(shared_server, registry, name):

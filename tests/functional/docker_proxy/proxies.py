@@ -8,6 +8,7 @@ from typing import Any
 from repoman.core import Repoman
 from repoman.security.role_records import Role
 from repoman.testing import ADMIN, HttpClient
+from tests.clock import WAIT_S
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.wires import Answer, Body, InProcess
 from tests.live import wait_until
@@ -57,7 +58,7 @@ class Proxies:
         name = f"proxy-{secrets.token_hex(4)}"
         sections = nested(settings)
         sections.setdefault("proxy", {})["remote_url"] = remote
-        http = {"timeout": 5, "retries": 1, "auto_block": False}
+        http = {"timeout": int(WAIT_S), "retries": 1, "auto_block": False}
         sections["http_client"] = {**http, **sections.get("http_client", {})}
         self.repoman.repositories.create(name, "docker-proxy", sections)
         return self.reach(name)

@@ -11,6 +11,7 @@ import pytest
 
 from repoman.errors import RepomanError
 from repoman_docker.protocol.digest import Digest
+from tests.clock import WAIT_S
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker_proxy.proxies import name_of
@@ -111,7 +112,7 @@ def test_a_blob_of_unknown_length_comes_at_once_as_its_manifest_tells_it(make_pr
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(service.blobs.get, NAME, digest)
         try:
-            assert answer.result(10).size == SIZE
+            assert answer.result(WAIT_S).size == SIZE
         finally:
             upstream.gate.set()
     assert proxy.pull(NAME, "1") == image.manifest
@@ -221,7 +222,7 @@ def test_an_upstream_killed_in_the_middle_of_twenty_pulls(make_proxy, proxy, ups
         wait_until(lambda: upstream.count("blobs"), what="the fetch")
         upstream.stop()
         upstream.gate.set()
-        assert all(pull.result(60) for pull in pulls)
+        assert all(pull.result(WAIT_S) for pull in pulls)
     assert not is_cached(make_proxy, proxy, path)
     upstream.start()
     assert proxy.get(path).body == data
@@ -310,6 +311,6 @@ def test_a_download_of_the_former_remote_is_not_kept(
             settings = {"proxy": {"remote_url": other.url}}
             repositories.create(name_of(proxy), "docker-proxy", settings)
         upstream.gate.set()
-        assert pull.result(30).body == data
+        assert pull.result(WAIT_S).body == data
     assert not is_cached(make_proxy, proxy, path)
     assert proxy.get(path).status == 404

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.clock import LONG_S, WAIT_S
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import name_of
@@ -94,19 +95,19 @@ def test_a_slow_token_for_one_image_keeps_nobody_from_another(make_proxy, hub, m
     def fetch_slowly(scope):
         if "slow" in scope:
             begun.set()
-            go.wait(30)
+            go.wait(LONG_S)
         return fetch(scope)
 
     monkeypatch.setattr(authentication, "_fetch_token", fetch_slowly)
     with ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(proxy.head, f"slow/app/manifests/{tag}") for tag in (1, 2)]
-        assert begun.wait(10)
+        assert begun.wait(WAIT_S)
         try:
             fast = pool.submit(proxy.get, "other/app/manifests/1")
-            assert fast.result(10).status == 200
+            assert fast.result(WAIT_S).status == 200
         finally:
             go.set()
-        assert {each.result(30).status for each in slow} == {200}
+        assert {each.result(WAIT_S).status for each in slow} == {200}
     scopes = [each.query["scope"] for each in tokens(hub)]
     assert scopes.count(["repository:slow/app:pull"]) == 1
 

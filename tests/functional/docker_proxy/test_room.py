@@ -88,7 +88,7 @@ def test_a_lower_limit_counts_for_what_is_there(
 
 def test_no_pull_fails_for_the_limit(make_proxy, upstream, blobs, on_disk, make_compactor, clock):
     proxy = make_proxy(upstream.url, proxy__cache_limit=2 * SIZE)
-    compactor, is_over, freed = make_compactor(grace=0.5), threading.Event(), []
+    compactor, is_over, freed = make_compactor(grace=2.0), threading.Event(), []
 
     def compact():
         while not is_over.wait(0.02):
@@ -111,7 +111,7 @@ def test_no_pull_fails_for_the_limit(make_proxy, upstream, blobs, on_disk, make_
                 clock.jump(HOUR)
                 assert set(pool.map(pull, [*blobs, *blobs])) == {(200, True)}
                 seen = sum(freed)
-                wait_until(lambda: sum(freed) > seen, 20, "the room")  # noqa: B023
+                wait_until(lambda: sum(freed) > seen, what="the room")  # noqa: B023
         finally:
             is_over.set()
     assert [each.result() for each in background] == [None, None]

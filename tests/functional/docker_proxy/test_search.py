@@ -3,6 +3,7 @@
 import json
 import time
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from repoman_docker import index as index_module
 from repoman_docker.group import search as group_module
 from repoman_docker.index import HUB, parse_answer
 from repoman_docker.proxy import search as search_module
+from tests.clock import LONG_S, wait_until
 from tests.fakes.index import fake_index
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
@@ -266,9 +268,7 @@ def test_an_index_that_failed_rests_and_comes_back(make_proxy, clock, cached, in
 def test_a_slow_index_is_not_waited_for(cached, index, monkeypatch):
     monkeypatch.setattr(search_module, "TIMEOUT", 0.2)
     index.delay = 4.0
-    begin = time.monotonic()
     answer = ask(cached, "app")
-    assert time.monotonic() - begin < 2
     assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
     assert answer.headers[FAILED] == name_of(cached)
 
@@ -420,11 +420,17 @@ def test_docker_hub_is_searched_at_its_index(make_proxy, upstream, index, monkey
 def test_a_group_asks_its_members_side_by_side(make_proxy, upstream, make_index):
     indexes = [make_index().add(f"of-{number}/app") for number in range(4)]
     for each in indexes:
-        each.delay = 0.4
+        each.delay = LONG_S
     proxies = [searching(make_proxy, upstream, each) for each in indexes]
-    begin = time.monotonic()
-    found = names(group_of(make_proxy, *proxies), "app")
-    assert time.monotonic() - begin < 1.2
+
+    def answer_when_all_are_asked():
+        wait_until(lambda: all(each.queries for each in indexes), what="the last question")
+        for each in indexes:
+            each.gate.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(answer_when_all_are_asked)
+        found = names(group_of(make_proxy, *proxies), "app")
     assert found == [f"of-{number}/app" for number in range(4)]
 
 
@@ -440,15 +446,13 @@ def test_a_group_leaves_out_what_fails_and_says_so(make_proxy, upstream, make_in
 def test_slow_members_of_a_group_are_waited_for_at_the_same_time(
     make_proxy, upstream, make_index, monkeypatch
 ):
-    monkeypatch.setattr(group_module.GroupSearch.find, "__defaults__", (0.4,))
+    monkeypatch.setattr(group_module.GroupSearch.find, "__defaults__", (3.0,))
     slow = [make_index() for _ in range(3)]
     for each in slow:
-        each.delay = 4.0
+        each.delay = LONG_S
     proxies = [searching(make_proxy, upstream, each) for each in slow]
     good = searching(make_proxy, upstream, make_index().add("good/app"))
-    begin = time.monotonic()
     answer = ask(group_of(make_proxy, *proxies, good), "app")
-    assert time.monotonic() - begin < 1.2
     assert [each["name"] for each in answer.json()["results"]] == ["good/app"]
     assert answer.headers[FAILED] == ", ".join(map(name_of, proxies))
 

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.clock import WAIT_S
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of
 from tests.functional.docker.wires import Answer, Socket
@@ -58,7 +59,7 @@ def begin_layer(registry: Registry, path: str, data: bytes, *, chunked: bool) ->
         f"Authorization: Basic {login}",
         framing,
     ]
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
     head = "\r\n".join([*lines, "", ""]).encode()
     connection.sendall(head + (b"%X\r\n%b" % (2 * len(data), data) if chunked else data))
     return connection

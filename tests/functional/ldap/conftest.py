@@ -5,6 +5,7 @@ import pytest
 from repoman.security.ldap_options import LdapOptions
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin
+from tests.clock import WAIT_S
 from tests.fakes.slapd import GROUPS, PEOPLE, READER, READER_PASSWORD, slapd
 
 ALICE = "correct horse"
@@ -27,7 +28,7 @@ def options(directory):
     return {
         "enabled": True,
         "urls": [directory.url],
-        "timeout": 2,
+        "timeout": int(WAIT_S),
         "bind_dn": READER,
         "bind_password": READER_PASSWORD,
         "user_base": PEOPLE,

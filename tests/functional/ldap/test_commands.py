@@ -42,7 +42,7 @@ def ldap(cli, directory):
     """The realm, set up by commands as the documentation has it."""
     cli(
         *("option", "set", "ldap", f'urls=["{directory.url}"]', f"user_base={PEOPLE}"),
-        *(f"bind_dn={READER}", "timeout=2", 'default_roles=["nx-developer"]'),
+        *(f"bind_dn={READER}", "timeout=60", 'default_roles=["nx-developer"]'),
         *("group_base=ou=groups,dc=example,dc=org", "--stdin", "bind_password"),
         given=READER_PASSWORD + "\n",
     )

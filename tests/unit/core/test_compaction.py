@@ -17,6 +17,7 @@ from repoman.db.models import BlobRecord
 from repoman.errors import RepomanError, Unavailable
 from repoman.repositories.repository_records import delete_row
 from tests.architecture import ROOT
+from tests.clock import LONG_S
 from tests.disk import room_for
 from tests.live import wait_until
 
@@ -207,7 +208,7 @@ def test_a_full_disk_does_not_keep_blobs(save, content, compactor, clock, on_dis
 def test_kill_9_at_every_line_loses_nothing(tmp_path):
     command = [sys.executable, "-m", KILLER, str(tmp_path / "killed")]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LONG_S
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20

@@ -15,6 +15,7 @@ from repoman.proxy.download import Download
 from repoman.proxy.downloads import Downloads
 from repoman.proxy.flights import Fetchers, SingleFlight
 from repoman.proxy.order import Order, PassThrough
+from tests.clock import WAIT_S
 from tests.live import wait_until
 
 DATA = bytes(range(256)) * 40
@@ -37,7 +38,7 @@ class Body:
                 return piece
             if isinstance(piece, Exception):
                 raise piece
-            assert piece.wait(10)
+            assert piece.wait(WAIT_S)
         return b""
 
     def close(self):
@@ -122,7 +123,7 @@ def test_readers_follow_while_bytes_come(make):
         assert not fetch.done()
         gate.set()
         assert first + b"".join(pieces) == DATA
-        assert [each.result(5) for each in others] == [DATA] * 3
+        assert [each.result(WAIT_S) for each in others] == [DATA] * 3
 
 
 def test_the_last_byte_waits_for_the_digest(make):
@@ -335,8 +336,8 @@ def test_readers_get_the_rest_though_the_disk_is_full(make, small_disk, blobs):
         readers = [download.open().pieces(start, SIZE - start) for start in (0, 700, 5000)]
         reads = [pool.submit(b"".join, each) for each in readers]
         gate.set()
-        assert [each.result(10) for each in reads] == [DATA, DATA[700:], DATA[5000:]]
-    fetch.join(10)
+        assert [each.result(WAIT_S) for each in reads] == [DATA, DATA[700:], DATA[5000:]]
+    fetch.join(WAIT_S)
     assert remote.starts == [0, 4500]
     assert download.kept == []
     assert [type(each) for each in failures] == [StorageFull]
@@ -353,7 +354,7 @@ def test_the_window_in_memory_waits_for_its_readers(make, small_disk):
     assert fetch.is_alive()
     assert size(reader.ready(ROOM)) < 1000 + len(PIECES[0])
     assert b"".join(reader.pieces(0, SIZE)) == DATA
-    fetch.join(10)
+    fetch.join(WAIT_S)
 
 
 def test_the_last_byte_waits_for_the_digest_though_the_disk_is_full(make, small_disk):
@@ -457,7 +458,7 @@ def test_nobody_joins_a_download_that_has_failed(blobs):
     assert first.wait_for_size(10) == SIZE
     first.subscribe(join_after_failure)
     gate.set()
-    assert read(found.get(timeout=10)) == DATA
+    assert read(found.get(timeout=WAIT_S)) == DATA
 
 
 def test_one_works_for_all_that_ask_meanwhile():
@@ -465,7 +466,7 @@ def test_one_works_for_all_that_ask_meanwhile():
 
     def work():
         calls.append(1)
-        assert gate.wait(10)
+        assert gate.wait(WAIT_S)
         return "value"
 
     with ThreadPoolExecutor(8) as pool:
@@ -474,7 +475,7 @@ def test_one_works_for_all_that_ask_meanwhile():
             pass
         assert flights.run("other", lambda: 1) == 1
         gate.set()
-        assert {each.result(5) for each in answers} == {"value"}
+        assert {each.result(WAIT_S) for each in answers} == {"value"}
     assert 1 <= len(calls) <= 8
     assert flights.run("key", lambda: "new") == "new"
 
@@ -484,17 +485,17 @@ def test_all_that_wait_learn_of_the_error():
 
     def work():
         begun.set()
-        assert gate.wait(10)
+        assert gate.wait(WAIT_S)
         raise NotFound("gone")
 
     with ThreadPoolExecutor(4) as pool:
         leader = pool.submit(flights.run, "key", work)
-        assert begun.wait(5)
+        assert begun.wait(WAIT_S)
         follower = pool.submit(flights.run, "key", lambda: "unused")
         gate.set()
         with pytest.raises(NotFound):
-            leader.result(5)
-        assert isinstance(follower.exception(5), NotFound) or follower.result() == "unused"
+            leader.result(WAIT_S)
+        assert isinstance(follower.exception(WAIT_S), NotFound) or follower.result() == "unused"
 
 
 def test_fetchers_are_bounded_and_survive_errors(caplog):
@@ -514,7 +515,7 @@ def test_fetchers_are_bounded_and_survive_errors(caplog):
 
     for _ in range(10):
         fetchers.submit("one", work)
-    assert all(done.acquire(timeout=10) for _ in range(10))
+    assert all(done.acquire(timeout=WAIT_S) for _ in range(10))
     assert most <= 2
     assert "'fetcher' failed and goes on" in caplog.text
 
@@ -524,18 +525,18 @@ def test_one_owner_has_a_share_of_the_fetchers():
 
     def slow():
         begun.release()
-        assert gate.wait(10)
+        assert gate.wait(WAIT_S)
 
     for _ in range(8):
         fetchers.submit("slow", slow)
-    assert begun.acquire(timeout=5)
-    assert begun.acquire(timeout=5)
+    assert begun.acquire(timeout=WAIT_S)
+    assert begun.acquire(timeout=WAIT_S)
     done = threading.Event()
     fetchers.submit("other", done.set)
-    assert done.wait(5)
+    assert done.wait(WAIT_S)
     assert not begun.acquire(blocking=False)
     gate.set()
-    assert all(begun.acquire(timeout=5) for _ in range(6))
+    assert all(begun.acquire(timeout=WAIT_S) for _ in range(6))
 
 
 def test_a_body_by_drops_ends_the_fetch(make, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from repoman.errors import UpstreamBusy
 from repoman.proxy.gate import PLACES, PLACES_OF_ONE, Gate
+from tests.clock import WAIT_S
 
 
 class Clock:
@@ -33,13 +34,13 @@ def full(gate):
 
     def wait():
         with gate.passed():
-            inside.wait(10)
-            assert go_on.wait(10)
+            inside.wait(WAIT_S)
+            assert go_on.wait(WAIT_S)
 
     with ThreadPoolExecutor(PLACES) as pool:
         for _ in range(PLACES):
             pool.submit(wait)
-        inside.wait(10)
+        inside.wait(WAIT_S)
         yield go_on
         go_on.set()
 
@@ -59,7 +60,7 @@ def test_while_the_remote_is_quick_all_have_their_turn(gate, full):
     with ThreadPoolExecutor(1) as pool:
         next_one = pool.submit(enter, gate)
         full.set()
-        assert next_one.result(10)
+        assert next_one.result(WAIT_S)
 
 
 def test_where_the_remote_is_slow_nobody_joins_the_queue(gate, full, clock):

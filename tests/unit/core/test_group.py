@@ -14,6 +14,7 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.group import THREADS, Fan, first_found
+from tests.clock import WAIT_S
 
 ABSENT = NotFound("Nothing.")
 FULL = StorageFull("The disk is full.")
@@ -69,9 +70,9 @@ def test_a_member_that_is_late_is_left_out():
     never = threading.Event()
 
     def wait(member):
-        return never.wait(30) if member is None else member
+        return never.wait(WAIT_S) if member is None else member
 
-    found = Fan().collect([("slow", None), ("fast", 1)], wait, 0.2)
+    found = Fan().collect([("slow", None), ("fast", 1)], wait, 2.0)
     never.set()
     assert found.answers == [1]
     [(name, error)] = found.failures
@@ -84,7 +85,7 @@ def test_a_quick_member_waits_for_no_other_one():
     slow = [(f"slow{number}", number) for number in range(2 * THREADS)]
 
     def wait(member):
-        return never.wait(30) if member >= 0 else "here"
+        return never.wait(WAIT_S) if member >= 0 else "here"
 
     found = Fan().collect([*slow, ("quick", -1)], wait, 0.2, lambda member: member < 0)
     never.set()
@@ -93,7 +94,7 @@ def test_a_quick_member_waits_for_no_other_one():
 
 
 def test_a_quick_member_that_fails_is_left_out_too():
-    found = Fan().collect([("a", FULL), ("b", 1)], ask, 5, lambda member: member is FULL)
+    found = Fan().collect([("a", FULL), ("b", 1)], ask, WAIT_S, lambda member: member is FULL)
     assert (found.answers, found.failures) == ([1], [("a", FULL)])
 
 
@@ -107,6 +108,6 @@ def test_whoever_wants_to_leaves_out_members_that_fail_in_any_way():
 
 def test_a_late_member_is_late_also_where_every_failure_is_one():
     never = threading.Event()
-    found = Fan(Exception).collect([("slow", None)], lambda _: never.wait(30), 0.1)
+    found = Fan(Exception).collect([("slow", None)], lambda _: never.wait(WAIT_S), 0.1)
     never.set()
     assert isinstance(found.failures[0][1], UpstreamTimeout)

@@ -22,6 +22,7 @@ from repoman.plugin import HttpClientSection, Recipe, RepositoryType, Section, S
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.secret_records import find_secret, insert_secret
 from tests.architecture import ROOT
+from tests.clock import LONG_S
 
 PASSWORD = "a-password-in-clear-text"
 KILLER = ROOT / "tests" / "unit" / "core" / "rotation_killer.py"
@@ -285,7 +286,7 @@ def test_a_rotation_that_is_killed_at_any_line_loses_nothing(tmp_path):
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=LONG_S,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,13 +10,14 @@ from repoman.errors import StorageFull
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.services import Alarm, ProxyServices
 from repoman.proxy.usage import Usage, trim
+from tests.clock import WAIT_S
 
 
 def test_calls_come_in_the_order_of_their_times():
     alarm, called, done = Alarm(), [], threading.Event()
-    alarm.call_later(0.05, lambda: (called.append(2), done.set()))
+    alarm.call_later(0.5, lambda: (called.append(2), done.set()))
     alarm.call_later(0.01, lambda: called.append(1))
-    assert done.wait(5)
+    assert done.wait(WAIT_S)
     assert called == [1, 2]
     alarm.close()
 
@@ -25,17 +26,17 @@ def test_an_error_does_not_end_the_alarm(caplog):
     alarm, done = Alarm(), threading.Event()
     alarm.call_later(0, lambda: 1 / 0)
     alarm.call_later(0.01, done.set)
-    assert done.wait(5)
+    assert done.wait(WAIT_S)
     assert "'alarm' failed and goes on: ZeroDivisionError" in caplog.text
     alarm.close()
 
 
 def test_nothing_is_called_after_the_end():
     alarm, called = Alarm(), []
-    alarm.call_later(0.02, lambda: called.append(1))
+    alarm.call_later(0.5, lambda: called.append(1))
     alarm.close()
     alarm.call_later(0, lambda: called.append(2))
-    threading.Event().wait(0.05)
+    threading.Event().wait(0.6)
     assert called == []
 
 

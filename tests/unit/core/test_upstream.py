@@ -11,6 +11,7 @@ from repoman.errors import UpstreamRateLimited, UpstreamTimeout, UpstreamUnavail
 from repoman.proxy.status import Condition, UpstreamStatus
 from repoman.proxy.targets import Targets, is_same_owner, network_of, origin_of
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
+from tests.clock import LONG_S, WAIT_S
 from tests.fakes.registry import Fault, fake_registry
 
 BLOB = b"some bytes of a blob"
@@ -30,7 +31,7 @@ def waits():
 @pytest.fixture
 def client(remote, waits):
     status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
-    client = UpstreamClient(remote.url, ClientOptions(timeout=5), status, sleep=waits.append)
+    client = UpstreamClient(remote.url, ClientOptions(timeout=WAIT_S), status, sleep=waits.append)
     yield client
     client.close()
 
@@ -126,15 +127,13 @@ def test_bodies_have_a_limit(client, remote):
     ids=["header", "body"],
 )
 def test_a_remote_that_answers_by_drops_is_given_up(begin):
-    ended = threading.Event()
+    is_given_up = threading.Event()
 
     def drip(listener):
         connection, _ = listener.accept()
         with connection:
             connection.sendall(begin)
-            for _ in range(600):
-                if ended.wait(0.05):
-                    return
+            while not is_given_up.wait(0.05):
                 with suppress(OSError):
                     connection.sendall(b"x")
 
@@ -147,9 +146,9 @@ def test_a_remote_that_answers_by_drops_is_given_up(begin):
         begun = time.monotonic()
         with pytest.raises(UpstreamUnavailable):
             get(client, "x")
-        assert 0.8 < time.monotonic() - begun < 10
-        ended.set()
-        thread.join(10)
+        assert time.monotonic() - begun > 0.8
+        is_given_up.set()
+        thread.join(WAIT_S)
         client.close()
 
 
@@ -294,7 +293,7 @@ def rebound(remote):
     """A client of a name that led to the public network, and leads to loopback since."""
     status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
     client = UpstreamClient(
-        f"http://hub.example:{remote.port}", ClientOptions(timeout=5, retries=0), status
+        f"http://hub.example:{remote.port}", ClientOptions(timeout=WAIT_S, retries=0), status
     )
     answers = iter([["93.184.216.34"]])
     client.targets._resolve = lambda _: next(answers, ["127.0.0.1"])
@@ -373,34 +372,32 @@ def test_a_connection_is_used_again_after_a_small_answer(client, remote, status)
 
 def test_a_connection_is_not_kept_for_a_large_answer(client, remote):
     path = f"v2/a/blobs/{remote.put_blob('a', bytes(10_000_000))}"
-    begun = time.monotonic()
     for _ in range(2):
         client.open("GET", path).close()
-    assert time.monotonic() - begun < 5
     assert remote.connections == 2
 
 
 def test_words_that_do_not_come_are_not_waited_for():
-    ended = threading.Event()
+    ended, waited = threading.Event(), []
 
     def answer(listener):
         connection, _ = listener.accept()
         with connection:
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 429 Enough\r\nContent-Length: 99\r\n\r\n")
-            ended.wait(60)
+            waited.append(ended.wait(WAIT_S))
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        client = UpstreamClient(url, ClientOptions(), UpstreamStatus(url, lambda: 0.0))
-        begun = time.monotonic()
+        options = ClientOptions(timeout=LONG_S)
+        client = UpstreamClient(url, options, UpstreamStatus(url, lambda: 0.0))
         with pytest.raises(UpstreamRateLimited, match="has limited our requests"):
             client.open("GET", "x")
-        assert time.monotonic() - begun < 10
         ended.set()
-        thread.join(10)
+        thread.join(WAIT_S)
+        assert waited == [True]
         client.close()
 
 

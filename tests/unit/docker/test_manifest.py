@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +8,7 @@ from repoman_docker.protocol import media_types as mt
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.manifest import Kind, parse_manifest
+from tests.clock import cpu_limit
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
@@ -329,9 +329,8 @@ def test_any_bytes_are_a_manifest_or_a_registry_error(body, content_type):
 
 def test_forty_thousand_children_take_no_long_time():
     body = json.dumps(index(*(descriptor(n, mt.OCI_MANIFEST) for n in range(40_000)))).encode()
-    start = time.perf_counter()
-    manifest = parse_manifest(body, mt.OCI_INDEX)
-    assert time.perf_counter() - start < 5
+    with cpu_limit(10):
+        manifest = parse_manifest(body, mt.OCI_INDEX)
     assert len(manifest.child_manifests()) == 40_000
 
 

@@ -1,6 +1,5 @@
 import re
 import string
-import time
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from repoman_docker.protocol.reference import (
     parse_tag,
     referrers_tag,
 )
+from tests.clock import cpu_limit
 
 # the grammar as the distribution-spec writes it; too slow for bad names, right for short ones
 SPEC_NAME = re.compile(
@@ -84,11 +84,10 @@ def test_names_are_judged_as_the_specification_does(text):
 @pytest.mark.parametrize("text", ["a" * 100_000 + "!", "a-" * 50_000, "-" * 100_000, "a/" * 50_000])
 @pytest.mark.parametrize("parse", [parse_name, parse_tag, parse_reference, Digest.parse])
 def test_evil_texts_are_refused_at_once(parse, text):
-    start = time.perf_counter()
-    for evil in (text, text[:254] + "!"):
-        with pytest.raises(RegistryError):
-            parse(evil)
-    assert time.perf_counter() - start < 0.05
+    with cpu_limit(1):
+        for evil in (text, text[:254] + "!"):
+            with pytest.raises(RegistryError):
+                parse(evil)
 
 
 @pytest.mark.parametrize("tag", ["latest", "_", "1.0", "V-1_2.x", "a" * 128, "sha256-" + "0" * 64])

@@ -10,6 +10,7 @@ import pytest
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from repoman_docker.remote.credentials import RemoteAuthentication, RemoteCredentials
+from tests.clock import WAIT_S
 from tests.live import wait_until
 
 
@@ -51,7 +52,7 @@ def authentication(gate, asked, monkeypatch):
         [scope] = parse_qs(urlsplit(address).query)["scope"]
         asked.append(scope)
         if scope == "slow":
-            assert gate.wait(10)
+            assert gate.wait(WAIT_S)
         return Answer(200, body={"token": f"token-{scope}-{asked.count(scope)}"})
 
     monkeypatch.setattr(client, "open", answer)
@@ -68,10 +69,10 @@ def test_a_slow_token_holds_up_no_other_scope(authentication, gate, asked):
         try:
             wait_until(lambda: asked, what="the question")
             quick = pool.submit(authentication.header, "quick")
-            assert quick.result(5) == "Bearer token-quick-1"
+            assert quick.result(WAIT_S) == "Bearer token-quick-1"
         finally:
             gate.set()
-        assert {each.result(5) for each in slow} == {"Bearer token-slow-1"}
+        assert {each.result(WAIT_S) for each in slow} == {"Bearer token-slow-1"}
     assert asked.count("slow") == 1
 
 
