@@ -250,15 +250,15 @@ def test_the_thread_goes_on_when_the_directory_was_away(
     (tmp_path / "blobs").rename(tmp_path / "away")
     compactor.start()
     try:
-        wait_until(lambda: compactor.thread.problem, what="the failure")
+        wait_until(lambda: compactor.thread.failure, what="the failure")
         (tmp_path / "away").rename(tmp_path / "blobs")
         content.delete_assets(["a"])
         clock.ahead = LATER
         wait_until(lambda: on_disk() == 0, what="the end of the blob")
-        wait_until(lambda: not compactor.thread.problem, what="good health")
+        wait_until(lambda: not compactor.thread.failure, what="good health")
     finally:
         compactor.stop()
-    assert caplog.text.count("'compactor' failed and goes on") == 1
+    assert caplog.text.count("'compactor' could not do its work") == 1
 
 
 # --- A wrong clock -------------------------------------------------------------------------------
