@@ -111,11 +111,14 @@ class UploadSink:
     def close(self) -> None:
         """Let the next request have the session; what was written stays, unless something failed.
 
-        Safe to call again.
-
-        Raises:
-            StorageFull, Unavailable: what was written cannot be kept.
+        Safe to call again. Raises no error: nobody waits for an answer; ``with`` does raise it.
         """
+        try:
+            self._close()
+        except RepomanError as error:
+            _log.warning("The upload %s ends: %s", self._live.id, error)
+
+    def _close(self) -> None:
         if self._is_open:
             self._is_open = False
             try:
@@ -138,7 +141,7 @@ class UploadSink:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and self._is_committed:
             self._live.has_failed = True
-        self.close()
+        self._close()
 
 
 class _Live:

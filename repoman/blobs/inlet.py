@@ -1,10 +1,14 @@
 """One body straight into a blob store, where no upload session is needed."""
 
+import logging
 import secrets
 from types import TracebackType
 from typing import BinaryIO
 
 from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.errors import RepomanError
+
+_log = logging.getLogger(__name__)
 
 
 class BlobInlet:
@@ -52,8 +56,11 @@ class BlobInlet:
         return self._writer.commit()
 
     def close(self) -> None:
-        """Drop what was not committed."""
-        self._writer.cancel()
+        """Drop what was not committed. Raises no error: the next start drops what is left."""
+        try:
+            self._writer.cancel()
+        except RepomanError as error:
+            _log.warning("A body that was not stored is left: %s", error)
 
     def __enter__(self) -> "BlobInlet":
         return self

@@ -164,5 +164,15 @@ def test_a_login_is_needed(client, method):
 def test_equal_files_share_their_bytes(client, repoman):
     client.put(f"{URL}/a", DATA)
     client.put(f"{URL}/b", DATA)
-    blobs = [path for path in (repoman.data / "blobs").rglob("*") if path.is_file()]
+    blobs = list((repoman.data / "blobs/default/sha256").glob("*/*"))
     assert [blob.name for blob in blobs] == [hashlib.sha256(DATA).hexdigest()]
+
+
+def test_a_file_that_has_lost_its_bytes_is_absent_until_it_is_put_again(client, repoman):
+    client.put(f"{URL}/lost", DATA)
+    digest = hashlib.sha256(DATA).hexdigest()
+    (repoman.data / "blobs/default/sha256" / digest[:2] / digest).unlink()
+    for method in ("HEAD", "GET"):
+        assert client.request(method, f"{URL}/lost").status_code == 404
+    assert client.put(f"{URL}/lost", DATA).status_code == 204
+    assert client.get(f"{URL}/lost").data == DATA

@@ -258,6 +258,21 @@ def fail(*_, **__):
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
+def test_a_sync_that_fails_after_the_client_has_gone_ends_the_session_too(
+    sessions, uploaded, monkeypatch, caplog
+):
+    upload = sessions.create("app", "ann")
+    sink = sessions.open_sink(upload)
+    sink.write(DATA)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        sink.close()
+    assert "Input/output error" in caplog.text
+    assert uploaded() == []
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+
+
 def test_a_session_ends_whose_blob_cannot_be_recorded(sessions, database, uploaded):
     upload = sessions.create("app", "ann")
     append(sessions, upload, DATA)

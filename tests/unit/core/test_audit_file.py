@@ -1,0 +1,53 @@
+"""The file of the audit log on a disk that fails."""
+
+import errno
+import os
+
+import pytest
+
+from repoman.config import AuditSettings
+from repoman.security.audit_file import AuditFile
+
+LINES = '{"id":1}\n{"id":2}\n'
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "log/audit.jsonl"
+
+
+@pytest.fixture
+def append(database, tmp_path, path):
+    """Add lines to the file."""
+    file = AuditFile(database, AuditSettings(file="log/audit.jsonl"), tmp_path)
+    return lambda text: file._append(path, text)
+
+
+@pytest.mark.parametrize("name", ["write", "fsync"])
+def test_what_a_failing_disk_took_of_some_lines_is_not_left_before_the_next_ones(
+    append, path, monkeypatch, name
+):
+    append('{"id":0}\n')
+    real = getattr(os, name)
+
+    def fail(fd, *data):
+        if data:
+            real(fd, data[0][:5])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, fail)
+        with pytest.raises(OSError, match="No space left"):
+            append(LINES)
+    append(LINES)
+    assert path.read_text() == '{"id":0}\n' + LINES
+
+
+def test_a_new_file_is_on_the_disk_with_its_name(append, path, monkeypatch):
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), real(fd)))
+    append(LINES)
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+    append(LINES)
+    assert synced[2:] == [path.stat().st_ino]
