@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from repoman.plugin import (
     NotFound,
+    SingleFlight,
     UpstreamClient,
     UpstreamRefused,
     UpstreamUnavailable,
@@ -154,6 +155,7 @@ class CatalogIndex:
         self._list_images = list_images
         self._ticks = ticks
         self._read: tuple[float, list[str]] | None = None
+        self._flights: SingleFlight[list[str]] = SingleFlight()
 
     def search(self, term: str, limit: int) -> IndexAnswer:
         """See :class:`ImageIndex`; a catalog that may not be read is empty."""
@@ -165,12 +167,15 @@ class CatalogIndex:
     def _names(self) -> list[str]:
         now = self._ticks()
         if self._read is None or now - self._read[0] >= CATALOG_AGE:
-            try:
-                names = list(islice(self._list_images(), MOST_NAMES))
-            except (NotFound, UpstreamRefused):
-                names = []
-            self._read = (now, names)
+            # Searches for different texts come side by side, and want the same catalog.
+            self._read = (now, self._flights.run("catalog", self._walk))
         return self._read[1]
+
+    def _walk(self) -> list[str]:
+        try:
+            return list(islice(self._list_images(), MOST_NAMES))
+        except (NotFound, UpstreamRefused):
+            return []
 
 
 class RegistryIndex:

@@ -22,7 +22,7 @@ from repoman_docker.routes.current import repository
 from repoman_docker.service import Entry, Listed
 
 BATCH = 500  # referrers read at a time
-SEALED = "~"  # what a sealed position begins with, and no name or tag
+SEALED = "~sealed."  # what a sealed position begins with, and no name or tag
 
 
 class Sources:

@@ -132,7 +132,7 @@ def test_who_may_see_nothing_starts_no_search(stage, hosted, monkeypatch):
 
 def test_a_sealed_position_is_ours_and_nobody_elses(stage, hosted):
     registry = member(stage, hosted, *WORDS)
-    forged = registry.get("_catalog?last=~abc")
+    forged = registry.get("_catalog?last=~sealed.abc")
     assert (forged.status, forged.code) == (400, "PAGINATION_NUMBER_INVALID")
     assert next_of(registry.get("_catalog?n=0")) is None
 

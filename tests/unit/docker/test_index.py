@@ -1,5 +1,9 @@
 """What indexes send becomes results of the right types, or is left out."""
 
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -77,3 +81,30 @@ def test_a_search_has_an_end():
     assert (len(found.hits), found.total) == (MOST, MOST)
     assert collect(hits[:3], total=10).total == 10
     assert collect(hits[:3], total=2).total == 3
+
+
+def test_searches_that_come_together_read_the_catalog_once():
+    walks: list[int] = []
+    has_begun, may_end = threading.Event(), threading.Event()
+    asked = threading.Semaphore(0)
+
+    def list_images() -> Iterator[str]:
+        walks.append(1)
+        has_begun.set()
+        assert may_end.wait(10)
+        yield "team/app"
+
+    def ticks() -> float:
+        asked.release()
+        return time.monotonic()
+
+    index = CatalogIndex(list_images, ticks)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(index.search, "app", 10)
+        assert has_begun.wait(10)
+        second = pool.submit(index.search, "team", 10)
+        assert all(asked.acquire(timeout=10) for _ in range(2))
+        may_end.set()
+        found = [each.result(10).hits for each in (first, second)]
+    assert found == [[ImageHit("team/app")]] * 2
+    assert walks == [1]
