@@ -37,7 +37,7 @@ def test_other_layers_are_not_foreign(media_type):
 def test_upstreams_are_asked_for_all_types_in_one_line_and_never_for_schema_1():
     asked = mt.ACCEPT.split(", ")
     assert asked == list(mt.ACCEPTED)
-    assert len(asked) == 4
+    assert len(asked) == 5
     assert not mt.SCHEMA1 & set(asked)
     assert "*/*" not in asked
 
