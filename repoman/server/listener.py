@@ -31,6 +31,12 @@ UNSENT = 1 << 19
 # network, and stays slow. This one is in every Linux, and every user may choose it.
 UNPACED = b"reno"
 
+# What to do about a port that the system keeps for the privileged.
+PRIVILEGED = (
+    " A port below 1024 needs the capability CAP_NET_BIND_SERVICE: give it to the server, as the "
+    "systemd unit in conf/examples shows, or choose a higher port."
+)
+
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -152,7 +158,8 @@ def open_socket(host: str, port: int, backlog: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Conflict(f"Port {port} at {host} is in use by another program.") from error
-        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+        hint = PRIVILEGED if error.errno == errno.EACCES else ""
+        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.{hint}") from error
 
 
 def _listen(family: int, address: Any, backlog: int) -> socket.socket:

@@ -142,3 +142,11 @@ def test_anonymous_pull_by_setting(docker, tmp_path):
         docker.run("logout", server.registry)
         docker.run("rmi", image)
         docker.run("pull", image)
+
+
+def test_login_at_the_main_port_tells_where_the_registries_are(docker, shared_server):
+    main = shared_server.main_url.removeprefix("http://")
+    ran = docker.login(main, *shared_server.admin, check=False)
+    assert ran.status != 0
+    assert "This is the main port" in ran.text
+    assert f"docker-hosted at {shared_server.registry}" in ran.text

@@ -158,6 +158,19 @@ def test_a_user_changes_the_password_and_stays(browser, open_browser):
     assert open_browser().log_in(password="a better one").status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("password", "said"), [("seven77", "8 to 1000 characters"), ("x" * 1001, "8 to 1000")]
+)
+def test_the_page_keeps_the_rules_of_the_service_for_passwords(browser, password, said):
+    browser.log_in()
+    browser.get("/account")
+    fields = {"present": ADMIN[1], "password": password, "again": password}
+    answer = browser.post("/account/password", **fields)
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert browser.log_in(password=ADMIN[1]).status_code == 303
+
+
 def test_a_user_ends_one_session_of_several(browser, open_browser, repoman):
     other = open_browser()
     browser.log_in()
