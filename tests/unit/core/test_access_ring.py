@@ -35,6 +35,7 @@ def test_a_slow_reader_of_the_log_delays_nobody():
         def write(self, text: str) -> int:
             is_busy.set()
             go_on.wait(WAIT_S)
+            go_on.set()
             return super().write(text)
 
     stream = Slow()

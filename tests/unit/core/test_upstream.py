@@ -139,7 +139,7 @@ def test_a_remote_that_answers_by_drops_is_given_up(begin):
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=drip, args=(listener,))
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
         thread.start()
         status = UpstreamStatus(url, lambda: 0.0)
         client = UpstreamClient(url, ClientOptions(retries=0, timeout=0.2), status)
