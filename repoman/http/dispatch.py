@@ -148,9 +148,12 @@ class Dispatcher:
         try:
             return (app or words)(environ, start_response)
         except Hidden as hidden:
-            environ[HIDDEN] = hidden.error
+            environ[HIDDEN] = hidden.take()
             environ[REPOSITORY] = _stand_in(name, speaker.name)
+        try:
             return words(environ, start_response)
+        finally:
+            del environ[HIDDEN]  # or both would be kept, with the password, until a collection
 
     def _find(self, name: str, speaker: Format) -> tuple[Repository, WSGI | None]:
         """Return the repository, or what stands in for it, and the app of one that works."""

@@ -36,13 +36,22 @@ class Hidden(BaseException):
 
     Not an ``Exception``, so that no error handler of the repository's format words it.
 
-    Attributes:
+    Args:
         error: the failure to answer with.
     """
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
-        self.error = error
+        self._errors = [error]
+
+    def take(self) -> Exception:
+        """Return the failure, once, and let go of it.
+
+        Frames of Flask hold this exception. If it held them, by the failure and what both have
+        been through, they and the password in them would be there until a collection of garbage.
+        """
+        self.__cause__ = self.__context__ = self.__traceback__ = None
+        return self._errors.pop()
 
 
 class Guard:

@@ -65,10 +65,9 @@ class Authenticator:
         self._lockout.check(name, address, is_token=is_token)
         actor = self._ask(credentials)
         if actor is None:
-            error = Unauthenticated("The user name or the password is wrong.")
-            wait = self._lockout.note_failure(name, address, is_token=is_token)
-            error.retry_after = wait or None
-            raise error
+            # Not from a variable: what a frame holds that it has raised is kept with it for long,
+            # here with the password.
+            raise _wrong(self._lockout.note_failure(name, address, is_token=is_token))
         self._lockout.note_success(name, address, is_token=is_token)
         self._accounts.note_login(actor)
         return actor
@@ -85,8 +84,11 @@ class Authenticator:
                 continue
             if actor is not None:
                 return self._accepted(name, actor)
-        if silent is not None:
-            raise silent
+        try:
+            if silent is not None:
+                raise silent
+        finally:
+            silent = None  # or it would be kept for long, with the password
         return None
 
     def _accepted(self, realm: str, actor: Actor) -> Actor | None:
@@ -97,3 +99,9 @@ class Authenticator:
             return actor if self._realms.goes_on(actor.realm, actor.name) else None
         # No realm speaks for users of another one, the local administrator first of all.
         return replace(actor, realm=realm, token="", is_anonymous=False)
+
+
+def _wrong(wait: int) -> Unauthenticated:
+    error = Unauthenticated("The user name or the password is wrong.")
+    error.retry_after = wait or None
+    return error

@@ -40,6 +40,7 @@ class Service:
         try:
             close = self._run_task()
         except BodyWanted as wanted:
+            wanted.__traceback__ = None  # which the frames of Flask, that hold it, are part of
             self._channel.intake.begin_body(request, wanted)
             if request.body is None or not request.body.is_over:
                 self._channel.hub.main.call(self._channel.receive_body, request)

@@ -166,6 +166,7 @@ class Task(ResponseMixin, WSGITask):
             raise RuntimeError("The application asked again for the body") from wanted
         finally:
             self._release_taken_sink()
+            self._forget_login()
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment."""
@@ -179,6 +180,11 @@ class Task(ResponseMixin, WSGITask):
             self.request.describe_body(environ)
             self.environ = environ
         return self.environ
+
+    def _forget_login(self) -> None:
+        # Errors hold on to the environment, some until the next collection of garbage.
+        if self.environ is not None:
+            self.environ.pop("HTTP_AUTHORIZATION", None)
 
     def _release_taken_sink(self) -> None:
         # receive_body() takes the sink out of the environment and with it the duty to close it.

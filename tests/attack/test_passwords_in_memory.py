@@ -1,5 +1,6 @@
 """Nobody who can read the memory of the process finds passwords of clients who are gone."""
 
+import gc
 import http.client
 from base64 import b64encode
 from contextlib import closing
@@ -8,6 +9,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from repoman.security.actors import Credentials
+from repoman.testing import ADMIN, HttpClient
+from repoman_docker import plugin
 from tests.live import live_server, wait_until
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -106,3 +110,31 @@ def test_no_password_stays(server, ask, way):
         return count(server.process.pid, texts) == 0
 
     wait_until(is_forgotten, PATIENCE, "an end of all copies of the password")
+
+
+@pytest.mark.parametrize(
+    ("connector", "path"),
+    [
+        ("images", "/v2/"),
+        ("images", "/v2/token"),
+        ("images", "/v1/users/"),
+        ("", "/"),
+        ("", "/nowhere"),
+        ("", "/repository/images/v2/"),
+        ("", "/repository/never-made/v2/"),
+    ],
+)
+@pytest.mark.parametrize("password", [ADMIN[1], "a wrong one"])
+def test_nothing_holds_on_to_a_login_once_it_is_answered(module_factory, connector, path, password):
+    """An error that is part of a cycle would, with all that was at hand when it was raised."""
+    repoman = module_factory({"docker": plugin}, security={"login_failures": 0})
+    if repoman.repositories.find("images") is None:
+        repoman.repositories.create("images", "docker-hosted", {"docker": {"v1_enabled": True}})
+    client = HttpClient(repoman, connector=connector or None)
+    gc.collect()
+    gc.disable()
+    try:
+        assert client.get(path, auth=(ADMIN[0], password)).status_code in (200, 401, 404)
+        assert [each for each in gc.get_objects() if isinstance(each, Credentials)] == []
+    finally:
+        gc.enable()
