@@ -65,7 +65,9 @@ class HostedBlobs:
     def stored(self, name: str, digest: Digest) -> StoredBlob | None:
         """See :class:`repoman_docker.service.BlobService`."""
         asset = self._content.find_asset(blob_path(name, digest))
-        return None if asset is None else StoredBlob(asset.digest, asset.size)
+        if asset is None or not self._content.has_bytes(asset):
+            return None
+        return StoredBlob(asset.digest, asset.size)
 
     def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
