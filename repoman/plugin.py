@@ -55,9 +55,11 @@ from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Download
+from repoman.proxy.encodings import DecodedBody, encoding_of
 from repoman.proxy.flights import SingleFlight
 from repoman.proxy.freshness import Ages
 from repoman.proxy.order import Body, Order, PassThrough
+from repoman.proxy.redirects import shares_login
 from repoman.proxy.remote import Remote, RemoteState
 from repoman.proxy.status import Condition
 from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
@@ -116,6 +118,7 @@ __all__ = [
     "ContentStore",
     "Coordinate",
     "Credentials",
+    "DecodedBody",
     "Denied",
     "Download",
     "Failure",
@@ -184,6 +187,7 @@ __all__ = [
     "current_repository",
     "current_security",
     "current_session",
+    "encoding_of",
     "end_session",
     "find_pattern",
     "first_found",
@@ -203,6 +207,7 @@ __all__ = [
     "render_plain",
     "requested_events",
     "send_content",
+    "shares_login",
     "store_bytes",
     "wants_page",
 ]

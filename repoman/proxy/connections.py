@@ -4,6 +4,7 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -12,6 +13,9 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
 from repoman.proxy.targets import Targets
+
+TARGET = ":path"
+"""The name under which a request carries its target, as in HTTP/2; it is no header."""
 
 # How many times the timeout, which is for each wait, a header or a small body may take in all.
 PATIENCE = 5
@@ -27,6 +31,11 @@ def judged_pools(targets: Targets) -> dict[str, Any]:
     }
 
 
+def verbatim_pools(classes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return classes of pools, by scheme, that send the target of a request byte by byte."""
+    return {scheme: _verbatim_class(pool, pool.ConnectionCls) for scheme, pool in classes.items()}
+
+
 def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
     class Judged(connection):  # type: ignore[misc]
         response_class = _Prompt
@@ -34,7 +43,23 @@ def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
         def _new_conn(self) -> socket.socket:
             return _connect(self, targets)
 
-    return type("JudgedPool", (pool,), {"ConnectionCls": Judged})
+    return _verbatim_class(pool, Judged)
+
+
+def _verbatim_class(pool: Any, connection: Any) -> Any:
+    class Verbatim(connection):  # type: ignore[misc]
+        def request(
+            self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any
+        ) -> None:
+            """Send a request; urllib3 alone would escape and normalise what ``url`` holds."""
+            sent = dict(headers or {})
+            target = sent.pop(TARGET, None)
+            if target is not None:
+                root = "" if url.startswith("/") else url.rstrip("/")  # for an HTTP proxy
+                url = root + target
+            super().request(method, url, body, sent, **options)
+
+    return type("VerbatimPool", (pool,), {"ConnectionCls": Verbatim})
 
 
 def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:

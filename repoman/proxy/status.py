@@ -114,6 +114,10 @@ class UpstreamStatus:
             self._tried_until = now + TRIAL
             return True
 
+    def end_trial(self) -> None:
+        """Let others try: what the caller tried does not tell whether the remote is back."""
+        self._tried_until = 0.0
+
     def check_rate(self) -> None:
         """Return if what counts against a limit of requests may be asked for.
 

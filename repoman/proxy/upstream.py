@@ -9,13 +9,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 import requests
 import urllib3
@@ -29,13 +28,20 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.connections import PATIENCE, judged_pools
+from repoman.proxy.connections import PATIENCE, TARGET, judged_pools, verbatim_pools
 from repoman.proxy.counts import parse_count
+from repoman.proxy.encodings import decode
 from repoman.proxy.gate import Gate
+from repoman.proxy.redirects import (
+    REDIRECTS_MAX,
+    describe_host,
+    next_address,
+    shares_login,
+    split_address,
+)
 from repoman.proxy.status import UpstreamStatus
-from repoman.proxy.targets import Targets, origin_of
+from repoman.proxy.targets import Targets
 
-REDIRECTS = 10
 BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
 LONGEST_BACKOFF = 5.0
 CONNECTIONS = 64  # kept open per remote host
@@ -48,6 +54,9 @@ IDEMPOTENT = ("GET", "HEAD")
 _FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+Authorize = Callable[[str], str | None]
+"""Returns the Authorization header for an address, or None; see :meth:`UpstreamClient.open`."""
 
 _QUERY = re.compile(r"\?\S*")
 _log = logging.getLogger(__name__)
@@ -65,15 +74,20 @@ class ClientOptions:
 
 
 class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
-    """An answer of a remote whose body is still on its way; to be closed."""
+    """An answer of a remote whose body is still on its way; to be closed.
 
-    def __init__(self, remote: str, response: requests.Response, timeout: float) -> None:
-        self._remote = remote
+    Attributes:
+        host: who answered, as the subject of a sentence.
+        url: the address that answered, after redirects.
+    """
+
+    def __init__(self, remote: str, response: requests.Response, url: str, timeout: float) -> None:
+        self.host = describe_host(remote, url)
         self._timeout = timeout
         self._response = response
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self.url = str(response.url)
+        self.url = url
 
     @property
     def length(self) -> int | None:
@@ -94,15 +108,15 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
             return read(amount, decode_content=False)
         except _TIMEOUTS as error:
             raise UpstreamTimeout(
-                f"The remote {self._remote} sent nothing more for {self._timeout:g} s."
+                f"{self.host} sent nothing more for {self._timeout:g} s."
             ) from error
         except _TRANSPORT as error:
             raise UpstreamUnavailable(
-                f"The remote {self._remote} stopped in the middle of its answer."
+                f"{self.host} stopped in the middle of its answer."
             ) from error
 
     def read_all(self, limit: int) -> bytes:
-        """Return the whole body.
+        """Return the whole body, decompressed if it was compressed in spite of the request.
 
         Raises:
             UpstreamUnavailable: it is longer than ``limit`` bytes, or cut off.
@@ -114,13 +128,17 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         while data := self._read(self._response.raw.read1, CHUNK):
             size += len(data)
             if time.monotonic() > end:
-                raise UpstreamTimeout(f"The remote {self._remote} takes too long to answer.")
+                raise UpstreamTimeout(f"{self.host} takes too long to answer.")
             if size > limit:
-                raise UpstreamUnavailable(
-                    f"The remote {self._remote} sent more than the {limit} bytes allowed."
-                )
+                raise self._excess(limit)
             parts.append(data)
-        return b"".join(parts)
+        body = decode(b"".join(parts), self.headers, limit)
+        if body is None:
+            raise self._excess(limit)
+        return body
+
+    def _excess(self, limit: int) -> UpstreamUnavailable:
+        return UpstreamUnavailable(f"{self.host} sent more than the {limit} bytes allowed.")
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -161,11 +179,24 @@ class UpstreamClient:
         return path if "://" in path else f"{self.remote}/{path.lstrip('/')}"
 
     def open(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        authorize: Authorize | None = None,
+        body: bytes | None = None,
     ) -> UpstreamResponse:
         """Send a request and return the answer, after redirects and further tries.
 
-        ``path`` may be a whole address; Authorization goes only where the first request goes.
+        Args:
+            method: GET and HEAD follow redirects and are tried again.
+            path: at the remote, or a whole address.
+            headers: Authorization among them goes only where the first request goes, and from
+                HTTP up to HTTPS of the same host.
+            authorize: makes the header Authorization, for the address asked and for each one
+                that a redirect leads to.
+            body: of a POST.
 
         Raises:
             UpstreamBlocked: the remote is not to be asked, or too many wait for it already.
@@ -173,13 +204,48 @@ class UpstreamClient:
             UpstreamTimeout: it did not answer in time.
             UpstreamRateLimited: it answered 429.
         """
+        request = _Request(method, self.address(path), dict(headers or {}), authorize, body)
         with self.gate.passed():
-            return self._open(method, self.address(path), dict(headers or {}))
+            return self._open(request)
 
-    def _open(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
+    def attempt(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        authorize: Authorize | None = None,
+    ) -> UpstreamResponse | None:
+        """Send a request that the remote may refuse in any way, and which another can replace.
+
+        It is sent once, and how it goes says nothing of the remote's health, unless no connection
+        is made: then this is :meth:`open`, with its errors.
+
+        Returns:
+            None if the remote broke off, kept silent or answered with an error of its own.
+        """
+        request = _Request(method, self.address(path), dict(headers or {}), authorize)
+        with self.gate.passed():
+            self.status.check()
+            try:
+                response = self._try_once(request)
+            except UpstreamRateLimited as error:
+                self.status.note_success()
+                self.status.note_limit(error.retry_after)
+                raise
+            except UpstreamUnavailable as error:
+                self.status.end_trial()
+                if _is_unreachable(error):
+                    return self._open(request)
+                _log.info("%s %s failed: %s", method, _without_query(request.url), error)
+                return None
+            self.status.note_success()
+            return response
+
+    def _open(self, request: "_Request") -> UpstreamResponse:
         self.status.check()
         try:
-            response = self._try_often(method, url, headers)
+            response = self._try_often(request)
         except UpstreamRateLimited as error:
             self.status.note_success()
             self.status.note_limit(error.retry_after)
@@ -195,7 +261,7 @@ class UpstreamClient:
         if not self.status.begin_trial():
             return
         try:
-            self._try_once("HEAD", self.remote + "/", {}).close()
+            self._try_once(_Request("HEAD", self.remote + "/", {})).close()
         except UpstreamRateLimited:
             self.status.note_success()
         except UpstreamError as error:
@@ -207,42 +273,46 @@ class UpstreamClient:
         """Close the pooled connections."""
         self._session.close()
 
-    def _try_often(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
-        tries = 1 + (self._options.retries if method in IDEMPOTENT else 0)
+    def _try_often(self, request: "_Request") -> UpstreamResponse:
+        tries = 1 + (self._options.retries if request.method in IDEMPOTENT else 0)
         end = time.monotonic() + self._options.timeout
         for number in range(1, tries):
             try:
-                return self._try_once(method, url, headers)
+                return self._try_once(request)
             except UpstreamUnavailable as error:
                 if time.monotonic() >= end:
                     raise  # whoever asked has waited for long enough
-                _log.debug("Try %s of %s %s failed: %s", number, method, url, error)
+                _log.debug("Try %s of %s failed: %s", number, request, error)
             self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
-        return self._try_once(method, url, headers)
+        return self._try_once(request)
 
-    def _try_once(self, method: str, url: str, headers: dict[str, str]) -> UpstreamResponse:
+    def _try_once(self, request: "_Request") -> UpstreamResponse:
         """Send the request, follow where it leads, and judge the answer."""
-        first = origin_of(url)
-        for _ in range(REDIRECTS + 1):
-            response = self._send(method, url, headers)
+        url, was_elsewhere = request.url, False
+        for _ in range(REDIRECTS_MAX + 1):
+            response = self._send(request, url, request.headers_for(url, was_elsewhere))
             target = response.headers.get("Location") if response.is_redirect else None
-            if target is None or method not in IDEMPOTENT:
-                return self._judge(response)
+            if target is None or request.method not in IDEMPOTENT:
+                return self._judge(response, url)
             _let_go(response)
-            target = urljoin(url, target)
+            target = next_address(url, target)
             self.targets.check(target, url)
-            if origin_of(target) != first:
-                headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
+            was_elsewhere = was_elsewhere or not shares_login(request.url, target)
             url = target
         raise UpstreamUnavailable(f"The remote {self.remote} redirects without an end.")
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _send(self, request: "_Request", url: str, headers: Mapping[str, str]) -> requests.Response:
         own = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+        root, target = split_address(url)
         try:
+            prepared = self._session.prepare_request(
+                requests.Request(
+                    request.method, root, headers={**own, **headers}, data=request.body
+                )
+            )
+            prepared.headers[TARGET] = target
             return self._session.send(
-                self._session.prepare_request(
-                    requests.Request(method, url, headers={**own, **headers})
-                ),
+                prepared,
                 stream=True,
                 allow_redirects=False,
                 timeout=self._options.timeout,
@@ -251,10 +321,10 @@ class UpstreamClient:
             )
         except _TRANSPORT as error:
             told = _QUERY.sub("?…", str(error))  # a query may be what lets somebody in
-            _log.info("%s %s failed: %s", method, url.partition("?")[0], told)
+            _log.info("%s %s failed: %s", request.method, _without_query(url), told)
             kind = UpstreamTimeout if isinstance(error, _TIMEOUTS) else UpstreamUnavailable
             raise kind(
-                f"The remote {self.remote} cannot be reached: {self._reason(error)}."
+                f"{describe_host(self.remote, url)} cannot be reached: {self._reason(error)}."
             ) from error
 
     def _reason(self, error: Exception) -> str:
@@ -267,16 +337,40 @@ class UpstreamClient:
             return f"there is no {bundle}, which http_client.ca_bundle names"
         return "the connection failed"
 
-    def _judge(self, response: requests.Response) -> UpstreamResponse:
+    def _judge(self, response: requests.Response, url: str) -> UpstreamResponse:
         status = response.status_code
+        host = describe_host(self.remote, url)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"The remote {self.remote} has limited our requests. {_words(response)}"
+            text = f"{host} has limited our requests. {_words(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
             raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
             _let_go(response)
-            raise UpstreamUnavailable(f"The remote {self.remote} answered with the error {status}.")
-        return UpstreamResponse(self.remote, response, self._options.timeout)
+            raise UpstreamUnavailable(f"{host} answered with the error {status}.")
+        return UpstreamResponse(self.remote, response, url, self._options.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of a remote, wherever it sends us for the answer."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    authorize: Authorize | None = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def headers_for(self, url: str, was_elsewhere: bool) -> dict[str, str]:
+        """Return the headers for an address, with no login of the first for any other.
+
+        Who has sent us back to the first host does not get its login either: another host would
+        choose what is read with it.
+        """
+        is_first = shares_login(self.url, url)
+        if was_elsewhere and (is_first or self.authorize is None):
+            return {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
+        header = None if self.authorize is None else self.authorize(url)
+        return self.headers if header is None else {**self.headers, "Authorization": header}
 
 
 class _Adapter(HTTPAdapter):
@@ -291,6 +385,14 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = judged_pools(self._targets)
 
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of connections to an HTTP proxy."""
+        is_new = proxy not in self.proxy_manager
+        manager: Any = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            manager.pool_classes_by_scheme = verbatim_pools(manager.pool_classes_by_scheme)
+        return manager
+
 
 def _make_session(targets: Targets) -> requests.Session:
     session = requests.Session()
@@ -300,6 +402,19 @@ def _make_session(targets: Targets) -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(targets, pool_maxsize=CONNECTIONS, max_retries=0))
     return session
+
+
+def _is_unreachable(error: UpstreamError) -> bool:
+    """Return whether no connection was made, so that nothing else can be asked either."""
+    cause: object = error.__cause__
+    reason = getattr(next(iter(getattr(cause, "args", ())), None), "reason", cause)
+    return isinstance(cause, requests.exceptions.SSLError | requests.ConnectTimeout) or isinstance(
+        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    )
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]
 
 
 def _words(response: requests.Response) -> str:

@@ -89,15 +89,16 @@ def test_a_slow_token_for_one_image_keeps_nobody_from_another(make_proxy, hub, m
         for tag in ("1", "2"):
             hub.put(name, tag, make_image())
     proxy.get(f"{NAME}/manifests/1")
-    fetch, begun, go = authentication._fetch_token, threading.Event(), threading.Event()
+    tokens_ = authentication.own.tokens
+    fetch, begun, go = tokens_._fetch, threading.Event(), threading.Event()
 
-    def fetch_slowly(scope):
+    def fetch_slowly(service, scope):
         if "slow" in scope:
             begun.set()
             go.wait(30)
-        return fetch(scope)
+        return fetch(service, scope)
 
-    monkeypatch.setattr(authentication, "_fetch_token", fetch_slowly)
+    monkeypatch.setattr(tokens_, "_fetch", fetch_slowly)
     with ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(proxy.head, f"slow/app/manifests/{tag}") for tag in (1, 2)]
         assert begun.wait(10)
@@ -120,7 +121,7 @@ def test_a_token_is_renewed_before_it_expires(make_proxy, hub, monkeypatch):
     proxy.get(f"{NAME}/manifests/0")
     begun = time.monotonic()
     for number, (age, count) in enumerate([(hub.expires_in - 30, 1), (hub.expires_in - 10, 2)], 1):
-        monkeypatch.setattr(authentication, "_ticks", lambda age=age: begun + age)
+        monkeypatch.setattr(authentication.own.tokens, "ticks", lambda age=age: begun + age)
         assert proxy.get(f"{NAME}/manifests/{number}").status == 200
         assert len(tokens(hub)) == count
         assert hub.count(f"HEAD /v2/{NAME}/manifests/{number}") == 1  # nothing was refused
