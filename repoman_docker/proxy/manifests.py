@@ -115,7 +115,7 @@ class ProxyManifests:
         """Return a manifest that the remote has under one of these tags, but not by its digest."""
         for tag in islice(tags, TAGS_MAX):
             with suppress(NotFound):
-                found = self._load_tag(image, tag)
+                found = self._load_once(image, tag)
                 if found.asset.attributes["digest"] == str(digest):
                     return found
         return None
@@ -167,14 +167,16 @@ class ProxyManifests:
             return self._content(self._load_tag(image, tag))
 
     def _load_tag(self, image: str, tag: Tag) -> Found:
-        """Fetch what a tag names by the tag itself, once for all that ask meanwhile."""
-        path = tag_path(image, tag)
+        """Fetch what a tag names by the tag itself, and remember if there is nothing."""
         try:
-            load = partial(self._load, image, tag, tag)
-            found: Found = self._site.cache.once(f"get {path}", load)
+            return self._load_once(image, tag)
         except NotFound:
-            self._site.cache.negative.add(path)
+            self._site.cache.negative.add(tag_path(image, tag))
             raise
+
+    def _load_once(self, image: str, tag: Tag) -> Found:
+        load = partial(self._load, image, tag, tag)
+        found: Found = self._site.cache.once(f"get {tag_path(image, tag)}", load)
         return found
 
     def _fetched(self, image: str, seen: RemoteTag) -> Content:

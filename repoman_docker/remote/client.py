@@ -53,6 +53,10 @@ _AMOUNT = re.compile(r"\s*+([0-9]{1,18})\s*+(?:;\s*+w=([0-9]{1,18})\s*+)?")
 _log = logging.getLogger(__name__)
 
 
+class _Unanswered(UpstreamUnavailable):
+    """A HEAD got no answer, or an error; whether GET does is another matter."""
+
+
 class RegistryClient:
     """Asks one remote registry; thread safe.
 
@@ -88,7 +92,7 @@ class RegistryClient:
         path = f"manifests/{reference}"
         try:
             response = self._ask("HEAD", name, path, {"Accept": ACCEPT})
-        except (NotFound, UpstreamRefused, UpstreamUnavailable) as error:
+        except (NotFound, UpstreamRefused, _Unanswered) as error:
             _log.debug("HEAD of %s of %s: %s", path, name, error)
             return None
         with response:
@@ -153,7 +157,7 @@ class RegistryClient:
                     size = response.length
                     if size is not None:
                         return size
-        except (NotFound, UpstreamRefused, UpstreamUnavailable) as error:
+        except (NotFound, UpstreamRefused, _Unanswered) as error:
             # An object store behind a redirect may allow GET alone.
             _log.debug("HEAD of a blob of %s: %s", name, error)
         with self.open_blob(name, digest) as response:
@@ -288,7 +292,7 @@ class RegistryClient:
                 return found
             if time.monotonic() - begun >= SILENT_AFTER_S:
                 self._silent_until = time.monotonic() + SILENCE_S
-        raise UpstreamUnavailable(f"The remote {self.remote} does not answer HEAD.")
+        raise _Unanswered(f"The remote {self.remote} does not answer HEAD.")
 
     def _check_status(self, response: UpstreamResponse) -> None:
         """Return if the answer has what was asked for, whole or in part."""

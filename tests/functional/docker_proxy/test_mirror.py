@@ -112,7 +112,7 @@ def test_an_upstream_that_failed_is_left_alone(make_proxy, upstream):
     proxy = make_proxy(upstream.url, http_client__auto_block=True, http_client__retries=0)
     remote = service_of(make_proxy, proxy).remote
     assert remote.state.condition == "Ready to Connect"
-    upstream.faults.append(Fault("", status=500, times=1))
+    upstream.faults.append(Fault("", status=500, times=2))
     assert proxy.get(TAG).status == 502
     asked = len(upstream.log)
     answer = proxy.get(TAG)
