@@ -311,10 +311,10 @@ class UpstreamClient:
                 )
             )
             prepared.headers[TARGET] = target
-            return self._session.send(
+            # The session's own send would read and parse a redirect that is followed here.
+            return self._session.get_adapter(root).send(
                 prepared,
                 stream=True,
-                allow_redirects=False,
                 timeout=self._options.timeout,
                 verify=self._options.ca_bundle or True,
                 proxies=get_environ_proxies(url),
