@@ -272,7 +272,7 @@ class _Turn:
         if not offered and self._method is NOBODY:
             offered = self._login.ask(self._scope)
         if not offered:  # it does not say how: by a new token, or else learned anew
-            return self._choose([self._method, NOBODY])
+            return self._choose([self._method, *self._offered, NOBODY])
         self._offered = offered
         self._login.learn(offered[0])
         return self._choose(offered)
