@@ -61,8 +61,9 @@ from repoman.proxy.freshness import Ages
 from repoman.proxy.order import Body, Order, PassThrough
 from repoman.proxy.redirects import shares_login
 from repoman.proxy.remote import Remote, RemoteState
+from repoman.proxy.response import UpstreamResponse
 from repoman.proxy.status import Condition
-from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
+from repoman.proxy.upstream import UpstreamClient
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.proxies import open_cache
 from repoman.repositories.recipes import Recipe, RepositoryContext

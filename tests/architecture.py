@@ -57,7 +57,7 @@ LIBRARIES = {
     "wtforms": ("web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
     "ldap3": ("repoman/security/directory.py",),
-    "requests": ("repoman/proxy/upstream.py",),
+    "requests": ("repoman/proxy/upstream.py", "repoman/proxy/response.py"),
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/scheduler.py",),
 }

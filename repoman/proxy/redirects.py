@@ -4,6 +4,8 @@ Signed addresses of object stores hold only as they were written: ``%2f`` is not
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from repoman.proxy.targets import origin_of
@@ -11,8 +13,34 @@ from repoman.proxy.targets import origin_of
 REDIRECTS_MAX = 10
 """A request follows at most so many redirects."""
 
+Authorize = Callable[[str], str | None]
+"""Returns the Authorization header for an address, or None; see :meth:`UpstreamClient.open`."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY = re.compile(r"[^/?#]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRequest:
+    """What is asked of a remote, wherever it sends us for the answer."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    authorize: Authorize | None = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def headers_for(self, url: str, was_elsewhere: bool) -> dict[str, str]:
+        """Return the headers for an address, with no login of the first for any other.
+
+        Who has sent us back to the first host does not get its login either: another host would
+        choose what is read with it.
+        """
+        is_first = shares_login(self.url, url)
+        if was_elsewhere and (is_first or self.authorize is None):
+            return {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
+        header = None if self.authorize is None else self.authorize(url)
+        return self.headers if header is None else {**self.headers, "Authorization": header}
 
 
 def next_address(base: str, location: str) -> str:

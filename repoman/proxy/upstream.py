@@ -1,15 +1,14 @@
 """The HTTP client of a remote: pooled, patient, and careful with what it is told.
 
-Bodies are read raw, as they are on the wire: what is stored must be what the digest is of. The only
-module that knows ``requests``.
+Redirects are followed here, each host with its own login.
 """
 
 import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -28,35 +27,28 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.connections import PATIENCE, TARGET, judged_pools, verbatim_pools
+from repoman.proxy.connections import TARGET, judged_pools, verbatim_pools
 from repoman.proxy.counts import parse_count
-from repoman.proxy.encodings import decode
 from repoman.proxy.gate import Gate
 from repoman.proxy.redirects import (
     REDIRECTS_MAX,
+    Authorize,
+    RemoteRequest,
     describe_host,
     next_address,
     shares_login,
     split_address,
 )
+from repoman.proxy.response import TIMEOUTS, TRANSPORT, UpstreamResponse, let_go, words_of
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.targets import Targets
 
 BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
 LONGEST_BACKOFF = 5.0
 CONNECTIONS = 64  # kept open per remote host
-CHUNK = 1 << 20  # most bytes taken at a time
-LITTLE = 4096  # bytes of a body that is read for the sake of its connection, or its words
-MOMENT = 2.0  # seconds for that
-MESSAGE = 300  # characters of a remote's own words that are passed on
 
 IDEMPOTENT = ("GET", "HEAD")
 _FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
-_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-_TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-
-Authorize = Callable[[str], str | None]
-"""Returns the Authorization header for an address, or None; see :meth:`UpstreamClient.open`."""
 
 _QUERY = re.compile(r"\?\S*")
 _log = logging.getLogger(__name__)
@@ -71,81 +63,6 @@ class ClientOptions:
     user_agent_suffix: str = ""
     ca_bundle: str = ""
     allow_private: bool = False
-
-
-class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
-    """An answer of a remote whose body is still on its way; to be closed.
-
-    Attributes:
-        host: who answered, as the subject of a sentence.
-        url: the address that answered, after redirects.
-    """
-
-    def __init__(self, remote: str, response: requests.Response, url: str, timeout: float) -> None:
-        self.host = describe_host(remote, url)
-        self._timeout = timeout
-        self._response = response
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        self.url = url
-
-    @property
-    def length(self) -> int | None:
-        """Bytes of the body as announced, if they were."""
-        return parse_count(self.headers.get("Content-Length"))
-
-    def read(self, amount: int = CHUNK) -> bytes:
-        """Return the next bytes that are there, at most ``amount``; none at the end.
-
-        Raises:
-            UpstreamUnavailable: the connection ended before the body.
-            UpstreamTimeout: nothing more came.
-        """
-        return self._read(self._response.raw.read1, amount)
-
-    def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
-        try:
-            return read(amount, decode_content=False)
-        except _TIMEOUTS as error:
-            raise UpstreamTimeout(
-                f"{self.host} sent nothing more for {self._timeout:g} s."
-            ) from error
-        except _TRANSPORT as error:
-            raise UpstreamUnavailable(
-                f"{self.host} stopped in the middle of its answer."
-            ) from error
-
-    def read_all(self, limit: int) -> bytes:
-        """Return the whole body, decompressed if it was compressed in spite of the request.
-
-        Raises:
-            UpstreamUnavailable: it is longer than ``limit`` bytes, or cut off.
-            UpstreamTimeout: it comes by drops.
-        """
-        parts: list[bytes] = []
-        size = 0
-        end = time.monotonic() + PATIENCE * self._timeout
-        while data := self._read(self._response.raw.read1, CHUNK):
-            size += len(data)
-            if time.monotonic() > end:
-                raise UpstreamTimeout(f"{self.host} takes too long to answer.")
-            if size > limit:
-                raise self._excess(limit)
-            parts.append(data)
-        body = decode(b"".join(parts), self.headers, limit)
-        if body is None:
-            raise self._excess(limit)
-        return body
-
-    def _excess(self, limit: int) -> UpstreamUnavailable:
-        return UpstreamUnavailable(f"{self.host} sent more than the {limit} bytes allowed.")
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        _let_go(self._response)
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class UpstreamClient:
@@ -204,7 +121,7 @@ class UpstreamClient:
             UpstreamTimeout: it did not answer in time.
             UpstreamRateLimited: it answered 429.
         """
-        request = _Request(method, self.address(path), dict(headers or {}), authorize, body)
+        request = RemoteRequest(method, self.address(path), dict(headers or {}), authorize, body)
         with self.gate.passed():
             return self._open(request)
 
@@ -224,7 +141,7 @@ class UpstreamClient:
         Returns:
             None if the remote broke off, kept silent or answered with an error of its own.
         """
-        request = _Request(method, self.address(path), dict(headers or {}), authorize)
+        request = RemoteRequest(method, self.address(path), dict(headers or {}), authorize)
         with self.gate.passed():
             self.status.check()
             try:
@@ -242,7 +159,7 @@ class UpstreamClient:
             self.status.note_success()
             return response
 
-    def _open(self, request: "_Request") -> UpstreamResponse:
+    def _open(self, request: RemoteRequest) -> UpstreamResponse:
         self.status.check()
         try:
             response = self._try_often(request)
@@ -261,7 +178,7 @@ class UpstreamClient:
         if not self.status.begin_trial():
             return
         try:
-            self._try_once(_Request("HEAD", self.remote + "/", {})).close()
+            self._try_once(RemoteRequest("HEAD", self.remote + "/", {})).close()
         except UpstreamRateLimited:
             self.status.note_success()
         except UpstreamError as error:
@@ -273,7 +190,7 @@ class UpstreamClient:
         """Close the pooled connections."""
         self._session.close()
 
-    def _try_often(self, request: "_Request") -> UpstreamResponse:
+    def _try_often(self, request: RemoteRequest) -> UpstreamResponse:
         tries = 1 + (self._options.retries if request.method in IDEMPOTENT else 0)
         end = time.monotonic() + self._options.timeout
         for number in range(1, tries):
@@ -286,7 +203,7 @@ class UpstreamClient:
             self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
         return self._try_once(request)
 
-    def _try_once(self, request: "_Request") -> UpstreamResponse:
+    def _try_once(self, request: RemoteRequest) -> UpstreamResponse:
         """Send the request, follow where it leads, and judge the answer."""
         url, was_elsewhere = request.url, False
         for _ in range(REDIRECTS_MAX + 1):
@@ -294,14 +211,16 @@ class UpstreamClient:
             target = response.headers.get("Location") if response.is_redirect else None
             if target is None or request.method not in IDEMPOTENT:
                 return self._judge(response, url)
-            _let_go(response)
+            let_go(response)
             target = next_address(url, target)
             self.targets.check(target, url)
             was_elsewhere = was_elsewhere or not shares_login(request.url, target)
             url = target
         raise UpstreamUnavailable(f"The remote {self.remote} redirects without an end.")
 
-    def _send(self, request: "_Request", url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _send(
+        self, request: RemoteRequest, url: str, headers: Mapping[str, str]
+    ) -> requests.Response:
         own = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
         root, target = split_address(url)
         try:
@@ -319,16 +238,16 @@ class UpstreamClient:
                 verify=self._options.ca_bundle or True,
                 proxies=get_environ_proxies(url),
             )
-        except _TRANSPORT as error:
+        except TRANSPORT as error:
             told = _QUERY.sub("?…", str(error))  # a query may be what lets somebody in
             _log.info("%s %s failed: %s", request.method, _without_query(url), told)
-            kind = UpstreamTimeout if isinstance(error, _TIMEOUTS) else UpstreamUnavailable
+            kind = UpstreamTimeout if isinstance(error, TIMEOUTS) else UpstreamUnavailable
             raise kind(
                 f"{describe_host(self.remote, url)} cannot be reached: {self._reason(error)}."
             ) from error
 
     def _reason(self, error: Exception) -> str:
-        if isinstance(error, _TIMEOUTS):
+        if isinstance(error, TIMEOUTS):
             return f"no answer within {self._options.timeout:g} s"
         if isinstance(error, requests.exceptions.SSLError):
             return "its certificate is not trusted"
@@ -341,36 +260,13 @@ class UpstreamClient:
         status = response.status_code
         host = describe_host(self.remote, url)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"{host} has limited our requests. {_words(response)}"
+            text = f"{host} has limited our requests. {words_of(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
             raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
-            _let_go(response)
+            let_go(response)
             raise UpstreamUnavailable(f"{host} answered with the error {status}.")
         return UpstreamResponse(self.remote, response, url, self._options.timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What is asked of a remote, wherever it sends us for the answer."""
-
-    method: str
-    url: str
-    headers: dict[str, str] = field(repr=False)
-    authorize: Authorize | None = field(default=None, repr=False)
-    body: bytes | None = field(default=None, repr=False)
-
-    def headers_for(self, url: str, was_elsewhere: bool) -> dict[str, str]:
-        """Return the headers for an address, with no login of the first for any other.
-
-        Who has sent us back to the first host does not get its login either: another host would
-        choose what is read with it.
-        """
-        is_first = shares_login(self.url, url)
-        if was_elsewhere and (is_first or self.authorize is None):
-            return {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
-        header = None if self.authorize is None else self.authorize(url)
-        return self.headers if header is None else {**self.headers, "Authorization": header}
 
 
 class _Adapter(HTTPAdapter):
@@ -415,38 +311,6 @@ def _is_unreachable(error: UpstreamError) -> bool:
 
 def _without_query(url: str) -> str:
     return url.partition("?")[0]
-
-
-def _words(response: requests.Response) -> str:
-    """Return what the remote said, as far as it is a short text, and let go of the answer."""
-    text = _read_little(response, LITTLE).decode("utf-8", "replace")
-    response.close()
-    in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
-    words = " ".join((in_json[1] if in_json else text).split())
-    return "".join(filter(str.isprintable, words))[:MESSAGE]  # it may end in somebody's terminal
-
-
-def _let_go(response: requests.Response) -> None:
-    """Close an answer; its connection is used again if next to nothing is left of the body."""
-    length = parse_count(response.headers.get("Content-Length"))
-    if response.request.method == "HEAD" or (length is not None and length <= LITTLE):
-        _read_little(response, LITTLE + 1)
-    response.close()
-
-
-def _read_little(response: requests.Response, limit: int) -> bytes:
-    """Return at most so many bytes of a body, and those alone that come within a moment."""
-    data, end = b"", time.monotonic() + MOMENT
-    with suppress(*_TRANSPORT):
-        sock = getattr(response.raw.connection, "sock", None)
-        if sock is not None:
-            sock.settimeout(MOMENT)  # the next request sets its own
-        while len(data) < limit and time.monotonic() < end:
-            more: bytes = response.raw.read1(limit - len(data), decode_content=False)
-            if not more:
-                break
-            data += more
-    return data
 
 
 def _retry_after(text: str | None) -> int | None:
