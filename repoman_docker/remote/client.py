@@ -248,7 +248,7 @@ class RegistryClient:
         response = self._converse(method, path, headers, dialogue)
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
-            _log.warning("%s refused %s %s: %s", response.host, method, path, response.status)
+            _log.warning("%s refused %s of %s: %s", response.host, method, name, response.status)
             raise dialogue.error or UpstreamRefused(
                 f"{response.host} refused to let this server read {name or 'its catalog'}: it does "
                 "not exist there, or the proxy's credentials are wrong."

@@ -128,7 +128,8 @@ class Pages(Generic[Entry]):
         path = self._follow(url, link)
         if path is None or path in self._asked:
             if path is None or self._was_mended:
-                self._miss(f"it goes on at {link[:200]}, which cannot be followed")
+                where = link.partition("?")[0][:200]  # a query may be what lets somebody in
+                self._miss(f"it goes on at {where}, which cannot be followed")
             return None
         self._asked.add(path)
         return path
