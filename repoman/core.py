@@ -109,6 +109,7 @@ class Repoman:
         self.audit.flush()
         self._audit_file.follow()
         self.repositories.refresh()
+        self.proxies.notice_checks()
 
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""

@@ -108,7 +108,15 @@ class StorageFull(RepomanError):
 
 
 class UpstreamError(RepomanError):
-    """The remote of a proxy did not give what was asked for. The text names the remote."""
+    """The remote of a proxy did not give what was asked for. The text names the host that failed.
+
+    Attributes:
+        host: the host that failed, with its port, if it is not the remote's own.
+        is_unreachable: whether nothing can be asked of that host, whatever the address.
+    """
+
+    host: str = ""
+    is_unreachable: bool = False
 
 
 class UpstreamUnavailable(UpstreamError):
@@ -122,13 +130,13 @@ class UpstreamTimeout(UpstreamUnavailable):
 class UpstreamBlocked(UpstreamError):
     """The remote is not asked at present."""
 
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 class UpstreamBusy(UpstreamBlocked):
     """So many requests wait for the remote that no further one may."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class UpstreamRefused(UpstreamError):

@@ -78,7 +78,7 @@ from repoman.repositories.sections import (
     StorageSection,
     WritePolicy,
 )
-from repoman.sections import RegularExpression, Section
+from repoman.sections import RegularExpression, Section, WebAddress
 from repoman.security.actors import (
     ANONYMOUS,
     READING,
@@ -177,6 +177,7 @@ __all__ = [
     "UpstreamRefused",
     "UpstreamResponse",
     "UpstreamUnavailable",
+    "WebAddress",
     "WritePolicy",
     "access_of_method",
     "allow_repeat",

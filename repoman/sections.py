@@ -5,6 +5,7 @@ One definition gives validation with the key's path, the REST schema and the for
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +36,31 @@ def _check_expression(text: str) -> str:
 RegularExpression = Annotated[str, AfterValidator(_check_expression)]
 
 
+def _check_web_address(text: str) -> str:
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not text.isprintable() or " " in text:
+        raise ValueError("must be an http or https address such as https://registry.example.com")
+    place = parts.netloc.rpartition("@")[2]
+    plain = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
+    if "@" in parts.netloc:
+        raise ValueError(
+            f"must hold no user name and password: write {plain}; the section http_client has "
+            "settings for a login"
+        )
+    if "?" in text or "#" in text:
+        raise ValueError(f"must have no query and no fragment: write {plain}")
+    return plain
+
+
+# The address of another server: http or https, without anything that is secret.
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
+
+
 class Section(BaseModel):
     """Base of all sections. Unknown keys are errors; values do not change after validation."""
 
@@ -42,7 +68,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def check_names(self) -> None:
-        """Return if what it names in the database is there (Invalid); within a transaction."""
+        """Return if what it names in the database or on the disk is there (Invalid).
+
+        Called within a transaction when it is set, and not when it is read.
+        """
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors this section asks for, as (key, scheme, port)."""

@@ -14,7 +14,6 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from repoman.plugin import (
-    Invalid,
     NotFound,
     UpstreamClient,
     UpstreamRefused,
@@ -95,9 +94,7 @@ def hub_index(place: IndexPlace) -> ImageIndex:
 
 def custom_index(place: IndexPlace) -> ImageIndex:
     """Search the index at the address that is set."""
-    if not place.url.startswith(("http://", "https://")):
-        raise Invalid("docker_proxy.index_url: must be an http or https address.")
-    return V1Index(place.open_client(place.url.rstrip("/"), TIMEOUT))
+    return V1Index(place.open_client(place.url, TIMEOUT))
 
 
 class V1Index:

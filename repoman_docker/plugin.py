@@ -8,7 +8,6 @@ from repoman.plugin import (
     GroupSection,
     HttpClientSection,
     NegativeCacheSection,
-    ProxySection,
     Recipe,
     RepositoryType,
     RoutingSection,
@@ -29,6 +28,7 @@ from repoman_docker.routes.v2 import v2
 from repoman_docker.sections import (
     DockerHostedStorageSection,
     DockerProxySection,
+    DockerRemoteSection,
     DockerSection,
     IndexType,
 )
@@ -93,7 +93,7 @@ def repoman_register_recipes() -> list[Recipe]:
             sections={
                 **COMMON,
                 "storage": StorageSection,
-                "proxy": ProxySection,
+                "proxy": DockerRemoteSection,
                 "negative_cache": NegativeCacheSection,
                 "http_client": HttpClientSection,
                 "routing": RoutingSection,

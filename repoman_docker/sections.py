@@ -2,11 +2,27 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from repoman.plugin import HostedStorageSection, RegularExpression, Section
+from repoman.plugin import (
+    HostedStorageSection,
+    ProxySection,
+    RegularExpression,
+    Section,
+    WebAddress,
+)
+from repoman_docker.protocol.registries import (
+    HUB_URL,
+    is_hub,
+    namespaces_of,
+    parse_host,
+    registry_address,
+    without_api,
+)
+
+RegistryHost = Annotated[str, AfterValidator(parse_host)]
 
 
 class DockerSection(Section):
@@ -46,12 +62,22 @@ class DockerSection(Section):
         description="Whether clients log in with Basic only and are offered no tokens; anonymous "
         "clients then cannot pull with docker, which asks for a token first.",
     )
+    namespaces: tuple[RegistryHost, ...] = Field(
+        (),
+        description="Hosts of the registries it stands for when clients ask with ?ns=; none: a "
+        "proxy for its remote, a group for those of its members.",
+    )
     chunk_min_length: int = Field(
         0,
         ge=0,
         description="Length of chunks, in bytes, that uploading clients are asked to reach; 0 asks "
         "nothing. Shorter ones are accepted all the same.",
     )
+
+    @property
+    def stands_for(self) -> frozenset[str] | None:
+        """All names of the registries in ``namespaces``; None if none are set."""
+        return namespaces_of(self.namespaces) if self.namespaces else None
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors."""
@@ -76,7 +102,9 @@ class DockerProxySection(Section):
         IndexType.REGISTRY,
         description="Where images are searched: registry (the remote), hub (Docker Hub) or custom.",
     )
-    index_url: str = Field("", description="Address of the index; only with index_type custom.")
+    index_url: WebAddress | Literal[""] = Field(
+        "", description="Address of the index; only with index_type custom."
+    )
     v1_remote: bool = Field(
         False,
         description="Whether the remote speaks only the Docker V1 API. An image is then fetched "
@@ -93,11 +121,31 @@ class DockerProxySection(Section):
         description="Whether a name of one component means library/NAME; unset: at Docker Hub.",
     )
 
+    @field_validator("index_url")
+    @classmethod
+    def _check_index_url(cls, value: str) -> str:
+        return without_api(value)
+
     @model_validator(mode="after")
     def _check_index(self) -> Self:
         if (self.index_type == IndexType.CUSTOM) != bool(self.index_url):
             raise ValueError("index_url belongs to index_type custom, which needs it")
         return self
+
+
+class DockerRemoteSection(ProxySection):
+    """Which registry a proxy is one of."""
+
+    @field_validator("remote_url", mode="before")
+    @classmethod
+    def _complete_hub(cls, value: object) -> object:
+        """Take the names of Docker Hub also as they are written in names of images."""
+        return HUB_URL if isinstance(value, str) and is_hub(value.strip().strip("/")) else value
+
+    @field_validator("remote_url")
+    @classmethod
+    def _check_registry(cls, value: str) -> str:
+        return registry_address(value)
 
 
 class DockerHostedStorageSection(HostedStorageSection):

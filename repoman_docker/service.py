@@ -293,4 +293,5 @@ class DockerRepository:
         """Return what answers a client that means this registry; None: nothing here."""
         if self.view is not None:
             return self.view(registry)
-        return self if self.namespaces is None or registry in self.namespaces else None
+        is_meant = self.namespaces is None or registry.lower() in self.namespaces
+        return self if is_meant else None

@@ -57,7 +57,13 @@ LIBRARIES = {
     "wtforms": ("web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
     "ldap3": ("repoman/security/directory.py",),
-    "requests": ("repoman/proxy/upstream.py", "repoman/proxy/response.py"),
+    "requests": (
+        "repoman/proxy/connections.py",
+        "repoman/proxy/failures.py",
+        "repoman/proxy/response.py",
+        "repoman/proxy/trust.py",
+        "repoman/proxy/upstream.py",
+    ),
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/scheduler.py",),
 }

@@ -1,6 +1,7 @@
 """Commands about repositories. They work beside a running server, which follows in a moment."""
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,9 @@ from repoman.cli.common import parse_value, read_secrets, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
-from repoman.proxy.remote import render_status
+from repoman.proxy.remote import RemoteState, render_status
 from repoman.proxy.status import Condition
-from repoman.repositories.model import Repository
+from repoman.repositories.model import Repository, RepositoryConfig
 
 SET = click.option(
     "--set",
@@ -124,14 +125,34 @@ def status(repoman: Repoman, name: str) -> None:
     repoman.repositories.remote_of(name)
     config = repoman.repositories.get(name).config
     state = CacheRecords(repoman.database, config.id).find_state()
-    condition = Condition.READY if state is None else state.condition
-    told = render_status(condition, is_online=config.is_online)
     if state is None:
+        told = render_status(Condition.READY, is_online=config.is_online)
         click.echo(f"{name}: {told}; its remote has not been asked yet.")
         return
-    click.echo(f"{name}: {told} (written at {_render_time(state.at)})")
+    _tell_state(config, state)
+
+
+@repo.command()
+@click.argument("name")
+@with_repoman
+def check(repoman: Repoman, name: str) -> None:
+    """Ask the remote of the proxy NAME now, even if it is blocked after failures.
+
+    A running server does the same. Exits with 1 unless the remote is available.
+    """
+    state = repoman.repositories.check(name)
+    _tell_state(repoman.repositories.get(name).config, state)
+    if state.condition != Condition.AVAILABLE:
+        raise click.exceptions.Exit(1)
+
+
+def _tell_state(config: RepositoryConfig, state: RemoteState) -> None:
+    told = render_status(state.condition, is_online=config.is_online)
+    click.echo(f"{config.name}: {told} (written at {_render_time(state.at)})")
     if state.reason:
         click.echo(state.reason)
+    if state.blocked_until is not None and state.blocked_until > time.time():
+        click.echo(f"blocked until: {_render_time(state.blocked_until)}")
     for key, value in (state.budget or {}).items():
         click.echo(f"{key}: {value}")
 

@@ -90,6 +90,7 @@ def _logging(settings: Settings) -> Iterator[None]:
     root.addHandler(_Enqueue(records))
     root.setLevel(settings.log.level)
     logging.getLogger("peewee").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # it logs queries, which may be secret
     listener.start()
     try:
         yield

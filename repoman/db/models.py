@@ -303,6 +303,7 @@ class RemoteRecord(Record):
     reason = TextField()
     budget = JSONField(null=True)
     at = DoubleField()
+    blocked_until = DoubleField(null=True)
 
     class Meta:
         table_name = "remote"

@@ -1,4 +1,4 @@
-"""The remote of a proxy over REST: how it is, and that its cache is not to be believed."""
+"""The remote of a proxy over REST: how it is, whether it is back, and that its cache is stale."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +7,7 @@ from flask import Blueprint, request
 
 from repoman.errors import Denied, NotFound, Unauthenticated
 from repoman.http.current import current_actor, current_security, place_of
-from repoman.proxy.remote import Remote, render_status
+from repoman.proxy.remote import Remote, RemoteState, render_status
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.actors import Action
 
@@ -19,10 +19,13 @@ def create_remote_rest(repositories: RepositoryManager) -> Blueprint:
     @blueprint.get("/service/rest/v1/repositories/<name>/remote")
     def tell(name: str) -> dict[str, Any]:
         """Answer with the status, the condition of the remote, its reason and the budget."""
-        state = _find_remote(repositories, name, Action.READ).state
-        is_online = repositories.get(name).config.is_online
-        status = render_status(state.condition, is_online=is_online)
-        return {"repository": name, "status": status, **asdict(state)}
+        return _render(repositories, name, _find_remote(repositories, name, Action.READ).state)
+
+    @blueprint.post("/service/rest/v1/repositories/<name>/check-remote")
+    def check(name: str) -> dict[str, Any]:
+        """Ask the remote now, whatever failed before, and answer as above."""
+        _find_remote(repositories, name, Action.EDIT)
+        return _render(repositories, name, repositories.check(name))
 
     @blueprint.post("/service/rest/v1/repositories/<name>/invalidate-cache")
     def invalidate(name: str) -> tuple[str, int]:
@@ -32,6 +35,12 @@ def create_remote_rest(repositories: RepositoryManager) -> Blueprint:
         return "", 204
 
     return blueprint
+
+
+def _render(repositories: RepositoryManager, name: str, state: RemoteState) -> dict[str, Any]:
+    is_online = repositories.get(name).config.is_online
+    status = render_status(state.condition, is_online=is_online)
+    return {"repository": name, "status": status, **asdict(state)}
 
 
 def _find_remote(repositories: RepositoryManager, name: str, action: Action) -> Remote:

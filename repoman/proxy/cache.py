@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from repoman.blobs.store import BlobStore, StoredBlob
@@ -19,7 +20,7 @@ from repoman.proxy.negative import NegativeCache
 from repoman.proxy.order import Order
 from repoman.proxy.remote import RemoteState
 from repoman.proxy.services import ProxyServices
-from repoman.proxy.status import UpstreamStatus
+from repoman.proxy.status import Condition, UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from repoman.proxy.usage import Usage, trim
 
@@ -61,6 +62,7 @@ class ProxyCache:
         negative: what it does not have.
         contents: judges the age of content.
         metadata: judges the age of lists and movable names.
+        absences: judges the age of answers that there is nothing.
     """
 
     def __init__(
@@ -80,14 +82,18 @@ class ProxyCache:
         self.negative = NegativeCache(self.clock, options.not_found_age, self.records.renewals)
         self.contents = Ages(self.clock, options.content_max_age, self.records.invalidated_at)
         self.metadata = Ages(self.clock, options.metadata_max_age, self.records.invalidated_at)
+        self.absences = Ages(self.clock, options.not_found_age, self.records.invalidated_at)
         self.status = UpstreamStatus(
             options.remote,
             services.ticks,
             is_blocked=options.is_blocked,
             auto_block=options.auto_block,
             on_block=self._probe_later,
+            on_doubt=self._examine_soon,
             on_change=self._tell_later,
         )
+        self._check_login: Callable[[], object] = lambda: None
+        self._checks = self.records.checks()
         self._told: RemoteState | None = None
         self._is_telling = False
         self.client = UpstreamClient(options.remote, options.client, self.status)
@@ -103,7 +109,7 @@ class ProxyCache:
         Raises:
             UpstreamBusy: too many wait for the remote already.
         """
-        with self.client.gate.passed():
+        with self.client.gate.passed(key):
             value: Value = self._services.flights.run((self.options.repository_id, key), work)
         return value
 
@@ -173,8 +179,30 @@ class ProxyCache:
     @property
     def state(self) -> RemoteState:
         """How the remote is."""
-        status = self.status
-        return RemoteState(status.condition, status.reason, status.budget, self.clock())
+        status, now, left = self.status, self.clock(), self.status.blocked_for
+        until = None if left is None else now + left
+        return RemoteState(status.condition, status.reason, status.budget, now, until)
+
+    def on_check(self, check_login: Callable[[], object]) -> None:
+        """Have ``check_login`` tell the status at each check if the remote takes the login."""
+        self._check_login = check_login
+
+    def check(self) -> RemoteState:
+        """Forget what failed, ask the remote now, and return how it is; every process does so."""
+        self._checks = self.records.note_check()
+        self._check()
+        return self.state
+
+    def notice_check(self) -> None:
+        """Do the same, in the background, if another process has done it."""
+        checks = self.records.checks()
+        if checks != self._checks:
+            self._checks = checks
+            self._services.fetchers.submit("probes", self._check)
+
+    def retire(self) -> None:
+        """Have the remote asked no more."""
+        self.status.retire()
 
     def _complete(self, order: Order) -> Order:
         """Return the order with what every download does here."""
@@ -188,7 +216,7 @@ class ProxyCache:
             order,
             keep=keep_and_trim,
             note_failure=self._note_failure,
-            waiting=self.client.gate.passed,
+            waiting=partial(self.client.gate.passed, order.title),
         )
 
     def _note_failure(self, error: RepomanError) -> None:
@@ -225,12 +253,25 @@ class ProxyCache:
         """Write down how the remote is, for other processes, if that has changed."""
         self._is_telling = False
         state = self.state
-        if self._is_current() and (self._told is None or replace(self._told, at=state.at) != state):
+        if self._is_current() and (self._told is None or _differ(self._told, state)):
             try:
                 self.records.save_state(state)
                 self._told = state
             except RepomanError as error:
                 _log.warning("How %s is was not written down: %s", self.options.remote, error)
+
+    def _check(self) -> None:
+        self.status.reset()
+        if not self.status.is_blocked:
+            self.client.examine()
+            if self.status.condition is Condition.AVAILABLE:
+                self._check_login()
+        self._told = None
+        self._tell()
+
+    def _examine_soon(self) -> None:
+        if self._is_current():
+            self._services.fetchers.submit("probes", self.client.examine)
 
     def _probe_later(self, pause: float) -> None:
         self._services.alarm.call_later(pause, self._probe)
@@ -243,3 +284,10 @@ class ProxyCache:
     def _is_current(self) -> bool:
         """Return whether the settings are still these: a change makes another cache."""
         return self._services.current(self.options.repository_id) is self
+
+
+def _differ(told: RemoteState, state: RemoteState) -> bool:
+    """Return whether there is something new to tell; the end of a block is known to a second."""
+    was, will = told.blocked_until or 0.0, state.blocked_until or 0.0
+    same = replace(told, at=state.at, blocked_until=state.blocked_until)
+    return same != state or abs(was - will) > 1

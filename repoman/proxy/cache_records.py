@@ -10,6 +10,8 @@ from repoman.db.database import Database
 from repoman.db.models import AssetRecord, BlobRecord, RemoteRecord, RepositoryRecord
 from repoman.proxy.remote import RemoteState
 
+CHECKS = "checks"  # the revision that moves with each check of any remote
+
 
 class CacheRecords:
     """What is remembered of the cache of one proxy; thread safe. Times in seconds since epoch."""
@@ -56,6 +58,17 @@ class CacheRecords:
                 RepositoryRecord.id == self._repository
             ).execute()
 
+    def checks(self) -> int:
+        """Return how often somebody wanted the remote asked how it is."""
+        return self._database.revision(self._check)
+
+    def note_check(self) -> int:
+        """Have all processes ask the remote how it is, and return the new number of checks."""
+        with self._database.transaction():
+            self._database.bump(CHECKS)
+            self._database.bump(self._check)
+            return self.checks()
+
     def save_state(self, state: RemoteState) -> None:
         """Write down how the remote is."""
         values = {
@@ -63,6 +76,7 @@ class CacheRecords:
             "reason": state.reason,
             "budget": None if state.budget is None else dict(state.budget),
             "at": state.at,
+            "blocked_until": state.blocked_until,
         }
         with self._database.transaction():
             RemoteRecord.insert(repository=self._repository, **values).on_conflict(
@@ -74,7 +88,9 @@ class CacheRecords:
         record = RemoteRecord.get_or_none(RemoteRecord.repository == self._repository)
         if record is None:
             return None
-        return RemoteState(record.condition, record.reason, record.budget, record.at)
+        return RemoteState(
+            record.condition, record.reason, record.budget, record.at, record.blocked_until
+        )
 
     def note_downloads(self, downloads: Mapping[str, float]) -> None:
         """Store when paths were last downloaded."""
@@ -99,6 +115,10 @@ class CacheRecords:
             .where(self._mine() & AssetRecord.kind.in_(list(kinds)))
         )
         return list(query.order_by(used, AssetRecord.id).limit(limit).tuples())
+
+    @property
+    def _check(self) -> str:
+        return f"check {self._repository}"
 
     @property
     def _renewal(self) -> str:

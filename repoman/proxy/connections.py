@@ -5,14 +5,19 @@ import io
 import socket
 import time
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
+import requests
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from repoman.proxy.failures import UnknownName
 from repoman.proxy.targets import Targets
+from repoman.proxy.trust import Trust
 
 TARGET = ":path"
 """The name under which a request carries its target, as in HTTP/2; it is no header."""
@@ -20,7 +25,53 @@ TARGET = ":path"
 # How many times the timeout, which is for each wait, a header or a small body may take in all.
 PATIENCE = 5
 LONGEST = 60.0  # seconds, where there is no timeout
+CONNECTIONS = 64  # kept open per remote host
 LEAST = 0.1  # seconds for an address, however many there are
+
+
+class _Adapter(HTTPAdapter):
+    """Connects to the addresses that were judged, without a second question to a name server."""
+
+    def __init__(self, targets: Targets, trust: Trust, **options: Any) -> None:
+        self._targets = targets
+        self._trust = trust
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pools of connections; those to an HTTP proxy are made elsewhere."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = judged_pools(self._targets)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of connections to an HTTP proxy."""
+        is_new = proxy not in self.proxy_manager
+        manager: Any = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            manager.pool_classes_by_scheme = verbatim_pools(manager.pool_classes_by_scheme)
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return which pool a request belongs to: HTTPS has the one TLS context of this proxy."""
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            options["ssl_context"] = self._trust.context()
+        return host, options
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Leave the context as it is: else files would be read again for each connection."""
+
+
+def make_session(targets: Targets, trust: Trust) -> requests.Session:
+    """Return a session that keeps no cookies, and reads no passwords from the user's files."""
+    session = requests.Session()
+    session.trust_env = False  # no passwords from ~/.netrc
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(targets, trust, pool_maxsize=CONNECTIONS, max_retries=0))
+    return session
 
 
 def judged_pools(targets: Targets) -> dict[str, Any]:
@@ -67,7 +118,7 @@ def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
 
     All of them together have the time of the connection; each has its part of what is left.
     """
-    last: OSError = OSError("the name has no address")
+    last: OSError = UnknownName("the name has no address")
     addresses = targets.addresses(connection.host.strip("[]"))
     timeout = connection.timeout or LONGEST
     end = time.monotonic() + timeout

@@ -13,15 +13,18 @@ class RemoteState:
 
     Attributes:
         condition: in words, see :class:`repoman.proxy.status.Condition`.
-        reason: what failed last; empty if nothing did.
+        reason: what failed last and still counts; empty if nothing did.
         budget: what the remote last said of a limit of requests, if it has one.
         at: when this was so, in seconds since the epoch.
+        blocked_until: when the remote is asked again after failures, in seconds since the epoch;
+            None if it is not blocked by failures.
     """
 
     condition: str
     reason: str
     budget: Mapping[str, Any] | None
     at: float
+    blocked_until: float | None = None
 
 
 def render_status(condition: str, *, is_online: bool) -> str:
@@ -35,6 +38,9 @@ class Remote(Protocol):
     @property
     def state(self) -> RemoteState:
         """How it is now, as far as this process knows."""
+
+    def check(self) -> RemoteState:
+        """Ask it now, whatever failed before, and return how it is; other processes do the same."""
 
     def invalidate(self) -> None:
         """Have it asked again for all that can change, by all processes."""

@@ -12,14 +12,13 @@ from repoman.errors import UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.connections import PATIENCE
 from repoman.proxy.counts import parse_count
 from repoman.proxy.encodings import decode
-from repoman.proxy.redirects import describe_host
+from repoman.proxy.failures import TIMEOUTS
 
 CHUNK = 1 << 20  # most bytes taken at a time
 LITTLE = 4096  # bytes of a body that is read for the sake of its connection, or its words
 MOMENT = 2.0  # seconds for that
 MESSAGE = 300  # characters of a remote's own words that are passed on
 
-TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -31,8 +30,11 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         url: the address that answered, after redirects.
     """
 
-    def __init__(self, remote: str, response: requests.Response, url: str, timeout: float) -> None:
-        self.host = describe_host(remote, url)
+    def __init__(
+        self, host: str, place: str, response: requests.Response, url: str, timeout: float
+    ) -> None:
+        self.host = host
+        self._place = place
         self._timeout = timeout
         self._response = response
         self.status = response.status_code
@@ -57,12 +59,16 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         try:
             return read(amount, decode_content=False)
         except TIMEOUTS as error:
-            raise UpstreamTimeout(
-                f"{self.host} sent nothing more for {self._timeout:g} s."
+            raise failed(
+                UpstreamTimeout,
+                f"{self.host} sent nothing more for {self._timeout:g} s.",
+                self._place,
             ) from error
         except TRANSPORT as error:
-            raise UpstreamUnavailable(
-                f"{self.host} stopped in the middle of its answer."
+            raise failed(
+                UpstreamUnavailable,
+                f"{self.host} stopped in the middle of its answer.",
+                self._place,
             ) from error
 
     def read_all(self, limit: int) -> bytes:
@@ -78,7 +84,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         while data := self._read(self._response.raw.read1, CHUNK):
             size += len(data)
             if time.monotonic() > end:
-                raise UpstreamTimeout(f"{self.host} takes too long to answer.")
+                raise failed(UpstreamTimeout, f"{self.host} takes too long to answer.", self._place)
             if size > limit:
                 raise self._excess(limit)
             parts.append(data)
@@ -88,7 +94,11 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         return body
 
     def _excess(self, limit: int) -> UpstreamUnavailable:
-        return UpstreamUnavailable(f"{self.host} sent more than the {limit} bytes allowed.")
+        return failed(
+            UpstreamUnavailable,
+            f"{self.host} sent more than the {limit} bytes allowed.",
+            self._place,
+        )
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -98,9 +108,16 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         self.close()
 
 
+def failed(kind: type[UpstreamUnavailable], text: str, place: str) -> UpstreamUnavailable:
+    """Return an error of the host at a place."""
+    error = kind(text)
+    error.host = place
+    return error
+
+
 def words_of(response: requests.Response) -> str:
     """Return what the remote said, as far as it is a short text, and let go of the answer."""
-    text = _read_little(response, LITTLE).decode("utf-8", "replace")
+    text = read_little(response, LITTLE).decode("utf-8", "replace")
     response.close()
     in_json = re.search(r'"message"\s*:\s*"([^"]*)"', text)
     words = " ".join((in_json[1] if in_json else text).split())
@@ -111,11 +128,11 @@ def let_go(response: requests.Response) -> None:
     """Close an answer; its connection is used again if next to nothing is left of the body."""
     length = parse_count(response.headers.get("Content-Length"))
     if response.request.method == "HEAD" or (length is not None and length <= LITTLE):
-        _read_little(response, LITTLE + 1)
+        read_little(response, LITTLE + 1)
     response.close()
 
 
-def _read_little(response: requests.Response, limit: int) -> bytes:
+def read_little(response: requests.Response, limit: int) -> bytes:
     """Return at most so many bytes of a body, and those alone that come within a moment."""
     data, end = b"", time.monotonic() + MOMENT
     with suppress(*TRANSPORT):

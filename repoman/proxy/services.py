@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from repoman.db.database import Database
+from repoman.proxy.cache_records import CHECKS
 from repoman.proxy.downloads import Downloads
 from repoman.proxy.flights import Fetchers, SingleFlight
 
@@ -18,11 +19,17 @@ Clock = Callable[[], float]
 _log = logging.getLogger(__name__)
 
 
-class Flushed(Protocol):
-    """What has something to be written down at the end."""
+class Cache(Protocol):
+    """The cache of one proxy, as far as the process has to care for it."""
 
     def flush(self) -> None:
-        """Write it down."""
+        """Write down what waits."""
+
+    def notice_check(self) -> None:
+        """Ask the remote how it is, if another process has done so."""
+
+    def retire(self) -> None:
+        """Ask the remote no more: the proxy is deleted, or has another remote."""
 
 
 class Alarm:
@@ -89,11 +96,30 @@ class ProxyServices:
         self.downloads = Downloads(self.fetchers)
         self.flights: SingleFlight[Any] = SingleFlight()
         self.alarm = Alarm()
-        self._caches: weakref.WeakValueDictionary[int, Flushed] = weakref.WeakValueDictionary()
+        self._caches: weakref.WeakValueDictionary[int, Cache] = weakref.WeakValueDictionary()
+        self._checks: int | None = None
 
-    def enter(self, repository_id: int, cache: "Flushed") -> None:
+    def enter(self, repository_id: int, cache: Cache) -> None:
         """Make a cache the present one of its repository; it is flushed at the end."""
         self._caches[repository_id] = cache
+
+    def leave(self, repository_id: int) -> None:
+        """Have no present cache of a repository, until its new settings bring another one."""
+        self._caches.pop(repository_id, None)
+
+    def retire(self, repository_id: int) -> None:
+        """The repository is gone: nothing of it asks its remote any more."""
+        cache = self._caches.pop(repository_id, None)
+        if cache is not None:
+            cache.retire()
+
+    def notice_checks(self) -> None:
+        """Ask the remotes how they are that another process has asked; to be called often."""
+        checks = self.database.revision(CHECKS)
+        before, self._checks = self._checks, checks
+        if before not in (None, checks):
+            for cache in list(self._caches.values()):
+                cache.notice_check()
 
     def current(self, repository_id: int) -> object:
         """Return the present cache of a repository; None if there is none."""

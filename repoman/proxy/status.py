@@ -1,20 +1,35 @@
 """Whether a remote is asked at present: by the administrator, and after failures.
 
-After the n-th failure in a row it rests for 40 s times the n-th Fibonacci number; then a probe in
-the background, or the next request, tells whether it is back. Until then nobody else asks.
+A failure counts for what failed, and no further:
+
+- No connection to a host: that host is blocked, for 40 s times the n-th Fibonacci number after the
+  n-th failure in a row. The hosts that a remote refers to (of a redirect, a token service) are
+  blocked apart from it.
+- An error for one address (5xx, no answer, a broken connection) may be of that address alone. The
+  remote is asked by a probe how it is; it is blocked only if that fails too.
+- ``Retry-After``: the address that it was an answer to is not asked until then.
+
+When a block is over, a probe in the background or the next request tells whether the host is back.
 """
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from repoman.errors import UpstreamBlocked, UpstreamError, UpstreamRateLimited
 
 PAUSE = 40.0  # seconds, times a Fibonacci number
-LONGEST = 3600.0  # seconds that a remote rests at most
-TRIAL = 30.0  # seconds for which one request alone tries whether it is back
+LONGEST = 3600.0  # seconds that a host or an address is blocked at most
+TRIAL = 30.0  # seconds for which one request alone tries whether a host is back
+DOUBT = 10.0  # seconds in which one probe is sent, however many addresses fail
+HOSTS_MAX = 1_000  # Hosts besides the remote's own that are remembered.
+ADDRESSES_MAX = 10_000  # Addresses with a Retry-After that are remembered.
+
+OWN = ""  # the remote's own host, among those that it refers to
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +42,18 @@ class Condition(StrEnum):
     BLOCKED = "Remote Manually Blocked"
     AUTO_BLOCKED = "Remote Auto Blocked and Unavailable"
     UNAVAILABLE = "Remote Unavailable"
+    LOGIN_REFUSED = "login refused"
     OFFLINE = "Repository Offline"  # by its settings, whatever the remote is like
+
+
+@dataclass(slots=True)
+class _Host:
+    """A host that failed, and since when it is left alone; in ticks."""
+
+    reason: str = ""
+    until: float | None = None
+    tried_until: float = 0.0
+    pauses: Iterator[float] = field(default_factory=lambda: _pauses())
 
 
 class UpstreamStatus:
@@ -37,12 +63,15 @@ class UpstreamStatus:
         remote: its address, for the texts.
         clock: seconds, never running backwards.
         is_blocked: the administrator does not want it asked.
-        auto_block: whether it rests after failures.
-        on_block: called with the length of the rest, in seconds, whenever one begins.
+        auto_block: whether it is blocked after failures.
+        on_block: called with the length of a block of the remote, in seconds, when it begins.
+        on_doubt: called when a probe has to tell whether the remote itself is well.
         on_change: called when the condition or its reason has changed.
 
     Attributes:
         budget: what the remote last said of its limit of requests; None if it has none.
+        is_blocked: the administrator does not want it asked.
+        is_retired: nobody has this proxy any more.
     """
 
     def __init__(
@@ -53,70 +82,113 @@ class UpstreamStatus:
         is_blocked: bool = False,
         auto_block: bool = True,
         on_block: Callable[[float], object] = lambda _: None,
+        on_doubt: Callable[[], object] = lambda: None,
         on_change: Callable[[], object] = lambda: None,
     ) -> None:
         self._remote = remote
         self._clock = clock
-        self._is_blocked = is_blocked
+        self.is_blocked = is_blocked
         self._auto_block = auto_block
         self._on_block = on_block
+        self._on_doubt = on_doubt
         self._on_change = on_change
         self.budget: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
-        self._failures = 0
-        self._pauses = _pauses()
-        self._blocked_until: float | None = None
+        self._hosts: OrderedDict[str, _Host] = OrderedDict()  # those that failed last time
+        self._addresses: OrderedDict[str, float] = OrderedDict()  # until when, in ticks
         self._limited_until = 0.0
-        self._tried_until = 0.0
+        self._doubted_until = 0.0
+        self._login_problem = ""
+        self.is_retired = False
         self._condition = Condition.BLOCKED if is_blocked else Condition.READY
-        self._reason = ""
+
+    # What is known ------------------------------------------------------------------------------
 
     @property
     def condition(self) -> Condition:
         """How the remote is."""
-        return self._condition
+        is_well = self._condition in (Condition.READY, Condition.AVAILABLE)
+        return Condition.LOGIN_REFUSED if self._login_problem and is_well else self._condition
 
     @property
     def reason(self) -> str:
-        """What the last failure was; empty when there is none."""
-        return self._reason
+        """What the last failure was that still counts; empty when there is none."""
+        own = self._hosts.get(OWN)
+        others = [each.reason for each in list(self._hosts.values())]
+        return " ".join([own.reason] if own else [self._login_problem, *others]).strip()
 
-    def check(self) -> None:
-        """Return if the remote may be asked.
+    @property
+    def blocked_for(self) -> float | None:
+        """Seconds until the remote is asked again; None if it is not blocked by failures."""
+        own = self._hosts.get(OWN)
+        return None if own is None or own.until is None else max(0.0, own.until - self._clock())
+
+    # Before a request ---------------------------------------------------------------------------
+
+    def check(self, address: str = "") -> None:
+        """Return if the remote may be asked, for this address if one is given.
 
         Raises:
             UpstreamBlocked: it may not, and why.
         """
-        if self._is_blocked:
+        if self.is_retired:
+            raise UpstreamBlocked(f"{self._remote} is not the remote of this proxy any more.")
+        if self.is_blocked:
             raise UpstreamBlocked(
                 f"The remote {self._remote} is blocked by the administrator of this proxy."
             )
-        until = self._blocked_until
+        self.check_host(OWN)
+        until = self._addresses.get(address)
         if until is None:
             return
         if (left := until - self._clock()) > 0:
             raise UpstreamBlocked(
-                f"The remote {self._remote} failed lately and is not asked for another "
-                f"{int(left) + 1} s. {self._reason}"
+                f"The remote {self._remote} asked to be left alone with this for another "
+                f"{int(left) + 1} s.",
+                int(left) + 1,
             )
-        if not self.begin_trial():
+        with self._lock:
+            self._addresses.pop(address, None)
+
+    def check_host(self, host: str) -> None:
+        """Return if a host that the remote refers to may be asked.
+
+        Raises:
+            UpstreamBlocked: it may not, and why.
+        """
+        failed = self._hosts.get(host)
+        if failed is None or failed.until is None:
+            return
+        name = f"The host {host}" if host else f"The remote {self._remote}"
+        if (left := failed.until - self._clock()) > 0:
             raise UpstreamBlocked(
-                f"The remote {self._remote} failed lately; whether it is back is being tried. "
-                f"{self._reason}"
+                f"{name} failed lately and is not asked for another {int(left) + 1} s. "
+                f"{failed.reason}",
+                int(left) + 1,
+            )
+        if not self._begin_trial(failed):
+            raise UpstreamBlocked(
+                f"{name} failed lately; whether it is back is being tried. {failed.reason}"
             )
 
     def begin_trial(self) -> bool:
-        """Return whether the caller is the one who tries a remote whose rest is over."""
-        with self._lock:
-            now = self._clock()
-            if self._tried_until > now:
-                return False
-            self._tried_until = now + TRIAL
-            return True
+        """Return whether the caller is the one who tries a remote whose block is over."""
+        failed = self._hosts.get(OWN)
+        return failed is not None and self._begin_trial(failed)
 
     def end_trial(self) -> None:
         """Let others try: what the caller tried does not tell whether the remote is back."""
-        self._tried_until = 0.0
+        failed = self._hosts.get(OWN)
+        if failed is not None:
+            failed.tried_until = 0.0
+
+    def _begin_trial(self, failed: _Host) -> bool:
+        with self._lock:
+            now = self._clock()
+            if failed.tried_until > now:
+                return False
+            failed.tried_until = now + TRIAL
+            return True
 
     def check_rate(self) -> None:
         """Return if what counts against a limit of requests may be asked for.
@@ -130,49 +202,118 @@ class UpstreamStatus:
                 f"The remote {self._remote} has limited our requests.", int(left) + 1
             )
 
-    def note_success(self) -> None:
-        """The remote answered as it should."""
-        before = self._condition, self._reason
+    # After a request ----------------------------------------------------------------------------
+
+    def note_success(self, host: str = OWN) -> None:
+        """A host answered as it should."""
+        is_news = host == OWN and self._condition is not Condition.AVAILABLE
+        if not self._hosts and not is_news:
+            return
         with self._lock:
-            if self._failures and self._blocked_until is not None:
-                _log.info("The remote %s answers again.", self._remote)
-            self._failures = 0
-            self._pauses = _pauses()
-            self._blocked_until = None
-            self._tried_until = 0.0
-            self._reason = ""
-            if not self._is_blocked:
+            failed = self._hosts.pop(host, None)
+            if host == OWN and not self.is_blocked:
                 self._condition = Condition.AVAILABLE
-        if before != (self._condition, self._reason):
+        if failed is not None:
+            name = f"The host {host}" if host else f"The remote {self._remote}"
+            _log.info("%s answers again.", name)
+        if failed is not None or is_news:
             self._on_change()
 
-    def note_failure(self, error: UpstreamError) -> None:
-        """The remote could not be reached, or failed: it rests, if it is to rest."""
-        self._fail(error)
-        self._on_change()
+    def note_failure(
+        self, error: UpstreamError, address: str = "", *, is_probe: bool = False
+    ) -> None:
+        """A host could not be reached, or failed: it is blocked, if that is not of one address.
 
-    def _fail(self, error: UpstreamError) -> None:
-        with self._lock:
-            self._reason = str(error)
-            self._condition = Condition.UNAVAILABLE
-            self._tried_until = 0.0
-            now = self._clock()
-            if not self._auto_block or (self._blocked_until or 0) > now:
-                return  # requests that ran side by side fail as one
-            self._failures += 1
-            pause = min(next(self._pauses), LONGEST)
-            self._blocked_until = now + pause
-            self._condition = Condition.AUTO_BLOCKED
-        _log.warning("%s The remote rests for %.0f s.", error, pause)
-        self._on_block(pause)
+        Args:
+            error: what happened, and to which host.
+            address: what was asked for.
+            is_probe: whether this was asked for to learn how the remote is.
+        """
+        if error.retry_after is not None and address:
+            self._leave_alone(address, error.retry_after)
+        if error.is_unreachable or is_probe:
+            self._block(error)
+        elif error.host == OWN:
+            self._doubt(error)
 
-    def note_limit(self, retry_after: int | None) -> None:
+    def note_limit(self, retry_after: int | None, address: str = "") -> None:
         """The remote has had enough of us for so many seconds, if it said how many."""
         self._limited_until = self._clock() + min(retry_after or 0, LONGEST)
+        if retry_after and address:
+            self._leave_alone(address, retry_after)
+
+    def note_login(self, problem: str = "") -> None:
+        """The remote took the proxy's login, or did not, for this reason."""
+        if problem != self._login_problem:
+            self._login_problem = problem
+            if problem:
+                _log.warning("%s", problem)
+            self._on_change()
+
+    def reset(self) -> None:
+        """Forget all failures: everything may be asked again at once."""
+        with self._lock:
+            self._hosts.clear()
+            self._addresses.clear()
+            self._limited_until = self._doubted_until = 0.0
+            self._login_problem = ""
+            self._condition = Condition.BLOCKED if self.is_blocked else Condition.READY
+
+    def retire(self) -> None:
+        """Have the remote asked no more: nobody has this proxy now."""
+        self.is_retired = True
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _leave_alone(self, address: str, seconds: int) -> None:
+        with self._lock:
+            self._addresses[address] = self._clock() + min(seconds, LONGEST)
+            self._addresses.move_to_end(address)
+            if len(self._addresses) > ADDRESSES_MAX:
+                self._addresses.popitem(last=False)
+
+    def _block(self, error: UpstreamError) -> None:
+        with self._lock:
+            failed = self._hosts.setdefault(error.host, _Host())
+            before = self._condition, failed.reason
+            failed.reason = str(error)
+            failed.tried_until = 0.0
+            if error.host == OWN and self._condition is not Condition.AUTO_BLOCKED:
+                self._condition = Condition.UNAVAILABLE
+            if len(self._hosts) > HOSTS_MAX:
+                del self._hosts[next(host for host in self._hosts if host != OWN)]
+            pause = self._pause(failed, error.retry_after or 0) if self._auto_block else 0.0
+            if pause and error.host == OWN:
+                self._condition = Condition.AUTO_BLOCKED
+        if pause:
+            _log.warning("%s It is blocked for %.0f s.", error, pause)
+            if error.host == OWN:
+                self._on_block(pause)
+        if pause or before != (self._condition, failed.reason):
+            self._on_change()
+
+    def _pause(self, failed: _Host, least: int) -> float:
+        """Begin a block and return its length in seconds; 0 if there is none, or one already."""
+        now = self._clock()
+        if failed.until is not None and failed.until > now:
+            return 0.0  # requests that ran side by side fail as one
+        pause = min(max(next(failed.pauses), least), LONGEST)
+        failed.until = now + pause
+        return pause
+
+    def _doubt(self, error: UpstreamError) -> None:
+        """Have a probe tell whether the remote fails, or only for one address."""
+        _log.warning("%s", error)
+        with self._lock:
+            now = self._clock()
+            if self._doubted_until > now:
+                return
+            self._doubted_until = now + DOUBT
+        self._on_doubt()
 
 
 def _pauses() -> Iterator[float]:
-    """Yield the lengths of the rests, in seconds."""
+    """Yield the lengths of the blocks, in seconds."""
     now, following = 1, 1
     while True:
         yield PAUSE * now

@@ -11,58 +11,69 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from typing import Any
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 
 from repoman import __version__
 from repoman.errors import (
+    UpstreamBlocked,
     UpstreamError,
     UpstreamRateLimited,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.connections import TARGET, judged_pools, verbatim_pools
+from repoman.proxy.connections import TARGET, make_session
 from repoman.proxy.counts import parse_count
+from repoman.proxy.failures import TIMEOUTS, explain, is_unreachable, place_of, without_secrets
 from repoman.proxy.gate import Gate
 from repoman.proxy.redirects import (
     REDIRECTS_MAX,
     Authorize,
     RemoteRequest,
-    describe_host,
     next_address,
     shares_login,
     split_address,
 )
-from repoman.proxy.response import TIMEOUTS, TRANSPORT, UpstreamResponse, let_go, words_of
-from repoman.proxy.status import UpstreamStatus
-from repoman.proxy.targets import Targets
+from repoman.proxy.response import (
+    LITTLE,
+    TRANSPORT,
+    UpstreamResponse,
+    failed,
+    let_go,
+    read_little,
+    words_of,
+)
+from repoman.proxy.status import OWN, UpstreamStatus
+from repoman.proxy.targets import Targets, origin_of
+from repoman.proxy.trust import Trust
 
 BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
 LONGEST_BACKOFF = 5.0
-CONNECTIONS = 64  # kept open per remote host
 
+USUAL_PORTS = {80, 443}  # A remote that turns from HTTP to HTTPS there is the same host.
 IDEMPOTENT = ("GET", "HEAD")
-_FAILURES = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,)
 
-_QUERY = re.compile(r"\?\S*")
+# What servers with TLS answer to plain HTTP: those in Go, nginx, Apache.
+_TLS_WANTED = re.compile(
+    r"HTTP request (?:was sent )?to (?:an )?HTTPS|speaking plain HTTP to an SSL", re.IGNORECASE
+)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How a remote is asked; ``timeout`` in seconds. See HttpClientSection."""
+    """How a remote is asked; ``timeout`` in seconds. See HttpClientSection.
+
+    ``probe`` is the path below the remote that tells whether it is well.
+    """
 
     retries: int = 2
     timeout: float = 20.0
     user_agent_suffix: str = ""
     ca_bundle: str = ""
     allow_private: bool = False
+    probe: str = ""
 
 
 class UpstreamClient:
@@ -89,7 +100,8 @@ class UpstreamClient:
         self._options = options
         self._sleep = sleep
         self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
-        self._session = _make_session(self.targets)
+        self._session = make_session(self.targets, Trust(options.ca_bundle))
+        self._origin = origin_of(remote)
 
     def address(self, path: str) -> str:
         """Return the address of a path at the remote; an address stays as it is."""
@@ -143,46 +155,61 @@ class UpstreamClient:
         """
         request = RemoteRequest(method, self.address(path), dict(headers or {}), authorize)
         with self.gate.passed():
-            self.status.check()
+            self.status.check(request.url)
             try:
                 response = self._try_once(request)
             except UpstreamRateLimited as error:
-                self.status.note_success()
-                self.status.note_limit(error.retry_after)
+                self.status.note_success(error.host)
+                self.status.note_limit(error.retry_after, request.url)
                 raise
             except UpstreamUnavailable as error:
                 self.status.end_trial()
-                if _is_unreachable(error):
+                if error.retry_after is not None:
+                    self.status.note_failure(error, request.url)
+                    raise  # it said when to ask again, whatever the method
+                if error.is_unreachable:
                     return self._open(request)
-                _log.info("%s %s failed: %s", method, _without_query(request.url), error)
+                _log.info("%s %s failed: %s", method, without_secrets(request.url), error)
                 return None
-            self.status.note_success()
+            if self._host_of(request.url) == OWN:
+                self.status.note_success()
             return response
 
     def _open(self, request: RemoteRequest) -> UpstreamResponse:
-        self.status.check()
+        url = request.url
+        self.status.check(url)
         try:
             response = self._try_often(request)
+        except UpstreamBlocked:
+            raise  # a host that the remote refers to, which is known to fail
         except UpstreamRateLimited as error:
-            self.status.note_success()
-            self.status.note_limit(error.retry_after)
+            self.status.note_success(error.host)
+            self.status.note_limit(error.retry_after, url)
             raise
         except UpstreamError as error:
-            self.status.note_failure(error)
+            if error.host != OWN and self._host_of(url) == OWN:
+                self.status.note_success()  # it has referred us to that host
+            self.status.note_failure(error, url)
             raise
-        self.status.note_success()
+        if self._host_of(url) == OWN:
+            self.status.note_success()
         return response
 
     def probe(self) -> None:
         """Ask the remote whether it is back, and tell the status; raises nothing."""
-        if not self.status.begin_trial():
-            return
+        if self.status.begin_trial():
+            self.examine()
+
+    def examine(self) -> None:
+        """Ask the remote how it is, now, and tell the status; raises nothing."""
         try:
-            self._try_once(RemoteRequest("HEAD", self.remote + "/", {})).close()
-        except UpstreamRateLimited:
+            self._try_once(RemoteRequest("GET", self.address(self._options.probe), {})).close()
+        except (UpstreamBlocked, UpstreamRateLimited):
             self.status.note_success()
         except UpstreamError as error:
-            self.status.note_failure(error)
+            if error.host != OWN:
+                self.status.note_success()
+            self.status.note_failure(error, is_probe=error.host == OWN)
         else:
             self.status.note_success()
 
@@ -197,9 +224,10 @@ class UpstreamClient:
             try:
                 return self._try_once(request)
             except UpstreamUnavailable as error:
-                if time.monotonic() >= end:
+                if time.monotonic() >= end or self.status.is_retired:
                     raise  # whoever asked has waited for long enough
-                _log.debug("Try %s of %s failed: %s", number, request, error)
+                if error.retry_after is not None or (error.host and error.is_unreachable):
+                    raise  # it said when to ask again, or is to be blocked
             self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
         return self._try_once(request)
 
@@ -222,6 +250,10 @@ class UpstreamClient:
         self, request: RemoteRequest, url: str, headers: Mapping[str, str]
     ) -> requests.Response:
         own = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+        host = self._host_of(url)
+        if host != OWN:
+            self.status.check_host(host)
+        proxies = get_environ_proxies(url)
         root, target = split_address(url)
         try:
             prepared = self._session.prepare_request(
@@ -231,86 +263,79 @@ class UpstreamClient:
             )
             prepared.headers[TARGET] = target
             # The session's own send would read and parse a redirect that is followed here.
-            return self._session.get_adapter(root).send(
-                prepared,
-                stream=True,
-                timeout=self._options.timeout,
-                verify=self._options.ca_bundle or True,
-                proxies=get_environ_proxies(url),
+            response = self._session.get_adapter(root).send(
+                prepared, stream=True, timeout=self._options.timeout, proxies=proxies
             )
         except TRANSPORT as error:
-            told = _QUERY.sub("?…", str(error))  # a query may be what lets somebody in
-            _log.info("%s %s failed: %s", request.method, _without_query(url), told)
-            kind = UpstreamTimeout if isinstance(error, TIMEOUTS) else UpstreamUnavailable
-            raise kind(
-                f"{describe_host(self.remote, url)} cannot be reached: {self._reason(error)}."
-            ) from error
+            http_proxy = select_proxy(url, proxies) or ""
+            raise self._unreached(error, request.method, url, http_proxy) from error
+        if host != OWN:
+            self.status.note_success(host)
+        return response
 
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, TIMEOUTS):
-            return f"no answer within {self._options.timeout:g} s"
-        if isinstance(error, requests.exceptions.SSLError):
-            return "its certificate is not trusted"
-        bundle = self._options.ca_bundle
-        if bundle and not Path(bundle).exists():
-            return f"there is no {bundle}, which http_client.ca_bundle names"
-        return "the connection failed"
+    def _unreached(
+        self, error: Exception, method: str, url: str, http_proxy: str
+    ) -> UpstreamUnavailable:
+        """Return the error for a request without an answer, and log it."""
+        reason = explain(error, url, self._options.timeout, http_proxy)
+        _log.info("%s %s failed: %s.", method, without_secrets(url), reason)
+        kind = UpstreamTimeout if isinstance(error, TIMEOUTS) else UpstreamUnavailable
+        text = f"{self._name(url)} cannot be reached: {reason}."
+        made = failed(kind, text, self._host_of(url))
+        made.is_unreachable = is_unreachable(error)
+        return made
+
+    def _host_of(self, url: str) -> str:
+        """Return host and port of an address, or ``OWN`` if they are the remote's."""
+        _, host, port = origin_of(url)
+        _, own_host, own_port = self._origin
+        is_own = host == own_host and (port == own_port or {port, own_port} == USUAL_PORTS)
+        return OWN if is_own else place_of(url)
+
+    def _name(self, url: str) -> str:
+        """Return who an address belongs to, for the beginning of a sentence."""
+        if self._host_of(url) == OWN:
+            return f"The remote {self.remote}"
+        return f"The host {place_of(url)}, to which the remote {self.remote} refers,"
 
     def _judge(self, response: requests.Response, url: str) -> UpstreamResponse:
-        status = response.status_code
-        host = describe_host(self.remote, url)
+        status, name, host = response.status_code, self._name(url), self._host_of(url)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"{host} has limited our requests. {words_of(response)}"
+            text = f"{name} has limited our requests. {words_of(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
-            raise UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FAILURES:
+            limited = UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
+            limited.host = host
+            raise limited
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            wait = _retry_after(response.headers.get("Retry-After"))
             let_go(response)
-            raise UpstreamUnavailable(f"{host} answered with the error {status}.")
-        return UpstreamResponse(self.remote, response, url, self._options.timeout)
+            error = failed(UpstreamUnavailable, f"{name} answered with the error {status}.", host)
+            error.retry_after = wait
+            raise error
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            let_go(response)
+            text = f"{name} cannot be reached: the HTTP proxy wants a login (407)."
+            raise _unusable(text, host)
+        if status == HTTPStatus.BAD_REQUEST and _wants_tls(response):
+            text = f"{name} cannot be reached: it speaks TLS, and was asked in plain HTTP; "
+            raise _unusable(f"{text}use https://.", host)
+        return UpstreamResponse(name, host, response, url, self._options.timeout)
 
 
-class _Adapter(HTTPAdapter):
-    """Connects to the addresses that were judged, without a second question to a name server."""
-
-    def __init__(self, targets: Targets, **options: Any) -> None:
-        self._targets = targets
-        super().__init__(**options)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Make the pools of connections; those to an HTTP proxy are made elsewhere."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = judged_pools(self._targets)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Return the pools of connections to an HTTP proxy."""
-        is_new = proxy not in self.proxy_manager
-        manager: Any = super().proxy_manager_for(proxy, **options)
-        if is_new:
-            manager.pool_classes_by_scheme = verbatim_pools(manager.pool_classes_by_scheme)
-        return manager
+def _unusable(text: str, host: str) -> UpstreamUnavailable:
+    error = failed(UpstreamUnavailable, text, host)
+    error.is_unreachable = True
+    return error
 
 
-def _make_session(targets: Targets) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # no passwords from ~/.netrc
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.clear()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(targets, pool_maxsize=CONNECTIONS, max_retries=0))
-    return session
-
-
-def _is_unreachable(error: UpstreamError) -> bool:
-    """Return whether no connection was made, so that nothing else can be asked either."""
-    cause: object = error.__cause__
-    reason = getattr(next(iter(getattr(cause, "args", ())), None), "reason", cause)
-    return isinstance(cause, requests.exceptions.SSLError | requests.ConnectTimeout) or isinstance(
-        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+def _wants_tls(response: requests.Response) -> bool:
+    """Return whether a 400 to plain HTTP says that the server speaks TLS; only such are read."""
+    if not str(response.url).startswith("http:"):
+        return False
+    is_text = response.headers.get("Content-Type", "text/plain").startswith("text/")
+    return (
+        is_text and _TLS_WANTED.search(read_little(response, LITTLE).decode("latin-1")) is not None
     )
-
-
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def _retry_after(text: str | None) -> int | None:

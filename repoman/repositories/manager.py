@@ -8,7 +8,7 @@ repository keeps its upload sessions.
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from repoman.config import ServerSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unsupported
-from repoman.proxy.remote import Remote
+from repoman.proxy.remote import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.groups import check_group, check_not_member
@@ -150,7 +150,7 @@ class RepositoryManager:
             if records.find_row(name) is not None:
                 raise Conflict(f"name: there is a repository {name!r} already.")
             self._check_ports(name, sections)
-            _check_group(row, sections)
+            _check_names(row, sections, sections)
             row_id = records.insert_row(row)
             records.replace_ports(row_id, [each[1:] for each in _ports(sections)])
             self._database.bump(REVISION)
@@ -174,7 +174,7 @@ class RepositoryManager:
             sections = recipe.parse(_merged(recipe, self._unseal(row), settings))
             self._check_blob_store(sections, row)
             self._check_ports(row.name, sections)
-            _check_group(row, sections)
+            _check_names(row, sections, settings)
             self._probe_ports(sections)
             online = row.is_online if is_online is None else is_online
             changed = replace(row, is_online=online, settings=self._seal(sections))
@@ -200,6 +200,13 @@ class RepositoryManager:
         if remote is None:
             raise Unsupported(f"{repository.name} is no proxy that works: it asks no remote.")
         return remote
+
+    def check(self, name: str) -> RemoteState:
+        """Have the remote of a proxy asked how it is now; errors as of :meth:`remote_of`."""
+        remote = self.remote_of(name)
+        with self._database.transaction():
+            self._database.note_change("repository.check", self.get(name).name)
+        return remote.check()
 
     def invalidate(self, name: str, only: str | None = None) -> None:
         """Have the remote of a proxy asked again, for all or for one name of the format's.
@@ -311,11 +318,13 @@ class RepositoryManager:
             for key, row in rows.items()
         }
         ids = {row.id for row in rows.values()}
-        for gone in self._uploads.keys() - ids:
+        for gone in {row.id for row in old.rows.values()} - ids:
             self._uploads.pop(gone, None)
+            self._proxies.retire(gone)
         return _Snapshot(revision, rows, repositories)
 
     def _build(self, row: Row) -> Repository:
+        self._proxies.leave(row.id)
         config = RepositoryConfig(
             row.id, row.name, row.format, RepositoryType(row.type), row.is_online, {}
         )
@@ -360,7 +369,9 @@ def _ports(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
     ]
 
 
-def _check_group(row: Row, sections: Mapping[str, Section]) -> None:
+def _check_names(row: Row, sections: Mapping[str, Section], given: Collection[str]) -> None:
+    for name in given:
+        sections[name].check_names()
     group = sections.get("group")
     if isinstance(group, GroupSection):
         check_group(row.name, row.format, group, records.list_rows())

@@ -6,10 +6,11 @@ from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
 
 
-def open_cache(context: RepositoryContext, kinds: tuple[str, ...]) -> ProxyCache:
+def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = "") -> ProxyCache:
     """Return the cache of a proxy with the sections proxy, negative_cache and http_client.
 
-    Assets of these ``kinds`` go when the cache passes its limit.
+    Assets of these ``kinds`` go when the cache passes its limit. A GET of the path ``probe`` below
+    the remote tells whether the remote is well: it is if that is answered with less than 500.
     """
     if context.proxies is None:
         raise TypeError("This context is not one of a proxy.")
@@ -34,6 +35,7 @@ def open_cache(context: RepositoryContext, kinds: tuple[str, ...]) -> ProxyCache
             user_agent_suffix=http.user_agent_suffix,
             ca_bundle=http.ca_bundle,
             allow_private=http.allow_private,
+            probe=probe,
         ),
     )
     return ProxyCache(options, context.content, context.blobs, context.proxies)

@@ -2,12 +2,13 @@
 
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
+from repoman.errors import Invalid
 from repoman.patterns import find_pattern
-from repoman.sections import RegularExpression, Section
+from repoman.proxy.trust import BundleError, check_bundle
+from repoman.sections import RegularExpression, Section, WebAddress
 
 
 class WritePolicy(StrEnum):
@@ -47,7 +48,7 @@ Minutes = Annotated[int, Field(ge=-1)]
 class ProxySection(Section):
     """Where a proxy gets its content, and for how long it believes what it got."""
 
-    remote_url: str = Field(description="Address of the remote, http or https.")
+    remote_url: WebAddress = Field(description="Address of the remote, http or https.")
     content_max_age: Minutes = Field(
         1440, description="Minutes until content is asked for again; -1: never."
     )
@@ -64,24 +65,12 @@ class ProxySection(Section):
         0, ge=0, description="Most bytes to keep; what was asked for longest ago goes. 0: no limit."
     )
 
-    @field_validator("remote_url")
-    @classmethod
-    def _check_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                "must be an http or https address such as https://registry.example.com"
-            )
-        if parts.username or parts.password:
-            raise ValueError("must hold no user name and password; use http_client for these")
-        return value.rstrip("/")
-
 
 class NegativeCacheSection(Section):
-    """Whether it is remembered what the remote does not have."""
+    """Whether it is remembered what the remote does not have (the negative cache)."""
 
     enabled: bool = Field(True, description="Whether to remember it.")
-    time_to_live: Minutes = Field(1440, description="For how many minutes.")
+    time_to_live: Minutes = Field(5, description="For how many minutes; -1: for ever.")
 
 
 class HttpClientSection(Section):
@@ -95,10 +84,22 @@ class HttpClientSection(Section):
     username: str = Field("", description="User name at the remote.")
     password: SecretStr = Field(SecretStr(""), description="Password or token of that user.")
     bearer_token: SecretStr = Field(SecretStr(""), description="Sent in place of a user name.")
-    ca_bundle: str = Field("", description="PEM file of the authorities to trust.")
+    ca_bundle: str = Field(
+        "",
+        description="PEM file of authorities to trust besides the public ones and the system's.",
+    )
     allow_private: bool = Field(
         False, description="Whether redirects may lead to private and loopback addresses."
     )
+
+    def check_names(self) -> None:
+        """Return if there is a bundle where one is named (Invalid)."""
+        try:
+            if self.ca_bundle:
+                check_bundle(self.ca_bundle)
+        except BundleError as error:
+            field = "http_client.ca_bundle"
+            raise Invalid(f"{field}: {error}.", field=field) from error
 
 
 class GroupSection(Section):

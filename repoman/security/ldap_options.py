@@ -53,8 +53,10 @@ class LdapOptions(Section):
             parts = urlsplit(url)
             if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/"):
                 raise ValueError("must be addresses such as ldaps://directory.example.com")
-            if parts.username or parts.password:
+            if "@" in parts.netloc:
                 raise ValueError("must hold no name and password; use bind_dn and bind_password")
+            if parts.query or parts.fragment:
+                raise ValueError("must be addresses such as ldaps://directory.example.com")
         return value
 
     @field_validator("user_filter")

@@ -42,9 +42,19 @@ def build_group(context: RepositoryContext) -> DockerRepository:
 
 
 def _mirror(whole: DockerRepository, members: Members, registry: str) -> DockerRepository | None:
-    """Return a group as clients see it that mean a registry: with its mirrors alone."""
+    """Return a group as clients see it that mean a registry: with its mirrors alone.
+
+    If the group's own settings say that it stands for the registry, and no member is a mirror of
+    it, all members are what clients mean.
+    """
+    registry = registry.lower()
+    stands_for = whole.settings.stands_for
+    if stands_for is not None and registry not in stands_for:
+        return None
     mirrors = replace(members, namespace=registry)
-    if not any(mirrors.all()):
+    if stands_for is not None and not members.has_mirror(registry):
+        mirrors = members
+    elif not any(mirrors.all()):
         return None
     return replace(
         whole,

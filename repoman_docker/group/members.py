@@ -108,6 +108,18 @@ class Members:
             if repository is not None and repository.problem and repository.config.is_online:
                 yield name, repository.problem
 
+    def has_mirror(self, registry: str) -> bool:
+        """Return whether a member is a mirror of a registry, or may be one once it works."""
+        for name in self.settings.members:
+            repository = self.find(name)
+            service = None if repository is None else repository.service
+            if not isinstance(service, DockerRepository):
+                return True
+            mirror = service.as_mirror_of(registry)
+            if mirror is not None and mirror.namespaces is not None:
+                return True
+        return False
+
     def _seen(self, service: DockerRepository) -> DockerRepository | None:
         """Return a member's services as the client sees them that means a registry."""
         if not self.namespace:

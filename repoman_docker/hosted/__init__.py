@@ -34,4 +34,5 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         search=HostedSearch(context.content),
         v1_images=images,
         v1_pushes=lambda _: pushes,
+        namespaces=docker.stands_for,
     )

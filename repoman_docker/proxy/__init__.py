@@ -31,7 +31,8 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
     config = context.config
     docker = config.section("docker", DockerSection)
     http = config.section("http_client", HttpClientSection)
-    cache = open_cache(context, (BLOB,))
+    is_v1 = config.section("docker_proxy", DockerProxySection).v1_remote
+    cache = open_cache(context, (BLOB,), "v1/_ping" if is_v1 else "v2/")
     credentials = RemoteCredentials(
         http.username, http.password.get_secret_value(), http.bearer_token.get_secret_value()
     )
@@ -61,7 +62,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         search=ProxySearch(site, _open_index(context, site, credentials)),
         v1_images=open_images(context, manifests, blobs, lists.cached_tags),
         v1_pushes=uploads.refuse_v1,
-        namespaces=site.namespaces,
+        namespaces=docker.stands_for or site.namespaces,
         names=site.names,
         remote=ProxyRemote(site),
     )
@@ -74,7 +75,9 @@ def _open_registry(
         client = V1Client(cache.client, credentials)
         return ConvertedRegistry(client, context.content, context.blobs, cache)
     limit = context.config.section("docker", DockerSection).manifest_limit
-    return RegistryClient(cache.client, credentials, limit)
+    registry = RegistryClient(cache.client, credentials, limit)
+    cache.on_check(registry.check_login)
+    return registry
 
 
 def _open_index(

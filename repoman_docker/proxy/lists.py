@@ -121,7 +121,10 @@ class ProxyLists:
         """Return a list of the remote, from the cache if it is young or cannot be renewed."""
         asset = self._site.find(listing.path)
         if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
-            return self._kept(listing, asset, Source.HIT)
+            kept = self._kept(listing, asset, Source.HIT)
+            # That there is nothing is believed for no longer than of anything else.
+            if kept.entries or self._site.cache.absences.is_fresh(asset.checked_at):
+                return kept
         try:
             body, gap = self._site.cache.once(listing.path, lambda: self._renew(listing))
         except UpstreamError as error:

@@ -118,7 +118,7 @@ class BlobPlaces:
             self._client.targets.check(url, self._client.remote)
             response = self._client.open("GET", url, headers)
         except UpstreamError as error:
-            _log.warning("The foreign layer at %s cannot be had: %s", url, error)
+            _log.warning("A foreign layer of the proxy %s is left out: %s", self._site.name, error)
             return None
         if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             return response

@@ -18,6 +18,10 @@ class ProxyRemote:
         """See :class:`repoman.plugin.Remote`."""
         return self._site.cache.state
 
+    def check(self) -> RemoteState:
+        """See :class:`repoman.plugin.Remote`."""
+        return self._site.cache.check()
+
     def invalidate(self) -> None:
         """See :class:`repoman.plugin.Remote`."""
         self._site.cache.invalidate()

@@ -21,12 +21,11 @@ from repoman.plugin import (
 )
 from repoman_docker.index import LIBRARY
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
 
 UNKEPT = (StorageFull, Unavailable)  # why something cannot be kept at present
-
-HUB_HOSTS = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
 
 _log = logging.getLogger(__name__)
 
@@ -67,13 +66,13 @@ class ProxySite:
     @property
     def namespaces(self) -> frozenset[str]:
         """The hosts in whose place this proxy answers (the parameter ``ns`` of clients)."""
-        return HUB_HOSTS | {self.host} if self.host in HUB_HOSTS else frozenset({self.host})
+        return host_names(self.proxy.remote_url)
 
     @property
     def expands_library(self) -> bool:
         """Whether a name of one component means one in ``library/``."""
         expand = self.docker_proxy.expand_library
-        return self.host in HUB_HOSTS if expand is None else expand
+        return is_hub(self.host) if expand is None else expand
 
     def long_name(self, name: str) -> str:
         """Return the name under which an image is cached."""

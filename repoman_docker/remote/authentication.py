@@ -24,7 +24,7 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.challenge import CATALOG, Challenge, image_scope, parse_challenges
 from repoman_docker.remote.credentials import RemoteCredentials
-from repoman_docker.remote.tokens import Token, TokenService, TokenStore
+from repoman_docker.remote.tokens import Token, TokenService, TokenStore, refusal_of
 
 REPEATS_MAX = 5
 """A request is repeated at most so many times for the sake of its login."""
@@ -131,6 +131,20 @@ class RemoteAuthentication:
         """Return the dialogue about a request for an image; an empty name means the catalog."""
         return Dialogue(self, str(image_scope(name, "pull") if name else CATALOG))
 
+    def begin_login(self) -> "Dialogue":
+        """Return the dialogue about a request that needs a login and no right."""
+        return Dialogue(self, "")
+
+    @property
+    def has_login(self) -> bool:
+        """Whether this proxy has credentials at all."""
+        return bool(self.own.credentials.headers)
+
+    @property
+    def refusal(self) -> str:
+        """What to tell the administrator whose login is wrong."""
+        return refusal_of(self._client.remote)
+
     def is_own(self, url: str) -> bool:
         """Return whether an address is the remote's."""
         return shares_login(self._client.remote, url)
@@ -165,6 +179,18 @@ class Dialogue:
     def error(self) -> UpstreamError | None:
         """Why there was no login where one was wanted."""
         return next((each.error for each in self._turns.values() if each.error), None)
+
+    @property
+    def has_shown_login(self) -> bool:
+        """Whether the remote was shown a login the last time."""
+        turn = self._turns.get(self._authentication.own)
+        return turn is not None and turn.shown is not None
+
+    @property
+    def was_login_refused(self) -> bool:
+        """Whether the remote has refused the credentials themselves; a token may lack a right."""
+        turn = self._turns.get(self._authentication.own)
+        return turn is not None and turn.was_login_refused
 
     def prepare(self) -> None:
         """Fetch the tokens that the next request needs, as far as that is known (UpstreamError)."""
@@ -241,6 +267,11 @@ class _Turn:
                 self._refused.add(self._method)
                 if not self._choose(self._offered or [NOBODY]):
                     raise self.error from error
+
+    @property
+    def was_login_refused(self) -> bool:
+        """Whether what was refused are the credentials themselves."""
+        return bool(self._login.credentials.bearer_token) or BASIC in self._refused
 
     def use_known_token(self) -> "_Turn":
         """Set ``shown`` to a token that is here, or to nothing, and return this."""

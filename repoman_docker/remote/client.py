@@ -17,6 +17,7 @@ from urllib.parse import quote
 from repoman.plugin import (
     NotFound,
     UpstreamClient,
+    UpstreamError,
     UpstreamRateLimited,
     UpstreamRefused,
     UpstreamResponse,
@@ -80,6 +81,23 @@ class RegistryClient:
     def budget(self) -> Budget | None:
         """What the remote last said of its limit of pulls; None if it has none."""
         return self._budget
+
+    def check_login(self) -> None:
+        """Tell the status whether the remote takes the proxy's login; raises nothing."""
+        if not self._authentication.has_login:
+            return
+        dialogue = self._authentication.begin_login()
+        try:
+            with self._converse("GET", "v2/", {}, dialogue) as response:
+                is_refused = response.status == HTTPStatus.UNAUTHORIZED
+            if not is_refused:
+                self._client.status.note_login()
+            elif dialogue.was_login_refused:
+                self._client.status.note_login(self._authentication.refusal)
+        except UpstreamRefused:
+            self._client.status.note_login(self._authentication.refusal)
+        except UpstreamError:
+            _log.debug("The login at %s could not be tried.", self.remote, exc_info=True)
 
     # Manifests ----------------------------------------------------------------------------------
 
@@ -249,6 +267,8 @@ class RegistryClient:
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
             _log.warning("%s refused %s of %s: %s", response.host, method, name, response.status)
+            if response.status == HTTPStatus.UNAUTHORIZED and dialogue.was_login_refused:
+                self._client.status.note_login(self._authentication.refusal)
             raise dialogue.error or UpstreamRefused(
                 f"{response.host} refused to let this server read {name or 'its catalog'}: it does "
                 "not exist there, or the proxy's credentials are wrong."
@@ -256,6 +276,8 @@ class RegistryClient:
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
             raise NotFound(f"{response.host} does not have it.")
+        if dialogue.has_shown_login:
+            self._client.status.note_login()
         return response
 
     def _converse(

@@ -138,11 +138,16 @@ class TokenStore:
         begun = self.ticks()
         with self._ask(service, query, login) as response:
             if response.status != HTTPStatus.OK:
+                if login.basic and response.status == HTTPStatus.UNAUTHORIZED:
+                    self._client.status.note_login(refusal_of(self._client.remote))
                 raise UpstreamRefused(
                     f"The token service {service.host} of the remote {self._client.remote} "
                     f"refused a token for {scope} with the status {response.status}."
                 )
-            return self._parse(service, response.read_all(ANSWER_MAX_BYTES), begun)
+            token = self._parse(service, response.read_all(ANSWER_MAX_BYTES), begun)
+        if login.basic:
+            self._client.status.note_login()
+        return token
 
     def _ask(
         self, service: TokenService, query: list[tuple[str, str]], login: RemoteCredentials
@@ -174,6 +179,11 @@ class TokenStore:
             ) from error
         lifetime = _seconds(answer.get("expires_in"))
         return Token(f"Bearer {text}", begun, begun + lifetime - MARGIN_S)
+
+
+def refusal_of(remote: str) -> str:
+    """Return what to tell the administrator whose login is wrong."""
+    return f"The remote {remote}, or its token service, refused the login of this proxy."
 
 
 def _seconds(told: object) -> float:

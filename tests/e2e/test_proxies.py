@@ -473,19 +473,80 @@ def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
     assert told()["condition"] == "Remote Available"
     upstream.faults.append(Fault("", status=503))
     assert get(port, f"/v2/{NAME}/manifests/2")[0] == 502
-    assert "answered with the error 503" in told()["reason"]
+    wait_until(lambda: "answered with the error 503" in told()["reason"], what="the probe")
     wait_until(lambda: is_told("Remote Unavailable", "error 503"), 30, "the failure")
     open_server.cli("repo", "update", name, "--offline")
     assert is_told("Offline - Repository Offline")
     wait_until(lambda: told()["status"] == "Offline - Repository Offline", what="the server")
 
 
+def check_by_command(server, name):
+    return server.cli("repo", "check", name, check=False).stdout
+
+
+def check_by_rest(server, name):
+    path = f"/service/rest/v1/repositories/{name}/check-remote"
+    return admin_request(server, "POST", path).json()["status"]
+
+
+@pytest.mark.parametrize("check", [check_by_command, check_by_rest])
+def test_an_administrator_ends_a_block(open_server, upstream, check):
+    name = f"blocked-{secrets.token_hex(4)}"
+    settings = {"http_client__auto_block": "true", "http_client__retries": 0}
+    port = make_proxy(open_server, upstream.url, name=name, **settings)
+    upstream.put(NAME, "1", make_image())
+    path = f"/v2/{NAME}/manifests/1"
+    upstream.stop()
+    assert get(port, path)[0] == 502
+    assert get(port, path)[0] == 503
+    wait_until(
+        lambda: "blocked until: " in open_server.cli("repo", "status", name).stdout,
+        what="the server to write it down",
+    )
+    assert "Remote Auto Blocked and Unavailable" in check(open_server, name)
+    upstream.start()
+    assert "Online - Remote Available" in check(open_server, name)
+    wait_until(lambda: get(port, path)[0] == 200, what="the server to ask again")
+    wait_until(
+        lambda: "Online - Remote Available" in open_server.cli("repo", "status", name).stdout,
+        what="the server to write it down",
+    )
+
+
+def test_the_exit_status_of_a_check_tells_how_it_went(open_server, upstream, hub):
+    name, _ = hub
+    assert open_server.cli("repo", "check", name).returncode == 0
+    upstream.stop()
+    done = open_server.cli("repo", "check", name, check=False)
+    assert done.returncode == 1
+    assert "refused the connection; nothing listens at this port" in done.stdout
+
+
+def test_a_secret_in_an_address_is_nowhere(open_server):
+    for key, address in (
+        ("proxy.remote_url", "https://ann:s3cret@quay.io"),
+        ("proxy.remote_url", "https://quay.io?token=s3cret"),
+        ("docker_proxy.index_url", "https://quay.io?token=s3cret"),
+    ):
+        settings = {"proxy.remote_url": "https://quay.io", key: address}
+        words = [word for pair in settings.items() for word in ("--set", "=".join(pair))]
+        done = open_server.cli("repo", "create", "docker-proxy", "leaky", *words, check=False)
+        assert done.returncode
+        assert key in done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
+    assert "s3cret" not in open_server.cli("audit", "list").stdout
+
+
 def test_only_proxies_have_a_remote(open_server):
-    for words in (["status"], ["invalidate"], ["invalidate", "--name", "x"]):
+    for words in (["status"], ["check"], ["invalidate"], ["invalidate", "--name", "x"]):
         done = open_server.cli("repo", words[0], "docker-hosted", *words[1:], check=False)
         assert done.returncode
         assert "docker-hosted is no proxy that works" in done.stderr
-    for method, path in (("GET", "remote"), ("POST", "invalidate-cache")):
+    for method, path in (
+        ("GET", "remote"),
+        ("POST", "check-remote"),
+        ("POST", "invalidate-cache"),
+    ):
         base = "/service/rest/v1/repositories"
         assert admin_request(open_server, method, f"{base}/docker-hosted/{path}").status_code == 405
         assert admin_request(open_server, method, f"{base}/nothing/{path}").status_code == 404

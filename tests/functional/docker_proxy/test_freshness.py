@@ -466,5 +466,5 @@ def test_a_probe_ends_the_rest_by_itself(make_proxy, upstream, monkeypatch):
     assert status.condition == "Remote Auto Blocked and Unavailable"
     upstream.start()
     wait_until(lambda: status.condition == "Remote Available", what="the probe")
-    assert [each.path for each in upstream.log] == ["/"]
+    assert [each.path for each in upstream.log] == ["/v2/"]
     assert proxy.pull(NAME, "1")

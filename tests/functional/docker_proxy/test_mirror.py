@@ -3,7 +3,6 @@
 import pytest
 
 from repoman.errors import Invalid
-from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import DAY, name_of
 
@@ -106,24 +105,6 @@ def test_one_image_can_be_refreshed(make_proxy, proxy, upstream, moved):
     assert proxy.get(f"{NAME}/manifests/2").status == 200
     assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1", "2"]
     assert proxy.get("other/app/manifests/1").body == other
-
-
-def test_an_upstream_that_failed_is_left_alone(make_proxy, upstream):
-    proxy = make_proxy(upstream.url, http_client__auto_block=True, http_client__retries=0)
-    remote = service_of(make_proxy, proxy).remote
-    assert remote.state.condition == "Ready to Connect"
-    upstream.faults.append(Fault("", status=500, times=2))
-    assert proxy.get(TAG).status == 502
-    asked = len(upstream.log)
-    answer = proxy.get(TAG)
-    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
-    assert "failed lately" in answer.message
-    assert len(upstream.log) == asked
-    assert remote.state.condition == "Remote Auto Blocked and Unavailable"
-    service_of(make_proxy, proxy).blobs._site.cache.client.probe()
-    assert remote.state.condition == "Remote Available"
-    upstream.put(NAME, "1", make_image())
-    assert proxy.get(TAG).status == 200  # nothing was remembered as not found meanwhile
 
 
 def test_the_access_log_tells_the_source(proxy, upstream, clock, caplog):

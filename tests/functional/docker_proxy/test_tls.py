@@ -42,7 +42,7 @@ def make_secure(make_upstream):
 
 @pytest.fixture
 def make_trusting(make_proxy, files):
-    """Make proxies that trust the authority of ``files`` alone."""
+    """Make proxies that trust the authority of ``files``, too."""
 
     def make(registry, **settings):
         bundle = str(files.authority)
@@ -72,7 +72,7 @@ def test_the_certificate_of_another_host_is_not_trusted(make_secure, make_proxy,
     proxy = make_proxy(
         make_secure(files).url, http_client__ca_bundle=bundle, http_client__retries=0
     )
-    assert "its certificate is not trusted" in proxy.get(TAG).message
+    assert "its certificate is for another host than 127.0.0.1" in proxy.get(TAG).message
 
 
 def test_a_redirect_away_from_tls_is_refused(make_secure, make_trusting, files, upstream):

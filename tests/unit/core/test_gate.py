@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from repoman.errors import UpstreamBusy
-from repoman.proxy.gate import PLACES, Gate
+from repoman.proxy.gate import PLACES, PLACES_OF_ONE, Gate
 
 
 class Clock:
@@ -52,7 +52,7 @@ def enter(gate):
 def test_who_is_inside_may_enter_again(gate):
     with gate.passed(), gate.passed():
         assert enter(gate)
-    assert gate._since == {}
+    assert gate._inside == {}
 
 
 def test_while_the_remote_is_quick_all_have_their_turn(gate, full):
@@ -72,4 +72,27 @@ def test_where_the_remote_is_slow_nobody_joins_the_queue(gate, full, clock):
 def test_an_error_inside_leaves_the_place(gate):
     with pytest.raises(ValueError, match="no"), gate.passed():
         raise ValueError("no")
-    assert gate._since == {}
+    assert gate._inside == {}
+
+
+def test_one_thing_that_hangs_leaves_places_for_others(gate, clock):
+    go_on, inside = threading.Event(), threading.Barrier(PLACES_OF_ONE + 1)
+
+    def wait():
+        with gate.passed("an image"):
+            inside.wait(10)
+            assert go_on.wait(10)
+
+    with ThreadPoolExecutor(PLACES_OF_ONE) as pool:
+        waiting = [pool.submit(wait) for _ in range(PLACES_OF_ONE)]
+        inside.wait(10)
+        clock.now += 3
+        with (
+            pytest.raises(UpstreamBusy, match=f"{PLACES_OF_ONE} requests wait for the same"),
+            gate.passed("an image"),
+        ):
+            pass
+        with gate.passed("another"):
+            assert enter(gate)
+        go_on.set()
+        assert [each.result(10) for each in waiting] == [None] * PLACES_OF_ONE

@@ -6,7 +6,14 @@ from repoman.errors import UpstreamBlocked, UpstreamRateLimited, UpstreamUnavail
 from repoman.proxy.freshness import Ages
 from repoman.proxy.status import Condition, UpstreamStatus
 
-FAILURE = UpstreamUnavailable("The remote https://hub did not answer.")
+
+def failure(*, host="", is_unreachable=True, retry_after=None):
+    error = UpstreamUnavailable(f"{host or 'The remote https://hub'} did not answer.")
+    error.host, error.is_unreachable, error.retry_after = host, is_unreachable, retry_after
+    return error
+
+
+FAILURE = failure()
 
 
 class Clock:
@@ -25,9 +32,9 @@ def make(clock, **options):
     return UpstreamStatus("https://hub", clock, **options)
 
 
-def is_open(status):
+def is_open(status, address=""):
     try:
-        status.check()
+        status.check(address)
     except UpstreamBlocked:
         return False
     return True
@@ -117,6 +124,125 @@ def test_a_limit_of_requests_does_not_stop_what_is_not_counted(clock):
     status.check_rate()
     status.note_limit(None)
     status.check_rate()
+
+
+# --- One address, another host -------------------------------------------------------------------
+
+
+def test_a_failure_of_one_address_only_raises_a_doubt(clock):
+    doubts = []
+    status = make(clock, on_doubt=lambda: doubts.append(clock.now))
+    status.note_success()
+    for _ in range(3):
+        status.note_failure(failure(is_unreachable=False), "https://hub/x")
+    assert doubts == [clock.now]
+    assert is_open(status, "https://hub/x")
+    assert status.condition is Condition.AVAILABLE
+    clock.now += 10
+    status.note_failure(failure(is_unreachable=False))
+    assert len(doubts) == 2
+
+
+def test_a_probe_that_fails_too_blocks_the_remote(clock):
+    status = make(clock)
+    status.note_failure(failure(is_unreachable=False))
+    status.note_failure(failure(is_unreachable=False), is_probe=True)
+    assert not is_open(status)
+    assert status.condition is Condition.AUTO_BLOCKED
+    assert status.blocked_for == 40
+
+
+def test_another_host_is_blocked_apart(clock):
+    status = make(clock)
+    status.note_success()
+    status.note_failure(failure(host="cdn:443"))
+    assert is_open(status)
+    assert status.condition is Condition.AVAILABLE
+    assert status.reason == "cdn:443 did not answer."
+    with pytest.raises(UpstreamBlocked, match=r"host cdn:443 failed lately.* 41 s") as caught:
+        status.check_host("cdn:443")
+    assert caught.value.retry_after == 41
+    status.check_host("other:443")
+    clock.now += 40
+    status.check_host("cdn:443")
+    with pytest.raises(UpstreamBlocked, match="being tried"):
+        status.check_host("cdn:443")
+    assert status.begin_trial() is False  # of the remote, which has not failed
+    status.note_success("cdn:443")
+    status.check_host("cdn:443")
+    assert status.reason == ""
+
+
+def test_hosts_without_number_do_not_push_out_the_remote(clock):
+    status = make(clock)
+    status.note_failure(FAILURE)
+    for number in range(2_000):
+        status.note_failure(failure(host=f"h{number}"))
+    assert not is_open(status)
+    assert len(status._hosts) <= 1_001
+
+
+def test_an_address_is_left_alone_as_long_as_it_was_asked_for(clock):
+    status = make(clock)
+    status.note_failure(failure(is_unreachable=False, retry_after=7), "https://hub/x")
+    with pytest.raises(UpstreamBlocked, match=r"left alone with this for another 8 s") as caught:
+        status.check("https://hub/x")
+    assert caught.value.retry_after == 8
+    assert is_open(status, "https://hub/y")
+    clock.now += 7
+    assert is_open(status, "https://hub/x")
+    status.note_limit(5, "https://hub/z")
+    assert not is_open(status, "https://hub/z")
+    assert is_open(status, "https://hub/x")
+
+
+def test_a_block_is_not_shorter_than_what_was_asked_for(clock):
+    status = make(clock)
+    status.note_failure(failure(is_unreachable=False, retry_after=600), is_probe=True)
+    assert status.blocked_for == 600
+
+
+def test_a_reset_ends_all_of_it(clock):
+    changes = []
+    status = make(clock, on_change=lambda: changes.append(status.condition))
+    status.note_failure(FAILURE)
+    status.note_failure(failure(host="cdn"))
+    status.note_limit(600, "https://hub/x")
+    status.note_login("The login was refused.")
+    status.reset()
+    status.check("https://hub/x")
+    status.check_host("cdn")
+    status.check_rate()
+    assert (status.condition, status.reason) == (Condition.READY, "")
+
+
+def test_a_refused_login_is_told_until_one_is_taken(clock):
+    status = make(clock)
+    status.note_success()
+    status.note_login("The login was refused.")
+    assert (status.condition, status.reason) == ("login refused", "The login was refused.")
+    status.note_success()
+    assert status.condition == "login refused"
+    assert is_open(status)
+    status.note_login()
+    assert (status.condition, status.reason) == ("Remote Available", "")
+
+
+def test_a_trial_that_tells_nothing_is_left_to_others(clock):
+    status = make(clock)
+    status.note_failure(FAILURE)
+    clock.now += 40
+    assert is_open(status)
+    assert not is_open(status)
+    status.end_trial()
+    assert is_open(status)
+
+
+def test_whose_proxy_is_gone_is_asked_no_more(clock):
+    status = make(clock)
+    status.retire()
+    with pytest.raises(UpstreamBlocked, match="not the remote of this proxy any more"):
+        status.check()
 
 
 # --- Ages ----------------------------------------------------------------------------------------
