@@ -17,7 +17,7 @@ from benchmarks.layers import Blob
 from benchmarks.measure import TRANSFER, Rival, Row, Sample, compare
 from benchmarks.peers import Peer
 from benchmarks.wire import Wire
-from tests.live import wait_until
+from tests.clock import wait_until
 
 LAYERS = 4
 AT_ONCE = 3  # layers that docker downloads side by side

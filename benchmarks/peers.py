@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.programs import cpu_seconds, running
-from tests.live import LiveServer, free_port, is_open, wait_until
+from tests.clock import wait_until
+from tests.live import LiveServer, free_port, is_open
 from tests.programs import find_program
 
 USER, PASSWORD = "bench", "benchmark"

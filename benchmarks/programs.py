@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.live import is_open, wait_until
+from tests.clock import wait_until
+from tests.live import is_open
 from tests.programs import find_program
 
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -56,12 +56,15 @@ from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Download
+from repoman.proxy.encodings import DecodedBody, encoding_of
 from repoman.proxy.flights import SingleFlight
 from repoman.proxy.freshness import Ages
 from repoman.proxy.order import Body, Order, PassThrough
+from repoman.proxy.redirects import shares_login
 from repoman.proxy.remote import Remote, RemoteState
+from repoman.proxy.response import UpstreamResponse
 from repoman.proxy.status import Condition
-from repoman.proxy.upstream import UpstreamClient, UpstreamResponse
+from repoman.proxy.upstream import UpstreamClient
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.proxies import open_cache
 from repoman.repositories.recipes import Recipe, RepositoryContext
@@ -122,6 +125,7 @@ __all__ = [
     "ContentStore",
     "Coordinate",
     "Credentials",
+    "DecodedBody",
     "Denied",
     "Download",
     "Failure",
@@ -192,6 +196,7 @@ __all__ = [
     "current_repository",
     "current_security",
     "current_session",
+    "encoding_of",
     "end_session",
     "find_pattern",
     "first_found",
@@ -211,6 +216,7 @@ __all__ = [
     "render_plain",
     "requested_events",
     "send_content",
+    "shares_login",
     "store_bytes",
     "waiting",
     "wants_page",

@@ -68,6 +68,7 @@ LIBRARIES = {
     "requests": (
         "repoman/proxy/connections.py",
         "repoman/proxy/failures.py",
+        "repoman/proxy/response.py",
         "repoman/proxy/trust.py",
         "repoman/proxy/upstream.py",
     ),

@@ -4,6 +4,7 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -17,6 +18,9 @@ from urllib3.util.connection import create_connection
 from repoman.proxy.failures import UnknownName
 from repoman.proxy.targets import Targets
 from repoman.proxy.trust import Trust
+
+TARGET = ":path"
+"""The name under which a request carries its target, as in HTTP/2; it is no header."""
 
 # How many times the timeout, which is for each wait, a header or a small body may take in all.
 PATIENCE = 5
@@ -37,6 +41,14 @@ class _Adapter(HTTPAdapter):
         """Make the pools of connections; those to an HTTP proxy are made elsewhere."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = judged_pools(self._targets)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of connections to an HTTP proxy."""
+        is_new = proxy not in self.proxy_manager
+        manager: Any = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            manager.pool_classes_by_scheme = verbatim_pools(manager.pool_classes_by_scheme)
+        return manager
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
@@ -70,6 +82,11 @@ def judged_pools(targets: Targets) -> dict[str, Any]:
     }
 
 
+def verbatim_pools(classes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return classes of pools, by scheme, that send the target of a request byte by byte."""
+    return {scheme: _verbatim_class(pool, pool.ConnectionCls) for scheme, pool in classes.items()}
+
+
 def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
     class Judged(connection):  # type: ignore[misc]
         response_class = _Prompt
@@ -77,7 +94,23 @@ def _pool_class(pool: Any, connection: Any, targets: Targets) -> Any:
         def _new_conn(self) -> socket.socket:
             return _connect(self, targets)
 
-    return type("JudgedPool", (pool,), {"ConnectionCls": Judged})
+    return _verbatim_class(pool, Judged)
+
+
+def _verbatim_class(pool: Any, connection: Any) -> Any:
+    class Verbatim(connection):  # type: ignore[misc]
+        def request(
+            self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any
+        ) -> None:
+            """Send a request; urllib3 alone would escape and normalise what ``url`` holds."""
+            sent = dict(headers or {})
+            target = sent.pop(TARGET, None)
+            if target is not None:
+                root = "" if url.startswith("/") else url.rstrip("/")  # for an HTTP proxy
+                url = root + target
+            super().request(method, url, body, sent, **options)
+
+    return type("VerbatimPool", (pool,), {"ConnectionCls": Verbatim})
 
 
 def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:

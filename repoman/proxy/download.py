@@ -220,7 +220,8 @@ class Download:
         """Take over what the header says; return how many bytes of the body we have already."""
         etag = body.headers.get("ETag")
         skip, size = 0, body.length
-        if body.status == HTTPStatus.PARTIAL_CONTENT:
+        # Some send the whole as a part, without saying which, although no part was asked for.
+        if body.status == HTTPStatus.PARTIAL_CONTENT and (start or "Content-Range" in body.headers):
             found = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != start:
                 raise UpstreamUnavailable(f"The remote sent another part of {self.order.title}.")

@@ -12,7 +12,7 @@ from repoman.waiting import waiting
 
 
 class Body(Protocol):
-    """A remote's answer; :class:`repoman.proxy.upstream.UpstreamResponse` is one."""
+    """A remote's answer; :class:`repoman.proxy.response.UpstreamResponse` is one."""
 
     status: int
     headers: Mapping[str, str]

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _PART = re.compile(
-    r"""[\s,]*+(?:(?P<key>[\w-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))
-    |(?P<scheme>[\w-]+))""",
-    re.VERBOSE,
+    r"""[\s,]*+(?:(?P<key>[\w!#$%&'*+.^`|~-]+)[ \t]*=[ \t]*
+        (?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<plain>[^\s,"=][^\s,"]*+)(?=[\s,]|$))
+    |(?P<scheme>[A-Za-z][\w-]*+)(?=[\s,]|$)(?:[ ]+(?P<data>[\w.~+/-]+=*)(?=[ \t]*(?:,|$)))?)""",
+    re.VERBOSE | re.ASCII,
 )
+_STRANGE = re.compile(r'[\s,]*+(?:"(?:[^"\\]|\\.)*+"|[^,\s])[^,\s"]*+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,19 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """Return the challenges in a WWW-Authenticate header, in order (RFC 9110, 11.6.1).
+    """Return the challenges in WWW-Authenticate headers, in order (RFC 9110, 11.6.1).
 
-    What follows something malformed is left out.
+    Several headers are one, joined by commas. What is malformed is left out.
     """
     found: list[Challenge] = []
     parameters: dict[str, str] = {}  # of the last one
     position = 0
-    while (part := _PART.match(header, position)) is not None:
+    while position < len(header):
+        part = _PART.match(header, position)
+        if part is None:
+            strange = _STRANGE.match(header, position)
+            position = len(header) if strange is None else strange.end()
+            continue
         position = part.end()
         if part["scheme"]:
             parameters = {}

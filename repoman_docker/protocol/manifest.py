@@ -6,6 +6,7 @@ distribution-spec, Pushing manifests.
 
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -13,7 +14,7 @@ from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor, parse_descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
-from repoman_docker.protocol.strict_json import JsonObject, parse_object
+from repoman_docker.protocol.strict_json import JsonObject, parse_loosely, parse_object
 
 _FIELDS = {
     name.casefold(): name
@@ -29,6 +30,15 @@ _FIELDS = {
         "annotations",
     )
 }
+_TELLING = {
+    "signatures": media_types.SCHEMA1_SIGNED,
+    "fsLayers": media_types.SCHEMA1_PLAIN,
+    "manifests": media_types.OCI_INDEX,
+    "config": media_types.OCI_MANIFEST,
+    "layers": media_types.OCI_MANIFEST,
+}
+"""The fields that tell the media type of a manifest that does not say it, the surest first."""
+
 _SCHEMA1_REFUSED = (
     "Docker's image manifest schema 1 is obsolete and not accepted. "
     "Push with a current client (Docker 1.10 or later)."
@@ -146,6 +156,40 @@ def _check_count(count: int, what: str, limit: int) -> None:
         )
 
 
+def read_manifest(body: bytes, content_type: str | None) -> Manifest:
+    """Return what the manifest of another registry says, as far as it can be understood.
+
+    It was accepted there, and whoever pulls it gets the same bytes: nothing is refused that is a
+    JSON object. What breaks the rules of its media type is ``OTHER``.
+
+    Args:
+        body: the exact bytes.
+        content_type: the Content-Type header; the body counts for more.
+
+    Raises:
+        RegistryError: MANIFEST_INVALID, it is no JSON object.
+    """
+    declared = media_types.parse_content_type(content_type)
+    for each in (declared if media_types.is_json(declared) else None, None):
+        with suppress(RegistryError):
+            return parse_manifest(body, each)
+    fields = parse_loosely(body)
+    return _other(fields, _guess_foreign_type(fields, declared))
+
+
+def _guess_foreign_type(fields: JsonObject, declared: str) -> str:
+    for found in (fields.loose_text("mediaType"), declared):
+        media_type = media_types.parse_content_type(found)
+        if media_type in media_types.SCHEMA1 or (
+            media_types.is_json(media_type) and media_type != media_types.JSON
+        ):
+            return media_type
+    for key, media_type in _TELLING.items():
+        if key in fields:
+            return media_type
+    raise _invalid("It is JSON, but no manifest.")
+
+
 def _media_type(fields: JsonObject, declared: str) -> str:
     inside = fields.text("mediaType")
     if declared in ("", media_types.JSON):
@@ -176,7 +220,8 @@ def _guess_media_type(fields: JsonObject) -> str:
 
 
 def _image(fields: JsonObject, media_type: str) -> Manifest:
-    _check_shape(fields, wanted="layers", refused=("manifests", "fsLayers"))
+    # Some tools push artifacts without layers, and distribution takes them.
+    _check_shape(fields, "layers", refused=("manifests", "fsLayers"), is_required=False)
     config = fields.record("config")
     if config is None:
         raise fields.error("config", "is missing")
@@ -193,7 +238,7 @@ def _image(fields: JsonObject, media_type: str) -> Manifest:
 
 
 def _index(fields: JsonObject, media_type: str) -> Manifest:
-    _check_shape(fields, wanted="manifests", refused=("config", "layers", "fsLayers"))
+    _check_shape(fields, "manifests", refused=("config", "layers", "fsLayers"))
     return Manifest(
         media_type=media_type,
         kind=Kind.INDEX,
@@ -219,14 +264,17 @@ def _artifact(fields: JsonObject) -> Manifest:
     )
 
 
-def _other(fields: JsonObject, media_type: str, limit: int) -> Manifest:
-    named = (_find_digest(value) for value in fields.values_of("digest"))
-    mentioned = tuple(dict.fromkeys(digest for digest in named if digest is not None))
+def _other(fields: JsonObject, media_type: str, limit: int = UNLIMITED) -> Manifest:
+    named = (value for key in ("digest", "blobSum") for value in fields.values_of(key))
+    found = map(_find_digest, named)
+    mentioned = tuple(dict.fromkeys(digest for digest in found if digest is not None))
     _check_count(len(mentioned), "digests", limit)
     return Manifest(media_type=media_type, kind=Kind.OTHER, mentioned=mentioned)
 
 
-def _check_shape(fields: JsonObject, wanted: str, refused: tuple[str, ...]) -> None:
+def _check_shape(
+    fields: JsonObject, wanted: str, refused: tuple[str, ...], *, is_required: bool = True
+) -> None:
     version = fields.integer("schemaVersion")
     if version == 1:
         raise _invalid(_SCHEMA1_REFUSED)
@@ -235,7 +283,7 @@ def _check_shape(fields: JsonObject, wanted: str, refused: tuple[str, ...]) -> N
     for key in refused:  # an image to one client and an index to another: CVE-2021-41190
         if key in fields:
             raise fields.error(key, f"must not stand beside {wanted}")
-    if not fields.is_given(wanted):
+    if is_required and not fields.is_given(wanted):
         raise fields.error(wanted, "is missing")
 
 

@@ -10,7 +10,9 @@ from urllib.parse import quote, urlencode
 
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 
-_NEXT = re.compile(r"""<([^<>]*)>[^,<]*;\s*rel\s*=\s*"?next"?""", re.IGNORECASE)
+_NEXT = re.compile(
+    r"""<([^<>]*)>[^<]*?;\s*rel\s*=\s*(?:"[^"<]*\bnext\b[^"<]*"|'?next\b)""", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,21 @@ def parse_object(body: bytes) -> "JsonObject":
     return JsonObject(value)
 
 
+def parse_loosely(body: bytes) -> "JsonObject":
+    """Return the JSON object that ``body`` is to a parser that takes what it gets.
+
+    Raises:
+        RegistryError: MANIFEST_INVALID, it is not JSON or not an object.
+    """
+    try:
+        value = json.loads(body, parse_int=_int_of, parse_float=_float_of)
+    except (ValueError, RecursionError) as error:
+        raise _invalid("The manifest is not JSON.") from error
+    if not isinstance(value, dict):
+        raise _invalid("The manifest is not a JSON object.")
+    return JsonObject(value)
+
+
 class JsonObject:
     """The fields of an object, each read with the type it must have; null counts as absent.
 
@@ -77,6 +92,11 @@ class JsonObject:
         if value is None:
             return ""
         return self._checked_text(key, value)
+
+    def loose_text(self, key: str) -> str:
+        """Return a string, empty if it is none; raises nothing."""
+        value = self._fields.get(key)
+        return value if isinstance(value, str) else ""
 
     def integer(self, key: str) -> int | None:
         """Return an integer (2.0 and true are none), or None if absent."""

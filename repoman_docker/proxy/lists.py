@@ -39,11 +39,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Entry]):
-    """A list of the remote: where it is kept, and how it is fetched and read."""
+    """A list of the remote: where it is kept, and how it is fetched and read.
+
+    Attributes:
+        fetch: returns the list as it is kept, and why entries may be missing, empty if none are.
+    """
 
     path: str
     media_type: str
-    fetch: Callable[[], bytes]
+    fetch: Callable[[], tuple[bytes, str]]
     parse: Callable[[bytes], Sequence[Entry]]
 
 
@@ -124,13 +128,14 @@ class ProxyLists:
             if kept.entries or self._site.cache.absences.is_fresh(asset.checked_at):
                 return kept
         try:
-            body = self._site.cache.once(listing.path, lambda: self._renew(listing))
+            body, gap = self._site.cache.once(listing.path, lambda: self._renew(listing))
         except UpstreamError as error:
             if asset is None:
                 raise
             _log.warning("A stale %s is served: %s", listing.path, error)
             return self._kept(listing, asset, Source.STALE, f"It may be out of date. {error}")
-        return Found(listing.parse(body), self._site.headers(Source.MISS))
+        warnings = (gap,) if gap else ()
+        return Found(listing.parse(body), self._site.headers(Source.MISS), warnings)
 
     def _kept(
         self, listing: Listing[Entry], asset: Asset, source: Source, *warnings: str
@@ -146,8 +151,9 @@ class ProxyLists:
         text = f"This is what is kept here. {error}"
         return Listed(entries, self._site.headers(Source.STALE), [text])
 
-    def _renew(self, listing: Listing[Entry]) -> bytes:
-        body = listing.fetch()
+    def _renew(self, listing: Listing[Entry]) -> tuple[bytes, str]:
+        """Fetch a list, and keep it if it is whole."""
+        body, gap = listing.fetch()
         now = self._site.cache.clock()
 
         def write() -> None:
@@ -155,20 +161,23 @@ class ProxyLists:
             new = NewAsset(listing.path, LIST, blob, listing.media_type)
             self._site.content.save_asset(replace(new, checked_at=now))
 
-        self._site.keep(listing.path, write)
-        return body
+        if not gap:
+            self._site.keep(listing.path, write)
+        return body, gap
 
 
 def _tags_of(site: ProxySite, image: str) -> Listing[str]:
-    def fetch() -> bytes:
-        return json.dumps(site.registry.list_tags(image)).encode()
+    def fetch() -> tuple[bytes, str]:
+        found = site.registry.list_tags(image)
+        return json.dumps(found.entries).encode(), found.gap
 
     return Listing(tag_list_path(image), JSON, fetch, json.loads)
 
 
 def _referrers_of(site: ProxySite, image: str, subject: Digest) -> Listing[Descriptor]:
-    def fetch() -> bytes:
-        return referrers_index(site.registry.list_referrers(image, subject), None, NO_LIMIT).body
+    def fetch() -> tuple[bytes, str]:
+        found = site.registry.list_referrers(image, subject)
+        return referrers_index(found.entries, None, NO_LIMIT).body, found.gap
 
     def parse(body: bytes) -> Sequence[Descriptor]:
         return parse_manifest(body, OCI_INDEX).children

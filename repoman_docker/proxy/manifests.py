@@ -1,13 +1,14 @@
 """The manifests of a proxy: by digest for ever, by tag for as long as the settings believe them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import BinaryIO
 
-from repoman.plugin import Asset, Content, NotFound, UpstreamError, UpstreamUnavailable
+from repoman.plugin import Asset, Content, NotFound, UpstreamError
 from repoman_docker.layout import CHILD, manifest_path, tag_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
@@ -16,8 +17,11 @@ from repoman_docker.protocol.warnings import render_warnings
 from repoman_docker.proxy.site import ProxySite, Source
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
-from repoman_docker.remote import RemoteTag
+from repoman_docker.remote import RemoteTag, WrongManifest
 from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
+
+TAGS_MAX = 3
+"""A manifest is looked for under at most so many of the tags that were seen at its digest."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,13 +101,24 @@ class ProxyManifests:
             return Found(asset, Source.HIT)
         try:
             return self._fetch(image, digest)
-        except NotFound:
+        except (NotFound, WrongManifest):
             # What a tag was seen at, or an index names, may be there again at the next request.
             path = manifest_path(image, digest)
             was_seen = self._tags.take_seen(image, digest)
+            if (found := self._find_at(image, was_seen, digest)) is not None:
+                return found
             if not was_seen and not self._site.content.referring(path, CHILD, limit=1):
                 self._site.cache.negative.add(path)
             raise
+
+    def _find_at(self, image: str, tags: Iterable[Tag], digest: Digest) -> Found | None:
+        """Return a manifest that the remote has under one of these tags, but not by its digest."""
+        for tag in islice(tags, TAGS_MAX):
+            with suppress(NotFound):
+                found = self._load_once(image, tag)
+                if found.asset.attributes["digest"] == str(digest):
+                    return found
+        return None
 
     def _fetch(self, image: str, digest: Digest) -> Found:
         """Return a manifest after having fetched it, once for all that ask meanwhile."""
@@ -138,16 +153,31 @@ class ProxyManifests:
             seen = self._site.cache.once(
                 f"head {path}", lambda: self._site.registry.head_manifest(image, tag)
             )
-            if seen is None:
-                load = partial(self._load, image, tag, tag)
-                return self._content(self._site.cache.once(f"get {path}", load))
         except NotFound:
             self._site.cache.negative.add(path)
             raise
+        if seen is None:
+            return self._content(self._load_tag(image, tag))
         if (known := self._tags.find_manifest(image, seen.digest)) is not None:
             return self._content(Found(self._tags.point(image, tag, known), Source.REVALIDATED))
         self._tags.see(image, tag, seen)
-        return finish(image, seen)
+        try:
+            return finish(image, seen)
+        except (NotFound, WrongManifest):  # GET does not have what HEAD named
+            return self._content(self._load_tag(image, tag))
+
+    def _load_tag(self, image: str, tag: Tag) -> Found:
+        """Fetch what a tag names by the tag itself, and remember if there is nothing."""
+        try:
+            return self._load_once(image, tag)
+        except NotFound:
+            self._site.cache.negative.add(tag_path(image, tag))
+            raise
+
+    def _load_once(self, image: str, tag: Tag) -> Found:
+        load = partial(self._load, image, tag, tag)
+        found: Found = self._site.cache.once(f"get {tag_path(image, tag)}", load)
+        return found
 
     def _fetched(self, image: str, seen: RemoteTag) -> Content:
         return self._content(self._fetch(image, seen.digest))
@@ -190,25 +220,21 @@ class ProxyManifests:
         if str(seen.digest) == asset.attributes["digest"]:
             return Found(self._tags.touch(asset), Source.REVALIDATED)
         held = self._hold(image, tag, asset, seen.digest)
-        return held or self._move(image, tag, self._fetch_new(image, tag, seen.digest))
+        if held is not None:
+            return held
+        try:
+            return self._move(image, tag, self._fetch(image, seen.digest))
+        except (NotFound, WrongManifest):  # GET does not have what HEAD named
+            return self._compare_whole(image, tag, asset)
 
     def _compare_whole(self, image: str, tag: Tag, asset: Asset) -> Found:
-        """The same, where only a GET tells the digest."""
+        """The same, where only a GET of the tag tells what it names."""
         found = self._load(image, tag, None)
         digest = found.asset.attributes["digest"]
         if digest == asset.attributes["digest"]:
             return Found(self._tags.touch(asset), Source.REVALIDATED)
         held = self._hold(image, tag, asset, Digest.parse(digest))
         return held or self._move(image, tag, found)
-
-    def _fetch_new(self, image: str, tag: Tag, digest: Digest) -> Found:
-        try:
-            return self._fetch(image, digest)
-        except NotFound as error:  # of the manifest: the tag is there
-            raise UpstreamUnavailable(
-                f"The remote {self._site.registry.remote} has moved {image}:{tag} to {digest}, "
-                "and does not have that."
-            ) from error
 
     def _move(self, image: str, tag: Tag, found: Found) -> Found:
         """Set a tag to what was found, unless that could not be kept."""

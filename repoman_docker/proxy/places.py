@@ -3,26 +3,33 @@
 Source: OCI image-spec, Non-Distributable Layers (the field ``urls`` of a descriptor).
 """
 
+import hashlib
 import logging
+import re
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from http import HTTPStatus
 
 from repoman.plugin import (
     Body,
+    DecodedBody,
     NotFound,
     UpstreamError,
     UpstreamResponse,
     UpstreamUnavailable,
+    encoding_of,
     find_pattern,
 )
 from repoman_docker.layout import BLOB, MANIFEST, blob_path
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.manifest import parse_manifest
+from repoman_docker.protocol.manifest import read_manifest
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.v1.reading import read_asset
 
 MANIFESTS = 100  # looked at for one blob
+
+_WHOLE = re.compile(r".*/([0-9]{1,18})")
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +49,38 @@ class BlobPlaces:
         )
 
     def open_blob(self, image: str, digest: Digest, start: int = 0) -> Body:
-        """Return the answer with a blob, from byte ``start`` on if the other side can."""
+        """Return the answer with a blob, from byte ``start`` on if the other side can.
+
+        Where that is compressed although nobody asked for it, the digest decides which bytes are
+        meant: those that were sent, or those that they unpack to.
+        """
+        body = self._ask(image, digest, start)
+        if not encoding_of(body.headers):
+            return body
+        size = self.known_size(image, digest)
+        if size is None or body.length is None:
+            body.close()
+            is_packed = not self._is_meant_unpacked(image, digest)
+            body = self._ask(image, digest, start if is_packed else 0)
+        else:
+            is_packed = size == _whole_length(body)
+        if is_packed:
+            return body
+        if body.status == HTTPStatus.PARTIAL_CONTENT:
+            body.close()
+            body = self._ask(image, digest, 0)
+        return DecodedBody(body, size)
+
+    def _is_meant_unpacked(self, image: str, digest: Digest) -> bool:
+        """Return whether a compressed answer unpacks to a blob, after having read it all."""
+        hasher = hashlib.new(digest.algorithm)
+        with closing(self._ask(image, digest, 0)) as body, suppress(UpstreamUnavailable):
+            decoded = DecodedBody(body, None)
+            while data := decoded.read():
+                hasher.update(data)
+        return hasher.hexdigest() == digest.encoded
+
+    def _ask(self, image: str, digest: Digest, start: int) -> Body:
         try:
             return self._site.registry.open_blob(image, digest, start)
         except NotFound:
@@ -99,9 +137,17 @@ class BlobPlaces:
         for asset in self._site.content.referring(blob_path(image, digest), BLOB, limit=MANIFESTS):
             if asset.kind == MANIFEST and self._site.find(asset.path) is not None:
                 body = read_asset(self._site.content, asset)
-                for each in parse_manifest(body, asset.media_type).descriptors():
+                for each in read_manifest(body, asset.media_type).descriptors():
                     if each.digest == digest:
                         yield each
 
     def _is_allowed(self, url: str) -> bool:
         return any(pattern.matches(url) for pattern in self._patterns)
+
+
+def _whole_length(body: Body) -> int | None:
+    """Return how long a blob is as the answer with it, or a part of it, says, in bytes."""
+    if body.status != HTTPStatus.PARTIAL_CONTENT:
+        return body.length
+    found = _WHOLE.fullmatch(body.headers.get("Content-Range", ""))
+    return None if found is None else int(found[1])

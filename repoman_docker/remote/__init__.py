@@ -1,7 +1,14 @@
 """The client of a remote registry: how a proxy asks for manifests, blobs and lists."""
 
 from repoman_docker.remote.client import RegistryClient
-from repoman_docker.remote.contract import Budget, RemoteManifest, RemoteRegistry, RemoteTag
+from repoman_docker.remote.contract import (
+    Budget,
+    RemoteList,
+    RemoteManifest,
+    RemoteRegistry,
+    RemoteTag,
+    WrongManifest,
+)
 from repoman_docker.remote.credentials import RemoteCredentials
 from repoman_docker.remote.v1_client import V1Client
 
@@ -9,8 +16,10 @@ __all__ = [
     "Budget",
     "RegistryClient",
     "RemoteCredentials",
+    "RemoteList",
     "RemoteManifest",
     "RemoteRegistry",
     "RemoteTag",
     "V1Client",
+    "WrongManifest",
 ]

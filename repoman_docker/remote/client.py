@@ -8,10 +8,11 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
-from urllib.parse import quote, urljoin
+from typing import TypeVar
+from urllib.parse import quote
 
 from repoman.plugin import (
     NotFound,
@@ -21,26 +22,40 @@ from repoman.plugin import (
     UpstreamRefused,
     UpstreamResponse,
     UpstreamUnavailable,
+    encoding_of,
 )
-from repoman_docker.protocol.challenge import CATALOG, image_scope
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import RegistryError
-from repoman_docker.protocol.manifest import Manifest, parse_manifest
+from repoman_docker.protocol.manifest import Manifest, read_manifest
 from repoman_docker.protocol.media_types import ACCEPT, OCI_INDEX, is_json, parse_content_type
-from repoman_docker.protocol.pagination import parse_next_link
 from repoman_docker.protocol.reference import Tag, parse_name, parse_tag, referrers_tag
-from repoman_docker.remote.contract import Budget, RemoteManifest, RemoteTag
-from repoman_docker.remote.credentials import RemoteAuthentication, RemoteCredentials
+from repoman_docker.remote.authentication import REFUSALS, Dialogue, RemoteAuthentication
+from repoman_docker.remote.contract import (
+    Budget,
+    RemoteList,
+    RemoteManifest,
+    RemoteTag,
+    WrongManifest,
+)
+from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.pages import PAGE_ENTRIES, Pages, page_after
 
-LIST_LIMIT = 8 << 20  # bytes of one page of a list
-LISTS_LIMIT = 64 << 20  # bytes of all pages of a list
-PAGES = 1000  # of one list
-PAGE = 1000  # entries asked for at a time
+SILENT_AFTER_S = 2.0
+"""A remote that breaks off a HEAD later than so many seconds counts as silent."""
+
+SILENCE_S = 600.0
+"""A remote that left a HEAD without an answer is not sent another one for so many seconds."""
+
+_Entry = TypeVar("_Entry", bound=Hashable)
 
 _AMOUNT = re.compile(r"\s*+([0-9]{1,18})\s*+(?:;\s*+w=([0-9]{1,18})\s*+)?")
 
 _log = logging.getLogger(__name__)
+
+
+class _Unanswered(UpstreamUnavailable):
+    """A HEAD got no answer, or an error; whether GET does is another matter."""
 
 
 class RegistryClient:
@@ -59,6 +74,7 @@ class RegistryClient:
         self._client = client
         self._authentication = RemoteAuthentication(client, credentials)
         self._manifest_limit = manifest_limit
+        self._silent_until = 0.0
         self._budget: Budget | None = None
 
     @property
@@ -70,71 +86,69 @@ class RegistryClient:
         """Tell the status whether the remote takes the proxy's login; raises nothing."""
         if not self._authentication.has_login:
             return
+        dialogue = self._authentication.begin_login()
         try:
-            with self._login() as response:
-                if response.status == HTTPStatus.UNAUTHORIZED:
-                    self._authentication.note_refusal()
-                else:
-                    self._client.status.note_login()
+            with self._converse("GET", "v2/", {}, dialogue) as response:
+                is_refused = response.status == HTTPStatus.UNAUTHORIZED
+            if not is_refused:
+                self._client.status.note_login()
+            elif dialogue.was_login_refused:
+                self._client.status.note_login(self._authentication.refusal)
         except UpstreamRefused:
             self._client.status.note_login(self._authentication.refusal)
         except UpstreamError:
             _log.debug("The login at %s could not be tried.", self.remote, exc_info=True)
-
-    def _login(self) -> UpstreamResponse:
-        """Return the answer to the question that clients begin with, asked with the login."""
-        sent = self._authentication.header("")
-        response = self._send("GET", "v2/", {}, sent)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            response.close()
-            if self._authentication.learn(response, "", sent):
-                return self._send("GET", "v2/", {}, self._authentication.header(""))
-        return response
 
     # Manifests ----------------------------------------------------------------------------------
 
     def head_manifest(self, name: str, reference: Digest | Tag) -> RemoteTag | None:
         """Return what a reference names; None if the remote does not say, so that GET must.
 
-        It does not count against a limit of pulls.
+        It does not count against a limit of pulls. Registries, and what stands before them, refuse
+        HEAD in many ways, so that no refusal means anything before GET has been refused too.
         """
-        with self._ask("HEAD", name, f"manifests/{reference}", {"Accept": ACCEPT}) as response:
+        path = f"manifests/{reference}"
+        try:
+            response = self._ask("HEAD", name, path, {"Accept": ACCEPT})
+        except (NotFound, UpstreamRefused, _Unanswered) as error:
+            _log.debug("HEAD of %s of %s: %s", path, name, error)
+            return None
+        with response:
             self._note_budget(response)
             media_type = parse_content_type(response.headers.get("Content-Type"))
             try:
-                digest = Digest.parse(response.headers.get("Docker-Content-Digest", ""))
+                digest = Digest.parse(response.headers.get("Docker-Content-Digest", "").strip())
             except RegistryError:
                 return None
             is_told = response.status == HTTPStatus.OK and is_json(media_type)
-            if not is_told or not response.length or not digest.is_supported:
+            size = None if encoding_of(response.headers) else response.length
+            if not is_told or not size or not digest.is_supported:
                 return None
-            return RemoteTag(digest, response.length, media_type)
+            return RemoteTag(digest, size, media_type)
 
     def get_manifest(self, name: str, reference: Digest | Tag) -> RemoteManifest:
-        """Return a manifest, its digest checked."""
+        """Return a manifest; see :class:`repoman_docker.remote.contract.RemoteRegistry`."""
         self._client.status.check_rate()
         with self._ask("GET", name, f"manifests/{reference}", {"Accept": ACCEPT}) as response:
             self._note_budget(response)
-            self._check_status(response, HTTPStatus.OK)
+            self._check_status(response)
             body = response.read_all(self._manifest_limit)
             content_type = response.headers.get("Content-Type")
             told = response.headers.get("Docker-Content-Digest")
         algorithm = reference.algorithm if isinstance(reference, Digest) else "sha256"
         digest = Digest.of(algorithm, body)
-        expected = str(digest)
-        if isinstance(reference, Digest):
-            expected = str(reference)
-        elif told is not None and told.startswith("sha256:"):
-            expected = told
-        if str(digest) != expected:
-            _log.error("SECURITY: %s sent %s:%s as %s", self.remote, name, expected, digest)
-            raise UpstreamUnavailable(f"The remote {self.remote} sent a wrong manifest of {name}.")
+        if isinstance(reference, Digest) and digest != reference:
+            _log.error("SECURITY: %s sent %s of %s as %s", self.remote, digest, name, reference)
+            raise WrongManifest(f"The remote {self.remote} sent a wrong manifest of {name}.")
+        if told is not None and told.startswith("sha256:") and told != str(digest):
+            _log.warning(
+                "%s calls %s:%s %s, but sent %s", self.remote, name, reference, told, digest
+            )
         return RemoteManifest(digest, body, self._parse(name, body, content_type))
 
     def _parse(self, name: str, body: bytes, content_type: str | None) -> Manifest:
-        media_type = parse_content_type(content_type)
         try:
-            return parse_manifest(body, media_type if is_json(media_type) else None)
+            return read_manifest(body, content_type)
         except RegistryError as error:
             raise UpstreamUnavailable(
                 f"The remote {self.remote} sent no good manifest of {name}: {error.message}"
@@ -147,7 +161,7 @@ class RegistryClient:
         headers = {"Range": f"bytes={start}-"} if start else {}
         response = self._ask("GET", name, f"blobs/{digest}", headers)
         try:
-            self._check_status(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+            self._check_status(response)
         except BaseException:
             response.close()
             raise
@@ -157,122 +171,156 @@ class RegistryClient:
         """Return the size of a blob in bytes; None if the remote does not say."""
         try:
             with self._ask("HEAD", name, f"blobs/{digest}", {}) as response:
-                if response.status == HTTPStatus.OK and response.length is not None:
-                    return response.length
-        except UpstreamRefused:
+                if response.status == HTTPStatus.OK and not encoding_of(response.headers):
+                    size = response.length
+                    if size is not None:
+                        return size
+        except (NotFound, UpstreamRefused, _Unanswered) as error:
             # An object store behind a redirect may allow GET alone.
-            _log.debug("HEAD of a blob was refused by %s", self.remote)
+            _log.debug("HEAD of a blob of %s: %s", name, error)
         with self.open_blob(name, digest) as response:
-            return response.length
+            return None if encoding_of(response.headers) else response.length
 
     # Lists --------------------------------------------------------------------------------------
 
-    def list_tags(self, name: str) -> list[str]:
+    def list_tags(self, name: str) -> RemoteList[str]:
         """Return all tags of an image, in byte order."""
-        found: set[str] = set()
-        for body in self._pages(name, f"tags/list?n={PAGE}"):
+
+        def parse(body: bytes) -> list[str]:
             try:
-                found.update(_tag for _tag in json.loads(body).get("tags") or () if _is_tag(_tag))
-            except (ValueError, AttributeError, TypeError) as error:
+                return list(filter(_is_tag, json.loads(body).get("tags") or ()))
+            except (ValueError, AttributeError, TypeError, RecursionError) as error:
                 raise UpstreamUnavailable(
                     f"The remote {self.remote} sent no list of tags of {name}."
                 ) from error
-        return sorted(found)
+
+        path = f"v2/{quote(name)}/tags/list?n={PAGE_ENTRIES}"
+        pages = self._pages(name, path, parse, page_after)
+        return RemoteList(sorted(pages), pages.gap)
 
     def list_images(self) -> Iterator[str]:
         """Yield the image names of the remote's catalog, page by page, as it is asked for them."""
-        for body in self._pages("", f"{self.remote}/v2/_catalog?n={PAGE}"):
+
+        def parse(body: bytes) -> list[str]:
             try:
-                yield from filter(_is_name, json.loads(body)["repositories"] or ())
-            except (ValueError, KeyError, TypeError) as error:
+                return list(filter(_is_name, json.loads(body)["repositories"] or ()))
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise UpstreamUnavailable(
                     f"The remote {self.remote} sent no list of images."
                 ) from error
 
-    def list_referrers(self, name: str, subject: Digest) -> list[Descriptor]:
-        """Return the manifests with this subject, in order of their digests."""
-        try:
-            pages = list(self._pages(name, f"referrers/{subject}"))
-        except (NotFound, UpstreamRefused):
-            pages = []
-        if pages:
-            found = [each for body in pages for each in self._parse(name, body, OCI_INDEX).children]
-        else:
-            found = self._tagged_referrers(name, subject)
-        return sorted({each.digest: each for each in found}.values(), key=lambda each: each.digest)
+        yield from self._pages("", f"v2/_catalog?n={PAGE_ENTRIES}", parse, page_after)
 
-    def _tagged_referrers(self, name: str, subject: Digest) -> list[Descriptor]:
+    def list_referrers(self, name: str, subject: Digest) -> RemoteList[Descriptor]:
+        """Return the manifests with this subject, in order of their digests."""
+        by_digest: dict[Digest, Descriptor] = {}
+
+        def parse(body: bytes) -> list[Digest]:
+            found = self._parse(name, body, OCI_INDEX).children
+            by_digest.update((each.digest, each) for each in found)
+            return [each.digest for each in found]
+
+        pages = self._pages(name, f"v2/{quote(name)}/referrers/{subject}", parse)
+        try:
+            digests = list(pages)
+        except (NotFound, UpstreamRefused):
+            tagged = self._tagged_referrers(name, subject)
+            by_digest.update((each.digest, each) for each in tagged)
+            digests = list(by_digest)
+        return RemoteList([by_digest[each] for each in sorted(digests)], pages.gap)
+
+    def _tagged_referrers(self, name: str, subject: Digest) -> tuple[Descriptor, ...]:
         """Return what a registry without the API has under the tag for referrers."""
         try:
-            return list(self.get_manifest(name, referrers_tag(subject)).manifest.children)
+            return self.get_manifest(name, referrers_tag(subject)).manifest.children
         except NotFound:
-            return []
+            return ()
 
-    def _pages(self, name: str, path: str) -> Iterator[bytes]:
-        left = LISTS_LIMIT
-        for _ in range(PAGES):
-            with self._ask("GET", name, path, {}) as response:
-                self._check_status(response, HTTPStatus.OK)
-                body = response.read_all(LIST_LIMIT)
-                link = parse_next_link(response.headers.get("Link"))
-                url = response.url
-            left -= len(body)
-            if left < 0:
-                raise UpstreamUnavailable(
-                    f"The remote {self.remote} sent more than the {LISTS_LIMIT} bytes allowed."
-                )
-            yield body
-            if link is None:
-                return
-            path = urljoin(url, link)
-            if not path.startswith(f"{self.remote}/"):
-                _log.warning("%s leads to another host for more; not followed.", self.remote)
-                return
+    def _pages(
+        self,
+        name: str,
+        path: str,
+        parse: Callable[[bytes], list[_Entry]],
+        guess: Callable[[_Entry], str] | None = None,
+    ) -> Pages[_Entry]:
+        def ask(path: str) -> UpstreamResponse:
+            response = self._ask_at("GET", name, path, {})
+            self._check_status(response)
+            return response
+
+        return Pages(self.remote, path, ask, parse, guess)
 
     # Inside -------------------------------------------------------------------------------------
 
     def _ask(
         self, method: str, name: str, path: str, headers: Mapping[str, str]
     ) -> UpstreamResponse:
-        """Send a request with what the remote wants to know of us, renewed once if need be."""
-        scope = str(image_scope(name, "pull") if name else CATALOG)
-        url = path if "://" in path else f"v2/{quote(name)}/{path}"
-        sent = self._authentication.header(scope)
-        response = self._send(method, url, headers, sent)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            response.close()
-            if self._authentication.learn(response, scope, sent):
-                response = self._send(method, url, headers, self._authentication.header(scope))
+        """Send a request about an image; see :meth:`_ask_at`."""
+        return self._ask_at(method, name, f"v2/{quote(name)}/{path}", headers)
+
+    def _ask_at(
+        self, method: str, name: str, path: str, headers: Mapping[str, str]
+    ) -> UpstreamResponse:
+        """Send a request with what the hosts on its way want to know of us."""
+        dialogue = self._authentication.begin(name)
+        response = self._converse(method, path, headers, dialogue)
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
-            _log.warning("%s refused %s of %s: %s", self.remote, method, name, response.status)
-            if response.status == HTTPStatus.UNAUTHORIZED:
-                self._authentication.note_refusal()
-            raise UpstreamRefused(
-                f"The remote {self.remote} refused to let this server read {name}: it does not "
-                "exist there, or the proxy's credentials are wrong."
+            _log.warning("%s refused %s of %s: %s", response.host, method, name, response.status)
+            if response.status == HTTPStatus.UNAUTHORIZED and dialogue.was_login_refused:
+                self._client.status.note_login(self._authentication.refusal)
+            raise dialogue.error or UpstreamRefused(
+                f"{response.host} refused to let this server read {name or 'its catalog'}: it does "
+                "not exist there, or the proxy's credentials are wrong."
             )
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
-            raise NotFound(f"The remote {self.remote} does not have it.")
-        if sent is not None:
+            raise NotFound(f"{response.host} does not have it.")
+        if dialogue.has_shown_login:
             self._client.status.note_login()
         return response
 
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], authorization: str | None
+    def _converse(
+        self, method: str, path: str, headers: Mapping[str, str], dialogue: Dialogue
     ) -> UpstreamResponse:
-        own = {} if authorization is None else {"Authorization": authorization}
+        """Repeat a request until nobody on its way wants another login."""
+        while True:
+            dialogue.prepare()
+            response = self._send(method, path, headers, dialogue)
+            if response.status not in REFUSALS:
+                return response
+            response.close()
+            if not dialogue.learn(response):
+                return response
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], dialogue: Dialogue
+    ) -> UpstreamResponse:
         try:
-            return self._client.open(method, url, {**headers, **own})
+            if method == "HEAD":
+                return self._send_head(path, headers, dialogue)
+            return self._client.open(method, path, headers, authorize=dialogue.authorize)
         except UpstreamRateLimited as error:
             self._note_budget(error)
             raise
 
-    def _check_status(self, response: UpstreamResponse, *expected: int) -> None:
-        if response.status not in expected:
+    def _send_head(
+        self, path: str, headers: Mapping[str, str], dialogue: Dialogue
+    ) -> UpstreamResponse:
+        begun = time.monotonic()
+        if begun >= self._silent_until:
+            found = self._client.attempt("HEAD", path, headers, authorize=dialogue.authorize)
+            if found is not None:
+                return found
+            if time.monotonic() - begun >= SILENT_AFTER_S:
+                self._silent_until = time.monotonic() + SILENCE_S
+        raise _Unanswered(f"The remote {self.remote} does not answer HEAD.")
+
+    def _check_status(self, response: UpstreamResponse) -> None:
+        """Return if the answer has what was asked for, whole or in part."""
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             raise UpstreamUnavailable(
-                f"The remote {self.remote} answered with the status {response.status}."
+                f"{response.host} answered with the status {response.status}."
             )
 
     def _note_budget(self, response: UpstreamResponse | UpstreamRateLimited) -> None:

@@ -5,13 +5,27 @@ UpstreamUnavailable, UpstreamBlocked. Implementations are thread safe.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from repoman.plugin import Body
+from repoman.plugin import Body, UpstreamUnavailable
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.reference import Tag
+
+Entry = TypeVar("Entry")
+
+
+class WrongManifest(UpstreamUnavailable):
+    """The remote sent another manifest than the one that was asked for by its digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteList(Generic[Entry]):
+    """A list, and why entries of the remote may be missing in it; empty if it is whole."""
+
+    entries: list[Entry]
+    gap: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,11 @@ class RemoteRegistry(Protocol):
         """Return what a reference names; None if the remote does not say, so that GET must."""
 
     def get_manifest(self, name: str, reference: Digest | Tag) -> RemoteManifest:
-        """Return a manifest, its digest checked."""
+        """Return a manifest.
+
+        One that was asked for by its digest has that (WrongManifest); one that was asked for by a
+        tag has the digest of its bytes, whatever the remote says.
+        """
 
     def open_blob(self, name: str, digest: Digest, start: int = 0) -> Body:
         """Return the answer with a blob, from byte ``start`` on if the remote can; to be closed."""
@@ -76,8 +94,8 @@ class RemoteRegistry(Protocol):
     def blob_size(self, name: str, digest: Digest) -> int | None:
         """Return the size of a blob in bytes; None if the remote does not say."""
 
-    def list_tags(self, name: str) -> list[str]:
+    def list_tags(self, name: str) -> RemoteList[str]:
         """Return all tags of an image, in byte order."""
 
-    def list_referrers(self, name: str, subject: Digest) -> list[Descriptor]:
+    def list_referrers(self, name: str, subject: Digest) -> RemoteList[Descriptor]:
         """Return the manifests with this subject, in order of their digests."""

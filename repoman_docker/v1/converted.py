@@ -31,7 +31,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import DOCKER_MANIFEST
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.remote import Budget, RemoteManifest, RemoteTag, V1Client
+from repoman_docker.remote import Budget, RemoteList, RemoteManifest, RemoteTag, V1Client
 from repoman_docker.v1.assembly import Assembly
 from repoman_docker.v1.fetching import Fetching
 from repoman_docker.v1.reading import BytesBody, read_asset
@@ -88,13 +88,13 @@ class ConvertedRegistry:
         image = None if image_id is None else self._fetching.find(name, image_id)
         return len(self._config(name, digest)) if image is None else image.layer.size
 
-    def list_tags(self, name: str) -> list[str]:
+    def list_tags(self, name: str) -> RemoteList[str]:
         """See :class:`repoman_docker.remote.RemoteRegistry`."""
-        return self._client.tags(name)
+        return RemoteList(self._client.tags(name))
 
-    def list_referrers(self, name: str, subject: Digest) -> list[Descriptor]:
+    def list_referrers(self, name: str, subject: Digest) -> RemoteList[Descriptor]:
         """See :class:`repoman_docker.remote.RemoteRegistry`; there are none in version 1."""
-        return []
+        return RemoteList([])
 
     # Inside -------------------------------------------------------------------------------------
 

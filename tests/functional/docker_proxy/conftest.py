@@ -8,6 +8,7 @@ import pytest
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin
 from tests.fakes.registry import FakeRegistry, fake_registry
+from tests.fakes.scripted import Scripted
 from tests.functional.docker.driver import Registry
 from tests.functional.docker_proxy.proxies import Clock, Proxies
 
@@ -45,6 +46,20 @@ def make_upstream() -> Iterator[Callable[..., FakeRegistry]]:
     yield make
     for context in running:
         context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def script() -> Iterator[Callable[..., Scripted]]:
+    """Start servers that answer by a function."""
+    running = []
+
+    def start(*arguments: Any) -> Scripted:
+        running.append(Scripted(*arguments))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
 
 
 @pytest.fixture

@@ -79,7 +79,8 @@ def test_a_token_that_is_refused_is_renewed_once(make_proxy, hub):
         )
     )
     assert proxy.get(f"{NAME}/manifests/3").status == 404
-    assert hub.count("manifests/3") == 2
+    # HEAD with the old token and a new one, and GET, with which it could be another matter.
+    assert hub.count("manifests/3") == 3
 
 
 def test_a_slow_token_for_one_image_keeps_nobody_from_another(make_proxy, hub, monkeypatch):
@@ -90,15 +91,16 @@ def test_a_slow_token_for_one_image_keeps_nobody_from_another(make_proxy, hub, m
         for tag in ("1", "2"):
             hub.put(name, tag, make_image())
     proxy.get(f"{NAME}/manifests/1")
-    fetch, begun, go = authentication._fetch_token, threading.Event(), threading.Event()
+    tokens_ = authentication.own.tokens
+    fetch, begun, go = tokens_._fetch, threading.Event(), threading.Event()
 
-    def fetch_slowly(scope):
+    def fetch_slowly(service, scope):
         if "slow" in scope:
             begun.set()
             go.wait(LONG_S)
-        return fetch(scope)
+        return fetch(service, scope)
 
-    monkeypatch.setattr(authentication, "_fetch_token", fetch_slowly)
+    monkeypatch.setattr(tokens_, "_fetch", fetch_slowly)
     with ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(proxy.head, f"slow/app/manifests/{tag}") for tag in (1, 2)]
         assert begun.wait(WAIT_S)
@@ -121,7 +123,7 @@ def test_a_token_is_renewed_before_it_expires(make_proxy, hub, monkeypatch):
     proxy.get(f"{NAME}/manifests/0")
     begun = time.monotonic()
     for number, (age, count) in enumerate([(hub.expires_in - 30, 1), (hub.expires_in - 10, 2)], 1):
-        monkeypatch.setattr(authentication, "_ticks", lambda age=age: begun + age)
+        monkeypatch.setattr(authentication.own.tokens, "ticks", lambda age=age: begun + age)
         assert proxy.get(f"{NAME}/manifests/{number}").status == 200
         assert len(tokens(hub)) == count
         assert hub.count(f"HEAD /v2/{NAME}/manifests/{number}") == 1  # nothing was refused
@@ -210,21 +212,22 @@ def test_a_token_service_may_not_redirect_into_other_networks(make_proxy, hub):
         "file:///etc/passwd",
     ],
 )
-def test_lists_go_on_at_the_same_host_alone(make_proxy, upstream, link, caplog):
+def test_lists_go_on_at_the_same_host_alone(make_proxy, upstream, link):
     host = upstream.url.removeprefix("http://")
     headers = {"Link": f'<{link.format(host=host)}>; rel="next"'}
     upstream.faults.append(Fault("/tags/list", status=200, body=b'{"tags":["a"]}', headers=headers))
     answer = make_proxy(upstream.url).get(f"{NAME}/tags/list")
     assert answer.json()["tags"] == ["a"]
     assert upstream.count("tags/list") == 1
-    assert "leads to another host" in caplog.text
+    assert "may go on" in answer.headers["Warning"]
 
 
 def test_a_list_without_an_end_is_given_up(make_proxy, upstream, monkeypatch):
-    monkeypatch.setattr("repoman_docker.remote.client.LISTS_LIMIT", 10_000)
-    body = json.dumps({"tags": ["a" * 100] * 40}).encode()
-    headers = {"Link": f'</v2/{NAME}/tags/list?last=a>; rel="next"'}
-    upstream.faults.append(Fault("/tags/list", status=200, body=body, headers=headers))
+    monkeypatch.setattr("repoman_docker.remote.pages.LISTS_LIMIT", 10_000)
+    for number in range(3):
+        body = json.dumps({"tags": [f"{number}{each:099}" for each in range(40)]}).encode()
+        headers = {"Link": f'</v2/{NAME}/tags/list?last={number}>; rel="next"'}
+        upstream.faults.append(Fault("/tags/list", status=200, body=body, headers=headers, times=1))
     answer = make_proxy(upstream.url).get(f"{NAME}/tags/list")
     assert answer.status == 502
     assert "more than the 10000 bytes allowed" in answer.message

@@ -34,6 +34,11 @@ from tests.clock import cpu_limit
         ('BEARER Realm = "a\\"b"', [("bearer", {"realm": 'a"b'})]),
         ("Negotiate", [("negotiate", {})]),
         ('realm="nobody"', []),
+        ("Negotiate YII+a/b==, Bearer realm=x", [("negotiate", {}), ("bearer", {"realm": "x"})]),
+        ('@@@ ???, Basic realm="x"', [("basic", {"realm": "x"})]),
+        ('Bearer service=,realm="x"', [("bearer", {"realm": "x"})]),
+        ('Bearer realm="x, Basic realm="y"', [("bearer", {"realm": "x, Basic realm="})]),
+        ("Basic", [("basic", {})]),
     ],
 )
 def test_parse_challenges(header, expected):

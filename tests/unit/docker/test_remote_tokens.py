@@ -7,9 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from repoman.errors import UpstreamUnavailable
 from repoman.proxy.status import UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
-from repoman_docker.remote.credentials import RemoteAuthentication, RemoteCredentials
+from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.tokens import TokenService, TokenStore
 from tests.clock import WAIT_S
 from tests.live import wait_until
 
@@ -43,8 +45,14 @@ def asked():
 
 
 @pytest.fixture
-def authentication(gate, asked, monkeypatch):
-    """It knows the token service, which answers for the scope ``slow`` when the gate opens."""
+def bodies():
+    """Answers to come instead of tokens."""
+    return []
+
+
+@pytest.fixture
+def tokens(gate, asked, bodies, monkeypatch):
+    """The tokens of a service that answers for the scope ``slow`` when the gate opens."""
     url = "http://127.0.0.1:5000"
     client = UpstreamClient(url, ClientOptions(), UpstreamStatus(url, lambda: 0.0))
 
@@ -53,22 +61,27 @@ def authentication(gate, asked, monkeypatch):
         asked.append(scope)
         if scope == "slow":
             assert gate.wait(WAIT_S)
-        return Answer(200, body={"token": f"token-{scope}-{asked.count(scope)}"})
+        token = {"token": f"token-{scope}-{asked.count(scope)}"}
+        return Answer(200, body=bodies.pop() if bodies else token)
 
     monkeypatch.setattr(client, "open", answer)
-    made = RemoteAuthentication(client, RemoteCredentials())
-    challenge = f'Bearer realm="{url}/token",service="fake"'
-    assert made.learn(Answer(401, {"WWW-Authenticate": challenge}), "any", None)
-    yield made
+    yield TokenStore(client, RemoteCredentials())
     client.close()
 
 
-def test_a_slow_token_holds_up_no_other_scope(authentication, gate, asked):
+SERVICE = TokenService("http://127.0.0.1:5000/token", "fake")
+
+
+def header(tokens, scope):
+    return tokens.get(SERVICE, scope).header
+
+
+def test_a_slow_token_holds_up_no_other_scope(tokens, gate, asked):
     with ThreadPoolExecutor(3) as pool:
-        slow = [pool.submit(authentication.header, "slow") for _ in range(2)]
+        slow = [pool.submit(header, tokens, "slow") for _ in range(2)]
         try:
             wait_until(lambda: asked, what="the question")
-            quick = pool.submit(authentication.header, "quick")
+            quick = pool.submit(header, tokens, "quick")
             assert quick.result(WAIT_S) == "Bearer token-quick-1"
         finally:
             gate.set()
@@ -76,10 +89,51 @@ def test_a_slow_token_holds_up_no_other_scope(authentication, gate, asked):
     assert asked.count("slow") == 1
 
 
-def test_a_token_is_kept_until_it_is_refused(authentication, asked):
-    first = authentication.header("quick")
-    assert authentication.header("quick") == first
-    challenge = 'Bearer realm="http://127.0.0.1:5000/token",service="fake"'
-    assert authentication.learn(Answer(401, {"WWW-Authenticate": challenge}), "quick", first)
-    assert authentication.header("quick") == "Bearer token-quick-2"
+def test_a_token_is_kept_until_it_is_refused(tokens, asked):
+    first = header(tokens, "quick")
+    assert header(tokens, "quick") == first
+    tokens.forget(first)
+    assert header(tokens, "quick") == "Bearer token-quick-2"
     assert asked == ["quick", "quick"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"token": "t"}, ("Bearer t", 40)),
+        ({"access_token": "t"}, ("Bearer t", 40)),
+        ({"token": "", "access_token": "t"}, ("Bearer t", 40)),
+        ({"token": "t", "expires_in": 300}, ("Bearer t", 280)),
+        ({"token": " t\n", "expires_in": "300"}, ("Bearer t", 280)),
+        ({"token": "t", "expires_in": 300.9}, ("Bearer t", 280)),
+        ({"token": "t", "expires_in": 0}, ("Bearer t", 40)),
+        ({"token": "t", "expires_in": -5}, ("Bearer t", 40)),
+        ({"token": "t", "expires_in": None}, ("Bearer t", 40)),
+        ({"token": "t", "expires_in": "soon"}, ("Bearer t", 40)),
+        ({"token": "t", "expires_in": [1]}, ("Bearer t", 40)),
+        ({"token": "t", "expires_in": 1e400}, ("Bearer t", 366 * 86_400 - 20)),
+    ],
+)
+def test_answers_of_token_services(tokens, bodies, answer, expected):
+    bodies.append(answer)
+    token = tokens.get(SERVICE, "strange")
+    assert (token.header, int(token.expires_at - token.fetched_at)) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        "token",
+        None,
+        {"token": None},
+        {"token": 5},
+        {"token": "a b"},
+        {"token": "a\r\nX: y"},
+    ],
+)
+def test_answers_without_a_token(tokens, bodies, answer):
+    bodies.append(answer)
+    with pytest.raises(UpstreamUnavailable, match=r"service 127.0.0.1:5000 of .* sent no token"):
+        tokens.get(SERVICE, "strange")

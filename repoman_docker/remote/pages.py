@@ -1,0 +1,165 @@
+"""Lists that a remote sends in pages: how they go on, and what to make of links that lead astray.
+
+Source: OCI distribution-spec, Listing Tags. Registries behind a proxy often name a scheme, a host
+or a path in their links that only they know; the query is what counts.
+"""
+
+import logging
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
+from typing import Generic, TypeVar
+from urllib.parse import quote, urljoin
+
+from repoman.plugin import (
+    NotFound,
+    UpstreamRefused,
+    UpstreamResponse,
+    UpstreamUnavailable,
+    shares_login,
+)
+from repoman_docker.protocol.pagination import parse_next_link
+
+PAGE_MAX_BYTES = 8 << 20
+"""One page of a list is at most so long."""
+
+LISTS_LIMIT = 64 << 20
+"""All pages of a list together are at most so many bytes."""
+
+PAGES_MAX = 10_000
+"""A list has at most so many pages."""
+
+EMPTY_PAGES_MAX = 10
+"""At most so many pages without an entry may follow each other: registries filter by rights."""
+
+PAGE_ENTRIES = 1000
+"""So many entries are asked for at a time."""
+
+Entry = TypeVar("Entry", bound=Hashable)
+
+_log = logging.getLogger(__name__)
+
+
+class Pages(Generic[Entry]):
+    """The entries of one list, each once, as they come; for one thread.
+
+    Args:
+        remote: its address.
+        path: of the list, with its query.
+        ask: sends a GET for a path or an address, and checks its status.
+        parse: returns the entries of a page, or raises UpstreamUnavailable.
+        guess: returns the query for the page after an entry, for registries that cut a list
+            and have no link.
+
+    Attributes:
+        gap: why entries may be missing, once the last page has been read; empty if none are.
+    """
+
+    def __init__(
+        self,
+        remote: str,
+        path: str,
+        ask: Callable[[str], UpstreamResponse],
+        parse: Callable[[bytes], list[Entry]],
+        guess: Callable[[Entry], str] | None = None,
+    ) -> None:
+        self._remote = remote
+        self._path = path
+        self._ask = ask
+        self._parse = parse
+        self._guess = guess
+        self._left = LISTS_LIMIT
+        self._empty = 0
+        self._asked = {path}
+        self._is_guess = self._was_mended = False
+        self.gap = ""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries (UpstreamError, NotFound)."""
+        seen: set[Entry] = set()
+        path: str | None = self._path
+        for _ in range(PAGES_MAX):
+            if path is None:
+                return
+            page = self._read(path, is_first=not seen and path == self._path)
+            if page is None:
+                return
+            entries, url, link = page
+            new = [each for each in dict.fromkeys(entries) if each not in seen]
+            seen.update(new)
+            yield from new
+            path = self._next(entries, new, url, link)
+        if path is not None:
+            self._miss(f"it has more than {PAGES_MAX} pages")
+
+    def _read(self, path: str, *, is_first: bool) -> tuple[list[Entry], str, str | None] | None:
+        """Return a page, the address it came from and its link; None where the list ends."""
+        try:
+            with self._ask(path) as response:
+                body = response.read_all(PAGE_MAX_BYTES)
+                link = parse_next_link(response.headers.get("Link"))
+        except (NotFound, UpstreamRefused, UpstreamUnavailable) as error:
+            if is_first:
+                raise
+            if not self._is_guess:
+                self._miss(str(error).rstrip("."))
+            return None
+        self._left -= len(body)
+        if self._left < 0:
+            raise UpstreamUnavailable(
+                f"The remote {self._remote} sent more than the {LISTS_LIMIT} bytes allowed."
+            )
+        return self._parse(body), response.url, link
+
+    def _next(
+        self, entries: list[Entry], new: list[Entry], url: str, link: str | None
+    ) -> str | None:
+        """Return where the list goes on; None where it ends."""
+        self._empty = 0 if entries else self._empty + 1
+        was_guess, self._is_guess = self._is_guess, False
+        if link is None:
+            return None if was_guess and not new else self._guessed(entries)
+        if entries and not new:
+            if self._was_mended:
+                self._miss("its next page cannot be found")
+            return None  # a link that brings nothing new
+        if self._empty > EMPTY_PAGES_MAX:
+            self._miss("page after page is empty")
+            return None
+        path = self._follow(url, link)
+        if path is None or path in self._asked:
+            if path is None or self._was_mended:
+                where = link.partition("?")[0][:200]  # a query may be what lets somebody in
+                self._miss(f"it goes on at {where}, which cannot be followed")
+            return None
+        self._asked.add(path)
+        return path
+
+    def _follow(self, url: str, link: str) -> str | None:
+        """Return the address of the next page, at the remote or where this page came from."""
+        self._was_mended = False
+        with suppress(ValueError):  # a link that names no host can still have a query
+            target = urljoin(url, link)
+            came_from_elsewhere = not shares_login(self._remote, url)
+            if target.startswith(f"{self._remote}/") or (
+                came_from_elsewhere and shares_login(url, target)
+            ):
+                return target
+        self._was_mended = True
+        query = link.partition("#")[0].partition("?")[2]
+        return f"{self._path.partition('?')[0]}?{query}" if query else None
+
+    def _guessed(self, entries: list[Entry]) -> str | None:
+        """Return the page after one that is exactly as long as was asked for."""
+        if self._guess is None or len(entries) != PAGE_ENTRIES:
+            return None
+        self._is_guess = True
+        return f"{self._path.partition('?')[0]}?{self._guess(entries[-1])}"
+
+    def _miss(self, why: str) -> None:
+        self.gap = f"The list of the remote {self._remote} may go on: {why}."
+        _log.warning("%s", self.gap)
+
+
+def page_after(entry: str) -> str:
+    """Return the query for the entries after one."""
+    return f"n={PAGE_ENTRIES}&last={quote(entry, safe='')}"
