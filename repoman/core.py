@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -80,14 +81,11 @@ class Repoman:
         )
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
-        hook = self.plugins.hook
-        self._recipes = unique(
-            "recipe",
-            [(each.name, each) for found in hook.repoman_register_recipes() for each in found],
-        )
+        recipes = chain.from_iterable(self.plugins.hook.repoman_register_recipes())
+        self._recipes = unique("recipe", [(each.name, each) for each in recipes])
+        found = self.plugins.hook.repoman_register_blob_stores()
         self._store_types = unique(
-            "blob store type",
-            [pair for found in hook.repoman_register_blob_stores() for pair in found.items()],
+            "blob store type", [pair for each in found for pair in each.items()]
         )
         self.repositories: RepositoryManager
 

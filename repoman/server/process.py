@@ -61,9 +61,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
     ):
         repoman.sweep()
         repoman.compactor.start()
-        reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
-        reserve.start()
-        repoman.health.add("reserve", lambda: reserve.problem)
+        reserve = _keep_reserve(repoman)
         repeats = Repeats(create_application(repoman, access.write))
         hub = Hub(repeats, settings.server, _make_spool(repoman.data))
         hub.fast = repeats.answer
@@ -85,6 +83,14 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         finally:
             connectors.stop()
             reserve.stop()
+
+
+def _keep_reserve(repoman: Repoman) -> Periodic:
+    """Return the thread that makes the reserve on the disk again when there is space for it."""
+    reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
+    reserve.start()
+    repoman.health.add("reserve", lambda: reserve.problem)
+    return reserve
 
 
 def _share_heaps() -> None:
