@@ -52,7 +52,7 @@ class Guesser:
 def ticks(repoman, monkeypatch):
     """The clock of those who wait, in a list to be set; it stands still."""
     now = [1000.0]
-    monkeypatch.setattr(repoman.security.authentication._lockout, "_ticks", lambda: now[0])
+    monkeypatch.setattr(repoman.security.authenticator._lockout, "_ticks", lambda: now[0])
     return now
 
 
