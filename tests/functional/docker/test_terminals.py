@@ -97,5 +97,5 @@ def test_logs_and_the_audit_log_show_no_orders(shared_server, name):
         listed = shared_server.cli("audit", "list", "--type", "failed", *more).stdout
         assert "owned" in listed
         assert not has_orders(listed)
-    wait_until(lambda: '"agent?31m"' in shared_server.log, 10, "the line of the access log")
+    wait_until(lambda: '"agent?31m"' in shared_server.log, what="the line of the access log")
     assert not has_orders(shared_server.log)
