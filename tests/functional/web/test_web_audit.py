@@ -18,7 +18,7 @@ def record(repoman, count=1, **fields):
 
 def shown(answer):
     assert answer.status_code == 200, answer.text
-    return re.findall(r'data-label="Who">([^<]*)<', answer.text)
+    return re.findall(r'data-label="User">([^<]*)<', answer.text)
 
 
 def test_it_is_for_those_who_have_the_right(repoman, open_browser):
