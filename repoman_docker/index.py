@@ -132,7 +132,7 @@ class V1Index:
         with self._client.open("GET", f"v1/search?{urlencode(query)}", self._headers) as response:
             if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 raise UpstreamRefused(
-                    f"The index {self._client.remote} refused a search with the status "
+                    f"The index {self._client.remote} answered a search with the status "
                     f"{response.status}."
                 )
             if response.status != HTTPStatus.OK:
@@ -142,7 +142,7 @@ class V1Index:
             return parse_answer(json.loads(body))
         except (ValueError, RecursionError) as error:
             raise UpstreamUnavailable(
-                f"The index {self._client.remote} sent no search results."
+                f"The index {self._client.remote} sent an invalid answer to a search."
             ) from error
 
 
@@ -197,10 +197,10 @@ def parse_answer(fields: object) -> IndexAnswer:
         ValueError: nothing of it makes sense.
     """
     if not isinstance(fields, dict):
-        raise ValueError("no object")
+        raise ValueError("not an object")
     results = fields.get("results")
     if not isinstance(results, list | None):
-        raise ValueError("no list of results")
+        raise ValueError("results is not a list")
     hits = list(_hits(results or []))
     return IndexAnswer(hits, max(_number(fields.get("num_results")), len(hits)))
 

@@ -193,7 +193,7 @@ class Members:
             raise RegistryError(
                 ErrorCode.DENIED,
                 f"The group {self.name} reads {image} from other members than "
-                f"{member.repository.name}, where its pushes go: nobody could pull this.",
+                f"{member.repository.name}, which takes its pushes: nobody could pull this image.",
             )
         return member.service
 
@@ -226,12 +226,12 @@ class Members:
         if not wanted or self.namespace:
             hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
             advice = f" Push to {hosted} instead." if hosted else ""
-            raise Unsupported(f"{self.name} is a group, which is only read from.{advice}")
+            raise Unsupported(f"{self.name} is a group that does not accept pushes.{advice}")
         member = next((each for each in self.all() if each.key == wanted.lower()), None)
         if member is None:
             raise Unavailable(
-                f"The group {self.name} hands pushes to {wanted}, which is offline or does not "
-                "work at present."
+                f"The group {self.name} forwards pushes to {wanted}, which is offline or not "
+                "working. Try again later."
             )
         return member
 
@@ -269,8 +269,12 @@ class Members:
             raise main_outage(errors) or errors[0]
         failed = [(name, error) for name, error in found.failures if not is_absence(error)]
         for name, error in failed:
-            _log.warning("A list of the group %s lacks %s: %s", self.name, name, error)
-        return found.answers, [f"What {name} has is left out. {error}" for name, error in failed]
+            _log.warning(
+                "A list of the group %s lacks the entries of %s: %s", self.name, name, error
+            )
+        return found.answers, [
+            f"The list lacks the entries of {name}. {error}" for name, error in failed
+        ]
 
 
 def readable(content: Content) -> Content:

@@ -52,7 +52,13 @@ class GroupSearch:
     def _tell(self, name: str, why: object, unexpected: Exception | None = None) -> None:
         """Note in the log which member was left out, and how it came to that."""
         group = self._members.name
-        _log.warning("The group %s searched without %s: %s", group, name, why, exc_info=unexpected)
+        _log.warning(
+            "The search in the group %s lacks the results of %s: %s",
+            group,
+            name,
+            why,
+            exc_info=unexpected,
+        )
 
     def _filter(self, member: Member, is_visible: Filter | None) -> Filter | None:
         if not self._members.has_rules:

@@ -67,7 +67,7 @@ class GroupTrace:
     def _obstacle(self, member: Member | None, image: str) -> str:
         """Return what keeps a member from being asked for an image; empty if nothing does."""
         if member is None:
-            return "It is offline, or does not work at present."
+            return "It is offline or not working."
         if not self._members.routes(member, image):
             return f"A routing rule of the group {self._members.name} forbids {image}."
         pinned = self._members.pinned(member, image)
@@ -85,9 +85,7 @@ def _parse(path: str) -> Question:
             return Question(parse_name(route.name), parse_reference(route.reference))
     except RegistryError as error:
         raise Invalid(f"path: {error}", field="path") from error
-    raise Invalid(
-        "path: it must be /v2/NAME/manifests/REFERENCE or /v2/NAME/tags/list.", field="path"
-    )
+    raise Invalid("path: must be /v2/NAME/manifests/REFERENCE or /v2/NAME/tags/list.", field="path")
 
 
 def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
@@ -99,6 +97,6 @@ def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
     except (RepomanError, RegistryError) as error:
         if is_absence(error):
             return Step(name, Outcome.ABSENT, str(error), steps), ""
-        end = "" if main_outage([error]) else f"The failure of {name} is the answer."
+        end = "" if main_outage([error]) else f"The group answers with the failure of {name}."
         return Step(name, Outcome.FAILED, str(error), steps), end
     return Step(name, Outcome.FOUND, "", steps), f"{name} has it."

@@ -20,7 +20,9 @@ class HostedLists:
         found = self._content.list_versions(TAG, name, after, limit)
         if not found and not self._content.has_component(image(name)):
             raise RegistryError(
-                ErrorCode.NAME_UNKNOWN, f"There is no image {name} here.", {"name": name}
+                ErrorCode.NAME_UNKNOWN,
+                f"There is no image {name} in this repository.",
+                {"name": name},
             )
         return Listed(found)
 

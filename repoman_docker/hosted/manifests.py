@@ -215,7 +215,8 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
     found = Digest.of(reference.algorithm, body)
     if found != reference:
         raise RegistryError(
-            ErrorCode.DIGEST_INVALID, f"The manifest has the digest {found}, not {reference}."
+            ErrorCode.DIGEST_INVALID,
+            f"The digest of the manifest is {found}, not {reference}. Push it again.",
         )
     return reference
 
@@ -250,8 +251,8 @@ def _check_size(descriptor: Descriptor, asset: Asset) -> None:
     if descriptor.size != asset.size:
         raise RegistryError(
             ErrorCode.MANIFEST_INVALID,
-            f"The manifest gives {descriptor.digest} a size of {descriptor.size} bytes, "
-            f"but it has {asset.size}.",
+            f"The manifest states that {descriptor.digest} has {descriptor.size} bytes, but it has "
+            f"{asset.size}.",
         )
 
 
@@ -259,6 +260,6 @@ def _unknown(name: str, reference: Digest | Tag) -> RegistryError:
     mark = "@" if isinstance(reference, Digest) else ":"
     return RegistryError(
         ErrorCode.MANIFEST_UNKNOWN,
-        f"There is no {name}{mark}{reference} here.",
+        f"There is no {name}{mark}{reference} in this repository.",
         {"name": name, "reference": str(reference)},
     )

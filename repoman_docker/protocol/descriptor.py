@@ -100,7 +100,7 @@ def _digest(fields: JsonObject) -> Digest:
     try:
         return Digest.parse(text)
     except RegistryError as error:
-        raise fields.error("digest", f"is wrong: {error.message.rstrip('.')}") from error
+        raise fields.error("digest", f"is not valid: {error.message.rstrip('.')}") from error
 
 
 def _platform(fields: JsonObject | None) -> Platform | None:

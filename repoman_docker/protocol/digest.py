@@ -43,12 +43,12 @@ class Digest:
         """
         found = _GRAMMAR.fullmatch(text)
         if found is None:
-            raise _invalid(f"{quoted(text)} is not a digest. Write it as algorithm:hash.")
+            raise _invalid(f"{quoted(text)} is not a valid digest. Write it as algorithm:hash.")
         algorithm, encoded = found.groups()
         expected = _ENCODED.get(algorithm)
         if expected is not None and not expected.fullmatch(encoded):
             raise _invalid(
-                f"{quoted(text)} is not a digest: {algorithm} needs "
+                f"{quoted(text)} is not a valid digest: {algorithm} requires "
                 f"{hashlib.new(algorithm).digest_size * 2} lower-case hexadecimal digits."
             )
         return cls(algorithm, encoded)

@@ -36,42 +36,42 @@ class ErrorCode(StrEnum):
         member.message = message
         return member
 
-    BLOB_UNKNOWN = "BLOB_UNKNOWN", 404, "There is no such blob in this image."
-    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID", 400, "The upload is broken. Start it again."
+    BLOB_UNKNOWN = "BLOB_UNKNOWN", 404, "The image has no such blob."
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID", 400, "The upload is not valid. Start it again."
     BLOB_UPLOAD_UNKNOWN = (
         "BLOB_UPLOAD_UNKNOWN",
         404,
-        "There is no such upload, or it expired. Start it again.",
+        "The upload does not exist or has expired. Start it again.",
     )
-    DIGEST_INVALID = "DIGEST_INVALID", 400, "The digest is malformed or is not of this content."
+    DIGEST_INVALID = "DIGEST_INVALID", 400, "The digest is malformed or does not match the content."
     MANIFEST_BLOB_UNKNOWN = (
         "MANIFEST_BLOB_UNKNOWN",
         400,
-        "The manifest names a blob that is not there. Push the blob first.",
+        "The manifest refers to a blob that does not exist. Push the blob first.",
     )
     MANIFEST_INVALID = "MANIFEST_INVALID", 400, "The manifest is not valid."
-    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN", 404, "There is no such tag or manifest in this image."
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN", 404, "The image has no such tag or manifest."
     NAME_INVALID = "NAME_INVALID", 400, "The image name is not valid."
-    NAME_UNKNOWN = "NAME_UNKNOWN", 404, "There is no image of this name."
-    SIZE_INVALID = "SIZE_INVALID", 400, "The announced length is not the length received."
-    UNAUTHORIZED = "UNAUTHORIZED", 401, "A login is needed. Run 'docker login' first."
-    DENIED = "DENIED", 403, "You have no right to do this."
-    UNSUPPORTED = "UNSUPPORTED", 405, "This repository does not offer the operation."
+    NAME_UNKNOWN = "NAME_UNKNOWN", 404, "There is no image with this name."
+    SIZE_INVALID = "SIZE_INVALID", 400, "The length received differs from the length announced."
+    UNAUTHORIZED = "UNAUTHORIZED", 401, "Authentication is required. Run 'docker login' first."
+    DENIED = "DENIED", 403, "You are not allowed to do this."
+    UNSUPPORTED = "UNSUPPORTED", 405, "This repository does not support the operation."
     TOOMANYREQUESTS = "TOOMANYREQUESTS", 429, "Too many requests. Try again later."
     # extra
     PAGINATION_NUMBER_INVALID = (
         "PAGINATION_NUMBER_INVALID",
         400,
-        "The parameter n is not a number of entries (0 or more).",
+        "The parameter n must be a number of entries, 0 or more.",
     )
     RANGE_INVALID = (
         "RANGE_INVALID",
         416,
-        "The chunk does not begin where the upload ends. Ask for the upload's state.",
+        "The chunk does not start where the upload ends. Query the status of the upload.",
     )
     TAG_INVALID = "TAG_INVALID", 400, "The tag is not valid."
-    UNAVAILABLE = "UNAVAILABLE", 503, "The repository cannot answer now. Try again later."
-    UNKNOWN = "UNKNOWN", 500, "The registry failed. Its log says why."
+    UNAVAILABLE = "UNAVAILABLE", 503, "The repository is not available. Try again later."
+    UNKNOWN = "UNKNOWN", 500, "Internal server error. The server log has the details."
 
 
 class RegistryError(Exception):
@@ -133,7 +133,7 @@ class MissingBlob(RegistryError):
     """
 
     def __init__(self, digest: str) -> None:
-        text = f"The manifest names the blob {digest}, which is not there. Push the blob first."
+        text = f"The manifest refers to the blob {digest}, which does not exist. Push it first."
         super().__init__(ErrorCode.MANIFEST_BLOB_UNKNOWN, text, {"digest": digest})
         self.digest = digest
 

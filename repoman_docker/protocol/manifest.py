@@ -40,8 +40,8 @@ _TELLING = {
 """The fields that tell the media type of a manifest that does not say it, the surest first."""
 
 _SCHEMA1_REFUSED = (
-    "Docker's image manifest schema 1 is obsolete and not accepted. "
-    "Push with a current client (Docker 1.10 or later)."
+    "Docker image manifests of schema 1 are obsolete and not accepted. "
+    "Push with Docker 1.10 or later."
 )
 
 UNLIMITED = sys.maxsize
@@ -151,7 +151,7 @@ def parse_manifest(
 def _check_count(count: int, what: str, limit: int) -> None:
     if count > limit:
         raise _invalid(
-            f"The manifest names {count} {what}, and at most {limit} are accepted. An "
+            f"The manifest refers to {count} {what}; at most {limit} are accepted. An "
             "administrator can raise the limit of the repository (docker.descriptor_limit)."
         )
 
@@ -187,7 +187,7 @@ def _guess_foreign_type(fields: JsonObject, declared: str) -> str:
     for key, media_type in _TELLING.items():
         if key in fields:
             return media_type
-    raise _invalid("It is JSON, but no manifest.")
+    raise _invalid("The JSON document is not a manifest.")
 
 
 def _media_type(fields: JsonObject, declared: str) -> str:
@@ -198,13 +198,13 @@ def _media_type(fields: JsonObject, declared: str) -> str:
         raise _invalid(_SCHEMA1_REFUSED)
     if not media_types.is_json(declared):
         raise _invalid(
-            f"{quoted(declared)} is not a media type of manifests. "
-            "Send the manifest's own media type as Content-Type."
+            f"{quoted(declared)} is not the media type of a manifest. "
+            "Send the media type of the manifest as Content-Type."
         )
     if inside and inside != declared:
         raise _invalid(
-            f"The manifest says it is {quoted(inside)}, the Content-Type says {quoted(declared)}. "
-            "They must agree."
+            f"The mediaType of the manifest is {quoted(inside)}, but the Content-Type is "
+            f"{quoted(declared)}. They must be equal."
         )
     return declared
 
@@ -253,7 +253,7 @@ def _artifact(fields: JsonObject) -> Manifest:
     fields.check_case({"blobs": "blobs"})
     for key in ("config", "layers", "manifests", "fsLayers"):
         if key in fields:
-            raise fields.error(key, "must not stand in an artifact manifest")
+            raise fields.error(key, "is not allowed in an artifact manifest")
     return Manifest(
         media_type=media_types.OCI_ARTIFACT,
         kind=Kind.ARTIFACT,
@@ -282,7 +282,7 @@ def _check_shape(
         raise fields.error("schemaVersion", "must be 2")
     for key in refused:  # an image to one client and an index to another: CVE-2021-41190
         if key in fields:
-            raise fields.error(key, f"must not stand beside {wanted}")
+            raise fields.error(key, f"is not allowed together with {wanted}")
     if is_required and not fields.is_given(wanted):
         raise fields.error(wanted, "is missing")
 

@@ -26,7 +26,7 @@ def parse_content_range(text: str) -> tuple[int, int]:
     if end < start:
         raise RegistryError(
             ErrorCode.BLOB_UPLOAD_INVALID,
-            f"The Content-Range {quoted(text)} is wrong. Write it as first-last, in bytes.",
+            f"The Content-Range {quoted(text)} is not valid. Write it as first-last, in bytes.",
         )
     return start, end
 
@@ -41,7 +41,7 @@ def check_length(start: int, end: int, length: int) -> None:
     if length != expected:
         raise RegistryError(
             ErrorCode.SIZE_INVALID,
-            f"The Content-Range announces {expected} bytes, but the length is {length}.",
+            f"The Content-Range announces {expected} bytes, but the chunk has {length}.",
         )
 
 
@@ -58,7 +58,7 @@ def check_start(start: int, offset: int) -> None:
     if start != offset:
         raise RegistryError(
             ErrorCode.RANGE_INVALID,
-            f"The chunk begins at byte {start}, but the upload goes on at byte {offset}.",
+            f"The chunk starts at byte {start}, but the upload continues at byte {offset}.",
             headers={"Range": render_range(offset)},
         )
 

@@ -35,7 +35,7 @@ def parse_name(text: str) -> str:
     if not all(_COMPONENT.fullmatch(component) for component in text.split("/")):
         raise RegistryError(
             ErrorCode.NAME_INVALID,
-            f"{quoted(text)} is not an image name. Use lower-case letters, digits and the "
+            f"{quoted(text)} is not a valid image name. Use lower-case letters, digits and the "
             "separators / . _ - between them.",
         )
     return text
@@ -50,8 +50,8 @@ def parse_tag(text: str) -> Tag:
     if not _TAG.fullmatch(text):
         raise RegistryError(
             ErrorCode.TAG_INVALID,
-            f"{quoted(text)} is not a tag. Use up to 128 letters, digits and . _ -, "
-            "not beginning with . or -.",
+            f"{quoted(text)} is not a valid tag. Use up to 128 letters, digits and . _ -, "
+            "not starting with . or -.",
         )
     return Tag(text)
 

@@ -45,11 +45,11 @@ def registry_address(url: str) -> str:
     parts = urlsplit(without_api(url))
     if is_hub(parts.netloc):
         if parts.path.strip("/"):
-            raise ValueError(f"must be the address of a registry alone: {HUB_URL}")
+            raise ValueError(f"must be the address of a registry without a path: {HUB_URL}")
         return HUB_URL
     if found := _API_PATH.search(parts.path + "/"):
         right = f"{parts.scheme}://{parts.netloc}{parts.path[: found.start()]}"
-        raise ValueError(f"must be the address of a registry alone: {right}")
+        raise ValueError(f"must be the address of a registry without the path of the API: {right}")
     return parts.geturl()
 
 
@@ -74,7 +74,7 @@ def parse_host(text: str) -> str:
     """
     host = text.strip().lower()
     if "://" in host and (inner := urlsplit(host).netloc.rpartition("@")[2]):
-        raise ValueError(f"must be names of hosts alone, such as {inner}")
+        raise ValueError(f"must be host names only, such as {inner}")
     if not _HOST.fullmatch(host):
-        raise ValueError("must be names of hosts such as docker.io or registry.example.com:5000")
+        raise ValueError("must be host names such as docker.io or registry.example.com:5000")
     return host

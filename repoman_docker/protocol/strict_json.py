@@ -173,7 +173,7 @@ class JsonObject:
         if not isinstance(value, str):
             raise self.error(key, "must be a string")
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise self.error(key, "holds half a surrogate pair")
+            raise self.error(key, "contains an unpaired surrogate")
         return value
 
 
@@ -181,7 +181,7 @@ def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise _invalid(f"The manifest has the field {quoted(twice)} twice in one object.")
+        raise _invalid(f"The manifest has the field {quoted(twice)} more than once in one object.")
     return fields
 
 
@@ -194,7 +194,7 @@ def _float_of(text: str) -> float:
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise _invalid(f"The manifest is not JSON: {text} is no number.")
+    raise _invalid(f"The manifest is not JSON: {text} is not a number.")
 
 
 def _invalid(message: str) -> RegistryError:

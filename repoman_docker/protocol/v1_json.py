@@ -49,7 +49,7 @@ def parse_fields(body: bytes) -> dict[str, Any]:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _parse_float(text: str) -> float:

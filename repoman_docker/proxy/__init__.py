@@ -90,7 +90,9 @@ def _open_index(
     kind = site.docker_proxy.index_type
     if kind not in strategies:
         known = ", ".join(sorted(strategies))
-        raise Invalid(f"docker_proxy.index_type: no plugin offers {kind!r}; known: {known}.")
+        raise Invalid(
+            f"docker_proxy.index_type: no plugin offers {kind!r}; choose one of: {known}."
+        )
     place = IndexPlace(
         site.proxy.remote_url,
         site.docker_proxy.index_url,

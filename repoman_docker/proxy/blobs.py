@@ -100,7 +100,7 @@ class ProxyBlobs:
         """Return the blob while it is on its way here."""
         path = blob_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
         if not self._site.cache.has_room():
             return self._pass(image, digest)
         with self._site.content.brief_waits():
@@ -170,7 +170,7 @@ class ProxyBlobs:
         """Return the blob as the remote sends it; nothing is kept."""
         path = blob_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
         size = self._site.cache.once(f"size {path}", lambda: self._places.blob_size(image, digest))
         return Content(
             size=size,

@@ -132,8 +132,8 @@ class ProxyLists:
         except UpstreamError as error:
             if asset is None:
                 raise
-            _log.warning("A stale %s is served: %s", listing.path, error)
-            return self._kept(listing, asset, Source.STALE, f"It may be out of date. {error}")
+            _log.warning("Serving a stale copy of %s: %s", listing.path, error)
+            return self._kept(listing, asset, Source.STALE, f"The list may be out of date. {error}")
         warnings = (gap,) if gap else ()
         return Found(listing.parse(body), self._site.headers(Source.MISS), warnings)
 
@@ -148,7 +148,7 @@ class ProxyLists:
 
     def _known(self, entries: Listed[Entry], error: Exception) -> Listed[Entry]:
         """Return what was pulled through this proxy, in place of what the remote has."""
-        text = f"This is what is kept here. {error}"
+        text = f"The list has only what is cached here. {error}"
         return Listed(entries, self._site.headers(Source.STALE), [text])
 
     def _renew(self, listing: Listing[Entry]) -> tuple[bytes, str]:

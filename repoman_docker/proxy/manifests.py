@@ -124,7 +124,7 @@ class ProxyManifests:
         """Return a manifest after having fetched it, once for all that ask meanwhile."""
         path = manifest_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
 
         def work() -> Found:
             found = self._tags.find_manifest(image, digest)
@@ -145,7 +145,7 @@ class ProxyManifests:
         """Answer for a tag that is not in the cache."""
         path = tag_path(image, tag)
         if path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
         if (seen := self._tags.find_seen(image, tag)) is not None:
             with suppress(NotFound):  # it has moved since, and its former manifest is gone
                 return finish(image, seen)
@@ -207,10 +207,10 @@ class ProxyManifests:
             if self._site.proxy.follow_deletion:
                 self._tags.delete(now)
                 raise
-            text = f"The remote does not have {image}:{tag} any more; this is the copy."
+            text = f"{image}:{tag} no longer exists in the remote. This is the cached copy."
             return Found(self._tags.touch(now), Source.STALE, text)
         except UpstreamError as error:
-            _log.warning("A stale copy of %s:%s is served: %s", image, tag, error)
+            _log.warning("Serving a stale copy of %s:%s: %s", image, tag, error)
             return Found(now, Source.STALE, f"{image}:{tag} may be out of date. {error}")
 
     def _compare(self, image: str, tag: Tag, asset: Asset) -> Found:
@@ -248,7 +248,7 @@ class ProxyManifests:
             return None
         text = (
             f"The remote has moved {image}:{tag} to {digest} less than "
-            f"{self._site.proxy.minimum_age} h ago; this is the former one."
+            f"{self._site.proxy.minimum_age} h ago. This is the previous image."
         )
         return Found(held, Source.REVALIDATED, text)
 

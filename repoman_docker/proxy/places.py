@@ -102,7 +102,7 @@ class BlobPlaces:
         size = self.known_size(image, digest) if size is None else size
         if size is None:
             raise UpstreamUnavailable(
-                f"The remote {self._site.registry.remote} does not say a blob's size."
+                f"The remote {self._site.registry.remote} did not state the size of a blob."
             )
         return size
 
@@ -118,7 +118,7 @@ class BlobPlaces:
             self._client.targets.check(url, self._client.remote)
             response = self._client.open("GET", url, headers)
         except UpstreamError as error:
-            _log.warning("A foreign layer of the proxy %s is left out: %s", self._site.name, error)
+            _log.warning("The proxy %s skips a foreign layer: %s", self._site.name, error)
             return None
         if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             return response

@@ -40,7 +40,7 @@ class ProxySearch:
         try:
             answer = self._index.search(term, min(wanted, MOST), min(TIMEOUT, patience))
         except UpstreamError as error:
-            _log.warning("The proxy %s searched its cache alone: %s", self._site.name, error)
+            _log.warning("The proxy %s searched only its cache: %s", self._site.name, error)
             return collect(local, (self._site.name,))
         told = {each.name: each for each in answer.hits}
         hits = [told.get(each.name, each) for each in local]
@@ -119,4 +119,4 @@ class _RememberingIndex:
     def _unexpected(self, error: Exception) -> UpstreamError:
         name = self._site.name
         _log.error("The index of the proxy %s failed unexpectedly.", name, exc_info=error)
-        return UpstreamError(f"The index of {name} failed; the log of this server says why.")
+        return UpstreamError(f"The index of {name} failed. The server log has the details.")

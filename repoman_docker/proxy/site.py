@@ -101,7 +101,7 @@ class ProxySite:
         if not self.serves(name):
             raise RegistryError(
                 code,
-                f"The routing rule of the repository {self.name} does not let {name} through.",
+                f"The routing rule of the repository {self.name} forbids {name}.",
                 status=404,
             )
         return self.long_name(name)
@@ -117,9 +117,11 @@ class ProxySite:
         try:
             if self.content.has_bytes(asset):
                 return asset
-            _log.error("%s of the proxy %s has lost its bytes.", path, self.name)
+            _log.error(
+                "The file of %s in the proxy %s is missing. It is fetched again.", path, self.name
+            )
         except Unavailable as error:
-            _log.error("%s of the proxy %s cannot be read: %s", path, self.name, error)
+            _log.error("Cannot read %s of the proxy %s: %s", path, self.name, error)
         return None
 
     def keep(self, what: str, write: Callable[[], object]) -> bool:
@@ -132,7 +134,7 @@ class ProxySite:
             with self.content.brief_waits():
                 write()
         except UNKEPT as error:
-            _log.warning("%s is not kept by the proxy %s: %s", what, self.name, error)
+            _log.warning("Cannot store %s in the proxy %s: %s", what, self.name, error)
             return False
         return True
 
@@ -147,7 +149,9 @@ class ProxySite:
         except NotFound as error:
             raise self.unknown(code, what) from error
         except UpstreamRefused as error:
-            raise RegistryError(code, f"There is no {what} for us: {error}", status=404) from error
+            raise RegistryError(
+                code, f"The proxy cannot read {what}: {error}", status=404
+            ) from error
 
     def unknown(self, code: ErrorCode, what: str) -> RegistryError:
         """Return the error for what neither the remote nor the cache has."""

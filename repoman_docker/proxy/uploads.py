@@ -26,8 +26,8 @@ class ProxyUploads:
         """Return the answer to every write: UNSUPPORTED."""
         return RegistryError(
             ErrorCode.UNSUPPORTED,
-            f"{self._name} is a proxy: it holds copies of what {self._remote} has, and takes no "
-            f"pushes and no deletions. {self._way()}",
+            f"{self._name} is a proxy of {self._remote} and does not accept pushes or deletions. "
+            f"{self._way()}",
         )
 
     def refuse_v1(self, name: str | None) -> NoReturn:
@@ -73,7 +73,9 @@ class ProxyUploads:
             if each.config.format == self._format and each.config.type is RepositoryType.HOSTED
         ]
         if not hosted:
-            return "Push to a hosted repository; there is none yet."
+            return (
+                "Push to a hosted repository. None exists yet; ask an administrator to create one."
+            )
         return f"Push to a hosted repository: {', '.join(hosted[:NAMED])}."
 
 

@@ -262,7 +262,7 @@ class _Turn:
                 self.shown = self._make_header()
                 self._is_prepared = True
             except (UpstreamRefused, UpstreamUnavailable) as error:
-                _log.info("No login by %s: %s", self._method, error)
+                _log.info("Cannot authenticate by %s: %s", self._method, error)
                 self.error = self.error or error
                 self._refused.add(self._method)
                 if not self._choose(self._offered or [NOBODY]):

@@ -97,7 +97,7 @@ class RegistryClient:
         except UpstreamRefused:
             self._client.status.note_login(self._authentication.refusal)
         except UpstreamError:
-            _log.debug("The login at %s could not be tried.", self.remote, exc_info=True)
+            _log.debug("Could not check the credentials at %s.", self.remote, exc_info=True)
 
     # Manifests ----------------------------------------------------------------------------------
 
@@ -139,10 +139,18 @@ class RegistryClient:
         digest = Digest.of(algorithm, body)
         if isinstance(reference, Digest) and digest != reference:
             _log.error("SECURITY: %s sent %s of %s as %s", self.remote, digest, name, reference)
-            raise WrongManifest(f"The remote {self.remote} sent a wrong manifest of {name}.")
+            raise WrongManifest(
+                f"The remote {self.remote} sent a manifest of {name} that does not match its "
+                "digest."
+            )
         if told is not None and told.startswith("sha256:") and told != str(digest):
             _log.warning(
-                "%s calls %s:%s %s, but sent %s", self.remote, name, reference, told, digest
+                "%s states that %s:%s is %s, but sent %s",
+                self.remote,
+                name,
+                reference,
+                told,
+                digest,
             )
         return RemoteManifest(digest, body, self._parse(name, body, content_type))
 
@@ -151,7 +159,7 @@ class RegistryClient:
             return read_manifest(body, content_type)
         except RegistryError as error:
             raise UpstreamUnavailable(
-                f"The remote {self.remote} sent no good manifest of {name}: {error.message}"
+                f"The remote {self.remote} sent an invalid manifest of {name}: {error.message}"
             ) from error
 
     # Blobs --------------------------------------------------------------------------------------
@@ -191,7 +199,7 @@ class RegistryClient:
                 return list(filter(_is_tag, json.loads(body).get("tags") or ()))
             except (ValueError, AttributeError, TypeError, RecursionError) as error:
                 raise UpstreamUnavailable(
-                    f"The remote {self.remote} sent no list of tags of {name}."
+                    f"The remote {self.remote} sent an invalid list of the tags of {name}."
                 ) from error
 
         path = f"v2/{quote(name)}/tags/list?n={PAGE_ENTRIES}"
@@ -206,7 +214,7 @@ class RegistryClient:
                 return list(filter(_is_name, json.loads(body)["repositories"] or ()))
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise UpstreamUnavailable(
-                    f"The remote {self.remote} sent no list of images."
+                    f"The remote {self.remote} sent an invalid list of images."
                 ) from error
 
         yield from self._pages("", f"v2/_catalog?n={PAGE_ENTRIES}", parse, page_after)
@@ -270,8 +278,8 @@ class RegistryClient:
             if response.status == HTTPStatus.UNAUTHORIZED and dialogue.was_login_refused:
                 self._client.status.note_login(self._authentication.refusal)
             raise dialogue.error or UpstreamRefused(
-                f"{response.host} refused to let this server read {name or 'its catalog'}: it does "
-                "not exist there, or the proxy's credentials are wrong."
+                f"{response.host} refused access to {name or 'its catalog'}: it does not exist "
+                "there, or the credentials of the proxy are wrong."
             )
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()

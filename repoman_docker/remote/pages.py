@@ -106,7 +106,7 @@ class Pages(Generic[Entry]):
         self._left -= len(body)
         if self._left < 0:
             raise UpstreamUnavailable(
-                f"The remote {self._remote} sent more than the {LISTS_LIMIT} bytes allowed."
+                f"The remote {self._remote} sent a list of more than {LISTS_LIMIT} bytes."
             )
         return self._parse(body), response.url, link
 
@@ -123,13 +123,13 @@ class Pages(Generic[Entry]):
                 self._miss("its next page cannot be found")
             return None  # a link that brings nothing new
         if self._empty > EMPTY_PAGES_MAX:
-            self._miss("page after page is empty")
+            self._miss("too many of its pages are empty")
             return None
         path = self._follow(url, link)
         if path is None or path in self._asked:
             if path is None or self._was_mended:
                 where = link.partition("?")[0][:200]  # a query may be what lets somebody in
-                self._miss(f"it goes on at {where}, which cannot be followed")
+                self._miss(f"it continues at {where}, which cannot be followed")
             return None
         self._asked.add(path)
         return path
@@ -156,7 +156,7 @@ class Pages(Generic[Entry]):
         return f"{self._path.partition('?')[0]}?{self._guess(entries[-1])}"
 
     def _miss(self, why: str) -> None:
-        self.gap = f"The list of the remote {self._remote} may go on: {why}."
+        self.gap = f"The list of the remote {self._remote} may be incomplete: {why}."
         _log.warning("%s", self.gap)
 
 

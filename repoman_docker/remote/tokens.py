@@ -171,11 +171,11 @@ class TokenStore:
             answer = json.loads(body)
             text = answer.get("token") or answer["access_token"]
             if not isinstance(text, str) or not _TOKEN.fullmatch(text := text.strip()):
-                raise ValueError("no token that a header can hold")
+                raise ValueError("not a token that fits into a header")
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise UpstreamUnavailable(
                 f"The token service {service.host} of the remote {self._client.remote} "
-                "sent no token."
+                "sent no valid token."
             ) from error
         lifetime = _seconds(answer.get("expires_in"))
         return Token(f"Bearer {text}", begun, begun + lifetime - MARGIN_S)
@@ -183,7 +183,7 @@ class TokenStore:
 
 def refusal_of(remote: str) -> str:
     """Return what to tell the administrator whose login is wrong."""
-    return f"The remote {remote}, or its token service, refused the login of this proxy."
+    return f"The remote {remote}, or its token service, refused the credentials of this proxy."
 
 
 def _seconds(told: object) -> float:

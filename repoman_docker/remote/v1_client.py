@@ -118,8 +118,8 @@ class V1Client:
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
             raise UpstreamRefused(
-                f"The remote {self.remote} refused to let this server read {name}: it does not "
-                "exist there, or the proxy's credentials are wrong."
+                f"The remote {self.remote} refused access to {name}: it does not exist there, or "
+                "the credentials of the proxy are wrong."
             )
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
@@ -145,7 +145,7 @@ class V1Client:
             )
 
     def _nonsense(self, what: str) -> UpstreamUnavailable:
-        return UpstreamUnavailable(f"The remote {self.remote} sent no good answer about {what}.")
+        return UpstreamUnavailable(f"The remote {self.remote} sent an invalid answer about {what}.")
 
 
 def _is_tag(text: str) -> bool:

@@ -158,7 +158,7 @@ def check_ping() -> None:
     if not actor.is_anonymous or actor.scopes is not None:
         return
     if _forces_basic():
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     raise RegistryError(ErrorCode.UNAUTHORIZED, headers={"WWW-Authenticate": _bearer(())})
 
 
@@ -176,7 +176,7 @@ def check_scopes(route: Route) -> None:
         return
     raise RegistryError(
         ErrorCode.UNAUTHORIZED,
-        "The token does not cover this request.",
+        "The token does not permit this request.",
         headers={"WWW-Authenticate": _bearer(needed, "insufficient_scope")},
     )
 

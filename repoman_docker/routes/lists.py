@@ -81,7 +81,7 @@ def _page(default: int, maximum: int) -> Page:
     if last is None:
         raise RegistryError(
             ErrorCode.PAGINATION_NUMBER_INVALID,
-            "The parameter last is no position that this server has given. Begin the list anew.",
+            "The parameter last is not a position that this server issued. Start the list again.",
         )
     return replace(page, last=last)
 

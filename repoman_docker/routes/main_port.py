@@ -17,7 +17,7 @@ from repoman_docker.routes.errors import render_registry_error
 SERVICE = "main port"  # The name of the service in the challenge.
 ADDRESSES_MAX = 20  # Repositories that the text names.
 ELSEWHERE = (
-    "This is the main port, where docker finds no images: each Docker repository is at a port of "
+    "This is the main port, which serves no Docker images: each Docker repository has a port of "
     "its own."
 )
 
@@ -43,7 +43,7 @@ def tell_addresses() -> Response:
         for each in list_addresses()
         if each.format == "Docker" and each.urls
     ]
-    where = f" You may use {', '.join(found[:ADDRESSES_MAX])}." if found else ""
-    where = where or " Ask the administrator of this server which port that is."
+    where = f" You have access to {', '.join(found[:ADDRESSES_MAX])}." if found else ""
+    where = where or " Ask the administrator of this server for the port."
     error = RegistryError(ErrorCode.DENIED, ELSEWHERE + where, status=HTTPStatus.FORBIDDEN)
     return render_registry_error(error)

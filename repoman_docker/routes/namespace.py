@@ -24,7 +24,9 @@ def check_namespace() -> str | None:
     found = repository().as_mirror_of(asked)
     if found is None:
         raise RegistryError(
-            ErrorCode.NAME_UNKNOWN, f"This is no mirror of {quoted(asked)}.", {"ns": asked[:80]}
+            ErrorCode.NAME_UNKNOWN,
+            f"This repository is not a mirror of {quoted(asked)}.",
+            {"ns": asked[:80]},
         )
     request.environ[VIEW] = found
     return None if found.namespaces is None else asked

@@ -22,7 +22,7 @@ def get_search() -> Response:
     """Answer with a page of images that the actor may see."""
     actor = current_actor()
     if not actor.has_scope(CATALOG.type, CATALOG.name, "search"):
-        raise Unauthenticated("The token does not cover a search.")
+        raise Unauthenticated("The token does not permit a search.")
     size = min(max(_number("n", USUAL), 1), MOST_ON_PAGE)
     page = max(_number("page", 1), 1)
     term = request.args.get("q", "")
@@ -62,5 +62,5 @@ def _number(key: str, default: int) -> int:
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
-        raise Invalid(f"The parameter {key} is no number.")
+        raise Invalid(f"The parameter {key} is not a number.")
     return int(text[:10])

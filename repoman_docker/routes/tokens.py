@@ -84,14 +84,18 @@ def _read_form() -> Form:
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:
-        raise Invalid("The body is no form of OAuth2.") from error
+        raise Invalid("The body is not a valid form.") from error
 
 
 def _answer(scopes: list[str]) -> Response:
     if current_actor().scopes is not None:  # or a token would buy one for more, and for ever
-        raise Unauthenticated("A token is no password: log in to get another token.")
+        raise Unauthenticated(
+            "A token cannot be used to get another token. Log in with your password."
+        )
     if repository().settings.force_basic_auth:
-        raise NotFound("This repository gives no tokens: send the password with each request.")
+        raise NotFound(
+            "This repository does not issue tokens. Send the password with each request."
+        )
     actor, tokens = current_actor(), current_security().tokens
     asked = parse_scopes(scopes)[:SCOPES_MAX]
     granted = tuple(scope for scope in (_grant(actor, each) for each in asked) if scope.actions)

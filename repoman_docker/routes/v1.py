@@ -74,8 +74,8 @@ def _check_enabled() -> None:
     if not repository().settings.v1_enabled:
         name = current_repository().name
         raise NotFound(
-            f"The Docker V1 API of the repository {name} is off. Its administrator can enable it "
-            "by the setting docker.v1_enabled (Enable Docker V1 API)."
+            f"The Docker V1 API of the repository {name} is disabled. An administrator can "
+            "enable it with the setting docker.v1_enabled (Enable Docker V1 API)."
         )
 
 
@@ -102,7 +102,7 @@ v1.get(SEARCH, strict_slashes=False)(get_search)
 def check_login() -> Response:
     """Answer a login of engines up to 17.11: 200 if name and password are right."""
     if current_actor().is_anonymous:
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     return answer("OK")
 
 
@@ -119,7 +119,7 @@ def register() -> Response:
 @v1.put(f"{USERS}/<name>/", strict_slashes=False)
 def change_user(name: str) -> Response:
     """Refuse to change an account."""
-    raise Unsupported(f"The account {name!r} cannot be changed here; use the web pages for that.")
+    raise Unsupported(f"The account {name!r} cannot be changed here. Use the web pages.")
 
 
 @v1.route(f"{ROOT}/repositories/<rest:path>", methods=METHODS, provide_automatic_options=False)
@@ -141,11 +141,11 @@ def unknown(path: str = "") -> Response:
     address = f"{ROOT}/{path}".rstrip("/")
     if address in ALLOWED:
         return unknown_method()
-    raise NotFound(f"There is nothing at {ROOT}/{path[:200]}.")
+    raise NotFound(f"{ROOT}/{path[:200]} is not an address of the V1 API.")
 
 
 def unknown_method() -> Response:
     """Answer a method that an address does not have."""
-    response = answer({"error": f"{request.method} is not possible here."}, 405)
+    response = answer({"error": f"The method {request.method} is not allowed here."}, 405)
     response.headers["Allow"] = ALLOWED.get(request.path.rstrip("/"), "")
     return response

@@ -109,7 +109,7 @@ def _sent_checksum() -> str:
     # Engines before 0.10 know only a checksum of the files in the tar, which says too little here.
     if found[0] == CHECKSUMS[-1] and sent.startswith("tarsum"):
         return ""
-    raise Invalid("The image's checksum must be sha256: and 64 hexadecimal digits.")
+    raise Invalid("The checksum of the image must be sha256: followed by 64 hexadecimal digits.")
 
 
 def _layer(image: V1Image) -> Content:
@@ -156,10 +156,10 @@ def serve(path: str) -> Response:
     image_id, _, what = path.rstrip("/").partition("/")
     handlers = HANDLERS.get(what)
     if handlers is None:
-        raise NotFound("There is nothing at this address of the V1 API.")
+        raise NotFound("This is not an address of the V1 API.")
     if not is_image_id(image_id):
         raise NotFound("Invalid image ID")
     handler = handlers.get("GET" if request.method == "HEAD" else request.method)
     if handler is None:
-        raise Unsupported(f"{request.method} is not possible here.")
+        raise Unsupported(f"The method {request.method} is not allowed here.")
     return handler(image_id)

@@ -152,7 +152,7 @@ def get_properties(name: str, _: str) -> Response:
 def put_properties(name: str, _: str) -> Response:
     """Refuse to change who may read, which is the administrator's to say."""
     raise Unsupported(
-        f"Who may read {name} cannot be changed here: the repository's administrator decides it."
+        f"The visibility of {name} cannot be changed here. Ask the administrator of the repository."
     )
 
 
@@ -160,7 +160,7 @@ def check_token(written: str, _: str) -> Response:
     """Answer a registry that asks whether a token is good for an image name."""
     is_good = current_actor().scopes is not None and any(map(may_pull, names_of(written)))
     if not is_good:
-        return answer({"error": f"There is no token for {written} in the request."}, 403)
+        return answer({"error": f"The request has no token for {written}."}, 403)
     return answer("OK")
 
 
@@ -193,9 +193,9 @@ def serve(path: str) -> Response:
     handlers = HANDLERS[place.kind] if place else {}
     handler = handlers.get("GET" if request.method == "HEAD" else request.method)
     if place is None or not handlers:
-        raise NotFound("There is nothing at this address of the V1 API.")
+        raise NotFound("This is not an address of the V1 API.")
     if handler is None:
-        raise Unsupported(f"{request.method} is not possible here.")
+        raise Unsupported(f"The method {request.method} is not allowed here.")
     if place.kind is Kind.AUTH:
         return handler(place.name, "")
     is_new = place.kind is Kind.REPOSITORY and request.method == "PUT"
@@ -220,7 +220,7 @@ def _read_json() -> object:
 
 def _image_id(value: object) -> str:
     if not isinstance(value, str) or not is_image_id(value):
-        raise Invalid("Invalid data: each entry needs the id of an image.")
+        raise Invalid("Invalid data: each entry must have the id of an image.")
     return value
 
 

@@ -120,7 +120,7 @@ def check_allowed(name: str, action: str) -> None:
     actor = current_actor()
     if actor.is_anonymous or actor.scopes is not None:
         raise Unauthenticated("Requires authorization")
-    raise Denied(f"{actor.name} has no right to {action} {name} in {current_repository().name}.")
+    raise Denied(f"{actor.name} is not allowed to {action} {name} in {current_repository().name}.")
 
 
 def check_reference(name: str, reference: str, actions: frozenset[Action]) -> None:

@@ -60,7 +60,9 @@ def serve(path: str = "") -> Response:
     route = match(path)
     if route is None:
         raise RegistryError(
-            ErrorCode.NAME_UNKNOWN, "This is no address of the registry API.", {"path": path[:200]}
+            ErrorCode.NAME_UNKNOWN,
+            "This is not an address of the registry API.",
+            {"path": path[:200]},
         )
     method, handlers = request.method, HANDLERS[route.resource]
     handler = handlers.get("GET" if method == "HEAD" else method)
@@ -97,6 +99,6 @@ def _unsupported(handlers: Mapping[str, Handler]) -> RegistryError:
     allowed = [*handlers, *(["HEAD"] if "GET" in handlers else [])]
     return RegistryError(
         ErrorCode.UNSUPPORTED,
-        f"{request.method} is not possible here.",
+        f"The method {request.method} is not allowed here.",
         headers={"Allow": ", ".join(allowed)},
     )

@@ -39,8 +39,8 @@ class Assembly:
         self._told += len(json.dumps(history))
         if self._told > HISTORY_LIMIT:
             raise Invalid(
-                f"The images tell more than {HISTORY_LIMIT} bytes of how they were made. "
-                "Put them together into fewer, with shorter commands."
+                f"The history of the images exceeds {HISTORY_LIMIT} bytes. "
+                "Build the image with fewer layers or shorter commands."
             )
         self._histories.append(history)
         self._diff_ids.append(image.diff_id)

@@ -87,7 +87,7 @@ class Chains:
         if not media_types.is_index(found.media_type):
             return self._memory.get((name, found.etag), lambda: self._derive(name, found))
         index = parse_manifest(read_content(found, self._limit), found.media_type)
-        reason = _unusable("it is an index without an image that could be run")
+        reason = _unusable("it is an index without a runnable image")
         for child in _by_preference(index.children):
             try:
                 return self._images_of(name, child.digest)
@@ -108,7 +108,7 @@ class Chains:
             links = derive_chain(body, [each.digest.encoded for each in layers])
             diff_ids = _diff_ids(body, layers)
         except BrokenJson as error:
-            raise _unusable(f"its config is broken ({error})") from error
+            raise _unusable(f"its config is not valid ({error})") from error
         images: list[V1Image] = []
         ancestry: tuple[str, ...] = ()
         for link, layer, diff_id in zip(links, layers, diff_ids, strict=True):
@@ -144,7 +144,7 @@ def _check(manifest: Manifest) -> Descriptor:
     """Return the config of an image that engines of version 1 can use."""
     config = manifest.config
     if config is None or config.media_type not in media_types.IMAGE_CONFIGS:
-        raise _unusable("it is no image of a container")
+        raise _unusable("it is not a container image")
     if len(manifest.layers) > DEPTH:
         raise _unusable(f"it has more than {DEPTH} layers")
     for layer in manifest.layers:
@@ -159,7 +159,7 @@ def _diff_ids(config: bytes, layers: Sequence[Descriptor]) -> list[str]:
     rootfs = parse_fields(config).get("rootfs")
     found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(found, list) or len(found) != len(layers):
-        raise BrokenJson("it does not name each layer")
+        raise BrokenJson("it does not list every layer")
     return [str(each) for each in found]
 
 

@@ -119,7 +119,7 @@ class ConvertedRegistry:
                 assembly.add(image)
             except Invalid as error:
                 raise UpstreamUnavailable(
-                    f"{name} of {self.remote} is too much: {error}"
+                    f"{name} of {self.remote} is too large: {error}"
                 ) from error
         config = assembly.config()
         return config, assembly.manifest(config)
@@ -133,7 +133,7 @@ class ConvertedRegistry:
     def _chain(self, name: str, digest: Digest) -> Asset:
         asset = self._content.find_asset(v1_chain_path(name, digest))
         if asset is None or not self._content.has_bytes(asset):
-            raise NotFound(f"The remote {self.remote} knows images by their tags only.")
+            raise NotFound(f"The remote {self.remote} serves images only by tag.")
         return asset
 
     def _image_with(self, name: str, digest: Digest) -> str | None:

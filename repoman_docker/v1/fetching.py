@@ -74,7 +74,7 @@ class Fetching:
             except (Invalid, TooLarge) as error:
                 raise self._broken(image_id, str(error)) from error
             if remote.checksum not in ("", layer.checksum):
-                raise self._broken(image_id, "the checksum is that of something else")
+                raise self._broken(image_id, "the checksum does not match")
             blob = inlet.commit()
         digest = Digest("sha256", blob.digest)
         record = ImageRecord(
@@ -103,7 +103,7 @@ class Fetching:
             raise self._broken(ancestry[0], str(error)) from error
         expected = (ancestry[0], ancestry[1] if len(ancestry) > 1 else None)
         if (fields.get("id"), fields.get("parent") or None) != expected:
-            raise self._broken(ancestry[0], "the JSON is that of another image")
+            raise self._broken(ancestry[0], "the JSON belongs to another image")
 
     def _download(self, name: str, image_id: str) -> BlobInlet:
         """Return a layer, whole; what breaks off is gone on with."""
@@ -130,4 +130,6 @@ class Fetching:
         return inlet
 
     def _broken(self, what: str, why: str) -> UpstreamUnavailable:
-        return UpstreamUnavailable(f"The remote {self._client.remote} sent a bad {what}: {why}.")
+        return UpstreamUnavailable(
+            f"The remote {self._client.remote} sent an invalid {what}: {why}."
+        )

@@ -61,7 +61,7 @@ class StoredImages:
                 if isinstance(error, RegistryError) and error.code not in ABSENT:
                     raise
             except UpstreamError as error:
-                _log.warning("The tags of %s lack %s: %s", name, text, error)
+                _log.warning("The list of the tags of %s lacks %s: %s", name, text, error)
                 outage = outage or error
         if outage is not None and not found:
             raise outage

@@ -46,7 +46,7 @@ def inspect_layer(file: BinaryIO, json: bytes) -> Layer:
     try:
         diff_id = _hash_tar(_open_gzip(reader) if is_gzip else reader, reader)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Invalid(f"The layer is broken: {error}. Push it again.") from error
+        raise Invalid(f"The layer is damaged: {error}. Push it again.") from error
     while reader.read(CHUNK):  # what stands behind the last part
         pass
     media_type = DOCKER_LAYER if is_gzip else DOCKER_LAYER_TAR
@@ -99,11 +99,11 @@ def _hash_tar(tar: gzip.GzipFile | _Reader, packed: _Reader) -> str:
 
 def _check_size(unpacked: int, packed: int) -> None:
     if unpacked > UNPACKED_LIMIT:
-        raise TooLarge(f"The layer has more than {UNPACKED_LIMIT} bytes without compression.")
+        raise TooLarge(f"The uncompressed layer exceeds {UNPACKED_LIMIT} bytes.")
     if unpacked > UNPACKED_FREE and unpacked > RATIO * packed:
         raise TooLarge(
-            f"The layer has more than {UNPACKED_FREE} bytes without compression, and {RATIO} times "
-            "as many as with it."
+            f"The uncompressed layer exceeds {UNPACKED_FREE} bytes, and {RATIO} times its "
+            "compressed size."
         )
 
 
@@ -114,5 +114,5 @@ def _check_tar(start: bytes) -> None:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         raise Invalid(
-            "The layer is no tar, plain or in gzip. Push it with Docker 0.10 or later."
+            "The layer is not a tar archive, plain or gzip. Push it with Docker 0.10 or later."
         ) from error

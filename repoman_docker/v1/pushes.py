@@ -58,7 +58,7 @@ NOWHERE = Digest("sha256", "0" * 64)  # a tag's place that is not known yet
 
 EXISTS = "Image already exists"  # engines compare this text, and skip the image
 UNKNOWN = "Image not found"
-TAKEN = "Another image has this id already. Build the image anew, so that it gets one of its own."
+TAKEN = "Another image already has this id. Build the image again to give it a new id."
 
 
 def open_pushes(
@@ -96,7 +96,7 @@ class HostedPushes:
         for tag, image_id in tags.items():
             self._check_tag(name, tag, image_id)
         if len(ids) > LONGEST:
-            raise Invalid(f"A push has at most {LONGEST} images. Push fewer tags at once.")
+            raise Invalid(f"A push may have at most {LONGEST} images. Push fewer tags at once.")
         self._leftovers.drop_old()
         listed = store_bytes(self._blobs, json.dumps(sorted(set(ids))).encode())
         self._content.save_asset(new_push(name, pusher.actor, ids, listed))
@@ -153,7 +153,10 @@ class HostedPushes:
             if record.is_complete and not has_lost_layer(self._content, name, record.layer):
                 raise Conflict(EXISTS)
             if now.digest != asset.digest:
-                raise Conflict("The JSON of the image was replaced meanwhile. Push it again.")
+                raise Conflict(
+                    "The JSON of the image was replaced while its layer was being pushed. "
+                    "Push it again."
+                )
             record = replace(
                 record,
                 layer=Descriptor(layer.media_type, digest, blob.size),
@@ -235,7 +238,7 @@ class HostedPushes:
         except NotFound as error:
             raise Invalid("Image depends on a non existing parent") from error
         if len(below) >= DEPTH or image_id in below:
-            raise Invalid(f"An image stands on at most {DEPTH} others, and not on itself.")
+            raise Invalid(f"An image has at most {DEPTH} ancestors, and is not its own ancestor.")
         return (image_id, *below)
 
     def _check_free(self, image_id: str, json: str, diff_id: str = "") -> None:

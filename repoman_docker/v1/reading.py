@@ -22,7 +22,7 @@ def read_content(content: Content, limit: int) -> bytes:
     """
     if content.size > limit:
         raise RegistryError(
-            ErrorCode.MANIFEST_UNKNOWN, f"The image has a part of more than {limit} bytes."
+            ErrorCode.MANIFEST_UNKNOWN, f"A part of the image exceeds {limit} bytes."
         )
     body = content.open()
     if isinstance(body, bytes):

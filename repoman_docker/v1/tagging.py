@@ -93,7 +93,9 @@ class Tagging:
         with self._content.transaction():
             tags = [Tag(each) for each in self._content.list_versions(TAG, name, "", -1)]
             if not tags:
-                raise RegistryError(ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} here.")
+                raise RegistryError(
+                    ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} in this repository."
+                )
             for each in tags:
                 check_tag(each)
             found = self._content.existing(tag_path(name, each) for each in tags).values()
@@ -126,8 +128,8 @@ class Tagging:
         if chain is not None and chain.attributes["id"] != image_id:
             raise RegistryError(
                 ErrorCode.DENIED,
-                f"The same image is stored in {name} with the id {chain.attributes['id']}, "
-                "which cannot change. Push another image, or delete that one first.",
+                f"{name} already has this image with the id {chain.attributes['id']}, which cannot "
+                "change. Push another image, or delete that one first.",
             )
 
     def _prepare(self, name: str, pusher: Pusher, image_id: str) -> Prepared:
@@ -169,7 +171,7 @@ class Tagging:
             return store_bytes(self._blobs, EMPTY_LAYER)
         asset = self._content.find_asset(blob_path(image.name, image.layer.digest))
         if asset is None:
-            raise NotFound(f"The layer of the image {image.id} is not here.")
+            raise NotFound(f"The layer of the image {image.id} is missing.")
         return StoredBlob(asset.digest, asset.size)
 
 

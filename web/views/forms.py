@@ -39,7 +39,7 @@ class TokenForm(FlaskForm):
 
     name = StringField("Name", [InputRequired("Enter a name.")])
     days = IntegerField("Lifetime in days", [Optional()], default=DAYS)
-    actions = SelectField("Permissions", choices=list(ACTIONS))
+    actions = SelectField("Access", choices=list(ACTIONS))
     repositories = StringField("Repositories")
     names = StringField("Names")
 

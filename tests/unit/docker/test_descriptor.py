@@ -65,7 +65,7 @@ def test_content_may_be_empty_and_fields_null():
         ({"mediaType": 1}, "mediaType' must be a string"),
         ({"digest": None}, "digest' is wrong"),
         ({"digest": 1}, "digest' must be a string"),
-        ({"digest": "sha256:a"}, "digest' is wrong: 'sha256:a' is not a digest"),
+        ({"digest": "sha256:a"}, "digest' is not valid: 'sha256:a' is not a valid digest"),
         ({"size": None}, "size' must be a number of bytes"),
         ({"size": -1}, "size' must be a number of bytes"),
         ({"size": "3"}, "size' must be an integer"),
