@@ -1,4 +1,4 @@
-"""What images and tags a hosted repository has; an index of the database answers each page."""
+"""The lists of a hosted repository; an index of the database answers each page."""
 
 from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
@@ -27,7 +27,7 @@ class HostedLists:
         return Listed(found)
 
     def images(self, after: str, limit: int, budget: Budget) -> Names:
-        """See :class:`repoman_docker.service.ListService`; nothing is looked through in vain."""
+        """See :class:`repoman_docker.service.ListService`; reads only what it returns."""
         return Names.page(self._content.list_names(IMAGE, after, limit), limit)
 
     def has_image(self, name: str) -> bool:

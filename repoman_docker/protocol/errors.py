@@ -1,13 +1,13 @@
-"""The errors of the registry API: codes, statuses, texts for people, and their JSON body.
+"""The errors of the registry API: codes, statuses, messages, and their JSON body.
 
 ::
 
     RegistryError         one error: code, message, detail, status, headers
-    ├── MissingBlob       a manifest names a blob that is not there
+    ├── MissingBlob       a manifest refers to a blob that does not exist
     └── RegistryErrors    several of them in one answer, the most important first
 
-Clients show ``<code in words>: <message>`` and mostly only the first error, so the reason stands in
-the message. The docker daemon repeats a failed transfer up to five times for every code other than
+Clients show ``<code in words>: <message>`` and mostly only the first error, so the message has the
+reason. The docker daemon repeats a failed transfer up to five times for every code other than
 UNAUTHORIZED, DENIED, UNSUPPORTED, TOOMANYREQUESTS and NAME_UNKNOWN.
 """
 
@@ -20,7 +20,7 @@ from repoman_docker.protocol.texts import one_line
 
 
 class ErrorCode(StrEnum):
-    """A code of the wire, with its usual HTTP ``status`` and a default ``message``.
+    """An error code, with its usual HTTP ``status`` and a default ``message``.
 
     Source: OCI distribution-spec, Error Codes; those marked extra come from docker's registry.
     """
@@ -29,7 +29,7 @@ class ErrorCode(StrEnum):
     message: str
 
     def __new__(cls, value: str, status: int, message: str) -> Self:
-        """Make a member of the enumeration from its line."""
+        """Create a member of the enumeration."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.status = status
@@ -75,15 +75,15 @@ class ErrorCode(StrEnum):
 
 
 class RegistryError(Exception):
-    """An answer of the registry that is an error.
+    """An error response of the registry.
 
     Args:
         code: what kind of error it is.
-        message: a short sentence for the person at the client, whose terminal shows it; None for
-            the code's own.
-        detail: any JSON value for programs, left out of the answer when None.
+        message: a short sentence that the client shows to its user; None for the default of
+            the code.
+        detail: any JSON value for programs, omitted if None.
         status: the HTTP status if it is not the code's usual one.
-        headers: header lines to send with the answer (``Location``, ``Retry-After``, …).
+        headers: headers to send with the response (``Location``, ``Retry-After``, …).
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class RegistryError(Exception):
 
 
 class RegistryErrors(RegistryError):
-    """Several errors in one answer, which takes code, status and headers of the first.
+    """Several errors in one response, with the code, status and headers of the first.
 
     Args:
         errors: at least one, the most important first.
@@ -126,7 +126,7 @@ class RegistryErrors(RegistryError):
 
 
 class MissingBlob(RegistryError):
-    """The refusal of a manifest that names a blob which is not there.
+    """The refusal of a manifest that refers to a blob that does not exist.
 
     Args:
         digest: of the blob.
@@ -139,7 +139,7 @@ class MissingBlob(RegistryError):
 
 
 def missing_blobs(digests: Iterable[object]) -> RegistryErrors:
-    """Return the refusal of a manifest that names blobs which are not there, one error for each.
+    """Return the refusal of a manifest that refers to missing blobs, with one error for each.
 
     Args:
         digests: the missing digests, at least one; each once.
@@ -148,7 +148,7 @@ def missing_blobs(digests: Iterable[object]) -> RegistryErrors:
 
 
 def render_errors(error: RegistryError) -> bytes:
-    """Return the body of an error answer, for ``Content-Type: application/json``.
+    """Return the body of an error response, for ``Content-Type: application/json``.
 
     Source: OCI distribution-spec, Error Codes.
     """
@@ -164,5 +164,5 @@ def _as_json(error: RegistryError) -> dict[str, object]:
 
 
 def quoted(text: str) -> str:
-    """Return what a client sent in quotes, cut and escaped so that a message can repeat it."""
+    """Return client input in quotes, shortened and escaped for use in a message."""
     return repr(text if len(text) <= 80 else text[:80] + "…")
