@@ -26,7 +26,7 @@ RegistryHost = Annotated[str, AfterValidator(parse_host)]
 
 
 class DockerSection(ConnectorSection):
-    """How clients reach the repository, and what it takes."""
+    """How clients reach the repository, and what it accepts."""
 
     v1_enabled: bool = Field(
         False,
@@ -86,7 +86,7 @@ class DockerSection(ConnectorSection):
 
 
 class IndexType(StrEnum):
-    """Where a proxy searches for images; plugins may bring more."""
+    """Where a proxy searches for images; plugins may add more."""
 
     REGISTRY = "registry"
     HUB = "hub"
@@ -94,7 +94,7 @@ class IndexType(StrEnum):
 
 
 class DockerProxySection(Section):
-    """How a proxy understands its remote."""
+    """How a proxy uses its remote."""
 
     index_type: str = Field(
         IndexType.REGISTRY,
@@ -136,12 +136,12 @@ class DockerProxySection(Section):
 
 
 class DockerRemoteSection(ProxySection):
-    """Which registry a proxy is one of."""
+    """The registry that a proxy caches."""
 
     @field_validator("remote_url", mode="before")
     @classmethod
     def _complete_hub(cls, value: object) -> object:
-        """Take the names of Docker Hub also as they are written in names of images."""
+        """Accept the names of Docker Hub as they are written in image names."""
         return HUB_URL if isinstance(value, str) and is_hub(value.strip().strip("/")) else value
 
     @field_validator("remote_url")
@@ -151,7 +151,7 @@ class DockerRemoteSection(ProxySection):
 
 
 class DockerHostedStorageSection(HostedStorageSection):
-    """Where a hosted repository keeps its bytes, and who may overwrite tags."""
+    """Where a hosted repository stores its bytes, and whether tags may be overwritten."""
 
     redeploy_latest: bool = Field(
         False, description="Whether the tag latest may be moved even with allow_once."

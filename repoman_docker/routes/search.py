@@ -1,4 +1,4 @@
-"""``GET /v1/search``, which ``docker search`` and podman ask, with exactly the types they decode.
+"""``GET /v1/search`` for ``docker search`` and podman, with exactly the types they decode.
 
 Source: Docker Registry Index API V1, Search.
 """
@@ -13,7 +13,7 @@ from repoman_docker.routes.access import sees_images, visible_images
 from repoman_docker.routes.current import answer, repository
 from repoman_docker.search import Found
 
-USUAL = 25  # results on a page
+USUAL = 25  # default number of results on a page
 MOST_ON_PAGE = 100
 FAILED = "X-Repoman-Search-Failed"
 
@@ -47,16 +47,16 @@ def get_search() -> Response:
 def _result(hit: ImageHit) -> dict[str, object]:
     return {
         "name": hit.name,
-        "description": one_line(hit.description),  # one may be older than this rule
+        "description": one_line(hit.description),  # stored ones may predate this rule
         "star_count": hit.stars,
         "is_official": hit.is_official,
         "is_automated": hit.is_automated,
-        "is_trusted": hit.is_automated,  # its name of before
+        "is_trusted": hit.is_automated,  # its former name
     }
 
 
 def _number(key: str, default: int) -> int:
-    """Return a parameter; what is far too large is as good as the largest that matters."""
+    """Return a numeric parameter; excessive values are reduced to a large one."""
     text = request.args.get(key, "").strip()
     if not text:
         return default

@@ -1,7 +1,7 @@
-"""The registry API version 2: one route that finds the resource, then its handler.
+"""The registry API V2: one route that finds the resource, then its handler.
 
-Image names contain slashes and even words like ``blobs``, so the path is taken apart from the right
-by :mod:`repoman_docker.protocol.paths` and not by patterns of the router.
+Image names contain slashes and even words like ``blobs``, so :mod:`repoman_docker.protocol.paths`
+parses the path from the right, not the patterns of the router.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ def _registry_error(error: RegistryError) -> Response:
 
 
 def unknown_method() -> Response:
-    """Answer a method that no resource has; the router found it before the resource was."""
+    """Answer a method that no resource supports; the router refuses it before the dispatch."""
     route = current_route()
     return render_registry_error(_unsupported({} if route is None else HANDLERS[route.resource]))
 
