@@ -301,7 +301,7 @@ def test_schema_1_is_refused_in_plain_words(blobs, name, content_type):
     answer = blobs.put_manifest(name, "1", manifest, content_type)
     assert_invalid(answer)
     assert "schema 1 are obsolete" in answer.message
-    assert "current client" in answer.message
+    assert "Docker 1.10 or later" in answer.message
 
 
 def test_schema_1_is_refused_under_another_media_type(blobs, name):

@@ -63,7 +63,7 @@ def test_content_may_be_empty_and_fields_null():
         ({"mediaType": None}, "mediaType' is missing"),
         ({"mediaType": ""}, "mediaType' is missing"),
         ({"mediaType": 1}, "mediaType' must be a string"),
-        ({"digest": None}, "digest' is wrong"),
+        ({"digest": None}, "digest' is not valid"),
         ({"digest": 1}, "digest' must be a string"),
         ({"digest": "sha256:a"}, "digest' is not valid: 'sha256:a' is not a valid digest"),
         ({"size": None}, "size' must be a number of bytes"),

@@ -102,8 +102,8 @@ def test_a_body_that_tells_nothing_is_refused(content_type):
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "x", "a/b+json\r\nX: y"]
 )
 def test_content_that_is_not_json_by_its_type_is_refused(content_type):
-    assert "is not a media type of manifests" in refusal(image(), content_type)
-    assert "is not a media type of manifests" in refusal(image(mediaType=content_type))
+    assert "is not the media type of a manifest" in refusal(image(), content_type)
+    assert "is not the media type of a manifest" in refusal(image(mediaType=content_type))
 
 
 @pytest.mark.parametrize("media_type", sorted(mt.SCHEMA1))
@@ -116,7 +116,7 @@ def test_schema_1_is_refused_with_a_clear_text(media_type):
         refusal(image(schemaVersion=1), mt.DOCKER_MANIFEST),
     ):
         assert "schema 1 are obsolete" in text
-        assert "current client" in text
+        assert "Docker 1.10 or later" in text
 
 
 # --- shape -------------------------------------------------------------------------------------
@@ -165,11 +165,11 @@ def test_what_makes_the_shape_must_be_there():
         (image(config=[]), "'config' must be an object"),
         (image(config={}), "'config.mediaType' is missing"),
         (image(subject="x"), "'subject' must be an object"),
-        (image(subject={"mediaType": "a/b", "size": 1}), "'subject.digest' is wrong"),
+        (image(subject={"mediaType": "a/b", "size": 1}), "'subject.digest' is not valid"),
         (image(artifactType=1), "'artifactType' must be a string"),
         (image(annotations=[]), "'annotations' must be an object"),
         (image(mediaType=1), "'mediaType' must be a string"),
-        (index(descriptor(1, digest="x")), "'manifests[0].digest' is wrong"),
+        (index(descriptor(1, digest="x")), "'manifests[0].digest' is not valid"),
         (index(annotations={"a": None}), "'annotations.a' must be a string"),
     ],
 )
