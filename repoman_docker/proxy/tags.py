@@ -14,9 +14,8 @@ from repoman_docker.proxy.site import ProxySite
 from repoman_docker.remote import RemoteManifest, RemoteTag
 
 HOUR = 3600
-PENDING = (
-    "pending"  # attribute of a tag's asset: the digest to which the remote moved it, and since when
-)
+# The attribute of a tag's asset with the digest to which the remote moved it, and since when.
+PENDING = "pending"
 REMEMBERED = 10_000  # cached answers to HEAD
 
 

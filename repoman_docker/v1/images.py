@@ -15,10 +15,7 @@ from repoman_docker.v1.chains import Chains
 from repoman_docker.v1.records import ImageRecord, chains_with, stored_image
 
 BATCH = 100  # tags or chains read at a time
-ABSENT = (
-    ErrorCode.MANIFEST_UNKNOWN,
-    ErrorCode.BLOB_UNKNOWN,
-)  # there is no such image, or it no longer exists
+ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # the image does not exist
 
 _log = logging.getLogger(__name__)
 
