@@ -12,10 +12,10 @@ PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 FORMATS := $(patsubst %/setup.py,%,$(wildcard formats/*/setup.py))
 PACKAGING := setup.py pyproject.toml constraints.txt repoman/__init__.py
 
-# One process of tests for each processor; PYTEST_ARGS="-n 0 -k push" narrows it down.
+# One test process for each processor; PYTEST_ARGS="-n 0 -k push" selects tests.
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
-# A fixed order and fixed examples: what gates a change does not fail by chance.
+# A fixed order and fixed examples, so that the gate of a change does not fail by chance.
 GATE := --randomly-seed=1
 # BENCH_ARGS="--quick" or "--only pulls".
 BENCH_ARGS ?=
@@ -30,11 +30,11 @@ run: $(VENV)/run.stamp ## Start the server with its data in ./data
 	@exec $(BIN)/repoman serve --config conf/repoman.toml --data data
 
 .PHONY: test
-test: programs $(VENV)/dev.stamp ## Run all tests, also those with the real docker and skopeo
+test: programs $(VENV)/dev.stamp ## Run all tests, including those with the real docker and skopeo
 	$(PYTEST) $(GATE)
 
 .PHONY: fuzz
-fuzz: $(VENV)/dev.stamp ## Search at random, for longer, for examples that break a property
+fuzz: $(VENV)/dev.stamp ## Run the property-based tests for longer, with random examples
 	FUZZ=1 $(PYTEST) --timeout 3600 $$(grep -rl 'import.* given' tests formats --include='*.py')
 
 .PHONY: lint
@@ -44,25 +44,25 @@ lint: $(VENV)/dev.stamp ## Check style and formatting
 
 .PHONY: types
 types: $(VENV)/dev.stamp ## Check the types
-	@# mypy does not follow the mapping of web/ to repoman_web in setup.py: a link shows it the name.
+	@# mypy does not know that setup.py maps web/ to repoman_web; this link gives it the name.
 	@mkdir -p $(VENV)/types && ln -sfn ../../web $(VENV)/types/repoman_web
 	$(BIN)/mypy repoman repoman_docker conf benchmarks $(VENV)/types/repoman_web \
 		$(filter-out %.egg-info,$(wildcard formats/*/repoman_*))
 
 .PHONY: docs
-docs: $(VENV)/dev.stamp ## Check that the documentation fits the code
+docs: $(VENV)/dev.stamp ## Check that the documentation matches the code
 	$(BIN)/python -m pytest -n 0 -q tests/test_docs.py
 
 .PHONY: audit
-audit: $(VENV)/audit.stamp ## Look for known vulnerabilities of the pinned packages, in the internet
+audit: $(VENV)/audit.stamp ## Check the pinned packages for known vulnerabilities (needs the internet)
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 .PHONY: bench
-bench: programs $(VENV)/dev.stamp ## Measure the server beside others
+bench: programs $(VENV)/dev.stamp ## Run the benchmarks against other servers
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: check
-check: lint types test docs ## Everything that must pass before a change goes in
+check: lint types test docs ## Run everything that must pass before a change is merged
 
 .PHONY: format
 format: $(VENV)/dev.stamp ## Format the code
@@ -70,17 +70,17 @@ format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff format .
 
 .PHONY: wheel
-wheel: $(BIN)/python ## Build the wheel to install elsewhere, in ./dist
+wheel: $(BIN)/python ## Build the wheel in ./dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 .PHONY: clean
-clean: ## Remove what was built; ./data stays
+clean: ## Remove build results; ./data is kept
 	rm -rf $(VENV) build dist *.egg-info formats/*/*.egg-info formats/*/build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # --- What the targets above need ---------------------------------------------------------------
 
-# What the tests and the benchmarks run, and the Debian packages that have it.
+# The programs that the tests and the benchmarks run, and their Debian packages.
 PROGRAMS := docker dockerd skopeo podman curl slapd ldapadd chromium nginx wrk systemd-analyze
 PACKAGES := docker.io skopeo podman curl slapd ldap-utils chromium nginx wrk systemd
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
@@ -90,7 +90,7 @@ define debian
 	@if ! ( $(1) ) >/dev/null 2>&1; then \
 		install="apt-get install --yes --no-install-recommends $(2)"; \
 		$(SUDO) true 2>/dev/null \
-			|| { echo "Something is missing. Run this, then make again:  sudo $$install" >&2; exit 1; }; \
+			|| { echo "Debian packages are missing. Run this, then run make again:  sudo $$install" >&2; exit 1; }; \
 		export DEBIAN_FRONTEND=noninteractive; \
 		$(SUDO) apt-get update --quiet && $(SUDO) $$install; \
 	fi
@@ -100,7 +100,7 @@ endef
 programs: $(BIN)/docker-registry
 	$(call debian,for each in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$each || exit 1; done,$(PACKAGES))
 
-# Only the file: the package would start a registry on a port that is ours.
+# Only the program: the package would start a registry on a port that we use.
 $(BIN)/docker-registry: | $(BIN)/python
 	@mkdir -p $(VENV)/debian
 	cd $(VENV)/debian && { apt-get download docker-registry 2>/dev/null \
@@ -110,10 +110,10 @@ $(BIN)/docker-registry: | $(BIN)/python
 
 $(BIN)/python:
 	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed.")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is required.")'
 	$(PYTHON) -m venv $(VENV)
 
-# It has an environment of its own, so that what it needs is not mixed with what it looks at.
+# It has its own environment, so that its dependencies do not mix with those it checks.
 $(VENV)/audit.stamp: | $(BIN)/python
 	$(BIN)/python -m venv $(VENV)/audit
 	$(VENV)/audit/bin/pip install --quiet pip-audit

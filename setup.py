@@ -1,7 +1,7 @@
-"""The one distribution of the product; ``web/`` and ``conf/`` enter it under package names.
+"""The only distribution of the product; it includes ``web/`` and ``conf/`` as packages.
 
-``web/`` is the package ``repoman_web`` and ``conf/`` the package ``repoman.conf``, so that the
-wheel holds the templates, the static files and the default configuration.
+``web/`` is the package ``repoman_web`` and ``conf/`` is ``repoman.conf``, so that the wheel
+contains the templates, the static files and the default configuration.
 """
 
 import re
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent
 
 
 def read_version() -> str:
-    """Return ``__version__`` of the package without importing it."""
+    """Return the ``__version__`` of the package without importing it."""
     text = (ROOT / "repoman" / "__init__.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if found is None:
@@ -34,7 +34,7 @@ TEST = [
 ]
 
 setup(
-    # Not "repoman", which is a stranger's project at the Python Package Index.
+    # Not "repoman", which is an unrelated project on the Python Package Index.
     name="repoman-server",
     version=read_version(),
     description="A repository manager with a private Docker registry",
@@ -52,7 +52,7 @@ setup(
     package_data={
         "": ["py.typed", "templates/**/*", "static/**/*"],
         "repoman.conf": ["*.toml", "examples/*"],
-        "repoman.db": ["migrations/*.py"],  # scripts that are loaded by their path
+        "repoman.db": ["migrations/*.py"],  # scripts that are loaded by path
     },
     entry_points={
         "console_scripts": ["repoman = repoman.cli:main"],

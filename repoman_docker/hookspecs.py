@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 @hookspec
 def repoman_docker_index_strategies() -> "dict[str, IndexFactory]":
-    """Return where proxies may search for images, by the ``docker_proxy.index_type`` of each.
+    """Return the index strategies of proxies by their ``docker_proxy.index_type``.
 
-    Called whenever a proxy is built.
+    Called each time a proxy is built.
     """
     raise NotImplementedError

@@ -1,7 +1,6 @@
-"""Index strategies: where a proxy searches for images that it does not have.
+"""Index strategies: where a proxy searches for images that it has not cached.
 
-Registries have no search of their own in version 2 of the API; the index of version 1 is what
-``docker search`` asks.
+The registry API V2 has no search; ``docker search`` uses the index of the API V1.
 """
 
 import json
@@ -23,15 +22,15 @@ from repoman.plugin import (
 from repoman_docker.protocol.texts import one_line
 
 HUB = "https://index.docker.io"
-LIBRARY = "library/"  # what Docker Hub's own images are in, and its index leaves out
-TIMEOUT = 5.0  # seconds; a search that takes longer is done without this index
-PAGE = 100  # results that an index gives at a time
-ANSWER_LIMIT = 4 << 20  # bytes of a page
-CATALOG_AGE = 300.0  # seconds that a catalog is believed
-MOST_NAMES = 20_000  # of a catalog
+LIBRARY = "library/"  # prefix of the official images of Docker Hub, which its index omits
+TIMEOUT = 5.0  # seconds until a search continues without this index
+PAGE = 100  # results on a page of an index
+ANSWER_LIMIT = 4 << 20  # maximum bytes of a page
+CATALOG_AGE = 300.0  # seconds for which a catalog is cached
+MOST_NAMES = 20_000  # maximum number of names of a catalog
 LONGEST_NAME = 255  # characters
 LONGEST_DESCRIPTION = 1000
-MOST_STARS = 1 << 31  # more is no number of stars, and no number to every client
+MOST_STARS = 1 << 31  # higher values are not plausible, and some clients cannot decode them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class ImageHit:
 
 @dataclass(frozen=True, slots=True)
 class IndexAnswer:
-    """What an index has found: some images, the best first, and how many there are in all."""
+    """The results of an index: some images, the best first, and the total number."""
 
     hits: list[ImageHit]
     total: int
@@ -62,13 +61,13 @@ class ImageIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """What a strategy may use.
+    """What a strategy gets.
 
     Attributes:
         remote: the address of the proxy's remote.
         url: the address of a custom index; empty if none is set.
         open_client: returns a client for an address, with a timeout in seconds.
-        login: the headers that show the remote, and nobody else, who the proxy is.
+        login: the headers that authenticate the proxy at its remote, for no other host.
         list_images: yields the names of the remote's catalog as they come (NotFound,
             UpstreamError).
     """
@@ -84,7 +83,7 @@ IndexFactory = Callable[[IndexPlace], ImageIndex]
 
 
 def registry_index(place: IndexPlace) -> ImageIndex:
-    """Search the proxy's own remote, or its catalog where it has no search."""
+    """Search the remote of the proxy, or its catalog if it has no search."""
     searching = V1Index(place.open_client(place.remote, TIMEOUT), place.login)
     return RegistryIndex(searching, CatalogIndex(place.list_images))
 
@@ -95,19 +94,19 @@ def hub_index(place: IndexPlace) -> ImageIndex:
 
 
 def custom_index(place: IndexPlace) -> ImageIndex:
-    """Search the index at the address that is set."""
+    """Search the index at the configured address."""
     return V1Index(place.open_client(place.url, TIMEOUT))
 
 
 class V1Index:
-    """The search of the registry API version 1, at any host that has it."""
+    """The search of the registry API V1, at any host that supports it."""
 
     def __init__(self, client: UpstreamClient, headers: Mapping[str, str] | None = None) -> None:
         self._client = client
         self._headers = headers or {}
 
     def search(self, term: str, limit: int) -> IndexAnswer:
-        """See :class:`ImageIndex`; an index without a search finds nothing."""
+        """See :class:`ImageIndex`; a host without a search returns no results."""
         return self.find(term, limit) or IndexAnswer([], 0)
 
     def find(self, term: str, limit: int) -> IndexAnswer | None:
@@ -122,7 +121,7 @@ class V1Index:
             new = [each for each in answer.hits if each.name not in found]
             found |= {each.name: each for each in new}
             total = max(answer.total, len(found))
-            # An index that knows no pages gives the same again.
+            # An index without pages returns the same results again.
             if not new or len(answer.hits) < size or len(found) >= limit:
                 break
         return IndexAnswer(list(found.values())[:limit], total)
@@ -132,7 +131,7 @@ class V1Index:
         with self._client.open("GET", f"v1/search?{urlencode(query)}", self._headers) as response:
             if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 raise UpstreamRefused(
-                    f"The index {self._client.remote} refused a search with the status "
+                    f"The index {self._client.remote} answered a search with the status "
                     f"{response.status}."
                 )
             if response.status != HTTPStatus.OK:
@@ -142,12 +141,12 @@ class V1Index:
             return parse_answer(json.loads(body))
         except (ValueError, RecursionError) as error:
             raise UpstreamUnavailable(
-                f"The index {self._client.remote} sent no search results."
+                f"The index {self._client.remote} sent an invalid answer to a search."
             ) from error
 
 
 class CatalogIndex:
-    """The names in a catalog, which are all that a registry of version 2 can tell."""
+    """The names in a catalog, which is all that a V2 registry offers for a search."""
 
     def __init__(
         self, list_images: Callable[[], Iterable[str]], ticks: Callable[[], float] = time.monotonic
@@ -158,7 +157,7 @@ class CatalogIndex:
         self._flights: SingleFlight[list[str]] = SingleFlight()
 
     def search(self, term: str, limit: int) -> IndexAnswer:
-        """See :class:`ImageIndex`; a catalog that may not be read is empty."""
+        """See :class:`ImageIndex`; a catalog that the proxy may not read counts as empty."""
         words = term.lower().split()
         names = [each for each in self._names() if all(word in each for word in words)]
         names.sort(key=lambda each: (not each.startswith(term.lower()), each))
@@ -167,7 +166,7 @@ class CatalogIndex:
     def _names(self) -> list[str]:
         now = self._ticks()
         if self._read is None or now - self._read[0] >= CATALOG_AGE:
-            # Searches for different texts come side by side, and want the same catalog.
+            # Concurrent searches for different terms need the same catalog.
             self._read = (now, self._flights.run("catalog", self._walk))
         return self._read[1]
 
@@ -179,7 +178,7 @@ class CatalogIndex:
 
 
 class RegistryIndex:
-    """The search of a registry, and its catalog where it has none."""
+    """The search of a registry, or its catalog if it has no search."""
 
     def __init__(self, searching: V1Index, catalog: CatalogIndex) -> None:
         self._searching = searching
@@ -191,16 +190,16 @@ class RegistryIndex:
 
 
 def parse_answer(fields: object) -> IndexAnswer:
-    """Return what an index has sent; single results that make no sense are left out.
+    """Return the results in the answer of an index, without invalid ones.
 
     Raises:
-        ValueError: nothing of it makes sense.
+        ValueError: the answer as a whole is invalid.
     """
     if not isinstance(fields, dict):
-        raise ValueError("no object")
+        raise ValueError("not an object")
     results = fields.get("results")
     if not isinstance(results, list | None):
-        raise ValueError("no list of results")
+        raise ValueError("results is not a list")
     hits = list(_hits(results or []))
     return IndexAnswer(hits, max(_number(fields.get("num_results")), len(hits)))
 

@@ -1,4 +1,4 @@
-"""Where a Docker repository's assets lie, and what they refer to.
+"""The paths of the assets of a Docker repository, and their references.
 
 ::
 
@@ -7,13 +7,13 @@
     tags/NAME/TAG             the manifest a tag points to; refers to it
     tag-lists/NAME            the tags that a proxy's remote has, as a JSON list
     referrers/DIGEST/NAME     the referrers that a proxy's remote has, as an index
-    v1-chains/NAME/DIGEST     the images of version 1 that a manifest is; has the manifest's bytes
-    v1-images/ID/NAME         an image that was pushed by version 1: its JSON; refers to its layer
-    v1-pushes/NAME/@ACTOR/…   a push by version 1 that has not ended; refers to its images, and to
-                              v1-images/ID/@ACTOR, where nothing is
+    v1-chains/NAME/DIGEST     the V1 images that a manifest becomes; has the manifest's bytes
+    v1-images/ID/NAME         an image that was pushed with V1: its JSON; refers to its layer
+    v1-pushes/NAME/@ACTOR/…   an unfinished V1 push; refers to its images, and to
+                              v1-images/ID/@ACTOR, which has no asset
 
-A digest contains a colon and a name does not, so every path can be read one way only. A blob or
-manifest is found under the digest by which it was pushed, whatever its algorithm.
+A digest contains a colon and a name does not, so every path is unambiguous. A blob or manifest is
+stored under the digest with which it was pushed, whatever its algorithm.
 """
 
 from urllib.parse import quote
@@ -26,14 +26,14 @@ BLOB = "blob"  # kinds of assets
 MANIFEST = "manifest"
 TAG = "tag"  # of assets, components and references
 
-IMAGE = "image"  # kind of component: an image name, as long as it has a manifest
+IMAGE = "image"  # kind of component: an image name that has a manifest
 
 CHILD = "child"  # kinds of references, besides BLOB and TAG
 SUBJECT = "subject"
 
-LIST = "list"  # kind of the assets that hold what a remote has listed
+LIST = "list"  # kind of the assets that cache lists of a remote
 
-V1_CHAIN = "v1-chain"  # kinds of assets, and of the references by which images are found in them
+V1_CHAIN = "v1-chain"  # kinds of assets, and of the references from them to images
 V1_IMAGE = "v1-image"
 V1_PUSH = "v1-push"
 
@@ -44,7 +44,7 @@ def blob_path(name: str, digest: Digest) -> str:
 
 
 def blob_prefix(digest: Digest) -> str:
-    """Return what the paths of a blob begin with in all images."""
+    """Return the prefix of the paths of a blob in all images."""
     return f"blobs/{digest}/"
 
 
@@ -59,34 +59,34 @@ def tag_path(name: str, tag: Tag) -> str:
 
 
 def tag_list_path(name: str) -> str:
-    """Return the path of the tags that a remote has of an image."""
+    """Return the path of the cached list of an image's tags."""
     return f"tag-lists/{name}"
 
 
 def referrers_path(name: str, subject: Digest) -> str:
-    """Return the path of the referrers that a remote has of a manifest."""
+    """Return the path of the cached list of a manifest's referrers."""
     return f"referrers/{subject}/{name}"
 
 
 def reference_path(name: str, reference: Digest | Tag) -> str:
-    """Return the path of what a reference names."""
+    """Return the path to which a reference leads."""
     if isinstance(reference, Digest):
         return manifest_path(name, reference)
     return tag_path(name, reference)
 
 
 def image(name: str) -> Coordinate:
-    """Return the component that stands for an image name."""
+    """Return the component of an image name."""
     return Coordinate(IMAGE, name)
 
 
 def tagged(name: str, tag: Tag) -> Coordinate:
-    """Return the component that stands for a tag."""
+    """Return the component of a tag."""
     return Coordinate(TAG, name, tag)
 
 
 def v1_chain_path(name: str, digest: object) -> str:
-    """Return the path of what version 1 knows of a manifest."""
+    """Return the path of the chain of V1 images of a manifest."""
     return f"v1-chains/{name}/{digest}"
 
 
@@ -96,15 +96,15 @@ def v1_chain_name(path: str) -> str:
 
 
 def v1_image_path(image_id: str, name: str = "") -> str:
-    """Return the path of an image of version 1; without a name, what it begins with in all."""
+    """Return the path of a V1 image; without a name, the prefix for all image names."""
     return f"v1-images/{image_id}/{name}"
 
 
 def v1_announced_path(image_id: str, actor: str) -> str:
-    """Return the path by which the pushes are found in which somebody has announced an image."""
+    """Return the path to which pushes refer that announced an image."""
     return f"{v1_image_path(image_id)}@{quote(actor, safe='')}"
 
 
 def v1_push_path(name: str, actor: str, key: str = "") -> str:
-    """Return the path of a push by version 1; without a key, what all of the actor begin with."""
+    """Return the path of a V1 push; without a key, the prefix of all pushes of the actor."""
     return f"v1-pushes/{name}/@{quote(actor, safe='')}/{key}"

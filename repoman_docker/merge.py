@@ -1,7 +1,7 @@
-"""Lists of several members made one, and lists of which not all entries count.
+"""Merging the lists of several members, and filtering lists.
 
-How far one request looks is bounded: a list may end before the page is full, and says up to where
-it is complete, so that the next request goes on from there.
+A request reads a limited number of entries: a page may end before it is full, and states up to
+where it is complete, so that the next request continues there.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,22 +11,22 @@ from itertools import islice, takewhile
 
 from repoman_docker.protocol.descriptor import Descriptor
 
-BATCH = 500  # names read at a time where not all of them count
+BATCH = 500  # names read at a time from a filtered list
 
 
 @dataclass(slots=True)
 class Budget:
-    """How many entries one request may still look through, in all parts of it together."""
+    """The number of entries that one request may still read, over all lists."""
 
     left: int
 
     def spend(self, count: int) -> None:
-        """Count entries that were looked through; who overdraws gets no more."""
+        """Count entries that were read; an overdrawn budget is spent."""
         self.left -= count
 
     @property
     def is_spent(self) -> bool:
-        """Whether the request has to end with what it has."""
+        """Whether the request must return what it has."""
         return self.left <= 0
 
 
@@ -43,19 +43,19 @@ class Names(list[str]):
 
     @classmethod
     def page(cls, names: list[str], limit: int) -> "Names":
-        """Return what was read with a limit: if that was reached, there may be more."""
+        """Return names that were read with a limit; if the limit was reached, there may be more."""
         return cls(names, names[-1] if names and len(names) >= limit else None)
 
 
-Read = Callable[[str, int], Names]  # what comes after a name, at most so many
+Read = Callable[[str, int], Names]  # the names after a name, with a maximum number
 
 
 def read_names(
     read: Read, after: str, limit: int, counts: Callable[[str], bool], budget: Budget
 ) -> Names:
-    """Return the first ``limit`` names after ``after`` that count, as far as the budget goes.
+    """Return the first ``limit`` names that ``counts`` accepts, as far as the budget allows.
 
-    At least one batch is read, so that whoever goes on from its end gets to the end of the list.
+    At least one batch is read, so that a client that follows the pages reaches the end of the list.
     """
     found: list[str] = []
     while True:
@@ -70,7 +70,7 @@ def read_names(
 
 
 def merge_pages(pages: Iterable[Names], limit: int) -> Names:
-    """Return the first ``limit`` names of several lists, as far as all of them are complete."""
+    """Return the first ``limit`` names of several lists, up to where all lists are complete."""
     parts = list(pages)
     until = min((each.until for each in parts if each.until is not None), default=None)
     names = merge_names(parts, limit)
@@ -80,12 +80,12 @@ def merge_pages(pages: Iterable[Names], limit: int) -> Names:
 
 
 def merge_names(lists: Iterable[list[str]], limit: int) -> list[str]:
-    """Return the first ``limit`` names of sorted lists, each once, in byte order."""
+    """Return the first ``limit`` names of sorted lists, without duplicates, in byte order."""
     return list(islice(_unique(merge(*lists)), limit))
 
 
 def merge_referrers(lists: Iterable[list[Descriptor]], limit: int) -> list[Descriptor]:
-    """Return the first ``limit`` referrers, each digest once; the first list that has it counts."""
+    """Return the first ``limit`` referrers; of duplicates, that of the first list."""
     found: dict[str, Descriptor] = {}
     for descriptors in lists:
         for descriptor in descriptors:

@@ -46,7 +46,7 @@ DOCKER = Format(
     credentials_of=credentials_of,
     speaks=speaks,
     name_of=name_of,
-    needs_root=True,  # a client puts /v2/ right behind the host
+    needs_root=True,  # clients send /v2/ directly after the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
     hint=lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG",
 )
@@ -79,7 +79,7 @@ def repoman_register_formats() -> list[Format]:
 
 @hookimpl
 def repoman_register_web() -> list[Any]:
-    """Return what the main port answers to clients that take it for a registry."""
+    """Return the routes with which the main port answers registry clients."""
     return [main_port]
 
 

@@ -1,4 +1,4 @@
-"""Search for images: what every type of repository offers, and what it finds."""
+"""Image search: the interface of every type of repository, and its results."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from typing import Protocol
 
 from repoman_docker.index import ImageHit
 
-MOST = 1000  # images that one search finds, over all pages
-PATIENCE = 8.0  # seconds that somebody waits for a search
+MOST = 1000  # maximum number of images of one search, over all pages
+PATIENCE = 8.0  # maximum seconds of a search
 
 Filter = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The images that a search found.
+    """The results of a search.
 
     Attributes:
-        hits: at least as many as were asked for, if there are so many, and all that are known
-            without asking anybody for more; each name once, the best first.
-        total: how many there are in all, as far as that is known; never over ``MOST``.
-        failed: the names of repositories that could not ask everybody they should have.
+        hits: at least as many as requested, if there are that many, and all that are known
+            without further requests; each name once, the best first.
+        total: the total number, as far as known; never over ``MOST``.
+        failed: the names of repositories whose results are incomplete.
     """
 
     hits: tuple[ImageHit, ...] = ()
@@ -36,16 +36,16 @@ class ImageSearch(Protocol):
     ) -> Found:
         """Return the ``first`` images whose name or description has every word of ``term``.
 
-        ``is_visible`` says of a name whether it may be shown; None: all may. What comes later than
-        ``patience`` seconds is of no use. Raises nothing but what keeps the repository itself from
-        working: a remote that fails is told in the result.
+        ``is_visible`` decides whether a name may be shown; None: all may. Results later than
+        ``patience`` seconds are ignored. Raises only failures of the repository itself: the result
+        reports a remote that fails.
         """
 
 
 def collect(hits: Iterable[ImageHit], failed: tuple[str, ...] = (), total: int = 0) -> Found:
-    """Return hits as a result, each name once; the first of a name counts.
+    """Return hits as a result, each name once; the first hit of a name wins.
 
-    ``total`` is how many there are at least, if that is known.
+    ``total`` is the minimum total number, if known.
     """
     unique: dict[str, ImageHit] = {}
     for each in hits:

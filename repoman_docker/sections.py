@@ -26,57 +26,57 @@ RegistryHost = Annotated[str, AfterValidator(parse_host)]
 
 
 class DockerSection(ConnectorSection):
-    """How clients reach the repository, and what it takes."""
+    """How clients reach the repository, and what it accepts."""
 
     v1_enabled: bool = Field(
         False,
         description="Whether the Docker V1 API is enabled, which docker search needs.",
     )
     manifest_limit: int = Field(
-        8_388_608, ge=1_048_576, description="Largest manifest that is accepted, in bytes."
+        8_388_608, ge=1_048_576, description="Maximum size of a manifest, in bytes."
     )
     sparse: bool = Field(
         False,
-        description="Whether an image may lack layers; its config and one layer must be there. "
+        description="Whether an image may lack layers; its config and one layer must exist. "
         "An index may always lack images.",
     )
     descriptor_limit: int = Field(
         1_000,
         ge=1,
-        description="Most layers of an image that is pushed, or images in an index.",
+        description="Maximum number of layers of a pushed image, or of images in an index.",
     )
     page_limit: int = Field(
         10_000,
         ge=1,
-        description="Most tags or image names in one answer; the rest comes on further pages.",
+        description="Maximum number of tags or image names on one page of a list.",
     )
     catalog_page: int = Field(
-        1_000, ge=1, description="Image names in an answer to a client that asks for no number."
+        1_000, ge=1, description="Number of image names on a page if the client asks for no number."
     )
     scan_limit: int = Field(
         10_000,
         ge=1,
-        description="Most entries of a list that one request looks through for a client that may "
-        "see some of them only, or asks for some only; the rest comes on further pages.",
+        description="Maximum number of entries of a list that one request reads for a client that "
+        "may see, or asks for, only some of them; the rest is on further pages.",
     )
     referrers_limit: int = Field(
-        4_194_304, ge=65_536, description="Longest answer with referrers, in bytes."
+        4_194_304, ge=65_536, description="Maximum size of a page of referrers, in bytes."
     )
     force_basic_auth: bool = Field(
         False,
-        description="Whether clients log in with Basic only and are offered no tokens; anonymous "
-        "clients then cannot pull with docker, which asks for a token first.",
+        description="Whether clients authenticate with Basic only and get no tokens; docker then "
+        "cannot pull anonymously, because it asks for a token first.",
     )
     namespaces: tuple[RegistryHost, ...] = Field(
         (),
-        description="Hosts of the registries it stands for when clients ask with ?ns=; none: a "
-        "proxy for its remote, a group for those of its members.",
+        description="Hosts of the registries that it mirrors for clients that send ?ns=; empty: "
+        "the remote of a proxy, the registries of the members of a group.",
     )
     chunk_min_length: int = Field(
         0,
         ge=0,
-        description="Length of chunks, in bytes, that uploading clients are asked to reach; 0 asks "
-        "nothing. Shorter ones are accepted all the same.",
+        description="Minimum length of upload chunks, in bytes, that clients are asked for; 0: no "
+        "minimum. Shorter chunks are accepted as well.",
     )
 
     @property
@@ -86,7 +86,7 @@ class DockerSection(ConnectorSection):
 
 
 class IndexType(StrEnum):
-    """Where a proxy searches for images; plugins may bring more."""
+    """Where a proxy searches for images; plugins may add more."""
 
     REGISTRY = "registry"
     HUB = "hub"
@@ -94,29 +94,31 @@ class IndexType(StrEnum):
 
 
 class DockerProxySection(Section):
-    """How a proxy understands its remote."""
+    """How a proxy uses its remote."""
 
     index_type: str = Field(
         IndexType.REGISTRY,
         description="Where images are searched: registry (the remote), hub (Docker Hub) or custom.",
     )
     index_url: WebAddress | Literal[""] = Field(
-        "", description="Address of the index; only with index_type custom."
+        "", description="Address of the index, for index_type custom."
     )
     v1_remote: bool = Field(
         False,
-        description="Whether the remote speaks only the Docker V1 API. An image is then fetched "
-        "whole when its tag is first asked for.",
+        description="Whether the remote speaks only the Docker V1 API. The whole image "
+        "is then fetched when its tag is first requested.",
     )
     cache_foreign_layers: bool = Field(
-        False, description="Whether layers that lie elsewhere are fetched from there."
+        False, description="Whether foreign layers are fetched from their own addresses."
     )
     foreign_layer_url_whitelist: tuple[RegularExpression, ...] = Field(
-        (), description="Regular expressions on the whole address of such a layer; none: none."
+        (),
+        description="Regular expressions that the whole address of a foreign layer must match; "
+        "empty: none is fetched.",
     )
     expand_library: bool | None = Field(
         None,
-        description="Whether a name of one component means library/NAME; unset: at Docker Hub.",
+        description="Whether NAME means library/NAME; unset: only at Docker Hub.",
     )
 
     @field_validator("index_url")
@@ -127,17 +129,19 @@ class DockerProxySection(Section):
     @model_validator(mode="after")
     def _check_index(self) -> Self:
         if (self.index_type == IndexType.CUSTOM) != bool(self.index_url):
-            raise ValueError("index_url belongs to index_type custom, which needs it")
+            raise ValueError(
+                "index_url is required with index_type custom, and not allowed otherwise"
+            )
         return self
 
 
 class DockerRemoteSection(ProxySection):
-    """Which registry a proxy is one of."""
+    """The registry that a proxy caches."""
 
     @field_validator("remote_url", mode="before")
     @classmethod
     def _complete_hub(cls, value: object) -> object:
-        """Take the names of Docker Hub also as they are written in names of images."""
+        """Accept the names of Docker Hub as they are written in image names."""
         return HUB_URL if isinstance(value, str) and is_hub(value.strip().strip("/")) else value
 
     @field_validator("remote_url")
@@ -147,8 +151,8 @@ class DockerRemoteSection(ProxySection):
 
 
 class DockerHostedStorageSection(HostedStorageSection):
-    """Where a hosted repository keeps its bytes, and who may overwrite tags."""
+    """Where a hosted repository stores its bytes, and whether tags may be overwritten."""
 
     redeploy_latest: bool = Field(
-        False, description="Whether allow_once still lets the tag latest be moved."
+        False, description="Whether the tag latest may be moved even with allow_once."
     )

@@ -1,7 +1,7 @@
 """The protocol that every Docker repository implements, whatever its type.
 
-A repository is seven services. Routes parse and render; they call these methods and do not know the
-type behind them. All methods are thread safe. Names are checked image names; failures are
+A repository consists of seven services. Routes parse and render; they call these methods and do not
+know the type behind them. All methods are thread safe. Names are checked image names; failures are
 :class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
 """
 
@@ -17,15 +17,15 @@ from repoman_docker.protocol.reference import Tag
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 
-CheckMove = Callable[[Tag], None]  # raises if somebody has no right to move a tag
+CheckMove = Callable[[Tag], None]  # raises if the actor is not allowed to move a tag
 CheckDelete = Callable[[Tag], None]  # … or to delete it
 
 
-Visible = Callable[[str], bool]  # whether somebody may know of an image name
+Visible = Callable[[str], bool]  # whether the actor may see an image name
 
 
 def everything(_: str) -> bool:
-    """Let every image name be seen."""
+    """Return True for every image name."""
     return True
 
 
@@ -33,11 +33,11 @@ Entry = TypeVar("Entry")
 
 
 class Listed(list[Entry]):
-    """A part of a list, and what there is to say of where it comes from.
+    """A part of a list, with its source.
 
     Attributes:
-        headers: tell the source; empty where there is but one.
-        warnings: sentences on what may be out of date, or is left out.
+        headers: state the source; empty if there is only one.
+        warnings: sentences on what may be out of date or missing.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Listed(list[Entry]):
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """What a push of a manifest came to: its digest, and the subject it names."""
+    """The result of a push of a manifest: its digest, and its subject."""
 
     digest: Digest
     subject: Digest | None
@@ -61,17 +61,17 @@ class StoredManifest:
 
 @dataclass(frozen=True, slots=True)
 class V1Image:
-    """An image as version 1 of the API has them: one layer, with all that is below it.
+    """An image of the API V1: one layer, with all layers below it.
 
     Attributes:
-        id: 64 hexadecimal digits; whoever has the same id has the same image.
+        id: 64 hexadecimal digits; the same id means the same image.
         json: the exact bytes.
         ancestry: the ids from this image down to the lowest.
         name: an image name that has it.
         layer: a blob of that image name.
-        diff_id: the digest of the layer without compression.
-        checksum: the sha256 of JSON and layer, as the engine that pushed them says it, in hex;
-            empty where none did.
+        diff_id: the digest of the uncompressed layer.
+        checksum: the sha256 of JSON and layer, as sent by the engine that pushed them, in hex;
+            empty if none was sent.
     """
 
     id: str
@@ -90,30 +90,30 @@ class BlobService(Protocol):
         """Return a blob of an image (BLOB_UNKNOWN)."""
 
     def head(self, name: str, digest: Digest) -> Content:
-        """Return a blob of an image as a client sees it that may go on to push it."""
+        """Return a blob of an image for a client that may be about to push it."""
 
     def delete(self, name: str, digest: Digest) -> None:
-        """Take a blob out of an image (BLOB_UNKNOWN, UNSUPPORTED while a manifest needs it)."""
+        """Remove a blob from an image (BLOB_UNKNOWN, UNSUPPORTED while a manifest needs it)."""
 
     def mount(
         self, name: str, digest: Digest, source: str | None, is_visible: Visible = everything
     ) -> bool:
-        """Give an image a blob of another one, and return whether it has it.
+        """Mount a blob of another image, and return whether that succeeded.
 
-        That one is ``source``, or any; but only one that is visible.
+        The other image is ``source``, or any image, but it must be visible.
         """
 
     def stored(self, name: str, digest: Digest) -> StoredBlob | None:
-        """Return what a blob of an image is in the blob store; None: it is not kept here."""
+        """Return a blob of an image in the blob store; None: it is not stored here."""
 
     def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
-        """Make what is in the blob store a blob of an image (Unavailable: it is not there)."""
+        """Link a stored blob to an image (Unavailable: it is not in this blob store)."""
 
     def obtain(self, name: str, digest: Digest) -> bool:
-        """Get a blob for an image from where it is pulled from, if manifests pushed here lack it.
+        """Get a blob that a pushed manifest lacks from the members that serve pulls of the image.
 
-        Only a group has such places, and returns whether one had it. A blob that is not kept yet is
-        fetched, which may take long.
+        Only a group has such members; returns whether one had the blob. A blob that is not cached
+        yet is fetched, which may take long.
 
         Raises:
             RepomanError, RegistryError: a remote failed.
@@ -121,10 +121,10 @@ class BlobService(Protocol):
 
 
 class UploadService(Protocol):
-    """Blobs on their way in."""
+    """The uploads of blobs."""
 
     def start(self, name: str, actor: str, algorithm: str) -> Upload:
-        """Begin a session; ``algorithm`` is what its digest is expected in."""
+        """Begin a session; ``algorithm`` is the expected algorithm of its digest."""
 
     def get(self, name: str, upload_id: str, actor: str) -> Upload:
         """Return a session (BLOB_UPLOAD_UNKNOWN)."""
@@ -133,19 +133,19 @@ class UploadService(Protocol):
         """Return how many bytes have arrived."""
 
     def open(self, upload: Upload, start: int | None) -> UploadSink:
-        """Return a sink that appends; ``start`` is where the client goes on (RangeInvalid)."""
+        """Return a sink that appends; ``start`` is where the client continues (RangeInvalid)."""
 
     def finish(self, upload: Upload, sink: UploadSink, digest: Digest) -> None:
-        """Make the session a blob of its image; ends it in any case (DIGEST_INVALID)."""
+        """Turn the session into a blob of its image; ends it in any case (DIGEST_INVALID)."""
 
     def cancel(self, upload: Upload) -> None:
         """End a session and drop its bytes."""
 
     def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
-        """Return a sink for a blob of an image that comes in one request."""
+        """Return a sink for a blob that is uploaded in one request."""
 
     def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
-        """Make what the inlet took a blob of an image (DIGEST_INVALID)."""
+        """Store the bytes in the inlet as a blob of an image (DIGEST_INVALID)."""
 
 
 class ManifestService(Protocol):
@@ -155,10 +155,10 @@ class ManifestService(Protocol):
         """Return a manifest (MANIFEST_UNKNOWN)."""
 
     def head(self, name: str, reference: Digest | Tag) -> Content:
-        """Return a manifest of which the body is not sent."""
+        """Return a manifest for a HEAD request, without sending the body."""
 
     def check_push(self, name: str) -> None:
-        """Return if manifests of an image may be pushed at all (UNSUPPORTED, DENIED)."""
+        """Check that manifests of an image may be pushed at all (UNSUPPORTED, DENIED)."""
 
     def put(
         self,
@@ -169,10 +169,10 @@ class ManifestService(Protocol):
         content_type: str | None,
         check_move: CheckMove | None = None,
     ) -> StoredManifest:
-        """Store a manifest under a tag or its digest, and give it more tags.
+        """Store a manifest under a tag or its digest, and set more tags to it.
 
-        ``check_move`` is called with each tag that is at another manifest now, and raises if it
-        must stay there.
+        ``check_move`` is called with each tag that points to another manifest, and raises if it
+        must not be moved.
         """
 
     def delete(
@@ -180,47 +180,47 @@ class ManifestService(Protocol):
     ) -> None:
         """Remove a tag, or a manifest with all its tags (MANIFEST_UNKNOWN).
 
-        ``check_tag`` is called with each tag that goes with a manifest, and raises if it must stay.
+        ``check_tag`` is called with each tag of a deleted manifest, and raises if it must stay.
         """
 
 
 class ListService(Protocol):
-    """What there is, in byte order, at most ``limit`` entries after ``after``."""
+    """Lists in byte order, with at most ``limit`` entries after ``after``."""
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """Return tags of an image (NAME_UNKNOWN)."""
 
     def images(self, after: str, limit: int, budget: Budget) -> Names:
-        """Return image names; what is looked through in vain is taken from the budget."""
+        """Return image names; entries that are read but not returned are taken from the budget."""
 
     def has_image(self, name: str) -> bool:
-        """Return whether a manifest of the image is stored here and served; asks no remote."""
+        """Return whether a manifest of the image is stored here and served; contacts no remote."""
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
-        """Return the manifests with this subject, in order of their digests."""
+        """Return the manifests with this subject, ordered by digest."""
 
 
 class V1Images(Protocol):
-    """What clients of version 1 read; the tags are those of version 2."""
+    """What V1 clients read; the tags are those of V2."""
 
     def tag(self, name: str, tag: Tag) -> str:
         """Return the id of a tag's image (MANIFEST_UNKNOWN: or these clients cannot use it)."""
 
     def tags(self, name: str, limit: int) -> dict[str, str]:
-        """Return the ids of an image's tags, at most ``limit`` (NAME_UNKNOWN); what a proxy has."""
+        """Return the ids of at most ``limit`` tags (NAME_UNKNOWN); from the cache of a proxy."""
 
     def find(self, image_id: str, is_visible: Visible) -> V1Image:
-        """Return an image that a visible image name has (NotFound)."""
+        """Return an image of a visible image name (NotFound)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pusher:
-    """Who pushes by version 1, whose paths of images have no image name.
+    """A client that pushes with V1, whose paths of images contain no image name.
 
     Attributes:
         actor: their :attr:`Actor.owner`.
         may_push: whether they may push to an image name.
-        may_read: whether they may read one, and so build upon its images.
+        may_read: whether they may read one, and so use its images as parents.
     """
 
     actor: str
@@ -229,61 +229,61 @@ class Pusher:
 
 
 class V1Pushes(Protocol):
-    """What clients of version 1 write, in their order; they announce all images first."""
+    """The requests of a V1 push, in order; clients announce all images first."""
 
     def begin(self, name: str, pusher: Pusher, ids: Sequence[str], tags: Mapping[Tag, str]) -> None:
-        """Let images with these ids be sent for an image name; ``tags`` are what will be set.
+        """Announce a push of images with these ids to an image name; ``tags`` will be set.
 
         Raises:
             RegistryError: DENIED, the repository is read-only, or a tag must not be moved.
         """
 
     def begun_at(self, name: str, pusher: Pusher) -> float:
-        """Return when the last push to an image name began that has not ended; 0.0: none has."""
+        """Return the start time of the last unfinished push to an image name; 0.0: none."""
 
     def put_json(self, pusher: Pusher, image_id: str, body: bytes) -> None:
-        """Take the JSON of an image; it begins anew if it was not complete.
+        """Store the JSON of an image; an incomplete image starts again.
 
         Raises:
-            Invalid: it is broken, was not announced, or depends on an image that is not there.
-            Conflict: the image is there.
+            Invalid: it is malformed, was not announced, or depends on a missing image.
+            Conflict: the image exists.
         """
 
     def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
-        """Return an image that is there already for who has announced it; None: they have not.
+        """Return an existing image to a pusher that has announced it; None: not announced.
 
         Raises:
-            NotFound: it has to be sent.
+            NotFound: it must be pushed.
         """
 
     def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
-        """Return what takes the layer of an image (NotFound, Conflict)."""
+        """Return an inlet for the layer of an image (NotFound, Conflict)."""
 
     def put_layer(self, pusher: Pusher, image_id: str, inlet: BlobInlet) -> None:
-        """Take what the inlet took as the layer of an image (Invalid, Conflict)."""
+        """Store the bytes in the inlet as the layer of an image (Invalid, Conflict)."""
 
     def finish_image(self, pusher: Pusher, image_id: str, checksum: str) -> None:
-        """Make an image complete; ``checksum`` may be empty where an old engine knows none.
+        """Complete an image; ``checksum`` may be empty for old engines.
 
         Raises:
-            Invalid: it is another one; the image has to be sent again.
-            Conflict: there is nothing to be finished.
+            Invalid: the checksum does not match; the image must be pushed again.
+            Conflict: there is no image to complete.
         """
 
     def put_tag(
         self, name: str, tag: Tag, pusher: Pusher, image_id: str, check_move: CheckMove
     ) -> StoredManifest:
-        """Set a tag to an image, for clients of both versions (NotFound, DENIED)."""
+        """Set a tag to an image, for clients of V1 and V2 (NotFound, DENIED)."""
 
     def finish(self, name: str, pusher: Pusher) -> None:
-        """End the pushes whose images have all come."""
+        """End the pushes whose images have all arrived."""
 
     def delete_all(self, name: str, check_tag: CheckDelete) -> list[Tag]:
         """Remove all tags of an image name with their manifests, or none; return the tags.
 
         Raises:
-            RegistryError: NAME_UNKNOWN, there is none; DENIED, the repository is read-only.
-            Exception: what ``check_tag`` raised, which is called with each tag.
+            RegistryError: NAME_UNKNOWN, there are no tags; DENIED, the repository is read-only.
+            Exception: raised by ``check_tag``, which is called with each tag.
         """
 
 
@@ -292,17 +292,16 @@ class DockerRepository:
     """A Docker repository: what a recipe of this format builds.
 
     Attributes:
-        namespaces: the registries in whose place it answers, as clients name them by ``ns``; None
-            where that does not matter.
-        names: returns all image names that mean the same image here, with the one that is given.
-        builds_on: says whether what is pushed here may be made of the content of an image name; of
-            a group, whether its rules and pins let its pulls read that where its pushes go.
-        view: returns the part of it that answers in the place of a registry, or None; only of
-            groups.
-        trace: says which members answer for a path; only of groups.
-        v1_pushes: returns what takes pushes by version 1, given the image name where the request
-            has one; raises the reason where none may.
-        remote: only of proxies.
+        namespaces: the registries that it mirrors, as clients name them in ``ns``; None if that
+            does not matter.
+        names: returns all names of the same image in this repository, including the given one.
+        builds_on: returns whether pushes may use the content of an image name; for a group,
+            whether its rules and pins let pulls of the name read from the writable member.
+        view: returns the view of it for a registry, or None; only for groups.
+        trace: returns which members answer for a path; only for groups.
+        v1_pushes: returns the service for V1 pushes, given the image name if the request has
+            one; raises the reason if pushes are not allowed.
+        remote: only for proxies.
     """
 
     settings: DockerSection
@@ -321,7 +320,7 @@ class DockerRepository:
     remote: Remote | None = None
 
     def as_mirror_of(self, registry: str) -> "DockerRepository | None":
-        """Return what answers a client that means this registry; None: nothing here."""
+        """Return the services for a client that means this registry, or None."""
         if self.view is not None:
             return self.view(registry)
         is_meant = self.namespaces is None or registry.lower() in self.namespaces

@@ -1,4 +1,4 @@
-"""The web pages, brought by the same hooks as anybody's plugin."""
+"""The web pages, registered through the same hooks as any other plugin."""
 
 from flask import Blueprint, Response
 
@@ -19,5 +19,5 @@ def repoman_register_web() -> list[Blueprint]:
 
 @hookimpl
 def repoman_render_failure(failure: Failure) -> Response:
-    """Return the page for a failure; where only a login is missing, the way to it."""
+    """Return the page for a failure, or a redirect to the login page."""
     return failures.render(failure)

@@ -1,4 +1,4 @@
-"""The distribution ``repoman-raw``; ``pip install`` it into the environment of the server."""
+"""The distribution ``repoman-raw``; install it into the environment of the server."""
 
 from setuptools import find_packages, setup
 
@@ -11,7 +11,7 @@ setup(
     packages=find_packages(include=["repoman_raw"]),
     package_data={"repoman_raw": ["py.typed"]},
     entry_points={"repoman.plugins": ["raw = repoman_raw.plugin"]},
-    # repoman-server is not in install_requires: this goes into the server's environment, where it
-    # is, and a package index may know a stranger's project by that name.
+    # repoman-server is not in install_requires: it is installed already in the server's
+    # environment, and a package index may have an unrelated project with that name.
     zip_safe=False,
 )

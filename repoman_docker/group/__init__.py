@@ -1,7 +1,7 @@
 """Docker groups: several repositories behind one address.
 
-Calls go to the services of the members, whatever their type; only what holds its own bytes is asked
-before what would have to fetch them.
+Calls go to the services of the members, whatever their type. Members that store their own bytes
+are asked before those that would have to fetch them.
 """
 
 from dataclasses import replace
@@ -44,10 +44,10 @@ def build_group(context: RepositoryContext) -> DockerRepository:
 
 
 def _mirror(whole: DockerRepository, members: Members, registry: str) -> DockerRepository | None:
-    """Return a group as clients see it that mean a registry: with its mirrors alone.
+    """Return the view of a group for clients that mean a certain registry: only its mirrors.
 
-    If the group's own settings say that it stands for the registry, and no member is a mirror of
-    it, all members are what clients mean.
+    If the settings of the group name the registry and no member mirrors it, the view has all
+    members.
     """
     registry = registry.lower()
     stands_for = whole.settings.stands_for

@@ -1,4 +1,4 @@
-"""The blobs of a group: read from all members, written to the one that takes pushes."""
+"""The blobs of a group: read from all members, written to the writable member."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,7 +13,7 @@ from repoman_docker.v1.reading import pieces_of
 
 
 class GroupBlobs:
-    """Asks members that hold their own bytes first, then those that served the image."""
+    """Asks the members that store their own bytes first, then those that served the image."""
 
     def __init__(self, members: Members) -> None:
         self._members = members
@@ -25,7 +25,7 @@ class GroupBlobs:
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`.
 
-        Where pushes go to a member, only what is in that member needs no upload.
+        If the group has a writable member, only the blobs of that member need no upload.
         """
         if self._members.takes(name):
             return self._members.writable(name).blobs.head(name, digest)
@@ -40,8 +40,8 @@ class GroupBlobs:
     ) -> bool:
         """See :class:`repoman_docker.service.BlobService`.
 
-        The group's rules and pins hold for the source as they do for its pulls. What another member
-        has of a ``source`` is linked, if it is kept in the same blob store.
+        The rules and pins of the group apply to the source as they do to pulls. A blob that another
+        member has of ``source`` is linked if both use the same blob store.
         """
         target = self._members.writable(name).blobs
         if target.mount(name, digest, source, self._sources(is_visible)):
@@ -71,7 +71,7 @@ class GroupBlobs:
         return self._members.first(self._holders(name), ask)
 
     def _holders(self, name: str) -> Iterator[Member]:
-        """Return the members that blobs of an image are read from, in order."""
+        """Return the members from which the blobs of an image are read, in order."""
         members = self._members.for_image(name)
         hosted = (each for each in members if each.is_hosted)
         others = (each for each in members if not each.is_hosted and each.has_image(name))
@@ -89,16 +89,16 @@ class GroupBlobs:
                     yield blob
 
     def _link(self, name: str, digest: Digest, source: str) -> bool:
-        """Give an image of the writable member what a member keeps of another image."""
+        """Link a blob that a member stores for another image to an image of the writable member."""
         target = self._members.writable(name).blobs
         for blob in self._stored(source, digest) if self._members.reads(source) else ():
-            with suppress(Unavailable):  # it lies in another blob store
+            with suppress(Unavailable):  # it is in another blob store
                 target.link(name, digest, blob)
                 return True
         return False
 
     def _copy(self, name: str, digest: Digest) -> bool:
-        """Give an image of the writable member what another member serves of it."""
+        """Copy a blob that another member serves for an image to the writable member."""
         uploads = self._members.writable(name).uploads
         try:
             content = self.get(name, digest)

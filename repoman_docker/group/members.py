@@ -1,4 +1,4 @@
-"""The members of a Docker group, looked up at each call: a new one is there at once."""
+"""The members of a Docker group, looked up at each call, so that changes apply at once."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ from repoman_docker.service import DockerRepository
 
 Answer = TypeVar("Answer")
 
-TIMEOUT = 30.0  # seconds that a member gets for its part of a list
+TIMEOUT = 30.0  # seconds that a member has to return its part of a list
 ABSENT = frozenset(
     {
         ErrorCode.BLOB_UNKNOWN,
@@ -40,32 +40,32 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A repository of the group that works at present."""
+    """A member of the group that is online and works."""
 
     repository: Repository
     service: DockerRepository
 
     @property
     def key(self) -> str:
-        """Its name, as it is compared: capitals make no difference."""
+        """Its name for comparisons, which ignore case."""
         return self.repository.name.lower()
 
     @property
     def is_hosted(self) -> bool:
-        """Whether it holds all its bytes, and so can say at once what it has."""
+        """Whether it stores all its bytes, so that it knows at once what it has."""
         return self.repository.config.type is RepositoryType.HOSTED
 
     def has_image(self, name: str) -> bool:
-        """Return whether it holds a manifest of the image."""
+        """Return whether it stores a manifest of the image."""
         return self.service.lists.has_image(name)
 
     def rank(self, image: str) -> tuple[bool, bool]:
-        """Return its place where any member's answer is the same: first who need ask nobody."""
+        """Return its sort key where all answers are equal: hosted members come first."""
         return (False, False) if self.is_hosted else (True, not self.has_image(image))
 
     @property
     def address(self) -> str:
-        """What to call it to somebody who wants to push to it."""
+        """Its name and port, for messages to clients that want to push."""
         docker = self.repository.config.section("docker", DockerSection)
         port = docker.https_port or docker.http_port
         return f"{self.repository.name} (port {port})" if port else self.repository.name
@@ -79,9 +79,9 @@ class Members:
         name: of the group.
         settings: which members, in which order, and what is pinned to some of them.
         routing: which image names are served at all.
-        find: returns a repository by name, as it is now.
-        fan: asks several side by side.
-        namespace: the registry that a client means; only its mirrors are members then.
+        find: returns the current repository of a name.
+        fan: asks several members in parallel.
+        namespace: the registry that a client means; then only its mirrors are members.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Members:
     namespace: str = ""
 
     def all(self) -> Iterator[Member]:
-        """Return the members that work, in order."""
+        """Return the working members, in order."""
         for name in self.settings.members:
             repository = self.find(name)
             if repository is None or repository.problem or not repository.config.is_online:
@@ -102,7 +102,7 @@ class Members:
                 yield Member(repository, seen)
 
     def broken(self) -> Iterator[tuple[str, str]]:
-        """Return the members that should work and do not, with the reasons."""
+        """Return the members that are online but do not work, with the reasons."""
         for name in self.settings.members:
             repository = self.find(name)
             if repository is not None and repository.problem and repository.config.is_online:
@@ -121,7 +121,7 @@ class Members:
         return False
 
     def _seen(self, service: DockerRepository) -> DockerRepository | None:
-        """Return a member's services as the client sees them that means a registry."""
+        """Return the services of a member, as a client that means a certain registry sees them."""
         if not self.namespace:
             return service
         mirror = service.as_mirror_of(self.namespace)
@@ -145,14 +145,14 @@ class Members:
 
     @property
     def has_rules(self) -> bool:
-        """Whether there is anything that keeps members from answering for some images."""
+        """Whether a rule or a pin keeps members from answering for some images."""
         return bool(self.settings.pins or self.routing.matchers)
 
     def routes(self, member: Member, image: str) -> bool:
         """Return whether the routing rule lets a member answer for an image name.
 
-        An image is judged by all the names that it has at the member: who is refused
-        ``library/app`` must not get it as ``app``.
+        All names that the image has at the member count: a client that is refused ``library/app``
+        must not get it as ``app``.
         """
         return not self.routing.matchers or self.routing.allows(*member.service.names(image))
 
@@ -163,9 +163,9 @@ class Members:
         return is_free and self.routes(member, image)
 
     def pinned(self, member: Member, image: str) -> set[str] | None:
-        """Return the keys of the only members that may answer for what a member has by this name.
+        """Return the keys of the members to which an image of a member is pinned.
 
-        None: all may.
+        None: it is not pinned, so all members may answer.
         """
         if not self.settings.pins:
             return None
@@ -178,13 +178,13 @@ class Members:
         return {name.lower() for to in pins for name in to} if pins else None
 
     def writable(self, image: str | None = None) -> DockerRepository:
-        """Return the member that pushes go to, those of an image name if it is given.
+        """Return the member that takes pushes, or the pushes of an image name if one is given.
 
         Raises:
             RegistryError: DENIED, a routing rule of the group forbids the name, or another member
                 answers for it.
             Unavailable: the member is offline.
-            Unsupported: there is none; the text says where to push instead.
+            Unsupported: there is none; the message says where to push instead.
         """
         member = self._writable_member()
         if image is not None and not self.routes(member, image):
@@ -193,7 +193,7 @@ class Members:
             raise RegistryError(
                 ErrorCode.DENIED,
                 f"The group {self.name} reads {image} from other members than "
-                f"{member.repository.name}, where its pushes go: nobody could pull this.",
+                f"{member.repository.name}, which takes its pushes: nobody could pull this image.",
             )
         return member.service
 
@@ -203,7 +203,7 @@ class Members:
         return any(self.routes(each, image) for each in members)
 
     def builds_on(self, image: str) -> bool:
-        """Return whether an image name is read from the member that pushes go to.
+        """Return whether an image name is read from the writable member.
 
         Raises:
             Unavailable: the member is offline.
@@ -212,7 +212,7 @@ class Members:
         return self.serves(self._writable_member(), image)
 
     def takes(self, image: str) -> bool:
-        """Return whether pushes of an image name go to a member.
+        """Return whether the writable member takes the pushes of an image name.
 
         Raises:
             Unavailable: the member is offline.
@@ -226,12 +226,12 @@ class Members:
         if not wanted or self.namespace:
             hosted = " or ".join(member.address for member in self.all() if member.is_hosted)
             advice = f" Push to {hosted} instead." if hosted else ""
-            raise Unsupported(f"{self.name} is a group, which is only read from.{advice}")
+            raise Unsupported(f"{self.name} is a group that does not accept pushes.{advice}")
         member = next((each for each in self.all() if each.key == wanted.lower()), None)
         if member is None:
             raise Unavailable(
-                f"The group {self.name} hands pushes to {wanted}, which is offline or does not "
-                "work at present."
+                f"The group {self.name} forwards pushes to {wanted}, which is offline or not "
+                "working. Try again later."
             )
         return member
 
@@ -243,10 +243,10 @@ class Members:
     def first(
         self, members: Iterable[Member], ask: Callable[[DockerRepository], Content]
     ) -> Content:
-        """Return the first content that a member gives; a header names the member."""
+        """Return the first content that a member returns; a header names the member."""
         named = ((each.repository.name, each.service) for each in members)
         name, content = first_found(named, ask, is_absence)
-        # Another member may come to have it, or a remote may change: never repeated unasked.
+        # Another member may get it later, or a remote may change: never cache this response.
         headers = {"X-Repoman-Member": name, **content.headers}
         return replace(content, headers=headers, is_repeatable=False)
 
@@ -257,10 +257,10 @@ class Members:
     def gather(
         self, members: Iterable[Member], ask: Callable[[Member], Answer]
     ) -> tuple[list[Answer], list[str]]:
-        """Return the answers of all members that have one, and sentences on those that failed.
+        """Return the answers of all members that have one, and a warning for each that failed.
 
         Raises:
-            RepomanError, RegistryError: none has one; the failure of a remote goes before absence.
+            RepomanError, RegistryError: no member has one; failures take precedence.
         """
         named = [(each.repository.name, each) for each in members]
         found = self.fan.collect(named, ask, TIMEOUT, lambda each: each.is_hosted)
@@ -269,12 +269,16 @@ class Members:
             raise main_outage(errors) or errors[0]
         failed = [(name, error) for name, error in found.failures if not is_absence(error)]
         for name, error in failed:
-            _log.warning("A list of the group %s lacks %s: %s", self.name, name, error)
-        return found.answers, [f"What {name} has is left out. {error}" for name, error in failed]
+            _log.warning(
+                "A list of the group %s lacks the entries of %s: %s", self.name, name, error
+            )
+        return found.answers, [
+            f"The list lacks the entries of {name}. {error}" for name, error in failed
+        ]
 
 
 def readable(content: Content) -> Content:
-    """Return a content whose bytes are at hand; else the error lets another member be asked."""
+    """Open a content here, so that an error leads to the next member."""
     body = content.open()
     if not isinstance(body, bytes):
         body.close()
@@ -282,7 +286,7 @@ def readable(content: Content) -> Content:
 
 
 def is_absence(error: Exception) -> bool:
-    """Return whether a member says by this that it has nothing."""
+    """Return whether an error means that a member does not have the content."""
     if isinstance(error, RegistryError):
         return error.code in ABSENT
     return isinstance(error, NotFound)

@@ -1,4 +1,4 @@
-"""Search in a group: what the members find, in their order."""
+"""Search in a group: the results of the members, in member order."""
 
 import logging
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from repoman.plugin import Fan, RepomanError
 from repoman_docker.group.members import Member, Members
 from repoman_docker.search import PATIENCE, Filter, Found, collect
 
-SHARE = 0.75  # of the time, for members: what they have comes, though they wait for others in vain
+SHARE = 0.75  # of the time limit, for the members: nested groups still return what they have
 
 _log = logging.getLogger(__name__)
 
 
 class GroupSearch:
-    """Asks the members side by side; one that fails or is slow is left out."""
+    """Asks the members in parallel; skips those that fail or are slow."""
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        # Of its own: slow searches keep nobody from his lists.
+        # A pool of its own: slow searches must not delay lists.
         self._fan = Fan(Exception)
 
     def find(
@@ -44,15 +44,21 @@ class GroupSearch:
             failed.append(name)
         failed += [name for answer in found.answers for name in answer.failed]
         hits = [hit for answer in found.answers for hit in answer.hits]
-        # Of what a remote has and nobody has asked for it is not known whether others have it too.
+        # Whether the uncached results of a remote are also in other members is not known.
         more = sum(answer.total - len(answer.hits) for answer in found.answers)
         names = {each.name for each in hits}
         return collect(hits, tuple(dict.fromkeys(failed)), len(names) + more)
 
     def _tell(self, name: str, why: object, unexpected: Exception | None = None) -> None:
-        """Note in the log which member was left out, and how it came to that."""
+        """Log which member was skipped, and why."""
         group = self._members.name
-        _log.warning("The group %s searched without %s: %s", group, name, why, exc_info=unexpected)
+        _log.warning(
+            "The search in the group %s lacks the results of %s: %s",
+            group,
+            name,
+            why,
+            exc_info=unexpected,
+        )
 
     def _filter(self, member: Member, is_visible: Filter | None) -> Filter | None:
         if not self._members.has_rules:

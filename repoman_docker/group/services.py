@@ -1,4 +1,4 @@
-"""The services of a group: each asks the members and puts their answers together."""
+"""The services of a group: each asks the members and merges their answers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +28,7 @@ from repoman_docker.service import (
 
 
 class GroupUploads:
-    """Hands uploads to the writable member."""
+    """Forwards uploads to the writable member."""
 
     def __init__(self, members: Members) -> None:
         self._members = members
@@ -85,7 +85,7 @@ class GroupManifests:
     ) -> Content:
         members = self._members.for_image(name)
         if isinstance(reference, Digest):
-            # It is the same whoever has it: first those that need to ask nobody else.
+            # All members return the same content: ask first those that need no remote.
             members.sort(key=lambda each: each.rank(name))
         return self._members.first(members, ask)
 
@@ -114,7 +114,7 @@ class GroupManifests:
 
 
 class GroupLists:
-    """What any member has, each once."""
+    """The merged lists of all members, without duplicates."""
 
     def __init__(self, members: Members) -> None:
         self._members = members
@@ -132,7 +132,7 @@ class GroupLists:
         return merge_pages(pages, limit)
 
     def _images(self, member: Member, after: str, limit: int, budget: Budget) -> Names:
-        """Return names of a member that it may answer for."""
+        """Return the names of a member that it may answer for."""
         read = partial(member.service.lists.images, budget=budget)
         if not self._members.has_rules:
             return read(after, limit)
@@ -152,7 +152,7 @@ class GroupLists:
     def _ask(
         self, name: str, ask: Callable[[DockerRepository], Listed[Entry]]
     ) -> tuple[list[Listed[Entry]], list[str]]:
-        """Return the members' lists, and what they and their failures have to say."""
+        """Return the lists of the members, with their headers and warnings."""
         members = self._members.for_image(name)
         found, failures = self._members.gather(members, lambda m: ask(m.service))
         return found, [*failures, *chain.from_iterable(each.warnings for each in found)]

@@ -1,4 +1,4 @@
-"""Why a group answers as it does: each member, whether it was asked, and what it said."""
+"""Traces of a group: each member, whether it was asked, and its answer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ ROOT = "/v2/"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for: a manifest, or without a ``reference`` the tags of an image."""
+    """What is requested: a manifest, or the tags of an image if ``reference`` is None."""
 
     image: str
     reference: Digest | Tag | None
 
     def ask(self, service: DockerRepository) -> None:
-        """Return if a member has it (RepomanError, RegistryError)."""
+        """Ask a member; raise if it does not have it (RepomanError, RegistryError)."""
         if self.reference is None:
             service.lists.tags(self.image, "", 1)
         else:
@@ -30,9 +30,9 @@ class Question:
 
 
 class GroupTrace:
-    """Asks the members for a manifest or for tags, as a client's request would, and takes notes.
+    """Asks the members for a manifest or for tags, as a request would, and records the answers.
 
-    So proxies may ask their remotes for it, and keep a manifest that they find.
+    Proxies may therefore contact their remotes, and cache a manifest that they find.
     """
 
     def __init__(self, members: Members) -> None:
@@ -52,11 +52,11 @@ class GroupTrace:
             step, end = _take(member, question, path)
             steps.append(step)
             if question.reference is None:
-                end = ""  # all of them are asked, and their answers put together
+                end = ""  # all of them are asked, and their answers are merged
         return steps
 
     def _in_order(self, question: Question) -> Iterable[tuple[str, Member | None]]:
-        """Return the names of the members in the order of a pull, and those that work."""
+        """Return the names of the members in pull order, each with the member if it works."""
         working = {each.key: each for each in self._members.all()}
         named = [(name, working.get(name.lower())) for name in self._members.settings.members]
         if isinstance(question.reference, Digest):
@@ -65,9 +65,9 @@ class GroupTrace:
         return named
 
     def _obstacle(self, member: Member | None, image: str) -> str:
-        """Return what keeps a member from being asked for an image; empty if nothing does."""
+        """Return why a member is not asked for an image; empty if it is."""
         if member is None:
-            return "It is offline, or does not work at present."
+            return "It is offline or not working."
         if not self._members.routes(member, image):
             return f"A routing rule of the group {self._members.name} forbids {image}."
         pinned = self._members.pinned(member, image)
@@ -85,13 +85,11 @@ def _parse(path: str) -> Question:
             return Question(parse_name(route.name), parse_reference(route.reference))
     except RegistryError as error:
         raise Invalid(f"path: {error}", field="path") from error
-    raise Invalid(
-        "path: it must be /v2/NAME/manifests/REFERENCE or /v2/NAME/tags/list.", field="path"
-    )
+    raise Invalid("path: must be /v2/NAME/manifests/REFERENCE or /v2/NAME/tags/list.", field="path")
 
 
 def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
-    """Return what becomes of a member, and why those after it are not asked; empty if they are."""
+    """Return the step of a member, and why the next ones are not asked; empty if they are."""
     name, trace = member.repository.name, member.service.trace
     steps = tuple(trace(path)) if trace is not None else ()
     try:
@@ -99,6 +97,6 @@ def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
     except (RepomanError, RegistryError) as error:
         if is_absence(error):
             return Step(name, Outcome.ABSENT, str(error), steps), ""
-        end = "" if main_outage([error]) else f"The failure of {name} is the answer."
+        end = "" if main_outage([error]) else f"The group answers with the failure of {name}."
         return Step(name, Outcome.FAILED, str(error), steps), end
     return Step(name, Outcome.FOUND, "", steps), f"{name} has it."

@@ -1,4 +1,4 @@
-"""Hosted Docker repositories: images that are pushed here."""
+"""Hosted Docker repositories: images that clients push."""
 
 from repoman.plugin import RepositoryContext
 from repoman_docker.hosted.blobs import HostedBlobs

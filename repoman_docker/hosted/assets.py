@@ -1,4 +1,4 @@
-"""What is stored of blobs, manifests and tags, whether they are pushed here or fetched."""
+"""The assets of blobs, manifests and tags, whether pushed or fetched."""
 
 from collections.abc import Iterable
 
@@ -27,10 +27,10 @@ def new_blob(name: str, digest: Digest, blob: StoredBlob) -> NewAsset:
 
 
 def new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
-    """Return the asset of a manifest: what it is found by, and what it refers to."""
+    """Return the asset of a manifest, with its path and its references."""
     attributes: dict[str, object] = {"digest": str(digest)}
     if manifest.subject is not None:
-        # What the list of referrers shows, kept here so that it reads no manifest again.
+        # The entry in the list of referrers, stored so that the list reads no manifests.
         attributes["artifact_type"] = manifest.artifact_type
         attributes["annotations"] = dict(manifest.annotations)
     return NewAsset(
@@ -45,7 +45,7 @@ def new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob
 
 
 def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
-    # A child of an index may be a blob as well: build caches keep their layers so.
+    # A child of an index may also be a blob: build caches list their layers this way.
     children = {each.digest for each in manifest.children}
     sure = {each.digest for each in manifest.child_manifests()}
     for digest in manifest.references():

@@ -8,12 +8,12 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.service import Visible, everything
 
-SOURCES = 1000  # images that have a blob, of which one is looked for that may be its source
+SOURCES = 1000  # images that are searched for one from which a blob may be mounted
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 class HostedBlobs:
-    """Reads, deletes and mounts; a blob is only seen by the images that have it."""
+    """Reads, deletes and mounts blobs; a blob is visible only in the images that have it."""
 
     def __init__(self, content: ContentStore, policy: DeploymentPolicy) -> None:
         self._content = content
@@ -54,7 +54,7 @@ class HostedBlobs:
         self._policy.check_write()
         asset = self._find_source(digest, source, is_visible)
         if asset is None or not self._content.has_bytes(asset):
-            return False  # the client sends it, which heals what has lost it
+            return False  # the client sends it again, which repairs the images that lost it
         with self._content.transaction():
             asset = self._find_source(digest, source, is_visible)
             if asset is None:
@@ -100,7 +100,7 @@ def _content_of(content: ContentStore, asset: Asset, digest: Digest) -> Content:
 
 
 def _title(user: Asset) -> str:
-    """Return what to call an asset that has a blob: a manifest, or an image of version 1."""
+    """Return a title for an asset that has a blob: a manifest, or a V1 image."""
     return str(user.attributes.get("digest") or user.path.split("/")[1])
 
 

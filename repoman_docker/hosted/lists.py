@@ -1,4 +1,4 @@
-"""What images and tags a hosted repository has; an index of the database answers each page."""
+"""The lists of a hosted repository; an index of the database answers each page."""
 
 from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
@@ -20,12 +20,14 @@ class HostedLists:
         found = self._content.list_versions(TAG, name, after, limit)
         if not found and not self._content.has_component(image(name)):
             raise RegistryError(
-                ErrorCode.NAME_UNKNOWN, f"There is no image {name} here.", {"name": name}
+                ErrorCode.NAME_UNKNOWN,
+                f"There is no image {name} in this repository.",
+                {"name": name},
             )
         return Listed(found)
 
     def images(self, after: str, limit: int, budget: Budget) -> Names:
-        """See :class:`repoman_docker.service.ListService`; nothing is looked through in vain."""
+        """See :class:`repoman_docker.service.ListService`; reads only what it returns."""
         return Names.page(self._content.list_names(IMAGE, after, limit), limit)
 
     def has_image(self, name: str) -> bool:

@@ -32,11 +32,11 @@ from repoman_docker.sections import DockerSection
 from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 from repoman_docker.v1.records import chain_paths
 
-CONFIG_LIMIT = 1 << 20  # bytes of a config that are read for its labels
+CONFIG_LIMIT = 1 << 20  # maximum bytes of a config that is read for its labels
 
 
 class HostedManifests:
-    """Stores exact bytes; a push is one transaction, a tag moves or it does not."""
+    """Stores the exact bytes; each push is one transaction."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class HostedManifests:
         manifest = parse_manifest(body, content_type, self._descriptor_limit)
         if isinstance(reference, Tag):
             tags = (reference, *tags)
-        # Checked before the bytes are stored, to store none in vain, and again where it counts.
+        # Checked before storing the bytes, to fail early, and again in the transaction.
         self._check_bytes(self._check(name, tags, digest, manifest, check_move))
         blob = store_bytes(self._blobs, body)
         description = self._description(name, manifest)
@@ -133,7 +133,7 @@ class HostedManifests:
             self._content.delete_assets(paths)
 
     def _description(self, name: str, manifest: Manifest) -> str:
-        """Return what the manifest says of its image; what it says of another is no matter."""
+        """Return the description of the image."""
         if manifest.subject is not None:
             return ""
         return description_of(manifest.annotations, self._labels(name, manifest.config))
@@ -147,7 +147,7 @@ class HostedManifests:
         try:
             with self._content.open_asset(asset) as file:
                 return labels_of(file.read())
-        except NotFound:  # lost a moment ago
+        except NotFound:  # the bytes have just been lost
             return {}
 
     def _check(
@@ -158,12 +158,12 @@ class HostedManifests:
         manifest: Manifest,
         check_move: CheckMove | None,
     ) -> dict[Digest, Asset]:
-        """Return the assets that the manifest needs and that are here."""
+        """Return the assets that the manifest needs and that exist."""
         self._check_present(name, tags, digest, manifest.media_type, check_move)
         return self._check_references(name, manifest)
 
     def _check_bytes(self, needed: Mapping[Digest, Asset]) -> None:
-        """Refuse what has lost its bytes: the client pushes it again, which heals every image."""
+        """Refuse blobs that lost their bytes; the client then pushes them again for all images."""
         if lost := [each for each, asset in needed.items() if not self._content.has_bytes(asset)]:
             raise missing_blobs(lost)
 
@@ -175,10 +175,10 @@ class HostedManifests:
         media_type: str,
         check_move: CheckMove | None,
     ) -> None:
-        """Return if the push may change what is there: the tags, and the manifest itself.
+        """Check whether the push may change existing tags and the manifest itself.
 
         Raises:
-            RegistryError: MANIFEST_INVALID, the bytes are there under another media type; DENIED,
+            RegistryError: MANIFEST_INVALID, the bytes exist under another media type; DENIED,
                 a tag must not be moved.
         """
         paths = {tag_path(name, tag): tag for tag in tags}
@@ -204,7 +204,7 @@ class HostedManifests:
 
 
 def _is_sparse(manifest: Manifest, there: set[Digest]) -> bool:
-    """Return whether enough is there to be an image that lacks layers, not a push gone wrong."""
+    """Return whether enough exists for a sparse image, as opposed to a failed push."""
     has_config = manifest.config is None or manifest.config.digest in there
     return has_config and any(layer.digest in there for layer in manifest.layers)
 
@@ -215,13 +215,14 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
     found = Digest.of(reference.algorithm, body)
     if found != reference:
         raise RegistryError(
-            ErrorCode.DIGEST_INVALID, f"The manifest has the digest {found}, not {reference}."
+            ErrorCode.DIGEST_INVALID,
+            f"The digest of the manifest is {found}, not {reference}. Push it again.",
         )
     return reference
 
 
 def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:
-    """Return whether the pusher may change what is there, besides adding to it."""
+    """Return whether the pusher may move an existing tag, not only add tags."""
     if check_move is None:
         return True
     try:
@@ -232,9 +233,9 @@ def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:
 
 
 def _check_media_type(name: str, asset: Asset, media_type: str) -> None:
-    """Return if the manifest is stored under this media type, which is part of what clients see.
+    """Check that the manifest is stored under this media type, which clients see.
 
-    References are read by it: under another one, layers would no longer be protected.
+    The media type determines the references: another one would leave layers unprotected.
     """
     if asset.media_type != media_type:
         digest = asset.attributes["digest"]
@@ -250,8 +251,8 @@ def _check_size(descriptor: Descriptor, asset: Asset) -> None:
     if descriptor.size != asset.size:
         raise RegistryError(
             ErrorCode.MANIFEST_INVALID,
-            f"The manifest gives {descriptor.digest} a size of {descriptor.size} bytes, "
-            f"but it has {asset.size}.",
+            f"The manifest states that {descriptor.digest} has {descriptor.size} bytes, but it has "
+            f"{asset.size}.",
         )
 
 
@@ -259,6 +260,6 @@ def _unknown(name: str, reference: Digest | Tag) -> RegistryError:
     mark = "@" if isinstance(reference, Digest) else ":"
     return RegistryError(
         ErrorCode.MANIFEST_UNKNOWN,
-        f"There is no {name}{mark}{reference} here.",
+        f"There is no {name}{mark}{reference} in this repository.",
         {"name": name, "reference": str(reference)},
     )

@@ -1,4 +1,4 @@
-"""The deployment policy of a hosted repository: what may be written, in words for the client."""
+"""The deployment policy of a hosted repository: what clients may write."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class DeploymentPolicy:
-    """Refuses what the administrator does not want written. DENIED is never tried again.
+    """Refuses writes that the policy forbids. Clients do not retry after DENIED.
 
     Attributes:
-        repository: its name, for the texts.
-        policy: what the repository is set to.
+        repository: its name, for messages.
+        policy: the setting of the repository.
         redeploy_latest: whether ``allow_once`` makes an exception for the tag latest.
     """
 
@@ -24,7 +24,7 @@ class DeploymentPolicy:
     redeploy_latest: bool
 
     def check_write(self) -> None:
-        """Return if anything may be written or deleted.
+        """Check whether the repository accepts writes and deletions.
 
         Raises:
             RegistryError: DENIED, the repository is read-only.
@@ -36,7 +36,7 @@ class DeploymentPolicy:
             )
 
     def check_tag(self, name: str, tag: str, old: str | None, new: Digest) -> None:
-        """Return if a tag that is at the digest ``old`` (None: nowhere) may be set to ``new``.
+        """Check whether a tag at the digest ``old`` (None: a new tag) may be set to ``new``.
 
         Raises:
             RegistryError: DENIED, the tag exists with other content and must not be moved.

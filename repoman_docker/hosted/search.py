@@ -1,4 +1,4 @@
-"""Search among the images that a repository has."""
+"""Search among the images of a repository."""
 
 from repoman.plugin import ContentStore
 from repoman_docker.index import ImageHit
@@ -7,7 +7,7 @@ from repoman_docker.search import MOST, PATIENCE, Filter, Found, collect
 
 
 class HostedSearch:
-    """Implements :class:`repoman_docker.search.ImageSearch` by the index of the database."""
+    """Implements :class:`repoman_docker.search.ImageSearch` with the index of the database."""
 
     def __init__(self, content: ContentStore) -> None:
         self._content = content

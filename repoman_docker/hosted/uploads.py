@@ -1,4 +1,4 @@
-"""Blobs on their way into a hosted repository."""
+"""The uploads of blobs to a hosted repository."""
 
 from repoman.plugin import (
     BlobInlet,

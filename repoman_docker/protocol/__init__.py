@@ -1,5 +1,5 @@
 """The registry V2 and OCI distribution protocol as pure functions and values.
 
-Standard library only, no I/O. Whatever a client sends, the only exception raised for it is
+Standard library only, no I/O. For any input of a client, the only exception raised is
 :class:`repoman_docker.protocol.errors.RegistryError`.
 """

@@ -1,4 +1,4 @@
-"""Challenges and scopes: how a client is told to fetch a token, and what it asks for.
+"""Challenges and scopes: they tell a client to fetch a token, and for what.
 
 Source: docker's token authentication specification; RFC 6750, section 3.
 """
@@ -18,7 +18,7 @@ _STRANGE = re.compile(r'[\s,]*+(?:"(?:[^"\\]|\\.)*+"|[^,\s])[^,\s"]*+')
 
 @dataclass(frozen=True, slots=True)
 class TokenScope:
-    """A scope of the wire: ``type:name:action[,action]``."""
+    """A scope as it is sent: ``type:name:action[,action]``."""
 
     type: str
     name: str
@@ -37,16 +37,16 @@ def image_scope(name: str, *actions: str) -> TokenScope:
 
 
 def parse_scopes(values: list[str]) -> tuple[TokenScope, ...]:
-    """Return the scopes in the parameters ``scope``; each may hold several, parted by spaces.
+    """Return the scopes in the parameters ``scope``; each may have several, separated by spaces.
 
-    What is malformed is left out: a token may always grant less than was asked for.
+    Malformed scopes are ignored: a token may always grant less than was requested.
     """
     found = (_parse_scope(text) for value in values for text in value.split(" "))
     return tuple(scope for scope in found if scope is not None)
 
 
 def _parse_scope(text: str) -> TokenScope | None:
-    # A name may hold a colon (host:port), so the type ends at the first one, the name at the last.
+    # A name may contain a colon (host:port): the type ends at the first, the name at the last.
     kind, _, rest = text.partition(":")
     name, _, actions = rest.rpartition(":")
     kind = kind.partition("(")[0]
@@ -68,13 +68,13 @@ def render_challenge(
 
 
 def _quotable(value: str) -> str:
-    """Return what of a text a header may have; nothing else is a part of names here."""
+    """Return a text without the characters that a header must not have."""
     return "".join(each for each in value if " " <= each <= "~" and each not in '"\\')
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What an answer 401 asks for: a scheme in lower case, and its parameters."""
+    """A challenge of a 401 response: the scheme in lower case, and its parameters."""
 
     scheme: str
     parameters: Mapping[str, str]
@@ -83,7 +83,7 @@ class Challenge:
 def parse_challenges(header: str) -> list[Challenge]:
     """Return the challenges in WWW-Authenticate headers, in order (RFC 9110, 11.6.1).
 
-    Several headers are one, joined by commas. What is malformed is left out.
+    Several headers count as one, joined by commas. Malformed parts are ignored.
     """
     found: list[Challenge] = []
     parameters: dict[str, str] = {}  # of the last one

@@ -1,4 +1,4 @@
-"""What an image says of itself: a line for lists of images.
+"""The description of an image: one line for lists of images.
 
 Source: OCI image-spec, Annotations; the labels of a config have the same keys.
 """
@@ -16,14 +16,14 @@ LONGEST = 1000  # characters
 KEYS = (
     "org.opencontainers.image.description",
     "org.opencontainers.image.title",
-    "org.label-schema.description",  # of before the annotations were standardized
+    "org.label-schema.description",  # used before the annotations were standardized
 )
 
 
 def description_of(*sources: Mapping[str, object]) -> str:
     """Return the description among annotations and labels, in one line; empty if there is none.
 
-    The first key of ``KEYS`` that any source has counts, and of that the first source.
+    The first key of ``KEYS`` that any source has wins, from the first source that has it.
     """
     for key in KEYS:
         for source in sources:
@@ -35,7 +35,7 @@ def description_of(*sources: Mapping[str, object]) -> str:
 
 
 def labels_of(config: bytes) -> Mapping[str, object]:
-    """Return the labels of an image's config; none if it is not what a config should be."""
+    """Return the labels of an image's config; none if the config is not valid."""
     try:
         labels = json.loads(config)["config"]["Labels"]
     except (ValueError, KeyError, TypeError, RecursionError):

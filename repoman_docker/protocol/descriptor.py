@@ -1,4 +1,4 @@
-"""Descriptors: what names content from inside a manifest by media type, digest and size.
+"""Descriptors: references inside a manifest to content, with media type, digest and size.
 
 Source: OCI image-spec, Descriptors and Image Index (platform).
 """
@@ -28,14 +28,14 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What machine the content is for; empty texts where nothing is said.
+    """The platform of the content; fields that are not given are empty.
 
     Attributes:
         os: for example ``linux``.
         architecture: for example ``amd64``.
         variant: of the processor, for example ``v8``.
-        os_version: mostly of Windows.
-        os_features: mostly of Windows.
+        os_version: used mostly for Windows.
+        os_features: used mostly for Windows.
     """
 
     os: str
@@ -57,9 +57,9 @@ class Descriptor:
         digest: of the content; the algorithm may be one that is not supported.
         size: of the content, in bytes.
         annotations: free texts.
-        artifact_type: of the artifact, empty if nothing is said.
+        artifact_type: of the artifact; empty if not given.
         platform: for children of an index, else None.
-        urls: where a foreign layer may be fetched.
+        urls: the addresses of a foreign layer.
     """
 
     media_type: str
@@ -72,9 +72,9 @@ class Descriptor:
 
 
 def parse_descriptor(fields: JsonObject) -> Descriptor:
-    """Return the descriptor that a JSON object is.
+    """Return the descriptor in a JSON object.
 
-    The embedded ``data``, if any, must be a string and is otherwise not looked at.
+    The embedded ``data``, if any, must be a string and is otherwise ignored.
 
     Raises:
         RegistryError: MANIFEST_INVALID, a field is missing, malformed or of the wrong type.
@@ -100,7 +100,7 @@ def _digest(fields: JsonObject) -> Digest:
     try:
         return Digest.parse(text)
     except RegistryError as error:
-        raise fields.error("digest", f"is wrong: {error.message.rstrip('.')}") from error
+        raise fields.error("digest", f"is not valid: {error.message.rstrip('.')}") from error
 
 
 def _platform(fields: JsonObject | None) -> Platform | None:

@@ -11,7 +11,7 @@ from typing import Self
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 
 ALGORITHMS = ("sha256", "sha512")
-"""What content may be stored under; the first is taken where the client does not choose."""
+"""The algorithms under which content can be stored; the first is the default."""
 
 _GRAMMAR = re.compile(r"([a-z0-9]++(?:[+._-][a-z0-9]++)*+):([a-zA-Z0-9=_-]++)")
 _ENCODED = {
@@ -22,9 +22,9 @@ _ENCODED = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """A digest; ``str()`` of it is the text of the wire.
+    """A digest; its ``str()`` is the text that clients send.
 
-    The constructor checks nothing: what a client sent goes through :meth:`parse`.
+    The constructor checks nothing; parse the input of clients with :meth:`parse`.
 
     Attributes:
         algorithm: for example ``sha256``.
@@ -36,19 +36,19 @@ class Digest:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the digest written as ``text``, also one of an algorithm that is not supported.
+        """Parse a digest, whose algorithm may be one that is not supported.
 
         Raises:
             RegistryError: DIGEST_INVALID, it is malformed.
         """
         found = _GRAMMAR.fullmatch(text)
         if found is None:
-            raise _invalid(f"{quoted(text)} is not a digest. Write it as algorithm:hash.")
+            raise _invalid(f"{quoted(text)} is not a valid digest. Write it as algorithm:hash.")
         algorithm, encoded = found.groups()
         expected = _ENCODED.get(algorithm)
         if expected is not None and not expected.fullmatch(encoded):
             raise _invalid(
-                f"{quoted(text)} is not a digest: {algorithm} needs "
+                f"{quoted(text)} is not a valid digest: {algorithm} requires "
                 f"{hashlib.new(algorithm).digest_size * 2} lower-case hexadecimal digits."
             )
         return cls(algorithm, encoded)

@@ -1,13 +1,13 @@
-"""The errors of the registry API: codes, statuses, texts for people, and their JSON body.
+"""The errors of the registry API: codes, statuses, messages, and their JSON body.
 
 ::
 
     RegistryError         one error: code, message, detail, status, headers
-    ├── MissingBlob       a manifest names a blob that is not there
+    ├── MissingBlob       a manifest refers to a blob that does not exist
     └── RegistryErrors    several of them in one answer, the most important first
 
-Clients show ``<code in words>: <message>`` and mostly only the first error, so the reason stands in
-the message. The docker daemon repeats a failed transfer up to five times for every code other than
+Clients show ``<code in words>: <message>`` and mostly only the first error, so the message has the
+reason. The docker daemon repeats a failed transfer up to five times for every code other than
 UNAUTHORIZED, DENIED, UNSUPPORTED, TOOMANYREQUESTS and NAME_UNKNOWN.
 """
 
@@ -20,7 +20,7 @@ from repoman_docker.protocol.texts import one_line
 
 
 class ErrorCode(StrEnum):
-    """A code of the wire, with its usual HTTP ``status`` and a default ``message``.
+    """An error code, with its usual HTTP ``status`` and a default ``message``.
 
     Source: OCI distribution-spec, Error Codes; those marked extra come from docker's registry.
     """
@@ -29,61 +29,61 @@ class ErrorCode(StrEnum):
     message: str
 
     def __new__(cls, value: str, status: int, message: str) -> Self:
-        """Make a member of the enumeration from its line."""
+        """Create a member of the enumeration."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.status = status
         member.message = message
         return member
 
-    BLOB_UNKNOWN = "BLOB_UNKNOWN", 404, "There is no such blob in this image."
-    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID", 400, "The upload is broken. Start it again."
+    BLOB_UNKNOWN = "BLOB_UNKNOWN", 404, "The image has no such blob."
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID", 400, "The upload is not valid. Start it again."
     BLOB_UPLOAD_UNKNOWN = (
         "BLOB_UPLOAD_UNKNOWN",
         404,
-        "There is no such upload, or it expired. Start it again.",
+        "The upload does not exist or has expired. Start it again.",
     )
-    DIGEST_INVALID = "DIGEST_INVALID", 400, "The digest is malformed or is not of this content."
+    DIGEST_INVALID = "DIGEST_INVALID", 400, "The digest is malformed or does not match the content."
     MANIFEST_BLOB_UNKNOWN = (
         "MANIFEST_BLOB_UNKNOWN",
         400,
-        "The manifest names a blob that is not there. Push the blob first.",
+        "The manifest refers to a blob that does not exist. Push the blob first.",
     )
     MANIFEST_INVALID = "MANIFEST_INVALID", 400, "The manifest is not valid."
-    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN", 404, "There is no such tag or manifest in this image."
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN", 404, "The image has no such tag or manifest."
     NAME_INVALID = "NAME_INVALID", 400, "The image name is not valid."
-    NAME_UNKNOWN = "NAME_UNKNOWN", 404, "There is no image of this name."
-    SIZE_INVALID = "SIZE_INVALID", 400, "The announced length is not the length received."
-    UNAUTHORIZED = "UNAUTHORIZED", 401, "A login is needed. Run 'docker login' first."
-    DENIED = "DENIED", 403, "You have no right to do this."
-    UNSUPPORTED = "UNSUPPORTED", 405, "This repository does not offer the operation."
+    NAME_UNKNOWN = "NAME_UNKNOWN", 404, "There is no image with this name."
+    SIZE_INVALID = "SIZE_INVALID", 400, "The length received differs from the length announced."
+    UNAUTHORIZED = "UNAUTHORIZED", 401, "Authentication is required. Run 'docker login' first."
+    DENIED = "DENIED", 403, "You are not allowed to do this."
+    UNSUPPORTED = "UNSUPPORTED", 405, "This repository does not support the operation."
     TOOMANYREQUESTS = "TOOMANYREQUESTS", 429, "Too many requests. Try again later."
     # extra
     PAGINATION_NUMBER_INVALID = (
         "PAGINATION_NUMBER_INVALID",
         400,
-        "The parameter n is not a number of entries (0 or more).",
+        "The parameter n must be a number of entries, 0 or more.",
     )
     RANGE_INVALID = (
         "RANGE_INVALID",
         416,
-        "The chunk does not begin where the upload ends. Ask for the upload's state.",
+        "The chunk does not start where the upload ends. Query the status of the upload.",
     )
     TAG_INVALID = "TAG_INVALID", 400, "The tag is not valid."
-    UNAVAILABLE = "UNAVAILABLE", 503, "The repository cannot answer now. Try again later."
-    UNKNOWN = "UNKNOWN", 500, "The registry failed. Its log says why."
+    UNAVAILABLE = "UNAVAILABLE", 503, "The repository is not available. Try again later."
+    UNKNOWN = "UNKNOWN", 500, "Internal server error. The server log has the details."
 
 
 class RegistryError(Exception):
-    """An answer of the registry that is an error.
+    """An error response of the registry.
 
     Args:
         code: what kind of error it is.
-        message: a short sentence for the person at the client, whose terminal shows it; None for
-            the code's own.
-        detail: any JSON value for programs, left out of the answer when None.
+        message: a short sentence that the client shows to its user; None for the default of
+            the code.
+        detail: any JSON value for programs, omitted if None.
         status: the HTTP status if it is not the code's usual one.
-        headers: header lines to send with the answer (``Location``, ``Retry-After``, …).
+        headers: headers to send with the response (``Location``, ``Retry-After``, …).
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class RegistryError(Exception):
 
 
 class RegistryErrors(RegistryError):
-    """Several errors in one answer, which takes code, status and headers of the first.
+    """Several errors in one response, with the code, status and headers of the first.
 
     Args:
         errors: at least one, the most important first.
@@ -126,20 +126,20 @@ class RegistryErrors(RegistryError):
 
 
 class MissingBlob(RegistryError):
-    """The refusal of a manifest that names a blob which is not there.
+    """The refusal of a manifest that refers to a blob that does not exist.
 
     Args:
         digest: of the blob.
     """
 
     def __init__(self, digest: str) -> None:
-        text = f"The manifest names the blob {digest}, which is not there. Push the blob first."
+        text = f"The manifest refers to the blob {digest}, which does not exist. Push it first."
         super().__init__(ErrorCode.MANIFEST_BLOB_UNKNOWN, text, {"digest": digest})
         self.digest = digest
 
 
 def missing_blobs(digests: Iterable[object]) -> RegistryErrors:
-    """Return the refusal of a manifest that names blobs which are not there, one error for each.
+    """Return the refusal of a manifest that refers to missing blobs, with one error for each.
 
     Args:
         digests: the missing digests, at least one; each once.
@@ -148,7 +148,7 @@ def missing_blobs(digests: Iterable[object]) -> RegistryErrors:
 
 
 def render_errors(error: RegistryError) -> bytes:
-    """Return the body of an error answer, for ``Content-Type: application/json``.
+    """Return the body of an error response, for ``Content-Type: application/json``.
 
     Source: OCI distribution-spec, Error Codes.
     """
@@ -164,5 +164,5 @@ def _as_json(error: RegistryError) -> dict[str, object]:
 
 
 def quoted(text: str) -> str:
-    """Return what a client sent in quotes, cut and escaped so that a message can repeat it."""
+    """Return client input in quotes, shortened and escaped for use in a message."""
     return repr(text if len(text) <= 80 else text[:80] + "…")

@@ -1,4 +1,4 @@
-"""Manifests and indexes: what was pushed, checked, and what it refers to.
+"""Manifests and indexes: parsing, validation, and the content they refer to.
 
 Source: OCI image-spec, Image Manifest and Image Index; docker's image manifest V2 schema 2; OCI
 distribution-spec, Pushing manifests.
@@ -37,15 +37,15 @@ _TELLING = {
     "config": media_types.OCI_MANIFEST,
     "layers": media_types.OCI_MANIFEST,
 }
-"""The fields that tell the media type of a manifest that does not say it, the surest first."""
+"""The fields that reveal the media type of a manifest without one, the surest first."""
 
 _SCHEMA1_REFUSED = (
-    "Docker's image manifest schema 1 is obsolete and not accepted. "
-    "Push with a current client (Docker 1.10 or later)."
+    "Docker image manifests of schema 1 are obsolete and not accepted. "
+    "Push with Docker 1.10 or later."
 )
 
 UNLIMITED = sys.maxsize
-"""The limit on descriptors where there is none: what is stored already is always read."""
+"""No limit on descriptors: stored manifests are always read."""
 
 
 class Kind(StrEnum):
@@ -59,20 +59,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest that keeps the rules of its media type.
+    """A manifest that follows the rules of its media type.
 
     Attributes:
         media_type: to be sent as Content-Type; well-formed, without parameters.
-        kind: ``IMAGE`` has config and layers, ``ARTIFACT`` layers alone, ``INDEX`` children; of
-            ``OTHER`` nothing is known.
+        kind: ``IMAGE`` has config and layers, ``ARTIFACT`` only layers, ``INDEX`` children; the
+            content of ``OTHER`` is unknown.
         config: of an image, else None.
         layers: of an image, bottom first; the blobs of an artifact; may be empty.
         children: of an index, with their platforms; may be empty.
-        subject: the manifest that this one says something about, or None; need not exist.
-        artifact_type: as listed with referrers: the manifest's own, else the media type of an
-            image's config, else empty.
+        subject: the manifest to which this one refers as its subject, or None; need not exist.
+        artifact_type: as listed with referrers: that of the manifest, else the media type of the
+            config of an image, else empty.
         annotations: of the manifest itself.
-        mentioned: of ``OTHER``: all digests that stand anywhere in it.
+        mentioned: of ``OTHER``: all digests anywhere in it.
     """
 
     media_type: str
@@ -86,31 +86,31 @@ class Manifest:
     mentioned: tuple[Digest, ...] = ()
 
     def required_blobs(self) -> tuple[Descriptor, ...]:
-        """Return config and layers that must be there before the push; each digest once.
+        """Return the config and layers that must exist before the push; each digest once.
 
-        Foreign layers are left out, as they may stay where they are.
+        Foreign layers are omitted, as they may stay on their own servers.
         """
         config = () if self.config is None else (self.config,)
         own = (d for d in self.layers if not media_types.is_foreign_layer(d.media_type))
         return _unique((*config, *own))
 
     def child_manifests(self) -> tuple[Descriptor, ...]:
-        """Return the children that are manifests for sure, each digest once.
+        """Return the children that are certainly manifests, each digest once.
 
-        Children of other media types are left out: build caches keep blobs in an index.
+        Children of other media types are omitted: build caches list blobs in an index.
         """
         return _unique(d for d in self.children if d.media_type in media_types.ACCEPTED)
 
     def references(self) -> tuple[Digest, ...]:
-        """Return all digests that must be kept as long as this manifest is there, each once.
+        """Return all digests that must be kept as long as this manifest exists, each once.
 
-        They may be blobs or manifests and need not exist. The subject is none of them.
+        They may be blobs or manifests and need not exist. The subject is not included.
         """
         named = (each.digest for each in self.descriptors())
         return tuple(dict.fromkeys((*named, *self.mentioned)))
 
     def descriptors(self) -> tuple[Descriptor, ...]:
-        """Return what is said of config, layers and children."""
+        """Return the descriptors of config, layers and children."""
         config = () if self.config is None else (self.config,)
         return (*config, *self.layers, *self.children)
 
@@ -118,17 +118,17 @@ class Manifest:
 def parse_manifest(
     body: bytes, content_type: str | None, descriptor_limit: int = UNLIMITED
 ) -> Manifest:
-    """Return what a pushed manifest says.
+    """Parse a pushed manifest.
 
-    Content of an unknown JSON media type is accepted: it is stored and served as it is, none of its
-    references is required, and no subject is read from it. Whether the blobs and children exist
-    is the caller's to check; limits of size too.
+    Content of an unknown JSON media type is accepted: it is stored and served unchanged, none of
+    its references is required, and its subject is ignored. The caller checks whether the blobs and
+    children exist, and the size of the body.
 
     Args:
         body: the exact bytes pushed.
         content_type: the Content-Type header; if missing or ``application/json``, the body's
             ``mediaType`` counts, or else its shape.
-        descriptor_limit: the most layers or children, or digests in content of an unknown type.
+        descriptor_limit: maximum number of layers or children, or of digests in unknown content.
 
     Raises:
         RegistryError: MANIFEST_INVALID, it breaks the rules of its media type.
@@ -151,23 +151,23 @@ def parse_manifest(
 def _check_count(count: int, what: str, limit: int) -> None:
     if count > limit:
         raise _invalid(
-            f"The manifest names {count} {what}, and at most {limit} are accepted. An "
+            f"The manifest refers to {count} {what}; at most {limit} are accepted. An "
             "administrator can raise the limit of the repository (docker.descriptor_limit)."
         )
 
 
 def read_manifest(body: bytes, content_type: str | None) -> Manifest:
-    """Return what the manifest of another registry says, as far as it can be understood.
+    """Parse the manifest of another registry, as far as it can be understood.
 
-    It was accepted there, and whoever pulls it gets the same bytes: nothing is refused that is a
-    JSON object. What breaks the rules of its media type is ``OTHER``.
+    The other registry accepted it, and clients get the same bytes: any JSON object is accepted. One
+    that breaks the rules of its media type is ``OTHER``.
 
     Args:
         body: the exact bytes.
-        content_type: the Content-Type header; the body counts for more.
+        content_type: the Content-Type header; the body takes precedence.
 
     Raises:
-        RegistryError: MANIFEST_INVALID, it is no JSON object.
+        RegistryError: MANIFEST_INVALID, it is not a JSON object.
     """
     declared = media_types.parse_content_type(content_type)
     for each in (declared if media_types.is_json(declared) else None, None):
@@ -187,7 +187,7 @@ def _guess_foreign_type(fields: JsonObject, declared: str) -> str:
     for key, media_type in _TELLING.items():
         if key in fields:
             return media_type
-    raise _invalid("It is JSON, but no manifest.")
+    raise _invalid("The JSON document is not a manifest.")
 
 
 def _media_type(fields: JsonObject, declared: str) -> str:
@@ -198,13 +198,13 @@ def _media_type(fields: JsonObject, declared: str) -> str:
         raise _invalid(_SCHEMA1_REFUSED)
     if not media_types.is_json(declared):
         raise _invalid(
-            f"{quoted(declared)} is not a media type of manifests. "
-            "Send the manifest's own media type as Content-Type."
+            f"{quoted(declared)} is not the media type of a manifest. "
+            "Send the media type of the manifest as Content-Type."
         )
     if inside and inside != declared:
         raise _invalid(
-            f"The manifest says it is {quoted(inside)}, the Content-Type says {quoted(declared)}. "
-            "They must agree."
+            f"The mediaType of the manifest is {quoted(inside)}, but the Content-Type is "
+            f"{quoted(declared)}. They must be equal."
         )
     return declared
 
@@ -220,7 +220,7 @@ def _guess_media_type(fields: JsonObject) -> str:
 
 
 def _image(fields: JsonObject, media_type: str) -> Manifest:
-    # Some tools push artifacts without layers, and distribution takes them.
+    # Some tools push artifacts without layers, and distribution accepts them.
     _check_shape(fields, "layers", refused=("manifests", "fsLayers"), is_required=False)
     config = fields.record("config")
     if config is None:
@@ -253,7 +253,7 @@ def _artifact(fields: JsonObject) -> Manifest:
     fields.check_case({"blobs": "blobs"})
     for key in ("config", "layers", "manifests", "fsLayers"):
         if key in fields:
-            raise fields.error(key, "must not stand in an artifact manifest")
+            raise fields.error(key, "is not allowed in an artifact manifest")
     return Manifest(
         media_type=media_types.OCI_ARTIFACT,
         kind=Kind.ARTIFACT,
@@ -280,9 +280,11 @@ def _check_shape(
         raise _invalid(_SCHEMA1_REFUSED)
     if version != 2:
         raise fields.error("schemaVersion", "must be 2")
-    for key in refused:  # an image to one client and an index to another: CVE-2021-41190
+    for (
+        key
+    ) in refused:  # it could be an image to one client and an index to another: CVE-2021-41190
         if key in fields:
-            raise fields.error(key, f"must not stand beside {wanted}")
+            raise fields.error(key, f"is not allowed together with {wanted}")
     if is_required and not fields.is_given(wanted):
         raise fields.error(wanted, "is missing")
 

@@ -11,12 +11,12 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
-"""Artifacts as release candidates of image-spec 1.1 had them; tools of that time still push it."""
+"""Artifact manifests of the release candidates of image-spec 1.1; some tools still push them."""
 
 SCHEMA1_PLAIN = "application/vnd.docker.distribution.manifest.v1+json"
 SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 SCHEMA1 = frozenset({SCHEMA1_PLAIN, SCHEMA1_SIGNED})
-"""The obsolete types of docker's schema 1, which are refused."""
+"""The obsolete types of Docker schema 1, which are refused."""
 
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
@@ -27,10 +27,10 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_LAYER_TAR = "application/vnd.docker.image.rootfs.diff.tar"
 
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
-"""The configs of images that containers run from; those of artifacts have other types."""
+"""The configs of container images; those of artifacts have other types."""
 
 PLAIN_LAYERS = frozenset({OCI_LAYER, OCI_LAYER_GZIP, DOCKER_LAYER, DOCKER_LAYER_TAR})
-"""The layers that engines of any age can read, once they have them."""
+"""The layers that engines of any version can read."""
 
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
@@ -39,9 +39,9 @@ ACCEPTED = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT
 """The manifests that can be stored and served with their references checked."""
 
 ACCEPT = ", ".join(ACCEPTED)
-"""The Accept header with which an upstream is asked for a manifest, in one line.
+"""The Accept header of requests for manifests to an upstream, in one line.
 
-``*/*`` is not in it: some registries would convert to schema 1 for it.
+It does not have ``*/*``, for which some registries would convert to schema 1.
 """
 
 _FOREIGN_LAYERS = (
@@ -53,22 +53,22 @@ _GRAMMAR = re.compile(f"{_RESTRICTED_NAME}/{_RESTRICTED_NAME}", re.IGNORECASE | 
 
 
 def is_manifest(media_type: str) -> bool:
-    """Tell whether it is an image manifest (config and layers)."""
+    """Return whether it is an image manifest (config and layers)."""
     return media_type in (OCI_MANIFEST, DOCKER_MANIFEST)
 
 
 def is_index(media_type: str) -> bool:
-    """Tell whether it is an index (docker: manifest list)."""
+    """Return whether it is an index (Docker: manifest list)."""
     return media_type in (OCI_INDEX, DOCKER_INDEX)
 
 
 def is_foreign_layer(media_type: str) -> bool:
-    """Tell whether it is a layer which is not pushed, but fetched from elsewhere."""
+    """Return whether it is a foreign layer, which is not pushed but fetched from elsewhere."""
     return media_type.startswith(_FOREIGN_LAYERS)
 
 
 def is_json(media_type: str) -> bool:
-    """Tell whether it is a well-formed media type whose content is JSON."""
+    """Return whether it is a well-formed media type whose content is JSON."""
     return bool(_GRAMMAR.fullmatch(media_type)) and (
         media_type == JSON or media_type.endswith("+json")
     )

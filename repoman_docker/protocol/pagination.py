@@ -17,10 +17,10 @@ _NEXT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What part of a list is asked for.
+    """The requested part of a list.
 
     Attributes:
-        limit: the most entries to answer, 0 or more; with 0 there is no Link.
+        limit: maximum number of entries, 0 or more; with 0 there is no Link.
         last: only entries after it, in byte order; need not be an entry. Empty: from the start.
     """
 
@@ -29,12 +29,12 @@ class Page:
 
 
 def parse_page(args: Mapping[str, str], default: int, maximum: int) -> Page:
-    """Return the page that the query asks for.
+    """Return the page that the query requests.
 
     Args:
         args: the decoded parameters of the query; an empty ``n`` counts as none.
         default: the limit without ``n``, in entries.
-        maximum: the highest limit, in entries; a greater ``n`` is cut down to it.
+        maximum: the highest limit, in entries; a greater ``n`` is reduced to it.
 
     Raises:
         RegistryError: PAGINATION_NUMBER_INVALID, ``n`` is not an integer of 0 or more.
@@ -58,7 +58,7 @@ def next_link(path: str, args: Mapping[str, str], limit: int | None, last: str) 
     """Return the value of the Link header that leads to the page after ``last``.
 
     Args:
-        path: of this list, decoded and as the client sees it (with all prefixes).
+        path: of this list, decoded, as the client sees it (with all prefixes).
         args: the decoded parameters of this request; those other than n and last are kept.
         limit: entries of the next page; None where pages are not counted in entries.
         last: the last entry of this page.
@@ -72,6 +72,6 @@ def next_link(path: str, args: Mapping[str, str], limit: int | None, last: str) 
 
 
 def parse_next_link(header: str | None) -> str | None:
-    """Return where a Link header says that the next page is, absolute or not; None: nowhere."""
+    """Return the address of the next page in a Link header, absolute or relative, or None."""
     found = _NEXT.search(header or "")
     return None if found is None else found[1]

@@ -1,7 +1,7 @@
 """The paths of the registry API: which resource a URL names.
 
-An image name may hold slashes and components called ``blobs``, ``manifests`` or ``tags``; what is
-asked for therefore stands in the last components, and the rest before them is the name.
+An image name may contain slashes and components called ``blobs``, ``manifests`` or ``tags``;
+therefore the last components name the resource, and the rest before them is the image name.
 
 Source: OCI distribution-spec, Endpoints; docker's registry API for the catalog.
 """
@@ -25,10 +25,10 @@ class Resource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path taken apart; ``name`` and ``reference`` are as sent, their grammar not checked.
+    """A parsed path; ``name`` and ``reference`` are as sent, their grammar is not checked.
 
     Attributes:
-        resource: what is asked for.
+        resource: the requested resource.
         name: the image name; empty for ``BASE`` and ``CATALOG``.
         reference: a digest (``BLOB``, ``REFERRERS``), a tag or digest (``MANIFEST``), the id of the
             upload session (``UPLOAD``); else empty.
@@ -48,7 +48,7 @@ _BY_COMPONENT = {
 
 
 def match(path: str) -> Route | None:
-    """Return what ``path`` names, or None if it is no path of the registry API.
+    """Parse a path; return None if it is not a path of the registry API.
 
     Args:
         path: the decoded path after ``/v2/``, without the query.

@@ -1,6 +1,6 @@
-"""The ranges of uploads: what chunk is sent, and what has arrived.
+"""The ranges of uploads: the chunk that is sent, and the bytes that have arrived.
 
-Not here: the Range header of downloads, which is not special to registries.
+This is not about the Range header of downloads, which is plain HTTP.
 Source: OCI distribution-spec, Pushing a blob in chunks.
 """
 
@@ -16,7 +16,7 @@ _CONTENT_RANGE = re.compile(
 def parse_content_range(text: str) -> tuple[int, int]:
     """Return the first and the last byte of the chunk, both inclusive, counted from 0.
 
-    The wire has ``a-b``; ``bytes a-b/total`` of HTTP is understood too, its total ignored.
+    Clients send ``a-b``; ``bytes a-b/total`` of HTTP is accepted too, its total is ignored.
 
     Raises:
         RegistryError: BLOB_UPLOAD_INVALID, it is malformed or ends before it begins.
@@ -26,7 +26,7 @@ def parse_content_range(text: str) -> tuple[int, int]:
     if end < start:
         raise RegistryError(
             ErrorCode.BLOB_UPLOAD_INVALID,
-            f"The Content-Range {quoted(text)} is wrong. Write it as first-last, in bytes.",
+            f"The Content-Range {quoted(text)} is not valid. Write it as first-last, in bytes.",
         )
     return start, end
 
@@ -41,24 +41,24 @@ def check_length(start: int, end: int, length: int) -> None:
     if length != expected:
         raise RegistryError(
             ErrorCode.SIZE_INVALID,
-            f"The Content-Range announces {expected} bytes, but the length is {length}.",
+            f"The Content-Range announces {expected} bytes, but the chunk has {length}.",
         )
 
 
 def check_start(start: int, offset: int) -> None:
-    """Check that a chunk begins where the upload ends; the session stays alive if it does not.
+    """Check that a chunk starts where the upload ends; the session stays open if it does not.
 
     Args:
         start: the chunk's first byte.
         offset: how many bytes have arrived.
 
     Raises:
-        RegistryError: RANGE_INVALID, with the header ``Range``; ``Location`` is the caller's.
+        RegistryError: RANGE_INVALID, with the header ``Range``; the caller adds ``Location``.
     """
     if start != offset:
         raise RegistryError(
             ErrorCode.RANGE_INVALID,
-            f"The chunk begins at byte {start}, but the upload goes on at byte {offset}.",
+            f"The chunk starts at byte {start}, but the upload continues at byte {offset}.",
             headers={"Range": render_range(offset)},
         )
 
@@ -66,6 +66,6 @@ def check_start(start: int, offset: int) -> None:
 def render_range(offset: int) -> str:
     """Return the value of the Range header of an upload that has ``offset`` bytes.
 
-    It has no unit, and one byte too many for an empty upload: docker needs it so.
+    It has no unit, and is one byte too long for an empty upload, because docker expects that.
     """
     return f"0-{max(offset - 1, 0)}"

@@ -1,4 +1,4 @@
-"""Image names, tags and references: the grammar of what stands in the URL.
+"""Image names, tags and references: their grammar in URLs.
 
 Source: OCI distribution-spec, Pulling manifests (grammar) and Referrers Tag Schema.
 """
@@ -9,7 +9,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 
 MAX_NAME = 255
-"""The longest image name, in characters; clients allow no more for host and name together."""
+"""Maximum length of an image name in characters; clients limit host and name together to it."""
 
 _COMPONENT = re.compile(r"[a-z0-9]++(?:(?:__|[._]|-++)[a-z0-9]++)*+")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
@@ -23,7 +23,7 @@ class Tag(str):
 
 
 def parse_name(text: str) -> str:
-    """Return the image name ``text`` if it is one.
+    """Return ``text`` if it is a valid image name.
 
     Raises:
         RegistryError: NAME_INVALID, it breaks the grammar or is longer than ``MAX_NAME``.
@@ -35,14 +35,14 @@ def parse_name(text: str) -> str:
     if not all(_COMPONENT.fullmatch(component) for component in text.split("/")):
         raise RegistryError(
             ErrorCode.NAME_INVALID,
-            f"{quoted(text)} is not an image name. Use lower-case letters, digits and the "
+            f"{quoted(text)} is not a valid image name. Use lower-case letters, digits and the "
             "separators / . _ - between them.",
         )
     return text
 
 
 def parse_tag(text: str) -> Tag:
-    """Return the tag written as ``text``; case matters.
+    """Return ``text`` as a tag; case matters.
 
     Raises:
         RegistryError: TAG_INVALID, it breaks the grammar.
@@ -50,14 +50,14 @@ def parse_tag(text: str) -> Tag:
     if not _TAG.fullmatch(text):
         raise RegistryError(
             ErrorCode.TAG_INVALID,
-            f"{quoted(text)} is not a tag. Use up to 128 letters, digits and . _ -, "
-            "not beginning with . or -.",
+            f"{quoted(text)} is not a valid tag. Use up to 128 letters, digits and . _ -, "
+            "not starting with . or -.",
         )
     return Tag(text)
 
 
 def parse_reference(text: str) -> Digest | Tag:
-    """Return the digest (if there is a colon in ``text``) or the tag.
+    """Return the digest, if ``text`` contains a colon, or the tag.
 
     Raises:
         RegistryError: DIGEST_INVALID or TAG_INVALID, it breaks the grammar.
@@ -66,7 +66,7 @@ def parse_reference(text: str) -> Digest | Tag:
 
 
 def referrers_tag(digest: Digest) -> Tag:
-    """Return the tag where clients keep the referrers of ``digest`` at registries without the API.
+    """Return the tag under which registries without the API have the referrers of ``digest``.
 
     Source: OCI distribution-spec, Referrers Tag Schema.
     """

@@ -1,4 +1,4 @@
-"""Referrers: the list of manifests that name a manifest as their subject.
+"""Referrers: the list of manifests that have a certain manifest as their subject.
 
 Source: OCI distribution-spec, Listing Referrers.
 """
@@ -13,17 +13,17 @@ from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.media_types import OCI_INDEX
 
 MAX_BYTES = 4 * 1024 * 1024
-"""How long an answer may be, as clients read no longer manifests."""
+"""Maximum length of a response, as clients read no longer manifests."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferrersIndex:
-    """An answer, or one page of it, to be sent as ``media_types.OCI_INDEX``.
+    """A page of the list, to be sent as ``media_types.OCI_INDEX``.
 
     Attributes:
         body: the index.
         is_filtered: whether ``OCI-Filters-Applied: artifactType`` is to be sent.
-        last: the last digest in it if more follow (for the Link header), or None.
+        last: the last digest on the page if more follow (for the Link header), or None.
     """
 
     body: bytes
@@ -32,11 +32,11 @@ class ReferrersIndex:
 
 
 def manifest_descriptor(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
-    """Return how ``manifest`` is listed among the referrers of its subject.
+    """Return the entry of ``manifest`` in the list of the referrers of its subject.
 
     Args:
-        manifest: what was pushed.
-        digest: under which it was pushed.
+        manifest: the pushed manifest.
+        digest: the digest under which it was pushed.
         size: of its body, in bytes.
     """
     return Descriptor(
@@ -51,14 +51,14 @@ def manifest_descriptor(manifest: Manifest, digest: Digest, size: int) -> Descri
 def referrers_index(
     descriptors: Iterable[Descriptor], artifact_type: str | None, max_bytes: int = MAX_BYTES
 ) -> ReferrersIndex:
-    """Return the answer that lists ``descriptors`` in their order, cut before ``max_bytes``.
+    """Return the page that lists ``descriptors`` in order, up to ``max_bytes``.
 
-    At least one is listed if there is any, so that paging always gets on.
+    At least one is listed if there is any, so that paging always advances.
 
     Args:
         descriptors: from :func:`manifest_descriptor`, those after ``last`` of the request.
         artifact_type: the parameter ``artifactType``; only these are listed, all if None or empty.
-            A space in it counts as ``+``, which clients forget to escape.
+            A space in it counts as ``+``, which some clients do not escape.
         max_bytes: the length at which the list is cut, in bytes.
     """
     wanted = (artifact_type or "").replace(" ", "+")

@@ -1,11 +1,11 @@
-"""The names of registries: those of Docker Hub, and what people write in place of an address."""
+"""The names of registries: those of Docker Hub, and what users enter in place of an address."""
 
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 HUB_URL = "https://registry-1.docker.io"
-# Docker Hub has one registry and many names: of its images, pages, index and former registries.
+# Docker Hub has one registry and many names: for images, pages, index and former registries.
 HUB_HOSTS = frozenset(
     {
         "docker.io",
@@ -27,40 +27,40 @@ _HOST = re.compile(r"[a-z0-9_.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::
 
 
 def is_hub(host: str) -> bool:
-    """Return whether a host, with its port if that is given, is Docker Hub."""
+    """Return whether a host, with or without a port, is Docker Hub."""
     return host.lower().removesuffix(":443").removesuffix(":80") in HUB_HOSTS
 
 
 def without_api(url: str) -> str:
-    """Return the address of a registry without the path of its API at the end."""
+    """Return the address of a registry without the path of its API."""
     return _API.sub("", url)
 
 
 def registry_address(url: str) -> str:
-    """Return the address at which a registry is asked, given one that people know it by.
+    """Return the address of the API of a registry, given any of its known addresses.
 
     Raises:
-        ValueError: it is no address of a registry; the text names the right one.
+        ValueError: it is not the address of a registry; the message has the right one.
     """
     parts = urlsplit(without_api(url))
     if is_hub(parts.netloc):
         if parts.path.strip("/"):
-            raise ValueError(f"must be the address of a registry alone: {HUB_URL}")
+            raise ValueError(f"must be the address of a registry without a path: {HUB_URL}")
         return HUB_URL
     if found := _API_PATH.search(parts.path + "/"):
         right = f"{parts.scheme}://{parts.netloc}{parts.path[: found.start()]}"
-        raise ValueError(f"must be the address of a registry alone: {right}")
+        raise ValueError(f"must be the address of a registry without the path of the API: {right}")
     return parts.geturl()
 
 
 def namespaces_of(hosts: Iterable[str]) -> frozenset[str]:
-    """Return all names of the registries that have these hosts, as clients may give them."""
+    """Return all names that clients may use for the registries at these hosts."""
     found = frozenset(host.lower() for host in hosts)
     return found | HUB_HOSTS if any(map(is_hub, found)) else found
 
 
 def host_names(url: str) -> frozenset[str]:
-    """Return the names of the registry at an address: its host, with the port where it matters."""
+    """Return the names of the registry at an address: its host, also without a default port."""
     parts = urlsplit(url)
     host, usual = parts.netloc.lower(), USUAL_PORTS.get(parts.scheme, "")
     return namespaces_of({host, host.removesuffix(usual)} if usual else {host})
@@ -70,11 +70,11 @@ def parse_host(text: str) -> str:
     """Return a registry's host, with its port if one is given, in lower case.
 
     Raises:
-        ValueError: it is something else, such as a whole address; the text says what to write.
+        ValueError: it is something else, such as a whole address; the message says what to write.
     """
     host = text.strip().lower()
     if "://" in host and (inner := urlsplit(host).netloc.rpartition("@")[2]):
-        raise ValueError(f"must be names of hosts alone, such as {inner}")
+        raise ValueError(f"must be host names only, such as {inner}")
     if not _HOST.fullmatch(host):
-        raise ValueError("must be names of hosts such as docker.io or registry.example.com:5000")
+        raise ValueError("must be host names such as docker.io or registry.example.com:5000")
     return host

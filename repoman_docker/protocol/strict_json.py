@@ -1,7 +1,7 @@
 """JSON from outside, read so strictly that no two parsers can understand it differently.
 
-Refused are: duplicate keys, known fields in another case (some parsers ignore case), NaN, text
-after the value, other encodings than UTF-8, half surrogates, nesting without end.
+Duplicate keys, known fields in another case (some parsers ignore case), NaN, text after the value,
+encodings other than UTF-8, unpaired surrogates and excessive nesting are refused.
 """
 
 import json
@@ -15,11 +15,11 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 MAX_SIZE = 2**63 - 1
 """The largest size in bytes that a descriptor may state."""
 
-_MAX_DIGITS = 400  # of a number; no number that matters is near it
+_MAX_DIGITS = 400  # maximum length of a number; no meaningful number is nearly as long
 
 
 def parse_object(body: bytes) -> "JsonObject":
-    """Return the JSON object that ``body`` is.
+    """Parse a JSON object strictly.
 
     Raises:
         RegistryError: MANIFEST_INVALID, it is not JSON, not an object or ambiguous.
@@ -42,7 +42,7 @@ def parse_object(body: bytes) -> "JsonObject":
 
 
 def parse_loosely(body: bytes) -> "JsonObject":
-    """Return the JSON object that ``body`` is to a parser that takes what it gets.
+    """Parse a JSON object leniently.
 
     Raises:
         RegistryError: MANIFEST_INVALID, it is not JSON or not an object.
@@ -59,7 +59,7 @@ def parse_loosely(body: bytes) -> "JsonObject":
 class JsonObject:
     """The fields of an object, each read with the type it must have; null counts as absent.
 
-    Every method raises RegistryError MANIFEST_INVALID, naming the place, if the type is wrong.
+    Every method raises RegistryError MANIFEST_INVALID with the place if the type is wrong.
     """
 
     __slots__ = ("_fields", "_place")
@@ -72,11 +72,11 @@ class JsonObject:
         return self._fields.get(key) is not None
 
     def is_given(self, key: str) -> bool:
-        """Tell whether the field stands there, be it as null."""
+        """Return whether the field exists, even as null."""
         return key in self._fields
 
     def check_case(self, known: Mapping[str, str]) -> None:
-        """Refuse fields that some parsers would take for a known one.
+        """Refuse fields that some parsers would mistake for a known one.
 
         Args:
             known: the exact names by their case-folded form.
@@ -94,19 +94,19 @@ class JsonObject:
         return self._checked_text(key, value)
 
     def loose_text(self, key: str) -> str:
-        """Return a string, empty if it is none; raises nothing."""
+        """Return a string, empty if it is not a string; raises nothing."""
         value = self._fields.get(key)
         return value if isinstance(value, str) else ""
 
     def integer(self, key: str) -> int | None:
-        """Return an integer (2.0 and true are none), or None if absent."""
+        """Return an integer (2.0 and true are not integers), or None if absent."""
         value = self._fields.get(key)
         if value is not None and type(value) is not int:
             raise self.error(key, "must be an integer")
         return value
 
     def size(self, key: str) -> int:
-        """Return a number of bytes, which must be there."""
+        """Return a number of bytes, which must be present."""
         value = self.integer(key)
         if value is None or not 0 <= value <= MAX_SIZE:
             raise self.error(key, "must be a number of bytes")
@@ -118,7 +118,7 @@ class JsonObject:
         return None if value is None else self._checked_object(key, value)
 
     def records(self, key: str) -> "Iterator[JsonObject]":
-        """Yield the objects of a list, none if absent."""
+        """Yield the objects of a list, nothing if absent."""
         for number, value in enumerate(self._list(key)):
             yield self._checked_object(f"{key}[{number}]", value)
 
@@ -140,7 +140,7 @@ class JsonObject:
         }
 
     def values_of(self, key: str) -> "Iterator[object]":
-        """Yield the values of all fields of that name, at any depth."""
+        """Yield the values of all fields with that name, at any depth."""
         pending: list[object] = [self._fields]
         while pending:
             value = pending.pop()
@@ -173,7 +173,7 @@ class JsonObject:
         if not isinstance(value, str):
             raise self.error(key, "must be a string")
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise self.error(key, "holds half a surrogate pair")
+            raise self.error(key, "contains an unpaired surrogate")
         return value
 
 
@@ -181,7 +181,7 @@ def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise _invalid(f"The manifest has the field {quoted(twice)} twice in one object.")
+        raise _invalid(f"The manifest has the field {quoted(twice)} more than once in one object.")
     return fields
 
 
@@ -194,7 +194,7 @@ def _float_of(text: str) -> float:
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise _invalid(f"The manifest is not JSON: {text} is no number.")
+    raise _invalid(f"The manifest is not JSON: {text} is not a number.")
 
 
 def _invalid(message: str) -> RegistryError:

@@ -1,6 +1,6 @@
-"""The JSON of images of version 1, made from a config of version 2 and turned back into one.
+"""The JSON of V1 images, derived from a V2 config and converted back into one.
 
-Source: docker's image specification 1.0 and 1.2.
+Source: Docker image specification 1.0 and 1.2.
 """
 
 import json
@@ -13,31 +13,31 @@ from repoman_docker.protocol.v1_ids import layer_id, top_id
 
 Fields = Mapping[str, Any]
 
-ARCHITECTURE = "amd64"  # where an image of version 1 does not say
+ARCHITECTURE = "amd64"  # the default if a V1 image does not state it
 OS = "linux"
 
-# What a config has of its own, and an image of version 1 has not, and inversely.
+# The fields that only a config has, and those that only a V1 image has.
 _ONLY_V2 = frozenset({"rootfs", "history", "os.version", "os.features"})
 _ONLY_V1 = frozenset({"id", "parent", "parent_id", "layer_id", "Size", "throwaway"})
 
 
 class BrokenJson(ValueError):
-    """A text is not the JSON object that it should be; the message says it to people."""
+    """A text is not the expected JSON object; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image of version 1 in its chain: the id and the exact JSON."""
+    """A V1 image in its chain: the id and the exact JSON."""
 
     id: str
     json: bytes
 
 
 def parse_fields(body: bytes) -> dict[str, Any]:
-    """Return the object that a text is.
+    """Parse a JSON object.
 
     Raises:
-        BrokenJson: it is none.
+        BrokenJson: the text is not a JSON object.
     """
     try:
         value = json.loads(body, parse_constant=_refuse, parse_float=_parse_float)
@@ -49,23 +49,23 @@ def parse_fields(body: bytes) -> dict[str, Any]:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _parse_float(text: str) -> float:
-    # A number too large for one would be written as no JSON afterwards.
+    # A number that is too large for a float would later be written as invalid JSON.
     return value if isfinite(value := float(text)) else _refuse(text)
 
 
 def derive_chain(config: bytes, blobs: Sequence[str]) -> list[Link]:
-    """Return the images of version 1 that an image of version 2 is, the lowest first.
+    """Return the V1 images of a V2 image, the lowest first.
 
     Args:
         config: the exact bytes of its config.
         blobs: the hashes of its layers as they are stored, in hex, the lowest first; at least one.
 
     Raises:
-        BrokenJson: the config is none.
+        BrokenJson: the config is not valid.
     """
     fields = parse_fields(config)
     histories = list(_histories(fields))
@@ -83,7 +83,7 @@ def derive_chain(config: bytes, blobs: Sequence[str]) -> list[Link]:
 
 
 def _histories(fields: Fields) -> Iterator[Fields]:
-    """Yield what is told of each layer."""
+    """Yield the history of each layer."""
     histories = fields.get("history")
     for each in histories if isinstance(histories, list) else ():
         if isinstance(each, dict) and not each.get("empty_layer"):
@@ -102,7 +102,7 @@ def _parent(parent: str) -> dict[str, str]:
 
 
 def history_of(fields: Fields) -> dict[str, Any]:
-    """Return what the config of version 2 tells of one image of version 1."""
+    """Return the history entry of a V1 image in a V2 config."""
     container = fields.get("container_config")
     command = container.get("Cmd") if isinstance(container, dict) else None
     history = {
@@ -115,12 +115,12 @@ def history_of(fields: Fields) -> dict[str, Any]:
 
 
 def render_config(top: Fields, histories: Sequence[Fields], diff_ids: Sequence[str]) -> bytes:
-    """Return the config of version 2 for a chain of version 1, always in the same bytes.
+    """Return the V2 config of a V1 chain, always as the same bytes.
 
     Args:
-        top: the fields of the last image.
+        top: the fields of the top image.
         histories: of all images, the lowest first.
-        diff_ids: the digests of all layers without compression, the lowest first.
+        diff_ids: the digests of all uncompressed layers, the lowest first.
     """
     kept = {key: value for key, value in top.items() if key not in _ONLY_V1}
     return _dump(

@@ -1,7 +1,7 @@
-"""The paths of version 1 that name repositories and images.
+"""The paths of V1 that name repositories and images.
 
-Repository names may hold slashes and words like ``tags``, so the path is taken apart from the
-right, as that of version 2 is.
+Repository names may contain slashes and words like ``tags``, so paths are parsed from the right, as
+those of V2 are.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path taken apart.
+    """A parsed path.
 
     Attributes:
-        kind: what is asked for.
+        kind: the requested resource.
         name: the image name as sent, its grammar not checked.
         detail: a tag or an image id, where the kind has one; else empty.
     """
@@ -49,7 +49,7 @@ _LAST = {
 
 
 def match_repository(path: str) -> Place | None:
-    """Return what a path names, or None if it names nothing.
+    """Parse a path; return None if it is not a path of the API.
 
     Args:
         path: the decoded path after ``/v1/repositories/``; a slash at its end does not matter.

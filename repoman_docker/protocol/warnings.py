@@ -1,16 +1,16 @@
-"""The header ``Warning``: what there is to say of an answer that is right as far as it goes.
+"""The header ``Warning``: remarks on a response that is usable but not perfect.
 
 Source: RFC 7234, 5.5.
 """
 
 from collections.abc import Iterable
 
-LONGEST = 1000  # characters of one text
-MOST = 5  # texts in one header, which clients and proxies limit too
+LONGEST = 1000  # maximum characters of one text
+MOST = 5  # maximum texts in one header, which clients and proxies limit too
 
 
 def render_warnings(texts: Iterable[str]) -> str:
-    """Return the header's value for some sentences, each once."""
+    """Return the value of the header for some sentences, without duplicates."""
     return ", ".join(f'299 - "{_plain(text)}"' for text in list(dict.fromkeys(texts))[:MOST])
 
 

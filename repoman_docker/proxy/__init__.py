@@ -1,4 +1,4 @@
-"""Proxies of registries: what is pulled through them is kept, and served again."""
+"""Proxies of registries: they cache what clients pull through them."""
 
 from repoman.plugin import (
     HttpClientSection,
@@ -90,13 +90,15 @@ def _open_index(
     kind = site.docker_proxy.index_type
     if kind not in strategies:
         known = ", ".join(sorted(strategies))
-        raise Invalid(f"docker_proxy.index_type: no plugin offers {kind!r}; known: {known}.")
+        raise Invalid(
+            f"docker_proxy.index_type: no plugin offers {kind!r}; choose one of: {known}."
+        )
     place = IndexPlace(
         site.proxy.remote_url,
         site.docker_proxy.index_url,
         site.cache.open_client,
         credentials.headers,
-        # Not by the cache's own client: a slow catalog is no reason to leave the remote alone.
+        # Not with the client of the cache: a slow catalog must not block the remote.
         RegistryClient(
             site.cache.open_client(site.proxy.remote_url, TIMEOUT), credentials, manifest_limit=0
         ).list_images,

@@ -1,4 +1,4 @@
-"""The blobs of a proxy: fetched once for all that ask, read while they come."""
+"""The blobs of a proxy: fetched once for all clients, and served while they arrive."""
 
 from dataclasses import replace
 from functools import partial
@@ -23,11 +23,11 @@ from repoman_docker.proxy.site import UNKEPT, ProxySite, Source
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.service import Visible, everything
 
-PATIENCE = 120.0  # seconds until the remote has said how long a blob is
+PATIENCE = 120.0  # seconds to wait until the remote states the length of a blob
 
 
 class ProxyBlobs:
-    """Reads blobs; who may have one is asked of the remote for each image name."""
+    """Reads blobs; the remote is asked for each image name whether it has the blob."""
 
     def __init__(self, site: ProxySite, uploads: ProxyUploads) -> None:
         self._site = site
@@ -80,7 +80,7 @@ class ProxyBlobs:
         raise self._uploads.refusal()
 
     def obtain(self, name: str, digest: Digest) -> bool:
-        """See :class:`repoman_docker.service.BlobService`; no manifests are pushed here."""
+        """See :class:`repoman_docker.service.BlobService`; no manifests are pushed to a proxy."""
         return False
 
     # Inside -------------------------------------------------------------------------------------
@@ -97,17 +97,17 @@ class ProxyBlobs:
         )
 
     def _fetch(self, image: str, digest: Digest) -> Content:
-        """Return the blob while it is on its way here."""
+        """Return the blob while it is being downloaded."""
         path = blob_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
         if not self._site.cache.has_room():
             return self._pass(image, digest)
         with self._site.content.brief_waits():
             shared = self._share(image, digest)
         if shared is not None:
             return self._cached(shared, digest, Source.REVALIDATED)
-        kept: list[Asset] = []  # by somebody who was faster
+        kept: list[Asset] = []  # by another thread that was faster
         size = self._places.known_size(image, digest)
         order = partial(self._order, image, digest, size, kept)
         download = self._site.cache.download(path, order)
@@ -147,7 +147,7 @@ class ProxyBlobs:
         self._site.cache.negative.discard(asset.path)
 
     def _share(self, image: str, digest: Digest) -> Asset | None:
-        """Give the image a blob that another one has, and return it; None if no other has it.
+        """Link a cached blob of another image to this one; return None if no other image has it.
 
         Raises:
             NotFound: the remote does not have it for this image.
@@ -167,10 +167,10 @@ class ProxyBlobs:
         return replace(other, path=path, checked_at=self._site.cache.clock())
 
     def _pass(self, image: str, digest: Digest) -> Content:
-        """Return the blob as the remote sends it; nothing is kept."""
+        """Return the blob as the remote sends it, without caching it."""
         path = blob_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
         size = self._site.cache.once(f"size {path}", lambda: self._places.blob_size(image, digest))
         return Content(
             size=size,
@@ -182,7 +182,7 @@ class ProxyBlobs:
         )
 
     def _remember_absence(self, image: str, digest: Digest) -> None:
-        """Remember a 404, unless a manifest of this image says that it must be there."""
+        """Remember a 404, unless a cached manifest of this image refers to the blob."""
         path = blob_path(image, digest)
         content = self._site.content
         if not (

@@ -1,4 +1,4 @@
-"""What a proxy lists: tags and referrers as its remote has them, images as they are cached."""
+"""The lists of a proxy: the tags and referrers of its remote, and the cached images."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ from repoman_docker.service import Listed
 from repoman_docker.v1.reading import Memory, read_asset
 
 NO_LIMIT = 1 << 40
-REMEMBERED = 4  # lists, parsed, for those who read one page after the other
+REMEMBERED = 4  # parsed lists, for clients that read page after page
 
 Entry = TypeVar("Entry")
 
@@ -39,10 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Entry]):
-    """A list of the remote: where it is kept, and how it is fetched and read.
+    """A list of the remote: where it is cached, and how it is fetched and parsed.
 
     Attributes:
-        fetch: returns the list as it is kept, and why entries may be missing, empty if none are.
+        fetch: returns the list to cache, and why entries may be missing, empty if none are.
     """
 
     path: str
@@ -53,19 +53,19 @@ class Listing(Generic[Entry]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Entry]):
-    """A whole list, and what there is to say of it."""
+    """A whole list, with its source and warnings."""
 
     entries: Sequence[Entry]
     headers: Mapping[str, str]
     warnings: tuple[str, ...] = ()
 
     def part(self, start: int, stop: int | None) -> Listed[Entry]:
-        """Return the entries between two places, the end if ``stop`` is None."""
+        """Return the entries between two positions, up to the end if ``stop`` is None."""
         return Listed(self.entries[start:stop], self.headers, self.warnings)
 
 
 class ProxyLists:
-    """Lists of the remote, cached for the metadata age; what is known where it is out of reach."""
+    """Lists of the remote, cached for the metadata age; cached content if it is not reachable."""
 
     def __init__(self, site: ProxySite) -> None:
         self._site = site
@@ -79,7 +79,7 @@ class ProxyLists:
             try:
                 found = self._list(_tags_of(self._site, image))
             except (UpstreamError, NotFound) as error:
-                # What is known here is better than nothing, and kept if the remote deletes it.
+                # The cached tags are better than nothing, also if the remote deletes its own.
                 is_to_go = isinstance(error, NotFound) and self._site.proxy.follow_deletion
                 if is_to_go or not self.has_image(name):
                     raise
@@ -88,12 +88,12 @@ class ProxyLists:
         return found.part(start, start + limit)
 
     def cached_tags(self, name: str, after: str, limit: int) -> list[str]:
-        """Return the tags of an image that are kept here (NAME_UNKNOWN)."""
+        """Return the cached tags of an image (NAME_UNKNOWN)."""
         image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
         return self._local.tags(image, after, limit)
 
     def images(self, after: str, limit: int, budget: Budget) -> Names:
-        """See :class:`repoman_docker.service.ListService`; what is cached and let through."""
+        """See :class:`repoman_docker.service.ListService`; the cached, allowed images."""
         read = partial(self._local.images, budget=budget)
         if not self._site.routing.matchers:
             return read(after, limit)
@@ -120,11 +120,11 @@ class ProxyLists:
     # Inside -------------------------------------------------------------------------------------
 
     def _list(self, listing: Listing[Entry]) -> Found[Entry]:
-        """Return a list of the remote, from the cache if it is young or cannot be renewed."""
+        """Return a list of the remote, from the cache if it is fresh or cannot be refreshed."""
         asset = self._site.find(listing.path)
         if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
             kept = self._kept(listing, asset, Source.HIT)
-            # That there is nothing is believed for no longer than of anything else.
+            # An empty list is cached for no longer than any other negative result.
             if kept.entries or self._site.cache.absences.is_fresh(asset.checked_at):
                 return kept
         try:
@@ -132,8 +132,8 @@ class ProxyLists:
         except UpstreamError as error:
             if asset is None:
                 raise
-            _log.warning("A stale %s is served: %s", listing.path, error)
-            return self._kept(listing, asset, Source.STALE, f"It may be out of date. {error}")
+            _log.warning("Serving a stale copy of %s: %s", listing.path, error)
+            return self._kept(listing, asset, Source.STALE, f"The list may be out of date. {error}")
         warnings = (gap,) if gap else ()
         return Found(listing.parse(body), self._site.headers(Source.MISS), warnings)
 
@@ -147,12 +147,12 @@ class ProxyLists:
         return Found(entries, self._site.headers(source, asset), warnings)
 
     def _known(self, entries: Listed[Entry], error: Exception) -> Listed[Entry]:
-        """Return what was pulled through this proxy, in place of what the remote has."""
-        text = f"This is what is kept here. {error}"
+        """Return the entries that were pulled through this proxy, in place of the remote's list."""
+        text = f"The list has only what is cached here. {error}"
         return Listed(entries, self._site.headers(Source.STALE), [text])
 
     def _renew(self, listing: Listing[Entry]) -> tuple[bytes, str]:
-        """Fetch a list, and keep it if it is whole."""
+        """Fetch a list, and cache it if it is complete."""
         body, gap = listing.fetch()
         now = self._site.cache.clock()
 

@@ -1,4 +1,4 @@
-"""The manifests of a proxy: by digest for ever, by tag for as long as the settings believe them."""
+"""The manifests of a proxy: cached forever by digest, and by tag for the metadata age."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -21,19 +21,19 @@ from repoman_docker.remote import RemoteTag, WrongManifest
 from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
 
 TAGS_MAX = 3
-"""A manifest is looked for under at most so many of the tags that were seen at its digest."""
+"""A manifest is searched under at most this many tags that were seen at its digest."""
 
 _log = logging.getLogger(__name__)
 
-Finish = Callable[[str, RemoteTag], Content]  # image name, and where the remote has its tag
+Finish = Callable[[str, RemoteTag], Content]  # the image name, and the tag as the remote has it
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A manifest, where the answer comes from, and what there is to say of it.
+    """A manifest, its source, and a warning.
 
     Attributes:
-        body: the bytes, where they could not be kept.
+        body: the bytes, if they could not be cached.
     """
 
     asset: Asset
@@ -43,7 +43,7 @@ class Found:
 
 
 class ProxyManifests:
-    """Reads manifests and keeps them; a push is refused."""
+    """Reads manifests and caches them; pushes are refused."""
 
     def __init__(self, site: ProxySite, tags: TagStore, uploads: ProxyUploads) -> None:
         self._site = site
@@ -55,7 +55,7 @@ class ProxyManifests:
         return self._find(name, reference, self._fetched)
 
     def head(self, name: str, reference: Digest | Tag) -> Content:
-        """See :class:`repoman_docker.service.ManifestService`; of a tag it fetches nothing."""
+        """See :class:`repoman_docker.service.ManifestService`; for a tag it fetches no manifest."""
         return self._find(name, reference, self._promised)
 
     def _find(self, name: str, reference: Digest | Tag, finish: Finish) -> Content:
@@ -102,7 +102,7 @@ class ProxyManifests:
         try:
             return self._fetch(image, digest)
         except (NotFound, WrongManifest):
-            # What a tag was seen at, or an index names, may be there again at the next request.
+            # A digest that a tag had or an index lists may exist again at the next request.
             path = manifest_path(image, digest)
             was_seen = self._tags.take_seen(image, digest)
             if (found := self._find_at(image, was_seen, digest)) is not None:
@@ -112,7 +112,7 @@ class ProxyManifests:
             raise
 
     def _find_at(self, image: str, tags: Iterable[Tag], digest: Digest) -> Found | None:
-        """Return a manifest that the remote has under one of these tags, but not by its digest."""
+        """Return a manifest that the remote serves under one of these tags, but not by digest."""
         for tag in islice(tags, TAGS_MAX):
             with suppress(NotFound):
                 found = self._load_once(image, tag)
@@ -121,10 +121,10 @@ class ProxyManifests:
         return None
 
     def _fetch(self, image: str, digest: Digest) -> Found:
-        """Return a manifest after having fetched it, once for all that ask meanwhile."""
+        """Fetch a manifest, once for all concurrent requests, and return it."""
         path = manifest_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
 
         def work() -> Found:
             found = self._tags.find_manifest(image, digest)
@@ -134,7 +134,7 @@ class ProxyManifests:
         return found
 
     def _load(self, image: str, reference: Digest | Tag, tag: Tag | None) -> Found:
-        """Fetch a manifest and keep it if possible, under ``tag`` too."""
+        """Fetch a manifest and cache it if possible, also under ``tag``."""
         remote = self._site.registry.get_manifest(image, reference)
         asset, is_kept = self._tags.save(image, remote, tag)
         return Found(asset, Source.MISS, body=None if is_kept else remote.body)
@@ -142,12 +142,14 @@ class ProxyManifests:
     # By tag -------------------------------------------------------------------------------------
 
     def _cold(self, image: str, tag: Tag, finish: Finish) -> Content:
-        """Answer for a tag that is not in the cache."""
+        """Return the manifest of a tag that is not in the cache."""
         path = tag_path(image, tag)
         if path in self._site.cache.negative:
-            raise NotFound("It is known not to be there.")
+            raise NotFound("It was not found there recently.")
         if (seen := self._tags.find_seen(image, tag)) is not None:
-            with suppress(NotFound):  # it has moved since, and its former manifest is gone
+            with suppress(
+                NotFound
+            ):  # it has moved since, and its previous manifest no longer exists
                 return finish(image, seen)
         try:
             seen = self._site.cache.once(
@@ -167,7 +169,7 @@ class ProxyManifests:
             return self._content(self._load_tag(image, tag))
 
     def _load_tag(self, image: str, tag: Tag) -> Found:
-        """Fetch what a tag names by the tag itself, and remember if there is nothing."""
+        """Fetch a manifest by its tag, and remember if it does not exist."""
         try:
             return self._load_once(image, tag)
         except NotFound:
@@ -183,7 +185,7 @@ class ProxyManifests:
         return self._content(self._fetch(image, seen.digest))
 
     def _promised(self, image: str, seen: RemoteTag) -> Content:
-        """Answer with what the remote says of a manifest; it is fetched if it is opened."""
+        """Return a manifest from the remote's HEAD; opening it fetches it."""
         digest = str(seen.digest)
         return Content(
             size=seen.size,
@@ -194,23 +196,23 @@ class ProxyManifests:
             source=Source.MISS.value,
         )
 
-    # Over age -----------------------------------------------------------------------------------
+    # Expired ------------------------------------------------------------------------------------
 
     def _revalidate(self, image: str, tag: Tag, asset: Asset) -> Found:
-        """Ask the remote about a tag that is over its age; the old copy is better than nothing."""
+        """Revalidate an expired tag; if that fails, the old copy is better than nothing."""
         now = self._tags.find(image, tag) or asset
         if self._site.cache.metadata.is_fresh(now.checked_at):
-            return Found(now, Source.HIT)  # somebody was faster
+            return Found(now, Source.HIT)  # another thread was faster
         try:
             return self._compare(image, tag, now)
         except NotFound:
             if self._site.proxy.follow_deletion:
                 self._tags.delete(now)
                 raise
-            text = f"The remote does not have {image}:{tag} any more; this is the copy."
+            text = f"{image}:{tag} no longer exists in the remote. This is the cached copy."
             return Found(self._tags.touch(now), Source.STALE, text)
         except UpstreamError as error:
-            _log.warning("A stale copy of %s:%s is served: %s", image, tag, error)
+            _log.warning("Serving a stale copy of %s:%s: %s", image, tag, error)
             return Found(now, Source.STALE, f"{image}:{tag} may be out of date. {error}")
 
     def _compare(self, image: str, tag: Tag, asset: Asset) -> Found:
@@ -228,7 +230,7 @@ class ProxyManifests:
             return self._compare_whole(image, tag, asset)
 
     def _compare_whole(self, image: str, tag: Tag, asset: Asset) -> Found:
-        """The same, where only a GET of the tag tells what it names."""
+        """Do the same with a GET, if HEAD does not state the digest."""
         found = self._load(image, tag, None)
         digest = found.asset.attributes["digest"]
         if digest == asset.attributes["digest"]:
@@ -237,7 +239,7 @@ class ProxyManifests:
         return held or self._move(image, tag, found)
 
     def _move(self, image: str, tag: Tag, found: Found) -> Found:
-        """Set a tag to what was found, unless that could not be kept."""
+        """Set a tag to the manifest that was found, unless it could not be cached."""
         if found.body is not None:
             return found
         return replace(found, asset=self._tags.point(image, tag, found.asset))
@@ -248,7 +250,7 @@ class ProxyManifests:
             return None
         text = (
             f"The remote has moved {image}:{tag} to {digest} less than "
-            f"{self._site.proxy.minimum_age} h ago; this is the former one."
+            f"{self._site.proxy.minimum_age} h ago. This is the previous image."
         )
         return Found(held, Source.REVALIDATED, text)
 

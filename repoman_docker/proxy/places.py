@@ -1,4 +1,4 @@
-"""Where a proxy finds a blob: at its remote, or where a manifest says that it lies elsewhere.
+"""The sources of a blob: the remote, or the URLs of a foreign layer in a manifest.
 
 Source: OCI image-spec, Non-Distributable Layers (the field ``urls`` of a descriptor).
 """
@@ -27,7 +27,7 @@ from repoman_docker.protocol.manifest import read_manifest
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.v1.reading import read_asset
 
-MANIFESTS = 100  # looked at for one blob
+MANIFESTS = 100  # maximum number of manifests to read for one blob
 
 _WHOLE = re.compile(r".*/([0-9]{1,18})")
 
@@ -35,24 +35,24 @@ _log = logging.getLogger(__name__)
 
 
 class BlobPlaces:
-    """Asks the remote for a blob, and for a foreign layer the host that has it."""
+    """Requests a blob from the remote, or a foreign layer from the host that has it."""
 
     def __init__(self, site: ProxySite) -> None:
         self._site = site
         self._patterns = [
             find_pattern(text) for text in site.docker_proxy.foreign_layer_url_whitelist
         ]
-        # As strict as the cache's own client about where it is sent, but with a health of its own:
-        # that another host is down is no reason to leave the remote alone.
+        # As strict about addresses as the client of the cache, but with its own health status:
+        # an outage of another host must not block the remote.
         self._client = site.cache.open_client(
             site.proxy.remote_url, site.cache.options.client.timeout
         )
 
     def open_blob(self, image: str, digest: Digest, start: int = 0) -> Body:
-        """Return the answer with a blob, from byte ``start`` on if the other side can.
+        """Return the response with a blob, from byte ``start`` on if the host supports ranges.
 
-        Where that is compressed although nobody asked for it, the digest decides which bytes are
-        meant: those that were sent, or those that they unpack to.
+        If the response is compressed unasked, the digest decides which bytes are meant: those that
+        were sent, or the decompressed ones.
         """
         body = self._ask(image, digest, start)
         if not encoding_of(body.headers):
@@ -72,7 +72,7 @@ class BlobPlaces:
         return DecodedBody(body, size)
 
     def _is_meant_unpacked(self, image: str, digest: Digest) -> bool:
-        """Return whether a compressed answer unpacks to a blob, after having read it all."""
+        """Read a compressed response to the end; return whether it decompresses to a blob."""
         hasher = hashlib.new(digest.algorithm)
         with closing(self._ask(image, digest, 0)) as body, suppress(UpstreamUnavailable):
             decoded = DecodedBody(body, None)
@@ -92,7 +92,7 @@ class BlobPlaces:
             raise
 
     def blob_size(self, image: str, digest: Digest) -> int:
-        """Return the size of a blob in bytes; that of a foreign layer as its manifest has it."""
+        """Return the size of a blob in bytes; for a foreign layer, as its manifest states it."""
         try:
             size = self._site.registry.blob_size(image, digest)
         except NotFound:
@@ -102,12 +102,12 @@ class BlobPlaces:
         size = self.known_size(image, digest) if size is None else size
         if size is None:
             raise UpstreamUnavailable(
-                f"The remote {self._site.registry.remote} does not say a blob's size."
+                f"The remote {self._site.registry.remote} did not state the size of a blob."
             )
         return size
 
     def known_size(self, image: str, digest: Digest) -> int | None:
-        """Return the size of a blob in bytes as a cached manifest has it; None: none has."""
+        """Return the size of a blob in bytes as a cached manifest states it, or None."""
         return next((each.size for each in self._descriptors(image, digest)), None)
 
     def _open(self, url: str, start: int) -> UpstreamResponse | None:
@@ -118,7 +118,7 @@ class BlobPlaces:
             self._client.targets.check(url, self._client.remote)
             response = self._client.open("GET", url, headers)
         except UpstreamError as error:
-            _log.warning("A foreign layer of the proxy %s is left out: %s", self._site.name, error)
+            _log.warning("The proxy %s skips a foreign layer: %s", self._site.name, error)
             return None
         if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             return response
@@ -126,14 +126,14 @@ class BlobPlaces:
         return None
 
     def _foreign(self, image: str, digest: Digest) -> Iterator[Descriptor]:
-        """Yield what cached manifests say of a layer that lies elsewhere, where that is allowed."""
+        """Yield the descriptors of a foreign layer in cached manifests whose URLs are allowed."""
         if self._site.docker_proxy.cache_foreign_layers:
             for layer in self._descriptors(image, digest):
                 if any(map(self._is_allowed, layer.urls)):
                     yield layer
 
     def _descriptors(self, image: str, digest: Digest) -> Iterator[Descriptor]:
-        """Yield what cached manifests of an image say of a blob."""
+        """Yield the descriptors of a blob in cached manifests of an image."""
         for asset in self._site.content.referring(blob_path(image, digest), BLOB, limit=MANIFESTS):
             if asset.kind == MANIFEST and self._site.find(asset.path) is not None:
                 body = read_asset(self._site.content, asset)
@@ -146,7 +146,7 @@ class BlobPlaces:
 
 
 def _whole_length(body: Body) -> int | None:
-    """Return how long a blob is as the answer with it, or a part of it, says, in bytes."""
+    """Return the length of a blob in bytes, from a response with the blob or a part of it."""
     if body.status != HTTPStatus.PARTIAL_CONTENT:
         return body.length
     found = _WHOLE.fullmatch(body.headers.get("Content-Range", ""))

@@ -8,7 +8,7 @@ from repoman_docker.proxy.site import ProxySite
 
 
 class ProxyRemote:
-    """Tells how the remote is, and makes what is cached stale."""
+    """Reports the status of the remote, and invalidates the cache."""
 
     def __init__(self, site: ProxySite) -> None:
         self._site = site
@@ -27,7 +27,7 @@ class ProxyRemote:
         self._site.cache.invalidate()
 
     def refresh(self, name: str) -> None:
-        """See :class:`repoman.plugin.Remote`; also lists and what was not found."""
+        """See :class:`repoman.plugin.Remote`; includes lists and negative results."""
         image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
         self._site.cache.refresh(
             [

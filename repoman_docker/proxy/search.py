@@ -1,4 +1,4 @@
-"""Search in a proxy: what is cached, and what its index finds."""
+"""Search in a proxy: its cached images, and the results of its index."""
 
 import logging
 import threading
@@ -11,10 +11,10 @@ from repoman_docker.index import TIMEOUT, ImageHit, ImageIndex, IndexAnswer
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.search import MOST, PATIENCE, Filter, Found, collect
 
-SHORT = 300.0  # seconds that an answer of an index is believed at most
-FOR_SOME = 300  # results of an index of which not all may be shown
-PAUSE = 30.0  # seconds for which an index that failed is not asked
-REMEMBERED = 100  # answers
+SHORT = 300.0  # maximum seconds for which the answer of an index is cached
+FOR_SOME = 300  # results requested from an index if not all may be shown
+PAUSE = 30.0  # seconds for which a failed index is not contacted
+REMEMBERED = 100  # cached answers
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 class ProxySearch:
     """Implements :class:`repoman_docker.search.ImageSearch`.
 
-    Cached images come first, told of as the index does; then come the others that it finds.
+    Cached images come first, with the details from the index; then its other results.
     """
 
     def __init__(self, site: ProxySite, index: ImageIndex) -> None:
@@ -40,12 +40,12 @@ class ProxySearch:
         try:
             answer = self._index.search(term, min(wanted, MOST), min(TIMEOUT, patience))
         except UpstreamError as error:
-            _log.warning("The proxy %s searched its cache alone: %s", self._site.name, error)
+            _log.warning("The proxy %s searched only its cache: %s", self._site.name, error)
             return collect(local, (self._site.name,))
         told = {each.name: each for each in answer.hits}
         hits = [told.get(each.name, each) for each in local]
         hits += [each for each in answer.hits if self._may_show(each.name, is_visible)]
-        # How many more there are that must not be seen is not to be told either.
+        # The number of further images would reveal some that must not be seen.
         return collect(hits, (), answer.total if is_whole else 0)
 
     def _find_cached(self, term: str, is_visible: Filter | None) -> list[ImageHit]:
@@ -69,18 +69,18 @@ class _Remembered:
 
 
 class _RememberingIndex:
-    """Asks an index once for all who want to know the same."""
+    """Sends equal concurrent searches to an index only once."""
 
     def __init__(self, site: ProxySite, index: ImageIndex) -> None:
         self._site = site
         self._index = index
-        self._fan = Fan(Exception)  # the strategy may be a plugin's
+        self._fan = Fan(Exception)  # the strategy may come from a plugin
         self._answers: OrderedDict[str, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
         self._failure: tuple[float, UpstreamError] | None = None
 
     def search(self, term: str, limit: int, timeout: float) -> IndexAnswer:
-        """Return at least ``limit`` images, as far as there are so many (UpstreamError)."""
+        """Return at least ``limit`` images, if there are that many (UpstreamError)."""
         remembered = self._answers.get(term)
         if remembered is not None and self._is_good(remembered, limit):
             return remembered.answer
@@ -119,4 +119,4 @@ class _RememberingIndex:
     def _unexpected(self, error: Exception) -> UpstreamError:
         name = self._site.name
         _log.error("The index of the proxy %s failed unexpectedly.", name, exc_info=error)
-        return UpstreamError(f"The index of {name} failed; the log of this server says why.")
+        return UpstreamError(f"The index of {name} failed. The server log has the details.")

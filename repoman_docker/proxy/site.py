@@ -1,4 +1,4 @@
-"""What the services of one Docker proxy share: the cache, the remote, names and texts."""
+"""What the services of one Docker proxy share: the cache, the remote, names and messages."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +25,13 @@ from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
 
-UNKEPT = (StorageFull, Unavailable)  # why something cannot be kept at present
+UNKEPT = (StorageFull, Unavailable)  # errors that keep something from being cached
 
 _log = logging.getLogger(__name__)
 
 
 class Source(StrEnum):
-    """Where an answer comes from, as ``X-Repoman-Cache`` and the access log say it."""
+    """The source of a response, as shown in ``X-Repoman-Cache`` and the access log."""
 
     HIT = "HIT"
     MISS = "MISS"
@@ -45,8 +45,8 @@ class ProxySite:
 
     Attributes:
         name: of the repository.
-        cache: what is known of the remote, in the core's terms.
-        registry: the remote, in the registry's terms.
+        cache: the proxy cache of the core.
+        registry: the client of the remote registry.
     """
 
     name: str
@@ -60,12 +60,12 @@ class ProxySite:
 
     @property
     def host(self) -> str:
-        """The remote's host, with the port if it is given."""
+        """The host of the remote, with the port if one is given."""
         return urlsplit(self.proxy.remote_url).netloc
 
     @property
     def namespaces(self) -> frozenset[str]:
-        """The hosts in whose place this proxy answers (the parameter ``ns`` of clients)."""
+        """The hosts that this proxy mirrors (the parameter ``ns`` of clients)."""
         return host_names(self.proxy.remote_url)
 
     @property
@@ -79,21 +79,21 @@ class ProxySite:
         return LIBRARY + name if "/" not in name and self.expands_library else name
 
     def short_name(self, name: str) -> str:
-        """Return the shortest name that means an image here."""
+        """Return the shortest name of an image in this proxy."""
         short = name.removeprefix(LIBRARY) if self.expands_library else name
         return name if "/" in short else short
 
     def names(self, name: str) -> frozenset[str]:
-        """Return all image names that mean the same image here."""
+        """Return all names of the same image in this proxy."""
         long = self.long_name(name)
         return frozenset({name, long, self.short_name(long)})
 
     def serves(self, name: str) -> bool:
-        """Return whether the routing rule lets an image through."""
+        """Return whether the routing rule allows an image."""
         return self.routing.allows(*self.names(name))
 
     def image(self, name: str, code: ErrorCode) -> str:
-        """Return the one name under which an image is cached and asked for.
+        """Return the name under which an image is cached and requested.
 
         Raises:
             RegistryError: ``code``, the routing rule of this proxy refuses it.
@@ -101,15 +101,15 @@ class ProxySite:
         if not self.serves(name):
             raise RegistryError(
                 code,
-                f"The routing rule of the repository {self.name} does not let {name} through.",
+                f"The routing rule of the repository {self.name} forbids {name}.",
                 status=404,
             )
         return self.long_name(name)
 
     def find(self, path: str) -> Asset | None:
-        """Return what is cached at a path; not what has lost its bytes: that is fetched again.
+        """Return the cached asset at a path; None if its bytes are missing: it is fetched again.
 
-        It stays in the database until then, since a disk that is away may come back.
+        It stays in the database until then, since a missing disk may come back.
         """
         asset = self.content.find_asset(path)
         if asset is None:
@@ -117,46 +117,50 @@ class ProxySite:
         try:
             if self.content.has_bytes(asset):
                 return asset
-            _log.error("%s of the proxy %s has lost its bytes.", path, self.name)
+            _log.error(
+                "The file of %s in the proxy %s is missing. It is fetched again.", path, self.name
+            )
         except Unavailable as error:
-            _log.error("%s of the proxy %s cannot be read: %s", path, self.name, error)
+            _log.error("Cannot read %s of the proxy %s: %s", path, self.name, error)
         return None
 
     def keep(self, what: str, write: Callable[[], object]) -> bool:
-        """Write to the cache and return whether that went well.
+        """Write to the cache and return whether that succeeded.
 
-        Whoever asks is served all the same while there is no room, or the disk takes nothing, and
-        does not wait for other writers.
+        Clients are served even if the disk is full or not writable, and they do not wait for other
+        writers.
         """
         try:
             with self.content.brief_waits():
                 write()
         except UNKEPT as error:
-            _log.warning("%s is not kept by the proxy %s: %s", what, self.name, error)
+            _log.warning("Cannot store %s in the proxy %s: %s", what, self.name, error)
             return False
         return True
 
     @contextmanager
     def absence(self, code: ErrorCode, what: str) -> Iterator[None]:
-        """Turn the remote's ways to say that it has nothing for us into ``code``, as 404.
+        """Convert absence at the remote, and its refusals, into the error ``code`` with 404.
 
-        A refusal is never passed on as 401: the client would log in here, in vain.
+        A refusal is never passed on as 401: the client would try to log in to this server.
         """
         try:
             yield
         except NotFound as error:
             raise self.unknown(code, what) from error
         except UpstreamRefused as error:
-            raise RegistryError(code, f"There is no {what} for us: {error}", status=404) from error
+            raise RegistryError(
+                code, f"The proxy cannot read {what}: {error}", status=404
+            ) from error
 
     def unknown(self, code: ErrorCode, what: str) -> RegistryError:
-        """Return the error for what neither the remote nor the cache has."""
+        """Return the error for content that is neither in the remote nor in the cache."""
         return RegistryError(
             code, f"The remote {self.proxy.remote_url} does not have {what}.", status=404
         )
 
     def headers(self, source: Source, asset: Asset | None = None) -> Mapping[str, str]:
-        """Return the headers that tell where an answer comes from and how old it is."""
+        """Return the headers with the source and the age of a response."""
         headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": self.host}
         if asset is not None:
             headers["Age"] = str(self.cache.metadata.age(asset.checked_at))

@@ -1,4 +1,4 @@
-"""Tags of a proxy: when one is believed, when it is asked about, and when it may move."""
+"""Tags of a proxy: when one is fresh, when it is revalidated, and when it may move."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ from repoman_docker.proxy.site import ProxySite
 from repoman_docker.remote import RemoteManifest, RemoteTag
 
 HOUR = 3600
-PENDING = "pending"  # attribute of a tag's asset: where its remote moved it, and since when
-REMEMBERED = 10_000  # answers to HEAD
+# The attribute of a tag's asset with the digest to which the remote moved it, and since when.
+PENDING = "pending"
+REMEMBERED = 10_000  # cached answers to HEAD
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the remote said of a tag whose manifest is not here yet; in seconds since the epoch."""
+    """The remote's answer about a tag whose manifest is not cached yet; times since the epoch."""
 
     tag: RemoteTag
     at: float
@@ -28,7 +29,7 @@ class Seen:
 
 
 class TagStore:
-    """The tags in the cache, and those that were only asked about; thread safe."""
+    """The tags in the cache, and those that were only requested by HEAD; thread safe."""
 
     def __init__(self, site: ProxySite) -> None:
         self._site = site
@@ -47,7 +48,7 @@ class TagStore:
     # Seen only ----------------------------------------------------------------------------------
 
     def see(self, image: str, tag: Tag, found: RemoteTag) -> None:
-        """Remember where the remote has a tag, until its manifest is fetched by digest."""
+        """Remember the digest of a tag until its manifest is fetched by digest."""
         cache = self._site.cache
         seen = Seen(found, cache.clock(), cache.records.renewals())
         with self._lock:
@@ -58,14 +59,14 @@ class TagStore:
         self._site.cache.negative.discard(manifest_path(image, found.digest))
 
     def find_seen(self, image: str, tag: Tag) -> RemoteTag | None:
-        """Return where the remote had a tag, if that is fresh."""
+        """Return the digest of a tag at the remote, if it is fresh."""
         seen, cache = self._seen.get((image, tag)), self._site.cache
         if seen is None or seen.renewals != cache.records.renewals():
             return None
         return seen.tag if cache.metadata.is_fresh(seen.at) else None
 
     def take_seen(self, image: str, digest: Digest) -> dict[Tag, float]:
-        """Return the tags of an image that were seen at a digest, and when; forget them."""
+        """Return and forget the tags of an image that were seen at a digest, with the times."""
         with self._lock:
             found = {
                 key[1]: seen.at
@@ -79,9 +80,9 @@ class TagStore:
     # Stored -------------------------------------------------------------------------------------
 
     def save(self, image: str, remote: RemoteManifest, tag: Tag | None) -> tuple[Asset, bool]:
-        """Store a manifest, and every tag that is known to be at it.
+        """Store a manifest, and every tag that is known to point to it.
 
-        Return what is at the manifest's path then, and whether it could be kept.
+        Return the asset at the path of the manifest, and whether it could be stored.
         """
         now = self._site.cache.clock()
         digest, media_type = remote.digest, remote.manifest.media_type
@@ -102,13 +103,13 @@ class TagStore:
         return _as_asset(manifest), self._site.keep(f"{image}@{digest}", write)
 
     def point(self, image: str, tag: Tag, manifest: Asset) -> Asset:
-        """Set a tag to a manifest that is here, and return the tag's asset."""
+        """Set a tag to a stored manifest, and return the asset of the tag."""
         digest = Digest.parse(manifest.attributes["digest"])
         blob = StoredBlob(manifest.digest, manifest.size)
         return self._rewrite(new_tag(image, tag, digest, manifest.media_type, blob))
 
     def touch(self, asset: Asset) -> Asset:
-        """Note that a tag still is where it was, and return its asset."""
+        """Note that a tag has not moved, and return its asset."""
         if PENDING in asset.attributes:
             return self._rewrite(_tag_again(asset, {}))
         now = self._site.cache.clock()
@@ -118,7 +119,7 @@ class TagStore:
         return replace(asset, checked_at=now)
 
     def hold(self, asset: Asset, digest: Digest) -> Asset | None:
-        """Keep a tag where it is because its new place is too young; None if it may move.
+        """Keep a tag at its old digest while the new one is too young; None if it may move.
 
         The time is counted from when this proxy first saw the tag at ``digest``.
         """
@@ -137,7 +138,7 @@ class TagStore:
         self._site.keep(asset.path, lambda: self._content.delete_assets([asset.path]))
 
     def _rewrite(self, new: NewAsset) -> Asset:
-        """Store a tag that has been asked about just now; as far as that is possible."""
+        """Store a tag that has just been revalidated, if possible."""
         new = replace(new, checked_at=self._site.cache.clock())
         self._site.keep(new.path, lambda: self._save(new))
         return _as_asset(new)
@@ -148,7 +149,7 @@ class TagStore:
 
 
 def _tag_again(asset: Asset, more: Mapping[str, object]) -> NewAsset:
-    """Return a tag as it is, with other attributes besides its digest."""
+    """Return a tag with the same digest and other attributes."""
     image, _, tag = asset.path.removeprefix("tags/").rpartition("/")
     digest = Digest.parse(asset.attributes["digest"])
     blob = StoredBlob(asset.digest, asset.size)
@@ -157,7 +158,7 @@ def _tag_again(asset: Asset, more: Mapping[str, object]) -> NewAsset:
 
 
 def _as_asset(new: NewAsset) -> Asset:
-    """Return an asset as it is once it is stored; without an id, since it need not be."""
+    """Return an asset as if it were stored, but without an id."""
     return Asset(
         id=0,
         path=new.path,

@@ -1,4 +1,4 @@
-"""Writes to a proxy: all refused, with a text that says why and where to push."""
+"""Writes to a proxy: all are refused, with a message that says why and where to push."""
 
 from collections.abc import Callable
 from typing import NoReturn
@@ -8,11 +8,11 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.sections import DockerSection
 
-NAMED = 3  # hosted repositories named in the text at most
+NAMED = 3  # maximum number of hosted repositories named in the message
 
 
 class ProxyUploads:
-    """Refuses everything; an implementation of :class:`repoman_docker.service.UploadService`."""
+    """Refuses all writes; an implementation of :class:`repoman_docker.service.UploadService`."""
 
     def __init__(
         self, name: str, remote: str, format_name: str, others: Callable[[], list[Repository]]
@@ -23,15 +23,15 @@ class ProxyUploads:
         self._others = others
 
     def refusal(self) -> RegistryError:
-        """Return the answer to every write: UNSUPPORTED."""
+        """Return the error for every write: UNSUPPORTED."""
         return RegistryError(
             ErrorCode.UNSUPPORTED,
-            f"{self._name} is a proxy: it holds copies of what {self._remote} has, and takes no "
-            f"pushes and no deletions. {self._way()}",
+            f"{self._name} is a proxy of {self._remote} and does not accept pushes or deletions. "
+            f"{self._way()}",
         )
 
     def refuse_v1(self, name: str | None) -> NoReturn:
-        """Refuse a push by version 1; see :class:`repoman_docker.service.DockerRepository`."""
+        """Refuse a V1 push; see :class:`repoman_docker.service.DockerRepository`."""
         raise self.refusal()
 
     def start(self, name: str, actor: str, algorithm: str) -> Upload:
@@ -73,7 +73,9 @@ class ProxyUploads:
             if each.config.format == self._format and each.config.type is RepositoryType.HOSTED
         ]
         if not hosted:
-            return "Push to a hosted repository; there is none yet."
+            return (
+                "Push to a hosted repository. None exists yet; ask an administrator to create one."
+            )
         return f"Push to a hosted repository: {', '.join(hosted[:NAMED])}."
 
 

@@ -1,4 +1,4 @@
-"""The client of a remote registry: how a proxy asks for manifests, blobs and lists."""
+"""The client of a remote registry, with which a proxy requests manifests, blobs and lists."""
 
 from repoman_docker.remote.client import RegistryClient
 from repoman_docker.remote.contract import (

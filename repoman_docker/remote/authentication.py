@@ -1,7 +1,7 @@
-"""How the hosts that a proxy asks are shown who asks: nobody, Basic, or a token for each scope.
+"""How a proxy authenticates at hosts: anonymously, with Basic, or with a token for each scope.
 
-The remote and every host that it redirects to have a login each, learned from their own
-challenges. The proxy's credentials are for the remote alone.
+The remote and every host to which it redirects have a login each, learned from their own
+challenges. Only the remote gets the credentials of the proxy.
 """
 
 import logging
@@ -27,13 +27,13 @@ from repoman_docker.remote.credentials import RemoteCredentials
 from repoman_docker.remote.tokens import Token, TokenService, TokenStore, refusal_of
 
 REPEATS_MAX = 5
-"""A request is repeated at most so many times for the sake of its login."""
+"""A request is repeated at most this many times to authenticate."""
 
 HOSTS_MAX = 100
-"""The logins of so many hosts that the remote redirects to are remembered."""
+"""The logins of this many hosts to which the remote redirects are remembered."""
 
 SCOPE_MAX_CHARS = 1000
-"""A scope that a challenge names is not taken over if it is longer."""
+"""A scope in a challenge is ignored if it is longer."""
 
 REFUSALS = frozenset(
     {
@@ -43,7 +43,7 @@ REFUSALS = frozenset(
         HTTPStatus.NOT_FOUND,
     }
 )
-"""The answers that may mean that another login is wanted."""
+"""The statuses that may mean that another login is required."""
 
 _IMAGE = re.compile(r".*/v2/(.+)/(?:manifests|blobs|tags|referrers)/[^/]+")
 _SCOPE = re.compile(r"[!#-\[\]-~ ]*")
@@ -61,13 +61,13 @@ NOBODY, BASIC = _Plain.NOBODY, _Plain.BASIC
 
 
 class HostLogin:
-    """How one host is shown who asks, as far as that has been learned; thread safe.
+    """The login at one host, as far as it has been learned; thread safe.
 
     Args:
-        client: asks the host and its token services.
-        root: its address, to which ``/v2/`` is added.
-        credentials: what it knows of this proxy.
-        ticks: seconds that never run backwards.
+        client: sends requests to the host and its token services.
+        root: the address of the host, to which ``/v2/`` is added.
+        credentials: the credentials of the proxy at this host.
+        ticks: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class HostLogin:
         self.credentials = credentials
         self.tokens = TokenStore(client, credentials, ticks)
         self.method: Method = NOBODY
-        self.was_asked = False  # whether it has ever told a method
+        self.was_asked = False  # whether the host has ever offered a method
 
     def offers(self, challenges: list[Challenge], url: str, scope: str) -> list[Method]:
-        """Return the methods among the challenges of ``url`` that can be used, the best first."""
+        """Return the usable methods among the challenges of ``url``, the best first."""
         services: list[Method] = []
         for each in challenges:
             realm = each.parameters.get("realm", "")
@@ -96,7 +96,7 @@ class HostLogin:
         return services + ([BASIC] if is_basic and self.credentials.basic else [])
 
     def ask(self, scope: str) -> list[Method]:
-        """Return the methods that the host itself offers, where its answers do not say it."""
+        """Return the methods that ``/v2/`` of the host offers, if its responses name none."""
         self.was_asked = True
         url = f"{self.root}/v2/"
         response = self._client.attempt("GET", url)
@@ -106,7 +106,7 @@ class HostLogin:
         return self.offers(_challenges(response), url, scope)
 
     def learn(self, method: Method) -> None:
-        """Begin with this method from now on."""
+        """Start with this method from now on."""
         self.was_asked = True
         if isinstance(method, TokenService):
             method = TokenService(method.realm, method.service)
@@ -114,10 +114,10 @@ class HostLogin:
 
 
 class RemoteAuthentication:
-    """The logins at a remote and at the hosts that it redirects to; thread safe.
+    """The logins at a remote and at the hosts to which it redirects; thread safe.
 
     Args:
-        client: asks the remote.
+        client: sends requests to the remote.
         credentials: of this proxy.
     """
 
@@ -128,21 +128,21 @@ class RemoteAuthentication:
         self._lock = Lock()
 
     def begin(self, name: str) -> "Dialogue":
-        """Return the dialogue about a request for an image; an empty name means the catalog."""
+        """Return the dialogue of a request for an image; an empty name means the catalog."""
         return Dialogue(self, str(image_scope(name, "pull") if name else CATALOG))
 
     def begin_login(self) -> "Dialogue":
-        """Return the dialogue about a request that needs a login and no right."""
+        """Return the dialogue of a request that requires a login but no right."""
         return Dialogue(self, "")
 
     @property
     def has_login(self) -> bool:
-        """Whether this proxy has credentials at all."""
+        """Whether this proxy has credentials."""
         return bool(self.own.credentials.headers)
 
     @property
     def refusal(self) -> str:
-        """What to tell the administrator whose login is wrong."""
+        """The message for the administrator if the credentials are wrong."""
         return refusal_of(self._client.remote)
 
     def is_own(self, url: str) -> bool:
@@ -150,11 +150,11 @@ class RemoteAuthentication:
         return shares_login(self._client.remote, url)
 
     def find(self, url: str) -> HostLogin | None:
-        """Return the login at the host of an address; None if that has never asked for one."""
+        """Return the login at the host of an address; None if it has never requested one."""
         return self.own if self.is_own(url) else self._others.get(_root(url))
 
     def make(self, url: str) -> HostLogin:
-        """Return the login at the host of an address; of another host it is nobody's."""
+        """Return the login at the host of an address; anonymous at hosts other than the remote."""
         found = self.find(url)
         if found is None:
             root = _root(url)
@@ -167,7 +167,7 @@ class RemoteAuthentication:
 
 
 class Dialogue:
-    """One request and its repetitions: what was shown to each host, and what came of it."""
+    """One request and its repetitions: the login sent to each host, and the outcome."""
 
     def __init__(self, authentication: RemoteAuthentication, scope: str) -> None:
         self._authentication = authentication
@@ -177,30 +177,30 @@ class Dialogue:
 
     @property
     def error(self) -> UpstreamError | None:
-        """Why there was no login where one was wanted."""
+        """Why a required login failed."""
         return next((each.error for each in self._turns.values() if each.error), None)
 
     @property
     def has_shown_login(self) -> bool:
-        """Whether the remote was shown a login the last time."""
+        """Whether the last request sent a login to the remote."""
         turn = self._turns.get(self._authentication.own)
         return turn is not None and turn.shown is not None
 
     @property
     def was_login_refused(self) -> bool:
-        """Whether the remote has refused the credentials themselves; a token may lack a right."""
+        """Whether the remote refused the credentials themselves, not a token without rights."""
         turn = self._turns.get(self._authentication.own)
         return turn is not None and turn.was_login_refused
 
     def prepare(self) -> None:
-        """Fetch the tokens that the next request needs, as far as that is known (UpstreamError)."""
+        """Fetch the tokens that the next request needs, as far as known (UpstreamError)."""
         own = self._authentication.own
         self._turn(own, own.root)
         for turn in self._turns.values():
             turn.prepare()
 
     def authorize(self, url: str) -> str | None:
-        """Return the header Authorization for an address; fetches nothing."""
+        """Return the Authorization header for an address; fetches nothing."""
         login = self._authentication.find(url)
         if login is None:
             return None
@@ -208,10 +208,10 @@ class Dialogue:
         return turn.shown
 
     def learn(self, response: UpstreamResponse) -> bool:
-        """Return whether it is worth repeating the request after it was refused.
+        """Return whether to repeat a refused request.
 
         Raises:
-            UpstreamError: there is a way to log in, which failed.
+            UpstreamError: the host offers a login, but it failed.
         """
         self._left -= 1
         if self._left < 0:
@@ -228,7 +228,7 @@ class Dialogue:
                 response.status != HTTPStatus.BAD_REQUEST
                 and self._turn(found, response.url).ask_once()
             )
-        # Object stores refuse a login beside the signature in the address.
+        # Object stores refuse a login in addition to the signature in the URL.
         return self._turn(found, response.url).withdraw()
 
     def _turn(self, login: HostLogin, url: str) -> "_Turn":
@@ -241,7 +241,7 @@ class Dialogue:
 
 
 class _Turn:
-    """What one host was shown in a dialogue."""
+    """The login that one host got in a dialogue."""
 
     def __init__(self, login: HostLogin, scope: str) -> None:
         self._login = login
@@ -256,13 +256,13 @@ class _Turn:
         self.error: UpstreamError | None = None
 
     def prepare(self) -> None:
-        """Set ``shown``; what cannot be shown is passed over for what else was offered."""
+        """Set ``shown``; a method that does not work is skipped in favor of the next one."""
         while not self._is_prepared:
             try:
                 self.shown = self._make_header()
                 self._is_prepared = True
             except (UpstreamRefused, UpstreamUnavailable) as error:
-                _log.info("No login by %s: %s", self._method, error)
+                _log.info("Cannot authenticate by %s: %s", self._method, error)
                 self.error = self.error or error
                 self._refused.add(self._method)
                 if not self._choose(self._offered or [NOBODY]):
@@ -270,11 +270,11 @@ class _Turn:
 
     @property
     def was_login_refused(self) -> bool:
-        """Whether what was refused are the credentials themselves."""
+        """Whether the host refused the credentials themselves."""
         return bool(self._login.credentials.bearer_token) or BASIC in self._refused
 
     def use_known_token(self) -> "_Turn":
-        """Set ``shown`` to a token that is here, or to nothing, and return this."""
+        """Set ``shown`` to a cached token, or to nothing, and return it."""
         if isinstance(self._method, TokenService):
             self._token = self._login.tokens.find(self._method, self._scope)
         if self._token is None:
@@ -295,21 +295,21 @@ class _Turn:
         return credentials.basic if self._method is BASIC else None
 
     def refuse(self, response: UpstreamResponse) -> bool:
-        """Take over what a 401 says; return whether there is something else to show."""
+        """Learn from a 401; return whether there is another login to try."""
         if self._login.credentials.bearer_token:
-            return False  # the administrator's own: nothing replaces it
+            return False  # set by the administrator: nothing replaces it
         offered = self._login.offers(_challenges(response), response.url, self._scope)
         self._give_up()
         if not offered and self._method is NOBODY:
             offered = self._login.ask(self._scope)
-        if not offered:  # it does not say how: by a new token, or else learned anew
+        if not offered:  # it names no method: try a new token, or else learn the methods again
             return self._choose([self._method, *self._offered, NOBODY])
         self._offered = offered
         self._login.learn(offered[0])
         return self._choose(offered)
 
     def ask_once(self) -> bool:
-        """Ask for a way to log in where nobody sees nothing; return whether there is one."""
+        """Ask how to log in where anonymous requests get 404; return whether there is a way."""
         login = self._login
         if login.was_asked or login.credentials.basic is None or self._method is not NOBODY:
             return False
@@ -319,7 +319,7 @@ class _Turn:
         return self._choose(self._offered)
 
     def withdraw(self) -> bool:
-        """Show nothing any more to a host that refuses a login; return whether it was shown one."""
+        """Stop sending a login to a host that refuses it; return whether one was sent."""
         if self._method is NOBODY:
             return False
         self._refused.add(self._method)
@@ -327,7 +327,7 @@ class _Turn:
         return self._choose([NOBODY])
 
     def _give_up(self) -> None:
-        """Note what was refused; an old token may only have ended before its time."""
+        """Note what was refused; an old token may only have expired early."""
         token = self._token
         if token is not None:
             self._login.tokens.forget(token.header)
@@ -350,7 +350,7 @@ def _challenges(response: UpstreamResponse) -> list[Challenge]:
 
 
 def _other(challenge: Challenge, scope: str) -> str:
-    """Return the scope that a challenge names, if it is not ours and can be asked for."""
+    """Return the scope in a challenge, if it differs from ours and can be requested."""
     found = challenge.parameters.get("scope", "").strip()
     is_good = len(found) <= SCOPE_MAX_CHARS and _SCOPE.fullmatch(found)
     return found if is_good and found != scope else ""
@@ -362,6 +362,6 @@ def _root(url: str) -> str:
 
 
 def _scope_at(url: str, scope: str) -> str:
-    """Return the scope of an image at another host, where it may have another name."""
+    """Return the scope of an image at another host, where its name may differ."""
     found = _IMAGE.fullmatch(unquote(urlsplit(url).path))
     return scope if found is None else str(image_scope(found[1], "pull"))

@@ -42,10 +42,10 @@ from repoman_docker.remote.credentials import RemoteCredentials
 from repoman_docker.remote.pages import PAGE_ENTRIES, Pages, page_after
 
 SILENT_AFTER_S = 2.0
-"""A remote that breaks off a HEAD later than so many seconds counts as silent."""
+"""A remote that closes the connection of a HEAD after this many seconds counts as silent."""
 
 SILENCE_S = 600.0
-"""A remote that left a HEAD without an answer is not sent another one for so many seconds."""
+"""A remote that did not answer a HEAD gets no other one for this many seconds."""
 
 _Entry = TypeVar("_Entry", bound=Hashable)
 
@@ -55,16 +55,16 @@ _log = logging.getLogger(__name__)
 
 
 class _Unanswered(UpstreamUnavailable):
-    """A HEAD got no answer, or an error; whether GET does is another matter."""
+    """A HEAD got no answer, or an error; GET may still succeed."""
 
 
 class RegistryClient:
-    """Asks one remote registry; thread safe.
+    """The client of one remote registry; thread safe.
 
     Args:
-        client: the remote.
+        client: sends requests to the remote.
         credentials: of this proxy.
-        manifest_limit: largest manifest, in bytes.
+        manifest_limit: maximum size of a manifest, in bytes.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class RegistryClient:
 
     @property
     def budget(self) -> Budget | None:
-        """What the remote last said of its limit of pulls; None if it has none."""
+        """The pull limit of the remote as last stated; None if it has none."""
         return self._budget
 
     def check_login(self) -> None:
-        """Tell the status whether the remote takes the proxy's login; raises nothing."""
+        """Report to the status whether the remote accepts the credentials; raises nothing."""
         if not self._authentication.has_login:
             return
         dialogue = self._authentication.begin_login()
@@ -97,15 +97,15 @@ class RegistryClient:
         except UpstreamRefused:
             self._client.status.note_login(self._authentication.refusal)
         except UpstreamError:
-            _log.debug("The login at %s could not be tried.", self.remote, exc_info=True)
+            _log.debug("Could not check the credentials at %s.", self.remote, exc_info=True)
 
     # Manifests ----------------------------------------------------------------------------------
 
     def head_manifest(self, name: str, reference: Digest | Tag) -> RemoteTag | None:
-        """Return what a reference names; None if the remote does not say, so that GET must.
+        """Return the digest and size of a reference; None if only GET can tell.
 
-        It does not count against a limit of pulls. Registries, and what stands before them, refuse
-        HEAD in many ways, so that no refusal means anything before GET has been refused too.
+        HEAD does not count against a pull limit. Registries, and proxies in front of them, refuse
+        HEAD in many ways, so a refusal means nothing until GET is refused too.
         """
         path = f"manifests/{reference}"
         try:
@@ -139,10 +139,18 @@ class RegistryClient:
         digest = Digest.of(algorithm, body)
         if isinstance(reference, Digest) and digest != reference:
             _log.error("SECURITY: %s sent %s of %s as %s", self.remote, digest, name, reference)
-            raise WrongManifest(f"The remote {self.remote} sent a wrong manifest of {name}.")
+            raise WrongManifest(
+                f"The remote {self.remote} sent a manifest of {name} that does not match its "
+                "digest."
+            )
         if told is not None and told.startswith("sha256:") and told != str(digest):
             _log.warning(
-                "%s calls %s:%s %s, but sent %s", self.remote, name, reference, told, digest
+                "%s states that %s:%s is %s, but sent %s",
+                self.remote,
+                name,
+                reference,
+                told,
+                digest,
             )
         return RemoteManifest(digest, body, self._parse(name, body, content_type))
 
@@ -151,13 +159,13 @@ class RegistryClient:
             return read_manifest(body, content_type)
         except RegistryError as error:
             raise UpstreamUnavailable(
-                f"The remote {self.remote} sent no good manifest of {name}: {error.message}"
+                f"The remote {self.remote} sent an invalid manifest of {name}: {error.message}"
             ) from error
 
     # Blobs --------------------------------------------------------------------------------------
 
     def open_blob(self, name: str, digest: Digest, start: int = 0) -> UpstreamResponse:
-        """Return the answer with a blob, from byte ``start`` on if the remote can; to be closed."""
+        """Return a blob, from byte ``start`` on if supported; the caller closes the response."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         response = self._ask("GET", name, f"blobs/{digest}", headers)
         try:
@@ -168,7 +176,7 @@ class RegistryClient:
         return response
 
     def blob_size(self, name: str, digest: Digest) -> int | None:
-        """Return the size of a blob in bytes; None if the remote does not say."""
+        """Return the size of a blob in bytes; None if the remote does not state it."""
         try:
             with self._ask("HEAD", name, f"blobs/{digest}", {}) as response:
                 if response.status == HTTPStatus.OK and not encoding_of(response.headers):
@@ -176,7 +184,7 @@ class RegistryClient:
                     if size is not None:
                         return size
         except (NotFound, UpstreamRefused, _Unanswered) as error:
-            # An object store behind a redirect may allow GET alone.
+            # An object store behind a redirect may allow only GET.
             _log.debug("HEAD of a blob of %s: %s", name, error)
         with self.open_blob(name, digest) as response:
             return None if encoding_of(response.headers) else response.length
@@ -191,7 +199,7 @@ class RegistryClient:
                 return list(filter(_is_tag, json.loads(body).get("tags") or ()))
             except (ValueError, AttributeError, TypeError, RecursionError) as error:
                 raise UpstreamUnavailable(
-                    f"The remote {self.remote} sent no list of tags of {name}."
+                    f"The remote {self.remote} sent an invalid list of the tags of {name}."
                 ) from error
 
         path = f"v2/{quote(name)}/tags/list?n={PAGE_ENTRIES}"
@@ -199,20 +207,20 @@ class RegistryClient:
         return RemoteList(sorted(pages), pages.gap)
 
     def list_images(self) -> Iterator[str]:
-        """Yield the image names of the remote's catalog, page by page, as it is asked for them."""
+        """Yield the image names of the remote's catalog, fetching one page at a time."""
 
         def parse(body: bytes) -> list[str]:
             try:
                 return list(filter(_is_name, json.loads(body)["repositories"] or ()))
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise UpstreamUnavailable(
-                    f"The remote {self.remote} sent no list of images."
+                    f"The remote {self.remote} sent an invalid list of images."
                 ) from error
 
         yield from self._pages("", f"v2/_catalog?n={PAGE_ENTRIES}", parse, page_after)
 
     def list_referrers(self, name: str, subject: Digest) -> RemoteList[Descriptor]:
-        """Return the manifests with this subject, in order of their digests."""
+        """Return the manifests with this subject, ordered by digest."""
         by_digest: dict[Digest, Descriptor] = {}
 
         def parse(body: bytes) -> list[Digest]:
@@ -230,7 +238,7 @@ class RegistryClient:
         return RemoteList([by_digest[each] for each in sorted(digests)], pages.gap)
 
     def _tagged_referrers(self, name: str, subject: Digest) -> tuple[Descriptor, ...]:
-        """Return what a registry without the API has under the tag for referrers."""
+        """Return the referrers that a registry without the API has under the referrers tag."""
         try:
             return self.get_manifest(name, referrers_tag(subject)).manifest.children
         except NotFound:
@@ -261,7 +269,7 @@ class RegistryClient:
     def _ask_at(
         self, method: str, name: str, path: str, headers: Mapping[str, str]
     ) -> UpstreamResponse:
-        """Send a request with what the hosts on its way want to know of us."""
+        """Send a request with the logins of the hosts on its way."""
         dialogue = self._authentication.begin(name)
         response = self._converse(method, path, headers, dialogue)
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -270,8 +278,8 @@ class RegistryClient:
             if response.status == HTTPStatus.UNAUTHORIZED and dialogue.was_login_refused:
                 self._client.status.note_login(self._authentication.refusal)
             raise dialogue.error or UpstreamRefused(
-                f"{response.host} refused to let this server read {name or 'its catalog'}: it does "
-                "not exist there, or the proxy's credentials are wrong."
+                f"{response.host} refused access to {name or 'its catalog'}: it does not exist "
+                "there, or the credentials of the proxy are wrong."
             )
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
@@ -283,7 +291,7 @@ class RegistryClient:
     def _converse(
         self, method: str, path: str, headers: Mapping[str, str], dialogue: Dialogue
     ) -> UpstreamResponse:
-        """Repeat a request until nobody on its way wants another login."""
+        """Repeat a request until no host on its way requires another login."""
         while True:
             dialogue.prepare()
             response = self._send(method, path, headers, dialogue)
@@ -317,7 +325,7 @@ class RegistryClient:
         raise _Unanswered(f"The remote {self.remote} does not answer HEAD.")
 
     def _check_status(self, response: UpstreamResponse) -> None:
-        """Return if the answer has what was asked for, whole or in part."""
+        """Check that the response has the requested content, whole or in part."""
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             raise UpstreamUnavailable(
                 f"{response.host} answered with the status {response.status}."
@@ -333,7 +341,7 @@ class RegistryClient:
 
 
 def _amount(header: str | None) -> tuple[int | None, int]:
-    """Return the number and the window in seconds of ``100;w=21600``."""
+    """Parse ``100;w=21600`` into the number and the window in seconds."""
     found = _AMOUNT.fullmatch(header or "")
     return (int(found[1]), int(found[2] or 0)) if found else (None, 0)
 

@@ -1,4 +1,4 @@
-"""What a proxy asks of its remote, whatever version of the API that speaks.
+"""The interface of a remote registry, whatever version of the API it supports.
 
 All methods raise errors of the core: NotFound, UpstreamRefused (401, 403), UpstreamRateLimited,
 UpstreamUnavailable, UpstreamBlocked. Implementations are thread safe.
@@ -17,12 +17,12 @@ Entry = TypeVar("Entry")
 
 
 class WrongManifest(UpstreamUnavailable):
-    """The remote sent another manifest than the one that was asked for by its digest."""
+    """The remote sent a manifest other than the one requested by digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteList(Generic[Entry]):
-    """A list, and why entries of the remote may be missing in it; empty if it is whole."""
+    """A list, and why entries of the remote may be missing; empty if it is complete."""
 
     entries: list[Entry]
     gap: str = ""
@@ -30,7 +30,7 @@ class RemoteList(Generic[Entry]):
 
 @dataclass(frozen=True, slots=True)
 class RemoteTag:
-    """What a HEAD says of a manifest; ``size`` in bytes."""
+    """The answer to a HEAD of a manifest; ``size`` in bytes."""
 
     digest: Digest
     size: int
@@ -39,7 +39,7 @@ class RemoteTag:
 
 @dataclass(frozen=True, slots=True)
 class RemoteManifest:
-    """A manifest with its exact bytes, checked."""
+    """A manifest with its exact bytes, verified."""
 
     digest: Digest
     body: bytes
@@ -48,14 +48,14 @@ class RemoteManifest:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a remote says of its limit of pulls: how many, how many are left, in which time.
+    """The pull limit of a remote.
 
     Attributes:
         limit: pulls in a window.
-        remaining: pulls that are left of them.
-        window: its length in seconds; 0 if nothing was said.
-        source: whom the remote counts us as: an address or an account.
-        seen_at: when it said so, seconds since the epoch.
+        remaining: pulls that remain.
+        window: its length in seconds; 0 if not stated.
+        source: what the remote counts by: an address or an account.
+        seen_at: when the remote stated it, in seconds since the epoch.
     """
 
     limit: int
@@ -66,7 +66,7 @@ class Budget:
 
 
 class RemoteRegistry(Protocol):
-    """A remote registry, in the words of version 2.
+    """A remote registry, in terms of V2.
 
     Attributes:
         remote: its address.
@@ -76,26 +76,26 @@ class RemoteRegistry(Protocol):
 
     @property
     def budget(self) -> Budget | None:
-        """What the remote last said of its limit of pulls; None if it has none."""
+        """The pull limit of the remote as last stated; None if it has none."""
 
     def head_manifest(self, name: str, reference: Digest | Tag) -> RemoteTag | None:
-        """Return what a reference names; None if the remote does not say, so that GET must."""
+        """Return the digest and size of a reference; None if only GET can tell."""
 
     def get_manifest(self, name: str, reference: Digest | Tag) -> RemoteManifest:
         """Return a manifest.
 
-        One that was asked for by its digest has that (WrongManifest); one that was asked for by a
-        tag has the digest of its bytes, whatever the remote says.
+        A manifest requested by digest has that digest (WrongManifest); one requested by tag has the
+        digest of its bytes, whatever the remote states.
         """
 
     def open_blob(self, name: str, digest: Digest, start: int = 0) -> Body:
-        """Return the answer with a blob, from byte ``start`` on if the remote can; to be closed."""
+        """Return a blob, from byte ``start`` on if supported; the caller closes the response."""
 
     def blob_size(self, name: str, digest: Digest) -> int | None:
-        """Return the size of a blob in bytes; None if the remote does not say."""
+        """Return the size of a blob in bytes; None if the remote does not state it."""
 
     def list_tags(self, name: str) -> RemoteList[str]:
         """Return all tags of an image, in byte order."""
 
     def list_referrers(self, name: str, subject: Digest) -> RemoteList[Descriptor]:
-        """Return the manifests with this subject, in order of their digests."""
+        """Return the manifests with this subject, ordered by digest."""

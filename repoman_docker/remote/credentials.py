@@ -1,4 +1,4 @@
-"""What a proxy knows to log in at its remote."""
+"""The credentials of a proxy at its remote."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class RemoteCredentials:
-    """What is known to a remote: a user, or a token of his; all empty for nobody."""
+    """A user and a password, or a token; all empty for anonymous access."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -23,6 +23,6 @@ class RemoteCredentials:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What to send where no challenge comes first."""
+        """The headers to send without waiting for a challenge."""
         header = f"Bearer {self.bearer_token}" if self.bearer_token else self.basic
         return {} if header is None else {"Authorization": header}

@@ -1,7 +1,7 @@
-"""Lists that a remote sends in pages: how they go on, and what to make of links that lead astray.
+"""Lists that a remote sends in pages, and how to follow their links.
 
-Source: OCI distribution-spec, Listing Tags. Registries behind a proxy often name a scheme, a host
-or a path in their links that only they know; the query is what counts.
+Source: OCI distribution-spec, Listing Tags. Registries behind a proxy often put an internal
+scheme, host or path into their links; only the query counts.
 """
 
 import logging
@@ -20,19 +20,19 @@ from repoman.plugin import (
 from repoman_docker.protocol.pagination import parse_next_link
 
 PAGE_MAX_BYTES = 8 << 20
-"""One page of a list is at most so long."""
+"""The maximum size of a page, in bytes."""
 
 LISTS_LIMIT = 64 << 20
-"""All pages of a list together are at most so many bytes."""
+"""The maximum size of all pages of a list, in bytes."""
 
 PAGES_MAX = 10_000
-"""A list has at most so many pages."""
+"""The maximum number of pages of a list."""
 
 EMPTY_PAGES_MAX = 10
-"""At most so many pages without an entry may follow each other: registries filter by rights."""
+"""The maximum number of consecutive empty pages: registries filter pages by rights."""
 
 PAGE_ENTRIES = 1000
-"""So many entries are asked for at a time."""
+"""The number of entries to request for each page."""
 
 Entry = TypeVar("Entry", bound=Hashable)
 
@@ -40,15 +40,15 @@ _log = logging.getLogger(__name__)
 
 
 class Pages(Generic[Entry]):
-    """The entries of one list, each once, as they come; for one thread.
+    """The entries of one list, without duplicates, as they arrive; for one thread.
 
     Args:
         remote: its address.
         path: of the list, with its query.
-        ask: sends a GET for a path or an address, and checks its status.
+        ask: sends a GET to a path or an address, and checks its status.
         parse: returns the entries of a page, or raises UpstreamUnavailable.
-        guess: returns the query for the page after an entry, for registries that cut a list
-            and have no link.
+        guess: returns the query for the page after an entry, for registries that cut lists
+            without a link.
 
     Attributes:
         gap: why entries may be missing, once the last page has been read; empty if none are.
@@ -92,7 +92,7 @@ class Pages(Generic[Entry]):
             self._miss(f"it has more than {PAGES_MAX} pages")
 
     def _read(self, path: str, *, is_first: bool) -> tuple[list[Entry], str, str | None] | None:
-        """Return a page, the address it came from and its link; None where the list ends."""
+        """Return a page, the address it came from and its link; None if the list ends."""
         try:
             with self._ask(path) as response:
                 body = response.read_all(PAGE_MAX_BYTES)
@@ -106,14 +106,14 @@ class Pages(Generic[Entry]):
         self._left -= len(body)
         if self._left < 0:
             raise UpstreamUnavailable(
-                f"The remote {self._remote} sent more than the {LISTS_LIMIT} bytes allowed."
+                f"The remote {self._remote} sent a list of more than {LISTS_LIMIT} bytes."
             )
         return self._parse(body), response.url, link
 
     def _next(
         self, entries: list[Entry], new: list[Entry], url: str, link: str | None
     ) -> str | None:
-        """Return where the list goes on; None where it ends."""
+        """Return the path of the next page; None if the list ends."""
         self._empty = 0 if entries else self._empty + 1
         was_guess, self._is_guess = self._is_guess, False
         if link is None:
@@ -121,23 +121,23 @@ class Pages(Generic[Entry]):
         if entries and not new:
             if self._was_mended:
                 self._miss("its next page cannot be found")
-            return None  # a link that brings nothing new
+            return None  # the link leads to nothing new
         if self._empty > EMPTY_PAGES_MAX:
-            self._miss("page after page is empty")
+            self._miss("too many of its pages are empty")
             return None
         path = self._follow(url, link)
         if path is None or path in self._asked:
             if path is None or self._was_mended:
-                where = link.partition("?")[0][:200]  # a query may be what lets somebody in
-                self._miss(f"it goes on at {where}, which cannot be followed")
+                where = link.partition("?")[0][:200]  # the query may contain credentials
+                self._miss(f"it continues at {where}, which cannot be followed")
             return None
         self._asked.add(path)
         return path
 
     def _follow(self, url: str, link: str) -> str | None:
-        """Return the address of the next page, at the remote or where this page came from."""
+        """Return the address of the next page, at the remote or at the host of this page."""
         self._was_mended = False
-        with suppress(ValueError):  # a link that names no host can still have a query
+        with suppress(ValueError):  # a link without a valid host can still have a query
             target = urljoin(url, link)
             came_from_elsewhere = not shares_login(self._remote, url)
             if target.startswith(f"{self._remote}/") or (
@@ -149,17 +149,17 @@ class Pages(Generic[Entry]):
         return f"{self._path.partition('?')[0]}?{query}" if query else None
 
     def _guessed(self, entries: list[Entry]) -> str | None:
-        """Return the page after one that is exactly as long as was asked for."""
+        """Return the path of the page after one with exactly the requested number of entries."""
         if self._guess is None or len(entries) != PAGE_ENTRIES:
             return None
         self._is_guess = True
         return f"{self._path.partition('?')[0]}?{self._guess(entries[-1])}"
 
     def _miss(self, why: str) -> None:
-        self.gap = f"The list of the remote {self._remote} may go on: {why}."
+        self.gap = f"The list of the remote {self._remote} may be incomplete: {why}."
         _log.warning("%s", self.gap)
 
 
 def page_after(entry: str) -> str:
-    """Return the query for the entries after one."""
+    """Return the query for the page after an entry."""
     return f"n={PAGE_ENTRIES}&last={quote(entry, safe='')}"

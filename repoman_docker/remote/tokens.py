@@ -1,7 +1,7 @@
-"""Bearer tokens: how a token service is asked for one, and what it answers.
+"""Bearer tokens: requests to a token service, and its answers.
 
-Source: docker's token authentication specification, and its OAuth2 form for services that take
-POST alone; OCI distribution-spec has none of its own.
+Source: Docker's token authentication specification, and its OAuth2 form for services that accept
+only POST; the OCI distribution-spec does not specify tokens.
 """
 
 import json
@@ -24,22 +24,22 @@ from repoman.plugin import (
 from repoman_docker.remote.credentials import RemoteCredentials
 
 LIFETIME_MIN_S = 60
-"""A token lives at least so many seconds, whatever the answer says."""
+"""The minimum lifetime of a token in seconds, whatever the answer states."""
 
 LIFETIME_MAX_S = 366 * 86_400
-"""A token lives at most so many seconds, whatever the answer says."""
+"""The maximum lifetime of a token in seconds, whatever the answer states."""
 
 MARGIN_S = 20.0
-"""A token is not used any more so many seconds before its end."""
+"""A token is no longer used this many seconds before it expires."""
 
 ANSWER_MAX_BYTES = 1 << 20
-"""The answer of a token service is at most so long."""
+"""The maximum size of the answer of a token service, in bytes."""
 
 TOKENS_MAX = 10_000
-"""So many tokens are remembered for one host before those that have ended are forgotten."""
+"""The number of tokens remembered for one host before expired ones are removed."""
 
 CLIENT_ID = "repoman"
-"""What the OAuth2 form calls this program."""
+"""The client id of this program in the OAuth2 form."""
 
 _POST_ALONE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 _TOKEN = re.compile(r"[!-~]+")
@@ -47,7 +47,7 @@ _TOKEN = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class TokenService:
-    """The token service that a challenge names, and the scope it names if that is not ours."""
+    """The token service in a challenge, and its scope if it differs from ours."""
 
     realm: str
     service: str
@@ -55,13 +55,13 @@ class TokenService:
 
     @property
     def host(self) -> str:
-        """Its host, for texts."""
+        """Its host, for messages."""
         return urlsplit(self.realm).netloc.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as it is sent; its times in seconds of the clock that never runs backwards."""
+    """A token as it is sent; its times in seconds of the monotonic clock."""
 
     header: str = field(repr=False)
     fetched_at: float
@@ -69,12 +69,12 @@ class Token:
 
 
 class TokenStore:
-    """The tokens for one host, fetched once for all that ask meanwhile; thread safe.
+    """The tokens for one host, fetched once for concurrent requests; thread safe.
 
     Args:
-        client: asks the token services.
-        credentials: go to token services of the remote's owner alone.
-        ticks: seconds that never run backwards.
+        client: sends requests to the token services.
+        credentials: are sent only to token services of the remote's owner.
+        ticks: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class TokenStore:
         """Return a token for a scope.
 
         Raises:
-            UpstreamError: the token service did not give one.
+            UpstreamError: the token service did not issue one.
         """
         token = self.find(service, scope)
         if token is None:
@@ -108,12 +108,12 @@ class TokenStore:
             self._tokens = {k: v for k, v in self._tokens.items() if v.header != header}
 
     def find(self, service: TokenService, scope: str) -> Token | None:
-        """Return a token that is here and has not ended."""
+        """Return a cached token that has not expired."""
         token = self._tokens.get((service.realm, service.service, scope))
         return None if token is None or token.expires_at <= self.ticks() else token
 
     def _renew(self, service: TokenService, scope: str) -> Token:
-        token = self.find(service, scope)  # somebody may have been faster
+        token = self.find(service, scope)  # another thread may have been faster
         if token is None:
             token = self._fetch(service, scope)
             self._remember(service, scope, token)
@@ -171,23 +171,23 @@ class TokenStore:
             answer = json.loads(body)
             text = answer.get("token") or answer["access_token"]
             if not isinstance(text, str) or not _TOKEN.fullmatch(text := text.strip()):
-                raise ValueError("no token that a header can hold")
+                raise ValueError("not a token that fits into a header")
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise UpstreamUnavailable(
                 f"The token service {service.host} of the remote {self._client.remote} "
-                "sent no token."
+                "sent no valid token."
             ) from error
         lifetime = _seconds(answer.get("expires_in"))
         return Token(f"Bearer {text}", begun, begun + lifetime - MARGIN_S)
 
 
 def refusal_of(remote: str) -> str:
-    """Return what to tell the administrator whose login is wrong."""
-    return f"The remote {remote}, or its token service, refused the login of this proxy."
+    """Return the message for the administrator if the credentials are wrong."""
+    return f"The remote {remote}, or its token service, refused the credentials of this proxy."
 
 
 def _seconds(told: object) -> float:
-    """Return how long a token lives, which services say as a number, as a text, or not at all."""
+    """Return the lifetime of a token, which services state as a number, a text, or not at all."""
     try:
         seconds = float(told) if isinstance(told, int | float | str) else math.nan
     except (ValueError, OverflowError):
@@ -198,7 +198,7 @@ def _seconds(told: object) -> float:
 
 
 def _oauth_form(query: list[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """Yield the fields of a query as the OAuth2 form has them: one scope, parted by spaces."""
+    """Yield the fields of a query for the OAuth2 form: one scope, separated by spaces."""
     yield from (each for each in query if each[0] != "scope")
     yield "scope", " ".join(value for key, value in query if key == "scope")
 

@@ -1,7 +1,7 @@
-"""The requests that a proxy makes to a remote that speaks version 1 of the API.
+"""The requests that a proxy makes to a remote that supports only the API V1.
 
-All methods raise errors of the core, as those of :mod:`repoman_docker.remote.contract` do. Only the
-remote itself is asked: other hosts that it names as its endpoints are not followed.
+All methods raise errors of the core, as those of :mod:`repoman_docker.remote.contract` do. Requests
+go only to the remote itself, not to other hosts that it names as its endpoints.
 """
 
 import json
@@ -24,21 +24,21 @@ from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.protocol.v1_ids import DEPTH, is_image_id, long_name
 from repoman_docker.remote.credentials import RemoteCredentials
 
-LIST_LIMIT = 8 << 20  # bytes of a list of tags
-JSON_LIMIT = 1 << 20  # bytes of an image's JSON
-REMEMBERED = 1_000  # tokens
+LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags
+JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON
+REMEMBERED = 1_000  # cached tokens
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteImage:
-    """The JSON of an image, and the checksum of it and its layer, in hex, if it was said."""
+    """The JSON of an image, and the checksum of JSON and layer in hex, if stated."""
 
     json: bytes
     checksum: str
 
 
 class V1Client:
-    """Asks one remote registry; thread safe."""
+    """The client of one remote registry; thread safe."""
 
     def __init__(self, client: UpstreamClient, credentials: RemoteCredentials) -> None:
         self.remote = client.remote
@@ -83,7 +83,7 @@ class V1Client:
             return RemoteImage(response.read_all(JSON_LIMIT), checksum)
 
     def open_layer(self, name: str, image_id: str, start: int = 0) -> UpstreamResponse:
-        """Return the answer with a layer, from byte ``start`` on if the remote can."""
+        """Return the response with a layer, from byte ``start`` on if supported."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         response = self._ask(name, f"images/{image_id}/layer", headers)
         try:
@@ -105,7 +105,7 @@ class V1Client:
             raise self._nonsense(path) from error
 
     def _ask(self, name: str, path: str, headers: Mapping[str, str]) -> UpstreamResponse:
-        """Send a request with the token for an image name, fetched anew if it is refused."""
+        """Send a request with the token for an image name, fetching a new one if it is refused."""
         token = self._tokens.get(name)
         known = self._login_headers if token is None else {"Authorization": f"Token {token}"}
         response = self._client.open("GET", f"v1/{path}", {**headers, **known})
@@ -118,8 +118,8 @@ class V1Client:
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
             raise UpstreamRefused(
-                f"The remote {self.remote} refused to let this server read {name}: it does not "
-                "exist there, or the proxy's credentials are wrong."
+                f"The remote {self.remote} refused access to {name}: it does not exist there, or "
+                "the credentials of the proxy are wrong."
             )
         if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
@@ -145,7 +145,7 @@ class V1Client:
             )
 
     def _nonsense(self, what: str) -> UpstreamUnavailable:
-        return UpstreamUnavailable(f"The remote {self.remote} sent no good answer about {what}.")
+        return UpstreamUnavailable(f"The remote {self.remote} sent an invalid answer about {what}.")
 
 
 def _is_tag(text: str) -> bool:

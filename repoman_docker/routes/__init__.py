@@ -1,1 +1,1 @@
-"""The wire of the registry API: parse a request, call a service, render the answer."""
+"""The routes of the registry API: parse a request, call a service, render the response."""

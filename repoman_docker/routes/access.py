@@ -1,8 +1,8 @@
-"""Access on the wire: the challenge, the token endpoint, and the scopes that a token must have.
+"""Access control of the routes: challenges, and the rights and scopes that requests need.
 
-Clients look only at the answer to ``/v2/`` to learn how to log in. Where anybody may read, it
-therefore sends everybody to the token endpoint, which gives anonymous tokens too; so pulls without
-and pushes with a login work at one address. Where nobody may, Basic is enough.
+Clients learn only from the response to ``/v2/`` how to log in. If anonymous users may read, the
+response sends all clients to the token endpoint, which also issues anonymous tokens, so that
+anonymous pulls and pushes with a login work at one address. Otherwise Basic is enough.
 """
 
 from collections.abc import Callable, Iterable
@@ -46,26 +46,26 @@ Filter = Callable[[str], bool]
 
 
 def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:
-    """Return whether the actor may do this to something of an image; None: nobody may."""
+    """Return whether the actor may do this to content of an image; None: nobody may."""
     if actions is None:
         return False
     return _is_allowed(actor, Access(actions, f"/v2/{name}/", name, is_beginning=True))
 
 
 def sees_images() -> bool:
-    """Return whether there may be an image name at all that the actor may see."""
+    """Return whether there may be any image name that the actor may see."""
     authorizer = current_security().authorizer
     return authorizer.may_do_somewhere(current_actor(), current_place(), BROWSE)
 
 
 def visible_images() -> Filter | None:
-    """Return which image names the actor may see: those whose tags may be listed; None: all."""
+    """Return a filter for the image names whose tags the actor may list; None: all."""
     authorizer = current_security().authorizer
     return authorizer.name_filter(current_actor(), current_place(), _to_list)
 
 
 def visible_tags(name: str) -> Filter | None:
-    """Return which tags of an image the actor may see; None: all."""
+    """Return a filter for the tags of an image that the actor may see; None: all."""
     if current_security().authorizer.may_do_everywhere(current_actor(), current_place(), BROWSE):
         return None
     actor = current_actor()
@@ -82,26 +82,26 @@ def may_mount(source: str | None, digest: str) -> bool:
 
 
 def check_tags(name: str, tags: Iterable[str]) -> None:
-    """Return if the actor may push all these tags of an image (Denied)."""
+    """Check that the actor may push all these tags of an image (Denied)."""
     for tag in tags:
         access = Access(ADD, manifest_path(name, tag), name)
         current_security().authorizer.check(current_actor(), current_place(), access)
 
 
 def check_delete(name: str, tag: str) -> None:
-    """Return if the actor may delete a tag (Denied)."""
+    """Check that the actor may delete a tag (Denied)."""
     access = Access(DELETE, manifest_path(name, tag), name)
     current_security().authorizer.check(current_actor(), current_place(), access)
 
 
 def check_move(name: str, tag: str) -> None:
-    """Return if the actor may have a tag point to another manifest than it does (Denied)."""
+    """Check that the actor may move a tag to another manifest (Denied)."""
     access = Access(EDIT, manifest_path(name, tag), name)
     current_security().authorizer.check(current_actor(), current_place(), access)
 
 
 def manifest_path(name: str, reference: str) -> str:
-    """Return the path of a manifest, as content selectors see it."""
+    """Return the path of a manifest as content selectors see it."""
     return f"/v2/{name}/manifests/{reference}"
 
 
@@ -114,9 +114,9 @@ def _is_allowed(actor: Actor, access: Access) -> bool:
 
 
 def access_of(request: Request) -> Access:
-    """Return what a request needs; everything about an upload is part of a push.
+    """Return the access that a request needs; every request of an upload is part of a push.
 
-    The catalog needs nothing of its own: it shows what the actor may see.
+    The catalog needs no right: it shows only what the actor may see.
     """
     route = route_of(request.path)
     if route is None or not route.name:
@@ -130,14 +130,14 @@ def _actions_of(request: Request, route: Route) -> frozenset[Action]:
     if route.resource is Resource.TAGS:
         return BROWSE
     if request.method == "PUT":
-        return ADD  # what moves a tag needs more, see check_move
+        return ADD  # moving a tag needs more, see check_move
     return access_of_method(request).actions
 
 
 def challenge() -> str | None:
     """Return the challenge for a request that needs a login, or None for the usual Basic.
 
-    Whoever has come with a token is sent for another one.
+    A client that sent a token is told to get another one.
     """
     has_token = bearer_token(request) is not None
     if request.path == TOKEN_PATH or not (has_token or _anybody_may_read()) or _forces_basic():
@@ -148,25 +148,25 @@ def challenge() -> str | None:
 
 
 def check_ping() -> None:
-    """Return if the client at ``/v2/`` has shown who it is.
+    """Check that a client at ``/v2/`` has authenticated.
 
     Raises:
-        RegistryError: UNAUTHORIZED, with the way to a token.
-        Unauthenticated: there are no tokens here, only passwords.
+        RegistryError: UNAUTHORIZED, with the address of the token endpoint.
+        Unauthenticated: the repository accepts only passwords, not tokens.
     """
     actor = current_actor()
     if not actor.is_anonymous or actor.scopes is not None:
         return
     if _forces_basic():
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     raise RegistryError(ErrorCode.UNAUTHORIZED, headers={"WWW-Authenticate": _bearer(())})
 
 
 def check_scopes(route: Route) -> None:
-    """Return if the request's token, if there is one, may be used for it.
+    """Check that the token of the request, if any, permits the request.
 
     Raises:
-        RegistryError: UNAUTHORIZED, so that the client fetches a token for more.
+        RegistryError: UNAUTHORIZED, so that the client fetches a token with more scopes.
     """
     actor = current_actor()
     if actor.scopes is None:
@@ -176,13 +176,13 @@ def check_scopes(route: Route) -> None:
         return
     raise RegistryError(
         ErrorCode.UNAUTHORIZED,
-        "The token does not cover this request.",
+        "The token does not permit this request.",
         headers={"WWW-Authenticate": _bearer(needed, "insufficient_scope")},
     )
 
 
 def _forces_basic() -> bool:
-    # A repository that does not exist, or does not work, is asked for its challenge too.
+    # This also runs for repositories that do not exist or do not work.
     service = current_repository().service
     return isinstance(service, DockerRepository) and service.settings.force_basic_auth
 
@@ -192,7 +192,7 @@ def _anybody_may_read() -> bool:
 
 
 def _bearer(scopes: Iterable[TokenScope], error: str = "") -> str:
-    # Clients need an absolute address here, the one under which they reached this server.
+    # Clients need an absolute address here: the one at which they reached this server.
     realm = request.root_url.rstrip("/") + TOKEN_PATH
     return render_challenge(realm, current_repository().name, scopes, error)
 

@@ -1,4 +1,4 @@
-"""Errors on the wire: every failure in the registry's JSON form, with a text for people."""
+"""Error responses: every failure as the JSON of the registry API, with a readable message."""
 
 from flask import Response, request
 
@@ -41,7 +41,7 @@ CODES: dict[type[RepomanError], ErrorCode] = {
     TooManyRequests: ErrorCode.TOOMANYREQUESTS,
     UpstreamRateLimited: ErrorCode.TOOMANYREQUESTS,
 }
-NOT_FOUND = {  # where the bytes of what the database knows are gone
+NOT_FOUND = {  # for content in the database whose bytes are missing
     Resource.BLOB: ErrorCode.BLOB_UNKNOWN,
     Resource.MANIFEST: ErrorCode.MANIFEST_UNKNOWN,
     Resource.UPLOAD: ErrorCode.BLOB_UPLOAD_UNKNOWN,
@@ -67,7 +67,7 @@ def render_failure(failure: Failure) -> Response:
     if isinstance(failure.error, Unauthenticated) and (way := challenge()) is not None:
         headers = {"WWW-Authenticate": way}
     if isinstance(failure.error, RangeInvalid):
-        # The session lives on: the client learns where and from which byte.
+        # The session stays open: the client learns its address and the next byte.
         headers = {
             "Location": request.script_root + request.path,
             "Range": render_range(failure.error.offset),

@@ -22,24 +22,24 @@ from repoman_docker.routes.current import repository
 from repoman_docker.service import Entry, Listed
 
 BATCH = 500  # referrers read at a time
-SEALED = "~sealed."  # what a sealed position begins with, and no name or tag
+SEALED = "~sealed."  # prefix of a sealed position, which no name or tag can have
 
 
 class Sources:
-    """What the parts of one list have to say of where they come from."""
+    """The headers and warnings of the parts of one list."""
 
     def __init__(self) -> None:
         self._headers: dict[str, str] = {}
         self._warnings: list[str] = []
 
     def note(self, part: Listed[Entry]) -> Listed[Entry]:
-        """Return a part whose source is to be told; that of the first part counts."""
+        """Return a part after collecting its warnings; the headers of the first part win."""
         self._headers = {**part.headers, **self._headers}
         self._warnings += part.warnings
         return part
 
     def tell(self, response: Response) -> Response:
-        """Return a response with what there is to say."""
+        """Return a response with the headers and warnings."""
         response.headers.update(self._headers)
         if self._warnings:
             response.headers["Warning"] = render_warnings(self._warnings)
@@ -47,7 +47,7 @@ class Sources:
 
 
 def get_tags(route: Route) -> Response:
-    """Answer the tags of an image."""
+    """Return the tags of an image."""
     most = repository().settings.page_limit
     page = _page(default=most, maximum=most)
     lists, sources = repository().lists, Sources()
@@ -60,7 +60,7 @@ def get_tags(route: Route) -> Response:
 
 
 def get_catalog(_: Route) -> Response:
-    """Answer the image names that the actor may see."""
+    """Return the image names that the actor may see."""
     settings = repository().settings
     usual = min(settings.catalog_page, settings.page_limit)
     page = _page(default=usual, maximum=settings.page_limit)
@@ -73,7 +73,7 @@ def get_catalog(_: Route) -> Response:
 
 
 def _page(default: int, maximum: int) -> Page:
-    """Return the page that is asked for; its ``last`` may be a sealed position."""
+    """Return the requested page; its ``last`` may be a sealed position."""
     page = parse_page(request.args, default, maximum)
     if not page.last.startswith(SEALED):
         return page
@@ -81,7 +81,7 @@ def _page(default: int, maximum: int) -> Page:
     if last is None:
         raise RegistryError(
             ErrorCode.PAGINATION_NUMBER_INVALID,
-            "The parameter last is no position that this server has given. Begin the list anew.",
+            "The parameter last is not a position that this server issued. Start the list again.",
         )
     return replace(page, last=last)
 
@@ -89,7 +89,7 @@ def _page(default: int, maximum: int) -> Page:
 def _visible(
     read: Read, page: Page, is_visible: Filter | None, budget: Budget | None = None
 ) -> Names:
-    """Return the names of a page that the actor may see, and one more if there is one."""
+    """Return the visible names of a page, and one more if there is one."""
     if is_visible is None:
         return read(page.last, page.limit + 1)
     budget = budget or Budget(repository().settings.scan_limit)
@@ -97,7 +97,7 @@ def _visible(
 
 
 def get_referrers(route: Route) -> Response:
-    """Answer the manifests that name a digest as their subject; unknown ones have none."""
+    """Return the referrers of a digest; an unknown digest has none."""
     subject, sources = Digest.parse(route.reference), Sources()
     walk = _Referrers(route.name, subject, sources)
     settings = repository().settings
@@ -116,7 +116,7 @@ class _Referrers:
     """The referrers of a manifest, read in batches.
 
     Attributes:
-        until: where the reading ended because the budget was spent; else empty.
+        until: where reading stopped because the budget was spent; else empty.
     """
 
     def __init__(self, name: str, subject: Digest, sources: Sources) -> None:
@@ -126,7 +126,7 @@ class _Referrers:
         self._sources = sources
 
     def after(self, last: str, budget: Budget) -> Iterator[Descriptor]:
-        """Yield those after a digest, as far as the budget goes."""
+        """Yield those after a digest, as far as the budget allows."""
         lists = repository().lists
         while True:
             part = lists.referrers(self._name, self._subject, last, BATCH)
@@ -146,7 +146,7 @@ def _list(body: dict[str, object], found: Names, page: Page) -> Response:
     if 0 < page.limit < len(found):
         last = found[page.limit - 1]
     elif page.limit and found.until is not None:
-        # The list may have been left at a name which the client must not know.
+        # The page may end at a name that the client must not see.
         last = SEALED + current_security().cursors.seal(found.until)
     if last:
         response.headers["Link"] = next_link(_own_path(), request.args, page.limit, last)

@@ -1,7 +1,7 @@
-"""The main port, where registry clients find no images: they are told where the connectors are.
+"""The main port, which serves no images: clients are told the addresses of the connectors.
 
-docker shows its user nothing of an answer to ``/v2/`` but the status. What it shows is the error of
-a token endpoint, so ``/v2/`` sends it to one.
+Of a response to ``/v2/`` docker shows only the status. It does show the error of a token endpoint,
+so ``/v2/`` sends it to one.
 """
 
 from http import HTTPStatus
@@ -15,9 +15,9 @@ from repoman_docker.routes.access import TOKEN_PATH
 from repoman_docker.routes.errors import render_registry_error
 
 SERVICE = "main port"  # The name of the service in the challenge.
-ADDRESSES_MAX = 20  # Repositories that the text names.
+ADDRESSES_MAX = 20  # Maximum number of repositories in the message.
 ELSEWHERE = (
-    "This is the main port, where docker finds no images: each Docker repository is at a port of "
+    "This is the main port, which serves no Docker images: each Docker repository has a port of "
     "its own."
 )
 
@@ -27,7 +27,7 @@ main_port = Blueprint("docker_main_port", __name__)
 @main_port.get("/v2/", defaults={"path": ""})
 @main_port.get("/v2/<path:path>")
 def send_elsewhere(path: str) -> Response:
-    """Refuse any request of the API, so that the client asks for a token."""
+    """Refuse any request of the API, so that the client requests a token."""
     realm = request.root_url.rstrip("/") + TOKEN_PATH
     headers = {"WWW-Authenticate": render_challenge(realm, SERVICE)}
     return render_registry_error(
@@ -37,13 +37,13 @@ def send_elsewhere(path: str) -> Response:
 
 @main_port.get(TOKEN_PATH)
 def tell_addresses() -> Response:
-    """Refuse a token, and tell which Docker repositories the user may know, and where they are."""
+    """Refuse a token; the message lists the Docker repositories that the user may see."""
     found = [
         f"{each.name} at {each.urls[0].partition('://')[2]}"
         for each in list_addresses()
         if each.format == "Docker" and each.urls
     ]
-    where = f" You may use {', '.join(found[:ADDRESSES_MAX])}." if found else ""
-    where = where or " Ask the administrator of this server which port that is."
+    where = f" You have access to {', '.join(found[:ADDRESSES_MAX])}." if found else ""
+    where = where or " Ask the administrator of this server for the port."
     error = RegistryError(ErrorCode.DENIED, ELSEWHERE + where, status=HTTPStatus.FORBIDDEN)
     return render_registry_error(error)

@@ -14,7 +14,7 @@ from repoman_docker.routes.current import address, empty, repository
 
 
 def get_manifest(route: Route) -> Response:
-    """Answer GET and HEAD: 200 or 304. What is stored is served, whatever Accept says."""
+    """Answer GET and HEAD: 200 or 304. Serves the stored manifest, whatever Accept says."""
     manifests = repository().manifests
     find = manifests.head if request.method == "HEAD" else manifests.get
     response = send_content(find(route.name, _reference(route)))
@@ -60,10 +60,10 @@ def put_manifest(route: Route) -> Response:
 
 
 def _obtain_missing(name: str, error: RegistryError) -> bool:
-    """Return whether the image has now got all blobs that a refused manifest lacked.
+    """Get the blobs that a refused manifest lacks; return whether the image now has them all.
 
-    A group gets them from the members that its pulls come from: clients that only set another tag
-    do not push what they can pull. Only who may read a blob has it linked.
+    A group gets them from the members that serve its pulls: clients that only set another tag do
+    not push what they can pull. A blob is linked only if the user may read it.
     """
     lacking = [each.digest for each in error.errors if isinstance(each, MissingBlob)]
     blobs = repository().blobs
@@ -81,7 +81,7 @@ def delete_manifest(route: Route) -> Response:
 
 
 def _reference(route: Route) -> Digest | Tag:
-    """Return the reference of a request that reads; what cannot be a tag is an unknown one."""
+    """Return the reference of a read request; an invalid tag counts as unknown."""
     try:
         return parse_reference(route.reference)
     except RegistryError as error:

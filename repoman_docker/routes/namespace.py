@@ -1,4 +1,4 @@
-"""The parameter ``ns``, by which clients of a mirror say which registry they mean.
+"""The parameter ``ns``, with which clients of a mirror name the registry they mean.
 
 Source: OCI distribution-spec, Registry Proxying.
 """
@@ -10,13 +10,13 @@ from repoman_docker.routes.current import VIEW, repository
 
 
 def check_namespace() -> str | None:
-    """Return the registry that the client means, if it says so and it matters here.
+    """Return the registry that the client names, if it matters for this repository.
 
-    From then on :func:`repository` returns the part that answers in its place.
+    Afterwards :func:`repository` returns the view of that registry.
 
     Raises:
-        RegistryError: NAME_UNKNOWN, it means another one than this repository is a mirror of; the
-            client goes on to the next mirror.
+        RegistryError: NAME_UNKNOWN, this repository is not a mirror of that registry; the client
+            continues with the next mirror.
     """
     asked = request.args.get("ns")
     if asked is None:
@@ -24,7 +24,9 @@ def check_namespace() -> str | None:
     found = repository().as_mirror_of(asked)
     if found is None:
         raise RegistryError(
-            ErrorCode.NAME_UNKNOWN, f"This is no mirror of {quoted(asked)}.", {"ns": asked[:80]}
+            ErrorCode.NAME_UNKNOWN,
+            f"This repository is not a mirror of {quoted(asked)}.",
+            {"ns": asked[:80]},
         )
     request.environ[VIEW] = found
     return None if found.namespaces is None else asked

@@ -1,4 +1,4 @@
-"""``GET /v1/search``, which ``docker search`` and podman ask, with exactly the types they decode.
+"""``GET /v1/search`` for ``docker search`` and podman, with exactly the types they decode.
 
 Source: Docker Registry Index API V1, Search.
 """
@@ -13,7 +13,7 @@ from repoman_docker.routes.access import sees_images, visible_images
 from repoman_docker.routes.current import answer, repository
 from repoman_docker.search import Found
 
-USUAL = 25  # results on a page
+USUAL = 25  # default number of results on a page
 MOST_ON_PAGE = 100
 FAILED = "X-Repoman-Search-Failed"
 
@@ -22,7 +22,7 @@ def get_search() -> Response:
     """Answer with a page of images that the actor may see."""
     actor = current_actor()
     if not actor.has_scope(CATALOG.type, CATALOG.name, "search"):
-        raise Unauthenticated("The token does not cover a search.")
+        raise Unauthenticated("The token does not permit a search.")
     size = min(max(_number("n", USUAL), 1), MOST_ON_PAGE)
     page = max(_number("page", 1), 1)
     term = request.args.get("q", "")
@@ -47,20 +47,20 @@ def get_search() -> Response:
 def _result(hit: ImageHit) -> dict[str, object]:
     return {
         "name": hit.name,
-        "description": one_line(hit.description),  # one may be older than this rule
+        "description": one_line(hit.description),  # stored ones may predate this rule
         "star_count": hit.stars,
         "is_official": hit.is_official,
         "is_automated": hit.is_automated,
-        "is_trusted": hit.is_automated,  # its name of before
+        "is_trusted": hit.is_automated,  # its former name
     }
 
 
 def _number(key: str, default: int) -> int:
-    """Return a parameter; what is far too large is as good as the largest that matters."""
+    """Return a numeric parameter; excessive values are reduced to a large one."""
     text = request.args.get(key, "").strip()
     if not text:
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
-        raise Invalid(f"The parameter {key} is no number.")
+        raise Invalid(f"The parameter {key} is not a number.")
     return int(text[:10])

@@ -1,8 +1,8 @@
-"""The token endpoint: docker's by GET with a login in the header, and OAuth2's by POST of a form.
+"""The token endpoint: Docker's GET with a login in the header, and the OAuth2 POST of a form.
 
-There are no refresh tokens: docker would keep one in place of the password, and use it for ever.
+There are no refresh tokens: docker would store one in place of the password, and use it forever.
 
-Source: docker's token authentication specification; RFC 6749, section 4.3.
+Source: Docker's token authentication specification; RFC 6749, section 4.3.
 """
 
 import json
@@ -29,10 +29,10 @@ from repoman_docker.protocol.challenge import CATALOG, TokenScope, parse_scopes
 from repoman_docker.routes.access import BROWSE, NEEDS, TOKEN_PATH, may
 from repoman_docker.routes.current import repository
 
-FORM = "repoman_docker.form"  # environ: the form of the request, once it is read
-FORM_LIMIT = 65_536  # bytes
+FORM = "repoman_docker.form"  # environ: the form of the request, once it has been read
+FORM_LIMIT = 65_536  # maximum bytes of a form
 FIELDS_MAX = 200
-SCOPES_MAX = 100  # for one token; what is asked for beyond is not granted
+SCOPES_MAX = 100  # maximum number for one token; further scopes are not granted
 
 Form = dict[str, list[str]]
 
@@ -41,22 +41,22 @@ token = Blueprint("docker_token", __name__)
 
 @token.get(TOKEN_PATH)
 def get_token() -> Response:
-    """Answer with a token for as much of the scopes asked for as the actor may have."""
+    """Issue a token with those of the requested scopes that the actor may have."""
     return _answer(request.args.getlist("scope"))
 
 
 @token.post(TOKEN_PATH)
 def post_token() -> Response:
-    """The same, to whoever has a login in the form."""
+    """Do the same for a login in the form."""
     return _answer(_form().get("scope", []))
 
 
 def credentials_of(request: Request) -> Credentials | None:
-    """Return the login in a form of OAuth2; None for every other request.
+    """Return the login in an OAuth2 form; None for every other request.
 
     Raises:
-        Invalid: it is no form, or one that asks for something else.
-        TooLarge: it is too long.
+        Invalid: the body is not a form, or requests another grant.
+        TooLarge: the form is too long.
     """
     if request.method != "POST" or request.path != TOKEN_PATH:
         return None
@@ -84,14 +84,20 @@ def _read_form() -> Form:
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:
-        raise Invalid("The body is no form of OAuth2.") from error
+        raise Invalid("The body is not a valid form.") from error
 
 
 def _answer(scopes: list[str]) -> Response:
-    if current_actor().scopes is not None:  # or a token would buy one for more, and for ever
-        raise Unauthenticated("A token is no password: log in to get another token.")
+    if (
+        current_actor().scopes is not None
+    ):  # otherwise a token could be renewed forever, with more scopes
+        raise Unauthenticated(
+            "A token cannot be used to get another token. Log in with your password."
+        )
     if repository().settings.force_basic_auth:
-        raise NotFound("This repository gives no tokens: send the password with each request.")
+        raise NotFound(
+            "This repository does not issue tokens. Send the password with each request."
+        )
     actor, tokens = current_actor(), current_security().tokens
     asked = parse_scopes(scopes)[:SCOPES_MAX]
     granted = tuple(scope for scope in (_grant(actor, each) for each in asked) if scope.actions)
@@ -117,6 +123,6 @@ def _grant(actor: Actor, asked: TokenScope) -> Scope:
 
 
 def _may_have(actor: Actor, name: str, action: str) -> bool:
-    # Lists of tags are asked for with the scope of a pull, and need another right.
+    # Clients list tags with the scope of a pull, but lists need another right.
     is_list = action == "pull" and may(actor, name, BROWSE)
     return is_list or may(actor, name, NEEDS.get(action))

@@ -42,7 +42,7 @@ def append_upload(route: Route) -> Response:
 
 
 def finish_upload(route: Route) -> Response:
-    """Answer PUT, with the last chunk, the whole blob or nothing: 201."""
+    """Answer PUT, with the last chunk, the whole blob or no body: 201."""
     upload = _find(route)
     digest = _digest()
     start, announced = _announced()
@@ -65,7 +65,7 @@ def _mount(route: Route) -> bool:
     if source is not None:
         parse_name(source)
     if not may_mount(source, str(digest)):
-        return False  # as where the blob is not there: the client sends it
+        return False  # as if the blob did not exist: the client uploads it
     return repository().blobs.mount(route.name, digest, source)
 
 
@@ -88,7 +88,7 @@ def _digest() -> Digest:
 
 
 def _announced() -> tuple[int | None, int | None]:
-    """Return where the chunk begins and how long it is, as far as the client says so."""
+    """Return the start and the length of the chunk, as far as the client states them."""
     header = request.headers.get("Content-Range")
     if header is None:
         return None, None

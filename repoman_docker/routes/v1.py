@@ -1,6 +1,6 @@
-"""The registry API version 1: the switch, ping, logins and search, and the way to the rest.
+"""The registry API V1: the switch, ping, logins and search, and the dispatch of the rest.
 
-Today's clients ask for ping and search only; the rest is for engines up to 17.11. Addresses may end
+Today's clients use only ping and search; the rest is for engines up to 17.11. Addresses may end
 with a slash.
 """
 
@@ -27,29 +27,29 @@ SEARCH = f"{ROOT}/search"
 ALLOWED = {**dict.fromkeys((*PINGS, SEARCH), "GET, HEAD"), USERS: "GET, HEAD, POST"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-VERSION = "0.9.1"  # of the registry that all clients of this API know
+VERSION = "0.9.1"  # of the registry that all clients of this API expect
 PING_HEADERS = {
     "X-Docker-Registry-Version": VERSION,
-    # Only then do engines send Basic with every request over https.
+    # Without it, engines do not send Basic with every request over https.
     "X-Docker-Registry-Standalone": "true",
 }
 UNCACHED = {"Cache-Control": "no-cache", "Expires": "-1", "Pragma": "no-cache"}
-# Old clients compare this byte for byte, quotes included, and then check the login by GET.
+# Old clients compare this byte for byte, including the quotes, and then check the login by GET.
 KNOWN_USER = b'"Username or email already exists"'
 
 v1 = Blueprint("docker_v1", __name__)
 
 
 def is_v1(path: str) -> bool:
-    """Return whether an address is one of this API."""
+    """Return whether an address belongs to this API."""
     return path == ROOT or path.startswith(f"{ROOT}/") or path in PINGS
 
 
 def access_of(asked: Request) -> Access | None:
-    """Return what a request needs.
+    """Return the access that a request needs.
 
-    A ping is for everybody, and so is the news that the API is off. Search shows what the actor
-    may see. What paths of images are about is known only to their routes, which ask themselves.
+    Anybody may ping, and learn that the API is disabled. Search shows what the actor may see. Only
+    the routes of images know which image names a path concerns, so they check rights themselves.
     """
     path = asked.path.rstrip("/")
     if path in PINGS or not repository().settings.v1_enabled:
@@ -60,7 +60,7 @@ def access_of(asked: Request) -> Access | None:
 
 
 def render_failure(failure: Failure) -> Response:
-    """Return the response for a failure: one text, as these clients decode no other form."""
+    """Return the response for a failure: a single text, as these clients decode nothing else."""
     return answer({"error": failure.message}, failure.status)
 
 
@@ -74,8 +74,8 @@ def _check_enabled() -> None:
     if not repository().settings.v1_enabled:
         name = current_repository().name
         raise NotFound(
-            f"The Docker V1 API of the repository {name} is off. Its administrator can enable it "
-            "by the setting docker.v1_enabled (Enable Docker V1 API)."
+            f"The Docker V1 API of the repository {name} is disabled. An administrator can "
+            "enable it with the setting docker.v1_enabled (Enable Docker V1 API)."
         )
 
 
@@ -89,7 +89,7 @@ def _forbid_caching(response: Response) -> Response:
 @v1.get(PINGS[0], strict_slashes=False)
 @v1.get(PINGS[1], strict_slashes=False)
 def ping() -> Response:
-    """Answer that the API is there; clients read the headers, the body where these are missing."""
+    """Answer a ping; clients read the headers, or the body if the headers are missing."""
     response = answer({"version": VERSION, "standalone": True})
     response.headers.update(PING_HEADERS)
     return response
@@ -100,17 +100,17 @@ v1.get(SEARCH, strict_slashes=False)(get_search)
 
 @v1.get(f"{USERS}/", strict_slashes=False)
 def check_login() -> Response:
-    """Answer a login of engines up to 17.11: 200 if name and password are right."""
+    """Answer a login of engines up to 17.11: 200 if name and password are correct."""
     if current_actor().is_anonymous:
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     return answer("OK")
 
 
 @v1.post(f"{USERS}/", strict_slashes=False)
 def register() -> Response:
-    """Answer the first request of a login of engines up to 1.10, which would make an account.
+    """Answer the first request of a login of engines up to 1.10, which would create an account.
 
-    Nobody makes one here. The answer is the same for everybody, and sends the client on to
+    No account is created. The response is always the same, and makes the client continue with
     :func:`check_login`.
     """
     return Response(KNOWN_USER, 400, mimetype="application/json")
@@ -119,33 +119,33 @@ def register() -> Response:
 @v1.put(f"{USERS}/<name>/", strict_slashes=False)
 def change_user(name: str) -> Response:
     """Refuse to change an account."""
-    raise Unsupported(f"The account {name!r} cannot be changed here; use the web pages for that.")
+    raise Unsupported(f"The account {name!r} cannot be changed here. Use the web pages.")
 
 
 @v1.route(f"{ROOT}/repositories/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def repositories(path: str) -> Response:
-    """Answer what is about image names."""
+    """Answer requests about image names."""
     return v1_index.serve(path)
 
 
 @v1.route(f"{ROOT}/images/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def images(path: str) -> Response:
-    """Answer what is about images."""
+    """Answer requests about images."""
     return v1_images.serve(path)
 
 
 @v1.route(ROOT, methods=METHODS, provide_automatic_options=False)
 @v1.route(f"{ROOT}/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def unknown(path: str = "") -> Response:
-    """Answer every other address, and every other method."""
+    """Answer all other addresses and methods."""
     address = f"{ROOT}/{path}".rstrip("/")
     if address in ALLOWED:
         return unknown_method()
-    raise NotFound(f"There is nothing at {ROOT}/{path[:200]}.")
+    raise NotFound(f"{ROOT}/{path[:200]} is not an address of the V1 API.")
 
 
 def unknown_method() -> Response:
-    """Answer a method that an address does not have."""
-    response = answer({"error": f"{request.method} is not possible here."}, 405)
+    """Answer a method that the address does not support."""
+    response = answer({"error": f"The method {request.method} is not allowed here."}, 405)
     response.headers["Allow"] = ALLOWED.get(request.path.rstrip("/"), "")
     return response

@@ -1,4 +1,4 @@
-"""Version 1, what is about images: their JSON, what is below them, and their layers."""
+"""The V1 routes for images: their JSON, their ancestry, and their layers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,17 +28,17 @@ from repoman_docker.service import V1Image
 Handler = Callable[[str], Response]  # of an image id
 
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
-JSON_LIMIT = 1 << 20  # bytes
-# In order of what they are worth; the second is a spelling of some tests.
+JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON
+# In order of preference; the second is a spelling in some tests.
 CHECKSUMS = ("X-Docker-Checksum-Payload", "X-Docker-Payload-Checksum", "X-Docker-Checksum")
 NO_CHECKSUM = "Missing Image's checksum"
-LONG_AGO = 0.0  # when each image was last changed, as these clients are told
+LONG_AGO = 0.0  # the modification time of each image for these clients
 
 _SHA256 = re.compile(r"sha256:([a-f0-9]{64})")
 
 
 def get_json(image_id: str) -> Response:
-    """Answer the JSON of an image, and how long its layer is as :func:`get_layer` sends it."""
+    """Return the JSON of an image, and the length of its layer as :func:`get_layer` sends it."""
     image = _find_pushed(image_id) or _find(image_id)
     check_blob(image.name, image.layer.digest)
     headers = {**IMMUTABLE, "X-Docker-Size": str(image.layer.size)}
@@ -57,14 +57,14 @@ def get_json(image_id: str) -> Response:
 
 
 def get_ancestry(image_id: str) -> Response:
-    """Answer the ids from an image down to the lowest."""
+    """Return the ids from an image down to the lowest."""
     response = answer(list(_find(image_id).ancestry))
     response.headers.update(IMMUTABLE)
     return response
 
 
 def get_layer(image_id: str) -> Response:
-    """Answer the layer of an image as it is stored, whole or a range."""
+    """Return the layer of an image as it is stored, whole or a range."""
     image = _find(image_id)
     check_blob(image.name, image.layer.digest)
     response = send_content(_layer(image))
@@ -73,7 +73,7 @@ def get_layer(image_id: str) -> Response:
 
 
 def put_json(image_id: str) -> Response:
-    """Take the JSON of an image."""
+    """Store the JSON of an image."""
     pushes, pusher = repository().v1_pushes(None), current_pusher()
     body = read_body(current_environ(), JSON_LIMIT)
     pushes.put_json(pusher, image_id, body)
@@ -81,7 +81,7 @@ def put_json(image_id: str) -> Response:
 
 
 def put_layer(image_id: str) -> Response:
-    """Take the layer of an image."""
+    """Store the layer of an image."""
     pushes, pusher = repository().v1_pushes(None), current_pusher()
     with receive_body(current_environ(), lambda: pushes.open_layer(pusher, image_id)) as inlet:
         pushes.put_layer(pusher, image_id, inlet)
@@ -89,14 +89,14 @@ def put_layer(image_id: str) -> Response:
 
 
 def put_checksum(image_id: str) -> Response:
-    """Take the checksum of an image, which completes it."""
+    """Verify the checksum of an image, which completes it."""
     pushes, pusher = repository().v1_pushes(None), current_pusher()
     pushes.finish_image(pusher, image_id, _sent_checksum())
     return answer(True)
 
 
 def _sent_checksum() -> str:
-    """Return the sha256 of JSON and layer that an engine says, in hex; empty for old ones."""
+    """Return the sha256 of JSON and layer that an engine sent, in hex; empty for old engines."""
     found = [each for each in CHECKSUMS if each in request.headers]
     if not found:
         raise RegistryError(ErrorCode.DIGEST_INVALID, NO_CHECKSUM, status=412)
@@ -106,15 +106,15 @@ def _sent_checksum() -> str:
     payload = _SHA256.fullmatch(sent)
     if payload is not None:
         return payload[1]
-    # Engines before 0.10 know only a checksum of the files in the tar, which says too little here.
+    # Engines before 0.10 send only a checksum of the files in the tar, which is not sufficient.
     if found[0] == CHECKSUMS[-1] and sent.startswith("tarsum"):
         return ""
-    raise Invalid("The image's checksum must be sha256: and 64 hexadecimal digits.")
+    raise Invalid("The checksum of the image must be sha256: followed by 64 hexadecimal digits.")
 
 
 def _layer(image: V1Image) -> Content:
     digest = image.layer.digest
-    if str(digest) == EMPTY_LAYER_DIGEST:  # which images may have that no manifest has it in
+    if str(digest) == EMPTY_LAYER_DIGEST:  # images may have it although no manifest lists it
         return Content(
             size=len(EMPTY_LAYER),
             media_type=OCTET_STREAM,
@@ -132,9 +132,10 @@ def _find(image_id: str) -> V1Image:
 
 
 def _find_pushed(image_id: str) -> V1Image | None:
-    """Return what an engine asks for that is about to send it, if it has announced it.
+    """Return an image for an engine that has announced it and is about to push it.
 
-    It does not send what is there; so it must be where the push goes, not elsewhere in a group.
+    The engine does not push an existing image, so only the repository of the push counts, not the
+    other members of a group.
     """
     try:
         pushes = repository().v1_pushes(None)
@@ -156,10 +157,10 @@ def serve(path: str) -> Response:
     image_id, _, what = path.rstrip("/").partition("/")
     handlers = HANDLERS.get(what)
     if handlers is None:
-        raise NotFound("There is nothing at this address of the V1 API.")
+        raise NotFound("This is not an address of the V1 API.")
     if not is_image_id(image_id):
         raise NotFound("Invalid image ID")
     handler = handlers.get("GET" if request.method == "HEAD" else request.method)
     if handler is None:
-        raise Unsupported(f"{request.method} is not possible here.")
+        raise Unsupported(f"The method {request.method} is not allowed here.")
     return handler(image_id)

@@ -1,4 +1,4 @@
-"""Version 1, what is about image names: their lists of images, tags and properties."""
+"""The V1 routes for image names: their lists of images, tags and properties."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -41,15 +41,15 @@ from repoman_docker.routes.v1_rights import (
     names_of,
 )
 
-Handler = Callable[[str, str], Response]  # of the image name, and the tag or image id
+Handler = Callable[[str, str], Response]  # takes the image name, and the tag or image id
 
-LIST_LIMIT = 4 << 20  # bytes of a list of images
+LIST_LIMIT = 4 << 20  # maximum bytes of a list of images
 
 NO_ENGINE = {"docker_version": None, "docker_go_version": None, "kernel": None, "last_update": None}
 
 
 def get_images(name: str, _: str) -> Response:
-    """Answer the first request of a pull; which images there are is told by tags."""
+    """Answer the first request of a pull; the client finds the images by the tags."""
     _check_there(name)
     response = answer([])
     give_token(response, name, PULL)
@@ -71,7 +71,7 @@ def put_repository(name: str, _: str) -> Response:
 
 
 def put_images(name: str, _: str) -> Response:
-    """Answer the last request of a push; what it lists is told before."""
+    """Answer the last request of a push; its list adds nothing new."""
     pushes = repository().v1_pushes(name)
     _read_list()
     pushes.finish(name, current_pusher())
@@ -94,7 +94,7 @@ def put_tag(name: str, tag: str) -> Response:
 
 
 def get_tags(name: str, _: str) -> Response:
-    """Answer the ids of all tags."""
+    """Return the ids of all tags."""
     service = repository()
     tags = service.v1_images.tags(name, service.settings.page_limit)
     is_visible = visible_tags(name)
@@ -102,7 +102,7 @@ def get_tags(name: str, _: str) -> Response:
 
 
 def get_tag(name: str, tag: str) -> Response:
-    """Answer the id of a tag."""
+    """Return the id of a tag."""
     check_reference(name, tag, NEEDS[PULL])
     return answer(repository().v1_images.tag(name, parse_tag(tag)))
 
@@ -125,12 +125,12 @@ def delete_all(name: str, _: str) -> Response:
 
 
 def delete_images(_: str, __: str) -> Response:
-    """Do nothing, as the registry did that these clients know."""
+    """Do nothing, as did the registry that these clients expect."""
     return empty(204, {})
 
 
 def get_tag_json(name: str, tag: str) -> Response:
-    """Answer what is known of the engine that made an image."""
+    """Return the information about the engine that built an image."""
     check_reference(name, tag, NEEDS[PULL])
     service = repository().v1_images
     fields = parse_fields(service.find(service.tag(name, parse_tag(tag)), may_pull).json)
@@ -139,33 +139,33 @@ def get_tag_json(name: str, tag: str) -> Response:
 
 
 def get_json(name: str, _: str) -> Response:
-    """Answer the same of an image name, of which nothing is known."""
+    """Return the same for an image name, about which nothing is known."""
     _check_there(name)
     return answer({**NO_ENGINE, "arch": None, "os": None})
 
 
 def get_properties(name: str, _: str) -> Response:
-    """Answer whether anybody may read."""
+    """Return whether anybody may read."""
     return answer({"access": _visibility(name)})
 
 
 def put_properties(name: str, _: str) -> Response:
-    """Refuse to change who may read, which is the administrator's to say."""
+    """Refuse to change the visibility, which only an administrator decides."""
     raise Unsupported(
-        f"Who may read {name} cannot be changed here: the repository's administrator decides it."
+        f"The visibility of {name} cannot be changed here. Ask the administrator of the repository."
     )
 
 
 def check_token(written: str, _: str) -> Response:
-    """Answer a registry that asks whether a token is good for an image name."""
+    """Answer a registry that asks whether a token is valid for an image name."""
     is_good = current_actor().scopes is not None and any(map(may_pull, names_of(written)))
     if not is_good:
-        return answer({"error": f"There is no token for {written} in the request."}, 403)
+        return answer({"error": f"The request has no token for {written}."}, 403)
     return answer("OK")
 
 
 def get_layer_access(_: str, image_id: str) -> Response:
-    """Answer whether the token lets its bearer have an image."""
+    """Return whether the token permits reading an image."""
     try:
         repository().v1_images.find(image_id, may_pull)
     except NotFound:
@@ -193,9 +193,9 @@ def serve(path: str) -> Response:
     handlers = HANDLERS[place.kind] if place else {}
     handler = handlers.get("GET" if request.method == "HEAD" else request.method)
     if place is None or not handlers:
-        raise NotFound("There is nothing at this address of the V1 API.")
+        raise NotFound("This is not an address of the V1 API.")
     if handler is None:
-        raise Unsupported(f"{request.method} is not possible here.")
+        raise Unsupported(f"The method {request.method} is not allowed here.")
     if place.kind is Kind.AUTH:
         return handler(place.name, "")
     is_new = place.kind is Kind.REPOSITORY and request.method == "PUT"
@@ -220,7 +220,7 @@ def _read_json() -> object:
 
 def _image_id(value: object) -> str:
     if not isinstance(value, str) or not is_image_id(value):
-        raise Invalid("Invalid data: each entry needs the id of an image.")
+        raise Invalid("Invalid data: each entry must have the id of an image.")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Rights in version 1: image names in their two forms, tokens, and who may do what.
+"""Rights in V1: image names in their two forms, tokens, and access checks.
 
-Paths of images have no image name in them, and engines over plain HTTP send a password once only:
-the token that they get then says for which image name all that follows is meant.
+Paths of images contain no image name, and engines on plain HTTP send the password only once: the
+token that they get in return has the image name of all following requests.
 """
 
 import re
@@ -26,34 +26,34 @@ from repoman_docker.routes.access import ADD, NEEDS, manifest_path, may
 from repoman_docker.routes.current import repository
 from repoman_docker.service import Pusher
 
-LIFETIME = 3600  # seconds; a push may take long, and engines do not renew their tokens
-SCOPE = "v1-repository"  # the kind of their scopes: they are good for this version alone
+LIFETIME = 3600  # seconds of a token; a push may take long, and engines do not renew tokens
+SCOPE = "v1-repository"  # the type of their scopes: they are valid only for this version
 PULL, PUSH, DELETE = "pull", "push", "delete"
 
 READING = ("GET", "HEAD")
 
-_ACCESS = {PULL: "read", PUSH: "write", DELETE: "delete"}  # what version 1 calls them
+_ACCESS = {PULL: "read", PUSH: "write", DELETE: "delete"}  # their names in V1
 _ACTIONS = {PULL: {PULL}, PUSH: {PULL, PUSH}, DELETE: {PULL, DELETE}}
-# What has matched is never tried in another way: of spaces there may be tens of thousands.
+# Possessive matching avoids backtracking over tens of thousands of spaces.
 _TOKEN = re.compile(r'(?:Token\s++)++(?:.*?signature[:=]\s*+)?+"?([^",\s]++)', re.IGNORECASE)
 
 
 def token_of(request: Request) -> str | None:
-    """Return what a header ``Authorization: Token …`` holds; None if it is another one."""
+    """Return the token in ``Authorization: Token …``; None for any other header."""
     found = _TOKEN.match(request.headers.get("Authorization", ""))
     return found[1] if found else None
 
 
 def names_of(text: str) -> list[str]:
-    """Return the image names that a client may mean by one, ``library/`` or not (NAME_INVALID)."""
+    """Return the names that a client may mean, with or without ``library/`` (NAME_INVALID)."""
     short = short_name(parse_name(text))
     return list(dict.fromkeys((short, long_name(short))))
 
 
 def image_name(text: str, action: str, *, is_new: bool = False) -> str:
-    """Return the name of the image that a client means, who may write ``library/`` or not.
+    """Return the name of the image that a client means, with or without ``library/``.
 
-    ``is_new`` says that a push begins; what follows of it goes where it has begun.
+    ``is_new`` says that a push begins; its other requests use the name with which it began.
 
     Raises:
         RegistryError: NAME_INVALID.
@@ -70,9 +70,9 @@ def image_name(text: str, action: str, *, is_new: bool = False) -> str:
 
 
 def _known(names: list[str]) -> list[str]:
-    """Return the first of the names that there is, if there is one."""
+    """Return the first of the names that exists, if any."""
     has_image = repository().lists.has_image
-    # Only those who read are worth a question to a remote.
+    # Contact a remote only for read requests.
     for is_known in (has_image, _has_tags) if request.method in READING else (has_image,):
         for name in names:
             if is_known(name):
@@ -81,7 +81,7 @@ def _known(names: list[str]) -> list[str]:
 
 
 def _begun(names: list[str]) -> list[str]:
-    """Return that of the names that the actor is pushing to, if there is one."""
+    """Return the name to which the actor is pushing, if any."""
     pushes, pusher = repository().v1_pushes(None), actor_as_pusher()
     begun = {name: pushes.begun_at(name, pusher) for name in names}
     return [name for name in names if begun[name] == max(begun.values()) > 0]
@@ -97,49 +97,49 @@ def _has_tags(name: str) -> bool:
 
 
 def is_allowed(name: str, action: str) -> bool:
-    """Return whether the request's actor, and their token, may do something to an image."""
+    """Return whether the actor, and their token, may do something to an image."""
     actor = current_actor()
     is_covered = any(actor.has_scope(kind, name, action) for kind in (SCOPE, "repository"))
     return is_covered and may(actor, name, NEEDS[action])
 
 
 def may_pull(name: str) -> bool:
-    """Return whether the request's actor may know of an image."""
+    """Return whether the actor may see an image."""
     return is_allowed(name, PULL)
 
 
 def check_allowed(name: str, action: str) -> None:
-    """Return if the request's actor may do something to an image.
+    """Check that the actor may do something to an image.
 
     Raises:
-        Unauthenticated: nobody has logged in, or their token is for something else.
-        Denied: they have no right to it.
+        Unauthenticated: the actor is anonymous, or their token is for something else.
+        Denied: the actor lacks the right.
     """
     if is_allowed(name, action):
         return
     actor = current_actor()
     if actor.is_anonymous or actor.scopes is not None:
         raise Unauthenticated("Requires authorization")
-    raise Denied(f"{actor.name} has no right to {action} {name} in {current_repository().name}.")
+    raise Denied(f"{actor.name} is not allowed to {action} {name} in {current_repository().name}.")
 
 
 def check_reference(name: str, reference: str, actions: frozenset[Action]) -> None:
-    """Return if the request's actor may do something to a tag (Unauthenticated, Denied)."""
+    """Check that the actor may do something to a tag (Unauthenticated, Denied)."""
     access = Access(actions, manifest_path(name, reference), name)
     current_security().authorizer.check(current_actor(), current_place(), access)
 
 
 def check_blob(name: str, digest: object) -> None:
-    """Return if the request's actor may read a blob of an image (Unauthenticated, Denied)."""
+    """Check that the actor may read a blob of an image (Unauthenticated, Denied)."""
     access = Access(NEEDS[PULL], f"/v2/{name}/blobs/{digest}", name)
     current_security().authorizer.check(current_actor(), current_place(), access)
 
 
 def current_pusher() -> Pusher:
-    """Return who pushes images, whose paths do not tell to which image name.
+    """Return who pushes images, whose paths contain no image name.
 
     Raises:
-        Unauthenticated: nobody has logged in, and not everybody may push.
+        Unauthenticated: the actor is anonymous, and anonymous users may not push.
     """
     actor = current_actor()
     authorizer = current_security().authorizer
@@ -149,7 +149,7 @@ def current_pusher() -> Pusher:
 
 
 def actor_as_pusher() -> Pusher:
-    """Return the request's actor as somebody who pushes, whether they may or not."""
+    """Return the actor as a pusher, whether they may push or not."""
     builds_on = repository().builds_on
     return Pusher(
         current_actor().owner,
@@ -159,14 +159,14 @@ def actor_as_pusher() -> Pusher:
 
 
 def give_token(response: Response, name: str, action: str) -> None:
-    """Tell the client where to go on, and by which token, if it asks for one.
+    """Send the client the address for the next requests, and a token if it asks for one.
 
-    The address is the one under which it reached this server.
+    The address is the one at which it reached this server.
     """
     response.headers["X-Docker-Endpoints"] = request.root_url.partition("://")[2].rstrip("/")
     actor = current_actor()
     is_asked = request.headers.get("X-Docker-Token", "").lower() == "true"
-    # Whoever has come by a token must not get another one by it, and so on for ever.
+    # A token must not be used to get another one, which would extend it forever.
     if not is_asked or actor.scopes is not None or repository().settings.force_basic_auth:
         return
     scope = Scope(SCOPE, name, frozenset(_ACTIONS[action]))

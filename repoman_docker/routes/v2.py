@@ -1,7 +1,7 @@
-"""The registry API version 2: one route that finds the resource, then its handler.
+"""The registry API V2: one route that finds the resource, then its handler.
 
-Image names contain slashes and even words like ``blobs``, so the path is taken apart from the right
-by :mod:`repoman_docker.protocol.paths` and not by patterns of the router.
+Image names contain slashes and even words like ``blobs``, so :mod:`repoman_docker.protocol.paths`
+parses the path from the right, not the patterns of the router.
 """
 
 from collections.abc import Callable, Mapping
@@ -60,7 +60,9 @@ def serve(path: str = "") -> Response:
     route = match(path)
     if route is None:
         raise RegistryError(
-            ErrorCode.NAME_UNKNOWN, "This is no address of the registry API.", {"path": path[:200]}
+            ErrorCode.NAME_UNKNOWN,
+            "This is not an address of the registry API.",
+            {"path": path[:200]},
         )
     method, handlers = request.method, HANDLERS[route.resource]
     handler = handlers.get("GET" if method == "HEAD" else method)
@@ -82,7 +84,7 @@ def _registry_error(error: RegistryError) -> Response:
 
 
 def unknown_method() -> Response:
-    """Answer a method that no resource has; the router found it before the resource was."""
+    """Answer a method that no resource supports; the router refuses it before the dispatch."""
     route = current_route()
     return render_registry_error(_unsupported({} if route is None else HANDLERS[route.resource]))
 
@@ -97,6 +99,6 @@ def _unsupported(handlers: Mapping[str, Handler]) -> RegistryError:
     allowed = [*handlers, *(["HEAD"] if "GET" in handlers else [])]
     return RegistryError(
         ErrorCode.UNSUPPORTED,
-        f"{request.method} is not possible here.",
+        f"The method {request.method} is not allowed here.",
         headers={"Allow": ", ".join(allowed)},
     )

@@ -1,1 +1,1 @@
-"""Images as version 1 of the API sees them; tags and layers are those of version 2."""
+"""Images for V1 clients; tags and layers are those of V2."""

@@ -1,7 +1,6 @@
-"""A chain of images put together into one config and one manifest of docker's schema 2.
+"""Assembles a chain of images into one config and one manifest of Docker schema 2.
 
-The bytes are always the same for the same images, so that a repeated push, or a second fetch, comes
-to the same digest.
+The same images always give the same bytes, so that a repeated push or fetch gives the same digest.
 """
 
 import json
@@ -14,11 +13,11 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.v1_json import history_of, parse_fields, render_config
 from repoman_docker.service import V1Image
 
-HISTORY_LIMIT = 4 << 20  # bytes; of images with more no config is made
+HISTORY_LIMIT = 4 << 20  # maximum bytes of the history of an image
 
 
 class Assembly:
-    """Takes images, the lowest first; of each it keeps no more than it needs."""
+    """Takes images, the lowest first; keeps only the data it needs."""
 
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
@@ -28,19 +27,19 @@ class Assembly:
         self._told = 0
 
     def add(self, image: V1Image) -> None:
-        """Put the next image on top.
+        """Add the next image on top.
 
         Raises:
-            BrokenJson: its JSON is none.
-            Invalid: all images together tell too much of how they were made.
+            BrokenJson: its JSON is not valid.
+            Invalid: the history of all images is too long.
         """
         self._top = parse_fields(image.json)
         history = history_of(self._top)
         self._told += len(json.dumps(history))
         if self._told > HISTORY_LIMIT:
             raise Invalid(
-                f"The images tell more than {HISTORY_LIMIT} bytes of how they were made. "
-                "Put them together into fewer, with shorter commands."
+                f"The history of the images exceeds {HISTORY_LIMIT} bytes. "
+                "Build the image with fewer layers or shorter commands."
             )
         self._histories.append(history)
         self._diff_ids.append(image.diff_id)
@@ -63,7 +62,7 @@ class Assembly:
 
 
 def _as_docker(layer: Descriptor) -> Descriptor:
-    """Return a layer under the media type that docker's manifests have for it."""
+    """Return a layer with its media type in Docker manifests."""
     is_gzip = layer.media_type in (media_types.OCI_LAYER_GZIP, media_types.DOCKER_LAYER)
     media_type = media_types.DOCKER_LAYER if is_gzip else media_types.DOCKER_LAYER_TAR
     return Descriptor(media_type, layer.digest, layer.size)

@@ -1,8 +1,8 @@
-"""Images of version 2 as chains of images of version 1: one for each layer.
+"""V2 images as chains of V1 images: one for each layer.
 
-Which manifest became which ids is stored once, when a client of version 1 first asks for a tag; the
-paths by which it then reads images have no image name in them. The images themselves are made from
-manifest and config, and kept in memory.
+The ids of a manifest are stored once, when a V1 client first requests a tag, because the paths
+by which it then reads images contain no image name. The images themselves are derived from manifest
+and config, and cached in memory.
 """
 
 import hashlib
@@ -26,15 +26,15 @@ from repoman_docker.service import BlobService, ManifestService, V1Image
 from repoman_docker.v1.reading import Memory, read_content
 
 PREFERRED = ("linux", "amd64")
-CONFIG_LIMIT = 4 << 20  # bytes; much longer ones are no configs of images
-REMEMBERED = 8 << 20  # bytes of JSON, of the chains of one repository
+CONFIG_LIMIT = 4 << 20  # maximum bytes of a config
+REMEMBERED = 8 << 20  # bytes of JSON in the cache of one repository
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
 )
 
 
 class Chains:
-    """Derives the images of version 1 from those of version 2, and finds them again."""
+    """Derives V1 images from V2 images, and finds them again."""
 
     def __init__(
         self, content: ContentStore, manifests: ManifestService, blobs: BlobService, limit: int
@@ -46,23 +46,23 @@ class Chains:
         self._memory: Memory[tuple[V1Image, ...]] = Memory(REMEMBERED, _weigh)
 
     def top(self, name: str, manifest: Content) -> str:
-        """Return the id of the image that a manifest is, and remember where its images are.
+        """Return the V1 id of a manifest, and store the ids of its images.
 
         Raises:
-            RegistryError: MANIFEST_UNKNOWN, engines of version 1 cannot use the image.
+            RegistryError: MANIFEST_UNKNOWN, V1 engines cannot use the image.
         """
         path = v1_chain_path(name, manifest.etag)
         asset = self._content.find_asset(path)
         if asset is not None and not media_types.is_index(manifest.media_type):
             return str(asset.attributes["id"])
-        # Which image of an index is taken changes when one is deleted.
+        # The image that is selected from an index changes when one is deleted.
         chain = self._images(name, manifest)
         if asset is None or asset.attributes["id"] != chain[-1].id:
             self._save(path, manifest, chain)
         return chain[-1].id
 
     def find(self, name: str, digest: Digest, image_id: str) -> V1Image | None:
-        """Return an image of a chain; None if its manifest or its config is not there any more."""
+        """Return an image of a chain; None if its manifest or its config no longer exists."""
         try:
             chain = self._images(name, self._manifests.get(name, digest))
         except (RegistryError, NotFound):
@@ -83,11 +83,11 @@ class Chains:
         )
 
     def _images(self, name: str, found: Content) -> tuple[V1Image, ...]:
-        """Return the images of a manifest, or of the best that an index has and that is there."""
+        """Return the images of a manifest, or of the best existing child of an index."""
         if not media_types.is_index(found.media_type):
             return self._memory.get((name, found.etag), lambda: self._derive(name, found))
         index = parse_manifest(read_content(found, self._limit), found.media_type)
-        reason = _unusable("it is an index without an image that could be run")
+        reason = _unusable("it is an index without a runnable image")
         for child in _by_preference(index.children):
             try:
                 return self._images_of(name, child.digest)
@@ -108,7 +108,7 @@ class Chains:
             links = derive_chain(body, [each.digest.encoded for each in layers])
             diff_ids = _diff_ids(body, layers)
         except BrokenJson as error:
-            raise _unusable(f"its config is broken ({error})") from error
+            raise _unusable(f"its config is not valid ({error})") from error
         images: list[V1Image] = []
         ancestry: tuple[str, ...] = ()
         for link, layer, diff_id in zip(links, layers, diff_ids, strict=True):
@@ -118,18 +118,18 @@ class Chains:
 
 
 def _weigh(chain: Sequence[V1Image]) -> int:
-    # Besides its JSON each image has the ids of those below it, which are the same texts.
+    # Besides its JSON each image has the ids of its ancestors, which share their strings.
     return sum(len(each.json) + 8 * len(each.ancestry) + 512 for each in chain)
 
 
 def _by_preference(children: Sequence[Descriptor]) -> Iterator[Descriptor]:
-    """Yield the images of an index, the best for engines of version 1 first."""
+    """Yield the images of an index, the best for V1 engines first."""
     images = [each for each in children if _is_runnable(each)]
     yield from sorted(images, key=lambda each: _platform(each) != PREFERRED)
 
 
 def _is_runnable(child: Descriptor) -> bool:
-    # Attestations stand beside the images they are about, as of an unknown platform.
+    # Attestations are listed beside their images, with an unknown platform.
     is_fit = child.platform is None or child.platform.os in ("linux", "")
     return (
         is_fit and media_types.is_manifest(child.media_type) and "unknown" not in _platform(child)
@@ -141,10 +141,10 @@ def _platform(child: Descriptor) -> tuple[str, str]:
 
 
 def _check(manifest: Manifest) -> Descriptor:
-    """Return the config of an image that engines of version 1 can use."""
+    """Return the config of an image, after checking that V1 engines can use it."""
     config = manifest.config
     if config is None or config.media_type not in media_types.IMAGE_CONFIGS:
-        raise _unusable("it is no image of a container")
+        raise _unusable("it is not a container image")
     if len(manifest.layers) > DEPTH:
         raise _unusable(f"it has more than {DEPTH} layers")
     for layer in manifest.layers:
@@ -159,7 +159,7 @@ def _diff_ids(config: bytes, layers: Sequence[Descriptor]) -> list[str]:
     rootfs = parse_fields(config).get("rootfs")
     found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(found, list) or len(found) != len(layers):
-        raise BrokenJson("it does not name each layer")
+        raise BrokenJson("it does not list every layer")
     return [str(each) for each in found]
 
 

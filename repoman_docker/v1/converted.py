@@ -1,8 +1,8 @@
-"""A remote that speaks version 1 only, in the words of version 2.
+"""A V2 view of a remote that supports only V1.
 
-Its tags are turned into manifests when they are first asked for. For that all layers of an image
-are fetched, since a manifest names the digests of what is in them; after that, asking whether a tag
-has moved takes one small request.
+Its tags are converted into manifests when they are first requested. This fetches all layers of an
+image, because a config has the digests of their content; after that, checking whether a tag has
+moved takes one small request.
 """
 
 from repoman.plugin import (
@@ -53,7 +53,7 @@ class ConvertedRegistry:
         self._fetching = Fetching(client, content, blobs, cache)
 
     def head_manifest(self, name: str, reference: Digest | Tag) -> RemoteTag | None:
-        """See :class:`repoman_docker.remote.RemoteRegistry`; None for images never seen."""
+        """See :class:`repoman_docker.remote.RemoteRegistry`; None for unknown images."""
         if isinstance(reference, Digest):
             chain = self._chain(name, reference)
         else:
@@ -65,7 +65,7 @@ class ConvertedRegistry:
         return RemoteTag(digest, chain.size, chain.media_type)
 
     def get_manifest(self, name: str, reference: Digest | Tag) -> RemoteManifest:
-        """See :class:`repoman_docker.remote.RemoteRegistry`; fetches all of the image."""
+        """See :class:`repoman_docker.remote.RemoteRegistry`; fetches the whole image."""
         if isinstance(reference, Digest):
             body = read_asset(self._content, self._chain(name, reference))
             return RemoteManifest(reference, body, parse_manifest(body, DOCKER_MANIFEST))
@@ -93,13 +93,13 @@ class ConvertedRegistry:
         return RemoteList(self._client.tags(name))
 
     def list_referrers(self, name: str, subject: Digest) -> RemoteList[Descriptor]:
-        """See :class:`repoman_docker.remote.RemoteRegistry`; there are none in version 1."""
+        """See :class:`repoman_docker.remote.RemoteRegistry`; V1 has none."""
         return RemoteList([])
 
     # Inside -------------------------------------------------------------------------------------
 
     def _make(self, name: str, image_id: str) -> bytes:
-        """Return the manifest of an image, after having fetched what is not here of it."""
+        """Return the manifest of an image, after fetching what is missing."""
         ancestry = self._client.ancestry(name, image_id)
         config, body = self._assemble(name, ancestry)
         stored = store_bytes(self._blobs, config)
@@ -119,13 +119,13 @@ class ConvertedRegistry:
                 assembly.add(image)
             except Invalid as error:
                 raise UpstreamUnavailable(
-                    f"{name} of {self.remote} is too much: {error}"
+                    f"{name} of {self.remote} is too large: {error}"
                 ) from error
         config = assembly.config()
         return config, assembly.manifest(config)
 
     def _find_chain(self, name: str, image_id: str) -> Asset | None:
-        """Return what an image was made of the last time."""
+        """Return the chain of an image that was converted before."""
         chains = self._content.referring(v1_image_path(image_id, name), V1_CHAIN)
         mine = (each for each in chains if each.attributes["id"] == image_id)
         return next((each for each in mine if self._content.has_bytes(each)), None)
@@ -133,7 +133,7 @@ class ConvertedRegistry:
     def _chain(self, name: str, digest: Digest) -> Asset:
         asset = self._content.find_asset(v1_chain_path(name, digest))
         if asset is None or not self._content.has_bytes(asset):
-            raise NotFound(f"The remote {self.remote} knows images by their tags only.")
+            raise NotFound(f"The remote {self.remote} serves images only by tag.")
         return asset
 
     def _image_with(self, name: str, digest: Digest) -> str | None:
@@ -144,7 +144,7 @@ class ConvertedRegistry:
         return None
 
     def _config(self, name: str, digest: Digest) -> bytes:
-        """Return a config that was removed to make room, made anew of its images."""
+        """Assemble a config again that was evicted from the cache."""
         for asset in self._content.referring(blob_path(name, digest), BLOB):
             if asset.kind == MANIFEST:
                 chain = self._chain(name, Digest.parse(asset.attributes["digest"]))

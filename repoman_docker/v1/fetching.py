@@ -1,4 +1,4 @@
-"""Images of version 1 fetched from a remote, and kept for ever: an id never means another one."""
+"""V1 images fetched from a remote, and cached forever: an id always means the same image."""
 
 from contextlib import closing
 
@@ -23,12 +23,12 @@ from repoman_docker.service import V1Image
 from repoman_docker.v1.layers import inspect_layer
 from repoman_docker.v1.records import ImageRecord, stored_image
 
-TRIES = 5  # for one layer; each goes on where the one before ended
+TRIES = 5  # for one layer; each continues where the previous one ended
 PARTIAL = 206
 
 
 class Fetching:
-    """Fetches each image once, for all that ask."""
+    """Fetches each image once for concurrent requests."""
 
     def __init__(
         self, client: V1Client, content: ContentStore, blobs: BlobStore, cache: ProxyCache
@@ -42,13 +42,13 @@ class Fetching:
         """Return the first image of an ancestry, from the cache or from the remote.
 
         Raises:
-            UpstreamError: the remote sent something broken, or nothing.
+            UpstreamError: the remote sent something invalid, or nothing.
         """
         path = v1_image_path(ancestry[0], name)
         return self._cache.once(f"fetch {path}", lambda: self._get(path, name, ancestry))
 
     def find(self, name: str, image_id: str) -> V1Image | None:
-        """Return an image from the cache; its layer may have been removed to make room."""
+        """Return an image from the cache; its layer may have been evicted."""
         asset = self._content.find_asset(v1_image_path(image_id, name))
         if asset is None:
             return None
@@ -74,7 +74,7 @@ class Fetching:
             except (Invalid, TooLarge) as error:
                 raise self._broken(image_id, str(error)) from error
             if remote.checksum not in ("", layer.checksum):
-                raise self._broken(image_id, "the checksum is that of something else")
+                raise self._broken(image_id, "the checksum does not match")
             blob = inlet.commit()
         digest = Digest("sha256", blob.digest)
         record = ImageRecord(
@@ -103,10 +103,10 @@ class Fetching:
             raise self._broken(ancestry[0], str(error)) from error
         expected = (ancestry[0], ancestry[1] if len(ancestry) > 1 else None)
         if (fields.get("id"), fields.get("parent") or None) != expected:
-            raise self._broken(ancestry[0], "the JSON is that of another image")
+            raise self._broken(ancestry[0], "the JSON belongs to another image")
 
     def _download(self, name: str, image_id: str) -> BlobInlet:
-        """Return a layer, whole; what breaks off is gone on with."""
+        """Download a whole layer; an interrupted download is resumed."""
         inlet = BlobInlet(self._blobs)
         try:
             for number in range(1, TRIES + 1):
@@ -122,7 +122,7 @@ class Fetching:
 
     def _append(self, name: str, image_id: str, inlet: BlobInlet) -> BlobInlet:
         with closing(self._client.open_layer(name, image_id, inlet.size)) as response:
-            # A remote that knows no ranges begins anew: what is here is read past.
+            # A remote without ranges starts again: skip the bytes that are here already.
             known = 0 if response.status == PARTIAL else inlet.size
             while data := response.read():
                 inlet.write(data[known:])
@@ -130,4 +130,6 @@ class Fetching:
         return inlet
 
     def _broken(self, what: str, why: str) -> UpstreamUnavailable:
-        return UpstreamUnavailable(f"The remote {self._client.remote} sent a bad {what}: {why}.")
+        return UpstreamUnavailable(
+            f"The remote {self._client.remote} sent an invalid {what}: {why}."
+        )

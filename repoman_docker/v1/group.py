@@ -1,4 +1,4 @@
-"""The images of a group for clients of version 1: what any member has, the first one first."""
+"""The images of a group for V1 clients: those of the first member that has them."""
 
 from repoman.plugin import first_found
 from repoman_docker.group.members import Member, Members, is_absence

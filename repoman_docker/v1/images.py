@@ -1,4 +1,4 @@
-"""The images of one repository for clients of version 1; the same for hosted ones and proxies."""
+"""The images of one repository for V1 clients; the same for hosted repositories and proxies."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from repoman_docker.v1.chains import Chains
 from repoman_docker.v1.records import ImageRecord, chains_with, stored_image
 
 BATCH = 100  # tags or chains read at a time
-ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # there is no such image, or no more
+ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # the image does not exist
 
 _log = logging.getLogger(__name__)
 
@@ -25,14 +25,14 @@ ListTags = Callable[[str, str, int], list[str]]
 def open_images(
     context: RepositoryContext, manifests: ManifestService, blobs: BlobService, list_tags: ListTags
 ) -> "StoredImages":
-    """Return the images of a repository, given what it is for clients of version 2."""
+    """Return the V1 images of a repository, given its V2 services."""
     limit = context.config.section("docker", DockerSection).manifest_limit
     chains = Chains(context.content, manifests, blobs, limit)
     return StoredImages(context.content, manifests, chains, list_tags)
 
 
 class StoredImages:
-    """Reads tags and images; tags are those of version 2."""
+    """Reads tags and images; the tags are those of V2."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class StoredImages:
                 if isinstance(error, RegistryError) and error.code not in ABSENT:
                     raise
             except UpstreamError as error:
-                _log.warning("The tags of %s lack %s: %s", name, text, error)
+                _log.warning("The list of the tags of %s lacks %s: %s", name, text, error)
                 outage = outage or error
         if outage is not None and not found:
             raise outage
@@ -70,7 +70,7 @@ class StoredImages:
     def find(self, image_id: str, is_visible: Visible) -> V1Image:
         """See :class:`repoman_docker.service.V1Images`.
 
-        What is derived comes first: its id cannot be given to anything else, a pushed one can.
+        Derived images come first: their ids cannot be forged, the ids of pushed images can.
         """
         found = chain(self._derived(image_id, is_visible), self._pushed(image_id, is_visible))
         image = next(found, None)
@@ -81,7 +81,7 @@ class StoredImages:
     def is_taken(self, image_id: str, json: str, diff_id: str = "") -> bool:
         """Return whether another image was pushed with an id, to any image name.
 
-        ``json`` is the sha256 of the JSON, in hex; no ``diff_id``: the layer is not known yet.
+        ``json`` is the sha256 of the JSON, in hex; an empty ``diff_id`` means an unknown layer.
         """
         return any(
             asset.digest != json or diff_id not in ("", record.diff_id)

@@ -1,4 +1,4 @@
-"""Layers as version 1 sends them: what they are, and what their checksums are."""
+"""Layers that V1 clients push: their media types, digests and checksums."""
 
 import gzip
 import hashlib
@@ -11,22 +11,22 @@ from repoman.plugin import Invalid, TooLarge
 from repoman_docker.protocol.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR
 
 CHUNK = 1 << 18  # bytes read at a time
-BLOCK = 512  # bytes of a tar's header
-UNPACKED_LIMIT = 1 << 36  # bytes of a layer without compression
-UNPACKED_FREE = 1 << 30  # as many may come out of little
-RATIO = 100  # times its size that a layer may have beyond that; files are packed less well
+BLOCK = 512  # bytes of a tar header
+UNPACKED_LIMIT = 1 << 36  # maximum bytes of an uncompressed layer
+UNPACKED_FREE = 1 << 30  # bytes of an uncompressed layer that are allowed at any ratio
+RATIO = 100  # maximum compression ratio beyond that; real files compress less
 
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What was found out about a layer.
+    """The properties of a layer.
 
     Attributes:
         media_type: of the bytes as they came.
         diff_id: the digest of the tar in it.
-        checksum: the sha256 of JSON and layer, as engines send it, in hex.
+        checksum: the sha256 of JSON and layer in hex, as engines send it.
     """
 
     media_type: str
@@ -35,26 +35,26 @@ class Layer:
 
 
 def inspect_layer(file: BinaryIO, json: bytes) -> Layer:
-    """Return what a layer is, given the JSON of its image; reads it once.
+    """Return the properties of a layer, given the JSON of its image; reads it once.
 
     Raises:
-        Invalid: it is no tar, plain or in gzip, or is cut off.
-        TooLarge: it is a bomb.
+        Invalid: it is not a tar archive, plain or gzip, or is truncated.
+        TooLarge: it is a decompression bomb.
     """
     reader = _Reader(file, json)
     is_gzip = reader.peek(len(_GZIP)) == _GZIP
     try:
         diff_id = _hash_tar(_open_gzip(reader) if is_gzip else reader, reader)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Invalid(f"The layer is broken: {error}. Push it again.") from error
-    while reader.read(CHUNK):  # what stands behind the last part
+        raise Invalid(f"The layer is damaged: {error}. Push it again.") from error
+    while reader.read(CHUNK):  # the bytes after the last gzip member
         pass
     media_type = DOCKER_LAYER if is_gzip else DOCKER_LAYER_TAR
     return Layer(media_type, f"sha256:{diff_id}", reader.hexdigest())
 
 
 class _Reader:
-    """A file that hashes what is read of it."""
+    """A file that hashes the bytes that are read from it."""
 
     def __init__(self, file: BinaryIO, json: bytes) -> None:
         self._file = file
@@ -63,7 +63,7 @@ class _Reader:
         self.size = 0  # bytes read
 
     def peek(self, size: int) -> bytes:
-        """Return the first bytes, which are read again."""
+        """Return the first bytes; they will be read again."""
         self._ahead = self._file.read(size)
         return self._ahead
 
@@ -99,20 +99,20 @@ def _hash_tar(tar: gzip.GzipFile | _Reader, packed: _Reader) -> str:
 
 def _check_size(unpacked: int, packed: int) -> None:
     if unpacked > UNPACKED_LIMIT:
-        raise TooLarge(f"The layer has more than {UNPACKED_LIMIT} bytes without compression.")
+        raise TooLarge(f"The uncompressed layer exceeds {UNPACKED_LIMIT} bytes.")
     if unpacked > UNPACKED_FREE and unpacked > RATIO * packed:
         raise TooLarge(
-            f"The layer has more than {UNPACKED_FREE} bytes without compression, and {RATIO} times "
-            "as many as with it."
+            f"The uncompressed layer exceeds {UNPACKED_FREE} bytes, and {RATIO} times its "
+            "compressed size."
         )
 
 
 def _check_tar(start: bytes) -> None:
     if start == bytes(BLOCK):
-        return  # it holds no file, which is right
+        return  # an archive without files is valid
     try:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         raise Invalid(
-            "The layer is no tar, plain or in gzip. Push it with Docker 0.10 or later."
+            "The layer is not a tar archive, plain or gzip. Push it with Docker 0.10 or later."
         ) from error

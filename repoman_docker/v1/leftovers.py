@@ -1,7 +1,7 @@
-"""What pushes by version 1 leave that were broken off, and how it is removed.
+"""The leftovers of abandoned V1 pushes, and their removal.
 
-An engine that dies says nothing, so a push counts as broken off when it began a day ago. Images
-that a tag was set to are never leftovers; they go with their manifest.
+An engine that dies reports nothing, so a push counts as abandoned a day after it began. Images of a
+tag are never leftovers; they are deleted with their manifest.
 """
 
 import json
@@ -14,12 +14,12 @@ from repoman_docker.layout import BLOB, V1_CHAIN, V1_PUSH, v1_image_path
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import BATCH, ImageRecord
 
-AGE = 86_400.0  # seconds after which a push that has not ended is broken off
-PAUSE = 600.0  # seconds between two looks for such pushes
+AGE = 86_400.0  # seconds after which an unfinished push counts as abandoned
+PAUSE = 600.0  # seconds between two searches for such pushes
 
 
 class Leftovers:
-    """Knows which pushes of a repository have ended, and removes what others have left."""
+    """Tells which pushes have ended, and removes the leftovers of abandoned ones."""
 
     def __init__(self, content: ContentStore) -> None:
         self._content = content
@@ -27,7 +27,7 @@ class Leftovers:
         self._clock = ConfirmedClock()
 
     def drop_old(self) -> None:
-        """Remove what pushes that were broken off have left; not with every call."""
+        """Remove the leftovers of abandoned pushes; most calls do nothing."""
         if time.monotonic() - self._looked_at < PAUSE:
             return
         self._looked_at = time.monotonic()
@@ -39,19 +39,19 @@ class Leftovers:
             after = pushes[-1].path
 
     def drop(self, images: Iterable[Asset]) -> None:
-        """Remove images, and their layers where nothing else of the image name needs them."""
+        """Remove images, and their layers unless something else in the image name needs them."""
         doomed = list(images)
         self._content.delete_assets(each.path for each in doomed)
         self.drop_layers(path for each in doomed for path in ImageRecord.of(each).layer_paths(each))
 
     def drop_layers(self, paths: Iterable[str]) -> None:
-        """Remove blobs of an image name that nothing refers to."""
+        """Remove unreferenced blobs of an image name."""
         self._content.delete_assets(
             path for path in dict.fromkeys(paths) if not self._content.referring(path, BLOB, "", 1)
         )
 
     def has_ended(self, push: Asset) -> bool:
-        """Return whether each image of a push has become a part of what a tag was set to."""
+        """Return whether each image of a push belongs to a tag."""
         paths = _announced(self._content, push)
         found = self._content.existing(paths)
         return len(found) == len(paths) and all(map(self._is_used, found))
@@ -61,13 +61,13 @@ class Leftovers:
         with self._content.transaction():
             now = self._content.find_asset(push.path)
             if now is None or now.updated_at != push.updated_at:
-                return  # it has ended, or begun anew
+                return  # it has ended, or started again
             self._content.delete_assets([push.path])
             images = self._content.existing(paths).items()
             self.drop(each for path, each in images if not self._is_needed(path))
 
     def _is_needed(self, image: str) -> bool:
-        """Return whether a tag or another push has to do with an image."""
+        """Return whether a tag or another push uses an image."""
         return self._is_used(image) or bool(self._content.referring(image, V1_PUSH, "", 1))
 
     def _is_used(self, image: str) -> bool:
@@ -75,6 +75,6 @@ class Leftovers:
 
 
 def _announced(content: ContentStore, push: Asset) -> list[str]:
-    """Return the paths of the images that a push has announced."""
+    """Return the paths of the images that a push announced."""
     ids: list[str] = json.loads(read_asset(content, push))
     return [v1_image_path(each, push.attributes["name"]) for each in ids]

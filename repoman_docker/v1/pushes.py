@@ -1,8 +1,8 @@
-"""Pushes by version 1 to a hosted repository.
+"""V1 pushes to a hosted repository.
 
-An engine announces the images, sends of each the JSON, the layer and a checksum, and then sets the
-tag. Until the checksum has come nobody sees an image. What a push that was broken off has left is
-taken over by the next one, or removed with the first push after a day.
+An engine announces the images, sends the JSON, the layer and a checksum of each, and then sets the
+tag. An image is invisible until its checksum has arrived. The next push takes over the leftovers of
+an abandoned one; the first push after a day removes them.
 """
 
 import json
@@ -52,13 +52,13 @@ from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord, has_lost_layer, new_push
 from repoman_docker.v1.tagging import Tagging, find_usable
 
-FRESH = 3600.0  # seconds that a push goes on at most, as the client's token does
-LONGEST = 10_000  # images of a push, over all its tags
-NOWHERE = Digest("sha256", "0" * 64)  # a tag's place that is not known yet
+FRESH = 3600.0  # maximum seconds of a push, which is the lifetime of the client's token
+LONGEST = 10_000  # maximum number of images of a push, over all its tags
+NOWHERE = Digest("sha256", "0" * 64)  # the digest of a tag that is not known yet
 
 EXISTS = "Image already exists"  # engines compare this text, and skip the image
 UNKNOWN = "Image not found"
-TAKEN = "Another image has this id already. Build the image anew, so that it gets one of its own."
+TAKEN = "Another image already has this id. Build the image again to give it a new id."
 
 
 def open_pushes(
@@ -67,7 +67,7 @@ def open_pushes(
     manifests: ManifestService,
     images: StoredImages,
 ) -> "HostedPushes":
-    """Return the pushes to a hosted repository, given what it is for clients of version 2."""
+    """Return the V1 pushes of a hosted repository, given its V2 services."""
     tagging = Tagging(context.content, context.blobs, manifests, images)
     return HostedPushes(context.content, context.blobs, policy, images, tagging)
 
@@ -96,7 +96,7 @@ class HostedPushes:
         for tag, image_id in tags.items():
             self._check_tag(name, tag, image_id)
         if len(ids) > LONGEST:
-            raise Invalid(f"A push has at most {LONGEST} images. Push fewer tags at once.")
+            raise Invalid(f"A push may have at most {LONGEST} images. Push fewer tags at once.")
         self._leftovers.drop_old()
         listed = store_bytes(self._blobs, json.dumps(sorted(set(ids))).encode())
         self._content.save_asset(new_push(name, pusher.actor, ids, listed))
@@ -116,11 +116,11 @@ class HostedPushes:
             asset = self._content.find_asset(v1_image_path(image_id, name))
             if asset is not None and ImageRecord.of(asset).is_complete:
                 if was_lost and asset.digest == stored.digest:
-                    return  # what was lost of it is on its way
+                    return  # its lost bytes are being pushed
                 raise Conflict(EXISTS)
             self._check_free(image_id, stored.digest)
             if asset is not None and asset.digest == stored.digest:
-                return  # another push sends it too, and has maybe sent the layer
+                return  # another push sends it too, and may have sent the layer already
             self._save(name, ImageRecord(pusher.actor, ancestry), stored, asset)
 
     def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
@@ -130,7 +130,7 @@ class HostedPushes:
             return None
         image = find_usable(self._images, image_id, names[0], pusher)
         if has_lost_layer(self._content, image.name, image.layer):
-            raise NotFound(UNKNOWN)  # the engine pushes it again, which heals every image
+            raise NotFound(UNKNOWN)  # the engine pushes it again, which repairs all images
         return image
 
     def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
@@ -153,7 +153,10 @@ class HostedPushes:
             if record.is_complete and not has_lost_layer(self._content, name, record.layer):
                 raise Conflict(EXISTS)
             if now.digest != asset.digest:
-                raise Conflict("The JSON of the image was replaced meanwhile. Push it again.")
+                raise Conflict(
+                    "The JSON of the image was replaced while its layer was being pushed. "
+                    "Push it again."
+                )
             record = replace(
                 record,
                 layer=Descriptor(layer.media_type, digest, blob.size),
@@ -194,7 +197,7 @@ class HostedPushes:
         ended = {path: each for path, each in ended.items() if self._leftovers.has_ended(each)}
         with self._content.transaction():
             now = self._content.existing(ended)
-            # What has begun anew meanwhile goes on.
+            # Keep a push that has started again since.
             same = [p for p, each in now.items() if each.updated_at == ended[p].updated_at]
             self._content.delete_assets(same)
 
@@ -206,7 +209,7 @@ class HostedPushes:
     # Inside -------------------------------------------------------------------------------------
 
     def _check_tag(self, name: str, tag: Tag, image_id: str) -> None:
-        """Refuse before the layers come what would be refused at their end."""
+        """Refuse early what would be refused after the layers."""
         asset = self._content.find_asset(tag_path(name, tag))
         if asset is None:
             return
@@ -216,7 +219,7 @@ class HostedPushes:
             self._policy.check_tag(name, tag, digest, NOWHERE)
 
     def _check_json(self, pusher: Pusher, name: str, image_id: str, body: bytes) -> tuple[str, ...]:
-        """Return the ancestry of an image that is coming."""
+        """Return the ancestry of an image that is being pushed."""
         try:
             fields = parse_fields(body)
         except BrokenJson as error:
@@ -235,17 +238,17 @@ class HostedPushes:
         except NotFound as error:
             raise Invalid("Image depends on a non existing parent") from error
         if len(below) >= DEPTH or image_id in below:
-            raise Invalid(f"An image stands on at most {DEPTH} others, and not on itself.")
+            raise Invalid(f"An image has at most {DEPTH} ancestors, and is not its own ancestor.")
         return (image_id, *below)
 
     def _check_free(self, image_id: str, json: str, diff_id: str = "") -> None:
-        # Paths of images have no image name: with one id for two, anybody could give an image to
-        # those who mean that of another name. The text tells no more of that one.
+        # Paths of images contain no image name: with a duplicate id, anybody could replace an
+        # image of another name. The message reveals nothing else about that image.
         if self._images.is_taken(image_id, json, diff_id):
             raise Conflict(TAKEN)
 
     def _names(self, pusher: Pusher, image_id: str) -> list[str]:
-        """Return the image names that an image is being pushed to, the last one first."""
+        """Return the image names to which an image is being pushed, the latest first."""
         names = self._announced_for(pusher, image_id)
         if not names:
             raise Invalid("This image does not belong to the repository")
@@ -259,14 +262,14 @@ class HostedPushes:
         return [name for name in names if pusher.may_push(name)]
 
     def _find_any(self, pusher: Pusher, image_id: str) -> tuple[str, Asset, ImageRecord]:
-        """Return an image on its way, or else a complete one."""
+        """Return an image that is being pushed, or else a complete one."""
         found = list(self._records(pusher, image_id))
         if not found:
             raise NotFound(UNKNOWN)
         return next((each for each in found if not each[2].is_complete), found[0])
 
     def _has_lost(self, name: str, image_id: str) -> bool:
-        """Return whether bytes of an image are gone that the image name has."""
+        """Return whether an image of the image name has lost bytes."""
         asset = self._content.find_asset(v1_image_path(image_id, name))
         if asset is None:
             return False
@@ -274,7 +277,7 @@ class HostedPushes:
         return is_lost or not self._content.has_bytes(asset)
 
     def _save(self, name: str, record: ImageRecord, json: StoredBlob, former: Asset | None) -> None:
-        """Store an image on its way; the layer that it had before goes."""
+        """Store an image that is being pushed; its previous layer is removed."""
         self._content.save_asset(record.asset(name, json))
         if former is not None:
             self._leftovers.drop_layers(ImageRecord.of(former).layer_paths(former))

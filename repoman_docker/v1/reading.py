@@ -1,4 +1,4 @@
-"""Small content as bytes, and what has been worked out of it kept in memory."""
+"""Small content as bytes, and an in-memory cache of values derived from it."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from repoman.plugin import Asset, Content, ContentStore, Stream
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 
-PIECE = 1 << 18  # bytes that are read at a time
+PIECE = 1 << 18  # bytes to read at a time
 
 Value = TypeVar("Value")
 
@@ -22,7 +22,7 @@ def read_content(content: Content, limit: int) -> bytes:
     """
     if content.size > limit:
         raise RegistryError(
-            ErrorCode.MANIFEST_UNKNOWN, f"The image has a part of more than {limit} bytes."
+            ErrorCode.MANIFEST_UNKNOWN, f"A part of the image exceeds {limit} bytes."
         )
     body = content.open()
     if isinstance(body, bytes):
@@ -57,7 +57,7 @@ def read_asset(content: ContentStore, asset: Asset) -> bytes:
 
 
 class BytesBody:
-    """Bytes as the answer of a remote; see :class:`repoman.plugin.Body`."""
+    """Bytes as the response of a remote; see :class:`repoman.plugin.Body`."""
 
     status = 200
 
@@ -76,9 +76,9 @@ class BytesBody:
 
 
 class Memory(Generic[Value]):
-    """The values last asked for; for what never changes. Thread safe.
+    """A cache of the most recently used values, for values that never change. Thread safe.
 
-    ``capacity`` is how much all values may weigh together; ``weigh`` says it of one, 1 as usual.
+    ``capacity`` is the maximum total weight; ``weigh`` returns the weight of a value, by default 1.
     """
 
     def __init__(self, capacity: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
@@ -89,7 +89,7 @@ class Memory(Generic[Value]):
         self._lock = Lock()
 
     def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
-        """Return the value of a key; ``work`` makes it."""
+        """Return the value of a key; ``work`` computes it."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

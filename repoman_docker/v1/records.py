@@ -1,4 +1,4 @@
-"""What is stored of pushes by version 1, besides what any push stores."""
+"""The records of V1 pushes, in addition to those of any push."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,15 +28,15 @@ BATCH = 100  # chains read at a time
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """An image of version 1 in an image name, complete or on its way.
+    """A V1 image of an image name, complete or being pushed.
 
     Attributes:
         actor: who pushes it.
         ancestry: the ids from this image down to the lowest.
-        layer: None as long as it has not come.
-        diff_id: the digest of the layer without compression.
+        layer: None until it has arrived.
+        diff_id: the digest of the uncompressed layer.
         checksum: the sha256 of JSON and layer, in hex.
-        is_complete: whether the checksum has come too; only then can anybody see it.
+        is_complete: whether the checksum has arrived too; only then is the image visible.
     """
 
     actor: str
@@ -48,7 +48,7 @@ class ImageRecord:
 
     @classmethod
     def of(cls, asset: Asset) -> Self:
-        """Return what an asset holds."""
+        """Return the record in an asset."""
         fields: dict[str, Any] = dict(asset.attributes)
         layer = fields.pop("layer")
         if layer is not None:
@@ -57,7 +57,7 @@ class ImageRecord:
         return cls(**{**fields, "layer": layer, "ancestry": tuple(fields["ancestry"])})
 
     def asset(self, name: str, json: StoredBlob) -> NewAsset:
-        """Return the asset that holds this; ``json`` is that of the image."""
+        """Return the asset of this record; ``json`` is that of the image."""
         return NewAsset(
             path=v1_image_path(self.ancestry[0], name),
             kind=V1_IMAGE,
@@ -68,12 +68,12 @@ class ImageRecord:
         )
 
     def layer_paths(self, asset: Asset) -> tuple[str, ...]:
-        """Return where the layer lies, if it has come; ``asset`` is what holds this."""
+        """Return the path of the layer, if it has arrived; ``asset`` holds this record."""
         name = asset.path.removeprefix(v1_image_path(self.ancestry[0]))
         return () if self.layer is None else (blob_path(name, self.layer.digest),)
 
     def completed(self) -> Self:
-        """Return the same, for everybody to see."""
+        """Return the record as complete, and thus visible."""
         return replace(self, is_complete=True)
 
     def _attributes(self) -> Mapping[str, object]:
@@ -93,7 +93,7 @@ class ImageRecord:
 
 
 def stored_image(content: ContentStore, asset: Asset, name: str) -> V1Image | None:
-    """Return the image that an asset of ``name`` holds; None if its JSON or layer is missing."""
+    """Return the image in an asset of ``name``; None if its JSON or layer is missing."""
     record = ImageRecord.of(asset)
     if record.layer is None or not content.has_bytes(asset):
         return None
@@ -123,7 +123,7 @@ def _to_blob(name: str, layer: Descriptor) -> Reference:
 def new_chain(
     name: str, digest: Digest, manifest: StoredBlob, media_type: str, ancestry: Iterable[str]
 ) -> NewAsset:
-    """Return the asset that keeps which images a manifest was made of, the top one first."""
+    """Return the asset with the images of which a manifest was made, the top one first."""
     ids = list(ancestry)
     return NewAsset(
         path=v1_chain_path(name, digest),
@@ -138,7 +138,7 @@ def new_chain(
 def new_push(name: str, actor: str, ids: Iterable[str], listed: StoredBlob) -> NewAsset:
     """Return the asset of a push: who may send which images for an image name.
 
-    ``listed`` are the ids. Several pushes of one actor to one name go on side by side.
+    ``listed`` are the ids. One actor may have several concurrent pushes to one name.
     """
     named = sorted(set(ids))
     key = hashlib.sha256("\n".join(named).encode()).hexdigest()
@@ -156,14 +156,14 @@ def new_push(name: str, actor: str, ids: Iterable[str], listed: StoredBlob) -> N
 
 
 def chains_with(content: ContentStore, image: str, kind: str, after: str = "") -> Iterator[Asset]:
-    """Yield the chains that name an image by its path, derived ones or pushed ones."""
+    """Yield the chains that refer to an image by its path, derived or pushed."""
     while chains := content.referring(image, kind, after, BATCH):
         yield from chains
         after = chains[-1].path
 
 
 def chain_paths(content: ContentStore, name: str, digest: Digest) -> list[str]:
-    """Return what goes with a manifest that is deleted: its chain, and images of no other one."""
+    """Return what is deleted with a manifest: its chain, and images of no other chain."""
     path = v1_chain_path(name, digest)
     asset = content.find_asset(path)
     if asset is None:

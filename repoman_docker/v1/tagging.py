@@ -1,6 +1,6 @@
-"""A tag set by version 1: its chain of images becomes one manifest of version 2, written once.
+"""Tags set by V1 clients: the chain of images becomes one V2 manifest, written once.
 
-All images of the chain are made images of the name, with their layers as its blobs, in the same
+All images of the chain become images of the name, with their layers as its blobs, in the same
 transaction as the tag.
 """
 
@@ -56,7 +56,7 @@ class Prepared:
 
 
 class Tagging:
-    """Sets tags of a hosted repository to images of version 1, and removes them all."""
+    """Sets tags of a hosted repository to V1 images, and removes all tags."""
 
     def __init__(
         self, content: ContentStore, blobs: BlobStore, manifests: ManifestService, images: V1Images
@@ -93,7 +93,9 @@ class Tagging:
         with self._content.transaction():
             tags = [Tag(each) for each in self._content.list_versions(TAG, name, "", -1)]
             if not tags:
-                raise RegistryError(ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} here.")
+                raise RegistryError(
+                    ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} in this repository."
+                )
             for each in tags:
                 check_tag(each)
             found = self._content.existing(tag_path(name, each) for each in tags).values()
@@ -102,7 +104,7 @@ class Tagging:
         return tags
 
     def _find_manifest(self, name: str, image_id: str) -> Asset | None:
-        """Return the manifest of an image name that is an image already, whoever pushed it."""
+        """Return the existing manifest of an image in an image name, whoever pushed it."""
         prefix = v1_chain_path(name, "")
         named = ((v1_image_path(image_id), V1_IMAGE), (v1_image_path(image_id, name), V1_CHAIN))
         for path, kind in named:
@@ -117,7 +119,7 @@ class Tagging:
         return None
 
     def _check_chain(self, name: str, digest: Digest, image_id: str) -> None:
-        """Return if a manifest has no other id for clients of version 1, who know it by that.
+        """Check that V1 clients do not know a manifest by another id.
 
         Raises:
             RegistryError: DENIED, the id of the image would change.
@@ -126,12 +128,12 @@ class Tagging:
         if chain is not None and chain.attributes["id"] != image_id:
             raise RegistryError(
                 ErrorCode.DENIED,
-                f"The same image is stored in {name} with the id {chain.attributes['id']}, "
-                "which cannot change. Push another image, or delete that one first.",
+                f"{name} already has this image with the id {chain.attributes['id']}, which cannot "
+                "change. Push another image, or delete that one first.",
             )
 
     def _prepare(self, name: str, pusher: Pusher, image_id: str) -> Prepared:
-        """Store the bytes of what is to be stored, and return it; one JSON in memory at a time."""
+        """Store the bytes of a chain and return what to save; has one JSON in memory at a time."""
         assembly = Assembly()
         assets: list[NewAsset] = []
         ancestry = self._find(image_id, name, pusher).ancestry
@@ -148,7 +150,7 @@ class Tagging:
         return find_usable(self._images, image_id, name, pusher)
 
     def _adopt(self, name: str, image: V1Image, pusher: Pusher) -> list[NewAsset]:
-        """Return what makes an image one of the name; nothing if it is."""
+        """Return the assets that add an image to the name; nothing if it has the image."""
         mine = self._content.find_asset(v1_image_path(image.id, name))
         if mine is not None and ImageRecord.of(mine).is_complete:
             return []
@@ -169,12 +171,12 @@ class Tagging:
             return store_bytes(self._blobs, EMPTY_LAYER)
         asset = self._content.find_asset(blob_path(image.name, image.layer.digest))
         if asset is None:
-            raise NotFound(f"The layer of the image {image.id} is not here.")
+            raise NotFound(f"The layer of the image {image.id} is missing.")
         return StoredBlob(asset.digest, asset.size)
 
 
 def find_usable(images: V1Images, image_id: str, name: str, pusher: Pusher) -> V1Image:
-    """Return an image that an image name has, or else one that its pusher may read (NotFound)."""
+    """Return an image of an image name, or else one that the pusher may read (NotFound)."""
     try:
         return images.find(image_id, lambda other: other == name)
     except NotFound:

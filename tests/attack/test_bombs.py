@@ -67,7 +67,7 @@ def test_a_layer_of_version_1_is_read_in_pieces_and_up_to_a_limit(monkeypatch):
     data = packed(32 << 20)
     assert len(data.getvalue()) < 1 << 16
     monkeypatch.setattr(layers, "UNPACKED_LIMIT", 16 << 20)
-    with pytest.raises(TooLarge, match="without compression"):
+    with pytest.raises(TooLarge, match="uncompressed layer exceeds"):
         layers.inspect_layer(data, b"{}")
 
 

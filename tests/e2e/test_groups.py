@@ -77,7 +77,7 @@ def test_an_image_of_the_remote_is_pulled_through_the_group(server, docker, make
 def test_a_push_to_a_group_that_takes_none_is_told_where_to_go(server, docker, make_group):
     ran = push(docker, server, make_group(), "acme/other", check=False)
     assert ran.status != 0
-    assert "is a group, which is only read from. Push to own instead." in ran.text
+    assert "is a group that does not accept pushes. Push to own instead." in ran.text
 
 
 def test_a_pinned_name_comes_from_nowhere_else(server, docker, make_group):

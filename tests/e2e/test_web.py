@@ -71,11 +71,11 @@ def test_an_administrator_reads_the_audit_log(page, shared_server, tmp_path):
     page.get_by_role("heading", name="Audit log").wait_for()
     assert fits(page)
     page.screenshot(path=tmp_path / "audit.png", full_page=True)
-    page.get_by_label("About").select_option("login")
-    page.get_by_label("Who", exact=True).fill("admin")
+    page.get_by_label("Category").select_option("login")
+    page.get_by_label("User", exact=True).fill("admin")
     page.get_by_role("button", name="Show").click()
     page.get_by_text("login success").first.wait_for()
-    assert page.get_by_label("About").input_value() == "login"
+    assert page.get_by_label("Category").input_value() == "login"
     assert fits(page)
     page.screenshot(path=tmp_path / "narrowed.png", full_page=True)
 
@@ -84,7 +84,7 @@ def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_serv
     page.goto("/account")
     sign_in(page, *shared_server.admin)
     name = f"token-{secrets.token_hex(4)}"
-    page.get_by_text("Make a token").click()
+    page.get_by_text("Create a token").click()
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Repositories").fill("docker-*")
     page.get_by_label("Names", exact=True).fill("team/* shared/base")
@@ -97,6 +97,6 @@ def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_serv
     url, login = f"http://{shared_server.registry}/v2/", ("admin", secret)
     assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 200
     page.get_by_role("button", name=f"Revoke the token {name}").click()
-    page.get_by_text(f"The token {name} is revoked.").wait_for()
+    page.get_by_text(f"Revoked the token {name}.").wait_for()
     assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 401
     assert secret not in page.content()

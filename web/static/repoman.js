@@ -1,8 +1,8 @@
-// What pages do better with a script; each of them works without.
+// Improvements to pages that all work without a script.
 "use strict";
 
-// A button to copy what is there to be copied. Browsers offer the clipboard over HTTPS and on
-// loopback only; elsewhere a click selects the text.
+// A button that copies the text beside it. Browsers offer the clipboard over HTTPS and on loopback
+// only; elsewhere a click selects the text.
 for (const box of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;
   const button = document.createElement("button");
@@ -17,7 +17,7 @@ for (const box of document.querySelectorAll("[data-copy]")) {
   box.append(button);
 }
 
-// Times as the reader's clock shows them.
+// Show times in the time zone and the format of the reader.
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);

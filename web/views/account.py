@@ -1,4 +1,4 @@
-"""The account of whoever has logged in: password, tokens, sessions."""
+"""The account of the signed-in user: password, tokens, sessions."""
 
 import time
 from http import HTTPStatus
@@ -35,13 +35,13 @@ def show() -> str:
 @account.post("/password")
 @login_needed
 def change_password() -> tuple[str, int] | Response:
-    """Set another password; all sessions end but this one, which gets a new secret."""
+    """Set a new password and end all sessions but this one, which gets a new secret."""
     form = PasswordForm()
     if not form.validate():
         return render_account(password_form=form), HTTPStatus.BAD_REQUEST
     actor, security = current_actor(), current_security()
     if not _is_password_of(actor, form.present.data):
-        form.present.errors = ["This is not your present password."]
+        form.present.errors = ["This is not your current password."]
         return render_account(password_form=form), HTTPStatus.FORBIDDEN
     try:
         security.users.set_password(actor.name, form.password.data)
@@ -63,12 +63,12 @@ def end_one(id_: str) -> Response:
         end_session()
         return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
     current_security().sessions.end_of_user(current_actor().name, id_)
-    flash("The session has ended.")
+    flash("Ended the session.")
     return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
 
 
 def render_account(**values: Any) -> str:
-    """Return the page; ``values`` take the place of what a template gets, such as a form."""
+    """Return the page; ``values`` override what the template gets, such as a form."""
     security, name = current_security(), current_actor().name
     shown = {
         "user": security.users.get(name),
@@ -87,6 +87,5 @@ def _is_password_of(actor: Actor, password: str) -> bool:
         found = log_in(Credentials(actor.name, password))
     except Unauthenticated:
         return False
-    return (
-        found.owner == actor.owner and not found.token
-    )  # which a session could have made without the password
+    # A session could have created a token without the password.
+    return found.owner == actor.owner and not found.token

@@ -1,4 +1,4 @@
-"""The audit log, for whoever may read it."""
+"""The audit log, for users who may read it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ audit = Blueprint("audit", "repoman_web", url_prefix="/audit")
 @audit.get("")
 @permission_needed("audit", "read")
 def show() -> str:
-    """Return a page of events, the newest first, as far as the form wants them."""
+    """Return a page of the events that match the form, newest first."""
     events, after = requested_events()
     wanted: dict[str, Any] = {name: value for name, value in request.args.items() if value}
     older = after and url_for("audit.show", **{**wanted, "continuationToken": after})

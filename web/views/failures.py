@@ -1,4 +1,4 @@
-"""What a browser shows when something went wrong."""
+"""The pages that a browser shows when a request fails."""
 
 from http import HTTPStatus
 
@@ -7,30 +7,30 @@ from flask import Response, render_template, request, url_for
 from repoman.plugin import Failure
 
 TITLES: dict[int, str] = {
-    HTTPStatus.BAD_REQUEST: "This request will not do",
-    HTTPStatus.UNAUTHORIZED: "A login is needed",
-    HTTPStatus.FORBIDDEN: "You may not do this",
-    HTTPStatus.NOT_FOUND: "There is nothing here",
-    HTTPStatus.METHOD_NOT_ALLOWED: "That does not work here",
-    HTTPStatus.CONFLICT: "Something is in the way",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "This is too large",
-    HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Not now",
+    HTTPStatus.BAD_REQUEST: "Bad request",
+    HTTPStatus.UNAUTHORIZED: "Sign in required",
+    HTTPStatus.FORBIDDEN: "Forbidden",
+    HTTPStatus.NOT_FOUND: "Page not found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "Method not allowed",
+    HTTPStatus.CONFLICT: "Conflict",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request too large",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Service unavailable",
 }
-# In place of what HTTP itself or a library has to say.
+# These replace the texts of HTTP and of the libraries.
 TEXTS: dict[int, str] = {
-    HTTPStatus.NOT_FOUND: "The address may be mistyped, or what was here is gone.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address takes no such request.",
+    HTTPStatus.NOT_FOUND: "The address may be mistyped, or the page was removed.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support the method of the request.",
 }
 FORGED = (
-    "The form was made for another login, or is too old. Go back, load the page again and send it "
-    "once more. Your browser has to accept cookies."
+    "The form belongs to another session or has expired. Go back, reload the page and submit the "
+    "form again. Your browser must accept cookies."
 )
 
 
 def render(failure: Failure) -> Response:
-    """Return the page for a failure; a visitor who could log in is led to where that is done."""
+    """Return the page for a failure; redirect to the login page where signing in may help."""
     if failure.status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
         wanted = request.full_path if request.query_string else request.path
         target = url_for("login.show", next=request.script_root + wanted)
@@ -38,7 +38,7 @@ def render(failure: Failure) -> Response:
     page = render_template(
         "repoman/failure.html",
         status=failure.status,
-        title=TITLES.get(failure.status, "That did not work"),
+        title=TITLES.get(failure.status, "Request failed"),
         text=_text(failure),
     )
     return Response(page, failure.status)

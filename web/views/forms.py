@@ -1,4 +1,4 @@
-"""The forms of the pages. Their marks against forgery are checked before a view is called."""
+"""The forms of the pages. Their CSRF tokens are checked before a view is called."""
 
 import re
 
@@ -8,8 +8,8 @@ from wtforms.validators import EqualTo, InputRequired, Optional
 
 from repoman.plugin import READING, WRITING, Action, Limit
 
-DAYS = 90  # that a token is good for, unless its user says otherwise
-ACTIONS = {  # what a token may be used for; the last one: whatever its user may do
+DAYS = 90  # default lifetime of a token
+ACTIONS = {  # what a token may be used for; the last one: everything that its user may do
     "Reading": READING,
     "Reading and writing": READING | WRITING,
     "All content": frozenset[Action](),
@@ -17,7 +17,7 @@ ACTIONS = {  # what a token may be used for; the last one: whatever its user may
 
 
 class LoginForm(FlaskForm):
-    """Name and password, and where the visitor wanted to go."""
+    """User name and password, and the page to open after the login."""
 
     name = StringField("User name", [InputRequired("Enter your user name.")])
     password = PasswordField("Password", [InputRequired("Enter your password.")])
@@ -25,26 +25,26 @@ class LoginForm(FlaskForm):
 
 
 class PasswordForm(FlaskForm):
-    """Another password for oneself."""
+    """A new password for the signed-in user."""
 
-    present = PasswordField("Present password", [InputRequired("Enter your present password.")])
+    present = PasswordField("Current password", [InputRequired("Enter your current password.")])
     password = PasswordField("New password", [InputRequired("Enter a new password.")])
     again = PasswordField(
-        "New password, again", [EqualTo("password", "The two new passwords differ.")]
+        "Repeat the new password", [EqualTo("password", "The two new passwords do not match.")]
     )
 
 
 class TokenForm(FlaskForm):
-    """A token for oneself."""
+    """A new token for the signed-in user."""
 
     name = StringField("Name", [InputRequired("Enter a name.")])
-    days = IntegerField("Days", [Optional()], default=DAYS)
-    actions = SelectField("May be used for", choices=list(ACTIONS))
+    days = IntegerField("Lifetime in days", [Optional()], default=DAYS)
+    actions = SelectField("Access", choices=list(ACTIONS))
     repositories = StringField("Repositories")
     names = StringField("Names")
 
     def limit(self) -> Limit:
-        """Return what the token is to be limited to."""
+        """Return the limits of the token."""
         return Limit(
             _patterns(self.repositories), _patterns(self.names), ACTIONS[self.actions.data]
         )

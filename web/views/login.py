@@ -1,4 +1,4 @@
-"""In and out: the login page, and the end of a session."""
+"""The login page, and signing out."""
 
 from http import HTTPStatus
 
@@ -18,14 +18,14 @@ from repoman.plugin import (
 )
 from repoman_web.views.forms import LoginForm
 
-NEXT_LENGTH = 2000  # characters of an address to go on to
+NEXT_LENGTH = 2000  # characters of the address to open after the login
 
 login = Blueprint("login", "repoman_web")
 
 
 @login.get("/login")
 def show() -> str | Response:
-    """Return the form, or lead on whoever has logged in already."""
+    """Return the form, or redirect a visitor who is signed in already."""
     wanted = request.args.get("next", "")
     if not current_actor().is_anonymous:
         return redirect(local_address(wanted), HTTPStatus.SEE_OTHER)
@@ -35,7 +35,7 @@ def show() -> str | Response:
 
 @login.post("/login")
 def enter() -> tuple[str, int] | Response:
-    """Begin a session for whoever knows a name and its password."""
+    """Begin a session for a user who gives the right password."""
     form = LoginForm()
     if not form.validate():
         return render_template("repoman/login.html", form=form), HTTPStatus.BAD_REQUEST
@@ -44,10 +44,10 @@ def enter() -> tuple[str, int] | Response:
         actor = log_in(credentials)
     except (Unauthenticated, TooManyRequests) as error:
         return _refused(form, error)
-    # A token has limits, and a session has none: it is no password here.
+    # A session has no limits, so a token, which may have some, is not accepted as a password.
     if actor.is_anonymous or actor.token or actor.limit is not None:
         note_failed_login(credentials.name)
-        return _refused(form, Unauthenticated("The user name or the password is wrong."))
+        return _refused(form, Unauthenticated("Wrong user name or password."))
     begin_session(actor)
     return redirect(local_address(form.next.data or ""), HTTPStatus.SEE_OTHER)
 
@@ -60,7 +60,7 @@ def leave() -> Response:
 
 
 def _refused(form: LoginForm, error: RepomanError) -> Response:
-    status = HTTPStatus.FORBIDDEN  # 401 would make the browser ask by a window of its own
+    status = HTTPStatus.FORBIDDEN  # 401 would make the browser open its own login dialog
     if isinstance(error, TooManyRequests):
         status = HTTPStatus.TOO_MANY_REQUESTS
     page = render_template("repoman/login.html", form=form, problem=str(error))
@@ -69,10 +69,10 @@ def _refused(form: LoginForm, error: RepomanError) -> Response:
 
 
 def local_address(wanted: str) -> str:
-    r"""Return the address if it is a path of these pages, and that of the first page otherwise.
+    r"""Return the address if it is a path of these pages, else that of the start page.
 
-    Browsers take ``//host`` and ``/\host`` for other servers, and leave out control characters
-    before they look.
+    Browsers take ``//host`` and ``/\host`` for other servers, and strip control characters
+    before they parse an address.
     """
     root = url_for("pages.start")
     is_path = wanted.startswith(root) and not wanted.startswith("//") and "\\" not in wanted

@@ -1,4 +1,4 @@
-"""What all pages share, and the page to begin with."""
+"""What all pages share, and the start page."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ pages.add_app_template_filter(moment_of)
 
 @pages.app_context_processor
 def _shared() -> dict[str, Any]:
-    """Return what the frame around every page shows."""
+    """Return the values of the layout that all pages share."""
     visitor = current_actor()
     may_audit = current_security().authorizer.may_administer(visitor, "audit", "read")
     return {"visitor": visitor, "version": __version__, "may_audit": may_audit}
@@ -30,5 +30,5 @@ def _shared() -> dict[str, Any]:
 
 @pages.get("/")
 def start() -> str:
-    """Return the page that says what this server is, and which repositories the visitor may use."""
+    """Return the start page with the repositories that the visitor has access to."""
     return render_template("repoman/start.html", repositories=list_addresses())

@@ -1,9 +1,9 @@
-"""Values as people read them; filters of the templates."""
+"""Template filters that make values readable."""
 
 import re
 from datetime import UTC, datetime
 
-# The first that is found in what a browser calls itself; most claim to be others as well.
+# The first one found in the User-Agent counts; most browsers claim to be others as well.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
@@ -22,7 +22,7 @@ SYSTEMS = (
 
 
 def browser_of(agent: str) -> str:
-    """Return which browser and which system a User-Agent means, or its own first words."""
+    """Return the browser and the system that a User-Agent names, or else its first word."""
     browser = next((name for mark, name in BROWSERS if mark in agent), None)
     if browser is None:
         return re.split(r"[\s/]", agent.strip(), maxsplit=1)[0][:40] or "unknown client"
@@ -31,10 +31,10 @@ def browser_of(agent: str) -> str:
 
 
 def moment_of(seconds: float) -> str:
-    """Return a time, in seconds since the epoch, to the minute."""
+    """Return a time, given in seconds since the epoch, to the minute."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def day_of(seconds: float) -> str:
-    """Return the day of a time, in seconds since the epoch."""
+    """Return the date of a time, given in seconds since the epoch."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"

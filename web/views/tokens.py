@@ -1,4 +1,4 @@
-"""The user tokens of whoever has logged in; the account page shows them."""
+"""The tokens of the signed-in user; the account page shows them."""
 
 from http import HTTPStatus
 
@@ -15,14 +15,14 @@ tokens = Blueprint("tokens", "repoman_web", url_prefix="/account/tokens")
 @tokens.get("")
 @login_needed
 def show() -> Response:
-    """Lead to the list: this is where a browser is after it has made a token."""
+    """Redirect to the list: browsers are at this address after they have created a token."""
     return redirect(url_for("account.show", _anchor="tokens"), HTTPStatus.SEE_OTHER)
 
 
 @tokens.post("")
 @login_needed
 def create() -> str | tuple[str, int]:
-    """Make a token and show its secret: in this answer alone, in no address and no cookie."""
+    """Create a token and show its secret: only in this answer, never in a URL or a cookie."""
     form = TokenForm()
     if not form.validate():
         return render_account(token_form=form), HTTPStatus.BAD_REQUEST
@@ -39,7 +39,7 @@ def create() -> str | tuple[str, int]:
 @tokens.post("/<id_>/revoke")
 @login_needed
 def revoke(id_: str) -> Response:
-    """End one of the user's tokens."""
+    """Revoke one of the user's tokens."""
     token = current_security().user_tokens.revoke(current_actor().name, id_)
-    flash(f"The token {token.name} is revoked.")
+    flash(f"Revoked the token {token.name}.")
     return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)

@@ -1,1 +1,1 @@
-"""The format raw: plain files under their paths. The smallest complete format, made to be read."""
+"""The raw format: plain files by path. The smallest complete format, as an example."""

@@ -1,4 +1,4 @@
-"""A hosted raw repository: the files are those that clients put here."""
+"""A hosted raw repository: it stores the files that clients upload."""
 
 from repoman.plugin import (
     Asset,
@@ -16,12 +16,12 @@ from repoman_raw.paths import check_path
 
 FILE = "file"  # the kind of all assets and components of this format
 
-# For pages that may run scripts, in place of the policy that the core gives to all others.
+# For pages that may run scripts, this replaces the default policy of the core.
 SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
 
 
 class RawHosted:
-    """Implements :class:`repoman_raw.service.RawRepository`; a file is one asset, at its path."""
+    """Implements :class:`repoman_raw.service.RawRepository`; each file is one asset at its path."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class RawHosted:
         )
 
     def open_inlet(self, path: str) -> BlobInlet:
-        """Return what takes the bytes of a file."""
+        """Return an inlet for the bytes of a file."""
         check_path(path)
         self._check_write(path)
         return BlobInlet(self._blobs)
 
     def save(self, path: str, inlet: BlobInlet, media_type: str) -> bool:
-        """Make what the inlet took the file at a path."""
+        """Store the bytes in the inlet as the file at a path."""
         # The bytes are durable before a row names them, and the transaction stays short.
         blob = inlet.commit()
         with self._content.transaction():
@@ -75,7 +75,7 @@ class RawHosted:
 
     def _get_asset(self, path: str) -> Asset:
         if path == "" or path.endswith("/"):
-            raise NotFound("Directories are not listed; ask for a file.")
+            raise NotFound("Directories are not listed. Request a file.")
         check_path(path)
         asset = self._content.find_asset(path)
         if asset is None:
@@ -86,7 +86,7 @@ class RawHosted:
         return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
     def _check_write(self, path: str) -> bool:
-        """Return whether the path is free; refuse if it is not to be written."""
+        """Return whether the path is free; raise if the policy forbids writing to it."""
         self._refuse_if_read_only()
         asset = self._content.find_asset(path)
         is_free = asset is None or not self._content.has_bytes(asset)

@@ -5,20 +5,20 @@ import re
 from repoman.plugin import Invalid
 
 LIMIT = 1024  # characters of a path
-# Control characters, and what the server reads in place of bytes that are no UTF-8.
+# Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
 
 
 def check_path(path: str) -> None:
-    """Return if a file may have this path, as seen from the root of its repository.
+    """Check the path of a file, relative to the root of its repository.
 
     Raises:
-        Invalid: it may not, and the text says why.
+        Invalid: the path is not allowed; the message says why.
     """
     if len(path) > LIMIT:
         raise Invalid(f"The path has {len(path)} characters; at most {LIMIT} are allowed.")
     if _FORBIDDEN.search(path):
-        raise Invalid("The path contains a control character, or is no UTF-8.")
+        raise Invalid("The path contains a control character or is not UTF-8.")
     for segment in path.split("/"):
         if segment in {"", ".", ".."}:
             raise Invalid(f"The path {path!r} contains the segment {segment!r}.")

@@ -1,4 +1,4 @@
-"""What the format brings to the core. Read this first, then service, hosted, routes."""
+"""What the format registers with the core. Read this first, then service, hosted, routes."""
 
 from repoman.plugin import (
     AccessSection,
@@ -17,7 +17,7 @@ RAW = Format(name="raw", title="Raw", blueprints=(files,), hint=lambda url: f"cu
 
 
 def build_hosted(context: RepositoryContext) -> RawHosted:
-    """Return the service of a hosted repository, made of the parts it needs."""
+    """Return the service of a hosted repository."""
     storage = context.config.section("storage", HostedStorageSection)
     return RawHosted(
         context.config.name,
@@ -44,5 +44,5 @@ def repoman_register_formats() -> list[Format]:
 
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
-    """Return the types of repository that the format has."""
+    """Return one recipe for each repository type of the format."""
     return [HOSTED]

@@ -1,4 +1,4 @@
-"""HTTP in and out: parse the request, call the service, render its answer; no rules live here."""
+"""The HTTP routes: parse the request, call the service, render the response. No rules live here."""
 
 import mimetypes
 from http import HTTPStatus
@@ -22,7 +22,7 @@ files = Blueprint("raw", __name__)
 
 @files.get("/<rest:path>")
 def get_file(path: str) -> Response:
-    """Send a file, or the part of it that is asked for; this is HEAD as well."""
+    """Send a file, or the requested range of it; handles HEAD as well."""
     response = send_content(_repository().get(path))
     note_pull(path)
     return response
@@ -34,7 +34,7 @@ def put_file(path: str) -> Response:
     if "Content-Range" in request.headers:
         raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
     repository = _repository()
-    # A server may call this function twice: once to ask whether it wants the body, once with it.
+    # The server may call this function twice: first to ask whether it accepts the body.
     with receive_body(current_environ(), lambda: repository.open_inlet(path)) as inlet:
         is_new = repository.save(path, inlet, _media_type(path))
     note_content("store", path)
@@ -55,6 +55,6 @@ def _repository() -> RawRepository:
 
 def _media_type(path: str) -> str:
     guess, encoding = mimetypes.guess_type(path)
-    if guess is None or encoding is not None:  # the type of app.tar.gz is not that of app.tar
+    if guess is None or encoding is not None:  # app.tar.gz does not have the type of app.tar
         guess = "application/octet-stream"
     return request.headers.get("Content-Type") or guess

@@ -1,4 +1,4 @@
-"""The settings that raw repositories have beside those of their type."""
+"""The settings of raw repositories, in addition to those of their type."""
 
 from pydantic import Field
 
@@ -9,5 +9,5 @@ class RawSection(ConnectorSection):
     """How clients reach the repository, besides ``/repository/<name>/`` on the main port."""
 
     scripts: bool = Field(
-        False, description="Whether pages may run scripts, on a connector; never on the main port."
+        False, description="Whether pages may run scripts on a connector; never on the main port."
     )

@@ -1,4 +1,4 @@
-"""The protocol of raw repositories, whatever their type; the routes know only this."""
+"""The protocol of raw repositories of any type; the routes know only this."""
 
 from typing import Protocol
 
@@ -15,27 +15,27 @@ class RawRepository(Protocol):
         """Return a file.
 
         Raises:
-            NotFound: there is none; directories are not listed.
+            NotFound: there is no such file; directories are not listed.
         """
 
     def open_inlet(self, path: str) -> BlobInlet:
-        """Return what takes the bytes of a file; to be called before the first one is read.
+        """Return an inlet for the bytes of a file; call this before reading the body.
 
         Raises:
             ReadOnly: the write policy refuses a file at this path.
         """
 
     def save(self, path: str, inlet: BlobInlet, media_type: str) -> bool:
-        """Make what the inlet took the file at a path; return whether there was none before.
+        """Store the bytes in the inlet as the file at a path; return whether the file is new.
 
         Raises:
-            ReadOnly: the write policy refuses it, as it does if another client was faster.
+            ReadOnly: the write policy refuses it, for example because another client was faster.
         """
 
     def delete(self, path: str) -> None:
         """Remove a file.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such file.
             ReadOnly: the write policy refuses it.
         """

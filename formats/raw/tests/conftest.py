@@ -13,7 +13,7 @@ __all__ = ["repoman_factory"]
 
 @pytest.fixture
 def repoman(repoman_factory):
-    """A Repoman with this format alone and an empty repository."""
+    """A Repoman with only this format and an empty repository."""
     repoman = repoman_factory({"raw": plugin})
     repoman.repositories.create("files", "raw-hosted", {})
     return repoman
@@ -21,13 +21,13 @@ def repoman(repoman_factory):
 
 @pytest.fixture(params=["admitted first", "read in place"])
 def client(repoman, request):
-    """A client of the main port, under both kinds of server that a body may come from."""
+    """A client of the main port, for both ways in which a server passes on a body."""
     return HttpClient(repoman, admission=request.param == "admitted first")
 
 
 @pytest.fixture
 def stored_paths(repoman):
-    """The paths of all files, as the database has them."""
+    """The paths of all files in the database."""
 
     def read() -> list[str]:
         with closing(sqlite3.connect(repoman.data / "repoman.db")) as database:

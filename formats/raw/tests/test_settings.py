@@ -1,4 +1,4 @@
-"""The settings of raw repositories, and the ways in."""
+"""The settings of raw repositories, and their connectors."""
 
 import pytest
 

@@ -10,7 +10,7 @@ FILES = "/repository/files"
 
 @pytest.fixture
 def as_token(repoman, client):
-    """Make a token of the administrator with a limit; return what sends a request with it."""
+    """Create a token of the administrator with a limit; return what sends requests with it."""
 
     def make(**limit):
         secret = repoman.security.user_tokens.create(ADMIN[0], "ci", Limit(**limit))

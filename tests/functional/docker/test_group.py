@@ -322,7 +322,7 @@ def test_a_trace_tells_what_keeps_members_from_answering(lab, client):
     }
     assert (off["outcome"], off["reason"]) == (
         "skipped",
-        "It is offline, or does not work at present.",
+        "It is offline or not working.",
     )
     assert inner["outcome"] == "absent"
     assert [each["outcome"] for each in inner["steps"]] == ["absent"]

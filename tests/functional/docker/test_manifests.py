@@ -300,15 +300,15 @@ def test_schema_1_is_refused_in_plain_words(blobs, name, content_type):
     )
     answer = blobs.put_manifest(name, "1", manifest, content_type)
     assert_invalid(answer)
-    assert "schema 1 is obsolete" in answer.message
-    assert "current client" in answer.message
+    assert "schema 1 are obsolete" in answer.message
+    assert "Docker 1.10 or later" in answer.message
 
 
 def test_schema_1_is_refused_under_another_media_type(blobs, name):
     manifest = to_json({"schemaVersion": 1, "name": name, "tag": "1", "fsLayers": []})
     answer = blobs.put_manifest(name, "1", manifest, DOCKER_MANIFEST)
     assert_invalid(answer)
-    assert "schema 1 is obsolete" in answer.message
+    assert "schema 1 are obsolete" in answer.message
 
 
 def test_every_blob_that_is_missing_is_named(registry, name):
@@ -445,7 +445,7 @@ def test_the_limit_of_layers_is_a_setting(site, name):
     registry.push(name, "2", make_image(b"one", b"two"))
     image = make_image(b"one", b"two", b"three")
     text = registry.push(name, "3", image, failure=Failures.MANIFEST_INVALID)
-    assert "names 3 layers, and at most 2" in text
+    assert "refers to 3 layers; at most 2" in text
 
 
 # --- Tags ----------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def test_a_page_far_behind_the_end_is_empty(make):
 def test_what_is_no_number_is_refused_in_words(make, query):
     answer = make().client.get(f"/v1/search?q=a&{query}")
     assert answer.status_code == 400
-    assert "is no number" in answer.json["error"]
+    assert "is not a number" in answer.json["error"]
 
 
 def test_a_deleted_image_is_not_found(make):

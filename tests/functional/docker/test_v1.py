@@ -144,7 +144,7 @@ def test_a_method_that_an_address_does_not_have_is_refused(v1, method, path):
     answer = v1.request(method, path)
     assert answer.status_code == 405
     assert answer.headers["Allow"].startswith("GET, HEAD")
-    assert answer.json == {"error": f"{method} is not possible here."}
+    assert answer.json == {"error": f"The method {method} is not allowed here."}
 
 
 @pytest.mark.parametrize("path", ["/v1/_ping", "/v1/search?q=a", "/v1/users/"])
@@ -156,6 +156,6 @@ def test_head_has_no_body(v1, path):
 def test_unknown_addresses_are_absent(v1):
     answer = v1.get("/v1/nothing")
     assert answer.status_code == 404
-    assert answer.json == {"error": "There is nothing at /v1/nothing."}
+    assert answer.json == {"error": "/v1/nothing is not an address of the V1 API."}
     assert v1.get("/v1/").status_code == 404
     assert v1.get("/v10").json.keys() == {"errors"}, "not of this API"

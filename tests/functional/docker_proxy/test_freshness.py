@@ -136,7 +136,7 @@ def test_what_the_upstream_deleted_is_kept(proxy, upstream, old, clock):
     clock.jump(2 * DAY)
     answer = proxy.get(TAG)
     assert (answer.body, source(answer)) == (old.manifest, "STALE")
-    assert "does not have team/app:1 any more" in answer.headers["Warning"]
+    assert "team/app:1 no longer exists in the remote" in answer.headers["Warning"]
     assert proxy.get(f"{NAME}/tags/list").json()["tags"] == ["1"]
 
 
@@ -195,7 +195,7 @@ def test_a_refusal_is_no_login_here(proxy, upstream, status):
     ):
         answer = proxy.get(path)
         assert (answer.status, answer.code) == (404, code)
-        assert "refused to let this server read team/app" in answer.message
+        assert "refused access to team/app" in answer.message
         assert "WWW-Authenticate" not in answer.headers
 
 
@@ -351,7 +351,10 @@ def test_offline_the_known_tags_are_listed(make_proxy, proxy, upstream, old, fol
     upstream.stop()
     answer = proxy.get(f"{NAME}/tags/list")
     assert (answer.json()["tags"], source(answer)) == (["1"], "STALE")
-    assert f"This is what is kept here. The remote {upstream.url}" in answer.headers["Warning"]
+    assert (
+        f"The list has only what is cached here. The remote {upstream.url}"
+        in answer.headers["Warning"]
+    )
     assert proxy.get("unknown/app/tags/list").status == 502
 
 
@@ -371,7 +374,7 @@ def test_a_list_tells_its_source(proxy, upstream, old, clock, kind):
     clock.jump(2 * DAY)
     third = proxy.get(path)
     assert source(third) == "STALE"
-    assert third.headers["Warning"].startswith('299 - "It may be out of date. The remote')
+    assert third.headers["Warning"].startswith('299 - "The list may be out of date. The remote')
     assert third.body == first.body
 
 

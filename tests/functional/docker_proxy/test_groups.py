@@ -128,7 +128,7 @@ def test_a_list_lacks_a_member_that_is_down_and_the_log_says_so(
     with caplog.at_level(logging.WARNING):
         answer = group.get(f"{NAME}/tags/list")
     assert answer.json()["tags"] == ["1"]
-    assert f"What {name_of(proxy)} has is left out." in answer.headers["Warning"]
+    assert f"The list lacks the entries of {name_of(proxy)}." in answer.headers["Warning"]
     [line] = [each.getMessage() for each in caplog.records if "lacks" in each.getMessage()]
     assert name_of(group) in line
     assert name_of(proxy) in line
@@ -138,7 +138,7 @@ def test_a_list_of_referrers_lacks_a_member_that_is_down(make_proxy, hosted, pro
     upstream.faults.append(Fault("", status=500))
     answer = make_proxy.group(make_proxy.group(hosted, proxy)).get(f"{NAME}/referrers/{ABSENT}")
     assert (answer.status, answer.json()["manifests"]) == (200, [])
-    assert f"What {name_of(proxy)} has is left out." in answer.headers["Warning"]
+    assert f"The list lacks the entries of {name_of(proxy)}." in answer.headers["Warning"]
 
 
 def test_a_list_with_an_old_part_tells_so(make_proxy, hosted, proxy, upstream, clock):
@@ -149,7 +149,7 @@ def test_a_list_with_an_old_part_tells_so(make_proxy, hosted, proxy, upstream, c
     upstream.stop()
     answer = group.get(f"{NAME}/tags/list")
     assert answer.json()["tags"] == ["1"]
-    assert "It may be out of date." in answer.headers["Warning"]
+    assert "The list may be out of date." in answer.headers["Warning"]
 
 
 def test_a_list_of_nothing_but_outages_is_one(make_proxy, hosted, proxy, upstream):

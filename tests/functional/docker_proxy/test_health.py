@@ -208,7 +208,7 @@ def test_a_refused_login_is_told(make_proxy, make_upstream, auth):
     proxy = make_proxy(upstream.url, **login)
     remote = remote_of(make_proxy, proxy)
     assert remote.check().condition == "login refused"
-    assert "refused the login of this proxy" in remote.state.reason
+    assert "refused the credentials of this proxy" in remote.state.reason
     make_proxy.change(proxy, http_client__password="secret")
     assert remote_of(make_proxy, proxy).check().condition == "Remote Available"
     upstream.credentials = ("puller", "another")

@@ -219,7 +219,7 @@ def test_lists_go_on_at_the_same_host_alone(make_proxy, upstream, link):
     answer = make_proxy(upstream.url).get(f"{NAME}/tags/list")
     assert answer.json()["tags"] == ["a"]
     assert upstream.count("tags/list") == 1
-    assert "may go on" in answer.headers["Warning"]
+    assert "may be incomplete" in answer.headers["Warning"]
 
 
 def test_a_list_without_an_end_is_given_up(make_proxy, upstream, monkeypatch):
@@ -230,7 +230,7 @@ def test_a_list_without_an_end_is_given_up(make_proxy, upstream, monkeypatch):
         upstream.faults.append(Fault("/tags/list", status=200, body=body, headers=headers, times=1))
     answer = make_proxy(upstream.url).get(f"{NAME}/tags/list")
     assert answer.status == 502
-    assert "more than the 10000 bytes allowed" in answer.message
+    assert "more than 10000 bytes" in answer.message
     assert upstream.count("tags/list") == 3
 
 

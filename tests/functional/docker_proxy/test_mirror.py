@@ -61,7 +61,7 @@ def test_names_at_docker_hub_are_expanded(make_proxy):
 def test_an_unknown_strategy_is_a_problem_of_the_repository(make_proxy, upstream):
     proxy = make_proxy(upstream.url, docker_proxy__index_type="wrong")
     problem = make_proxy.repoman.repositories.get(name_of(proxy)).problem
-    assert "no plugin offers 'wrong'; known: custom, hub, registry" in problem
+    assert "no plugin offers 'wrong'; choose one of: custom, hub, registry" in problem
 
 
 # --- Administration ------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ def test_a_failure_of_the_index_is_told_and_does_no_harm(cached, index, caplog, 
     answer = ask(cached, "app")
     assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
     assert answer.headers[FAILED] == name_of(cached)
-    assert f"The proxy {name_of(cached)} searched its cache alone" in caplog.text
+    assert f"The proxy {name_of(cached)} searched only its cache" in caplog.text
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])

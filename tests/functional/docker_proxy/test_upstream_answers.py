@@ -331,7 +331,7 @@ def test_what_is_no_manifest_is_not_passed_on(make_proxy, script, body, content_
     named = () if content_type is None else (("Content-Type", content_type),)
     answer = make_proxy(script(lambda asked: Reply(200, body, named)).url).get(TAG)
     assert (answer.status, answer.code) == (502, "UNAVAILABLE")
-    assert "sent no good manifest" in answer.message
+    assert "sent an invalid manifest" in answer.message
 
 
 def test_the_blobs_of_a_manifest_that_breaks_the_rules_are_pulled(make_proxy, script, image):

@@ -306,7 +306,7 @@ def test_where_basic_is_forced_there_are_no_tokens(make_client):
     assert client.get("/v2/", login=ADMIN).status_code == 200
     answer = client.fetch("repository:team/app:pull", login=ADMIN)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
-    assert "gives no tokens" in answer.json["errors"][0]["message"]
+    assert "does not issue tokens" in answer.json["errors"][0]["message"]
     assert challenge_of(client.get(TAG, "x.y.z")) == 'Basic realm="repoman"'
     assert client.get(TAG).status_code == 200  # whoever does not ask /v2/ first may read
 

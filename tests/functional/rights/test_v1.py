@@ -19,8 +19,8 @@ from tests.functional.docker_v1.driver import (
 )
 from tests.functional.rights.stage import Stage
 
-TAKEN_JSON = Failure("put json", 409, "Another image has this id")
-TAKEN_LAYER = Failure("put checksum", 409, "Another image has this id")
+TAKEN_JSON = Failure("put json", 409, "Another image already has this id")
+TAKEN_LAYER = Failure("put checksum", 409, "Another image already has this id")
 
 
 @pytest.fixture

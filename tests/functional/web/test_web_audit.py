@@ -18,7 +18,7 @@ def record(repoman, count=1, **fields):
 
 def shown(answer):
     assert answer.status_code == 200, answer.text
-    return re.findall(r'data-label="Who">([^<]*)<', answer.text)
+    return re.findall(r'data-label="User">([^<]*)<', answer.text)
 
 
 def test_it_is_for_those_who_have_the_right(repoman, open_browser):
@@ -60,7 +60,7 @@ def test_the_form_narrows_the_log_down_and_keeps_what_was_asked(repoman, browser
     answer = browser.get("/audit?domain=content")
     assert shown(answer) == ["other"]
     assert "<option selected>content</option>" in answer.text
-    assert "There is no such event." in browser.get("/audit?actor=nobody-at-all").text
+    assert "No events match." in browser.get("/audit?actor=nobody-at-all").text
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "continuationToken=x", "limit=5000"])

@@ -16,7 +16,7 @@ def test_a_form_without_its_mark_is_refused(browser, path, mark):
     browser.mark = mark or ""
     answer = browser.post(path) if mark is not None else browser.open("POST", path)
     assert answer.status_code == 400
-    assert "load the page again" in answer.text
+    assert "reload the page" in answer.text
     assert browser.is_in
 
 

@@ -89,7 +89,7 @@ def test_what_is_revoked_is_refused_at_once(account, open_browser, tokens):
     assert client.get("/repository/files/a", auth=login).status_code == 404
     answer = account.post(f"/account/tokens/{token.id}/revoke")
     assert (answer.status_code, answer.location) == (303, "/account")
-    assert "The token ci is revoked." in account.get("/account").text
+    assert "Revoked the token ci." in account.get("/account").text
     assert client.get("/repository/files/a", auth=login).status_code == 401
     assert account.post(f"/account/tokens/{token.id}/revoke").status_code == 404
 
@@ -160,7 +160,7 @@ def test_a_token_is_not_the_present_password(account):
         "/account/password", present=secret, password="a better one", again="a better one"
     )
     assert answer.status_code == 403
-    assert "not your present password" in answer.text
+    assert "not your current password" in answer.text
 
 
 def test_a_token_goes_on_when_the_password_changes(account, open_browser):

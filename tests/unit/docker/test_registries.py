@@ -64,10 +64,10 @@ def test_an_address_is_stored_right(given, stored):
         ("https://ann:s3cret@quay.io/a", "no user name and password: write https://quay.io/a"),
         ("https://s3cret@quay.io", "no user name and password: write https://quay.io"),
         ("https://:@quay.io", "no user name and password"),
-        ("https://quay.io/v2/team/app", "a registry alone: https://quay.io"),
-        ("https://x.org/a/v2/b/manifests/1", "a registry alone: https://x.org/a"),
-        ("https://hub.docker.com/_/nginx", f"a registry alone: {HUB}"),
-        ("https://docker.io/library/nginx", f"a registry alone: {HUB}"),
+        ("https://quay.io/v2/team/app", "without the path of the API: https://quay.io"),
+        ("https://x.org/a/v2/b/manifests/1", "without the path of the API: https://x.org/a"),
+        ("https://hub.docker.com/_/nginx", f"a registry without a path: {HUB}"),
+        ("https://docker.io/library/nginx", f"a registry without a path: {HUB}"),
         ("quay.io", "must be an http or https address"),
         ("ftp://quay.io", "must be an http or https address"),
         ("https://", "must be an http or https address"),
@@ -132,10 +132,10 @@ def test_a_namespace_is_a_host(given, stored):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ("https://docker.io/v2/", "hosts alone, such as docker.io"),
-        ("docker.io/library", "names of hosts such as"),
-        ("", "names of hosts such as"),
-        ("a b", "names of hosts such as"),
+        ("https://docker.io/v2/", "host names only, such as docker.io"),
+        ("docker.io/library", "host names such as"),
+        ("", "host names such as"),
+        ("a b", "host names such as"),
     ],
 )
 def test_what_is_no_host_is_refused(given, text):

@@ -135,5 +135,7 @@ def test_answers_of_token_services(tokens, bodies, answer, expected):
 )
 def test_answers_without_a_token(tokens, bodies, answer):
     bodies.append(answer)
-    with pytest.raises(UpstreamUnavailable, match=r"service 127.0.0.1:5000 of .* sent no token"):
+    with pytest.raises(
+        UpstreamUnavailable, match=r"service 127.0.0.1:5000 of .* sent no valid token"
+    ):
         tokens.get(SERVICE, "strange")
