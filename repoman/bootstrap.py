@@ -35,6 +35,8 @@ def seed(
         return
     password = secrets.token_urlsafe(18)
     with database.transaction():
+        if users.all():  # another process was faster
+            return
         for each in settings.repositories:
             repositories.create(each.name, each.recipe, each.settings)
         _write_private(data / PASSWORD_FILE, password + "\n")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # The system refuses for space.
 DIRECTORY_MODE = 0o755  # Permissions of a data directory: a loose umask opens it to nobody else.
 PRIVATE_DIRECTORY_MODE = 0o700  # Permissions of a directory that holds keys.
 PRIVATE_FILE_MODE = 0o600  # Permissions of a file that only the server may read.

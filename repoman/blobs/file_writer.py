@@ -10,7 +10,6 @@ A descriptor opened later may never learn of the failure, since the kernel forge
 reference to the file. So a file is synced before it is closed, and a pause may fail.
 """
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -20,9 +19,8 @@ from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, StoredBlob
 from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
-from repoman.files import PRIVATE_FILE_MODE, sync_directory
+from repoman.files import FULL, PRIVATE_FILE_MODE, sync_directory
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # Errors by which the system refuses for space.
 READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.
 WRITEBACK = 1 << 25  # Bytes after which the system is to write to the disk what it still holds.
 

@@ -7,9 +7,12 @@ again, what would only fill the disk once more is refused.
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from repoman.errors import StorageFull
+from repoman.errors import StorageFull, Unavailable
+from repoman.files import FULL, PRIVATE_FILE_MODE
 
 FILE = "repoman.reserve"
 LOW_B = 1 << 22  # With less free space than this the disk counts as full.
@@ -37,13 +40,19 @@ class Reserve:
 
     def open(self) -> None:
         """Learn how things are."""
-        self.is_spent = self._present_size() == 0
+        self.is_spent = self._size > 0 and self._present_size() == 0
 
     def release_if_full(self) -> None:
-        """Give the reserve up if the disk is full; cheap, for each transaction."""
-        if self.is_spent or not self._size or self._free() >= LOW_B:
+        """Give the reserve up if the disk is full; cheap, for each transaction.
+
+        Raises:
+            Unavailable: the disk cannot be used.
+        """
+        if self.is_spent or not self._size:
             return
-        if self._present_size():
+        with _translated_errors():
+            if self._free() >= LOW_B or not self._present_size():
+                return
             os.truncate(self._path, 0)
             self.is_spent = True
             _log.warning(
@@ -65,31 +74,42 @@ class Reserve:
             )
 
     def keep(self) -> None:
-        """Make the reserve, or make it again, when there is room; for the server, now and then."""
+        """Make the reserve, or make it again, when there is room; for the server, now and then.
+
+        Raises:
+            Unavailable: the disk cannot be used.
+        """
         present = self._present_size()
         if present == self._size or not self._size:
             self.is_spent = False
-        elif self._free() > self._size + 2 * LOW_B:
-            self._make()
-        else:
-            self.is_spent = present == 0
-            if not self.is_spent and not self._has_warned:
-                _log.warning("There is no room for the reserve %s.", self._path)
-                self._has_warned = True
+            return
+        with _translated_errors():
+            if self._free() > self._size + 2 * LOW_B and self._make(present):
+                return
+        self.is_spent = present == 0
+        if not self.is_spent and not self._has_warned:
+            _log.warning("There is no room for the reserve %s.", self._path)
+            self._has_warned = True
 
-    def _make(self) -> None:
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _make(self, present: int | None) -> bool:
+        """Return whether there was room; if not, the file is as before: a quota may be full."""
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE_MODE)
         try:
             os.posix_fallocate(fd, 0, self._size)
             os.ftruncate(fd, self._size)  # it may have been larger
-        except OSError:
-            os.ftruncate(fd, 0)
-            raise
+        except OSError as error:
+            os.ftruncate(fd, present or 0)
+            if present is None:
+                self._path.unlink()  # an empty file would count as a reserve that was given up
+            if error.errno not in FULL:
+                raise
+            return False
         finally:
             os.close(fd)
         if self.is_spent:
             _log.info("There is room on the disk again; the reserve is kept back as before.")
         self.is_spent = False
+        return True
 
     def _present_size(self) -> int | None:
         try:
@@ -100,3 +120,13 @@ class Reserve:
     def _free(self) -> int:
         state = os.statvfs(self._directory)
         return state.f_bavail * state.f_frsize
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Turn the system's errors into Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The disk that holds the database cannot be used: {reason}.") from error

@@ -33,6 +33,7 @@ class AuditFile:
         self._path = data / settings.file if settings.file else None
         self._size = settings.file_size
         self._is_failing = False
+        self._is_stuck = False  # Whether the file could not be renamed the last time.
 
     def follow(self) -> None:
         """Add the next events that the file does not have; what fails is tried again."""
@@ -65,9 +66,19 @@ class AuditFile:
                 raise
             is_full = file.tell() >= self._size
         if is_full:
-            path.replace(path.with_name(path.name + ".1"))
+            self._rotate(path)
         if is_full or not size:
             sync_directory(path.parent)
+
+    def _rotate(self, path: Path) -> None:
+        """Give the file its other name; if that fails, it grows on: its lines are on the disk."""
+        try:
+            path.replace(path.with_name(path.name + ".1"))
+            self._is_stuck = False
+        except OSError as error:
+            if not self._is_stuck:
+                _log.error("The audit log %s cannot be renamed: %s", path, error)
+            self._is_stuck = True
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -1,6 +1,5 @@
 """A request's body on its way into a sink of the application or into a bounded buffer."""
 
-import errno
 import io
 import logging
 import tempfile
@@ -12,14 +11,13 @@ from typing import Any, BinaryIO, Protocol
 from waitress.buffers import FileBasedBuffer, OverflowableBuffer
 
 from repoman.errors import RepomanError, StorageFull, TooLarge, Unavailable
+from repoman.files import FULL
 from repoman.http.body import BODY_ERROR, RECEIVED, BodySink, Environ
 from repoman.server.framing import Framing, Malformed
 
 log = logging.getLogger(__name__)
 
 MEMORY_LIMIT = 1 << 19  # bytes of a buffered body that are kept out of a temporary file
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Store(Protocol):
@@ -84,7 +82,7 @@ class BufferStore:
         try:
             self._buffer.append(bytes(data))
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise StorageFull("There is no space left to receive the request body.") from error
             log.warning("The directory %s cannot be used: %s", self._spool, error)
             raise Unavailable("The server could not store the request body.") from error

@@ -175,6 +175,8 @@ class ConnectorManager:
         ]
 
     def _take_over_certificates(self) -> None:
+        if self._tls is None:  # nothing uses any; a connector that wants them loads them itself
+            return
         context = self._certificates.load()
         with self._lock:
             self._tls = context

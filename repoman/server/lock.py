@@ -23,6 +23,8 @@ def is_served(data: Path) -> bool:
         return False
     try:
         found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _lock_of(fcntl.F_WRLCK))
+    except OSError:  # a file system without locks, on which no server starts
+        return False
     finally:
         os.close(fd)
     return int(struct.unpack(_LAYOUT, found)[0]) != fcntl.F_UNLCK
@@ -60,6 +62,12 @@ class DataLock:
             raise Conflict(
                 f"Another repoman (process {owner}) serves the data directory "
                 f"{self._path.parent}. Stop it, or choose another directory with --data."
+            ) from error
+        except OSError as error:
+            os.close(self._fd)
+            raise Unavailable(
+                f"The data directory {self._path.parent} cannot be locked against other servers: "
+                f"{os.strerror(error.errno or 0)}. Choose a file system that has locks."
             ) from error
         with suppress(OSError):  # on a full disk: it is only for the text above
             os.ftruncate(self._fd, 0)

@@ -52,6 +52,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
     Raises:
         RepomanError: the server cannot start; what was opened is closed again.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # It would end the process during the start.
     _share_heaps()
     with (
         DataLock(settings.data.absolute()),
@@ -75,14 +76,18 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         _watch_health(repoman.health, hub, connectors, access)
         _obey_signals(hub, connectors)
         _warn_of_address(settings.server)
-        opened = [main, *connectors.open_connectors()]
-        announce([("main" if c.repository == MAIN else c.repository, c.url) for c in opened])
+        announce([_named(each) for each in (main, *connectors.open_connectors())])
         _calm_collector()
         try:
             hub.run()
         finally:
             connectors.stop()
             reserve.stop()
+
+
+def _named(connector: Connector) -> tuple[str, str]:
+    name = "main" if connector.repository == MAIN else connector.repository
+    return name, connector.url
 
 
 def _keep_reserve(repoman: Repoman) -> Periodic:

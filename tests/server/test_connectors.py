@@ -166,3 +166,11 @@ def test_of_two_changes_at_once_the_later_one_stays(parts):
     slow.join(WAIT_S)
     fast.join(WAIT_S)
     assert listeners.open == {"new:http": None}
+
+
+def test_a_reload_without_certificates_in_use_is_no_trouble(parts, files, caplog):
+    files.certificate.unlink()
+    parts.manager.reload()
+    wait_for_looks(parts.repoman)
+    assert "certificate" not in caplog.text
+    assert parts.manager.thread.failure == ""

@@ -1,11 +1,15 @@
 """The file of the audit log on a disk that fails."""
 
 import errno
+import json
 import os
+from dataclasses import asdict
 
 import pytest
 
 from repoman.config import AuditSettings
+from repoman.security import audit_records as records
+from repoman.security.audit import Event
 from repoman.security.audit_file import AuditFile
 
 LINES = '{"id":1}\n{"id":2}\n'
@@ -41,6 +45,23 @@ def test_what_a_failing_disk_took_of_some_lines_is_not_left_before_the_next_ones
             append(LINES)
     append(LINES)
     assert path.read_text() == '{"id":0}\n' + LINES
+
+
+def test_a_file_that_cannot_be_renamed_grows_on_and_has_each_event_once(
+    database, tmp_path, path, caplog
+):
+    settings = AuditSettings(file="log/audit.jsonl", file_size=1_000_000)
+    file = AuditFile(database, settings, tmp_path)
+    path.with_name("audit.jsonl.1").mkdir(parents=True)
+    path.write_text(" " * 1_000_000 + "\n")
+    for number in range(2):
+        with database.transaction():
+            records.insert_events([asdict(Event("user", f"change{number}", "admin"))])
+        file.follow()
+        file.follow()
+    lines = path.read_text().splitlines()[1:]
+    assert [json.loads(line)["type"] for line in lines] == ["change0", "change1"]
+    assert caplog.text.count("cannot be renamed") == 1
 
 
 def test_a_new_file_is_on_the_disk_with_its_name(append, path, monkeypatch):

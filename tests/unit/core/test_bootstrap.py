@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from repoman.bootstrap import seed
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.errors import Conflict, Invalid, Unavailable
@@ -109,3 +110,22 @@ def test_a_password_that_cannot_be_written_ends_the_start_and_the_next_one_begin
             pass
     with open_repoman() as repoman:
         assert log_in(repoman, password_file.read_text().strip()) == "admin"
+
+
+def test_the_second_of_two_first_starts_leaves_the_password_of_the_other(
+    open_repoman, password_file, monkeypatch
+):
+    with open_repoman({}) as repoman:
+        password = password_file.read_text()
+        looks = iter([[]])  # the other one has not committed yet
+        real = repoman.users.all
+        monkeypatch.setattr(repoman.users, "all", lambda: next(looks, real()))
+        seed(
+            repoman.database,
+            repoman.users,
+            repoman.repositories,
+            repoman.settings.bootstrap,
+            repoman.data,
+        )
+        assert password_file.read_text() == password
+        assert log_in(repoman, password.strip()) == "admin"

@@ -1,5 +1,6 @@
 """The reserve: given up when the disk is full, kept back again when there is room."""
 
+import errno
 import logging
 import os
 import stat
@@ -9,7 +10,7 @@ import pytest
 
 from repoman.db import reserve as module
 from repoman.db.reserve import LOW_B, Reserve
-from repoman.errors import StorageFull
+from repoman.errors import StorageFull, Unavailable
 from tests.disk import room_for
 
 SIZE = 1_000_000
@@ -91,9 +92,35 @@ def test_a_disk_without_room_for_it_works_without(disk, path, caplog):
 def test_a_reserve_that_cannot_be_made_whole_takes_nothing(disk, path):
     reserve = Reserve(path, SIZE)
     reserve.open()
-    with room_for(SIZE // 2), pytest.raises(OSError, match="too large"):
+    with room_for(SIZE // 2):  # the disk has room, the user has not
+        reserve.keep()
+        reserve.keep()
+    assert not path.exists()
+    again = Reserve(path, SIZE)
+    again.open()
+    again.check()
+
+
+def test_one_that_was_given_up_stays_so_while_it_cannot_be_made(reserve, disk, path):
+    disk.free = LOW_B - 1
+    reserve.release_if_full()
+    disk.free = 1 << 30
+    with room_for(SIZE // 2):
         reserve.keep()
     assert path.stat().st_size == 0
+    with pytest.raises(StorageFull):
+        reserve.check()
+
+
+@pytest.mark.parametrize("act", [Reserve.release_if_full, Reserve.keep])
+def test_a_disk_that_tells_nothing_is_an_error_in_words(disk, path, monkeypatch, act):
+    def fail(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    reserve = Reserve(path, SIZE)
+    monkeypatch.setattr(module.os, "statvfs", fail)
+    with pytest.raises(Unavailable, match="Input/output error"):
+        act(reserve)
 
 
 def test_its_size_may_change(reserve, path):
@@ -101,6 +128,13 @@ def test_its_size_may_change(reserve, path):
     assert path.stat().st_size == SIZE * 2
     Reserve(path, SIZE).keep()
     assert path.stat().st_size == SIZE
+
+
+def test_one_that_was_given_up_does_not_count_when_there_is_to_be_none(disk, path):
+    path.touch()
+    none = Reserve(path, 0)
+    none.open()
+    none.check()
 
 
 def test_there_may_be_none(disk, path):
