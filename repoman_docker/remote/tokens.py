@@ -36,7 +36,7 @@ ANSWER_MAX_BYTES = 1 << 20
 """The answer of a token service is at most so long."""
 
 TOKENS_MAX = 10_000
-"""So many tokens are remembered for one host before those that have ended are forgotten."""
+"""So many tokens at most are remembered for one host."""
 
 CLIENT_ID = "repoman"
 """What the OAuth2 form calls this program."""
@@ -124,6 +124,8 @@ class TokenStore:
             if len(self._tokens) >= TOKENS_MAX:
                 now = self.ticks()
                 self._tokens = {k: v for k, v in self._tokens.items() if v.expires_at > now}
+            if len(self._tokens) >= TOKENS_MAX:
+                del self._tokens[next(iter(self._tokens))]  # the oldest
             self._tokens[service.realm, service.service, scope] = token
 
     # The token service --------------------------------------------------------------------------
