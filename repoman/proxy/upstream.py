@@ -163,6 +163,9 @@ class UpstreamClient:
                 self.status.note_success(error.host)
                 self.status.note_limit(error, request.url)
                 raise
+            except UpstreamBlocked:
+                self.status.end_trial()
+                raise
             except UpstreamUnavailable as error:
                 self.status.end_trial()
                 if error.retry_after is not None:
@@ -182,7 +185,9 @@ class UpstreamClient:
         try:
             response = self._try_often(request)
         except UpstreamBlocked:
-            raise  # a host that the remote refers to, which is known to fail
+            if self._host_of(url) == OWN:
+                self.status.note_success()  # it has referred us to a host that is known to fail
+            raise
         except UpstreamRateLimited as error:
             self.status.note_success(error.host)
             self.status.note_limit(error, url)

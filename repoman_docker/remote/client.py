@@ -174,6 +174,9 @@ class RegistryClient:
         """Return the answer with a blob, from byte ``start`` on if the remote can; to be closed."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         response = self._ask("GET", name, f"blobs/{digest}", headers)
+        if start and response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            response.close()
+            response = self._ask("GET", name, f"blobs/{digest}", {})
         self._check_status(response)
         return response
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.fakes.scripted import Answer, Asked, Reply, reply
-from tests.functional.docker.images import OCI_INDEX
+from tests.functional.docker.images import OCI_INDEX, digest_of
 from tests.functional.docker_proxy.shapes import (
     LOGIN,
     NAME,
@@ -192,3 +192,20 @@ def test_token_services_that_redirect_and_are_named_by_a_path(make_proxy, script
         return None
 
     check_all(make_proxy(script(guarded(guard, serve(image))).url), image)
+
+
+def test_a_blob_goes_on_where_no_part_of_it_is_given(make_proxy, script):
+    blob = bytes(range(256)) * 8_000
+    digest = digest_of(blob)
+
+    def answer(asked):
+        if "Range" in asked.headers:
+            return reply(416)
+        is_first = len(server.asked(f"GET /v2/{NAME}/blobs/")) == 1
+        size = 1_000_000 if is_first else len(blob)
+        # The fake closes after an answer in the form of HTTP/1.0, however long it was to be.
+        return Reply(200, blob[:size], (("Content-Length", str(len(blob))),), is_old=is_first)
+
+    server = script(answer)
+    assert make_proxy(server.url).get(f"{NAME}/blobs/{digest}").body == blob
+    assert server.log[-2].headers["Range"] == "bytes=1000000-"
