@@ -5,6 +5,7 @@ import io
 import socket
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -148,6 +149,14 @@ class _Prompt(http.client.HTTPResponse):
         raw = _Timed(self.fp.detach(), PATIENCE * (sock.gettimeout() or LONGEST))
         self._raw = raw
         self.fp = io.BufferedReader(raw)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the first line of the answer itself, past the hints that may come before it."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not HTTPStatus.SWITCHING_PROTOCOLS < status < HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
     def begin(self) -> None:
         """Read the header."""

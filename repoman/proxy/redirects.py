@@ -6,7 +6,7 @@ Signed addresses of object stores hold only as they were written: ``%2f`` is not
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from repoman.proxy.targets import origin_of
 
@@ -30,14 +30,14 @@ class RemoteRequest:
     authorize: Authorize | None = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)
 
-    def headers_for(self, url: str, was_elsewhere: bool) -> dict[str, str]:
+    def headers_for(self, url: str, home: str, *, was_elsewhere: bool) -> dict[str, str]:
         """Return the headers for an address, with no login of the first for any other.
 
-        Who has sent us back to the first host does not get its login either: another host would
-        choose what is read with it.
+        Who has sent us back to the first host, or to the remote at ``home``, does not get its login
+        either: another host would choose what is read with it.
         """
-        is_first = shares_login(self.url, url)
-        if was_elsewhere and (is_first or self.authorize is None):
+        is_back = shares_login(self.url, url) or shares_login(home, url)
+        if was_elsewhere and (is_back or self.authorize is None):
             return {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
         header = None if self.authorize is None else self.authorize(url)
         return self.headers if header is None else {**self.headers, "Authorization": header}
@@ -78,20 +78,6 @@ def shares_login(url: str, target: str) -> bool:
     """
     one, other = origin_of(url), origin_of(target)
     return one == other or (one[0], other[0], one[1]) == ("http", "https", other[1])
-
-
-def describe_host(remote: str, url: str) -> str:
-    """Return who was asked at ``url``, as the subject of a sentence.
-
-    It is the remote itself, or another host that the remote named: a CDN, a token service.
-    """
-    try:
-        if shares_login(remote, url):
-            return f"The remote {remote}"
-    except ValueError:
-        pass
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    return f"The host {host}, to which the remote {remote} refers,"
 
 
 def _printable(text: str) -> str:

@@ -236,11 +236,15 @@ class UpstreamStatus:
         elif error.host == OWN:
             self._doubt(error)
 
-    def note_limit(self, retry_after: int | None, address: str = "") -> None:
-        """The remote has had enough of us for so many seconds, if it said how many."""
-        self._limited_until = self._clock() + min(retry_after or 0, LONGEST)
-        if retry_after and address:
-            self._leave_alone(address, retry_after)
+    def note_limit(self, error: UpstreamRateLimited, address: str = "") -> None:
+        """A host has had enough of us for so many seconds, if it said how many.
+
+        What another host than the remote's own says counts for the address alone.
+        """
+        if error.host == OWN:
+            self._limited_until = self._clock() + min(error.retry_after or 0, LONGEST)
+        if error.retry_after and address:
+            self._leave_alone(address, error.retry_after)
 
     def note_login(self, problem: str = "") -> None:
         """The remote took the proxy's login, or did not, for this reason."""

@@ -45,7 +45,8 @@ def origin_of(url: str) -> tuple[str, str, int]:
         ValueError: it is no address that can be asked.
     """
     parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname:
+    # Libraries differ on where a host ends that has a backslash before it or in it.
+    if parts.scheme not in PORTS or not parts.hostname or "\\" in parts.netloc:
         raise ValueError(f"{url!r} is no http or https address")
     return parts.scheme, parts.hostname.lower(), parts.port or PORTS[parts.scheme]
 

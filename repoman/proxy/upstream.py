@@ -58,6 +58,7 @@ IDEMPOTENT = ("GET", "HEAD")
 _TLS_WANTED = re.compile(
     r"HTTP request (?:was sent )?to (?:an )?HTTPS|speaking plain HTTP to an SSL", re.IGNORECASE
 )
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
 
@@ -105,7 +106,7 @@ class UpstreamClient:
 
     def address(self, path: str) -> str:
         """Return the address of a path at the remote; an address stays as it is."""
-        return path if "://" in path else f"{self.remote}/{path.lstrip('/')}"
+        return path if _ADDRESS.match(path) else f"{self.remote}/{path.lstrip('/')}"
 
     def open(
         self,
@@ -160,7 +161,10 @@ class UpstreamClient:
                 response = self._try_once(request)
             except UpstreamRateLimited as error:
                 self.status.note_success(error.host)
-                self.status.note_limit(error.retry_after, request.url)
+                self.status.note_limit(error, request.url)
+                raise
+            except UpstreamBlocked:
+                self.status.end_trial()
                 raise
             except UpstreamUnavailable as error:
                 self.status.end_trial()
@@ -181,10 +185,12 @@ class UpstreamClient:
         try:
             response = self._try_often(request)
         except UpstreamBlocked:
-            raise  # a host that the remote refers to, which is known to fail
+            if self._host_of(url) == OWN:
+                self.status.note_success()  # it has referred us to a host that is known to fail
+            raise
         except UpstreamRateLimited as error:
             self.status.note_success(error.host)
-            self.status.note_limit(error.retry_after, url)
+            self.status.note_limit(error, url)
             raise
         except UpstreamError as error:
             if error.host != OWN and self._host_of(url) == OWN:
@@ -235,7 +241,9 @@ class UpstreamClient:
         """Send the request, follow where it leads, and judge the answer."""
         url, was_elsewhere = request.url, False
         for _ in range(REDIRECTS_MAX + 1):
-            response = self._send(request, url, request.headers_for(url, was_elsewhere))
+            response = self._send(
+                request, url, request.headers_for(url, self.remote, was_elsewhere=was_elsewhere)
+            )
             target = response.headers.get("Location") if response.is_redirect else None
             if target is None or request.method not in IDEMPOTENT:
                 return self._judge(response, url)
@@ -306,7 +314,7 @@ class UpstreamClient:
             limited = UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
             limited.host = host
             raise limited
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
             wait = _retry_after(response.headers.get("Retry-After"))
             let_go(response)
             error = failed(UpstreamUnavailable, f"{name} answered with the error {status}.", host)
@@ -339,10 +347,9 @@ def _wants_tls(response: requests.Response) -> bool:
 
 
 def _retry_after(text: str | None) -> int | None:
-    """Return the seconds that a header Retry-After asks to wait (RFC 9110, 10.2.3)."""
+    """Return the seconds that a header Retry-After asks to wait (RFC 9110, 10.2.3); None: none."""
     seconds = parse_count(text)
-    if text is None or seconds is not None:
-        return seconds
-    with suppress(ValueError, TypeError):
-        return max(0, int(parsedate_to_datetime(text).timestamp() - time.time()))
-    return None
+    if text is not None and seconds is None:
+        with suppress(ValueError, TypeError, OverflowError):
+            seconds = max(0, int(parsedate_to_datetime(text).timestamp() - time.time()))
+    return seconds or None

@@ -47,11 +47,25 @@ SILENT_AFTER_S = 2.0
 SILENCE_S = 600.0
 """A remote that did not answer a HEAD gets no other one for this many seconds."""
 
+NOT_OFFERED = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.NOT_IMPLEMENTED,
+    }
+)
+"""The answers of registries, besides 404, to requests that they do not know."""
+
 _Entry = TypeVar("_Entry", bound=Hashable)
 
 _AMOUNT = re.compile(r"\s*+([0-9]{1,18})\s*+(?:;\s*+w=([0-9]{1,18})\s*+)?")
 
 _log = logging.getLogger(__name__)
+
+
+class _NotOffered(UpstreamUnavailable):
+    """The registry does not know this part of the API, by its status or a page for people."""
 
 
 class _Unanswered(UpstreamUnavailable):
@@ -158,7 +172,7 @@ class RegistryClient:
         try:
             return read_manifest(body, content_type)
         except RegistryError as error:
-            raise UpstreamUnavailable(
+            raise _NotOffered(
                 f"The remote {self.remote} sent an invalid manifest of {name}: {error.message}"
             ) from error
 
@@ -168,11 +182,10 @@ class RegistryClient:
         """Return a blob, from byte ``start`` on if supported; the caller closes the response."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         response = self._ask("GET", name, f"blobs/{digest}", headers)
-        try:
-            self._check_status(response)
-        except BaseException:
+        if start and response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             response.close()
-            raise
+            response = self._ask("GET", name, f"blobs/{digest}", {})
+        self._check_status(response)
         return response
 
     def blob_size(self, name: str, digest: Digest) -> int | None:
@@ -231,7 +244,9 @@ class RegistryClient:
         pages = self._pages(name, f"v2/{quote(name)}/referrers/{subject}", parse)
         try:
             digests = list(pages)
-        except (NotFound, UpstreamRefused):
+        except (NotFound, UpstreamRefused, _NotOffered):
+            if by_digest:
+                raise
             tagged = self._tagged_referrers(name, subject)
             by_digest.update((each.digest, each) for each in tagged)
             digests = list(by_digest)
@@ -325,11 +340,11 @@ class RegistryClient:
         raise _Unanswered(f"The remote {self.remote} does not answer HEAD.")
 
     def _check_status(self, response: UpstreamResponse) -> None:
-        """Check that the response has the requested content, whole or in part."""
+        """Close the response and fail unless it has the requested content, whole or in part."""
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise UpstreamUnavailable(
-                f"{response.host} answered with the status {response.status}."
-            )
+            response.close()
+            kind = _NotOffered if response.status in NOT_OFFERED else UpstreamUnavailable
+            raise kind(f"{response.host} answered with the status {response.status}.")
 
     def _note_budget(self, response: UpstreamResponse | UpstreamRateLimited) -> None:
         limit, window = _amount(response.headers.get("ratelimit-limit"))

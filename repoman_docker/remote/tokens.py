@@ -36,7 +36,7 @@ ANSWER_MAX_BYTES = 1 << 20
 """The maximum size of the answer of a token service, in bytes."""
 
 TOKENS_MAX = 10_000
-"""The number of tokens remembered for one host before expired ones are removed."""
+"""The maximum number of tokens remembered for one host."""
 
 CLIENT_ID = "repoman"
 """The client id of this program in the OAuth2 form."""
@@ -124,6 +124,8 @@ class TokenStore:
             if len(self._tokens) >= TOKENS_MAX:
                 now = self.ticks()
                 self._tokens = {k: v for k, v in self._tokens.items() if v.expires_at > now}
+            if len(self._tokens) >= TOKENS_MAX:
+                del self._tokens[next(iter(self._tokens))]  # the oldest
             self._tokens[service.realm, service.service, scope] = token
 
     # The token service --------------------------------------------------------------------------

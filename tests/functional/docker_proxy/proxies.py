@@ -83,8 +83,8 @@ class Proxies:
         view = f"nx-repository-view-docker-{name_of(registry)}"
         privileges = tuple(f"{view}-{each}" for each in actions)
         self.repoman.security.roles.create(Role(name, "", privileges=privileges))
-        self.repoman.users.create(name, "secret", [name])
-        return name, "secret"
+        self.repoman.users.create(name, "secret-word", [name])
+        return name, "secret-word"
 
     def reach(self, name: str) -> Registry:
         """A repository as it is reached on the main port."""

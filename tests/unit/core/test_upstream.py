@@ -7,7 +7,12 @@ from contextlib import closing, suppress
 
 import pytest
 
-from repoman.errors import UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
+from repoman.errors import (
+    UpstreamBlocked,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from repoman.proxy.status import Condition, UpstreamStatus
 from repoman.proxy.targets import Targets, is_same_owner, network_of, origin_of
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
@@ -90,7 +95,8 @@ def test_other_answers_are_for_the_format(client, remote, status):
     ("header", "expected"),
     [
         ("7", 7),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("0", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
         ("nonsense", None),
         ("9" * 5000, None),
         (None, None),
@@ -452,3 +458,21 @@ def test_a_remote_that_is_slow_to_fail_is_not_tried_again(remote, waits):
             client.open("GET", address)
     assert waits == []
     client.close()
+
+
+@pytest.mark.parametrize("ask", ["open", "attempt"])
+def test_a_trial_that_leads_to_a_host_that_fails_keeps_nobody_from_the_remote(remote, ask):
+    now = [0.0]
+    status = UpstreamStatus(remote.url, lambda: now[0])
+    client = UpstreamClient(remote.url, ClientOptions(timeout=WAIT_S), status)
+    for host in ("", "cdn:443"):
+        error = UpstreamUnavailable("It does not answer.")
+        error.host, error.is_unreachable = host, True
+        status.note_failure(error)
+        now[0] += 39
+    to_cdn = {"Location": "https://cdn:443/x"}
+    remote.faults.append(Fault("/x", status=307, headers=to_cdn))
+    client.targets = Targets(remote.url, allow_private=True)
+    with closing(client), pytest.raises(UpstreamBlocked, match="cdn:443"):
+        getattr(client, ask)("GET", "x")
+    status.check()

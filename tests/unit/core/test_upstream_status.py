@@ -13,6 +13,12 @@ def failure(*, host="", is_unreachable=True, retry_after=None):
     return error
 
 
+def limit(retry_after, host=""):
+    error = UpstreamRateLimited("Too many requests.", retry_after)
+    error.host = host
+    return error
+
+
 FAILURE = failure()
 
 
@@ -115,15 +121,23 @@ def test_the_text_says_which_remote_why_and_for_how_long(clock):
 
 def test_a_limit_of_requests_does_not_stop_what_is_not_counted(clock):
     status = make(clock)
-    status.note_limit(30)
+    status.note_limit(limit(30))
     status.check()
     with pytest.raises(UpstreamRateLimited) as caught:
         status.check_rate()
     assert caught.value.retry_after == 31
     clock.now += 30
     status.check_rate()
-    status.note_limit(None)
+    status.note_limit(limit(None))
     status.check_rate()
+
+
+def test_a_limit_of_another_host_is_for_its_address_alone(clock):
+    status = make(clock)
+    status.note_limit(limit(30, host="cdn:443"), "https://hub/x")
+    status.check_rate()
+    assert not is_open(status, "https://hub/x")
+    assert is_open(status, "https://hub/y")
 
 
 # --- One address, another host -------------------------------------------------------------------
@@ -191,7 +205,7 @@ def test_an_address_is_left_alone_as_long_as_it_was_asked_for(clock):
     assert is_open(status, "https://hub/y")
     clock.now += 7
     assert is_open(status, "https://hub/x")
-    status.note_limit(5, "https://hub/z")
+    status.note_limit(limit(5), "https://hub/z")
     assert not is_open(status, "https://hub/z")
     assert is_open(status, "https://hub/x")
 
@@ -207,7 +221,7 @@ def test_a_reset_ends_all_of_it(clock):
     status = make(clock, on_change=lambda: changes.append(status.condition))
     status.note_failure(FAILURE)
     status.note_failure(failure(host="cdn"))
-    status.note_limit(600, "https://hub/x")
+    status.note_limit(limit(600), "https://hub/x")
     status.note_login("The login was refused.")
     status.reset()
     status.check("https://hub/x")
