@@ -2,27 +2,35 @@
 
 import re
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+HOST_MAX_CHARS = 300  # Characters of a host with its port; names have at most 253 (RFC 1035).
 # A host name, also with the underscores of container networks, or an address; and a port.
 HOST = re.compile(
-    r"(?:[._-]*[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{0,5}))?"
+    r"(?:(?=[-_.]*[A-Za-z0-9])(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?"
+    r"|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?"
 )
 PORT_MAX = 65_535
 
 
-@lru_cache(maxsize=1000)
 def is_host(text: str) -> bool:
     """Return whether a text is a host, with or without a port, of which an address can be made."""
+    return len(text) <= HOST_MAX_CHARS and _is_host(text)
+
+
+@lru_cache(maxsize=1000)
+def _is_host(text: str) -> bool:
     found = HOST.fullmatch(text)
-    if found is None or not (not found[1] or 1 <= int(found[1]) <= PORT_MAX):
+    if found is None or not (not found[2] or 1 <= int(found[2]) <= PORT_MAX):
         return False
     try:
-        return bool(text.encode().decode("idna"))
-    except UnicodeError:  # after xn--, what nobody can have encoded
+        # After xn-- there may be what nobody can have encoded.
+        return bool(IPv6Address(found[1]) if found[1] else text.encode().decode("idna"))
+    except ValueError:
         return False
 
 

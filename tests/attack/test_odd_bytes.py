@@ -126,10 +126,12 @@ def test_a_header_of_any_bytes_is_no_failure(server, header):
             assert status < 500, (field, method)
 
 
-@pytest.mark.parametrize("host", VALUES)
-def test_a_host_of_any_bytes_is_a_bad_request_or_a_name(server, host):
+@pytest.mark.parametrize("host", [*VALUES, b"a..b", b".a", b"a" * 64, b"[:]", b"[:::::]", b"[1.2:3]"])
+@pytest.mark.parametrize("accept", [b"*/*", b"text/html"])
+def test_a_host_of_any_bytes_is_a_bad_request_or_a_name(server, host, accept):
     for way in WAYS:
-        assert _ask(server, way, b"GET", b"Host: " + host) < 500, way
+        status = _ask(server, way, b"GET", b"Host: " + host, b"Accept: " + accept)
+        assert status < 500, way
 
 
 @pytest.mark.parametrize(
