@@ -68,8 +68,9 @@ class Authenticator:
             # Not from a variable: what a frame holds that it has raised is kept with it for long,
             # here with the password.
             raise _wrong(self._lockout.note_failure(name, address, is_token=is_token))
-        self._lockout.note_success(name, address, is_token=is_token)
-        self._accounts.note_login(actor)
+        # Whoever only has the name of another realm's user may be guessing that one's password.
+        if self._accounts.note_login(actor):
+            self._lockout.note_success(name, address, is_token=is_token)
         return actor
 
     def _ask(self, credentials: Credentials) -> Actor | None:
