@@ -177,6 +177,12 @@ def test_a_registry_client_at_the_main_port_is_told_where_the_connectors_are(rep
     assert wrong.status_code == 401
 
 
+def test_a_registry_client_stays_at_the_external_address_of_the_main_port(external):
+    """A proxy may do TLS and not say so: what is sent to plain HTTP then does not arrive."""
+    ping = HttpClient(external).get("/v2/", login=False, headers={"Host": "10.0.0.5:8081"})
+    assert REALM.fullmatch(ping.headers["WWW-Authenticate"])[1] == f"{SERVER}/v2/token"
+
+
 def test_whoever_may_know_no_repository_is_told_none(repoman_factory):
     repoman = repoman_factory(PLUGINS)
     repoman.repositories.create("images", "docker-hosted", {"docker": {"http_port": 25_003}})
