@@ -37,8 +37,12 @@ def _is_host(text: str) -> bool:
 def _check(url: str) -> str:
     if not url:
         return ""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not is_host(parts.netloc):
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and is_host(parts.netloc)
+    except ValueError:  # such as http://[
+        is_address = False
+    if not is_address:
         raise ValueError("must be an http or https address such as https://registry.example.com")
     if parts.query or parts.fragment or "?" in url or "#" in url:
         raise ValueError("must end with the path: no query and no fragment")

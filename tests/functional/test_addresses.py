@@ -142,6 +142,7 @@ def test_a_setting_that_is_taken_back_has_no_effect(external):
     [
         *("registry.example.com", "ftp://registry.example.com", "https://", "https://user@a"),
         *("https://a?b", "https://a#b", "https://a?", "https://a b", 'https://a/"', "https://a:0"),
+        *("https://[", "https://[:]", "https://a..b"),
     ],
 )
 def test_an_external_address_that_is_none_is_refused(repoman, url):
