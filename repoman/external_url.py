@@ -2,35 +2,47 @@
 
 import re
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+HOST_MAX_CHARS = 300  # Characters of a host with its port; names have at most 253 (RFC 1035).
 # A host name, also with the underscores of container networks, or an address; and a port.
 HOST = re.compile(
-    r"(?:[._-]*[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{0,5}))?"
+    r"(?:(?=[-_.]*[A-Za-z0-9])(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?"
+    r"|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?"
 )
 PORT_MAX = 65_535
 
 
-@lru_cache(maxsize=1000)
 def is_host(text: str) -> bool:
     """Return whether a text is a host, with or without a port, of which an address can be made."""
+    return len(text) <= HOST_MAX_CHARS and _is_host(text)
+
+
+@lru_cache(maxsize=1000)
+def _is_host(text: str) -> bool:
     found = HOST.fullmatch(text)
-    if found is None or not (not found[1] or 1 <= int(found[1]) <= PORT_MAX):
+    if found is None or not (not found[2] or 1 <= int(found[2]) <= PORT_MAX):
         return False
     try:
-        return bool(text.encode().decode("idna"))
-    except UnicodeError:  # after xn--, what nobody can have encoded
+        # After xn-- there may be what nobody can have encoded.
+        return bool(IPv6Address(found[1]) if found[1] else text.encode().decode("idna"))
+    except ValueError:
         return False
 
 
 def _check(url: str) -> str:
     if not url:
         return ""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not is_host(parts.netloc):
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and is_host(parts.netloc)
+    except ValueError:  # such as http://[
+        is_address = False
+    if not is_address:
         raise ValueError("must be an http or https address such as https://registry.example.com")
     if parts.query or parts.fragment or "?" in url or "#" in url:
         raise ValueError("must end with the path: no query and no fragment")

@@ -33,7 +33,7 @@ from repoman.errors import (
 )
 from repoman.group import Collected, Fan, Outcome, Step, Trace, first_found, main_outage
 from repoman.hookspecs import PROJECT
-from repoman.http.addresses import RepositoryAddress, list_addresses
+from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
 from repoman.http.admin import wants_page
 from repoman.http.audit import note_content, note_failed_login, note_pull
 from repoman.http.audit_rest import requested_events
@@ -205,6 +205,7 @@ __all__ = [
     "list_addresses",
     "log_in",
     "login_needed",
+    "main_address",
     "main_outage",
     "note_content",
     "note_failed_login",

@@ -148,14 +148,22 @@ def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[s
     is left out, since it may be a secret.
     """
     first = error.errors()[0]
-    path = ".".join([name, *map(str, first["loc"])])
     key = str(first["loc"][0]) if first["loc"] else ""
     field = kind.model_fields.get(key)
+    path = ".".join([name, *map(str, _place(first["loc"], field))])
     if first["type"] == "extra_forbidden" and field is None:
         return f"{path}: unknown key; {_known(key, kind.model_fields)}", path
     problem = problem_of(first)
     about = f" ({field.description.rstrip('.')})" if field and field.description else ""
     return f"{path}: {problem}{about}.", path
+
+
+def _place(path: tuple[int | str, ...], field: FieldInfo | None) -> tuple[int | str, ...]:
+    """Return a path in a section without pydantic's name for one of several types of a field."""
+    types = () if field is None else _alternatives(field.annotation)
+    return (
+        path if len([each for each in types if each is not NoneType]) < 2 else path[:1] + path[2:]
+    )
 
 
 def _known(key: str, fields: Mapping[str, FieldInfo]) -> str:

@@ -69,8 +69,12 @@ class AddressBook:
             hint=format_.hint(urls[0]) if format_ and urls else "",
         )
 
+    def main(self) -> str:
+        """Return the address of the main port, external or as it was asked for."""
+        return self._external_url or request.url_root.rstrip("/")
+
     def _urls(self, repository: Repository, format_: Format | None) -> list[str]:
-        root = self._external_url or request.url_root.rstrip("/")
+        root = self.main()
         urls = connector_urls(repository, self._repositories.connectors_of(repository), root)
         if format_ is not None and not format_.needs_root:
             urls.append(f"{root}/repository/{repository.name}")
@@ -89,6 +93,11 @@ def connector_urls(repository: Repository, connectors: Iterable[Connector], root
     host = f"[{host}]" if ":" in host else host
     urls = [f"{each.scheme}://{host}:{each.port}" for each in connectors]
     return sorted(urls, key=lambda url: not url.startswith("https:"))
+
+
+def main_address() -> str:
+    """Return the address of the main port as clients know it, without a slash at its end."""
+    return cast("AddressBook", current_app.extensions[EXTENSION]).main()
 
 
 def list_addresses() -> list[RepositoryAddress]:

@@ -47,7 +47,7 @@ def names_of(request: Request) -> set[str]:
 def check_host(environ: Environ) -> Response | None:
     """Return the refusal for a request whose Host is none; a port that is left empty goes."""
     host: str | None = environ.get("HTTP_HOST")
-    if not host:  # HTTP/1.0 needs none.
+    if host is None:  # HTTP/1.0 needs none.
         return None
     if not is_host(host):
         return Response("The header Host must be a host name or an address.\n", 400)

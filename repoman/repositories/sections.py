@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from repoman.errors import Invalid
 from repoman.external_url import ExternalUrl
@@ -122,6 +122,14 @@ class HttpClientSection(Section):
     allow_private: bool = Field(
         False, description="Whether redirects may lead to private and loopback addresses."
     )
+
+    @field_validator("user_agent_suffix", "bearer_token")
+    @classmethod
+    def _check_header(cls, value: str | SecretStr) -> str | SecretStr:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("must be one line of ASCII characters, since a header takes no others")
+        return value
 
     def check_names(self) -> None:
         """Return if there is a bundle where one is named (Invalid)."""

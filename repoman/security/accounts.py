@@ -33,10 +33,18 @@ class Accounts:
         self._logins = LateTimes(database, "logins", records.note_logins, clock, INTERVAL)
         self.flush = self._logins.flush
 
-    def note_login(self, actor: Actor) -> None:
-        """Take over what a realm has told of a user who has just shown a password."""
-        if actor.realm == LOCAL or actor.token or self.keep(actor):
+    def note_login(self, actor: Actor) -> bool:
+        """Take over what a realm has told of a user who has just shown a password.
+
+        Return whether the name is theirs, see :meth:`keep`.
+
+        Raises:
+            Unavailable, StorageFull: a new user cannot be written.
+        """
+        is_theirs = actor.realm == LOCAL or bool(actor.token) or self.keep(actor)
+        if is_theirs:
             self._logins.note(actor.name)
+        return is_theirs
 
     def keep(self, actor: Actor) -> bool:
         """Give a user of another realm a row, and the roles that the realm tells.

@@ -1,7 +1,5 @@
 """Authentication: from credentials to an actor, by asking the realms in their order."""
 
-import hashlib
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +9,7 @@ from repoman.db.database import Database
 from repoman.errors import Unauthenticated, Unavailable
 from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, RESERVED, Actor, Credentials
+from repoman.security.digests import KeyedDigest
 from repoman.security.lockout import Lockout
 from repoman.security.realms import Realms
 from repoman.security.user_tokens import FORM, TOKEN
@@ -36,7 +35,7 @@ class Authenticator:
         self._realms = realms
         self._lockout = lockout
         self._accounts = accounts
-        self._key = secrets.token_bytes(32)
+        self._digest = KeyedDigest()
         self._recent: ReadCache[Actor] = ReadCache(database)
 
     def remembered(self, header: str, ask: Callable[[], Actor]) -> Actor:
@@ -44,7 +43,7 @@ class Authenticator:
 
         Nothing is remembered beyond a write to the database, nor as text.
         """
-        digest = hashlib.blake2b(header.encode("utf-8", "replace"), key=self._key).digest()
+        digest = self._digest.of(header.encode("utf-8", "replace"))
         return self._recent.get((digest, time.monotonic() // MOMENT), ask)
 
     def authenticate(self, credentials: Credentials | None, address: str = "") -> Actor:
@@ -68,8 +67,9 @@ class Authenticator:
             # Not from a variable: what a frame holds that it has raised is kept with it for long,
             # here with the password.
             raise _wrong(self._lockout.note_failure(name, address, is_token=is_token))
-        self._lockout.note_success(name, address, is_token=is_token)
-        self._accounts.note_login(actor)
+        # Whoever only has the name of another realm's user may be guessing that one's password.
+        if self._accounts.note_login(actor):
+            self._lockout.note_success(name, address, is_token=is_token)
         return actor
 
     def _ask(self, credentials: Credentials) -> Actor | None:

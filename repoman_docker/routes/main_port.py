@@ -6,9 +6,9 @@ so ``/v2/`` sends it to one.
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from repoman.plugin import list_addresses
+from repoman.plugin import list_addresses, main_address
 from repoman_docker.protocol.challenge import render_challenge
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.routes.access import TOKEN_PATH
@@ -28,8 +28,7 @@ main_port = Blueprint("docker_main_port", __name__)
 @main_port.get("/v2/<path:path>")
 def send_elsewhere(path: str) -> Response:
     """Refuse any request of the API, so that the client requests a token."""
-    realm = request.root_url.rstrip("/") + TOKEN_PATH
-    headers = {"WWW-Authenticate": render_challenge(realm, SERVICE)}
+    headers = {"WWW-Authenticate": render_challenge(main_address() + TOKEN_PATH, SERVICE)}
     return render_registry_error(
         RegistryError(ErrorCode.UNAUTHORIZED, ELSEWHERE, {"path": path[:200]}, headers=headers)
     )

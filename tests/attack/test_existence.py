@@ -67,12 +67,12 @@ HEADERS = {
     "nobody": {},
     "empty login": basic(":"),
     "wrong password": basic("eve:guess"),
-    "no right": basic("eve:right"),
-    "no right, with a form": {**basic("eve:right"), **FORM},
+    "no right": basic("eve:right password"),
+    "no right, with a form": {**basic("eve:right password"), **FORM},
     "a form": FORM,
     "json": {"Content-Type": "application/json"},
     "another site": {"Origin": "http://evil.example"},
-    "another site, with a login": {**basic("eve:right"), "Sec-Fetch-Site": "cross-site"},
+    "another site, with a login": {**basic("eve:right password"), "Sec-Fetch-Site": "cross-site"},
     "an origin that is none": {"Origin": "http://["},
     "bytes": {"Authorization": "Basic \xff"},
     "no base64": {"Authorization": "Basic !!!"},
@@ -109,8 +109,8 @@ def repoman(module_factory):
         repoman.repositories.create(name, recipe, settings)
     for name in OFFLINE:
         repoman.repositories.update(name, {}, is_online=False)
-    repoman.users.create("eve", "right")
-    repoman.users.create("zoe", "right")
+    repoman.users.create("eve", "right password")
+    repoman.users.create("zoe", "right password")
     return repoman
 
 
@@ -158,7 +158,7 @@ def test_no_failure_tells_a_repository(client, visitor):
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("headers", [FORM, {**FORM, "Origin": "http://evil.example"}, {}])
 def test_the_token_endpoint_tells_no_repository(client, headers, body):
-    for password in ("guess", "right"):
+    for password in ("guess", "right password"):
         login = f"grant_type=password&username=eve&password={password}&scope=repository:a:pull"
         for sent in (body, login.encode() + body):
             expected = told(client, ABSENT, "POST", "/v2/token", headers, sent)

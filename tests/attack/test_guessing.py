@@ -7,6 +7,7 @@ from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
 from repoman.http.dispatch import connector_key, create_application
+from repoman.plugin import Actor, hookimpl
 from repoman.security.actors import Limit
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission
@@ -15,12 +16,21 @@ from repoman_web import plugin as web
 from tests.attack.raw import request, send
 
 PROXY = "10.0.0.1"
+OUTSIDE = "the password outside"
+
+
+class Outside:
+    """Another realm, where everybody has the same password."""
+
+    @hookimpl
+    def repoman_authenticate(self, credentials):
+        return Actor(credentials.name) if credentials.password == OUTSIDE else None
 
 
 @pytest.fixture
 def repoman(repoman_factory):
     repoman = repoman_factory(
-        {"docker": docker, "web": web},
+        {"docker": docker, "web": web, "outside": Outside()},
         server={"trusted_proxies": [PROXY]},
         security={"login_failures": 3},
     )
@@ -69,6 +79,15 @@ def test_a_docker_client_is_told_how_long_to_wait(guess):
     [error] = answer.json["errors"]
     assert error["code"] == "TOOMANYREQUESTS"
     assert "the next one is looked at in 1 s" in error["message"]
+
+
+def test_a_login_of_a_namesake_in_another_realm_does_not_help_to_guess(guess):
+    """Neither are failures forgotten by it, nor does the address become one of the user's."""
+    for _ in range(2):
+        assert guess("ann", "guess").status_code == 401
+        assert guess("ann", OUTSIDE).status_code == 200
+    assert guess("ann", "guess").status_code == 401
+    assert guess("ann", "the right one").status_code == 429
 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v2/token?service=images", "/v2/app/tags/list"])

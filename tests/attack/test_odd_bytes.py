@@ -70,6 +70,8 @@ VALUES = (
     b"javascript:",
     b"gzip, \xff",
 )
+# What looks like a host, and what no address can be made of.
+HOSTS = (b"a..b", b".a", b"a" * 64, b"[:]", b"[:::::]", b"[1.2:3]")
 HEADERS = (
     *(b"Accept", b"Accept-Encoding", b"Accept-Language", b"Content-Encoding", b"Content-Range"),
     *(b"Content-Type", b"Cookie", b"Date", b"Docker-Content-Digest", b"Docker-Upload-UUID"),
@@ -126,10 +128,14 @@ def test_a_header_of_any_bytes_is_no_failure(server, header):
             assert status < 500, (field, method)
 
 
-@pytest.mark.parametrize("host", VALUES)
-def test_a_host_of_any_bytes_is_a_bad_request_or_a_name(server, host):
+@pytest.mark.parametrize(
+    "host", [*VALUES, b"a..b", b".a", b"a" * 64, b"[:]", b"[:::::]", b"[1.2:3]"]
+)
+@pytest.mark.parametrize("accept", [b"*/*", b"text/html"])
+def test_a_host_of_any_bytes_is_a_bad_request_or_a_name(server, host, accept):
     for way in WAYS:
-        assert _ask(server, way, b"GET", b"Host: " + host) < 500, way
+        status = _ask(server, way, b"GET", b"Host: " + host, b"Accept: " + accept)
+        assert status == 400 if host in (b"", *HOSTS) else status < 500, way
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from repoman_docker import plugin
 from tests.live import live_server, wait_until
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-PATIENCE = 40.0  # seconds; well below the minute for which a password may stay
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +108,7 @@ def test_no_password_stays(server, ask, way):
             forget_the_scheme(ask, other)
         return count(server.process.pid, texts) == 0
 
-    wait_until(is_forgotten, PATIENCE, "an end of all copies of the password")
+    wait_until(is_forgotten, "an end of all copies of the password")
 
 
 @pytest.mark.parametrize(

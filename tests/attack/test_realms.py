@@ -104,19 +104,19 @@ def test_the_name_of_a_local_user_gives_nothing_of_theirs(repoman, send, browse,
 
 def test_an_upload_goes_on_by_who_has_begun_it_alone(repoman, send):
     for name in ("ann", "bob"):
-        repoman.users.create(name, "local", ["nx-admin"])
+        repoman.users.create(name, "local password", ["nx-admin"])
     login = ("eve", OUTSIDE)
     send("/v2/", login)
     repoman.users.change("eve", roles=["nx-admin"])
     location = push(send, login)
     assert send(location, login).status_code == 204
     repoman.users.delete("eve")
-    repoman.users.create("eve", "local", ["nx-admin"])
-    assert send(location, ("eve", "local")).status_code == 404
-    location = push(send, ("ann", "local"))
+    repoman.users.create("eve", "local password", ["nx-admin"])
+    assert send(location, ("eve", "local password")).status_code == 404
+    location = push(send, ("ann", "local password"))
     repoman.users.delete("ann")
-    repoman.users.create("ann", "local", ["nx-admin"])
-    assert send(location, ("ann", "local")).status_code == 404
+    repoman.users.create("ann", "local password", ["nx-admin"])
+    assert send(location, ("ann", "local password")).status_code == 404
 
 
 def test_a_token_of_a_name_is_not_good_for_its_next_user(repoman, send):
@@ -124,11 +124,11 @@ def test_a_token_of_a_name_is_not_good_for_its_next_user(repoman, send):
     token = send(CATALOG, login).json["token"]
     assert send("/v2/", bearer=token).status_code == 200
     repoman.users.delete("eve")
-    repoman.users.create("eve", "local", ["nx-admin"])
+    repoman.users.create("eve", "local password", ["nx-admin"])
     assert send("/v2/", bearer=token).status_code == 401
     again = send(CATALOG, login).json["token"]
     assert send("/v2/team/app/tags/list", bearer=again).status_code == 403
-    assert send("/v2/team/app/tags/list", ("eve", "local")).status_code == 404
+    assert send("/v2/team/app/tags/list", ("eve", "local password")).status_code == 404
 
 
 def test_the_first_realm_with_a_name_has_it(repoman, send, browse):
@@ -143,11 +143,11 @@ def test_the_first_realm_with_a_name_has_it(repoman, send, browse):
 
 
 def test_the_login_of_a_namesake_is_no_login_of_the_user(repoman, send):
-    repoman.users.create("ann", "local")
+    repoman.users.create("ann", "local password")
     send("/v2/", ("ann", OUTSIDE))
     repoman.security.flush()
     assert find_user("ann").last_login_at is None
-    send("/v2/", ("ann", "local"))
+    send("/v2/", ("ann", "local password"))
     repoman.security.flush()
     assert find_user("ann").last_login_at is not None
 
@@ -162,12 +162,12 @@ def test_nobody_has_the_name_of_who_acts_besides_users(send, browse, name, passw
 
 def test_whoever_is_made_anew_has_nothing_of_the_one_before(repoman, send, browse):
     def make():
-        repoman.users.create("ann", "local", ["nx-admin"])
+        repoman.users.create("ann", "local password", ["nx-admin"])
 
     make()
-    _, client = browse("ann", "local")
+    _, client = browse("ann", "local password")
     assert client.get("/account").status_code == 200
-    bearer = send(CATALOG, ("ann", "local")).json["token"]
+    bearer = send(CATALOG, ("ann", "local password")).json["token"]
     secret = repoman.security.user_tokens.create("ann", "ci", Limit())
     assert send("/v2/", ("ann", secret)).status_code == 200
     repoman.users.delete("ann")
@@ -175,7 +175,7 @@ def test_whoever_is_made_anew_has_nothing_of_the_one_before(repoman, send, brows
     assert client.get("/account").status_code in (303, 401)
     assert send("/v2/", bearer=bearer).status_code == 401
     assert send("/v2/", ("ann", secret)).status_code == 401
-    assert send("/v2/", ("ann", "local")).status_code == 200
+    assert send("/v2/", ("ann", "local password")).status_code == 200
 
 
 def test_the_audit_log_tells_who_has_let_somebody_in(repoman, send):
@@ -190,7 +190,7 @@ def test_the_audit_log_tells_who_has_let_somebody_in(repoman, send):
 
 
 def test_a_session_is_begun_by_the_account_alone(repoman):
-    repoman.users.create("ann", "local")
+    repoman.users.create("ann", "local password")
     begin = repoman.security.sessions.begin
     assert begin(Actor("ann"), "", "")
     for realm in ("outside", "token", ""):

@@ -24,13 +24,15 @@ HOSTS = {
     "registry.example.com:80": "registry.example.com",
     "xn--bcher-kva.example:5000": "xn--bcher-kva.example:5000",
     "127.0.0.1:5000": "127.0.0.1:5000",
+    f"{'a' * 63}:5000": f"{'a' * 63}:5000",
     "[::1]:5000": "[::1]:5000",
     "[2001:DB8::1]": "[2001:DB8::1]",
 }
 NO_HOSTS = (
     *(":5000", "[]", "[::1", "[::1]5000", "[fe80::1%25eth0]:5000", "...", "_", "-"),
     *("a b", "a/b", "a\\b", 'a"b', "a@b", "user:pw@a", "a?b", "a#b", "a,b", "a%20b", "b\xfccher"),
-    *("a:b", "a:0", "a:65536", "a:-1", "a:5000:5000", "::1"),
+    *("a:b", "a:0", "a:65536", "a:-1", "a:5000:5000", "::1", "a..b", ".a", "a.."),
+    *("[:]", "[1.2:3]", "[1.2.3.4]", f"{'a' * 64}.b", "b." * 200 + "b"),
 )
 
 
@@ -58,8 +60,10 @@ def test_a_host_of_any_kind_is_in_the_realm(repoman, host, told):
 @pytest.mark.parametrize("host", NO_HOSTS)
 def test_what_is_no_host_is_refused(repoman, host):
     assert realm(repoman, host) == 400
+    for accept in ("text/html", "*/*"):
+        headers = {"Host": host, "Accept": accept}
+        assert HttpClient(repoman).get("/", headers=headers).status_code == 400
     assert realm(repoman, host, mounted=True) == 400
-    assert HttpClient(repoman).get("/", headers={"Host": host}).status_code == 400
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -138,6 +142,7 @@ def test_a_setting_that_is_taken_back_has_no_effect(external):
     [
         *("registry.example.com", "ftp://registry.example.com", "https://", "https://user@a"),
         *("https://a?b", "https://a#b", "https://a?", "https://a b", 'https://a/"', "https://a:0"),
+        *("https://[", "https://[:]", "https://a..b"),
     ],
 )
 def test_an_external_address_that_is_none_is_refused(repoman, url):
@@ -171,6 +176,12 @@ def test_a_registry_client_at_the_main_port_is_told_where_the_connectors_are(rep
     assert client.get("/v2/team/app/manifests/1", login=False).status_code == 401
     wrong = client.get("/v2/token", auth=("admin", "wrong"), login=False)
     assert wrong.status_code == 401
+
+
+def test_a_registry_client_stays_at_the_external_address_of_the_main_port(external):
+    """A proxy may do TLS and not say so: what is sent to plain HTTP then does not arrive."""
+    ping = HttpClient(external).get("/v2/", login=False, headers={"Host": "10.0.0.5:8081"})
+    assert REALM.fullmatch(ping.headers["WWW-Authenticate"])[1] == f"{SERVER}/v2/token"
 
 
 def test_whoever_may_know_no_repository_is_told_none(repoman_factory):

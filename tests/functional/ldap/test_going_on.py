@@ -197,13 +197,13 @@ def test_a_local_user_of_the_name_is_not_taken_over_by_a_login_that_is_remembere
     login = Credentials(person, PASSWORD)
     actor = authenticate(login)
     repoman.users.delete(person)
-    repoman.users.create(person, "local", ["nx-admin"])
+    repoman.users.create(person, "local password", ["nx-admin"])
     with pytest.raises(Unauthenticated):
         authenticate(login)
     with pytest.raises(Denied):
         repoman.security.sessions.begin(actor, "", "")
     assert not repoman.security.authorizer.may_administer(actor, "users", "create")
-    assert authenticate(Credentials(person, "local")) == Actor(person)
+    assert authenticate(Credentials(person, "local password")) == Actor(person)
 
 
 def test_whoever_is_disabled_is_let_in_no_more_at_once(repoman, person):

@@ -163,7 +163,7 @@ def test_a_privilege_grants_what_it_is_made_of(
         ("nx-mine", "wildcard", {"pattern": "nexus:*"}, "name: 'nx-mine' begins with 'nx-'"),
         (view("read"), "wildcard", {"pattern": "nexus:*"}, "begins with 'nx-'"),
         ("mine", "magic", {}, "type: there is no type of privileges 'magic'"),
-        ("mine", "wildcard", {}, "pattern: Field required"),
+        ("mine", "wildcard", {}, "pattern: is required"),
         ("mine", "wildcard", {"pattern": "apache:*"}, "pattern: .*must begin with nexus:"),
         ("mine", "wildcard", {"pattern": "nexus::read"}, "pattern: .*empty part"),
         ("mine", "wildcard", {"pattern": "nexus:*", "format": "docker"}, "format: unknown key"),

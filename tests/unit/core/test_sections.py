@@ -2,11 +2,13 @@
 
 import json
 from enum import StrEnum
+from typing import Literal
 
 import pytest
 from pydantic import Field, SecretStr, ValidationError
 
-from repoman.sections import RegularExpression, Section, Text, explain
+from repoman.repositories.sections import HttpClientSection
+from repoman.sections import RegularExpression, Section, Text, WebAddress, explain
 
 
 class Colour(StrEnum):
@@ -25,6 +27,7 @@ class Sample(Section):
     names: tuple[str, ...] = Field((), min_length=0)
     expressions: tuple[RegularExpression, ...] = ()
     table: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    address: WebAddress | Literal[""] = ""
 
 
 KEY_FILE = json.dumps({"type": "service_account", "private_key": "-----BEGIN\nabc\n"}, indent=2)
@@ -76,12 +79,17 @@ def test_other_fields_read_it(key, text, value):
         ("names", 5, 'sample.names: must be a list, such as a,b or ["a", "b"].'),
         ("names", ["a", 5], "sample.names.1: must be a text."),
         ("table", Text("a"), 'sample.table: must be a JSON object, such as {"key": "value"}.'),
+        (
+            "address",
+            "http://a?b",
+            "sample.address: must have no query and no fragment: write http://a.",
+        ),
         ("wrod", "a", "sample.wrod: unknown key; did you mean word?"),
         (
             "xyz",
             "a",
-            "sample.xyz: unknown key; known: colour, count, expressions, flag, maybe, names, port, "
-            "secret, table, word.",
+            "sample.xyz: unknown key; known: address, colour, count, expressions, flag, maybe, "
+            "names, port, secret, table, word.",
         ),
     ],
 )
@@ -89,3 +97,14 @@ def test_what_is_wrong_is_said_in_words(key, value, said):
     with pytest.raises(ValidationError) as caught:
         Sample(**{key: value})
     assert explain(caught.value, Sample, "sample")[0] == said
+
+
+@pytest.mark.parametrize("key", ["bearer_token", "user_agent_suffix"])
+@pytest.mark.parametrize("text", ["é", "☃", "a\r\nX-Other: b", "a\n", "a\0"])
+def test_what_no_header_takes_is_refused_and_not_told(key, text):
+    with pytest.raises(ValidationError) as caught:
+        HttpClientSection(**{key: text})
+    said = explain(caught.value, HttpClientSection, "http_client")[0]
+    assert said.startswith(f"http_client.{key}: must be one line of ASCII characters")
+    assert text not in said
+    assert HttpClientSection(**{key: "plain-0.1"})
