@@ -85,9 +85,10 @@ def connector_urls(repository: Repository, connectors: Iterable[Connector], root
     """Return where clients reach the connectors of a repository, HTTPS first.
 
     ``root`` is the address of the main port, whose host is theirs unless they have an external
-    address.
+    address. That one leads to connectors too: without any there is none.
     """
-    if repository.external_url:
+    connectors = list(connectors)
+    if connectors and repository.external_url:
         return [repository.external_url]
     host = urlsplit(root).hostname or ""
     host = f"[{host}]" if ":" in host else host

@@ -9,6 +9,7 @@ from repoman.testing import ADMIN, HttpClient
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
+from tests.live import free_port
 
 REALM = re.compile(r'Bearer realm="([^"]*)",service="[^"]*"')
 PLUGINS = {"docker": docker, "raw": raw, "web": web}
@@ -92,7 +93,7 @@ REGISTRY = "https://registry.example.com"
 @pytest.fixture
 def external(repoman_factory):
     repoman = repoman_factory(PLUGINS, server={"external_url": SERVER + "/"})
-    settings = {**OPEN, "docker": {"external_url": REGISTRY}}
+    settings = {**OPEN, "docker": {"external_url": REGISTRY, "http_port": free_port()}}
     repoman.repositories.create("images", "docker-hosted", settings)
     repoman.repositories.create("files", "raw-hosted", {})
     return repoman
@@ -116,6 +117,13 @@ def test_the_pages_tell_the_external_addresses(external):
     assert "docker pull registry.example.com/IMAGE:TAG" in page
     assert f"{SERVER}/repository/files" in page
     assert "localhost" not in page
+
+
+def test_an_external_address_without_a_connector_is_shown_to_nobody(external):
+    external.repositories.update("images", {"docker": {"http_port": None}})
+    page = HttpClient(external).get("/").text
+    assert "images" in page
+    assert "registry.example.com" not in page
 
 
 def test_a_browser_may_write_by_the_address_that_it_came_by(external):

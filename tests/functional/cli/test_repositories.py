@@ -187,3 +187,6 @@ def test_addresses_for_clients_are_the_external_ones(offline):
     changed = offline.cli("repo", "update", "team", "--set", external).stdout
     assert changed.splitlines()[1] == "team https://registry.example.com"
     assert "https://registry.example.com" in offline.cli("repo", "list").stdout
+    without = offline.cli("repo", "update", "team", "--set", "docker.http_port=").stdout
+    assert without.splitlines() == ["The repository team was changed."]
+    assert "https://registry.example.com" not in offline.cli("repo", "list").stdout
