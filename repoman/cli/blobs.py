@@ -36,6 +36,6 @@ def verify(repoman: Repoman, store: str | None) -> None:
                 click.echo(f"{CANONICAL}:{found.digest} in {name} {found.problem}")
                 for repository, path in found.places:
                     click.echo(f"    {repository}: {path}")
-    click.echo(f"{count} blobs were read, {bad} of them are damaged or missing.", err=True)
+    click.echo(f"Read {count} blobs; {bad} of them are damaged or missing.", err=True)
     if bad:
         click.get_current_context().exit(1)

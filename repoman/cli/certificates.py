@@ -30,7 +30,7 @@ def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
     files = CertificateFiles.below(settings.data.absolute() / "tls")
     create_certificate(files, names or _own_names(settings), days)
     _print(describe_certificate(files.certificate))
-    click.echo(f"\nClients have to trust {files.authority}. They look for it here:")
+    click.echo(f"\nClients have to trust {files.authority}. Where to install it:")
     for format_ in registered_formats(Repoman(settings)).values():
         if format_.trust is not None:
             click.echo(f"  {format_.title}: {format_.trust}")

@@ -46,7 +46,7 @@ def show(repoman: Repoman, name: str, as_json: bool) -> None:
     "secrets",
     multiple=True,
     metavar="KEY",
-    help="Take the value from standard input. Given several times, each takes a line.",
+    help="Take the value from standard input. If given several times, one line per value.",
 )
 @with_repoman
 def set_(
@@ -60,7 +60,7 @@ def set_(
     if not values:
         raise Invalid("There is nothing to change: give KEY=VALUE.")
     repoman.options.update(name, values)
-    click.echo(f"The options {name} are changed.")
+    click.echo(f"Updated the options {name}.")
 
 
 def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -24,17 +24,21 @@ SET = click.option(
     "assignments",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="A setting; may be given several times. A list of names is a,b; other lists and "
-    "tables are JSON.",
+    help="A setting. Can be repeated. A list of names is a,b; other lists and tables are JSON.",
 )
 STDIN = click.option(
     "--stdin",
     "secrets",
     multiple=True,
     metavar="SECTION.KEY",
-    help="A setting whose value is standard input. Given several times, each takes a line.",
+    help=(
+        "A setting whose value is read from standard input. If given several times, one "
+        "line per value."
+    ),
 )
-ONLINE = click.option("--online/--offline", default=None, help="Whether it serves requests.")
+ONLINE = click.option(
+    "--online/--offline", default=None, help="Whether the repository accepts requests."
+)
 
 
 @click.group()
@@ -75,7 +79,7 @@ def _state_of(repository: Repository, connectors: Connectors) -> str:
 
 @repo.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the repository as JSON.")
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
     """Show the repository NAME with all its settings, its secrets as stars."""
@@ -138,7 +142,7 @@ def update(
 
 @repo.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_repoman
 def delete(repoman: Repoman, name: str, yes: bool) -> None:
     """Delete the repository NAME with everything in it."""
@@ -146,12 +150,14 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete the repository {found.name} and all its content?", abort=True)
     repoman.repositories.delete(name)
-    click.echo(f"The repository {found.name} was deleted.")
+    click.echo(f"Deleted the repository {found.name}.")
 
 
 @repo.command()
 @click.argument("name")
-@click.option("--name", "only", metavar="NAME", help="Only what has this name, such as an image.")
+@click.option(
+    "--name", "only", metavar="NAME", help="Only content with this name, such as an image."
+)
 @with_repoman
 def invalidate(repoman: Repoman, name: str, only: str | None) -> None:
     """Have the proxy NAME ask its remote again for what can change, and for what it lacked."""
@@ -169,7 +175,7 @@ def status(repoman: Repoman, name: str) -> None:
     state = CacheRecords(repoman.database, config.id).find_state()
     if state is None:
         told = render_status(Condition.READY, is_online=config.is_online)
-        click.echo(f"{name}: {told}; its remote has not been asked yet.")
+        click.echo(f"{name}: {told}; its remote has not been contacted yet.")
         return
     _tell_state(config, state)
 
@@ -190,7 +196,7 @@ def check(repoman: Repoman, name: str) -> None:
 
 def _tell_state(config: RepositoryConfig, state: RemoteState) -> None:
     told = render_status(state.condition, is_online=config.is_online)
-    click.echo(f"{config.name}: {told} (written at {_render_time(state.at)})")
+    click.echo(f"{config.name}: {told} (recorded at {_render_time(state.at)})")
     if state.reason:
         click.echo(state.reason)
     if state.blocked_until is not None and state.blocked_until > time.time():

@@ -17,11 +17,11 @@ def secret() -> None:
 def rotate(repoman: Repoman) -> None:
     """Seal all secrets by a new key. A running server follows."""
     count = repoman.database.rotate_keys()
-    click.echo(f"{count} secrets are sealed by a new key in {repoman.database.keyring.path}.")
+    click.echo(f"Encrypted {count} secrets with a new key in {repoman.database.keyring.path}.")
 
 
 @secret.command()
-@click.confirmation_option(prompt="Empty all secrets that no key in the key file opens?")
+@click.confirmation_option(prompt="Delete all secrets that no key in the key file can decrypt?")
 @with_data
 def forget(settings: Settings) -> None:
     """Empty the secrets that no key in the key file opens: for a key file that is lost."""
@@ -31,4 +31,4 @@ def forget(settings: Settings) -> None:
     database = repoman.database
     count = database.open(forget=True)
     database.close()
-    click.echo(f"{count} secrets were emptied. A running server needs a restart.")
+    click.echo(f"Deleted {count} secrets. Restart the server if it is running.")

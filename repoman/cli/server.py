@@ -25,7 +25,10 @@ SECRET = re.compile("password|secret|token|key|credential", re.IGNORECASE)
 ADOPT = click.option(
     "--adopt",
     is_flag=True,
-    help="Use blob stores that do not belong to the database; blobs that it does not name go.",
+    help=(
+        "Use blob stores that belong to another database. Blobs that this database does "
+        "not reference are removed."
+    ),
 )
 
 
