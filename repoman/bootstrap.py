@@ -39,7 +39,7 @@ def seed(
             repositories.create(each.name, each.recipe, each.settings)
         _write_private(data / PASSWORD_FILE, password + "\n")
         users.create(ADMIN, password, [ADMIN_ROLE])
-    _log.info("The user %s was made; its password is in %s.", ADMIN, data / PASSWORD_FILE)
+    _log.info("Created the user %s. Its password is in %s.", ADMIN, data / PASSWORD_FILE)
 
 
 def forget_first_password(data: Path, name: str) -> None:
@@ -53,7 +53,11 @@ def forget_first_password(data: Path, name: str) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("Remove %s: its password is no longer good. (%s)", path, error)
+        _log.warning(
+            "Could not remove %s; delete it by hand. The password in it is no longer valid. (%s)",
+            path,
+            error,
+        )
 
 
 def _write_private(path: Path, text: str) -> None:

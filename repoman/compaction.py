@@ -81,7 +81,9 @@ class Compactor:
     def _free(self, name: str, digests: Collection[str]) -> int:
         store = self._stores.get(name)
         if not belongs(store, name):
-            raise Unavailable(f"Another blob store is in the place of {name}. Is its disk mounted?")
+            raise Unavailable(
+                f"The blob store {name} was replaced by another one. Is its disk mounted?"
+            )
         now = self._clock()
         withdrawn: dict[str, str] = {}  # ids of writers by digest
         try:
@@ -110,7 +112,7 @@ class Compactor:
     def _look(self) -> None:
         count = self.compact() + self.sweep(next(self._prefixes))
         if count:
-            _log.info("%d blobs that nothing named are gone.", count)
+            _log.info("Removed %d unreferenced blobs.", count)
 
 
 def _prefixes() -> Iterator[str]:

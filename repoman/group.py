@@ -83,7 +83,7 @@ def first_found(
         Exception: the :func:`main_outage`, or the last of the errors that mean absence.
     """
     outages: list[Exception] = []
-    absence: Exception = NotFound("No member of the group has it.")
+    absence: Exception = NotFound("No member of the group has this content.")
     for name, member in members:
         try:
             return name, ask(member)

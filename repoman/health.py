@@ -49,7 +49,7 @@ class Health:
             finally:
                 self._checking.release()
         elif age > HUNG_S:
-            return {self._present: f"The check has not ended for {age:.0f} s."}
+            return {self._present: f"The check has been running for {age:.0f} s."}
         return self._problems
 
     def _look(self) -> Mapping[str, str]:

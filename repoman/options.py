@@ -42,7 +42,7 @@ class Options:
         """Return a section as it is now."""
         section = self._found.get(name, lambda: self._read(name))
         if not isinstance(section, kind):
-            raise TypeError(f"The option section {name} is no {kind.__name__}.")
+            raise TypeError(f"The option section {name} is not a {kind.__name__}.")
         return section
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Options:
     def _check_name(self, name: str) -> None:
         if name not in self._defaults:
             known = ", ".join(self.names())
-            raise NotFound(f"There are no options {name!r}; known: {known}.")
+            raise NotFound(f"There are no options {name!r}; available: {known}.")
 
     def _read(self, name: str) -> Section:
         default = self._defaults[name]

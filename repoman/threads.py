@@ -68,7 +68,7 @@ class Watch:
         if is_news and is_expected:
             _log.warning("The thread %r could not do its work: %s", self.name, text)
         elif is_news:
-            _log.error("The thread %r failed and goes on: %s", self.name, text, exc_info=error)
+            _log.error("The thread %r failed and continues: %s", self.name, text, exc_info=error)
 
     def note_success(self) -> None:
         """Remember that all is well."""

@@ -24,7 +24,7 @@ from repoman.db.database import Database
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
 
-UNKNOWN = "This upload does not exist, has been finished or has expired."
+UNKNOWN = "This upload does not exist, is finished or has expired."
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class UploadSink:
         try:
             self._close()
         except RepomanError as error:
-            _log.warning("The upload %s ends: %s", self._live.id, error)
+            _log.warning("The upload %s was cancelled: %s", self._live.id, error)
 
     def _close(self) -> None:
         if self._is_open:
@@ -297,13 +297,15 @@ class UploadSessions:
             live.writer.cancel()  # first: the database may need the room
             is_gone = True
         except RepomanError as error:
-            _log.warning("The bytes of the failed upload %s were not removed: %s", live.id, error)
+            _log.warning(
+                "The content of the failed upload %s could not be removed: %s", live.id, error
+            )
         try:
             with self._database.transaction():
                 UploadRecord.delete().where(UploadRecord.id == live.id).execute()
             is_gone = True
         except RepomanError as error:
-            _log.warning("The failed upload %s was not removed: %s", live.id, error)
+            _log.warning("The failed upload %s could not be removed: %s", live.id, error)
         return is_gone
 
 

@@ -57,7 +57,7 @@ def _find_problem(blobs: BlobStore, digest: str) -> str:
         return "is missing"
     except (RepomanError, OSError) as error:
         return f"cannot be read: {error}"
-    return "" if found == digest else f"is damaged: its bytes have the digest {CANONICAL}:{found}"
+    return "" if found == digest else f"is damaged: its content has the digest {CANONICAL}:{found}"
 
 
 def _hash(file: BinaryIO) -> str:

@@ -55,7 +55,7 @@ class FileBlobWriter:
         with self._step():
             state = os.statvfs(self._path.parent)
             if size > state.f_bavail * state.f_frsize:
-                raise StorageFull("The disk that holds the blob store has no room for this.")
+                raise StorageFull("Not enough disk space in the blob store.")
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the file and to the hashes."""
@@ -128,15 +128,15 @@ class FileBlobWriter:
     def _step(self) -> Iterator[None]:
         """Have any failure end the writer."""
         if self._has_failed:
-            raise Unavailable("This upload failed on the disk of the blob store. Begin it anew.")
+            raise Unavailable("This upload failed on the disk of the blob store. Start a new one.")
         try:
             yield
         except FileNotFoundError as error:
             self._has_failed = True
             if self._path.exists() or not self._path.parent.exists():
-                raise Unavailable("A directory of the blob store is gone.") from error
+                raise Unavailable("A directory of the blob store is missing.") from error
             # Somebody has deleted the repository.
-            raise NotFound("This upload was dropped while it was running.") from error
+            raise NotFound("This upload was cancelled while it was being written.") from error
         except OSError as error:
             self._has_failed = True
             raise storage_error(error) from error
@@ -197,9 +197,9 @@ def storage_error(error: OSError) -> RepomanError:
     if error.errno in FULL:
         return StorageFull("The disk that holds the blob store is full.")
     if isinstance(error, FileNotFoundError):
-        return Unavailable("A directory of the blob store is gone.")
+        return Unavailable("A directory of the blob store is missing.")
     reason = os.strerror(error.errno or 0)
-    return Unavailable(f"The blob store cannot be used at present: {reason}.")
+    return Unavailable(f"The blob store cannot be used at the moment: {reason}.")
 
 
 @contextmanager

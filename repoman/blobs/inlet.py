@@ -60,7 +60,7 @@ class BlobInlet:
         try:
             self._writer.cancel()
         except RepomanError as error:
-            _log.warning("A body that was not stored is left: %s", error)
+            _log.warning("Content that was not stored could not be removed: %s", error)
 
     def __enter__(self) -> "BlobInlet":
         return self

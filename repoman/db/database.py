@@ -93,7 +93,7 @@ def translated_errors() -> Iterator[None]:
         raise
 
 
-_BUSY = "The database is busy; try again."
+_BUSY = "The database is busy. Try again."
 _UNUSABLE = "The database cannot be used: {}."
 # What SQLite's message contains, and what it means here.
 _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
@@ -104,7 +104,7 @@ _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
     ("unable to open", Unavailable, _UNUSABLE),
     ("not a database", Unavailable, _UNUSABLE),
     ("malformed", Unavailable, _UNUSABLE),
-    ("FOREIGN KEY", Conflict, "What this belongs to has been deleted meanwhile."),
+    ("FOREIGN KEY", Conflict, "The object that this belongs to was deleted at the same time."),
 )
 
 

@@ -68,7 +68,11 @@ class LateTimes:
         except RepomanError as error:
             lost = self._put_back(waiting)
             if lost or not self._is_failing:
-                _log.warning("The times of %s are not written now: %s", self._what, error)
+                _log.warning(
+                    "The times of %s could not be written yet: %s",
+                    self._what,
+                    error,
+                )
             self._is_failing = True
         else:
             self._is_failing = False

@@ -47,8 +47,9 @@ class Reserve:
             os.truncate(self._path, 0)
             self.is_spent = True
             _log.warning(
-                "The disk that holds the database is full. The reserve of %d bytes is given up, so "
-                "that deletions work; nothing new is stored until there is room again.",
+                "The disk that holds the database is full. The reserve of %d bytes was released "
+                "so that deletions work. Nothing new is stored until there is enough disk space "
+                "again.",
                 self._size,
             )
 
@@ -60,8 +61,8 @@ class Reserve:
         """
         if self.is_spent:
             raise StorageFull(
-                "The disk that holds the database is full. Nothing new is stored until something "
-                "has been deleted."
+                "The disk that holds the database is full. Nothing new is stored until disk space "
+                "is freed: delete something."
             )
 
     def keep(self) -> None:
@@ -74,7 +75,7 @@ class Reserve:
         else:
             self.is_spent = present == 0
             if not self.is_spent and not self._has_warned:
-                _log.warning("There is no room for the reserve %s.", self._path)
+                _log.warning("There is not enough disk space for the reserve %s.", self._path)
                 self._has_warned = True
 
     def _make(self) -> None:
@@ -88,7 +89,7 @@ class Reserve:
         finally:
             os.close(fd)
         if self.is_spent:
-            _log.info("There is room on the disk again; the reserve is kept back as before.")
+            _log.info("There is enough disk space again. The reserve is restored.")
         self.is_spent = False
 
     def _present_size(self) -> int | None:

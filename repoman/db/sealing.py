@@ -25,7 +25,7 @@ def check_sealed(tokens: list[str], keyring: Keyring) -> None:
     lost = sum(not keyring.opens(each) for each in tokens)
     if lost:
         raise Unavailable(
-            f"The keys in {keyring.path} do not open {lost} of the {len(tokens)} secrets in the "
+            f"The keys in {keyring.path} cannot decrypt {lost} of the {len(tokens)} secrets in the "
             f"database. {REMEDY}"
         )
 

@@ -99,10 +99,10 @@ def _describe(error: Exception) -> Failure:
     if isinstance(error, sqlite3.DatabaseError):
         # Raised while rows are read; an error of the statement itself is one of the core's.
         _log.error("The database cannot be used: %s", error)
-        outage = errors.Unavailable("The database cannot be used at present.")
+        outage = errors.Unavailable("The database cannot be used at the moment.")
         return Failure(HTTPStatus.SERVICE_UNAVAILABLE, str(outage), outage)
     _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
-    message = "Something unexpected went wrong in the server; its log says what."
+    message = "Internal server error. The server log has the details."
     return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
@@ -123,7 +123,7 @@ class _Teller:
         if now >= self._next:
             self._next = now + WARNING_PAUSE_S
             _log.warning(
-                "%s %r was refused for want of room: %s",
+                "%s %r was refused because there is not enough disk space: %s",
                 request.method,
                 request.path[:PATH_MAX],
                 error,

@@ -31,8 +31,8 @@ def check_origin(request: Request) -> None:
         is_ours = origin is None or _host_of(origin) in names_of(request)
     if not is_ours:
         raise Denied(
-            "A page of another site has sent this request. If there is a proxy in front of this "
-            "server, it has to pass on the Host that the browser asked for."
+            "The request was sent by a page of another site. If this server is behind a reverse "
+            "proxy, the proxy has to pass on the Host header of the browser."
         )
 
 

@@ -22,7 +22,7 @@ def login_needed(view: View) -> View:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         actor = _logged_in()
         if actor.token or actor.limit is not None or actor.scopes is not None:
-            raise Denied("A token cannot do this; log in with the password.")
+            raise Denied("This cannot be done with a token. Log in with the password.")
         current_security().users.get_account(actor)
         return view(*args, **kwargs)
 
@@ -40,7 +40,7 @@ def permission_needed(domain: str, action: str) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             actor = _logged_in()
             if not current_security().authorizer.may_administer(actor, domain, action):
-                raise Denied(f"{actor.name} has no right to {action} {domain}.")
+                raise Denied(f"{actor.name} is not allowed to {action} {domain}.")
             return view(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]  # it takes and returns what the view does
@@ -51,5 +51,5 @@ def permission_needed(domain: str, action: str) -> Callable[[View], View]:
 def _logged_in() -> Actor:
     actor = current_actor()
     if actor.is_anonymous:
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     return actor

@@ -231,10 +231,14 @@ class ProxyCache:
             with self._content.brief_waits():
                 count = trim(self.records, self._content, self.options.kinds, self.options.limit)
         except RepomanError as error:
-            _log.warning("The cache of %s was not trimmed: %s", self.options.name, error)
+            _log.warning("The cache of %s could not be trimmed: %s", self.options.name, error)
             return
         if count:
-            _log.info("The cache of %s was full: %d entries went.", self.options.name, count)
+            _log.info(
+                "The cache of %s exceeded its limit: %d entries were removed.",
+                self.options.name,
+                count,
+            )
 
     def _settle_later(self) -> None:
         self._services.alarm.call_later(SETTLING, self._settle)
@@ -259,7 +263,9 @@ class ProxyCache:
                 self.records.save_state(state)
                 self._told = state
             except RepomanError as error:
-                _log.warning("How %s is was not written down: %s", self.options.remote, error)
+                _log.warning(
+                    "The state of the remote %s could not be saved: %s", self.options.remote, error
+                )
                 self._services.alarm.call_later(SETTLING, self._tell)
 
     def _check(self) -> None:

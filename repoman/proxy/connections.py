@@ -118,7 +118,7 @@ def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
 
     All of them together have the time of the connection; each has its part of what is left.
     """
-    last: OSError = UnknownName("the name has no address")
+    last: OSError = UnknownName("the name does not resolve to an address")
     addresses = targets.addresses(connection.host.strip("[]"))
     timeout = connection.timeout or LONGEST
     end = time.monotonic() + timeout

@@ -63,8 +63,9 @@ class Gate:
                 longest = self._ticks() - before[0]
                 if longest >= PATIENCE:
                     raise UpstreamBusy(
-                        f"The remote {self._remote} is slow, and {len(before)} requests wait "
-                        f"for {'the same' if len(before) < PLACES else 'it'}.",
+                        f"The remote {self._remote} is slow, and {len(before)} requests are "
+                        "already waiting for "
+                        f"{'the same content' if len(before) < PLACES else 'it'}.",
                         RETRY_AFTER,
                     )
                 self._changed.wait(PATIENCE - longest)

@@ -79,7 +79,7 @@ class PassThrough:
         finally:
             body.close()
         if length:
-            raise UpstreamUnavailable("The remote broke off.")
+            raise UpstreamUnavailable("The remote closed the connection.")
 
     def close(self) -> None:
         """Nothing is open before the first piece is asked for."""

@@ -132,7 +132,7 @@ class UpstreamStatus:
             UpstreamBlocked: it may not, and why.
         """
         if self.is_retired:
-            raise UpstreamBlocked(f"{self._remote} is not the remote of this proxy any more.")
+            raise UpstreamBlocked(f"{self._remote} is no longer the remote of this proxy.")
         if self.is_blocked:
             raise UpstreamBlocked(
                 f"The remote {self._remote} is blocked by the administrator of this proxy."
@@ -143,8 +143,8 @@ class UpstreamStatus:
             return
         if (left := until - self._clock()) > 0:
             raise UpstreamBlocked(
-                f"The remote {self._remote} asked to be left alone with this for another "
-                f"{int(left) + 1} s.",
+                f"The remote {self._remote} asked not to be contacted at this address for "
+                f"another {int(left) + 1} s.",
                 int(left) + 1,
             )
         with self._lock:
@@ -162,14 +162,12 @@ class UpstreamStatus:
         name = f"The host {host}" if host else f"The remote {self._remote}"
         if (left := failed.until - self._clock()) > 0:
             raise UpstreamBlocked(
-                f"{name} failed lately and is not asked for another {int(left) + 1} s. "
+                f"{name} failed recently and is blocked for another {int(left) + 1} s. "
                 f"{failed.reason}",
                 int(left) + 1,
             )
         if not self._begin_trial(failed):
-            raise UpstreamBlocked(
-                f"{name} failed lately; whether it is back is being tried. {failed.reason}"
-            )
+            raise UpstreamBlocked(f"{name} failed recently and is being tested. {failed.reason}")
 
     def begin_trial(self) -> bool:
         """Return whether the caller is the one who tries a remote whose block is over."""
@@ -199,7 +197,7 @@ class UpstreamStatus:
         left = self._limited_until - self._clock()
         if left > 0:
             raise UpstreamRateLimited(
-                f"The remote {self._remote} has limited our requests.", int(left) + 1
+                f"The remote {self._remote} limits the rate of our requests.", int(left) + 1
             )
 
     # After a request ----------------------------------------------------------------------------
@@ -215,7 +213,7 @@ class UpstreamStatus:
                 self._condition = Condition.AVAILABLE
         if failed is not None:
             name = f"The host {host}" if host else f"The remote {self._remote}"
-            _log.info("%s answers again.", name)
+            _log.info("%s is reachable again.", name)
         if failed is not None or is_news:
             self._on_change()
 

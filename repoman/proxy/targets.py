@@ -46,7 +46,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:
-        raise ValueError(f"{url!r} is no http or https address")
+        raise ValueError(f"{url!r} is not an http or https address")
     return parts.scheme, parts.hostname.lower(), parts.port or PORTS[parts.scheme]
 
 
@@ -106,7 +106,7 @@ class Targets:
         try:
             scheme, host, _ = origin_of(url)
         except ValueError as error:
-            raise self._refusal("an address that cannot be asked") from error
+            raise self._refusal("an address that is not valid") from error
         if scheme == "http" and urlsplit(source).scheme == "https":
             raise self._refusal(f"{host} without TLS")
         if self._allow_private or host == self._origin[1]:
@@ -149,7 +149,7 @@ class Targets:
 
     def _refusal(self, target: str, hint: str = "") -> UpstreamUnavailable:
         return UpstreamUnavailable(
-            f"The remote {self._remote} sends us to {target}, which is refused{hint}."
+            f"The remote {self._remote} redirects to {target}, which is refused{hint}."
         )
 
 

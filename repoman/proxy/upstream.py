@@ -244,7 +244,7 @@ class UpstreamClient:
             self.targets.check(target, url)
             was_elsewhere = was_elsewhere or not shares_login(request.url, target)
             url = target
-        raise UpstreamUnavailable(f"The remote {self.remote} redirects without an end.")
+        raise UpstreamUnavailable(f"The remote {self.remote} redirects in a loop or too often.")
 
     def _send(
         self, request: RemoteRequest, url: str, headers: Mapping[str, str]
@@ -301,7 +301,7 @@ class UpstreamClient:
     def _judge(self, response: requests.Response, url: str) -> UpstreamResponse:
         status, name, host = response.status_code, self._name(url), self._host_of(url)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"{name} has limited our requests. {words_of(response)}"
+            text = f"{name} limits the rate of our requests. {words_of(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
             limited = UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
             limited.host = host
@@ -314,10 +314,10 @@ class UpstreamClient:
             raise error
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             let_go(response)
-            text = f"{name} cannot be reached: the HTTP proxy wants a login (407)."
+            text = f"{name} cannot be reached: the HTTP proxy requires authentication (407)."
             raise _unusable(text, host)
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(response):
-            text = f"{name} cannot be reached: it speaks TLS, and was asked in plain HTTP; "
+            text = f"{name} cannot be reached: it requires TLS, but was contacted with plain HTTP; "
             raise _unusable(f"{text}use https://.", host)
         return UpstreamResponse(name, host, response, url, self._options.timeout)
 

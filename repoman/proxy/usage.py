@@ -66,7 +66,11 @@ class Usage:
         try:
             self._records.note_downloads(waiting)
         except RepomanError as error:
-            _log.warning("The times of %d downloads are not written now: %s", len(waiting), error)
+            _log.warning(
+                "The times of %d downloads could not be written yet: %s",
+                len(waiting),
+                error,
+            )
             with self._lock:
                 both = {**waiting, **self._waiting}
                 self._waiting = dict(islice(both.items(), REMEMBERED))

@@ -55,7 +55,7 @@ class RepositoryConfig:
         """Return a section as the model that the recipe declares for it."""
         section = self.sections[name]
         if not isinstance(section, kind):
-            raise TypeError(f"Section {name} of {self.name} is no {kind.__name__}.")
+            raise TypeError(f"Section {name} of {self.name} is not a {kind.__name__}.")
         return section
 
     def settings(self) -> dict[str, dict[str, Any]]:

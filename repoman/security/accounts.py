@@ -57,7 +57,7 @@ class Accounts:
         except (Unavailable, StorageFull) as error:
             if user is None:
                 raise
-            _log.warning("The roles of %s are not written now: %s", actor.name, error)
+            _log.warning("The roles of %s could not be saved yet: %s", actor.name, error)
             return user.realm == actor.realm
 
     def _write(self, actor: Actor) -> bool:

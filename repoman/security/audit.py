@@ -165,10 +165,12 @@ class Audit:
     def _note_failure(self, error: RepomanError, *, is_last: bool) -> None:
         if is_last:
             _log.error(
-                "%d events of the audit log are lost: %s", len(self._waiting) + self._lost, error
+                "%d events of the audit log were lost: %s", len(self._waiting) + self._lost, error
             )
         elif not self._is_failing:
-            _log.warning("The audit log cannot be written; its events wait: %s", error)
+            _log.warning(
+                "The audit log cannot be written; its events are held in memory: %s", error
+            )
         self._is_failing = True
 
     def prune(self) -> int:

@@ -50,10 +50,10 @@ class Authorizer:
         if self.is_allowed(actor, place, access):
             return
         if actor.is_anonymous:
-            raise Unauthenticated("A login is needed for this.")
+            raise Unauthenticated("Authentication is required.")
         what = " and ".join(sorted(access.actions))
         where = f"{access.name} in {place.name}" if access.name else place.name
-        raise Denied(f"{actor.name} has no right to {what} {where}.")
+        raise Denied(f"{actor.name} is not allowed to {what} {where}.")
 
     def knows(self, actor: Actor, place: Place) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""

@@ -85,7 +85,7 @@ class Directory:
         """
         if not name or not password:
             # With an empty password every bind succeeds, as nobody (RFC 4513, 5.1.2).
-            self._say("An empty name or password is refused without asking.")
+            self._say("An empty name or password is refused without asking the directory.")
             return None
         with self._searcher() as (url, connection):
             entry = self._find(connection, self._query(name))
@@ -137,15 +137,15 @@ class Directory:
             finally:
                 _close(connection)
             return
-        raise Unavailable("The directory of users does not answer; try again later.") from last
+        raise Unavailable("The LDAP server does not respond. Try again later.") from last
 
     def _connect(self, url: str, dn: str, password: Any) -> Any:
         connection = self._open(url, dn, password.get_secret_value())
         if not self._bind(connection):
             reason = connection.result["description"]
             _close(connection)
-            raise LDAPException(f"the bind as {dn or 'nobody'} was refused: {reason}")
-        self._say(f"Connected to {url}, bound as {dn or 'nobody'}.")
+            raise LDAPException(f"the bind as {dn or 'anonymous'} was refused: {reason}")
+        self._say(f"Connected to {url}, bound as {dn or 'anonymous'}.")
         return connection
 
     def _open(self, url: str, dn: str, password: str) -> Any:
@@ -174,7 +174,7 @@ class Directory:
             connection.open()
             if options.start_tls:
                 connection.start_tls()
-                self._say(f"The connection to {url} turned to TLS.")
+                self._say(f"The connection to {url} uses TLS now.")
         except BaseException:
             _close(connection)
             raise
@@ -200,7 +200,7 @@ class Directory:
         ]
         found = self._search(connection, options.user_base, query, wanted, limit=2)
         if len(found) != 1:
-            self._say(f"{len(found) or 'No'} entries fit {query} below {options.user_base}.")
+            self._say(f"{len(found) or 'No'} entries match {query} below {options.user_base}.")
             return None
         self._say(f"The user is {found[0].dn}.")
         return found[0]
@@ -222,14 +222,14 @@ class Directory:
         is_right, result = self._bind_as(url, entry.dn, password)
         if not is_right and result["result"] not in REFUSALS:
             raise LDAPException(f"the bind as a user failed: {result['description']}")
-        self._say("The password is right." if is_right else f"Refused: {result['description']}.")
+        self._say("The password is correct." if is_right else f"Refused: {result['description']}.")
         return is_right
 
     def _describe(self, connection: Any, entry: _Entry) -> Person | None:
         options = self._options
         name = entry.text(options.name_attribute)
         if not name or not name.isprintable():
-            self._say(f"The entry has no {options.name_attribute} that could be a name here.")
+            self._say(f"The entry has no {options.name_attribute} that is a valid user name.")
             return None
         return Person(
             entry.dn,
@@ -301,7 +301,7 @@ def _translated(url: str, say: Say) -> Iterator[None]:
         yield
     except (LDAPException, OSError) as error:
         say(f"{url}: {_reason(error)}.")
-        raise Unavailable("The directory of users does not answer; try again later.") from error
+        raise Unavailable("The LDAP server does not respond. Try again later.") from error
 
 
 def _reason(error: Exception) -> str:

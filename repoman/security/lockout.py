@@ -71,9 +71,7 @@ class Lockout:
             TooManyRequests: not yet.
         """
         if wait := self._wait(user, address, is_token):
-            raise TooManyRequests(
-                f"Too many wrong passwords; the next one is looked at in {wait} s.", wait
-            )
+            raise TooManyRequests(f"Too many failed logins. Try again in {wait} s.", wait)
 
     def note_failure(self, user: str, address: str, *, is_token: bool = False) -> int:
         """Count a wrong password; return in how many seconds the next one is looked at."""

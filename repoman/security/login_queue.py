@@ -27,7 +27,7 @@ class LoginQueue:
             Unavailable: all are taken.
         """
         if not self._places.acquire(blocking=False):
-            error = Unavailable("Too many people log in just now; try again in a moment.")
+            error = Unavailable("Too many logins at the same time. Try again in a moment.")
             error.retry_after = LATER
             raise error
         try:

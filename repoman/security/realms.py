@@ -69,7 +69,9 @@ class Realms:
         if active != self._active:
             self._active = active
             if unknown := set(active) - set(self._realms):
-                _log.warning("realms.active names what no plugin brings: %s", ", ".join(unknown))
+                _log.warning(
+                    "realms.active names realms that no plugin provides: %s", ", ".join(unknown)
+                )
         return dict.fromkeys((TOKEN, *(active or self._realms), LOCAL))
 
 

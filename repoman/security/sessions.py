@@ -79,7 +79,7 @@ class SessionService:
             if user is None or user.realm != actor.realm or not user.is_active:
                 raise Denied(
                     f"{actor.name} of the realm {actor.realm} has no account here: the user of "
-                    "this name is disabled, deleted or of another realm."
+                    "this name is disabled, deleted or belongs to another realm."
                 )
             session = Session(
                 id=_id_of(secret),
@@ -128,7 +128,7 @@ class SessionService:
         with self._database.transaction():
             found = next((each for each in self.of_user(user) if each.id == id_), None)
             if found is None:
-                raise NotFound("This session has ended already.")
+                raise NotFound("This session has already ended.")
             records.delete_session(id_)
             told = {"address": found.address, "agent": found.agent}
             self._database.note_change("login.end", user, **told)

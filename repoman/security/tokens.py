@@ -201,4 +201,4 @@ def _state_of(user: User | None) -> list[Any]:
 
 
 def _invalid() -> Unauthenticated:
-    return Unauthenticated("The token is not valid, or not valid any more.")
+    return Unauthenticated("The token is not valid or has expired.")

@@ -78,14 +78,12 @@ class BufferStore:
         """See :class:`Store`."""
         self._size += len(data)
         if self._size > self._limit:
-            raise TooLarge(
-                f"The request body is larger than {self._limit} bytes, the most allowed here."
-            )
+            raise TooLarge(f"The request body is larger than the limit of {self._limit} bytes.")
         try:
             self._buffer.append(bytes(data))
         except OSError as error:
             if error.errno in _FULL:
-                raise StorageFull("There is no space left to receive the request body.") from error
+                raise StorageFull("Not enough disk space to receive the request body.") from error
             log.warning("The directory %s cannot be used: %s", self._spool, error)
             raise Unavailable("The server could not store the request body.") from error
 

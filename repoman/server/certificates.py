@@ -31,8 +31,8 @@ class Certificates:
             certificate.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise Invalid(
-                f"there is no TLS certificate at {certificate}. Make one with "
-                "'repoman cert create', or name yours in tls.certificate."
+                f"there is no TLS certificate at {certificate}. Create one with 'repoman cert "
+                "create', or set tls.certificate to your own."
             ) from error
         except OSError as error:
             raise Invalid(f"Cannot read the TLS certificate: {error}") from error

@@ -130,7 +130,7 @@ class ConnectorManager:
             return
         self._problems.pop(key, None)
         self._open[key] = connector
-        _log.info("The connector %s listens at %s", key, connector.url)
+        _log.info("The connector %s listens on %s", key, connector.url)
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -181,4 +181,4 @@ class ConnectorManager:
             for key, connector in self._open.items():
                 if connector.scheme == "https":
                     self._listeners.swap_tls(key, context)
-        _log.info("The changed TLS certificates are in use.")
+        _log.info("Loaded the changed TLS certificates.")

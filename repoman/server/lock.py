@@ -58,8 +58,8 @@ class DataLock:
             owner = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
             os.close(self._fd)
             raise Conflict(
-                f"Another repoman (process {owner}) serves the data directory "
-                f"{self._path.parent}. Stop it, or choose another directory with --data."
+                f"Another repoman (process {owner}) uses the data directory {self._path.parent}. "
+                "Stop it, or choose another directory with --data."
             ) from error
         with suppress(OSError):  # on a full disk: it is only for the text above
             os.ftruncate(self._fd, 0)

@@ -140,14 +140,14 @@ def _obey_signals(hub: Hub, connectors: ConnectorManager) -> None:
     def end(number: int, _frame: object) -> None:
         name = signal.Signals(number).name
         if hub.is_stopping:
-            _log.info("%s again: ending at once.", name)
+            _log.info("%s again: stopping at once.", name)
             hub.shutdown(0)
         else:
-            _log.info("%s: finishing what runs.", name)
+            _log.info("%s: finishing running requests.", name)
             hub.shutdown()
 
     def reload(_number: int, _frame: object) -> None:
-        _log.info("SIGHUP: loading the certificates again and reopening the files of logs.")
+        _log.info("SIGHUP: reloading the certificates and reopening the log files.")
         connectors.reload()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -75,7 +75,7 @@ class Service:
         try:
             task.service()
         except ClientDisconnected:
-            log.debug("The client left before it could be told of an error")
+            log.debug("The client disconnected before the error could be sent")
         return True
 
     def _finish(self, close: bool) -> None:

@@ -163,7 +163,7 @@ class Task(ResponseMixin, WSGITask):
                 raise
             if wanted.sink is not None:
                 wanted.sink.close()
-            raise RuntimeError("The application asked again for the body") from wanted
+            raise RuntimeError("The application read the body again") from wanted
         finally:
             self._release_taken_sink()
             self._forget_login()
