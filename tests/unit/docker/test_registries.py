@@ -57,13 +57,19 @@ def test_an_address_is_stored_right(given, stored):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ("https://quay.io?x=1", "no query and no fragment: write https://quay.io"),
-        ("https://quay.io/v2/?n=s3cret", "no query and no fragment: write https://quay.io/v2"),
-        ("https://quay.io/?", "no query and no fragment: write https://quay.io"),
-        ("https://quay.io#s3cret", "no query and no fragment: write https://quay.io"),
-        ("https://ann:s3cret@quay.io/a", "no user name and password: write https://quay.io/a"),
-        ("https://s3cret@quay.io", "no user name and password: write https://quay.io"),
-        ("https://:@quay.io", "no user name and password"),
+        ("https://quay.io?x=1", "not have a query or a fragment: write https://quay.io"),
+        (
+            "https://quay.io/v2/?n=s3cret",
+            "not have a query or a fragment: write https://quay.io/v2",
+        ),
+        ("https://quay.io/?", "not have a query or a fragment: write https://quay.io"),
+        ("https://quay.io#s3cret", "not have a query or a fragment: write https://quay.io"),
+        (
+            "https://ann:s3cret@quay.io/a",
+            "not contain a user name and password: write https://quay.io/a",
+        ),
+        ("https://s3cret@quay.io", "not contain a user name and password: write https://quay.io"),
+        ("https://:@quay.io", "not contain a user name and password"),
         ("https://quay.io/v2/team/app", "a registry alone: https://quay.io"),
         ("https://x.org/a/v2/b/manifests/1", "a registry alone: https://x.org/a"),
         ("https://hub.docker.com/_/nginx", f"a registry alone: {HUB}"),
