@@ -4,7 +4,7 @@ A failure ends the writer for good, whatever it was: a write that the disk took 
 writeback, fsync, close, rename, or a look at the free space. Linux reports a failed writeback to
 each open descriptor once and then marks the pages clean: the next fsync succeeds although the bytes
 are not on the disk. On network file systems even a full disk may be reported by a later write than
-the one whose bytes were lost. So nothing is tried again on the same file; the client begins anew.
+the one whose bytes were lost. So nothing is tried again on the same file; the client starts over.
 
 A descriptor opened later may never learn of the failure, since the kernel forgets it with the last
 reference to the file. So a file is synced before it is closed, and a pause may fail.
@@ -146,7 +146,7 @@ class FileBlobWriter:
 
     def _open(self) -> int:
         if self._fd is None:
-            # Bytes that were written must still be there: never begin anew in their place.
+            # Bytes that were written must still be there: never start over in their place.
             create = os.O_CREAT if self._size == 0 else 0
             flags = os.O_RDWR | os.O_APPEND | create
             self._fd = os.open(self._path, flags, PRIVATE_FILE_MODE)

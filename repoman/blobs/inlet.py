@@ -31,7 +31,7 @@ class BlobInlet:
         """Refuse what certainly does not fit.
 
         Raises:
-            StorageFull: there is no room for ``size`` more bytes.
+            StorageFull: there is not enough disk space for ``size`` more bytes.
         """
         self._writer.check_room(size)
 

@@ -34,7 +34,7 @@ class BlobReader:
         """Return whether there is a blob of this size; reads nothing.
 
         Raises:
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         found = self._blobs.stat(digest)
         return found is not None and found.size == size
@@ -43,7 +43,7 @@ class BlobReader:
         """Return whether a blob can be given out: its bytes are there and, if small, are right.
 
         Raises:
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         try:
             if size <= LARGEST:
@@ -59,7 +59,7 @@ class BlobReader:
 
         Raises:
             NotFound: its bytes are not there, or not as many.
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         self._stat(digest, size)
         return self._blobs.open(digest)
@@ -69,7 +69,7 @@ class BlobReader:
 
         Raises:
             NotFound: they are not there, or damaged.
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         found = self._stat(digest, size)
         version, data = self._kept.get(digest, (None, b""))
