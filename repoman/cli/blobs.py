@@ -14,7 +14,7 @@ LOWEST_PRIORITY = 19
 
 @click.group()
 def blob() -> None:
-    """Look after the bytes that are stored."""
+    """Check the stored blobs."""
 
 
 @blob.command()
@@ -23,7 +23,7 @@ def blob() -> None:
 def verify(repoman: Repoman, store: str | None) -> None:
     """Read all blobs of STORE, or of all stores, and compare them with their digests.
 
-    A server may run beside it. What is damaged or missing is told, and the status is 1 then.
+    The server may be running. Damaged and missing blobs are listed; the exit status is then 1.
     """
     os.nice(LOWEST_PRIORITY)  # what serves goes first
     stores = repoman.blob_stores

@@ -1,4 +1,4 @@
-"""What the commands share: where the settings and the data are."""
+"""Options and helpers that commands share: where the settings and the data are."""
 
 import os
 import pwd

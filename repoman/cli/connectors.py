@@ -1,4 +1,4 @@
-"""How the connectors of a running server are, as commands tell it."""
+"""The state of the connectors of a running server, as commands show it."""
 
 import time
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
 
 @click.group()
 def ldap() -> None:
-    """Try the directory of users; 'repoman option set ldap' sets it up."""
+    """Test the LDAP configuration; change it with 'repoman option set ldap'."""
 
 
 @ldap.command()
@@ -20,7 +20,7 @@ def ldap() -> None:
 @click.option("--no-password", is_flag=True, help="Look the user up without checking a password.")
 @with_repoman
 def test(repoman: Repoman, name: str, password_stdin: bool, no_password: bool) -> None:
-    """Log in as USER, and say step by step what happens. Works before the realm is enabled."""
+    """Log in as USER and print each step. Works before the realm is enabled."""
     from repoman.security.directory import Directory  # takes a while: not for all commands
 
     options = repoman.options.get(LDAP_OPTIONS, LdapOptions)

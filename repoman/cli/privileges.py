@@ -1,4 +1,4 @@
-"""Commands about privileges. They work beside a running server, which follows in a moment."""
+"""Commands about privileges. A running server applies the changes within seconds."""
 
 import json
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from repoman.security.privileges import parse_properties
 
 @click.group()
 def privilege() -> None:
-    """List, make and delete privileges."""
+    """List, create and delete privileges."""
 
 
 @privilege.command("list")
@@ -56,7 +56,7 @@ def list_(repoman: Repoman, everything: bool, as_json: bool) -> None:
 )
 @with_repoman
 def create(repoman: Repoman, kind: str, name: str, description: str, **options: Any) -> None:
-    """Make the privilege NAME of a TYPE."""
+    """Create the privilege NAME of a TYPE."""
     given = {key: value for key, value in options.items() if value not in (None, ())}
     repoman.security.privileges.create(name, kind, given, description)
     click.echo(f"Created the privilege {name}.")
@@ -67,7 +67,7 @@ def create(repoman: Repoman, kind: str, name: str, description: str, **options: 
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_repoman
 def delete(repoman: Repoman, name: str, yes: bool) -> None:
-    """Delete the privilege NAME, and take it from all roles."""
+    """Delete the privilege NAME and remove it from all roles."""
     if not yes:
         click.confirm(f"Delete the privilege {name} and remove it from all roles?", abort=True)
     repoman.security.privileges.delete(name)

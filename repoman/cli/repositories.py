@@ -1,4 +1,4 @@
-"""Commands about repositories. They work beside a running server, which follows in a moment."""
+"""Commands about repositories. A running server applies the changes within seconds."""
 
 import json
 import sys
@@ -43,7 +43,7 @@ ONLINE = click.option(
 
 @click.group()
 def repo() -> None:
-    """List, make, change and delete repositories."""
+    """List, create, change and delete repositories."""
 
 
 @repo.command("list")
@@ -52,7 +52,7 @@ def repo() -> None:
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the repositories with their connectors.
 
-    The exit status is 1 if the server could not open one of these.
+    The exit status is 1 if the server could not open one of the connectors.
     """
     repositories = repoman.repositories.all()
     connectors = Connectors(repoman)
@@ -82,7 +82,7 @@ def _state_of(repository: Repository, connectors: Connectors) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print the repository as JSON.")
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
-    """Show the repository NAME with all its settings, its secrets as stars."""
+    """Show the repository NAME with all its settings; secrets are masked."""
     found = _as_json(repoman.repositories.get(name), Connectors(repoman))
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -115,7 +115,7 @@ def create(
     secrets: tuple[str, ...],
     online: bool | None,
 ) -> None:
-    """Make the repository NAME by RECIPE (format and type, such as raw-hosted)."""
+    """Create the repository NAME from RECIPE (format and type, such as raw-hosted)."""
     settings = _parse(assignments, secrets)
     made = repoman.repositories.create(name, recipe, settings, is_online=online is not False)
     _report("created", repoman, made)
@@ -134,7 +134,7 @@ def update(
     secrets: tuple[str, ...],
     online: bool | None,
 ) -> None:
-    """Change settings of the repository NAME; the others stay."""
+    """Change settings of the repository NAME; the other settings stay as they are."""
     settings = _parse(assignments, secrets)
     changed = repoman.repositories.update(name, settings, is_online=online)
     _report("changed", repoman, changed)
@@ -160,16 +160,18 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
 )
 @with_repoman
 def invalidate(repoman: Repoman, name: str, only: str | None) -> None:
-    """Have the proxy NAME ask its remote again for what can change, and for what it lacked."""
+    """Have the proxy NAME check everything that can change, or was not found, again."""
     repoman.repositories.invalidate(name, only)
-    click.echo(f"{name} asks its remote again for {only or 'everything that can change'}.")
+    click.echo(
+        f"{name} checks {only or 'everything that can change'} on its remote at the next request."
+    )
 
 
 @repo.command()
 @click.argument("name")
 @with_repoman
 def status(repoman: Repoman, name: str) -> None:
-    """Tell how the remote of the proxy NAME is, as the server last wrote it down."""
+    """Show the status of the remote of the proxy NAME, as the server last recorded it."""
     repoman.repositories.remote_of(name)
     config = repoman.repositories.get(name).config
     state = CacheRecords(repoman.database, config.id).find_state()
@@ -184,9 +186,9 @@ def status(repoman: Repoman, name: str) -> None:
 @click.argument("name")
 @with_repoman
 def check(repoman: Repoman, name: str) -> None:
-    """Ask the remote of the proxy NAME now, even if it is blocked after failures.
+    """Check the remote of the proxy NAME now, even if it is blocked after failures.
 
-    A running server does the same. Exits with 1 unless the remote is available.
+    A running server uses the result. The exit status is 1 unless the remote is available.
     """
     state = repoman.repositories.check(name)
     _tell_state(repoman.repositories.get(name).config, state)

@@ -1,4 +1,4 @@
-"""Commands about roles. They work beside a running server, which follows in a moment."""
+"""Commands about roles. A running server applies the changes within seconds."""
 
 import json
 from dataclasses import asdict, replace
@@ -21,7 +21,7 @@ ROLES = click.option("--role", "roles", multiple=True, help="A role to include. 
 
 @click.group()
 def role() -> None:
-    """List, make, change and delete roles."""
+    """List, create, change and delete roles."""
 
 
 @role.command("list")
@@ -44,7 +44,7 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 @click.argument("role_id", metavar="ROLE")
 @with_repoman
 def show(repoman: Repoman, role_id: str) -> None:
-    """Show what ROLE has: its privileges, and the roles it includes."""
+    """Show the privileges of ROLE and the roles it includes."""
     found = repoman.security.roles.get(role_id)
     click.echo(f"{found.id}: {found.description or found.name}")
     for each in found.privileges:
@@ -68,7 +68,7 @@ def create(
     privileges: tuple[str, ...],
     roles: tuple[str, ...],
 ) -> None:
-    """Make the role ROLE."""
+    """Create the role ROLE."""
     made = Role(role_id, name or "", description or "", privileges, roles)
     repoman.security.roles.create(made)
     click.echo(f"Created the role {role_id}.")
@@ -91,7 +91,7 @@ def set_(
     roles: tuple[str, ...],
     without: tuple[str, ...],
 ) -> None:
-    """Change the role ROLE: what is given is added or replaced, the rest stays."""
+    """Change the role ROLE: given values are added or replaced, the rest stays as it is."""
     with repoman.database.transaction():
         old = repoman.security.roles.get(role_id)
         check_taken({*old.privileges, *old.roles}, without, f"role {role_id}")
@@ -111,7 +111,7 @@ def set_(
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_repoman
 def delete(repoman: Repoman, role_id: str, yes: bool) -> None:
-    """Delete the role ROLE, and take it from all who have it."""
+    """Delete the role ROLE and remove it from all users and roles."""
     if not yes:
         click.confirm(
             f"Delete the role {role_id} and remove it from all users and roles?", abort=True

@@ -14,7 +14,7 @@ from repoman.security.user_token_records import UserToken
 
 @click.group()
 def token() -> None:
-    """List, make and revoke user tokens, which stand in for a password."""
+    """List, create and revoke user tokens, which replace a password."""
 
 
 @token.command("list")
@@ -71,7 +71,7 @@ def create(
     read_only: bool,
     days: int | None,
 ) -> None:
-    """Make a token called NAME for USER, and print its secret. It is not shown again."""
+    """Create the token NAME for USER and print its secret, which is not shown again."""
     allowed = frozenset(map(Action, actions)) | (READING if read_only else frozenset())
     limit = Limit(repositories, names, allowed)
     secret = repoman.security.user_tokens.create(user, name, limit, days)
@@ -84,7 +84,7 @@ def create(
 @click.argument("name")
 @with_repoman
 def revoke(repoman: Repoman, user: str, name: str) -> None:
-    """End the token of USER with this NAME or id."""
+    """Revoke the token of USER with this NAME or id."""
     ended = repoman.security.user_tokens.revoke(user, name)
     click.echo(f"Revoked the token {ended.name} of {user}.")
 

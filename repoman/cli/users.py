@@ -17,7 +17,7 @@ FROM_STDIN = click.option(
 
 @click.group()
 def user() -> None:
-    """List, make, change and delete users."""
+    """List, create, change and delete users."""
 
 
 @user.command("list")
@@ -46,7 +46,7 @@ def list_(repoman: Repoman) -> None:
 def create(
     repoman: Repoman, name: str, roles: tuple[str, ...], robot: bool, password_stdin: bool
 ) -> None:
-    """Make the user NAME."""
+    """Create the user NAME."""
     if robot and password_stdin:
         raise Invalid("A robot has no password: leave out --robot or --password-stdin.")
     password = None if robot else _password(from_stdin=password_stdin)
@@ -71,7 +71,7 @@ def set_(
     is_active: bool | None,
     **about: str | None,
 ) -> None:
-    """Change the user NAME: what is given is added or replaced, the rest stays."""
+    """Change the user NAME: given values are added or replaced, the rest stays as it is."""
     given = {key: value for key, value in about.items() if value is not None}
     with repoman.database.transaction():
         old = repoman.users.get(name).roles
@@ -86,7 +86,7 @@ def set_(
 @FROM_STDIN
 @with_repoman
 def password(repoman: Repoman, name: str, password_stdin: bool) -> None:
-    """Give the user NAME another password."""
+    """Change the password of the user NAME."""
     repoman.users.set_password(name, _password(from_stdin=password_stdin))
     click.echo(f"Changed the password of {name}.")
 
