@@ -78,7 +78,7 @@ class LateTimes:
             self._is_failing = False
 
     def _put_back(self, waiting: dict[str, float]) -> int:
-        """Have times wait again, and return how many there is no room for."""
+        """Have times wait again, and return how many do not fit."""
         with self._lock:
             both = {**waiting, **self._waiting}
             self._waiting = dict(islice(both.items(), CAPACITY))

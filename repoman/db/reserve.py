@@ -25,7 +25,7 @@ class Reserve:
         size: in bytes; 0: there is none.
 
     Attributes:
-        is_spent: whether it is given up at present.
+        is_spent: whether it is released at the moment.
     """
 
     def __init__(self, path: Path, size: int) -> None:
