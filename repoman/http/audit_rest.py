@@ -1,4 +1,4 @@
-"""The audit log over REST, for whoever has the permission ``nx-audit-read``."""
+"""The audit log over REST, for anybody who has the permission ``nx-audit-read``."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,6 +1,6 @@
 """The guard before every route: who asks, may they, and may they know that there is anything?
 
-On the main port the name of a repository is in the address, and whoever may do nothing there must
+On the main port the name of a repository is in the address, and users without any access to it must
 not learn whether it exists. Whatever fails before that is clear therefore leaves the application
 as :class:`Hidden`, and :class:`repoman.http.dispatch.Dispatcher` answers it as it does for a
 repository that does not exist: how the credentials are read and how the failure is worded depend on

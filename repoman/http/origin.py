@@ -39,7 +39,7 @@ def check_origin(request: Request) -> None:
 def _host_of(origin: str) -> str | None:
     """Return the host of an origin, or None if it has none.
 
-    The scheme is left out: a proxy that does TLS and does not say so is no attack.
+    The scheme is left out: a proxy that does TLS and does not say so is not an attack.
     """
     try:
         return urlsplit(origin).netloc.lower() or None

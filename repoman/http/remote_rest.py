@@ -13,7 +13,7 @@ from repoman.security.actors import Action
 
 
 def create_remote_rest(repositories: RepositoryManager) -> Blueprint:
-    """Return the routes, for whoever may read or change the settings of the proxy."""
+    """Return the routes, for anybody who may read or change the settings of the proxy."""
     blueprint = Blueprint("repoman_remote", __name__)
 
     @blueprint.get("/service/rest/v1/repositories/<name>/remote")

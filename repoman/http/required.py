@@ -12,9 +12,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def login_needed(view: View) -> View:
-    """Let a view be called by whoever has logged in as a person, and not by a token.
+    """Let a view be called by users who logged in as a person, and not by a token.
 
-    The view then raises Unauthenticated for nobody, and Denied for a token and for whoever only has
+    The view then raises Unauthenticated for nobody, and Denied for a token and for one who only has
     the name of somebody with an account.
     """
 
@@ -30,7 +30,7 @@ def login_needed(view: View) -> View:
 
 
 def permission_needed(domain: str, action: str) -> Callable[[View], View]:
-    """Let a view be called by whoever may do something with the server itself.
+    """Let a view be called by users with a permission on the server itself.
 
     The view then raises Unauthenticated for nobody, and Denied for somebody without the right.
     """

@@ -19,7 +19,7 @@ BROWSE = frozenset({Action.BROWSE})
 
 
 def create_trace_rest(repositories: RepositoryManager, formats: Mapping[str, Format]) -> Blueprint:
-    """Return the route, for whoever may browse the path in the group."""
+    """Return the route, for anybody who may browse the path in the group."""
     blueprint = Blueprint("repoman_trace", __name__)
 
     @blueprint.get("/service/rest/v1/repositories/<name>/trace")
