@@ -20,7 +20,7 @@ from repoman.proxy.targets import Targets
 from repoman.proxy.trust import Trust
 
 TARGET = ":path"
-"""The name under which a request carries its target, as in HTTP/2; it is no header."""
+"""The name under which a request carries its target, as in HTTP/2; it is not a header."""
 
 # How many times the timeout, which is for each wait, a header or a small body may take in all.
 PATIENCE = 5

@@ -4,8 +4,8 @@ One fetch, in a thread of its own, writes the bytes; readers follow the growing 
 slow the fetch or end it. The last byte is held back until the digest is verified, so that nobody
 gets a complete wrong body; if it is wrong, all connections break and nothing is stored.
 
-When the disk becomes full meanwhile, the rest passes through a window in memory, which moves on as
-its readers do: these are served all the same, and nothing is stored.
+When the disk fills up during a download, the rest passes through a window in memory, which moves
+on as its readers do: they still get all of it, and nothing is stored.
 """
 
 import logging
@@ -124,7 +124,7 @@ class Download:
                 return max(0, end - position)
             if position < self._tail.start:
                 return max(0, min(end, self._tail.start) - position)
-            self._changed.notify_all()  # whoever waits for room in the window
+            self._changed.notify_all()  # anybody who waits for room in the window
             try:
                 return self._tail.read(position, end)
             except LookupError as error:
@@ -177,7 +177,7 @@ class Download:
                 if self._tail is None:
                     self._keep()
         except Exception as error:  # noqa: BLE001 - readers must learn of any
-            self._on_end()  # first: who asks once this is known begins anew
+            self._on_end()  # first: who asks once this is known starts over
             self._fail(error)
         else:
             self._on_end()
@@ -274,7 +274,7 @@ class Download:
         except UNKEPT as error:
             _log.warning("%s is not cached: %s", self.order.title, error)
             self.order.note_failure(error)
-            self._on_end()  # whoever comes now is served otherwise
+            self._on_end()  # anybody who comes now is served otherwise
             self._tail = Tail(self.fd, self._inlet.size, self.order.algorithm)
         taken = self._inlet.size - before
         self._written += taken
@@ -348,7 +348,7 @@ def _differ(one: object, other: object) -> bool:
 
 
 class _Pace:
-    """Sees to it that a body comes at a least rate, so that no remote can hold a fetch for ever."""
+    """Ensures that a body arrives at a minimum rate, so that no remote can hold a fetch forever."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -359,7 +359,7 @@ class _Pace:
         """Count bytes that came.
 
         Raises:
-            UpstreamTimeout: they come by drops.
+            UpstreamTimeout: it is sent too slowly.
         """
         self._size += size
         if time.monotonic() - self._begun >= SLOW:

@@ -16,7 +16,7 @@ from urllib3 import exceptions
 
 from repoman.proxy.trust import BundleError
 
-# Reasons of OpenSSL when the answer to a TLS greeting is no TLS: mostly a line of plain HTTP.
+# Reasons of OpenSSL when the answer to a TLS greeting is not TLS: mostly a line of plain HTTP.
 NO_TLS = {
     "WRONG_VERSION_NUMBER",
     "PACKET_LENGTH_TOO_LONG",

@@ -1,6 +1,6 @@
 """A gate before each remote: a slow one holds up no more than a number of requests.
 
-Where a remote answers quickly, whoever comes waits for a place. Where one has been waiting for long
+Where a remote answers quickly, every request waits for a place. Where one has been waiting for long
 already, the next one that finds no place is sent away at once. What many ask for at a time never
 takes all places, so that one thing that hangs leaves some for the others.
 """

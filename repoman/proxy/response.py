@@ -76,7 +76,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
 
         Raises:
             UpstreamUnavailable: it is longer than ``limit`` bytes, or cut off.
-            UpstreamTimeout: it comes by drops.
+            UpstreamTimeout: it is sent too slowly.
         """
         parts: list[bytes] = []
         size = 0

@@ -42,7 +42,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
     """Return scheme, host in lower case, and port.
 
     Raises:
-        ValueError: it is no address that can be asked.
+        ValueError: it is not a valid address.
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:
@@ -84,7 +84,7 @@ class Targets:
 
     Args:
         remote: its address.
-        allow_private: whether anything goes.
+        allow_private: whether all addresses are allowed.
         resolve: from a host name to its addresses.
     """
 
@@ -119,7 +119,7 @@ class Targets:
         """Return the addresses of a host that may be connected to; none if it has none.
 
         Raises:
-            UpstreamUnavailable: it has addresses, and none of them may be.
+            UpstreamUnavailable: none of its addresses is allowed.
         """
         found = self._resolve(host)
         if self._allow_private:

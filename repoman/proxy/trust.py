@@ -65,7 +65,7 @@ class Trust:
         except BundleError as error:
             if self._last is None:
                 raise
-            # While somebody writes the file anew, the former one counts.
+            # While somebody writes the file again, the former one counts.
             _log.warning(
                 "http_client.ca_bundle: %s; the previous certificates remain in use.", error
             )

@@ -80,8 +80,8 @@ class Usage:
 def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:
     """Remove assets of these kinds until the cache holds at most ``limit`` bytes.
 
-    What was downloaded longest ago goes first. Their bytes are freed by compaction, a while later,
-    so that what is being read stays readable. Returns how many were removed.
+    The least recently downloaded content is removed first. Compaction frees its bytes a while
+    later, so that content that is being read stays readable. Returns how many were removed.
     """
     count = 0
     while (excess := records.size() - limit) > 0:
