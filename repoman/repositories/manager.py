@@ -197,7 +197,7 @@ class RepositoryManager:
 
         Raises:
             NotFound: there is no such repository.
-            Unsupported: it is no proxy, or does not work.
+            Unsupported: it is not a proxy, or does not work.
         """
         repository = self.get(name)
         remote: Remote | None = getattr(repository.service, "remote", None)

@@ -70,7 +70,7 @@ class Repository:
     Attributes:
         config: its settings.
         service: implements the protocol of its format; None where there is a problem.
-        problem: why it cannot work (its format is not installed, …), for people; or None.
+        problem: why it cannot work (its format is not installed, …); or None.
         external_url: the address of its connectors as clients know it; empty: as they ask for it.
     """
 
