@@ -34,7 +34,7 @@ class Accounts:
         self.flush = self._logins.flush
 
     def note_login(self, actor: Actor) -> None:
-        """Take over what a realm has told of a user who has just shown a password."""
+        """Store what a realm reports of a user who has just logged in."""
         if actor.realm == LOCAL or actor.token or self.keep(actor):
             self._logins.note(actor.name)
 

@@ -23,7 +23,7 @@ class Authenticator:
 
     Args:
         lockout: makes those wait who guess.
-        accounts: is told who has got in.
+        accounts: is told who has logged in.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ def create_certificate(files: CertificateFiles, names: Iterable[str], days: int)
     The authority is made where there is none yet, and kept where there is one.
 
     Raises:
-        Invalid: no name was given, or one is no host name.
+        Invalid: no name was given, or one is not a valid host name.
         Unavailable: the files cannot be read or written.
     """
     subjects = [_general_name(name) for name in dict.fromkeys(names)]
@@ -79,7 +79,7 @@ def describe_certificate(path: Path) -> dict[str, str]:
     """Return what a certificate says: names, validity, issuer, fingerprint.
 
     Raises:
-        Invalid: there is no certificate in the file.
+        Invalid: there is not a certificate in the file.
     """
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())

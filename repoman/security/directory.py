@@ -70,7 +70,7 @@ class Directory:
 
     Args:
         options: where it is and how it is built.
-        say: is told each step, for people; never a password.
+        say: is called with each step; never with a password.
     """
 
     def __init__(self, options: LdapOptions, say: Say = lambda _: None) -> None:
@@ -107,7 +107,7 @@ class Directory:
             return None if entry is None else self._describe(connection, entry)
 
     def look_up(self, name: str) -> Person | None:
-        """Return the user who is called so here, and whom the filter lets in; else as log_in.
+        """Return the user with this name, if the filter accepts it; otherwise like log_in.
 
         The filter may want another name, such as the mail address: any will do then.
         """
@@ -206,7 +206,7 @@ class Directory:
         return found[0]
 
     def _bind_in_vain(self, url: str) -> None:
-        """Ask as much as for a name that is known, so that the time does not tell which are."""
+        """Send as many requests as for a known name, so that the time reveals nothing."""
         dn = ",".join(filter(None, (f"cn={secrets.token_hex(8)}", self._options.user_base)))
         self._bind_as(url, dn, secrets.token_hex(8))
 
@@ -296,7 +296,7 @@ class _Tls(ldap3.Tls):
 
 @contextmanager
 def _translated(url: str, say: Say) -> Iterator[None]:
-    """Turn failures in the middle of a conversation into what a client is told."""
+    """Turn failures during a conversation into the error for the client."""
     try:
         yield
     except (LDAPException, OSError) as error:

@@ -107,7 +107,7 @@ class LdapRealm:
     def repoman_find_user(self, name: str) -> Actor | None:
         """Return the user with this name here, as the directory said within the last minute.
 
-        One request asks again; those that come meanwhile have the answer of before.
+        One request asks again; the others get the previous answer in the meantime.
 
         Raises:
             Unavailable: it has not said anything yet.

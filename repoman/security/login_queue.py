@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from repoman.errors import Unavailable
 
-LATER = 1  # seconds after which whoever found no place may try again
+LATER = 1  # seconds after which a client that found no place may try again
 
 
 class LoginQueue:

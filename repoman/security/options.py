@@ -29,7 +29,7 @@ class AnonymousOptions(Section):
 
 
 class RealmOptions(Section):
-    """Who is asked whether a name and a password are right."""
+    """The realms that check user names and passwords."""
 
     active: tuple[str, ...] = Field(
         (), description="Realms in the order in which they are tried; empty: all realms."

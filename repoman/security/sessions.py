@@ -98,7 +98,7 @@ class SessionService:
         return secret
 
     def find(self, secret: str) -> Session | None:
-        """Return the session with this secret, if it goes on; it is in use by that."""
+        """Return the session with this secret, if it is still valid, and note its use."""
         id_ = _id_of(secret)
         session = self._found.get(id_, lambda: records.find_session(id_))
         now = self._clock()
@@ -111,7 +111,7 @@ class SessionService:
         return session
 
     def of_user(self, user: str) -> list[Session]:
-        """Return the sessions of a user that go on, the one used last first."""
+        """Return the valid sessions of a user, the most recently used first."""
         return records.list_sessions(user, self._clock())
 
     def end(self, secret: str) -> None:
@@ -134,7 +134,7 @@ class SessionService:
             self._database.note_change("login.end", user, **told)
 
     def _is_current(self, session: Session, now: float) -> bool:
-        """Return whether a session goes on; one begun by a clock that was ahead does not."""
+        """Return whether a session is still valid; one begun by a clock that was ahead does not."""
         return now < session.expires_at <= now + self._settings.lifetime + SLACK_S
 
     def _write_uses(self, uses: Mapping[str, float]) -> None:

@@ -87,7 +87,7 @@ class UserTokens:
     def create(self, user: str, name: str, limit: Limit, days: int | None = None) -> str:
         """Make a token and return its secret, which nobody can get to see again.
 
-        ``days`` is how long it is good; None: for ever.
+        ``days`` is its lifetime; None: it never expires.
 
         Raises:
             NotFound: there is no such user.

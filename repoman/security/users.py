@@ -68,7 +68,7 @@ class Users:
     def _hash_anew(self, user: User, password: str) -> None:
         """Store the same password at the present cost, unless it is another one by now.
 
-        Whoever logs in does not wait for it: the next login tries again.
+        The login does not wait for it: the next login tries again.
         """
         password_hash = self._passwords.hash(password)
         with suppress(RepomanError), self._database.brief_waits(), self._database.transaction():
@@ -133,7 +133,7 @@ class Users:
     ) -> None:
         """Change what a user is; what is None stays.
 
-        Whoever is disabled is logged out. ``about`` may hold first_name, last_name and email.
+        A disabled user is logged out. ``about`` may hold first_name, last_name and email.
 
         Raises:
             NotFound: there is no such user.
