@@ -35,7 +35,7 @@ class Store(Protocol):
         """The application has taken what there is: :meth:`close` is its business now."""
 
     def close(self) -> None:
-        """Let go of everything; safe to call again. May take its time: never on a loop."""
+        """Release all resources; safe to call again. May be slow: never call it on a loop."""
 
 
 class SinkStore:
@@ -163,7 +163,7 @@ class Body:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the last byte has arrived, so that the connection can go on."""
+        """Whether the last byte has arrived, so that the connection can continue."""
         return self._framing.is_complete and not (self.error or self.malformed)
 
     @property

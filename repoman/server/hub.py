@@ -104,7 +104,7 @@ class Hub:
     def remove_listener(self, connector: str, drain: float | None = None) -> threading.Event:
         """Stop listening for a connector; the port is free on return. Any thread.
 
-        Running requests may go on for ``drain`` seconds (default: the setting), idle connections
+        Running requests may continue for ``drain`` seconds (default: the setting), idle connections
         are closed at once. The event is set when the last connection is closed.
 
         Raises:
@@ -124,7 +124,7 @@ class Hub:
         return listener.gone
 
     def swap_tls(self, connector: str, context: ssl.SSLContext) -> None:
-        """Use another TLS context for new connections; the present ones go on. Any thread.
+        """Use another TLS context for new connections; existing ones keep theirs. Any thread.
 
         Raises:
             NotFound: there is no such listener.
@@ -189,7 +189,7 @@ class Hub:
     def make_room(self, newest: Channel) -> bool:
         """Tell whether more connections may be accepted after the newest; main loop.
 
-        Over the limit, connections that nobody misses are closed, a few at a time.
+        Over the limit, expendable connections are closed, a few at a time.
         """
         if self._count() <= self._limit:
             return True
@@ -202,7 +202,7 @@ class Hub:
     def pause(self, reason: str) -> None:
         """Accept nothing until a connection closes or some time has passed; main loop.
 
-        Whoever causes this can do so often: the reason is told once in a while.
+        Clients can cause this often, so the reason is logged only now and then.
         """
         self.is_paused = True
         now = time.monotonic()

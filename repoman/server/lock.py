@@ -16,7 +16,7 @@ _LAYOUT = "hhqqi0q"
 
 
 def is_served(data: Path) -> bool:
-    """Return whether a server runs on a data directory. It takes no lock, so it is in no way."""
+    """Return whether a server runs on a data directory. Takes no lock itself."""
     try:
         fd = os.open(data / FILE, os.O_RDWR)
     except OSError:
@@ -44,7 +44,7 @@ class DataLock:
 
         Raises:
             Conflict: another server runs on it.
-            Unavailable: it cannot be made or written.
+            Unavailable: it cannot be created or written.
         """
         try:
             make_directory(self._path.parent)

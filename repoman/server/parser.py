@@ -36,7 +36,7 @@ class Parser(HTTPRequestParser):
         """Parse the header block.
 
         Raises:
-            ParsingError: it is none, or one that others could understand in another way.
+            ParsingError: it is not valid, or others could interpret it in another way.
         """
         self.raw = header_plus
         _check_folding(header_plus)
@@ -74,7 +74,7 @@ class Parser(HTTPRequestParser):
 
     @property
     def is_swallowable(self) -> bool:
-        """Whether a refused body is small and certain enough to read it away."""
+        """Whether a refused body is small enough, with a known size, to read and discard it."""
         return (
             self.body is None
             and not self.chunked
@@ -93,7 +93,7 @@ class Parser(HTTPRequestParser):
         return self._receive_into(BufferStore(min(wanted.limit, buffer_limit), spool))
 
     def discard(self) -> None:
-        """Prepare to read the refused body away."""
+        """Prepare to read and discard the refused body."""
         self.is_discarded = True
         self._receive_into(NullStore())
 

@@ -1,4 +1,4 @@
-"""The server process: everything started in order, until a signal ends it."""
+"""The server process: starts everything in order and runs until a signal stops it."""
 
 import ctypes
 import gc
@@ -96,8 +96,8 @@ def _keep_reserve(repoman: Repoman) -> Periodic:
 def _share_heaps() -> None:
     """Have all threads allocate from the same few heaps.
 
-    glibc gives each thread its own, which keeps what it once had: answers that are remembered for a
-    while, made by any worker, took many times their room. With Python's lock nobody waits for a
+    glibc gives each thread its own, which keeps what it once had: cached responses, created by
+    any worker, took many times their size. With Python's lock nobody waits for a
     heap. Other libraries have no such option.
     """
     with suppress(AttributeError, OSError):
@@ -105,7 +105,7 @@ def _share_heaps() -> None:
 
 
 def _calm_collector() -> None:
-    """Keep the garbage collector from looking again and again at what the start has made.
+    """Keep the garbage collector from looking repeatedly at what the start has made.
 
     That held every request up for tens of milliseconds; requests leave few cycles behind.
     """

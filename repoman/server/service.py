@@ -1,4 +1,4 @@
-"""A worker's work on one request: admission, response, and how the connection goes on."""
+"""A worker's work on one request: admission, response, and what becomes of the connection."""
 
 import logging
 import threading
