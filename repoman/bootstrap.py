@@ -1,4 +1,4 @@
-"""The first start: what an empty database is filled with."""
+"""The first start: fills an empty database."""
 
 import logging
 import os
@@ -26,10 +26,10 @@ def seed(
     settings: BootstrapSettings,
     data: Path,
 ) -> None:
-    """Make the first user and the first repositories, where there is no user yet.
+    """Create the first user and the first repositories, unless there is a user already.
 
     The admin's random password is written to ``admin.password`` in the data directory, readable by
-    the owner alone. All rows are one transaction, so a start that fails begins anew.
+    the owner alone. All rows are one transaction, so the next start tries again after a failure.
     """
     if users.all():
         return
@@ -45,7 +45,7 @@ def seed(
 def forget_first_password(data: Path, name: str) -> None:
     """Remove the file with the first password of admin, once ``name`` has another one or is gone.
 
-    A file that cannot be removed is logged: it opens nothing any more.
+    A file that cannot be removed is logged: its password is no longer valid.
     """
     if name != ADMIN:
         return

@@ -1,8 +1,8 @@
 """The settings: one TOML file, overridden by ``REPOMAN_<SECTION>__<KEY>`` in the environment.
 
-They are read once by :func:`load_settings` and handed to whoever needs them; no module reads them
-by itself. What an administrator changes while the server runs (repositories, users) is in the
-database instead.
+They are read once by :func:`load_settings` and passed to the objects that need
+them; no module reads them itself. What an administrator changes while the server runs
+(repositories, users) is in the database instead.
 """
 
 import difflib
@@ -106,14 +106,14 @@ class ServerSettings(_Part):
 
 
 class CertificateSettings(_Part):
-    """A certificate and its key, as PEM files; relative paths are below the data directory."""
+    """A certificate and its key, as PEM files; paths are relative to the data directory."""
 
     certificate: Path = Field(description="The certificate, followed by its chain.")
     private_key: Path = Field(description="The private key of the certificate.")
 
 
 class TlsSettings(_Part):
-    """The certificates of the HTTPS connectors. Changed files are taken over while running."""
+    """The certificates of the HTTPS connectors. Changed files are loaded without a restart."""
 
     certificate: Path = Field(
         Path("tls/server.crt"), description="The certificate, followed by its chain."
@@ -149,7 +149,7 @@ class BlobStoreSettings(_Part):
 
 
 class SecuritySettings(_Part):
-    """Who gets in."""
+    """Authentication."""
 
     anonymous_read: bool = Field(
         False, description="Whether clients can read without authentication."
@@ -222,7 +222,7 @@ class LogSettings(_Part):
 
 
 class BootstrapRepository(_Part):
-    """A repository made in an empty database."""
+    """A repository to create in an empty database."""
 
     name: str
     recipe: str = Field(description="Format and type, joined by a hyphen.")
@@ -230,7 +230,7 @@ class BootstrapRepository(_Part):
 
 
 class BootstrapSettings(_Part):
-    """What an empty database is filled with."""
+    """What to create in an empty database."""
 
     repositories: list[BootstrapRepository] = Field(default_factory=list)
 
@@ -276,14 +276,14 @@ def shipped_config() -> str:
 
 
 def load_settings(config: Path | None = None, data: Path | None = None) -> Settings:
-    """Return the settings of a TOML file, with those of the environment before them.
+    """Return the settings of a TOML file, overridden by those of the environment.
 
     Without ``config`` the file is the one that ``REPOMAN_CONFIG`` names, else
     ``/etc/repoman/repoman.toml``, else the shipped one. ``data`` overrides the data directory of
-    file and environment. Variables that look like settings and are none are logged.
+    file and environment. Variables that look like settings but are not are logged.
 
     Raises:
-        Invalid: the file cannot be read, is no TOML, or a value is wrong (with the key's path).
+        Invalid: the file cannot be read, is not TOML, or a value is wrong (with the key's path).
     """
     config, text = _read_config(config)
     values = _parse_toml(config, text)
@@ -324,9 +324,9 @@ def _unreadable(config: Path | None, error: Exception) -> Invalid:
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each variable that begins as ours do and means nothing.
+    """Yield a warning for each variable with our prefix that is not a setting.
 
-    It is a warning and no error: a container platform may set some by itself, such as
+    It is a warning, not an error: a container platform may set some itself, such as
     ``REPOMAN_SERVICE_HOST`` where the service is called repoman. What follows the name of a known
     section is checked with the settings.
     """

@@ -1,4 +1,4 @@
-"""The keys that seal what is secret in the database, in a file outside of it.
+"""The keys that encrypt the secrets in the database, in a file outside of it.
 
 The file has one Fernet key a line, the present one first; the others still open what they sealed.
 A copy of the database alone gives away no password of a remote and no signing key.
@@ -72,7 +72,7 @@ class Keyring:
 
         Raises:
             Unavailable: it is not there and may not be made, or cannot be read or written.
-            Invalid: what is in it is no key.
+            Invalid: what is in it is not a valid key.
         """
         if may_make and not self.path.exists():
             self._write((_new_key(),))

@@ -1,7 +1,7 @@
-"""Options: what an administrator changes while the server runs, in sections as repositories have.
+"""Options: what an administrator changes while the server runs, in sections.
 
 They lie in the database, so that every process and every backup has them. What the settings file
-says is where a section begins; what is stored goes before it.
+says is where a section begins; stored values override it.
 """
 
 from collections.abc import Mapping

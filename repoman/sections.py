@@ -144,7 +144,7 @@ def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -
 
 
 def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[str, str]:
-    """Return what is wrong with the values of a section, for people, and the path of the field.
+    """Return what is wrong with the values of a section, and the path of the field.
 
     ``name`` is what the section is called. Of several errors the first one counts; what was given
     is left out, since it may be a secret.

@@ -76,7 +76,7 @@ class Watch:
 
 
 class Periodic:
-    """A thread that does its work again and again, with a pause in between, until it is stopped.
+    """A thread that does its work repeatedly, with a pause in between, until it is stopped.
 
     Args:
         name: of the thread.
