@@ -31,7 +31,7 @@ class Certificates:
             certificate.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise Invalid(
-                f"there is not TLS certificate at {certificate}. Create one with 'repoman cert "
+                f"there is no TLS certificate at {certificate}. Create one with 'repoman cert "
                 "create', or set tls.certificate to your own."
             ) from error
         except OSError as error:
