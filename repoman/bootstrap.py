@@ -1,4 +1,4 @@
-"""The first start: what an empty database is filled with."""
+"""The first start: fills an empty database."""
 
 import logging
 import os
@@ -26,10 +26,10 @@ def seed(
     settings: BootstrapSettings,
     data: Path,
 ) -> None:
-    """Make the first user and the first repositories, where there is no user yet.
+    """Create the first user and the first repositories, unless there is a user already.
 
     The admin's random password is written to ``admin.password`` in the data directory, readable by
-    the owner alone. All rows are one transaction, so a start that fails begins anew.
+    the owner alone. All rows are one transaction, so the next start tries again after a failure.
     """
     if users.all():
         return
@@ -41,13 +41,13 @@ def seed(
             repositories.create(each.name, each.recipe, each.settings)
         _write_private(data / PASSWORD_FILE, password + "\n")
         users.create(ADMIN, password, [ADMIN_ROLE])
-    _log.info("The user %s was made; its password is in %s.", ADMIN, data / PASSWORD_FILE)
+    _log.info("Created the user %s. Its password is in %s.", ADMIN, data / PASSWORD_FILE)
 
 
 def forget_first_password(data: Path, name: str) -> None:
     """Remove the file with the first password of admin, once ``name`` has another one or is gone.
 
-    A file that cannot be removed is logged: it opens nothing any more.
+    A file that cannot be removed is logged: its password is no longer valid.
     """
     if name != ADMIN:
         return
@@ -55,7 +55,11 @@ def forget_first_password(data: Path, name: str) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("Remove %s: its password is no longer good. (%s)", path, error)
+        _log.warning(
+            "Could not remove %s; delete it by hand. The password in it is no longer valid. (%s)",
+            path,
+            error,
+        )
 
 
 def _write_private(path: Path, text: str) -> None:

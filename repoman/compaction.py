@@ -1,7 +1,7 @@
-"""Compaction: gives back the room of blobs that no asset names any more.
+"""Compaction: frees the disk space of unreferenced blobs.
 
 A blob and its row go in one transaction, in which nothing can be stored that names it. Its bytes go
-afterwards, since that may take a while; what a crash leaves of them goes with the next start.
+afterwards, since that may take a while; the next start removes what a crash leaves behind.
 """
 
 import logging
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Compactor:
-    """Frees the unnamed blobs of all blob stores, from a thread of its own once started."""
+    """Frees the unreferenced blobs of all blob stores, from a thread of its own once started."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Compactor:
         self.thread = Periodic("compactor", self._look, INTERVAL)
 
     def start(self) -> None:
-        """Compact again and again; only in the process that serves."""
+        """Compact repeatedly; only in the process that serves."""
         self.thread.start()
 
     def stop(self) -> None:
@@ -50,10 +50,10 @@ class Compactor:
         self.thread.stop()
 
     def compact(self) -> int:
-        """Free the blobs whose last asset went a while ago; return how many.
+        """Free the blobs whose last asset was removed a while ago; return how many.
 
         Raises:
-            RepomanError: the database or a blob store cannot be used; the next call goes on.
+            RepomanError: the database or a blob store cannot be used; the next call continues.
         """
         count = 0
         for name in self._stores.names():
@@ -81,7 +81,9 @@ class Compactor:
     def _free(self, name: str, digests: Collection[str]) -> int:
         store = self._stores.get(name)
         if not belongs(store, name):
-            raise Unavailable(f"Another blob store is in the place of {name}. Is its disk mounted?")
+            raise Unavailable(
+                f"The blob store {name} was replaced by another one. Is its disk mounted?"
+            )
         now = self._clock()
         withdrawn: dict[str, str] = {}  # ids of writers by digest
         try:
@@ -110,11 +112,11 @@ class Compactor:
     def _look(self) -> None:
         count = self.compact() + self.sweep(next(self._prefixes))
         if count:
-            _log.info("%d blobs that nothing named are gone.", count)
+            _log.info("Removed %d unreferenced blobs.", count)
 
 
 def _prefixes() -> Iterator[str]:
-    """Yield all prefixes again and again, from anywhere: restarts must not favour some."""
+    """Yield all prefixes repeatedly, from anywhere: restarts must not favour some."""
     number = secrets.randbelow(PREFIXES)
     while True:
         yield f"{number:02x}"

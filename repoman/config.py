@@ -1,8 +1,8 @@
 """The settings: one TOML file, overridden by ``REPOMAN_<SECTION>__<KEY>`` in the environment.
 
-They are read once by :func:`load_settings` and handed to whoever needs them; no module reads them
-by itself. What an administrator changes while the server runs (repositories, users) is in the
-database instead.
+They are read once by :func:`load_settings` and passed to the objects that need
+them; no module reads them itself. What an administrator changes while the server runs
+(repositories, users) is in the database instead.
 """
 
 import difflib
@@ -57,59 +57,86 @@ class ServerSettings(_Part):
     host: str = Field("127.0.0.1", description="Address of the main port and of all connectors.")
     port: Port = Field(8081, description="The main port: UI, REST and /repository/<name>/.")
     https_port: int = Field(
-        0, ge=0, le=65535, description="The main port with TLS, beside the plain one; 0: none."
+        0,
+        ge=0,
+        le=65535,
+        description="The main port with TLS, in addition to the plain one; 0: none.",
     )
     external_url: ExternalUrl = Field(
-        "", description="Address of the main port as clients know it; empty: as they ask for it."
+        "",
+        description=(
+            "Address of the main port as clients know it; empty: the address that the client used."
+        ),
     )
     trusted_proxies: list[IPvAnyNetwork] = Field(
         default_factory=list,
-        description="Addresses or networks of proxies whose X-Forwarded- headers are believed.",
+        description="Addresses or networks of proxies whose X-Forwarded- headers are trusted.",
     )
     threads: PositiveInt = Field(8, description="Worker threads that run the application.")
     bulk_threads: PositiveInt = Field(2, description="Threads that move large bodies and files.")
-    connection_limit: PositiveInt = Field(4096, description="Open connections, all ports together.")
-    backlog: PositiveInt = Field(1024, description="Connections the kernel may queue per port.")
-    header_limit: PositiveInt = Field(65536, description="Largest request header.")
-    body_buffer_limit: PositiveInt = Field(
-        33554432, description="Largest body that is held in memory or a temporary file."
+    connection_limit: PositiveInt = Field(
+        4096, description="Most open connections, all ports together."
     )
-    handshake_timeout: Seconds = Field(10, description="Time to complete a TLS handshake.")
-    header_timeout: Seconds = Field(30, description="Time to send a complete request header.")
-    idle_timeout: Seconds = Field(120, description="Time between two requests of a connection.")
-    stall_timeout: Seconds = Field(60, description="Time in which a transfer has to move 4 KiB.")
-    linger_timeout: Seconds = Field(10, description="Time to swallow a body after refusing it.")
-    linger_limit: PositiveInt = Field(67108864, description="Bytes to swallow after refusing.")
-    drain_timeout: Seconds = Field(30, description="Time that running requests get at the end.")
+    backlog: PositiveInt = Field(
+        1024, description="Most connections that the kernel queues per port."
+    )
+    header_limit: PositiveInt = Field(65536, description="Largest request header, in bytes.")
+    body_buffer_limit: PositiveInt = Field(
+        33554432, description="Largest body that is held in memory or a temporary file, in bytes."
+    )
+    handshake_timeout: Seconds = Field(10, description="Timeout for the TLS handshake, in seconds.")
+    header_timeout: Seconds = Field(
+        30, description="Timeout for a complete request header, in seconds."
+    )
+    idle_timeout: Seconds = Field(
+        120, description="Seconds after which an idle connection is closed."
+    )
+    stall_timeout: Seconds = Field(
+        60, description="Seconds in which a transfer must move at least 4 KiB."
+    )
+    linger_timeout: Seconds = Field(
+        10, description="Seconds to read and discard the rest of a refused request body."
+    )
+    linger_limit: PositiveInt = Field(
+        67108864, description="Most bytes of a refused request body to read and discard."
+    )
+    drain_timeout: Seconds = Field(
+        30, description="Seconds that running requests get to finish at shutdown."
+    )
 
 
 class CertificateSettings(_Part):
-    """A certificate and its key, as PEM files; relative paths are below the data directory."""
+    """A certificate and its key, as PEM files; paths are relative to the data directory."""
 
     certificate: Path = Field(description="The certificate, followed by its chain.")
-    private_key: Path = Field(description="The key of the certificate.")
+    private_key: Path = Field(description="The private key of the certificate.")
 
 
 class TlsSettings(_Part):
-    """The certificates of the HTTPS connectors. Changed files are taken over while running."""
+    """The certificates of the HTTPS connectors. Changed files are loaded without a restart."""
 
     certificate: Path = Field(
         Path("tls/server.crt"), description="The certificate, followed by its chain."
     )
-    private_key: Path = Field(Path("tls/server.key"), description="The key of the certificate.")
+    private_key: Path = Field(
+        Path("tls/server.key"), description="The private key of the certificate."
+    )
     hosts: dict[str, CertificateSettings] = Field(
-        default_factory=dict, description="Other certificates, by the host name clients ask for."
+        default_factory=dict,
+        description="Additional certificates, by the host name that clients connect to.",
     )
 
 
 class DatabaseSettings(_Part):
     """The embedded database."""
 
-    busy_timeout: Seconds = Field(15, description="Time that a write waits for others.")
+    busy_timeout: Seconds = Field(15, description="Seconds that a write waits for other writers.")
     reserve_size: int = Field(
         33554432,
         ge=0,
-        description="Bytes that are kept back, so that deletions work on a full disk; 0: none.",
+        description=(
+            "Bytes of disk space reserved so that deletions work when the disk is full; 0: none."
+        ),
     )
 
 
@@ -118,36 +145,43 @@ class BlobStoreSettings(_Part):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str = Field("file", description="Kind of blob store; plugins may add kinds.")
+    type: str = Field("file", description="Type of the blob store; plugins can add types.")
 
 
 class SecuritySettings(_Part):
-    """Who gets in."""
+    """Authentication."""
 
-    anonymous_read: bool = Field(False, description="Whether anybody may read without a login.")
+    anonymous_read: bool = Field(
+        False, description="Whether clients can read without authentication."
+    )
     password_memory: float = Field(
-        50, ge=0, le=50, description="Seconds a verified password is remembered."
+        50, ge=0, le=50, description="Seconds for which a verified password is cached."
     )
     password_cost: int = Field(
-        19456, ge=8192, le=4194304, description="KiB of memory that hashing a password takes."
+        19456, ge=8192, le=4194304, description="Memory for hashing a password, in KiB."
     )
     login_failures: int = Field(
         10,
         ge=0,
-        description="Wrong passwords for a user from one address before there is a wait; 0: any.",
+        description=(
+            "Failed logins of a user from one address before further attempts are "
+            "delayed; 0: no limit."
+        ),
     )
     token_lifetime: int = Field(
-        300, ge=60, le=86400, description="Seconds for which a bearer token is good."
+        300, ge=60, le=86400, description="Lifetime of a bearer token, in seconds."
     )
-    login_wait: Seconds = Field(300, description="The longest wait after a wrong password.")
+    login_wait: Seconds = Field(300, description="Longest delay after failed logins, in seconds.")
     key_file: Path = Field(
         Path("keys/secrets.key"),
-        description="The keys of what is secret in the database; made at the first start.",
+        description="The keys that encrypt secrets in the database; created at the first start.",
     )
     hsts: int = Field(
         31536000,
         ge=0,
-        description="Seconds for which browsers that came by HTTPS come by nothing else.",
+        description=(
+            "Seconds for which browsers that used HTTPS must keep using it (HSTS); 0: not sent."
+        ),
     )
 
 
@@ -155,33 +189,40 @@ class SessionSettings(_Part):
     """Logins in the browser. Times in seconds."""
 
     idle_timeout: float = Field(
-        7200, ge=300, description="Time without a request after which a session ends."
+        7200, ge=300, description="Seconds without a request after which a session ends."
     )
-    lifetime: float = Field(86400, ge=300, description="Time after which it ends in any case.")
+    lifetime: float = Field(
+        86400, ge=300, description="Seconds after which a session ends in any case."
+    )
 
 
 class AuditSettings(_Part):
     """The audit log."""
 
-    days: PositiveInt = Field(90, description="Days that events are kept.")
-    pulls: bool = Field(False, description="Whether pulls are events too.")
+    days: PositiveInt = Field(90, description="Days for which events are kept.")
+    pulls: bool = Field(False, description="Whether pulls are recorded as events.")
     file: str = Field(
-        "", description="A file of JSON lines with the same events; relative paths begin in data."
+        "",
+        description=(
+            "File that receives the same events as JSON lines; relative to the data directory."
+        ),
     )
     file_size: PositiveInt = Field(
-        104857600, description="Bytes at which the file is put aside as FILE.1."
+        104857600, description="Size at which the file is rotated to FILE.1, in bytes."
     )
 
 
 class LogSettings(_Part):
     """What is logged, to standard error."""
 
-    level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level.")
-    access: bool = Field(True, description="Whether each request writes a line.")
+    level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged."
+    )
+    access: bool = Field(True, description="Whether every request is logged.")
 
 
 class BootstrapRepository(_Part):
-    """A repository made in an empty database."""
+    """A repository to create in an empty database."""
 
     name: str
     recipe: str = Field(description="Format and type, joined by a hyphen.")
@@ -189,7 +230,7 @@ class BootstrapRepository(_Part):
 
 
 class BootstrapSettings(_Part):
-    """What an empty database is filled with."""
+    """What to create in an empty database."""
 
     repositories: list[BootstrapRepository] = Field(default_factory=list)
 
@@ -205,7 +246,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    data: Path = Field(Path("data"), description="Directory that holds everything stored.")
+    data: Path = Field(Path("data"), description="Directory that holds all data.")
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -235,14 +276,14 @@ def shipped_config() -> str:
 
 
 def load_settings(config: Path | None = None, data: Path | None = None) -> Settings:
-    """Return the settings of a TOML file, with those of the environment before them.
+    """Return the settings of a TOML file, overridden by those of the environment.
 
     Without ``config`` the file is the one that ``REPOMAN_CONFIG`` names, else
     ``/etc/repoman/repoman.toml``, else the shipped one. ``data`` overrides the data directory of
-    file and environment. Variables that look like settings and are none are logged.
+    file and environment. Variables that look like settings but are not are logged.
 
     Raises:
-        Invalid: the file cannot be read, is no TOML, or a value is wrong (with the key's path).
+        Invalid: the file cannot be read, is not TOML, or a value is wrong (with the key's path).
     """
     config, text = _read_config(config)
     values = _parse_toml(config, text)
@@ -283,9 +324,9 @@ def _unreadable(config: Path | None, error: Exception) -> Invalid:
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each variable that begins as ours do and means nothing.
+    """Yield a warning for each variable with our prefix that is not a setting.
 
-    It is a warning and no error: a container platform may set some by itself, such as
+    It is a warning, not an error: a container platform may set some itself, such as
     ``REPOMAN_SERVICE_HOST`` where the service is called repoman. What follows the name of a known
     section is checked with the settings.
     """

@@ -195,7 +195,7 @@ class ContentStore:
         """Store an asset, in place of the one that was at its path, and its component.
 
         Raises:
-            Conflict: the repository has been deleted meanwhile.
+            Conflict: the repository was deleted at the same time.
             StorageFull: the disk is full.
             Unavailable: the bytes are no longer in the blob store, since no asset named them.
         """

@@ -145,7 +145,7 @@ class Repoman:
             self.blob_stores.get(name).sweep_writers(open_upload_ids(name))
 
     def refresh(self) -> None:
-        """Take over what other processes changed; to be called again and again by one thread."""
+        """Take over what other processes changed; call it repeatedly from one thread."""
         self.database.notice_writes()
         for watch, chore in self._chores.items():
             watch.run(chore)

@@ -1,26 +1,26 @@
-"""The errors of the core: what went wrong, in words for people, neutral to any protocol.
+"""The errors of the core: what went wrong, neutral to any protocol.
 
 ::
 
     RepomanError
     ├── NotFound              no such repository, asset, upload session, user
-    ├── Conflict              it exists already, or somebody else is at it
+    ├── Conflict              it exists already, or is in use
     ├── Invalid               bad input; ``field`` names the setting's path
     │   └── RangeInvalid      bytes out of order; carries the true ``offset``
-    ├── TooLarge              a limit that is a setting was passed
-    ├── Unauthenticated       nobody, or a wrong password
-    ├── Denied                somebody, but without the right
-    ├── Unsupported           this repository type does not do that
+    ├── TooLarge              a configured limit was exceeded
+    ├── Unauthenticated       no credentials, or wrong ones
+    ├── Denied                authenticated, but not allowed
+    ├── Unsupported           not offered by this type of repository
     ├── ReadOnly              the write policy refuses
-    ├── TooManyRequests       not so fast: wrong passwords, one after the other
-    ├── Unavailable           not now: offline, format not installed, blob store gone
+    ├── TooManyRequests       too many failed logins
+    ├── Unavailable           offline, format not installed, blob store missing
     ├── StorageFull           no space left
     └── UpstreamError         the remote of a proxy did not give what was asked for
-        ├── UpstreamUnavailable   no connection, a broken one, or an error of its own
+        ├── UpstreamUnavailable   no connection, a broken one, or a server error
         │   └── UpstreamTimeout   no answer in time
-        ├── UpstreamBlocked       it is not asked at present: by the administrator or after failures
+        ├── UpstreamBlocked       blocked by the administrator, or after failures
         │   └── UpstreamBusy          too many requests wait for it
-        ├── UpstreamRefused       it does not let us: wrong credentials, or nothing of this name
+        ├── UpstreamRefused       wrong credentials, or nothing of this name
         └── UpstreamRateLimited   too many requests; ``retry_after`` seconds to wait, if it said so
 
 ``repoman.http.errors`` maps each class to an HTTP status; each format renders its own body.
@@ -33,18 +33,18 @@ class RepomanError(Exception):
     """An expected failure. ``str(error)`` is a sentence that an end user may read.
 
     Attributes:
-        retry_after: seconds after which it may go better, as far as that is known.
+        retry_after: seconds after which to try again, if known.
     """
 
     retry_after: int | None = None
 
 
 class NotFound(RepomanError):
-    """What was asked for is not there, or the actor must not know that it is."""
+    """The object does not exist, or the actor must not know that it does."""
 
 
 class Conflict(RepomanError):
-    """The request collides with the present state: a name or port taken, a session in use."""
+    """The request conflicts with the current state: a name or port is taken, a session in use."""
 
 
 class Invalid(RepomanError):
@@ -60,7 +60,7 @@ class Invalid(RepomanError):
 
 
 class RangeInvalid(Invalid):
-    """Bytes were sent for another position than the one expected.
+    """Bytes were sent for a different offset than expected.
 
     Attributes:
         offset: how many bytes are stored, in bytes; the next byte expected.
@@ -76,11 +76,11 @@ class TooLarge(RepomanError):
 
 
 class Unauthenticated(RepomanError):
-    """A login is needed, or the one given is wrong."""
+    """Credentials are missing or wrong."""
 
 
 class Denied(RepomanError):
-    """The actor is known and has no right to do this."""
+    """The actor is authenticated, but not allowed to do this."""
 
 
 class Unsupported(RepomanError):
@@ -100,7 +100,7 @@ class TooManyRequests(RepomanError):
 
 
 class Unavailable(RepomanError):
-    """The service cannot answer now, for a reason an administrator can mend."""
+    """The service cannot answer now, for a reason that an administrator can fix."""
 
 
 class StorageFull(RepomanError):
@@ -112,7 +112,7 @@ class UpstreamError(RepomanError):
 
     Attributes:
         host: the host that failed, with its port, if it is not the remote's own.
-        is_unreachable: whether nothing can be asked of that host, whatever the address.
+        is_unreachable: whether no request can reach that host, whatever its path.
     """
 
     host: str = ""
@@ -128,7 +128,7 @@ class UpstreamTimeout(UpstreamUnavailable):
 
 
 class UpstreamBlocked(UpstreamError):
-    """The remote is not asked at present."""
+    """The remote is blocked, so it is not contacted."""
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -136,15 +136,15 @@ class UpstreamBlocked(UpstreamError):
 
 
 class UpstreamBusy(UpstreamBlocked):
-    """So many requests wait for the remote that no further one may."""
+    """Too many requests already wait for the remote."""
 
 
 class UpstreamRefused(UpstreamError):
-    """The remote answered 401 or 403 to this server; for its administrator to mend."""
+    """The remote answered 401 or 403; the administrator has to fix the credentials."""
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The remote has had enough of our requests; ``headers`` are those of its answer."""
+    """The remote limits the rate of our requests; ``headers`` are those of its response."""
 
     def __init__(
         self,

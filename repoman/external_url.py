@@ -45,9 +45,9 @@ def _check(url: str) -> str:
     if not is_address:
         raise ValueError("must be an http or https address such as https://registry.example.com")
     if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise ValueError("must end with the path: no query and no fragment")
+        raise ValueError("must not have a query or a fragment")
     if not (url.isascii() and url.isprintable()) or any(each in url for each in ' "\\<>'):
-        raise ValueError("must be an address without spaces and quotation marks, in ASCII")
+        raise ValueError("must be an ASCII address without spaces and quotation marks")
     return url.rstrip("/")
 
 

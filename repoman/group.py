@@ -31,7 +31,7 @@ OUTAGES = (UpstreamError, StorageFull, Unavailable)  # why a member cannot say w
 
 @dataclass(frozen=True, slots=True)
 class Collected(Generic[Answer]):
-    """What members answered, in their order, and what kept the others from it, by their names."""
+    """What members answered, in their order, and the errors of the others, by their names."""
 
     answers: list[Answer]
     failures: list[tuple[str, Exception]]
@@ -43,13 +43,13 @@ class Outcome(StrEnum):
     FOUND = "found"
     ABSENT = "absent"
     FAILED = "failed"
-    SKIPPED = "skipped"  # a rule keeps it from answering, or it is not there at present
+    SKIPPED = "skipped"  # a rule keeps it from answering, or it is unavailable
     NOT_ASKED = "not asked"  # one before it has answered
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One member on the way of a request through a group, for people who wonder.
+    """One member in the trace of a request through a group.
 
     Attributes:
         reason: a sentence, or what the member itself says.
@@ -83,7 +83,7 @@ def first_found(
         Exception: the :func:`main_outage`, or the last of the errors that mean absence.
     """
     outages: list[Exception] = []
-    absence: Exception = NotFound("No member of the group has it.")
+    absence: Exception = NotFound("No member of the group has this content.")
     for name, member in members:
         try:
             return name, ask(member)
@@ -97,9 +97,9 @@ def first_found(
 
 
 def main_outage(errors: Iterable[Exception]) -> Exception | None:
-    """Return the failure that a client is told of; None if there is none among the errors.
+    """Return the failure to report to the client; None if the errors contain no failure.
 
-    It is the first one, but a limit of requests goes before: that tells when to come again.
+    It is the first one, but a rate limit takes precedence: it says when to try again.
     """
     outages = [each for each in errors if isinstance(each, OUTAGES)]
     return min(outages, key=lambda each: not isinstance(each, UpstreamRateLimited), default=None)

@@ -1,6 +1,6 @@
-"""The health of the process: what does not work at present, for balancers and administrators.
+"""The health of the process: what does not work, for load balancers and administrators.
 
-Whoever has something to tell adds a check. The checks run when somebody asks, at most once a
+Each part of the server adds its checks. They run on request, at most once a
 second, and one caller runs them for all.
 """
 
@@ -49,7 +49,7 @@ class Health:
             finally:
                 self._checking.release()
         elif age > HUNG_S:
-            return {self._present: f"The check has not ended for {age:.0f} s."}
+            return {self._present: f"The check has been running for {age:.0f} s."}
         return self._problems
 
     def _look(self) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 Hooks are called at the start unless they say otherwise. The plugin that was registered last comes
 first, so installed plugins come before the parts of the core. An error in a hook that is called at
-the start ends the start.
+the start aborts the start.
 """
 
 from typing import TYPE_CHECKING
@@ -24,19 +24,19 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 
 @hookspec
 def repoman_add_hookspecs(pluginmanager: "pluggy.PluginManager") -> None:
-    """Add hooks of the plugin's own: ``pluginmanager.add_hookspecs(module)``. Called first."""
+    """Add the plugin's own hooks: ``pluginmanager.add_hookspecs(module)``. Called first."""
     raise NotImplementedError
 
 
 @hookspec
 def repoman_register_formats() -> "list[Format]":
-    """Return the formats this plugin brings. A name taken twice ends the start."""
+    """Return the formats of this plugin. A duplicate name aborts the start."""
     raise NotImplementedError
 
 
 @hookspec
 def repoman_register_recipes() -> "list[Recipe]":
-    """Return recipes, for formats of one's own or of others. A name taken twice ends the start."""
+    """Return recipes, for formats of any plugin. A duplicate name aborts the start."""
     raise NotImplementedError
 
 
@@ -48,21 +48,22 @@ def repoman_register_blob_stores() -> "dict[str, BlobStoreFactory]":
 
 @hookspec(firstresult=True)
 def repoman_authenticate(credentials: "Credentials") -> "Actor | None":
-    """Return who presents these credentials, or None if they are not yours.
+    """Return the actor that these credentials belong to, or None if they are not for this realm.
 
-    Called in a worker thread; the first answer counts. Raise Unauthenticated if they are yours and
-    wrong, so that no other realm is asked, and Unavailable if you cannot tell at present.
+    Called in a worker thread; the first answer counts. Raise Unauthenticated if they are for
+    this realm but wrong, so that no other realm is tried, and Unavailable if it cannot be
+    checked at the moment.
     """
     raise NotImplementedError
 
 
 @hookspec(firstresult=True)
 def repoman_find_user(name: str) -> "Actor | None":
-    """Return the user of this realm who has this name here, or None if there is none any more.
+    """Return the user of this realm with this name, or None if the user no longer exists.
 
-    Called in a worker thread, with each request by a session or a token of a user of the realm: so
-    remember the answer for a while. Raise Unavailable if you cannot tell at present. A realm that
-    does not implement it keeps its users as they were at the last login.
+    Called in a worker thread, for each request with a session or a token of a user of the realm, so
+    cache the answer for a while. Raise Unavailable if it cannot be checked at the moment. A realm
+    that does not implement it keeps its users as they were at the last login.
     """
     raise NotImplementedError
 

@@ -18,9 +18,9 @@ from repoman.errors import Conflict, Unavailable
 
 SAMPLE = 20  # Blobs that are looked for to see whether a store has what a database names.
 REMEDY = (
-    "No blob was changed. Put the database and the blob store in place that belong together. To "
-    "use these two together from now on, start once with --adopt; blobs that the database does "
-    "not name are then removed."
+    "No blob was changed. Restore the database and the blob store that belong together. To use "
+    "these two together from now on, start once with --adopt; blobs that the database does not "
+    "reference are then removed."
 )
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def check_new_database(stores: BlobStoreManager) -> None:
         store = stores.get(name)
         if not store.is_empty():
             raise Conflict(
-                f"There is no database yet, but the blob store {name} ({store}) has blobs. Is "
+                f"There is no database yet, but the blob store {name} ({store}) contains blobs. Is "
                 f"repoman.db (with repoman.db-wal) missing? {REMEDY}"
             )
 
@@ -73,7 +73,7 @@ def _pair(name: str, store: BlobStore, *, adopt: bool) -> None:
         raise Conflict(f"{problem} {REMEDY}")
     identity = known or found or secrets.token_hex(16)
     if problem:
-        _log.warning("The blob store %s is adopted. %s", name, problem)
+        _log.warning("Adopted the blob store %s. %s", name, problem)
         identity = secrets.token_hex(16)  # the database that it belonged to is refused from now on
     store.create(identity)
     records.save_identity(name, identity)
@@ -88,15 +88,15 @@ def _find_problem(name: str, store: BlobStore, known: str | None, found: str | N
         if any(_has(store, digest) for digest in digests):
             return ""
         return (
-            f"The blob store {name} ({store}) has none of the blobs that the database names. Is "
-            "its disk mounted?"
+            f"The blob store {name} ({store}) contains none of the blobs that the database "
+            "references. Is its disk mounted?"
         )
     if known is not None:
-        return f"The blob store {name} ({store}) is gone. Is its disk mounted?"
+        return f"The blob store {name} ({store}) is missing. Is its disk mounted?"
     if not store.is_empty():
         return (
-            f"The blob store {name} ({store}) has blobs, but the database names none of them: the "
-            "database is new or belongs to another blob store."
+            f"The blob store {name} ({store}) contains blobs, but the database references none of "
+            "them: the database is new or belongs to another blob store."
         )
     return ""
 

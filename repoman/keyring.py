@@ -1,4 +1,4 @@
-"""The keys that seal what is secret in the database, in a file outside of it.
+"""The keys that encrypt the secrets in the database, in a file outside of it.
 
 The file has one Fernet key a line, the present one first; the others still open what they sealed.
 A copy of the database alone gives away no password of a remote and no signing key.
@@ -24,8 +24,9 @@ from repoman.files import (
 
 MARK = "$sealed"  # the one key of the JSON object that stands for a sealed text
 REMEDY = (
-    "Put the key file that belongs to this database there, from its backup. If it is lost, "
-    "'repoman secret forget' drops what it sealed; passwords of remotes have to be set again then."
+    "Restore the key file that belongs to this database from a backup. If it is lost, delete the "
+    "secrets that it encrypted with 'repoman secret forget' and set the passwords of remotes "
+    "again."
 )
 
 _log = logging.getLogger(__name__)
@@ -71,11 +72,11 @@ class Keyring:
 
         Raises:
             Unavailable: it is not there and may not be made, or cannot be read or written.
-            Invalid: what is in it is no key.
+            Invalid: what is in it is not a valid key.
         """
         if may_make and not self.path.exists():
             self._write((_new_key(),))
-            _log.info("A key for the secrets in the database was made: %s", self.path)
+            _log.info("Created a key for the secrets in the database: %s", self.path)
         self._refresh()
 
     def seal(self, text: str) -> dict[str, str]:
@@ -130,7 +131,7 @@ class Keyring:
             return self._known_fernet().decrypt(token).decode()
         except InvalidToken as error:
             raise Unavailable(
-                f"The keys in {self.path} do not open what is secret in the database. {REMEDY}"
+                f"The keys in {self.path} cannot decrypt the secrets in the database. {REMEDY}"
             ) from error
 
     def _known_fernet(self) -> MultiFernet:
@@ -149,14 +150,14 @@ class Keyring:
                 self._read()
             except FileNotFoundError as error:
                 raise Unavailable(
-                    f"The key file {self.path} is not there, and the database has secrets that "
-                    f"only its keys open. {REMEDY}"
+                    f"The key file {self.path} is missing, but the database contains secrets that "
+                    f"were encrypted with its keys. {REMEDY}"
                 ) from error
             except OSError as error:
                 reason = os.strerror(error.errno or 0)
                 raise Unavailable(f"The key file {self.path} cannot be read: {reason}.") from error
             if self._fernet is None:
-                raise Invalid(f"The key file {self.path} has no key in it. {REMEDY}")
+                raise Invalid(f"The key file {self.path} contains no key. {REMEDY}")
             return self._fernet
 
     def _read(self) -> None:
@@ -172,9 +173,13 @@ class Keyring:
             fernet = MultiFernet([Fernet(key) for key in known]) if keys else None
         except ValueError:
             # Without the cause: it might quote the line.
-            raise Invalid(f"The key file {self.path} has a line that is no key.") from None
+            raise Invalid(f"The key file {self.path} has a line that is not a valid key.") from None
         if status.st_mode & 0o077:
-            _log.warning("The key file %s can be read by others than its owner.", self.path)
+            _log.warning(
+                "The key file %s can be read by other users than its owner. Change its "
+                "mode to 600.",
+                self.path,
+            )
         self._keys, self._known, self._fernet = keys, known, fernet
         self._stamp = _stamp(status)
 

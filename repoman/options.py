@@ -1,7 +1,7 @@
-"""Options: what an administrator changes while the server runs, in sections as repositories have.
+"""Options: what an administrator changes while the server runs, in sections.
 
 They lie in the database, so that every process and every backup has them. What the settings file
-says is where a section begins; what is stored goes before it.
+says is where a section begins; stored values override it.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Options:
         """Return a section as it is now."""
         section = self._found.get(name, lambda: self._read(name))
         if not isinstance(section, kind):
-            raise TypeError(f"The option section {name} is no {kind.__name__}.")
+            raise TypeError(f"The option section {name} is not a {kind.__name__}.")
         return section
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Options:
     def _check_name(self, name: str) -> None:
         if name not in self._defaults:
             known = ", ".join(self.names())
-            raise NotFound(f"There are no options {name!r}; known: {known}.")
+            raise NotFound(f"There are no options {name!r}; available: {known}.")
 
     def _read(self, name: str) -> Section:
         default = self._defaults[name]

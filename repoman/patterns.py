@@ -84,7 +84,7 @@ class _Parser:
     def parse(self) -> Node:
         node = self._choice()
         if self._at < len(self._text):
-            raise PatternError("a ')' without its '('", self._at)
+            raise PatternError("a ')' without a '('", self._at)
         return node
 
     def _peek(self) -> str:
@@ -130,20 +130,24 @@ class _Parser:
         if character == "\\":
             return self._escape(start)
         if character in "^$":
-            raise PatternError(f"'{character}' may stand at an end only", start)
+            raise PatternError(f"'{character}' is allowed only at the beginning or the end", start)
         if character in _SPECIAL:
-            raise PatternError(f"'{character}' must have something before it, or a '\\'", start)
+            raise PatternError(
+                f"'{character}' has nothing to repeat; to match the character itself, "
+                "write '\\' before it",
+                start,
+            )
         return Characters(((character, character),))
 
     def _group(self, start: int) -> Node:
         self._depth += 1
         if self._depth > DEPTH:
-            raise PatternError(f"more than {DEPTH} parentheses in each other", start)
+            raise PatternError(f"more than {DEPTH} nested parentheses", start)
         if self._peek() == "?" and not self._take("?:"):
-            raise PatternError("of '(?…' only '(?:' is known", start)
+            raise PatternError("of the groups '(?…', only '(?:' is supported", start)
         node = self._choice()
         if not self._take(")"):
-            raise PatternError("a '(' without its ')'", start)
+            raise PatternError("a '(' without a ')'", start)
         self._depth -= 1
         return node
 
@@ -153,7 +157,7 @@ class _Parser:
         if character.lower() in _CLASSES:
             return Characters(_CLASSES[character.lower()], is_negated=character.isupper())
         if not character or character.isalnum():
-            raise PatternError(f"'\\{character}' is not known here", start)
+            raise PatternError(f"'\\{character}' is not supported here", start)
         return Characters(((character, character),))
 
     def _class(self, start: int) -> Characters:
@@ -161,10 +165,10 @@ class _Parser:
         ranges: list[tuple[str, str]] = []
         while not self._take("]"):
             if self._at >= len(self._text):
-                raise PatternError("a '[' without its ']'", start)
+                raise PatternError("a '[' without a ']'", start)
             ranges += self._range()
         if not ranges:
-            raise PatternError("'[]' with nothing in it; write ']' as '\\]'", start)
+            raise PatternError("'[]' is empty; to match ']', write '\\]'", start)
         return Characters(tuple(ranges), is_negated)
 
     def _range(self) -> Sequence[tuple[str, str]]:
@@ -177,7 +181,7 @@ class _Parser:
         self._at += 1
         high = self._class_member()
         if len(high) > 1 or high[0][0] != high[0][1] or high[0][0] < low[0][0]:
-            raise PatternError("a range that is none", start)
+            raise PatternError("an invalid range", start)
         return ((low[0][0], high[0][0]),)
 
     def _class_member(self) -> Sequence[tuple[str, str]]:
@@ -188,7 +192,7 @@ class _Parser:
             return ((character, character),)
         escaped = self._escape(start)
         if escaped.is_negated:
-            raise PatternError("a class cannot be negated within a class", start)
+            raise PatternError("a negated class cannot be part of another class", start)
         return escaped.ranges
 
     def _repeated(self, node: Node) -> Node:
@@ -198,9 +202,9 @@ class _Parser:
             return node
         self._take("?")  # what is taken first makes no difference to whether the whole matches
         if self._peek() in ("*", "+", "?", "{") and self._peek():
-            raise PatternError("one repetition right after another", self._at)
+            raise PatternError("a repetition directly after another repetition", self._at)
         if most != ENDLESS and most < least:
-            raise PatternError("a repetition that ends before it begins", start)
+            raise PatternError("a repetition whose maximum is below its minimum", start)
         return Repeat(node, least, most)
 
     def _times(self) -> tuple[int, int]:
@@ -233,7 +237,7 @@ class _Piece:
 
 
 def _too_large() -> PatternError:
-    return PatternError(f"the repetitions come to more than {POSITIONS} characters", 0)
+    return PatternError(f"the repetitions expand to more than {POSITIONS} characters", 0)
 
 
 class Pattern:

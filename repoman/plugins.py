@@ -59,7 +59,7 @@ def unique(what: str, items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, thing in items:
         if name in found:
-            raise Conflict(f"Two plugins bring the {what} {name!r}; uninstall one of them.")
+            raise Conflict(f"Two plugins provide the {what} {name!r}; uninstall one of them.")
         found[name] = thing
     return found
 

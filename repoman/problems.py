@@ -5,7 +5,7 @@ from pydantic_core import ErrorDetails
 # What is wrong with a value, by pydantic's name for it. The braces are its context.
 PROBLEMS = {
     "missing": "is required",
-    "string_type": "must be a text",
+    "string_type": "must be a string",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",

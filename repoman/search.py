@@ -2,7 +2,7 @@
 
 What can be found are components without a version; versions are found by their names. Triggers keep
 the index, a full-text index of all sequences of three characters, in the transaction that changes a
-component, whoever changes it. The row of a component in it has the number
+component. The row of a component in it has the number
 ``repository << SHIFT | component``, so that one repository is one range of rows.
 
 Source: SQLite FTS5, The Trigram Tokenizer.

@@ -49,7 +49,9 @@ def _check_expression(text: str) -> str:
         find_pattern(text)
     except PatternError as error:
         where = f"at character {error.at + 1}"
-        raise ValueError(f"{text!r} is no regular expression: {error} ({where})") from error
+        raise ValueError(
+            f"{text!r} is not a valid regular expression: {error} ({where})"
+        ) from error
     return text
 
 
@@ -70,11 +72,11 @@ def _check_web_address(text: str) -> str:
     plain = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
     if "@" in parts.netloc:
         raise ValueError(
-            f"must hold no user name and password: write {plain}; the section http_client has "
-            "settings for a login"
+            f"must not contain a user name and password: write {plain}, and set the credentials in "
+            "the section http_client"
         )
     if "?" in text or "#" in text:
-        raise ValueError(f"must have no query and no fragment: write {plain}")
+        raise ValueError(f"must not have a query or a fragment: write {plain}")
     return plain
 
 
@@ -142,7 +144,7 @@ def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -
 
 
 def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[str, str]:
-    """Return what is wrong with the values of a section, for people, and the path of the field.
+    """Return what is wrong with the values of a section, and the path of the field.
 
     ``name`` is what the section is called. Of several errors the first one counts; what was given
     is left out, since it may be a secret.
@@ -168,7 +170,7 @@ def _place(path: tuple[int | str, ...], field: FieldInfo | None) -> tuple[int | 
 
 def _known(key: str, fields: Mapping[str, FieldInfo]) -> str:
     guess = difflib.get_close_matches(key, fields, 1)
-    return f"did you mean {guess[0]}?" if guess else f"known: {', '.join(sorted(fields))}."
+    return f"did you mean {guess[0]}?" if guess else f"choose one of: {', '.join(sorted(fields))}."
 
 
 def _read(annotation: Any, text: Text) -> Any:

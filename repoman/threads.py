@@ -68,7 +68,7 @@ class Watch:
         if is_news and is_expected:
             _log.warning("The thread %r could not do its work: %s", self.name, text)
         elif is_news:
-            _log.error("The thread %r failed and goes on: %s", self.name, text, exc_info=error)
+            _log.error("The thread %r failed and continues: %s", self.name, text, exc_info=error)
 
     def note_success(self) -> None:
         """Remember that all is well."""
@@ -76,7 +76,7 @@ class Watch:
 
 
 class Periodic:
-    """A thread that does its work again and again, with a pause in between, until it is stopped.
+    """A thread that does its work repeatedly, with a pause in between, until it is stopped.
 
     Args:
         name: of the thread.

@@ -5,7 +5,7 @@ the blob store's writer. In memory there are only the hashes of those bytes and 
 one request at a time write.
 
 Whatever fails between the first byte and the answer ends the session, its bytes and its row, and
-the client begins anew: a failed write, sync, close, rename or look at the free space, a full disk,
+the client starts over: a failed write, sync, close, rename or look at the free space, a full disk,
 a blob that is stored but cannot be recorded. What the disk refused once it may seem to accept the
 next time, without having the bytes; see :mod:`repoman.blobs.file_writer`. A body that the client
 cuts off and a chunk out of order end nothing.
@@ -24,7 +24,7 @@ from repoman.db.database import Database
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
 
-UNKNOWN = "This upload does not exist, has been finished or has expired."
+UNKNOWN = "This upload does not exist, is finished or has expired."
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class UploadSink:
         """Refuse what certainly does not fit.
 
         Raises:
-            StorageFull: there is no room for ``size`` more bytes.
+            StorageFull: there is not enough disk space for ``size`` more bytes.
             Unavailable: the blob store cannot be used.
         """
         with self._ending():
@@ -116,7 +116,7 @@ class UploadSink:
         try:
             self._close()
         except RepomanError as error:
-            _log.warning("The upload %s ends: %s", self._live.id, error)
+            _log.warning("The upload %s was cancelled: %s", self._live.id, error)
 
     def _close(self) -> None:
         if self._is_open:
@@ -291,19 +291,21 @@ class UploadSessions:
             live.lock.release()
 
     def _give_up(self, live: _Live) -> bool:
-        """End a session that failed; return whether nobody can go on with it any more."""
+        """End a session that failed; return whether nobody can continue it."""
         is_gone = False
         try:
             live.writer.cancel()  # first: the database may need the room
             is_gone = True
         except RepomanError as error:
-            _log.warning("The bytes of the failed upload %s were not removed: %s", live.id, error)
+            _log.warning(
+                "The content of the failed upload %s could not be removed: %s", live.id, error
+            )
         try:
             with self._database.transaction():
                 UploadRecord.delete().where(UploadRecord.id == live.id).execute()
             is_gone = True
         except RepomanError as error:
-            _log.warning("The failed upload %s was not removed: %s", live.id, error)
+            _log.warning("The failed upload %s could not be removed: %s", live.id, error)
         return is_gone
 
 

@@ -24,7 +24,7 @@ class Verified:
     """A blob that was read.
 
     Attributes:
-        problem: what is wrong with it, for people; empty if nothing is.
+        problem: what is wrong with it; empty if nothing is.
         places: repository and path of some assets that name it, if there is a problem.
     """
 
@@ -43,7 +43,7 @@ def verify(stores: BlobStoreManager, store: str) -> Iterator[Verified]:
     while digests := records.list_blobs(store, last, BATCH):
         for digest in digests:
             problem = _find_problem(blobs, digest)
-            # One that no asset names has gone meanwhile, or is about to go.
+            # One that no asset names was removed by now, or is about to be.
             places = tuple(records.list_places(store, digest, PLACES)) if problem else ()
             yield Verified(digest, problem, places) if places else Verified(digest)
         last = digests[-1]
@@ -57,7 +57,7 @@ def _find_problem(blobs: BlobStore, digest: str) -> str:
         return "is missing"
     except (RepomanError, OSError) as error:
         return f"cannot be read: {error}"
-    return "" if found == digest else f"is damaged: its bytes have the digest {CANONICAL}:{found}"
+    return "" if found == digest else f"is damaged: its content has the digest {CANONICAL}:{found}"
 
 
 def _hash(file: BinaryIO) -> str:

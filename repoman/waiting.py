@@ -20,7 +20,7 @@ class Worker(threading.Thread):
     """A thread of which there are few: its waits are enclosed by what ``announce`` returns.
 
     Attributes:
-        awaits: what it waits for at present, if anything.
+        awaits: what it waits for at the moment, if anything.
     """
 
     def __init__(self, announce: Announce, work: Callable[[], object], name: str) -> None:

@@ -131,11 +131,11 @@ class FileBlobStore:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Conflict(
-                f"Another server, or another blob store of this one, uses {self._directory}; "
-                "each would remove what it does not know. Give this one a path of its own."
+                f"Another server, or another blob store of this one, uses {self._directory}; each "
+                "would delete the blobs of the other. Give this blob store a path of its own."
             ) from error
         except OSError as error:  # network file systems lock no directories
-            _log.warning("%s is not locked against other servers: %s", self._directory, error)
+            _log.warning("%s cannot be locked against other servers: %s", self._directory, error)
 
     def list_digests(self, prefix: str) -> Iterator[str]:
         """See :meth:`repoman.blobs.store.BlobStore.list_digests`."""
@@ -170,7 +170,7 @@ class FileBlobStore:
                     path.unlink()
                     count += 1
                 except OSError as error:  # lost+found, or what is another user's
-                    _log.warning("%s was not removed: %s", path, os.strerror(error.errno or 0))
+                    _log.warning("%s could not be removed: %s", path, os.strerror(error.errno or 0))
         return count
 
     def _path(self, digest: str) -> Path:
@@ -190,4 +190,4 @@ class FileBlobStore:
 
 
 def _missing(digest: str) -> NotFound:
-    return NotFound(f"The bytes {CANONICAL}:{digest} are missing in the blob store.")
+    return NotFound(f"The blob {CANONICAL}:{digest} is missing from the blob store.")

@@ -4,7 +4,7 @@ A failure ends the writer for good, whatever it was: a write that the disk took 
 writeback, fsync, close, rename, or a look at the free space. Linux reports a failed writeback to
 each open descriptor once and then marks the pages clean: the next fsync succeeds although the bytes
 are not on the disk. On network file systems even a full disk may be reported by a later write than
-the one whose bytes were lost. So nothing is tried again on the same file; the client begins anew.
+the one whose bytes were lost. So nothing is tried again on the same file; the client starts over.
 
 A descriptor opened later may never learn of the failure, since the kernel forgets it with the last
 reference to the file. So a file is synced before it is closed, and a pause may fail.
@@ -53,7 +53,7 @@ class FileBlobWriter:
         with self._step():
             state = os.statvfs(self._path.parent)
             if size > state.f_bavail * state.f_frsize:
-                raise StorageFull("The disk that holds the blob store has no room for this.")
+                raise StorageFull("Not enough disk space in the blob store.")
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the file and to the hashes."""
@@ -126,15 +126,15 @@ class FileBlobWriter:
     def _step(self) -> Iterator[None]:
         """Have any failure end the writer."""
         if self._has_failed:
-            raise Unavailable("This upload failed on the disk of the blob store. Begin it anew.")
+            raise Unavailable("This upload failed on the disk of the blob store. Start a new one.")
         try:
             yield
         except FileNotFoundError as error:
             self._has_failed = True
             if self._path.exists() or not self._path.parent.exists():
-                raise Unavailable("A directory of the blob store is gone.") from error
+                raise Unavailable("A directory of the blob store is missing.") from error
             # Somebody has deleted the repository.
-            raise NotFound("This upload was dropped while it was running.") from error
+            raise NotFound("This upload was cancelled while it was being written.") from error
         except OSError as error:
             self._has_failed = True
             raise storage_error(error) from error
@@ -144,7 +144,7 @@ class FileBlobWriter:
 
     def _open(self) -> int:
         if self._fd is None:
-            # Bytes that were written must still be there: never begin anew in their place.
+            # Bytes that were written must still be there: never start over in their place.
             create = os.O_CREAT if self._size == 0 else 0
             flags = os.O_RDWR | os.O_APPEND | create
             self._fd = os.open(self._path, flags, PRIVATE_FILE_MODE)
@@ -195,9 +195,9 @@ def storage_error(error: OSError) -> RepomanError:
     if error.errno in FULL:
         return StorageFull("The disk that holds the blob store is full.")
     if isinstance(error, FileNotFoundError):
-        return Unavailable("A directory of the blob store is gone.")
+        return Unavailable("A directory of the blob store is missing.")
     reason = os.strerror(error.errno or 0)
-    return Unavailable(f"The blob store cannot be used at present: {reason}.")
+    return Unavailable(f"The blob store cannot be used at the moment: {reason}.")
 
 
 @contextmanager

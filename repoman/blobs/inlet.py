@@ -31,7 +31,7 @@ class BlobInlet:
         """Refuse what certainly does not fit.
 
         Raises:
-            StorageFull: there is no room for ``size`` more bytes.
+            StorageFull: there is not enough disk space for ``size`` more bytes.
         """
         self._writer.check_room(size)
 
@@ -60,7 +60,7 @@ class BlobInlet:
         try:
             self._writer.cancel()
         except RepomanError as error:
-            _log.warning("A body that was not stored is left: %s", error)
+            _log.warning("Content that was not stored could not be removed: %s", error)
 
     def __enter__(self) -> "BlobInlet":
         return self

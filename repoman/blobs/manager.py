@@ -28,7 +28,7 @@ def make_file_store(settings: BlobStoreSettings, data: Path) -> BlobStore:
     if unknown := sorted(keys.keys() - {"path"}):
         raise Invalid("is not a known key.", field=unknown[0])
     if not isinstance(keys.get("path"), str):
-        raise Invalid("a blob store of type file needs a path.", field="path")
+        raise Invalid("a blob store of type file requires a path.", field="path")
     return FileBlobStore(data / keys["path"])
 
 
@@ -54,7 +54,9 @@ class BlobStoreManager:
         try:
             if kind not in factories:
                 known = ", ".join(sorted(factories))
-                raise Invalid(f"no plugin offers {kind!r}; known: {known}.", field="type")
+                raise Invalid(
+                    f"no plugin provides the type {kind!r}; choose one of: {known}.", field="type"
+                )
             return factories[kind](settings[name], data)
         except Invalid as error:
             path = f"blob_stores.{name}.{error.field}"
@@ -71,7 +73,7 @@ class BlobStoreManager:
             Invalid: no store has this name.
         """
         if name not in self._stores:
-            raise Invalid(f"There is no blob store {name!r}; known: {', '.join(self.names())}.")
+            raise Invalid(f"There is no blob store {name!r}; available: {', '.join(self.names())}.")
         return self._stores[name]
 
     @contextmanager

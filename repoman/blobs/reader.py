@@ -34,7 +34,7 @@ class BlobReader:
         """Return whether there is a blob of this size; reads nothing.
 
         Raises:
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         found = self._blobs.stat(digest)
         return found is not None and found.size == size
@@ -43,7 +43,7 @@ class BlobReader:
         """Return whether a blob can be given out: its bytes are there and, if small, are right.
 
         Raises:
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         try:
             if size <= LARGEST:
@@ -59,7 +59,7 @@ class BlobReader:
 
         Raises:
             NotFound: its bytes are not there, or not as many.
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         self._stat(digest, size)
         return self._blobs.open(digest)
@@ -69,7 +69,7 @@ class BlobReader:
 
         Raises:
             NotFound: they are not there, or damaged.
-            Unavailable: the blob store cannot be used at present.
+            Unavailable: the blob store cannot be used at the moment.
         """
         found = self._stat(digest, size)
         version, data = self._kept.get(digest, (None, b""))
@@ -81,7 +81,7 @@ class BlobReader:
     def _stat(self, digest: str, size: int) -> BlobStat:
         found = self._blobs.stat(digest)
         if found is None or found.size != size:
-            raise _lost(digest, "missing" if found is None else "damaged: it has another size")
+            raise _lost(digest, "missing" if found is None else "damaged: its size does not match")
         return found
 
     def _read(self, digest: str) -> bytes:
@@ -90,9 +90,9 @@ class BlobReader:
                 data = file.read()
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            raise Unavailable(f"A blob cannot be read at present: {reason}.") from error
+            raise Unavailable(f"The blob cannot be read at the moment: {reason}.") from error
         if hashlib.new(CANONICAL, data).hexdigest() != digest:
-            raise _lost(digest, "damaged: its bytes have another digest")
+            raise _lost(digest, "damaged: its content does not match its digest")
         return data
 
     def _keep(self, digest: str, version: Hashable, data: bytes) -> None:
@@ -106,6 +106,6 @@ class BlobReader:
 
 
 def _lost(digest: str, problem: str) -> NotFound:
-    text = "The blob %s:%s is %s. Put its file back or push it again."
+    text = "The blob %s:%s is %s. Restore its file or push it again."
     _log.error(text, CANONICAL, digest, problem)
-    return NotFound(f"The bytes {CANONICAL}:{digest} are missing or damaged in the blob store.")
+    return NotFound(f"The blob {CANONICAL}:{digest} is missing from the blob store or damaged.")

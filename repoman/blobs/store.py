@@ -43,7 +43,7 @@ class BlobWriter(Protocol):
         """Refuse early what certainly does not fit; a store that cannot know refuses nothing.
 
         Raises:
-            StorageFull: there is no room for ``size`` more bytes.
+            StorageFull: there is not enough disk space for ``size`` more bytes.
         """
 
     def write(self, data: bytes | memoryview) -> None:
@@ -128,14 +128,14 @@ class BlobStore(Protocol):
 
         Raises:
             NotFound: there is no such blob.
-            Unavailable: the store cannot be used at present.
+            Unavailable: the store cannot be used at the moment.
         """
 
     def stat(self, digest: str) -> BlobStat | None:
         """Return what a look at a blob tells, without reading it; None if there is no such blob.
 
         Raises:
-            Unavailable: the store cannot be used at present.
+            Unavailable: the store cannot be used at the moment.
         """
 
     def claim(self) -> AbstractContextManager[None]:

@@ -17,15 +17,15 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--since", type=click.DateTime(), help="Nothing before this time (UTC).")
-@click.option("--actor", help="Only what this user did.")
-@click.option("--domain", help="Only events of this domain: login, content, role, …")
+@click.option("--since", type=click.DateTime(), help="Only events at or after this time (UTC).")
+@click.option("--actor", help="Only events of this user.")
+@click.option("--domain", help="Only events of this category: login, content, role, …")
 @click.option("--type", help="Only events of this type: failed, push, delete, …")
-@click.option("--repository", help="Only what was done to this repository or in it.")
-@click.option("--address", help="Only what came from this address.")
-@click.option("--after", type=click.IntRange(1), help="Go on behind the event with this id.")
+@click.option("--repository", help="Only events that concern this repository.")
+@click.option("--address", help="Only events from this address.")
+@click.option("--after", type=click.IntRange(1), help="Continue after the event with this id.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @with_repoman
 def list_(
     repoman: Repoman,

@@ -14,7 +14,7 @@ LOWEST_PRIORITY = 19
 
 @click.group()
 def blob() -> None:
-    """Look after the bytes that are stored."""
+    """Check the stored blobs."""
 
 
 @blob.command()
@@ -23,7 +23,7 @@ def blob() -> None:
 def verify(repoman: Repoman, store: str | None) -> None:
     """Read all blobs of STORE, or of all stores, and compare them with their digests.
 
-    A server may run beside it. What is damaged or missing is told, and the status is 1 then.
+    The server may be running. Damaged and missing blobs are listed; the exit status is then 1.
     """
     os.nice(LOWEST_PRIORITY)  # what serves goes first
     stores = repoman.blob_stores
@@ -36,6 +36,6 @@ def verify(repoman: Repoman, store: str | None) -> None:
                 click.echo(f"{CANONICAL}:{found.digest} in {name} {found.problem}")
                 for repository, path in found.places:
                     click.echo(f"    {repository}: {path}")
-    click.echo(f"{count} blobs were read, {bad} of them are damaged or missing.", err=True)
+    click.echo(f"Read {count} blobs; {bad} of them are damaged or missing.", err=True)
     if bad:
         click.get_current_context().exit(1)

@@ -15,7 +15,7 @@ DAYS = 825  # the longest validity that all clients accept
 
 @click.group()
 def cert() -> None:
-    """Make and show TLS certificates."""
+    """Create and show TLS certificates."""
 
 
 @cert.command()
@@ -23,14 +23,14 @@ def cert() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True)
 @with_data
 def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
-    """Make a certificate for NAMES (host names, addresses), signed by an authority of your own.
+    """Create a certificate for NAMES (host names, addresses), signed by an authority of your own.
 
-    Without names it is for this machine. A running server takes it over at once.
+    Without NAMES it is for this machine. A running server loads it at once.
     """
     files = CertificateFiles.below(settings.data.absolute() / "tls")
     create_certificate(files, names or _own_names(settings), days)
     _print(describe_certificate(files.certificate))
-    click.echo(f"\nClients have to trust {files.authority}. They look for it here:")
+    click.echo(f"\nClients have to trust {files.authority}. Where to install it:")
     for format_ in registered_formats(Repoman(settings)).values():
         if format_.trust is not None:
             click.echo(f"  {format_.title}: {format_.trust}")
@@ -39,7 +39,7 @@ def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
 @cert.command()
 @with_data
 def show(settings: Settings) -> None:
-    """Show the certificates of the settings."""
+    """Show the configured certificates."""
     data = settings.data.absolute()
     _print(describe_certificate(data / settings.tls.certificate))
     for host in settings.tls.hosts.values():

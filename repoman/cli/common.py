@@ -1,4 +1,4 @@
-"""What the commands share: where the settings and the data are."""
+"""Options and helpers that commands share: where the settings and the data are."""
 
 import os
 import pwd
@@ -29,11 +29,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--config",
         type=PATH,
-        help="Configuration file; else $REPOMAN_CONFIG, else /etc/repoman/repoman.toml, "
-        "else the shipped one.",
+        help=(
+            "Configuration file. Default: $REPOMAN_CONFIG, then "
+            "/etc/repoman/repoman.toml, then the shipped file."
+        ),
     )
     @click.option(
-        "--data", type=PATH, help="Data directory; else $REPOMAN_DATA, else the configured one."
+        "--data", type=PATH, help="Data directory. Default: $REPOMAN_DATA, then the configured one."
     )
     @wraps(command)
     def run(config: Path | None, data: Path | None, **options: Any) -> None:
@@ -58,8 +60,8 @@ def check_data(settings: Settings) -> None:
     """Return if there is a data directory to work on (else NotFound)."""
     if not (settings.data / FILE).exists():
         raise NotFound(
-            f"There is no data in {settings.data.absolute()}. Name its directory with --data or "
-            "in REPOMAN_DATA, or make it with 'repoman init'."
+            f"There is no data in {settings.data.absolute()}. Name the data directory with --data "
+            "or in REPOMAN_DATA, or create it with 'repoman init'."
         )
 
 
@@ -103,7 +105,7 @@ def read_stdin() -> str:
     try:
         return given.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise Invalid("Standard input is not a text in UTF-8.") from error
+        raise Invalid("Standard input is not UTF-8 text.") from error
 
 
 def read_values(names: tuple[str, ...]) -> dict[str, Text]:
@@ -117,7 +119,7 @@ def read_values(names: tuple[str, ...]) -> dict[str, Text]:
     lines = read_stdin().split("\n")
     if len(lines) != len(names):
         raise Invalid(
-            f"Standard input has {len(lines)} lines for {len(names)} values: with several --stdin "
-            "each takes one line. Give a value of several lines in a command of its own."
+            f"Standard input has {len(lines)} lines for {len(names)} values: with several --stdin, "
+            "each value is one line. Set a value with several lines in a separate command."
         )
     return {name: Text(line.removesuffix("\r")) for name, line in zip(names, lines, strict=True)}

@@ -1,4 +1,4 @@
-"""How the connectors of a running server are, as commands tell it."""
+"""The state of the connectors of a running server, as commands show it."""
 
 import time
 from dataclasses import dataclass
@@ -72,8 +72,8 @@ def check_connectors(repoman: Repoman, repository: Repository) -> None:
         return
     if not _wait_for_server(repoman):
         click.echo(
-            f"The server has not taken this over within {VERDICT_S:.0f} seconds. "
-            "'repoman repo list' shows how its connectors are.",
+            f"The server has not applied this change within {VERDICT_S:.0f} seconds. Check its "
+            "connectors with 'repoman repo list'.",
             err=True,
         )
         return

@@ -11,25 +11,30 @@ from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
 
 @click.group()
 def ldap() -> None:
-    """Try the directory of users; 'repoman option set ldap' sets it up."""
+    """Test the LDAP configuration; change it with 'repoman option set ldap'."""
 
 
 @ldap.command()
 @click.argument("name", metavar="USER")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--no-password", is_flag=True, help="Look the user up, and try no password.")
+@click.option("--no-password", is_flag=True, help="Look the user up without checking a password.")
 @with_repoman
 def test(repoman: Repoman, name: str, password_stdin: bool, no_password: bool) -> None:
-    """Log in as USER, and say step by step what happens. Works before the realm is enabled."""
+    """Log in as USER and print each step. Works before the realm is enabled."""
     from repoman.security.directory import Directory  # takes a while: not for all commands
 
     options = repoman.options.get(LDAP_OPTIONS, LdapOptions)
     if not (options.urls and options.user_base):
-        raise Invalid("The options ldap have no urls, or no user_base, yet.")
+        raise Invalid(
+            "The options ldap have no urls or no user_base. Set them with 'repoman option "
+            "set ldap'."
+        )
     if not options.enabled:
-        click.echo("The realm is not enabled: nobody can log in by it yet.")
+        click.echo("The realm is not enabled: nobody can log in with it yet.")
     if not options.start_tls and any(url.startswith("ldap:") for url in options.urls):
-        click.echo("Passwords go to ldap:// servers as they are: set start_tls, or use ldaps://.")
+        click.echo(
+            "Passwords are sent to ldap:// servers in plain text: set start_tls, or use ldaps://."
+        )
     directory = Directory(options, click.echo)
     if no_password:
         person = directory.find(name)

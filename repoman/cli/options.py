@@ -13,7 +13,7 @@ from repoman.sections import Text
 
 @click.group()
 def option() -> None:
-    """List, show and change the options of the server. It takes them over in a moment."""
+    """List, show and change options. A running server applies changes within seconds."""
 
 
 @option.command("list")
@@ -29,7 +29,7 @@ def list_(repoman: Repoman) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the section as JSON.")
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
-    """Show the section NAME as it is now, its secrets as stars."""
+    """Show the current values of the section NAME, with secrets masked."""
     values = repoman.options.describe(name)
     if as_json:
         click.echo(json.dumps(values, indent=2))
@@ -46,13 +46,13 @@ def show(repoman: Repoman, name: str, as_json: bool) -> None:
     "secrets",
     multiple=True,
     metavar="KEY",
-    help="Take the value from standard input. Given several times, each takes a line.",
+    help="Take the value from standard input. If given several times, one line per value.",
 )
 @with_repoman
 def set_(
     repoman: Repoman, name: str, assignments: tuple[str, ...], secrets: tuple[str, ...]
 ) -> None:
-    """Change keys of the section NAME; the others stay.
+    """Change keys of the section NAME; the other keys stay as they are.
 
     A list of names is a,b; other lists and tables are JSON.
     """
@@ -60,7 +60,7 @@ def set_(
     if not values:
         raise Invalid("There is nothing to change: give KEY=VALUE.")
     repoman.options.update(name, values)
-    click.echo(f"The options {name} are changed.")
+    click.echo(f"Updated the options {name}.")
 
 
 def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:

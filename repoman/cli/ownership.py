@@ -36,8 +36,8 @@ def act_as_owner(data: Path) -> None:
         return  # The command makes it, or says that it is not there.
     except OSError as error:
         raise Unavailable(
-            f"The data directory {data} cannot be used: {os.strerror(error.errno or 0)}. "
-            "Run the command as the user of the server, or as root."
+            f"The data directory {data} cannot be used: {os.strerror(error.errno or 0)}. Run the "
+            "command as the user that runs the server, or as root."
         ) from error
     if not stat.S_ISDIR(owner.st_mode):
         raise Unavailable(f"{data} is not a directory. Name the data directory with --data.")
@@ -61,7 +61,9 @@ def _become(uid: int, gid: int) -> None:
         os.setegid(gid)
         os.seteuid(uid)
     except OSError as error:  # A user namespace may lack the owner.
-        _log.warning("New files belong to root: cannot work as the user %s: %s", uid, error)
+        _log.warning(
+            "Cannot switch to the user %s, so new files will belong to root: %s", uid, error
+        )
 
 
 def _keep_capabilities() -> None:

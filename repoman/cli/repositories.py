@@ -1,4 +1,4 @@
-"""Commands about repositories. They work beside a running server, which follows in a moment."""
+"""Commands about repositories. A running server applies the changes within seconds."""
 
 import json
 import sys
@@ -24,22 +24,26 @@ SET = click.option(
     "assignments",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="A setting; may be given several times. A list of names is a,b; other lists and "
-    "tables are JSON.",
+    help="A setting. Can be repeated. A list of names is a,b; other lists and tables are JSON.",
 )
 STDIN = click.option(
     "--stdin",
     "secrets",
     multiple=True,
     metavar="SECTION.KEY",
-    help="A setting whose value is standard input. Given several times, each takes a line.",
+    help=(
+        "A setting whose value is read from standard input. If given several times, one "
+        "line per value."
+    ),
 )
-ONLINE = click.option("--online/--offline", default=None, help="Whether it serves requests.")
+ONLINE = click.option(
+    "--online/--offline", default=None, help="Whether the repository accepts requests."
+)
 
 
 @click.group()
 def repo() -> None:
-    """List, make, change and delete repositories."""
+    """List, create, change and delete repositories."""
 
 
 @repo.command("list")
@@ -48,7 +52,7 @@ def repo() -> None:
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the repositories with their connectors.
 
-    The exit status is 1 if the server could not open one of these.
+    The exit status is 1 if the server could not open one of the connectors.
     """
     repositories = repoman.repositories.all()
     connectors = Connectors(repoman)
@@ -75,10 +79,10 @@ def _state_of(repository: Repository, connectors: Connectors) -> str:
 
 @repo.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the repository as JSON.")
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
-    """Show the repository NAME with all its settings, its secrets as stars."""
+    """Show the repository NAME with all its settings; secrets are masked."""
     found = _as_json(repoman.repositories.get(name), Connectors(repoman))
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -111,7 +115,7 @@ def create(
     secrets: tuple[str, ...],
     online: bool | None,
 ) -> None:
-    """Make the repository NAME by RECIPE (format and type, such as raw-hosted)."""
+    """Create the repository NAME from RECIPE (format and type, such as raw-hosted)."""
     settings = _parse(assignments, secrets)
     made = repoman.repositories.create(name, recipe, settings, is_online=online is not False)
     _report("created", repoman, made)
@@ -130,7 +134,7 @@ def update(
     secrets: tuple[str, ...],
     online: bool | None,
 ) -> None:
-    """Change settings of the repository NAME; the others stay."""
+    """Change settings of the repository NAME; the other settings stay as they are."""
     settings = _parse(assignments, secrets)
     changed = repoman.repositories.update(name, settings, is_online=online)
     _report("changed", repoman, changed)
@@ -138,7 +142,7 @@ def update(
 
 @repo.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_repoman
 def delete(repoman: Repoman, name: str, yes: bool) -> None:
     """Delete the repository NAME with everything in it."""
@@ -146,30 +150,34 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete the repository {found.name} and all its content?", abort=True)
     repoman.repositories.delete(name)
-    click.echo(f"The repository {found.name} was deleted.")
+    click.echo(f"Deleted the repository {found.name}.")
 
 
 @repo.command()
 @click.argument("name")
-@click.option("--name", "only", metavar="NAME", help="Only what has this name, such as an image.")
+@click.option(
+    "--name", "only", metavar="NAME", help="Only content with this name, such as an image."
+)
 @with_repoman
 def invalidate(repoman: Repoman, name: str, only: str | None) -> None:
-    """Have the proxy NAME ask its remote again for what can change, and for what it lacked."""
+    """Have the proxy NAME check everything that can change, or was not found, again."""
     repoman.repositories.invalidate(name, only)
-    click.echo(f"{name} asks its remote again for {only or 'everything that can change'}.")
+    click.echo(
+        f"{name} checks {only or 'everything that can change'} on its remote at the next request."
+    )
 
 
 @repo.command()
 @click.argument("name")
 @with_repoman
 def status(repoman: Repoman, name: str) -> None:
-    """Tell how the remote of the proxy NAME is, as the server last wrote it down."""
+    """Show the status of the remote of the proxy NAME, as the server last recorded it."""
     repoman.repositories.remote_of(name)
     config = repoman.repositories.get(name).config
     state = CacheRecords(repoman.database, config.id).find_state()
     if state is None:
         told = render_status(Condition.READY, is_online=config.is_online)
-        click.echo(f"{name}: {told}; its remote has not been asked yet.")
+        click.echo(f"{name}: {told}; its remote has not been contacted yet.")
         return
     _tell_state(config, state)
 
@@ -178,9 +186,9 @@ def status(repoman: Repoman, name: str) -> None:
 @click.argument("name")
 @with_repoman
 def check(repoman: Repoman, name: str) -> None:
-    """Ask the remote of the proxy NAME now, even if it is blocked after failures.
+    """Check the remote of the proxy NAME now, even if it is blocked after failures.
 
-    A running server does the same. Exits with 1 unless the remote is available.
+    A running server uses the result. The exit status is 1 unless the remote is available.
     """
     state = repoman.repositories.check(name)
     _tell_state(repoman.repositories.get(name).config, state)
@@ -190,7 +198,7 @@ def check(repoman: Repoman, name: str) -> None:
 
 def _tell_state(config: RepositoryConfig, state: RemoteState) -> None:
     told = render_status(state.condition, is_online=config.is_online)
-    click.echo(f"{config.name}: {told} (written at {_render_time(state.at)})")
+    click.echo(f"{config.name}: {told} (recorded at {_render_time(state.at)})")
     if state.reason:
         click.echo(state.reason)
     if state.blocked_until is not None and state.blocked_until > time.time():

@@ -1,4 +1,4 @@
-"""Commands about roles. They work beside a running server, which follows in a moment."""
+"""Commands about roles. A running server applies the changes within seconds."""
 
 import json
 from dataclasses import asdict, replace
@@ -11,21 +11,21 @@ from repoman.errors import Invalid
 from repoman.security.role_records import Role
 from repoman.security.shipped import SHIPPED_ROLES
 
-NAME = click.option("--name", help="What to call it to people; without it, as its id.")
-DESCRIPTION = click.option("--description", help="What it is for.")
+NAME = click.option("--name", help="Display name; default: the id.")
+DESCRIPTION = click.option("--description", help="Description of the role.")
 PRIVILEGES = click.option(
-    "--privilege", "privileges", multiple=True, help="A privilege it has; several times."
+    "--privilege", "privileges", multiple=True, help="A privilege to include. Can be repeated."
 )
-ROLES = click.option("--role", "roles", multiple=True, help="A role it includes; several times.")
+ROLES = click.option("--role", "roles", multiple=True, help="A role to include. Can be repeated.")
 
 
 @click.group()
 def role() -> None:
-    """List, make, change and delete roles."""
+    """List, create, change and delete roles."""
 
 
 @role.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print them whole, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the roles."""
@@ -44,7 +44,7 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 @click.argument("role_id", metavar="ROLE")
 @with_repoman
 def show(repoman: Repoman, role_id: str) -> None:
-    """Show what ROLE has: its privileges, and the roles it includes."""
+    """Show the privileges of ROLE and the roles it includes."""
     found = repoman.security.roles.get(role_id)
     click.echo(f"{found.id}: {found.description or found.name}")
     for each in found.privileges:
@@ -68,10 +68,10 @@ def create(
     privileges: tuple[str, ...],
     roles: tuple[str, ...],
 ) -> None:
-    """Make the role ROLE."""
+    """Create the role ROLE."""
     made = Role(role_id, name or "", description or "", privileges, roles)
     repoman.security.roles.create(made)
-    click.echo(f"The role {role_id} is made.")
+    click.echo(f"Created the role {role_id}.")
 
 
 @role.command("set")
@@ -80,9 +80,7 @@ def create(
 @DESCRIPTION
 @PRIVILEGES
 @ROLES
-@click.option(
-    "--without", multiple=True, help="A privilege or a role that it loses; several times."
-)
+@click.option("--without", multiple=True, help="A privilege or a role to remove. Can be repeated.")
 @with_repoman
 def set_(
     repoman: Repoman,
@@ -93,7 +91,7 @@ def set_(
     roles: tuple[str, ...],
     without: tuple[str, ...],
 ) -> None:
-    """Change the role ROLE: what is given is added or replaced, the rest stays."""
+    """Change the role ROLE: given values are added or replaced, the rest stays as it is."""
     with repoman.database.transaction():
         old = repoman.security.roles.get(role_id)
         check_taken({*old.privileges, *old.roles}, without, f"role {role_id}")
@@ -105,19 +103,21 @@ def set_(
             roles=_merged(old.roles, roles, without),
         )
         repoman.security.roles.change(changed)
-    click.echo(f"The role {role_id} is changed.")
+    click.echo(f"Updated the role {role_id}.")
 
 
 @role.command()
 @click.argument("role_id", metavar="ROLE")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_repoman
 def delete(repoman: Repoman, role_id: str, yes: bool) -> None:
-    """Delete the role ROLE, and take it from all who have it."""
+    """Delete the role ROLE and remove it from all users and roles."""
     if not yes:
-        click.confirm(f"Delete the role {role_id}, and take it from all?", abort=True)
+        click.confirm(
+            f"Delete the role {role_id} and remove it from all users and roles?", abort=True
+        )
     repoman.security.roles.delete(role_id)
-    click.echo(f"The role {role_id} is deleted.")
+    click.echo(f"Deleted the role {role_id}.")
 
 
 def check_taken(there: set[str], without: tuple[str, ...], whose: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands about the keys of what is secret in the database."""
+"""Commands about the keys that encrypt secrets in the database."""
 
 import click
 
@@ -9,26 +9,26 @@ from repoman.core import Repoman
 
 @click.group()
 def secret() -> None:
-    """Renew or give up the keys of what is secret in the database."""
+    """Rotate the keys that encrypt secrets in the database, or delete secrets whose key is lost."""
 
 
 @secret.command()
 @with_repoman
 def rotate(repoman: Repoman) -> None:
-    """Seal all secrets by a new key. A running server follows."""
+    """Encrypt all secrets with a new key. A running server uses it at once."""
     count = repoman.database.rotate_keys()
-    click.echo(f"{count} secrets are sealed by a new key in {repoman.database.keyring.path}.")
+    click.echo(f"Encrypted {count} secrets with a new key in {repoman.database.keyring.path}.")
 
 
 @secret.command()
-@click.confirmation_option(prompt="Empty all secrets that no key in the key file opens?")
+@click.confirmation_option(prompt="Delete all secrets that no key in the key file can decrypt?")
 @with_data
 def forget(settings: Settings) -> None:
-    """Empty the secrets that no key in the key file opens: for a key file that is lost."""
+    """Delete the secrets that no key in the key file can decrypt, after the key file was lost."""
     check_data(settings)
     repoman = Repoman(settings)
     repoman.audit.find_origin = cli_origin
     database = repoman.database
     count = database.open(forget=True)
     database.close()
-    click.echo(f"{count} secrets were emptied. A running server needs a restart.")
+    click.echo(f"Deleted {count} secrets. Restart the server if it is running.")

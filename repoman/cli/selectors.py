@@ -1,4 +1,4 @@
-"""Commands about content selectors; a running server follows them in a moment."""
+"""Commands about content selectors; a running server applies the changes within seconds."""
 
 import json
 from dataclasses import asdict
@@ -13,11 +13,11 @@ from repoman.security.selector_records import SelectorRow
 
 @click.group()
 def selector() -> None:
-    """List, make, change, try and delete content selectors."""
+    """List, create, change, test and delete content selectors."""
 
 
 @selector.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print them whole, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the content selectors, with their expressions."""
@@ -33,23 +33,23 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 @selector.command()
 @click.argument("name")
 @click.argument("expression")
-@click.option("--description", default="", help="What it is for.")
+@click.option("--description", default="", help="Description of the content selector.")
 @with_repoman
 def create(repoman: Repoman, name: str, expression: str, description: str) -> None:
-    """Make the content selector NAME, which picks what EXPRESSION says."""
+    """Create the content selector NAME, which selects the content that EXPRESSION matches."""
     repoman.security.selectors.create(SelectorRow(name, expression, description))
-    click.echo(f"The content selector {name} is made.")
+    click.echo(f"Created the content selector {name}.")
 
 
 @selector.command("set")
 @click.argument("name")
 @click.argument("expression", required=False)
-@click.option("--description", help="What it is for.")
+@click.option("--description", help="Description of the content selector.")
 @with_repoman
 def set_(repoman: Repoman, name: str, expression: str | None, description: str | None) -> None:
-    """Give the content selector NAME another EXPRESSION or description."""
+    """Change the EXPRESSION or the description of the content selector NAME."""
     repoman.security.selectors.change(name, expression, description)
-    click.echo(f"The content selector {name} is changed.")
+    click.echo(f"Updated the content selector {name}.")
 
 
 @selector.command("test")
@@ -58,18 +58,18 @@ def set_(repoman: Repoman, name: str, expression: str | None, description: str |
 @click.argument("path")
 @with_repoman
 def test(repoman: Repoman, name: str, format: str, path: str) -> None:
-    """Say whether the content selector NAME picks a PATH in repositories of a FORMAT."""
+    """Test whether the content selector NAME matches PATH in repositories of FORMAT."""
     expression = parse_expression(repoman.security.selectors.get(name).expression)
     click.echo("yes" if expression.holds(Subject(format, path)) else "no")
 
 
 @selector.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_repoman
 def delete(repoman: Repoman, name: str, yes: bool) -> None:
-    """Delete the content selector NAME, with the privileges that are made of it."""
+    """Delete the content selector NAME and the privileges that use it."""
     if not yes:
-        click.confirm(f"Delete the content selector {name} with its privileges?", abort=True)
+        click.confirm(f"Delete the content selector {name} and its privileges?", abort=True)
     repoman.security.selectors.delete(name)
-    click.echo(f"The content selector {name} is deleted.")
+    click.echo(f"Deleted the content selector {name}.")

@@ -25,7 +25,10 @@ SECRET = re.compile("password|secret|token|key|credential", re.IGNORECASE)
 ADOPT = click.option(
     "--adopt",
     is_flag=True,
-    help="Use blob stores that do not belong to the database; blobs that it does not name go.",
+    help=(
+        "Use blob stores that belong to another database. Blobs that this database does "
+        "not reference are removed."
+    ),
 )
 
 
@@ -33,7 +36,7 @@ ADOPT = click.option(
 @ADOPT
 @with_data
 def serve(settings: Settings, adopt: bool) -> None:
-    """Run the server until it is told to end."""
+    """Run the server until it is stopped."""
     with _logging(settings):
         run_server(settings, _announce, adopt=adopt)
 
@@ -42,7 +45,7 @@ def serve(settings: Settings, adopt: bool) -> None:
 @ADOPT
 @with_data
 def init(settings: Settings, adopt: bool) -> None:
-    """Make the data directory, the first user and the first repositories."""
+    """Create the data directory, the first user and the first repositories."""
     with Repoman(settings, adopt=adopt) as repoman:
         click.echo(f"The data is in {repoman.data}.")
 
@@ -50,7 +53,7 @@ def init(settings: Settings, adopt: bool) -> None:
 @click.command("check-config")
 @with_settings
 def check_config(settings: Settings) -> None:
-    """Check the configuration and say what it amounts to."""
+    """Check the configuration and print the effective settings."""
     click.echo(json.dumps(_shown(settings), indent=2))
     click.echo("The configuration is valid.", err=True)
 

@@ -14,7 +14,7 @@ from repoman.security.user_token_records import UserToken
 
 @click.group()
 def token() -> None:
-    """List, make and revoke user tokens, which stand in for a password."""
+    """List, create and revoke user tokens, which replace a password."""
 
 
 @token.command("list")
@@ -39,19 +39,27 @@ def list_(repoman: Repoman, user: str | None, as_json: bool) -> None:
 @token.command()
 @click.argument("user")
 @click.argument("name")
-@click.option("--repository", "repositories", multiple=True, help="A pattern; several times.")
 @click.option(
-    "--name", "names", multiple=True, help="A pattern of names in them (acme/*); several times."
+    "--repository",
+    "repositories",
+    multiple=True,
+    help="A pattern of repository names. Can be repeated.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="A pattern of names inside the repositories (acme/*). Can be repeated.",
 )
 @click.option(
     "--action",
     "actions",
     multiple=True,
     type=click.Choice([each.value for each in Action]),
-    help="What it is for; several times. None: all that the user may do.",
+    help="An allowed action. Can be repeated. Default: everything that the user is allowed to do.",
 )
-@click.option("--read-only", is_flag=True, help="The same as --action browse --action read.")
-@click.option("--days", type=int, help="How long it is good; else for ever.")
+@click.option("--read-only", is_flag=True, help="Short for --action browse --action read.")
+@click.option("--days", type=int, help="Lifetime in days; default: the token never expires.")
 @with_repoman
 def create(
     repoman: Repoman,
@@ -63,11 +71,11 @@ def create(
     read_only: bool,
     days: int | None,
 ) -> None:
-    """Make a token called NAME for USER, and print its secret. It is not shown again."""
+    """Create the token NAME for USER and print its secret, which is not shown again."""
     allowed = frozenset(map(Action, actions)) | (READING if read_only else frozenset())
     limit = Limit(repositories, names, allowed)
     secret = repoman.security.user_tokens.create(user, name, limit, days)
-    click.echo(f"The token {name} of {user} is made; this is its secret:", err=True)
+    click.echo(f"Created the token {name} of {user}. This is its secret:", err=True)
     click.echo(secret)
 
 
@@ -76,14 +84,14 @@ def create(
 @click.argument("name")
 @with_repoman
 def revoke(repoman: Repoman, user: str, name: str) -> None:
-    """End the token of USER with this NAME or id."""
+    """Revoke the token of USER with this NAME or id."""
     ended = repoman.security.user_tokens.revoke(user, name)
-    click.echo(f"The token {ended.name} of {user} is revoked.")
+    click.echo(f"Revoked the token {ended.name} of {user}.")
 
 
 def _end(token: UserToken) -> str:
     if token.expires_at is None:
-        return "for ever"
+        return "never expires"
     word = "until" if token.expires_at > time.time() else "expired"
     return f"{word} {render_time(token.expires_at)}"
 
@@ -96,7 +104,7 @@ def _scope(token: UserToken) -> str:
         ("actions", sorted(limit.actions)),
     ]
     told = [f"{what} {' '.join(values)}" for what, values in parts if values]
-    return "; ".join(told) or "everything that the user may do"
+    return "; ".join(told) or "everything that the user is allowed to do"
 
 
 def _as_json(token: UserToken) -> dict[str, object]:

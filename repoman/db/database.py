@@ -93,7 +93,7 @@ def translated_errors() -> Iterator[None]:
         raise
 
 
-_BUSY = "The database is busy; try again."
+_BUSY = "The database is busy. Try again."
 _UNUSABLE = "The database cannot be used: {}."
 # What SQLite's message contains, and what it means here.
 _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
@@ -104,7 +104,7 @@ _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
     ("unable to open", Unavailable, _UNUSABLE),
     ("not a database", Unavailable, _UNUSABLE),
     ("malformed", Unavailable, _UNUSABLE),
-    ("FOREIGN KEY", Conflict, "What this belongs to has been deleted meanwhile."),
+    ("FOREIGN KEY", Conflict, "The object that this belongs to was deleted at the same time."),
 )
 
 
@@ -190,7 +190,7 @@ class Database:
 
         Whenever this ends, what is in the database is opened by what is in the key file: the new
         key is on disk before the first use of it, and the old ones leave after the last. Other
-        processes go on; none seals anything meanwhile, for that is done in a transaction.
+        processes continue; none encrypts anything at this time, since that takes a transaction.
         """
         with self.transaction():
             key = self.keyring.add_key()
@@ -298,7 +298,7 @@ class Database:
         """Begin to write, and write nothing; return nothing.
 
         Raises:
-            Unavailable, StorageFull: nothing can be written at present.
+            Unavailable, StorageFull: nothing can be written at the moment.
         """
         with self.transaction(aside=True):
             self.reserve.check()
@@ -319,7 +319,7 @@ class Database:
     def notice_writes(self) -> None:
         """Move the generation if another process has written since the last call.
 
-        Call it from one thread, again and again: what is remembered of the database is as old as
+        Call it from one thread, repeatedly: what is remembered of the database is as old as
         the time between two calls, where other processes are concerned.
         """
         version = self._sqlite.data_version

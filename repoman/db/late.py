@@ -68,13 +68,17 @@ class LateTimes:
         except RepomanError as error:
             lost = self._put_back(waiting)
             if lost or not self._is_failing:
-                _log.warning("The times of %s are not written now: %s", self._what, error)
+                _log.warning(
+                    "The times of %s could not be written yet: %s",
+                    self._what,
+                    error,
+                )
             self._is_failing = True
         else:
             self._is_failing = False
 
     def _put_back(self, waiting: dict[str, float]) -> int:
-        """Have times wait again, and return how many there is no room for."""
+        """Have times wait again, and return how many do not fit."""
         with self._lock:
             both = {**waiting, **self._waiting}
             self._waiting = dict(islice(both.items(), CAPACITY))

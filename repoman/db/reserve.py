@@ -28,7 +28,7 @@ class Reserve:
         size: in bytes; 0: there is none.
 
     Attributes:
-        is_spent: whether it is given up at present.
+        is_spent: whether it is released at the moment.
     """
 
     def __init__(self, path: Path, size: int) -> None:
@@ -56,8 +56,9 @@ class Reserve:
             os.truncate(self._path, 0)
             self.is_spent = True
             _log.warning(
-                "The disk that holds the database is full. The reserve of %d bytes is given up, so "
-                "that deletions work; nothing new is stored until there is room again.",
+                "The disk that holds the database is full. The reserve of %d bytes was released "
+                "so that deletions work. Nothing new is stored until there is enough disk space "
+                "again.",
                 self._size,
             )
 
@@ -69,8 +70,8 @@ class Reserve:
         """
         if self.is_spent:
             raise StorageFull(
-                "The disk that holds the database is full. Nothing new is stored until something "
-                "has been deleted."
+                "The disk that holds the database is full. Nothing new is stored until disk space "
+                "is freed: delete something."
             )
 
     def keep(self) -> None:
@@ -88,7 +89,7 @@ class Reserve:
                 return
         self.is_spent = present == 0
         if not self.is_spent and not self._has_warned:
-            _log.warning("There is no room for the reserve %s.", self._path)
+            _log.warning("There is not enough disk space for the reserve %s.", self._path)
             self._has_warned = True
 
     def _make(self, present: int | None) -> bool:
@@ -107,7 +108,7 @@ class Reserve:
         finally:
             os.close(fd)
         if self.is_spent:
-            _log.info("There is room on the disk again; the reserve is kept back as before.")
+            _log.info("There is enough disk space again. The reserve is restored.")
         self.is_spent = False
         return True
 

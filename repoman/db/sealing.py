@@ -1,7 +1,7 @@
-"""What is sealed in the database: found, checked, sealed anew, or given up.
+"""Encrypted values in the database: finds, checks, re-encrypts or deletes them.
 
 All of it is in JSON: an object with the one key ``$sealed`` stands for each secret text. The
-functions are for whoever holds the write transaction.
+functions are for the holder of the write transaction.
 """
 
 import json
@@ -25,7 +25,7 @@ def check_sealed(tokens: list[str], keyring: Keyring) -> None:
     lost = sum(not keyring.opens(each) for each in tokens)
     if lost:
         raise Unavailable(
-            f"The keys in {keyring.path} do not open {lost} of the {len(tokens)} secrets in the "
+            f"The keys in {keyring.path} cannot decrypt {lost} of the {len(tokens)} secrets in the "
             f"database. {REMEDY}"
         )
 

@@ -1,4 +1,4 @@
-"""The audit log over REST, for whoever has the permission ``nx-audit-read``."""
+"""The audit log over REST, for anybody who has the permission ``nx-audit-read``."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +39,7 @@ def requested_events() -> tuple[list[dict[str, Any]], str | None]:
     audit: Audit = current_environ()[AUDIT]
     limit = _number("limit") or PAGE
     if limit > PAGE_MAX:
-        raise Invalid(f"limit: it is at most {PAGE_MAX}.", field="limit")
+        raise Invalid(f"limit: must be at most {PAGE_MAX}.", field="limit")
     filters = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     rows = audit.search(
         filters, since=_since(), limit=limit + 1, after=_number("continuationToken")
@@ -54,7 +54,10 @@ def _number(name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) <= 18 and int(text)):
-        raise Invalid(f"{name}: {text[:50]!r} is no number above zero.", field=name)
+        raise Invalid(
+            f"{name}: {text[:50]!r} is not a valid number: it must be a whole number above zero.",
+            field=name,
+        )
     return int(text)
 
 
@@ -67,4 +70,8 @@ def _since() -> float:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError) as error:
-        raise Invalid(f"since: {text[:50]!r} is no time of ISO 8601.", field="since") from error
+        raise Invalid(
+            f"since: {text[:50]!r} is not a valid time: write it as in ISO 8601, such as "
+            "2026-01-31T12:00:00Z.",
+            field="since",
+        ) from error

@@ -150,4 +150,4 @@ def read_body(environ: Environ, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than {limit} bytes, the most allowed here.")
+    return TooLarge(f"The request body is larger than the limit of {limit} bytes.")

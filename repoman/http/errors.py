@@ -34,7 +34,7 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
 PATH_MAX = 1000  # characters of a path in the log
-WARNING_PAUSE_S = 60.0  # How long further refusals for want of room are not logged.
+WARNING_PAUSE_S = 60.0  # How long further refusals for lack of disk space are not logged.
 CHALLENGE = 'Basic realm="repoman"'
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Failure:
 
     Attributes:
         status: the HTTP status.
-        message: a sentence for people, free of secrets.
+        message: a sentence, free of secrets.
         error: the core's error, or None for one of HTTP itself or an unexpected one.
     """
 
@@ -83,7 +83,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     def _http(error: HTTPException) -> BaseResponse:
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
         if status < HTTPStatus.BAD_REQUEST:
-            return error.get_response()  # a redirect is no failure
+            return error.get_response()  # a redirect is not a failure
         response = render(Failure(status, escaped(error.description or error.name)))
         if isinstance(error, MethodNotAllowed):
             response.allow.update(error.valid_methods or ())
@@ -99,15 +99,15 @@ def _describe(error: Exception) -> Failure:
     if isinstance(error, sqlite3.DatabaseError):
         # Raised while rows are read; an error of the statement itself is one of the core's.
         _log.error("The database cannot be used: %s", error)
-        outage = errors.Unavailable("The database cannot be used at present.")
+        outage = errors.Unavailable("The database cannot be used at the moment.")
         return Failure(HTTPStatus.SERVICE_UNAVAILABLE, str(outage), outage)
     _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
-    message = "Something unexpected went wrong in the server; its log says what."
+    message = "Internal server error. The server log has the details."
     return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
 class _Teller:
-    """Tells the audit log who was refused, and the log, once in a while, that there is no room."""
+    """Records refusals in the audit log, and a full disk, now and then, in the server log."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -123,7 +123,7 @@ class _Teller:
         if now >= self._next:
             self._next = now + WARNING_PAUSE_S
             _log.warning(
-                "%s %r was refused for want of room: %s",
+                "%s %r was refused because there is not enough disk space: %s",
                 request.method,
                 request.path[:PATH_MAX],
                 error,

@@ -54,7 +54,7 @@ class Format:
 
     Attributes:
         name: what its recipes and repositories are filed under (``raw``).
-        title: its name for people.
+        title: its display name.
         blueprints: its routes, as seen from the root of a connector.
         render_error: returns the response for a failure, in the format's own words.
         access_of: returns what a request needs of rights; None: nothing, and nobody is asked

@@ -1,6 +1,6 @@
 """The guard before every route: who asks, may they, and may they know that there is anything?
 
-On the main port the name of a repository is in the address, and whoever may do nothing there must
+On the main port the name of a repository is in the address, and users without any access to it must
 not learn whether it exists. Whatever fails before that is clear therefore leaves the application
 as :class:`Hidden`, and :class:`repoman.http.dispatch.Dispatcher` answers it as it does for a
 repository that does not exist: how the credentials are read and how the failure is worded depend on
@@ -99,7 +99,7 @@ class Guard:
             actor = environ[ACTOR] = self._identify(request, repository, environ[SPEAKER])
             if not self._security.authorizer.knows(actor, place):
                 if actor.is_anonymous:
-                    raise Unauthenticated("A login is needed for this.")
+                    raise Unauthenticated("Authentication is required.")
                 note_refused()
                 raise _no_such()
         except Exception as error:
@@ -129,4 +129,4 @@ def _check_state(repository: Repository) -> None:
 
 
 def _no_such() -> NotFound:
-    return NotFound("There is no such repository, or you have no right to anything in it.")
+    return NotFound("The repository does not exist, or you have no access to it.")

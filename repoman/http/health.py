@@ -50,7 +50,7 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
 
     @blueprint.get(READY)
     def ready() -> Response:
-        """Answer whether all parts work; with the reasons for whoever may know them."""
+        """Answer whether all parts work; with the reasons for users who may know them."""
         problems = health.problems()
         if _may_see_details():
             response = jsonify({"ready": not problems, "problems": dict(problems)})

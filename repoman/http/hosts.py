@@ -50,7 +50,7 @@ def check_host(environ: Environ) -> Response | None:
     if host is None:  # HTTP/1.0 needs none.
         return None
     if not is_host(host):
-        return Response("The header Host must be a host name or an address.\n", 400)
+        return Response("The Host header must be a host name or an address.\n", 400)
     if host.endswith(":"):
         environ["HTTP_HOST"] = host[:-1]
     return None

@@ -10,8 +10,8 @@ from repoman.http.current import current_security
 from repoman.security.actors import ANONYMOUS, Actor, Credentials
 
 MALFORMED = (
-    "The Authorization header holds no login that this server can read: it must be Basic, with "
-    "the user name, a colon and the password in UTF-8, encoded in base64."
+    "The Authorization header is not valid: it must be Basic, with the user name, a colon and the "
+    "password in UTF-8, encoded in base64."
 )
 
 

@@ -31,15 +31,15 @@ def check_origin(request: Request) -> None:
         is_ours = origin is None or _host_of(origin) in names_of(request)
     if not is_ours:
         raise Denied(
-            "A page of another site has sent this request. If there is a proxy in front of this "
-            "server, it has to pass on the Host that the browser asked for."
+            "The request was sent by a page of another site. If this server is behind a reverse "
+            "proxy, the proxy has to pass on the Host header of the browser."
         )
 
 
 def _host_of(origin: str) -> str | None:
     """Return the host of an origin, or None if it has none.
 
-    The scheme is left out: a proxy that does TLS and does not say so is no attack.
+    The scheme is left out: a proxy that does TLS and does not say so is not an attack.
     """
     try:
         return urlsplit(origin).netloc.lower() or None

@@ -13,7 +13,7 @@ class RangeNotSatisfiable(Exception):
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Return the part asked for as (start, stop), in bytes and exclusive; None means all.
 
-    Several ranges, other units and what is no range at all mean all, as the RFC allows.
+    Several ranges, other units and what is not a range mean all, as the RFC allows.
 
     Raises:
         RangeNotSatisfiable: one range, and no byte of the content is in it.

@@ -13,7 +13,7 @@ from repoman.security.actors import Action
 
 
 def create_remote_rest(repositories: RepositoryManager) -> Blueprint:
-    """Return the routes, for whoever may read or change the settings of the proxy."""
+    """Return the routes, for anybody who may read or change the settings of the proxy."""
     blueprint = Blueprint("repoman_remote", __name__)
 
     @blueprint.get("/service/rest/v1/repositories/<name>/remote")
@@ -46,10 +46,10 @@ def _render(repositories: RepositoryManager, name: str, state: RemoteState) -> d
 def _find_remote(repositories: RepositoryManager, name: str, action: Action) -> Remote:
     actor, authorizer = current_actor(), current_security().authorizer
     if actor.is_anonymous:
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     repository = repositories.find(name)
     if repository is None or not authorizer.knows(actor, place_of(repository)):
-        raise NotFound("There is no such repository, or you have no right to anything in it.")
+        raise NotFound("The repository does not exist, or you have no access to it.")
     if not authorizer.may_configure(actor, place_of(repository), action):
-        raise Denied(f"{actor.name} has no right to {action} the settings of {name}.")
+        raise Denied(f"{actor.name} is not allowed to {action} the settings of {name}.")
     return repositories.remote_of(name)

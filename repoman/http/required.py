@@ -12,9 +12,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def login_needed(view: View) -> View:
-    """Let a view be called by whoever has logged in as a person, and not by a token.
+    """Let a view be called by users who logged in as a person, and not by a token.
 
-    The view then raises Unauthenticated for nobody, and Denied for a token and for whoever only has
+    The view then raises Unauthenticated for nobody, and Denied for a token and for one who only has
     the name of somebody with an account.
     """
 
@@ -22,7 +22,7 @@ def login_needed(view: View) -> View:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         actor = _logged_in()
         if actor.token or actor.limit is not None or actor.scopes is not None:
-            raise Denied("A token cannot do this; log in with the password.")
+            raise Denied("This cannot be done with a token. Log in with the password.")
         current_security().users.get_account(actor)
         return view(*args, **kwargs)
 
@@ -30,7 +30,7 @@ def login_needed(view: View) -> View:
 
 
 def permission_needed(domain: str, action: str) -> Callable[[View], View]:
-    """Let a view be called by whoever may do something with the server itself.
+    """Let a view be called by users with a permission on the server itself.
 
     The view then raises Unauthenticated for nobody, and Denied for somebody without the right.
     """
@@ -40,7 +40,7 @@ def permission_needed(domain: str, action: str) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             actor = _logged_in()
             if not current_security().authorizer.may_administer(actor, domain, action):
-                raise Denied(f"{actor.name} has no right to {action} {domain}.")
+                raise Denied(f"{actor.name} is not allowed to {action} {domain}.")
             return view(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]  # it takes and returns what the view does
@@ -51,5 +51,5 @@ def permission_needed(domain: str, action: str) -> Callable[[View], View]:
 def _logged_in() -> Actor:
     actor = current_actor()
     if actor.is_anonymous:
-        raise Unauthenticated("A login is needed for this.")
+        raise Unauthenticated("Authentication is required.")
     return actor

@@ -47,7 +47,7 @@ class FormsCookie(SecureCookieSessionInterface):
 
 
 def find_session(request: Request) -> Session | None:
-    """Return the session that the cookie of a request belongs to, if it goes on."""
+    """Return the session that the cookie of a request belongs to, if it is still valid."""
     secret = _secret(request)
     return current_security().sessions.find(secret) if secret else None
 

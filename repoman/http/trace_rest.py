@@ -19,7 +19,7 @@ BROWSE = frozenset({Action.BROWSE})
 
 
 def create_trace_rest(repositories: RepositoryManager, formats: Mapping[str, Format]) -> Blueprint:
-    """Return the route, for whoever may browse the path in the group."""
+    """Return the route, for anybody who may browse the path in the group."""
     blueprint = Blueprint("repoman_trace", __name__)
 
     @blueprint.get("/service/rest/v1/repositories/<name>/trace")
@@ -27,7 +27,9 @@ def create_trace_rest(repositories: RepositoryManager, formats: Mapping[str, For
         """Answer with the members in their order."""
         path = request.args.get("path", "")
         if not path.startswith("/") or len(path) > PATH_MAX:
-            raise Invalid(f"path: it begins with / and has at most {PATH_MAX} characters.", "path")
+            raise Invalid(
+                f"path: must begin with / and have at most {PATH_MAX} characters.", "path"
+            )
         find = _find_trace(repositories, formats, name, path)
         return {"repository": name, "path": path, "members": [asdict(each) for each in find(path)]}
 
@@ -41,12 +43,12 @@ def _find_trace(
     repository = repositories.find(name)
     if repository is None or not authorizer.knows(actor, place_of(repository)):
         if actor.is_anonymous:
-            raise Unauthenticated("A login is needed for this.")
-        raise NotFound("There is no such repository, or you have no right to anything in it.")
+            raise Unauthenticated("Authentication is required.")
+        raise NotFound("The repository does not exist, or you have no access to it.")
     format_ = formats.get(repository.config.format)
     about = name_of_file(path) if format_ is None else format_.name_of(path)
     authorizer.check(actor, place_of(repository), Access(BROWSE, path, about))
     trace: Trace | None = getattr(repository.service, "trace", None)
     if trace is None:
-        raise Unsupported(f"{name} is no group: it answers by itself.")
+        raise Unsupported(f"{name} is not a group.")
     return trace

@@ -1,1 +1,1 @@
-"""Proxies: what asks a remote, once for many clients, and remembers the answers."""
+"""Proxies: fetch content from a remote, once for many clients, and cache it."""

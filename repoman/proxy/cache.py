@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """The settings of a cache; ages in minutes (-1: for ever), ``limit`` in bytes (0: none).
+    """The settings of a cache; ages in minutes (-1: forever), ``limit`` in bytes (0: none).
 
     ``kinds`` of assets go when there are more bytes than the limit.
     """
@@ -57,8 +57,8 @@ class ProxyCache:
     """What the parts of a proxy share; thread safe.
 
     Attributes:
-        client: asks the remote.
-        status: whether it is asked.
+        client: the client of the remote.
+        status: whether the remote may be contacted.
         negative: what it does not have.
         contents: judges the age of content.
         metadata: judges the age of lists and movable names.
@@ -161,7 +161,7 @@ class ProxyCache:
         self._usage.note(path)
 
     def invalidate(self) -> None:
-        """Have the remote asked again for everything that can change, and for what it lacked.
+        """Invalidate everything that can change, and everything that was not found.
 
         Every process learns of it, as of :meth:`refresh`.
         """
@@ -188,7 +188,7 @@ class ProxyCache:
         self._check_login = check_login
 
     def check(self) -> RemoteState:
-        """Forget what failed, ask the remote now, and return how it is; every process does so."""
+        """Forget failures, test the remote now, and return its state; every process does so."""
         self._checks = self.records.note_check()
         self._check()
         return self.state
@@ -201,7 +201,7 @@ class ProxyCache:
             self._services.fetchers.submit("probes", self._check)
 
     def retire(self) -> None:
-        """Have the remote asked no more."""
+        """Send no further requests to the remote."""
         self.status.retire()
 
     def _complete(self, order: Order) -> Order:
@@ -231,10 +231,14 @@ class ProxyCache:
             with self._content.brief_waits():
                 count = trim(self.records, self._content, self.options.kinds, self.options.limit)
         except RepomanError as error:
-            _log.warning("The cache of %s was not trimmed: %s", self.options.name, error)
+            _log.warning("The cache of %s could not be trimmed: %s", self.options.name, error)
             return
         if count:
-            _log.info("The cache of %s was full: %d entries went.", self.options.name, count)
+            _log.info(
+                "The cache of %s exceeded its limit: %d entries were removed.",
+                self.options.name,
+                count,
+            )
 
     def _settle_later(self) -> None:
         self._services.alarm.call_later(SETTLING, self._settle)
@@ -251,7 +255,7 @@ class ProxyCache:
             self._services.alarm.call_later(TELLING, self._tell)
 
     def _tell(self) -> None:
-        """Write down how the remote is, for other processes, if that has changed."""
+        """Save the state of the remote, for other processes, if it has changed."""
         self._is_telling = False
         state = self.state
         if self._is_current() and (self._told is None or _differ(self._told, state)):
@@ -259,7 +263,9 @@ class ProxyCache:
                 self.records.save_state(state)
                 self._told = state
             except RepomanError as error:
-                _log.warning("How %s is was not written down: %s", self.options.remote, error)
+                _log.warning(
+                    "The state of the remote %s could not be saved: %s", self.options.remote, error
+                )
                 self._services.alarm.call_later(SETTLING, self._tell)
 
     def _check(self) -> None:

@@ -59,11 +59,11 @@ class CacheRecords:
             ).execute()
 
     def checks(self) -> int:
-        """Return how often somebody wanted the remote asked how it is."""
+        """Return how many checks of the remote were requested."""
         return self._database.revision(self._check)
 
     def note_check(self) -> int:
-        """Have all processes ask the remote how it is, and return the new number of checks."""
+        """Have all processes check the remote, and return the new number of checks."""
         with self._database.transaction():
             self._database.bump(CHECKS)
             self._database.bump(self._check)

@@ -21,7 +21,7 @@ from repoman.proxy.targets import Targets
 from repoman.proxy.trust import Trust
 
 TARGET = ":path"
-"""The name under which a request carries its target, as in HTTP/2; it is no header."""
+"""The name under which a request carries its target, as in HTTP/2; it is not a header."""
 
 # How many times the timeout, which is for each wait, a header or a small body may take in all.
 PATIENCE = 5
@@ -119,7 +119,7 @@ def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
 
     All of them together have the time of the connection; each has its part of what is left.
     """
-    last: OSError = UnknownName("the name has no address")
+    last: OSError = UnknownName("the name does not resolve to an address")
     addresses = targets.addresses(connection.host.strip("[]"))
     timeout = connection.timeout or LONGEST
     end = time.monotonic() + timeout

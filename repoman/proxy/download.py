@@ -4,8 +4,8 @@ One fetch, in a thread of its own, writes the bytes; readers follow the growing 
 slow the fetch or end it. The last byte is held back until the digest is verified, so that nobody
 gets a complete wrong body; if it is wrong, all connections break and nothing is stored.
 
-When the disk becomes full meanwhile, the rest passes through a window in memory, which moves on as
-its readers do: these are served all the same, and nothing is stored.
+When the disk fills up during a download, the rest passes through a window in memory, which moves
+on as its readers do: they still get all of it, and nothing is stored.
 """
 
 import logging
@@ -92,7 +92,7 @@ class Download:
             if self._error is not None:
                 raise self._error
             if not is_known or self._size is None:
-                raise UpstreamTimeout(f"It takes too long to fetch {self.order.title}.")
+                raise UpstreamTimeout(f"Fetching {self.order.title} takes too long.")
             return self._size
 
     def open(self) -> DownloadReader:
@@ -124,11 +124,11 @@ class Download:
                 return max(0, end - position)
             if position < self._tail.start:
                 return max(0, min(end, self._tail.start) - position)
-            self._changed.notify_all()  # whoever waits for room in the window
+            self._changed.notify_all()  # anybody who waits for room in the window
             try:
                 return self._tail.read(position, end)
             except LookupError as error:
-                raise StorageFull("The disk is full, and this client was too slow.") from error
+                raise StorageFull("The disk is full, and this client reads too slowly.") from error
 
     @property
     def is_complete(self) -> bool:
@@ -155,7 +155,7 @@ class Download:
             if not self._changed.wait_for(
                 lambda: self._is_complete or self.ready(position), PATIENCE
             ):
-                raise UpstreamTimeout(f"Nothing more came of {self.order.title}.")
+                raise UpstreamTimeout(f"The remote sent nothing more of {self.order.title}.")
             return self.ready(position)
 
     @property
@@ -177,7 +177,7 @@ class Download:
                 if self._tail is None:
                     self._keep()
         except Exception as error:  # noqa: BLE001 - readers must learn of any
-            self._on_end()  # first: who asks once this is known begins anew
+            self._on_end()  # first: who asks once this is known starts over
             self._fail(error)
         else:
             self._on_end()
@@ -194,11 +194,13 @@ class Download:
                 if self._written == 0 or idle > self.order.resumes:
                     self.order.note_failure(error)
                     raise
-                _log.info("%s Going on with %s at %d.", error, self.order.title, self._written)
+                _log.info("%s Resuming %s at %d.", error, self.order.title, self._written)
                 self._sleep(BACKOFF * 2**idle)
             else:
                 return
-        raise UpstreamUnavailable(f"The remote broke off {self.order.title} again and again.")
+        raise UpstreamUnavailable(
+            f"The remote repeatedly closed the connection while sending {self.order.title}."
+        )
 
     def _copy(self, start: int) -> None:
         body = self.order.open(start)
@@ -212,7 +214,9 @@ class Download:
         finally:
             body.close()
         if self._size is not None and self._written < self._size:
-            raise UpstreamUnavailable(f"The remote broke off {self.order.title}.")
+            raise UpstreamUnavailable(
+                f"The remote closed the connection while sending {self.order.title}."
+            )
         if self._size is None:
             self._size = self._written
 
@@ -224,13 +228,17 @@ class Download:
         if body.status == HTTPStatus.PARTIAL_CONTENT and (start or "Content-Range" in body.headers):
             found = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != start:
-                raise UpstreamUnavailable(f"The remote sent another part of {self.order.title}.")
+                raise UpstreamUnavailable(
+                    f"The remote sent a different range of {self.order.title} than requested."
+                )
             size = None if found[3] == "*" else int(found[3])
         else:
             skip = start
         known = self.order.size if self._size is None else self._size
         if start and (_differ(size, known) or _differ(etag, self._etag)):
-            raise UpstreamUnavailable(f"The remote has changed {self.order.title} meanwhile.")
+            raise UpstreamUnavailable(
+                f"{self.order.title} changed on the remote while it was being fetched."
+            )
         if not start:
             self._etag = etag
             known = known if size is None else size
@@ -249,7 +257,9 @@ class Download:
 
     def _write(self, data: bytes) -> None:
         if self._size is not None and self._written + len(data) > self._size:
-            raise UpstreamUnavailable(f"The remote sent too much of {self.order.title}.")
+            raise UpstreamUnavailable(
+                f"The remote sent more bytes of {self.order.title} than announced."
+            )
         if self._tail is None:
             data = self._write_to_disk(data)
         if self._tail is not None:
@@ -264,7 +274,7 @@ class Download:
         except UNKEPT as error:
             _log.warning("%s is not cached: %s", self.order.title, error)
             self.order.note_failure(error)
-            self._on_end()  # whoever comes now is served otherwise
+            self._on_end()  # anybody who comes now is served otherwise
             self._tail = Tail(self.fd, self._inlet.size, self.order.algorithm)
         taken = self._inlet.size - before
         self._written += taken
@@ -285,7 +295,7 @@ class Download:
         if slowest - before < LITTLE:
             self._readers = {each for each in self._readers if each.position > slowest}
             if not self._readers:
-                raise StorageFull("The disk is full, and no client takes what comes.")
+                raise StorageFull("The disk is full, and no client reads the download.")
         return self._slowest()
 
     def _has_room(self, tail: Tail) -> bool:
@@ -299,18 +309,20 @@ class Download:
         algorithm = self.order.algorithm
         found = self._tail.hexdigest() if self._tail else self._inlet.hexdigest(algorithm)
         if found != self.order.encoded:
-            _log.error("SECURITY: %s came with the digest %s.", self.order.title, found)
-            raise UpstreamUnavailable(f"The remote sent wrong bytes for {self.order.title}.")
+            _log.error("SECURITY: %s was received with the digest %s.", self.order.title, found)
+            raise UpstreamUnavailable(
+                f"The remote sent content that does not match the digest of {self.order.title}."
+            )
 
     def _keep(self) -> None:
         try:
             self.order.keep(self._inlet.commit())
         except RepomanError as error:  # the bytes were right: whoever waits for them has them
-            _log.warning("%s was fetched, but is not kept: %s", self.order.title, error)
+            _log.warning("%s was fetched, but could not be cached: %s", self.order.title, error)
 
     def _fail(self, error: Exception) -> None:
         if self._is_complete:
-            _log.error("%s was fetched, but is not kept", self.order.title, exc_info=error)
+            _log.error("%s was fetched, but could not be cached", self.order.title, exc_info=error)
             return
         if isinstance(error, UNKEPT):
             _log.warning("%s is not cached: %s", self.order.title, error)
@@ -336,7 +348,7 @@ def _differ(one: object, other: object) -> bool:
 
 
 class _Pace:
-    """Sees to it that a body comes at a least rate, so that no remote can hold a fetch for ever."""
+    """Ensures that a body arrives at a minimum rate, so that no remote can hold a fetch forever."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -347,10 +359,10 @@ class _Pace:
         """Count bytes that came.
 
         Raises:
-            UpstreamTimeout: they come by drops.
+            UpstreamTimeout: it is sent too slowly.
         """
         self._size += size
         if time.monotonic() - self._begun >= SLOW:
             if self._size < LITTLE:
-                raise UpstreamTimeout(f"The remote sends {self._title} by drops.")
+                raise UpstreamTimeout(f"The remote sends {self._title} too slowly.")
             self._begun, self._size = time.monotonic(), 0

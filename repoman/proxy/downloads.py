@@ -1,4 +1,4 @@
-"""The downloads that run, over all proxies: whoever wants the same follows the same one."""
+"""The downloads that run, over all proxies: requests for the same content share one download."""
 
 import threading
 from collections.abc import Callable, Hashable

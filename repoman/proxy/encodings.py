@@ -111,12 +111,14 @@ class DecodedBody:
                 data = self._body.read()
                 if not data:
                     if not self._decoder.is_complete:
-                        raise UpstreamUnavailable("The remote broke off a compressed answer.")
+                        raise UpstreamUnavailable(
+                            "The remote closed the connection while sending a compressed response."
+                        )
                     return b""
                 self._pieces = self._decoder.feed(data)
         except zlib.error as error:
             raise UpstreamUnavailable(
-                "The remote sent an answer that is not compressed as it says."
+                "The remote sent a response that is not compressed as its Content-Encoding says."
             ) from error
         return piece
 

@@ -16,7 +16,7 @@ from urllib3 import exceptions
 
 from repoman.proxy.trust import BundleError
 
-# Reasons of OpenSSL when the answer to a TLS greeting is no TLS: mostly a line of plain HTTP.
+# Reasons of OpenSSL when the answer to a TLS greeting is not TLS: mostly a line of plain HTTP.
 NO_TLS = {
     "WRONG_VERSION_NUMBER",
     "PACKET_LENGTH_TOO_LONG",
@@ -68,10 +68,10 @@ def explain(error: Exception, url: str, timeout: float, http_proxy: str = "") ->
     if _find(error, (exceptions.ProxyError, requests.exceptions.ProxyError)) is not None:
         return _proxy_reason(error, http_proxy, timeout)
     if (bundle := _find(error, BundleError)) is not None:
-        return f"{bundle}, which http_client.ca_bundle names"
+        return f"http_client.ca_bundle: {bundle}"
     bad_address = (requests.exceptions.InvalidProxyURL, exceptions.ProxySchemeUnknown)
     if _find(error, bad_address) is not None:
-        return "the address of the HTTP proxy in the environment is wrong"
+        return "the address of the HTTP proxy in the environment is not valid"
     if (untrusted := _find(error, ssl.SSLCertVerificationError)) is not None:
         return _certificate_reason(untrusted, url)
     if (failed := _find(error, ssl.SSLError)) is not None:
@@ -97,18 +97,20 @@ def without_secrets(url: str) -> str:
 
 def _connection_reason(error: Exception, url: str, timeout: float) -> str:
     if _find(error, (UnknownName, socket.gaierror, exceptions.NameResolutionError)) is not None:
-        return f"no name server knows the name {urlsplit(url).hostname}"
+        return f"the name {urlsplit(url).hostname} cannot be resolved"
     if _find(error, ConnectionRefusedError) is not None:
-        return f"{_host_and_port(url)} refused the connection; nothing listens at this port"
+        return f"{_host_and_port(url)} refused the connection; nothing listens on this port"
     if any(isinstance(each, OSError) and each.errno in UNROUTED for each in _chain(error)):
         return f"there is no route to {urlsplit(url).hostname}"
     if _find(error, TIMEOUTS) is not None:
         return f"no answer within {timeout:g} s"
     if _is_tls_alert(error):
-        return f"{_host_and_port(url)} speaks TLS, and was asked in plain HTTP; use https://"
+        return (
+            f"{_host_and_port(url)} requires TLS, but was contacted with plain HTTP; use https://"
+        )
     if _find(error, http.client.BadStatusLine) is not None or _find(error, ConnectionError):
         is_plain = urlsplit(url).scheme == "http"
-        hint = ", as a server does that speaks TLS (https://) alone" if is_plain else ""
+        hint = "; it may accept TLS (https://) only" if is_plain else ""
         return f"{_host_and_port(url)} closed the connection without an answer{hint}"
     return "the connection failed"
 
@@ -117,12 +119,12 @@ def _certificate_reason(error: ssl.SSLCertVerificationError, url: str) -> str:
     if error.verify_code == EXPIRED:
         return "its certificate has expired"
     if error.verify_code == NOT_YET_VALID:
-        return "its certificate is not valid yet; compare the clocks"
+        return "its certificate is not valid yet; check the clocks of both machines"
     if error.verify_code in (OTHER_HOST, OTHER_ADDRESS):
-        return f"its certificate is for another host than {urlsplit(url).hostname}"
+        return f"its certificate is not valid for the host {urlsplit(url).hostname}"
     return (
-        "its certificate is not trusted, since its authority is not known here; "
-        "http_client.ca_bundle may name a file with it"
+        "its certificate is signed by an unknown authority; to trust it, set "
+        "http_client.ca_bundle to a file with its certificate"
     )
 
 
@@ -131,9 +133,9 @@ def _tls_reason(error: ssl.SSLError, url: str) -> str:
     if reason in NO_TLS:
         return f"{_host_and_port(url)} speaks plain HTTP where TLS was expected; use http://"
     if reason in NO_COMMON_VERSION:
-        return "it speaks no version of TLS that is accepted here"
+        return "it supports no TLS version that is accepted here"
     if "CERTIFICATE_REQUIRED" in reason:
-        return "it wants a client certificate"
+        return "it requires a client certificate"
     told = reason.replace("_", " ").lower()
     return f"the TLS handshake failed ({told})" if told else "the TLS handshake failed"
 
@@ -143,8 +145,8 @@ def _proxy_reason(error: Exception, http_proxy: str, timeout: float) -> str:
     told = next((str(each) for each in _chain(error) if "Tunnel connection" in str(each)), "")
     status = told.rpartition("Tunnel connection failed: ")[2][:3]
     if told and status.isdecimal():
-        wants = " (it wants a login)" if status == "407" else ""
-        return f"{name} refused it with the status {status}{wants}"
+        wants = " (authentication required)" if status == "407" else ""
+        return f"{name} refused the request with status {status}{wants}"
     failed = _find(error, ssl.SSLError)
     reason = (
         _connection_reason(error, http_proxy, timeout)

@@ -19,14 +19,14 @@ Work = Callable[[], object]
 
 
 class SingleFlight(Generic[Value]):
-    """Lets one caller work for all that ask for the same thing meanwhile; thread safe."""
+    """Lets one caller work for all that ask for the same thing at the same time; thread safe."""
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, Future[Value]] = {}
         self._lock = threading.Lock()
 
     def run(self, key: Hashable, work: Callable[[], Value]) -> Value:
-        """Return what ``work`` returns, ours or that of whoever works at ``key`` already.
+        """Return what ``work`` returns, ours or that of the caller that works at ``key`` already.
 
         Raises:
             Exception: what the work raised, for each of the callers.

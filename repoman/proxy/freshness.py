@@ -1,4 +1,4 @@
-"""Ages: for how long what was fetched is believed; judged when it is asked for.
+"""Ages: how long cached content is fresh; decided at each request.
 
 So a changed setting counts at once for everything in the cache.
 """
@@ -12,9 +12,9 @@ SLACK = 60  # seconds; what was checked later than this from now was so by a clo
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Judges ages. ``max_age`` is in minutes, -1 for ever; ``clock`` in seconds since the epoch.
+    """Judges ages. ``max_age`` is in minutes, -1 forever; ``clock`` in seconds since the epoch.
 
-    ``invalidated_at`` tells when the whole cache was declared stale: its cache token.
+    ``invalidated_at`` is when the whole cache was invalidated: its cache token.
     """
 
     clock: Callable[[], float]

@@ -1,6 +1,6 @@
 """A gate before each remote: a slow one holds up no more than a number of requests.
 
-Where a remote answers quickly, whoever comes waits for a place. Where one has been waiting for long
+Where a remote answers quickly, every request waits for a place. Where one has been waiting for long
 already, the next one that finds no place is sent away at once. What many ask for at a time never
 takes all places, so that one thing that hangs leaves some for the others.
 """
@@ -63,8 +63,9 @@ class Gate:
                 longest = self._ticks() - before[0]
                 if longest >= PATIENCE:
                     raise UpstreamBusy(
-                        f"The remote {self._remote} is slow, and {len(before)} requests wait "
-                        f"for {'the same' if len(before) < PLACES else 'it'}.",
+                        f"The remote {self._remote} is slow, and {len(before)} requests are "
+                        "already waiting for "
+                        f"{'the same content' if len(before) < PLACES else 'it'}.",
                         RETRY_AFTER,
                     )
                 self._changed.wait(PATIENCE - longest)

@@ -1,4 +1,4 @@
-"""The not-found cache: what the remote does not have is not asked for again for a while."""
+"""The not-found cache: remembers for a while what the remote does not have."""
 
 import threading
 from collections import OrderedDict
@@ -14,7 +14,7 @@ class NegativeCache:
 
     Args:
         clock: seconds since the epoch.
-        time_to_live: minutes that an entry is believed; -1: for ever, 0: not at all.
+        time_to_live: minutes for which an entry is valid; -1: forever, 0: not at all.
         renewals: a number that moves when all entries are to be forgotten.
         capacity: most entries.
     """
@@ -45,7 +45,7 @@ class NegativeCache:
         return False
 
     def add(self, key: str) -> None:
-        """Remember that there is nothing; not to be called while the remote is not asked."""
+        """Remember that there is nothing; do not call it while the remote is blocked."""
         entry = self._clock(), self._renewals()
         with self._lock:
             self._entries[key] = entry

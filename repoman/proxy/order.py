@@ -36,7 +36,7 @@ class Order:
         title: what it is, for the log.
         algorithm: of the digest.
         encoded: the digest, in hex.
-        open: asks the remote, from a byte on (0: for all); answers 200 or 206, else it raises.
+        open: requests the content from a byte on (0: all of it); returns 200 or 206, or raises.
         keep: stores what was fetched; called once, before the download ends.
         note_failure: told when the remote failed in the middle for good, or the disk did.
         resumes: further tries that bring next to nothing.
@@ -79,7 +79,7 @@ class PassThrough:
         finally:
             body.close()
         if length:
-            raise UpstreamUnavailable("The remote broke off.")
+            raise UpstreamUnavailable("The remote closed the connection.")
 
     def close(self) -> None:
         """Nothing is open before the first piece is asked for."""

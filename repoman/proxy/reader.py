@@ -57,7 +57,7 @@ class DownloadReader:
                 data = os.pread(self.fileno(), min(PIECE, data), position)
             data = data[: end - position]
             if not data:
-                raise UpstreamUnavailable("The bytes of a download are gone.")
+                raise UpstreamUnavailable("The downloaded content no longer exists.")
             position += len(data)
             yield data
 

@@ -22,7 +22,7 @@ _AUTHORITY = re.compile(r"[^/?#]*")
 
 @dataclass(frozen=True, slots=True)
 class RemoteRequest:
-    """What is asked of a remote, wherever it sends us for the answer."""
+    """A request to a remote, with the redirects that it leads to."""
 
     method: str
     url: str
@@ -74,7 +74,7 @@ def shares_login(url: str, target: str) -> bool:
     It may at the same origin, and where the same host takes us from HTTP up to HTTPS.
 
     Raises:
-        ValueError: one of them cannot be asked.
+        ValueError: one of them is not a valid address.
     """
     one, other = origin_of(url), origin_of(target)
     return one == other or (one[0], other[0], one[1]) == ("http", "https", other[1])

@@ -61,13 +61,13 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         except TIMEOUTS as error:
             raise failed(
                 UpstreamTimeout,
-                f"{self.host} sent nothing more for {self._timeout:g} s.",
+                f"{self.host} sent no data for {self._timeout:g} s.",
                 self._place,
             ) from error
         except TRANSPORT as error:
             raise failed(
                 UpstreamUnavailable,
-                f"{self.host} stopped in the middle of its answer.",
+                f"{self.host} closed the connection while sending its response.",
                 self._place,
             ) from error
 
@@ -76,7 +76,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
 
         Raises:
             UpstreamUnavailable: it is longer than ``limit`` bytes, or cut off.
-            UpstreamTimeout: it comes by drops.
+            UpstreamTimeout: it is sent too slowly.
         """
         parts: list[bytes] = []
         size = 0

@@ -24,7 +24,7 @@ class Cache(Protocol):
         """Write down what waits."""
 
     def notice_check(self) -> None:
-        """Ask the remote how it is, if another process has done so."""
+        """Check the remote, if another process has done so."""
 
     def retire(self) -> None:
         """Ask the remote no more: the proxy is deleted, or has another remote."""
@@ -110,13 +110,13 @@ class ProxyServices:
         self._caches.pop(repository_id, None)
 
     def retire(self, repository_id: int) -> None:
-        """The repository is gone: nothing of it asks its remote any more."""
+        """The repository was deleted: nothing of it contacts its remote any longer."""
         cache = self._caches.pop(repository_id, None)
         if cache is not None:
             cache.retire()
 
     def notice_checks(self) -> None:
-        """Ask the remotes how they are that another process has asked; to be called often."""
+        """Check the remotes that another process has checked; call it often."""
         checks = self.database.revision(CHECKS)
         before, self._checks = self._checks, checks
         if before not in (None, checks):

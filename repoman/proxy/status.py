@@ -1,4 +1,4 @@
-"""Whether a remote is asked at present: by the administrator, and after failures.
+"""Whether a remote may be contacted: blocks by the administrator and after failures.
 
 A failure counts for what failed, and no further:
 
@@ -7,9 +7,10 @@ A failure counts for what failed, and no further:
   blocked apart from it.
 - An error for one address (5xx, no answer, a broken connection) may be of that address alone. The
   remote is asked by a probe how it is; it is blocked only if that fails too.
-- ``Retry-After``: the address that it was an answer to is not asked until then.
+- ``Retry-After``: the address that sent it is not contacted until then.
 
-When a block is over, a probe in the background or the next request tells whether the host is back.
+When a block is over, a probe in the background or the next request finds out whether the host is
+back.
 """
 
 import logging
@@ -48,7 +49,7 @@ class Condition(StrEnum):
 
 @dataclass(slots=True)
 class _Host:
-    """A host that failed, and since when it is left alone; in ticks."""
+    """A host that failed, and since when it is blocked; in ticks."""
 
     reason: str = ""
     until: float | None = None
@@ -62,15 +63,15 @@ class UpstreamStatus:
     Args:
         remote: its address, for the texts.
         clock: seconds, never running backwards.
-        is_blocked: the administrator does not want it asked.
+        is_blocked: whether the administrator has blocked it.
         auto_block: whether it is blocked after failures.
         on_block: called with the length of a block of the remote, in seconds, when it begins.
-        on_doubt: called when a probe has to tell whether the remote itself is well.
+        on_doubt: called when a probe has to find out whether the remote itself works.
         on_change: called when the condition or its reason has changed.
 
     Attributes:
         budget: what the remote last said of its limit of requests; None if it has none.
-        is_blocked: the administrator does not want it asked.
+        is_blocked: whether the administrator has blocked it.
         is_retired: nobody has this proxy any more.
     """
 
@@ -112,27 +113,27 @@ class UpstreamStatus:
 
     @property
     def reason(self) -> str:
-        """What the last failure was that still counts; empty when there is none."""
+        """The last failure that is still in effect; empty if there is none."""
         own = self._hosts.get(OWN)
         others = [each.reason for each in list(self._hosts.values())]
         return " ".join([own.reason] if own else [self._login_problem, *others]).strip()
 
     @property
     def blocked_for(self) -> float | None:
-        """Seconds until the remote is asked again; None if it is not blocked by failures."""
+        """Seconds until the block after failures ends; None if there is no such block."""
         own = self._hosts.get(OWN)
         return None if own is None or own.until is None else max(0.0, own.until - self._clock())
 
     # Before a request ---------------------------------------------------------------------------
 
     def check(self, address: str = "") -> None:
-        """Return if the remote may be asked, for this address if one is given.
+        """Return if the remote may be contacted, at this address if one is given.
 
         Raises:
             UpstreamBlocked: it may not, and why.
         """
         if self.is_retired:
-            raise UpstreamBlocked(f"{self._remote} is not the remote of this proxy any more.")
+            raise UpstreamBlocked(f"{self._remote} is no longer the remote of this proxy.")
         if self.is_blocked:
             raise UpstreamBlocked(
                 f"The remote {self._remote} is blocked by the administrator of this proxy."
@@ -143,15 +144,15 @@ class UpstreamStatus:
             return
         if (left := until - self._clock()) > 0:
             raise UpstreamBlocked(
-                f"The remote {self._remote} asked to be left alone with this for another "
-                f"{int(left) + 1} s.",
+                f"The remote {self._remote} asked not to be contacted at this address for "
+                f"another {int(left) + 1} s.",
                 int(left) + 1,
             )
         with self._lock:
             self._addresses.pop(address, None)
 
     def check_host(self, host: str) -> None:
-        """Return if a host that the remote refers to may be asked.
+        """Return if a host that the remote refers to may be contacted.
 
         Raises:
             UpstreamBlocked: it may not, and why.
@@ -162,14 +163,12 @@ class UpstreamStatus:
         name = f"The host {host}" if host else f"The remote {self._remote}"
         if (left := failed.until - self._clock()) > 0:
             raise UpstreamBlocked(
-                f"{name} failed lately and is not asked for another {int(left) + 1} s. "
+                f"{name} failed recently and is blocked for another {int(left) + 1} s. "
                 f"{failed.reason}",
                 int(left) + 1,
             )
         if not self._begin_trial(failed):
-            raise UpstreamBlocked(
-                f"{name} failed lately; whether it is back is being tried. {failed.reason}"
-            )
+            raise UpstreamBlocked(f"{name} failed recently and is being tested. {failed.reason}")
 
     def begin_trial(self) -> bool:
         """Return whether the caller is the one who tries a remote whose block is over."""
@@ -177,7 +176,7 @@ class UpstreamStatus:
         return failed is not None and self._begin_trial(failed)
 
     def end_trial(self) -> None:
-        """Let others try: what the caller tried does not tell whether the remote is back."""
+        """Let others try: the result of the caller does not show whether the remote is back."""
         failed = self._hosts.get(OWN)
         if failed is not None:
             failed.tried_until = 0.0
@@ -191,7 +190,7 @@ class UpstreamStatus:
             return True
 
     def check_rate(self) -> None:
-        """Return if what counts against a limit of requests may be asked for.
+        """Return if requests that count against a rate limit may be sent.
 
         Raises:
             UpstreamRateLimited: the remote said how long to wait, and that is not over.
@@ -199,7 +198,7 @@ class UpstreamStatus:
         left = self._limited_until - self._clock()
         if left > 0:
             raise UpstreamRateLimited(
-                f"The remote {self._remote} has limited our requests.", int(left) + 1
+                f"The remote {self._remote} limits the rate of our requests.", int(left) + 1
             )
 
     # After a request ----------------------------------------------------------------------------
@@ -215,7 +214,7 @@ class UpstreamStatus:
                 self._condition = Condition.AVAILABLE
         if failed is not None:
             name = f"The host {host}" if host else f"The remote {self._remote}"
-            _log.info("%s answers again.", name)
+            _log.info("%s is reachable again.", name)
         if failed is not None or is_news:
             self._on_change()
 
@@ -226,8 +225,8 @@ class UpstreamStatus:
 
         Args:
             error: what happened, and to which host.
-            address: what was asked for.
-            is_probe: whether this was asked for to learn how the remote is.
+            address: the address of the request.
+            is_probe: whether the request was a probe.
         """
         if error.retry_after is not None and address:
             self._leave_alone(address, error.retry_after)
@@ -255,7 +254,7 @@ class UpstreamStatus:
             self._on_change()
 
     def reset(self) -> None:
-        """Forget all failures: everything may be asked again at once."""
+        """Forget all failures: all requests are allowed at once."""
         with self._lock:
             self._hosts.clear()
             self._addresses.clear()
@@ -264,7 +263,7 @@ class UpstreamStatus:
             self._condition = Condition.BLOCKED if self.is_blocked else Condition.READY
 
     def retire(self) -> None:
-        """Have the remote asked no more: nobody has this proxy now."""
+        """Send no further requests: this proxy no longer exists."""
         self.is_retired = True
 
     # Inside -------------------------------------------------------------------------------------
@@ -306,7 +305,7 @@ class UpstreamStatus:
         return pause
 
     def _doubt(self, error: UpstreamError) -> None:
-        """Have a probe tell whether the remote fails, or only for one address."""
+        """Start a probe, to find out whether the remote fails or only one address."""
         _log.warning("%s", error)
         with self._lock:
             now = self._clock()

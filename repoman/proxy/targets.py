@@ -42,12 +42,12 @@ def origin_of(url: str) -> tuple[str, str, int]:
     """Return scheme, host in lower case, and port.
 
     Raises:
-        ValueError: it is no address that can be asked.
+        ValueError: it is not a valid address.
     """
     parts = urlsplit(url)
     # Libraries differ on where a host ends that has a backslash before it or in it.
     if parts.scheme not in PORTS or not parts.hostname or "\\" in parts.netloc:
-        raise ValueError(f"{url!r} is no http or https address")
+        raise ValueError(f"{url!r} is not an http or https address")
     return parts.scheme, parts.hostname.lower(), parts.port or PORTS[parts.scheme]
 
 
@@ -85,7 +85,7 @@ class Targets:
 
     Args:
         remote: its address.
-        allow_private: whether anything goes.
+        allow_private: whether all addresses are allowed.
         resolve: from a host name to its addresses.
     """
 
@@ -107,7 +107,7 @@ class Targets:
         try:
             scheme, host, _ = origin_of(url)
         except ValueError as error:
-            raise self._refusal("an address that cannot be asked") from error
+            raise self._refusal("an address that is not valid") from error
         if scheme == "http" and urlsplit(source).scheme == "https":
             raise self._refusal(f"{host} without TLS")
         if self._allow_private or host == self._origin[1]:
@@ -120,7 +120,7 @@ class Targets:
         """Return the addresses of a host that may be connected to; none if it has none.
 
         Raises:
-            UpstreamUnavailable: it has addresses, and none of them may be.
+            UpstreamUnavailable: none of its addresses is allowed.
         """
         found = self._resolve(host)
         if self._allow_private:
@@ -150,7 +150,7 @@ class Targets:
 
     def _refusal(self, target: str, hint: str = "") -> UpstreamUnavailable:
         return UpstreamUnavailable(
-            f"The remote {self._remote} sends us to {target}, which is refused{hint}."
+            f"The remote {self._remote} redirects to {target}, which is refused{hint}."
         )
 
 

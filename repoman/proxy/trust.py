@@ -65,8 +65,10 @@ class Trust:
         except BundleError as error:
             if self._last is None:
                 raise
-            # While somebody writes the file anew, the former one counts.
-            _log.warning("http_client.ca_bundle: %s; the former certificates count.", error)
+            # While somebody writes the file again, the former one counts.
+            _log.warning(
+                "http_client.ca_bundle: %s; the previous certificates remain in use.", error
+            )
             return self._last[1]
 
 
@@ -99,9 +101,9 @@ def _load(context: ssl.SSLContext, bundle: str) -> None:
         else:
             context.load_verify_locations(cafile=bundle)
     except FileNotFoundError as error:
-        raise BundleError(f"there is no {bundle}") from error
+        raise BundleError(f"the file {bundle} does not exist") from error
     except ssl.SSLError as error:
-        raise BundleError(f"{bundle} holds no certificates in PEM form") from error
+        raise BundleError(f"{bundle} contains no certificates in PEM format") from error
     except (OSError, ValueError) as error:
         raise BundleError(f"{bundle} cannot be read") from error
 

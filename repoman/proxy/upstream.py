@@ -64,9 +64,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How a remote is asked; ``timeout`` in seconds. See HttpClientSection.
+    """How to contact a remote; ``timeout`` in seconds. See HttpClientSection.
 
-    ``probe`` is the path below the remote that tells whether it is well.
+    ``probe`` is the path below the remote to test whether it works.
     """
 
     retries: int = 2
@@ -82,8 +82,8 @@ class UpstreamClient:
 
     Args:
         remote: its address; paths are relative to it.
-        options: how to ask.
-        status: whether it is to be asked at all; learns how it went.
+        options: how to contact it.
+        status: whether it may be contacted; is told the outcome.
         sleep: waits for so many seconds.
     """
 
@@ -129,7 +129,7 @@ class UpstreamClient:
             body: of a POST.
 
         Raises:
-            UpstreamBlocked: the remote is not to be asked, or too many wait for it already.
+            UpstreamBlocked: the remote is blocked, or too many requests wait for it already.
             UpstreamUnavailable: it could not be reached, or answered with an error of its own.
             UpstreamTimeout: it did not answer in time.
             UpstreamRateLimited: it answered 429.
@@ -152,7 +152,7 @@ class UpstreamClient:
         is made: then this is :meth:`open`, with its errors.
 
         Returns:
-            None if the remote broke off, kept silent or answered with an error of its own.
+            None if the remote closed the connection, did not respond, or sent a server error.
         """
         request = RemoteRequest(method, self.address(path), dict(headers or {}), authorize)
         with self.gate.passed():
@@ -202,12 +202,12 @@ class UpstreamClient:
         return response
 
     def probe(self) -> None:
-        """Ask the remote whether it is back, and tell the status; raises nothing."""
+        """Test whether the remote is back, and update the status; raises nothing."""
         if self.status.begin_trial():
             self.examine()
 
     def examine(self) -> None:
-        """Ask the remote how it is, now, and tell the status; raises nothing."""
+        """Test the remote now, and update the status; raises nothing."""
         try:
             self._try_once(RemoteRequest("GET", self.address(self._options.probe), {})).close()
         except (UpstreamBlocked, UpstreamRateLimited):
@@ -231,7 +231,7 @@ class UpstreamClient:
                 return self._try_once(request)
             except UpstreamUnavailable as error:
                 if time.monotonic() >= end or self.status.is_retired:
-                    raise  # whoever asked has waited for long enough
+                    raise  # anybody who asked has waited for long enough
                 if error.retry_after is not None or (error.host and error.is_unreachable):
                     raise  # it said when to ask again, or is to be blocked
             self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
@@ -252,7 +252,7 @@ class UpstreamClient:
             self.targets.check(target, url)
             was_elsewhere = was_elsewhere or not shares_login(request.url, target)
             url = target
-        raise UpstreamUnavailable(f"The remote {self.remote} redirects without an end.")
+        raise UpstreamUnavailable(f"The remote {self.remote} redirects in a loop or too often.")
 
     def _send(
         self, request: RemoteRequest, url: str, headers: Mapping[str, str]
@@ -309,7 +309,7 @@ class UpstreamClient:
     def _judge(self, response: requests.Response, url: str) -> UpstreamResponse:
         status, name, host = response.status_code, self._name(url), self._host_of(url)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"{name} has limited our requests. {words_of(response)}"
+            text = f"{name} limits the rate of our requests. {words_of(response)}"
             wait = _retry_after(response.headers.get("Retry-After"))
             limited = UpstreamRateLimited(f"{text.rstrip('. ')}.", wait, response.headers)
             limited.host = host
@@ -322,10 +322,10 @@ class UpstreamClient:
             raise error
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             let_go(response)
-            text = f"{name} cannot be reached: the HTTP proxy wants a login (407)."
+            text = f"{name} cannot be reached: the HTTP proxy requires authentication (407)."
             raise _unusable(text, host)
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(response):
-            text = f"{name} cannot be reached: it speaks TLS, and was asked in plain HTTP; "
+            text = f"{name} cannot be reached: it requires TLS, but was contacted with plain HTTP; "
             raise _unusable(f"{text}use https://.", host)
         return UpstreamResponse(name, host, response, url, self._options.timeout)
 

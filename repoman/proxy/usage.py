@@ -66,7 +66,11 @@ class Usage:
         try:
             self._records.note_downloads(waiting)
         except RepomanError as error:
-            _log.warning("The times of %d downloads are not written now: %s", len(waiting), error)
+            _log.warning(
+                "The times of %d downloads could not be written yet: %s",
+                len(waiting),
+                error,
+            )
             with self._lock:
                 both = {**waiting, **self._waiting}
                 self._waiting = dict(islice(both.items(), REMEMBERED))
@@ -76,8 +80,8 @@ class Usage:
 def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:
     """Remove assets of these kinds until the cache holds at most ``limit`` bytes.
 
-    What was downloaded longest ago goes first. Their bytes are freed by compaction, a while later,
-    so that what is being read stays readable. Returns how many were removed.
+    The least recently downloaded content is removed first. Compaction frees its bytes a while
+    later, so that content that is being read stays readable. Returns how many were removed.
     """
     count = 0
     while (excess := records.size() - limit) > 0:

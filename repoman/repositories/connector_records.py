@@ -17,7 +17,7 @@ class ConnectorState:
         key: the connector, as the server calls it.
         repository: the name of its repository.
         url: where it listens, or should.
-        problem: why it is not open, for people; empty if it is.
+        problem: why it is not open; empty if it is.
     """
 
     key: str

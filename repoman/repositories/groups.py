@@ -22,18 +22,21 @@ def check_group(name: str, format_name: str, group: GroupSection, rows: Iterable
     for member in group.members:
         row = known.get(member.lower())
         if row is None or member.lower() == name.lower():
-            raise _invalid("members", f"{member!r} is no other repository.")
+            raise _invalid("members", f"{member!r} is not the name of another repository.")
         if row.format != format_name:
             raise _invalid("members", f"{member!r} has the format {row.format}, not {format_name}.")
         if name.lower() in _reachable(row, known):
             raise _invalid("members", f"{member!r} contains the group {name!r} already.")
     members = {member.lower() for member in group.members}
     if len(members) < len(group.members):
-        raise _invalid("members", "a repository is named twice.")
+        raise _invalid("members", "a repository is listed twice.")
     _check_writable(group, known)
     for pattern, pinned in group.pins.items():
         if strangers := [each for each in pinned if each.lower() not in members]:
-            raise _invalid("pins", f"{pattern!r} names {strangers[0]!r}, which is no member.")
+            raise _invalid(
+                "pins",
+                (f"{pattern!r} refers to {strangers[0]!r}, which is not a member of the group."),
+            )
 
 
 def check_not_member(name: str, rows: Iterable[Row]) -> None:
@@ -45,8 +48,8 @@ def check_not_member(name: str, rows: Iterable[Row]) -> None:
     for row in rows:
         if name.lower() in _members(row):
             raise Conflict(
-                f"The repository {name!r} is a member of the group {row.name!r}. "
-                "Take it out of the group first."
+                f"The repository {name!r} is a member of the group {row.name!r}. Remove it from "
+                "the group first."
             )
 
 
@@ -56,7 +59,7 @@ def _check_writable(group: GroupSection, known: Mapping[str, Row]) -> None:
         return
     is_member = writable.lower() in {member.lower() for member in group.members}
     if not is_member or known[writable.lower()].type != RepositoryType.HOSTED:
-        raise _invalid("writable_member", f"{writable!r} is no hosted member of the group.")
+        raise _invalid("writable_member", f"{writable!r} is not a hosted member of the group.")
 
 
 def _reachable(row: Row, known: Mapping[str, Row]) -> set[str]:

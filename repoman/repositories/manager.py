@@ -141,8 +141,8 @@ class RepositoryManager:
         """
         if not NAME.fullmatch(name):
             raise Invalid(
-                f"name: {name!r} is no repository name: at most 200 letters, digits, '-', '_' "
-                "and '.', beginning with a letter, a digit or '-'.",
+                f"name: {name!r} is not a valid repository name: use at most 200 letters, digits, "
+                "'-', '_' and '.', beginning with a letter, a digit or '-'.",
                 field="name",
             )
         recipe = self._get_recipe(recipe_name)
@@ -152,7 +152,7 @@ class RepositoryManager:
         with self._database.transaction():
             row = Row(0, name, recipe.format, recipe.type, is_online, self._seal(sections))
             if records.find_row(name) is not None:
-                raise Conflict(f"name: there is a repository {name!r} already.")
+                raise Conflict(f"name: a repository named {name!r} already exists.")
             self._check_ports(name, sections)
             _check_names(row, sections, sections)
             row_id = records.insert_row(row)
@@ -197,12 +197,14 @@ class RepositoryManager:
 
         Raises:
             NotFound: there is no such repository.
-            Unsupported: it is no proxy, or does not work.
+            Unsupported: it is not a proxy, or does not work.
         """
         repository = self.get(name)
         remote: Remote | None = getattr(repository.service, "remote", None)
         if remote is None:
-            raise Unsupported(f"{repository.name} is no proxy that works: it asks no remote.")
+            raise Unsupported(
+                f"{repository.name} has no remote: it is not a proxy, or it does not work."
+            )
         return remote
 
     def check(self, name: str) -> RemoteState:
@@ -265,7 +267,9 @@ class RepositoryManager:
         recipe = self._recipes.get(name)
         if recipe is None:
             known = ", ".join(self.recipes())
-            raise Invalid(f"recipe: there is no recipe {name!r}; known: {known}.", field="recipe")
+            raise Invalid(
+                f"recipe: there is no recipe {name!r}; choose one of: {known}.", field="recipe"
+            )
         return recipe
 
     @staticmethod
@@ -289,9 +293,9 @@ class RepositoryManager:
         problem = None
         if store not in self._blob_stores.names():
             known = ", ".join(self._blob_stores.names())
-            problem = f"there is no blob store {store!r}; known: {known}."
+            problem = f"there is no blob store {store!r}; choose one of: {known}."
         elif row is not None and store != _store_of(row):
-            problem = "cannot change once the repository exists."
+            problem = "cannot be changed after the repository was created."
         if problem is not None:
             raise Invalid(f"storage.blob_store: {problem}", field="storage.blob_store")
 
@@ -303,7 +307,7 @@ class RepositoryManager:
             if port in (self._server.port, self._server.https_port):
                 raise Conflict(f"{key}: port {port} is the main port of this server.")
             if owner != name:
-                raise Conflict(f"{key}: port {port} belongs to the repository {owner!r}.")
+                raise Conflict(f"{key}: port {port} is used by the repository {owner!r}.")
             if port in seen:
                 raise Conflict(f"{key}: port {port} is given twice.")
             seen.add(port)
@@ -352,10 +356,10 @@ class RepositoryManager:
             url = external_url_of(config.sections)
             return Repository(config, recipe.build(context), external_url=url)
         except RepomanError as error:
-            return Repository(config, None, f"Its settings do not work: {error}")
+            return Repository(config, None, f"Its settings are not valid: {error}")
         except Exception:  # noqa: BLE001 - of a plugin; the other repositories do without it
             _log.exception("The repository %s could not be built", config.name)
-            return Repository(config, None, "Its plugin failed; the log of the server says how.")
+            return Repository(config, None, "Its plugin failed; see the server log.")
 
     def _sessions(self, repository_id: int, store: str) -> UploadSessions:
         if repository_id not in self._uploads:
@@ -385,7 +389,7 @@ def _check_names(row: Row, sections: Mapping[str, Section], given: Collection[st
 def _storage(sections: Mapping[str, Section]) -> StorageSection:
     section = sections["storage"]
     if not isinstance(section, StorageSection):
-        raise TypeError("The section storage is no StorageSection.")
+        raise TypeError("The section storage is not a StorageSection.")
     return section
 
 

@@ -55,7 +55,7 @@ class RepositoryConfig:
         """Return a section as the model that the recipe declares for it."""
         section = self.sections[name]
         if not isinstance(section, kind):
-            raise TypeError(f"Section {name} of {self.name} is no {kind.__name__}.")
+            raise TypeError(f"Section {name} of {self.name} is not a {kind.__name__}.")
         return section
 
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -70,7 +70,7 @@ class Repository:
     Attributes:
         config: its settings.
         service: implements the protocol of its format; None where there is a problem.
-        problem: why it cannot work (its format is not installed, …), for people; or None.
+        problem: why it cannot work (its format is not installed, …); or None.
         external_url: the address of its connectors as clients know it; empty: as they ask for it.
     """
 

@@ -13,7 +13,7 @@ def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = 
     the remote tells whether the remote is well: it is if that is answered with less than 500.
     """
     if context.proxies is None:
-        raise TypeError("This context is not one of a proxy.")
+        raise TypeError("This context does not belong to a proxy.")
     config = context.config
     proxy = config.section("proxy", ProxySection)
     negative = config.section("negative_cache", NegativeCacheSection)

@@ -67,7 +67,9 @@ class Recipe:
         for name in settings:
             if name not in self.sections:
                 known = ", ".join(sorted(self.sections))
-                raise Invalid(f"{name}: there is no such section; known: {known}.", field=name)
+                raise Invalid(
+                    f"{name}: there is no such section; choose one of: {known}.", field=name
+                )
         return {name: self._parse(name, settings.get(name, {})) for name in self.sections}
 
     def _parse(self, name: str, values: Mapping[str, Any]) -> Section:

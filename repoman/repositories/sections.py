@@ -24,8 +24,10 @@ class ConnectorSection(Section):
     )
     external_url: ExternalUrl = Field(
         "",
-        description="Address of the connectors as clients know it, such as "
-        "https://registry.example.com; empty: as they ask for it.",
+        description=(
+            "Address of the connectors as clients know it, such as "
+            "https://registry.example.com; empty: the address that the client used."
+        ),
     )
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
@@ -53,7 +55,9 @@ class WritePolicy(StrEnum):
 class StorageSection(Section):
     """Where a repository keeps its bytes."""
 
-    blob_store: str = Field("default", description="Blob store; fixed once the repository exists.")
+    blob_store: str = Field(
+        "default", description="Blob store; cannot be changed after the repository was created."
+    )
 
 
 class AccessSection(Section):
@@ -61,7 +65,9 @@ class AccessSection(Section):
 
     anonymous: bool | None = Field(
         None,
-        description="Whether anybody may read without a login; unset: as for the whole server.",
+        description=(
+            "Whether clients can read without authentication; unset: as for the whole server."
+        ),
     )
 
 
@@ -81,43 +87,63 @@ class ProxySection(Section):
 
     remote_url: WebAddress = Field(description="Address of the remote, http or https.")
     content_max_age: Minutes = Field(
-        1440, description="Minutes until content is asked for again; -1: never."
+        1440,
+        description="Minutes for which content is cached before it is checked again; -1: forever.",
     )
     metadata_max_age: Minutes = Field(
-        1440, description="Minutes until lists and movable names are asked for again; -1: never."
+        1440,
+        description=(
+            "Minutes for which lists and movable names are cached before they are checked "
+            "again; -1: forever."
+        ),
     )
     follow_deletion: bool = Field(
-        False, description="Whether what the remote has deleted is deleted here as well."
+        False, description="Whether to delete cached content that was deleted on the remote."
     )
     minimum_age: int = Field(
-        0, ge=0, description="Hours that new content of a movable name is held back; 0: not at all."
+        0, ge=0, description="Hours to hold back new content of a movable name; 0: not at all."
     )
     cache_limit: int = Field(
-        0, ge=0, description="Most bytes to keep; what was asked for longest ago goes. 0: no limit."
+        0,
+        ge=0,
+        description=(
+            "Most bytes to cache; the least recently used content is removed first. 0: no limit."
+        ),
     )
 
 
 class NegativeCacheSection(Section):
     """Whether it is remembered what the remote does not have (the negative cache)."""
 
-    enabled: bool = Field(True, description="Whether to remember it.")
-    time_to_live: Minutes = Field(5, description="For how many minutes; -1: for ever.")
+    enabled: bool = Field(
+        True, description="Whether to cache that content was not found on the remote."
+    )
+    time_to_live: Minutes = Field(5, description="Minutes for which it is cached; -1: forever.")
 
 
 class HttpClientSection(Section):
     """How the remote is asked. Times in seconds."""
 
-    blocked: bool = Field(False, description="Do not ask it; serve what is here.")
-    auto_block: bool = Field(True, description="Do not ask it for a while after failures.")
-    retries: int = Field(2, ge=0, le=10, description="Further tries after a failure.")
-    timeout: int = Field(20, ge=1, le=3600, description="Time to wait for an answer.")
-    user_agent_suffix: str = Field("", description="Added to the User-Agent.")
-    username: str = Field("", description="User name at the remote.")
+    blocked: bool = Field(
+        False, description="Do not contact the remote; serve cached content only."
+    )
+    auto_block: bool = Field(
+        True, description="Stop contacting the remote for a while after failures."
+    )
+    retries: int = Field(2, ge=0, le=10, description="Number of retries after a failure.")
+    timeout: int = Field(20, ge=1, le=3600, description="Timeout for a response, in seconds.")
+    user_agent_suffix: str = Field("", description="Text to add to the User-Agent header.")
+    username: str = Field("", description="User name for the remote.")
     password: SecretStr = Field(SecretStr(""), description="Password or token of that user.")
-    bearer_token: SecretStr = Field(SecretStr(""), description="Sent in place of a user name.")
+    bearer_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token to send instead of a user name and password."
+    )
     ca_bundle: str = Field(
         "",
-        description="PEM file of authorities to trust besides the public ones and the system's.",
+        description=(
+            "PEM file of authorities to trust in addition to the public ones and those of "
+            "the system."
+        ),
     )
     allow_private: bool = Field(
         False, description="Whether redirects may lead to private and loopback addresses."
@@ -144,11 +170,16 @@ class HttpClientSection(Section):
 class GroupSection(Section):
     """The repositories that a group shows as one."""
 
-    members: tuple[str, ...] = Field(min_length=1, description="Their names; the first one wins.")
-    writable_member: str = Field("", description="The hosted member that pushes go to; or none.")
+    members: tuple[str, ...] = Field(
+        min_length=1,
+        description="Names of the members; the first one that has the content answers.",
+    )
+    writable_member: str = Field(
+        "", description="The hosted member that receives pushes; empty: none."
+    )
     pins: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="Patterns of names, such as acme/*, and the only members that answer for them.",
+        description="Patterns of names, such as acme/*, and the only members that serve them.",
     )
 
 
@@ -162,9 +193,9 @@ class RoutingMode(StrEnum):
 class RoutingSection(Section):
     """Which paths are asked for at all."""
 
-    mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether matchers allow or block.")
+    mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether the matchers allow or block.")
     matchers: tuple[RegularExpression, ...] = Field(
-        (), description="Regular expressions on the whole path."
+        (), description="Regular expressions that have to match the whole path."
     )
 
     def allows(self, *paths: str) -> bool:

@@ -1,1 +1,1 @@
-"""Who asks, and what they may do."""
+"""Authentication and authorization: who sends a request, and what they are allowed to do."""

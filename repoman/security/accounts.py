@@ -34,7 +34,7 @@ class Accounts:
         self.flush = self._logins.flush
 
     def note_login(self, actor: Actor) -> bool:
-        """Take over what a realm has told of a user who has just shown a password.
+        """Store what a realm reports of a user who has just logged in.
 
         Return whether the name is theirs, see :meth:`keep`.
 
@@ -65,7 +65,7 @@ class Accounts:
         except (Unavailable, StorageFull) as error:
             if user is None:
                 raise
-            _log.warning("The roles of %s are not written now: %s", actor.name, error)
+            _log.warning("The roles of %s could not be saved yet: %s", actor.name, error)
             return user.realm == actor.realm
 
     def _write(self, actor: Actor) -> bool:

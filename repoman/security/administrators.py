@@ -21,8 +21,8 @@ def keeping_administrator() -> Iterator[None]:
     yield
     if there_was_one and not has_administrator():
         raise Conflict(
-            "This would leave no active local user who may do everything, so nobody could "
-            "administer the server any more. Give another user the role nx-admin first."
+            "This would leave no active local user with all permissions, so nobody could "
+            "administer the server. Give another user the role nx-admin first."
         )
 
 

@@ -72,7 +72,7 @@ class Audit:
         clock: seconds since the epoch.
 
     Attributes:
-        pulls: whether pulls are told too.
+        pulls: whether pulls are recorded too.
         find_origin: says who acts in the calling thread, for changes of configuration.
     """
 
@@ -92,7 +92,7 @@ class Audit:
         self._waiting: deque[Event] = deque()
         self._lost = 0
         self._logins: OrderedDict[tuple[str, ...], float] = OrderedDict()
-        # Not at once: processes that begin again and again would prune each time.
+        # Not at once: processes that start repeatedly would prune each time.
         self._pruned_at = time.monotonic()
         self._is_failing = False
         database.on_change = self._record_change
@@ -106,7 +106,7 @@ class Audit:
                 self._waiting.append(_bounded(event))
 
     def is_new_login(self, *who: str) -> bool:
-        """Return whether a login is to be told: the same one is so once in an hour.
+        """Return whether to record a login: the same one is recorded once an hour.
 
         For clients that send their password with each request. ``who`` is whatever makes it another
         one: name, address, token.
@@ -142,7 +142,7 @@ class Audit:
         except RepomanError as error:
             self._put_back(events, lost)
             self._note_failure(error, is_last=is_last)
-        except BaseException:  # it would fail again and again with the same events
+        except BaseException:  # it would fail repeatedly with the same events
             self._put_back([], lost + len(events))
             raise
         else:
@@ -156,7 +156,7 @@ class Audit:
         records.insert_events(asdict(event) for event in events)
 
     def _put_back(self, events: list[Event], lost: int) -> None:
-        """Have events wait again, before those that came meanwhile, as far as there is room."""
+        """Put events back, before those that arrived since, as far as there is room."""
         with self._lock:
             both = [*events, *self._waiting]
             self._waiting = deque(both[:CAPACITY])
@@ -165,10 +165,12 @@ class Audit:
     def _note_failure(self, error: RepomanError, *, is_last: bool) -> None:
         if is_last:
             _log.error(
-                "%d events of the audit log are lost: %s", len(self._waiting) + self._lost, error
+                "%d events of the audit log were lost: %s", len(self._waiting) + self._lost, error
             )
         elif not self._is_failing:
-            _log.warning("The audit log cannot be written; its events wait: %s", error)
+            _log.warning(
+                "The audit log cannot be written; its events are held in memory: %s", error
+            )
         self._is_failing = True
 
     def prune(self) -> int:
@@ -205,7 +207,7 @@ class Audit:
             after: id of the event behind which to go on.
 
         Raises:
-            Invalid: there is no such event any more.
+            Invalid: this event no longer exists.
         """
         return records.list_events(filters or {}, since, limit, after)
 

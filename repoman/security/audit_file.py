@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class AuditFile:
     """The file; for one thread of the one process that serves.
 
-    It is opened anew for each batch, so whoever renames it (logrotate) need not tell the server.
+    It is opened again for each batch, so logrotate can rename it without telling the server.
     At ``audit.file_size`` it becomes the file with ``.1`` added, in place of the one before.
     """
 

@@ -52,7 +52,9 @@ def list_events(
     if after is not None:
         last = AuditRecord.get_or_none(AuditRecord.id == after)
         if last is None:
-            raise Invalid("continuationToken: there is no such event any more; begin anew.")
+            raise Invalid(
+                "continuationToken: this event no longer exists. Start again without the token."
+            )
         query = query.where(
             AuditRecord.at <= last.at, (AuditRecord.at < last.at) | (AuditRecord.id < last.id)
         )

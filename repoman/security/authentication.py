@@ -22,7 +22,7 @@ class Authenticator:
 
     Args:
         lockout: makes those wait who guess.
-        accounts: is told who has got in.
+        accounts: is told who has logged in.
     """
 
     def __init__(
@@ -102,6 +102,6 @@ class Authenticator:
 
 
 def _wrong(wait: int) -> Unauthenticated:
-    error = Unauthenticated("The user name or the password is wrong.")
+    error = Unauthenticated("Wrong user name or password.")
     error.retry_after = wait or None
     return error

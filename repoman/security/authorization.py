@@ -1,6 +1,6 @@
 """Authorization: whether an actor may do what a request needs.
 
-Rights come from the roles of a user, and are decided anew at each request: a token narrows them and
+Rights come from the roles of a user, and are checked at each request: a token narrows them and
 never carries them. Who has logged in may always do what anybody may.
 """
 
@@ -21,7 +21,7 @@ Filter = Callable[[str], bool]
 
 
 class Authorizer:
-    """Decides who may do what; thread safe, and asks the database only after a change."""
+    """Decides who is allowed to do what; thread safe, reads the database only after a change."""
 
     def __init__(self, database: Database, options: Options) -> None:
         self._options = options
@@ -50,10 +50,10 @@ class Authorizer:
         if self.is_allowed(actor, place, access):
             return
         if actor.is_anonymous:
-            raise Unauthenticated("A login is needed for this.")
+            raise Unauthenticated("Authentication is required.")
         what = " and ".join(sorted(access.actions))
         where = f"{access.name} in {place.name}" if access.name else place.name
-        raise Denied(f"{actor.name} has no right to {what} {where}.")
+        raise Denied(f"{actor.name} is not allowed to {what} {where}.")
 
     def knows(self, actor: Actor, place: Place) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""

@@ -45,12 +45,12 @@ def create_certificate(files: CertificateFiles, names: Iterable[str], days: int)
     The authority is made where there is none yet, and kept where there is one.
 
     Raises:
-        Invalid: no name was given, or one is no host name.
+        Invalid: no name was given, or one is not a valid host name.
         Unavailable: the files cannot be read or written.
     """
     subjects = [_general_name(name) for name in dict.fromkeys(names)]
     if not subjects:
-        raise Invalid("A certificate needs at least one host name or address.")
+        raise Invalid("A certificate requires at least one host name or address.")
     try:
         make_directory(files.certificate.parent)
         authority, authority_key = _authority(files)
@@ -79,12 +79,12 @@ def describe_certificate(path: Path) -> dict[str, str]:
     """Return what a certificate says: names, validity, issuer, fingerprint.
 
     Raises:
-        Invalid: there is no certificate in the file.
+        Invalid: there is not a certificate in the file.
     """
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise Invalid(f"{path} is no certificate: {error}") from error
+        raise Invalid(f"{path} is not a certificate: {error}") from error
     return {
         "file": str(path),
         "names": ", ".join(_names(certificate)),
@@ -133,10 +133,10 @@ def _load_authority(
     except (ValueError, TypeError) as error:
         raise Invalid(
             f"{files.authority} or {files.authority_key} is damaged. Restore both from a backup, "
-            "or remove both to have a new authority made, which clients have to trust anew."
+            "or remove both to create a new authority, which clients have to trust again."
         ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise Invalid(f"{files.authority_key} is not a key that repoman made.")
+        raise Invalid(f"{files.authority_key} is not a key that repoman created.")
     return certificate, key
 
 
@@ -166,7 +166,7 @@ def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
     except UnicodeError:
         host = ""
     if not host:
-        raise Invalid(f"{name!r} is no host name and no address.")
+        raise Invalid(f"{name!r} is not a valid host name or address.")
     return x509.DNSName(host)
 
 

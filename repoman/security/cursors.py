@@ -24,7 +24,7 @@ class Cursors:
         return self._fernet().encrypt(position.encode()).decode("ascii")
 
     def open(self, cursor: str) -> str | None:
-        """Return the position in a cursor; None: it is none of ours."""
+        """Return the position in a cursor; None if the cursor is not valid."""
         try:
             return self._fernet().decrypt(cursor.encode()).decode()
         except InvalidToken:

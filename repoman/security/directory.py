@@ -70,7 +70,7 @@ class Directory:
 
     Args:
         options: where it is and how it is built.
-        say: is told each step, for people; never a password.
+        say: is called with each step; never with a password.
     """
 
     def __init__(self, options: LdapOptions, say: Say = lambda _: None) -> None:
@@ -85,7 +85,7 @@ class Directory:
         """
         if not name or not password:
             # With an empty password every bind succeeds, as nobody (RFC 4513, 5.1.2).
-            self._say("An empty name or password is refused without asking.")
+            self._say("An empty name or password is refused without asking the directory.")
             return None
         with self._searcher() as (url, connection):
             entry = self._find(connection, self._query(name))
@@ -107,7 +107,7 @@ class Directory:
             return None if entry is None else self._describe(connection, entry)
 
     def look_up(self, name: str) -> Person | None:
-        """Return the user who is called so here, and whom the filter lets in; else as log_in.
+        """Return the user with this name, if the filter accepts it; otherwise like log_in.
 
         The filter may want another name, such as the mail address: any will do then.
         """
@@ -137,15 +137,15 @@ class Directory:
             finally:
                 _close(connection)
             return
-        raise Unavailable("The directory of users does not answer; try again later.") from last
+        raise Unavailable("The LDAP server does not respond. Try again later.") from last
 
     def _connect(self, url: str, dn: str, password: Any) -> Any:
         connection = self._open(url, dn, password.get_secret_value())
         if not self._bind(connection):
             reason = connection.result["description"]
             _close(connection)
-            raise LDAPException(f"the bind as {dn or 'nobody'} was refused: {reason}")
-        self._say(f"Connected to {url}, bound as {dn or 'nobody'}.")
+            raise LDAPException(f"the bind as {dn or 'anonymous'} was refused: {reason}")
+        self._say(f"Connected to {url}, bound as {dn or 'anonymous'}.")
         return connection
 
     def _open(self, url: str, dn: str, password: str) -> Any:
@@ -174,7 +174,7 @@ class Directory:
             connection.open()
             if options.start_tls:
                 connection.start_tls()
-                self._say(f"The connection to {url} turned to TLS.")
+                self._say(f"The connection to {url} uses TLS now.")
         except BaseException:
             _close(connection)
             raise
@@ -200,13 +200,13 @@ class Directory:
         ]
         found = self._search(connection, options.user_base, query, wanted, limit=2)
         if len(found) != 1:
-            self._say(f"{len(found) or 'No'} entries fit {query} below {options.user_base}.")
+            self._say(f"{len(found) or 'No'} entries match {query} below {options.user_base}.")
             return None
         self._say(f"The user is {found[0].dn}.")
         return found[0]
 
     def _bind_in_vain(self, url: str) -> None:
-        """Ask as much as for a name that is known, so that the time does not tell which are."""
+        """Send as many requests as for a known name, so that the time reveals nothing."""
         dn = ",".join(filter(None, (f"cn={secrets.token_hex(8)}", self._options.user_base)))
         self._bind_as(url, dn, secrets.token_hex(8))
 
@@ -222,14 +222,14 @@ class Directory:
         is_right, result = self._bind_as(url, entry.dn, password)
         if not is_right and result["result"] not in REFUSALS:
             raise LDAPException(f"the bind as a user failed: {result['description']}")
-        self._say("The password is right." if is_right else f"Refused: {result['description']}.")
+        self._say("The password is correct." if is_right else f"Refused: {result['description']}.")
         return is_right
 
     def _describe(self, connection: Any, entry: _Entry) -> Person | None:
         options = self._options
         name = entry.text(options.name_attribute)
         if not name or not name.isprintable():
-            self._say(f"The entry has no {options.name_attribute} that could be a name here.")
+            self._say(f"The entry has no {options.name_attribute} that is a valid user name.")
             return None
         return Person(
             entry.dn,
@@ -296,12 +296,12 @@ class _Tls(ldap3.Tls):
 
 @contextmanager
 def _translated(url: str, say: Say) -> Iterator[None]:
-    """Turn failures in the middle of a conversation into what a client is told."""
+    """Turn failures during a conversation into the error for the client."""
     try:
         yield
     except (LDAPException, OSError) as error:
         say(f"{url}: {_reason(error)}.")
-        raise Unavailable("The directory of users does not answer; try again later.") from error
+        raise Unavailable("The LDAP server does not respond. Try again later.") from error
 
 
 def _reason(error: Exception) -> str:

@@ -185,7 +185,7 @@ class _Parser:
         if name.text not in ("format", "path"):
             raise _invalid(f"expected 'format', 'path' or '(', found {name.text}", name.at)
         operator = self.expect("operator", "'==', '!=', '=^' or '=~'")
-        text = self.expect("text", "a text in quotation marks")
+        text = self.expect("text", "a string in quotation marks")
         test = _compile(operator.text, text)
         return _OfFormat(test) if name.text == "format" else test
 
@@ -193,10 +193,10 @@ class _Parser:
         opening = self._take()
         self._depth += 1
         if self._depth > DEPTH:
-            raise _invalid(f"more than {DEPTH} parentheses in each other", opening.at)
+            raise _invalid(f"more than {DEPTH} nested parentheses", opening.at)
         found = self.alternatives()
         if self._next.text != ")":
-            raise _invalid("a '(' without its ')'", opening.at)
+            raise _invalid("a '(' without a ')'", opening.at)
         self._take()
         self._depth -= 1
         return found
@@ -230,8 +230,8 @@ def _tokens(source: str) -> Iterator[_Token]:
         if found is None or found.lastgroup is None:
             at = position + len(source[position:]) - len(source[position:].lstrip())
             if source[at] in "\"'":
-                raise _invalid("a text without its closing quotation mark", at)
-            raise _invalid(f"'{source[at]}' is not known here", at)
+                raise _invalid("a string without its closing quotation mark", at)
+            raise _invalid(f"'{source[at]}' is not allowed here", at)
         yield _Token(found.lastgroup, found[found.lastgroup], found.start(found.lastgroup))
         position = found.end()
     yield _Token("end", "", end)

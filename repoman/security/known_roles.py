@@ -13,4 +13,6 @@ def check_roles(ids: Iterable[str]) -> None:
     rest = wanted - shipped - {each.id for each in find_roles(wanted)}
     if rest:
         known = ", ".join(sorted({*shipped, *(each.id for each in list_roles())}))
-        raise Invalid(f"roles: there is no role {min(rest)!r}; known: {known}.", field="roles")
+        raise Invalid(
+            f"roles: there is no role {min(rest)!r}; choose one of: {known}.", field="roles"
+        )

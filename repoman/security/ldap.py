@@ -107,7 +107,7 @@ class LdapRealm:
     def repoman_find_user(self, name: str) -> Actor | None:
         """Return the user with this name here, as the directory said within the last minute.
 
-        One request asks again; those that come meanwhile have the answer of before.
+        One request asks again; the others get the previous answer in the meantime.
 
         Raises:
             Unavailable: it has not said anything yet.
@@ -125,7 +125,7 @@ class LdapRealm:
                 seen = _Seen(None if person is None else _actor(name, person, options))
                 self._users.save(name, seen, LOOK)
         if not seen.is_known:
-            raise Unavailable("The directory of users has not answered yet.")
+            raise Unavailable("The LDAP server has not responded yet.")
         return seen.actor
 
     # Inside -------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class LdapRealm:
         from repoman.security.directory import Directory
 
         if self._ticks() < self._rests_until:
-            raise Unavailable("The directory of users did not answer lately; try again later.")
+            raise Unavailable("The LDAP server did not respond recently. Try again later.")
         with self._queue.place(), self._slot(options.timeout):
             try:
                 return question(Directory(options, _log.debug))
@@ -150,7 +150,7 @@ class LdapRealm:
     def _slot(self, timeout: float) -> Iterator[None]:
         """Hold one of the few connections for the block (Unavailable)."""
         if not self._slots.acquire(timeout=timeout):
-            raise Unavailable("The directory of users is too slow; try again later.")
+            raise Unavailable("The LDAP server responds too slowly. Try again later.")
         try:
             yield
         finally:

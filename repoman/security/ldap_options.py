@@ -14,37 +14,45 @@ PORTS = {"ldap": 389, "ldaps": 636}
 class LdapOptions(Section):
     """A directory whose users may log in. Times in seconds."""
 
-    enabled: bool = Field(False, description="Whether the directory is asked at all.")
+    enabled: bool = Field(False, description="Whether users can log in with LDAP.")
     urls: tuple[str, ...] = Field(
-        (), description="Its servers, ldap:// or ldaps://; the next one where one does not answer."
+        (),
+        description="Servers, ldap:// or ldaps://; if one does not respond, the next one is tried.",
     )
-    start_tls: bool = Field(False, description="Whether ldap:// connections turn to TLS at once.")
+    start_tls: bool = Field(
+        False, description="Whether to switch ldap:// connections to TLS (StartTLS)."
+    )
     ca_file: str = Field(
         "", description="PEM file of the authorities to trust; empty: those of the system."
     )
-    timeout: int = Field(5, ge=1, le=60, description="Time for a connection, and for each answer.")
-    bind_dn: str = Field("", description="Who searches; empty: nobody in particular.")
-    bind_password: SecretStr = Field(SecretStr(""), description="Password of that entry.")
-    user_base: str = Field("", description="Where users are, at any depth.")
+    timeout: int = Field(
+        5, ge=1, le=60, description="Timeout for a connection and for each response, in seconds."
+    )
+    bind_dn: str = Field("", description="DN to bind as for searches; empty: anonymous.")
+    bind_password: SecretStr = Field(SecretStr(""), description="Password of bind_dn.")
+    user_base: str = Field("", description="Base DN of the users; its whole subtree is searched.")
     user_filter: str = Field(
-        "(uid={user})", description="Which entry a user is; {user} is the name given."
+        "(uid={user})", description="Filter for the entry of a user; {user} is the user name."
     )
-    name_attribute: str = Field("uid", description="What a user is called here.")
-    first_name_attribute: str = Field("givenName", description="Where the first name is.")
-    last_name_attribute: str = Field("sn", description="Where the last name is.")
-    email_attribute: str = Field("mail", description="Where the mail address is.")
-    group_base: str = Field("", description="Where groups are; empty: they are not searched.")
+    name_attribute: str = Field("uid", description="Attribute with the user name.")
+    first_name_attribute: str = Field("givenName", description="Attribute with the first name.")
+    last_name_attribute: str = Field("sn", description="Attribute with the last name.")
+    email_attribute: str = Field("mail", description="Attribute with the mail address.")
+    group_base: str = Field(
+        "", description="Base DN of the groups; empty: groups are not searched."
+    )
     group_filter: str = Field(
-        "(member={dn})", description="Which groups a user is in; {dn} and {user} are the user's."
+        "(member={dn})",
+        description="Filter for the groups of a user; {dn} and {user} are those of the user.",
     )
-    group_attribute: str = Field("cn", description="What a group is called.")
+    group_attribute: str = Field("cn", description="Attribute with the name of a group.")
     member_of_attribute: str = Field(
-        "", description="Attribute of users with the DNs of their groups; empty: not read."
+        "", description="Attribute of users that holds the DNs of their groups; empty: not read."
     )
     roles: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="From the name or DN of a group to roles."
+        default_factory=dict, description="Map from the name or DN of a group to roles."
     )
-    default_roles: tuple[str, ...] = Field((), description="Roles of all users of the directory.")
+    default_roles: tuple[str, ...] = Field((), description="Roles of all users of the LDAP server.")
 
     @field_validator("urls")
     @classmethod
@@ -54,7 +62,9 @@ class LdapOptions(Section):
             if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/"):
                 raise ValueError("must be addresses such as ldaps://directory.example.com")
             if "@" in parts.netloc:
-                raise ValueError("must hold no name and password; use bind_dn and bind_password")
+                raise ValueError(
+                    "must not contain a name and password; use bind_dn and bind_password"
+                )
             if parts.query or parts.fragment:
                 raise ValueError("must be addresses such as ldaps://directory.example.com")
         return value
@@ -75,11 +85,11 @@ class LdapOptions(Section):
     def _check_together(self) -> "LdapOptions":
         if self.bind_dn and not self.bind_password.get_secret_value():
             # A bind with a name and no password succeeds as nobody (RFC 4513, 5.1.2).
-            raise ValueError("bind_dn needs a bind_password")
+            raise ValueError("bind_dn requires a bind_password")
         if self.start_tls and any(url.startswith("ldaps:") for url in self.urls):
-            raise ValueError("start_tls is for ldap:// alone; ldaps:// has TLS from the beginning")
+            raise ValueError("start_tls is for ldap:// only; ldaps:// uses TLS from the start")
         if self.enabled and not (self.urls and self.user_base):
-            raise ValueError("urls and user_base are needed before it is enabled")
+            raise ValueError("set urls and user_base before you enable it")
         return self
 
 
@@ -88,5 +98,5 @@ def _check_filter(value: str) -> str:
     if not (value.startswith("(") and value.endswith(")") and value.count("(") == value.count(")")):
         raise ValueError("must be a filter in parentheses, such as (uid={user})")
     if names - {"user", "dn"}:
-        raise ValueError("knows {user} and {dn} alone")
+        raise ValueError("may contain {user} and {dn} only")
     return value

@@ -1,4 +1,4 @@
-"""Slowing down whoever guesses passwords, without locking out those who know theirs.
+"""Slows down password guessing without locking out users who know their password.
 
 Wrong passwords are counted for a user from one address, for the user from everywhere, and for the
 address whomever it tries. Beyond what is allowed, each further one doubles the time in which none
@@ -9,7 +9,7 @@ The secret of a user token cannot be guessed, and one that has ended is sent for
 takes it out of some script. So wrong ones count for their address alone, and keep no other token
 and no password of the user out.
 
-All of it is in memory: a restart begins anew, and so would cost a guesser more than waiting.
+All of it is in memory: a restart clears it, and so would cost a guesser more than waiting.
 """
 
 import math
@@ -71,9 +71,7 @@ class Lockout:
             TooManyRequests: not yet.
         """
         if wait := self._wait(user, address, is_token):
-            raise TooManyRequests(
-                f"Too many wrong passwords; the next one is looked at in {wait} s.", wait
-            )
+            raise TooManyRequests(f"Too many failed logins. Try again in {wait} s.", wait)
 
     def note_failure(self, user: str, address: str, *, is_token: bool = False) -> int:
         """Count a wrong password; return in how many seconds the next one is looked at."""
@@ -91,7 +89,7 @@ class Lockout:
     def note_success(self, user: str, address: str, *, is_token: bool = False) -> None:
         """Remember that a user and an address belong together, and forget their failures.
 
-        Whoever has a token may still have to guess the password, so a token forgets none.
+        A client with a token may still have to guess the password, so a token forgets none.
         """
         key = _pair(user, address)
         with self._lock:

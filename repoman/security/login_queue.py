@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from repoman.errors import Unavailable
 
-LATER = 1  # seconds after which whoever found no place may try again
+LATER = 1  # seconds after which a client that found no place may try again
 
 
 class LoginQueue:
@@ -27,7 +27,7 @@ class LoginQueue:
             Unavailable: all are taken.
         """
         if not self._places.acquire(blocking=False):
-            error = Unavailable("Too many people log in just now; try again in a moment.")
+            error = Unavailable("Too many logins at the same time. Try again in a moment.")
             error.retry_after = LATER
             raise error
         try:

@@ -11,7 +11,7 @@ CAPACITY = 10_000  # values
 
 
 class Memory(Generic[Value]):
-    """Values by key, each for its time; thread safe. Beyond its capacity the oldest one goes.
+    """Values by key, each for its time; thread safe. Beyond its capacity the oldest one is dropped.
 
     Args:
         ticks: seconds that never run backwards.

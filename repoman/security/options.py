@@ -18,9 +18,9 @@ REALM_OPTIONS = "realms"
 class AnonymousOptions(Section):
     """Access without a login."""
 
-    enabled: bool = Field(False, description="Whether anybody may read without a login.")
+    enabled: bool = Field(False, description="Whether clients can read without authentication.")
     roles: tuple[str, ...] = Field(
-        (ANONYMOUS_ROLE,), description="What somebody without a login may do, where it is on."
+        (ANONYMOUS_ROLE,), description="Roles of clients without authentication, if it is enabled."
     )
 
     def check_names(self) -> None:
@@ -29,10 +29,10 @@ class AnonymousOptions(Section):
 
 
 class RealmOptions(Section):
-    """Who is asked whether a name and a password are right."""
+    """The realms that check user names and passwords."""
 
     active: tuple[str, ...] = Field(
-        (), description="Realms in the order in which they are asked; none named: all there are."
+        (), description="Realms in the order in which they are tried; empty: all realms."
     )
 
 

@@ -43,7 +43,7 @@ class Permission:
         return all("*" in own for own in self.parts[len(needed) :])
 
     def reaches(self, *beginning: str) -> bool:
-        """Return whether this grants some permission that begins so."""
+        """Return whether this grants some permission with this prefix."""
         return all({"*", part} & own for own, part in zip(self.parts, beginning, strict=False))
 
 

@@ -54,9 +54,9 @@ class WildcardPrivilege(PrivilegeSection):
 class ApplicationPrivilege(PrivilegeSection):
     """To do something with the server itself."""
 
-    domain: Word = Field(description="What is administered, such as users.")
+    domain: Word = Field(description="The area it covers, such as users.")
     actions: tuple[Word | Literal["*"], ...] = Field(
-        min_length=1, description="What may be done with it: create, read, update, delete, or *."
+        min_length=1, description="The allowed actions: create, read, update, delete, or *."
     )
 
     def permission(self) -> str:
@@ -68,7 +68,7 @@ class RepositoryPrivilege(PrivilegeSection):
     """To do something in or with repositories."""
 
     format: Word | Literal["*"] = Field(ANY, description="The format of the repositories; *: any.")
-    repository: str = Field(ANY, description="The repository; *: each of the format.")
+    repository: str = Field(ANY, description="The repository; *: every repository of the format.")
     actions: Actions = Field(description="browse, read, edit, add, delete, or *.")
 
     def _permission(self, domain: str) -> str:

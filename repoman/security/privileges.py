@@ -67,7 +67,7 @@ class Privileges:
         check_name("privilege", name)
         with self._database.transaction():
             if records.find_privileges([name]):
-                raise Conflict(f"name: there is a privilege {name!r} already.")
+                raise Conflict(f"name: a privilege named {name!r} already exists.")
             self._save(Privilege(name, kind, description), properties)
             self._database.note_change("privilege.create", name, type=kind)
 
@@ -120,14 +120,14 @@ class Privileges:
             rest -= {each.name for each in self.of_repositories()}
         if rest:
             raise Invalid(
-                f"privileges: there is no privilege {min(rest)!r}; "
-                "'repoman privilege list --all' shows what there is.",
+                f"privileges: there is no privilege {min(rest)!r}; list the available ones with "
+                "'repoman privilege list --all'.",
                 field="privileges",
             )
 
     def _get_made(self, name: str) -> Privilege:
         if name.startswith(RESERVED):
-            raise Invalid(f"The privilege {name} belongs to the program; it stays as it is.")
+            raise Invalid(f"The privilege {name} is built in and cannot be changed.")
         for found in records.find_privileges([name]):
             return found
         raise NotFound(f"There is no privilege {name!r}.")
@@ -154,7 +154,7 @@ def parse_properties(kind: str, properties: Mapping[str, Any]) -> PrivilegeSecti
     model = PRIVILEGE_TYPES.get(kind)
     if model is None:
         known = ", ".join(PRIVILEGE_TYPES)
-        raise Invalid(f"type: there is no type of privileges {kind!r}; known: {known}.", "type")
+        raise Invalid(f"type: there is no privilege type {kind!r}; choose one of: {known}.", "type")
     try:
         return model.model_validate(properties)
     except ValidationError as error:
@@ -168,13 +168,14 @@ def check_name(what: str, name: str) -> None:
     """Return if a role, a privilege or a selector may be called so (Invalid)."""
     if name.lower().startswith(RESERVED):
         raise Invalid(
-            f"name: {name!r} begins with {RESERVED!r}, as names of the program do; choose another.",
+            f"name: {name!r} begins with {RESERVED!r}, which is reserved for built-in names; "
+            "choose another name.",
             field="name",
         )
     if not NAME.fullmatch(name):
         raise Invalid(
-            f"name: {name!r} is no name of a {what}: at most 100 letters, digits, '_', '.' and "
-            "'-', beginning with a letter or digit.",
+            f"name: {name!r} is not a valid name of a {what}: use at most 100 letters, digits, "
+            "'_', '.' and '-', beginning with a letter or digit.",
             field="name",
         )
 

@@ -1,4 +1,4 @@
-"""The realms: plugins that know users, in the order in which they are asked."""
+"""The realms: plugins that know users, in the order in which they are tried."""
 
 import logging
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Realms:
         """Return the active realms, by name: what asks each who presents credentials.
 
         User tokens come first, so that no other realm gets to see one; local users are always among
-        them, or nobody could mend it.
+        them, or nobody could fix it.
         """
         return [(name, self._realms[name]) for name in self._names() if name in self._realms]
 
@@ -69,7 +69,9 @@ class Realms:
         if active != self._active:
             self._active = active
             if unknown := set(active) - set(self._realms):
-                _log.warning("realms.active names what no plugin brings: %s", ", ".join(unknown))
+                _log.warning(
+                    "realms.active names realms that no plugin provides: %s", ", ".join(unknown)
+                )
         return dict.fromkeys((TOKEN, *(active or self._realms), LOCAL))
 
 

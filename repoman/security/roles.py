@@ -50,7 +50,7 @@ class Roles:
         check_name("role", role.id)
         with self._database.transaction():
             if records.find_roles([role.id]):
-                raise Conflict(f"name: there is a role {role.id!r} already.")
+                raise Conflict(f"name: a role named {role.id!r} already exists.")
             self._save(role)
             self._note("create", role)
 
@@ -91,7 +91,7 @@ class Roles:
         self.get(role_id)
         if role_id in _SHIPPED:
             raise Invalid(
-                f"The role {role_id} belongs to the program; it stays as it is. Make a role that "
+                f"The role {role_id} is built in and cannot be changed. Create a role that "
                 "includes it, or one of your own."
             )
 
@@ -100,7 +100,7 @@ class Roles:
         for option, ids in named_roles(self._options).items():
             if role_id in ids:
                 raise Conflict(
-                    f"The option {option} names the role {role_id!r}; take it out there first."
+                    f"The option {option} uses the role {role_id!r}; remove it there first."
                 )
 
     def _save(self, role: Role) -> None:

@@ -43,7 +43,7 @@ class Selectors:
         parse_expression(row.expression)
         with self._database.transaction():
             if row.name.lower() in {each.name.lower() for each in records.list_selectors()}:
-                raise Conflict(f"name: there is a content selector {row.name!r} already.")
+                raise Conflict(f"name: a content selector named {row.name!r} already exists.")
             records.save_selector(row)
             self._database.note_change("selector.create", row.name, expression=row.expression)
 

@@ -25,7 +25,7 @@ from repoman.security.users import Users
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Who asks, what they may do, and tokens and sessions that say so for a while."""
+    """Authentication, authorization, and the tokens and sessions that result from a login."""
 
     authenticator: Authenticator
     authorizer: Authorizer

@@ -47,7 +47,7 @@ def find_session(id_: str) -> Session | None:
 
 
 def list_sessions(user: str, now: float) -> list[Session]:
-    """Return the sessions of a user that go on at ``now``, the one used last first."""
+    """Return the sessions of a user that are valid at ``now``, the most recently used first."""
     query = _query().where((UserRecord.name == user) & (SessionRecord.expires_at > now))
     return [_session(row) for row in query.order_by(SessionRecord.seen_at.desc()).tuples()]
 

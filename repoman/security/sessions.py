@@ -79,7 +79,7 @@ class SessionService:
             if user is None or user.realm != actor.realm or not user.is_active:
                 raise Denied(
                     f"{actor.name} of the realm {actor.realm} has no account here: the user of "
-                    "this name is disabled, deleted or of another realm."
+                    "this name is disabled, deleted or belongs to another realm."
                 )
             session = Session(
                 id=_id_of(secret),
@@ -98,7 +98,7 @@ class SessionService:
         return secret
 
     def find(self, secret: str) -> Session | None:
-        """Return the session with this secret, if it goes on; it is in use by that."""
+        """Return the session with this secret, if it is still valid, and note its use."""
         id_ = _id_of(secret)
         session = self._found.get(id_, lambda: records.find_session(id_))
         now = self._clock()
@@ -111,7 +111,7 @@ class SessionService:
         return session
 
     def of_user(self, user: str) -> list[Session]:
-        """Return the sessions of a user that go on, the one used last first."""
+        """Return the valid sessions of a user, the most recently used first."""
         return records.list_sessions(user, self._clock())
 
     def end(self, secret: str) -> None:
@@ -128,13 +128,13 @@ class SessionService:
         with self._database.transaction():
             found = next((each for each in self.of_user(user) if each.id == id_), None)
             if found is None:
-                raise NotFound("This session has ended already.")
+                raise NotFound("This session has already ended.")
             records.delete_session(id_)
             told = {"address": found.address, "agent": found.agent}
             self._database.note_change("login.end", user, **told)
 
     def _is_current(self, session: Session, now: float) -> bool:
-        """Return whether a session goes on; one begun by a clock that was ahead does not."""
+        """Return whether a session is still valid; one begun by a clock that was ahead does not."""
         return now < session.expires_at <= now + self._settings.lifetime + SLACK_S
 
     def _write_uses(self, uses: Mapping[str, float]) -> None:

@@ -14,11 +14,11 @@ ANONYMOUS_ROLE = "nx-anonymous"
 DEVELOPER_ROLE = "nx-developer"
 
 SHIPPED_ROLES = (
-    Role(ADMIN_ROLE, ADMIN_ROLE, "May do everything.", ("nx-all",)),
+    Role(ADMIN_ROLE, ADMIN_ROLE, "All permissions.", ("nx-all",)),
     Role(
         ANONYMOUS_ROLE,
         ANONYMOUS_ROLE,
-        "May find and read all content.",
+        "Search and read all content.",
         (
             "nx-search-read",
             "nx-healthcheck-read",
@@ -29,7 +29,7 @@ SHIPPED_ROLES = (
     Role(
         DEVELOPER_ROLE,
         DEVELOPER_ROLE,
-        "May find, read, write and delete all content.",
+        "Search, read, write and delete all content.",
         ("nx-search-read", "nx-healthcheck-read", view_name("*", "*", "*")),
     ),
 )

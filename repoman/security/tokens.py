@@ -1,7 +1,7 @@
 """Bearer tokens: short-lived, signed, for one repository, and only for what was asked for.
 
 A token says who somebody is, in which realm, and narrows what they may do; the rights themselves
-are decided anew at each request. It ends with what it was issued for: when the user is disabled or
+are checked at each request. It ends with what it was issued for: when the user is disabled or
 deleted or gets another password, when the realm of the user does not know them any more, and when
 the user token that was shown for it is revoked. Of a new password elsewhere nobody tells: so tokens
 of users of other realms are good for a minute.
@@ -196,9 +196,9 @@ def _account(user: User | None, realm: str) -> User | None:
 
 
 def _state_of(user: User | None) -> list[Any]:
-    """Return what ends tokens when it changes; it tells users of one name apart, too."""
+    """Return what ends tokens when it changes; it differs for users of the same name, too."""
     return [] if user is None else [user.realm, user.created_at, user.epoch]
 
 
 def _invalid() -> Unauthenticated:
-    return Unauthenticated("The token is not valid, or not valid any more.")
+    return Unauthenticated("The token is not valid or has expired.")

@@ -87,7 +87,7 @@ class UserTokens:
     def create(self, user: str, name: str, limit: Limit, days: int | None = None) -> str:
         """Make a token and return its secret, which nobody can get to see again.
 
-        ``days`` is how long it is good; None: for ever.
+        ``days`` is its lifetime; None: it never expires.
 
         Raises:
             NotFound: there is no such user.
@@ -97,7 +97,9 @@ class UserTokens:
         _check_name(name)
         limit = _checked(limit)
         if days is not None and not 1 <= days <= 36_500:
-            raise Invalid("days: a token is good for 1 to 36500 days, or for ever.", field="days")
+            raise Invalid(
+                "days: must be 1 to 36500, or empty for a token that never expires.", field="days"
+            )
         id_ = secrets.token_hex(8)
         secret = f"rpm_{id_}_{secrets.token_urlsafe(32)}"
         now = self._clock()
@@ -107,9 +109,11 @@ class UserTokens:
                 raise NotFound(f"There is no user {user!r}.")
             present = records.list_tokens(user)
             if name in {each.name for each in present}:
-                raise Conflict(f"name: {user} has a token {name!r} already.")
+                raise Conflict(f"name: {user} already has a token {name!r}.")
             if len(present) >= PER_USER:
-                raise Conflict(f"{user} has {PER_USER} tokens, and cannot have more.")
+                raise Conflict(
+                    f"{user} already has {PER_USER} tokens, the maximum. Revoke one first."
+                )
             records.insert_token(UserToken(id_, user, name, _digest(secret), limit, now, end))
             self._database.note_change("token.create", user, token=id_, name=name)
         return secret
@@ -153,9 +157,7 @@ def _digest(secret: str) -> str:
 
 def _check_name(name: str) -> None:
     if not (0 < len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
-        raise Invalid(
-            f"name: a token needs a name of at most {NAME_MAX} printable characters.", field="name"
-        )
+        raise Invalid(f"name: must have 1 to {NAME_MAX} printable characters.", field="name")
 
 
 def _checked(limit: Limit) -> Limit:
@@ -166,7 +168,7 @@ def _checked(limit: Limit) -> Limit:
         if len(patterns) > PATTERNS or not is_good:
             raise Invalid(
                 f"{field}: at most {PATTERNS} patterns of at most {PATTERN_MAX} printable "
-                "characters.",
+                "characters are allowed.",
                 field=field,
             )
     return replace(

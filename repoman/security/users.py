@@ -68,7 +68,7 @@ class Users:
     def _hash_anew(self, user: User, password: str) -> None:
         """Store the same password at the present cost, unless it is another one by now.
 
-        Whoever logs in does not wait for it: the next login tries again.
+        The login does not wait for it: the next login tries again.
         """
         password_hash = self._passwords.hash(password)
         with suppress(RepomanError), self._database.brief_waits(), self._database.transaction():
@@ -109,8 +109,9 @@ class Users:
         """
         if not NAME.fullmatch(name) or name in RESERVED:
             raise Invalid(
-                f"name: {name!r} is no user name: at most 100 letters, digits, '_', '.', '@' and "
-                f"'-', beginning with a letter or digit, and not {' or '.join(RESERVED)}.",
+                f"name: {name!r} is not a valid user name: use at most 100 letters, digits, '_', "
+                "'.', '@' and '-', beginning with a letter or digit, and not "
+                f"{' or '.join(RESERVED)}.",
                 field="name",
             )
         password_hash = "" if password is None else self._hash(password)
@@ -118,7 +119,7 @@ class Users:
         with self._database.transaction():
             check_roles(given)
             if records.find_user(name) is not None:
-                raise Conflict(f"name: there is a user {name!r} already.")
+                raise Conflict(f"name: a user named {name!r} already exists.")
             records.insert_user(name, password_hash, given)
             self._database.note_change("user.create", name, roles=" ".join(given))
 
@@ -132,7 +133,7 @@ class Users:
     ) -> None:
         """Change what a user is; what is None stays.
 
-        Whoever is disabled is logged out. ``about`` may hold first_name, last_name and email.
+        A disabled user is logged out. ``about`` may hold first_name, last_name and email.
 
         Raises:
             NotFound: there is no such user.
@@ -165,7 +166,9 @@ class Users:
         with self._database.transaction():
             realm = self.get(name).realm
             if realm != LOCAL:
-                raise Invalid(f"The password of {name} belongs to the realm {realm}.")
+                raise Invalid(
+                    f"The password of {name} is managed by the realm {realm}. Change it there."
+                )
             records.update_user(name, password_hash=password_hash)
             records.end_logins(name)
             self._database.note_change("user.password", name)
@@ -191,13 +194,12 @@ class Users:
     def _hash(self, password: str) -> str:
         if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
             raise Invalid(
-                f"password: it must have {PASSWORD_MIN} to {PASSWORD_MAX} characters.",
+                f"password: must have {PASSWORD_MIN} to {PASSWORD_MAX} characters.",
                 field="password",
             )
         if CONTROL.search(password):
             raise Invalid(
-                "password: it must be one line without control characters, or nobody could type "
-                "it.",
+                "password: must be one line without control characters, so that it can be typed.",
                 field="password",
             )
         return self._passwords.hash(password)
@@ -206,11 +208,9 @@ class Users:
 def _check_about(about: Mapping[str, str]) -> dict[str, str]:
     for key, value in about.items():
         if key not in ABOUT:
-            raise Invalid(f"{key}: unknown key; known: {', '.join(ABOUT)}.", field=key)
+            raise Invalid(f"{key}: unknown key; choose one of: {', '.join(ABOUT)}.", field=key)
         if len(value) > ABOUT_MAX or not value.isprintable():
-            raise Invalid(
-                f"{key}: it must have at most {ABOUT_MAX} characters, and all printable.", field=key
-            )
+            raise Invalid(f"{key}: must have at most {ABOUT_MAX} printable characters.", field=key)
     return dict(about)
 
 

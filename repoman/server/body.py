@@ -33,7 +33,7 @@ class Store(Protocol):
         """The application has taken what there is: :meth:`close` is its business now."""
 
     def close(self) -> None:
-        """Let go of everything; safe to call again. May take its time: never on a loop."""
+        """Release all resources; safe to call again. May be slow: never call it on a loop."""
 
 
 class SinkStore:
@@ -76,14 +76,12 @@ class BufferStore:
         """See :class:`Store`."""
         self._size += len(data)
         if self._size > self._limit:
-            raise TooLarge(
-                f"The request body is larger than {self._limit} bytes, the most allowed here."
-            )
+            raise TooLarge(f"The request body is larger than the limit of {self._limit} bytes.")
         try:
             self._buffer.append(bytes(data))
         except OSError as error:
             if error.errno in FULL:
-                raise StorageFull("There is no space left to receive the request body.") from error
+                raise StorageFull("Not enough disk space to receive the request body.") from error
             log.warning("The directory %s cannot be used: %s", self._spool, error)
             raise Unavailable("The server could not store the request body.") from error
 
@@ -163,7 +161,7 @@ class Body:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the last byte has arrived, so that the connection can go on."""
+        """Whether the last byte has arrived, so that the connection can continue."""
         return self._framing.is_complete and not (self.error or self.malformed)
 
     @property

@@ -1,4 +1,4 @@
-"""The certificates of the settings, loaded when they are needed and again when files change."""
+"""The certificates of the settings, loaded on demand, and again when the files change."""
 
 import ssl
 from pathlib import Path
@@ -20,10 +20,10 @@ class Certificates:
         self._seen: tuple[float, ...] = ()
 
     def load(self) -> ssl.SSLContext:
-        """Return a context with the present certificates.
+        """Return a context with the current certificates.
 
         Raises:
-            Invalid: there is none, or a file is no certificate with its key.
+            Invalid: there is none, or a file is not a certificate with its key.
         """
         self._seen = self._times()
         certificate, key = self._default
@@ -31,8 +31,8 @@ class Certificates:
             certificate.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise Invalid(
-                f"there is no TLS certificate at {certificate}. Make one with "
-                "'repoman cert create', or name yours in tls.certificate."
+                f"there is no TLS certificate at {certificate}. Create one with 'repoman cert "
+                "create', or set tls.certificate to your own."
             ) from error
         except OSError as error:
             raise Invalid(f"Cannot read the TLS certificate: {error}") from error

@@ -46,13 +46,13 @@ class Channel:
 
     Attributes:
         server: the listener; waitress' tasks call it so.
-        pace: since when it is the client's turn.
+        pace: since when the server waits for the client.
         draining: the connection closes after the present response.
         closing: nothing more is read; the connection closes when everything is sent.
-        lingers: on closing, what the client still sends is read away for a while.
+        lingers: on closing, what the client still sends is read and discarded for a while.
         task: the call of the application that a worker is at.
         worker: the thread that serves, once there is one.
-        is_given_up: whatever the worker still has to say, the client has its answer.
+        is_given_up: the client has its response; further output of the worker is discarded.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Channel:
     # For any thread.
 
     def wake(self) -> None:
-        """Have the loop look again at what to do next."""
+        """Have the loop check again what to do next."""
         self._on_own_loop(self.refresh)
 
     def close_soon(self) -> None:
@@ -229,7 +229,7 @@ class Channel:
         self.closing = self.lingers = True
 
     def move(self, loop: Loop, work: Callable[[], object] | None = None) -> None:
-        """Go to another loop, and have a worker do something once there."""
+        """Move to another loop, and have a worker do something once there."""
         self.loop.unregister(self)
         self.loop = loop
         loop.call(self._arrive, work)

@@ -1,4 +1,4 @@
-"""The connector manager: keeps the listeners equal to what the repositories ask for."""
+"""The connector manager: keeps the listeners in step with the settings of the repositories."""
 
 import logging
 import ssl
@@ -37,18 +37,18 @@ class Listeners(Protocol):
         """
 
     def remove_listener(self, connector: str) -> object:
-        """Close a listener; what runs on it is finished."""
+        """Close a listener; running requests on it are finished."""
 
     def swap_tls(self, connector: str, context: ssl.SSLContext) -> None:
         """Use another TLS context for new connections."""
 
 
 class ConnectorManager:
-    """Opens and closes connectors as repositories are made, changed and deleted.
+    """Opens and closes connectors as repositories are created, changed and deleted.
 
-    A change in this process counts before it returns; one by another process is seen by polling. A
-    port that cannot be had is logged once and tried again until it can. ``report`` is told how the
-    connectors are whenever that may have changed.
+    A change in this process is applied before it returns; one by another process is seen by
+    polling. A port that cannot be opened is logged once and retried until it can. ``report`` is
+    called with the states of the connectors whenever they may have changed.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ConnectorManager:
         return list(self._open.values())
 
     def reconcile(self) -> None:
-        """Close and open what differs from what the repositories ask for."""
+        """Close and open listeners to match the settings of the repositories."""
         with self._lock:
             # Asked for with the lock held: what is wanted later must not be overtaken. The revision
             # first: what is listed may be newer, but not older.
@@ -130,7 +130,7 @@ class ConnectorManager:
             return
         self._problems.pop(key, None)
         self._open[key] = connector
-        _log.info("The connector %s listens at %s", key, connector.url)
+        _log.info("The connector %s listens on %s", key, connector.url)
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -153,7 +153,7 @@ class ConnectorManager:
         self._report_states()
 
     def _report_states(self) -> None:
-        """Report how the connectors are, unless nothing has changed since the last report."""
+        """Report the states of the connectors, if they have changed since the last report."""
         with self._lock:
             if self._is_reported:
                 return
@@ -183,4 +183,4 @@ class ConnectorManager:
             for key, connector in self._open.items():
                 if connector.scheme == "https":
                     self._listeners.swap_tls(key, context)
-        _log.info("The changed TLS certificates are in use.")
+        _log.info("Loaded the changed TLS certificates.")

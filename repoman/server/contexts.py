@@ -23,15 +23,15 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
     def refuse() -> str:  # or OpenSSL would ask for the password on the terminal
         raise Invalid(
-            f"The TLS key {key} is encrypted, and nobody is there to type its password. "
-            "Decrypt it with 'openssl pkey' and keep it readable for the server alone."
+            f"The TLS key {key} is encrypted, and the server cannot ask for its password. Decrypt "
+            "it with 'openssl pkey' and make it readable for the server only."
         )
 
     try:
         context.load_cert_chain(certificate, key, refuse)
     except ssl.SSLError as error:
         raise Invalid(
-            f"{certificate} and {key} are no certificate with its key: {error}"
+            f"{certificate} and {key} are not a certificate and its key: {error}"
         ) from error
     except OSError as error:
         raise Invalid(f"Cannot read the TLS certificate or key: {error}") from error

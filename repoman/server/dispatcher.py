@@ -26,7 +26,7 @@ class Dispatcher:
 
     Of all threads, ``threads`` work at a time. As many as ``spare`` may wait for remotes, and as
     many as ``writers`` for the database; others take their places, so that a slow remote or a
-    locked database leaves the server to everybody else.
+    locked database does not block other requests.
     """
 
     LAG = 0.001
@@ -84,12 +84,12 @@ class Dispatcher:
         return not working
 
     def refuse_waits(self) -> None:
-        """Let no request begin to wait for a remote any more: the server shuts down."""
+        """Let no further request wait for a remote: the server shuts down."""
         self._is_refusing = True
 
     @contextmanager
     def held_wait(self, thread: Worker) -> Iterator[bool]:
-        """Tell whether a worker waits for a remote, and keep it from ending its wait meanwhile."""
+        """Tell whether a worker waits for a remote, and keep it waiting for now."""
         with self._lock:
             yield thread.awaits is Wait.REMOTE
 
@@ -99,7 +99,7 @@ class Dispatcher:
 
     @contextmanager
     def _announce_wait(self, what: Wait) -> Iterator[None]:
-        """Let another thread take the calling one's place meanwhile."""
+        """Let another thread take the place of the calling one while it waits."""
         with self._lock:
             if self._is_refusing and what is Wait.REMOTE:
                 raise UpstreamBusy("The server is shutting down.", RETRY_AFTER_S)

@@ -26,5 +26,5 @@ def find_fast_answer(answer: FastAnswer, channel: "Channel", raw: bytes) -> byte
     try:
         return answer(channel.server.connector, raw, channel.addr[0])
     except Exception:
-        log.exception("The fast answer failed; a worker takes over")
+        log.exception("The fast path failed; a worker handles the request")
         return None

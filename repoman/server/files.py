@@ -128,7 +128,7 @@ class GrowingSlice(FileSlice):
         try:
             ready = self._file.ready(self._position)
         except Exception as error:
-            raise OSError(f"The rest of a file will not come: {error}") from error
+            raise OSError(f"The rest of the file cannot be sent: {error}") from error
         if not ready:
             return 0
         if isinstance(ready, int):

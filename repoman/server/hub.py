@@ -104,7 +104,7 @@ class Hub:
     def remove_listener(self, connector: str, drain: float | None = None) -> threading.Event:
         """Stop listening for a connector; the port is free on return. Any thread.
 
-        Running requests may go on for ``drain`` seconds (default: the setting), idle connections
+        Running requests may continue for ``drain`` seconds (default: the setting), idle connections
         are closed at once. The event is set when the last connection is closed.
 
         Raises:
@@ -113,7 +113,7 @@ class Hub:
         with self._lock:
             listener = self._listeners.pop(connector, None)
             if listener is None:
-                raise NotFound(f"The connector {connector} is not being listened for.")
+                raise NotFound(f"The hub does not listen on the connector {connector}.")
             self._leaving.append(listener)
             closed = threading.Event()
             if self._is_running:
@@ -124,7 +124,7 @@ class Hub:
         return listener.gone
 
     def swap_tls(self, connector: str, context: ssl.SSLContext) -> None:
-        """Use another TLS context for new connections; the present ones go on. Any thread.
+        """Use another TLS context for new connections; existing ones keep theirs. Any thread.
 
         Raises:
             NotFound: there is no such listener.
@@ -133,9 +133,9 @@ class Hub:
         with self._lock:
             listener = self._listeners.get(connector)
             if listener is None:
-                raise NotFound(f"The connector {connector} is not being listened for.")
+                raise NotFound(f"The hub does not listen on the connector {connector}.")
             if listener.tls is None:
-                raise Invalid(f"The connector {connector} speaks plain HTTP.")
+                raise Invalid(f"The connector {connector} does not use TLS.")
             listener.tls = context
 
     def loops(self) -> list[Loop]:
@@ -189,7 +189,7 @@ class Hub:
     def make_room(self, newest: Channel) -> bool:
         """Tell whether more connections may be accepted after the newest; main loop.
 
-        Over the limit, connections that nobody misses are closed, a few at a time.
+        Over the limit, expendable connections are closed, a few at a time.
         """
         if self._count() <= self._limit:
             return True
@@ -202,7 +202,7 @@ class Hub:
     def pause(self, reason: str) -> None:
         """Accept nothing until a connection closes or some time has passed; main loop.
 
-        Whoever causes this can do so often: the reason is told once in a while.
+        Clients can cause this often, so the reason is logged only now and then.
         """
         self.is_paused = True
         now = time.monotonic()
@@ -303,7 +303,7 @@ class Hub:
         self._is_stopped = True
         self.main.finish_calls()
         if not has_ended:
-            log.warning("Some requests are still running at the end of the server")
+            log.warning("Some requests are still running; stopping without them")
         for loop in (self.main, *self._bulk):
             loop.close()
 
@@ -311,7 +311,7 @@ class Hub:
         if self._is_stopping:
             raise Unavailable("The server is shutting down.")
         if connector in self._listeners:
-            raise Conflict(f"The connector {connector} is being listened for already.")
+            raise Conflict(f"The hub already listens on the connector {connector}.")
 
     def _all_listeners(self) -> list[Listener]:
         return [*list(self._listeners.values()), *self._leaving]
@@ -345,5 +345,5 @@ def _allow_connections(wanted: int) -> int:
     if soft >= needed:
         return wanted
     possible = max(16, (soft - 1000) // 2 if soft > 2000 else soft // 4)
-    log.warning("Only %d files may be open, which allows %d connections", soft, possible)
+    log.warning("The limit of %d open files allows only %d connections", soft, possible)
     return min(wanted, possible)

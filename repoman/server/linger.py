@@ -8,7 +8,7 @@ HURRY = 1.0  # seconds that are enough for a client to read its refusal
 
 
 class Linger:
-    """How long to swallow what a client sends although it has been refused.
+    """How long to read and discard what a client sends after it was refused.
 
     Closing a connection with unread bytes makes the kernel reset it, and the reset may overtake the
     response that says what was wrong.

@@ -33,8 +33,8 @@ UNPACED = b"reno"
 
 # What to do about a port that the system keeps for the privileged.
 PRIVILEGED = (
-    " A port below 1024 needs the capability CAP_NET_BIND_SERVICE: give it to the server, as the "
-    "systemd unit in conf/examples shows, or choose a higher port."
+    " A port below 1024 requires the capability CAP_NET_BIND_SERVICE: grant it to the server, as "
+    "the systemd unit in conf/examples shows, or choose a higher port."
 )
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -159,7 +159,7 @@ def open_socket(host: str, port: int, backlog: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise Conflict(f"Port {port} at {host} is in use by another program.") from error
         hint = PRIVILEGED if error.errno == errno.EACCES else ""
-        raise Invalid(f"Cannot listen at {host}:{port}: {error.strerror}.{hint}") from error
+        raise Invalid(f"Cannot listen on {host}:{port}: {error.strerror}.{hint}") from error
 
 
 def _listen(family: int, address: Any, backlog: int) -> socket.socket:
@@ -183,8 +183,8 @@ def _resolve(host: str, port: int) -> tuple[int, Any]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # a label of more than 63 letters is the latter
-        reason = getattr(error, "strerror", None) or "this is no host name"
-        raise Invalid(f"Cannot listen at {host}:{port}: {reason}.") from error
+        reason = getattr(error, "strerror", None) or "it is not a valid host name"
+        raise Invalid(f"Cannot listen on {host}:{port}: {reason}.") from error
     # A name like localhost may stand for both kinds of address; clients try IPv4 in any case.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return found[0][0], found[0][4]

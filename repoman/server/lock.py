@@ -16,7 +16,7 @@ _LAYOUT = "hhqqi0q"
 
 
 def is_served(data: Path) -> bool:
-    """Return whether a server runs on a data directory. It takes no lock, so it is in no way."""
+    """Return whether a server runs on a data directory. Takes no lock itself."""
     try:
         fd = os.open(data / FILE, os.O_RDWR)
     except OSError:
@@ -46,7 +46,7 @@ class DataLock:
 
         Raises:
             Conflict: another server runs on it.
-            Unavailable: it cannot be made or written.
+            Unavailable: it cannot be created or written.
         """
         try:
             make_directory(self._path.parent)
@@ -60,8 +60,8 @@ class DataLock:
             owner = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
             os.close(self._fd)
             raise Conflict(
-                f"Another repoman (process {owner}) serves the data directory "
-                f"{self._path.parent}. Stop it, or choose another directory with --data."
+                f"Another repoman (process {owner}) uses the data directory {self._path.parent}. "
+                "Stop it, or choose another directory with --data."
             ) from error
         except OSError as error:
             os.close(self._fd)

@@ -82,7 +82,7 @@ class Loop:
                     os.eventfd_write(self._wakeup, 1)
 
     def stop(self) -> None:
-        """Leave :meth:`run` after the calls made so far."""
+        """Leave :meth:`run` after the calls queued so far."""
         self.call(self._stop)
 
     def register(self, member: Member) -> None:
@@ -131,7 +131,7 @@ class Loop:
         return self._turns.problem
 
     def run(self) -> None:
-        """Turn until stopped, whatever goes wrong."""
+        """Run until stopped, in spite of errors."""
         self._turns.run_forever(self._turn_on)
 
     def _turn_on(self) -> None:
@@ -144,7 +144,7 @@ class Loop:
             self._run_calls()
 
     def close(self) -> None:
-        """Give the descriptors back, after :meth:`run`. Later calls come to nothing."""
+        """Close the descriptors, after :meth:`run`. Later calls have no effect."""
         with self._wakeup_lock:
             self._is_armed = True  # or a late call would write into another file of that number
             os.close(self._wakeup)

@@ -72,7 +72,7 @@ class Pieces:
 
 
 class Outbox:
-    """The queue of a channel. Workers write, the channel's loop flushes what did not go at once.
+    """The queue of a channel. Workers write; the channel's loop flushes the rest.
 
     ``pace`` hears of bytes that have left, and when the first ones begin to wait.
     """
@@ -146,7 +146,7 @@ class Outbox:
             self._enqueue(item)
 
     def wait_for_room(self, timeout: float) -> None:
-        """Wait until the outbox is not crowded any more, at most ``timeout`` seconds."""
+        """Wait until the outbox is no longer crowded, at most ``timeout`` seconds."""
         with self._room:
             if self.is_crowded:
                 self._room.wait(timeout)
@@ -171,7 +171,7 @@ class Outbox:
     def close(self) -> None:
         """Close the connection and drop what was not sent.
 
-        The lock is held meanwhile: a worker in the middle of sending would otherwise write to
+        The lock is held during the call: a worker in the middle of sending would otherwise write to
         whatever connection gets the descriptor next.
         """
         with self._room:

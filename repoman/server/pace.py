@@ -1,15 +1,15 @@
-"""Whether a client goes on with what it does."""
+"""Whether a client keeps moving data."""
 
 import time
 
-ENOUGH = 4096  # bytes that count; whoever moves fewer until the deadline has stalled
+ENOUGH = 4096  # bytes that count; a client that moves fewer by the deadline has stalled
 
 
 class Pace:
     """When a client's present time to act began; any thread.
 
     Bytes begin a new time only when there are ``ENOUGH`` of them: a client that moves one now and
-    then could otherwise hold its connection, and what belongs to it, for ever.
+    then could otherwise hold its connection, and what belongs to it, forever.
 
     Attributes:
         since: monotonic seconds.

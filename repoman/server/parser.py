@@ -36,7 +36,7 @@ class Parser(HTTPRequestParser):
         """Parse the header block.
 
         Raises:
-            ParsingError: it is none, or one that others could understand in another way.
+            ParsingError: it is not valid, or others could interpret it in another way.
         """
         self.raw = header_plus
         _check_folding(header_plus)
@@ -74,7 +74,7 @@ class Parser(HTTPRequestParser):
 
     @property
     def is_swallowable(self) -> bool:
-        """Whether a refused body is small and certain enough to read it away."""
+        """Whether a refused body is small enough, with a known size, to read and discard it."""
         return (
             self.body is None
             and not self.chunked
@@ -93,7 +93,7 @@ class Parser(HTTPRequestParser):
         return self._receive_into(BufferStore(min(wanted.limit, buffer_limit), spool))
 
     def discard(self) -> None:
-        """Prepare to read the refused body away."""
+        """Prepare to read and discard the refused body."""
         self.is_discarded = True
         self._receive_into(NullStore())
 
@@ -130,7 +130,7 @@ class Parser(HTTPRequestParser):
     def _check_framing(self) -> None:
         """Refuse what two servers in a row could understand in two ways (RFC 9112, section 6)."""
         if self.version not in ("1.0", "1.1"):
-            raise ParsingError("Only HTTP/1.0 and HTTP/1.1 are spoken here")
+            raise ParsingError("Only HTTP/1.0 and HTTP/1.1 are supported")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Both Content-Length and Transfer-Encoding were sent")
         if "TRANSFER_ENCODING" in self.headers:  # waitress removes it for HTTP/1.1 only
@@ -139,7 +139,7 @@ class Parser(HTTPRequestParser):
     def _check_host(self) -> None:
         host = self.headers.get("HOST")
         if (host is None and self.version == "1.1") or (host is not None and "," in host):
-            raise ParsingError("Exactly one Host header is needed")
+            raise ParsingError("Exactly one Host header is required")
 
 
 def _check_folding(header_plus: bytes) -> None:
@@ -151,6 +151,6 @@ def _check_codings(header_plus: bytes) -> None:
     codings = _CODINGS.findall(header_plus)
     # waitress takes one of them off, and would leave the other one in the body.
     if sum(each.lower().count(b"chunked") for each in codings) > 1:
-        raise ParsingError("Transfer-Encoding says chunked twice")
+        raise ParsingError("Transfer-Encoding lists chunked twice")
     if not all(each.strip(b" \t,") for each in codings):  # waitress goes by Content-Length then
         raise ParsingError("Transfer-Encoding is empty")

@@ -1,4 +1,4 @@
-"""The server process: everything started in order, until a signal ends it."""
+"""The server process: starts everything in order and runs until a signal stops it."""
 
 import ctypes
 import gc
@@ -101,8 +101,8 @@ def _keep_reserve(repoman: Repoman) -> Periodic:
 def _share_heaps() -> None:
     """Have all threads allocate from the same few heaps.
 
-    glibc gives each thread its own, which keeps what it once had: answers that are remembered for a
-    while, made by any worker, took many times their room. With Python's lock nobody waits for a
+    glibc gives each thread its own, which keeps what it once had: cached responses, created by
+    any worker, took many times their size. With Python's lock nobody waits for a
     heap. Other libraries have no such option.
     """
     with suppress(AttributeError, OSError):
@@ -110,7 +110,7 @@ def _share_heaps() -> None:
 
 
 def _calm_collector() -> None:
-    """Keep the garbage collector from looking again and again at what the start has made.
+    """Keep the garbage collector from looking repeatedly at what the start has made.
 
     That held every request up for tens of milliseconds; requests leave few cycles behind.
     """
@@ -145,14 +145,14 @@ def _obey_signals(hub: Hub, connectors: ConnectorManager) -> None:
     def end(number: int, _frame: object) -> None:
         name = signal.Signals(number).name
         if hub.is_stopping:
-            _log.info("%s again: ending at once.", name)
+            _log.info("%s again: stopping at once.", name)
             hub.shutdown(0)
         else:
-            _log.info("%s: finishing what runs.", name)
+            _log.info("%s: finishing running requests.", name)
             hub.shutdown()
 
     def reload(_number: int, _frame: object) -> None:
-        _log.info("SIGHUP: loading the certificates again and reopening the files of logs.")
+        _log.info("SIGHUP: reloading the certificates and reopening the log files.")
         connectors.reload()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""A memory of whole responses, from which the main loop answers without a worker.
+"""The response cache, from which the main loop answers without a worker.
 
 The application says which of its responses may be repeated and for how long
 (:mod:`repoman.http.repeat`). A response is only repeated to a request that is the same byte for
@@ -41,8 +41,8 @@ Key = tuple[str, bytes]  # connector, and digest of the request
 class Repeats:
     """WSGI middleware that remembers, and the fast answer that repeats; thread safe.
 
-    What is asked for but once is not worth its room: a response is kept when its request comes for
-    the second time.
+    A response that is requested only once is not worth its space: a response is cached when its
+    request comes for the second time.
     """
 
     def __init__(self, application: WSGI) -> None:

@@ -6,10 +6,10 @@ from repoman.server.channel import Channel
 
 
 def close_some(channels: Iterable[Channel], most: int) -> bool:
-    """Close at most so many connections that nobody misses; False if there is none. On their loop.
+    """Close at most so many expendable connections; False if there is none. On their loop.
 
     First those that have been idle for longest; if there are none, the oldest of those that have
-    not asked for anything yet (a slow handshake or header) or have had their answer.
+    not asked for anything yet (a slow handshake or header) or have had their response.
     """
     there = list(channels)
     idle = sorted((each for each in there if each.is_idle), key=lambda each: each.pace.since)

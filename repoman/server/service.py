@@ -1,4 +1,4 @@
-"""A worker's work on one request: admission, response, and how the connection goes on."""
+"""A worker's work on one request: admission, response, and what becomes of the connection."""
 
 import logging
 import threading
@@ -75,7 +75,7 @@ class Service:
         try:
             task.service()
         except ClientDisconnected:
-            log.debug("The client left before it could be told of an error")
+            log.debug("The client disconnected before the error could be sent")
         return True
 
     def _finish(self, close: bool) -> None:

@@ -1,6 +1,6 @@
 """One call of the application and its response: waitress' WSGI task, with its own response header.
 
-The header is built anew because waitress closes the connection after each response without a
+The header is built again because waitress closes the connection after each response without a
 Content-Length (also after 204 and 304), writes the header in a packet of its own, and knows nothing
 of draining listeners and unread bodies.
 """
@@ -163,7 +163,7 @@ class Task(ResponseMixin, WSGITask):
                 raise
             if wanted.sink is not None:
                 wanted.sink.close()
-            raise RuntimeError("The application asked again for the body") from wanted
+            raise RuntimeError("The application read the body again") from wanted
         finally:
             self._release_taken_sink()
             self._forget_login()

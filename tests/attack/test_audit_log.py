@@ -275,7 +275,7 @@ def test_events_wait_while_another_process_writes(repoman, caplog):
             repoman.audit.flush()
     repoman.audit.flush()
     assert [row["actor"] for row in repoman.audit.search(limit=3)] == ["busy-2", "busy-1", "busy-0"]
-    assert caplog.text.count("The audit log cannot be written; its events wait") == 1
+    assert caplog.text.count("The audit log cannot be written; its events are held in memory") == 1
 
 
 def test_more_events_than_can_wait_are_counted(repoman, monkeypatch):

@@ -182,4 +182,4 @@ def test_whoever_has_a_right_is_told_what_is_wrong(client):
     """Or the tests above would pass where nothing is ever told."""
     login = basic(":".join(ADMIN))
     assert "is offline" in told(client, "images-off", "GET", "/v2/", login, b"")
-    assert "There is no such repository" in told(client, ABSENT, "GET", "/v2/", login, b"")
+    assert "The repository does not exist" in told(client, ABSENT, "GET", "/v2/", login, b"")

@@ -168,7 +168,7 @@ def test_the_login_page_says_it_too(guess):
         for _ in range(4)
     ]
     assert [each.status_code for each in answers] == [403, 403, 403, 429]
-    assert "The user name or the password is wrong." in answers[0].text
+    assert "Wrong user name or password." in answers[0].text
     assert "the next one is looked at in 1 s" in answers[3].text
     assert answers[3].headers["Retry-After"] == "1"
 

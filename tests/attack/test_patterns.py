@@ -47,5 +47,5 @@ def test_what_would_need_another_way_is_refused(repoman, expression, recipe, set
         sections["proxy"] = {"remote_url": "http://127.0.0.1:9"}
     else:
         sections["group"] = {"members": ["member"]}
-    with pytest.raises(Invalid, match="is no regular expression"):
+    with pytest.raises(Invalid, match="is not a valid regular expression"):
         repoman.repositories.create("refused", recipe, sections)

@@ -140,7 +140,7 @@ def test_a_second_server_on_the_same_data_is_refused(server, tmp_path):
 def test_a_blob_store_is_served_once(server, tmp_path, names):
     path = server.data / "blobs" / "default" if len(names) == 1 else tmp_path / "blobs"
     stores = {f"blob_stores.{name}": {"type": "file", "path": str(path)} for name in names}
-    assert f"uses {path}; each would remove" in ended_badly(
+    assert f"uses {path}; each would delete" in ended_badly(
         LiveServer(tmp_path / "second", settings=stores)
     )
 
@@ -152,7 +152,7 @@ def test_blobs_that_nothing_names_are_freed_while_it_runs(server):
         columns = "store, digest, size, created_at, used_at, released_at"
         database.execute(f"INSERT INTO blob ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
     server.start()
-    wait_until(lambda: "1 blobs that nothing named are gone" in server.log, what="compaction")
+    wait_until(lambda: "Removed 1 unreferenced blobs" in server.log, what="compaction")
 
 
 def test_a_main_port_that_another_program_has_is_an_error(stopped, other_program):

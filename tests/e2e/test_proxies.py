@@ -468,7 +468,7 @@ def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
         path = f"/service/rest/v1/repositories/{name}/remote"
         return admin_request(open_server, "GET", path).json()
 
-    assert is_told("Online - Ready to Connect; its remote has not been asked yet")
+    assert is_told("Online - Ready to Connect; its remote has not been contacted yet")
     pull(port, NAME, "1")
     wait_until(lambda: is_told("Remote Available", "remaining: 49"), what="the condition")
     assert (told()["status"], told()["budget"]["limit"]) == ("Online - Remote Available", 100)
@@ -521,7 +521,7 @@ def test_the_exit_status_of_a_check_tells_how_it_went(open_server, upstream, hub
     upstream.stop()
     done = open_server.cli("repo", "check", name, check=False)
     assert done.returncode == 1
-    assert "refused the connection; nothing listens at this port" in done.stdout
+    assert "refused the connection; nothing listens on this port" in done.stdout
 
 
 def test_a_secret_in_an_address_is_nowhere(open_server):

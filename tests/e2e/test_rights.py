@@ -83,7 +83,7 @@ def test_a_private_image_is_pulled_by_those_who_may_read(docker, image, make_use
     name = make_user(*view("browse"))
     ran = docker.run("pull", image, check=False)
     assert ran.status != 0
-    assert f"denied: {name} has no right to read" in ran.text
+    assert f"denied: {name} is not allowed to read" in ran.text
     make_user(*view("read"))
     docker.run("pull", image)
 
@@ -96,7 +96,7 @@ def test_a_push_without_a_right_says_what_is_missing(server, docker, image, make
     ran = docker.run("push", other, check=False)
     image_name = other.partition("/")[2].rpartition(":")[0]
     assert ran.status != 0
-    assert f"denied: {name} has no right to add {image_name} in docker-hosted." in ran.text
+    assert f"denied: {name} is not allowed to add {image_name} in docker-hosted." in ran.text
     docker.run("rmi", other)
 
 
@@ -105,7 +105,7 @@ def test_who_may_add_and_not_edit_pushes_new_tags_alone(docker, image, make_user
     docker.import_image(image, b"another")
     ran = docker.run("push", image, check=False)
     assert ran.status != 0
-    assert f"denied: {name} has no right to edit team/app-" in ran.text
+    assert f"denied: {name} is not allowed to edit team/app-" in ran.text
     new = renamed(image, ":2")
     docker.run("tag", image, new)
     docker.run("push", new)
@@ -125,7 +125,7 @@ def test_a_selector_gives_a_part_of_a_repository(server, docker, image, make_use
     docker.run("pull", image)
     hidden = f"{server.registry}/other:1"
     ran = docker.run("pull", hidden, check=False)
-    assert f"denied: {user} has no right to read other in docker-hosted." in ran.text
+    assert f"denied: {user} is not allowed to read other in docker-hosted." in ran.text
     assert server.cli("selector", "test", selector, "docker", f"/v2/{name}/x").stdout == "yes\n"
     assert server.cli("selector", "test", selector, "docker", "/v2/other/x").stdout == "no\n"
 
@@ -176,7 +176,7 @@ def test_where_tokens_are_used_a_refused_push_says_what_is_missing(
     ran = docker.run("push", image, check=False)
     image_name = image.partition("/")[2].rpartition(":")[0]
     assert ran.status != 0
-    assert f"denied: {name} has no right to add {image_name} in docker-hosted." in ran.text
+    assert f"denied: {name} is not allowed to add {image_name} in docker-hosted." in ran.text
 
 
 @pytest.mark.parametrize(("everywhere", "here"), [(False, None), (True, False)], ids=str)
@@ -210,7 +210,7 @@ def test_another_password_ends_what_docker_has(server, docker, image, make_user,
         docker.run("push", image)
         server.cli("user", "password", name, "--password-stdin", given="another password\n")
         ran = wait_until(lambda: refused(docker, image), what="the end of the password")
-        assert "The user name or the password is wrong." in ran.text
+        assert "Wrong user name or password." in ran.text
         docker.run("logout", server.registry)
         docker.run("rmi", image)
 
@@ -276,11 +276,11 @@ def test_what_is_made_is_listed_and_what_is_deleted_is_gone(server):
     [
         ("role delete nx-admin --yes", "The role nx-admin belongs to the program"),
         ("role create a --privilege none", "privileges: there is no privilege 'none'"),
-        ("role set nx-developer --description x", "belongs to the program; it stays as it is"),
-        ("user set admin --without nx-admin", "no active local user who may do everything"),
-        ("user set admin --disable", "no active local user who may do everything"),
+        ("role set nx-developer --description x", "is built in and cannot be changed"),
+        ("user set admin --without nx-admin", "no active local user with all permissions"),
+        ("user set admin --disable", "no active local user with all permissions"),
         ("user set admin --without nothing", "--without nothing: the user admin does not have it."),
-        ("user delete admin --yes", "no active local user who may do everything"),
+        ("user delete admin --yes", "no active local user with all permissions"),
         ("privilege create wildcard a", "pattern: Field required."),
         ("privilege delete nx-all --yes", "The privilege nx-all belongs to the program"),
         ("selector create a path", "expression: at character 5, expected '=='"),

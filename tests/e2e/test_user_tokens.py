@@ -151,7 +151,7 @@ def test_the_last_use_is_listed(server, make_robot):
     [
         ("user create a --robot --password-stdin", "A robot has no password"),
         ("token create nobody ci", "There is no user 'nobody'."),
-        ("token create admin ci --days 0", "1 to 36500 days"),
+        ("token create admin ci --days 0", "must be 1 to 36500"),
         ("token revoke admin none", "admin has no token 'none'."),
         ("token list nobody", "There is no user 'nobody'."),
     ],

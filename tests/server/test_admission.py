@@ -408,7 +408,7 @@ def test_body_wanted_twice_is_an_error_of_the_application(serve, connect, caplog
     client = connect(serve(application))
     assert client.put("/up", b"hello").status == 500
     eventually(lambda: [sink.closed for sink in sinks] == [1, 1])
-    assert "asked again for the body" in caplog.text
+    assert "read the body again" in caplog.text
 
 
 def test_body_that_nobody_asks_for_is_read_away(serve, connect):

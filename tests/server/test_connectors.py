@@ -91,7 +91,9 @@ def test_a_failure_of_any_kind_does_not_end_the_watch_and_is_told_once(parts, ca
 
     parts.repoman.on_refresh = fail
     wait_for_looks(parts.repoman)
-    assert caplog.text.count("'connectors' failed and goes on: ZeroDivisionError: of a plugin") == 1
+    assert (
+        caplog.text.count("'connectors' failed and continues: ZeroDivisionError: of a plugin") == 1
+    )
     assert "Traceback" in caplog.text
     parts.repoman.wanted = [connector("team")]  # nobody is told of it
     parts.repoman.on_refresh = bool

@@ -80,7 +80,7 @@ def test_failing_work_does_not_end_the_worker(dispatcher, caplog):
     done = threading.Event()
     dispatcher.submit(done.set)
     assert done.wait(WAIT_S)
-    assert "'worker' failed and goes on: SystemExit: no" in caplog.text
+    assert "'worker' failed and continues: SystemExit: no" in caplog.text
 
 
 def test_stop_finishes_the_queue():

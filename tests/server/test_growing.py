@@ -156,7 +156,7 @@ def test_failure_breaks_the_connection(start, growing, caplog):
     growing.tell()
     assert client.is_closed()
     eventually(lambda: growing.closed_by)
-    assert "The rest of a file will not come: The remote is gone." in caplog.text
+    assert "The rest of the file cannot be sent: The remote is gone." in caplog.text
 
 
 def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):

@@ -54,12 +54,12 @@ def test_connector_in_use_is_a_conflict_and_leaves_nothing_behind(serve):
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "::ffff:203.0.113.1"])
 def test_address_that_is_not_here_is_invalid(serve, host):
-    with pytest.raises(Invalid, match="Cannot listen at"):
+    with pytest.raises(Invalid, match="Cannot listen on"):
         serve(hello).hub.add_listener("other", host, 0)
 
 
 def test_name_that_cannot_be_a_host_is_invalid(serve):
-    with pytest.raises(Invalid, match="this is no host name"):
+    with pytest.raises(Invalid, match="it is not a valid host name"):
         serve(hello).hub.add_listener("other", "a" * 70 + ".example.com", 0)
 
 
@@ -70,7 +70,7 @@ def test_without_descriptors_a_listener_is_refused(serve):
     os.close(lowest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
-        with pytest.raises(Invalid, match=r"Cannot listen at 127\.0\.0\.1:0: Too many open files"):
+        with pytest.raises(Invalid, match=r"Cannot listen on 127\.0\.0\.1:0: Too many open files"):
             service.hub.add_listener("other", "127.0.0.1", 0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -248,5 +248,5 @@ def test_a_turn_that_fails_is_not_the_end(loop, caplog):
     done = threading.Event()
     loop.call(done.set)
     assert done.wait(5)
-    assert "'test loop' failed and goes on: ValueError: odd" in caplog.text
+    assert "'test loop' failed and continues: ValueError: odd" in caplog.text
     eventually(lambda: loop.problem == "")

@@ -261,7 +261,7 @@ def test_swap_needs_a_tls_listener(serve, certificate):
 def test_wrong_files_are_invalid(certificate, other, tmp_path):
     with pytest.raises(Invalid, match="Cannot read"):
         load_context(tmp_path / "missing", certificate.key_path)
-    with pytest.raises(Invalid, match="no certificate with its key"):
+    with pytest.raises(Invalid, match="not a certificate and its key"):
         load_context(certificate.path, other.key_path)
 
 

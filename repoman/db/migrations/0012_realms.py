@@ -1,4 +1,4 @@
-"""Sessions, user tokens and uploads belong to a user of one realm, not to whoever has the name.
+"""Sessions, user tokens and uploads belong to a user of one realm, not to every user of that name.
 
 User tokens belong to the user as of today. Sessions do not tell which realm let somebody in, who
 may have been another one than the user of that name: they end, and people log in once more.

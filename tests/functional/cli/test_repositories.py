@@ -167,7 +167,7 @@ def test_members_of_a_group_are_a_list_of_names(offline, members):
             "(Port of the HTTP connector; none: no connector).",
         ),
         ("docker.http_prot=5000", "docker.http_prot: unknown key; did you mean http_port?"),
-        ("dokcer.http_port=5000", "dokcer: there is no such section; known: access,"),
+        ("dokcer.http_port=5000", "dokcer: there is no such section; choose one of: access,"),
     ],
 )
 def test_a_wrong_setting_is_named_in_words(offline, assignment, said):

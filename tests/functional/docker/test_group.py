@@ -377,8 +377,8 @@ def test_a_routing_rule_forbids_names(lab):
     ("settings", "problem"),
     [
         ({"members": []}, "group.members"),
-        ({"members": ["nowhere"]}, "'nowhere' is no other repository"),
-        ({"members": ["A", "A"]}, "named twice"),
+        ({"members": ["nowhere"]}, "'nowhere' is not the name of another repository"),
+        ({"members": ["A", "A"]}, "listed twice"),
         ({"members": ["A"], "writable_member": "nowhere"}, "group.writable_member"),
         ({"members": ["A"], "pins": {"x": ["nowhere"]}}, "no member"),
     ],

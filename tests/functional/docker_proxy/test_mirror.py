@@ -131,7 +131,7 @@ def test_settings_that_do_not_fit_are_refused(make_proxy, upstream):
     for settings, text in (
         ({"docker_proxy__index_type": "custom"}, "index_url"),
         ({"docker_proxy__index_url": "http://x"}, "index_url"),
-        ({"docker_proxy__foreign_layer_url_whitelist": ["("]}, "no regular expression"),
+        ({"docker_proxy__foreign_layer_url_whitelist": ["("]}, "not a valid regular expression"),
         ({"proxy__metadata_max_age": -2}, "metadata_max_age"),
     ):
         with pytest.raises(Invalid, match=text):

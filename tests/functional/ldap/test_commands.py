@@ -51,7 +51,9 @@ def ldap(cli, directory):
 def test_options_are_listed_shown_and_set(cli):
     assert {"anonymous", "ldap", "realms"} <= set(cli("option", "list").split())
     assert "enabled = false" in cli("option", "show", "anonymous")
-    assert "are changed" in cli("option", "set", "anonymous", "enabled=true", "roles=[]")
+    assert "Updated the options anonymous" in cli(
+        "option", "set", "anonymous", "enabled=true", "roles=[]"
+    )
     shown = json.loads(cli("option", "show", "anonymous", "--json"))
     assert shown == {"enabled": True, "roles": []}
     cli("option", "set", "anonymous", "enabled=false")
@@ -76,10 +78,10 @@ def test_a_login_is_explained_step_by_step(cli, ldap):
     text = cli("ldap", "test", "alice", "--password-stdin", given=ALICE + "\n")
     for line in (
         "The realm is not enabled",
-        "Passwords go to ldap:// servers as they are",
+        "Passwords are sent to ldap:// servers in plain text",
         f"bound as {READER}",
         f"The user is uid=alice,{PEOPLE}.",
-        "The password is right.",
+        "The password is correct.",
         "name       alice",
         "email      alice@example.org",
         "developers",
@@ -90,7 +92,7 @@ def test_a_login_is_explained_step_by_step(cli, ldap):
     text = cli("ldap", "test", "alice", "--password-stdin", given="wrong\n", check=False)
     assert "Refused: invalidCredentials." in text
     text = cli("ldap", "test", "nobody", "--no-password", check=False)
-    assert "No entries fit (uid=nobody)" in text
+    assert "No entries match (uid=nobody)" in text
     cli("option", "set", "ldap", 'urls=["ldap://127.0.0.1:1"]')
     text = cli("ldap", "test", "alice", "--no-password", check=False)
     assert "ldap://127.0.0.1:1 cannot be used: " in text
@@ -110,7 +112,7 @@ def hub(cli):
 
 def test_a_rotation_beside_a_running_server(cli, server, hub):
     old = (server.data / "keys" / "secrets.key").read_text()
-    assert "secrets are sealed by a new key" in cli("secret", "rotate")
+    assert "secrets with a new key" in cli("secret", "rotate")
     new = (server.data / "keys" / "secrets.key").read_text()
     assert (len(new.split()), new == old) == (1, False)
     cli("repo", "update", "hub", "--set", "http_client.retries=0")
@@ -127,7 +129,9 @@ def test_without_its_key_file_a_server_does_not_start(cli, server):
     server.stop()
     path.unlink()
     try:
-        assert "Put the key file that belongs to this database" in cli("repo", "list", check=False)
+        assert "Restore the key file that belongs to this database" in cli(
+            "repo", "list", check=False
+        )
         assert not path.exists()
     finally:
         path.write_bytes(key)

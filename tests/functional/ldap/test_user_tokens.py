@@ -44,7 +44,7 @@ def test_a_directory_gets_to_see_no_token_right_or_wrong(repoman, log_in, secret
         be_away(repoman)
         assert log_in(secret).name == "alice"
         for wrong in (secret[:-1], secret[:-1] + "!", secret.replace(secret[4:20], "0" * 16)):
-            with pytest.raises(Unauthenticated, match="The user name or the password is wrong"):
+            with pytest.raises(Unauthenticated, match="Wrong user name or password"):
                 log_in(wrong)
         with pytest.raises(Unavailable):  # so it would have been asked
             log_in("a password")

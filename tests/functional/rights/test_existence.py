@@ -98,7 +98,7 @@ def test_a_stranger_is_asked_for_a_login_and_a_user_is_told_there_is_none(stage,
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="repoman"'
     answer = stage.mounted(secret, stage.make_user()).get("")
     assert (answer.status, answer.code) == (404, "NAME_UNKNOWN")
-    assert answer.message.startswith("There is no such repository, or you have no right")
+    assert answer.message.startswith("The repository does not exist, or you have no access")
 
 
 @pytest.mark.parametrize("action", ["browse", "read", "add", "edit", "delete"])

@@ -69,7 +69,7 @@ def test_a_role_that_an_option_names_stays_until_it_does_not(repoman, roles, sec
     roles.create(Role("team", ""))
     repoman.options.update(section, values)
     [key] = values
-    with pytest.raises(Conflict, match=rf"{section}\.{key} names the role 'team'"):
+    with pytest.raises(Conflict, match=rf"{section}\.{key} uses the role 'team'"):
         roles.delete("team")
     repoman.options.update(section, {key: type(values[key])()})
     roles.delete("team")
@@ -113,7 +113,7 @@ def test_a_role_needs_privileges_and_roles_that_exist(roles):
         roles.create(Role("a", "", privileges=(view("read", "nowhere"),)))
     with pytest.raises(Invalid, match="no role 'nobody'; known: nx-admin"):
         roles.create(Role("a", "", roles=("nobody",)))
-    with pytest.raises(Invalid, match="'a b' is no name of a role"):
+    with pytest.raises(Invalid, match="'a b' is not a valid name of a role"):
         roles.create(Role("a b", ""))
     roles.create(Role("a", ""))
     with pytest.raises(Conflict, match="'a' already"):
@@ -162,7 +162,7 @@ def test_a_privilege_grants_what_it_is_made_of(
     [
         ("nx-mine", "wildcard", {"pattern": "nexus:*"}, "name: 'nx-mine' begins with 'nx-'"),
         (view("read"), "wildcard", {"pattern": "nexus:*"}, "begins with 'nx-'"),
-        ("mine", "magic", {}, "type: there is no type of privileges 'magic'"),
+        ("mine", "magic", {}, "type: there is no privilege type 'magic'"),
         ("mine", "wildcard", {}, "pattern: is required"),
         ("mine", "wildcard", {"pattern": "apache:*"}, "pattern: .*must begin with nexus:"),
         ("mine", "wildcard", {"pattern": "nexus::read"}, "pattern: .*empty part"),
@@ -265,7 +265,7 @@ def test_the_last_administrator_stays_one(repoman, roles, privileges):
         lambda: users.change("admin", is_active=False),
         lambda: users.change("admin", roles=["nx-developer"]),
     ):
-        with pytest.raises(Conflict, match="no active local user who may do everything"):
+        with pytest.raises(Conflict, match="no active local user with all permissions"):
             change()
     assert users.get("admin").roles == ("nx-admin",)
     privileges.create("everything", "wildcard", {"pattern": "*"})
@@ -279,6 +279,6 @@ def test_the_last_administrator_stays_one(repoman, roles, privileges):
         lambda: privileges.change("everything", {"pattern": "nexus:users:*"}),
         lambda: users.delete("ann"),
     ):
-        with pytest.raises(Conflict, match="no active local user who may do everything"):
+        with pytest.raises(Conflict, match="no active local user with all permissions"):
             change()
     assert roles.get("operators").privileges == ("everything",)

@@ -44,7 +44,7 @@ def test_a_pull_needs_a_path_that_is_picked(as_picked):
     registry.pull("team/app", "1.0")
     denied = registry.get("private/manifests/1.0")
     assert (denied.status, denied.code) == (403, "DENIED")
-    assert "has no right to read private in hosted-" in denied.message
+    assert "is not allowed to read private in hosted-" in denied.message
     registry.pull("teams/other", "1.0", failure=Failure("get manifest", 403, "DENIED"))
 
 
@@ -112,7 +112,7 @@ def test_a_new_tag_is_added_and_a_tag_that_moves_is_edited(stage, hosted, as_pic
     adder.push_blobs("adding", TWO)
     denied = adder.put_manifest("adding", "1", TWO.manifest)
     assert (denied.status, denied.code) == (403, "DENIED")
-    assert "has no right to edit adding in hosted-" in denied.message
+    assert "is not allowed to edit adding in hosted-" in denied.message
     also = adder.send(
         "PUT",
         "adding/manifests/3",

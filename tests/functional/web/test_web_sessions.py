@@ -49,7 +49,7 @@ def test_behind_a_path_the_cookies_belong_to_the_path(open_browser):
 def test_a_wrong_login_does_not_say_what_is_wrong(browser, login):
     answer = browser.log_in(*login)
     assert answer.status_code == 403
-    assert "The user name or the password is wrong." in answer.text
+    assert "Wrong user name or password." in answer.text
     assert browser.cookie() is None
 
 

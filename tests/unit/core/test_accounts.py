@@ -29,7 +29,7 @@ def test_a_known_user_gets_in_without_a_write(accounts, occupied, caplog):
     accounts.keep(Actor("jo", realm="ldap", roles=("first",)))
     occupied.execute("begin immediate")
     accounts.keep(Actor("jo", realm="ldap", roles=("second",)))
-    assert "The roles of jo are not written now" in caplog.text
+    assert "The roles of jo could not be saved yet" in caplog.text
     occupied.execute("rollback")
     accounts.keep(Actor("jo", realm="ldap", roles=("second",)))
     assert find_user("jo").external_roles == ("second",)

@@ -113,7 +113,7 @@ def test_a_realm_that_nobody_brings_is_told_and_left_out(site, caplog):
         site.log_in(password="local")
         site.log_in(password="local")
     assert [each.getMessage() for each in caplog.records] == [
-        "realms.active names what no plugin brings: oen"
+        "realms.active names realms that no plugin provides: oen"
     ]
 
 

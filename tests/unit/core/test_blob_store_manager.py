@@ -31,7 +31,7 @@ def test_a_relative_path_is_below_the_data_and_an_absolute_one_is_not(make, tmp_
 
 
 def test_a_store_that_is_not_there_is_answered_with_those_there_are(make):
-    with pytest.raises(Invalid, match="'gone'; known: default"):
+    with pytest.raises(Invalid, match="'gone'; available: default"):
         make(default={"path": "blobs"}).get("gone")
 
 

@@ -52,7 +52,7 @@ def test_keys_are_for_the_owner_alone(files):
 
 @pytest.mark.parametrize("name", ["", "a" * 64 + ".example.com", "ü" * 70])
 def test_what_is_no_host_name_is_refused(files, name):
-    with pytest.raises(Invalid, match="no host name"):
+    with pytest.raises(Invalid, match="is not a valid host name"):
         create_certificate(files, [name], 30)
 
 
@@ -63,7 +63,7 @@ def test_no_name_at_all_is_refused(files):
 
 def test_a_file_that_is_no_certificate_is_said_to_be_none(tmp_path):
     (tmp_path / "x").write_text("hello")
-    with pytest.raises(Invalid, match="is no certificate"):
+    with pytest.raises(Invalid, match="is not a certificate"):
         describe_certificate(tmp_path / "x")
 
 

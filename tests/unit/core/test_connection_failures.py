@@ -85,14 +85,14 @@ def test_a_refused_port():
     error = failure(f"http://127.0.0.1:{port}")
     assert str(error) == (
         f"The remote http://127.0.0.1:{port} cannot be reached: 127.0.0.1:{port} refused the "
-        "connection; nothing listens at this port."
+        "connection; nothing listens on this port."
     )
     assert error.is_unreachable
 
 
 def test_an_unknown_name():
     error = failure("https://registry.invalid")
-    assert "no name server knows the name registry.invalid" in str(error)
+    assert "the name registry.invalid cannot be resolved" in str(error)
     assert error.is_unreachable
 
 
@@ -152,7 +152,7 @@ ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 def test_how_servers_say_that_they_speak_tls(answer):
     with answering(answer) as url:
         error = failure(url)
-    assert "speaks TLS, and was asked in plain HTTP; use https://" in str(error)
+    assert "requires TLS, but was contacted with plain HTTP; use https://" in str(error)
     assert error.is_unreachable
 
 
@@ -164,7 +164,7 @@ def test_another_400_is_for_the_format():
 def test_an_untrusted_certificate(files, no_system):
     with secure(files) as registry:
         error = failure(registry.url)
-    assert "its certificate is not trusted, since its authority is not known here" in str(error)
+    assert "its certificate is signed by an unknown authority" in str(error)
     assert error.is_unreachable
 
 
@@ -179,7 +179,7 @@ def test_a_certificate_for_another_host(make_files):
     files = make_files("registry.example.com")
     with secure(files) as registry:
         error = failure(registry.url, ca_bundle=str(files.authority))
-    assert "its certificate is for another host than 127.0.0.1" in str(error)
+    assert "its certificate is not valid for the host 127.0.0.1" in str(error)
 
 
 def test_the_host_that_failed_is_named():
@@ -206,7 +206,10 @@ def test_a_broken_http_proxy_is_told_from_the_remote(monkeypatch):
 
 @pytest.mark.parametrize(
     ("status", "text"),
-    [(407, "with the status 407 (it wants a login)"), (403, "refused it with the status 403")],
+    [
+        (407, "with status 407 (authentication required)"),
+        (403, "refused the request with status 403"),
+    ],
 )
 def test_what_an_http_proxy_refuses(monkeypatch, status, text):
     with answering(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status) as url:
@@ -218,7 +221,7 @@ def test_an_http_proxy_that_wants_a_login_for_plain_http(monkeypatch):
     with answering(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n") as url:
         monkeypatch.setenv("http_proxy", url)
         error = failure("http://registry.invalid")
-    assert "the HTTP proxy wants a login (407)" in str(error)
+    assert "the HTTP proxy requires authentication (407)" in str(error)
     assert error.is_unreachable
 
 
@@ -283,7 +286,7 @@ def test_a_changed_bundle_is_noticed(files, make_files, no_system, tmp_path):
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(make_files("127.0.0.1").authority.read_bytes())
     with secure(files) as registry, asked(registry.url, ca_bundle=str(bundle)) as client:
-        with pytest.raises(UpstreamUnavailable, match="is not trusted"):
+        with pytest.raises(UpstreamUnavailable, match="unknown authority"):
             client.open("GET", "x")
         client.status.reset()
         bundle.write_bytes(files.authority.read_bytes() + b"\n")
@@ -297,8 +300,11 @@ def test_a_bundle_that_cannot_be_used_is_refused_when_it_is_set(tmp_path, files)
     damaged = tmp_path / "damaged.pem"
     damaged.write_text("no certificate")
     for path, text in (
-        (tmp_path / "missing.pem", r"http_client\.ca_bundle: there is no .*missing\.pem"),
-        (damaged, r"damaged\.pem holds no certificates in PEM form"),
+        (
+            tmp_path / "missing.pem",
+            r"http_client\.ca_bundle: the file .*missing\.pem does not exist",
+        ),
+        (damaged, r"damaged\.pem contains no certificates in PEM format"),
     ):
         section = HttpClientSection(ca_bundle=str(path))
         with pytest.raises(Invalid, match=text):

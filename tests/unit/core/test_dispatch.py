@@ -124,7 +124,7 @@ def test_a_wrong_login_is_refused_even_where_none_is_needed(repoman_factory, toy
     refused = HttpClient(repoman).get(SEEN, auth=auth)
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"] == 'Basic realm="repoman"'
-    assert refused.text == "toy: The user name or the password is wrong."
+    assert refused.text == "toy: Wrong user name or password."
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])

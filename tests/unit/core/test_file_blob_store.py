@@ -184,7 +184,7 @@ def test_a_full_disk_ends_the_writer(blobs):
     writer = blobs.open_writer("one")
     with room_for(10_000), pytest.raises(StorageFull):
         writer.write(DATA)
-    with pytest.raises(Unavailable, match="Begin it anew"):
+    with pytest.raises(Unavailable, match="Start a new one"):
         writer.write(DATA[writer.size :])
 
 
@@ -265,7 +265,7 @@ def test_an_upload_that_another_process_wrote_to_becomes_no_blob(blobs, tmp_path
 
 def test_a_directory_that_is_gone_is_no_absence(blobs, tmp_path):
     (tmp_path / "blobs").rename(tmp_path / "away")
-    with pytest.raises(Unavailable, match="directory of the blob store is gone"):
+    with pytest.raises(Unavailable, match="directory of the blob store is missing"):
         blobs.open_writer("one").write(DATA)
 
 
@@ -320,7 +320,7 @@ def test_a_start_passes_over_what_is_no_upload(blobs, tmp_path, caplog):
     (tmp_path / "blobs/uploads/lost+found").mkdir()
     (tmp_path / "blobs/uploads/left").touch()
     assert blobs.sweep_writers(()) == 1
-    assert "lost+found was not removed" in caplog.text
+    assert "lost+found could not be removed" in caplog.text
 
 
 def test_an_identity_that_cannot_be_read_is_none_of_a_database(blobs, tmp_path):
@@ -345,4 +345,4 @@ def test_a_store_that_takes_no_lock_is_served_all_the_same(tmp_path, monkeypatch
 
     monkeypatch.setattr("repoman.blobs.file.fcntl.flock", flock)
     with file_store(tmp_path).claim():
-        assert "is not locked against other servers" in caplog.text
+        assert "cannot be locked against other servers" in caplog.text

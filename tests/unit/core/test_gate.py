@@ -89,7 +89,9 @@ def test_one_thing_that_hangs_leaves_places_for_others(gate, clock):
         inside.wait(10)
         clock.now += 3
         with (
-            pytest.raises(UpstreamBusy, match=f"{PLACES_OF_ONE} requests wait for the same"),
+            pytest.raises(
+                UpstreamBusy, match=f"{PLACES_OF_ONE} requests are already waiting for the same"
+            ),
             gate.passed("an image"),
         ):
             pass

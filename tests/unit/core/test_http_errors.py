@@ -72,7 +72,7 @@ def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(cli
     with caplog.at_level(logging.ERROR):
         answer = client.get(f"{FAIL}?x=1")
     assert answer.status_code == 500
-    assert answer.text.startswith("toy: Something unexpected went wrong in the server")
+    assert answer.text.startswith("toy: Internal server error")
     for word in ("hunter2", "ValueError", "Traceback", ".py"):
         assert word not in answer.text
     [record] = [record for record in caplog.records if record.name == "repoman.http.errors"]

@@ -96,7 +96,7 @@ def test_another_key_does_not_open_it(keyring, path):
     sealed = keyring.seal("text")
     path.write_text(Fernet.generate_key().decode())
     other = Keyring(path)
-    with pytest.raises(Unavailable, match=r"do not open.*backup.*secret forget"):
+    with pytest.raises(Unavailable, match=r"cannot decrypt.*backup.*secret forget"):
         other.unseal(sealed)
 
 
@@ -113,7 +113,7 @@ def test_a_file_without_good_keys_is_refused_without_being_quoted(path, text):
 def test_a_file_that_others_can_read_is_complained_of(keyring, path, caplog):
     path.chmod(0o644)
     Keyring(path).open(may_make=False)
-    assert "can be read by others" in caplog.text
+    assert "can be read by other users" in caplog.text
 
 
 def test_a_directory_that_cannot_be_written(tmp_path):
@@ -126,7 +126,7 @@ def test_nothing_is_sealed_once_the_file_is_gone_but_what_is_sealed_still_opens(
     sealed = keyring.seal("text")
     path.unlink()
     assert keyring.unseal(sealed) == "text"
-    with pytest.raises(Unavailable, match="is not there"):
+    with pytest.raises(Unavailable, match="is missing"):
         keyring.seal("text")
 
 
@@ -243,14 +243,14 @@ def closed(database, options):
 
 def test_without_its_key_file_a_database_stays_closed_and_no_key_is_made(closed, tmp_path, path):
     path.unlink()
-    with pytest.raises(Unavailable, match=r"is not there.*backup"):
+    with pytest.raises(Unavailable, match=r"is missing.*backup"):
         Database(tmp_path, DatabaseSettings()).open()
     assert not path.exists()
 
 
 def test_with_a_wrong_key_file_a_database_stays_closed(closed, tmp_path, path):
     path.write_text(Fernet.generate_key().decode())
-    with pytest.raises(Unavailable, match="do not open 2 of the 2 secrets"):
+    with pytest.raises(Unavailable, match="cannot decrypt 2 of the 2 secrets"):
         Database(tmp_path, DatabaseSettings()).open()
 
 

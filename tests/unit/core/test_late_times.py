@@ -60,7 +60,7 @@ def test_a_failure_costs_no_times_and_is_told_once(book, caplog):
         book.times.flush()
         book.times.flush()
     assert [each.getMessage() for each in caplog.records] == [
-        "The times of visits are not written now: The disk is full."
+        "The times of visits could not be written yet: The disk is full."
     ]
     book.is_full = False
     book.times.note("b")

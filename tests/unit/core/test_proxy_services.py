@@ -27,7 +27,7 @@ def test_an_error_does_not_end_the_alarm(caplog):
     alarm.call_later(0, lambda: 1 / 0)
     alarm.call_later(0.01, done.set)
     assert done.wait(WAIT_S)
-    assert "'alarm' failed and goes on: ZeroDivisionError" in caplog.text
+    assert "'alarm' failed and continues: ZeroDivisionError" in caplog.text
     alarm.close()
 
 
@@ -109,7 +109,7 @@ def test_a_database_that_is_full_costs_no_times(usage, records, later, caplog):
     records.error = StorageFull("The disk is full.")
     usage.note("a")
     usage.flush()
-    assert "1 downloads are not written now" in caplog.text
+    assert "1 downloads could not be written yet" in caplog.text
     assert later == ["flush", "flush"]  # and it is tried again
     records.error = None
     usage.flush()

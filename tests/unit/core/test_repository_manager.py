@@ -157,7 +157,9 @@ def test_a_wrong_setting_is_named_by_its_path(manager, settings, field):
 
 
 def test_an_unknown_recipe_is_answered_with_those_there_are(manager):
-    with pytest.raises(Invalid, match=r"^recipe: .*'toy-proxy'; known: toy-hosted\.") as caught:
+    with pytest.raises(
+        Invalid, match=r"^recipe: .*'toy-proxy'; choose one of: toy-hosted\."
+    ) as caught:
         manager.create("team", "toy-proxy", {})
     assert caught.value.field == "recipe"
     assert manager.recipes() == ["toy-hosted"]
@@ -268,7 +270,7 @@ def test_what_is_not_there_cannot_be_changed_or_deleted(manager):
 
 def test_the_blob_store_stays_what_it_was_at_the_beginning(manager):
     manager.create("team", "toy-hosted", {"storage": {"blob_store": "other"}})
-    with pytest.raises(Invalid, match="cannot change") as caught:
+    with pytest.raises(Invalid, match="cannot be changed") as caught:
         manager.update("team", {"storage": {"blob_store": "default"}})
     assert caught.value.field == "storage.blob_store"
     manager.update("team", {"storage": {"blob_store": "other"}})
@@ -412,7 +414,7 @@ def test_a_plugin_that_fails_takes_no_other_repository_along(open_manager, caplo
     manager.create("bad", "toy-hosted", {})
     manager.create("good", "toy-hosted", {})
     manager = open_manager(replace(toy(), build=build))
-    assert manager.get("bad").problem == "Its plugin failed; the log of the server says how."
+    assert manager.get("bad").problem == "Its plugin failed; see the server log."
     assert manager.get("good").service is not None
     assert "ZeroDivisionError" in caplog.text
 

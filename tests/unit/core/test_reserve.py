@@ -52,7 +52,7 @@ def test_it_is_given_up_on_a_full_disk_and_kept_back_again(reserve, disk, path, 
     disk.free = LOW_B - 1
     reserve.release_if_full()
     assert path.stat().st_size == 0
-    assert "is given up" in caplog.text
+    assert "was released" in caplog.text
     with pytest.raises(StorageFull):
         reserve.check()
     disk.free = LOW_B + SIZE  # no more than what has been given up
@@ -83,7 +83,7 @@ def test_a_disk_without_room_for_it_works_without(disk, path, caplog):
         reserve.open()
         reserve.keep()
         reserve.keep()
-    assert caplog.text.count("There is no room for the reserve") == 1
+    assert caplog.text.count("There is not enough disk space for the reserve") == 1
     disk.free = 0
     reserve.release_if_full()
     reserve.check()

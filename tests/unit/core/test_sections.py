@@ -70,14 +70,14 @@ def test_other_fields_read_it(key, text, value):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("word", 5, "sample.word: must be a text."),
-        ("secret", 12345678, "sample.secret: must be a text."),
+        ("word", 5, "sample.word: must be a string."),
+        ("secret", 12345678, "sample.secret: must be a string."),
         ("colour", Text("green"), "sample.colour: must be 'red' or 'blue'."),
         ("count", Text("many"), "sample.count: must be a whole number (How many there are)."),
         ("count", Text("10"), "sample.count: must be at most 9 (How many there are)."),
         ("flag", Text("perhaps"), "sample.flag: must be true or false."),
         ("names", 5, 'sample.names: must be a list, such as a,b or ["a", "b"].'),
-        ("names", ["a", 5], "sample.names.1: must be a text."),
+        ("names", ["a", 5], "sample.names.1: must be a string."),
         ("table", Text("a"), 'sample.table: must be a JSON object, such as {"key": "value"}.'),
         (
             "address",
@@ -88,7 +88,8 @@ def test_other_fields_read_it(key, text, value):
         (
             "xyz",
             "a",
-            "sample.xyz: unknown key; known: address, colour, count, expressions, flag, maybe, "
+            "sample.xyz: unknown key; choose one of: address, colour, count, expressions, flag, "
+            "maybe, "
             "names, port, secret, table, word.",
         ),
     ],

@@ -282,7 +282,7 @@ def test_a_session_ends_whose_blob_cannot_be_recorded(sessions, database, upload
             sink.commit()
             with database.transaction():
                 sessions.forget(upload)
-                raise Unavailable("The database is busy; try again.")
+                raise Unavailable("The database is busy. Try again.")
 
     with pytest.raises(Unavailable):
         commit_in_vain()

@@ -60,8 +60,8 @@ def test_what_is_whole_is_read_and_no_problem(stores, save, monkeypatch):
 @pytest.mark.parametrize(
     ("harm", "problem"),
     [
-        (damage, "is damaged: its bytes have the digest sha256:"),
-        (cut, "is damaged: its bytes have the digest sha256:"),
+        (damage, "is damaged: its content has the digest sha256:"),
+        (cut, "is damaged: its content has the digest sha256:"),
         (Path.unlink, "is missing"),
         (put_directory, "is missing"),
     ],
