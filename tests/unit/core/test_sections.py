@@ -82,15 +82,14 @@ def test_other_fields_read_it(key, text, value):
         (
             "address",
             "http://a?b",
-            "sample.address: must have no query and no fragment: write http://a.",
+            "sample.address: must not have a query or a fragment: write http://a.",
         ),
         ("wrod", "a", "sample.wrod: unknown key; did you mean word?"),
         (
             "xyz",
             "a",
             "sample.xyz: unknown key; choose one of: address, colour, count, expressions, flag, "
-            "maybe, "
-            "names, port, secret, table, word.",
+            "maybe, names, port, secret, table, word.",
         ),
     ],
 )
