@@ -1,1 +1,1 @@
-"""Blob stores: where immutable bytes lie, addressed by what they contain."""
+"""Blob stores: immutable content, addressed by its digest."""

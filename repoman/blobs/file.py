@@ -8,7 +8,7 @@
     └── uploads/ID             bytes of a writer that has not committed
 
 A commit is fsync, rename, fsync of the directory; so a crash leaves either the blob or the upload.
-What lies in the place of a blob and is no plain file (a directory, a link, a pipe) is no blob.
+A directory, a link or a pipe in the place of a blob is not a blob.
 """
 
 import errno
@@ -177,7 +177,7 @@ class FileBlobStore:
         return self._blobs / digest[:2] / digest
 
     def _has_directory(self, digest: str) -> bool:
-        """Return whether the directory of a blob is there: else it is the disk that is missing."""
+        """Return whether the directory of a blob exists; if not, the disk is missing."""
         return (self._blobs / digest[:2]).is_dir()
 
     def _unusable(self, error: OSError) -> Unavailable:

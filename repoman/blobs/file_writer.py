@@ -175,7 +175,7 @@ class FileBlobWriter:
     def _hash_file(self, algorithm: str) -> "hashlib._Hash":
         """Hash what the disk has.
 
-        What only memory has would hide a failure that an earlier process was told of.
+        Pages that are only in memory would hide a failure reported to an earlier process.
         """
         state = hashlib.new(algorithm)
         buffer = memoryview(bytearray(READ_CHUNK))
@@ -191,7 +191,7 @@ class FileBlobWriter:
 
 
 def storage_error(error: OSError) -> RepomanError:
-    """Return what an error of the system means: StorageFull or Unavailable."""
+    """Return the StorageFull or Unavailable for an operating system error."""
     if error.errno in FULL:
         return StorageFull("The disk that holds the blob store is full.")
     if isinstance(error, FileNotFoundError):
@@ -202,7 +202,7 @@ def storage_error(error: OSError) -> RepomanError:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn the system's errors into StorageFull or Unavailable."""
+    """Turn operating system errors into StorageFull or Unavailable."""
     try:
         yield
     except OSError as error:

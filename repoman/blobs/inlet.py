@@ -1,4 +1,4 @@
-"""One body straight into a blob store, where no upload session is needed."""
+"""Stores one body directly in a blob store, without an upload session."""
 
 import logging
 import secrets
@@ -28,7 +28,7 @@ class BlobInlet:
         return self._writer.size
 
     def check_room(self, size: int) -> None:
-        """Refuse what certainly does not fit.
+        """Refuse content that certainly does not fit.
 
         Raises:
             StorageFull: there is not enough disk space for ``size`` more bytes.

@@ -1,4 +1,4 @@
-"""The blob stores by name, made from the settings."""
+"""The blob stores by name, created from the settings."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager

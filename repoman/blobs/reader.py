@@ -1,4 +1,4 @@
-"""Reading blobs: none is given out that has lost its bytes, and small ones are kept in memory."""
+"""Reads blobs: never returns one that is missing or damaged, and caches small ones in memory."""
 
 import hashlib
 import logging
@@ -18,10 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class BlobReader:
-    """Reads blobs by digest and size, and keeps the small ones that were used last; thread safe.
+    """Reads blobs by digest and size, and caches the most recently used small ones; thread safe.
 
-    Small blobs are compared with their digest when they are read from the disk. What is kept counts
-    as long as the file is the same: after a loss, a repair or another commit it is read again.
+    Small blobs are compared with their digest when they are read from the disk. A cached blob is
+    valid while its file is unchanged: after a loss, a repair or another commit it is read again.
     """
 
     def __init__(self, blobs: BlobStore) -> None:
@@ -58,7 +58,7 @@ class BlobReader:
         """Return a blob as an unbuffered file.
 
         Raises:
-            NotFound: its bytes are not there, or not as many.
+            NotFound: its bytes are missing, or not all there.
             Unavailable: the blob store cannot be used at the moment.
         """
         self._stat(digest, size)

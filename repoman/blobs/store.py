@@ -15,14 +15,14 @@ CANONICAL = "sha256"  # the algorithm that addresses blobs
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """What a store says of a blob: the sha256 in hex and the size in bytes."""
+    """A stored blob: the sha256 in hex and the size in bytes."""
 
     digest: str
     size: int
 
 
 class BlobStat(NamedTuple):
-    """What a look at a blob tells: its size in bytes, and a version that changes with its bytes."""
+    """A blob as seen without reading it: its size in bytes, and a version of its content."""
 
     size: int
     version: Hashable
@@ -31,7 +31,7 @@ class BlobStat(NamedTuple):
 class BlobWriter(Protocol):
     """Takes the bytes of one blob. Used by one thread at a time.
 
-    Its bytes survive a restart: ``BlobStore.open_writer`` with the same id goes on where it ended.
+    Its bytes survive a restart: ``BlobStore.open_writer`` with the same id resumes it.
     After an error only ``size``, ``pause`` and ``cancel`` are of use: every further attempt fails.
     """
 
@@ -40,7 +40,7 @@ class BlobWriter(Protocol):
         """Bytes written so far; true after a restart and after a failed write too."""
 
     def check_room(self, size: int) -> None:
-        """Refuse early what certainly does not fit; a store that cannot know refuses nothing.
+        """Refuse early if the content cannot fit; a store that does not know refuses nothing.
 
         Raises:
             StorageFull: there is not enough disk space for ``size`` more bytes.
@@ -71,7 +71,7 @@ class BlobWriter(Protocol):
         """
 
     def commit(self) -> StoredBlob:
-        """Make the bytes a blob, durably; a second writer of the same bytes is no conflict.
+        """Make the bytes a blob, durably; a second writer of the same bytes is not a conflict.
 
         Raises:
             NotFound: somebody has dropped the bytes.
@@ -104,7 +104,7 @@ class BlobStore(Protocol):
         """
 
     def create(self, identity: str) -> None:
-        """Make what is missing of the store, and give it this identity, durably.
+        """Create missing parts of the store, and give it this identity, durably.
 
         Raises:
             StorageFull, Unavailable: it cannot be made.
@@ -132,7 +132,7 @@ class BlobStore(Protocol):
         """
 
     def stat(self, digest: str) -> BlobStat | None:
-        """Return what a look at a blob tells, without reading it; None if there is no such blob.
+        """Return size and version of a blob, without reading it; None if there is no such blob.
 
         Raises:
             Unavailable: the store cannot be used at the moment.
@@ -142,7 +142,7 @@ class BlobStore(Protocol):
         """Return a context that holds the store for the process that serves.
 
         Raises:
-            Conflict: somebody holds it, this process by another name perhaps; on entering.
+            Conflict: it is held already, perhaps by this process under another name; on entering.
         """
 
     def list_digests(self, prefix: str) -> Iterator[str]:
@@ -151,7 +151,7 @@ class BlobStore(Protocol):
     def withdraw(self, digest: str, writer_id: str, committed_before: float) -> bool:
         """Make a blob the bytes of a new writer, which is to be cancelled; the opposite of commit.
 
-        It is quick, whatever the size; who has the blob open can go on reading. Returns whether
+        It is quick, whatever the size; open readers can continue. Returns whether
         there is no such blob now: False if it was last committed after that time, in seconds since
         the epoch, by the clock of the store.
         """

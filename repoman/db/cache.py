@@ -1,4 +1,4 @@
-"""Answers of the database kept in memory, for as long as nothing has been written."""
+"""A cache of database reads, valid until the next write."""
 
 import threading
 from collections import OrderedDict
@@ -13,7 +13,7 @@ CAPACITY = 10_000
 
 
 class ReadCache(Generic[Value]):
-    """Remembers what was read, up to the next write by anybody; thread safe.
+    """Caches reads until the next write of any process; thread safe.
 
     An entry holds the database's generation of before it was read, so that a write in between
     makes it worthless. Inside a transaction nothing is remembered: it might be rolled back.

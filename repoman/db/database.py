@@ -31,7 +31,7 @@ SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 
 
 class _Sqlite(SqliteDatabase):
-    """SQLite whose failures of the disk below arrive as errors of the core."""
+    """SQLite whose disk failures are raised as errors of the core."""
 
     keyring: Keyring  # for migrations, and for fields that seal what they store
     deadline = 0.0  # Until when the next BEGIN waits, in monotonic seconds; set by the writer.
@@ -74,14 +74,14 @@ class _Sqlite(SqliteDatabase):
 
 
 class Locked(Unavailable):
-    """Another program, or another thread, writes to the database for too long."""
+    """Another program or thread holds the write lock of the database for too long."""
 
     retry_after = RETRY_AFTER_S
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn SQLite's errors that a program cannot help into errors of the core."""
+    """Turn SQLite errors that are not bugs into errors of the core."""
     try:
         yield
     except DatabaseError as error:
@@ -210,7 +210,7 @@ class Database:
         return 0
 
     def _compact(self) -> None:
-        """Leave nothing in free pages of what was readable before it was sealed."""
+        """Remove plain text from free pages after it was encrypted."""
         self._sqlite.execute_sql("VACUUM")
         self._sqlite.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -305,7 +305,7 @@ class Database:
         return ""
 
     def note_change(self, kind: str, target: str, **attributes: str) -> None:
-        """Tell the audit log of a change of configuration, within its transaction.
+        """Record a change of configuration in the audit log, within its transaction.
 
         ``kind`` is what was done to what (``role.create``); ``attributes`` hold no secrets.
         """
@@ -328,7 +328,7 @@ class Database:
             self.move_generation()
 
     def move_generation(self) -> None:
-        """Make what is remembered worthless; also for changes to what was made from the rows."""
+        """Invalidate everything cached; also after changes to objects built from the rows."""
         with self._generation_lock:
             self.generation += 1
 

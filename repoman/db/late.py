@@ -1,4 +1,4 @@
-"""Times that nobody waits for: when somebody came last, when something was last used."""
+"""Times that are written late: the last visit of a user, the last use of a token."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class LateTimes:
-    """Notes times in memory, and writes them down late and together; thread safe.
+    """Notes times in memory, and writes them late, in batches; thread safe.
 
     Args:
         what: they are, for the log.

@@ -78,7 +78,7 @@ class RoleRecord(Record):
 
 
 class PrivilegeRecord(Record):
-    """A privilege that an administrator made; ``properties`` depend on its type."""
+    """A privilege that an administrator created; ``properties`` depend on its type."""
 
     name = TextField(primary_key=True)
     type = TextField()
@@ -154,7 +154,7 @@ class OptionRecord(Record):
 
 
 class AuditRecord(Record):
-    """Somebody did something; ``attributes`` say more, never a secret."""
+    """An event; ``attributes`` hold details, never a secret."""
 
     at = DoubleField(index=True)
     domain = TextField()
@@ -186,7 +186,7 @@ class SealedField(TextField):
 
 
 class SecretRecord(Record):
-    """A key that the server made for itself."""
+    """A key that the server created for itself."""
 
     name = TextField(primary_key=True)
     value = SealedField()
@@ -314,7 +314,7 @@ class ReferenceRecord(Record):
 
 
 class RemoteRecord(Record):
-    """How the remote of a proxy was; see ``repoman.proxy.remote``."""
+    """The last known state of the remote of a proxy; see ``repoman.proxy.remote``."""
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", primary_key=True)
     condition = TextField()

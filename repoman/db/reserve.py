@@ -1,8 +1,8 @@
-"""Room on the disk that is kept back for the database, so that a full disk can be emptied.
+"""Disk space reserved for the database, so that deletions work on a full disk.
 
-A deletion needs room itself: the database writes down what it removes. So the server keeps a file
-that holds nothing. When the disk is full it is cut to nothing, and until there is room for it
-again, what would only fill the disk once more is refused.
+A deletion needs disk space itself: the database logs what it removes. So the server keeps a file
+that only occupies disk space. When the disk is full, the file is truncated; until it can be
+restored, new content, which would only fill the disk again, is refused.
 """
 
 import logging
@@ -39,11 +39,11 @@ class Reserve:
         self.is_spent = False
 
     def open(self) -> None:
-        """Learn how things are."""
+        """Read the current state."""
         self.is_spent = self._size > 0 and self._present_size() == 0
 
     def release_if_full(self) -> None:
-        """Give the reserve up if the disk is full; cheap, for each transaction.
+        """Release the reserve if the disk is full; cheap, for each transaction.
 
         Raises:
             Unavailable: the disk cannot be used.
@@ -66,7 +66,7 @@ class Reserve:
         """Return if something new may be stored.
 
         Raises:
-            StorageFull: the disk was full, and there is not enough room yet.
+            StorageFull: the disk was full, and there is still not enough disk space.
         """
         if self.is_spent:
             raise StorageFull(
@@ -75,7 +75,7 @@ class Reserve:
             )
 
     def keep(self) -> None:
-        """Make the reserve, or make it again, when there is room; for the server, now and then.
+        """Create or restore the reserve when there is disk space; the server calls it regularly.
 
         Raises:
             Unavailable: the disk cannot be used.

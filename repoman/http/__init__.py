@@ -1,1 +1,1 @@
-"""The HTTP face of the core: WSGI dispatch, the Flask apps, bodies in and content out."""
+"""The HTTP layer of the core: WSGI dispatch, the Flask apps, bodies in and content out."""

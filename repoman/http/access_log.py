@@ -1,4 +1,4 @@
-"""One line per request: who asked which repository for what, and what came of it."""
+"""One line per request: who requested what from which repository, and the result."""
 
 import logging
 import time
@@ -53,7 +53,7 @@ class AccessLog:
 
 
 class _Line:
-    """What is told of a request, put together once."""
+    """The line of a request, assembled once."""
 
     def __init__(self, environ: Environ, answer: dict[str, str], write: Write) -> None:
         self._write = write
@@ -90,7 +90,7 @@ def _word(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return the text without what could forge a line: breaks, quotes, control characters."""
+    """Return the text without breaks, quotes and control characters, which could forge a line."""
     text = text[:TEXT_MAX]
     if text.isprintable() and '"' not in text:
         return text

@@ -1,7 +1,7 @@
-"""Access lines by the ten thousand: a ring in memory, and one thread that writes them out.
+"""A buffer for access lines: a ring in memory, and one thread that writes them out.
 
-The logging module makes a record, takes locks and wakes a thread for each line; at the rate of the
-answers from memory that took more time than the answers. The lines look the same.
+The logging module makes a record, takes locks and wakes a thread for each line; at the rate of
+cached responses that took more time than the responses. The lines look the same.
 """
 
 import time

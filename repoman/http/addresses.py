@@ -1,4 +1,4 @@
-"""Where repositories are reached, as a page of the main port may tell a visitor."""
+"""The addresses of repositories, as the pages of the main port show them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

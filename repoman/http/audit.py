@@ -1,4 +1,4 @@
-"""What a request tells the audit log."""
+"""The audit events of requests."""
 
 from flask import has_request_context, request
 
@@ -17,7 +17,7 @@ def note_content(kind: str, target: str, **attributes: str) -> None:
 
 
 def note_pull(target: str, kind: str = "pull") -> None:
-    """Report that the request's actor gets content, if pulls are to be told.
+    """Report that the request's actor gets content, if pulls are recorded.
 
     Call it after the response is made: the server may not repeat that one by itself then.
     """
@@ -29,7 +29,7 @@ def note_pull(target: str, kind: str = "pull") -> None:
 
 
 def note_refused() -> None:
-    """Report that the request would have changed something, and its actor has no right to it."""
+    """Report a request to change something that its actor is not allowed to change."""
     environ = current_environ()
     if request.method in SAFE_METHODS or AUDIT not in environ:
         return
@@ -38,7 +38,7 @@ def note_refused() -> None:
 
 
 def note_login(actor: Actor) -> None:
-    """Report that somebody has shown who they are, for a while or for one browser session."""
+    """Report a login, for a while or for one browser session."""
     _note("login", "success", _origin_of(actor), "", {})
 
 
@@ -54,7 +54,7 @@ def note_password(actor: Actor) -> None:
 def note_failed_login(name: str, wait: int | None = None) -> None:
     """Report that the request's credentials are wrong; ``name`` is who they claim to be.
 
-    ``wait`` is in how many seconds the next ones are looked at, if not at once.
+    ``wait`` is the seconds until the next attempt is accepted, if not at once.
     """
     origin = _origin_of(Actor(name, realm=""))
     attributes = {} if wait is None else {"wait": str(wait)}

@@ -34,7 +34,7 @@ def requested_events() -> tuple[list[dict[str, Any]], str | None]:
     if it were not there.
 
     Raises:
-        Invalid: a parameter will not do.
+        Invalid: a parameter is not valid.
     """
     audit: Audit = current_environ()[AUDIT]
     limit = _number("limit") or PAGE

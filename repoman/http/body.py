@@ -6,7 +6,7 @@ is read, with ``environ[ADMISSION]`` set. Then one of two things happens:
 
 - the route asks for the body: :class:`BodyWanted` leaves the application; the server moves the
   body into the sink (or a bounded buffer) and calls the application once more, without ADMISSION
-  and with the sink under ``environ[RECEIVED]``, where the route goes on from the same line;
+  and with the sink under ``environ[RECEIVED]``, where the route continues at the same line;
 - the application answers without asking (401, 404, 413, …): that is the final response, and the
   body is never read.
 
@@ -34,10 +34,10 @@ class BodySink(Protocol):
     """Takes a request's body while it arrives; used by one thread at a time."""
 
     def check_room(self, size: int) -> object:
-        """Say if it is certain that a body of so many bytes does not fit; asked before the first.
+        """Refuse a body of this size if it certainly does not fit; called before the first byte.
 
         Raises:
-            StorageFull: so it is; the body is refused.
+            StorageFull: it does not fit; the body is refused.
         """
 
     def write(self, data: bytes | memoryview) -> object:
@@ -48,7 +48,7 @@ class BodySink(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of everything. Called if the body was cut off, and safe to call again."""
+        """Release everything. Called if the body was cut off, and safe to call again."""
 
 
 Sink = TypeVar("Sink", bound=BodySink)

@@ -1,4 +1,4 @@
-"""Content out: one place that turns what a service answers into a response.
+"""Sends content: turns the result of a service into a response, in one place.
 
 Whole or a range, conditional or not, GET or HEAD; the bytes leave as an open file, which the server
 hands to the kernel, so that a slow reader holds no worker.

@@ -1,4 +1,4 @@
-"""What a route may ask of the request it serves."""
+"""What a route can find out about the request it serves."""
 
 from typing import Any, cast
 

@@ -68,7 +68,7 @@ def connector_key(repository: str, scheme: str) -> str:
 
 
 class Absent:
-    """What answers in place of repositories that do not exist, or that nobody may know of.
+    """Answers for repositories that do not exist, or that the visitor must not know of.
 
     Its words depend on the path alone: they are those of the format whose clients ask for it.
     """

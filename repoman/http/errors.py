@@ -95,7 +95,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
 
 
 def _describe(error: Exception) -> Failure:
-    """Return what to tell of an error that is none of the core's; the log has the rest."""
+    """Return the message for an error outside the core; the log has the rest."""
     if isinstance(error, sqlite3.DatabaseError):
         # Raised while rows are read; an error of the statement itself is one of the core's.
         _log.error("The database cannot be used: %s", error)

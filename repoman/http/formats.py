@@ -29,12 +29,12 @@ def bearer_token(request: Request) -> str | None:
 
 
 def no_credentials(_request: Request) -> Credentials | None:
-    """Leave it to the header."""
+    """Return None: the header has the credentials."""
     return None
 
 
 def speaks_nothing(_path: str) -> bool:
-    """Leave every path to others."""
+    """Return False: no path belongs to these clients."""
     return False
 
 
@@ -44,7 +44,7 @@ def name_of_file(path: str) -> str:
 
 
 def no_hint(_url: str) -> str:
-    """Say nothing about how to get something from an address."""
+    """Return no hint."""
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Behind a proxy: who the client is and how it reached us, believed from known proxies only.
+"""Behind a proxy: who the client is and how it reached us, as reported by trusted proxies only.
 
 From any other address the ``X-Forwarded-`` headers are dropped, so that nobody can choose the
 address in the logs or the host in a link.

@@ -20,7 +20,7 @@ class Stream(Protocol):
         """Yield ``length`` bytes from ``start`` on, as they come.
 
         Raises:
-            Exception: they will not come; the client's connection has to break.
+            Exception: they cannot be read; the client's connection has to be closed.
         """
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The guard before every route: who asks, may they, and may they know that there is anything?
+"""The guard before every route: authenticates, authorizes, and hides what a user must not know.
 
 On the main port the name of a repository is in the address, and users without any access to it must
 not learn whether it exists. Whatever fails before that is clear therefore leaves the application

@@ -1,1 +1,1 @@
-"""Repositories: their types, settings, recipes and the manager that makes and changes them."""
+"""Repositories: their types, settings, recipes and the manager that creates and changes them."""

@@ -1,4 +1,4 @@
-"""The state of the connectors, as the server writes it down for the commands beside it."""
+"""The state of the connectors, as the server records it for the commands."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ FOLLOWED = "connectors"  # The revision of the repositories that the states belo
 
 @dataclass(frozen=True, slots=True)
 class ConnectorState:
-    """How a connector is.
+    """The state of a connector.
 
     Attributes:
         key: the connector, as the server calls it.
@@ -27,7 +27,7 @@ class ConnectorState:
 
 
 def save_states(database: Database, revision: int, states: Iterable[ConnectorState]) -> None:
-    """Write down how the connectors are, as of a revision of the repositories."""
+    """Store the states of the connectors, as of a revision of the repositories."""
     with database.transaction(aside=True):
         ConnectorStateRecord.delete().execute()
         for state in states:

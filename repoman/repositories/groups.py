@@ -1,4 +1,4 @@
-"""What makes a group sound: members that exist, of one format, and never itself among them."""
+"""Checks groups: members exist, have the format of the group, and never contain it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

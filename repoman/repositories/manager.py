@@ -1,4 +1,4 @@
-"""The repository manager: makes, changes and finds repositories.
+"""The repository manager: creates, changes and finds repositories.
 
 It answers from a snapshot in memory. A change, in this process or (seen by the revision in the
 database) in another one, makes a new snapshot; what did not change is taken over, so that a
@@ -73,7 +73,7 @@ class RepositoryManager:
         self._observers.append(observer)
 
     def on_delete(self, forget: Callable[[str], None]) -> None:
-        """Have ``forget`` called with the name of a repository that goes, in its transaction."""
+        """Have ``forget`` called with the name of a deleted repository, in its transaction."""
         self._forgetters.append(forget)
 
     def refresh(self) -> None:
@@ -133,7 +133,7 @@ class RepositoryManager:
     def create(
         self, name: str, recipe_name: str, settings: Settings, *, is_online: bool = True
     ) -> Repository:
-        """Make a repository and return it.
+        """Create a repository and return it.
 
         Raises:
             Invalid: the name, the recipe or a setting is wrong.
@@ -208,14 +208,14 @@ class RepositoryManager:
         return remote
 
     def check(self, name: str) -> RemoteState:
-        """Have the remote of a proxy asked how it is now; errors as of :meth:`remote_of`."""
+        """Check the remote of a proxy now; errors as of :meth:`remote_of`."""
         remote = self.remote_of(name)
         with self._database.transaction():
             self._database.note_change("repository.check", self.get(name).name)
         return remote.check()
 
     def invalidate(self, name: str, only: str | None = None) -> None:
-        """Have the remote of a proxy asked again, for all or for one name of the format's.
+        """Invalidate the cache of a proxy: all of it, or one name of the format.
 
         Raises:
             NotFound, Unsupported: see :meth:`remote_of`.

@@ -1,4 +1,4 @@
-"""What a repository is: its configuration, its connectors and the service that answers for it."""
+"""A repository: its configuration, its connectors and the service that answers for it."""
 
 import builtins
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 class RepositoryType(StrEnum):
-    """How a repository comes by its content."""
+    """How a repository gets its content."""
 
     HOSTED = "hosted"
     PROXY = "proxy"
@@ -65,7 +65,7 @@ class RepositoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at work.
+    """A repository in operation.
 
     Attributes:
         config: its settings.

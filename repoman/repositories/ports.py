@@ -1,4 +1,4 @@
-"""Whether a port can become a connector: taken by a repository, by this server, by a stranger."""
+"""Whether a port is free for a connector or in use: by a repository, this server or a program."""
 
 import errno
 import os

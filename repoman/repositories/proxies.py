@@ -1,4 +1,4 @@
-"""From the sections of a proxy to the cache that it is built from."""
+"""Creates the cache of a proxy from its sections."""
 
 from repoman.proxy.cache import CacheOptions, ProxyCache
 from repoman.proxy.upstream import ClientOptions

@@ -14,7 +14,7 @@ from repoman.sections import RegularExpression, Section, WebAddress
 
 
 class ConnectorSection(Section):
-    """How clients reach a repository at ports of its own."""
+    """The ports at which clients reach a repository."""
 
     http_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
@@ -61,7 +61,7 @@ class StorageSection(Section):
 
 
 class AccessSection(Section):
-    """Who reaches a repository without a login."""
+    """Access to a repository without authentication."""
 
     anonymous: bool | None = Field(
         None,
@@ -83,7 +83,7 @@ Minutes = Annotated[int, Field(ge=-1)]
 
 
 class ProxySection(Section):
-    """Where a proxy gets its content, and for how long it believes what it got."""
+    """Where a proxy gets its content, and how long it caches it."""
 
     remote_url: WebAddress = Field(description="Address of the remote, http or https.")
     content_max_age: Minutes = Field(
@@ -113,7 +113,7 @@ class ProxySection(Section):
 
 
 class NegativeCacheSection(Section):
-    """Whether it is remembered what the remote does not have (the negative cache)."""
+    """The negative cache: whether to remember what the remote does not have."""
 
     enabled: bool = Field(
         True, description="Whether to cache that content was not found on the remote."
@@ -122,7 +122,7 @@ class NegativeCacheSection(Section):
 
 
 class HttpClientSection(Section):
-    """How the remote is asked. Times in seconds."""
+    """How to contact the remote. Times in seconds."""
 
     blocked: bool = Field(
         False, description="Do not contact the remote; serve cached content only."
@@ -191,7 +191,7 @@ class RoutingMode(StrEnum):
 
 
 class RoutingSection(Section):
-    """Which paths are asked for at all."""
+    """Which paths a proxy may request."""
 
     mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether the matchers allow or block.")
     matchers: tuple[RegularExpression, ...] = Field(
@@ -199,7 +199,7 @@ class RoutingSection(Section):
     )
 
     def allows(self, *paths: str) -> bool:
-        """Return whether a path may be asked for, given all that it is also known by."""
+        """Return whether a path may be requested, given its other names."""
         if not self.matchers:
             return True
         patterns = map(find_pattern, self.matchers)
