@@ -81,7 +81,7 @@ def test_hook_repoman_register_formats(repoman_factory):
     repoman.repositories.create("greetings", "hello-hosted", {})
     client, url = HttpClient(repoman), "/repository/greetings/hello"
     assert client.get(url).text == "hello"
-    assert client.get(url, login=False).text == "A LOGIN IS NEEDED FOR THIS."
+    assert client.get(url, login=False).text == "AUTHENTICATION IS REQUIRED."
 
 
 def test_hook_repoman_register_recipes(repoman_factory):

@@ -25,7 +25,7 @@ from repoman.printable import printable
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="repoman")
 def cli() -> None:
-    """A repository manager with a private Docker registry."""
+    """Run and administer a repository manager."""
 
 
 for command in (
