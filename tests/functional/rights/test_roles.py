@@ -103,7 +103,7 @@ def test_a_shipped_role_stays_as_it_is(roles, role_id):
         lambda: roles.delete(role_id),
         lambda: roles.create(Role(role_id, "")),
     ):
-        with pytest.raises(Invalid, match="built.in"):
+        with pytest.raises(Invalid, match=r"built.in"):
             change()
     assert roles.get(role_id) == before
 
