@@ -37,7 +37,9 @@ def list_(repoman: Repoman, as_json: bool) -> None:
     width = max(len(each.id) for each in roles)
     for each in roles:
         text = each.description or each.name
-        click.echo(f"{each.id:<{width}}  {'shipped' if each.id in shipped else 'custom':<7}  {text}")
+        click.echo(
+            f"{each.id:<{width}}  {'shipped' if each.id in shipped else 'custom':<7}  {text}"
+        )
 
 
 @role.command()

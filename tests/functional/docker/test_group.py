@@ -360,7 +360,7 @@ def test_a_trace_is_for_whoever_may_browse_there(lab, client, in_process):
     assert trace(client, group, auth=(name, "password")).status_code == 404
     assert trace(client, group, login=False).status_code == 401
     nowhere = trace(client, lab.registry("nowhere"), login=False)
-    assert (nowhere.status_code, nowhere.text) == (401, "A login is needed for this.\n")
+    assert (nowhere.status_code, nowhere.text) == (401, "Authentication is required.\n")
     assert trace(client, lab.registry("nowhere")).status_code == 404
     users.change(name, roles=["nx-developer"])
     assert trace(client, group, auth=(name, "password")).status_code == 200
@@ -380,7 +380,7 @@ def test_a_routing_rule_forbids_names(lab):
         ({"members": ["nowhere"]}, "'nowhere' is not the name of another repository"),
         ({"members": ["A", "A"]}, "listed twice"),
         ({"members": ["A"], "writable_member": "nowhere"}, "group.writable_member"),
-        ({"members": ["A"], "pins": {"x": ["nowhere"]}}, "no member"),
+        ({"members": ["A"], "pins": {"x": ["nowhere"]}}, "not a member"),
     ],
 )
 def test_an_unsound_group_is_refused(lab, settings, problem):

@@ -432,7 +432,9 @@ def test_a_push_that_goes_wrong_leaves_no_image_and_may_be_repeated(
 
 def test_a_push_without_a_login_ends_at_once(registry, name):
     nobody = registry.as_user(None)
-    assert "login" in nobody.push(name, "1", make_image(), failure=Failures.NO_LOGIN)
+    assert "Authentication is required" in nobody.push(
+        name, "1", make_image(), failure=Failures.NO_LOGIN
+    )
 
 
 def test_a_push_with_a_wrong_password_ends_at_once(registry, name):

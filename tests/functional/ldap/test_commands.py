@@ -62,7 +62,7 @@ def test_options_are_listed_shown_and_set(cli):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("show", "nonsense"), "There are no options 'nonsense'; known: "),
+        (("show", "nonsense"), "There are no options 'nonsense'; available: "),
         (("set", "anonymous"), "nothing to change"),
         (("set", "anonymous", "enabled"), "KEY=VALUE"),
         (("set", "anonymous", "enabled=perhaps"), "anonymous.enabled: "),
