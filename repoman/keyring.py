@@ -74,7 +74,7 @@ class Keyring:
             Unavailable: it is not there and may not be made, or cannot be read or written.
             Invalid: what is in it is not a valid key.
         """
-        if may_make and not self.path.exists():
+        if may_make and self._is_missing():
             self._write((_new_key(),))
             _log.info("Created a key for the secrets in the database: %s", self.path)
         self._refresh()
@@ -154,11 +154,20 @@ class Keyring:
                     f"were encrypted with its keys. {REMEDY}"
                 ) from error
             except OSError as error:
-                reason = os.strerror(error.errno or 0)
-                raise Unavailable(f"The key file {self.path} cannot be read: {reason}.") from error
+                raise self._unreadable(error) from error
             if self._fernet is None:
                 raise Invalid(f"The key file {self.path} contains no key. {REMEDY}")
             return self._fernet
+
+    def _is_missing(self) -> bool:
+        try:
+            return not self.path.exists()
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> Unavailable:
+        reason = os.strerror(error.errno or 0)
+        return Unavailable(f"The key file {self.path} cannot be read: {reason}.")
 
     def _read(self) -> None:
         status = self.path.stat()

@@ -96,10 +96,13 @@ class FileBlobStore:
                 if error.errno in NO_FILE and self._has_directory(digest):
                     raise _missing(digest) from error
                 raise
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise _missing(digest)
+                return os.fdopen(fd, "rb", buffering=0)
+            except BaseException:
                 os.close(fd)
-                raise _missing(digest)
-            return os.fdopen(fd, "rb", buffering=0)
+                raise
 
     def stat(self, digest: str) -> BlobStat | None:
         """See :meth:`repoman.blobs.store.BlobStore.stat`."""

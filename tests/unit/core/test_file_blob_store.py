@@ -346,3 +346,18 @@ def test_a_store_that_takes_no_lock_is_served_all_the_same(tmp_path, monkeypatch
     monkeypatch.setattr("repoman.blobs.file.fcntl.flock", flock)
     with file_store(tmp_path).claim():
         assert "cannot be locked against other servers" in caplog.text
+
+
+def test_a_blob_whose_state_the_disk_does_not_tell_leaves_no_file_open(blobs, monkeypatch):
+    writer = blobs.open_writer("an-id")
+    writer.write(DATA)
+    digest = writer.commit().digest
+
+    def fail(fd):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", fail)
+        with pytest.raises(Unavailable):
+            blobs.open(digest)
+    assert not any(digest in name for name in names_of_open_files())

@@ -1,7 +1,9 @@
 """What is secret is sealed in the database, and its keys survive whatever happens to a rotation."""
 
+import errno
 import json
 import logging
+import os
 import sqlite3
 import stat
 import subprocess
@@ -292,3 +294,14 @@ def test_a_rotation_that_is_killed_at_any_line_loses_nothing(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     killed = int(done.stdout.split()[-1])
     assert killed > 50
+
+
+def test_a_disk_that_does_not_tell_whether_there_are_keys_gets_no_new_ones(path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fail)
+        with pytest.raises(Unavailable, match="Input/output error"):
+            Keyring(path).open(may_make=True)
+    assert not path.exists()
