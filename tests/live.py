@@ -150,8 +150,14 @@ class LiveServer:
         return time.clock_gettime(~self.process.pid << 3 | 2)  # see clock_getcpuclockid(3)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server."""
+        """Send a signal to the server; after SIGSTOP, wait until all of its threads stand still."""
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            wait_until(self._stands_still, what="the server to stand still")
+
+    def _stands_still(self) -> bool:
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in threads)
 
     def wait(self) -> int:
         """Wait for the end of the process and return its exit status."""

@@ -255,7 +255,6 @@ NOT_A_MANIFEST = {
     "version 3": MANIFEST.replace(b'"schemaVersion": 2', b'"schemaVersion": 3'),
     "no version": MANIFEST.replace(b'"schemaVersion": 2, ', b""),
     "no config": image_with(None, [LAYER_ENTRY]),
-    "no layers": image_with(CONFIG_ENTRY, None).replace(b', "layers": null', b""),
     "layers that are no list": image_with(CONFIG_ENTRY, {}),
     "a layer that is no object": image_with(CONFIG_ENTRY, ["x"]),
     "a layer without a size": image_with(CONFIG_ENTRY, [{**LAYER_ENTRY, "size": None}]),

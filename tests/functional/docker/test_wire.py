@@ -305,7 +305,7 @@ def test_a_repository_that_is_offline_says_so(site, name):
 
 
 def test_a_failure_of_the_server_tells_nothing_and_keeps_the_form(in_process, monkeypatch, caplog):
-    def fail(*_: object) -> list[str]:
+    def fail(*_: object, **__: object) -> list[str]:
         raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr(HostedLists, "images", fail)
