@@ -22,7 +22,7 @@ from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.headers import install_page_headers
 from repoman.http.health import OPEN, create_health_rest
-from repoman.http.hosts import HostRequest
+from repoman.http.hosts import HostRequest, note_external_url
 from repoman.http.logins import actor_of_header
 from repoman.http.origin import SAFE_METHODS, check_origin
 from repoman.http.remote_rest import create_remote_rest
@@ -46,7 +46,8 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         WTF_CSRF_SSL_STRICT=False,  # check_origin looks at more than the referrer
     )
     marks = CSRFProtect(app)
-    AddressBook(repoman.repositories, formats, repoman.settings.server.external_url).install(app)
+    external_url = repoman.settings.server.external_url
+    AddressBook(repoman.repositories, formats, external_url).install(app)
     install_error_handlers(app, _renderer(repoman))
     install_page_headers(app, repoman.settings.security.hsts)
     for blueprint in _blueprints(repoman, formats):
@@ -60,6 +61,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         environ[ACTOR] = ANONYMOUS  # until it is known: the page of a failure asks too
         if request.path in OPEN:
             return
+        note_external_url(environ, external_url)
         check_origin(request)
         _identify()
         _fetch_body()

@@ -12,7 +12,9 @@ from werkzeug.wrappers import Response
 from repoman.external_url import is_host
 from repoman.http.body import Environ
 
-ASKED = "repoman.host"  # The Host that the client sent, where the external address replaces it.
+# Another host by which clients know this server: the one that they sent, where the external address
+# replaces it; the external one, where it does not.
+ALIAS = "repoman.alias"
 PORTS = {"http": ":80", "https": ":443"}  # What an address leaves out.
 
 
@@ -41,7 +43,7 @@ class HostRequest(Request):
 
 def names_of(request: Request) -> set[str]:
     """Return by which hosts the client may know this server, in lower case."""
-    return {request.host.lower(), request.environ.get(ASKED, request.host).lower()}
+    return {request.host.lower(), request.environ.get(ALIAS, request.host).lower()}
 
 
 def check_host(environ: Environ) -> Response | None:
@@ -61,7 +63,14 @@ def apply_external_url(environ: Environ, url: str) -> None:
     if not url:
         return
     parts = urlsplit(url)
-    environ[ASKED] = environ.get("HTTP_HOST", "")
+    environ[ALIAS] = environ.get("HTTP_HOST", "")
     environ["wsgi.url_scheme"] = parts.scheme
     environ["HTTP_HOST"] = parts.netloc
     environ["SCRIPT_NAME"] = parts.path
+
+
+def note_external_url(environ: Environ, url: str) -> None:
+    """Let pages of this address send requests, which come under another Host; empty: none."""
+    if url:
+        parts = urlsplit(url)
+        environ[ALIAS] = parts.netloc.removesuffix(PORTS[parts.scheme])

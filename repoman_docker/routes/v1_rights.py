@@ -152,10 +152,22 @@ def actor_as_pusher() -> Pusher:
     """Return the actor as a pusher, whether they may push or not."""
     builds_on = repository().builds_on
     return Pusher(
-        current_actor().owner,
+        _owner(),
         may_push=lambda name: is_allowed(name, PUSH) and builds_on(name),
         may_read=lambda name: may_pull(name) and builds_on(name),
     )
+
+
+def _owner() -> str:
+    """Return what the actor's pushes are stored with; the next user of a name is another owner."""
+    actor = current_actor()
+    if actor.is_anonymous:
+        return actor.owner
+    try:
+        account = current_security().users.get_account(actor)
+    except Denied:
+        return actor.owner
+    return f"{actor.owner}#{account.created_at}"
 
 
 def give_token(response: Response, name: str, action: str) -> None:

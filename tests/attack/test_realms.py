@@ -119,6 +119,21 @@ def test_an_upload_goes_on_by_who_has_begun_it_alone(repoman, send):
     assert send(location, ("ann", "local password")).status_code == 404
 
 
+def test_a_push_by_version_1_goes_on_by_who_has_begun_it_alone(repoman, send):
+    login, image = ("ann", "local password"), "ab" * 32
+    repoman.users.create(*login, ["nx-admin"])
+    assert (
+        send("/v1/repositories/a/b/", login, method="PUT", json=[{"id": image}]).status_code == 200
+    )
+    path = f"/v1/images/{image}/json"
+    assert send(path, login, method="PUT", json={"id": image}).status_code == 200
+    repoman.users.delete("ann")
+    repoman.users.create(*login, ["nx-admin"])
+    answer = send(path, login, method="PUT", json={"id": image})
+    assert answer.status_code == 400
+    assert "does not belong" in answer.json["error"]
+
+
 def test_a_token_of_a_name_is_not_good_for_its_next_user(repoman, send):
     login = ("eve", OUTSIDE)
     token = send(CATALOG, login).json["token"]

@@ -138,6 +138,24 @@ def test_a_browser_may_write_by_the_address_that_it_came_by(external):
         assert client.put(path, b"hello", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize("url", [SERVER, "http://repoman.example.com:80"])
+def test_one_can_sign_in_behind_a_proxy_that_does_not_pass_on_the_host(repoman_factory, url):
+    client = HttpClient(repoman_factory(PLUGINS, server={"external_url": url}))
+    headers = {"Host": "10.0.0.5:8081"}
+    page = client.get("/login", headers=headers, login=False)
+    mark = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+    form = {"name": ADMIN[0], "password": ADMIN[1], "csrf_token": mark[1]}
+    headers["Cookie"] = "; ".join(e.split(";")[0] for e in page.headers.getlist("Set-Cookie"))
+    scheme = url.partition(":")[0]
+    for origin, status in (
+        (f"{scheme}://elsewhere.example", 403),
+        (f"{scheme}://repoman.example.com.elsewhere.example", 403),
+        (f"{scheme}://repoman.example.com", 303),
+    ):
+        options = {"headers": {**headers, "Origin": origin}, "login": False, "data": form}
+        assert client.request("POST", "/login", **options).status_code == status
+
+
 def test_a_setting_that_is_taken_back_has_no_effect(external):
     external.repositories.update("images", {"docker": {"external_url": ""}})
     assert realm(external, "10.0.0.5:5000") == "http://10.0.0.5:5000/v2/token"
