@@ -176,6 +176,13 @@ def test_a_wrong_setting_is_named_in_words(offline, assignment, said):
     assert made.stderr.startswith(f"Error: {said}")
 
 
+def test_an_update_without_settings_changes_nothing_and_says_so(offline):
+    offline.cli("repo", "create", "docker-hosted", "team")
+    updated = offline.cli("repo", "update", "team", check=False)
+    assert (updated.returncode, updated.stdout) == (1, "")
+    assert updated.stderr.startswith("Error: There is nothing to change: give --set ")
+
+
 def test_addresses_for_clients_are_the_external_ones(offline):
     port = free_port()
     offline.environment["REPOMAN_SERVER__EXTERNAL_URL"] = "https://repoman.example.com/tools"
