@@ -121,7 +121,7 @@ BAD = [
     ),
     (no_module_state, "repoman/x.py", "from y import STATUS\ndef f():\n    STATUS.update(a=1)"),
     (no_module_state, "web/x.py", "a = B()\ndef f():\n    a.b = 1"),
-    (sizes, "repoman/x.py", "x = 1\n" * 401),
+    (sizes, "repoman/x.py", "x = 1\n" * 501),
     (sizes, "repoman/x.py", "def f():\n" + "    x = 1\n" * 40),
 ]
 
