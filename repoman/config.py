@@ -294,8 +294,24 @@ def load_settings(config: Path | None = None, data: Path | None = None) -> Setti
     except ValidationError as error:
         raise Invalid("\n".join(_explain(error, config))) from error
     except SettingsError as error:
-        raise Invalid(f"The environment cannot be read: {error}.") from error
+        raise Invalid(_explain_json(error)) from error
     return settings.model_copy(update={"data": data}) if data is not None else settings
+
+
+def _explain_json(error: SettingsError) -> str:
+    """Return which variable should have been JSON: the one with the text that was not."""
+    text = getattr(error.__cause__, "doc", None)
+    names = [
+        name
+        for name, value in os.environ.items()
+        if value == text and name.upper().startswith(PREFIX)
+    ]
+    if not names:
+        return f"The environment cannot be read: {error}."
+    return (
+        f"The environment variable {' or '.join(names)} must be JSON, "
+        'such as ["10.0.0.0/8"] for a list.'
+    )
 
 
 def _read_config(config: Path | None) -> tuple[Path | None, str]:

@@ -9,6 +9,7 @@ from repoman.cli.common import read_values, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.sections import Text
+from repoman.security.options import REALM_OPTIONS, RealmOptions
 
 
 @click.group()
@@ -61,6 +62,19 @@ def set_(
         raise Invalid("There is nothing to change: give KEY=VALUE.")
     repoman.options.update(name, values)
     click.echo(f"Updated the options {name}.")
+    if name == REALM_OPTIONS:
+        _warn_of_unknown_realms(repoman)
+
+
+def _warn_of_unknown_realms(repoman: Repoman) -> None:
+    known = {each.plugin_name for each in repoman.plugins.hook.repoman_authenticate.get_hookimpls()}
+    active = repoman.options.get(REALM_OPTIONS, RealmOptions).active
+    if unknown := [name for name in active if name not in known]:
+        click.echo(
+            f"There is no realm {', '.join(unknown)}, so nobody can log in with it. "
+            f"Available realms: {', '.join(sorted(known))}.",
+            err=True,
+        )
 
 
 def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -136,6 +136,8 @@ def update(
 ) -> None:
     """Change settings of the repository NAME; the other settings stay as they are."""
     settings = _parse(assignments, secrets)
+    if not settings and online is None:
+        raise Invalid("There is nothing to change: give --set SECTION.KEY=VALUE.")
     changed = repoman.repositories.update(name, settings, is_online=online)
     _report("changed", repoman, changed)
 

@@ -83,6 +83,11 @@ def describe_certificate(path: Path) -> dict[str, str]:
     """
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError as error:
+        raise Invalid(
+            f"There is no certificate at {path}. Make one with 'repoman cert create', or name "
+            "yours in tls.certificate."
+        ) from error
     except (OSError, ValueError) as error:
         raise Invalid(f"{path} is not a certificate: {error}") from error
     return {

@@ -176,6 +176,32 @@ def test_a_wrong_setting_is_named_in_words(offline, assignment, said):
     assert made.stderr.startswith(f"Error: {said}")
 
 
+def test_a_variable_that_should_be_json_is_named(offline):
+    offline.environment["REPOMAN_SERVER__TRUSTED_PROXIES"] = "10.0.0.1"
+    listed = offline.cli("repo", "list", check=False)
+    assert listed.returncode == 1
+    assert listed.stderr == (
+        "Error: The environment variable REPOMAN_SERVER__TRUSTED_PROXIES must be JSON, "
+        'such as ["10.0.0.0/8"] for a list.\n'
+    )
+
+
+def test_a_certificate_that_is_not_there_can_be_made(offline):
+    shown = offline.cli("cert", "show", check=False)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr.startswith("Error: There is no certificate at ")
+    assert "repoman cert create" in shown.stderr
+    offline.cli("cert", "create", "localhost")
+    assert "localhost" in offline.cli("cert", "show").stdout
+
+
+def test_an_update_without_settings_changes_nothing_and_says_so(offline):
+    offline.cli("repo", "create", "docker-hosted", "team")
+    updated = offline.cli("repo", "update", "team", check=False)
+    assert (updated.returncode, updated.stdout) == (1, "")
+    assert updated.stderr.startswith("Error: There is nothing to change: give --set ")
+
+
 def test_addresses_for_clients_are_the_external_ones(offline):
     port = free_port()
     offline.environment["REPOMAN_SERVER__EXTERNAL_URL"] = "https://repoman.example.com/tools"

@@ -50,3 +50,11 @@ def test_the_file_goes_with_the_user(offline):
 def test_the_user_who_may_not_go_keeps_the_file(offline):
     assert offline.cli("user", "delete", "admin", "--yes", check=False).returncode == 1
     assert (offline.data / "admin.password").exists()
+
+
+def test_a_misspelled_realm_is_told_at_once(offline):
+    done = offline.cli("option", "set", "realms", "active=ldpa,local")
+    assert done.stderr == (
+        "Nobody can log in by ldpa: there is no such realm; known: ldap, local, token.\n"
+    )
+    assert offline.cli("option", "set", "realms", "active=ldap,local").stderr == ""

@@ -103,8 +103,12 @@ def test_all_wrong_settings_are_said_at_once(load):
     [
         ("REPOMAN_SERVER__PORT", "http", "server.port"),
         ("REPOMAN_SERVER__PROT", "1", "server.prot"),
-        ("REPOMAN_SERVER", "not json", "server"),
-        ("REPOMAN_BOOTSTRAP__REPOSITORIES", "not json", "bootstrap"),
+        ("REPOMAN_SERVER", "not json", "REPOMAN_SERVER must be JSON"),
+        (
+            "REPOMAN_BOOTSTRAP__REPOSITORIES",
+            "not json",
+            "REPOMAN_BOOTSTRAP__REPOSITORIES must be JSON",
+        ),
     ],
 )
 def test_a_wrong_value_of_the_environment_is_said(load, monkeypatch, name, value, path):
