@@ -78,7 +78,7 @@ def test_a_docker_client_is_told_how_long_to_wait(guess):
     assert answer.headers["Retry-After"] == "1"
     [error] = answer.json["errors"]
     assert error["code"] == "TOOMANYREQUESTS"
-    assert "the next one is looked at in 1 s" in error["message"]
+    assert "Try again in 1 s" in error["message"]
 
 
 def test_a_login_of_a_namesake_in_another_realm_does_not_help_to_guess(guess):
@@ -169,7 +169,7 @@ def test_the_login_page_says_it_too(guess):
     ]
     assert [each.status_code for each in answers] == [403, 403, 403, 429]
     assert "Wrong user name or password." in answers[0].text
-    assert "the next one is looked at in 1 s" in answers[3].text
+    assert "Try again in 1 s" in answers[3].text
     assert answers[3].headers["Retry-After"] == "1"
 
 

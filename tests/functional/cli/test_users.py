@@ -55,6 +55,7 @@ def test_the_user_who_may_not_go_keeps_the_file(offline):
 def test_a_misspelled_realm_is_told_at_once(offline):
     done = offline.cli("option", "set", "realms", "active=ldpa,local")
     assert done.stderr == (
-        "Nobody can log in by ldpa: there is no such realm; known: ldap, local, token.\n"
+        "There is no realm ldpa, so nobody can log in with it. "
+        "Available realms: ldap, local, token.\n"
     )
     assert offline.cli("option", "set", "realms", "active=ldap,local").stderr == ""
