@@ -101,7 +101,9 @@ def test_a_renewed_certificate_is_taken_over_while_a_connection_stays(server, po
 
 def test_without_a_certificate_the_log_says_how_to_make_one(server):
     port = free_port()
-    server.cli("repo", "update", "docker-hosted", "--set", f"docker.https_port={port}")
+    change = ("repo", "update", "docker-hosted", "--set", f"docker.https_port={port}")
+    done = server.cli(*change, check=False)
+    assert (done.returncode, "repoman cert create" in done.stderr) == (1, True)
     wait_until(lambda: "repoman cert create" in server.log, what="the hint in the log")
     assert not is_open(port)
     server.cli("cert", "create", "127.0.0.1")

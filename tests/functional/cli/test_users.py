@@ -21,7 +21,7 @@ def test_a_password_on_standard_input_keeps_the_rules_of_the_page(offline, given
     for words in (("user", "create", "ana"), ("user", "password", "admin")):
         done = offline.cli(*words, "--password-stdin", given=given, check=False)
         assert done.returncode == 1
-        assert done.stderr.startswith("Error: password: it must ")
+        assert done.stderr.startswith("Error: password: must ")
     assert "ana" not in offline.cli("user", "list").stdout
     assert (offline.data / "admin.password").exists()
 
