@@ -6,6 +6,7 @@ afterwards, since that may take a while; the next start removes what a crash lea
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 
@@ -21,6 +22,9 @@ GRACE = 300.0  # seconds that a blob stays: who has found it opens it, who commi
 INTERVAL = 30.0  # seconds between two looks
 BATCH = 50  # blobs that go in one transaction
 PAUSE = 0.05  # seconds between two batches, for others who want to write
+# Seconds from the start until blobs without a row are removed: where an older copy of the database
+# was put in place by mistake, it names none of the newer blobs.
+SWEEP_DELAY_S = 86_400.0
 PREFIXES = 256  # parts in which the blobs without a row are looked for, one at each look
 
 _log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ class Compactor:
         self._stores = stores
         self._clock = clock or ConfirmedClock(slack=GRACE / 5, hold=2 * GRACE)
         self._prefixes = _prefixes()
+        self._started_at = time.monotonic()
         self.thread = Periodic("compactor", self._look, INTERVAL)
 
     def start(self) -> None:
@@ -110,7 +115,9 @@ class Compactor:
                 records.note_release(name, digests, now)
 
     def _look(self) -> None:
-        count = self.compact() + self.sweep(next(self._prefixes))
+        count = self.compact()
+        if time.monotonic() - self._started_at >= SWEEP_DELAY_S:
+            count += self.sweep(next(self._prefixes))
         if count:
             _log.info("Removed %d unreferenced blobs.", count)
 

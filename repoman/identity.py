@@ -81,6 +81,8 @@ def _pair(name: str, store: BlobStore, *, adopt: bool) -> None:
 
 def _find_problem(name: str, store: BlobStore, known: str | None, found: str | None) -> str:
     """Return a sentence on why a store does not belong to the database; empty if it may."""
+    if found == "":
+        return f"The file with the identity of the blob store {name} ({store}) is damaged."
     if known is not None and found is not None and known != found:
         return f"The blob store {name} ({store}) belongs to another database."
     digests = records.list_newest(name, SAMPLE)

@@ -5,6 +5,7 @@ One definition gives validation with the key's path, the REST schema and the for
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from types import NoneType, UnionType
@@ -24,6 +25,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from repoman.external_url import is_host
 from repoman.patterns import PatternError, find_pattern
 from repoman.problems import problem_of
 
@@ -63,12 +65,17 @@ def _check_web_address(text: str) -> str:
     text = text.strip()
     try:
         parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        place = parts.netloc.rpartition("@")[2]
+        is_address = parts.scheme in ("http", "https") and (is_host(place) or not place.isascii())
     except ValueError:
         is_address = False
     if not is_address or not text.isprintable() or " " in text:
         raise ValueError("must be an http or https address such as https://registry.example.com")
-    place = parts.netloc.rpartition("@")[2]
+    if re.search("[^/]@", parts.path):  # a password with a slash, as in http://user:12/secret@host
+        raise ValueError(
+            "must not contain a user name and password: set the credentials in the section "
+            "http_client"
+        )
     plain = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
     if "@" in parts.netloc:
         raise ValueError(

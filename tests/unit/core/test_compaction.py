@@ -245,6 +245,7 @@ def test_the_thread_goes_on_when_the_directory_was_away(
     save, content, database, stores, clock, tmp_path, on_disk, monkeypatch, caplog
 ):
     monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
+    monkeypatch.setattr("repoman.compaction.SWEEP_DELAY_S", 0.0)
     compactor = Compactor(database, stores, clock)
     save("a", b"one")
     (tmp_path / "blobs").rename(tmp_path / "away")
@@ -259,6 +260,25 @@ def test_the_thread_goes_on_when_the_directory_was_away(
     finally:
         compactor.stop()
     assert caplog.text.count("'compactor' could not do its work") == 1
+
+
+def test_a_start_leaves_a_day_to_notice_that_the_database_is_too_old(
+    database, stores, blobs, clock, on_disk, monkeypatch
+):
+    monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
+    store_bytes(blobs, b"known to a newer database alone")
+    clock.ahead = LATER
+    compactor, looks = Compactor(database, stores, clock), []
+    compact = compactor.compact
+    monkeypatch.setattr(compactor, "compact", lambda: looks.append(1) or compact())
+    compactor.start()
+    try:
+        wait_until(lambda: len(looks) > 2 * PREFIXES, what="a look at each part of the store")
+        assert on_disk() == 1
+        monkeypatch.setattr("repoman.compaction.SWEEP_DELAY_S", 0.0)
+        wait_until(lambda: on_disk() == 0, what="the end of the blob")
+    finally:
+        compactor.stop()
 
 
 # --- A wrong clock -------------------------------------------------------------------------------

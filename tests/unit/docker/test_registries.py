@@ -69,6 +69,8 @@ def test_an_address_is_stored_right(given, stored):
             "not contain a user name and password: write https://quay.io/a",
         ),
         ("https://s3cret@quay.io", "not contain a user name and password: write https://quay.io"),
+        ("https://ann:12/s3cret@quay.io", "not contain a user name and password: set the"),
+        ("https://quay..io", "must be an http or https address"),
         ("https://:@quay.io", "not contain a user name and password"),
         ("https://quay.io/v2/team/app", "without the path of the API: https://quay.io"),
         ("https://x.org/a/v2/b/manifests/1", "without the path of the API: https://x.org/a"),
