@@ -274,15 +274,15 @@ def test_what_is_made_is_listed_and_what_is_deleted_is_gone(server):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ("role delete nx-admin --yes", "The role nx-admin belongs to the program"),
+        ("role delete nx-admin --yes", "The role nx-admin is built in"),
         ("role create a --privilege none", "privileges: there is no privilege 'none'"),
         ("role set nx-developer --description x", "is built in and cannot be changed"),
         ("user set admin --without nx-admin", "no active local user with all permissions"),
         ("user set admin --disable", "no active local user with all permissions"),
         ("user set admin --without nothing", "--without nothing: the user admin does not have it."),
         ("user delete admin --yes", "no active local user with all permissions"),
-        ("privilege create wildcard a", "pattern: Field required."),
-        ("privilege delete nx-all --yes", "The privilege nx-all belongs to the program"),
+        ("privilege create wildcard a", "pattern: is required."),
+        ("privilege delete nx-all --yes", "The privilege nx-all is built in"),
         ("selector create a path", "expression: at character 5, expected '=='"),
         ("selector delete none --yes", "There is no content selector 'none'."),
     ],

@@ -164,6 +164,8 @@ def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):
     client = connect()
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
+    (channel,) = service.listener.channels
+    eventually(lambda: not channel.outbox.is_sendable)
     service.age()
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]

@@ -252,7 +252,7 @@ def test_certificate_by_name(serve, connect, certificate, other):
 
 def test_swap_needs_a_tls_listener(serve, certificate):
     service = serve(hello)
-    with pytest.raises(Invalid, match="plain"):
+    with pytest.raises(Invalid, match="does not use TLS"):
         service.hub.swap_tls("main", certificate.for_server())
     with pytest.raises(NotFound):
         service.hub.swap_tls("other", certificate.for_server())

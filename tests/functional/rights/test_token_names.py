@@ -83,8 +83,8 @@ def test_version_1_knows_no_other_names(stage, place, make_token, basic):
     chain = make_chain()
     engine.push("acme/old", "1", chain)
     assert engine.pull("acme/old", "1") == chain
-    engine.pull(OTHER, "1", failure=Failure("get images", 403, "no right to pull other/app"))
-    failure = Failure("put repository", 403, "no right to push other/old")
+    engine.pull(OTHER, "1", failure=Failure("get images", 403, "not allowed to pull other/app"))
+    failure = Failure("put repository", 403, "not allowed to push other/old")
     engine.push("other/old", "1", make_chain(), failure=failure)
 
 
@@ -92,7 +92,7 @@ def test_a_token_for_reading_pushes_nothing_by_version_1(stage, place, make_toke
     login = make_token(Action.BROWSE, Action.READ)
     engine = Engine(stage.connector(place).wire, "", login)
     engine.pull(OWN, "1")
-    failure = Failure("put repository", 403, "no right to push acme/new")
+    failure = Failure("put repository", 403, "not allowed to push acme/new")
     engine.push("acme/new", "1", make_chain(), failure=failure)
 
 
