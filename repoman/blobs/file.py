@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from repoman.blobs.file_writer import FileBlobWriter, storage_errors
+from repoman.blobs.file_writer import FileBlobWriter, storage_error, storage_errors
 from repoman.blobs.store import CANONICAL, BlobStat
 from repoman.errors import Conflict, NotFound, Unavailable
 from repoman.files import NewFile, make_directory, replace_files, sync_directory
@@ -106,13 +106,15 @@ class FileBlobStore:
 
     def stat(self, digest: str) -> BlobStat | None:
         """See :meth:`repoman.blobs.store.BlobStore.stat`."""
-        with storage_errors():
-            try:
-                state = os.lstat(f"{self._blobs}/{digest[:2]}/{digest}")
-            except FileNotFoundError:
+        try:  # no context manager: it takes longer than the system call
+            state = os.lstat(f"{self._blobs}/{digest[:2]}/{digest}")
+        except FileNotFoundError as error:
+            with storage_errors():
                 if self._has_directory(digest):
                     return None
-                raise
+            raise storage_error(error) from error
+        except OSError as error:
+            raise storage_error(error) from error
         if not stat.S_ISREG(state.st_mode):
             return None
         return BlobStat(state.st_size, (state.st_ino, state.st_mtime_ns, state.st_ctime_ns))

@@ -4,8 +4,10 @@ import hashlib
 import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, BlobStat, BlobStore
@@ -13,6 +15,9 @@ from repoman.errors import NotFound, Unavailable
 
 LARGEST = 65_536  # Bytes of a blob that is kept in memory.
 CAPACITY = 33_554_432  # Bytes of all blobs that are kept in memory.
+# Seconds for which a cached blob is given out without another look at its file: a system call for
+# each of thousands of equal requests a second would hand the interpreter to another thread.
+TRUSTED_S = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -21,12 +26,13 @@ class BlobReader:
     """Reads blobs by digest and size, and caches the most recently used small ones; thread safe.
 
     Small blobs are compared with their digest when they are read from the disk. A cached blob is
-    valid while its file is unchanged: after a loss, a repair or another commit it is read again.
+    valid while its file is unchanged: after a loss, a repair or another commit it is read again,
+    at once, or within ``TRUSTED_S`` by who asks for :meth:`read_recent`.
     """
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._kept: OrderedDict[str, tuple[Hashable, bytes]] = OrderedDict()
+        self._kept: OrderedDict[str, _Cached] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -72,11 +78,19 @@ class BlobReader:
             Unavailable: the blob store cannot be used at the moment.
         """
         found = self._stat(digest, size)
-        version, data = self._kept.get(digest, (None, b""))
-        if version != found.version:
-            data = self._read(digest)
-            self._keep(digest, found.version, data)
-        return data
+        cached = self._kept.get(digest)
+        if cached is None or cached.version != found.version:
+            cached = _Cached(found.version, self._read(digest))
+            self._keep(digest, cached)
+        cached.trusted_until = time.monotonic() + TRUSTED_S
+        return cached.data
+
+    def read_recent(self, digest: str, size: int) -> bytes:
+        """Return what :meth:`read` returns, or what it returned less than ``TRUSTED_S`` ago."""
+        cached = self._kept.get(digest)
+        if cached is not None and time.monotonic() < cached.trusted_until:
+            return cached.data
+        return self.read(digest, size)
 
     def _stat(self, digest: str, size: int) -> BlobStat:
         found = self._blobs.stat(digest)
@@ -95,14 +109,23 @@ class BlobReader:
             raise _lost(digest, "damaged: its content does not match its digest")
         return data
 
-    def _keep(self, digest: str, version: Hashable, data: bytes) -> None:
+    def _keep(self, digest: str, cached: "_Cached") -> None:
         with self._lock:
-            _, former = self._kept.pop(digest, (None, b""))
-            self._kept[digest] = (version, data)
-            self._size += len(data) - len(former)
+            former = self._kept.pop(digest, None)
+            self._kept[digest] = cached
+            self._size += len(cached.data) - (0 if former is None else len(former.data))
             while self._size > CAPACITY:
-                _, (_, dropped) = self._kept.popitem(last=False)
-                self._size -= len(dropped)
+                _, dropped = self._kept.popitem(last=False)
+                self._size -= len(dropped.data)
+
+
+@dataclass(slots=True)
+class _Cached:
+    """A small blob in memory, the version of its file, and until when that is taken for granted."""
+
+    version: Hashable
+    data: bytes
+    trusted_until: float = 0.0  # monotonic seconds
 
 
 def _lost(digest: str, problem: str) -> NotFound:

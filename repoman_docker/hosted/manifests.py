@@ -73,7 +73,7 @@ class HostedManifests:
         return Content(
             size=asset.size,
             media_type=asset.media_type,
-            open=lambda: self._content.open_body(asset),
+            open=lambda: self._content.open_body(asset, is_popular=True),
             etag=digest,
             headers={"Docker-Content-Digest": digest},
             is_repeatable=True,

@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 
+from tests.clock import wait_until
 from tests.functional.docker.driver import Failures
 from tests.functional.docker.images import Image, digest_of, make_image
 
@@ -80,6 +81,22 @@ def test_a_lost_layer_is_absent_and_the_next_push_heals_every_image(
     for each in (name, other_name):
         assert registry.pull(each, "1") == image.manifest
         assert registry.get(f"{each}/blobs/{digest}").body == layer
+
+
+def test_the_loss_of_a_manifest_is_noticed_soon_however_often_it_is_requested(
+    registry, name, image, file_of
+):
+    registry.push(name, "1", image)
+    path = f"{name}/manifests/1?x={secrets.token_hex(4)}"
+    assert registry.get(path).body == image.manifest
+    lose(file_of(image.manifest))
+    assert registry.head(f"{name}/manifests/1").status == 404
+    wait_until(
+        lambda: registry.get(f"{name}/manifests/1?x={secrets.token_hex(4)}").status == 404,
+        what="the loss of the manifest",
+    )
+    registry.put_manifest(name, "1", image.manifest)
+    assert registry.get(path).body == image.manifest
 
 
 def test_a_lost_layer_is_not_mounted(registry, name, other_name, image, layer, file_of):
