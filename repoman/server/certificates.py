@@ -5,7 +5,7 @@ from pathlib import Path
 
 from repoman.config import TlsSettings
 from repoman.errors import Invalid
-from repoman.server.contexts import choose_by_name, load_context
+from repoman.server.tls_contexts import choose_by_name, load_context
 
 
 class Certificates:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from repoman.server.channel import Channel
+    from repoman.server.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +19,12 @@ RAW_REQUEST = "repoman.raw_request"  # environ: a request without a body, byte f
 FastAnswer = Callable[[str, bytes, str], bytes | None]
 
 
-def find_fast_answer(answer: FastAnswer, channel: "Channel", raw: bytes) -> bytes | None:
+def find_fast_answer(answer: FastAnswer, connection: "Connection", raw: bytes) -> bytes | None:
     """Return the response to the request if it can be given at once."""
-    if channel.draining:
+    if connection.draining:
         return None
     try:
-        return answer(channel.server.connector, raw, channel.addr[0])
+        return answer(connection.server.connector, raw, connection.addr[0])
     except Exception:
         log.exception("The fast path failed; a worker handles the request")
         return None

@@ -7,7 +7,7 @@ from repoman.config import ServerSettings
 HURRY = 1.0  # seconds that are enough for a client to read its refusal
 
 
-class Linger:
+class LingeringClose:
     """How long to read and discard what a client sends after it was refused.
 
     Closing a connection with unread bytes makes the kernel reset it, and the reset may overtake the

@@ -1,4 +1,4 @@
-"""A connector's listening socket and the channels that came in by it."""
+"""A connector's listening socket and the connections that came in by it."""
 
 import contextlib
 import errno
@@ -9,13 +9,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from repoman.errors import Conflict, Invalid
-from repoman.server.channel import Channel
+from repoman.server.connection import Connection
 from repoman.server.loop import IN
 from repoman.server.tls import TlsTransport
 from repoman.server.transport import PlainTransport, Transport
 
 if TYPE_CHECKING:
-    from repoman.server.hub import Hub
+    from repoman.server.server import Server
 
 log = logging.getLogger("repoman.server")
 
@@ -48,31 +48,31 @@ class Listener:
         host: the address listened on.
         port: the real port, also if 0 was asked for.
         tls: context for new connections, or None for plain HTTP.
-        channels: the open connections.
-        gone: set when the listener is removed and its last channel closed.
+        connections: the open connections.
+        gone: set when the listener is removed and its last connection closed.
     """
 
     def __init__(
-        self, hub: "Hub", connector: str, listening: socket.socket, tls: ssl.SSLContext | None
+        self, host: "Server", connector: str, listening: socket.socket, tls: ssl.SSLContext | None
     ) -> None:
         self.connector = connector
         self.tls = tls
-        self.channels: set[Channel] = set()
+        self.connections: set[Connection] = set()
         self.gone = threading.Event()
         self.drain_until: float | None = None
         self.fd = listening.fileno()
         self.host, self.port = listening.getsockname()[:2]
-        self._hub = hub
+        self._host = host
         self._socket = listening
-        # waitress' tasks look for these at a channel's server:
-        self.application = hub.application
-        self.adj = hub.adjustments("https" if tls else "http")
+        # waitress' tasks look for these at a connection's server:
+        self.application = host.application
+        self.adj = host.adjustments("https" if tls else "http")
         self.effective_port = self.port
         self.server_name = self.host
 
     def interest(self) -> int:
         """See :class:`repoman.server.loop.Member`."""
-        return 0 if self._hub.is_paused else IN
+        return 0 if self._host.is_paused else IN
 
     def handle_read(self) -> None:
         """Accept the connections that wait, but not too many in one turn."""
@@ -84,65 +84,65 @@ class Listener:
         """See :class:`repoman.server.loop.Member`."""
 
     def handle_close(self) -> None:
-        """Stop listening, on the main loop. The channels stay. Safe to call again."""
-        if self._hub.main.owns(self):
-            self._hub.main.unregister(self)
+        """Stop listening, on the main loop. The connections stay. Safe to call again."""
+        if self._host.main.owns(self):
+            self._host.main.unregister(self)
         self._socket.close()
 
     def refresh(self) -> None:
         """See :class:`repoman.server.loop.Member`."""
-        if self._hub.main.owns(self):
-            self._hub.main.update(self)
+        if self._host.main.owns(self):
+            self._host.main.update(self)
 
-    def forget(self, channel: Channel) -> None:
-        """Take note that a channel has closed; any thread."""
-        self.channels.discard(channel)
+    def forget(self, connection: Connection) -> None:
+        """Take note that a connection has closed; any thread."""
+        self.connections.discard(connection)
         self.check_gone()
-        self._hub.note_closed()
+        self._host.note_closed()
 
     def check_gone(self) -> None:
-        """Say so if the listener is being removed and its last channel is closed."""
-        if self.drain_until is not None and not self.channels:
+        """Say so if the listener is being removed and its last connection is closed."""
+        if self.drain_until is not None and not self.connections:
             self.gone.set()
 
     def _accept(self) -> bool:
         try:
-            connection, addr = self._socket.accept()
+            accepted, addr = self._socket.accept()
         except BlockingIOError:
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                self._hub.pause(str(error))
+                self._host.pause(str(error))
                 return False
             return True  # the client left before it was accepted
         try:
-            channel = self._open_channel(connection, addr)
+            connection = self._open_connection(accepted, addr)
         except OSError:
-            connection.close()
+            accepted.close()
             return True
-        return self._hub.make_room(channel)
+        return self._host.make_room(connection)
 
-    def _open_channel(self, connection: socket.socket, addr: Any) -> Channel:
-        connection.setblocking(False)
+    def _open_connection(self, accepted: socket.socket, addr: Any) -> Connection:
+        accepted.setblocking(False)
         for option in self.adj.socket_options:
-            connection.setsockopt(*option)
-        if connection.getsockname()[0] == addr[0]:
-            _choose_unpaced(connection)
-        transport: Transport = PlainTransport(connection)
+            accepted.setsockopt(*option)
+        if accepted.getsockname()[0] == addr[0]:
+            _choose_unpaced(accepted)
+        transport: Transport = PlainTransport(accepted)
         if self.tls is not None:
-            transport = TlsTransport(connection, self.tls)
+            transport = TlsTransport(accepted, self.tls)
         # One of IPv4 is told as such, also by a socket for both kinds.
         host = addr[0].removeprefix("::ffff:")
-        channel = Channel(self._hub, self, transport, connection, (host, *addr[1:]))
-        self._hub.main.register(channel)
-        self.channels.add(channel)
-        return channel
+        connection = Connection(self._host, self, transport, accepted, (host, *addr[1:]))
+        self._host.main.register(connection)
+        self.connections.add(connection)
+        return connection
 
 
-def _choose_unpaced(connection: socket.socket) -> None:
+def _choose_unpaced(accepted: socket.socket) -> None:
     # A route may prescribe its own; then only speed is lost.
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, UNPACED)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, UNPACED)
 
 
 def open_socket(host: str, port: int, backlog: int) -> socket.socket:

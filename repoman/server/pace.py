@@ -5,7 +5,7 @@ import time
 ENOUGH = 4096  # bytes that count; a client that moves fewer by the deadline has stalled
 
 
-class Pace:
+class ProgressTimer:
     """When a client's present time to act began; any thread.
 
     Bytes begin a new time only when there are ``ENOUGH`` of them: a client that moves one now and

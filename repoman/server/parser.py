@@ -8,8 +8,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
 from repoman.http.body import ADMISSION, BodyWanted, Environ
-from repoman.server.body import Body, BufferStore, NullStore, SinkStore, Store
 from repoman.server.framing import ChunkedFraming, FixedFraming, Framing
+from repoman.server.request_body import Body, BufferStore, NullStore, SinkStore, Store
 from repoman.server.transport import BULK_SIZE
 
 SWALLOW_LIMIT = 1 << 16  # a refused body up to this size is read away to keep the connection
@@ -17,8 +17,8 @@ SWALLOW_LIMIT = 1 << 16  # a refused body up to this size is read away to keep t
 _CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
 
 
-class Parser(HTTPRequestParser):
-    """One request of a channel, from its first byte to the end of its response.
+class Request(HTTPRequestParser):
+    """One request of a connection, from its first byte to the end of its response.
 
     Attributes:
         raw: the header as it came, from its first letter to the empty line.

@@ -24,9 +24,9 @@ from repoman.repositories.connector_records import save_states
 from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
-from repoman.server.hub import Hub
 from repoman.server.lock import DataLock
 from repoman.server.repeats import Repeats
+from repoman.server.server import Server
 from repoman.threads import Periodic
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
@@ -64,22 +64,22 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         repoman.compactor.start()
         reserve = _keep_reserve(repoman)
         repeats = Repeats(create_application(repoman, access.write))
-        hub = Hub(repeats, settings.server, _make_spool(repoman.data))
-        hub.fast = repeats.answer
+        server = Server(repeats, settings.server, _make_spool(repoman.data))
+        server.fast = repeats.answer
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
-        hub.add_listener(connector_key(MAIN, "http"), main.host, main.port)
+        server.add_listener(connector_key(MAIN, "http"), main.host, main.port)
         certificates = Certificates(settings.tls, repoman.data)
         connectors = ConnectorManager(
-            hub, repoman, certificates, partial(save_states, repoman.database)
+            server, repoman, certificates, partial(save_states, repoman.database)
         )
         connectors.start()
-        _watch_health(repoman.health, hub, connectors, access)
-        _obey_signals(hub, connectors)
+        _watch_health(repoman.health, server, connectors, access)
+        _obey_signals(server, connectors)
         _warn_of_address(settings.server)
         announce([_named(each) for each in (main, *connectors.open_connectors())])
         _calm_collector()
         try:
-            hub.run()
+            server.run()
         finally:
             connectors.stop()
             reserve.stop()
@@ -133,23 +133,23 @@ def _make_spool(data: Path) -> Path:
 
 
 def _watch_health(
-    health: Health, hub: Hub, connectors: ConnectorManager, access: AccessRing
+    health: Health, server: Server, connectors: ConnectorManager, access: AccessRing
 ) -> None:
     health.add("connectors", lambda: "; ".join(connectors.problems().values()))
     health.add("changes", lambda: connectors.thread.problem)
     health.add("access log", lambda: access.thread.problem)
-    health.add("server", lambda: "; ".join(filter(None, (loop.problem for loop in hub.loops()))))
+    health.add("server", lambda: "; ".join(filter(None, (loop.problem for loop in server.loops()))))
 
 
-def _obey_signals(hub: Hub, connectors: ConnectorManager) -> None:
+def _obey_signals(server: Server, connectors: ConnectorManager) -> None:
     def end(number: int, _frame: object) -> None:
         name = signal.Signals(number).name
-        if hub.is_stopping:
+        if server.is_stopping:
             _log.info("%s again: stopping at once.", name)
-            hub.shutdown(0)
+            server.shutdown(0)
         else:
             _log.info("%s: finishing running requests.", name)
-            hub.shutdown()
+            server.shutdown()
 
     def reload(_number: int, _frame: object) -> None:
         _log.info("SIGHUP: reloading the certificates and reopening the log files.")

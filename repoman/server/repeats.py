@@ -22,7 +22,7 @@ from repoman.http.body import Environ
 from repoman.http.repeat import REPEAT, Repeat
 from repoman.security.digests import KeyedDigest
 from repoman.server.fast import RAW_REQUEST
-from repoman.server.files import FileResponse
+from repoman.server.file_bodies import FileResponse
 
 CAPACITY = 16_777_216  # bytes of all that is kept
 OVERHEAD = 1_024  # bytes that the bookkeeping takes besides, as measured

@@ -16,11 +16,11 @@ from waitress.utilities import build_http_date
 from repoman.http.body import RECEIVED, BodyWanted
 from repoman.http.growing import SEND_GROWING
 from repoman.server.fast import RAW_REQUEST
-from repoman.server.files import GrowingResponse, wrap_file
+from repoman.server.file_bodies import GrowingResponse, wrap_file
 
 if TYPE_CHECKING:
-    from repoman.server.channel import Channel
-    from repoman.server.parser import Parser
+    from repoman.server.connection import Connection
+    from repoman.server.parser import Request
 
 log = logging.getLogger("repoman.server")
 
@@ -34,8 +34,8 @@ class ResponseMixin:
     """The response half of a task."""
 
     if TYPE_CHECKING:
-        channel: Channel
-        request: Parser
+        channel: Connection
+        request: Request
         version: str
         status: str
         response_headers: list[tuple[str, str]]

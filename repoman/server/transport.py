@@ -1,4 +1,4 @@
-"""What a channel's bytes travel on: a plain TCP socket, or TLS (in ``tls.py``)."""
+"""What a connection's bytes travel on: a plain TCP socket, or TLS (in ``tls.py``)."""
 
 import os
 import socket

@@ -4,7 +4,7 @@ import shutil
 import ssl
 import subprocess
 
-from repoman.server.contexts import load_context
+from repoman.server.tls_contexts import load_context
 
 
 class Certificate:

@@ -1,4 +1,4 @@
-"""A hub in a thread and a raw client: what the tests of the server need."""
+"""A server in a thread and a raw client: what the tests of the server need."""
 
 import contextlib
 import threading
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from repoman.config import ServerSettings
-from repoman.server.hub import Hub
+from repoman.server.server import Server
 from tests.clock import WAIT_S
 from tests.clock import wait_until as eventually
 from tests.server.client import Client
@@ -15,34 +15,34 @@ from tests.server.client import Client
 TICK = 0.02  # seconds between looks at deadlines, so that tests need not wait for them
 
 
-class Service:
-    """A running hub with one listener called ``main``."""
+class Running:
+    """A running server with one listener called ``main``."""
 
     def __init__(self, application, spool, tls=None, **settings):
         self.settings = ServerSettings(**{"threads": 4, "drain_timeout": WAIT_S, **settings})
-        self.hub = Hub(application, self.settings, spool, tick=TICK)
-        self.listener = self.hub.add_listener("main", "127.0.0.1", 0, tls)
+        self.server = Server(application, self.settings, spool, tick=TICK)
+        self.listener = self.server.add_listener("main", "127.0.0.1", 0, tls)
         self.port = self.listener.port
-        self.thread = threading.Thread(target=self.hub.run, name="hub")
+        self.thread = threading.Thread(target=self.server.run, name="server")
         self.thread.start()
 
     def connect(self, port=None, **options):
         return Client(port or self.port, **options)
 
-    def age(self, seconds=1000.0, channels=None):
-        """Let time pass for connections; return when the hub has closed what is overdue."""
-        for channel in list(self.listener.channels) if channels is None else channels:
-            channel.opened -= seconds
-            channel.pace.since -= seconds
-            channel.intake.started -= seconds
-        finish_calls(self.hub.main, self.hub._tick)
-        for loop in (self.hub.main, *self.hub._bulk):
+    def age(self, seconds=1000.0, connections=None):
+        """Let time pass for connections; return when the server has closed what is overdue."""
+        for connection in list(self.listener.connections) if connections is None else connections:
+            connection.opened -= seconds
+            connection.progress.since -= seconds
+            connection.reader.started -= seconds
+        finish_calls(self.server.main, self.server._tick)
+        for loop in (self.server.main, *self.server._bulk):
             finish_calls(loop)
 
     def stop(self, drain=1.0):
-        self.hub.shutdown(drain)
+        self.server.shutdown(drain)
         self.thread.join(WAIT_S)
-        assert not self.thread.is_alive(), "the hub does not stop"
+        assert not self.thread.is_alive(), "the server does not stop"
 
 
 def finish_calls(loop, *calls):
@@ -55,11 +55,11 @@ def finish_calls(loop, *calls):
 
 @pytest.fixture
 def serve(tmp_path):
-    """Return a function that starts a hub for an application; all are stopped at the end."""
+    """Return a function that starts a server for an application; all are stopped at the end."""
     services = []
 
     def start(application, **options):
-        service = Service(application, tmp_path, **options)
+        service = Running(application, tmp_path, **options)
         services.append(service)
         return service
 

@@ -8,7 +8,7 @@ import pytest
 
 from repoman.errors import StorageFull
 from repoman.http.body import ADMISSION, BODY_ERROR, RECEIVED, BodyWanted, receive_body
-from repoman.server.parser import Parser
+from repoman.server.parser import Request
 from tests.clock import LONG_S, WAIT_S
 from tests.disk import room_for
 from tests.server.apps import Sink, Slow, Uploads, hello
@@ -227,13 +227,13 @@ def test_connection_that_ends_while_its_request_is_queued(serve, connect, end):
     assert application.entered.wait(WAIT_S)
     client = connect(service)
     client.send(head("PUT", "/up", "Content-Length: 50"))
-    eventually(lambda: sum(bool(each.serving) for each in service.listener.channels) == 2)
+    eventually(lambda: sum(bool(each.serving) for each in service.listener.connections) == 2)
     if end == "by the client":
         client.reset()
     else:
-        service.hub.remove_listener("main", drain=0)
+        service.server.remove_listener("main", drain=0)
         assert client.is_closed()
-    eventually(lambda: len(service.listener.channels) == (1 if end == "by the client" else 0))
+    eventually(lambda: len(service.listener.connections) == (1 if end == "by the client" else 0))
     application.go_on.set()
     if end == "by the client":
         assert busy.read().status == 200
@@ -246,17 +246,19 @@ def test_connection_that_ends_while_its_request_is_queued(serve, connect, end):
 def test_connection_that_ends_on_its_way_to_another_loop(serve, connect, uploads, end):
     service = serve(uploads)
     gate = threading.Event()
-    for loop in service.hub._bulk:
+    for loop in service.server._bulk:
         loop.call(gate.wait, LONG_S)  # so it cannot arrive
     client = connect(service)
     client.send(head("PUT", "/up", "Content-Length: 4096000") + BIG[:1000])
-    eventually(lambda: any(each.loop is not service.hub.main for each in service.listener.channels))
+    eventually(
+        lambda: any(each.loop is not service.server.main for each in service.listener.connections)
+    )
     if end == "by the client":
         client.reset()
     else:
-        service.hub.remove_listener("main", drain=0)
+        service.server.remove_listener("main", drain=0)
     gate.set()
-    eventually(lambda: not service.listener.channels)
+    eventually(lambda: not service.listener.connections)
     eventually(lambda: [sink.closed for sink in uploads.sinks] == [1])
     assert uploads.calls == []
 
@@ -342,7 +344,7 @@ def test_request_that_cannot_be_ended_closes_its_connection(serve, connect, monk
 
     service = serve(hello)
     client = connect(service)
-    monkeypatch.setattr(Parser, "close", fail)
+    monkeypatch.setattr(Request, "close", fail)
     assert client.get("/").status == 200
     assert client.is_closed()
     assert "ZeroDivisionError" in caplog.text

@@ -222,7 +222,9 @@ def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
 
     def age(client):
         port = client.socket.getsockname()[1]
-        service.age(channels=[each for each in service.listener.channels if each.addr[1] == port])
+        service.age(
+            connections=[each for each in service.listener.connections if each.addr[1] == port]
+        )
 
     clients = [Chaos(seed, lambda: service.connect(tls=context), age) for seed in range(CLIENTS)]
     failures = []
@@ -242,7 +244,7 @@ def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
 
     assert failures == []
     assert sum(client.verified for client in clients) > 2 * ACTIONS
-    eventually(lambda: not service.listener.channels)
+    eventually(lambda: not service.listener.connections)
     eventually(lambda: {sink.closed for sink in application.sinks} == {1})
     assert list((tmp_path / "blobs" / "uploads").iterdir()) == []
     for blob in (tmp_path / "blobs" / "sha256").glob("*/*"):

@@ -27,7 +27,9 @@ def test_idle_connection(serve, connect):
 
 
 def wait_until_idle(service):
-    eventually(lambda: [channel.is_idle for channel in service.listener.channels] == [True])
+    eventually(
+        lambda: [connection.is_idle for connection in service.listener.connections] == [True]
+    )
 
 
 def check_dripping_is_cut(client):
@@ -57,7 +59,9 @@ def test_header_deadline_counts_from_its_own_first_byte(serve, connect):
         wait_until_idle(service)
         service.age(2 * LONG_S)
         client.send(b"GET / HTTP/1.1\r\nHost:")
-        eventually(lambda: not any(channel.is_idle for channel in service.listener.channels))
+        eventually(
+            lambda: not any(connection.is_idle for connection in service.listener.connections)
+        )
         service.age(LONG_S / 2)
         client.send(b"x\r\n\r\n")
         assert client.read().status == 200
@@ -86,8 +90,8 @@ def test_upload_that_goes_on_slowly(serve, connect):
     client = connect(service)
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n")
     eventually(lambda: uploads.sinks)
-    (channel,) = service.listener.channels
-    eventually(lambda: channel.serving is None)
+    (connection,) = service.listener.connections
+    eventually(lambda: connection.serving is None)
     for count in range(5_000, 50_000, 5_000):
         service.age(0.9 * LONG_S)
         client.send(b"x" * 5_000)
@@ -112,7 +116,7 @@ def test_download_that_stalls(serve, connect, tmp_path):
     client = connect(service, receive_buffer=1 << 17)
     client.request("GET", "/")
     client.read_until(b"\r\n\r\n")
-    eventually(lambda: len(service.listener.channels) == 0)
+    eventually(lambda: len(service.listener.connections) == 0)
     with pytest.raises(AssertionError, match="too early"):
         client.read_exactly(50_000_000)
 
@@ -156,10 +160,10 @@ def test_admission_may_take_its_time(serve, connect):
     client = connect(service)
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
     assert entered.wait(WAIT_S)
-    (channel,) = service.listener.channels
+    (connection,) = service.listener.connections
     service.age()
     go_on.set()
-    eventually(lambda: channel.serving is None)
+    eventually(lambda: connection.serving is None)
     client.send(b"0123456789")
     assert client.read().status == 201
 
@@ -170,9 +174,9 @@ def test_connection_that_cannot_be_judged_is_cut_and_the_others_are_looked_at(
     service = serve(hello)
     clients = [connect(service) for _ in range(3)]
     assert all(client.get("/").status == 200 for client in clients)
-    channels = list(service.listener.channels)
-    eventually(lambda: all(channel.serving is None for channel in channels))
-    channels[0].pace.since = None
-    service.age(channels=channels[1:])
+    connections = list(service.listener.connections)
+    eventually(lambda: all(connection.serving is None for connection in connections))
+    connections[0].progress.since = None
+    service.age(connections=connections[1:])
     assert all(client.is_closed() for client in clients)
     assert "TypeError" in caplog.text

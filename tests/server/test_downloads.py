@@ -159,7 +159,7 @@ def test_client_that_leaves_is_no_news(serve, connect, tmp_path, caplog):
     client.request("GET", "/")
     client.read_exactly(100_000)
     client.reset()
-    eventually(lambda: not service.listener.channels)
+    eventually(lambda: not service.listener.connections)
     assert caplog.text == ""
 
 
@@ -217,12 +217,12 @@ def test_little_waits_in_the_kernel_for_a_slow_reader(serve, connect, file):
     service = serve(Files(file))
     client = connect(service, receive_buffer=1 << 15)
     client.request("GET", "/")
-    eventually(lambda: service.listener.channels)
-    [channel] = service.listener.channels
+    eventually(lambda: service.listener.connections)
+    [connection] = service.listener.connections
     seen = []
 
     def has_settled():
-        seen.append(struct.unpack("i", fcntl.ioctl(channel.fd, SIOCOUTQNSD, bytes(4)))[0])
+        seen.append(struct.unpack("i", fcntl.ioctl(connection.fd, SIOCOUTQNSD, bytes(4)))[0])
         return seen[-1] and set(seen[-20:]) == {seen[-1]}
 
     eventually(has_settled)

@@ -3,7 +3,7 @@
 import pytest
 
 from repoman.server.fast import RAW_REQUEST
-from repoman.server.intake import REQUESTS_PER_TURN
+from repoman.server.request_reader import REQUESTS_PER_TURN
 from tests.clock import WAIT_S
 from tests.live import wait_until
 from tests.server.apps import Slow, hello
@@ -29,19 +29,19 @@ def table():
 @pytest.fixture
 def service(serve, table):
     service = serve(hello)
-    service.hub.fast = table
+    service.server.fast = table
     return service
 
 
 def test_answer_without_a_worker(serve, connect, table):
     service = serve(Slow(), threads=1)
-    service.hub.fast = table
+    service.server.fast = table
     busy = connect(service)
     busy.request("GET", "/slow")
     client = connect(service)
     for _ in range(3):
         assert client.get("/fast").body == b"quick"
-    service.hub.application.go_on.set()
+    service.server.application.go_on.set()
     assert busy.read().body == b"hello"
 
 
@@ -83,8 +83,8 @@ def test_everything_else_goes_to_a_worker(service, connect):
 def test_request_in_pieces_goes_to_a_worker(service, connect):
     client = connect(service)
     client.send(b"GET /fast HT")
-    (channel,) = wait_until(lambda: service.listener.channels)
-    wait_until(lambda: channel.intake.request is not None)
+    (connection,) = wait_until(lambda: service.listener.connections)
+    wait_until(lambda: connection.reader.request is not None)
     client.send(b"TP/1.1\r\nHost: x\r\n\r\n")
     assert client.read().body == b"hello"
     assert client.get("/fast").body == b"quick"
@@ -104,10 +104,10 @@ def test_one_pipeline_takes_but_a_part_of_a_turn(service, connect, table):
 
     def answer(*request):
         if not table.requests:
-            service.hub.main.call(lambda: served_before.append(len(table.requests)))
+            service.server.main.call(lambda: served_before.append(len(table.requests)))
         return table(*request)
 
-    service.hub.fast = answer
+    service.server.fast = answer
     client = connect(service)
     client.send(b"GET /fast HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
     for _ in range(1000):
@@ -125,7 +125,7 @@ def test_pipeline_of_both_kinds_longer_than_a_turn(service, connect):
 
 def test_answers_larger_than_the_socket_takes(serve, connect):
     service = serve(hello)
-    service.hub.fast = Table(b"x" * 3_000_000)
+    service.server.fast = Table(b"x" * 3_000_000)
     client = connect(service, receive_buffer=1 << 17)
     client.send(b"GET /fast HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
     for _ in range(5):
@@ -137,7 +137,7 @@ def test_failing_table_leaves_it_to_a_worker(service, connect, caplog):
     def fail(*_):
         raise ZeroDivisionError
 
-    service.hub.fast = fail
+    service.server.fast = fail
     assert connect(service).get("/fast").body == b"hello"
     assert "ZeroDivisionError" in caplog.text
 
@@ -145,11 +145,11 @@ def test_failing_table_leaves_it_to_a_worker(service, connect, caplog):
 def test_draining_connections_are_closed_by_a_worker(serve, connect, table):
     application = Slow()
     service = serve(application)
-    service.hub.fast = table
+    service.server.fast = table
     client = connect(service)
     client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /fast HTTP/1.1\r\nHost: x\r\n\r\n")
     assert application.entered.wait(WAIT_S)
-    service.hub.remove_listener("main")
+    service.server.remove_listener("main")
     application.go_on.set()
     assert client.read().closes
     assert client.is_closed()

@@ -164,8 +164,8 @@ def test_waiting_for_the_writer_is_no_stall_of_the_reader(start, growing):
     client = connect()
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
-    (channel,) = service.listener.channels
-    eventually(lambda: not channel.outbox.is_sendable)
+    (connection,) = service.listener.connections
+    eventually(lambda: not connection.send_queue.is_sendable)
     service.age()
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]
@@ -176,10 +176,10 @@ def test_readers_time_begins_anew_when_the_file_has_grown(start, growing):
     client = connect()
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
-    (channel,) = service.listener.channels
-    channel.pace.since = 0.0
+    (connection,) = service.listener.connections
+    connection.progress.since = 0.0
     growing.tell()
-    assert channel.pace.since > 0.0
+    assert connection.progress.since > 0.0
 
 
 def test_reader_that_leaves_is_forgotten(start, growing):
@@ -189,7 +189,7 @@ def test_reader_that_leaves_is_forgotten(start, growing):
     client.read_until(b"\r\n\r\n")
     client.reset()
     eventually(lambda: growing.closed_by)
-    eventually(lambda: not service.listener.channels)
+    eventually(lambda: not service.listener.connections)
     growing.grow(2000)
 
 
@@ -207,7 +207,7 @@ def test_shutdown_waits_for_the_rest(start, growing):
     client = connect()
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
-    service.hub.shutdown(WAIT_S)
+    service.server.shutdown(WAIT_S)
     time.sleep(0.1)
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]

@@ -17,9 +17,9 @@ def test_at_the_limit_the_longest_idle_connection_makes_room(serve, connect):
     clients = [connect(service) for _ in range(5)]
     for client in clients:
         assert client.get("/").status == 200
-        eventually(lambda: all(channel.is_idle for channel in service.listener.channels))
+        eventually(lambda: all(connection.is_idle for connection in service.listener.connections))
     assert clients[0].get("/").status == 200
-    eventually(lambda: all(channel.is_idle for channel in service.listener.channels))
+    eventually(lambda: all(connection.is_idle for connection in service.listener.connections))
     assert connect(service).get("/").status == 200
     assert clients[1].is_closed()
     assert clients[0].get("/").status == 200
@@ -33,10 +33,10 @@ def test_at_the_limit_busy_connections_are_left_alone(serve, connect, caplog):
         clients.append(connect(service))
         clients[-1].request("GET", "/slow")
         if number < 4:
-            eventually(lambda count=number + 1: len(service.listener.channels) == count)
+            eventually(lambda count=number + 1: len(service.listener.connections) == count)
     eventually(lambda: "can be accepted for now: all 3 are busy" in caplog.text)
     time.sleep(5 * TICK)
-    assert len(service.listener.channels) == 4
+    assert len(service.listener.connections) == 4
     application.go_on.set()
     for client in clients:
         assert client.read().status == 200
@@ -58,16 +58,16 @@ def test_at_the_limit_the_slowest_to_ask_make_room(serve, connect, tmp_path, beg
         slow.append(connect(service))
         slow[-1].send(begin)
         # each has begun before the next one
-        eventually(lambda: len(service.listener.channels) == len(slow))
-        eventually(lambda: all(map(has_begun, service.listener.channels)))
+        eventually(lambda: len(service.listener.connections) == len(slow))
+        eventually(lambda: all(map(has_begun, service.listener.connections)))
     client = connect(service, tls=certificate.for_client() if is_secure else None)
     assert client.get("/").status == 200
     assert slow[0].is_closed()
-    assert len(service.listener.channels) == 3
+    assert len(service.listener.connections) == 3
 
 
-def has_begun(channel):
-    return channel.intake.request is not None or not channel.transport.is_ready
+def has_begun(connection):
+    return connection.reader.request is not None or not connection.transport.is_ready
 
 
 def test_more_connections_than_select_could_watch(serve, connect):
@@ -77,7 +77,7 @@ def test_more_connections_than_select_could_watch(serve, connect):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4000), hard))
     service = serve(hello)
     clients = [connect(service) for _ in range(1100)]
-    eventually(lambda: len(service.listener.channels) == 1100)
+    eventually(lambda: len(service.listener.connections) == 1100)
     assert clients[0].get("/").status == 200
     assert clients[-1].get("/").status == 200
 
@@ -88,7 +88,7 @@ def test_without_descriptors_accepting_pauses_and_goes_on(serve, connect, caplog
     waiting = connect(service)  # its descriptor on our side
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     spare = [connect(service) for _ in range(3)]
-    eventually(lambda: len(service.listener.channels) == 5)
+    eventually(lambda: len(service.listener.connections) == 5)
     try:
         lowest = os.dup(0)
         os.close(lowest)
@@ -110,9 +110,9 @@ def test_connection_that_cannot_be_watched_is_closed_and_not_counted(serve, conn
     def fail(member):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(service.hub.main, "register", fail)
+    monkeypatch.setattr(service.server.main, "register", fail)
     assert connect(service).is_closed()
-    assert not service.listener.channels
+    assert not service.listener.connections
     monkeypatch.undo()
     assert connect(service).get("/").status == 200
 

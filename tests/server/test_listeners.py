@@ -1,4 +1,4 @@
-"""Listeners come and go while the hub runs."""
+"""Listeners come and go while the server runs."""
 
 import os
 import resource
@@ -10,8 +10,8 @@ import pytest
 
 from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid, NotFound
-from repoman.server.channel import Channel
-from repoman.server.hub import Hub
+from repoman.server.connection import Connection
+from repoman.server.server import Server
 from tests.clock import LONG_S, WAIT_S
 from tests.server.apps import Files, Slow, Uploads, echo_connector, hello
 from tests.server.conftest import eventually, open_files
@@ -19,48 +19,48 @@ from tests.server.conftest import eventually, open_files
 
 def test_each_request_carries_its_connector(serve, connect):
     service = serve(echo_connector)
-    other = service.hub.add_listener("docker:repo:http", "127.0.0.1", 0)
+    other = service.server.add_listener("docker:repo:http", "127.0.0.1", 0)
     assert connect(service).get("/", headers=["Host: elsewhere"][:0]).body == b"main http"
     assert connect(service, port=other.port).get("/").body == b"docker:repo:http http"
 
 
 def test_listener_added_before_the_hub_runs(tmp_path):
-    hub = Hub(hello, ServerSettings(), tmp_path)
-    listener = hub.add_listener("early", "127.0.0.1", 0)
+    server = Server(hello, ServerSettings(), tmp_path)
+    listener = server.add_listener("early", "127.0.0.1", 0)
     assert listener.port > 0
-    gone = hub.remove_listener("early")
+    gone = server.remove_listener("early")
     assert gone.is_set()
-    hub.shutdown()
-    hub.run()
+    server.shutdown()
+    server.run()
 
 
 def test_port_in_use_is_a_conflict_and_leaves_nothing_behind(serve, connect):
     service = serve(hello)
     before = open_files()
     with pytest.raises(Conflict, match=f"Port {service.port} at 127.0.0.1 is in use"):
-        service.hub.add_listener("other", "127.0.0.1", service.port)
+        service.server.add_listener("other", "127.0.0.1", service.port)
     assert open_files() <= before
     assert connect(service).get("/").status == 200
-    service.hub.add_listener("other", "127.0.0.1", 0)
+    service.server.add_listener("other", "127.0.0.1", 0)
 
 
 def test_connector_in_use_is_a_conflict_and_leaves_nothing_behind(serve):
     service = serve(hello)
     before = open_files()
     with pytest.raises(Conflict, match="main"):
-        service.hub.add_listener("main", "127.0.0.1", 0)
+        service.server.add_listener("main", "127.0.0.1", 0)
     assert open_files() <= before
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "::ffff:203.0.113.1"])
 def test_address_that_is_not_here_is_invalid(serve, host):
     with pytest.raises(Invalid, match="Cannot listen on"):
-        serve(hello).hub.add_listener("other", host, 0)
+        serve(hello).server.add_listener("other", host, 0)
 
 
 def test_name_that_cannot_be_a_host_is_invalid(serve):
     with pytest.raises(Invalid, match="it is not a valid host name"):
-        serve(hello).hub.add_listener("other", "a" * 70 + ".example.com", 0)
+        serve(hello).server.add_listener("other", "a" * 70 + ".example.com", 0)
 
 
 def test_without_descriptors_a_listener_is_refused(serve):
@@ -71,14 +71,14 @@ def test_without_descriptors_a_listener_is_refused(serve):
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
         with pytest.raises(Invalid, match=r"Cannot listen on 127\.0\.0\.1:0: Too many open files"):
-            service.hub.add_listener("other", "127.0.0.1", 0)
+            service.server.add_listener("other", "127.0.0.1", 0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_unknown_connector(serve):
     with pytest.raises(NotFound):
-        serve(hello).hub.remove_listener("other")
+        serve(hello).server.remove_listener("other")
 
 
 def has_ipv6():
@@ -96,7 +96,7 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 @needs_ipv6
 def test_ipv6(serve, connect):
     service = serve(hello)
-    listener = service.hub.add_listener("six", "::1", 0)
+    listener = service.server.add_listener("six", "::1", 0)
     assert connect(service, port=listener.port, host="::1").get("/").status == 200
 
 
@@ -108,7 +108,7 @@ def test_all_addresses_of_both_kinds(serve, connect):
         return [address]
 
     service = serve(application)
-    listener = service.hub.add_listener("all", "::", 0)
+    listener = service.server.add_listener("all", "::", 0)
     for host in ("127.0.0.1", "::1"):
         assert connect(service, port=listener.port, host=host).get("/").body == host.encode()
 
@@ -123,14 +123,14 @@ def test_connections_within_the_machine_are_not_slowed_down(serve, connect, list
     with socket.socket() as other:
         usual = congestion_control(other.fileno())
     service = serve(hello)
-    listener = service.hub.add_listener("other", listens_at, 0)
+    listener = service.server.add_listener("other", listens_at, 0)
     for source, expected in (("127.0.0.1", b"reno"), ("127.0.0.2", usual)):
         client = connect(service, port=listener.port, source=source)
         assert client.get("/").status == 200
-        [channel] = listener.channels
-        assert congestion_control(channel.fd) == expected
+        [connection] = listener.connections
+        assert congestion_control(connection.fd) == expected
         client.close()
-        eventually(lambda: not listener.channels)
+        eventually(lambda: not listener.connections)
 
 
 def test_port_can_be_taken_again_at_once(serve, connect):
@@ -138,16 +138,16 @@ def test_port_can_be_taken_again_at_once(serve, connect):
     for number in range(20):
         client = connect(service)
         assert client.get("/").status == 200
-        service.hub.remove_listener("main" if number == 0 else f"c{number - 1}")
-        service.hub.add_listener(f"c{number}", "127.0.0.1", service.port)
+        service.server.remove_listener("main" if number == 0 else f"c{number - 1}")
+        service.server.add_listener(f"c{number}", "127.0.0.1", service.port)
 
 
 def test_removal_closes_idle_connections_at_once(serve, connect):
     service = serve(hello)
     used, unused = connect(service), connect(service)
     assert used.get("/").status == 200
-    eventually(lambda: len(service.listener.channels) == 2)
-    gone = service.hub.remove_listener("main")
+    eventually(lambda: len(service.listener.connections) == 2)
+    gone = service.server.remove_listener("main")
     assert used.is_closed()
     assert unused.is_closed()
     assert gone.wait(WAIT_S)
@@ -155,7 +155,7 @@ def test_removal_closes_idle_connections_at_once(serve, connect):
 
 def test_removed_listener_accepts_nothing(serve, connect):
     service = serve(hello)
-    service.hub.remove_listener("main")
+    service.server.remove_listener("main")
     with pytest.raises(ConnectionRefusedError):
         connect(service)
 
@@ -166,7 +166,7 @@ def test_removal_lets_requests_finish(serve, connect):
     client = connect(service)
     client.request("GET", "/slow")
     assert application.entered.wait(WAIT_S)
-    gone = service.hub.remove_listener("main")
+    gone = service.server.remove_listener("main")
     assert not gone.wait(0.1)
     application.go_on.set()
     response = client.read()
@@ -179,18 +179,18 @@ def test_removal_right_after_the_response_closes_the_connection(serve, connect, 
     """The worker has asked whether the connection stays, and has not let go of it yet."""
     service = serve(hello, drain_timeout=LONG_S)
     asked = []
-    real = Channel.closes_after
+    real = Connection.closes_after
 
-    def closes_after(channel, request):
-        asked.append(real(channel, request))
+    def closes_after(connection, request):
+        asked.append(real(connection, request))
         if len(asked) == 2:  # the first time is for the response's header
-            service.hub.remove_listener("main")
+            service.server.remove_listener("main")
             done = threading.Event()
-            service.hub.main.call(done.set)
+            service.server.main.call(done.set)
             assert done.wait(WAIT_S)
         return asked[-1]
 
-    monkeypatch.setattr(Channel, "closes_after", closes_after)
+    monkeypatch.setattr(Connection, "closes_after", closes_after)
     client = connect(service)
     assert not client.get("/").closes
     assert client.is_closed()
@@ -211,7 +211,7 @@ def test_removal_lets_uploads_and_downloads_finish(serve, connect, tmp_path):
     down.request("GET", "/")
     down.read_exactly(1000)
     eventually(lambda: uploads.sinks)
-    gone = service.hub.remove_listener("main")
+    gone = service.server.remove_listener("main")
     up.send(b"56789")
     assert up.read().status == 201
     assert len(down.read_rest()) > 8_999_000
@@ -223,7 +223,7 @@ def test_removal_hurries_clients_that_were_refused(serve, connect):
     client = connect(service)
     client.send(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
     assert client.read().status == 401
-    assert service.hub.remove_listener("main").wait(WAIT_S)
+    assert service.server.remove_listener("main").wait(WAIT_S)
 
 
 def test_removal_cuts_after_the_drain_time(serve, connect):
@@ -232,7 +232,7 @@ def test_removal_cuts_after_the_drain_time(serve, connect):
     client = connect(service)
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
     eventually(lambda: uploads.sinks)
-    gone = service.hub.remove_listener("main", drain=0.1)
+    gone = service.server.remove_listener("main", drain=0.1)
     assert gone.wait(WAIT_S)
     assert client.is_closed()
     eventually(lambda: uploads.sinks[0].closed == 1)
@@ -244,7 +244,7 @@ def test_cut_with_a_worker_at_it_closes_the_connection(serve, connect):
     client = connect(service)
     client.request("GET", "/slow")
     assert application.entered.wait(WAIT_S)
-    assert service.hub.remove_listener("main", drain=0).wait(WAIT_S)
+    assert service.server.remove_listener("main", drain=0).wait(WAIT_S)
     assert client.is_closed()
     application.go_on.set()
 
@@ -268,10 +268,10 @@ def test_cycles_under_load_leak_nothing(serve):
         thread.start()
     before = None
     for number in range(60):
-        listener = service.hub.add_listener(f"c{number}", "127.0.0.1", 0)
+        listener = service.server.add_listener(f"c{number}", "127.0.0.1", 0)
         client = service.connect(port=listener.port)
         assert client.get("/").body == b"c%d http" % number
-        gone = service.hub.remove_listener(f"c{number}")
+        gone = service.server.remove_listener(f"c{number}")
         assert client.is_closed()
         client.close()
         assert gone.wait(WAIT_S)
@@ -291,7 +291,7 @@ def test_shutdown_answers_what_runs_and_ends(serve, connect):
     client = connect(service)
     client.request("GET", "/slow")
     assert application.entered.wait(WAIT_S)
-    service.hub.shutdown(WAIT_S)
+    service.server.shutdown(WAIT_S)
     time.sleep(0.05)
     assert service.thread.is_alive()
     application.go_on.set()
@@ -308,7 +308,7 @@ def test_shutdown_cuts_after_the_drain_time_and_closes_sinks(serve, connect):
     client = connect(service)
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
     eventually(lambda: uploads.sinks)
-    service.hub.shutdown(0.05)
+    service.server.shutdown(0.05)
     service.thread.join(WAIT_S)
     assert not service.thread.is_alive()
     assert uploads.sinks[0].closed == 1
@@ -329,7 +329,7 @@ def test_shutdown_during_admission_closes_the_sink(serve, connect):
     client = connect(service)
     client.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
     assert entered.wait(WAIT_S)
-    service.hub.shutdown(0)
+    service.server.shutdown(0)
     assert client.is_closed()
     go_on.set()
     service.thread.join(WAIT_S)
@@ -342,8 +342,8 @@ def test_nothing_is_added_during_shutdown(serve, connect):
     client = connect(service)
     client.request("GET", "/slow")
     assert application.entered.wait(WAIT_S)
-    service.hub.shutdown(WAIT_S)
-    eventually(lambda: service.hub._is_stopping)
+    service.server.shutdown(WAIT_S)
+    eventually(lambda: service.server._is_stopping)
     with pytest.raises(Exception, match="shutting down"):
-        service.hub.add_listener("late", "127.0.0.1", 0)
+        service.server.add_listener("late", "127.0.0.1", 0)
     application.go_on.set()

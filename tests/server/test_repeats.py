@@ -8,7 +8,7 @@ from repoman.http import repeat as repeat_module
 from repoman.http.repeat import BEGUN, REPEAT, begin_request
 from repoman.server import repeats as repeats_module
 from repoman.server.fast import RAW_REQUEST
-from repoman.server.files import FileResponse
+from repoman.server.file_bodies import FileResponse
 from repoman.server.repeats import Repeats
 
 

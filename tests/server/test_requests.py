@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from repoman.server import intake
-from repoman.server.parser import Parser
+from repoman.server import request_reader
+from repoman.server.parser import Request
 from tests.server.apps import Uploads, hello
 from tests.server.conftest import eventually
 
@@ -42,12 +42,12 @@ def test_tls_hello_on_a_plain_port_is_answered_at_once(serve, connect, caplog):
 def test_blank_lines_before_a_request_are_dropped_without_parsing(serve, connect, monkeypatch):
     parsers = []
 
-    class Counting(Parser):
+    class Counting(Request):
         def __init__(self, adj):
             parsers.append(self)
             super().__init__(adj)
 
-    monkeypatch.setattr(intake, "Parser", Counting)
+    monkeypatch.setattr(request_reader, "Request", Counting)
     client = connect(serve(hello))
     client.send(b"\r\n" * 200_000 + b"\n\r\n")
     for blank in (b"\r", b"\n", b""):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from repoman.errors import Invalid, NotFound
-from repoman.server.contexts import choose_by_name, load_context
+from repoman.server.tls_contexts import choose_by_name, load_context
 from tests.clock import LONG_S, WAIT_S
 from tests.server.apps import Files, Uploads, echo_connector, hello, stream
 from tests.server.certificates import Certificate
@@ -66,7 +66,7 @@ def test_old_versions_are_refused(secure, certificate):
 
 def test_http_and_https_listeners_side_by_side(secure, serve, connect):
     service, connect_tls = secure(echo_connector)
-    plain = service.hub.add_listener("plain", "127.0.0.1", 0)
+    plain = service.server.add_listener("plain", "127.0.0.1", 0)
     for _ in range(2):  # the same bytes
         assert connect_tls().get("/").body == b"main https"
         assert connect(service, port=plain.port).get("/").body == b"plain http"
@@ -179,7 +179,7 @@ def test_client_that_leaves_before_the_handshake(secure, connect):
     client.send(b"\x16\x03")
     client.reset()
     assert connect_tls().get("/").body == b"hello"
-    eventually(lambda: len(service.listener.channels) == 1)
+    eventually(lambda: len(service.listener.connections) == 1)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x16\x03\x01"])
@@ -193,7 +193,7 @@ def test_handshake_that_takes_too_long(secure, connect, data):
 def test_a_handshake_that_is_over_is_not_timed_any_more(secure):
     service, connect = secure(hello, handshake_timeout=LONG_S, idle_timeout=10 * LONG_S)
     client = connect()
-    eventually(lambda: [each.is_idle for each in service.listener.channels] == [True])
+    eventually(lambda: [each.is_idle for each in service.listener.connections] == [True])
     service.age(2 * LONG_S)
     assert client.get("/").body == b"hello"
 
@@ -235,7 +235,7 @@ def test_swapped_certificate_is_used_for_new_connections(secure, certificate, ot
     service, connect = secure(hello)
     client = connect()
     assert client.get("/").status == 200
-    service.hub.swap_tls("main", other.for_server())
+    service.server.swap_tls("main", other.for_server())
     assert client.get("/").status == 200
     assert connect(tls=other.for_client(), name="other.test").get("/").status == 200
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -253,9 +253,9 @@ def test_certificate_by_name(serve, connect, certificate, other):
 def test_swap_needs_a_tls_listener(serve, certificate):
     service = serve(hello)
     with pytest.raises(Invalid, match="does not use TLS"):
-        service.hub.swap_tls("main", certificate.for_server())
+        service.server.swap_tls("main", certificate.for_server())
     with pytest.raises(NotFound):
-        service.hub.swap_tls("other", certificate.for_server())
+        service.server.swap_tls("other", certificate.for_server())
 
 
 def test_wrong_files_are_invalid(certificate, other, tmp_path):
@@ -292,7 +292,7 @@ def test_removal_closes_idle_connections(secure):
     service, connect = secure(hello)
     client = connect()
     assert client.get("/").status == 200
-    gone = service.hub.remove_listener("main")
+    gone = service.server.remove_listener("main")
     assert client.socket.recv(1) == b""
     assert gone.wait(WAIT_S)
 
@@ -300,8 +300,8 @@ def test_removal_closes_idle_connections(secure):
 def test_removal_does_not_wait_for_handshakes(secure, connect):
     service, _ = secure(hello, handshake_timeout=LONG_S, drain_timeout=LONG_S)
     client = connect(service)
-    eventually(lambda: len(service.listener.channels) == 1)
-    assert service.hub.remove_listener("main").wait(WAIT_S)
+    eventually(lambda: len(service.listener.connections) == 1)
+    assert service.server.remove_listener("main").wait(WAIT_S)
     assert client.is_closed()
 
 

@@ -10,9 +10,9 @@ from waitress import buffers, channel, parser, receiver, task, utilities
 from waitress.adjustments import Adjustments
 from waitress.rfc7230 import CHUNK_EXT_RE
 
-from repoman.server.channel import Channel
-from repoman.server.files import FileResponse
-from repoman.server.parser import Parser
+from repoman.server.connection import Connection
+from repoman.server.file_bodies import FileResponse
+from repoman.server.parser import Request
 from repoman.server.task import ErrorTask, ResponseMixin, Task
 
 
@@ -29,7 +29,7 @@ def test_version():
 def test_what_tasks_ask_of_a_channel():
     asked = {"addr", "adj", "check_client_disconnected", "server", "write_soon"}
     assert used(task, "channel") - {"py"} == asked
-    assert all(name in inspect.getsource(Channel) for name in asked)
+    assert all(name in inspect.getsource(Connection) for name in asked)
 
 
 def test_what_tasks_ask_of_a_listener():
@@ -103,7 +103,7 @@ def test_file_response():
 
 def test_parse_header_gets_the_whole_header_from_its_first_letter():
     header = b"GET /path?query HTTP/1.1\r\nHost: x\r\n\r\n"
-    request = Parser(Adjustments())
+    request = Request(Adjustments())
     request.received(b"\r\n" + header[:9])
     request.received(header[9:] + b"GET /another HTTP/1.1\r\n")
     assert request.raw == header

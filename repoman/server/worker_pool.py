@@ -16,7 +16,7 @@ JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wa
 Work = Callable[[], object]
 
 
-class Dispatcher:
+class WorkerPool:
     """Hands work to threads, waking as few of them as it can.
 
     Waking a thread per request makes all of them fight for the interpreter's lock, which halves

@@ -1,9 +1,9 @@
-"""What a channel has to send, without a connection."""
+"""What a connection has to send, without a connection."""
 
 import pytest
 
-from repoman.server.outbox import TURN, Outbox, Pieces
-from repoman.server.pace import ENOUGH, Pace
+from repoman.server.pace import ENOUGH, ProgressTimer
+from repoman.server.send_queue import TURN, Pieces, SendQueue
 from repoman.server.transport import SEND_SIZE
 
 
@@ -36,40 +36,40 @@ class Emptied(list):
 
 
 def test_queue_that_another_thread_empties_meanwhile_can_be_asked():
-    outbox = Outbox(None, Pace(), bool)
-    outbox._queue = Emptied([Pieces(b"x")])
-    assert outbox.is_sendable in (True, False)
+    queue = SendQueue(None, ProgressTimer(), bool)
+    queue._queue = Emptied([Pieces(b"x")])
+    assert queue.is_sendable in (True, False)
 
 
 @pytest.mark.parametrize("begin", ["write", "put"])
 def test_clients_time_begins_with_the_first_thing_that_waits(begin):
-    pace = Pace()
-    outbox = Outbox(Stuck(), pace, bool)
-    pace.since = 0.0
-    outbox.write(b"x") if begin == "write" else outbox.put(Pieces(b"x"))
-    assert pace.since > 0.0
-    pace.since = 0.0
-    outbox.write(b"more")
-    outbox.put(Pieces(b"yet more"))
-    assert pace.since == 0.0
+    progress = ProgressTimer()
+    queue = SendQueue(Stuck(), progress, bool)
+    progress.since = 0.0
+    queue.write(b"x") if begin == "write" else queue.put(Pieces(b"x"))
+    assert progress.since > 0.0
+    progress.since = 0.0
+    queue.write(b"more")
+    queue.put(Pieces(b"yet more"))
+    assert progress.since == 0.0
 
 
 def test_worker_that_writes_much_leaves_the_rest_to_the_loop():
     transport = Greedy()
-    outbox = Outbox(transport, Pace(), bool)
-    outbox.write(bytes(4 * TURN))
+    queue = SendQueue(transport, ProgressTimer(), bool)
+    queue.write(bytes(4 * TURN))
     assert TURN <= transport.sent <= 2 * TURN
-    assert outbox.is_sendable
-    while not outbox.is_empty:
-        outbox.flush(memoryview(b""))
+    assert queue.is_sendable
+    while not queue.is_empty:
+        queue.flush(memoryview(b""))
     assert transport.sent == 4 * TURN
 
 
 def test_only_bytes_enough_begin_a_new_time():
-    pace = Pace()
-    pace.since = 0.0
+    progress = ProgressTimer()
+    progress.since = 0.0
     for _ in range(ENOUGH - 1):
-        pace.move(1)
-    assert pace.since == 0.0
-    pace.move(1)
-    assert pace.since > 0.0
+        progress.move(1)
+    assert progress.since == 0.0
+    progress.move(1)
+    assert progress.since > 0.0

@@ -1,4 +1,4 @@
-"""What a channel has to send: bytes and files, in order."""
+"""What a connection has to send: bytes and files, in order."""
 
 import threading
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import Protocol
 
 from waitress.channel import ClientDisconnected
 
-from repoman.server.pace import Pace
+from repoman.server.pace import ProgressTimer
 from repoman.server.transport import BULK_SIZE, SEND_SIZE, Transport
 
-# Most bytes one channel sends per turn, so that a fast reader starves nobody: of a file, about a
+# Most bytes one connection sends per turn, so that a fast reader starves nobody: of a file, about a
 # millisecond. The kernel takes a file faster in few large pieces: at 1 MiB it cost a third more.
 TURN = 4 << 20
 HIGH_WATER = 1 << 20  # with so many bytes waiting, the worker that writes has to wait too
@@ -17,7 +17,7 @@ JOIN_SIZE = 1 << 16  # pieces up to this size are joined
 
 
 class Outgoing(Protocol):
-    """Something in an outbox."""
+    """Something in a send queue."""
 
     def is_done(self) -> bool:
         """Tell whether everything has been sent."""
@@ -71,20 +71,20 @@ class Pieces:
         """See :class:`Outgoing`."""
 
 
-class Outbox:
-    """The queue of a channel. Workers write; the channel's loop flushes the rest.
+class SendQueue:
+    """The queue of a connection. Workers write; the connection's loop flushes the rest.
 
-    ``pace`` hears of bytes that have left, and when the first ones begin to wait.
+    ``progress`` hears of bytes that have left, and when the first ones begin to wait.
     """
 
     def __init__(
         self,
         transport: Transport,
-        pace: Pace,
+        progress: ProgressTimer,
         dispose: Callable[[Callable[[], object]], object],
     ) -> None:
         self._transport = transport
-        self._pace = pace
+        self._progress = progress
         self._dispose = dispose
         self._room = threading.Condition(threading.Lock())
         self._queue: list[Outgoing] = []
@@ -118,8 +118,8 @@ class Outbox:
         """Send what the socket takes now and queue the rest; ``more`` queues everything.
 
         Raises:
-            ClientDisconnected: the channel is closed.
-            OSError: the connection is gone; the channel has to be closed.
+            ClientDisconnected: the connection is closed.
+            OSError: the connection is gone; the connection has to be closed.
         """
         with self._room:
             self._check_open()
@@ -127,7 +127,7 @@ class Outbox:
             if not self._queue and not more:
                 with memoryview(data) as view:
                     sent = self._transport.send(view)
-                self._pace.move(sent)
+                self._progress.move(sent)
                 if sent == len(data):
                     return
                 rest = memoryview(data)[sent:]
@@ -139,20 +139,20 @@ class Outbox:
         """Queue a file.
 
         Raises:
-            ClientDisconnected: the channel is closed; the item still belongs to the caller.
+            ClientDisconnected: the connection is closed; the item still belongs to the caller.
         """
         with self._room:
             self._check_open()
             self._enqueue(item)
 
     def wait_for_room(self, timeout: float) -> None:
-        """Wait until the outbox is no longer crowded, at most ``timeout`` seconds."""
+        """Wait until the queue is no longer crowded, at most ``timeout`` seconds."""
         with self._room:
             if self.is_crowded:
                 self._room.wait(timeout)
 
     def flush(self, buffer: memoryview) -> None:
-        """Send at most about TURN bytes; for the loop that owns the channel.
+        """Send at most about TURN bytes; for the loop that owns the connection.
 
         Raises:
             OSError: the connection is gone, or a file was shorter than promised.
@@ -165,7 +165,7 @@ class Outbox:
                     break
                 budget -= sent
             if budget < TURN:
-                self._pace.move(TURN - budget)
+                self._progress.move(TURN - budget)
                 self._room.notify()
 
     def close(self) -> None:
@@ -194,7 +194,7 @@ class Outbox:
 
     def _enqueue(self, item: Outgoing) -> None:
         if not self._queue:
-            self._pace.begin()
+            self._progress.begin()
         self._queue.append(item)
 
     def _flush_pieces(self) -> None:
@@ -204,7 +204,7 @@ class Outbox:
             if sent == 0:
                 return
             budget -= sent
-            self._pace.move(sent)
+            self._progress.move(sent)
 
     def _send_first(self, limit: int, buffer: memoryview) -> int:
         item = self._queue[0]

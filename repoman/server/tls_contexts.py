@@ -10,7 +10,7 @@ from repoman.errors import Invalid
 def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Return a context for servers, TLS 1.2 or later, from a PEM certificate chain and its key.
 
-    To renew a certificate, load a new context and give it to ``Hub.swap_tls``: loading another
+    To renew a certificate, load a new context and give it to ``Server.swap_tls``: loading another
     certificate into a context in use may add it beside the old one instead of replacing it.
 
     Raises:

@@ -1,14 +1,14 @@
-"""What arrives on a channel: requests, one at a time, and their bodies."""
+"""What arrives on a connection: requests, one at a time, and their bodies."""
 
 import logging
 from typing import TYPE_CHECKING
 
 from repoman.http.body import BodyWanted
 from repoman.server.fast import find_fast_answer
-from repoman.server.parser import Parser
+from repoman.server.parser import Request
 
 if TYPE_CHECKING:
-    from repoman.server.channel import Channel
+    from repoman.server.connection import Connection
 
 log = logging.getLogger("repoman.server")
 
@@ -16,13 +16,13 @@ _HEADER_END = b"\r\n\r\n"
 _TLS_HANDSHAKE = 0x16  # first byte of a TLS connection
 _REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
-REQUESTS_PER_TURN = 16  # of one channel, so that a pipeline of small ones starves nobody
+REQUESTS_PER_TURN = 16  # of one connection, so that a pipeline of small ones starves nobody
 
 
-class Intake:
-    """The receiving half of a channel.
+class RequestReader:
+    """The receiving half of a connection.
 
-    Belongs to the loop's thread, and to the worker while the channel serves a request. Only one
+    Belongs to the loop's thread, and to the worker while the connection serves a request. Only one
     request is parsed at a time: the next one, already received, waits in ``held``, because it may
     have a body that needs admission first.
 
@@ -32,9 +32,9 @@ class Intake:
         started: when the first byte of the request came, monotonic seconds.
     """
 
-    def __init__(self, channel: "Channel") -> None:
-        self._channel = channel
-        self.request: Parser | None = None
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self.request: Request | None = None
         self.held = b""
         self.started = 0.0
 
@@ -48,63 +48,63 @@ class Intake:
         """Read once from the connection, on the loop."""
         if self.held:  # a call to go on with this is under way
             return
-        channel = self._channel
-        buffer = channel.loop.buffer
-        count = channel.transport.receive(buffer)
+        connection = self._connection
+        buffer = connection.loop.buffer
+        count = connection.transport.receive(buffer)
         if count is None:
             return
         request = self.request
         if request is not None and request.body is not None:
-            channel.pace.move(count)
+            connection.progress.move(count)
             self._read_body(request, buffer[:count])
             if request.is_discarded:
                 self.resume()
         elif count == 0:
-            channel.handle_close()
+            connection.handle_close()
         else:
-            channel.pace.begin()
+            connection.progress.begin()
             if request is None:
-                self.started = channel.pace.since
+                self.started = connection.progress.since
             self.held = bytes(buffer[:count])
             self.resume()
 
     def resume(self) -> None:
         """Take what is held as far as possible in this turn, on the main loop."""
         for _ in range(REQUESTS_PER_TURN):
-            if not (self.held and self._channel.is_receptive):
+            if not (self.held and self._connection.is_receptive):
                 return
             if self.request is not None and self.request.body is not None:
                 self._read_body(self.request, memoryview(self.held))
             else:
                 self._parse(self.held)
         if self.held:
-            self._channel.wake()
+            self._connection.wake()
 
-    def begin_body(self, request: Parser, wanted: BodyWanted) -> None:
+    def begin_body(self, request: Request, wanted: BodyWanted) -> None:
         """Receive the body to where the application wants it, first what came with the header.
 
         Called by the worker that asked for admission.
         """
-        hub = self._channel.hub
-        body = request.admit(wanted, hub.spool, hub.settings.body_buffer_limit)
+        host = self._connection.host
+        body = request.admit(wanted, host.spool, host.settings.body_buffer_limit)
         if self.held:
             used = body.feed(memoryview(self.held))
             self.held = self.held[used:]
         if body.is_over:
             request.end_body()
 
-    def await_body(self, request: Parser) -> None:
+    def await_body(self, request: Request) -> None:
         """Receive the rest of the body, on the main loop."""
-        self._channel.pace.begin()
+        self._connection.progress.begin()
         self.request = request
         if request.expect_continue and request.body is not None and request.body.size == 0:
-            self._channel.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._connection.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def close(self) -> None:
-        """Let go of the request that is being received; the channel has been closed."""
+        """Let go of the request that is being received; the connection has been closed."""
         request, self.request = self.request, None
         if request is not None:
-            self._channel.hub.submit(request.close)
+            self._connection.host.submit(request.close)
 
     def _parse(self, data: bytes) -> None:
         if self.request is None:
@@ -116,24 +116,24 @@ class Intake:
                 return
             if self._answer_fast(data):
                 return
-            self.request = Parser(self._channel.adj)
+            self.request = Request(self._connection.adj)
         request = self.request
         self.held = data[request.received(data) :]
         if request.completed or request.headers_finished:
             self.request = None
-            self._channel.serve(request)  # the last step: now a worker owns what is held
+            self._connection.serve(request)  # the last step: now a worker owns what is held
 
     def _answer_fast(self, data: bytes) -> bool:
         """Answer the first request in the data if that takes no parser and no worker."""
-        answer = self._channel.hub.fast
+        answer = self._connection.host.fast
         end = data.find(_HEADER_END) + len(_HEADER_END)
         if answer is None or end < len(_HEADER_END):
             return False
-        response = find_fast_answer(answer, self._channel, data[:end])
+        response = find_fast_answer(answer, self._connection, data[:end])
         if response is None:
             return False
         self.held = data[end:]
-        self._channel.say(response)
+        self._connection.say(response)
         return True
 
     def _refuse(self, first: int) -> None:
@@ -142,9 +142,9 @@ class Intake:
         if first == _TLS_HANDSHAKE:
             text = "This port speaks plain HTTP, not HTTPS."
         self.held = b""
-        self._channel.refuse(text)
+        self._connection.refuse(text)
 
-    def _read_body(self, request: Parser, data: memoryview) -> None:
+    def _read_body(self, request: Request, data: memoryview) -> None:
         body = request.body
         assert body is not None  # noqa: S101
         if len(data) == 0:
@@ -155,4 +155,4 @@ class Intake:
             self.request = None
             if not request.is_discarded:
                 request.end_body()
-                self._channel.serve(request)
+                self._connection.serve(request)

@@ -45,7 +45,7 @@ class FileResponse(ReadOnlyFileBasedBuffer):
         return there
 
     def open_slice(self, _wake: Callable[[], object]) -> "FileSlice":
-        """Return what an outbox sends; ``wake`` makes it look again."""
+        """Return what a send queue sends; ``wake`` makes it look again."""
         start: int = self.file.tell()
         return FileSlice(self, self.file.fileno(), start, start + len(self))
 
@@ -85,7 +85,7 @@ class GrowingResponse(FileResponse):
 
 
 class FileSlice:
-    """A part of a file in an outbox; see :class:`repoman.server.outbox.Outgoing`."""
+    """A part of a file in a send queue; see :class:`repoman.server.send_queue.Outgoing`."""
 
     def __init__(self, response: FileResponse, fd: int, start: int, end: int) -> None:
         self.close: Callable[[], None] = response.close
@@ -110,7 +110,7 @@ class FileSlice:
 
 
 class GrowingSlice(FileSlice):
-    """A part of a growing file in an outbox."""
+    """A part of a growing file in a send queue."""
 
     def __init__(self, response: FileResponse, file: GrowingFile, start: int, end: int) -> None:
         super().__init__(response, file.fileno(), start, end)

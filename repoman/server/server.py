@@ -16,14 +16,14 @@ from waitress.adjustments import Adjustments
 
 from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid, NotFound, Unavailable
-from repoman.server.channel import Channel
-from repoman.server.deadlines import find_overdue
-from repoman.server.dispatcher import Dispatcher
+from repoman.server.connection import Connection
+from repoman.server.connection_policy import find_overdue
 from repoman.server.fast import FastAnswer
 from repoman.server.listener import Listener, open_socket
 from repoman.server.loop import Loop
-from repoman.server.outbox import HIGH_WATER
 from repoman.server.room import close_some
+from repoman.server.send_queue import HIGH_WATER
+from repoman.server.worker_pool import WorkerPool
 from repoman.waiting import Worker
 
 log = logging.getLogger("repoman.server")
@@ -37,7 +37,7 @@ WRITERS = 32  # Threads in the place of those that wait for the database.
 LAST_WORK_TIMEOUT = 5.0  # seconds for workers to end when all connections are closed
 
 
-class Hub:
+class Server:
     """Serves a WSGI application on any number of listeners, which come and go while it runs.
 
     Args:
@@ -60,8 +60,8 @@ class Hub:
         self.settings = settings
         self.spool = spool
         self.main = Loop("main", MAIN_BUFFER, tick)
-        self.dispatcher = Dispatcher(settings.threads, SPARE, WRITERS)
-        self.main.after_turn = self.dispatcher.nudge
+        self.workers = WorkerPool(settings.threads, SPARE, WRITERS)
+        self.main.after_turn = self.workers.nudge
         self.main.on_tick = self._tick
         self.fast: FastAnswer | None = None
         self.is_paused = False  # no connection is accepted for now
@@ -113,7 +113,7 @@ class Hub:
         with self._lock:
             listener = self._listeners.pop(connector, None)
             if listener is None:
-                raise NotFound(f"The hub does not listen on the connector {connector}.")
+                raise NotFound(f"The server does not listen on the connector {connector}.")
             self._leaving.append(listener)
             closed = threading.Event()
             if self._is_running:
@@ -133,7 +133,7 @@ class Hub:
         with self._lock:
             listener = self._listeners.get(connector)
             if listener is None:
-                raise NotFound(f"The hub does not listen on the connector {connector}.")
+                raise NotFound(f"The server does not listen on the connector {connector}.")
             if listener.tls is None:
                 raise Invalid(f"The connector {connector} does not use TLS.")
             listener.tls = context
@@ -151,7 +151,7 @@ class Hub:
         self._limit = _allow_connections(self.settings.connection_limit)
         sys.setswitchinterval(0.001)  # a busy worker keeps the loops waiting for a fifth as long
         threads = [threading.Thread(target=b.run, name=b.name, daemon=True) for b in self._bulk]
-        self.dispatcher.start()
+        self.workers.start()
         for thread in threads:
             thread.start()
         self.main.run()
@@ -172,7 +172,7 @@ class Hub:
         """
         self.main.call(self._begin_shutdown, drain)
 
-    # For channels and listeners.
+    # For connections and listeners.
 
     def next_bulk(self) -> Loop:
         """Return the bulk loop for the next large transfer; main loop."""
@@ -184,16 +184,16 @@ class Hub:
         if self._is_stopped:
             work()
         else:
-            self.main.call(self.dispatcher.submit, work)
+            self.main.call(self.workers.submit, work)
 
-    def make_room(self, newest: Channel) -> bool:
+    def make_room(self, newest: Connection) -> bool:
         """Tell whether more connections may be accepted after the newest; main loop.
 
         Over the limit, expendable connections are closed, a few at a time.
         """
         if self._count() <= self._limit:
             return True
-        here = (c for c in self._channels() if c.loop is self.main and c is not newest)
+        here = (c for c in self._connections() if c.loop is self.main and c is not newest)
         if close_some(here, max(1, self._limit // 64)):
             return True
         self.pause(f"all {self._limit} are busy")
@@ -211,7 +211,7 @@ class Hub:
             log.warning("No more connections can be accepted for now: %s", reason)
 
     def note_closed(self) -> None:
-        """A channel has closed; any thread."""
+        """A connection has closed; any thread."""
         if self.is_paused:
             self.main.call(self._resume)
         if self._is_stopping:
@@ -224,15 +224,15 @@ class Hub:
         closed.set()
         seconds = self.settings.drain_timeout if drain is None else drain
         listener.drain_until = time.monotonic() + seconds
-        for channel in list(listener.channels):
-            channel.drain()
+        for connection in list(listener.connections):
+            connection.drain()
         self._cut(listener)
         listener.check_gone()
 
     def _cut(self, listener: Listener) -> None:
         if listener.drain_until is not None and time.monotonic() >= listener.drain_until:
-            for channel in list(listener.channels):
-                channel.close_soon()
+            for connection in list(listener.connections):
+                connection.close_soon()
 
     def _begin_shutdown(self, drain: float | None) -> None:
         with self._lock:
@@ -240,7 +240,7 @@ class Hub:
             listeners = list(self._listeners.values())
             self._leaving += listeners
             self._listeners.clear()
-        self.dispatcher.refuse_waits()
+        self.workers.refuse_waits()
         for listener in listeners:
             self._leave(listener, drain, threading.Event())
         for listener in self._leaving:  # A second call may give less time than the first.
@@ -252,14 +252,14 @@ class Hub:
 
     def _end_remote_waits(self) -> None:
         """Answer for the workers that wait for remotes: these may be silent for long."""
-        for channel in self._channels():
-            worker = channel.worker
-            if channel.serving is None or not isinstance(worker, Worker):
+        for connection in self._connections():
+            worker = connection.worker
+            if connection.serving is None or not isinstance(worker, Worker):
                 continue
-            with self.dispatcher.held_wait(worker) as is_waiting:
-                channel.is_given_up = is_waiting
-            if channel.is_given_up:
-                channel.give_up()
+            with self.workers.held_wait(worker) as is_waiting:
+                connection.is_given_up = is_waiting
+            if connection.is_given_up:
+                connection.give_up()
 
     def _stop_if_done(self) -> None:
         if self._is_stopping and self._count() == 0:
@@ -276,8 +276,8 @@ class Hub:
         now = time.monotonic()
         if self.is_paused:
             self._resume()
-        for channel in self._channels():
-            self._close_if_overdue(channel, now)
+        for connection in self._connections():
+            self._close_if_overdue(connection, now)
         for listener in list(self._leaving):
             self._cut(listener)
             if listener.gone.is_set():
@@ -286,20 +286,20 @@ class Hub:
             self._end_remote_waits()
         self._stop_if_done()
 
-    def _close_if_overdue(self, channel: Channel, now: float) -> None:
+    def _close_if_overdue(self, connection: Connection, now: float) -> None:
         try:
-            what = find_overdue(channel, now, self.settings)
+            what = find_overdue(connection, now, self.settings)
         except Exception:  # or no other connection would be looked at any more
-            log.exception("Closing a connection of %s after an error", channel.addr[0])
+            log.exception("Closing a connection of %s after an error", connection.addr[0])
             what = "nothing"
         if what is not None:
-            log.debug("Closing a connection of %s: %s took too long", channel.addr[0], what)
-            channel.close_soon()
+            log.debug("Closing a connection of %s: %s took too long", connection.addr[0], what)
+            connection.close_soon()
 
     def _end(self) -> None:
         with self._lock:
             self._is_running = False
-        has_ended = self.dispatcher.stop(LAST_WORK_TIMEOUT)
+        has_ended = self.workers.stop(LAST_WORK_TIMEOUT)
         self._is_stopped = True
         self.main.finish_calls()
         if not has_ended:
@@ -311,16 +311,16 @@ class Hub:
         if self._is_stopping:
             raise Unavailable("The server is shutting down.")
         if connector in self._listeners:
-            raise Conflict(f"The hub already listens on the connector {connector}.")
+            raise Conflict(f"The server already listens on the connector {connector}.")
 
     def _all_listeners(self) -> list[Listener]:
         return [*list(self._listeners.values()), *self._leaving]
 
-    def _channels(self) -> list[Channel]:
-        return [channel for one in self._all_listeners() for channel in list(one.channels)]
+    def _connections(self) -> list[Connection]:
+        return [connection for one in self._all_listeners() for connection in list(one.connections)]
 
     def _count(self) -> int:
-        return sum(len(listener.channels) for listener in self._all_listeners())
+        return sum(len(listener.connections) for listener in self._all_listeners())
 
     def _make_adjustments(self, scheme: str) -> Adjustments:
         return Adjustments(

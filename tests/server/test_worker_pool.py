@@ -6,30 +6,30 @@ import time
 import pytest
 
 from repoman.errors import Unavailable, UpstreamBusy
-from repoman.server.dispatcher import Dispatcher
+from repoman.server.worker_pool import WorkerPool
 from repoman.waiting import Wait, waiting
 from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually
 
 
 @pytest.fixture
-def dispatcher():
-    dispatcher = Dispatcher(4)
-    dispatcher.start()
-    eventually(lambda: len(dispatcher._idle) == 4)
-    yield dispatcher
-    assert dispatcher.stop(WAIT_S)
+def pool():
+    pool = WorkerPool(4)
+    pool.start()
+    eventually(lambda: len(pool._idle) == 4)
+    yield pool
+    assert pool.stop(WAIT_S)
 
 
-def test_everything_is_done(dispatcher):
+def test_everything_is_done(pool):
     done = []
     for number in range(1000):
-        dispatcher.submit(lambda number=number: done.append(number))
+        pool.submit(lambda number=number: done.append(number))
     eventually(lambda: len(done) == 1000)
     assert sorted(done) == list(range(1000))
 
 
-def test_quick_work_is_done_by_one_worker(dispatcher):
+def test_quick_work_is_done_by_one_worker(pool):
     names = set()
     for _ in range(50):
         done = threading.Event()
@@ -38,13 +38,13 @@ def test_quick_work_is_done_by_one_worker(dispatcher):
             names.add(threading.current_thread().name)
             done.set()
 
-        dispatcher.submit(work)
+        pool.submit(work)
         assert done.wait(WAIT_S)
-        eventually(lambda: len(dispatcher._idle) == 4)
+        eventually(lambda: len(pool._idle) == 4)
     assert len(names) == 1
 
 
-def test_work_that_waits_gets_a_further_worker(dispatcher):
+def test_work_that_waits_gets_a_further_worker(pool):
     go_on = threading.Event()
     entered = threading.Semaphore(0)
 
@@ -53,65 +53,65 @@ def test_work_that_waits_gets_a_further_worker(dispatcher):
         assert go_on.wait(LONG_S)
 
     for _ in range(4):
-        dispatcher.submit(work)
+        pool.submit(work)
     for _ in range(4):
         while not entered.acquire(timeout=0.002):
-            dispatcher.nudge()
-    assert dispatcher.nudge() is False
+            pool.nudge()
+    assert pool.nudge() is False
     go_on.set()
 
 
-def test_nudge_asks_to_come_again_while_work_waits(dispatcher):
+def test_nudge_asks_to_come_again_while_work_waits(pool):
     go_on = threading.Event()
-    dispatcher.submit(lambda: go_on.wait(LONG_S))
-    eventually(lambda: len(dispatcher._idle) == 3)
-    dispatcher.submit(bool)
-    assert dispatcher.nudge() is True
-    eventually(lambda: not dispatcher.nudge())
+    pool.submit(lambda: go_on.wait(LONG_S))
+    eventually(lambda: len(pool._idle) == 3)
+    pool.submit(bool)
+    assert pool.nudge() is True
+    eventually(lambda: not pool.nudge())
     go_on.set()
 
 
-def test_failing_work_does_not_end_the_worker(dispatcher, caplog):
+def test_failing_work_does_not_end_the_worker(pool, caplog):
     def fail():
         raise SystemExit("no")
 
     for _ in range(10):
-        dispatcher.submit(fail)
+        pool.submit(fail)
     done = threading.Event()
-    dispatcher.submit(done.set)
+    pool.submit(done.set)
     assert done.wait(WAIT_S)
     assert "'worker' failed and continues: SystemExit: no" in caplog.text
 
 
 def test_stop_finishes_the_queue():
-    dispatcher = Dispatcher(1)
-    dispatcher.start()
+    pool = WorkerPool(1)
+    pool.start()
     done = []
-    dispatcher.submit(lambda: time.sleep(0.05))
+    pool.submit(lambda: time.sleep(0.05))
     for number in range(10):
-        dispatcher.submit(lambda number=number: done.append(number))
-    assert dispatcher.stop(WAIT_S)
+        pool.submit(lambda number=number: done.append(number))
+    assert pool.stop(WAIT_S)
     assert done == list(range(10))
 
 
 def test_stop_does_not_wait_for_ever():
-    dispatcher = Dispatcher(2)
-    dispatcher.start()
+    pool = WorkerPool(2)
+    pool.start()
     go_on = threading.Event()
-    dispatcher.submit(lambda: go_on.wait(LONG_S))
-    eventually(lambda: len(dispatcher._idle) == 1)
-    assert not dispatcher.stop(0.05)
+    pool.submit(lambda: go_on.wait(LONG_S))
+    eventually(lambda: len(pool._idle) == 1)
+    assert not pool.stop(0.05)
     go_on.set()
-    assert dispatcher.stop(WAIT_S)
+    assert pool.stop(WAIT_S)
 
 
 @pytest.fixture
 def with_spare():
-    dispatcher = Dispatcher(2, spare=3)
-    dispatcher.start()
-    eventually(lambda: len(dispatcher._idle) == 5)
-    yield dispatcher
-    assert dispatcher.stop(WAIT_S)
+    pool = WorkerPool(2, spare=3)
+    pool.start()
+    eventually(lambda: len(pool._idle) == 5)
+    yield pool
+    assert pool.stop(WAIT_S)
 
 
 def test_who_waits_leaves_the_place_to_another(with_spare):
@@ -168,8 +168,8 @@ def test_too_many_may_not_wait(with_spare):
 
 
 def test_waits_for_the_database_take_no_place_and_are_bounded():
-    dispatcher = Dispatcher(1, spare=1, writers=2)
-    dispatcher.start()
+    pool = WorkerPool(1, spare=1, writers=2)
+    pool.start()
     go_on, refused, both = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
 
     def wait(what):
@@ -181,14 +181,14 @@ def test_waits_for_the_database_take_no_place_and_are_bounded():
             refused.release()
 
     for what in (Wait.DATABASE, Wait.DATABASE, Wait.DATABASE, Wait.REMOTE, Wait.REMOTE):
-        dispatcher.submit(lambda what=what: wait(what))
+        pool.submit(lambda what=what: wait(what))
     for semaphore in (both, both, both, refused, refused):
-        eventually(lambda each=semaphore: (dispatcher.nudge(), each.acquire(blocking=False))[1])
+        eventually(lambda each=semaphore: (pool.nudge(), each.acquire(blocking=False))[1])
     done = threading.Event()
-    dispatcher.submit(done.set)
-    eventually(lambda: (dispatcher.nudge(), done.is_set())[1])
+    pool.submit(done.set)
+    eventually(lambda: (pool.nudge(), done.is_set())[1])
     go_on.set()
-    assert dispatcher.stop(5)
+    assert pool.stop(5)
 
 
 def test_a_wait_in_another_thread_is_nobodys_business():

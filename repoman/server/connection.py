@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected
 
-from repoman.server.files import FileResponse
-from repoman.server.intake import Intake
-from repoman.server.linger import Linger
+from repoman.server.file_bodies import FileResponse
+from repoman.server.linger import LingeringClose
 from repoman.server.loop import IN, OUT, Loop
-from repoman.server.outbox import Outbox
-from repoman.server.pace import Pace
-from repoman.server.parser import Parser
-from repoman.server.service import Service
+from repoman.server.pace import ProgressTimer
+from repoman.server.parser import Request
+from repoman.server.request_reader import RequestReader
+from repoman.server.request_runner import RequestRunner
+from repoman.server.send_queue import SendQueue
 from repoman.server.task import ErrorTask, Task
 from repoman.server.tls import SpokePlainHttp
 from repoman.server.transport import Transport
 
 if TYPE_CHECKING:
-    from repoman.server.hub import Hub
     from repoman.server.listener import Listener
+    from repoman.server.server import Server
 
 log = logging.getLogger("repoman.server")
 
@@ -37,16 +37,16 @@ _SHUTDOWN = (
 )
 
 
-class Channel:
+class Connection:
     """A connection of a listener, on the main loop or, during large transfers, on a bulk loop.
 
     The loop's thread owns it, with one exception: while ``serving`` is set, a worker runs a
-    :class:`repoman.server.service.Service` and the loop neither reads nor parses. The worker ends
-    that by clearing ``serving`` as its last change.
+    :class:`repoman.server.request_runner.RequestRunner` and the loop neither reads nor parses. The
+    worker ends that by clearing ``serving`` as its last change.
 
     Attributes:
         server: the listener; waitress' tasks call it so.
-        pace: since when the server waits for the client.
+        progress: since when the server waits for the client.
         draining: the connection closes after the present response.
         closing: nothing more is read; the connection closes when everything is sent.
         lingers: on closing, what the client still sends is read and discarded for a while.
@@ -57,28 +57,28 @@ class Channel:
 
     def __init__(
         self,
-        hub: "Hub",
+        host: "Server",
         listener: "Listener",
         transport: Transport,
-        connection: socket.socket,
+        accepted: socket.socket,
         addr: Any,
     ) -> None:
-        self.hub = hub
+        self.host = host
         self.server = listener
         self.adj: Adjustments = listener.adj
         self.addr = addr
-        self.fd = connection.fileno()
+        self.fd = accepted.fileno()
         self.transport = transport
-        self.loop: Loop = hub.main
-        self.pace = Pace()
-        self.opened = self.pace.since
+        self.loop: Loop = host.main
+        self.progress = ProgressTimer()
+        self.opened = self.progress.since
         self.connected = True
         self.draining = False
         self.closing = False
-        self.serving: Parser | None = None
-        self.linger: Linger | None = None
-        self.outbox = Outbox(transport, self.pace, hub.submit)
-        self.intake = Intake(self)
+        self.serving: Request | None = None
+        self.linger: LingeringClose | None = None
+        self.send_queue = SendQueue(transport, self.progress, host.submit)
+        self.reader = RequestReader(self)
         self.task: Task | ErrorTask | None = None
         self.lingers = False
         self.worker: threading.Thread | None = None
@@ -89,14 +89,14 @@ class Channel:
     @property
     def is_receptive(self) -> bool:
         """Whether a further request may be taken from the connection."""
-        return self.serving is None and not self.closing and self.outbox.is_empty
+        return self.serving is None and not self.closing and self.send_queue.is_empty
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way, as far as has been read."""
         return (
             self.is_receptive
-            and self.intake.request is None
+            and self.reader.request is None
             and self.transport.is_ready
             and self.linger is None
         )
@@ -107,9 +107,9 @@ class Channel:
             return self.transport.wants
         if self.linger is not None:
             return IN
-        if self.outbox.is_sendable:
+        if self.send_queue.is_sendable:
             return OUT
-        if not self.outbox.is_empty or self.serving is not None:
+        if not self.send_queue.is_empty or self.serving is not None:
             return 0
         return OUT if self.closing else IN
 
@@ -120,7 +120,7 @@ class Channel:
         elif self.linger is not None:
             self._swallow(self.linger)
         else:
-            self.intake.read()
+            self.reader.read()
 
     def handle_write(self) -> None:
         """See :class:`repoman.server.loop.Member`."""
@@ -128,7 +128,7 @@ class Channel:
             self._shake_hands()
             return
         try:
-            self.outbox.flush(self.loop.buffer)
+            self.send_queue.flush(self.loop.buffer)
         except OSError as error:
             if not isinstance(error, _GONE):  # then it is the file: the client cannot know
                 log.warning("Cut off the response to %s: %s", self.addr[0], error)
@@ -141,11 +141,11 @@ class Channel:
         loop = self.loop
         if not loop.owns(self) or self.linger is not None or not self.transport.is_ready:
             return
-        if self.outbox.is_empty and self.serving is None:
+        if self.send_queue.is_empty and self.serving is None:
             self._go_on()
-        is_bulky = self.intake.is_bulky or self.outbox.is_bulky
-        if is_bulky and loop is self.hub.main and loop.owns(self):
-            self.move(self.hub.next_bulk())
+        is_bulky = self.reader.is_bulky or self.send_queue.is_bulky
+        if is_bulky and loop is self.host.main and loop.owns(self):
+            self.move(self.host.next_bulk())
         if self.loop is loop:
             loop.update(self)
 
@@ -156,8 +156,8 @@ class Channel:
         self.connected = False
         if self.loop.owns(self):
             self.loop.unregister(self)
-        self.outbox.close()
-        self.intake.close()
+        self.send_queue.close()
+        self.reader.close()
         self.server.forget(self)
 
     # For any thread.
@@ -186,33 +186,33 @@ class Channel:
 
     def close_if_idle(self) -> bool:
         """Close the connection unless a request is under way or has just arrived."""
-        if not self.is_idle or self.intake.held or self.transport.has_input():
+        if not self.is_idle or self.reader.held or self.transport.has_input():
             return False
         self.handle_close()
         return True
 
-    def serve(self, request: Parser) -> None:
+    def serve(self, request: Request) -> None:
         """Have a worker run the application for a request."""
         self.serving = request
         self.worker = None  # not yet
-        work = Service(self, request).run
-        if self.loop is self.hub.main:
-            self.hub.dispatcher.submit(work)
+        work = RequestRunner(self, request).run
+        if self.loop is self.host.main:
+            self.host.workers.submit(work)
         else:
-            self.move(self.hub.main, work)
+            self.move(self.host.main, work)
 
-    def receive_body(self, request: Parser) -> None:
+    def receive_body(self, request: Request) -> None:
         """Go on with a request after its admission: receive the body."""
         self.serving = None
-        self.intake.await_body(request)
+        self.reader.await_body(request)
         if not self.connected:
-            self.intake.close()
+            self.reader.close()
         self.refresh()
 
     def say(self, data: bytes) -> None:
         """Send bytes that are no response of a task."""
         try:
-            self.outbox.write(data)
+            self.send_queue.write(data)
         except (ClientDisconnected, OSError):
             self.close_soon()
 
@@ -234,7 +234,7 @@ class Channel:
         self.loop = loop
         loop.call(self._arrive, work)
 
-    # For workers, who run a Service.
+    # For workers, who run a RequestRunner.
 
     def write_soon(self, data: bytes | FileResponse, more: bool = False) -> int:
         """Send a piece of the response, or a file; waits while too much is queued.
@@ -248,19 +248,19 @@ class Channel:
         if isinstance(data, FileResponse):
             return self._write_file(data)
         if data:
-            while self.outbox.is_crowded:
+            while self.send_queue.is_crowded:
                 self.wake()
-                self.outbox.wait_for_room(1)
+                self.send_queue.wait_for_room(1)
             try:
-                self.outbox.write(data, more)
+                self.send_queue.write(data, more)
             except OSError as error:
                 self.close_soon()
                 raise ClientDisconnected from error
-            if not self.outbox.is_empty and not more:
+            if not self.send_queue.is_empty and not more:
                 self.wake()
         return len(data)
 
-    def closes_after(self, request: Parser) -> bool:
+    def closes_after(self, request: Request) -> bool:
         """Tell whether the connection closes after the response, whatever the client wishes."""
         return self.draining or (request.is_unread and not request.is_swallowable)
 
@@ -272,7 +272,7 @@ class Channel:
 
     def _go_on_growing(self) -> None:
         """Send what a file has grown by; any thread. The client's time to take it begins now."""
-        self.pace.begin()
+        self.progress.begin()
         self.wake()
 
     def _on_own_loop(self, function: Callable[[], object]) -> None:
@@ -305,7 +305,7 @@ class Channel:
 
     def _arrive(self, work: Callable[[], object] | None) -> None:
         if work is not None:
-            self.hub.dispatcher.submit(work)
+            self.host.workers.submit(work)
         if self.connected:
             self.loop.register(self)
             self.refresh()
@@ -314,19 +314,19 @@ class Channel:
         """Everything is sent and no worker is at it: close, go home, or take the next request."""
         if self.closing:
             self._end()
-        elif not self.intake.is_bulky:
-            if self.loop is self.hub.main:
-                self.intake.resume()
+        elif not self.reader.is_bulky:
+            if self.loop is self.host.main:
+                self.reader.resume()
                 if self.draining:  # since after the worker had finished with the response
                     self.close_if_idle()
             else:
-                self.move(self.hub.main)
+                self.move(self.host.main)
 
     def _end(self) -> None:
         if not self.lingers:
             self.handle_close()
             return
-        self.linger = Linger(self.hub.settings)
+        self.linger = LingeringClose(self.host.settings)
         if self.draining:
             self.linger.hurry()
         try:
@@ -334,7 +334,7 @@ class Channel:
         except OSError:
             self.handle_close()
 
-    def _swallow(self, linger: Linger) -> None:
+    def _swallow(self, linger: LingeringClose) -> None:
         count = self.transport.receive(self.loop.buffer)
         if count is not None and linger.is_over(count):
             self.handle_close()
@@ -356,7 +356,7 @@ class Channel:
             self.write_soon(response.read_all())
             response.close()
         elif response.is_plain:
-            self.outbox.put(response.open_slice(self._go_on_growing))
+            self.send_queue.put(response.open_slice(self._go_on_growing))
             self.wake()
         else:
             self._write_pieces(response)

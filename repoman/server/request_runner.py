@@ -9,30 +9,30 @@ from waitress.utilities import InternalServerError
 
 from repoman.http.body import BodyWanted
 from repoman.server.loop import IN
-from repoman.server.parser import Parser
+from repoman.server.parser import Request
 from repoman.server.task import ErrorTask, Task
 
 if TYPE_CHECKING:
-    from repoman.server.channel import Channel
+    from repoman.server.connection import Connection
 
 log = logging.getLogger("repoman.server")
 
 
-class Service:
-    """Runs the application for a request that a channel serves."""
+class RequestRunner:
+    """Runs the application for a request that a connection serves."""
 
-    def __init__(self, channel: "Channel", request: Parser) -> None:
-        self._channel = channel
+    def __init__(self, connection: "Connection", request: Request) -> None:
+        self._connection = connection
         self._request = request
 
     def run(self) -> None:
         """Run the application for admission, for the response, or for both."""
-        self._channel.worker = threading.current_thread()
+        self._connection.worker = threading.current_thread()
         try:
             self._serve()
         except Exception:  # nobody else would ever go on with the connection
-            log.exception("Closing a connection of %s after an error", self._channel.addr[0])
-            self._channel.close_soon()
+            log.exception("Closing a connection of %s after an error", self._connection.addr[0])
+            self._connection.close_soon()
             self._request.close()
 
     def _serve(self) -> None:
@@ -41,21 +41,21 @@ class Service:
             close = self._run_task()
         except BodyWanted as wanted:
             wanted.__traceback__ = None  # which the frames of Flask, that hold it, are part of
-            self._channel.intake.begin_body(request, wanted)
+            self._connection.reader.begin_body(request, wanted)
             if request.body is None or not request.body.is_over:
-                self._channel.hub.main.call(self._channel.receive_body, request)
+                self._connection.host.main.call(self._connection.receive_body, request)
                 return
             close = self._run_task()
         self._finish(close)
 
     def _run_task(self) -> bool:
         """Return whether the connection has to be closed afterwards."""
-        channel, request = self._channel, self._request
+        connection, request = self._connection, self._request
         if request.error:
             request.close()  # first: a client that tries again must not find its session in use
-        task = ErrorTask(channel, request) if request.error else Task(channel, request)
-        channel.task = task
-        if not channel.connected:
+        task = ErrorTask(connection, request) if request.error else Task(connection, request)
+        connection.task = task
+        if not connection.connected:
             return True
         try:
             task.service()
@@ -71,7 +71,7 @@ class Service:
     def _run_error_task(self) -> bool:
         request = self._request
         request.error = InternalServerError("The server encountered an unexpected internal error")
-        task = self._channel.task = ErrorTask(self._channel, request)
+        task = self._connection.task = ErrorTask(self._connection, request)
         try:
             task.service()
         except ClientDisconnected:
@@ -79,22 +79,22 @@ class Service:
         return True
 
     def _finish(self, close: bool) -> None:
-        channel, request = self._channel, self._request
+        connection, request = self._connection, self._request
         request.close()
-        channel.task = None
-        if close or channel.closes_after(request):
-            channel.lingers = request.is_unread or request.error is not None
-            channel.closing = True
+        connection.task = None
+        if close or connection.closes_after(request):
+            connection.lingers = request.is_unread or request.error is not None
+            connection.closing = True
         elif request.is_unread:
             request.discard()
-            channel.intake.request = request
-        channel.pace.begin()
-        channel.serving = None  # from here on the loop may go on with the channel
+            connection.reader.request = request
+        connection.progress.begin()
+        connection.serving = None  # from here on the loop may go on with the connection
         if (
-            channel.closing
-            or channel.draining  # since it was asked above; nobody else looks again
-            or channel.intake.held
-            or not channel.outbox.is_empty
-            or not channel.loop.is_watching(channel, IN)
+            connection.closing
+            or connection.draining  # since it was asked above; nobody else looks again
+            or connection.reader.held
+            or not connection.send_queue.is_empty
+            or not connection.loop.is_watching(connection, IN)
         ):
-            channel.wake()
+            connection.wake()
