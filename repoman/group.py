@@ -25,8 +25,8 @@ from repoman.waiting import waiting
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
 
-THREADS = 8  # members of a group asked side by side
-OUTAGES = (UpstreamError, StorageFull, Unavailable)  # why a member cannot say what it has
+MEMBER_THREADS_MAX = 8  # members of a group asked side by side
+OUTAGE_ERRORS = (UpstreamError, StorageFull, Unavailable)  # why a member cannot say what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def first_found(
     for name, member in members:
         try:
             return name, ask(member)
-        except OUTAGES as error:
+        except OUTAGE_ERRORS as error:
             outages.append(error)
         except Exception as error:
             if not is_missing(error):
@@ -101,11 +101,11 @@ def main_outage(errors: Iterable[Exception]) -> Exception | None:
 
     It is the first one, but a rate limit takes precedence: it says when to try again.
     """
-    outages = [each for each in errors if isinstance(each, OUTAGES)]
+    outages = [each for each in errors if isinstance(each, OUTAGE_ERRORS)]
     return min(outages, key=lambda each: not isinstance(each, UpstreamRateLimited), default=None)
 
 
-class Fan:
+class MemberPool:
     """Asks the members of one group side by side; threads begin when they are needed.
 
     ``errors`` are what a member may raise to say that it has no answer, besides RepomanError.
@@ -113,7 +113,7 @@ class Fan:
 
     def __init__(self, *errors: type[Exception]) -> None:
         self._errors: tuple[type[Exception], ...] = (RepomanError, *errors)
-        self._pool = DaemonPool("group", THREADS)
+        self._pool = DaemonPool("group", MEMBER_THREADS_MAX)
 
     def collect(
         self,

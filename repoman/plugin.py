@@ -31,7 +31,7 @@ from repoman.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from repoman.group import Collected, Fan, Outcome, Step, Trace, first_found, main_outage
+from repoman.group import Collected, MemberPool, Outcome, Step, Trace, first_found, main_outage
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
 from repoman.http.admin import wants_page
@@ -56,18 +56,14 @@ from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.download import Download
-from repoman.proxy.encodings import DecodedBody, encoding_of
-from repoman.proxy.flights import SingleFlight
+from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
 from repoman.proxy.freshness import Ages
-from repoman.proxy.order import Body, Order, PassThrough
 from repoman.proxy.redirects import shares_login
-from repoman.proxy.remote import Remote, RemoteState
-from repoman.proxy.response import UpstreamResponse
-from repoman.proxy.status import Condition
+from repoman.proxy.remote_health import Condition, Remote, RemoteState
+from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
-from repoman.repositories.proxies import open_cache
-from repoman.repositories.recipes import Recipe, RepositoryContext
+from repoman.repositories.recipes import Recipe, RepositoryContext, open_cache
 from repoman.repositories.sections import (
     AccessSection,
     ConnectorSection,
@@ -129,17 +125,17 @@ __all__ = [
     "Denied",
     "Download",
     "Failure",
-    "Fan",
+    "FetchRequest",
     "Format",
     "GroupSection",
     "HostedStorageSection",
     "HttpClientSection",
     "Invalid",
     "Limit",
+    "MemberPool",
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
-    "Order",
     "Outcome",
     "PassThrough",
     "ProxyCache",

@@ -69,7 +69,6 @@ LIBRARIES = {
         "repoman/proxy/connections.py",
         "repoman/proxy/failures.py",
         "repoman/proxy/response.py",
-        "repoman/proxy/trust.py",
         "repoman/proxy/upstream.py",
     ),
     "waitress": ("repoman/server/*",),

@@ -14,8 +14,7 @@ from repoman.cli.connectors import Connectors, addresses_of, check_connectors
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
-from repoman.proxy.remote import RemoteState, render_status
-from repoman.proxy.status import Condition
+from repoman.proxy.remote_health import Condition, RemoteState, render_status
 from repoman.repositories.model import Repository, RepositoryConfig
 from repoman.sections import Text
 

@@ -314,7 +314,7 @@ class ReferenceRecord(Record):
 
 
 class RemoteRecord(Record):
-    """The last known state of the remote of a proxy; see ``repoman.proxy.remote``."""
+    """The last known state of the remote of a proxy; see ``repoman.proxy.remote_health``."""
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", primary_key=True)
     condition = TextField()

@@ -7,7 +7,7 @@ from flask import Blueprint, request
 
 from repoman.errors import Denied, NotFound, Unauthenticated
 from repoman.http.current import current_actor, current_security, place_of
-from repoman.proxy.remote import Remote, RemoteState, render_status
+from repoman.proxy.remote_health import Remote, RemoteState, render_status
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.actors import Action
 

@@ -14,19 +14,17 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content import ContentStore
 from repoman.errors import RepomanError, UpstreamError
 from repoman.proxy.cache_records import CacheRecords
-from repoman.proxy.download import UNKEPT, Download
-from repoman.proxy.freshness import Ages
-from repoman.proxy.negative import NegativeCache
-from repoman.proxy.order import Order
-from repoman.proxy.remote import RemoteState
+from repoman.proxy.download import STORAGE_ERRORS, Download
+from repoman.proxy.fetching import FetchRequest
+from repoman.proxy.freshness import Ages, NegativeCache
+from repoman.proxy.remote_health import Condition, RemoteHealth, RemoteState
 from repoman.proxy.services import ProxyServices
-from repoman.proxy.status import Condition, UpstreamStatus
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from repoman.proxy.usage import Usage, trim
 
-SETTLING = 60.0  # seconds after which uses are written down, and the cache is held to its limit
-TELLING = 1.0  # seconds after which a change of the remote is written down
-FULL_PAUSE = 60.0  # seconds for which nothing is cached after the disk was full
+SETTLE_DELAY_S = 60.0  # Uses are written down, and the cache is trimmed, after this time.
+STATE_DELAY_S = 1.0  # A change of the remote's state is saved after this time.
+DISK_FULL_PAUSE_S = 60.0  # Nothing is cached for this time after the disk was full.
 
 Value = TypeVar("Value")
 
@@ -83,7 +81,7 @@ class ProxyCache:
         self.contents = Ages(self.clock, options.content_max_age, self.records.invalidated_at)
         self.metadata = Ages(self.clock, options.metadata_max_age, self.records.invalidated_at)
         self.absences = Ages(self.clock, options.not_found_age, self.records.invalidated_at)
-        self.status = UpstreamStatus(
+        self.status = RemoteHealth(
             options.remote,
             services.ticks,
             is_blocked=options.is_blocked,
@@ -113,25 +111,25 @@ class ProxyCache:
             value: Value = self._services.flights.run((self.options.repository_id, key), work)
         return value
 
-    def download(self, path: str, make: Callable[[], Order | None]) -> Download | None:
+    def download(self, path: str, make: Callable[[], FetchRequest | None]) -> Download | None:
         """Return the download of ``path`` that runs, or begin it; None if ``make`` says so.
 
         Raises:
             StorageFull, Unavailable: there is no room, or there was none a moment ago.
         """
 
-        def order() -> Order | None:
+        def request() -> FetchRequest | None:
             made = make()
             return None if made is None else self._complete(made)
 
         return self._services.downloads.follow(
-            self.options.repository_id, (self.options.remote, path), self._blobs, order
+            self.options.repository_id, (self.options.remote, path), self._blobs, request
         )
 
     def open_client(self, address: str, timeout: float) -> UpstreamClient:
         """Return a client for another host that this proxy asks: it is tried once, in a hurry."""
         options = replace(self.options.client, timeout=timeout, retries=0)
-        status = UpstreamStatus(
+        status = RemoteHealth(
             address, self._services.ticks, is_blocked=self.options.is_blocked, auto_block=False
         )
         return UpstreamClient(address, options, status)
@@ -142,7 +140,7 @@ class ProxyCache:
 
     def note_full(self) -> None:
         """The disk is full or fails: let a while pass before trying again to keep something."""
-        self._full_until = self._services.ticks() + FULL_PAUSE
+        self._full_until = self._services.ticks() + DISK_FULL_PAUSE_S
 
     def make_room(self) -> None:
         """Remove what nobody has used for longest, if the cache has grown beyond its limit."""
@@ -204,23 +202,23 @@ class ProxyCache:
         """Send no further requests to the remote."""
         self.status.retire()
 
-    def _complete(self, order: Order) -> Order:
-        """Return the order with what every download does here."""
-        keep = order.keep
+    def _complete(self, request: FetchRequest) -> FetchRequest:
+        """Return the request with what every download does here."""
+        keep = request.keep
 
         def keep_and_trim(blob: StoredBlob) -> None:
             keep(blob)
             self.make_room()
 
         return replace(
-            order,
+            request,
             keep=keep_and_trim,
             note_failure=self._note_failure,
-            waiting=partial(self.client.gate.passed, order.title),
+            waiting=partial(self.client.gate.passed, request.title),
         )
 
     def _note_failure(self, error: RepomanError) -> None:
-        if isinstance(error, UNKEPT):
+        if isinstance(error, STORAGE_ERRORS):
             self.note_full()
         elif isinstance(error, UpstreamError):
             self.status.note_failure(error)
@@ -241,7 +239,7 @@ class ProxyCache:
             )
 
     def _settle_later(self) -> None:
-        self._services.alarm.call_later(SETTLING, self._settle)
+        self._services.alarm.call_later(SETTLE_DELAY_S, self._settle)
 
     def _settle(self) -> None:
         self.flush()
@@ -252,7 +250,7 @@ class ProxyCache:
     def _tell_later(self) -> None:
         if not self._is_telling:
             self._is_telling = True
-            self._services.alarm.call_later(TELLING, self._tell)
+            self._services.alarm.call_later(STATE_DELAY_S, self._tell)
 
     def _tell(self) -> None:
         """Save the state of the remote, for other processes, if it has changed."""
@@ -266,7 +264,7 @@ class ProxyCache:
                 _log.warning(
                     "The state of the remote %s could not be saved: %s", self.options.remote, error
                 )
-                self._services.alarm.call_later(SETTLING, self._tell)
+                self._services.alarm.call_later(SETTLE_DELAY_S, self._tell)
 
     def _check(self) -> None:
         self.status.reset()

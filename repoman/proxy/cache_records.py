@@ -8,7 +8,7 @@ from peewee import fn
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, BlobRecord, RemoteRecord, RepositoryRecord
-from repoman.proxy.remote import RemoteState
+from repoman.proxy.remote_health import RemoteState
 
 CHECKS = "checks"  # the revision that moves with each check of any remote
 

@@ -1,33 +1,151 @@
-"""Connections to remotes: only to addresses that were judged, and with an end to all patience."""
+"""Connections to remotes: only to addresses that were judged, and with an end to all patience.
+
+Trusted are the certificates of public authorities, the system's, and private ones: the file that an
+administrator names is added to the public authorities, since a registry with a private authority
+may still redirect to a public host.
+"""
 
 import http.client
 import io
+import logging
+import os
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
 
 import requests
+from requests import adapters
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context
 
-from repoman.proxy.failures import UnknownName
-from repoman.proxy.targets import Targets
-from repoman.proxy.trust import Trust
+from repoman.proxy.redirects import Targets
 
+# The name under which a request carries its target, as in HTTP/2; it is not a header.
 TARGET = ":path"
-"""The name under which a request carries its target, as in HTTP/2; it is not a header."""
 
-# How many times the timeout, which is for each wait, a header or a small body may take in all.
-PATIENCE = 5
-LONGEST = 60.0  # seconds, where there is no timeout
-CONNECTIONS = 64  # kept open per remote host
-LEAST = 0.1  # seconds for an address, however many there are
+# A header or a small body may take this many times the timeout, which is for each wait.
+ANSWER_TIMEOUTS = 5
+DEFAULT_TIMEOUT_S = 60.0  # The timeout of connections that have none.
+CONNECTIONS_PER_HOST = 64  # Connections that are kept open to each host.
+ADDRESS_TIMEOUT_MIN_S = 0.1  # The time to connect to one address, however many there are.
+# Where distributions keep the authorities of the system: Debian and Alpine, Red Hat, SUSE.
+SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+# These name files or directories of authorities; OpenSSL itself reads SSL_CERT_FILE and _DIR.
+VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+OPENSSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+CONTEXTS_MAX = 64  # TLS contexts that are kept; proxies with the same bundle share one.
+
+Stamp = tuple[object, ...]
+
+_log = logging.getLogger(__name__)
+
+
+class UnknownName(OSError):
+    """A host name has no address."""
+
+
+class BundleError(ValueError):
+    """A file of authorities cannot be used; the text says why."""
+
+
+class Trust:
+    """The TLS context of a proxy, made when it is first needed; thread safe.
+
+    Args:
+        bundle: PEM file or directory of further authorities; empty for none.
+    """
+
+    def __init__(self, bundle: str = "") -> None:
+        self._bundle = bundle
+        self._lock = threading.Lock()
+        self._last: tuple[Stamp, ssl.SSLContext] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a connection; another one once the bundle's file has changed.
+
+        Raises:
+            BundleError: the bundle is missing or damaged, and was never read before.
+        """
+        stamp = (_stamp(self._bundle), *map(os.environ.get, (*VARIABLES, *OPENSSL_VARIABLES)))
+        last = self._last
+        if last is None or last[0] != stamp:
+            with self._lock:
+                last = self._last = stamp, self._renewed(stamp)
+        return last[1]
+
+    def _renewed(self, stamp: Stamp) -> ssl.SSLContext:
+        try:
+            return _make_context(self._bundle, stamp)
+        except BundleError as error:
+            if self._last is None:
+                raise
+            # While somebody writes the file again, the former one counts.
+            _log.warning(
+                "http_client.ca_bundle: %s; the previous certificates remain in use.", error
+            )
+            return self._last[1]
+
+
+def check_bundle(bundle: str) -> None:
+    """Return if authorities can be read from a PEM file or directory.
+
+    Raises:
+        BundleError: they cannot, and why.
+    """
+    _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), bundle)
+
+
+@lru_cache(CONTEXTS_MAX)
+def _make_context(bundle: str, _: Stamp) -> ssl.SSLContext:
+    context: ssl.SSLContext = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_default_certs()
+    public = adapters.DEFAULT_CA_BUNDLE_PATH
+    for path in (public, *SYSTEM_BUNDLES, *map(os.environ.get, VARIABLES)):
+        if path and Path(path).exists():
+            _load(context, path)
+    if bundle:
+        _load(context, bundle)
+    return context
+
+
+def _load(context: ssl.SSLContext, bundle: str) -> None:
+    try:
+        if Path(bundle).is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except FileNotFoundError as error:
+        raise BundleError(f"the file {bundle} does not exist") from error
+    except ssl.SSLError as error:
+        raise BundleError(f"{bundle} contains no certificates in PEM format") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{bundle} cannot be read") from error
+
+
+def _stamp(bundle: str) -> Stamp:
+    """Return what changes when the file of a bundle does."""
+    if not bundle:
+        return ()
+    try:
+        found = Path(bundle).stat()
+    except (OSError, ValueError):
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class _Adapter(HTTPAdapter):
@@ -71,7 +189,9 @@ def make_session(targets: Targets, trust: Trust) -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(targets, trust, pool_maxsize=CONNECTIONS, max_retries=0))
+        session.mount(
+            scheme, _Adapter(targets, trust, pool_maxsize=CONNECTIONS_PER_HOST, max_retries=0)
+        )
     return session
 
 
@@ -121,10 +241,10 @@ def _connect(connection: HTTPConnection, targets: Targets) -> socket.socket:
     """
     last: OSError = UnknownName("the name does not resolve to an address")
     addresses = targets.addresses(connection.host.strip("[]"))
-    timeout = connection.timeout or LONGEST
+    timeout = connection.timeout or DEFAULT_TIMEOUT_S
     end = time.monotonic() + timeout
     for number, address in enumerate(addresses):
-        part = max(LEAST, (end - time.monotonic()) / (len(addresses) - number))
+        part = max(ADDRESS_TIMEOUT_MIN_S, (end - time.monotonic()) / (len(addresses) - number))
         try:
             made = create_connection(
                 (address, connection.port),
@@ -146,7 +266,7 @@ class _Prompt(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        raw = _Timed(self.fp.detach(), PATIENCE * (sock.gettimeout() or LONGEST))
+        raw = _Timed(self.fp.detach(), ANSWER_TIMEOUTS * (sock.gettimeout() or DEFAULT_TIMEOUT_S))
         self._raw = raw
         self.fp = io.BufferedReader(raw)
 

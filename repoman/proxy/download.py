@@ -14,7 +14,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -26,21 +26,75 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.order import Body, Order
-from repoman.proxy.reader import DownloadReader
-from repoman.proxy.tail import Tail
+from repoman.proxy.fetching import PIECE_BYTES, Body, FetchRequest, OverflowWindow
 
-PATIENCE = 600.0  # seconds that a reader waits for another byte; failures come much earlier
-RESUMES = 50  # tries to go on, even if each one brought some bytes
-LITTLE = 1 << 16  # bytes; a try that brings fewer has failed, and a reader too slow
-SLOW = 60.0  # seconds in which a remote has to send more than that
-BACKOFF = 0.2  # seconds before the first further try
-HURRY = 30.0  # seconds in which the slowest reader has to move the window in memory
+READER_TIMEOUT_S = 600.0  # A reader waits for another byte for this time; failures come earlier.
+RESUMES_MAX = 50  # A fetch goes on so many times, even if each one brought some bytes.
+PROGRESS_MIN_BYTES = 1 << 16  # A try that brings fewer bytes has failed, and a reader is too slow.
+PROGRESS_INTERVAL_S = 60.0  # A remote has to send more than that in this time.
+BACKOFF_S = 0.2  # The wait before the first further try.
+OVERFLOW_TIMEOUT_S = 30.0  # The slowest reader has to move the window in memory within this time.
 
-UNKEPT = (StorageFull, Unavailable)  # why the bytes cannot be written here
+STORAGE_ERRORS = (StorageFull, Unavailable)  # why the bytes cannot be written here
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _log = logging.getLogger(__name__)
+
+
+class DownloadReader:
+    """The bytes of a download for one client; see :class:`repoman.http.growing.GrowingFile`.
+
+    Attributes:
+        position: of the first byte that the client may still need.
+    """
+
+    def __init__(self, download: "Download") -> None:
+        self.position = 0
+        self._download = download
+        self._callbacks: list[Callable[[], object]] = []
+
+    def fileno(self) -> int:
+        """Return the descriptor of the growing file; read by position only."""
+        return self._download.fd
+
+    def ready(self, position: int) -> int | bytes:
+        """Return what may be sent; see :meth:`Download.ready`."""
+        self.position = position
+        return self._download.ready(position)
+
+    def subscribe(self, callback: Callable[[], object]) -> None:
+        """See :meth:`Download.subscribe`; ends with :meth:`close`."""
+        self._callbacks.append(callback)
+        self._download.subscribe(callback)
+
+    def pieces(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield ``length`` bytes from ``start`` on, as they come.
+
+        Raises:
+            RepomanError: the download failed; the client's connection has to break.
+        """
+        try:
+            yield from self._follow(start, start + length)
+        finally:
+            self.close()
+
+    def _follow(self, position: int, end: int) -> Iterator[bytes]:
+        while position < end:
+            self.position = position
+            data = self._download.wait_ready(position)
+            if isinstance(data, int):
+                data = os.pread(self.fileno(), min(PIECE_BYTES, data), position)
+            data = data[: end - position]
+            if not data:
+                raise UpstreamUnavailable("The downloaded content no longer exists.")
+            position += len(data)
+            yield data
+
+    def close(self) -> None:
+        """Follow no more; safe to call again."""
+        while self._callbacks:
+            self._download.unsubscribe(self._callbacks.pop())
+        self._download.leave(self)
 
 
 class Download:
@@ -48,13 +102,13 @@ class Download:
 
     def __init__(
         self,
-        order: Order,
+        request: FetchRequest,
         inlet: BlobInlet,
         on_end: Callable[[], object],
         sleep: Callable[[float], object] = time.sleep,
         expected: Callable[[], int] | None = None,
     ) -> None:
-        self.order = order
+        self.request = request
         self.store = inlet.store
         self._inlet = inlet
         self._on_end = on_end
@@ -70,7 +124,7 @@ class Download:
         self._etag: str | None = None
         self._written = 0
         self._readers: set[DownloadReader] = set()
-        self._tail: Tail | None = None  # what follows in memory, once the disk is full
+        self._overflow: OverflowWindow | None = None  # once the disk is full
         self._is_complete = False
         self._error: Exception | None = None
 
@@ -85,14 +139,14 @@ class Download:
         """
         if self._size is not None and self._error is None:
             return self._size
-        with self.order.waiting(), self._changed:
+        with self.request.waiting(), self._changed:
             is_known = self._changed.wait_for(
                 lambda: self._error or self._size is not None or self._is_complete, timeout
             )
             if self._error is not None:
                 raise self._error
             if not is_known or self._size is None:
-                raise UpstreamTimeout(f"Fetching {self.order.title} takes too long.")
+                raise UpstreamTimeout(f"Fetching {self.request.title} takes too long.")
             return self._size
 
     def open(self) -> DownloadReader:
@@ -120,13 +174,13 @@ class Download:
             if self._error is not None:
                 raise self._error
             end = self._written if self._is_complete else min(self._written, (self._size or 0) - 1)
-            if self._tail is None:
+            if self._overflow is None:
                 return max(0, end - position)
-            if position < self._tail.start:
-                return max(0, min(end, self._tail.start) - position)
+            if position < self._overflow.start:
+                return max(0, min(end, self._overflow.start) - position)
             self._changed.notify_all()  # anybody who waits for room in the window
             try:
-                return self._tail.read(position, end)
+                return self._overflow.read(position, end)
             except LookupError as error:
                 raise StorageFull("The disk is full, and this client reads too slowly.") from error
 
@@ -153,9 +207,9 @@ class Download:
         """
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._is_complete or self.ready(position), PATIENCE
+                lambda: self._is_complete or self.ready(position), READER_TIMEOUT_S
             ):
-                raise UpstreamTimeout(f"The remote sent nothing more of {self.order.title}.")
+                raise UpstreamTimeout(f"The remote sent nothing more of {self.request.title}.")
             return self.ready(position)
 
     @property
@@ -174,7 +228,7 @@ class Download:
                 # To make the bytes durable takes its time, which nobody has to wait for. Whoever
                 # asks meanwhile finds this download, which ends once they are kept.
                 self._publish(is_complete=True)
-                if self._tail is None:
+                if self._overflow is None:
                     self._keep()
         except Exception as error:  # noqa: BLE001 - readers must learn of any
             self._on_end()  # first: who asks once this is known starts over
@@ -184,38 +238,38 @@ class Download:
 
     def _fetch(self) -> None:
         idle = 0
-        for _ in range(RESUMES):
+        for _ in range(RESUMES_MAX):
             before = self._written
             try:
                 self._copy(before)
             except UpstreamUnavailable as error:
-                is_fruitful = before == 0 or self._written - before >= LITTLE
+                is_fruitful = before == 0 or self._written - before >= PROGRESS_MIN_BYTES
                 idle = 0 if is_fruitful else idle + 1
-                if self._written == 0 or idle > self.order.resumes:
-                    self.order.note_failure(error)
+                if self._written == 0 or idle > self.request.resumes:
+                    self.request.note_failure(error)
                     raise
-                _log.info("%s Resuming %s at %d.", error, self.order.title, self._written)
-                self._sleep(BACKOFF * 2**idle)
+                _log.info("%s Resuming %s at %d.", error, self.request.title, self._written)
+                self._sleep(BACKOFF_S * 2**idle)
             else:
                 return
         raise UpstreamUnavailable(
-            f"The remote repeatedly closed the connection while sending {self.order.title}."
+            f"The remote repeatedly closed the connection while sending {self.request.title}."
         )
 
     def _copy(self, start: int) -> None:
-        body = self.order.open(start)
+        body = self.request.open(start)
         try:
             skip = self._begin(body, start)
-            pace = _Pace(self.order.title)
+            rate = _RateCheck(self.request.title)
             while data := body.read():
-                pace.check(len(data))
+                rate.check(len(data))
                 self._write(data[skip:])
                 skip = max(0, skip - len(data))
         finally:
             body.close()
         if self._size is not None and self._written < self._size:
             raise UpstreamUnavailable(
-                f"The remote closed the connection while sending {self.order.title}."
+                f"The remote closed the connection while sending {self.request.title}."
             )
         if self._size is None:
             self._size = self._written
@@ -229,15 +283,15 @@ class Download:
             found = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != start:
                 raise UpstreamUnavailable(
-                    f"The remote sent a different range of {self.order.title} than requested."
+                    f"The remote sent a different range of {self.request.title} than requested."
                 )
             size = None if found[3] == "*" else int(found[3])
         else:
             skip = start
-        known = self.order.size if self._size is None else self._size
+        known = self.request.size if self._size is None else self._size
         if start and (_differ(size, known) or _differ(etag, self._etag)):
             raise UpstreamUnavailable(
-                f"{self.order.title} changed on the remote while it was being fetched."
+                f"{self.request.title} changed on the remote while it was being fetched."
             )
         if not start:
             self._etag = etag
@@ -258,12 +312,12 @@ class Download:
     def _write(self, data: bytes) -> None:
         if self._size is not None and self._written + len(data) > self._size:
             raise UpstreamUnavailable(
-                f"The remote sent more bytes of {self.order.title} than announced."
+                f"The remote sent more bytes of {self.request.title} than announced."
             )
-        if self._tail is None:
+        if self._overflow is None:
             data = self._write_to_disk(data)
-        if self._tail is not None:
-            self._put(self._tail, data)
+        if self._overflow is not None:
+            self._put(self._overflow, data)
         self._publish()
 
     def _write_to_disk(self, data: bytes) -> bytes:
@@ -271,65 +325,67 @@ class Download:
         before = self._inlet.size
         try:
             self._inlet.write(data)
-        except UNKEPT as error:
-            _log.warning("%s is not cached: %s", self.order.title, error)
-            self.order.note_failure(error)
+        except STORAGE_ERRORS as error:
+            _log.warning("%s is not cached: %s", self.request.title, error)
+            self.request.note_failure(error)
             self._on_end()  # anybody who comes now is served otherwise
-            self._tail = Tail(self.fd, self._inlet.size, self.order.algorithm)
+            self._overflow = OverflowWindow(self.fd, self._inlet.size, self.request.algorithm)
         taken = self._inlet.size - before
         self._written += taken
         return data[taken:]
 
-    def _put(self, tail: Tail, data: bytes) -> None:
+    def _put(self, overflow: OverflowWindow, data: bytes) -> None:
         """Pass bytes on in memory, no faster than the slowest reader takes them."""
         with self._changed:
             before = self._slowest()
-            while not self._changed.wait_for(lambda: self._has_room(tail), HURRY):
+            while not self._changed.wait_for(lambda: self._has_room(overflow), OVERFLOW_TIMEOUT_S):
                 before = self._hurry(before)
-            tail.put(data)
+            overflow.put(data)
             self._written += len(data)
 
     def _hurry(self, before: int) -> int:
         """Leave the slowest readers behind if they have got nowhere; return where they are now."""
         slowest = self._slowest()
-        if slowest - before < LITTLE:
+        if slowest - before < PROGRESS_MIN_BYTES:
             self._readers = {each for each in self._readers if each.position > slowest}
             if not self._readers:
                 raise StorageFull("The disk is full, and no client reads the download.")
         return self._slowest()
 
-    def _has_room(self, tail: Tail) -> bool:
-        tail.drop(self._slowest())
-        return tail.has_room
+    def _has_room(self, overflow: OverflowWindow) -> bool:
+        overflow.drop(self._slowest())
+        return overflow.has_room
 
     def _slowest(self) -> int:
         return min((each.position for each in self._readers), default=0)
 
     def _verify(self) -> None:
-        algorithm = self.order.algorithm
-        found = self._tail.hexdigest() if self._tail else self._inlet.hexdigest(algorithm)
-        if found != self.order.encoded:
-            _log.error("SECURITY: %s was received with the digest %s.", self.order.title, found)
+        algorithm = self.request.algorithm
+        found = self._overflow.hexdigest() if self._overflow else self._inlet.hexdigest(algorithm)
+        if found != self.request.encoded:
+            _log.error("SECURITY: %s was received with the digest %s.", self.request.title, found)
             raise UpstreamUnavailable(
-                f"The remote sent content that does not match the digest of {self.order.title}."
+                f"The remote sent content that does not match the digest of {self.request.title}."
             )
 
     def _keep(self) -> None:
         try:
-            self.order.keep(self._inlet.commit())
+            self.request.keep(self._inlet.commit())
         except RepomanError as error:  # the bytes were right: whoever waits for them has them
-            _log.warning("%s was fetched, but could not be cached: %s", self.order.title, error)
+            _log.warning("%s was fetched, but could not be cached: %s", self.request.title, error)
 
     def _fail(self, error: Exception) -> None:
         if self._is_complete:
-            _log.error("%s was fetched, but could not be cached", self.order.title, exc_info=error)
+            _log.error(
+                "%s was fetched, but could not be cached", self.request.title, exc_info=error
+            )
             return
-        if isinstance(error, UNKEPT):
-            _log.warning("%s is not cached: %s", self.order.title, error)
-            self.order.note_failure(error)
+        if isinstance(error, STORAGE_ERRORS):
+            _log.warning("%s is not cached: %s", self.request.title, error)
+            self.request.note_failure(error)
         elif not isinstance(error, RepomanError):
-            _log.error("The download of %s failed", self.order.title, exc_info=error)
-            error = UpstreamUnavailable(f"The download of {self.order.title} failed.")
+            _log.error("The download of %s failed", self.request.title, exc_info=error)
+            error = UpstreamUnavailable(f"The download of {self.request.title} failed.")
         self._publish(error=error)
 
     def _publish(self, *, is_complete: bool = False, error: Exception | None = None) -> None:
@@ -347,7 +403,7 @@ def _differ(one: object, other: object) -> bool:
     return None not in (one, other) and one != other
 
 
-class _Pace:
+class _RateCheck:
     """Ensures that a body arrives at a minimum rate, so that no remote can hold a fetch forever."""
 
     def __init__(self, title: str) -> None:
@@ -362,7 +418,7 @@ class _Pace:
             UpstreamTimeout: it is sent too slowly.
         """
         self._size += size
-        if time.monotonic() - self._begun >= SLOW:
-            if self._size < LITTLE:
+        if time.monotonic() - self._begun >= PROGRESS_INTERVAL_S:
+            if self._size < PROGRESS_MIN_BYTES:
                 raise UpstreamTimeout(f"The remote sends {self._title} too slowly.")
             self._begun, self._size = time.monotonic(), 0

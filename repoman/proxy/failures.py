@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3 import exceptions
 
-from repoman.proxy.trust import BundleError
+from repoman.proxy.connections import BundleError, UnknownName
 
 # Reasons of OpenSSL when the answer to a TLS greeting is not TLS: mostly a line of plain HTTP.
 NO_TLS = {
@@ -33,13 +33,13 @@ NO_COMMON_VERSION = {
 # Codes of OpenSSL (x509_vfy.h): why a certificate was refused.
 EXPIRED, NOT_YET_VALID, OTHER_HOST, OTHER_ADDRESS = 10, 9, 62, 64
 TLS_ALERT = "\x15\x03"  # how an answer begins that is a TLS alert and no HTTP
-UNROUTED = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+UNROUTED_ERRNOS = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 
 Kind = TypeVar("Kind", bound=BaseException)
 
-TIMEOUTS = (requests.Timeout, exceptions.TimeoutError, TimeoutError)
+TIMEOUT_ERRORS = (requests.Timeout, exceptions.TimeoutError, TimeoutError)
 # After these nothing at all can be asked of the host, whatever the address.
-UNREACHABLE = (
+UNREACHABLE_ERRORS = (
     exceptions.NewConnectionError,
     exceptions.ConnectTimeoutError,
     exceptions.ProxyError,
@@ -50,10 +50,6 @@ UNREACHABLE = (
     socket.gaierror,
     BundleError,
 )
-
-
-class UnknownName(OSError):
-    """A host name has no address."""
 
 
 def explain(error: Exception, url: str, timeout: float, http_proxy: str = "") -> str:
@@ -81,7 +77,7 @@ def explain(error: Exception, url: str, timeout: float, http_proxy: str = "") ->
 
 def is_unreachable(error: Exception) -> bool:
     """Return whether there was no connection that can be used, whatever is asked for."""
-    return _find(error, UNREACHABLE) is not None or _is_tls_alert(error)
+    return _find(error, UNREACHABLE_ERRORS) is not None or _is_tls_alert(error)
 
 
 def place_of(url: str) -> str:
@@ -100,9 +96,9 @@ def _connection_reason(error: Exception, url: str, timeout: float) -> str:
         return f"the name {urlsplit(url).hostname} cannot be resolved"
     if _find(error, ConnectionRefusedError) is not None:
         return f"{_host_and_port(url)} refused the connection; nothing listens on this port"
-    if any(isinstance(each, OSError) and each.errno in UNROUTED for each in _chain(error)):
+    if any(isinstance(each, OSError) and each.errno in UNROUTED_ERRNOS for each in _chain(error)):
         return f"there is no route to {urlsplit(url).hostname}"
-    if _find(error, TIMEOUTS) is not None:
+    if _find(error, TIMEOUT_ERRORS) is not None:
         return f"no answer within {timeout:g} s"
     if _is_tls_alert(error):
         return (

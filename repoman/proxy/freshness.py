@@ -1,13 +1,16 @@
-"""Ages: how long cached content is fresh; decided at each request.
+"""How long cached content is fresh, and how long it counts that the remote does not have it.
 
-So a changed setting counts at once for everything in the cache.
+Both are decided at each request, so a changed setting counts at once for everything in the cache.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-FOR_EVER = -1
-SLACK = 60  # seconds; what was checked later than this from now was so by a clock that was wrong
+FOREVER = -1  # The setting of an age that has no end, in minutes.
+CLOCK_SKEW_S = 60  # A check that seems to be further in the future was noted by a wrong clock.
+ENTRIES_MAX = 10_000  # Entries of a negative cache; the oldest one is dropped first.
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,65 @@ class Ages:
         """Return whether what was checked then need not be checked again."""
         if checked_at is None or checked_at < self.invalidated_at():
             return False
-        if self.max_age == FOR_EVER:
+        if self.max_age == FOREVER:
             return True
-        return -SLACK < self.clock() - checked_at < self.max_age * 60
+        return -CLOCK_SKEW_S < self.clock() - checked_at < self.max_age * 60
 
     def age(self, checked_at: float | None) -> int:
         """Return the seconds since the check, for the header Age."""
         return 0 if checked_at is None else max(0, int(self.clock() - checked_at))
+
+
+class NegativeCache:
+    """Remembers keys for a time; thread safe, in memory only.
+
+    Args:
+        clock: seconds since the epoch.
+        time_to_live: minutes for which an entry is valid; -1: forever, 0: not at all.
+        renewals: a number that moves when all entries are to be forgotten.
+        capacity: most entries.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        time_to_live: int,
+        renewals: Callable[[], int] = lambda: 0,
+        capacity: int = ENTRIES_MAX,
+    ) -> None:
+        self._clock = clock
+        self._time_to_live = time_to_live
+        self._renewals = renewals
+        self._capacity = capacity
+        self._entries: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: str) -> bool:
+        """Return whether the remote said lately that it has nothing at ``key``."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return False
+        added_at, renewals = entry
+        if renewals == self._renewals() and self._is_young(added_at):
+            return True
+        self.discard(key)
+        return False
+
+    def add(self, key: str) -> None:
+        """Remember that there is nothing; do not call it while the remote is blocked."""
+        entry = self._clock(), self._renewals()
+        with self._lock:
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            if len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)
+
+    def discard(self, key: str) -> None:
+        """Forget one key: it was found after all."""
+        with self._lock:
+            self._entries.pop(key, None)
+
+    def _is_young(self, added_at: float) -> bool:
+        if self._time_to_live == FOREVER:
+            return True
+        return -CLOCK_SKEW_S < self._clock() - added_at < self._time_to_live * 60

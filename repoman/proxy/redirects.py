@@ -1,23 +1,196 @@
-"""Redirects: which address a remote sends us to, byte for byte, and who is shown a login there.
+"""Where a remote may send us: redirects and token services must not lead into private networks.
 
-Signed addresses of object stores hold only as they were written: ``%2f`` is not ``%2F`` to them.
+Else a remote could have this server ask what only this server can reach (SSRF), or could draw
+credentials to a host of its choice. An address is judged twice: when a remote names it, for a good
+text, and when a connection is made, to exactly the address that was judged.
+
+A redirect is followed byte for byte: signed addresses of object stores hold only as they were
+written, ``%2f`` is not ``%2F`` to them. Who is shown a login on the way is decided here as well.
 """
 
+import ipaddress
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
-from repoman.proxy.targets import origin_of
+from repoman.errors import UpstreamUnavailable
 
-REDIRECTS_MAX = 10
-"""A request follows at most so many redirects."""
+REDIRECTS_MAX = 10  # A request follows at most so many redirects.
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# Registries of names hand out names below these: two more labels are needed to tell owners apart.
+_SECOND_LEVEL = {"ac", "co", "com", "edu", "gov", "net", "org"}
 
+PUBLIC = ""
+HINT = "; http_client.allow_private would allow it"
+_THIS_HOST = ipaddress.ip_network("0.0.0.0/8")  # connections to these end here as well
+_SHARED = ipaddress.ip_network("100.64.0.0/10")  # between a provider and its customers (RFC 6598)
+_TRANSLATED = (
+    ipaddress.ip_network("64:ff9b::/96"),  # NAT64 (RFC 6052)
+    ipaddress.ip_network("::ffff:0:0:0/96"),  # SIIT (RFC 7915)
+)
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str], list[str]]
+# Returns the Authorization header for an address, or None; see UpstreamClient.open.
 Authorize = Callable[[str], str | None]
-"""Returns the Authorization header for an address, or None; see :meth:`UpstreamClient.open`."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY = re.compile(r"[^/?#]*")
+
+
+def resolve_host(host: str) -> list[str]:
+    """Return the addresses of a host name; none if it has none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(each[4][0]) for each in found))
+    except (OSError, UnicodeError):
+        return []
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Return scheme, host in lower case, and port.
+
+    Raises:
+        ValueError: it is not a valid address.
+    """
+    parts = urlsplit(url)
+    # Libraries differ on where a host ends that has a backslash before it or in it.
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "\\" in parts.netloc:
+        raise ValueError(f"{url!r} is not an http or https address")
+    return parts.scheme, parts.hostname.lower(), parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def is_same_owner(one: str, other: str) -> bool:
+    """Return whether two hosts are one, or have the same registrable domain.
+
+    Without the public suffix list this is a guess that errs towards the same owner only below
+    suffixes which nobody runs a registry at.
+    """
+    return one == other or (
+        not _is_address(one) and not _is_address(other) and _domain(one) == _domain(other) != ""
+    )
+
+
+def _domain(host: str) -> str:
+    labels = host.rstrip(".").split(".")
+    is_deep = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
+    count = 3 if is_deep else 2
+    return ".".join(labels[-count:]) if len(labels) >= count else ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class Targets:
+    """Judges where one remote sends us; thread safe.
+
+    Which networks the remote itself is in is found out once, so that its owner cannot move it into
+    ours later by what a name server says.
+
+    Args:
+        remote: its address.
+        allow_private: whether all addresses are allowed.
+        resolve: from a host name to its addresses.
+    """
+
+    def __init__(
+        self, remote: str, *, allow_private: bool = False, resolve: Resolve = resolve_host
+    ) -> None:
+        self._remote = remote
+        self._origin = origin_of(remote)
+        self._allow_private = allow_private
+        self._resolve = resolve
+        self._home: frozenset[str] = frozenset()
+
+    def check(self, url: str, source: str) -> None:
+        """Return if we may follow from ``source`` to ``url``.
+
+        Raises:
+            UpstreamUnavailable: it leads from https to http, or to where the remote is not.
+        """
+        try:
+            scheme, host, _ = origin_of(url)
+        except ValueError as error:
+            raise self._refusal("an address that is not valid") from error
+        if scheme == "http" and urlsplit(source).scheme == "https":
+            raise self._refusal(f"{host} without TLS")
+        if self._allow_private or host == self._origin[1]:
+            return
+        found = frozenset(map(network_of, self._resolve(host)))
+        if strange := found - self._allowed(host):
+            raise self._refusal(f"{host}, a {min(strange)} address", HINT)
+
+    def addresses(self, host: str) -> list[str]:
+        """Return the addresses of a host that may be connected to; none if it has none.
+
+        Raises:
+            UpstreamUnavailable: none of its addresses is allowed.
+        """
+        found = self._resolve(host)
+        if self._allow_private:
+            return found
+        allowed = self._allowed(host.lower())
+        good = [each for each in found if network_of(each) in allowed]
+        if found and not good:
+            raise self._refusal(f"{host}, a {network_of(found[0])} address", HINT)
+        return good
+
+    def may_have_credentials(self, url: str) -> bool:
+        """Return whether the remote's credentials may be sent to this token service."""
+        scheme, host, _ = origin_of(url)
+        is_as_safe = scheme == "https" or self._origin[0] == "http"
+        return is_as_safe and is_same_owner(host, self._origin[1])
+
+    def _allowed(self, host: str) -> frozenset[str]:
+        """Return the kinds of networks that a host may be in: the public one, and the remote's.
+
+        A remote that is public as well is at home nowhere else: its owner may have put the other
+        addresses there to be sent to them.
+        """
+        if not self._home:
+            self._home = frozenset(map(network_of, self._resolve(self._origin[1])))
+        is_elsewhere = PUBLIC in self._home and host != self._origin[1]
+        return frozenset({PUBLIC}) if is_elsewhere else self._home | {PUBLIC}
+
+    def _refusal(self, target: str, hint: str = "") -> UpstreamUnavailable:
+        return UpstreamUnavailable(
+            f"The remote {self._remote} redirects to {target}, which is refused{hint}."
+        )
+
+
+def network_of(text: str) -> str:
+    """Return the kind of network that an address is in, in a word; empty for the public one.
+
+    What carries an IPv4 address inside is judged by that.
+    """
+    address: Address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        address = _carried(address) or address
+    if address.is_loopback or address.is_unspecified or address in _THIS_HOST:
+        return "loopback"
+    if address.is_link_local:
+        return "link-local"
+    if address.is_multicast or address.is_reserved:
+        return "reserved"
+    if address in _SHARED:
+        return "shared"
+    return PUBLIC if address.is_global else "private"
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a translator or tunnel would make of an IPv6 one."""
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,33 +23,38 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.connections import TARGET, make_session
-from repoman.proxy.counts import parse_count
-from repoman.proxy.failures import TIMEOUTS, explain, is_unreachable, place_of, without_secrets
-from repoman.proxy.gate import Gate
+from repoman.proxy.connections import TARGET, Trust, make_session
+from repoman.proxy.failures import (
+    TIMEOUT_ERRORS,
+    explain,
+    is_unreachable,
+    place_of,
+    without_secrets,
+)
 from repoman.proxy.redirects import (
     REDIRECTS_MAX,
     Authorize,
     RemoteRequest,
+    Targets,
     next_address,
+    origin_of,
     shares_login,
     split_address,
 )
+from repoman.proxy.remote_health import OWN, RemoteGate, RemoteHealth
 from repoman.proxy.response import (
-    LITTLE,
-    TRANSPORT,
+    DRAIN_MAX_BYTES,
+    TRANSPORT_ERRORS,
     UpstreamResponse,
     failed,
     let_go,
+    parse_count,
     read_little,
     words_of,
 )
-from repoman.proxy.status import OWN, UpstreamStatus
-from repoman.proxy.targets import Targets, origin_of
-from repoman.proxy.trust import Trust
 
-BACKOFF = 0.2  # seconds before the first further try; each next one waits twice as long
-LONGEST_BACKOFF = 5.0
+BACKOFF_S = 0.2  # seconds before the first further try; each next one waits twice as long
+BACKOFF_MAX_S = 5.0
 
 USUAL_PORTS = {80, 443}  # A remote that turns from HTTP to HTTPS there is the same host.
 IDEMPOTENT = ("GET", "HEAD")
@@ -91,13 +96,13 @@ class UpstreamClient:
         self,
         remote: str,
         options: ClientOptions,
-        status: UpstreamStatus,
+        status: RemoteHealth,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.remote = remote
         self.targets = Targets(remote, allow_private=options.allow_private)
         self.status = status
-        self.gate = Gate(remote)
+        self.gate = RemoteGate(remote)
         self._options = options
         self._sleep = sleep
         self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
@@ -234,7 +239,7 @@ class UpstreamClient:
                     raise  # anybody who asked has waited for long enough
                 if error.retry_after is not None or (error.host and error.is_unreachable):
                     raise  # it said when to ask again, or is to be blocked
-            self._sleep(min(BACKOFF * 2 ** (number - 1), LONGEST_BACKOFF))
+            self._sleep(min(BACKOFF_S * 2 ** (number - 1), BACKOFF_MAX_S))
         return self._try_once(request)
 
     def _try_once(self, request: RemoteRequest) -> UpstreamResponse:
@@ -274,7 +279,7 @@ class UpstreamClient:
             response = self._session.get_adapter(root).send(
                 prepared, stream=True, timeout=self._options.timeout, proxies=proxies
             )
-        except TRANSPORT as error:
+        except TRANSPORT_ERRORS as error:
             http_proxy = select_proxy(url, proxies) or ""
             raise self._unreached(error, request.method, url, http_proxy) from error
         if host != OWN:
@@ -287,7 +292,7 @@ class UpstreamClient:
         """Return the error for a request without an answer, and log it."""
         reason = explain(error, url, self._options.timeout, http_proxy)
         _log.info("%s %s failed: %s.", method, without_secrets(url), reason)
-        kind = UpstreamTimeout if isinstance(error, TIMEOUTS) else UpstreamUnavailable
+        kind = UpstreamTimeout if isinstance(error, TIMEOUT_ERRORS) else UpstreamUnavailable
         text = f"{self._name(url)} cannot be reached: {reason}."
         made = failed(kind, text, self._host_of(url))
         made.is_unreachable = is_unreachable(error)
@@ -342,7 +347,8 @@ def _wants_tls(response: requests.Response) -> bool:
         return False
     is_text = response.headers.get("Content-Type", "text/plain").startswith("text/")
     return (
-        is_text and _TLS_WANTED.search(read_little(response, LITTLE).decode("latin-1")) is not None
+        is_text
+        and _TLS_WANTED.search(read_little(response, DRAIN_MAX_BYTES).decode("latin-1")) is not None
     )
 
 

@@ -17,12 +17,11 @@ from repoman.config import ServerSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unsupported
-from repoman.proxy.remote import Remote, RemoteState
+from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
-from repoman.repositories.groups import check_group, check_not_member
+from repoman.repositories.checks import check_group, check_not_member, check_port_is_free
 from repoman.repositories.model import Connector, Repository, RepositoryConfig, RepositoryType
-from repoman.repositories.ports import check_port_is_free
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.sections import GroupSection, StorageSection, external_url_of

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from repoman.errors import Invalid
 from repoman.external_url import ExternalUrl
 from repoman.patterns import find_pattern
-from repoman.proxy.trust import BundleError, check_bundle
+from repoman.proxy.connections import BundleError, check_bundle
 from repoman.sections import RegularExpression, Section, WebAddress
 
 

@@ -6,11 +6,10 @@ are asked before those that would have to fetch them.
 
 from dataclasses import replace
 
-from repoman.plugin import Fan, GroupSection, RepositoryContext, RoutingSection
-from repoman_docker.group.blobs import GroupBlobs
+from repoman.plugin import GroupSection, MemberPool, RepositoryContext, RoutingSection
 from repoman_docker.group.members import Members
 from repoman_docker.group.search import GroupSearch
-from repoman_docker.group.services import GroupLists, GroupManifests, GroupUploads
+from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
 from repoman_docker.group.trace import GroupTrace
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.sections import DockerSection
@@ -25,7 +24,7 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         context.config.section("group", GroupSection),
         context.config.section("routing", RoutingSection),
         context.find_repository,
-        Fan(RegistryError),
+        MemberPool(RegistryError),
     )
     whole = DockerRepository(
         settings=context.config.section("docker", DockerSection),

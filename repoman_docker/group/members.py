@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from repoman.plugin import (
     Content,
-    Fan,
     GroupSection,
+    MemberPool,
     NotFound,
     Repository,
     RepositoryType,
@@ -25,7 +25,7 @@ from repoman_docker.service import DockerRepository
 
 Answer = TypeVar("Answer")
 
-TIMEOUT = 30.0  # seconds that a member has to return its part of a list
+LIST_TIMEOUT_S = 30.0  # seconds that a member has to return its part of a list
 ABSENT = frozenset(
     {
         ErrorCode.BLOB_UNKNOWN,
@@ -80,7 +80,7 @@ class Members:
         settings: which members, in which order, and what is pinned to some of them.
         routing: which image names are served at all.
         find: returns the current repository of a name.
-        fan: asks several members in parallel.
+        pool: asks several members in parallel.
         namespace: the registry that a client means; then only its mirrors are members.
     """
 
@@ -88,7 +88,7 @@ class Members:
     settings: GroupSection
     routing: RoutingSection
     find: Callable[[str], Repository | None]
-    fan: Fan
+    pool: MemberPool
     namespace: str = ""
 
     def all(self) -> Iterator[Member]:
@@ -263,7 +263,7 @@ class Members:
             RepomanError, RegistryError: no member has one; failures take precedence.
         """
         named = [(each.repository.name, each) for each in members]
-        found = self.fan.collect(named, ask, TIMEOUT, lambda each: each.is_hosted)
+        found = self.pool.collect(named, ask, LIST_TIMEOUT_S, lambda each: each.is_hosted)
         if found.failures and not found.answers:
             errors = [error for _, error in found.failures]
             raise main_outage(errors) or errors[0]

@@ -3,11 +3,12 @@
 import logging
 from dataclasses import dataclass
 
-from repoman.plugin import Fan, RepomanError
+from repoman.plugin import MemberPool, RepomanError
 from repoman_docker.group.members import Member, Members
 from repoman_docker.search import PATIENCE, Filter, Found, collect
 
-SHARE = 0.75  # of the time limit, for the members: nested groups still return what they have
+# The members get this share of the time limit: nested groups still return what they have.
+MEMBER_TIME_SHARE = 0.75
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ class GroupSearch:
     def __init__(self, members: Members) -> None:
         self._members = members
         # A pool of its own: slow searches must not delay lists.
-        self._fan = Fan(Exception)
+        self._pool = MemberPool(Exception)
 
     def find(
         self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
@@ -28,10 +29,10 @@ class GroupSearch:
             (member.repository.name, _Asked(member, self._filter(member, is_visible)))
             for member in self._members.all()
         ]
-        found = self._fan.collect(
+        found = self._pool.collect(
             asked,
             lambda each: each.member.service.search.find(
-                term, first, each.filter, patience * SHARE
+                term, first, each.filter, patience * MEMBER_TIME_SHARE
             ),
             patience,
             lambda each: each.member.is_hosted,

@@ -14,9 +14,8 @@ from repoman_docker.layout import BLOB
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
 from repoman_docker.proxy.manifests import ProxyManifests
-from repoman_docker.proxy.remote import ProxyRemote
 from repoman_docker.proxy.search import ProxySearch
-from repoman_docker.proxy.site import ProxySite
+from repoman_docker.proxy.site import ProxyRemote, ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RegistryClient, RemoteCredentials, RemoteRegistry, V1Client

@@ -29,8 +29,8 @@ from repoman_docker.proxy.site import ProxySite, Source
 from repoman_docker.service import Listed
 from repoman_docker.v1.reading import Memory, read_asset
 
-NO_LIMIT = 1 << 40
-REMEMBERED = 4  # parsed lists, for clients that read page after page
+UNLIMITED_ENTRIES = 1 << 40
+PARSED_LISTS_MAX = 4  # parsed lists, for clients that read page after page
 
 Entry = TypeVar("Entry")
 
@@ -70,7 +70,7 @@ class ProxyLists:
     def __init__(self, site: ProxySite) -> None:
         self._site = site
         self._local = HostedLists(site.content)
-        self._parsed: Memory[Sequence[Any]] = Memory(REMEMBERED)
+        self._parsed: Memory[Sequence[Any]] = Memory(PARSED_LISTS_MAX)
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -177,7 +177,7 @@ def _tags_of(site: ProxySite, image: str) -> Listing[str]:
 def _referrers_of(site: ProxySite, image: str, subject: Digest) -> Listing[Descriptor]:
     def fetch() -> tuple[bytes, str]:
         found = site.registry.list_referrers(image, subject)
-        return referrers_index(found.entries, None, NO_LIMIT).body, found.gap
+        return referrers_index(found.entries, None, UNLIMITED_ENTRIES).body, found.gap
 
     def parse(body: bytes) -> Sequence[Descriptor]:
         return parse_manifest(body, OCI_INDEX).children

@@ -5,16 +5,16 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from repoman.plugin import Fan, UpstreamError
+from repoman.plugin import MemberPool, UpstreamError
 from repoman_docker.hosted.search import HostedSearch
 from repoman_docker.index import TIMEOUT, ImageHit, ImageIndex, IndexAnswer
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.search import MOST, PATIENCE, Filter, Found, collect
 
-SHORT = 300.0  # maximum seconds for which the answer of an index is cached
-FOR_SOME = 300  # results requested from an index if not all may be shown
-PAUSE = 30.0  # seconds for which a failed index is not contacted
-REMEMBERED = 100  # cached answers
+ANSWER_AGE_MAX_S = 300.0  # maximum seconds for which the answer of an index is cached
+FILTERED_RESULTS = 300  # results requested from an index if not all may be shown
+INDEX_PAUSE_S = 30.0  # seconds for which a failed index is not contacted
+ANSWERS_MAX = 100  # cached answers
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ProxySearch:
         """See :class:`repoman_docker.search.ImageSearch`."""
         local = self._find_cached(term, is_visible)
         is_whole = is_visible is None and not self._site.routing.matchers
-        wanted = first if is_whole else max(first, FOR_SOME)
+        wanted = first if is_whole else max(first, FILTERED_RESULTS)
         try:
             answer = self._index.search(term, min(wanted, MOST), min(TIMEOUT, patience))
         except UpstreamError as error:
@@ -74,7 +74,7 @@ class _RememberingIndex:
     def __init__(self, site: ProxySite, index: ImageIndex) -> None:
         self._site = site
         self._index = index
-        self._fan = Fan(Exception)  # the strategy may come from a plugin
+        self._pool = MemberPool(Exception)  # the strategy may come from a plugin
         self._answers: OrderedDict[str, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
         self._failure: tuple[float, UpstreamError] | None = None
@@ -91,18 +91,18 @@ class _RememberingIndex:
 
     def _is_good(self, remembered: _Remembered, limit: int) -> bool:
         is_enough = limit <= remembered.limit or remembered.answer.total <= remembered.limit
-        is_young = 0 <= self._site.cache.clock() - remembered.at < SHORT
+        is_young = 0 <= self._site.cache.clock() - remembered.at < ANSWER_AGE_MAX_S
         return is_enough and is_young and self._site.cache.metadata.is_fresh(remembered.at)
 
     def _check_rest(self) -> None:
         failure = self._failure
-        if failure is not None and 0 <= self._site.cache.clock() - failure[0] < PAUSE:
+        if failure is not None and 0 <= self._site.cache.clock() - failure[0] < INDEX_PAUSE_S:
             raise failure[1]
 
     def _ask(self, term: str, limit: int, timeout: float) -> IndexAnswer:
         at = self._site.cache.clock()
         asked = [(self._site.name, self._index)]
-        found = self._fan.collect(asked, lambda index: index.search(term, limit), timeout)
+        found = self._pool.collect(asked, lambda index: index.search(term, limit), timeout)
         for _, error in found.failures:
             failure = error if isinstance(error, UpstreamError) else self._unexpected(error)
             self._failure = (at, failure)
@@ -112,7 +112,7 @@ class _RememberingIndex:
         with self._lock:
             self._answers[term] = _Remembered(answer, limit, at)
             self._answers.move_to_end(term)
-            if len(self._answers) > REMEMBERED:
+            if len(self._answers) > ANSWERS_MAX:
                 self._answers.popitem(last=False)
         return answer
 

@@ -14,18 +14,21 @@ from repoman.plugin import (
     NotFound,
     ProxyCache,
     ProxySection,
+    RemoteState,
     RoutingSection,
     StorageFull,
     Unavailable,
     UpstreamRefused,
 )
 from repoman_docker.index import LIBRARY
+from repoman_docker.layout import tag_list_path, tag_path
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
 
-UNKEPT = (StorageFull, Unavailable)  # errors that keep something from being cached
+STORAGE_ERRORS = (StorageFull, Unavailable)  # errors that keep something from being cached
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +136,7 @@ class ProxySite:
         try:
             with self.content.brief_waits():
                 write()
-        except UNKEPT as error:
+        except STORAGE_ERRORS as error:
             _log.warning("Cannot store %s in the proxy %s: %s", what, self.name, error)
             return False
         return True
@@ -165,3 +168,34 @@ class ProxySite:
         if asset is not None:
             headers["Age"] = str(self.cache.metadata.age(asset.checked_at))
         return headers
+
+
+class ProxyRemote:
+    """Reports the status of the remote, and invalidates the cache."""
+
+    def __init__(self, site: ProxySite) -> None:
+        self._site = site
+
+    @property
+    def state(self) -> RemoteState:
+        """See :class:`repoman.plugin.Remote`."""
+        return self._site.cache.state
+
+    def check(self) -> RemoteState:
+        """See :class:`repoman.plugin.Remote`."""
+        return self._site.cache.check()
+
+    def invalidate(self) -> None:
+        """See :class:`repoman.plugin.Remote`."""
+        self._site.cache.invalidate()
+
+    def refresh(self, name: str) -> None:
+        """See :class:`repoman.plugin.Remote`; includes lists and negative results."""
+        image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
+        self._site.cache.refresh(
+            [
+                (tag_path(image, Tag("")), ""),
+                (tag_list_path(image), tag_list_path(image)),
+                ("referrers/", f"/{image}"),
+            ]
+        )

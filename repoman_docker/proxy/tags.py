@@ -13,10 +13,10 @@ from repoman_docker.protocol.reference import Tag
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.remote import RemoteManifest, RemoteTag
 
-HOUR = 3600
+HOUR_S = 3600
 # The attribute of a tag's asset with the digest to which the remote moved it, and since when.
 PENDING = "pending"
-REMEMBERED = 10_000  # cached answers to HEAD
+SEEN_TAGS_MAX = 10_000  # cached answers to HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TagStore:
         with self._lock:
             self._seen[image, tag] = seen
             self._seen.move_to_end((image, tag))
-            if len(self._seen) > REMEMBERED:
+            if len(self._seen) > SEEN_TAGS_MAX:
                 self._seen.popitem(last=False)
         self._site.cache.negative.discard(manifest_path(image, found.digest))
 
@@ -123,7 +123,7 @@ class TagStore:
 
         The time is counted from when this proxy first saw the tag at ``digest``.
         """
-        wait = self._site.proxy.minimum_age * HOUR
+        wait = self._site.proxy.minimum_age * HOUR_S
         if not wait:
             return None
         now = self._site.cache.clock()

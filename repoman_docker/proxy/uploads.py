@@ -8,7 +8,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.sections import DockerSection
 
-NAMED = 3  # maximum number of hosted repositories named in the message
+NAMED_MAX = 3  # maximum number of hosted repositories named in the message
 
 
 class ProxyUploads:
@@ -76,7 +76,7 @@ class ProxyUploads:
             return (
                 "Push to a hosted repository. None exists yet; ask an administrator to create one."
             )
-        return f"Push to a hosted repository: {', '.join(hosted[:NAMED])}."
+        return f"Push to a hosted repository: {', '.join(hosted[:NAMED_MAX])}."
 
 
 def _described(repository: Repository) -> str:

@@ -3,13 +3,13 @@
 from repoman_docker.remote.client import RegistryClient
 from repoman_docker.remote.contract import (
     Budget,
+    RemoteCredentials,
     RemoteList,
     RemoteManifest,
     RemoteRegistry,
     RemoteTag,
     WrongManifest,
 )
-from repoman_docker.remote.credentials import RemoteCredentials
 from repoman_docker.remote.v1_client import V1Client
 
 __all__ = [

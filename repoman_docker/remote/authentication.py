@@ -23,7 +23,7 @@ from repoman.plugin import (
     shares_login,
 )
 from repoman_docker.protocol.challenge import CATALOG, Challenge, image_scope, parse_challenges
-from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.contract import RemoteCredentials
 from repoman_docker.remote.tokens import Token, TokenService, TokenStore, refusal_of
 
 REPEATS_MAX = 5

@@ -33,12 +33,12 @@ from repoman_docker.protocol.reference import Tag, parse_name, parse_tag, referr
 from repoman_docker.remote.authentication import REFUSALS, Dialogue, RemoteAuthentication
 from repoman_docker.remote.contract import (
     Budget,
+    RemoteCredentials,
     RemoteList,
     RemoteManifest,
     RemoteTag,
     WrongManifest,
 )
-from repoman_docker.remote.credentials import RemoteCredentials
 from repoman_docker.remote.pages import PAGE_ENTRIES, Pages, page_after
 
 SILENT_AFTER_S = 2.0

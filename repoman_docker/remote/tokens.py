@@ -21,7 +21,7 @@ from repoman.plugin import (
     UpstreamResponse,
     UpstreamUnavailable,
 )
-from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.contract import RemoteCredentials
 
 LIFETIME_MIN_S = 60
 """The minimum lifetime of a token in seconds, whatever the answer states."""

@@ -22,11 +22,11 @@ from repoman.plugin import (
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.protocol.v1_ids import DEPTH, is_image_id, long_name
-from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.contract import RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags
 JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON
-REMEMBERED = 1_000  # cached tokens
+TOKENS_MAX = 1_000  # cached tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class V1Client:
             self._tokens.pop(name, None)
             if token is not None:
                 self._tokens[name] = token.removeprefix("Token ")
-                if len(self._tokens) > REMEMBERED:
+                if len(self._tokens) > TOKENS_MAX:
                     self._tokens.popitem(last=False)
         return None if token is None else token.removeprefix("Token ")
 

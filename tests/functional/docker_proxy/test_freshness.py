@@ -482,7 +482,7 @@ def test_writes_are_refused_with_the_way_to_go(make_proxy, proxy, upstream, meth
 
 
 def test_a_probe_ends_the_rest_by_itself(make_proxy, upstream, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.status.PAUSE", 0.2)
+    monkeypatch.setattr("repoman.proxy.remote_health.BLOCK_STEP_S", 0.2)
     upstream.put(NAME, "1", make_image())
     proxy = make_proxy(upstream.url, http_client__auto_block=True, http_client__retries=0)
     status = make_proxy.repoman.repositories.get(name_of(proxy)).service.blobs._site.cache.status

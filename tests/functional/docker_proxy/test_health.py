@@ -133,7 +133,7 @@ def test_retry_after_is_obeyed(make_proxy, upstream, status):
 
 @pytest.mark.parametrize("how", ["deleted", "moved"])
 def test_a_former_remote_is_asked_no_more(make_proxy, upstream, make_upstream, monkeypatch, how):
-    monkeypatch.setattr("repoman.proxy.status.PAUSE", 0.1)
+    monkeypatch.setattr("repoman.proxy.remote_health.BLOCK_STEP_S", 0.1)
     proxy = make_proxy(upstream.url, **BLOCKING)
     status = status_of(make_proxy, proxy)
     rests = []

@@ -72,7 +72,7 @@ def test_bytes_that_another_proxy_keeps_stay(make_proxy, upstream, blobs, on_dis
 def test_a_lower_limit_counts_for_what_is_there(
     make_proxy, upstream, blobs, on_disk, make_compactor, monkeypatch
 ):
-    monkeypatch.setattr("repoman.proxy.cache.SETTLING", 0.01)
+    monkeypatch.setattr("repoman.proxy.cache.SETTLE_DELAY_S", 0.01)
     proxy = make_proxy(upstream.url, proxy__cache_limit=6 * SIZE)
     for path in blobs:
         assert proxy.get(path).status == 200

@@ -10,9 +10,9 @@ import pytest
 import requests.adapters
 
 from repoman.errors import Invalid, UpstreamTimeout, UpstreamUnavailable
-from repoman.proxy import trust
+from repoman.proxy import connections
 from repoman.proxy.failures import without_secrets
-from repoman.proxy.status import UpstreamStatus
+from repoman.proxy.remote_health import RemoteHealth
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from repoman.repositories.sections import HttpClientSection
 from repoman.security.certificates import CertificateFiles, create_certificate
@@ -43,12 +43,12 @@ def no_system(monkeypatch, tmp_path):
     nobody = tmp_path / "none"
     nobody.mkdir()
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(nobody))
-    monkeypatch.setattr(trust, "SYSTEM_BUNDLES", ())
-    for name in (*trust.VARIABLES, *trust.OPENSSL_VARIABLES):
+    monkeypatch.setattr(connections, "SYSTEM_BUNDLES", ())
+    for name in (*connections.VARIABLES, *connections.OPENSSL_VARIABLES):
         monkeypatch.delenv(name, raising=False)
-    trust._make_context.cache_clear()
+    connections._make_context.cache_clear()
     yield monkeypatch
-    trust._make_context.cache_clear()
+    connections._make_context.cache_clear()
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def secure(files, **options):
 @contextmanager
 def asked(url, **options):
     options = {"retries": 0, "timeout": 5, **options}
-    client = UpstreamClient(url, ClientOptions(**options), UpstreamStatus(url, time.monotonic))
+    client = UpstreamClient(url, ClientOptions(**options), RemoteHealth(url, time.monotonic))
     try:
         yield client
     finally:
@@ -263,15 +263,17 @@ def test_the_environment_may_name_authorities(files, no_system, name):
 
 
 def test_the_system_may_have_authorities(files, no_system):
-    no_system.setattr(trust, "SYSTEM_BUNDLES", ("/nowhere", str(files.authority)))
+    no_system.setattr(connections, "SYSTEM_BUNDLES", ("/nowhere", str(files.authority)))
     with secure(files) as registry:
         assert reaches(registry.url)
 
 
 def test_one_context_serves_all_requests(files, no_system):
     made = []
-    make = trust.create_urllib3_context
-    no_system.setattr(trust, "create_urllib3_context", lambda **kw: made.append(1) or make(**kw))
+    make = connections.create_urllib3_context
+    no_system.setattr(
+        connections, "create_urllib3_context", lambda **kw: made.append(1) or make(**kw)
+    )
     with secure(files) as registry, ExitStack() as stack:
         for _ in range(2):
             client = stack.enter_context(asked(registry.url, ca_bundle=str(files.authority)))

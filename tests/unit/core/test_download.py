@@ -12,9 +12,8 @@ import pytest
 from repoman.blobs.inlet import BlobInlet
 from repoman.errors import NotFound, StorageFull, UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.download import Download
-from repoman.proxy.downloads import Downloads
-from repoman.proxy.flights import Fetchers, SingleFlight
-from repoman.proxy.order import Order, PassThrough
+from repoman.proxy.fetching import FetcherPool, FetchRequest, PassThrough, SingleFlight
+from repoman.proxy.services import Downloads
 from tests.clock import WAIT_S
 from tests.live import wait_until
 
@@ -75,7 +74,7 @@ def part(start, data=None, total=SIZE, **headers):
 def make(blobs):
     def make(remote, data=DATA, **options):
         kept = []
-        order = Order(
+        order = FetchRequest(
             "a blob",
             "sha256",
             hashlib.sha256(data).hexdigest(),
@@ -313,7 +312,7 @@ def small_disk(monkeypatch):
 
     real = os.write
     monkeypatch.setattr("repoman.blobs.file.os.write", write)
-    monkeypatch.setattr("repoman.proxy.tail.WINDOW", 1000)
+    monkeypatch.setattr("repoman.proxy.fetching.OVERFLOW_WINDOW_BYTES", 1000)
 
 
 def begin(download):
@@ -372,7 +371,7 @@ def test_the_last_byte_waits_for_the_digest_though_the_disk_is_full(make, small_
 
 
 def test_a_reader_that_takes_nothing_is_left_behind_by_the_others(make, small_disk, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.download.HURRY", 0.05)
+    monkeypatch.setattr("repoman.proxy.download.OVERFLOW_TIMEOUT_S", 0.05)
     gate = threading.Event()
     download = make(Remote(Body([gate, *PIECES])))
     idle, pieces = download.open(), download.open().pieces(0, SIZE)
@@ -385,7 +384,7 @@ def test_a_reader_that_takes_nothing_is_left_behind_by_the_others(make, small_di
 
 
 def test_nothing_is_passed_on_to_nobody(make, small_disk, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.download.HURRY", 0.05)
+    monkeypatch.setattr("repoman.proxy.download.OVERFLOW_TIMEOUT_S", 0.05)
     download = make(Remote(Body(PIECES)))
     reader = download.open()
     reader.close()
@@ -395,12 +394,12 @@ def test_nothing_is_passed_on_to_nobody(make, small_disk, monkeypatch):
 
 
 def test_nobody_joins_a_download_that_the_disk_has_no_room_for(blobs, small_disk):
-    downloads = Downloads(Fetchers())
+    downloads = Downloads(FetcherPool())
     gate, other = threading.Event(), threading.Event()
     remote = Remote(Body([gate, *PIECES]), Body([other, DATA]))
 
     def order():
-        return Order(
+        return FetchRequest(
             "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
         )
 
@@ -422,10 +421,10 @@ def test_a_download_runs_once_for_all_that_follow(blobs):
     gate = threading.Event()
     remote = Remote(Body([DATA[:100], gate, DATA[100:]]))
     digest = hashlib.sha256(DATA).hexdigest()
-    downloads, kept = Downloads(Fetchers()), []
+    downloads, kept = Downloads(FetcherPool()), []
 
     def order():
-        return None if kept else Order("a blob", "sha256", digest, remote.open, kept.append)
+        return None if kept else FetchRequest("a blob", "sha256", digest, remote.open, kept.append)
 
     first = downloads.follow("one", "key", blobs, order)
     assert downloads.follow("one", "key", blobs, order) is first
@@ -438,12 +437,12 @@ def test_a_download_runs_once_for_all_that_follow(blobs):
 
 
 def test_nobody_joins_a_download_that_has_failed(blobs):
-    downloads = Downloads(Fetchers())
+    downloads = Downloads(FetcherPool())
     gate = threading.Event()
     remote = Remote(Body([gate, bytes(SIZE)]), Body([DATA]))
 
     def order():
-        return Order(
+        return FetchRequest(
             "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
         )
 
@@ -499,7 +498,7 @@ def test_all_that_wait_learn_of_the_error():
 
 
 def test_fetchers_are_bounded_and_survive_errors(caplog):
-    fetchers, lock = Fetchers(limit=2), threading.Lock()
+    fetchers, lock = FetcherPool(limit=2), threading.Lock()
     running, most, done = 0, 0, threading.Semaphore(0)
 
     def work():
@@ -521,7 +520,7 @@ def test_fetchers_are_bounded_and_survive_errors(caplog):
 
 
 def test_one_owner_has_a_share_of_the_fetchers():
-    fetchers, gate, begun = Fetchers(limit=4, share=2), threading.Event(), threading.Semaphore(0)
+    fetchers, gate, begun = FetcherPool(limit=4, share=2), threading.Event(), threading.Semaphore(0)
 
     def slow():
         begun.release()
@@ -540,7 +539,7 @@ def test_one_owner_has_a_share_of_the_fetchers():
 
 
 def test_a_body_by_drops_ends_the_fetch(make, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.download.SLOW", 0.0)
+    monkeypatch.setattr("repoman.proxy.download.PROGRESS_INTERVAL_S", 0.0)
     drips = [Body([DATA[:10], DATA[10:20]]), *(part(10, DATA[10:20]) for _ in range(3))]
     download = make(Remote(*drips))
     download.run()

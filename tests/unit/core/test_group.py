@@ -13,7 +13,7 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.group import THREADS, Fan, first_found
+from repoman.group import MEMBER_THREADS_MAX, MemberPool, first_found
 from tests.clock import WAIT_S
 
 ABSENT = NotFound("Nothing.")
@@ -72,7 +72,7 @@ def test_a_member_that_is_late_is_left_out():
     def wait(member):
         return never.wait(WAIT_S) if member is None else member
 
-    found = Fan().collect([("slow", None), ("fast", 1)], wait, 2.0)
+    found = MemberPool().collect([("slow", None), ("fast", 1)], wait, 2.0)
     never.set()
     assert found.answers == [1]
     [(name, error)] = found.failures
@@ -82,32 +82,34 @@ def test_a_member_that_is_late_is_left_out():
 
 def test_a_quick_member_waits_for_no_other_one():
     never = threading.Event()
-    slow = [(f"slow{number}", number) for number in range(2 * THREADS)]
+    slow = [(f"slow{number}", number) for number in range(2 * MEMBER_THREADS_MAX)]
 
     def wait(member):
         return never.wait(WAIT_S) if member >= 0 else "here"
 
-    found = Fan().collect([*slow, ("quick", -1)], wait, 0.2, lambda member: member < 0)
+    found = MemberPool().collect([*slow, ("quick", -1)], wait, 0.2, lambda member: member < 0)
     never.set()
     assert found.answers == ["here"]
     assert len(found.failures) == len(slow)
 
 
 def test_a_quick_member_that_fails_is_left_out_too():
-    found = Fan().collect([("a", FULL), ("b", 1)], ask, WAIT_S, lambda member: member is FULL)
+    found = MemberPool().collect(
+        [("a", FULL), ("b", 1)], ask, WAIT_S, lambda member: member is FULL
+    )
     assert (found.answers, found.failures) == ([1], [("a", FULL)])
 
 
 def test_whoever_wants_to_leaves_out_members_that_fail_in_any_way():
-    found = Fan(Exception).collect([("zero", 0), ("one", 1)], lambda each: 1 / each, 5.0)
+    found = MemberPool(Exception).collect([("zero", 0), ("one", 1)], lambda each: 1 / each, 5.0)
     assert found.answers == [1]
     assert [(name, type(error)) for name, error in found.failures] == [("zero", ZeroDivisionError)]
     with pytest.raises(ZeroDivisionError):
-        Fan().collect([("zero", 0)], lambda each: 1 / each, 5.0)
+        MemberPool().collect([("zero", 0)], lambda each: 1 / each, 5.0)
 
 
 def test_a_late_member_is_late_also_where_every_failure_is_one():
     never = threading.Event()
-    found = Fan(Exception).collect([("slow", None)], lambda _: never.wait(WAIT_S), 0.1)
+    found = MemberPool(Exception).collect([("slow", None)], lambda _: never.wait(WAIT_S), 0.1)
     never.set()
     assert isinstance(found.failures[0][1], UpstreamTimeout)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.proxy.negative import NegativeCache
+from repoman.proxy.freshness import NegativeCache
 
 
 class Clock:

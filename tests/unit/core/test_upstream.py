@@ -13,8 +13,8 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.proxy.status import Condition, UpstreamStatus
-from repoman.proxy.targets import Targets, is_same_owner, network_of, origin_of
+from repoman.proxy.redirects import Targets, is_same_owner, network_of, origin_of
+from repoman.proxy.remote_health import Condition, RemoteHealth
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 from tests.clock import LONG_S, WAIT_S
 from tests.fakes.registry import Fault, fake_registry
@@ -35,7 +35,7 @@ def waits():
 
 @pytest.fixture
 def client(remote, waits):
-    status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
+    status = RemoteHealth(remote.url, lambda: 0.0, auto_block=False)
     client = UpstreamClient(remote.url, ClientOptions(timeout=WAIT_S), status, sleep=waits.append)
     yield client
     client.close()
@@ -75,7 +75,7 @@ def test_what_is_not_idempotent_is_tried_once(client, remote):
 
 
 def test_a_remote_that_does_not_answer(remote):
-    status = UpstreamStatus(remote.url, lambda: 0.0)
+    status = RemoteHealth(remote.url, lambda: 0.0)
     client = UpstreamClient(remote.url, ClientOptions(retries=0, timeout=0.2), status)
     remote.gate.clear()
     with pytest.raises(UpstreamTimeout, match="sent no data"):
@@ -147,7 +147,7 @@ def test_a_remote_that_answers_by_drops_is_given_up(begin):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=drip, args=(listener,), daemon=True)
         thread.start()
-        status = UpstreamStatus(url, lambda: 0.0)
+        status = RemoteHealth(url, lambda: 0.0)
         client = UpstreamClient(url, ClientOptions(retries=0, timeout=0.2), status)
         begun = time.monotonic()
         with pytest.raises(UpstreamUnavailable):
@@ -297,7 +297,7 @@ def test_of_the_addresses_of_a_host_only_the_good_ones_are_connected_to():
 @pytest.fixture
 def rebound(remote):
     """A client of a name that led to the public network, and leads to loopback since."""
-    status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
+    status = RemoteHealth(remote.url, lambda: 0.0, auto_block=False)
     client = UpstreamClient(
         f"http://hub.example:{remote.port}", ClientOptions(timeout=WAIT_S, retries=0), status
     )
@@ -321,7 +321,7 @@ def test_a_connection_goes_to_the_address_that_was_judged(remote):
         asked.append(host)
         return ["127.0.0.1"]
 
-    status = UpstreamStatus(remote.url, lambda: 0.0)
+    status = RemoteHealth(remote.url, lambda: 0.0)
     client = UpstreamClient(f"http://only.in.this.test:{remote.port}", ClientOptions(), status)
     client.targets._resolve = resolve
     assert get(client, "x")[0] == 200
@@ -398,7 +398,7 @@ def test_words_that_do_not_come_are_not_waited_for():
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         options = ClientOptions(timeout=LONG_S)
-        client = UpstreamClient(url, options, UpstreamStatus(url, lambda: 0.0))
+        client = UpstreamClient(url, options, RemoteHealth(url, lambda: 0.0))
         with pytest.raises(UpstreamRateLimited, match="limits the rate of our requests"):
             client.open("GET", "x")
         ended.set()
@@ -409,7 +409,7 @@ def test_words_that_do_not_come_are_not_waited_for():
 
 def test_a_query_is_not_logged(remote, caplog):
     remote.stop()
-    status = UpstreamStatus(remote.url, lambda: 0.0)
+    status = RemoteHealth(remote.url, lambda: 0.0)
     client = UpstreamClient(remote.url, ClientOptions(retries=0), status)
     caplog.set_level("INFO")
     with pytest.raises(UpstreamUnavailable):
@@ -422,7 +422,7 @@ def test_a_query_is_not_logged(remote, caplog):
 def test_a_missing_bundle_is_named(remote, tmp_path):
     options = ClientOptions(retries=0, ca_bundle=str(tmp_path / "ca.pem"))
     url = remote.url.replace("http:", "https:")
-    client = UpstreamClient(url, options, UpstreamStatus(url, lambda: 0.0))
+    client = UpstreamClient(url, options, RemoteHealth(url, lambda: 0.0))
     with pytest.raises(
         UpstreamUnavailable, match=r"http_client\.ca_bundle: the file .*ca\.pem does not exist"
     ):
@@ -441,7 +441,7 @@ def test_all_addresses_of_a_host_share_the_time_for_a_connection(monkeypatch):
     monkeypatch.setattr("repoman.proxy.connections.create_connection", connect)
     url = "http://hub.test:5000"
     client = UpstreamClient(
-        url, ClientOptions(retries=0, timeout=30), UpstreamStatus(url, lambda: 0.0)
+        url, ClientOptions(retries=0, timeout=30), RemoteHealth(url, lambda: 0.0)
     )
     monkeypatch.setattr(client.targets, "addresses", lambda _: addresses)
     with pytest.raises(UpstreamTimeout, match="no answer within 30 s"):
@@ -451,7 +451,7 @@ def test_all_addresses_of_a_host_share_the_time_for_a_connection(monkeypatch):
 
 
 def test_a_remote_that_is_slow_to_fail_is_not_tried_again(remote, waits):
-    status = UpstreamStatus(remote.url, lambda: 0.0, auto_block=False)
+    status = RemoteHealth(remote.url, lambda: 0.0, auto_block=False)
     options = ClientOptions(timeout=0.3, retries=5)
     client = UpstreamClient(remote.url, options, status, sleep=waits.append)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -465,7 +465,7 @@ def test_a_remote_that_is_slow_to_fail_is_not_tried_again(remote, waits):
 @pytest.mark.parametrize("ask", ["open", "attempt"])
 def test_a_trial_that_leads_to_a_host_that_fails_keeps_nobody_from_the_remote(remote, ask):
     now = [0.0]
-    status = UpstreamStatus(remote.url, lambda: now[0])
+    status = RemoteHealth(remote.url, lambda: now[0])
     client = UpstreamClient(remote.url, ClientOptions(timeout=WAIT_S), status)
     for host in ("", "cdn:443"):
         error = UpstreamUnavailable("It does not answer.")

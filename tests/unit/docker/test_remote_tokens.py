@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from repoman.errors import UpstreamUnavailable
-from repoman.proxy.status import UpstreamStatus
+from repoman.proxy.remote_health import RemoteHealth
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
-from repoman_docker.remote.credentials import RemoteCredentials
+from repoman_docker.remote.contract import RemoteCredentials
 from repoman_docker.remote.tokens import TokenService, TokenStore
 from tests.clock import WAIT_S
 from tests.live import wait_until
@@ -54,7 +54,7 @@ def bodies():
 def tokens(gate, asked, bodies, monkeypatch):
     """The tokens of a service that answers for the scope ``slow`` when the gate opens."""
     url = "http://127.0.0.1:5000"
-    client = UpstreamClient(url, ClientOptions(), UpstreamStatus(url, lambda: 0.0))
+    client = UpstreamClient(url, ClientOptions(), RemoteHealth(url, lambda: 0.0))
 
     def answer(_method, address, _headers):
         [scope] = parse_qs(urlsplit(address).query)["scope"]

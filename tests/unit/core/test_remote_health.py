@@ -4,7 +4,7 @@ import pytest
 
 from repoman.errors import UpstreamBlocked, UpstreamRateLimited, UpstreamUnavailable
 from repoman.proxy.freshness import Ages
-from repoman.proxy.status import Condition, UpstreamStatus
+from repoman.proxy.remote_health import Condition, RemoteHealth
 
 
 def failure(*, host="", is_unreachable=True, retry_after=None):
@@ -35,7 +35,7 @@ def clock():
 
 
 def make(clock, **options):
-    return UpstreamStatus("https://hub", clock, **options)
+    return RemoteHealth("https://hub", clock, **options)
 
 
 def is_open(status, address=""):

@@ -11,24 +11,36 @@ A failure counts for what failed, and no further:
 
 When a block is over, a probe in the background or the next request finds out whether the host is
 back.
+
+A slow remote holds up no more than a number of requests, since each waits for it behind a gate.
+Where a remote answers quickly, every request waits for its turn. Where one has been waiting for
+long already, the next one that finds no place is refused at once. Requests for the same content
+never take all places, so that one thing that hangs leaves some for the others.
 """
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
-from repoman.errors import UpstreamBlocked, UpstreamError, UpstreamRateLimited
+from repoman.errors import UpstreamBlocked, UpstreamBusy, UpstreamError, UpstreamRateLimited
+from repoman.waiting import waiting
 
-PAUSE = 40.0  # seconds, times a Fibonacci number
-LONGEST = 3600.0  # seconds that a host or an address is blocked at most
-TRIAL = 30.0  # seconds for which one request alone tries whether a host is back
-DOUBT = 10.0  # seconds in which one probe is sent, however many addresses fail
+BLOCK_STEP_S = 40.0  # A block lasts for this time, times a Fibonacci number.
+BLOCK_MAX_S = 3600.0  # A host or an address is blocked for at most this time.
+TRIAL_S = 30.0  # One request alone tests for this time whether a host is back.
+PROBE_INTERVAL_S = 10.0  # One probe is sent in this time, however many addresses fail.
 HOSTS_MAX = 1_000  # Hosts besides the remote's own that are remembered.
 ADDRESSES_MAX = 10_000  # Addresses with a Retry-After that are remembered.
+WAITERS_MAX = 32  # Requests that may wait for one remote.
+WAITERS_PER_CONTENT_MAX = 24  # Requests that may wait for one and the same content.
+WAIT_MAX_S = 3.0  # A request that has waited for longer shows that the remote is slow.
+RETRY_AFTER_S = 10  # Clients that find no place are told to try again after this time.
 
 OWN = ""  # the remote's own host, among those that it refers to
 
@@ -57,7 +69,7 @@ class _Host:
     pauses: Iterator[float] = field(default_factory=lambda: _pauses())
 
 
-class UpstreamStatus:
+class RemoteHealth:
     """What is known of a remote's health; thread safe.
 
     Args:
@@ -186,7 +198,7 @@ class UpstreamStatus:
             now = self._clock()
             if failed.tried_until > now:
                 return False
-            failed.tried_until = now + TRIAL
+            failed.tried_until = now + TRIAL_S
             return True
 
     def check_rate(self) -> None:
@@ -241,7 +253,7 @@ class UpstreamStatus:
         What another host than the remote's own says counts for the address alone.
         """
         if error.host == OWN:
-            self._limited_until = self._clock() + min(error.retry_after or 0, LONGEST)
+            self._limited_until = self._clock() + min(error.retry_after or 0, BLOCK_MAX_S)
         if error.retry_after and address:
             self._leave_alone(address, error.retry_after)
 
@@ -270,7 +282,7 @@ class UpstreamStatus:
 
     def _leave_alone(self, address: str, seconds: int) -> None:
         with self._lock:
-            self._addresses[address] = self._clock() + min(seconds, LONGEST)
+            self._addresses[address] = self._clock() + min(seconds, BLOCK_MAX_S)
             self._addresses.move_to_end(address)
             if len(self._addresses) > ADDRESSES_MAX:
                 self._addresses.popitem(last=False)
@@ -300,7 +312,7 @@ class UpstreamStatus:
         now = self._clock()
         if failed.until is not None and failed.until > now:
             return 0.0  # requests that ran side by side fail as one
-        pause = min(max(next(failed.pauses), least), LONGEST)
+        pause = min(max(next(failed.pauses), least), BLOCK_MAX_S)
         failed.until = now + pause
         return pause
 
@@ -311,7 +323,7 @@ class UpstreamStatus:
             now = self._clock()
             if self._doubted_until > now:
                 return
-            self._doubted_until = now + DOUBT
+            self._doubted_until = now + PROBE_INTERVAL_S
         self._on_doubt()
 
 
@@ -319,5 +331,108 @@ def _pauses() -> Iterator[float]:
     """Yield the lengths of the blocks, in seconds."""
     now, following = 1, 1
     while True:
-        yield PAUSE * now
+        yield BLOCK_STEP_S * now
         now, following = following, now + following
+
+
+class RemoteGate:
+    """Counts the threads that wait for one remote; thread safe.
+
+    Args:
+        remote: its address, for the text.
+        ticks: seconds that never run backwards.
+    """
+
+    def __init__(self, remote: str, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._remote = remote
+        self._ticks = ticks
+        self._changed = threading.Condition()
+        # By thread, since when and for what it waits; the longest wait first.
+        self._inside: dict[int, tuple[float, str]] = {}
+
+    @contextmanager
+    def passed(self, what: str = "") -> Iterator[None]:
+        """Wait for the remote inside of this; a thread that is inside may enter again.
+
+        Args:
+            what: is asked for, if others may wait for the same.
+
+        Raises:
+            UpstreamBusy: too many wait for it already, and for too long.
+        """
+        me = threading.get_ident()
+        if me in self._inside:
+            yield
+            return
+        with waiting():
+            self._enter(me, what)
+            try:
+                yield
+            finally:
+                with self._changed:
+                    del self._inside[me]
+                    self._changed.notify_all()
+
+    def _enter(self, me: int, what: str) -> None:
+        with self._changed:
+            while before := self._before(what):
+                longest = self._ticks() - before[0]
+                if longest >= WAIT_MAX_S:
+                    raise UpstreamBusy(
+                        f"The remote {self._remote} is slow, and {len(before)} requests are "
+                        "already waiting for "
+                        f"{'the same content' if len(before) < WAITERS_MAX else 'it'}.",
+                        RETRY_AFTER_S,
+                    )
+                self._changed.wait(WAIT_MAX_S - longest)
+            self._inside[me] = self._ticks(), what
+
+    def _before(self, what: str) -> list[float]:
+        """Return since when those wait who leave no place; none if there is one."""
+        same = [since for since, asked in self._inside.values() if asked == what]
+        if what and len(same) >= WAITERS_PER_CONTENT_MAX:
+            return same
+        every = [since for since, _ in self._inside.values()]
+        return every if len(every) >= WAITERS_MAX else []
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteState:
+    """How a remote is.
+
+    Attributes:
+        condition: in words, see :class:`repoman.proxy.remote_health.Condition`.
+        reason: what failed last and still counts; empty if nothing did.
+        budget: what the remote last said of a limit of requests, if it has one.
+        at: when this was so, in seconds since the epoch.
+        blocked_until: when the remote is asked again after failures, in seconds since the epoch;
+            None if it is not blocked by failures.
+    """
+
+    condition: str
+    reason: str
+    budget: Mapping[str, Any] | None
+    at: float
+    blocked_until: float | None = None
+
+
+def render_status(condition: str, *, is_online: bool) -> str:
+    """Return the status of a proxy in the reference's words, such as Online - Remote Available."""
+    return f"Online - {condition}" if is_online else f"Offline - {Condition.OFFLINE}"
+
+
+class Remote(Protocol):
+    """What the service of a proxy has as its attribute ``remote``."""
+
+    @property
+    def state(self) -> RemoteState:
+        """How it is now, as far as this process knows."""
+
+    def check(self) -> RemoteState:
+        """Ask it now, whatever failed before, and return how it is; other processes do the same."""
+
+    def invalidate(self) -> None:
+        """Have it asked again for all that can change, by all processes."""
+
+    def refresh(self, name: str) -> None:
+        """The same, for all that the cache has under one name of the format's."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from repoman.errors import UpstreamBusy
-from repoman.proxy.gate import PLACES, PLACES_OF_ONE, Gate
+from repoman.proxy.remote_health import WAITERS_MAX, WAITERS_PER_CONTENT_MAX, RemoteGate
 from tests.clock import WAIT_S
 
 
@@ -24,21 +24,21 @@ def clock():
 
 @pytest.fixture
 def gate(clock):
-    return Gate("https://hub", clock)
+    return RemoteGate("https://hub", clock)
 
 
 @pytest.fixture
 def full(gate):
     """Fill the gate, until the event is set."""
-    go_on, inside = threading.Event(), threading.Barrier(PLACES + 1)
+    go_on, inside = threading.Event(), threading.Barrier(WAITERS_MAX + 1)
 
     def wait():
         with gate.passed():
             inside.wait(WAIT_S)
             assert go_on.wait(WAIT_S)
 
-    with ThreadPoolExecutor(PLACES) as pool:
-        for _ in range(PLACES):
+    with ThreadPoolExecutor(WAITERS_MAX) as pool:
+        for _ in range(WAITERS_MAX):
             pool.submit(wait)
         inside.wait(WAIT_S)
         yield go_on
@@ -65,7 +65,9 @@ def test_while_the_remote_is_quick_all_have_their_turn(gate, full):
 
 def test_where_the_remote_is_slow_nobody_joins_the_queue(gate, full, clock):
     clock.now = 3.0
-    with pytest.raises(UpstreamBusy, match=f"https://hub is slow, and {PLACES} requests") as caught:
+    with pytest.raises(
+        UpstreamBusy, match=f"https://hub is slow, and {WAITERS_MAX} requests"
+    ) as caught:
         enter(gate)
     assert caught.value.retry_after == 10
 
@@ -77,20 +79,21 @@ def test_an_error_inside_leaves_the_place(gate):
 
 
 def test_one_thing_that_hangs_leaves_places_for_others(gate, clock):
-    go_on, inside = threading.Event(), threading.Barrier(PLACES_OF_ONE + 1)
+    go_on, inside = threading.Event(), threading.Barrier(WAITERS_PER_CONTENT_MAX + 1)
 
     def wait():
         with gate.passed("an image"):
             inside.wait(10)
             assert go_on.wait(10)
 
-    with ThreadPoolExecutor(PLACES_OF_ONE) as pool:
-        waiting = [pool.submit(wait) for _ in range(PLACES_OF_ONE)]
+    with ThreadPoolExecutor(WAITERS_PER_CONTENT_MAX) as pool:
+        waiting = [pool.submit(wait) for _ in range(WAITERS_PER_CONTENT_MAX)]
         inside.wait(10)
         clock.now += 3
         with (
             pytest.raises(
-                UpstreamBusy, match=f"{PLACES_OF_ONE} requests are already waiting for the same"
+                UpstreamBusy,
+                match=f"{WAITERS_PER_CONTENT_MAX} requests are already waiting for the same",
             ),
             gate.passed("an image"),
         ):
@@ -98,4 +101,4 @@ def test_one_thing_that_hangs_leaves_places_for_others(gate, clock):
         with gate.passed("another"):
             assert enter(gate)
         go_on.set()
-        assert [each.result(10) for each in waiting] == [None] * PLACES_OF_ONE
+        assert [each.result(10) for each in waiting] == [None] * WAITERS_PER_CONTENT_MAX

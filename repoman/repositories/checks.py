@@ -1,5 +1,11 @@
-"""Checks groups: members exist, have the format of the group, and never contain it."""
+"""What settings have to agree with besides their own form: other repositories, free ports.
 
+The members of a group exist, have its format, and never contain it.
+"""
+
+import errno
+import os
+import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -81,3 +87,27 @@ def _members(row: Row) -> list[str]:
 
 def _invalid(key: str, problem: str) -> Invalid:
     return Invalid(f"{SECTION}.{key}: {problem}", field=f"{SECTION}.{key}")
+
+
+def check_port_is_free(host: str, port: int, field: str) -> None:
+    """Return if a listener could be opened on the port now, or if only the server can tell.
+
+    The server may have a right that this process lacks, such as that to a port below 1024.
+
+    Raises:
+        Conflict: another program listens there.
+        Invalid: the system lets nobody listen there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(f"{field}: another program listens on port {port}.") from error
+            if error.errno in (errno.EACCES, errno.EPERM):
+                return
+            reason = os.strerror(error.errno or 0)
+            raise Invalid(f"{field}: cannot listen on {host}:{port}: {reason}.", field) from error
