@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from peewee import DatabaseError, SqliteDatabase
-from playhouse.migrations import Runner
 
 from repoman.config import DatabaseSettings
 from repoman.db import sealing
+from repoman.db.migrating import Migrator
 from repoman.db.models import Revision, database_proxy
 from repoman.db.reserve import FILE as RESERVE_FILE
 from repoman.db.reserve import Reserve
-from repoman.errors import Conflict, Invalid, RepomanError, StorageFull, Unavailable
+from repoman.errors import Conflict, RepomanError, StorageFull, Unavailable
 from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "repoman.db"
 KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
 BRIEF_S = 0.5  # The longest wait of a write that only goes along with a read.
 PROMPT_S = 0.05  # A wait up to this length does not need another thread in this one's place.
 RETRY_AFTER_S = 5  # What a client is told when another program holds the database.
 SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
+PLAIN_TEXT = "plain text"  # the revision that says that free pages may have secrets in plain text
 
 
 class _Sqlite(SqliteDatabase):
@@ -168,22 +168,18 @@ class Database:
         self._last_wait_ends = float("inf")
         with translated_errors():
             self._sqlite.connect(reuse_if_open=True)
+        migrator = Migrator(self._sqlite, self.transaction)
         with self.transaction():
-            runner = Runner(self._sqlite, str(MIGRATIONS))
-            known = {migration.name for migration in runner.migrations()}
-            applied = set(runner.applied())
-            if foreign := sorted(applied - known):
-                raise Invalid(
-                    f"The database {self._path} was written by a newer version of repoman "
-                    f"(migration {foreign[-1]}). Start that version instead."
-                )
-            forgotten = self._open_keyring(is_sealed=SEALING in applied, forget=forget)
-            runner.up()
-            if forgotten:
-                self.note_change("secret.forget", "", count=str(forgotten))
-        if applied and SEALING not in applied:
-            self._compact()
-        return forgotten
+            applied = migrator.applied()
+            is_sealed = SEALING in applied
+            self._open_keyring(is_sealed=is_sealed, forget=forget)
+            if not applied:
+                migrator.run()  # In this transaction: there is nothing yet that takes long.
+            elif not is_sealed:
+                self.bump(PLAIN_TEXT)
+        migrator.run()
+        self._compact()
+        return self._forget_sealed() if forget and is_sealed else 0
 
     def rotate_keys(self) -> int:
         """Seal everything that is secret by a new key, and return how much that was.
@@ -200,19 +196,27 @@ class Database:
             self.note_change("secret.rotate", "", count=str(count))
         return count
 
-    def _open_keyring(self, *, is_sealed: bool, forget: bool) -> int:
+    def _open_keyring(self, *, is_sealed: bool, forget: bool) -> None:
         """Read the keys; make the first one only where nothing needs another."""
         tokens = sealing.list_sealed(self._sqlite) if is_sealed else []
         self.keyring.open(may_make=forget or not tokens)
-        if forget:
-            return sealing.forget_sealed(self._sqlite, self.keyring) if tokens else 0
-        sealing.check_sealed(tokens, self.keyring)
-        return 0
+        if not forget:
+            sealing.check_sealed(tokens, self.keyring)
+
+    def _forget_sealed(self) -> int:
+        with self.transaction():
+            count = sealing.forget_sealed(self._sqlite, self.keyring)
+            if count:
+                self.note_change("secret.forget", "", count=str(count))
+        return count
 
     def _compact(self) -> None:
-        """Remove plain text from free pages after it was encrypted."""
-        self._sqlite.execute_sql("VACUUM")
-        self._sqlite.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Remove plain text from free pages after it was encrypted, unless that is done."""
+        if self.revision(PLAIN_TEXT):
+            self._sqlite.execute_sql("VACUUM")
+            self._sqlite.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            with self.transaction():
+                Revision.delete().where(Revision.name == PLAIN_TEXT).execute()
 
     def close(self) -> None:
         """Close the connection of the calling thread; others close when their threads end."""

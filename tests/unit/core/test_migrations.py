@@ -11,7 +11,8 @@ from playhouse.migrations import Runner
 from repoman.compaction_records import list_released
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
-from repoman.db.database import FILE, MIGRATIONS, Database
+from repoman.db.database import FILE, Database
+from repoman.db.migrating import MIGRATIONS
 from repoman.db.models import UploadRecord
 from repoman.security.session_records import find_session
 from repoman.security.user_records import update_user
