@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, BinaryIO, TypeVar
 
 from peewee import Expression, Query
@@ -26,6 +27,12 @@ from repoman.db.models import (
     database_proxy,
 )
 from repoman.errors import NotFound, Unavailable
+from repoman.events.event import AuditEntry, Coordinate
+from repoman.events.event_records import (
+    insert_deleted,
+    insert_deleted_component,
+    insert_saved,
+)
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
@@ -38,16 +45,6 @@ _INSERT_REFERENCES = (
     'INSERT INTO "reference" (repository_id, asset_id, source, kind, path) '
     "SELECT ?, ?, ?, json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Coordinate:
-    """What a component is known by, inside its repository."""
-
-    kind: str
-    name: str
-    version: str = ""
-    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class NewAsset:
-    """What is to be stored at a path."""
+    """What is to be stored at a path; ``audit`` is how the audit log tells of it, if at all."""
 
     path: str
     kind: str
@@ -88,13 +85,15 @@ class NewAsset:
     component: Coordinate | None = None
     references: tuple[Reference, ...] = ()
     checked_at: float | None = None
+    audit: AuditEntry | None = None
 
 
 class ContentStore:
     """Components and assets of one repository; thread safe.
 
     Every method that changes something is one transaction, or joins the one that
-    :meth:`transaction` has opened in the same thread.
+    :meth:`transaction` has opened in the same thread. Each change of an asset writes an event
+    (:mod:`repoman.events`) in it.
     """
 
     def __init__(
@@ -219,20 +218,32 @@ class ContentStore:
                 "updated_at": now,
                 "checked_at": new.checked_at,
             }
-            asset_id, former = self._upsert_asset(values)
+            asset_id, former, old_digest = self._upsert_asset(values)
             self._save_references(asset_id, new)
+            insert_saved(
+                self._repository,
+                now,
+                new.kind,
+                new.path,
+                new.component,
+                (old_digest, new.blob.digest),
+                new.audit,
+            )
             if former is not None and former != component:
                 self._drop_empty([former])
 
-    def delete_assets(self, paths: Iterable[str]) -> int:
+    def delete_assets(
+        self, paths: Iterable[str], audit: Mapping[str, AuditEntry] = MappingProxyType({})
+    ) -> int:
         """Remove the assets at the given paths and return how many there were.
 
         Components that keep no asset go with them. The bytes stay for compaction, since other
-        assets may share them.
+        assets may share them. ``audit`` is how the audit log tells of some of them, by path.
         """
-        count = 0
+        count, now = 0, time.time()
         with self.transaction():
             for batch in _batches(paths):
+                insert_deleted(self._repository, now, batch, audit)
                 mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(batch)
                 found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())
                 components = {component for (component,) in found if component is not None}
@@ -268,7 +279,11 @@ class ContentStore:
     def delete_component(self, coordinate: Coordinate) -> bool:
         """Remove a component with its assets; return whether it was there."""
         with self.transaction():
-            return bool(ComponentRecord.delete().where(self._is(coordinate)).execute())
+            found = ComponentRecord.get_or_none(self._is(coordinate))
+            if found is None:
+                return False
+            insert_deleted_component(found.id, time.time())
+            return bool(ComponentRecord.delete().where(ComponentRecord.id == found.id).execute())
 
     def list_names(self, kind: str, after: str, limit: int, namespace: str = "") -> list[str]:
         """Return component names of a kind after ``after``, in byte order, at most ``limit``."""
@@ -365,18 +380,19 @@ class ContentStore:
         )
 
     @staticmethod
-    def _upsert_asset(values: dict[str, Any]) -> tuple[int, int | None]:
-        """Return the id of the asset, and the component that it had before."""
+    def _upsert_asset(values: dict[str, Any]) -> tuple[int, int | None, str | None]:
+        """Return the id of the asset, and the component and the digest that it had before."""
         mine = (AssetRecord.repository == values["repository"]) & (
             AssetRecord.path == values["path"]
         )
-        found = AssetRecord.select(AssetRecord.id, AssetRecord.component).where(mine)
-        asset_id, former = found.tuples().first() or (None, None)
+        columns = (AssetRecord.id, AssetRecord.component, BlobRecord.digest)
+        found = AssetRecord.select(*columns).join(BlobRecord).where(mine)
+        asset_id, former, digest = found.tuples().first() or (None, None, None)
         if asset_id is None:
             values = {**values, "created_at": values["updated_at"]}
-            return int(AssetRecord.insert(**values).execute()), None
+            return int(AssetRecord.insert(**values).execute()), None, None
         AssetRecord.update(**values).where(AssetRecord.id == asset_id).execute()
-        return int(asset_id), former
+        return int(asset_id), former, digest
 
     def _save_references(self, asset_id: int, new: NewAsset) -> None:
         ReferenceRecord.delete().where(ReferenceRecord.asset == asset_id).execute()

@@ -10,7 +10,7 @@ from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.clocks import ConfirmedClock
-from repoman.content import Asset, ContentStore, Coordinate, NewAsset, Reference
+from repoman.content import Asset, ContentStore, NewAsset, Reference
 from repoman.errors import (
     Conflict,
     Denied,
@@ -31,6 +31,7 @@ from repoman.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.group import Collected, MemberPool, Outcome, Step, Trace, first_found, main_outage
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
@@ -105,6 +106,7 @@ __all__ = [
     "Actor",
     "Ages",
     "Asset",
+    "AuditEntry",
     "BlobInlet",
     "BlobStat",
     "BlobStore",
@@ -118,6 +120,7 @@ __all__ = [
     "Conflict",
     "ConnectorSection",
     "Content",
+    "ContentEvent",
     "ContentStore",
     "Coordinate",
     "Credentials",

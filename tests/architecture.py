@@ -35,6 +35,7 @@ CORE = (
         "verification_records",
     },
     {"search"},
+    {"events"},
     {"blobs", "db"},
     {"plugins"},
     {"hookspecs"},

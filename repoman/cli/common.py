@@ -16,8 +16,8 @@ from repoman.config import Settings, load_settings
 from repoman.core import Repoman
 from repoman.db.database import FILE
 from repoman.errors import Invalid, NotFound
+from repoman.events.origin import Origin, acting_as
 from repoman.sections import Text
-from repoman.security.audit import Origin
 
 STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
 PATH = click.Path(path_type=Path)
@@ -72,8 +72,7 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(settings: Settings, **options: Any) -> None:
         check_data(settings)
-        with Repoman(settings) as repoman:
-            repoman.audit.find_origin = cli_origin
+        with Repoman(settings) as repoman, acting_as(cli_origin()):
             command(repoman=repoman, **options)
 
     return run
@@ -85,7 +84,7 @@ def cli_origin() -> Origin:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user need not be in its list
         user = str(os.getuid())
-    return Origin("cli", attributes={"user": user})
+    return Origin("cli", source="command", attributes={"user": user})
 
 
 def render_time(seconds: float) -> str:

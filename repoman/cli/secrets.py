@@ -5,6 +5,7 @@ import click
 from repoman.cli.common import check_data, cli_origin, with_data, with_repoman
 from repoman.config import Settings
 from repoman.core import Repoman
+from repoman.events.origin import acting_as
 
 
 @click.group()
@@ -26,9 +27,8 @@ def rotate(repoman: Repoman) -> None:
 def forget(settings: Settings) -> None:
     """Delete the secrets that no key in the key file can decrypt, after the key file was lost."""
     check_data(settings)
-    repoman = Repoman(settings)
-    repoman.audit.find_origin = cli_origin
-    database = repoman.database
-    count = database.open(forget=True)
+    database = Repoman(settings).database
+    with acting_as(cli_origin()):
+        count = database.open(forget=True)
     database.close()
     click.echo(f"Deleted {count} secrets. Restart the server if it is running.")

@@ -1,12 +1,14 @@
 """The audit events of requests."""
 
-from flask import has_request_context, request
+from flask import request
 
+from repoman.events.origin import Origin, current_origin
+from repoman.http.body import Environ
 from repoman.http.current import ACTOR, CONNECTOR, REPOSITORY, current_environ
 from repoman.http.origin import SAFE_METHODS
 from repoman.http.repeat import REPEAT, bind_repeat
 from repoman.security.actors import Actor
-from repoman.security.audit import SYSTEM, Audit, Event, Origin
+from repoman.security.audit import Audit, Event
 
 AUDIT = "repoman.audit"  # key of the WSGI environment
 
@@ -66,20 +68,25 @@ def note_logout() -> None:
     _note("login", "logout", current_origin(), "", {})
 
 
-def current_origin() -> Origin:
-    """Return who makes the request, and from where; the program itself outside of requests."""
-    if not has_request_context():
-        return SYSTEM
-    return _origin_of(current_environ().get(ACTOR))
+def origin_of(environ: Environ) -> Origin:
+    """Return who makes a request, as far as that is known, and from where."""
+    return _origin(environ, environ.get(ACTOR))
 
 
-def _origin_of(actor: Actor | None) -> Origin:
+def _origin_of(actor: Actor) -> Origin:
+    return _origin(current_environ(), actor)
+
+
+def _origin(environ: Environ, actor: Actor | None) -> Origin:
+    repository = environ.get(REPOSITORY)
     return Origin(
         actor.name if actor else "",
-        actor.realm if actor else "",
-        request.remote_addr or "",
-        current_environ().get(CONNECTOR, ""),
-        {"token": actor.token} if actor and actor.token else {},
+        realm=actor.realm if actor else "",
+        address=environ.get("REMOTE_ADDR") or "",
+        connector=environ.get(CONNECTOR, ""),
+        repository=repository.name if repository else "",
+        source="request",
+        attributes={"token": actor.token} if actor and actor.token else {},
     )
 
 
@@ -92,9 +99,7 @@ def _note(
     *,
     is_success: bool = True,
 ) -> None:
-    environ = current_environ()
-    audit: Audit = environ[AUDIT]
-    repository = environ.get(REPOSITORY)
+    audit: Audit = current_environ()[AUDIT]
     audit.record(
         Event(
             domain,
@@ -104,7 +109,7 @@ def _note(
             realm=origin.realm,
             address=origin.address,
             connector=origin.connector,
-            repository=repository.name if repository else "",
+            repository=origin.repository,
             is_success=is_success,
             attributes={**origin.attributes, **attributes},
         )

@@ -7,6 +7,7 @@ or Host, which proxies rewrite.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +15,11 @@ from urllib.parse import quote
 from werkzeug.wrappers import Response
 
 from repoman.core import Repoman
+from repoman.events.origin import ACTING
 from repoman.http.access_log import WSGI, AccessLog, Write
 from repoman.http.admin import create_admin_app
 from repoman.http.apps import create_format_app
-from repoman.http.audit import current_origin
+from repoman.http.audit import origin_of
 from repoman.http.body import Environ, close_untaken
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
@@ -39,7 +41,6 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
 
     ``write_access`` takes the lines of the access log, which else go to the logger of that name.
     """
-    repoman.audit.find_origin = current_origin
     formats = registered_formats(repoman)
     apps: dict[str, WSGI] = {
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
@@ -113,6 +114,13 @@ class Dispatcher:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
+        acting = ACTING.set(partial(origin_of, environ))
+        try:
+            return self._serve(environ, start_response)
+        finally:
+            ACTING.reset(acting)
+
+    def _serve(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         begin_request(environ, self._database)
         _encode_query(environ)
         if (refusal := check_host(environ)) is not None:

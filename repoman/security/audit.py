@@ -20,6 +20,7 @@ from repoman.clocks import ConfirmedClock
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
+from repoman.events.origin import current_origin
 from repoman.security import audit_records as records
 
 CAPACITY = 10_000  # events that may wait
@@ -32,17 +33,6 @@ DAY = 86400.0
 PRUNED_MAX_S = DAY  # One look removes no more than the oldest events of this length of time.
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who acts, and from where; ``attributes`` say more."""
-
-    actor: str
-    realm: str = ""
-    address: str = ""
-    connector: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +52,6 @@ class Event:
     at: float = field(default_factory=time.time)
 
 
-SYSTEM = Origin("system")  # nobody in particular: the program itself
-
-
 class Audit:
     """The audit log of one database; thread safe.
 
@@ -73,7 +60,6 @@ class Audit:
 
     Attributes:
         pulls: whether pulls are recorded too.
-        find_origin: says who acts in the calling thread, for changes of configuration.
     """
 
     def __init__(
@@ -87,7 +73,6 @@ class Audit:
         self._clock = clock
         self._confirmed: ConfirmedClock | None = None  # it begins with the newest event
         self.pulls = settings.pulls
-        self.find_origin: Callable[[], Origin] = lambda: SYSTEM
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._lost = 0
@@ -213,7 +198,7 @@ class Audit:
 
     def _record_change(self, kind: str, target: str, attributes: Mapping[str, str]) -> None:
         """Write a change of configuration down, in the transaction that makes it."""
-        origin = self.find_origin()
+        origin = current_origin()
         domain, _, type_ = kind.partition(".")
         event = Event(
             domain,

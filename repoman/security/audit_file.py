@@ -13,10 +13,12 @@ from typing import Any
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
+from repoman.events.event_records import find_position, save_position
 from repoman.files import PRIVATE_FILE_MODE, make_directory, sync_directory
 from repoman.security import audit_records as records
 
 BATCH = 1000  # events written together
+FOLLOWER = "audit file"  # under which the database knows how far the file has come
 
 _log = logging.getLogger(__name__)
 
@@ -40,12 +42,12 @@ class AuditFile:
         if self._path is None:
             return
         try:
-            rows = records.list_unfollowed(BATCH)
+            rows = records.list_after(find_position(FOLLOWER) or 0, BATCH)
             if not rows:
                 return
             self._append(self._path, "".join(map(render_line, rows)))
             with self._database.transaction(aside=True):
-                records.save_followed(rows[-1]["id"])
+                save_position(FOLLOWER, rows[-1]["id"])
             self._is_failing = False
         except (OSError, RepomanError) as error:
             if not self._is_failing:

@@ -6,11 +6,10 @@ from typing import Any
 
 from peewee import fn
 
-from repoman.db.models import AuditRecord, Revision
+from repoman.db.models import AuditRecord
 from repoman.errors import Invalid
 
 BATCH = 500  # Rows of one statement; SQLite bounds the number of its variables.
-FOLLOWED = "audit-file"  # the revision that says up to which id the file has the events
 
 
 def insert_events(rows: Iterable[dict[str, Any]]) -> None:
@@ -62,14 +61,7 @@ def list_events(
     return list(query.order_by(*order).limit(limit).dicts())
 
 
-def list_unfollowed(limit: int) -> list[dict[str, Any]]:
-    """Return the oldest events first that the file does not have."""
-    record = Revision.get_or_none(Revision.name == FOLLOWED)
-    last = 0 if record is None else record.value
-    query = AuditRecord.select().where(AuditRecord.id > last)
+def list_after(after: int, limit: int) -> list[dict[str, Any]]:
+    """Return at most ``limit`` events with ids after ``after``, the oldest first."""
+    query = AuditRecord.select().where(AuditRecord.id > after)
     return list(query.order_by(AuditRecord.id).limit(limit).dicts())
-
-
-def save_followed(last: int) -> None:
-    """Remember that the file has the events up to this id; within a transaction."""
-    Revision.insert(name=FOLLOWED, value=last).on_conflict_replace().execute()

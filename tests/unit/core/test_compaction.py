@@ -12,9 +12,10 @@ from repoman.blobs.store import StoredBlob
 from repoman.clocks import ConfirmedClock
 from repoman.compaction import GRACE, PREFIXES, Compactor
 from repoman.config import BlobStoreSettings
-from repoman.content import ContentStore, Coordinate, NewAsset
+from repoman.content import ContentStore, NewAsset
 from repoman.db.models import BlobRecord
 from repoman.errors import RepomanError, Unavailable
+from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
 from tests.architecture import ROOT
 from tests.clock import LONG_S

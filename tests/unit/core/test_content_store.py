@@ -5,9 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repoman.blobs.inlet import store_bytes
-from repoman.content import Coordinate, NewAsset, Reference
+from repoman.content import NewAsset, Reference
 from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
 from repoman.errors import Conflict, NotFound
+from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
 from tests.examples import count
 

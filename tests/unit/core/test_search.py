@@ -6,9 +6,10 @@ from contextlib import closing
 import pytest
 
 from repoman import search as search_module
-from repoman.content import Coordinate, NewAsset
+from repoman.content import NewAsset
 from repoman.db.database import FILE
 from repoman.db.models import ComponentRecord, RepositoryRecord, database_proxy
+from repoman.events.event import Coordinate
 from repoman.search import LONGEST, SHIFT
 
 NAMES = [

@@ -1,0 +1,1 @@
+"""Content events: what changed in which repository, by whom, and who follows them."""
