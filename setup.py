@@ -1,7 +1,7 @@
-"""The only distribution of the product; it includes ``web/`` and ``conf/`` as packages.
+"""The only distribution of the product: the core, the Docker format and the web pages.
 
-``web/`` is the package ``repoman_web`` and ``conf/`` is ``repoman.conf``, so that the wheel
-contains the templates, the static files and the default configuration.
+``conf/`` holds data only. It is installed as ``repoman.conf``, so that the wheel contains the
+default configuration; no module imports it.
 """
 
 import re
@@ -44,11 +44,10 @@ setup(
     python_requires=">=3.11",
     packages=[
         *find_packages(include=["repoman", "repoman.*", "repoman_docker", "repoman_docker.*"]),
+        *find_packages("web"),
         "repoman.conf",
-        "repoman_web",
-        *(f"repoman_web.{name}" for name in find_packages("web")),
     ],
-    package_dir={"repoman.conf": "conf", "repoman_web": "web"},
+    package_dir={"repoman_web": "web/repoman_web", "repoman.conf": "conf"},
     package_data={
         "": ["py.typed", "templates/**/*", "static/**/*"],
         "repoman.conf": ["*.toml", "examples/*"],
@@ -65,6 +64,7 @@ setup(
         "cryptography>=42",
         "flask>=3.0",
         "flask-wtf>=1.2",
+        "google-re2>=1.1",
         "jinja2>=3.1",
         "ldap3>=2.9.1",
         "peewee>=4.5",

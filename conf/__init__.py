@@ -1,1 +1,1 @@
-"""The shipped configuration, as the package ``repoman.conf``: data only, no code."""
+"""The shipped configuration and examples, found by ``repoman.config`` as package data."""

@@ -58,12 +58,13 @@ LIBRARIES = {
     "flask": (
         "repoman/http/*",
         "repoman/testing/*",
-        "web/*",
+        "web/repoman_web/views/*",
+        "web/repoman_web/plugin.py",
         "*/repoman_*/routes*",
         "repoman_*/routes*",
     ),
-    "flask_wtf": ("repoman/http/admin.py", "web/views/*"),
-    "wtforms": ("web/views/*",),
+    "flask_wtf": ("repoman/http/admin.py", "web/repoman_web/views/*"),
+    "wtforms": ("web/repoman_web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
     "ldap3": ("repoman/security/directory.py",),
     "requests": (
@@ -110,8 +111,7 @@ class Module:
     @cached_property
     def name(self) -> str:
         """The dotted name it is imported by."""
-        path = re.sub(r"^formats/[^/]+/", "", self.path)
-        path = re.sub(r"^web/", "repoman_web/", path)
+        path = re.sub(r"^(formats/[^/]+|web)/", "", self.path)
         return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     @property

@@ -20,7 +20,7 @@ from tests.architecture import (
     words_of_formats,
 )
 
-PLACES = ("repoman", "repoman_docker", "web", "conf", "formats")
+PLACES = ("repoman", "repoman_docker", "web", "formats")
 
 
 def modules() -> Iterator[Module]:
@@ -32,7 +32,7 @@ def modules() -> Iterator[Module]:
 
 def texts_of_the_core() -> Iterator[Path]:
     """Everything in the core, and the pages that all formats share."""
-    for place in ("repoman", "web/templates"):
+    for place in ("repoman", "web/repoman_web/templates"):
         for path in sorted((ROOT / place).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path
@@ -86,7 +86,7 @@ BAD = [
     ),
     (plugins_use_the_facade, "repoman_docker/hosted.py", "from repoman.errors import NotFound"),
     (plugins_use_the_facade, "repoman_docker/hosted.py", "import repoman.content"),
-    (plugins_use_the_facade, "web/plugin.py", "from repoman import core"),
+    (plugins_use_the_facade, "web/repoman_web/plugin.py", "from repoman import core"),
     (plugins_use_the_facade, "formats/raw/repoman_raw/x.py", "from repoman.testing import ADMIN"),
     (plugins_use_the_facade, "formats/raw/tests/test_x.py", "from repoman.errors import NotFound"),
     (
@@ -120,7 +120,7 @@ BAD = [
         "items = []\nclass A:\n    def f(self):\n        items.pop()",
     ),
     (no_module_state, "repoman/x.py", "from y import STATUS\ndef f():\n    STATUS.update(a=1)"),
-    (no_module_state, "web/x.py", "a = B()\ndef f():\n    a.b = 1"),
+    (no_module_state, "web/repoman_web/x.py", "a = B()\ndef f():\n    a.b = 1"),
     (sizes, "repoman/x.py", "x = 1\n" * 501),
     (sizes, "repoman/x.py", "def f():\n" + "    x = 1\n" * 40),
 ]

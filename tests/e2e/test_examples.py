@@ -67,7 +67,7 @@ def test_nginx_takes_the_example_beside_the_settings_of_debian(tmp_path):
 def test_our_own_packages_are_installed_by_their_path():
     """A package index may have a stranger's project of the same name."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *EXAMPLES.iterdir()]
-    pages += [*ROOT.glob("formats/*/README.md"), *ROOT.glob("web/templates/**/*.html")]
+    pages += [*ROOT.glob("formats/*/README.md"), *ROOT.glob("web/repoman_web/templates/**/*.html")]
     found = [
         word
         for page in pages

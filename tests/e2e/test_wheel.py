@@ -71,12 +71,15 @@ def installed(environment, tmp_path):
 
 def test_the_wheel_holds_every_file_that_is_no_code(wheel):
     mapping = {"repoman": "repoman", "repoman_docker": "repoman_docker"}
-    mapping |= {"web": "repoman_web", "conf": "repoman/conf"}
+    mapping |= {"web/repoman_web": "repoman_web", "conf": "repoman/conf"}
     tracked = subprocess.run(
         ["git", "ls-files", *mapping], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
     expected = {
-        mapping[top] + "/" + rest for top, _, rest in (path.partition("/") for path in tracked)
+        target + path.removeprefix(source)
+        for path in tracked
+        for source, target in mapping.items()
+        if path.startswith(source + "/")
     }
     assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
 
