@@ -43,7 +43,7 @@ from repoman.http.content import Content, send_content
 from repoman.http.current import (
     current_actor,
     current_environ,
-    current_place,
+    current_ref,
     current_repository,
     current_security,
 )
@@ -191,7 +191,7 @@ __all__ = [
     "body_length",
     "current_actor",
     "current_environ",
-    "current_place",
+    "current_ref",
     "current_repository",
     "current_security",
     "current_session",

@@ -7,7 +7,7 @@ from flask.globals import request_ctx
 
 from repoman.repositories.model import Repository
 from repoman.repositories.sections import AccessSection
-from repoman.security.actors import Actor, Place
+from repoman.security.actors import Actor, RepositoryRef
 from repoman.security.services import Security
 
 REPOSITORY = "repoman.repository"  # keys of the WSGI environment
@@ -40,17 +40,17 @@ def is_on_main_port() -> bool:
     return connector.partition(":")[0] == MAIN
 
 
-def current_place() -> Place:
+def current_ref() -> RepositoryRef:
     """Return the repository of the request as rights see it."""
-    return place_of(current_repository())
+    return ref_of(current_repository())
 
 
-def place_of(repository: Repository) -> Place:
+def ref_of(repository: Repository) -> RepositoryRef:
     """Return a repository as rights see it."""
     config = repository.config
     access = config.sections.get("access")
     anonymous = access.anonymous if isinstance(access, AccessSection) else None
-    return Place(config.format, config.name, anonymous)
+    return RepositoryRef(config.format, config.name, anonymous)
 
 
 def current_actor() -> Actor:

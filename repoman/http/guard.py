@@ -19,13 +19,13 @@ from repoman.http.current import (
     SECURITY,
     current_request,
     is_on_main_port,
-    place_of,
+    ref_of,
 )
 from repoman.http.formats import Format
 from repoman.http.logins import actor_of_header, log_in
 from repoman.http.origin import check_origin
 from repoman.repositories.model import Repository
-from repoman.security.actors import ANONYMOUS, Access, Actor, Place
+from repoman.security.actors import ANONYMOUS, Access, Actor, RepositoryRef
 
 HIDDEN = "repoman.hidden"  # environ: the failure to answer with as if there were no such repository
 SPEAKER = "repoman.speaker"  # environ: the Format that clients of this path speak
@@ -76,10 +76,10 @@ class Guard:
         environ[SECURITY] = self._security
         environ[AUDIT] = self._audit
         repository: Repository = environ[REPOSITORY]
-        place, authorizer = place_of(repository), self._security.authorizer
-        is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, place)
+        ref, authorizer = ref_of(repository), self._security.authorizer
+        is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, ref)
         if is_secret:
-            self._reveal(request, repository, place)
+            self._reveal(request, repository, ref)
         else:
             check_origin(request)
         access = Access() if repository.service is None else self._format.access_of(request)
@@ -88,16 +88,16 @@ class Guard:
             actor = self._identify(request, repository, self._format) if is_asked else ANONYMOUS
             environ[ACTOR] = actor
         if access is not None:
-            authorizer.check(environ[ACTOR], place, access)
+            authorizer.check(environ[ACTOR], ref, access)
         _check_state(repository)
 
-    def _reveal(self, request: Request, repository: Repository, place: Place) -> None:
+    def _reveal(self, request: Request, repository: Repository, ref: RepositoryRef) -> None:
         """Find out who asks, and return if they may know of the repository (Hidden)."""
         environ = request.environ
         try:
             check_origin(request)
             actor = environ[ACTOR] = self._identify(request, repository, environ[SPEAKER])
-            if not self._security.authorizer.knows(actor, place):
+            if not self._security.authorizer.knows(actor, ref):
                 if actor.is_anonymous:
                     raise Unauthenticated("Authentication is required.")
                 note_refused()

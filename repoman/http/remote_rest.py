@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from repoman.errors import Denied, NotFound, Unauthenticated
-from repoman.http.current import current_actor, current_security, place_of
+from repoman.http.current import current_actor, current_security, ref_of
 from repoman.proxy.remote_health import Remote, RemoteState, render_status
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.actors import Action
@@ -48,8 +48,8 @@ def _find_remote(repositories: RepositoryManager, name: str, action: Action) -> 
     if actor.is_anonymous:
         raise Unauthenticated("Authentication is required.")
     repository = repositories.find(name)
-    if repository is None or not authorizer.knows(actor, place_of(repository)):
+    if repository is None or not authorizer.knows(actor, ref_of(repository)):
         raise NotFound("The repository does not exist, or you have no access to it.")
-    if not authorizer.may_configure(actor, place_of(repository), action):
+    if not authorizer.may_configure(actor, ref_of(repository), action):
         raise Denied(f"{actor.name} is not allowed to {action} the settings of {name}.")
     return repositories.remote_of(name)

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from repoman.errors import Invalid, NotFound, Unauthenticated, Unsupported
 from repoman.group import Trace
-from repoman.http.current import current_actor, current_security, place_of
+from repoman.http.current import current_actor, current_security, ref_of
 from repoman.http.formats import Format, name_of_file
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.actors import Access, Action
@@ -41,13 +41,13 @@ def _find_trace(
 ) -> Trace:
     actor, authorizer = current_actor(), current_security().authorizer
     repository = repositories.find(name)
-    if repository is None or not authorizer.knows(actor, place_of(repository)):
+    if repository is None or not authorizer.knows(actor, ref_of(repository)):
         if actor.is_anonymous:
             raise Unauthenticated("Authentication is required.")
         raise NotFound("The repository does not exist, or you have no access to it.")
     format_ = formats.get(repository.config.format)
     about = name_of_file(path) if format_ is None else format_.name_of(path)
-    authorizer.check(actor, place_of(repository), Access(BROWSE, path, about))
+    authorizer.check(actor, ref_of(repository), Access(BROWSE, path, about))
     trace: Trace | None = getattr(repository.service, "trace", None)
     if trace is None:
         raise Unsupported(f"{name} is not a group.")

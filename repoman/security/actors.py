@@ -39,8 +39,8 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A repository as rights see it.
+class RepositoryRef:
+    """A repository as rights see it: its format, name and access without a login.
 
     Attributes:
         anonymous: whether anybody may read here without a login; None: as in the whole server.

@@ -11,7 +11,16 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Denied, Unauthenticated
 from repoman.options import Options
-from repoman.security.actors import ANONYMOUS, LOCAL, READING, Access, Action, Actor, Limit, Place
+from repoman.security.actors import (
+    ANONYMOUS,
+    LOCAL,
+    READING,
+    Access,
+    Action,
+    Actor,
+    Limit,
+    RepositoryRef,
+)
 from repoman.security.expressions import Subject
 from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
 from repoman.security.rights import Allowed, Rights, RightsBook
@@ -27,87 +36,91 @@ class Authorizer:
         self._options = options
         self._book = RightsBook(database)
         self._rights: ReadCache[Rights] = ReadCache(database)
-        self._places: ReadCache[Allowed] = ReadCache(database)
+        self._by_repository: ReadCache[Allowed] = ReadCache(database)
 
-    def is_allowed(self, actor: Actor, place: Place, access: Access) -> bool:
+    def is_allowed(self, actor: Actor, ref: RepositoryRef, access: Access) -> bool:
         """Return whether the actor may do this there."""
-        if actor.limit is not None and not _is_within(actor.limit, place, access):
+        if actor.limit is not None and not _is_within(actor.limit, ref, access):
             return False
-        allowed = self._allowed(actor, place)
+        allowed = self._allowed(actor, ref)
         if not access.actions:
             return bool(allowed) or not actor.is_anonymous
         if access.actions <= allowed.everything:
             return True
-        return allowed.covers(access.actions, _subject(place, access))
+        return allowed.covers(access.actions, _subject(ref, access))
 
-    def check(self, actor: Actor, place: Place, access: Access) -> None:
+    def check(self, actor: Actor, ref: RepositoryRef, access: Access) -> None:
         """Return if the actor may do this there.
 
         Raises:
             Unauthenticated: nobody has logged in, and this needs it.
             Denied: somebody has, and may not.
         """
-        if self.is_allowed(actor, place, access):
+        if self.is_allowed(actor, ref, access):
             return
         if actor.is_anonymous:
             raise Unauthenticated("Authentication is required.")
         what = " and ".join(sorted(access.actions))
-        where = f"{access.name} in {place.name}" if access.name else place.name
+        where = f"{access.name} in {ref.name}" if access.name else ref.name
         raise Denied(f"{actor.name} is not allowed to {what} {where}.")
 
-    def knows(self, actor: Actor, place: Place) -> bool:
+    def knows(self, actor: Actor, ref: RepositoryRef) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""
         limit = actor.limit
-        if limit is not None and not _is_within(limit, place, Access()):
+        if limit is not None and not _is_within(limit, ref, Access()):
             return False
-        return bool(self._allowed(actor, place))
+        return bool(self._allowed(actor, ref))
 
     def name_filter(
-        self, actor: Actor, place: Place, access_of: Callable[[str], Access]
+        self, actor: Actor, ref: RepositoryRef, access_of: Callable[[str], Access]
     ) -> Filter | None:
         """Return which names in a repository the actor may see in lists; None means all of them.
 
         ``access_of`` returns what it takes to see a name. Nothing is asked of the database for it.
         """
-        if self.may_do_everywhere(actor, place, access_of("").actions):
+        if self.may_do_everywhere(actor, ref, access_of("").actions):
             return None
-        return lambda name: self.is_allowed(actor, place, access_of(name))
+        return lambda name: self.is_allowed(actor, ref, access_of(name))
 
-    def may_do_everywhere(self, actor: Actor, place: Place, actions: frozenset[Action]) -> bool:
+    def may_do_everywhere(
+        self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
+    ) -> bool:
         """Return whether the actor may do this with everything in a repository."""
         limit = actor.limit
-        if limit is not None and (limit.names or not _is_within(limit, place, Access(actions))):
+        if limit is not None and (limit.names or not _is_within(limit, ref, Access(actions))):
             return False
-        return actions <= self._allowed(actor, place).everything
+        return actions <= self._allowed(actor, ref).everything
 
-    def may_do_somewhere(self, actor: Actor, place: Place, actions: frozenset[Action]) -> bool:
+    def may_do_somewhere(
+        self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
+    ) -> bool:
         """Return whether there may be anything in a repository that the actor may do this with."""
-        if actor.limit is not None and not _is_within(actor.limit, place, Access(actions)):
+        if actor.limit is not None and not _is_within(actor.limit, ref, Access(actions)):
             return False
-        return actions <= self._allowed(actor, place).anything
+        return actions <= self._allowed(actor, ref).anything
 
     def may_administer(self, actor: Actor, domain: str, action: str) -> bool:
         """Return whether the actor may do something with the server itself."""
         return actor.limit is None and self._rights_of(actor).permits(domain, action)
 
-    def may_configure(self, actor: Actor, place: Place, action: Action) -> bool:
+    def may_configure(self, actor: Actor, ref: RepositoryRef, action: Action) -> bool:
         """Return whether the actor may do something with the settings of a repository."""
-        return actor.limit is None and self._rights_of(actor).may_configure(place, action)
+        return actor.limit is None and self._rights_of(actor).may_configure(ref, action)
 
-    def _allowed(self, actor: Actor, place: Place) -> Allowed:
+    def _allowed(self, actor: Actor, ref: RepositoryRef) -> Allowed:
         """Return what the actor may do in a repository."""
-        key = (actor.name, actor.realm, actor.roles, actor.is_anonymous, place)
-        return self._places.get(key, lambda: self._work_out(actor, place))
+        key = (actor.name, actor.realm, actor.roles, actor.is_anonymous, ref)
+        return self._by_repository.get(key, lambda: self._work_out(actor, ref))
 
-    def _work_out(self, actor: Actor, place: Place) -> Allowed:
-        own = Allowed() if actor.is_anonymous else self._rights_of(actor).allowed(place)
-        return own | self._anybody(place)
+    def _work_out(self, actor: Actor, ref: RepositoryRef) -> Allowed:
+        own = Allowed() if actor.is_anonymous else self._rights_of(actor).allowed(ref)
+        return own | self._anybody(ref)
 
-    def _anybody(self, place: Place) -> Allowed:
-        if place.anonymous is not None:
-            return Allowed(READING) if place.anonymous else Allowed()
+    def _anybody(self, ref: RepositoryRef) -> Allowed:
+        if ref.anonymous is not None:
+            return Allowed(READING) if ref.anonymous else Allowed()
         options = self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
-        return self._rights_of(ANONYMOUS).allowed(place) if options.enabled else Allowed()
+        return self._rights_of(ANONYMOUS).allowed(ref) if options.enabled else Allowed()
 
     def _rights_of(self, actor: Actor) -> Rights:
         return self._rights.get(
@@ -126,14 +139,14 @@ class Authorizer:
         return (*user.roles, *user.external_roles)
 
 
-def _subject(place: Place, access: Access) -> Subject:
-    return Subject(place.format, access.path, access.is_beginning)
+def _subject(ref: RepositoryRef, access: Access) -> Subject:
+    return Subject(ref.format, access.path, access.is_beginning)
 
 
-def _is_within(limit: Limit, place: Place, access: Access) -> bool:
+def _is_within(limit: Limit, ref: RepositoryRef, access: Access) -> bool:
     if limit.actions and not access.actions <= limit.actions:
         return False
-    if limit.repositories and not _matches(place.name.lower(), limit.repositories):
+    if limit.repositories and not _matches(ref.name.lower(), limit.repositories):
         return False
     return not (limit.names and access.name) or _matches(access.name, limit.names)
 

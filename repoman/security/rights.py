@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.security import role_records as records
-from repoman.security.actors import Action, Place
+from repoman.security.actors import Action, RepositoryRef
 from repoman.security.expressions import Expression, Subject, parse_expression
 from repoman.security.permissions import (
     ADMIN,
@@ -72,25 +72,25 @@ class Rights:
     permissions: tuple[Permission, ...]
     selectors: tuple[tuple[str, Expression], ...] = ()
 
-    def allowed(self, place: Place) -> Allowed:
+    def allowed(self, ref: RepositoryRef) -> Allowed:
         """Return what they may do in a repository."""
-        everything = self.actions(place)
+        everything = self.actions(ref)
         selected = (
-            Selected(self._actions(place, SELECTOR, name), expression)
+            Selected(self._actions(ref, SELECTOR, name), expression)
             for name, expression in self.selectors
         )
         return Allowed(everything, tuple(each for each in selected if each.actions - everything))
 
-    def actions(self, place: Place) -> frozenset[Action]:
+    def actions(self, ref: RepositoryRef) -> frozenset[Action]:
         """Return what they may do with everything in a repository."""
-        return self._actions(place, VIEW)
+        return self._actions(ref, VIEW)
 
-    def may_configure(self, place: Place, action: Action) -> bool:
+    def may_configure(self, ref: RepositoryRef, action: Action) -> bool:
         """Return whether they may do something with the settings of a repository."""
-        return action in self._actions(place, ADMIN)
+        return action in self._actions(ref, ADMIN)
 
-    def _actions(self, place: Place, *domain: str) -> frozenset[Action]:
-        where = (DOMAIN, *domain, place.format.lower(), place.name.lower())
+    def _actions(self, ref: RepositoryRef, *domain: str) -> frozenset[Action]:
+        where = (DOMAIN, *domain, ref.format.lower(), ref.name.lower())
         return frozenset(
             action
             for action in Action

@@ -19,7 +19,7 @@ from repoman.plugin import (
     access_of_method,
     bearer_token,
     current_actor,
-    current_place,
+    current_ref,
     current_repository,
     current_security,
 )
@@ -55,18 +55,18 @@ def may(actor: Actor, name: str, actions: frozenset[Action] | None) -> bool:
 def sees_images() -> bool:
     """Return whether there may be any image name that the actor may see."""
     authorizer = current_security().authorizer
-    return authorizer.may_do_somewhere(current_actor(), current_place(), BROWSE)
+    return authorizer.may_do_somewhere(current_actor(), current_ref(), BROWSE)
 
 
 def visible_images() -> Filter | None:
     """Return a filter for the image names whose tags the actor may list; None: all."""
     authorizer = current_security().authorizer
-    return authorizer.name_filter(current_actor(), current_place(), _to_list)
+    return authorizer.name_filter(current_actor(), current_ref(), _to_list)
 
 
 def visible_tags(name: str) -> Filter | None:
     """Return a filter for the tags of an image that the actor may see; None: all."""
-    if current_security().authorizer.may_do_everywhere(current_actor(), current_place(), BROWSE):
+    if current_security().authorizer.may_do_everywhere(current_actor(), current_ref(), BROWSE):
         return None
     actor = current_actor()
     return lambda tag: _is_allowed(actor, Access(BROWSE, manifest_path(name, tag), name))
@@ -77,7 +77,7 @@ def may_mount(source: str | None, digest: str) -> bool:
     actor = current_actor()
     if source is None:
         authorizer = current_security().authorizer
-        return actor.scopes is None and authorizer.may_do_everywhere(actor, current_place(), READ)
+        return actor.scopes is None and authorizer.may_do_everywhere(actor, current_ref(), READ)
     return _is_allowed(actor, Access(READ, f"/v2/{source}/blobs/{digest}", source))
 
 
@@ -85,19 +85,19 @@ def check_tags(name: str, tags: Iterable[str]) -> None:
     """Check that the actor may push all these tags of an image (Denied)."""
     for tag in tags:
         access = Access(ADD, manifest_path(name, tag), name)
-        current_security().authorizer.check(current_actor(), current_place(), access)
+        current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
 def check_delete(name: str, tag: str) -> None:
     """Check that the actor may delete a tag (Denied)."""
     access = Access(DELETE, manifest_path(name, tag), name)
-    current_security().authorizer.check(current_actor(), current_place(), access)
+    current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
 def check_move(name: str, tag: str) -> None:
     """Check that the actor may move a tag to another manifest (Denied)."""
     access = Access(EDIT, manifest_path(name, tag), name)
-    current_security().authorizer.check(current_actor(), current_place(), access)
+    current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
 def manifest_path(name: str, reference: str) -> str:
@@ -110,7 +110,7 @@ def _to_list(name: str) -> Access:
 
 
 def _is_allowed(actor: Actor, access: Access) -> bool:
-    return current_security().authorizer.is_allowed(actor, current_place(), access)
+    return current_security().authorizer.is_allowed(actor, current_ref(), access)
 
 
 def access_of(request: Request) -> Access:
@@ -188,7 +188,7 @@ def _forces_basic() -> bool:
 
 
 def _anybody_may_read() -> bool:
-    return current_security().authorizer.knows(ANONYMOUS, current_place())
+    return current_security().authorizer.knows(ANONYMOUS, current_ref())
 
 
 def _bearer(scopes: Iterable[TokenScope], error: str = "") -> str:

@@ -15,7 +15,7 @@ from repoman.plugin import (
     Scope,
     Unauthenticated,
     current_actor,
-    current_place,
+    current_ref,
     current_repository,
     current_security,
 )
@@ -126,13 +126,13 @@ def check_allowed(name: str, action: str) -> None:
 def check_reference(name: str, reference: str, actions: frozenset[Action]) -> None:
     """Check that the actor may do something to a tag (Unauthenticated, Denied)."""
     access = Access(actions, manifest_path(name, reference), name)
-    current_security().authorizer.check(current_actor(), current_place(), access)
+    current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
 def check_blob(name: str, digest: object) -> None:
     """Check that the actor may read a blob of an image (Unauthenticated, Denied)."""
     access = Access(NEEDS[PULL], f"/v2/{name}/blobs/{digest}", name)
-    current_security().authorizer.check(current_actor(), current_place(), access)
+    current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
 def current_pusher() -> Pusher:
@@ -143,7 +143,7 @@ def current_pusher() -> Pusher:
     """
     actor = current_actor()
     authorizer = current_security().authorizer
-    if actor.is_anonymous and not authorizer.may_do_everywhere(actor, current_place(), ADD):
+    if actor.is_anonymous and not authorizer.may_do_everywhere(actor, current_ref(), ADD):
         raise Unauthenticated("Requires authorization")
     return actor_as_pusher()
 

@@ -3,11 +3,11 @@
 import pytest
 
 from repoman.errors import Conflict, Invalid, NotFound
-from repoman.security.actors import Access, Action, Actor, Place
+from repoman.security.actors import Access, Action, Actor, RepositoryRef
 from repoman.security.role_records import Role
 from repoman_docker import plugin
 
-TEAM = Place("docker", "team")
+TEAM = RepositoryRef("docker", "team")
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def privileges(repoman):
 def allowed(repoman):
     """What the user ann may do in a repository."""
 
-    def ask(place: Place = TEAM) -> set[str]:
+    def ask(ref: RepositoryRef = TEAM) -> set[str]:
         is_allowed = repoman.security.authorizer.is_allowed
-        return {a for a in Action if is_allowed(Actor("ann"), place, Access(frozenset({a})))}
+        return {a for a in Action if is_allowed(Actor("ann"), ref, Access(frozenset({a})))}
 
     return ask
 
@@ -52,7 +52,7 @@ def test_a_role_gives_what_its_privileges_and_its_roles_give(repoman, roles, all
     roles.create(Role("team", "", privileges=(view("add"),), roles=("readers",)))
     repoman.users.create("ann", "a password", ["team"])
     assert allowed() == {"read", "add"}
-    assert allowed(Place("docker", "other")) == set()
+    assert allowed(RepositoryRef("docker", "other")) == set()
     roles.change(Role("readers", "Readers", privileges=(view("*"),)))
     assert allowed() == set(Action)
 

@@ -13,7 +13,15 @@ from repoman.options import Options
 from repoman.plugins import create_plugin_manager
 from repoman.security import passwords as passwords_module
 from repoman.security.accounts import Accounts
-from repoman.security.actors import ANONYMOUS, READING, Access, Action, Actor, Credentials, Place
+from repoman.security.actors import (
+    ANONYMOUS,
+    READING,
+    Access,
+    Action,
+    Actor,
+    Credentials,
+    RepositoryRef,
+)
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
 from repoman.security.lockout import Lockout
@@ -23,7 +31,7 @@ from repoman.security.realms import Realms
 from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX, PASSWORD_MIN, Users
 
-PLACE = Place("toy", "team")
+TEAM = RepositoryRef("toy", "team")
 
 
 class CountingVerifier(PasswordVerifier):
@@ -297,7 +305,7 @@ def authorizer(database):
     return Authorizer(database, Options(database, security_options(SecuritySettings())))
 
 
-def allowed(authorizer, actor, place=PLACE):
+def allowed(authorizer, actor, place=TEAM):
     """What the actor may do with everything in a repository."""
     return {a for a in Action if authorizer.is_allowed(actor, place, Access(frozenset({a})))}
 
@@ -317,7 +325,7 @@ def test_anonymous_may_read_where_it_is_switched_on(
     Options(database, security_options(SecuritySettings())).update(
         "anonymous", {"enabled": everywhere}
     )
-    place = replace(PLACE, anonymous=here)
+    place = replace(TEAM, anonymous=here)
     assert allowed(authorizer, ANONYMOUS, place) == expected
     for action in set(Action) - expected:
         with pytest.raises(Unauthenticated):
@@ -337,7 +345,7 @@ def test_a_user_without_a_role_may_do_nothing(users, authorizer):
     users.create("ann", "a password")
     assert allowed(authorizer, Actor("ann")) == set()
     with pytest.raises(Denied):
-        authorizer.check(Actor("ann"), PLACE, Access(READING))
+        authorizer.check(Actor("ann"), TEAM, Access(READING))
 
 
 def test_a_user_that_another_process_makes_gets_in_at_once(users, authenticate, verifier):
