@@ -90,22 +90,22 @@ class Compactor:
                 f"The blob store {name} was replaced by another one. Is its disk mounted?"
             )
         now = self._clock()
-        withdrawn: dict[str, str] = {}  # ids of writers by digest
+        detached: dict[str, str] = {}  # ids of writers by digest
         try:
             with self._database.transaction():
                 named = records.list_named(name, digests)
                 records.note_release(name, named, None)
                 for digest in set(digests) - named:
                     writer_id = secrets.token_hex(16)
-                    if store.withdraw(digest, writer_id, now - GRACE):
-                        withdrawn[digest] = writer_id
-                records.delete_rows(name, withdrawn.keys())
-                records.note_release(name, set(digests) - named - withdrawn.keys(), now)
+                    if store.detach(digest, writer_id, now - GRACE):
+                        detached[digest] = writer_id
+                records.delete_rows(name, detached.keys())
+                records.note_release(name, set(digests) - named - detached.keys(), now)
         finally:
             # Also when the transaction fails, as on a full disk: no asset names them.
-            for writer_id in withdrawn.values():
+            for writer_id in detached.values():
                 store.open_writer(writer_id).cancel()
-        return len(withdrawn)
+        return len(detached)
 
     def _correct_times(self, name: str) -> None:
         """Take what was released in the future for released now: a clock was wrong."""

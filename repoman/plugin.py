@@ -6,9 +6,9 @@ named in the entry-point group ``repoman.plugins``.
 
 import pluggy
 
-from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
+from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
 from repoman.errors import (
@@ -107,10 +107,10 @@ __all__ = [
     "Ages",
     "Asset",
     "AuditEntry",
-    "BlobInlet",
     "BlobStat",
     "BlobStore",
     "BlobStoreFactory",
+    "BlobUpload",
     "BlobWriter",
     "Body",
     "BodySink",

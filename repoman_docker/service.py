@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from repoman.plugin import BlobInlet, Content, Remote, StoredBlob, Trace, Upload, UploadSink
+from repoman.plugin import BlobUpload, Content, Remote, StoredBlob, Trace, Upload, UploadSink
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
@@ -141,11 +141,11 @@ class UploadService(Protocol):
     def cancel(self, upload: Upload) -> None:
         """End a session and drop its bytes."""
 
-    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
+    def open_blob_upload(self, name: str, digest: Digest) -> BlobUpload:
         """Return a sink for a blob that is uploaded in one request."""
 
-    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
-        """Store the bytes in the inlet as a blob of an image (DIGEST_INVALID)."""
+    def finish_blob_upload(self, name: str, upload: BlobUpload, digest: Digest) -> None:
+        """Store the uploaded bytes as a blob of an image (DIGEST_INVALID)."""
 
 
 class ManifestService(Protocol):
@@ -256,11 +256,11 @@ class V1Pushes(Protocol):
             NotFound: it must be pushed.
         """
 
-    def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
-        """Return an inlet for the layer of an image (NotFound, Conflict)."""
+    def open_layer(self, pusher: Pusher, image_id: str) -> BlobUpload:
+        """Begin the upload of the layer of an image (NotFound, Conflict)."""
 
-    def put_layer(self, pusher: Pusher, image_id: str, inlet: BlobInlet) -> None:
-        """Store the bytes in the inlet as the layer of an image (Invalid, Conflict)."""
+    def put_layer(self, pusher: Pusher, image_id: str, upload: BlobUpload) -> None:
+        """Store the uploaded bytes as the layer of an image (Invalid, Conflict)."""
 
     def finish_image(self, pusher: Pusher, image_id: str, checksum: str) -> None:
         """Complete an image; ``checksum`` may be empty for old engines.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, redirect, request, url_for
 
 from repoman.plugin import (
-    BlobInlet,
+    BlobUpload,
     Failure,
     Format,
     HostedStorageSection,
@@ -45,8 +45,8 @@ def _make_routes(fail: Callable[[], None]) -> Blueprint:
     @toy.put("/stored")
     def store():
         context = current_repository().service
-        with receive_body(current_environ(), lambda: BlobInlet(context.blobs)) as inlet:
-            return inlet.commit().digest
+        with receive_body(current_environ(), lambda: BlobUpload(context.blobs)) as upload:
+            return upload.commit().digest
 
     @toy.put("/small")
     def echo():

@@ -120,8 +120,8 @@ class FileBlobStore:
         return BlobStat(state.st_size, (state.st_ino, state.st_mtime_ns, state.st_ctime_ns))
 
     @contextmanager
-    def claim(self) -> Iterator[None]:
-        """See :meth:`repoman.blobs.store.BlobStore.claim`."""
+    def lock_exclusively(self) -> Iterator[None]:
+        """See :meth:`repoman.blobs.store.BlobStore.lock_exclusively`."""
         # The directory itself: a file opened for it would keep the disk from becoming read-only.
         with storage_errors():
             fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -149,8 +149,8 @@ class FileBlobStore:
                 if DIGEST.fullmatch(entry.name):
                     yield entry.name
 
-    def withdraw(self, digest: str, writer_id: str, committed_before: float) -> bool:
-        """See :meth:`repoman.blobs.store.BlobStore.withdraw`."""
+    def detach(self, digest: str, writer_id: str, committed_before: float) -> bool:
+        """See :meth:`repoman.blobs.store.BlobStore.detach`."""
         path = self._path(digest)
         with storage_errors():
             try:

@@ -77,7 +77,7 @@ class BlobStoreManager:
         return self._stores[name]
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
+    def locked_exclusively(self) -> Iterator[None]:
         """Hold all stores, for the process that serves.
 
         Raises:
@@ -85,5 +85,5 @@ class BlobStoreManager:
         """
         with ExitStack() as stack:
             for store in self._stores.values():
-                stack.enter_context(store.claim())
+                stack.enter_context(store.lock_exclusively())
             yield

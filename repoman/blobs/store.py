@@ -138,7 +138,7 @@ class BlobStore(Protocol):
             Unavailable: the store cannot be used at the moment.
         """
 
-    def claim(self) -> AbstractContextManager[None]:
+    def lock_exclusively(self) -> AbstractContextManager[None]:
         """Return a context that holds the store for the process that serves.
 
         Raises:
@@ -148,7 +148,7 @@ class BlobStore(Protocol):
     def list_digests(self, prefix: str) -> Iterator[str]:
         """Yield the digests of all blobs that begin with two hexadecimal digits."""
 
-    def withdraw(self, digest: str, writer_id: str, committed_before: float) -> bool:
+    def detach(self, digest: str, writer_id: str, committed_before: float) -> bool:
         """Make a blob the bytes of a new writer, which is to be cancelled; the opposite of commit.
 
         It is quick, whatever the size; open readers can continue. Returns whether

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 
-from repoman.blobs.inlet import BlobInlet
+from repoman.blobs.upload import BlobUpload
 from repoman.errors import (
     RepomanError,
     StorageFull,
@@ -103,18 +103,18 @@ class Download:
     def __init__(
         self,
         request: FetchRequest,
-        inlet: BlobInlet,
+        upload: BlobUpload,
         on_end: Callable[[], object],
         sleep: Callable[[float], object] = time.sleep,
         expected: Callable[[], int] | None = None,
     ) -> None:
         self.request = request
-        self.store = inlet.store
-        self._inlet = inlet
+        self.store = upload.store
+        self._upload = upload
         self._on_end = on_end
         self._expected = expected or (lambda: self.missing)
         self._sleep = sleep
-        with inlet.open_reader() as file:
+        with upload.open_reader() as file:
             self.fd = os.dup(file.fileno())
         weakref.finalize(self, os.close, self.fd)  # readers may come at any time
         self._changed = threading.Condition()
@@ -222,7 +222,7 @@ class Download:
     def run(self) -> None:
         """Fetch, verify and keep; for one thread, once."""
         try:
-            with self._inlet:
+            with self._upload:
                 self._fetch()
                 self._verify()
                 # To make the bytes durable takes its time, which nobody has to wait for. Whoever
@@ -307,7 +307,7 @@ class Download:
         Of two that begin at once, and do not fit both, each may give way to the other.
         """
         self._announced = size
-        self._inlet.check_room(self._expected())
+        self._upload.check_room(self._expected())
 
     def _write(self, data: bytes) -> None:
         if self._size is not None and self._written + len(data) > self._size:
@@ -322,15 +322,15 @@ class Download:
 
     def _write_to_disk(self, data: bytes) -> bytes:
         """Return what the disk did not take."""
-        before = self._inlet.size
+        before = self._upload.size
         try:
-            self._inlet.write(data)
+            self._upload.write(data)
         except STORAGE_ERRORS as error:
             _log.warning("%s is not cached: %s", self.request.title, error)
             self.request.note_failure(error)
             self._on_end()  # anybody who comes now is served otherwise
-            self._overflow = OverflowWindow(self.fd, self._inlet.size, self.request.algorithm)
-        taken = self._inlet.size - before
+            self._overflow = OverflowWindow(self.fd, self._upload.size, self.request.algorithm)
+        taken = self._upload.size - before
         self._written += taken
         return data[taken:]
 
@@ -361,7 +361,7 @@ class Download:
 
     def _verify(self) -> None:
         algorithm = self.request.algorithm
-        found = self._overflow.hexdigest() if self._overflow else self._inlet.hexdigest(algorithm)
+        found = self._overflow.hexdigest() if self._overflow else self._upload.hexdigest(algorithm)
         if found != self.request.encoded:
             _log.error("SECURITY: %s was received with the digest %s.", self.request.title, found)
             raise UpstreamUnavailable(
@@ -370,7 +370,7 @@ class Download:
 
     def _keep(self) -> None:
         try:
-            self.request.keep(self._inlet.commit())
+            self.request.keep(self._upload.commit())
         except RepomanError as error:  # the bytes were right: whoever waits for them has them
             _log.warning("%s was fetched, but could not be cached: %s", self.request.title, error)
 

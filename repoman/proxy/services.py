@@ -8,8 +8,8 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
-from repoman.blobs.inlet import BlobInlet
 from repoman.blobs.store import BlobStore
+from repoman.blobs.upload import BlobUpload
 from repoman.db.database import Database
 from repoman.proxy.cache_records import CHECKS
 from repoman.proxy.download import Download
@@ -167,16 +167,16 @@ class Downloads:
             request = make()
             if request is None:
                 return None
-            inlet = BlobInlet(blobs, (request.algorithm,))
+            upload = BlobUpload(blobs, (request.algorithm,))
             try:
                 download = Download(
                     request,
-                    inlet,
+                    upload,
                     lambda: self._end(key, download),
                     expected=lambda: self._missing(blobs),
                 )
             except BaseException:
-                inlet.close()
+                upload.close()
                 raise
             self._running[key] = download
         self._fetchers.submit(owner, download.run)

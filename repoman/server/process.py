@@ -57,7 +57,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
     with (
         DataLock(settings.data.absolute()),
         Repoman(settings, adopt=adopt) as repoman,
-        repoman.blob_stores.claimed(),
+        repoman.blob_stores.locked_exclusively(),
         AccessRing(sys.stderr) as access,
     ):
         repoman.sweep()

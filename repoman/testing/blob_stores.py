@@ -209,11 +209,11 @@ class BlobStoreSuite:
         assert read(open_store(), digest) == DATA
 
     def test_one_process_serves_a_store_at_a_time(self, open_store: OpenStore) -> None:
-        with open_store().claim():
-            with pytest.raises(Conflict), open_store().claim():
+        with open_store().lock_exclusively():
+            with pytest.raises(Conflict), open_store().lock_exclusively():
                 pass
             assert write(open_store(), "one", DATA).commit().size == len(DATA)
-        with open_store().claim():
+        with open_store().lock_exclusively():
             pass
 
     def test_the_digests_of_blobs_are_listed_by_their_beginning(self, store: BlobStore) -> None:
@@ -223,35 +223,35 @@ class BlobStoreSuite:
             found = set(store.list_digests(prefix))
             assert found == {each for each in digests if each.startswith(prefix)}
 
-    def test_a_withdrawn_blob_is_gone_when_its_writer_is_cancelled(self, store: BlobStore) -> None:
+    def test_a_detached_blob_is_gone_when_its_writer_is_cancelled(self, store: BlobStore) -> None:
         digest = write(store, "one", DATA).commit().digest
         with store.open(digest) as file:
-            assert store.withdraw(digest, "two", FUTURE)
+            assert store.detach(digest, "two", FUTURE)
             assert not store.stat(digest)
             store.open_writer("two").cancel()
             assert file.read() == DATA
         assert store.open_writer("two").size == 0
 
-    def test_a_withdrawn_blob_is_swept_like_a_writer(self, open_store: OpenStore) -> None:
+    def test_a_detached_blob_is_swept_like_a_writer(self, open_store: OpenStore) -> None:
         digest = write(open_store(), "one", DATA).commit().digest
-        assert open_store().withdraw(digest, "two", FUTURE)
+        assert open_store().detach(digest, "two", FUTURE)
         assert open_store().sweep_writers(()) == 1
 
-    def test_a_withdrawn_blob_may_be_committed_again(self, store: BlobStore) -> None:
+    def test_a_detached_blob_may_be_committed_again(self, store: BlobStore) -> None:
         digest = write(store, "one", DATA).commit().digest
-        assert store.withdraw(digest, "two", FUTURE)
+        assert store.detach(digest, "two", FUTURE)
         assert write(store, "three", DATA).commit().digest == digest
         store.open_writer("two").cancel()
         assert read(store, digest) == DATA
 
-    def test_nothing_is_withdrawn_that_was_committed_after_a_time(self, store: BlobStore) -> None:
+    def test_nothing_is_detached_that_was_committed_after_a_time(self, store: BlobStore) -> None:
         writer = write(store, "one", DATA)
         before = time.time() - 60
-        assert not store.withdraw(writer.commit().digest, "two", before)
+        assert not store.detach(writer.commit().digest, "two", before)
         assert read(store, sha256(DATA)) == DATA
 
-    def test_what_is_not_there_counts_as_withdrawn(self, store: BlobStore) -> None:
-        assert store.withdraw(sha256(DATA), "two", FUTURE)
+    def test_what_is_not_there_counts_as_detached(self, store: BlobStore) -> None:
+        assert store.detach(sha256(DATA), "two", FUTURE)
         store.open_writer("two").cancel()
 
     def test_a_reader_sees_what_is_written_later(self, store: BlobStore) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain
 
 from repoman.plugin import (
-    BlobInlet,
+    BlobUpload,
     Content,
     NotFound,
     StoredBlob,
@@ -71,13 +71,13 @@ class GroupUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         self._members.writable().uploads.cancel(upload)
 
-    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
+    def open_blob_upload(self, name: str, digest: Digest) -> BlobUpload:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable(name).uploads.open_inlet(name, digest)
+        return self._members.writable(name).uploads.open_blob_upload(name, digest)
 
-    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
+    def finish_blob_upload(self, name: str, upload: BlobUpload, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
-        self._members.writable(name).uploads.finish_inlet(name, inlet, digest)
+        self._members.writable(name).uploads.finish_blob_upload(name, upload, digest)
 
 
 class GroupManifests:
@@ -266,8 +266,8 @@ class GroupBlobs:
             if is_absence(error):
                 return False
             raise
-        with waiting(), uploads.open_inlet(name, digest) as inlet:
+        with waiting(), uploads.open_blob_upload(name, digest) as upload:
             for piece in pieces_of(content):
-                inlet.write(piece)
-            uploads.finish_inlet(name, inlet, digest)
+                upload.write(piece)
+            uploads.finish_blob_upload(name, upload, digest)
         return True

@@ -1,8 +1,8 @@
 """The uploads of blobs to a hosted repository."""
 
 from repoman.plugin import (
-    BlobInlet,
     BlobStore,
+    BlobUpload,
     ContentStore,
     NotFound,
     Upload,
@@ -67,18 +67,18 @@ class HostedUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         self._sessions.cancel(upload)
 
-    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
+    def open_blob_upload(self, name: str, digest: Digest) -> BlobUpload:
         """See :class:`repoman_docker.service.UploadService`."""
         self._policy.check_write()
-        return BlobInlet(self._blobs, (digest.algorithm,))
+        return BlobUpload(self._blobs, (digest.algorithm,))
 
-    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
+    def finish_blob_upload(self, name: str, upload: BlobUpload, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
-        _check_digest(inlet, digest)
-        self._content.save_asset(new_blob(name, digest, inlet.commit()))
+        _check_digest(upload, digest)
+        self._content.save_asset(new_blob(name, digest, upload.commit()))
 
 
-def _check_digest(writer: UploadSink | BlobInlet, digest: Digest) -> None:
+def _check_digest(writer: UploadSink | BlobUpload, digest: Digest) -> None:
     found = writer.hexdigest(digest.algorithm)
     if found != digest.encoded:
         raise RegistryError(

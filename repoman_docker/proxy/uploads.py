@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NoReturn
 
-from repoman.plugin import BlobInlet, Repository, RepositoryType, Upload, UploadSink
+from repoman.plugin import BlobUpload, Repository, RepositoryType, Upload, UploadSink
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.sections import DockerSection
@@ -58,11 +58,11 @@ class ProxyUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         raise self.refusal()
 
-    def open_inlet(self, name: str, digest: Digest) -> BlobInlet:
+    def open_blob_upload(self, name: str, digest: Digest) -> BlobUpload:
         """See :class:`repoman_docker.service.UploadService`."""
         raise self.refusal()
 
-    def finish_inlet(self, name: str, inlet: BlobInlet, digest: Digest) -> None:
+    def finish_blob_upload(self, name: str, upload: BlobUpload, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
         raise self.refusal()
 

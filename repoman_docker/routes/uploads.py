@@ -72,8 +72,10 @@ def _mount(route: Route) -> bool:
 def _take_whole(route: Route) -> Response:
     digest = _digest()
     uploads = repository().uploads
-    with receive_body(current_environ(), lambda: uploads.open_inlet(route.name, digest)) as inlet:
-        uploads.finish_inlet(route.name, inlet, digest)
+    with receive_body(
+        current_environ(), lambda: uploads.open_blob_upload(route.name, digest)
+    ) as upload:
+        uploads.finish_blob_upload(route.name, upload, digest)
     return _created(route, digest)
 
 

@@ -83,8 +83,8 @@ def put_json(image_id: str) -> Response:
 def put_layer(image_id: str) -> Response:
     """Store the layer of an image."""
     pushes, pusher = repository().v1_pushes(None), current_pusher()
-    with receive_body(current_environ(), lambda: pushes.open_layer(pusher, image_id)) as inlet:
-        pushes.put_layer(pusher, image_id, inlet)
+    with receive_body(current_environ(), lambda: pushes.open_layer(pusher, image_id)) as upload:
+        pushes.put_layer(pusher, image_id, upload)
     return answer(True)
 
 

@@ -3,8 +3,8 @@
 from contextlib import closing
 
 from repoman.plugin import (
-    BlobInlet,
     BlobStore,
+    BlobUpload,
     ContentStore,
     Invalid,
     ProxyCache,
@@ -67,15 +67,15 @@ class Fetching:
         image_id = ancestry[0]
         remote = self._client.image(name, image_id)
         self._check_json(remote.json, ancestry)
-        with self._download(name, image_id) as inlet:
+        with self._download(name, image_id) as upload:
             try:
-                with inlet.open_reader() as file:
+                with upload.open_reader() as file:
                     layer = inspect_layer(file, remote.json)
             except (Invalid, TooLarge) as error:
                 raise self._broken(image_id, str(error)) from error
             if remote.checksum not in ("", layer.checksum):
                 raise self._broken(image_id, "the checksum does not match")
-            blob = inlet.commit()
+            blob = upload.commit()
         digest = Digest("sha256", blob.digest)
         record = ImageRecord(
             actor="",
@@ -105,29 +105,29 @@ class Fetching:
         if (fields.get("id"), fields.get("parent") or None) != expected:
             raise self._broken(ancestry[0], "the JSON belongs to another image")
 
-    def _download(self, name: str, image_id: str) -> BlobInlet:
+    def _download(self, name: str, image_id: str) -> BlobUpload:
         """Download a whole layer; an interrupted download is resumed."""
-        inlet = BlobInlet(self._blobs)
+        upload = BlobUpload(self._blobs)
         try:
             for number in range(1, TRIES + 1):
                 try:
-                    return self._append(name, image_id, inlet)
+                    return self._append(name, image_id, upload)
                 except UpstreamUnavailable:
                     if number == TRIES:
                         raise
         except BaseException:
-            inlet.close()
+            upload.close()
             raise
-        return inlet
+        return upload
 
-    def _append(self, name: str, image_id: str, inlet: BlobInlet) -> BlobInlet:
-        with closing(self._client.open_layer(name, image_id, inlet.size)) as response:
+    def _append(self, name: str, image_id: str, upload: BlobUpload) -> BlobUpload:
+        with closing(self._client.open_layer(name, image_id, upload.size)) as response:
             # A remote without ranges starts again: skip the bytes that are here already.
-            known = 0 if response.status == PARTIAL else inlet.size
+            known = 0 if response.status == PARTIAL else upload.size
             while data := response.read():
-                inlet.write(data[known:])
+                upload.write(data[known:])
                 known = max(0, known - len(data))
-        return inlet
+        return upload
 
     def _broken(self, what: str, why: str) -> UpstreamUnavailable:
         return UpstreamUnavailable(

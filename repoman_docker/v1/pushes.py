@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from repoman.plugin import (
     Asset,
-    BlobInlet,
     BlobStore,
+    BlobUpload,
     Conflict,
     ContentStore,
     Invalid,
@@ -133,18 +133,18 @@ class HostedPushes:
             raise NotFound(UNKNOWN)  # the engine pushes it again, which repairs all images
         return image
 
-    def open_layer(self, pusher: Pusher, image_id: str) -> BlobInlet:
+    def open_layer(self, pusher: Pusher, image_id: str) -> BlobUpload:
         """See :class:`repoman_docker.service.V1Pushes`."""
         self._policy.check_write()
         self._find_any(pusher, image_id)
-        return BlobInlet(self._blobs)
+        return BlobUpload(self._blobs)
 
-    def put_layer(self, pusher: Pusher, image_id: str, inlet: BlobInlet) -> None:
+    def put_layer(self, pusher: Pusher, image_id: str, upload: BlobUpload) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
         name, asset, _ = self._find_any(pusher, image_id)
-        with inlet.open_reader() as file:
+        with upload.open_reader() as file:
             layer = inspect_layer(file, read_asset(self._content, asset))
-        blob = inlet.commit()
+        blob = upload.commit()
         digest = Digest("sha256", blob.digest)
         with self._content.transaction():
             name, now, record = self._find_any(pusher, image_id)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from repoman.blobs.inlet import BlobInlet
+from repoman.blobs.upload import BlobUpload
 from repoman.http.body import receive_body
 from tests.clock import wait_until
 from tests.disk import file_store
@@ -23,7 +23,7 @@ CLIENTS = 8
 CONTENT = random.Random(1).randbytes(3_000_000)
 
 
-class Inlet(BlobInlet):
+class WatchedUpload(BlobUpload):
     """Counts how often it was closed."""
 
     closed = 0
@@ -49,11 +49,11 @@ class Everything(Uploads):
     def route(self, environ):
         if environ["PATH_INFO"] != "/up":
             return super().route(environ)
-        with receive_body(environ, self.open) as inlet:
-            return "201 Created", inlet.commit().digest.encode()
+        with receive_body(environ, self.open) as upload:
+            return "201 Created", upload.commit().digest.encode()
 
     def open(self):
-        self.sinks.append(Inlet(self.blobs))
+        self.sinks.append(WatchedUpload(self.blobs))
         return self.sinks[-1]
 
 

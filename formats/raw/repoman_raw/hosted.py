@@ -2,8 +2,8 @@
 
 from repoman.plugin import (
     Asset,
-    BlobInlet,
     BlobStore,
+    BlobUpload,
     Content,
     ContentStore,
     Coordinate,
@@ -52,16 +52,16 @@ class RawHosted:
             headers=self._headers,
         )
 
-    def open_inlet(self, path: str) -> BlobInlet:
-        """Return an inlet for the bytes of a file."""
+    def open_blob_upload(self, path: str) -> BlobUpload:
+        """Begin the upload of the bytes of a file."""
         check_path(path)
         self._check_write(path)
-        return BlobInlet(self._blobs)
+        return BlobUpload(self._blobs)
 
-    def save(self, path: str, inlet: BlobInlet, media_type: str) -> bool:
-        """Store the bytes in the inlet as the file at a path."""
+    def save(self, path: str, upload: BlobUpload, media_type: str) -> bool:
+        """Store the uploaded bytes as the file at a path."""
         # The bytes are durable before a row names them, and the transaction stays short.
-        blob = inlet.commit()
+        blob = upload.commit()
         with self._content.transaction():
             is_new = self._check_write(path)
             component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)

@@ -35,8 +35,8 @@ def put_file(path: str) -> Response:
         raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
     repository = _repository()
     # The server may call this function twice: first to ask whether it accepts the body.
-    with receive_body(current_environ(), lambda: repository.open_inlet(path)) as inlet:
-        is_new = repository.save(path, inlet, _media_type(path))
+    with receive_body(current_environ(), lambda: repository.open_blob_upload(path)) as upload:
+        is_new = repository.save(path, upload, _media_type(path))
     note_content("store", path)
     return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 

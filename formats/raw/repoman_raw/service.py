@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from repoman.plugin import BlobInlet, Content
+from repoman.plugin import BlobUpload, Content
 
 
 class RawRepository(Protocol):
@@ -18,15 +18,15 @@ class RawRepository(Protocol):
             NotFound: there is no such file; directories are not listed.
         """
 
-    def open_inlet(self, path: str) -> BlobInlet:
-        """Return an inlet for the bytes of a file; call this before reading the body.
+    def open_blob_upload(self, path: str) -> BlobUpload:
+        """Begin the upload of the bytes of a file; call this before reading the body.
 
         Raises:
             ReadOnly: the write policy refuses a file at this path.
         """
 
-    def save(self, path: str, inlet: BlobInlet, media_type: str) -> bool:
-        """Store the bytes in the inlet as the file at a path; return whether the file is new.
+    def save(self, path: str, upload: BlobUpload, media_type: str) -> bool:
+        """Store the uploaded bytes as the file at a path; return whether the file is new.
 
         Raises:
             ReadOnly: the write policy refuses it, for example because another client was faster.

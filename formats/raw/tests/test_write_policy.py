@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.plugin import BlobInlet, ReadOnly
+from repoman.plugin import BlobUpload, ReadOnly
 
 URL = "/repository/files"
 
@@ -48,7 +48,7 @@ def test_allow_once_lets_a_file_be_deleted_and_stored_anew(client, set_policy):
 def test_allow_once_holds_for_the_slower_of_two_clients(service, set_policy, client):
     set_policy("allow_once")
     raw = service()
-    with raw.open_inlet("a") as slow, raw.open_inlet("a") as fast:
+    with raw.open_blob_upload("a") as slow, raw.open_blob_upload("a") as fast:
         slow.write(b"slow")
         fast.write(b"fast")
         assert raw.save("a", fast, "text/plain")
@@ -69,5 +69,5 @@ def test_deny_makes_the_repository_read_only(client, set_policy):
 
 def test_a_refused_body_is_not_taken(client, set_policy, monkeypatch):
     set_policy("deny")
-    monkeypatch.setattr(BlobInlet, "write", lambda *_: pytest.fail("the body was read"))
+    monkeypatch.setattr(BlobUpload, "write", lambda *_: pytest.fail("the body was read"))
     assert client.put(f"{URL}/a", b"one").status_code == 403

@@ -9,9 +9,9 @@ import sys
 from os import getpid, kill
 from pathlib import Path
 
-from repoman.blobs.inlet import store_bytes
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.store import BlobStore
+from repoman.blobs.upload import store_bytes
 from repoman.compaction import Compactor
 from repoman.config import BlobStoreSettings, DatabaseSettings
 from repoman.content import ContentStore, NewAsset

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from repoman.blobs.file import FileBlobStore
-from repoman.blobs.inlet import store_bytes
+from repoman.blobs.upload import store_bytes
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database

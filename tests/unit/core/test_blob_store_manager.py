@@ -2,8 +2,8 @@
 
 import pytest
 
-from repoman.blobs.inlet import store_bytes
 from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.upload import store_bytes
 from repoman.config import BlobStoreSettings
 from repoman.errors import Invalid
 from tests.disk import make_created_store

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.blobs.inlet import store_bytes
+from repoman.blobs.upload import store_bytes
 from repoman.content import ContentStore, NewAsset
 from repoman.proxy.cache_records import CacheRecords
 

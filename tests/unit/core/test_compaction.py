@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from repoman.blobs.inlet import BlobInlet, store_bytes
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.store import StoredBlob
+from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.clocks import ConfirmedClock
 from repoman.compaction import GRACE, PREFIXES, Compactor
 from repoman.config import BlobStoreSettings
@@ -158,9 +158,9 @@ def test_what_was_committed_again_just_now_stays(save, content, blobs, compactor
     save("a", b"one")
     content.delete_assets(["a"])
     BlobRecord.update(released_at=0).execute()
-    with BlobInlet(blobs) as inlet:
-        inlet.write(b"one")
-        blob = inlet.commit()
+    with BlobUpload(blobs) as upload:
+        upload.write(b"one")
+        blob = upload.commit()
         assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
         content.save_asset(NewAsset("b", "file", blob, "text/plain"))
     clock.ahead = LATER

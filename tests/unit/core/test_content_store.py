@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from repoman.blobs.inlet import store_bytes
+from repoman.blobs.upload import store_bytes
 from repoman.content import NewAsset, Reference
 from repoman.db.models import AssetRecord, BlobRecord, ComponentRecord, ReferenceRecord
 from repoman.errors import Conflict, NotFound

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from repoman.blobs.inlet import BlobInlet
+from repoman.blobs.upload import BlobUpload
 from repoman.errors import Unavailable
 
 
@@ -17,7 +17,7 @@ def uploads(repoman):
 
 def test_what_a_crash_left_is_swept_and_open_sessions_stay(repoman, repoman_factory, toy, uploads):
     context = repoman.repositories.get("Team").service
-    BlobInlet(context.blobs).write(b"cut off")
+    BlobUpload(context.blobs).write(b"cut off")
     upload = context.uploads.create("app", "ann")
     with context.uploads.open_sink(upload) as sink:
         sink.write(b"half")

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from repoman.blobs.inlet import BlobInlet
+from repoman.blobs.upload import BlobUpload
 from repoman.errors import NotFound, StorageFull, UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.download import Download
 from repoman.proxy.fetching import FetcherPool, FetchRequest, PassThrough, SingleFlight
@@ -83,7 +83,7 @@ def make(blobs):
             **options,
         )
         ended = []
-        download = Download(order, BlobInlet(blobs), lambda: ended.append(1), sleep=lambda _: None)
+        download = Download(order, BlobUpload(blobs), lambda: ended.append(1), sleep=lambda _: None)
         download.kept, download.ended = kept, ended
         return download
 

@@ -306,7 +306,7 @@ def test_a_directory_that_is_gone_or_no_directory_is_no_absence(blobs, tmp_path,
     uploads = [lambda: blobs.open_writer("one").check_room(1), lambda: blobs.sweep_writers(())]
     reads = [lambda: blobs.stat("0" * 64), lambda: blobs.open("0" * 64)]
     reads += [lambda: list(blobs.list_digests("00"))]
-    reads += [lambda: blobs.withdraw("0" * 64, "two", 1e12)]
+    reads += [lambda: blobs.detach("0" * 64, "two", 1e12)]
     ways = {".": uploads + reads, "uploads": uploads}.get(gone, reads)
     path.rename(tmp_path / "away")
     for _ in range(2):
@@ -344,7 +344,7 @@ def test_a_store_that_takes_no_lock_is_served_all_the_same(tmp_path, monkeypatch
         raise OSError(errno.EBADF, "no lock here")
 
     monkeypatch.setattr("repoman.blobs.file.fcntl.flock", flock)
-    with file_store(tmp_path).claim():
+    with file_store(tmp_path).lock_exclusively():
         assert "cannot be locked against other servers" in caplog.text
 
 

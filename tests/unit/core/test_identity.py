@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from repoman.blobs.inlet import store_bytes
+from repoman.blobs.upload import store_bytes
 from repoman.config import Settings
 from repoman.content import NewAsset
 from repoman.core import Repoman

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from repoman.blobs.inlet import store_bytes
+from repoman.blobs.upload import store_bytes
 from repoman.content import ContentStore, NewAsset
 from repoman.errors import StorageFull
 from repoman.proxy.cache_records import CacheRecords

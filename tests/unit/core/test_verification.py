@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from repoman import verification
-from repoman.blobs.inlet import store_bytes
 from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.upload import store_bytes
 from repoman.config import BlobStoreSettings
 from repoman.content import ContentStore, NewAsset
 from repoman.errors import Invalid

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from repoman.blobs.inlet import BlobInlet, store_bytes
+from repoman.blobs.upload import BlobUpload, store_bytes
 
 
 def uploads(tmp_path):
@@ -12,28 +12,28 @@ def uploads(tmp_path):
 
 
 def test_what_is_committed_stays(blobs, tmp_path):
-    with BlobInlet(blobs, ("sha512",)) as inlet:
-        inlet.write(b"some ")
-        inlet.write(memoryview(b"bytes"))
-        assert inlet.size == 10
-        assert inlet.hexdigest("sha512") == hashlib.sha512(b"some bytes").hexdigest()
-        blob = inlet.commit()
+    with BlobUpload(blobs, ("sha512",)) as upload:
+        upload.write(b"some ")
+        upload.write(memoryview(b"bytes"))
+        assert upload.size == 10
+        assert upload.hexdigest("sha512") == hashlib.sha512(b"some bytes").hexdigest()
+        blob = upload.commit()
     with blobs.open(blob.digest) as file:
         assert file.read() == b"some bytes"
     assert uploads(tmp_path) == []
 
 
 def test_what_is_not_committed_is_dropped(blobs, tmp_path):
-    with BlobInlet(blobs) as inlet:
-        inlet.write(b"some bytes")
+    with BlobUpload(blobs) as upload:
+        upload.write(b"some bytes")
         assert len(uploads(tmp_path)) == 1
     assert uploads(tmp_path) == []
 
 
 def test_an_error_drops_the_bytes(blobs, tmp_path):
     def write_and_fail():
-        with BlobInlet(blobs) as inlet:
-            inlet.write(b"some bytes")
+        with BlobUpload(blobs) as upload:
+            upload.write(b"some bytes")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -11,7 +11,7 @@ from repoman.errors import RepomanError
 _log = logging.getLogger(__name__)
 
 
-class BlobInlet:
+class BlobUpload:
     """Takes the bytes of one blob; what is not committed is dropped when it closes.
 
     It is a :class:`repoman.http.body.BodySink` and a context manager. ``algorithms`` are hashed
@@ -62,7 +62,7 @@ class BlobInlet:
         except RepomanError as error:
             _log.warning("Content that was not stored could not be removed: %s", error)
 
-    def __enter__(self) -> "BlobInlet":
+    def __enter__(self) -> "BlobUpload":
         return self
 
     def __exit__(
@@ -76,6 +76,6 @@ class BlobInlet:
 
 def store_bytes(blobs: BlobStore, data: bytes) -> StoredBlob:
     """Make ``data`` a blob, durably, and return it."""
-    with BlobInlet(blobs) as inlet:
-        inlet.write(data)
-        return inlet.commit()
+    with BlobUpload(blobs) as upload:
+        upload.write(data)
+        return upload.commit()
