@@ -92,7 +92,7 @@ class Repoman:
     def _list_chores(self) -> dict[Watch, Callable[[], object]]:
         """Return what is done at each look; none of it keeps the rest from its turn."""
         return {
-            Watch("late times"): self.security.flush,
+            Watch("deferred timestamps"): self.security.flush,
             Watch("audit log"): self.audit.flush,
             Watch("audit file"): self._audit_file.follow,
         }

@@ -39,6 +39,7 @@ from repoman.http.admin import wants_page
 from repoman.http.audit import note_content, note_failed_login, note_pull
 from repoman.http.audit_rest import requested_events
 from repoman.http.body import BodySink, body_length, read_body, receive_body
+from repoman.http.caching import allow_caching
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
     current_actor,
@@ -51,7 +52,6 @@ from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
 from repoman.http.growing import Stream
 from repoman.http.logins import log_in
-from repoman.http.repeat import allow_repeat
 from repoman.http.required import login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
@@ -185,7 +185,7 @@ __all__ = [
     "WebAddress",
     "WritePolicy",
     "access_of_method",
-    "allow_repeat",
+    "allow_caching",
     "bearer_token",
     "begin_session",
     "body_length",

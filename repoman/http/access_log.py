@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from repoman.http.body import Environ
+from repoman.http.caching import CACHEABLE, Validity
 from repoman.http.current import ACTOR, REPOSITORY, SOURCE
 from repoman.http.health import is_health_check
-from repoman.http.repeat import REPEAT, Repeat
 
 NAME_MAX = 200  # characters of a name,
 TEXT_MAX = 1000  # and of anything else
@@ -46,9 +46,9 @@ class AccessLog:
         response = self._app(environ, start)
         line = _Line(environ, answer, self._write)
         line.write(environ.get("REMOTE_ADDR", "-"), (time.perf_counter() - begin) * 1000)
-        repeat: Repeat | None = environ.get(REPEAT)
-        if repeat is not None:
-            repeat.note = line.write_again
+        validity: Validity | None = environ.get(CACHEABLE)
+        if validity is not None:
+            validity.note = line.write_again
         return response
 
 

@@ -4,9 +4,9 @@ from flask import request
 
 from repoman.events.origin import Origin, current_origin
 from repoman.http.body import Environ
+from repoman.http.caching import CACHEABLE, bind_to_address
 from repoman.http.current import ACTOR, CONNECTOR, REPOSITORY, current_environ
 from repoman.http.origin import SAFE_METHODS
-from repoman.http.repeat import REPEAT, bind_repeat
 from repoman.security.actors import Actor
 from repoman.security.audit import Audit, Event
 
@@ -26,7 +26,7 @@ def note_pull(target: str, kind: str = "pull") -> None:
     environ = current_environ()
     audit: Audit = environ[AUDIT]
     if audit.pulls and request.method == "GET":
-        environ.pop(REPEAT, None)
+        environ.pop(CACHEABLE, None)
         note_content(kind, target)
 
 
@@ -48,7 +48,7 @@ def note_password(actor: Actor) -> None:
     """Report that a request has brought a password: once in an hour for the same client."""
     audit: Audit = current_environ()[AUDIT]
     address = request.remote_addr or ""
-    bind_repeat(address)
+    bind_to_address(address)
     if not actor.is_anonymous and audit.is_new_login(actor.owner, address, actor.token):
         note_login(actor)
 

@@ -14,10 +14,10 @@ from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
 from repoman.http.body import Environ
+from repoman.http.caching import allow_caching
 from repoman.http.current import SOURCE
 from repoman.http.growing import SEND_GROWING, GrowingFile, Stream
 from repoman.http.ranges import RangeNotSatisfiable, parse_range
-from repoman.http.repeat import allow_repeat
 
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
 
@@ -35,7 +35,7 @@ class Content:
         etag: a strong validator without quotes.
         last_modified: seconds since the epoch, or None.
         headers: further response headers.
-        is_repeatable: whether the same request gets the same answer until the next write; so
+        is_cacheable: whether the same request gets the same answer until the next write; so
             nothing may depend on the time or on a remote.
         source: where it came from, for the access log; empty where there is but one place.
     """
@@ -46,15 +46,15 @@ class Content:
     etag: str
     last_modified: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    is_repeatable: bool = False
+    is_cacheable: bool = False
     source: str = ""
 
 
 def send_content(content: Content) -> Response:
     """Return the response to the current GET or HEAD request."""
     environ = request.environ
-    if content.is_repeatable:
-        allow_repeat()
+    if content.is_cacheable:
+        allow_caching()
     if content.source:
         environ[SOURCE] = content.source
     if _is_unchanged(content, environ):

@@ -21,12 +21,12 @@ from repoman.http.admin import create_admin_app
 from repoman.http.apps import create_format_app
 from repoman.http.audit import origin_of
 from repoman.http.body import Environ, close_untaken
+from repoman.http.caching import begin_request
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
 from repoman.http.formats import Format
 from repoman.http.forwarded import Forwarded
 from repoman.http.guard import HIDDEN, SPEAKER, Hidden
 from repoman.http.hosts import apply_external_url, check_host
-from repoman.http.repeat import begin_request
 from repoman.plugins import unique
 from repoman.repositories.manager import NAME
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.late import LateTimes
+from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.errors import StorageFull, Unavailable
 from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, Actor
@@ -30,7 +30,7 @@ class Accounts:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._found: ReadCache[User | None] = ReadCache(database)
-        self._logins = LateTimes(database, "logins", records.note_logins, clock, INTERVAL)
+        self._logins = DeferredTimestamps(database, "logins", records.note_logins, clock, INTERVAL)
         self.flush = self._logins.flush
 
     def note_login(self, actor: Actor) -> bool:

@@ -12,7 +12,7 @@ from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.config import SessionSettings
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.late import LateTimes
+from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.errors import Denied, NotFound
 from repoman.security import session_records as records
 from repoman.security.actors import Actor
@@ -49,7 +49,9 @@ class SessionService:
         self._clock = clock
         self._found: ReadCache[Session | None] = ReadCache(database)
         self._confirmed = ConfirmedClock(clock)
-        self._uses = LateTimes(database, "uses of sessions", self._write_uses, clock, NOTE_EVERY)
+        self._uses = DeferredTimestamps(
+            database, "uses of sessions", self._write_uses, clock, NOTE_EVERY
+        )
         self.flush = self._uses.flush
         self.signing_key = ""
 

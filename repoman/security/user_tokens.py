@@ -15,7 +15,7 @@ import pluggy
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.late import LateTimes
+from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
 from repoman.hookspecs import PROJECT
 from repoman.security import user_token_records as records
@@ -46,7 +46,9 @@ class UserTokens:
         self._database = database
         self._clock = clock
         self._found: ReadCache[tuple[UserToken, User] | None] = ReadCache(database)
-        self._uses = LateTimes(database, "uses of tokens", records.note_uses, clock, INTERVAL)
+        self._uses = DeferredTimestamps(
+            database, "uses of tokens", records.note_uses, clock, INTERVAL
+        )
         self.flush = self._uses.flush
 
     @hookimpl

@@ -25,7 +25,7 @@ from repoman.repositories.model import Connector
 from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
 from repoman.server.lock import DataLock
-from repoman.server.repeats import Repeats
+from repoman.server.response_cache import ResponseCache
 from repoman.server.server import Server
 from repoman.threads import Periodic
 
@@ -63,9 +63,9 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         repoman.sweep()
         repoman.compactor.start()
         reserve = _keep_reserve(repoman)
-        repeats = Repeats(create_application(repoman, access.write))
-        server = Server(repeats, settings.server, _make_spool(repoman.data))
-        server.fast = repeats.answer
+        responses = ResponseCache(create_application(repoman, access.write))
+        server = Server(responses, settings.server, _make_spool(repoman.data))
+        server.fast = responses.answer
         main = Connector(MAIN, "http", settings.server.host, settings.server.port)
         server.add_listener(connector_key(MAIN, "http"), main.host, main.port)
         certificates = Certificates(settings.tls, repoman.data)

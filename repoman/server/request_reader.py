@@ -4,8 +4,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from repoman.http.body import BodyWanted
-from repoman.server.fast import find_fast_answer
 from repoman.server.parser import Request
+from repoman.server.response_cache import find_fast_answer
 
 if TYPE_CHECKING:
     from repoman.server.connection import Connection

@@ -18,9 +18,9 @@ from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.server.connection import Connection
 from repoman.server.connection_policy import find_overdue
-from repoman.server.fast import FastAnswer
 from repoman.server.listener import Listener, open_socket
 from repoman.server.loop import Loop
+from repoman.server.response_cache import FastAnswer
 from repoman.server.room import close_some
 from repoman.server.send_queue import HIGH_WATER
 from repoman.server.worker_pool import WorkerPool
@@ -46,7 +46,7 @@ class Server:
         spool: directory for large buffered bodies; must exist when the first one comes.
 
     Attributes:
-        fast: answers requests that need no worker, if set; see :mod:`repoman.server.fast`.
+        fast: answers requests that need no worker, if set.
     """
 
     def __init__(

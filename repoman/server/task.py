@@ -14,8 +14,8 @@ from waitress.task import WSGITask
 from waitress.utilities import build_http_date
 
 from repoman.http.body import RECEIVED, BodyWanted
+from repoman.http.caching import RAW_REQUEST
 from repoman.http.growing import SEND_GROWING
-from repoman.server.fast import RAW_REQUEST
 from repoman.server.file_bodies import GrowingResponse, wrap_file
 
 if TYPE_CHECKING:

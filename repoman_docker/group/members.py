@@ -248,7 +248,7 @@ class Members:
         name, content = first_found(named, ask, is_absence)
         # Another member may get it later, or a remote may change: never cache this response.
         headers = {"X-Repoman-Member": name, **content.headers}
-        return replace(content, headers=headers, is_repeatable=False)
+        return replace(content, headers=headers, is_cacheable=False)
 
     def collect(self, members: Iterable[Member], ask: Callable[[Member], Answer]) -> list[Answer]:
         """Return the answers of :meth:`gather`."""

@@ -95,7 +95,7 @@ def _content_of(content: ContentStore, asset: Asset, digest: Digest) -> Content:
         open=lambda: content.open_body(asset),
         etag=str(digest),
         headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
-        is_repeatable=True,
+        is_cacheable=True,
     )
 
 

@@ -76,7 +76,7 @@ class HostedManifests:
             open=lambda: self._content.open_body(asset, is_popular=True),
             etag=digest,
             headers={"Docker-Content-Digest": digest},
-            is_repeatable=True,
+            is_cacheable=True,
         )
 
     def check_push(self, name: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from flask import Blueprint, Response, request
 
-from repoman.plugin import allow_repeat
+from repoman.plugin import allow_caching
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.paths import Resource, Route, match
 from repoman_docker.protocol.reference import parse_name
@@ -28,7 +28,7 @@ v2 = Blueprint("docker_v2", __name__)
 
 def _base(_: Route) -> Response:
     check_ping()
-    allow_repeat()
+    allow_caching()
     return Response(b"{}", mimetype="application/json")
 
 

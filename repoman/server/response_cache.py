@@ -1,34 +1,37 @@
 """The response cache, from which the main loop answers without a worker.
 
 The application says which of its responses may be repeated and for how long
-(:mod:`repoman.http.repeat`). A response is only repeated to a request that is the same byte for
+(:mod:`repoman.http.caching`). A response is only repeated to a request that is the same byte for
 byte, on the same connector; so nothing that it depends on can be overlooked. Of the request, which
 may hold a password, only a digest is kept, by a key that nobody has: see
 :mod:`repoman.security.digests`.
 """
 
+import logging
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waitress.utilities import build_http_date
 
 from repoman.http.access_log import WSGI
 from repoman.http.body import Environ
-from repoman.http.repeat import REPEAT, Repeat
+from repoman.http.caching import CACHEABLE, RAW_REQUEST, Validity
 from repoman.security.digests import KeyedDigest
-from repoman.server.fast import RAW_REQUEST
 from repoman.server.file_bodies import FileResponse
 
-CAPACITY = 16_777_216  # bytes of all that is kept
-OVERHEAD = 1_024  # bytes that the bookkeeping takes besides, as measured
-LARGEST = 65_536  # bytes of a body that is kept
-LONGEST = 4_096  # bytes of a request whose response is kept
-ONCE = 50_000  # requests of which it is remembered that they came once
+if TYPE_CHECKING:
+    from repoman.server.connection import Connection
+
+CAPACITY_BYTES = 16_777_216  # The size of all that is kept.
+OVERHEAD_BYTES = 1_024  # What the bookkeeping of a response takes besides, as measured.
+BODY_MAX_BYTES = 65_536  # A larger body is not kept.
+REQUEST_MAX_BYTES = 4_096  # The response to a longer request is not kept.
+SEEN_ONCE_MAX = 50_000  # Requests of which it is remembered that they came once.
 STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
 _READ = re.compile(rb"(?:GET|HEAD) [^\r\n]* HTTP/1\.1\r\n")
@@ -37,9 +40,18 @@ _UNKNOWN = re.compile(rb"\n(?:connection|x-forwarded-[^:\r\n]*):", re.IGNORECASE
 
 Key = tuple[str, bytes]  # connector, and digest of the request
 
+# Takes the key of the connector, what arrived by it up to an empty line, and the address of the
+# client. Returns the complete response, header and body, or None to leave it to the parser and a
+# worker. Nobody has looked at those bytes: they may be no request, or one with a body to come. Runs
+# on the main loop, where everything else waits for it: it may look into tables in memory, but not
+# touch disk, database or log, nor compute for longer than some microseconds.
+FastAnswer = Callable[[str, bytes, str], bytes | None]
 
-class Repeats:
-    """WSGI middleware that remembers, and the fast answer that repeats; thread safe.
+_log = logging.getLogger(__name__)
+
+
+class ResponseCache:
+    """WSGI middleware that remembers, and the :data:`FastAnswer` that repeats; thread safe.
 
     A response that is requested only once is not worth its space: a response is cached when its
     request comes for the second time.
@@ -48,9 +60,9 @@ class Repeats:
     def __init__(self, application: WSGI) -> None:
         self._application = application
         self._digest = KeyedDigest()
-        self._kept: dict[Key, tuple[Repeat, bytes, bytes]] = {}
+        self._kept: dict[Key, tuple[Validity, bytes, bytes]] = {}
         self._size = 0
-        self._once: set[int] = set()  # hashes of keys
+        self._seen_once: set[int] = set()  # hashes of keys
         self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -68,45 +80,45 @@ class Repeats:
             return start_response(status, headers, exc_info)
 
         body = self._application(environ, start)
-        repeat: Repeat | None = environ.get(REPEAT)
-        if repeat is None or isinstance(body, FileResponse):
+        validity: Validity | None = environ.get(CACHEABLE)
+        if validity is None or isinstance(body, FileResponse):
             return body
         status, headers = answer
         length = _body_length(environ, status, headers)
-        if length is None or length > LARGEST:
+        if length is None or length > BODY_MAX_BYTES:
             return body
         pieces = _take(body)
         if sum(map(len, pieces)) == length:
-            self._keep(key, len(raw), repeat, status, headers, b"".join(pieces))
+            self._keep(key, len(raw), validity, status, headers, b"".join(pieces))
         return pieces
 
     def answer(self, connector: str, raw: bytes, client: str) -> bytes | None:
-        """Return a kept response that still holds; see :data:`repoman.server.fast.FastAnswer`."""
-        if len(raw) > LONGEST:
+        """Return a kept response that still holds; see :data:`FastAnswer`."""
+        if len(raw) > REQUEST_MAX_BYTES:
             return None
         kept = self._kept.get((connector, self._digest.of(raw)))
         if kept is None:
             return None
-        repeat, before, after = kept
-        if not repeat.is_valid(client):
+        validity, before, after = kept
+        if not validity.is_valid(client):
             return None  # the application's next answer takes its place
-        repeat.note(client)
+        validity.note(client)
         return before + _date(int(time())) + after
 
     def _came_before(self, key: Key) -> bool:
         number = hash(key)
-        if number in self._once:
+        if number in self._seen_once:
             return True
-        if len(self._once) >= ONCE:
-            self._once.clear()
-        self._once.add(number)
+        if len(self._seen_once) >= SEEN_ONCE_MAX:
+            self._seen_once.clear()
+        self._seen_once.add(number)
         return False
 
     def _keep(
         self,
         key: Key,
         request_size: int,
-        repeat: Repeat,
+        validity: Validity,
         status: str,
         headers: list[tuple[str, str]],
         body: bytes,
@@ -115,17 +127,28 @@ class Repeats:
         before = "\r\n".join([*lines, "Server: repoman", "Date: "]).encode("latin-1")
         after = b"\r\n\r\n" + body
         with self._lock:
-            if self._size > CAPACITY:
+            if self._size > CAPACITY_BYTES:
                 self._kept.clear()
                 self._size = 0
-            self._kept[key] = (repeat, before, after)
-            self._size += len(before) + len(after) + OVERHEAD
+            self._kept[key] = (validity, before, after)
+            self._size += len(before) + len(after) + OVERHEAD_BYTES
             self._size += 2 * request_size  # what the log tells of it, also as a whole line
+
+
+def find_fast_answer(answer: FastAnswer, connection: "Connection", raw: bytes) -> bytes | None:
+    """Return the response to the request if it can be given at once."""
+    if connection.draining:
+        return None
+    try:
+        return answer(connection.server.connector, raw, connection.addr[0])
+    except Exception:  # noqa: BLE001 - a worker can answer still
+        _log.exception("The fast path failed; a worker handles the request")
+        return None
 
 
 def _is_plain(raw: bytes) -> bool:
     """Return whether a request is one of those that are repeated."""
-    return len(raw) <= LONGEST and bool(_READ.match(raw)) and not _UNKNOWN.search(raw)
+    return len(raw) <= REQUEST_MAX_BYTES and bool(_READ.match(raw)) and not _UNKNOWN.search(raw)
 
 
 def _body_length(environ: Environ, status: str, headers: list[tuple[str, str]]) -> int | None:

@@ -9,12 +9,12 @@ from itertools import islice
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 
-CAPACITY = 10_000  # keys that are remembered as noted, and that may wait
+KEYS_MAX = 10_000  # Keys that are remembered as noted, and that may wait.
 
 _log = logging.getLogger(__name__)
 
 
-class LateTimes:
+class DeferredTimestamps:
     """Notes times in memory, and writes them late, in batches; thread safe.
 
     Args:
@@ -50,7 +50,7 @@ class LateTimes:
                 return
             self._noted[key] = self._waiting[key] = now
             self._noted.move_to_end(key)
-            if len(self._noted) > CAPACITY:
+            if len(self._noted) > KEYS_MAX:
                 self._noted.popitem(last=False)
 
     def flush(self) -> None:
@@ -81,5 +81,5 @@ class LateTimes:
         """Have times wait again, and return how many do not fit."""
         with self._lock:
             both = {**waiting, **self._waiting}
-            self._waiting = dict(islice(both.items(), CAPACITY))
+            self._waiting = dict(islice(both.items(), KEYS_MAX))
         return len(both) - len(self._waiting)

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from repoman.db import late as module
-from repoman.db.late import LateTimes
+from repoman.db import deferred_timestamps as module
+from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.errors import StorageFull
 
 
@@ -16,7 +16,7 @@ class Book:
         self.now = 1000.0
         self.written: list[dict[str, float]] = []
         self.is_full = False
-        self.times = LateTimes(database, "visits", self.write, lambda: self.now, 60.0)
+        self.times = DeferredTimestamps(database, "visits", self.write, lambda: self.now, 60.0)
 
     def write(self, times) -> None:
         if self.is_full:
@@ -69,7 +69,7 @@ def test_a_failure_costs_no_times_and_is_told_once(book, caplog):
 
 
 def test_what_waits_is_bounded(book, monkeypatch):
-    monkeypatch.setattr(module, "CAPACITY", 2)
+    monkeypatch.setattr(module, "KEYS_MAX", 2)
     book.is_full = True
     for key in ("a", "b", "c"):
         book.times.note(key)
@@ -80,7 +80,7 @@ def test_what_waits_is_bounded(book, monkeypatch):
 
 
 def test_the_memory_is_bounded(book, monkeypatch):
-    monkeypatch.setattr(module, "CAPACITY", 2)
+    monkeypatch.setattr(module, "KEYS_MAX", 2)
     for key in ("a", "b", "c", "a"):  # a is forgotten, and noted anew
         book.times.note(key)
         book.times.flush()

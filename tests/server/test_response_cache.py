@@ -4,12 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from repoman.http import repeat as repeat_module
-from repoman.http.repeat import BEGUN, REPEAT, begin_request
-from repoman.server import repeats as repeats_module
-from repoman.server.fast import RAW_REQUEST
+from repoman.http import caching as caching_module
+from repoman.http.caching import BEGUN, CACHEABLE, RAW_REQUEST, begin_request
+from repoman.server import response_cache as cache_module
 from repoman.server.file_bodies import FileResponse
-from repoman.server.repeats import Repeats
+from repoman.server.response_cache import ResponseCache
 
 
 class Pieces:
@@ -42,14 +41,14 @@ class Server:
         self.calls = 0
         self.notes = []
         self.address = None
-        self.repeats = Repeats(self._application)
+        self.responses = ResponseCache(self._application)
 
     def _application(self, environ, start_response):
         self.calls += 1
         begin_request(environ, self.database)
-        environ[REPEAT] = environ[BEGUN]
-        environ[REPEAT].note = self.notes.append
-        environ[REPEAT].address = self.address
+        environ[CACHEABLE] = environ[BEGUN]
+        environ[CACHEABLE].note = self.notes.append
+        environ[CACHEABLE].address = self.address
         start_response(self.status, self.headers)
         return self.body
 
@@ -60,7 +59,7 @@ class Server:
             "REQUEST_METHOD": method,
             RAW_REQUEST: raw(method=method, **request),
         }
-        return b"".join(self.repeats(environ, lambda *_: None))
+        return b"".join(self.responses(environ, lambda *_: None))
 
     def ask(self, **request):
         """Send a request twice, for the second time makes it worth to be kept."""
@@ -72,7 +71,7 @@ class Server:
 
     def recall(self, connector="c:http", client="192.0.2.1", **request):
         """Return what the memory has for a request."""
-        return self.repeats.answer(connector, raw(**request), client)
+        return self.responses.answer(connector, raw(**request), client)
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_what_came_once_is_not_kept(server):
 
 
 def test_what_came_once_is_forgotten_in_time(server, monkeypatch):
-    monkeypatch.setattr(repeats_module, "ONCE", 10)
+    monkeypatch.setattr(cache_module, "SEEN_ONCE_MAX", 10)
     for number in range(20):
         server.send(path=f"/{number}")
     server.send(path="/0")
@@ -224,8 +223,8 @@ def test_older_http_is_not_kept(server):
 def test_request_with_a_body_is_not_kept(server):
     environ = {"repoman.connector": "c:http", "REQUEST_METHOD": "GET"}
     for _ in range(3):
-        server.repeats(environ, lambda *_: None)
-    assert server.repeats.answer("c:http", b"", "192.0.2.1") is None
+        server.responses(environ, lambda *_: None)
+    assert server.responses.answer("c:http", b"", "192.0.2.1") is None
 
 
 def test_long_requests_are_not_kept(server):
@@ -244,7 +243,7 @@ def test_the_next_write_ends_it(server):
 
 
 def test_time_ends_it(server, monkeypatch):
-    monkeypatch.setattr(repeat_module, "LIFETIME", 0.0)
+    monkeypatch.setattr(caching_module, "LIFETIME_S", 0.0)
     server.ask()
     assert server.recall() is None
 
@@ -264,7 +263,7 @@ def test_each_time_is_noted_with_its_client(server):
 
 
 def test_memory_is_bounded_and_goes_on(server, monkeypatch):
-    monkeypatch.setattr(repeats_module, "CAPACITY", 100_000)
+    monkeypatch.setattr(cache_module, "CAPACITY_BYTES", 100_000)
     server.headers, server.body = [("Content-Length", "10000")], [b"x" * 10_000]
     paths = [f"/{number}" for number in range(20)]
     for path in paths:
@@ -275,7 +274,7 @@ def test_memory_is_bounded_and_goes_on(server, monkeypatch):
 
 
 def test_long_requests_count(server, monkeypatch):
-    monkeypatch.setattr(repeats_module, "CAPACITY", 100_000)
+    monkeypatch.setattr(cache_module, "CAPACITY_BYTES", 100_000)
     many = [{"path": f"/{number}", "headers": ["Accept: " + "x" * 4_000]} for number in range(40)]
     for request in many:
         server.ask(**request)

@@ -21,9 +21,9 @@ from tests.live import LiveServer, live_server, wait_until
 PROGRAM = f"""#!{sys.executable}
 import sys
 from repoman.cli import main
-from repoman.http import repeat
+from repoman.http import caching
 from repoman.security import authentication
-repeat.LIFETIME = authentication.MOMENT = {LONG_S}
+caching.LIFETIME_S = authentication.MOMENT = {LONG_S}
 sys.exit(main())
 """
 FROM_MEMORY = re.compile(r"^.* docker-hosted .* 0\.0 ms .*$", re.MULTILINE)
@@ -32,7 +32,7 @@ FROM_MEMORY = re.compile(r"^.* docker-hosted .* 0\.0 ms .*$", re.MULTILINE)
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory) -> Iterator[LiveServer]:
     """A server for these tests, whose memory does not forget."""
-    directory = tmp_path_factory.mktemp("repeats")
+    directory = tmp_path_factory.mktemp("responses")
     program = directory / "repoman"
     program.write_text(PROGRAM)
     program.chmod(0o755)

@@ -1,8 +1,8 @@
-"""Responses that may be repeated: the contract between the routes and a server's memory.
+"""Responses that may be cached: the contract between the routes and the server's response cache.
 
-A route that answers only from the database's memory calls :func:`allow_repeat`. The server may then
-answer the same bytes, sent to the same connector, with the same response and without asking the
-application, as long as :meth:`Repeat.is_valid` says so; it calls ``note`` each time.
+A route that answers only from caches of the database calls :func:`allow_caching`. The server may
+then answer the same bytes, sent to the same connector, with the same response and without asking
+the application, as long as :meth:`Validity.is_valid` says so; it calls ``note`` each time.
 
 Since the whole request is compared, with every header, nothing it depends on can be forgotten; and
 since every write moves the database's generation, nothing it was made from can have changed.
@@ -16,13 +16,15 @@ from flask import request
 from repoman.db.database import Database
 from repoman.http.body import Environ
 
-REPEAT = "repoman.repeat"  # the Repeat, where the route allows it
+CACHEABLE = "repoman.cacheable"  # the Validity, where the route allows it
+RAW_REQUEST = "repoman.raw_request"  # environ: a request without a body, byte for byte
 BEGUN = "repoman.begun"  # the same, as of before the request looked at anything
 
-LIFETIME = 5.0  # seconds: what ends by the clock (a token, a remembered password) ends this late
+# What ends by the clock (a token, a remembered password) ends this late, in seconds.
+LIFETIME_S = 5.0
 
 
-class Repeat:
+class Validity:
     """For how long a response may be repeated.
 
     Attributes:
@@ -36,9 +38,9 @@ class Repeat:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._generation = database.generation
-        self._until = time.monotonic() + LIFETIME
+        self._until = time.monotonic() + LIFETIME_S
         self.address: str | None = None
-        self.note: Callable[[str], object] = str
+        self.note: Callable[[str], object] = _note_nothing
 
     def is_valid(self, client: str) -> bool:
         """Return whether a client's response would still be the same; cheap, for any thread."""
@@ -49,17 +51,21 @@ class Repeat:
         )
 
 
+def _note_nothing(_client: str) -> None:
+    """Where there is no access log."""
+
+
 def begin_request(environ: Environ, database: Database) -> None:
     """Remember what the database is like before the request looks at anything."""
-    environ[BEGUN] = Repeat(database)
+    environ[BEGUN] = Validity(database)
 
 
-def bind_repeat(address: str) -> None:
+def bind_to_address(address: str) -> None:
     """Let the server repeat the response of the current request to this address only."""
     request.environ[BEGUN].address = address
 
 
-def allow_repeat() -> None:
+def allow_caching() -> None:
     """Let the server repeat the response of the current request."""
     environ = request.environ
-    environ[REPEAT] = environ[BEGUN]
+    environ[CACHEABLE] = environ[BEGUN]
