@@ -2,17 +2,28 @@
 
 A repository consists of seven services. Routes parse and render; they call these methods and do not
 know the type behind them. All methods are thread safe. Names are checked image names; failures are
-:class:`repoman_docker.protocol.errors.RegistryError` or errors of the core.
+:class:`RegistryFailure` or other errors of the core.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from repoman.plugin import BlobUpload, Content, Remote, StoredBlob, Trace, Upload, UploadSink
+from repoman.plugin import (
+    BlobUpload,
+    Content,
+    Remote,
+    RepomanError,
+    StoredBlob,
+    Trace,
+    Upload,
+    UploadSink,
+)
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
@@ -30,6 +41,39 @@ def everything(_: str) -> bool:
 
 
 Entry = TypeVar("Entry")
+
+
+class RegistryFailure(RepomanError):
+    """An error of the registry API, as a service raises it: the core handles it as its own.
+
+    Args:
+        error: the code, message, status and headers of the response.
+    """
+
+    def __init__(self, error: RegistryError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+    @property
+    def code(self) -> ErrorCode:
+        """The code of the error; of the most important one if there are several."""
+        return self.error.code
+
+
+def failure(
+    code: ErrorCode, message: str | None = None, detail: object = None, status: int | None = None
+) -> RegistryFailure:
+    """Return a new error of the registry API; see :class:`RegistryError` for the arguments."""
+    return RegistryFailure(RegistryError(code, message, detail, status))
+
+
+@contextmanager
+def registry_failures() -> Iterator[None]:
+    """Convert a RegistryError of the block, such as that of a parser, into a RegistryFailure."""
+    try:
+        yield
+    except RegistryError as error:
+        raise RegistryFailure(error) from error
 
 
 class Listed(list[Entry]):
@@ -116,7 +160,7 @@ class BlobService(Protocol):
         yet is fetched, which may take long.
 
         Raises:
-            RepomanError, RegistryError: a remote failed.
+            RepomanError: a remote failed.
         """
 
 
@@ -235,7 +279,7 @@ class V1Pushes(Protocol):
         """Announce a push of images with these ids to an image name; ``tags`` will be set.
 
         Raises:
-            RegistryError: DENIED, the repository is read-only, or a tag must not be moved.
+            RegistryFailure: DENIED, the repository is read-only, or a tag must not be moved.
         """
 
     def begun_at(self, name: str, pusher: Pusher) -> float:
@@ -282,7 +326,7 @@ class V1Pushes(Protocol):
         """Remove all tags of an image name with their manifests, or none; return the tags.
 
         Raises:
-            RegistryError: NAME_UNKNOWN, there are no tags; DENIED, the repository is read-only.
+            RegistryFailure: NAME_UNKNOWN, there are no tags; DENIED, the repository is read-only.
             Exception: raised by ``check_tag``, which is called with each tag.
         """
 

@@ -11,7 +11,6 @@ from repoman_docker.group.members import Members
 from repoman_docker.group.search import GroupSearch
 from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
 from repoman_docker.group.trace import GroupTrace
-from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.group import GroupImages
@@ -24,7 +23,7 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         context.config.section("group", GroupSection),
         context.config.section("routing", RoutingSection),
         context.find_repository,
-        MemberPool(RegistryError),
+        MemberPool(),
     )
     whole = DockerRepository(
         settings=context.config.section("docker", DockerSection),

@@ -19,9 +19,9 @@ from repoman.plugin import (
     first_found,
     main_outage,
 )
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.sections import DockerSection
-from repoman_docker.service import DockerRepository
+from repoman_docker.service import DockerRepository, RegistryFailure, failure
 
 Answer = TypeVar("Answer")
 
@@ -135,7 +135,7 @@ class Members:
         """Return the members that may answer for an image name, in order.
 
         Raises:
-            RegistryError: DENIED, a routing rule of the group forbids the name.
+            RegistryFailure: DENIED, a routing rule of the group forbids the name.
         """
         members = list(self.all())
         routed = [each for each in members if self.routes(each, image)]
@@ -181,7 +181,7 @@ class Members:
         """Return the member that takes pushes, or the pushes of an image name if one is given.
 
         Raises:
-            RegistryError: DENIED, a routing rule of the group forbids the name, or another member
+            RegistryFailure: DENIED, a routing rule of the group forbids the name, or another member
                 answers for it.
             Unavailable: the member is offline.
             Unsupported: there is none; the message says where to push instead.
@@ -190,7 +190,7 @@ class Members:
         if image is not None and not self.routes(member, image):
             raise self._denial(image)
         if image is not None and not self.serves(member, image):
-            raise RegistryError(
+            raise failure(
                 ErrorCode.DENIED,
                 f"The group {self.name} reads {image} from other members than "
                 f"{member.repository.name}, which takes its pushes: nobody could pull this image.",
@@ -235,8 +235,8 @@ class Members:
             )
         return member
 
-    def _denial(self, image: str) -> RegistryError:
-        return RegistryError(
+    def _denial(self, image: str) -> RegistryFailure:
+        return failure(
             ErrorCode.DENIED, f"A routing rule of the group {self.name} forbids {image}."
         )
 
@@ -260,7 +260,7 @@ class Members:
         """Return the answers of all members that have one, and a warning for each that failed.
 
         Raises:
-            RepomanError, RegistryError: no member has one; failures take precedence.
+            RepomanError: no member has one; failures take precedence.
         """
         named = [(each.repository.name, each) for each in members]
         found = self.pool.collect(named, ask, LIST_TIMEOUT_S, lambda each: each.is_hosted)
@@ -287,6 +287,6 @@ def readable(content: Content) -> Content:
 
 def is_absence(error: Exception) -> bool:
     """Return whether an error means that a member does not have the content."""
-    if isinstance(error, RegistryError):
+    if isinstance(error, RegistryFailure):
         return error.code in ABSENT
     return isinstance(error, NotFound)

@@ -26,7 +26,6 @@ from repoman_docker.merge import (
 )
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.service import (
     CheckDelete,
@@ -34,6 +33,7 @@ from repoman_docker.service import (
     DockerRepository,
     Entry,
     Listed,
+    RegistryFailure,
     StoredManifest,
     Visible,
     everything,
@@ -241,7 +241,7 @@ class GroupBlobs:
         for member in self._holders(name):
             try:
                 blob = member.service.blobs.stored(name, digest)
-            except RegistryError as error:
+            except RegistryFailure as error:
                 if not is_absence(error):
                     raise
             else:
@@ -262,7 +262,7 @@ class GroupBlobs:
         uploads = self._members.writable(name).uploads
         try:
             content = self.get(name, digest)
-        except (RegistryError, NotFound) as error:
+        except (RegistryFailure, NotFound) as error:
             if is_absence(error):
                 return False
             raise

@@ -22,7 +22,7 @@ class Question:
     reference: Digest | Tag | None
 
     def ask(self, service: DockerRepository) -> None:
-        """Ask a member; raise if it does not have it (RepomanError, RegistryError)."""
+        """Ask a member; raise if it does not have it (RepomanError)."""
         if self.reference is None:
             service.lists.tags(self.image, "", 1)
         else:
@@ -94,7 +94,7 @@ def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
     steps = tuple(trace(path)) if trace is not None else ()
     try:
         question.ask(member.service)
-    except (RepomanError, RegistryError) as error:
+    except RepomanError as error:
         if is_absence(error):
             return Step(name, Outcome.ABSENT, str(error), steps), ""
         end = "" if main_outage([error]) else f"The group answers with the failure of {name}."

@@ -5,8 +5,8 @@ from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import BLOB, blob_path, blob_prefix
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.service import Visible, everything
+from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.service import RegistryFailure, Visible, everything, failure
 
 SOURCES = 1000  # images that are searched for one from which a blob may be mounted
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -39,7 +39,7 @@ class HostedBlobs:
         path = blob_path(name, digest)
         with self._content.transaction():
             if users := self._content.referring(path, BLOB, limit=1):
-                raise RegistryError(
+                raise failure(
                     ErrorCode.UNSUPPORTED,
                     f"{digest} is part of {_title(users[0])} in {name}. "
                     "Delete the manifests that need it first.",
@@ -104,7 +104,5 @@ def _title(user: Asset) -> str:
     return str(user.attributes.get("digest") or user.path.split("/")[1])
 
 
-def _unknown(name: str, digest: Digest) -> RegistryError:
-    return RegistryError(
-        ErrorCode.BLOB_UNKNOWN, f"{name} has no blob {digest}.", {"digest": str(digest)}
-    )
+def _unknown(name: str, digest: Digest) -> RegistryFailure:
+    return failure(ErrorCode.BLOB_UNKNOWN, f"{name} has no blob {digest}.", {"digest": str(digest)})

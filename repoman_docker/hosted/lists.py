@@ -5,8 +5,8 @@ from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.service import Listed
+from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.service import Listed, failure
 
 
 class HostedLists:
@@ -19,7 +19,7 @@ class HostedLists:
         """See :class:`repoman_docker.service.ListService`."""
         found = self._content.list_versions(TAG, name, after, limit)
         if not found and not self._content.has_component(image(name)):
-            raise RegistryError(
+            raise failure(
                 ErrorCode.NAME_UNKNOWN,
                 f"There is no image {name} in this repository.",
                 {"name": name},

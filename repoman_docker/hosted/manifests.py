@@ -25,11 +25,18 @@ from repoman_docker.layout import (
 from repoman_docker.protocol.description import CONFIGS, description_of, labels_of
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError, missing_blobs
+from repoman_docker.protocol.errors import ErrorCode, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.sections import DockerSection
-from repoman_docker.service import CheckDelete, CheckMove, StoredManifest
+from repoman_docker.service import (
+    CheckDelete,
+    CheckMove,
+    RegistryFailure,
+    StoredManifest,
+    failure,
+    registry_failures,
+)
 from repoman_docker.v1.records import chain_paths
 
 CONFIG_LIMIT = 1 << 20  # maximum bytes of a config that is read for its labels
@@ -95,7 +102,8 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         digest = _digest_of(body, reference)
-        manifest = parse_manifest(body, content_type, self._descriptor_limit)
+        with registry_failures():
+            manifest = parse_manifest(body, content_type, self._descriptor_limit)
         if isinstance(reference, Tag):
             tags = (reference, *tags)
         # Checked before storing the bytes, to fail early, and again in the transaction.
@@ -165,7 +173,7 @@ class HostedManifests:
     def _check_bytes(self, needed: Mapping[Digest, Asset]) -> None:
         """Refuse blobs that lost their bytes; the client then pushes them again for all images."""
         if lost := [each for each, asset in needed.items() if not self._content.has_bytes(asset)]:
-            raise missing_blobs(lost)
+            raise RegistryFailure(missing_blobs(lost))
 
     def _check_present(
         self,
@@ -178,7 +186,7 @@ class HostedManifests:
         """Check whether the push may change existing tags and the manifest itself.
 
         Raises:
-            RegistryError: MANIFEST_INVALID, the bytes exist under another media type; DENIED,
+            RegistryFailure: MANIFEST_INVALID, the bytes exist under another media type; DENIED,
                 a tag must not be moved.
         """
         paths = {tag_path(name, tag): tag for tag in tags}
@@ -197,7 +205,7 @@ class HostedManifests:
         missing = [each for path, each in blobs.items() if path not in found]
         there = {blobs[path].digest for path in found}
         if missing and not (self._sparse and _is_sparse(manifest, there)):
-            raise missing_blobs([each.digest for each in missing])
+            raise RegistryFailure(missing_blobs([each.digest for each in missing]))
         for path, asset in found.items():
             _check_size(blobs[path], asset)
         return {blobs[path].digest: asset for path, asset in found.items()}
@@ -214,7 +222,7 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
         return Digest.of("sha256", body)
     found = Digest.of(reference.algorithm, body)
     if found != reference:
-        raise RegistryError(
+        raise failure(
             ErrorCode.DIGEST_INVALID,
             f"The digest of the manifest is {found}, not {reference}. Push it again.",
         )
@@ -239,7 +247,7 @@ def _check_media_type(name: str, asset: Asset, media_type: str) -> None:
     """
     if asset.media_type != media_type:
         digest = asset.attributes["digest"]
-        raise RegistryError(
+        raise failure(
             ErrorCode.MANIFEST_INVALID,
             f"{name}@{digest} is stored here as {asset.media_type} and cannot become "
             f"{media_type}. Delete the manifest first to push it under another media type.",
@@ -249,16 +257,16 @@ def _check_media_type(name: str, asset: Asset, media_type: str) -> None:
 
 def _check_size(descriptor: Descriptor, asset: Asset) -> None:
     if descriptor.size != asset.size:
-        raise RegistryError(
+        raise failure(
             ErrorCode.MANIFEST_INVALID,
             f"The manifest states that {descriptor.digest} has {descriptor.size} bytes, but it has "
             f"{asset.size}.",
         )
 
 
-def _unknown(name: str, reference: Digest | Tag) -> RegistryError:
+def _unknown(name: str, reference: Digest | Tag) -> RegistryFailure:
     mark = "@" if isinstance(reference, Digest) else ":"
-    return RegistryError(
+    return failure(
         ErrorCode.MANIFEST_UNKNOWN,
         f"There is no {name}{mark}{reference} in this repository.",
         {"name": name, "reference": str(reference)},

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from repoman.plugin import WritePolicy
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.service import failure
 
 LATEST = "latest"
 
@@ -27,10 +28,10 @@ class DeploymentPolicy:
         """Check whether the repository accepts writes and deletions.
 
         Raises:
-            RegistryError: DENIED, the repository is read-only.
+            RegistryFailure: DENIED, the repository is read-only.
         """
         if self.policy is WritePolicy.DENY:
-            raise RegistryError(
+            raise failure(
                 ErrorCode.DENIED,
                 f"The repository {self.repository} is read-only (deployment policy: read-only).",
             )
@@ -39,13 +40,13 @@ class DeploymentPolicy:
         """Check whether a tag at the digest ``old`` (None: a new tag) may be set to ``new``.
 
         Raises:
-            RegistryError: DENIED, the tag exists with other content and must not be moved.
+            RegistryFailure: DENIED, the tag exists with other content and must not be moved.
         """
         if self.policy is WritePolicy.ALLOW or old is None or old == str(new):
             return
         if tag == LATEST and self.redeploy_latest:
             return
-        raise RegistryError(
+        raise failure(
             ErrorCode.DENIED,
             f"{name}:{tag} exists in the repository {self.repository} with other content and "
             "cannot be overwritten (deployment policy: disable redeploy). Push another tag.",

@@ -12,7 +12,8 @@ from repoman.plugin import (
 from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.service import RegistryFailure, failure
 
 
 class HostedUploads:
@@ -40,7 +41,7 @@ class HostedUploads:
         try:
             return self._sessions.get(upload_id, name, actor)
         except NotFound as error:
-            raise RegistryError(ErrorCode.BLOB_UPLOAD_UNKNOWN, str(error)) from error
+            raise failure(ErrorCode.BLOB_UPLOAD_UNKNOWN, str(error)) from error
 
     def offset(self, upload: Upload) -> int:
         """See :class:`repoman_docker.service.UploadService`."""
@@ -55,7 +56,7 @@ class HostedUploads:
         """See :class:`repoman_docker.service.UploadService`."""
         try:
             _check_digest(sink, digest)
-        except RegistryError:
+        except RegistryFailure:
             self._sessions.drop(upload, sink)
             raise
         blob = sink.commit()
@@ -81,7 +82,7 @@ class HostedUploads:
 def _check_digest(writer: UploadSink | BlobUpload, digest: Digest) -> None:
     found = writer.hexdigest(digest.algorithm)
     if found != digest.encoded:
-        raise RegistryError(
+        raise failure(
             ErrorCode.DIGEST_INVALID,
             f"The {writer.size} bytes received have the digest {digest.algorithm}:{found}, "
             f"not {digest}. Upload them again.",

@@ -22,11 +22,12 @@ from repoman.plugin import (
 )
 from repoman_docker.index import LIBRARY
 from repoman_docker.layout import tag_list_path, tag_path
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
+from repoman_docker.service import RegistryFailure, failure
 
 STORAGE_ERRORS = (StorageFull, Unavailable)  # errors that keep something from being cached
 
@@ -99,10 +100,10 @@ class ProxySite:
         """Return the name under which an image is cached and requested.
 
         Raises:
-            RegistryError: ``code``, the routing rule of this proxy refuses it.
+            RegistryFailure: ``code``, the routing rule of this proxy refuses it.
         """
         if not self.serves(name):
-            raise RegistryError(
+            raise failure(
                 code,
                 f"The routing rule of the repository {self.name} forbids {name}.",
                 status=404,
@@ -152,13 +153,11 @@ class ProxySite:
         except NotFound as error:
             raise self.unknown(code, what) from error
         except UpstreamRefused as error:
-            raise RegistryError(
-                code, f"The proxy cannot read {what}: {error}", status=404
-            ) from error
+            raise failure(code, f"The proxy cannot read {what}: {error}", status=404) from error
 
-    def unknown(self, code: ErrorCode, what: str) -> RegistryError:
+    def unknown(self, code: ErrorCode, what: str) -> RegistryFailure:
         """Return the error for content that is neither in the remote nor in the cache."""
-        return RegistryError(
+        return failure(
             code, f"The remote {self.proxy.remote_url} does not have {what}.", status=404
         )
 

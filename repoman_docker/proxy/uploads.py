@@ -5,8 +5,9 @@ from typing import NoReturn
 
 from repoman.plugin import BlobUpload, Repository, RepositoryType, Upload, UploadSink
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.sections import DockerSection
+from repoman_docker.service import RegistryFailure, failure
 
 NAMED_MAX = 3  # maximum number of hosted repositories named in the message
 
@@ -22,9 +23,9 @@ class ProxyUploads:
         self._format = format_name
         self._others = others
 
-    def refusal(self) -> RegistryError:
+    def refusal(self) -> RegistryFailure:
         """Return the error for every write: UNSUPPORTED."""
-        return RegistryError(
+        return failure(
             ErrorCode.UNSUPPORTED,
             f"{self._name} is a proxy of {self._remote} and does not accept pushes or deletions. "
             f"{self._way()}",

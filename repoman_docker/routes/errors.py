@@ -25,6 +25,7 @@ from repoman_docker.protocol.paths import Resource
 from repoman_docker.protocol.ranges import render_range
 from repoman_docker.routes.access import challenge
 from repoman_docker.routes.current import current_route
+from repoman_docker.service import RegistryFailure
 
 CODES: dict[type[RepomanError], ErrorCode] = {
     Unauthenticated: ErrorCode.UNAUTHORIZED,
@@ -62,7 +63,9 @@ def render_registry_error(error: RegistryError) -> Response:
 
 
 def render_failure(failure: Failure) -> Response:
-    """Return the response for any other failure."""
+    """Return the response for a failure that the core reports."""
+    if isinstance(failure.error, RegistryFailure):
+        return render_registry_error(failure.error.error)
     headers = {}
     if isinstance(failure.error, Unauthenticated) and (way := challenge()) is not None:
         headers = {"WWW-Authenticate": way}

@@ -11,6 +11,7 @@ from repoman_docker.protocol.paths import Route
 from repoman_docker.protocol.reference import Tag, parse_reference, parse_tag
 from repoman_docker.routes.access import check_delete, check_move, check_tags, may_mount
 from repoman_docker.routes.current import address, empty, repository
+from repoman_docker.service import RegistryFailure
 
 
 def get_manifest(route: Route) -> Response:
@@ -42,8 +43,8 @@ def put_manifest(route: Route) -> Response:
     )
     try:
         stored = put()
-    except RegistryError as error:
-        if not _obtain_missing(route.name, error):
+    except RegistryFailure as failure:
+        if not _obtain_missing(route.name, failure.error):
             raise
         stored = put()
     for pushed in dict.fromkeys((route.reference, *map(str, tags))):

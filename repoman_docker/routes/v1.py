@@ -19,6 +19,7 @@ from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.routes import v1_images, v1_index
 from repoman_docker.routes.current import answer, repository
 from repoman_docker.routes.search import get_search
+from repoman_docker.service import RegistryFailure
 
 ROOT = "/v1"
 PINGS = ("/_ping", f"{ROOT}/_ping")
@@ -61,6 +62,8 @@ def access_of(asked: Request) -> Access | None:
 
 def render_failure(failure: Failure) -> Response:
     """Return the response for a failure: a single text, as these clients decode nothing else."""
+    if isinstance(failure.error, RegistryFailure):
+        return _registry_error(failure.error.error)
     return answer({"error": failure.message}, failure.status)
 
 

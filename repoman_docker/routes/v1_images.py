@@ -23,7 +23,7 @@ from repoman_docker.protocol.media_types import JSON, OCTET_STREAM
 from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST, is_image_id
 from repoman_docker.routes.current import answer, repository
 from repoman_docker.routes.v1_rights import actor_as_pusher, check_blob, current_pusher, may_pull
-from repoman_docker.service import V1Image
+from repoman_docker.service import RegistryFailure, V1Image
 
 Handler = Callable[[str], Response]  # of an image id
 
@@ -139,7 +139,7 @@ def _find_pushed(image_id: str) -> V1Image | None:
     """
     try:
         pushes = repository().v1_pushes(None)
-    except (Unavailable, Unsupported, RegistryError):  # a group, a proxy
+    except (Unavailable, Unsupported, RegistryFailure):  # a group, a proxy
         return None
     return pushes.find(actor_as_pusher(), image_id)
 

@@ -19,12 +19,12 @@ from repoman.plugin import (
     current_repository,
     current_security,
 )
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import parse_name
 from repoman_docker.protocol.v1_ids import long_name, short_name
 from repoman_docker.routes.access import ADD, NEEDS, manifest_path, may
 from repoman_docker.routes.current import repository
-from repoman_docker.service import Pusher
+from repoman_docker.service import Pusher, RegistryFailure
 
 LIFETIME = 3600  # seconds of a token; a push may take long, and engines do not renew tokens
 SCOPE = "v1-repository"  # the type of their scopes: they are valid only for this version
@@ -90,7 +90,7 @@ def _begun(names: list[str]) -> list[str]:
 def _has_tags(name: str) -> bool:
     try:
         return bool(repository().lists.tags(name, "", 1))
-    except RegistryError as error:
+    except RegistryFailure as error:
         if error.code is ErrorCode.NAME_UNKNOWN:
             return False
         raise

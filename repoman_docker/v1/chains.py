@@ -13,7 +13,7 @@ from repoman_docker.layout import V1_CHAIN, V1_IMAGE, v1_chain_path, v1_image_pa
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.v1_ids import (
     DEPTH,
@@ -22,7 +22,14 @@ from repoman_docker.protocol.v1_ids import (
     EMPTY_LAYER_DIGEST,
 )
 from repoman_docker.protocol.v1_json import BrokenJson, derive_chain, parse_fields
-from repoman_docker.service import BlobService, ManifestService, V1Image
+from repoman_docker.service import (
+    BlobService,
+    ManifestService,
+    RegistryFailure,
+    V1Image,
+    failure,
+    registry_failures,
+)
 from repoman_docker.v1.reading import Memory, read_content
 
 PREFERRED = ("linux", "amd64")
@@ -49,7 +56,7 @@ class Chains:
         """Return the V1 id of a manifest, and store the ids of its images.
 
         Raises:
-            RegistryError: MANIFEST_UNKNOWN, V1 engines cannot use the image.
+            RegistryFailure: MANIFEST_UNKNOWN, V1 engines cannot use the image.
         """
         path = v1_chain_path(name, manifest.etag)
         asset = self._content.find_asset(path)
@@ -65,7 +72,7 @@ class Chains:
         """Return an image of a chain; None if its manifest or its config no longer exists."""
         try:
             chain = self._images(name, self._manifests.get(name, digest))
-        except (RegistryError, NotFound):
+        except (RegistryFailure, NotFound):
             return None
         return next((each for each in chain if each.id == image_id), None)
 
@@ -86,12 +93,12 @@ class Chains:
         """Return the images of a manifest, or of the best existing child of an index."""
         if not media_types.is_index(found.media_type):
             return self._memory.get((name, found.etag), lambda: self._derive(name, found))
-        index = parse_manifest(read_content(found, self._limit), found.media_type)
+        index = self._parse(found)
         reason = _unusable("it is an index without a runnable image")
         for child in _by_preference(index.children):
             try:
                 return self._images_of(name, child.digest)
-            except RegistryError as error:
+            except RegistryFailure as error:
                 reason = error
         raise reason
 
@@ -99,8 +106,13 @@ class Chains:
         found = self._manifests.get(name, child)
         return self._memory.get((name, found.etag), lambda: self._derive(name, found))
 
+    def _parse(self, found: Content) -> Manifest:
+        body = read_content(found, self._limit)
+        with registry_failures():
+            return parse_manifest(body, found.media_type)
+
     def _derive(self, name: str, found: Content) -> tuple[V1Image, ...]:
-        manifest = parse_manifest(read_content(found, self._limit), found.media_type)
+        manifest = self._parse(found)
         config = _check(manifest)
         body = read_content(self._blobs.get(name, config.digest), CONFIG_LIMIT)
         layers = manifest.layers or (EMPTY,)
@@ -163,8 +175,8 @@ def _diff_ids(config: bytes, layers: Sequence[Descriptor]) -> list[str]:
     return [str(each) for each in found]
 
 
-def _unusable(reason: str) -> RegistryError:
-    return RegistryError(
+def _unusable(reason: str) -> RegistryFailure:
+    return failure(
         ErrorCode.MANIFEST_UNKNOWN,
         f"Clients of the V1 API cannot use this image: {reason}. Pull it with Docker 1.10 or "
         "later.",

@@ -7,10 +7,17 @@ from itertools import chain
 from repoman.plugin import Asset, ContentStore, NotFound, RepositoryContext, UpstreamError
 from repoman_docker.layout import V1_IMAGE, v1_chain_name, v1_image_path
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.sections import DockerSection
-from repoman_docker.service import BlobService, ManifestService, V1Image, Visible
+from repoman_docker.service import (
+    BlobService,
+    ManifestService,
+    RegistryFailure,
+    V1Image,
+    Visible,
+    registry_failures,
+)
 from repoman_docker.v1.chains import Chains
 from repoman_docker.v1.records import ImageRecord, chains_with, stored_image
 
@@ -56,9 +63,11 @@ class StoredImages:
         outage: UpstreamError | None = None
         for text in self._tag_names(name, limit):
             try:
-                found[text] = self.tag(name, parse_tag(text))
-            except (RegistryError, NotFound) as error:
-                if isinstance(error, RegistryError) and error.code not in ABSENT:
+                with registry_failures():
+                    tag = parse_tag(text)
+                found[text] = self.tag(name, tag)
+            except (RegistryFailure, NotFound) as error:
+                if isinstance(error, RegistryFailure) and error.code not in ABSENT:
                     raise
             except UpstreamError as error:
                 _log.warning("The list of the tags of %s lacks %s: %s", name, text, error)

@@ -7,7 +7,8 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from repoman.plugin import Asset, Content, ContentStore, Stream
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.service import failure
 
 PIECE = 1 << 18  # bytes to read at a time
 
@@ -18,12 +19,10 @@ def read_content(content: Content, limit: int) -> bytes:
     """Return all bytes of a content.
 
     Raises:
-        RegistryError: MANIFEST_UNKNOWN, it has more than ``limit`` bytes.
+        RegistryFailure: MANIFEST_UNKNOWN, it has more than ``limit`` bytes.
     """
     if content.size > limit:
-        raise RegistryError(
-            ErrorCode.MANIFEST_UNKNOWN, f"A part of the image exceeds {limit} bytes."
-        )
+        raise failure(ErrorCode.MANIFEST_UNKNOWN, f"A part of the image exceeds {limit} bytes.")
     body = content.open()
     if isinstance(body, bytes):
         return body

@@ -29,7 +29,7 @@ from repoman_docker.layout import (
 )
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST
 from repoman_docker.service import (
@@ -40,6 +40,7 @@ from repoman_docker.service import (
     StoredManifest,
     V1Image,
     V1Images,
+    failure,
 )
 from repoman_docker.v1.assembly import Assembly
 from repoman_docker.v1.reading import read_asset
@@ -93,7 +94,7 @@ class Tagging:
         with self._content.transaction():
             tags = [Tag(each) for each in self._content.list_versions(TAG, name, "", -1)]
             if not tags:
-                raise RegistryError(
+                raise failure(
                     ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} in this repository."
                 )
             for each in tags:
@@ -122,11 +123,11 @@ class Tagging:
         """Check that V1 clients do not know a manifest by another id.
 
         Raises:
-            RegistryError: DENIED, the id of the image would change.
+            RegistryFailure: DENIED, the id of the image would change.
         """
         chain = self._content.find_asset(v1_chain_path(name, digest))
         if chain is not None and chain.attributes["id"] != image_id:
-            raise RegistryError(
+            raise failure(
                 ErrorCode.DENIED,
                 f"{name} already has this image with the id {chain.attributes['id']}, which cannot "
                 "change. Push another image, or delete that one first.",

@@ -1,4 +1,4 @@
-"""How far a request walks through the code, held as upper bounds; ``benchmarks/calls.py`` counts."""
+"""How far a request walks through the code; ``benchmarks/calls.py`` counts it."""
 
 import json
 import subprocess

@@ -8,9 +8,10 @@ import pytest
 from repoman.plugin import WritePolicy
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.paths import Resource
 from repoman_docker.routes.v2 import HANDLERS
+from repoman_docker.service import RegistryFailure
 
 PAGE = (Path(__file__).parents[3] / "docs/docker.md").read_text(encoding="utf-8")
 ADDRESSES = {
@@ -50,7 +51,7 @@ def write():
 
 @pytest.mark.parametrize("attempt", [move_a_tag, write])
 def test_the_texts_of_refusals_are_as_they_are(attempt):
-    with pytest.raises(RegistryError) as refused:
+    with pytest.raises(RegistryFailure) as refused:
         attempt()
-    assert f"`{refused.value.message}`" in PAGE
-    assert f"`denied: {refused.value.message}`" in PAGE
+    assert f"`{refused.value.error.message}`" in PAGE
+    assert f"`denied: {refused.value.error.message}`" in PAGE
