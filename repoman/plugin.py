@@ -38,7 +38,7 @@ from repoman.http.addresses import RepositoryAddress, list_addresses, main_addre
 from repoman.http.admin import wants_page
 from repoman.http.audit import note_content, note_failed_login, note_pull
 from repoman.http.audit_rest import requested_events
-from repoman.http.body import BodySink, body_length, read_body, receive_body
+from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.caching import allow_caching
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -50,7 +50,6 @@ from repoman.http.current import (
 )
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
-from repoman.http.growing import Stream
 from repoman.http.logins import log_in
 from repoman.http.required import login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session

@@ -1,8 +1,9 @@
-"""How a request body reaches the application: the contract between the routes and the server.
+"""Bodies between the application and the server: the contract of both.
 
-A route asks for its body where it wants it, with :func:`receive_body` (any size, into a sink) or
-:func:`read_body` (small, as bytes). A server that can will call the application *before* the body
-is read, with ``environ[ADMISSION]`` set. Then one of two things happens:
+**Request bodies.** A route asks for its body where it wants it, with :func:`receive_body` (any
+size, into a sink) or :func:`read_body` (small, as bytes). A server that can will call the
+application *before* the body is read, with ``environ[ADMISSION]`` set. Then one of two things
+happens:
 
 - the route asks for the body: :class:`BodyWanted` leaves the application; the server moves the
   body into the sink (or a bounded buffer) and calls the application once more, without ADMISSION
@@ -12,10 +13,14 @@ is read, with ``environ[ADMISSION]`` set. Then one of two things happens:
 
 So every rule is written once, in the route, and refuses before the first byte. A route must change
 nothing before it asks for its body. Under a plain WSGI server the body is read in place.
+
+**Response bodies** that are not there yet when they are sent: a :class:`Stream` gives pieces as
+they come; a worker sends them. Of a :class:`GrowingFile` a server can also ask what is ready, so
+that it can send it without a worker.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from werkzeug.wsgi import get_input_stream
 
@@ -24,6 +29,10 @@ from repoman.errors import RepomanError, TooLarge
 ADMISSION = "repoman.admission"  # present: the body has not been read yet
 RECEIVED = "repoman.received"  # the sink that holds the body
 BODY_ERROR = "repoman.body_error"  # the RepomanError that ended the body early
+
+# environ: a server that can send growing files has here what makes a response body of a
+# GrowingFile, the position of the first byte, and the number of bytes.
+SEND_GROWING = "repoman.send_growing"
 
 CHUNK = 1 << 18  # bytes moved at a time when the body is read in place
 
@@ -151,3 +160,39 @@ def read_body(environ: Environ, limit: int) -> bytes:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The request body is larger than the limit of {limit} bytes.")
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Bytes on their way."""
+
+    def pieces(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield ``length`` bytes from ``start`` on, as they come.
+
+        Raises:
+            Exception: they cannot be read; the client's connection has to be closed.
+        """
+
+    def close(self) -> None:
+        """Let go of everything; safe to call again."""
+
+
+@runtime_checkable
+class GrowingFile(Stream, Protocol):
+    """A file that somebody is writing."""
+
+    def fileno(self) -> int:
+        """Return its descriptor; to be read by position only."""
+
+    def ready(self, position: int) -> int | bytes:
+        """Return what may be sent now from ``position`` on. Must not wait; any thread.
+
+        That is so many bytes of the file; or these, which are not in it. Who asks does not need
+        what is before any more.
+
+        Raises:
+            Exception: no more will come; the client's connection has to break.
+        """
+
+    def subscribe(self, callback: Callable[[], object]) -> None:
+        """Have ``callback`` called, from any thread, when more is ready; until closed."""

@@ -13,10 +13,9 @@ from typing import Any, BinaryIO
 from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
-from repoman.http.body import Environ
+from repoman.http.body import SEND_GROWING, Environ, GrowingFile, Stream
 from repoman.http.caching import allow_caching
 from repoman.http.current import SOURCE
-from repoman.http.growing import SEND_GROWING, GrowingFile, Stream
 from repoman.http.ranges import RangeNotSatisfiable, parse_range
 
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class DownloadReader:
-    """The bytes of a download for one client; see :class:`repoman.http.growing.GrowingFile`.
+    """The bytes of a download for one client; see :class:`repoman.http.body.GrowingFile`.
 
     Attributes:
         position: of the first byte that the client may still need.
@@ -163,7 +163,7 @@ class Download:
             self._changed.notify_all()
 
     def ready(self, position: int) -> int | bytes:
-        """Return what may be sent from ``position`` on; see :class:`repoman.http.growing`.
+        """Return what may be sent from ``position`` on; see :mod:`repoman.http.body`.
 
         That is all but the last byte, until they are verified.
 

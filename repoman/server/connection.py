@@ -5,36 +5,68 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected
 
+from repoman.config import ServerSettings
+from repoman.http.body import BodyWanted
+from repoman.server.connection_policy import LingeringClose, Phase, ProgressTimer
 from repoman.server.file_bodies import FileResponse
-from repoman.server.linger import LingeringClose
 from repoman.server.loop import IN, OUT, Loop
-from repoman.server.pace import ProgressTimer
-from repoman.server.parser import Request
-from repoman.server.request_reader import RequestReader
-from repoman.server.request_runner import RequestRunner
+from repoman.server.request_reader import Request, RequestReader
+from repoman.server.request_runner import ErrorTask, RequestRunner, Task
+from repoman.server.response_cache import FastAnswer
 from repoman.server.send_queue import SendQueue
-from repoman.server.task import ErrorTask, Task
-from repoman.server.tls import SpokePlainHttp
-from repoman.server.transport import Transport
-
-if TYPE_CHECKING:
-    from repoman.server.listener import Listener
-    from repoman.server.server import Server
+from repoman.server.transport import SpokePlainHttp, Transport
+from repoman.server.worker_pool import WorkerPool
 
 log = logging.getLogger("repoman.server")
 
 _GONE = (ConnectionError, TimeoutError, ssl.SSLError)  # what a connection ends by
-_PIECE = 1 << 16  # bytes read at a time from files that only Python can read
+
+# Files that only Python can read are read in pieces of this size.
+READ_BYTES = 1 << 16
 
 _SHUTDOWN = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
     b"Retry-After: 10\r\nContent-Length: 29\r\n\r\nThe server is shutting down.\n"
 )
+
+
+class ConnectionHost(Protocol):
+    """What a connection needs of the server that it belongs to.
+
+    Attributes:
+        fast: answers requests that need no worker, if set.
+        main: the loop that accepts, parses and transfers small messages.
+        spool: the directory for large buffered bodies.
+        workers: used on the main loop only.
+    """
+
+    fast: FastAnswer | None
+    main: Loop
+    settings: ServerSettings
+    spool: Path
+    workers: WorkerPool
+
+    def next_bulk(self) -> Loop:
+        """Return the bulk loop for the next large transfer; main loop."""
+
+    def submit(self, work: Callable[[], object]) -> None:
+        """Have a worker do something; any thread."""
+
+
+class ConnectionListener(Protocol):
+    """What a connection needs of the listener that accepted it."""
+
+    adj: Adjustments
+    connector: str
+
+    def forget(self, connection: "Connection") -> None:
+        """Take note that a connection has closed; any thread."""
 
 
 class Connection:
@@ -57,8 +89,8 @@ class Connection:
 
     def __init__(
         self,
-        host: "Server",
-        listener: "Listener",
+        host: ConnectionHost,
+        listener: ConnectionListener,
         transport: Transport,
         accepted: socket.socket,
         addr: Any,
@@ -100,6 +132,27 @@ class Connection:
             and self.transport.is_ready
             and self.linger is None
         )
+
+    def phase(self) -> tuple[Phase, float]:
+        """Return what the connection is at, and since when, in monotonic seconds.
+
+        Other threads than its loop's may be told what has just changed.
+        """
+        since = self.progress.since
+        if not self.transport.is_ready:
+            return Phase.HANDSHAKE, self.opened
+        if self.linger is not None:
+            return Phase.REFUSED, self.linger.since
+        if not self.send_queue.is_empty:
+            return Phase.RESPONSE if self.send_queue.is_sendable else Phase.PREPARING, since
+        if self.serving is not None:
+            return Phase.SERVING, since
+        request = self.reader.request
+        if request is None:
+            return Phase.IDLE, since
+        if not request.headers_finished:
+            return Phase.HEADER, self.reader.started
+        return Phase.BODY, since
 
     def interest(self) -> int:
         """See :class:`repoman.server.loop.Member`."""
@@ -157,7 +210,7 @@ class Connection:
         if self.loop.owns(self):
             self.loop.unregister(self)
         self.send_queue.close()
-        self.reader.close()
+        self._close_request()
         self.server.forget(self)
 
     # For any thread.
@@ -201,14 +254,6 @@ class Connection:
         else:
             self.move(self.host.main, work)
 
-    def receive_body(self, request: Request) -> None:
-        """Go on with a request after its admission: receive the body."""
-        self.serving = None
-        self.reader.await_body(request)
-        if not self.connected:
-            self.reader.close()
-        self.refresh()
-
     def say(self, data: bytes) -> None:
         """Send bytes that are no response of a task."""
         try:
@@ -234,7 +279,48 @@ class Connection:
         self.loop = loop
         loop.call(self._arrive, work)
 
+    def answer_at_once(self, raw: bytes) -> bytes | None:
+        """Return the response to a header if it takes no parser and no worker."""
+        answer = self.host.fast
+        if answer is None or self.draining:
+            return None
+        try:
+            return answer(self.server.connector, raw, self.addr[0])
+        except Exception:
+            log.exception("The fast path failed; a worker handles the request")
+            return None
+
     # For workers, who run a RequestRunner.
+
+    def admit(self, request: Request, wanted: BodyWanted) -> bool:
+        """Begin to receive the body; return whether all of it is there already."""
+        body = request.admit(wanted, self.host.spool, self.host.settings.body_buffer_limit)
+        self.reader.begin_body(request, body)
+        if body.is_over:
+            return True
+        self.host.main.call(self._receive_body, request)  # from here on the loop owns the body
+        return False
+
+    def finish(self, request: Request, close: bool) -> None:
+        """Go on with the connection, or close it, when the response is written."""
+        request.close()
+        self.task = None
+        if close or self.closes_after(request):
+            self.lingers = request.is_unread or request.error is not None
+            self.closing = True
+        elif request.is_unread:
+            request.discard()
+            self.reader.request = request
+        self.progress.restart()
+        self.serving = None  # from here on the loop may go on with the connection
+        if (
+            self.closing
+            or self.draining  # since it was asked above; nobody else looks again
+            or self.reader.held
+            or not self.send_queue.is_empty
+            or not self.loop.is_watching(self, IN)
+        ):
+            self.wake()
 
     def write_soon(self, data: bytes | FileResponse, more: bool = False) -> int:
         """Send a piece of the response, or a file; waits while too much is queued.
@@ -248,9 +334,9 @@ class Connection:
         if isinstance(data, FileResponse):
             return self._write_file(data)
         if data:
-            while self.send_queue.is_crowded:
+            while self.send_queue.is_full:
                 self.wake()
-                self.send_queue.wait_for_room(1)
+                self.send_queue.wait_for_space(1)
             try:
                 self.send_queue.write(data, more)
             except OSError as error:
@@ -270,9 +356,22 @@ class Connection:
 
     # The rest.
 
+    def _receive_body(self, request: Request) -> None:
+        """Go on with a request after its admission: receive the body; main loop."""
+        self.serving = None
+        self.reader.await_body(request)
+        if not self.connected:
+            self._close_request()
+        self.refresh()
+
+    def _close_request(self) -> None:
+        request = self.reader.take()
+        if request is not None:
+            self.host.submit(request.close)
+
     def _go_on_growing(self) -> None:
         """Send what a file has grown by; any thread. The client's time to take it begins now."""
-        self.progress.begin()
+        self.progress.restart()
         self.wake()
 
     def _on_own_loop(self, function: Callable[[], object]) -> None:
@@ -363,7 +462,7 @@ class Connection:
         return size
 
     def _write_pieces(self, response: FileResponse) -> None:
-        while data := response.get(_PIECE, skip=True):
+        while data := response.get(READ_BYTES, skip=True):
             self.write_soon(data)
         if response.remain:
             raise OSError("The file became shorter while it was sent")

@@ -13,10 +13,11 @@ from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key
 from repoman.repositories.connector_records import ConnectorState
 from repoman.repositories.model import Connector
-from repoman.server.certificates import Certificates
+from repoman.server.tls_contexts import Certificates
 from repoman.threads import Periodic
 
-POLL = 0.5  # seconds until a change by another process is seen
+# A change by another process is seen after this time at the latest.
+POLL_S = 0.5
 
 # Takes how the connectors are, and the revision of the repositories that this belongs to.
 Report = Callable[[int, Sequence[ConnectorState]], None]
@@ -56,7 +57,7 @@ class ConnectorManager:
         listeners: Listeners,
         repoman: Repoman,
         certificates: Certificates,
-        report: Report = lambda _revision, _states: None,
+        report: Report,
     ) -> None:
         self._report = report
         self._is_reported = True
@@ -72,7 +73,7 @@ class ConnectorManager:
         self._problems: dict[str, str] = {}
         self._is_reload_wanted = False
         self._lock = threading.Lock()
-        self.thread = Periodic("connectors", self._follow, POLL)
+        self.thread = Periodic("connectors", self._follow, POLL_S)
 
     def start(self) -> None:
         """Open all connectors and watch for changes."""

@@ -6,10 +6,11 @@ from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
-from repoman.http.growing import GrowingFile
+from repoman.http.body import GrowingFile
 from repoman.server.transport import Transport
 
-SMALL_FILE = 1 << 16  # up to this size a worker reads the file: one packet, no change of loops
+# A worker reads a file up to this size: one packet, no change of loops.
+SMALL_FILE_MAX_BYTES = 1 << 16
 
 
 class FileResponse(ReadOnlyFileBasedBuffer):
@@ -22,7 +23,7 @@ class FileResponse(ReadOnlyFileBasedBuffer):
     @property
     def is_small(self) -> bool:
         """Whether to read the file at once."""
-        return len(self) <= SMALL_FILE
+        return len(self) <= SMALL_FILE_MAX_BYTES
 
     @property
     def is_plain(self) -> bool:
@@ -85,7 +86,7 @@ class GrowingResponse(FileResponse):
 
 
 class FileSlice:
-    """A part of a file in a send queue; see :class:`repoman.server.send_queue.Outgoing`."""
+    """A part of a file in a send queue; see :class:`repoman.server.send_queue.QueueItem`."""
 
     def __init__(self, response: FileResponse, fd: int, start: int, end: int) -> None:
         self.close: Callable[[], None] = response.close

@@ -6,38 +6,61 @@ import logging
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
+from wsgiref.types import WSGIApplication
+
+from waitress.adjustments import Adjustments
 
 from repoman.errors import Conflict, Invalid
-from repoman.server.connection import Connection
+from repoman.server.connection import Connection, ConnectionHost
 from repoman.server.loop import IN
-from repoman.server.tls import TlsTransport
-from repoman.server.transport import PlainTransport, Transport
-
-if TYPE_CHECKING:
-    from repoman.server.server import Server
+from repoman.server.transport import PlainTransport, TlsTransport, Transport
 
 log = logging.getLogger("repoman.server")
 
+# So many new connections are accepted in a turn.
 ACCEPTS_PER_TURN = 64
 
 # Bytes that a connection takes before it has sent those it has; the system by itself lets four
 # megabytes and more queue up, which have left the processor's caches when their turn comes. What
 # is on its way, and so the speed over long distances, is not limited by it.
-UNSENT = 1 << 19
+UNSENT_BYTES = 1 << 19
 
 # Congestion control of connections within the machine, which have no distance and no losses. One
 # that sends at a speed it has measured, as BBR does, takes delays of the scheduler for a slow
 # network, and stays slow. This one is in every Linux, and every user may choose it.
-UNPACED = b"reno"
+LOCAL_CONGESTION_CONTROL = b"reno"
 
 # What to do about a port that the system keeps for the privileged.
-PRIVILEGED = (
+PRIVILEGED_PORT_HINT = (
     " A port below 1024 requires the capability CAP_NET_BIND_SERVICE: grant it to the server, as "
     "the systemd unit in conf/examples shows, or choose a higher port."
 )
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class ListenerHost(ConnectionHost, Protocol):
+    """What a listener needs of the server that it belongs to, besides its connections.
+
+    Attributes:
+        adjustments: waitress' settings for a scheme.
+        is_paused: no connection is accepted for now.
+    """
+
+    application: WSGIApplication
+    adjustments: Callable[[str], Adjustments]
+    is_paused: bool
+
+    def make_room(self, newest: Connection) -> bool:
+        """Tell whether more connections may be accepted after the newest; main loop."""
+
+    def pause(self, reason: str) -> None:
+        """Accept nothing until a connection closes or some time has passed; main loop."""
+
+    def note_closed(self) -> None:
+        """Take note that a connection has closed; any thread."""
 
 
 class Listener:
@@ -53,7 +76,11 @@ class Listener:
     """
 
     def __init__(
-        self, host: "Server", connector: str, listening: socket.socket, tls: ssl.SSLContext | None
+        self,
+        host: ListenerHost,
+        connector: str,
+        listening: socket.socket,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.connector = connector
         self.tls = tls
@@ -142,7 +169,7 @@ class Listener:
 def _choose_unpaced(accepted: socket.socket) -> None:
     # A route may prescribe its own; then only speed is lost.
     with contextlib.suppress(OSError):
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, UNPACED)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, LOCAL_CONGESTION_CONTROL)
 
 
 def open_socket(host: str, port: int, backlog: int) -> socket.socket:
@@ -158,7 +185,7 @@ def open_socket(host: str, port: int, backlog: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Conflict(f"Port {port} at {host} is in use by another program.") from error
-        hint = PRIVILEGED if error.errno == errno.EACCES else ""
+        hint = PRIVILEGED_PORT_HINT if error.errno == errno.EACCES else ""
         raise Invalid(f"Cannot listen on {host}:{port}: {error.strerror}.{hint}") from error
 
 
@@ -169,7 +196,7 @@ def _listen(family: int, address: Any, backlog: int) -> socket.socket:
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         # The connections inherit it.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listening.setblocking(False)
         listening.bind(address)
         listening.listen(backlog)

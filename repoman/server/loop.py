@@ -18,8 +18,11 @@ IN = select.EPOLLIN
 OUT = select.EPOLLOUT
 GONE = select.EPOLLHUP | select.EPOLLERR
 
+# A turn takes so many events from the system at most.
 EVENTS_PER_TURN = 512
-IMPATIENT = 0.001  # seconds until the next turn while ``after_turn`` wants to be asked again
+
+# The next turn begins after this time while ``after_turn`` wants to be asked again.
+NUDGE_INTERVAL_S = 0.001
 
 
 class Member(Protocol):
@@ -58,8 +61,8 @@ class Loop:
         self.name = name
         self.buffer = memoryview(bytearray(buffer_size))
         self.tick = tick
-        self.after_turn: Callable[[], bool] = bool
-        self.on_tick: Callable[[], object] = bool
+        self.after_turn: Callable[[], bool] = _needs_nothing
+        self.on_tick: Callable[[], object] = _needs_nothing
         self._epoll = select.epoll()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, IN)
@@ -154,8 +157,8 @@ class Loop:
         self._is_running = False
 
     def _turn(self) -> None:
-        patience = IMPATIENT if self.after_turn() else self.tick
-        timeout = 0.0 if self._calls else patience
+        longest = NUDGE_INTERVAL_S if self.after_turn() else self.tick
+        timeout = 0.0 if self._calls else longest
         for fd, events in self._epoll.poll(timeout, EVENTS_PER_TURN):
             if fd == self._wakeup:
                 os.eventfd_read(fd)
@@ -206,3 +209,8 @@ class Loop:
     def _watch(self, fd: int, events: int) -> None:
         self._masks[fd] = events
         self._epoll.modify(fd, events)
+
+
+def _needs_nothing() -> bool:
+    """Do nothing, and ask for nothing: what a loop calls where nobody has set anything else."""
+    return False

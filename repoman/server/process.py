@@ -22,21 +22,22 @@ from repoman.http.current import MAIN
 from repoman.http.dispatch import connector_key, create_application
 from repoman.repositories.connector_records import save_states
 from repoman.repositories.model import Connector
-from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
 from repoman.server.lock import DataLock
 from repoman.server.response_cache import ResponseCache
 from repoman.server.server import Server
+from repoman.server.tls_contexts import Certificates
 from repoman.threads import Periodic
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
 
-M_ARENA_MAX = -8  # mallopt(3): how many heaps there may be
-HEAPS = 2
+M_ARENA_MAX = -8  # The parameter of mallopt(3) for the number of heaps.
+HEAPS_MAX = 2  # So many heaps serve all threads.
 
 RESERVE_INTERVAL_S = 1.0  # How often is looked whether there is room for the reserve again.
 
-GARBAGE = 10_000  # objects made and not yet freed, until the collector looks at the young ones
+# The collector looks at the young objects when so many were made and not yet freed.
+GC_THRESHOLD_OBJECTS = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def _share_heaps() -> None:
     heap. Other libraries have no such option.
     """
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS_MAX)
 
 
 def _calm_collector() -> None:
@@ -116,7 +117,7 @@ def _calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE, 20, 20)
+    gc.set_threshold(GC_THRESHOLD_OBJECTS, 20, 20)
 
 
 def _make_spool(data: Path) -> Path:

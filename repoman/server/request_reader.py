@@ -1,22 +1,219 @@
-"""What arrives on a connection: requests, one at a time, and their bodies."""
+"""What arrives on a connection: requests, one at a time, and their bodies.
 
-import logging
-from typing import TYPE_CHECKING
+waitress parses the header; :class:`Request` is stricter about it, and has its own way of taking the
+body.
+"""
 
-from repoman.http.body import BodyWanted
-from repoman.server.parser import Request
-from repoman.server.response_cache import find_fast_answer
+import io
+import re
+from pathlib import Path
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from repoman.server.connection import Connection
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import BadRequest
 
-log = logging.getLogger("repoman.server")
+from repoman.http.body import ADMISSION, BodyWanted, Environ
+from repoman.server.connection_policy import ProgressTimer
+from repoman.server.loop import Loop
+from repoman.server.request_body import (
+    Body,
+    BufferStore,
+    ChunkedFraming,
+    FixedFraming,
+    Framing,
+    SinkStore,
+    Store,
+)
+from repoman.server.transport import BULK_MIN_BYTES, Transport
 
+# A refused body up to this size is read away to keep the connection.
+DISCARD_MAX_BYTES = 1 << 16
+
+# So many requests of one connection are taken in a turn, so that a pipeline of small ones starves
+# nobody.
+REQUESTS_PER_TURN = 16
+
+_CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
 _HEADER_END = b"\r\n\r\n"
-_TLS_HANDSHAKE = 0x16  # first byte of a TLS connection
+_TLS_HANDSHAKE = 0x16  # The first byte of a TLS connection.
 _REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
-REQUESTS_PER_TURN = 16  # of one connection, so that a pipeline of small ones starves nobody
+
+class ReadConnection(Protocol):
+    """What a reader asks of its connection.
+
+    Attributes:
+        adj: waitress' settings of the parser.
+        loop: where the connection is at present.
+        progress: since when the server waits for the client.
+    """
+
+    adj: Adjustments
+    loop: Loop
+    progress: ProgressTimer
+    transport: Transport
+
+    @property
+    def is_receptive(self) -> bool:
+        """Whether a further request may be taken from the connection."""
+
+    def answer_at_once(self, raw: bytes) -> bytes | None:
+        """Return the response to a header if it takes no parser and no worker."""
+
+    def serve(self, request: "Request") -> None:
+        """Have a worker run the application for a request."""
+
+    def say(self, data: bytes) -> None:
+        """Send bytes that are no response of a task."""
+
+    def refuse(self, text: str) -> None:
+        """Answer 400 to something that is not even a request, and close."""
+
+    def wake(self) -> None:
+        """Have the loop check again what to do next."""
+
+    def handle_close(self) -> None:
+        """Close the connection."""
+
+
+class Request(HTTPRequestParser):
+    """One request of a connection, from its first byte to the end of its response.
+
+    Attributes:
+        raw: the header as it came, from its first letter to the empty line.
+        body: the body on its way, once the application has asked for it.
+    """
+
+    raw = b""
+    command = ""  # known also when the header could not be parsed
+    path = ""
+    body: Body | None = None
+    is_discarded = False  # answered already; only its body has to be read away
+    _has_sink = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the header block.
+
+        Raises:
+            ParsingError: it is not valid, or others could interpret it in another way.
+        """
+        self.raw = header_plus
+        _check_folding(header_plus)
+        _check_codings(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urlsplit, for an address such as http://[
+            raise ParsingError("Bad URI") from error
+        self._check_framing()
+        self._check_host()
+
+    @property
+    def has_body(self) -> bool:
+        """Whether at least one byte of a body, or a first chunk, follows the header."""
+        return self.body_rcv is not None
+
+    @property
+    def awaits_admission(self) -> bool:
+        """Whether the application has yet to say if it wants the body."""
+        return self.has_body and self.body is None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether bytes of the body are still to come on the connection."""
+        if self.body is None:
+            return self.has_body
+        return not self.body.is_complete
+
+    @property
+    def is_bulky(self) -> bool:
+        """Whether a bulk loop has to receive the body: a sink may have to wait for a disk."""
+        if self.body is None or self.is_discarded:
+            return False
+        return self._has_sink or self.chunked or self.content_length >= BULK_MIN_BYTES
+
+    @property
+    def is_swallowable(self) -> bool:
+        """Whether a refused body is small enough, with a known size, to read and discard it."""
+        return (
+            self.body is None
+            and not self.chunked
+            and not self.expect_continue
+            and self.content_length <= DISCARD_MAX_BYTES
+        )
+
+    def admit(self, wanted: BodyWanted, spool: Path, buffer_limit: int) -> Body:
+        """Prepare to receive the body to where the application wants it.
+
+        ``buffer_limit`` is the server's own, which the application cannot raise.
+        """
+        if wanted.sink is not None:
+            self._has_sink = True
+            return self._receive_into(SinkStore(wanted.sink))
+        return self._receive_into(BufferStore(min(wanted.limit, buffer_limit), spool))
+
+    def discard(self) -> None:
+        """Prepare to read and discard the refused body."""
+        self.is_discarded = True
+        self._receive_into(Store())
+
+    def end_body(self) -> None:
+        """Note how the body ended, for the second call of the application or the error response."""
+        if self.body is None:
+            return
+        if self.body.malformed:
+            self.error = BadRequest(self.body.malformed)
+        elif self.chunked:
+            self.headers["CONTENT_LENGTH"] = str(self.body.size)
+
+    def describe_body(self, environ: Environ) -> None:
+        """Tell the application where its body is, or that it has not been read yet."""
+        if self.body is not None:
+            self.body.describe(environ)
+        elif self.has_body:
+            environ[ADMISSION] = True
+
+    def get_body_stream(self) -> io.BytesIO:
+        """Return what waitress puts under ``wsgi.input``; :meth:`describe_body` replaces it."""
+        return io.BytesIO()
+
+    def close(self) -> None:
+        """Let go of the body. Safe to call again; never on a loop."""
+        if self.body is not None:
+            self.body.close()
+
+    def _receive_into(self, store: Store) -> Body:
+        framing: Framing = ChunkedFraming() if self.chunked else FixedFraming(self.content_length)
+        self.body = Body(framing, store)
+        return self.body
+
+    def _check_framing(self) -> None:
+        """Refuse what two servers in a row could understand in two ways (RFC 9112, section 6)."""
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("Only HTTP/1.0 and HTTP/1.1 are supported")
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Both Content-Length and Transfer-Encoding were sent")
+        if "TRANSFER_ENCODING" in self.headers:  # waitress removes it for HTTP/1.1 only
+            raise ParsingError("Transfer-Encoding is not part of HTTP/1.0")
+
+    def _check_host(self) -> None:
+        host = self.headers.get("HOST")
+        if (host is None and self.version == "1.1") or (host is not None and "," in host):
+            raise ParsingError("Exactly one Host header is required")
+
+
+def _check_folding(header_plus: bytes) -> None:
+    if b"\n " in header_plus or b"\n\t" in header_plus:
+        raise ParsingError("Folded header lines are not allowed")
+
+
+def _check_codings(header_plus: bytes) -> None:
+    codings = _CODINGS.findall(header_plus)
+    # waitress takes one of them off, and would leave the other one in the body.
+    if sum(each.lower().count(b"chunked") for each in codings) > 1:
+        raise ParsingError("Transfer-Encoding lists chunked twice")
+    if not all(each.strip(b" \t,") for each in codings):  # waitress goes by Content-Length then
+        raise ParsingError("Transfer-Encoding is empty")
 
 
 class RequestReader:
@@ -32,7 +229,7 @@ class RequestReader:
         started: when the first byte of the request came, monotonic seconds.
     """
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: ReadConnection) -> None:
         self._connection = connection
         self.request: Request | None = None
         self.held = b""
@@ -55,14 +252,14 @@ class RequestReader:
             return
         request = self.request
         if request is not None and request.body is not None:
-            connection.progress.move(count)
+            connection.progress.note_bytes(count)
             self._read_body(request, buffer[:count])
             if request.is_discarded:
                 self.resume()
         elif count == 0:
             connection.handle_close()
         else:
-            connection.progress.begin()
+            connection.progress.restart()
             if request is None:
                 self.started = connection.progress.since
             self.held = bytes(buffer[:count])
@@ -80,13 +277,8 @@ class RequestReader:
         if self.held:
             self._connection.wake()
 
-    def begin_body(self, request: Request, wanted: BodyWanted) -> None:
-        """Receive the body to where the application wants it, first what came with the header.
-
-        Called by the worker that asked for admission.
-        """
-        host = self._connection.host
-        body = request.admit(wanted, host.spool, host.settings.body_buffer_limit)
+    def begin_body(self, request: Request, body: Body) -> None:
+        """Take what of the body came with the header; for the worker that asked for admission."""
         if self.held:
             used = body.feed(memoryview(self.held))
             self.held = self.held[used:]
@@ -95,16 +287,15 @@ class RequestReader:
 
     def await_body(self, request: Request) -> None:
         """Receive the rest of the body, on the main loop."""
-        self._connection.progress.begin()
+        self._connection.progress.restart()
         self.request = request
         if request.expect_continue and request.body is not None and request.body.size == 0:
             self._connection.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def close(self) -> None:
-        """Let go of the request that is being received; the connection has been closed."""
+    def take(self) -> Request | None:
+        """Return the request that is being received, whose reader is no longer needed."""
         request, self.request = self.request, None
-        if request is not None:
-            self._connection.host.submit(request.close)
+        return request
 
     def _parse(self, data: bytes) -> None:
         if self.request is None:
@@ -125,11 +316,10 @@ class RequestReader:
 
     def _answer_fast(self, data: bytes) -> bool:
         """Answer the first request in the data if that takes no parser and no worker."""
-        answer = self._connection.host.fast
         end = data.find(_HEADER_END) + len(_HEADER_END)
-        if answer is None or end < len(_HEADER_END):
+        if end < len(_HEADER_END):
             return False
-        response = find_fast_answer(answer, self._connection, data[:end])
+        response = self._connection.answer_at_once(data[:end])
         if response is None:
             return False
         self.held = data[end:]

@@ -7,14 +7,13 @@ may hold a password, only a digest is kept, by a key that nobody has: see
 :mod:`repoman.security.digests`.
 """
 
-import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waitress.utilities import build_http_date
 
@@ -23,9 +22,6 @@ from repoman.http.body import Environ
 from repoman.http.caching import CACHEABLE, RAW_REQUEST, Validity
 from repoman.security.digests import KeyedDigest
 from repoman.server.file_bodies import FileResponse
-
-if TYPE_CHECKING:
-    from repoman.server.connection import Connection
 
 CAPACITY_BYTES = 16_777_216  # The size of all that is kept.
 OVERHEAD_BYTES = 1_024  # What the bookkeeping of a response takes besides, as measured.
@@ -46,8 +42,6 @@ Key = tuple[str, bytes]  # connector, and digest of the request
 # on the main loop, where everything else waits for it: it may look into tables in memory, but not
 # touch disk, database or log, nor compute for longer than some microseconds.
 FastAnswer = Callable[[str, bytes, str], bytes | None]
-
-_log = logging.getLogger(__name__)
 
 
 class ResponseCache:
@@ -133,17 +127,6 @@ class ResponseCache:
             self._kept[key] = (validity, before, after)
             self._size += len(before) + len(after) + OVERHEAD_BYTES
             self._size += 2 * request_size  # what the log tells of it, also as a whole line
-
-
-def find_fast_answer(answer: FastAnswer, connection: "Connection", raw: bytes) -> bytes | None:
-    """Return the response to the request if it can be given at once."""
-    if connection.draining:
-        return None
-    try:
-        return answer(connection.server.connector, raw, connection.addr[0])
-    except Exception:  # noqa: BLE001 - a worker can answer still
-        _log.exception("The fast path failed; a worker handles the request")
-        return None
 
 
 def _is_plain(raw: bytes) -> bool:

@@ -6,17 +6,21 @@ from typing import Protocol
 
 from waitress.channel import ClientDisconnected
 
-from repoman.server.pace import ProgressTimer
-from repoman.server.transport import BULK_SIZE, SEND_SIZE, Transport
+from repoman.server.connection_policy import ProgressTimer
+from repoman.server.transport import BULK_MIN_BYTES, SEND_BYTES, Transport
 
 # Most bytes one connection sends per turn, so that a fast reader starves nobody: of a file, about a
 # millisecond. The kernel takes a file faster in few large pieces: at 1 MiB it cost a third more.
-TURN = 4 << 20
-HIGH_WATER = 1 << 20  # with so many bytes waiting, the worker that writes has to wait too
-JOIN_SIZE = 1 << 16  # pieces up to this size are joined
+TURN_BYTES = 4 << 20
+
+# With so many bytes waiting, the worker that writes has to wait too.
+HIGH_WATER_BYTES = 1 << 20
+
+# MemoryItem up to this size are joined.
+JOIN_MAX_BYTES = 1 << 16
 
 
-class Outgoing(Protocol):
+class QueueItem(Protocol):
     """Something in a send queue."""
 
     def is_done(self) -> bool:
@@ -32,7 +36,7 @@ class Outgoing(Protocol):
         """Let go of what was sent; may take its time, never on a loop."""
 
 
-class Pieces:
+class MemoryItem:
     """Bytes in memory."""
 
     def __init__(self, data: bytes | memoryview) -> None:
@@ -44,7 +48,7 @@ class Pieces:
 
     def try_join(self, data: bytes | memoryview) -> bool:
         """Append small data to small data; False if either is not small."""
-        if len(self._data) + len(data) > JOIN_SIZE:
+        if len(self._data) + len(data) > JOIN_MAX_BYTES:
             return False
         if not isinstance(self._data, bytearray):
             self._data = bytearray(self._data)
@@ -52,23 +56,23 @@ class Pieces:
         return True
 
     def is_done(self) -> bool:
-        """See :class:`Outgoing`."""
+        """See :class:`QueueItem`."""
         return self._position == len(self._data)
 
     def is_waiting(self) -> bool:
-        """See :class:`Outgoing`."""
+        """See :class:`QueueItem`."""
         return False
 
     def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
-        """See :class:`Outgoing`."""
-        end = self._position + SEND_SIZE
+        """See :class:`QueueItem`."""
+        end = self._position + SEND_BYTES
         with memoryview(self._data)[self._position : end] as piece:
             sent = transport.send(piece, more or end < len(self._data))
         self._position += sent
         return sent
 
     def close(self) -> None:
-        """See :class:`Outgoing`."""
+        """See :class:`QueueItem`."""
 
 
 class SendQueue:
@@ -86,9 +90,9 @@ class SendQueue:
         self._transport = transport
         self._progress = progress
         self._dispose = dispose
-        self._room = threading.Condition(threading.Lock())
-        self._queue: list[Outgoing] = []
-        self._buffered = 0  # bytes of Pieces in the queue
+        self._space = threading.Condition(threading.Lock())
+        self._queue: list[QueueItem] = []
+        self._buffered = 0  # bytes of MemoryItem in the queue
         self._is_closed = False
 
     @property
@@ -105,14 +109,14 @@ class SendQueue:
     @property
     def is_bulky(self) -> bool:
         """Whether sending should not be the main loop's task: files and large responses."""
-        return self._buffered >= BULK_SIZE or any(
-            not isinstance(item, Pieces) for item in self._queue[:2]
+        return self._buffered >= BULK_MIN_BYTES or any(
+            not isinstance(item, MemoryItem) for item in self._queue[:2]
         )
 
     @property
-    def is_crowded(self) -> bool:
+    def is_full(self) -> bool:
         """Whether a worker has to wait before it writes more."""
-        return self._buffered > HIGH_WATER and not self._is_closed
+        return self._buffered > HIGH_WATER_BYTES and not self._is_closed
 
     def write(self, data: bytes, more: bool = False) -> None:
         """Send what the socket takes now and queue the rest; ``more`` queues everything.
@@ -121,52 +125,52 @@ class SendQueue:
             ClientDisconnected: the connection is closed.
             OSError: the connection is gone; the connection has to be closed.
         """
-        with self._room:
+        with self._space:
             self._check_open()
             rest: bytes | memoryview = data
             if not self._queue and not more:
                 with memoryview(data) as view:
                     sent = self._transport.send(view)
-                self._progress.move(sent)
+                self._progress.note_bytes(sent)
                 if sent == len(data):
                     return
                 rest = memoryview(data)[sent:]
             self._append(rest)
             if not more:
-                self._flush_pieces()
+                self._flush_memory()
 
-    def put(self, item: Outgoing) -> None:
+    def put(self, item: QueueItem) -> None:
         """Queue a file.
 
         Raises:
             ClientDisconnected: the connection is closed; the item still belongs to the caller.
         """
-        with self._room:
+        with self._space:
             self._check_open()
             self._enqueue(item)
 
-    def wait_for_room(self, timeout: float) -> None:
-        """Wait until the queue is no longer crowded, at most ``timeout`` seconds."""
-        with self._room:
-            if self.is_crowded:
-                self._room.wait(timeout)
+    def wait_for_space(self, timeout: float) -> None:
+        """Wait until the queue is no longer full, at most ``timeout`` seconds."""
+        with self._space:
+            if self.is_full:
+                self._space.wait(timeout)
 
     def flush(self, buffer: memoryview) -> None:
-        """Send at most about TURN bytes; for the loop that owns the connection.
+        """Send at most about TURN_BYTES; for the loop that owns the connection.
 
         Raises:
             OSError: the connection is gone, or a file was shorter than promised.
         """
-        budget = TURN
-        with self._room:
+        budget = TURN_BYTES
+        with self._space:
             while self._queue and budget > 0:
                 sent = self._send_first(budget, buffer)
                 if sent == 0:
                     break
                 budget -= sent
-            if budget < TURN:
-                self._progress.move(TURN - budget)
-                self._room.notify()
+            if budget < TURN_BYTES:
+                self._progress.note_bytes(TURN_BYTES - budget)
+                self._space.notify()
 
     def close(self) -> None:
         """Close the connection and drop what was not sent.
@@ -174,13 +178,13 @@ class SendQueue:
         The lock is held during the call: a worker in the middle of sending would otherwise write to
         whatever connection gets the descriptor next.
         """
-        with self._room:
+        with self._space:
             self._is_closed = True
             self._transport.close()
             for item in self._queue:
                 self._forget(item)
             self._queue.clear()
-            self._room.notify_all()
+            self._space.notify_all()
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -189,34 +193,34 @@ class SendQueue:
     def _append(self, data: bytes | memoryview) -> None:
         self._buffered += len(data)
         last = self._queue[-1] if self._queue else None
-        if not (isinstance(last, Pieces) and last.try_join(data)):
-            self._enqueue(Pieces(data))
+        if not (isinstance(last, MemoryItem) and last.try_join(data)):
+            self._enqueue(MemoryItem(data))
 
-    def _enqueue(self, item: Outgoing) -> None:
+    def _enqueue(self, item: QueueItem) -> None:
         if not self._queue:
-            self._progress.begin()
+            self._progress.restart()
         self._queue.append(item)
 
-    def _flush_pieces(self) -> None:
-        budget = TURN  # the rest is the loop's, which would wait for us to let go of the lock
-        while budget > 0 and self._queue and isinstance(self._queue[0], Pieces):
-            sent = self._send_first(TURN, memoryview(b""))
+    def _flush_memory(self) -> None:
+        budget = TURN_BYTES  # the rest is the loop's, which would wait for us to let go of the lock
+        while budget > 0 and self._queue and isinstance(self._queue[0], MemoryItem):
+            sent = self._send_first(TURN_BYTES, memoryview(b""))
             if sent == 0:
                 return
             budget -= sent
-            self._progress.move(sent)
+            self._progress.note_bytes(sent)
 
     def _send_first(self, limit: int, buffer: memoryview) -> int:
         item = self._queue[0]
         more = len(self._queue) > 1 and not self._queue[1].is_waiting()
         sent = item.send(self._transport, limit, buffer, more)
-        if isinstance(item, Pieces):
+        if isinstance(item, MemoryItem):
             self._buffered -= sent
         if item.is_done():
             del self._queue[0]
             self._forget(item)
         return sent
 
-    def _forget(self, item: Outgoing) -> None:
-        if not isinstance(item, Pieces):
+    def _forget(self, item: QueueItem) -> None:
+        if not isinstance(item, MemoryItem):
             self._dispose(item.close)

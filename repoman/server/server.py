@@ -17,24 +17,32 @@ from waitress.adjustments import Adjustments
 from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.server.connection import Connection
-from repoman.server.connection_policy import find_overdue
+from repoman.server.connection_policy import close_some, find_overdue
 from repoman.server.listener import Listener, open_socket
 from repoman.server.loop import Loop
 from repoman.server.response_cache import FastAnswer
-from repoman.server.room import close_some
-from repoman.server.send_queue import HIGH_WATER
+from repoman.server.send_queue import HIGH_WATER_BYTES
 from repoman.server.worker_pool import WorkerPool
 from repoman.waiting import Worker
 
 log = logging.getLogger("repoman.server")
 
-MAIN_BUFFER = 1 << 16
-BULK_BUFFER = 1 << 20
-REMOVAL_TIMEOUT = 5.0  # seconds to wait for the main loop to close a listening socket
-WARNING_PAUSE = 60.0  # seconds until it is said again that there are too many connections
-SPARE = 64  # threads in the place of those that wait for remotes
-WRITERS = 32  # Threads in the place of those that wait for the database.
-LAST_WORK_TIMEOUT = 5.0  # seconds for workers to end when all connections are closed
+# The loops receive into buffers of these sizes.
+MAIN_BUFFER_BYTES = 1 << 16
+BULK_BUFFER_BYTES = 1 << 20
+
+# The main loop has this long to close a listening socket.
+REMOVAL_TIMEOUT_S = 5.0
+
+# That there are too many connections is logged once in this time.
+WARNING_INTERVAL_S = 60.0
+
+# So many workers may wait for remotes, and for the database, while others take their places.
+REMOTE_WAITS_MAX = 64
+DATABASE_WAITS_MAX = 32
+
+# Workers have this long to end when all connections are closed.
+LAST_WORK_TIMEOUT_S = 5.0
 
 
 class Server:
@@ -59,13 +67,15 @@ class Server:
         self.application = application
         self.settings = settings
         self.spool = spool
-        self.main = Loop("main", MAIN_BUFFER, tick)
-        self.workers = WorkerPool(settings.threads, SPARE, WRITERS)
+        self.main = Loop("main", MAIN_BUFFER_BYTES, tick)
+        self.workers = WorkerPool(settings.threads, REMOTE_WAITS_MAX, DATABASE_WAITS_MAX)
         self.main.after_turn = self.workers.nudge
         self.main.on_tick = self._tick
         self.fast: FastAnswer | None = None
         self.is_paused = False  # no connection is accepted for now
-        self._bulk = [Loop(f"bulk-{n}", BULK_BUFFER, tick=60) for n in range(settings.bulk_threads)]
+        self._bulk = [
+            Loop(f"bulk-{n}", BULK_BUFFER_BYTES, tick=60) for n in range(settings.bulk_threads)
+        ]
         self._turn = 0
         self._lock = threading.Lock()
         self._listeners: dict[str, Listener] = {}
@@ -75,7 +85,7 @@ class Server:
         self._is_running = False
         self._is_stopping = False
         self._is_stopped = False
-        self.adjustments = cache(self._make_adjustments)
+        self.adjustments: Callable[[str], Adjustments] = cache(self._make_adjustments)
 
     # Listeners: any thread.
 
@@ -120,7 +130,7 @@ class Server:
                 self.main.call(self._leave, listener, drain, closed)
             else:
                 self._leave(listener, drain, closed)
-        closed.wait(REMOVAL_TIMEOUT)
+        closed.wait(REMOVAL_TIMEOUT_S)
         return listener.gone
 
     def swap_tls(self, connector: str, context: ssl.SSLContext) -> None:
@@ -207,7 +217,7 @@ class Server:
         self.is_paused = True
         now = time.monotonic()
         if now >= self._next_warning:
-            self._next_warning = now + WARNING_PAUSE
+            self._next_warning = now + WARNING_INTERVAL_S
             log.warning("No more connections can be accepted for now: %s", reason)
 
     def note_closed(self) -> None:
@@ -288,18 +298,20 @@ class Server:
 
     def _close_if_overdue(self, connection: Connection, now: float) -> None:
         try:
-            what = find_overdue(connection, now, self.settings)
+            phase = find_overdue(connection, now, self.settings)
         except Exception:  # or no other connection would be looked at any more
             log.exception("Closing a connection of %s after an error", connection.addr[0])
-            what = "nothing"
-        if what is not None:
-            log.debug("Closing a connection of %s: %s took too long", connection.addr[0], what)
+            connection.close_soon()
+            return
+        if phase is not None:
+            name = phase.value
+            log.debug("Closing a connection of %s: %s took too long", connection.addr[0], name)
             connection.close_soon()
 
     def _end(self) -> None:
         with self._lock:
             self._is_running = False
-        has_ended = self.workers.stop(LAST_WORK_TIMEOUT)
+        has_ended = self.workers.stop(LAST_WORK_TIMEOUT_S)
         self._is_stopped = True
         self.main.finish_calls()
         if not has_ended:
@@ -328,7 +340,7 @@ class Server:
             ident="repoman",
             max_request_header_size=self.settings.header_limit,
             max_request_body_size=1 << 50,  # how much is too much is the application's to say
-            outbuf_high_watermark=HIGH_WATER,
+            outbuf_high_watermark=HIGH_WATER_BYTES,
             clear_untrusted_proxy_headers=False,
         )
 

@@ -10,6 +10,9 @@ from repoman.errors import RepomanError, Unavailable, UpstreamBusy
 from repoman.threads import Watch
 from repoman.waiting import Wait, Worker
 
+# A worker more is woken when work has waited for this long.
+WAKE_DELAY_S = 0.001
+
 RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
 JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wait for remotes.
 
@@ -20,32 +23,30 @@ class WorkerPool:
     """Hands work to threads, waking as few of them as it can.
 
     Waking a thread per request makes all of them fight for the interpreter's lock, which halves
-    the throughput. So one worker is woken, and a further one only when work has waited for ``LAG``
-    seconds; the main loop looks after that with :meth:`nudge`. The last to fall idle is the first
-    to be woken: its caches are warm.
+    the throughput. So one worker is woken, and a further one only when work has waited for
+    ``WAKE_DELAY_S``; the main loop looks after that with :meth:`nudge`. The last to fall idle is
+    the first to be woken: its caches are warm.
 
-    Of all threads, ``threads`` work at a time. As many as ``spare`` may wait for remotes, and as
-    many as ``writers`` for the database; others take their places, so that a slow remote or a
-    locked database does not block other requests.
+    Of all threads, ``threads`` work at a time. As many as ``remote_waits`` may wait for remotes,
+    and as many as ``database_waits`` for the database; others take their places, so that a slow
+    remote or a locked database does not block other requests.
     """
 
-    LAG = 0.001
-
-    def __init__(self, threads: int, spare: int = 0, writers: int = 0) -> None:
+    def __init__(self, threads: int, remote_waits: int = 0, database_waits: int = 0) -> None:
         self._lock = threading.Lock()
         self._queue: deque[tuple[float, Work]] = deque()
         self._idle: list[threading.Lock] = []
         self._places = threads
-        self._bounds = {Wait.REMOTE: spare, Wait.DATABASE: writers}
+        self._bounds = {Wait.REMOTE: remote_waits, Wait.DATABASE: database_waits}
         self._waits = dict.fromkeys(Wait, 0)
         self._waiting = 0  # The sum of the waits.
-        self._active = threads + spare + writers  # with those that wait
+        count = threads + remote_waits + database_waits
+        self._active = count  # with those that wait
         self._is_waking = False
         self._is_stopping = False
         self._is_refusing = False
         self._threads = [
-            Worker(self._announce_wait, self._run, f"worker-{number}")
-            for number in range(threads + spare + writers)
+            Worker(self._announce_wait, self._run, f"worker-{number}") for number in range(count)
         ]
 
     def start(self) -> None:
@@ -65,7 +66,7 @@ class WorkerPool:
         if not self._queue:
             return False
         with self._lock:
-            if self._queue and time.monotonic() - self._queue[0][0] >= self.LAG:
+            if self._queue and time.monotonic() - self._queue[0][0] >= WAKE_DELAY_S:
                 self._wake_one()
             return bool(self._queue and self._idle and self._working < self._places)
 

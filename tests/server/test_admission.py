@@ -8,7 +8,7 @@ import pytest
 
 from repoman.errors import StorageFull
 from repoman.http.body import ADMISSION, BODY_ERROR, RECEIVED, BodyWanted, receive_body
-from repoman.server.parser import Request
+from repoman.server.request_reader import Request
 from tests.clock import LONG_S, WAIT_S
 from tests.disk import room_for
 from tests.server.apps import Sink, Slow, Uploads, hello

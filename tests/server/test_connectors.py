@@ -9,8 +9,8 @@ from repoman.config import Settings, TlsSettings
 from repoman.errors import Invalid, Unavailable
 from repoman.repositories.model import Connector
 from repoman.server import connectors
-from repoman.server.certificates import Certificates
 from repoman.server.connectors import ConnectorManager
+from repoman.server.tls_contexts import Certificates
 from tests.clock import LONG_S, WAIT_S
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually
@@ -72,9 +72,9 @@ def files(tmp_path):
 @pytest.fixture
 def parts(files, tmp_path, monkeypatch):
     """A watching connector manager with its surroundings."""
-    monkeypatch.setattr(connectors, "POLL", 0.01)
+    monkeypatch.setattr(connectors, "POLL_S", 0.01)
     listeners, repoman = Listeners(), Repoman()
-    manager = ConnectorManager(listeners, repoman, Certificates(files, tmp_path))
+    manager = ConnectorManager(listeners, repoman, Certificates(files, tmp_path), lambda *_: None)
     manager.start()
     yield SimpleNamespace(manager=manager, listeners=listeners, repoman=repoman)
     manager.stop()

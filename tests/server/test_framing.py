@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman.server.framing import (
-    LINE_LIMIT,
-    TRAILER_LIMIT,
+from repoman.server.request_body import (
+    CHUNK_LINE_MAX_BYTES,
+    TRAILERS_MAX_BYTES,
     ChunkedFraming,
     FixedFraming,
     Malformed,
@@ -88,10 +88,10 @@ def test_malformed(data, size):
 @pytest.mark.parametrize(
     "data",
     [
-        b"5;" + b"a" * 2 * LINE_LIMIT,
-        b"0" * 2 * LINE_LIMIT,
-        b"0\r\n" + b"A: " + b"b" * 2 * LINE_LIMIT,
-        b"0\r\n" + b"A: b\r\n" * TRAILER_LIMIT,
+        b"5;" + b"a" * 2 * CHUNK_LINE_MAX_BYTES,
+        b"0" * 2 * CHUNK_LINE_MAX_BYTES,
+        b"0\r\n" + b"A: " + b"b" * 2 * CHUNK_LINE_MAX_BYTES,
+        b"0\r\n" + b"A: b\r\n" * TRAILERS_MAX_BYTES,
     ],
 )
 @pytest.mark.parametrize("size", [1000, 100_000])

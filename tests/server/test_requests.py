@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from repoman.server import request_reader
-from repoman.server.parser import Request
+from repoman.server.request_reader import Request
 from tests.server.apps import Uploads, hello
 from tests.server.conftest import eventually
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from repoman.server.pace import ENOUGH, ProgressTimer
-from repoman.server.send_queue import TURN, Pieces, SendQueue
-from repoman.server.transport import SEND_SIZE
+from repoman.server.connection_policy import MIN_PROGRESS_BYTES, ProgressTimer
+from repoman.server.send_queue import TURN_BYTES, MemoryItem, SendQueue
+from repoman.server.transport import SEND_BYTES
 
 
 class Stuck:
@@ -21,7 +21,7 @@ class Greedy:
         self.sent = 0
 
     def send(self, data, more=False):
-        count = min(len(data), SEND_SIZE)
+        count = min(len(data), SEND_BYTES)
         self.sent += count
         return count
 
@@ -37,7 +37,7 @@ class Emptied(list):
 
 def test_queue_that_another_thread_empties_meanwhile_can_be_asked():
     queue = SendQueue(None, ProgressTimer(), bool)
-    queue._queue = Emptied([Pieces(b"x")])
+    queue._queue = Emptied([MemoryItem(b"x")])
     assert queue.is_sendable in (True, False)
 
 
@@ -46,30 +46,30 @@ def test_clients_time_begins_with_the_first_thing_that_waits(begin):
     progress = ProgressTimer()
     queue = SendQueue(Stuck(), progress, bool)
     progress.since = 0.0
-    queue.write(b"x") if begin == "write" else queue.put(Pieces(b"x"))
+    queue.write(b"x") if begin == "write" else queue.put(MemoryItem(b"x"))
     assert progress.since > 0.0
     progress.since = 0.0
     queue.write(b"more")
-    queue.put(Pieces(b"yet more"))
+    queue.put(MemoryItem(b"yet more"))
     assert progress.since == 0.0
 
 
 def test_worker_that_writes_much_leaves_the_rest_to_the_loop():
     transport = Greedy()
     queue = SendQueue(transport, ProgressTimer(), bool)
-    queue.write(bytes(4 * TURN))
-    assert TURN <= transport.sent <= 2 * TURN
+    queue.write(bytes(4 * TURN_BYTES))
+    assert TURN_BYTES <= transport.sent <= 2 * TURN_BYTES
     assert queue.is_sendable
     while not queue.is_empty:
         queue.flush(memoryview(b""))
-    assert transport.sent == 4 * TURN
+    assert transport.sent == 4 * TURN_BYTES
 
 
 def test_only_bytes_enough_begin_a_new_time():
     progress = ProgressTimer()
     progress.since = 0.0
-    for _ in range(ENOUGH - 1):
-        progress.move(1)
+    for _ in range(MIN_PROGRESS_BYTES - 1):
+        progress.note_bytes(1)
     assert progress.since == 0.0
-    progress.move(1)
+    progress.note_bytes(1)
     assert progress.since > 0.0

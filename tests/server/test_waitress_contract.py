@@ -12,8 +12,8 @@ from waitress.rfc7230 import CHUNK_EXT_RE
 
 from repoman.server.connection import Connection
 from repoman.server.file_bodies import FileResponse
-from repoman.server.parser import Request
-from repoman.server.task import ErrorTask, ResponseMixin, Task
+from repoman.server.request_reader import Request
+from repoman.server.request_runner import ErrorTask, ResponseMixin, Task
 
 
 def used(module, what):

@@ -107,7 +107,7 @@ def test_stop_does_not_wait_for_ever():
 
 @pytest.fixture
 def with_spare():
-    pool = WorkerPool(2, spare=3)
+    pool = WorkerPool(2, remote_waits=3)
     pool.start()
     eventually(lambda: len(pool._idle) == 5)
     yield pool
@@ -168,7 +168,7 @@ def test_too_many_may_not_wait(with_spare):
 
 
 def test_waits_for_the_database_take_no_place_and_are_bounded():
-    pool = WorkerPool(1, spare=1, writers=2)
+    pool = WorkerPool(1, remote_waits=1, database_waits=2)
     pool.start()
     go_on, refused, both = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
 
