@@ -10,7 +10,7 @@ from repoman.db.database import Database
 from repoman.errors import Unavailable
 from repoman.files import NewFile, replace_files
 from repoman.repositories.manager import RepositoryManager
-from repoman.security.shipped import ADMIN_ROLE
+from repoman.security.permissions import ADMIN_ROLE
 from repoman.security.users import Users
 
 ADMIN = "admin"

@@ -25,10 +25,10 @@ from repoman.repositories.manager import RepositoryManager
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
-from repoman.security.login_queue import LoginQueue
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
+from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
 from repoman.threads import Watch

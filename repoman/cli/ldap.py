@@ -6,7 +6,7 @@ from repoman.cli.common import read_stdin, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid, RepomanError
 from repoman.security.ldap import roles_of
-from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
+from repoman.security.options import LDAP_OPTIONS, LdapOptions
 
 
 @click.group()

@@ -8,7 +8,7 @@ import click
 
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
-from repoman.security.privilege_types import PRIVILEGE_TYPES
+from repoman.security.permissions import PRIVILEGE_TYPES
 from repoman.security.privileges import parse_properties
 
 

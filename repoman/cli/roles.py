@@ -8,8 +8,8 @@ import click
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
-from repoman.security.role_records import Role
-from repoman.security.shipped import SHIPPED_ROLES
+from repoman.security.permissions import SHIPPED_ROLES
+from repoman.security.rights_records import Role
 
 NAME = click.option("--name", help="Display name; default: the id.")
 DESCRIPTION = click.option("--description", help="Description of the role.")

@@ -8,7 +8,7 @@ import click
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
 from repoman.security.expressions import Subject, parse_expression
-from repoman.security.selector_records import SelectorRow
+from repoman.security.rights_records import SelectorRow
 
 
 @click.group()

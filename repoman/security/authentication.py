@@ -10,8 +10,8 @@ from repoman.errors import Unauthenticated, Unavailable
 from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, RESERVED, Actor, Credentials
 from repoman.security.digests import KeyedDigest
-from repoman.security.lockout import Lockout
 from repoman.security.realms import Realms
+from repoman.security.throttling import Lockout
 from repoman.security.user_tokens import FORM, TOKEN
 
 MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm

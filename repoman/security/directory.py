@@ -18,7 +18,7 @@ from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
 from repoman.errors import Unavailable
-from repoman.security.ldap_options import PORTS, LdapOptions
+from repoman.security.options import PORTS, LdapOptions
 
 # Results of a bind that say something of the user, not of the directory (RFC 4511, 4.1.9).
 REFUSALS = {

@@ -16,9 +16,9 @@ from repoman.errors import Unavailable
 from repoman.hookspecs import PROJECT
 from repoman.options import Options
 from repoman.security.actors import Actor, Credentials
-from repoman.security.ldap_options import LDAP_OPTIONS, LdapOptions
-from repoman.security.login_queue import LoginQueue
 from repoman.security.memory import Memory
+from repoman.security.options import LDAP_OPTIONS, LdapOptions
+from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import find_user
 
 LDAP = "ldap"  # the realm's name, and that of the plugin

@@ -1,16 +1,25 @@
-"""Permissions: what privileges come down to, as strings with wildcards.
+"""Permissions, and what grants them: the types of privileges, and the built-in roles.
 
 A permission is parts joined by colons; a part is alternatives joined by commas, or ``*``. What is
 granted with fewer parts than are needed grants all of the rest. Names of privileges on repositories
 say which permission they are, so they need no rows and are there as soon as the repository is.
 
-Source: the permission strings of Apache Shiro, as the reference product uses them.
+Built-in roles and privileges have no rows and cannot be changed, so nobody can lock everybody out
+by changing them.
+
+Source: the permission strings of Apache Shiro, and the names and properties of privileges, as
+Sonatype Nexus Repository 3 uses them.
 """
 
 import re
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from pydantic import AfterValidator, Field, StringConstraints
+
+from repoman.sections import Section
 from repoman.security.actors import Action
+from repoman.security.rights_records import Role
 
 DOMAIN = "nexus"
 VIEW = "repository-view"
@@ -70,3 +79,160 @@ def repository_of(privilege: str) -> str | None:
     """Return which repository such a name is about, in lower case; None if it is no such name."""
     found = _BUILTIN.fullmatch(privilege)
     return None if found is None else found["repository"].lower()
+
+
+ANY = "*"
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
+Actions = Annotated[tuple[Action | Literal["*"], ...], Field(min_length=1)]
+
+
+def _check_pattern(text: str) -> str:
+    parts = text.split(":")
+    if parts[0] not in (DOMAIN, ANY):
+        raise ValueError(f"must begin with {DOMAIN}: or be {ANY}")
+    if any(not each for part in parts for each in part.split(",")):
+        raise ValueError("has an empty part; write * for any")
+    return text
+
+
+Pattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9*_.,:-]{1,1000}$"),
+    AfterValidator(_check_pattern),
+]
+
+
+class PrivilegeSection(Section):
+    """What a privilege is made of."""
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        raise NotImplementedError
+
+
+class WildcardPrivilege(PrivilegeSection):
+    """Any permission at all."""
+
+    pattern: Pattern = Field(description="The permission, such as nexus:users:read.")
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        return self.pattern
+
+
+class ApplicationPrivilege(PrivilegeSection):
+    """To do something with the server itself."""
+
+    domain: Word = Field(description="The area it covers, such as users.")
+    actions: tuple[Word | Literal["*"], ...] = Field(
+        min_length=1, description="The allowed actions: create, read, update, delete, or *."
+    )
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        return f"{DOMAIN}:{self.domain}:{','.join(self.actions)}"
+
+
+class RepositoryPrivilege(PrivilegeSection):
+    """To do something in or with repositories."""
+
+    format: Word | Literal["*"] = Field(ANY, description="The format of the repositories; *: any.")
+    repository: str = Field(ANY, description="The repository; *: every repository of the format.")
+    actions: Actions = Field(description="browse, read, edit, add, delete, or *.")
+
+    def _permission(self, domain: str) -> str:
+        return f"{DOMAIN}:{domain}:{self.format}:{self.repository}:{','.join(self.actions)}"
+
+
+class ViewPrivilege(RepositoryPrivilege):
+    """To do something with the content of repositories."""
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        return self._permission(VIEW)
+
+
+class AdminPrivilege(RepositoryPrivilege):
+    """To do something with the settings of repositories."""
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        return self._permission(ADMIN)
+
+
+class SelectorPrivilege(RepositoryPrivilege):
+    """To do something with the content that a content selector picks."""
+
+    selector: str = Field(description="The content selector.")
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        return self._permission(f"{SELECTOR}:{self.selector}")
+
+
+PRIVILEGE_TYPES: dict[str, type[PrivilegeSection]] = {
+    "wildcard": WildcardPrivilege,
+    "application": ApplicationPrivilege,
+    VIEW: ViewPrivilege,
+    ADMIN: AdminPrivilege,
+    SELECTOR: SelectorPrivilege,
+}
+
+
+RESERVED = "nx-"  # how the names of the program begin, and no others
+
+ADMIN_ROLE = "nx-admin"
+ANONYMOUS_ROLE = "nx-anonymous"
+DEVELOPER_ROLE = "nx-developer"
+
+SHIPPED_ROLES = (
+    Role(ADMIN_ROLE, ADMIN_ROLE, "All permissions.", ("nx-all",)),
+    Role(
+        ANONYMOUS_ROLE,
+        ANONYMOUS_ROLE,
+        "Search and read all content.",
+        (
+            "nx-search-read",
+            "nx-healthcheck-read",
+            view_name("*", "*", Action.BROWSE),
+            view_name("*", "*", Action.READ),
+        ),
+    ),
+    Role(
+        DEVELOPER_ROLE,
+        DEVELOPER_ROLE,
+        "Search, read, write and delete all content.",
+        ("nx-search-read", "nx-healthcheck-read", view_name("*", "*", "*")),
+    ),
+)
+
+# What is administered, and what it is called to people.
+_DOMAINS = {
+    "audit": "the audit log",
+    "blobstores": "blob stores",
+    "logging": "logs",
+    "metrics": "metrics",
+    "privileges": "privileges",
+    "roles": "roles",
+    "selectors": "content selectors",
+    "settings": "the options of the server",
+    "tasks": "tasks",
+    "users": "users",
+}
+_VERBS = {"all": "*", "create": "create", "read": "read", "update": "update", "delete": "delete"}
+
+# From a name to what it is for, and the permission it grants.
+SHIPPED_PRIVILEGES = {
+    "nx-all": ("Everything.", ALL),
+    "nx-search-read": ("Search.", f"{DOMAIN}:search:read"),
+    "nx-healthcheck-read": ("Health checks.", f"{DOMAIN}:healthcheck:read"),
+    **{
+        f"nx-{domain}-{verb}": (
+            f"{'Everything about' if verb == 'all' else verb.capitalize()} {title}.",
+            f"{DOMAIN}:{domain}:{action}",
+        )
+        for domain, title in _DOMAINS.items()
+        for verb, action in _VERBS.items()
+    },
+}

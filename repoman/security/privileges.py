@@ -15,20 +15,24 @@ from pydantic import ValidationError
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.problems import problem_of
-from repoman.security import role_records as records
+from repoman.security import rights_records as records
 from repoman.security.actors import Action
-from repoman.security.administrators import keeping_administrator
-from repoman.security.permissions import ADMIN, VIEW, admin_name, repository_of, view_name
-from repoman.security.privilege_types import (
+from repoman.security.permissions import (
+    ADMIN,
     ANY,
     PRIVILEGE_TYPES,
+    RESERVED,
+    SHIPPED_PRIVILEGES,
+    VIEW,
     PrivilegeSection,
     RepositoryPrivilege,
     SelectorPrivilege,
+    admin_name,
+    repository_of,
+    view_name,
 )
-from repoman.security.role_records import Privilege
-from repoman.security.selector_records import list_selectors
-from repoman.security.shipped import RESERVED, SHIPPED_PRIVILEGES
+from repoman.security.rights import keeping_administrator
+from repoman.security.rights_records import Privilege, list_selectors
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
 WILDCARD = "wildcard"

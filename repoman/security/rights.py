@@ -1,25 +1,28 @@
 """Rights: what roles come down to, worked out once and remembered until something changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.security import role_records as records
+from repoman.errors import Conflict, Invalid
+from repoman.security import rights_records as records
 from repoman.security.actors import Action, RepositoryRef
 from repoman.security.expressions import Expression, Subject, parse_expression
 from repoman.security.permissions import (
     ADMIN,
     DOMAIN,
+    PRIVILEGE_TYPES,
     SELECTOR,
+    SHIPPED_PRIVILEGES,
+    SHIPPED_ROLES,
     VIEW,
     Permission,
     repository_permission,
 )
-from repoman.security.privilege_types import PRIVILEGE_TYPES
-from repoman.security.role_records import Privilege, Role
-from repoman.security.selector_records import list_selectors
-from repoman.security.shipped import SHIPPED_PRIVILEGES, SHIPPED_ROLES
+from repoman.security.rights_records import Privilege, Role
+from repoman.security.user_records import list_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def work_out_rights(roles: frozenset[str]) -> Rights:
 
 def _selectors() -> tuple[tuple[str, Expression], ...]:
     return tuple(
-        (each.name.lower(), parse_expression(each.expression)) for each in list_selectors()
+        (each.name.lower(), parse_expression(each.expression)) for each in records.list_selectors()
     )
 
 
@@ -158,3 +161,45 @@ def _permission(name: str, made: dict[str, Privilege]) -> Permission | None:
     if model is None:  # of a newer version
         return None
     return Permission.parse(model.model_validate(made[name].properties).permission())
+
+
+def check_roles(ids: Iterable[str]) -> None:
+    """Return if there are roles with all these ids (else Invalid)."""
+    wanted, shipped = set(ids), {role.id for role in SHIPPED_ROLES}
+    rest = wanted - shipped - {each.id for each in records.find_roles(wanted)}
+    if rest:
+        known = ", ".join(sorted({*shipped, *(each.id for each in records.list_roles())}))
+        raise Invalid(
+            f"roles: there is no role {min(rest)!r}; choose one of: {known}.", field="roles"
+        )
+
+
+@contextmanager
+def keeping_administrator() -> Iterator[None]:
+    """Let the block take the rights of some, but not of the last one who may do everything.
+
+    To be used inside a transaction, which fails with it.
+
+    Raises:
+        Conflict: nobody would be left to administer the server.
+    """
+    there_was_one = has_administrator()
+    yield
+    if there_was_one and not has_administrator():
+        raise Conflict(
+            "This would leave no active local user with all permissions, so nobody could "
+            "administer the server. Give another user the role nx-admin first."
+        )
+
+
+def has_administrator() -> bool:
+    """Return whether there is an active local user who may do everything.
+
+    What a directory says of its users may change without us, so those do not count; nor do robots,
+    whose tokens administer nothing.
+    """
+    users = [user for user in list_users() if user.is_active and user.has_password]
+    return any(
+        work_out_rights(frozenset(roles)).is_everything()
+        for roles in {each.roles for each in users}
+    )

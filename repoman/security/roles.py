@@ -5,14 +5,13 @@ from dataclasses import replace
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.options import Options
-from repoman.security import role_records as records
+from repoman.security import rights_records as records
 from repoman.security import user_records
-from repoman.security.administrators import keeping_administrator
-from repoman.security.known_roles import check_roles
 from repoman.security.options import named_roles
+from repoman.security.permissions import SHIPPED_ROLES
 from repoman.security.privileges import Privileges, check_name
-from repoman.security.role_records import Role
-from repoman.security.shipped import SHIPPED_ROLES
+from repoman.security.rights import check_roles, keeping_administrator
+from repoman.security.rights_records import Role
 
 _SHIPPED = {role.id: role for role in SHIPPED_ROLES}
 

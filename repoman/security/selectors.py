@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from repoman.db.database import Database
 from repoman.errors import Conflict, NotFound
-from repoman.security import selector_records as records
+from repoman.security import rights_records as records
 from repoman.security.expressions import parse_expression
 from repoman.security.privileges import Privileges, check_name
-from repoman.security.selector_records import SelectorRow
+from repoman.security.rights_records import SelectorRow
 
 
 class Selectors:

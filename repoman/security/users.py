@@ -13,9 +13,8 @@ from repoman.errors import Conflict, Denied, Invalid, NotFound, RepomanError
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, RESERVED, Actor, Credentials
-from repoman.security.administrators import keeping_administrator
-from repoman.security.known_roles import check_roles
 from repoman.security.passwords import PasswordVerifier
+from repoman.security.rights import check_roles, keeping_administrator
 from repoman.security.user_records import User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")

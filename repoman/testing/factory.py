@@ -11,7 +11,7 @@ from repoman.config import DatabaseSettings, Settings
 from repoman.core import Repoman
 from repoman.db.database import FILE, Database
 from repoman.security.passwords import PasswordVerifier
-from repoman.security.shipped import ADMIN_ROLE
+from repoman.security.permissions import ADMIN_ROLE
 from repoman.security.user_records import insert_user
 
 ADMIN = ("admin", "a password for tests")

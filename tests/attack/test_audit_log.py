@@ -13,8 +13,7 @@ from repoman.cli import cli
 from repoman.config import AuditSettings
 from repoman.db.models import AuditRecord
 from repoman.security.audit import CAPACITY, Audit, Event
-from repoman.security.role_records import Role
-from repoman.security.selector_records import SelectorRow
+from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing import HttpClient, repoman_factory
 from repoman_raw import plugin
 from tests.clock import cpu_limit

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repoman.core import Repoman
-from repoman.security.role_records import Role
+from repoman.security.rights_records import Role
 from repoman.testing import ADMIN, HttpClient
 from tests.clock import WAIT_S
 from tests.functional.docker.driver import Login, Registry

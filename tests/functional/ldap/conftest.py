@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.security.ldap_options import LdapOptions
+from repoman.security.options import LdapOptions
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin
 from tests.clock import WAIT_S

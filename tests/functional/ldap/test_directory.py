@@ -11,8 +11,8 @@ import pytest
 from repoman.errors import Invalid, Unavailable
 from repoman.security.actors import Credentials
 from repoman.security.ldap import AT_ONCE, LdapRealm
-from repoman.security.ldap_options import LdapOptions
-from repoman.security.login_queue import LoginQueue
+from repoman.security.options import LdapOptions
+from repoman.security.throttling import LoginQueue
 from repoman.testing import ADMIN
 from tests.clock import WAIT_S
 from tests.fakes.slapd import PEOPLE, slapd

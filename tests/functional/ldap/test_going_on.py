@@ -8,7 +8,7 @@ from repoman.http.current import CONNECTOR
 from repoman.http.dispatch import connector_key, create_application
 from repoman.security.actors import Actor, Credentials, Limit
 from repoman.security.ldap import LOOK, REST, LdapRealm
-from repoman.security.login_queue import LoginQueue
+from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import find_user
 from repoman.testing.client import after_admission
 from tests.fakes.slapd import GROUPS, PEOPLE

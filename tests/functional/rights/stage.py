@@ -4,8 +4,7 @@ import secrets
 from collections.abc import Iterable
 
 from repoman.core import Repoman
-from repoman.security.role_records import Role
-from repoman.security.selector_records import SelectorRow
+from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing import ADMIN, HttpClient
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.wires import InProcess

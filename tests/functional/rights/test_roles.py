@@ -4,7 +4,7 @@ import pytest
 
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.security.actors import Access, Action, Actor, RepositoryRef
-from repoman.security.role_records import Role
+from repoman.security.rights_records import Role
 from repoman_docker import plugin
 
 TEAM = RepositoryRef("docker", "team")

@@ -3,7 +3,7 @@
 import pytest
 
 from repoman.errors import Conflict, Invalid, NotFound
-from repoman.security.selector_records import SelectorRow
+from repoman.security.rights_records import SelectorRow
 from tests.functional.docker.driver import Failure, Registry
 from tests.functional.docker.images import make_image
 from tests.functional.rights.stage import Stage

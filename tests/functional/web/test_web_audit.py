@@ -5,7 +5,7 @@ import re
 import pytest
 
 from repoman.security.audit import Event
-from repoman.security.role_records import Role
+from repoman.security.rights_records import Role
 
 
 def record(repoman, count=1, **fields):

@@ -13,9 +13,9 @@ from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, Actor, Credentials
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
-from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
 from repoman.security.realms import Realms
+from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user, update_user
 
 hookimpl = pluggy.HookimplMarker("repoman")

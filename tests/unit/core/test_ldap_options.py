@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from repoman.security.ldap_options import LdapOptions
+from repoman.security.options import LdapOptions
 
 
 @pytest.mark.parametrize(

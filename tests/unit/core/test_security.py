@@ -24,10 +24,10 @@ from repoman.security.actors import (
 )
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
-from repoman.security.lockout import Lockout
 from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.realms import Realms
+from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX, PASSWORD_MIN, Users
 

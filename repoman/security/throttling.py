@@ -10,18 +10,21 @@ takes it out of some script. So wrong ones count for their address alone, and ke
 and no password of the user out.
 
 All of it is in memory: a restart clears it, and so would cost a guesser more than waiting.
+
+Logins that wait for a directory are bounded too, by a :class:`LoginQueue`.
 """
 
 import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 
-from repoman.errors import TooManyRequests
+from repoman.errors import TooManyRequests, Unavailable
 
 WIDE = 10  # times as many failures are allowed where innocent people may be meant,
 SHORT = 10  # and the longest wait is by so much shorter
@@ -163,3 +166,33 @@ def _network(address: str) -> str:
 def _shorten(table: OrderedDict[Hashable, Any]) -> None:
     while len(table) > CAPACITY:
         table.popitem(last=False)
+
+
+LATER = 1  # seconds after which a client that found no place may try again
+
+
+class LoginQueue:
+    """Gives places to logins that take their time, and none beyond; thread safe.
+
+    A directory may be slow to answer, and logins must not keep every worker waiting for it; so
+    there are fewer places than workers.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place for as long as the block runs.
+
+        Raises:
+            Unavailable: all are taken.
+        """
+        if not self._places.acquire(blocking=False):
+            error = Unavailable("Too many logins at the same time. Try again in a moment.")
+            error.retry_after = LATER
+            raise error
+        try:
+            yield
+        finally:
+            self._places.release()

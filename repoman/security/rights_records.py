@@ -1,10 +1,10 @@
-"""The rows of roles and privileges; values in, values out."""
+"""The rows of roles, privileges and content selectors; values in, values out."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from repoman.db.models import PrivilegeRecord, RepositoryRecord, RoleRecord
+from repoman.db.models import PrivilegeRecord, RepositoryRecord, RoleRecord, SelectorRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +81,31 @@ def _role(row: Any) -> Role:
 
 def _privilege(row: Any) -> Privilege:
     return Privilege(row.name, row.type, row.description, dict(row.properties))
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorRow:
+    """A content selector as it is stored: its expression is text."""
+
+    name: str
+    expression: str
+    description: str = ""
+
+
+def list_selectors() -> list[SelectorRow]:
+    """Return all content selectors by name."""
+    return [_selector(each) for each in SelectorRecord.select().order_by(SelectorRecord.name)]
+
+
+def save_selector(row: SelectorRow) -> None:
+    """Store a content selector, in place of the one with its name."""
+    SelectorRecord.replace(**asdict(row)).execute()
+
+
+def delete_selector(name: str) -> bool:
+    """Remove a content selector; return whether there was one."""
+    return bool(SelectorRecord.delete().where(SelectorRecord.name == name).execute())
+
+
+def _selector(record: Any) -> SelectorRow:
+    return SelectorRow(record.name, record.expression, record.description)
