@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Generic, TypeVar
 
 from repoman.errors import (
@@ -35,36 +34,6 @@ class Collected(Generic[Answer]):
 
     answers: list[Answer]
     failures: list[tuple[str, Exception]]
-
-
-class Outcome(StrEnum):
-    """What became of a member when a group looked for something."""
-
-    FOUND = "found"
-    ABSENT = "absent"
-    FAILED = "failed"
-    SKIPPED = "skipped"  # a rule keeps it from answering, or it is unavailable
-    NOT_ASKED = "not asked"  # one before it has answered
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One member in the trace of a request through a group.
-
-    Attributes:
-        reason: a sentence, or what the member itself says.
-        steps: those of its own members, if it is a group.
-    """
-
-    member: str
-    outcome: Outcome
-    reason: str = ""
-    steps: "tuple[Step, ...]" = ()
-
-
-# What a repository's service has as its attribute ``trace``, if it is a group: takes a path, as
-# content selectors see it, and returns the members in their order. Invalid: no such path.
-Trace = Callable[[str], list[Step]]
 
 
 def first_found(

@@ -32,7 +32,7 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
-from repoman.group import Collected, MemberPool, Outcome, Step, Trace, first_found, main_outage
+from repoman.group import Collected, MemberPool, first_found, main_outage
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
 from repoman.http.admin import wants_page
@@ -62,8 +62,16 @@ from repoman.proxy.redirects import shares_login
 from repoman.proxy.remote_health import Condition, Remote, RemoteState
 from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
-from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
-from repoman.repositories.recipes import Recipe, RepositoryContext, open_cache
+from repoman.repositories.model import (
+    Capabilities,
+    Outcome,
+    Repository,
+    RepositoryConfig,
+    RepositoryType,
+    Step,
+    Trace,
+)
+from repoman.repositories.recipes import Built, Recipe, RepositoryContext, open_cache
 from repoman.repositories.sections import (
     AccessSection,
     ConnectorSection,
@@ -113,6 +121,8 @@ __all__ = [
     "BlobWriter",
     "Body",
     "BodySink",
+    "Built",
+    "Capabilities",
     "Collected",
     "Condition",
     "ConfirmedClock",

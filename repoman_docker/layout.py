@@ -19,7 +19,7 @@ stored under the digest with which it was pushed, whatever its algorithm.
 from urllib.parse import quote
 
 from repoman.plugin import Coordinate
-from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.digest import ALGORITHMS, Digest
 from repoman_docker.protocol.reference import Tag
 
 BLOB = "blob"  # kinds of assets
@@ -51,6 +51,11 @@ def blob_prefix(digest: Digest) -> str:
 def manifest_path(name: str, digest: Digest) -> str:
     """Return the path of a manifest."""
     return f"manifests/{name}/{digest}"
+
+
+def manifest_prefixes(name: str) -> list[str]:
+    """Return the prefixes of the paths of all manifests of an image, but of no image below it."""
+    return [f"manifests/{name}/{algorithm}:" for algorithm in ALGORITHMS]
 
 
 def tag_path(name: str, tag: Tag) -> str:
@@ -88,6 +93,11 @@ def tagged(name: str, tag: Tag) -> Coordinate:
 def v1_chain_path(name: str, digest: object) -> str:
     """Return the path of the chain of V1 images of a manifest."""
     return f"v1-chains/{name}/{digest}"
+
+
+def v1_chain_prefixes(name: str) -> list[str]:
+    """Return the prefixes of the paths of all chains of an image, but of no image below it."""
+    return [f"v1-chains/{name}/{algorithm}:" for algorithm in ALGORITHMS]
 
 
 def v1_chain_name(path: str) -> str:

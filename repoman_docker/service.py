@@ -13,10 +13,8 @@ from typing import Protocol, TypeVar
 from repoman.plugin import (
     BlobUpload,
     Content,
-    Remote,
     RepomanError,
     StoredBlob,
-    Trace,
     Upload,
     UploadSink,
 )
@@ -342,10 +340,8 @@ class DockerRepository:
         builds_on: returns whether pushes may use the content of an image name; for a group,
             whether its rules and pins let pulls of the name read from the writable member.
         view: returns the view of it for a registry, or None; only for groups.
-        trace: returns which members answer for a path; only for groups.
         v1_pushes: returns the service for V1 pushes, given the image name if the request has
             one; raises the reason if pushes are not allowed.
-        remote: only for proxies.
     """
 
     settings: DockerSection
@@ -360,8 +356,6 @@ class DockerRepository:
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     builds_on: Visible = everything
     view: "Callable[[str], DockerRepository | None] | None" = None
-    trace: Trace | None = None
-    remote: Remote | None = None
 
     def as_mirror_of(self, registry: str) -> "DockerRepository | None":
         """Return the services for a client that means this registry, or None."""

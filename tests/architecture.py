@@ -24,8 +24,9 @@ CORE = (
     {"http"},
     {"core"},
     {"bootstrap"},
+    {"group"},
     {"repositories", "security"},
-    {"uploads", "proxy", "group", "options", "compaction", "verification"},
+    {"uploads", "proxy", "options", "compaction", "verification"},
     {"identity"},
     {
         "content",
@@ -255,6 +256,22 @@ def libraries_stay_in_their_places(module: Module) -> Iterator[str]:
             yield f"{each.line}: {each.name} must not be imported here"
 
 
+def services_are_for_their_routes(module: Module) -> Iterator[str]:
+    """The core asks a repository by its capabilities and never looks into its service."""
+    if not module.is_core:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and _is_service(node.value):
+            yield f"{node.lineno}: {ast.unparse(node)} belongs to a format"
+        is_look = isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr"}
+        if is_look and _is_service(node.args[0]):
+            yield f"{node.lineno}: {ast.unparse(node)} looks into what belongs to a format"
+
+
+def _is_service(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "service"
+
+
 # --- Words, state, size ------------------------------------------------------------------------
 
 
@@ -347,6 +364,7 @@ RULES = (
     plugins_import_downwards,
     protocols_are_pure,
     libraries_stay_in_their_places,
+    services_are_for_their_routes,
     no_module_state,
     sizes,
 )

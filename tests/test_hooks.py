@@ -10,6 +10,7 @@ from flask import Blueprint, Response, render_template
 from repoman.plugin import (
     Actor,
     BlobStat,
+    Built,
     Format,
     Limit,
     NewAsset,
@@ -46,7 +47,8 @@ def test_hook_repoman_add_hookspecs(repoman_factory):
         @hookimpl
         def repoman_register_recipes(self):
             def build(context):
-                return [each for some in context.hook.repoman_hello_greetings() for each in some]
+                found = context.hook.repoman_hello_greetings()
+                return Built([each for some in found for each in some])
 
             return [Recipe("hello", RepositoryType.HOSTED, {"storage": StorageSection}, build)]
 
@@ -72,7 +74,9 @@ def test_hook_repoman_register_formats(repoman_factory):
 
         @hookimpl
         def repoman_register_recipes(self):
-            return [Recipe("hello", RepositoryType.HOSTED, {"storage": StorageSection}, build=str)]
+            return [
+                Recipe("hello", RepositoryType.HOSTED, {"storage": StorageSection}, build=Built)
+            ]
 
     def shout(failure):
         return Response(failure.message.upper(), failure.status)
@@ -91,7 +95,7 @@ def test_hook_repoman_register_recipes(repoman_factory):
         @hookimpl
         def repoman_register_recipes(self):
             sections = {"storage": StorageSection}
-            return [Recipe("raw", RepositoryType.PROXY, sections, build=lambda context: context)]
+            return [Recipe("raw", RepositoryType.PROXY, sections, build=Built)]
 
     repoman = repoman_factory({"proxy": Proxy()})
     assert repoman.repositories.recipes() == ["raw-proxy"]
@@ -160,7 +164,7 @@ def test_hook_repoman_register_blob_stores(repoman_factory):
         @hookimpl
         def repoman_register_recipes(self):
             sections = {"storage": StorageSection}
-            return [Recipe("raw", RepositoryType.HOSTED, sections, build=lambda context: context)]
+            return [Recipe("raw", RepositoryType.HOSTED, sections, build=Built)]
 
     repoman = repoman_factory(
         {"memory": MemoryPlugin()}, blob_stores={"default": {"type": "memory", "level": 9}}

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 
 from repoman.plugin import (
     BlobUpload,
+    Built,
     Failure,
     Format,
     HostedStorageSection,
@@ -71,7 +72,7 @@ class ToyPlugin:
     @hookimpl
     def repoman_register_recipes(self) -> list[Recipe]:
         sections = {"storage": HostedStorageSection}
-        return [Recipe("toy", RepositoryType.HOSTED, sections, build=lambda context: context)]
+        return [Recipe("toy", RepositoryType.HOSTED, sections, build=Built)]
 
     def _fail(self) -> None:
         raise self.failure

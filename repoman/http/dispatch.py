@@ -96,7 +96,7 @@ def _stand_in(name: str, format_: str, problem: str | None = None) -> Repository
     known = name if NAME.fullmatch(name) else "-"  # logs tell it, and a challenge
     sections = {"access": AccessSection(anonymous=False)}
     config = RepositoryConfig(0, known, format_, RepositoryType.HOSTED, True, sections)
-    return Repository(config, None, problem)
+    return Repository(config, None, problem=problem)
 
 
 class Dispatcher:

@@ -7,10 +7,10 @@ from typing import Any
 from flask import Blueprint, request
 
 from repoman.errors import Invalid, NotFound, Unauthenticated, Unsupported
-from repoman.group import Trace
 from repoman.http.current import current_actor, current_security, ref_of
 from repoman.http.formats import Format, name_of_file
 from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.model import Trace
 from repoman.security.actors import Access, Action
 
 PATH_MAX = 1000  # characters
@@ -48,7 +48,7 @@ def _find_trace(
     format_ = formats.get(repository.config.format)
     about = name_of_file(path) if format_ is None else format_.name_of(path)
     authorizer.check(actor, ref_of(repository), Access(BROWSE, path, about))
-    trace: Trace | None = getattr(repository.service, "trace", None)
+    trace = repository.capabilities.trace
     if trace is None:
         raise Unsupported(f"{name} is not a group.")
     return trace

@@ -199,7 +199,7 @@ class RepositoryManager:
             Unsupported: it is not a proxy, or does not work.
         """
         repository = self.get(name)
-        remote: Remote | None = getattr(repository.service, "remote", None)
+        remote = repository.capabilities.remote
         if remote is None:
             raise Unsupported(
                 f"{repository.name} has no remote: it is not a proxy, or it does not work."
@@ -337,7 +337,8 @@ class RepositoryManager:
         )
         recipe = self._recipes.get(config.recipe)
         if recipe is None:
-            return Repository(config, None, f"The format {row.format!r} is not installed.")
+            problem = f"The format {row.format!r} is not installed."
+            return Repository(config, None, problem=problem)
         try:
             config = replace(config, sections=recipe.parse(self._unseal(row)))
             store = _storage(config.sections).blob_store
@@ -352,13 +353,14 @@ class RepositoryManager:
                 proxies=self._proxies,
                 hook=self._hook,
             )
+            built = recipe.build(context)
             url = external_url_of(config.sections)
-            return Repository(config, recipe.build(context), external_url=url)
+            return Repository(config, built.service, built.capabilities, external_url=url)
         except RepomanError as error:
-            return Repository(config, None, f"Its settings are not valid: {error}")
+            return Repository(config, None, problem=f"Its settings are not valid: {error}")
         except Exception:  # noqa: BLE001 - of a plugin; the other repositories do without it
             _log.exception("The repository %s could not be built", config.name)
-            return Repository(config, None, "Its plugin failed; see the server log.")
+            return Repository(config, None, problem="Its plugin failed; see the server log.")
 
     def _sessions(self, repository_id: int, store: str) -> UploadSessions:
         if repository_id not in self._uploads:

@@ -1,11 +1,13 @@
-"""A repository: its configuration, its connectors and the service that answers for it."""
+"""A repository: its configuration, its connectors, its service and what the core may ask of it."""
 
 import builtins
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from repoman.events.event import Coordinate
+from repoman.proxy.remote_health import Remote
 from repoman.sections import Section
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -63,6 +65,56 @@ class RepositoryConfig:
         return {name: each.model_dump(mode="json") for name, each in self.sections.items()}
 
 
+class Outcome(StrEnum):
+    """What became of a member when a group looked for something."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # a rule keeps it from answering, or it is unavailable
+    NOT_ASKED = "not asked"  # one before it has answered
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One member in the trace of a request through a group.
+
+    Attributes:
+        reason: a sentence, or what the member itself says.
+        steps: those of its own members, if it is a group.
+    """
+
+    member: str
+    outcome: Outcome
+    reason: str = ""
+    steps: "tuple[Step, ...]" = ()
+
+
+Trace = Callable[[str], list[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the core can ask of a repository of any format; None: this one does not offer it.
+
+    The actions check the write policy of the repository, but no rights.
+
+    Attributes:
+        remote: the remote of a proxy.
+        trace: takes a path, as content selectors see it, and returns what became of each member
+            of a group, in their order. Raises Invalid: there is no such path.
+        delete_component: removes a component and the assets that exist for it alone, in several
+            short transactions if there are many. Raises NotFound, ReadOnly.
+        delete_asset: removes the asset at a path, with those that are useless without it.
+            Raises NotFound, ReadOnly, Conflict: something needs it.
+    """
+
+    remote: Remote | None = None
+    trace: Trace | None = None
+    delete_component: Callable[[Coordinate], None] | None = None
+    delete_asset: Callable[[str], None] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A repository in operation.
@@ -70,12 +122,14 @@ class Repository:
     Attributes:
         config: its settings.
         service: implements the protocol of its format; None where there is a problem.
+        capabilities: what the core may ask of it; nothing where there is a problem.
         problem: why it cannot work (its format is not installed, …); or None.
         external_url: the address of its connectors as clients know it; empty: as they ask for it.
     """
 
     config: RepositoryConfig
     service: Any
+    capabilities: Capabilities = field(default_factory=Capabilities)
     problem: str | None = None
     external_url: str = ""
 

@@ -13,7 +13,7 @@ from repoman.errors import Invalid
 from repoman.proxy.cache import CacheOptions, ProxyCache
 from repoman.proxy.services import ProxyServices
 from repoman.proxy.upstream import ClientOptions
-from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
+from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
 from repoman.sections import Section, explain
 from repoman.uploads import UploadSessions
@@ -41,6 +41,14 @@ class RepositoryContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """What a recipe makes: a service for the routes of its format, and what the core may ask."""
+
+    service: Any
+    capabilities: Capabilities = field(default_factory=Capabilities)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How to make repositories of one type of a format.
 
@@ -48,13 +56,14 @@ class Recipe:
         format: the format's name.
         type: the repository type.
         sections: the settings it takes, by section name; it must have ``storage``.
-        build: returns the service, an implementation of the format's own protocol.
+        build: returns the service, an implementation of the format's own protocol, and the
+            capabilities of the repository.
     """
 
     format: str
     type: RepositoryType
     sections: Mapping[str, builtins.type[Section]]
-    build: Callable[[RepositoryContext], Any] = field(repr=False)
+    build: Callable[[RepositoryContext], Built] = field(repr=False)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,14 @@ are asked before those that would have to fetch them.
 
 from dataclasses import replace
 
-from repoman.plugin import GroupSection, MemberPool, RepositoryContext, RoutingSection
+from repoman.plugin import (
+    Built,
+    Capabilities,
+    GroupSection,
+    MemberPool,
+    RepositoryContext,
+    RoutingSection,
+)
 from repoman_docker.group.members import Members
 from repoman_docker.group.search import GroupSearch
 from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
@@ -16,7 +23,7 @@ from repoman_docker.service import DockerRepository
 from repoman_docker.v1.group import GroupImages
 
 
-def build_group(context: RepositoryContext) -> DockerRepository:
+def build_group(context: RepositoryContext) -> Built:
     """Return the services of a group."""
     members = Members(
         context.config.name,
@@ -34,11 +41,11 @@ def build_group(context: RepositoryContext) -> DockerRepository:
         search=GroupSearch(members),
         v1_images=GroupImages(members),
         v1_pushes=lambda name: members.writable(name).v1_pushes(name),
-        trace=GroupTrace(members),
         names=members.names,
         builds_on=members.builds_on,
     )
-    return replace(whole, view=lambda registry: _mirror(whole, members, registry))
+    service = replace(whole, view=lambda registry: _mirror(whole, members, registry))
+    return Built(service, Capabilities(trace=GroupTrace(members)))
 
 
 def _mirror(whole: DockerRepository, members: Members, registry: str) -> DockerRepository | None:

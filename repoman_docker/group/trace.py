@@ -90,7 +90,7 @@ def _parse(path: str) -> Question:
 
 def _take(member: Member, question: Question, path: str) -> tuple[Step, str]:
     """Return the step of a member, and why the next ones are not asked; empty if they are."""
-    name, trace = member.repository.name, member.service.trace
+    name, trace = member.repository.name, member.repository.capabilities.trace
     steps = tuple(trace(path)) if trace is not None else ()
     try:
         question.ask(member.service)

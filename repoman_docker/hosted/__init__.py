@@ -1,7 +1,8 @@
 """Hosted Docker repositories: images that clients push."""
 
-from repoman.plugin import RepositoryContext
+from repoman.plugin import Built, Capabilities, RepositoryContext
 from repoman_docker.hosted.blobs import HostedBlobs
+from repoman_docker.hosted.deletion import Deletion
 from repoman_docker.hosted.lists import HostedLists
 from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
@@ -13,7 +14,7 @@ from repoman_docker.v1.images import open_images
 from repoman_docker.v1.pushes import open_pushes
 
 
-def build_hosted(context: RepositoryContext) -> DockerRepository:
+def build_hosted(context: RepositoryContext) -> Built:
     """Return the services of a hosted repository."""
     docker = context.config.section("docker", DockerSection)
     storage = context.config.section("storage", DockerHostedStorageSection)
@@ -25,7 +26,7 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
     lists = HostedLists(context.content)
     images = open_images(context, manifests, blobs, lists.tags)
     pushes = open_pushes(context, policy, manifests, images)
-    return DockerRepository(
+    service = DockerRepository(
         settings=docker,
         blobs=blobs,
         uploads=HostedUploads(context.content, context.blobs, context.uploads, policy),
@@ -35,4 +36,11 @@ def build_hosted(context: RepositoryContext) -> DockerRepository:
         v1_images=images,
         v1_pushes=lambda _: pushes,
         namespaces=docker.stands_for,
+    )
+    deletion = Deletion(context.content, policy.read_only)
+    return Built(
+        service,
+        Capabilities(
+            delete_component=deletion.delete_component, delete_asset=deletion.delete_asset
+        ),
     )

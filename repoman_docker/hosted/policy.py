@@ -24,17 +24,21 @@ class DeploymentPolicy:
     policy: WritePolicy
     redeploy_latest: bool
 
+    @property
+    def read_only(self) -> str:
+        """Why the repository accepts neither writes nor deletions; empty if it does."""
+        if self.policy is not WritePolicy.DENY:
+            return ""
+        return f"The repository {self.repository} is read-only (deployment policy: read-only)."
+
     def check_write(self) -> None:
         """Check whether the repository accepts writes and deletions.
 
         Raises:
             RegistryFailure: DENIED, the repository is read-only.
         """
-        if self.policy is WritePolicy.DENY:
-            raise failure(
-                ErrorCode.DENIED,
-                f"The repository {self.repository} is read-only (deployment policy: read-only).",
-            )
+        if self.read_only:
+            raise failure(ErrorCode.DENIED, self.read_only)
 
     def check_tag(self, name: str, tag: str, old: str | None, new: Digest) -> None:
         """Check whether a tag at the digest ``old`` (None: a new tag) may be set to ``new``.

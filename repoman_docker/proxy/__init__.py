@@ -1,6 +1,8 @@
 """Proxies of registries: they cache what clients pull through them."""
 
 from repoman.plugin import (
+    Built,
+    Capabilities,
     HttpClientSection,
     Invalid,
     ProxyCache,
@@ -9,6 +11,7 @@ from repoman.plugin import (
     RoutingSection,
     open_cache,
 )
+from repoman_docker.hosted.deletion import Deletion
 from repoman_docker.index import TIMEOUT, ImageIndex, IndexFactory, IndexPlace
 from repoman_docker.layout import BLOB
 from repoman_docker.proxy.blobs import ProxyBlobs
@@ -25,7 +28,7 @@ from repoman_docker.v1.converted import ConvertedRegistry
 from repoman_docker.v1.images import open_images
 
 
-def build_proxy(context: RepositoryContext) -> DockerRepository:
+def build_proxy(context: RepositoryContext) -> Built:
     """Return the services of a proxy."""
     config = context.config
     docker = config.section("docker", DockerSection)
@@ -52,7 +55,7 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
     blobs = ProxyBlobs(site, uploads)
     manifests = ProxyManifests(site, tags, uploads)
     lists = ProxyLists(site)
-    return DockerRepository(
+    service = DockerRepository(
         settings=docker,
         blobs=blobs,
         uploads=uploads,
@@ -63,7 +66,16 @@ def build_proxy(context: RepositoryContext) -> DockerRepository:
         v1_pushes=uploads.refuse_v1,
         namespaces=docker.stands_for or site.namespaces,
         names=site.names,
+    )
+    return Built(service, _capabilities(site))
+
+
+def _capabilities(site: ProxySite) -> Capabilities:
+    deletion = Deletion(site.content)
+    return Capabilities(
         remote=ProxyRemote(site),
+        delete_component=deletion.delete_component,
+        delete_asset=deletion.delete_asset,
     )
 
 

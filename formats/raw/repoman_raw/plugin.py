@@ -2,6 +2,8 @@
 
 from repoman.plugin import (
     AccessSection,
+    Built,
+    Capabilities,
     Format,
     HostedStorageSection,
     Recipe,
@@ -16,15 +18,21 @@ from repoman_raw.sections import RawSection
 RAW = Format(name="raw", title="Raw", blueprints=(files,), hint=lambda url: f"curl -O {url}/PATH")
 
 
-def build_hosted(context: RepositoryContext) -> RawHosted:
-    """Return the service of a hosted repository."""
+def build_hosted(context: RepositoryContext) -> Built:
+    """Return the service of a hosted repository, and what the core may ask of it."""
     storage = context.config.section("storage", HostedStorageSection)
-    return RawHosted(
+    service = RawHosted(
         context.config.name,
         storage.write_policy,
         has_scripts=context.config.section("raw", RawSection).scripts,
         content=context.content,
         blobs=context.blobs,
+    )
+    return Built(
+        service,
+        Capabilities(
+            delete_component=lambda file: service.delete(file.name), delete_asset=service.delete
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from repoman.plugin import Coordinate
 from repoman.testing import HttpClient
 from repoman_raw import plugin
 
@@ -176,3 +177,13 @@ def test_a_file_that_has_lost_its_bytes_is_absent_until_it_is_put_again(client, 
         assert client.request(method, f"{URL}/lost").status_code == 404
     assert client.put(f"{URL}/lost", DATA).status_code == 204
     assert client.get(f"{URL}/lost").data == DATA
+
+
+def test_files_are_deleted_by_the_core_as_by_clients(repoman, client):
+    client.put(f"{URL}/folder/a.txt", b"a")
+    client.put(f"{URL}/b.txt", b"b")
+    capabilities = repoman.repositories.get("files").capabilities
+    capabilities.delete_component(Coordinate("file", "folder/a.txt", namespace="folder"))
+    capabilities.delete_asset("b.txt")
+    assert client.get(f"{URL}/folder/a.txt").status_code == 404
+    assert client.get(f"{URL}/b.txt").status_code == 404

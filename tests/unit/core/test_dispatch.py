@@ -3,7 +3,7 @@
 import pytest
 from flask import Blueprint
 
-from repoman.plugin import Recipe, RepositoryType, StorageSection, hookimpl
+from repoman.plugin import Built, Recipe, RepositoryType, StorageSection, hookimpl
 from repoman.testing import HttpClient
 
 SEEN = "/repository/Team/seen/there"
@@ -24,7 +24,7 @@ class Orphan:
 
     @hookimpl
     def repoman_register_recipes(self):
-        return [Recipe("orphan", RepositoryType.HOSTED, {"storage": StorageSection}, build=str)]
+        return [Recipe("orphan", RepositoryType.HOSTED, {"storage": StorageSection}, build=Built)]
 
 
 def test_on_the_main_port_the_path_names_the_repository(client):

@@ -20,7 +20,7 @@ from repoman.db.database import FILE, KEY_FILE, Database
 from repoman.errors import Invalid, Unavailable
 from repoman.keyring import MARK, Keyring
 from repoman.options import Options
-from repoman.plugin import HttpClientSection, Recipe, RepositoryType, Section, StorageSection
+from repoman.plugin import Built, HttpClientSection, Recipe, RepositoryType, Section, StorageSection
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.secret_records import find_secret, insert_secret
 from tests.architecture import ROOT
@@ -60,7 +60,7 @@ def manager(database, tmp_path):
 
     stores = {"default": BlobStoreSettings.model_validate({"type": "file", "path": "blobs"})}
     sections = {"storage": StorageSection, "http_client": HttpClientSection}
-    recipe = Recipe("toy", RepositoryType.PROXY, sections, build=lambda context: context)
+    recipe = Recipe("toy", RepositoryType.PROXY, sections, build=Built)
     manager = RepositoryManager(
         database,
         {recipe.name: recipe},

@@ -12,7 +12,7 @@ from repoman.config import BlobStoreSettings, ServerSettings
 from repoman.content import NewAsset
 from repoman.db.models import AssetRecord, ConnectorRecord, RepositoryRecord, UploadRecord
 from repoman.errors import Conflict, Invalid, NotFound
-from repoman.plugin import HostedStorageSection, Recipe, RepositoryType, Section, store_bytes
+from repoman.plugin import Built, HostedStorageSection, Recipe, RepositoryType, Section, store_bytes
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.repository_records import delete_row
 from tests.disk import make_created_store
@@ -32,7 +32,7 @@ class ToySection(Section):
 def toy(name="toy"):
     """A recipe whose service is what it was given."""
     sections = {"storage": HostedStorageSection, "toy": ToySection}
-    return Recipe(name, RepositoryType.HOSTED, sections, build=lambda context: context)
+    return Recipe(name, RepositoryType.HOSTED, sections, build=Built)
 
 
 @pytest.fixture
@@ -408,7 +408,7 @@ def test_a_plugin_that_fails_takes_no_other_repository_along(open_manager, caplo
     def build(context):
         if context.config.name == "bad":
             raise ZeroDivisionError
-        return context
+        return Built(context)
 
     manager = open_manager(toy())
     manager.create("bad", "toy-hosted", {})
