@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 
 SLACK_S = 3600.0  # How far the clock may be set forward without being doubted.
+DAY_S = 86_400.0
+PRUNE_INTERVAL_S = 3600.0  # How long nothing is deleted but the oldest rows of one day.
 HOLD_S = 86_400.0  # How long a clock that jumped has to stay there until it is believed.
 
 
@@ -62,3 +64,49 @@ class ConfirmedClock:
                 return self._confirmed
         self._confirmed = offset
         return offset
+
+
+class Retention:
+    """Before which time rows are too old to be kept, if the clock is to be trusted; thread safe.
+
+    A jump of the clock deletes nothing at once (:class:`ConfirmedClock`). Within an hour no more is
+    deleted than the oldest rows of one day, even where a wrong clock has written new ones.
+
+    Args:
+        days: for which rows are kept.
+        find_newest: returns the time of the row that was written last; None if there is none.
+        find_oldest: returns the earliest time of any row; None if there is none.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        days: int,
+        find_newest: Callable[[], float | None],
+        find_oldest: Callable[[], float | None],
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = uptime,
+    ) -> None:
+        self._age = days * DAY_S
+        self._find_newest = find_newest
+        self._find_oldest = find_oldest
+        self._clock = clock
+        self._ticks = ticks
+        self._confirmed: ConfirmedClock | None = None
+        self._limit: tuple[float, float] | None = None  # the time, and the tick when it was found
+
+    def confirm(self) -> ConfirmedClock:
+        """Compare the clock with the newest row, before this process writes its first one."""
+        if self._confirmed is None:
+            self._confirmed = ConfirmedClock(self._clock, self._find_newest(), ticks=self._ticks)
+        return self._confirmed
+
+    def limit(self) -> float | None:
+        """Return the time before which rows may be deleted; None if there are none."""
+        now = min(self._clock(), self.confirm()())
+        if self._limit is None or self._ticks() - self._limit[1] > PRUNE_INTERVAL_S:
+            oldest = self._find_oldest()
+            if oldest is None:
+                return None
+            self._limit = oldest + DAY_S, self._ticks()
+        return min(now - self._age, self._limit[0])

@@ -36,7 +36,7 @@ from repoman.group import Collected, MemberPool, first_found, main_outage
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
 from repoman.http.admin import wants_page
-from repoman.http.audit import note_content, note_failed_login, note_pull
+from repoman.http.audit import note_failed_login, note_pull
 from repoman.http.audit_rest import requested_events
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.caching import allow_caching
@@ -215,7 +215,6 @@ __all__ = [
     "login_needed",
     "main_address",
     "main_outage",
-    "note_content",
     "note_failed_login",
     "note_pull",
     "open_cache",

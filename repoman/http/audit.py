@@ -13,11 +13,6 @@ from repoman.security.audit import Audit, Event
 AUDIT = "repoman.audit"  # key of the WSGI environment
 
 
-def note_content(kind: str, target: str, **attributes: str) -> None:
-    """Report that the request's actor did something to content, once it is done."""
-    _note("content", kind, current_origin(), target, attributes)
-
-
 def note_pull(target: str, kind: str = "pull") -> None:
     """Report that the request's actor gets content, if pulls are recorded.
 
@@ -27,7 +22,7 @@ def note_pull(target: str, kind: str = "pull") -> None:
     audit: Audit = environ[AUDIT]
     if audit.pulls and request.method == "GET":
         environ.pop(CACHEABLE, None)
-        note_content(kind, target)
+        _note("content", kind, current_origin(), target, {})
 
 
 def note_refused() -> None:

@@ -1,7 +1,8 @@
 """The audit log: who did what to what, from where, and whether it was done.
 
 A change of configuration is written within its own transaction, so that there is never the one
-without the other. All other events wait in memory and are written together, by the thread that
+without the other; changes of content leave events (:mod:`repoman.events`) that the log follows. All
+other events wait in memory and are written together, by the thread that
 looks for changes of other processes: SQLite does not count a connection's own writes as news, so
 what the server remembers of the database stays good. A kill loses those of the last half second.
 While the database is busy or the disk full they go on waiting, up to a number; those beyond it are
@@ -12,14 +13,18 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
-from repoman.clocks import ConfirmedClock
+from repoman.clocks import Retention
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
+from repoman.events.event import AuditEntry, ContentEvent
+from repoman.events.event_records import list_events
+from repoman.events.follower import MAX_ID, Follower
 from repoman.events.origin import current_origin
 from repoman.security import audit_records as records
 
@@ -27,10 +32,9 @@ CAPACITY = 10_000  # events that may wait
 TEXT_MAX = 500  # characters of any value
 TEXTS = ("actor", "realm", "address", "connector", "repository", "target")  # from outside
 PRUNE_INTERVAL = 3600.0  # seconds between two looks for old events
+PRUNED_ROWS = 1000  # old events that are removed in one transaction
 LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
 LOGINS = 10_000  # logins that are remembered for that
-DAY = 86400.0
-PRUNED_MAX_S = DAY  # One look removes no more than the oldest events of this length of time.
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +64,7 @@ class Audit:
 
     Attributes:
         pulls: whether pulls are recorded too.
+        find_needed: returns the lowest id of the events that somebody still has to follow.
     """
 
     def __init__(
@@ -69,9 +74,16 @@ class Audit:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._days = settings.days
-        self._clock = clock
-        self._confirmed: ConfirmedClock | None = None  # it begins with the newest event
+        self._retention = Retention(settings.days, records.find_newest, records.find_oldest, clock)
+        self._follower = Follower(
+            database,
+            "audit",
+            list_events,
+            attrgetter("id"),
+            self._tell_changes,
+            is_atomic=True,
+        )
+        self.find_needed: Callable[[], int] = lambda: MAX_ID
         self.pulls = settings.pulls
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
@@ -115,15 +127,15 @@ class Audit:
         with self._lock:
             events, self._waiting = list(self._waiting), deque()
             lost, self._lost = self._lost, 0
-        is_due = time.monotonic() - self._pruned_at > PRUNE_INTERVAL
-        if not (events or lost or is_due):
-            return
         try:
-            with self._database.transaction(aside=not is_last):
-                self._confirm_time()
-                self._write(events, lost)
-                if is_due:
-                    self.prune()
+            if events or lost:
+                with self._database.transaction(aside=not is_last):
+                    self._retention.confirm()
+                    self._write(events, lost)
+                events, lost = [], 0
+            while self._follower.follow():
+                pass
+            self._prune_hourly()
         except RepomanError as error:
             self._put_back(events, lost)
             self._note_failure(error, is_last=is_last)
@@ -132,8 +144,16 @@ class Audit:
             raise
         else:
             self._is_failing = False
-            if is_due:
-                self._pruned_at = time.monotonic()
+
+    def _prune_hourly(self) -> None:
+        if time.monotonic() - self._pruned_at > PRUNE_INTERVAL and self.prune() < PRUNED_ROWS:
+            self._pruned_at = time.monotonic()
+
+    def _tell_changes(self, events: Iterable[ContentEvent]) -> None:
+        """Write the events of content that have an entry, as they are; within a transaction."""
+        self._retention.confirm()
+        told = [_told(event, event.audit) for event in events if event.audit is not None]
+        records.insert_events(asdict(_bounded(each)) for each in told)
 
     def _write(self, events: list[Event], lost: int) -> None:
         if lost:
@@ -148,32 +168,23 @@ class Audit:
             self._lost += lost + max(0, len(both) - CAPACITY)
 
     def _note_failure(self, error: RepomanError, *, is_last: bool) -> None:
-        if is_last:
-            _log.error(
-                "%d events of the audit log were lost: %s", len(self._waiting) + self._lost, error
-            )
+        count = len(self._waiting) + self._lost
+        if is_last and count:
+            _log.error("%d events of the audit log were lost: %s", count, error)
         elif not self._is_failing:
             _log.warning(
                 "The audit log cannot be written; its events are held in memory: %s", error
             )
         self._is_failing = True
 
-    def prune(self) -> int:
-        """Remove what is too old by any clock, and of it the oldest part; return how much it was.
+    def prune(self, limit: int = PRUNED_ROWS) -> int:
+        """Remove at most ``limit`` events that are too old by any clock; return how many.
 
-        Within a transaction.
+        Within an hour no more than the oldest events of one day, and none that somebody follows.
         """
-        self._confirm_time()
-        oldest = records.find_oldest()
-        if oldest is None or self._confirmed is None:
-            return 0
-        now = min(self._clock(), self._confirmed())
-        return records.delete_before(min(now - self._days * DAY, oldest + PRUNED_MAX_S))
-
-    def _confirm_time(self) -> None:
-        """Before the first event of this process, compare the clock with the newest of others."""
-        if self._confirmed is None:
-            self._confirmed = ConfirmedClock(self._clock, records.find_newest())
+        with self._database.transaction(aside=True):
+            before = self._retention.limit()
+            return 0 if before is None else records.delete_before(before, self.find_needed(), limit)
 
     def search(
         self,
@@ -212,6 +223,22 @@ class Audit:
             attributes={**origin.attributes, **attributes},
         )
         records.insert_events([asdict(_bounded(event))])
+
+
+def _told(event: ContentEvent, entry: AuditEntry) -> Event:
+    """Return the event of the log for a change of content."""
+    return Event(
+        "content",
+        entry.type,
+        event.actor,
+        entry.target,
+        realm=event.realm,
+        address=event.address,
+        connector=event.connector,
+        repository=event.requested or event.repository,
+        attributes={**event.attributes, **entry.attributes},
+        at=event.at,
+    )
 
 
 def _bounded(event: Event) -> Event:

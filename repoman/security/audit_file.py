@@ -7,18 +7,16 @@ the next start write some lines again, under the same ``id``, and never leaves o
 import json
 import logging
 import os
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
-from repoman.events.event_records import find_position, save_position
+from repoman.events.follower import Follower
 from repoman.files import PRIVATE_FILE_MODE, make_directory, sync_directory
 from repoman.security import audit_records as records
-
-BATCH = 1000  # events written together
-FOLLOWER = "audit file"  # under which the database knows how far the file has come
 
 _log = logging.getLogger(__name__)
 
@@ -31,9 +29,11 @@ class AuditFile:
     """
 
     def __init__(self, database: Database, settings: AuditSettings, data: Path) -> None:
-        self._database = database
         self._path = data / settings.file if settings.file else None
         self._size = settings.file_size
+        self._follower = Follower(
+            database, "audit file", records.list_after, itemgetter("id"), self._write
+        )
         self._is_failing = False
         self._is_stuck = False  # Whether the file could not be renamed the last time.
 
@@ -42,17 +42,16 @@ class AuditFile:
         if self._path is None:
             return
         try:
-            rows = records.list_after(find_position(FOLLOWER) or 0, BATCH)
-            if not rows:
-                return
-            self._append(self._path, "".join(map(render_line, rows)))
-            with self._database.transaction(aside=True):
-                save_position(FOLLOWER, rows[-1]["id"])
+            self._follower.follow()
             self._is_failing = False
         except (OSError, RepomanError) as error:
             if not self._is_failing:
                 _log.error("The audit log cannot be written to %s: %s", self._path, error)
             self._is_failing = True
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        if self._path is not None:
+            self._append(self._path, "".join(map(render_line, rows)))
 
     def _append(self, path: Path, text: str) -> None:
         make_directory(path.parent)

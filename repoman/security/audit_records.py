@@ -31,14 +31,16 @@ def find_oldest() -> float | None:
     return None if oldest is None else float(oldest)
 
 
-def delete_before(at: float) -> int:
-    """Remove what is older, and return how much that was; within a transaction.
+def delete_before(at: float, needed: int, limit: int) -> int:
+    """Remove at most ``limit`` rows that are older, and return how many; within a transaction.
 
-    The newest row stays whatever its age, so that ids only go up.
+    Only those with ids below ``needed``, which followers have yet to see. The newest row stays
+    whatever its age, so that ids only go up.
     """
     newest = AuditRecord.select(fn.MAX(AuditRecord.id))
-    old = (AuditRecord.at < at) & (AuditRecord.id < newest)
-    return int(AuditRecord.delete().where(old).execute())
+    old = (AuditRecord.at < at) & (AuditRecord.id < needed) & (AuditRecord.id < newest)
+    some = AuditRecord.select(AuditRecord.id).where(old).order_by(AuditRecord.at).limit(limit)
+    return int(AuditRecord.delete().where(AuditRecord.id.in_(some)).execute())
 
 
 def list_events(

@@ -1,6 +1,6 @@
 """The blobs of images in a hosted repository."""
 
-from repoman.plugin import Asset, Content, ContentStore, StoredBlob
+from repoman.plugin import Asset, AuditEntry, Content, ContentStore, StoredBlob
 from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import BLOB, blob_path, blob_prefix
@@ -44,7 +44,8 @@ class HostedBlobs:
                     f"{digest} is part of {_title(users[0])} in {name}. "
                     "Delete the manifests that need it first.",
                 )
-            if not self._content.delete_assets([path]):
+            entry = AuditEntry("delete blob", f"{name}@{digest}")
+            if not self._content.delete_assets([path], {path: entry}):
                 raise _unknown(name, digest)
 
     def mount(

@@ -1,9 +1,11 @@
 """Manifests and tags of a hosted repository."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from repoman.plugin import (
     Asset,
+    AuditEntry,
     BlobStore,
     Content,
     ContentStore,
@@ -112,9 +114,13 @@ class HostedManifests:
         description = self._description(name, manifest)
         with self._content.transaction():
             self._check(name, tags, digest, manifest, check_move)
-            self._content.save_asset(new_manifest(name, digest, manifest, blob))
+            by_digest = isinstance(reference, Digest)
+            entry = _pushed(name, reference, digest) if by_digest else None
+            new = new_manifest(name, digest, manifest, blob)
+            self._content.save_asset(replace(new, audit=entry))
             for tag in dict.fromkeys(tags):
-                self._content.save_asset(new_tag(name, tag, digest, manifest.media_type, blob))
+                moved = new_tag(name, tag, digest, manifest.media_type, blob)
+                self._content.save_asset(replace(moved, audit=_pushed(name, tag, digest)))
             if description:
                 may_replace = _may_edit(check_move, tags[0] if tags else Tag(str(digest)))
                 self._content.describe_component(image(name), description, replace=may_replace)
@@ -138,7 +144,8 @@ class HostedManifests:
                 paths += chain_paths(self._content, name, reference)
             if path not in self._content.existing([path]):
                 raise _unknown(name, reference)
-            self._content.delete_assets(paths)
+            entry = AuditEntry("delete", f"{name}:{reference}")
+            self._content.delete_assets(paths, {path: entry})
 
     def _description(self, name: str, manifest: Manifest) -> str:
         """Return the description of the image."""
@@ -227,6 +234,10 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
             f"The digest of the manifest is {found}, not {reference}. Push it again.",
         )
     return reference
+
+
+def _pushed(name: str, reference: Digest | Tag, digest: Digest) -> AuditEntry:
+    return AuditEntry("push", f"{name}:{reference}", {"digest": str(digest)})
 
 
 def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from repoman.plugin import note_content, note_pull, send_content
+from repoman.plugin import note_pull, send_content
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.paths import Route
 from repoman_docker.routes.current import empty, repository
@@ -21,5 +21,4 @@ def get_blob(route: Route) -> Response:
 def delete_blob(route: Route) -> Response:
     """Answer DELETE of a blob: 202."""
     repository().blobs.delete(route.name, Digest.parse(route.reference))
-    note_content("delete blob", f"{route.name}@{route.reference}")
     return empty(202, {})

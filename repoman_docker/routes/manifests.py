@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Response, request
 
-from repoman.plugin import current_environ, note_content, note_pull, read_body, send_content
+from repoman.plugin import current_environ, note_pull, read_body, send_content
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, MissingBlob, RegistryError
 from repoman_docker.protocol.paths import Route
@@ -47,8 +47,6 @@ def put_manifest(route: Route) -> Response:
         if not _obtain_missing(route.name, failure.error):
             raise
         stored = put()
-    for pushed in dict.fromkeys((route.reference, *map(str, tags))):
-        note_content("push", f"{route.name}:{pushed}", digest=str(stored.digest))
     headers = {
         "Location": address(f"{route.name}/manifests/{stored.digest}"),
         "Docker-Content-Digest": str(stored.digest),
@@ -77,7 +75,6 @@ def delete_manifest(route: Route) -> Response:
     """Answer DELETE of a tag or a manifest: 202."""
     check = partial(check_delete, route.name)
     repository().manifests.delete(route.name, _reference(route), check)
-    note_content("delete", f"{route.name}:{route.reference}")
     return empty(202, {})
 
 

@@ -13,7 +13,6 @@ from repoman.plugin import (
     Unsupported,
     current_actor,
     current_environ,
-    note_content,
     read_body,
 )
 from repoman_docker.protocol.reference import parse_tag
@@ -88,8 +87,7 @@ def put_tag(name: str, tag: str) -> Response:
         raise Invalid("Invalid data")
     if not is_image_id(image_id):
         raise NotFound("Image not found")
-    stored = pushes.put_tag(name, checked, current_pusher(), image_id, partial(check_move, name))
-    note_content("push", f"{name}:{tag}", digest=str(stored.digest))
+    pushes.put_tag(name, checked, current_pusher(), image_id, partial(check_move, name))
     return answer(True)
 
 
@@ -111,14 +109,12 @@ def delete_tag(name: str, tag: str) -> Response:
     """Remove a tag."""
     check_reference(name, tag, NEEDS[DELETE])
     repository().manifests.delete(name, parse_tag(tag))
-    note_content("delete", f"{name}:{tag}")
     return answer(True)
 
 
 def delete_all(name: str, _: str) -> Response:
     """Remove all tags with their manifests."""
-    for tag in repository().v1_pushes(name).delete_all(name, partial(check_delete, name)):
-        note_content("delete", f"{name}:{tag}")
+    repository().v1_pushes(name).delete_all(name, partial(check_delete, name))
     response = answer(True)
     give_token(response, name, DELETE)
     return response

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from repoman.plugin import (
     Asset,
+    AuditEntry,
     BlobStore,
     ContentStore,
     NewAsset,
@@ -44,7 +45,7 @@ from repoman_docker.service import (
 )
 from repoman_docker.v1.assembly import Assembly
 from repoman_docker.v1.reading import read_asset
-from repoman_docker.v1.records import ImageRecord, chains_with, new_chain
+from repoman_docker.v1.records import ImageRecord, chain_paths, chains_with, new_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ class Tagging:
         if known is not None:
             body = read_asset(self._content, known)
             digest = Digest.parse(known.attributes["digest"])
-            return self._manifests.put(name, digest, (tag,), body, known.media_type, check_move)
+            # By the tag where that leads to the same digest, so that it alone is what was pushed.
+            is_usual = digest.algorithm == "sha256"
+            what, more = (tag, ()) if is_usual else (digest, (tag,))
+            return self._manifests.put(name, what, more, body, known.media_type, check_move)
         chain = self._prepare(name, pusher, image_id)
         blob = store_bytes(self._blobs, chain.manifest)
         media_type = media_types.DOCKER_MANIFEST
@@ -99,9 +103,15 @@ class Tagging:
                 )
             for each in tags:
                 check_tag(each)
-            found = self._content.existing(tag_path(name, each) for each in tags).values()
-            for digest in {str(each.attributes["digest"]) for each in found}:
-                self._manifests.delete(name, Digest.parse(digest), check_tag)
+            entries = {
+                tag_path(name, each): AuditEntry("delete", f"{name}:{each}") for each in tags
+            }
+            found = self._content.existing(entries).values()
+            digests = {Digest.parse(each.attributes["digest"]) for each in found}
+            self._content.delete_assets(entries, entries)
+            for digest in digests:
+                chain = chain_paths(self._content, name, digest)
+                self._content.delete_assets([manifest_path(name, digest), *chain])
         return tags
 
     def _find_manifest(self, name: str, image_id: str) -> Asset | None:

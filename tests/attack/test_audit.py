@@ -1,9 +1,12 @@
 """The audit log tells the truth, whatever clients send."""
 
+import shutil
+
 import pytest
 
 from repoman.security.audit import CAPACITY, TEXT_MAX, Event
 from repoman.testing import HttpClient, repoman_factory
+from repoman.testing.factory import RepomanFactory
 from repoman_raw import plugin
 from repoman_raw.hosted import RawHosted
 
@@ -91,3 +94,22 @@ def test_writing_events_leaves_what_is_remembered(repoman):
     repoman.refresh()
     assert repoman.database.generation == before
     assert len(repoman.audit.search({"domain": "content"})) == 1
+
+
+def test_a_kill_after_a_change_loses_no_entry(repoman, tmp_path):
+    client = HttpClient(repoman)
+    client.put("/repository/files/a.txt", b"x")
+    client.delete("/repository/files/a.txt")
+    shutil.copytree(repoman.data, tmp_path / "killed/data")  # what a kill at this moment leaves
+    repoman.stop()
+    killed = RepomanFactory(tmp_path / "killed/data")
+    after = killed({"raw": plugin})
+    after.refresh()
+    after.refresh()
+    found = after.audit.search({"domain": "content"})
+    assert [(row["type"], row["actor"], row["target"]) for row in found] == [
+        ("delete", "admin", "a.txt"),
+        ("store", "admin", "a.txt"),
+    ]
+    killed.stop()
+    repoman.start()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from repoman.events.event_records import list_events
 from repoman.testing import ADMIN, HttpClient, repoman_factory
 from repoman_docker import plugin
 from tests.functional.docker.driver import Registry
@@ -66,3 +67,39 @@ def test_a_pull_of_version_1_is_told_with_its_layers(wire, told):
     engine.push("app", "1", chain)
     engine.pull("app", "1")
     assert told("pull") == [f"app@{image.id}" for image in chain]
+
+
+def test_deletions_are_told_by_what_was_asked_for(registry, told):
+    image = make_image(b"a layer")
+    digest = registry.push("app", "1", image)
+    registry.push_manifest("app", "2", image.manifest)
+    assert registry.delete("app/manifests/1").status == 202
+    assert registry.delete(f"app/manifests/{digest}").status == 202  # the tag 2 goes with it
+    assert registry.delete(f"app/manifests/{digest}").status == 404
+    blob = digest_of(b"a layer")
+    assert registry.delete(f"app/blobs/{blob}").status == 202
+    assert told("delete") == ["app:1", f"app:{digest}"]
+    assert told("delete blob") == [f"app@{blob}"]
+
+
+def test_version_1_tells_of_tags_alone(wire, told):
+    engine = Engine(wire, "", ADMIN)
+    chain = make_chain()
+    engine.push("app", "1", chain)
+    assert engine.put("repositories/app/tags/2", chain[-1].id).status == 200
+    assert told("push") == ["app:1", "app:2"]
+    assert engine.send("DELETE", "repositories/app/", is_first=True).status == 200
+    assert told("delete") == ["app:1", "app:2"]
+
+
+def test_a_push_through_a_group_is_told_of_the_group(repoman):
+    docker = {"docker": {"v1_enabled": False}}
+    group = {"members": ["images"], "writable_member": "images"}
+    repoman.repositories.create("all", "docker-group", {**docker, "group": group})
+    wire = InProcess(HttpClient(repoman, connector="all"))
+    Registry(wire, "", ADMIN).push("app", "1", make_image())
+    repoman.audit.flush()
+    [row] = repoman.audit.search({"type": "push"})
+    assert (row["repository"], row["target"], row["connector"]) == ("all", "app:1", "all:http")
+    [event] = [each for each in list_events(0, 100) if each.kind == "tag"]
+    assert (event.repository, event.requested) == ("images", "all")

@@ -2,6 +2,7 @@
 
 from repoman.plugin import (
     Asset,
+    AuditEntry,
     BlobStore,
     BlobUpload,
     Content,
@@ -65,13 +66,18 @@ class RawHosted:
         with self._content.transaction():
             is_new = self._check_write(path)
             component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)
-            self._content.save_asset(NewAsset(path, FILE, blob, media_type, component=component))
+            entry = AuditEntry("store", path)
+            self._content.save_asset(
+                NewAsset(path, FILE, blob, media_type, component=component, audit=entry)
+            )
         return is_new
 
     def delete(self, path: str) -> None:
         """Remove a file."""
         self._refuse_if_read_only()
-        self._content.delete_assets([self._get_asset(path).path])
+        self._content.delete_assets(
+            [self._get_asset(path).path], {path: AuditEntry("delete", path)}
+        )
 
     def _get_asset(self, path: str) -> Asset:
         if path == "" or path.endswith("/"):

@@ -10,7 +10,6 @@ from repoman.plugin import (
     Invalid,
     current_environ,
     current_repository,
-    note_content,
     note_pull,
     receive_body,
     send_content,
@@ -37,7 +36,6 @@ def put_file(path: str) -> Response:
     # The server may call this function twice: first to ask whether it accepts the body.
     with receive_body(current_environ(), lambda: repository.open_blob_upload(path)) as upload:
         is_new = repository.save(path, upload, _media_type(path))
-    note_content("store", path)
     return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
 
@@ -45,7 +43,6 @@ def put_file(path: str) -> Response:
 def delete_file(path: str) -> Response:
     """Remove a file."""
     _repository().delete(path)
-    note_content("delete", path)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 

@@ -1,0 +1,75 @@
+"""Follows a table by its ids: every row is handled, in order, at least once.
+
+How far a follower has come is in the database, so that neither an error nor a kill loses a row, and
+that commands may write rows while the server follows them.
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from repoman.db.database import Database
+from repoman.events.event_records import find_position, save_position
+
+MAX_ID = 2**63 - 1  # above the id of every row
+BATCH_ROWS = 500  # Rows that are handled together.
+
+Row = TypeVar("Row")
+
+
+class Follower(Generic[Row]):
+    """One consumer of a table; for one thread at a time.
+
+    Args:
+        name: by which the database knows how far it has come.
+        read: returns at most so many rows, those with the lowest ids above one.
+        id_of: returns the id of a row.
+        handle: does what is to be done with some rows. If it raises, they come again.
+        is_atomic: whether ``handle`` only writes to this database: it then runs in the transaction
+            in which the position moves, and handles each row exactly once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        read: Callable[[int, int], list[Row]],
+        id_of: Callable[[Row], int],
+        handle: Callable[[list[Row]], Any],
+        *,
+        is_atomic: bool = False,
+    ) -> None:
+        self.name = name
+        self._database = database
+        self._read = read
+        self._id_of = id_of
+        self._handle = handle
+        self._is_atomic = is_atomic
+
+    @property
+    def position(self) -> int:
+        """The id of the last row that was handled; 0 if none was."""
+        return find_position(self.name) or 0
+
+    def start_at(self, position: int) -> None:
+        """Begin after a row, unless there is a position already."""
+        if find_position(self.name) is None:
+            with self._database.transaction(aside=True):
+                save_position(self.name, position)
+
+    def follow(self) -> bool:
+        """Handle the next rows, and return whether there may be more."""
+        if self._is_atomic:
+            if not self._read(self.position, 1):
+                return False
+            with self._database.transaction(aside=True):
+                # Read again: another process may have been faster.
+                return self._follow()
+        return self._follow()
+
+    def _follow(self) -> bool:
+        rows = self._read(self.position, BATCH_ROWS)
+        if rows:
+            self._handle(rows)
+            with self._database.transaction(aside=True):
+                save_position(self.name, self._id_of(rows[-1]))
+        return len(rows) == BATCH_ROWS
