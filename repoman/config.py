@@ -212,6 +212,12 @@ class AuditSettings(_Part):
     )
 
 
+class TaskSettings(_Part):
+    """The tasks of the server."""
+
+    concurrent: PositiveInt = Field(4, description="Most runs of tasks at the same time.")
+
+
 class LogSettings(_Part):
     """What is logged, to standard error."""
 
@@ -254,6 +260,7 @@ class Settings(BaseSettings):
     security: SecuritySettings = SecuritySettings()
     sessions: SessionSettings = SessionSettings()
     audit: AuditSettings = AuditSettings()
+    tasks: TaskSettings = TaskSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
 

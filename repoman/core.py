@@ -31,6 +31,9 @@ from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
+from repoman.tasks.builtin import verification_task
+from repoman.tasks.runner import Launch, Runner
+from repoman.tasks.service import Tasks
 from repoman.threads import Watch
 from repoman.uploads import open_upload_ids
 
@@ -121,8 +124,27 @@ class Repoman:
         )
         self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
+        self._add_tasks()
         self._add_checks()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
+
+    def _add_tasks(self) -> None:
+        found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
+        types = [verification_task(self.blob_stores), *found]
+        self._task_types = unique("task type", [(each.id, each) for each in types])
+        self.tasks = Tasks(self.database, self._task_types)
+        self.tasks.create_first()
+
+    def make_runner(self, kind: str = "server", launch: Launch | None = None) -> Runner:
+        """Return a runner of tasks for this process; ``kind`` is that of the process."""
+        return Runner(
+            self.database,
+            self._task_types,
+            lambda: self.repositories.all(),
+            most=self.settings.tasks.concurrent,
+            launch=launch,
+            kind=kind,
+        )
 
     def _add_checks(self) -> None:
         add = self.health.add

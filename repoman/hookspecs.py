@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from repoman.http.formats import Format
     from repoman.repositories.recipes import Recipe
     from repoman.security.actors import Actor, Credentials
+    from repoman.tasks.model import TaskType
 
 PROJECT = "repoman"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -43,6 +44,15 @@ def repoman_register_recipes() -> "list[Recipe]":
 @hookspec
 def repoman_register_blob_stores() -> "dict[str, BlobStoreFactory]":
     """Return factories of blob stores; the key is the ``type`` in the settings."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_tasks() -> "list[TaskType]":
+    """Return types of tasks. A duplicate id aborts the start.
+
+    The ``run`` of a type is called in a thread of its own, whenever a task of the type is due.
+    """
     raise NotImplementedError
 
 

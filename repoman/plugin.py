@@ -97,6 +97,7 @@ from repoman.security.actors import (
     Scope,
 )
 from repoman.security.session_records import Session
+from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.waiting import waiting
 
@@ -138,6 +139,7 @@ __all__ = [
     "Download",
     "Failure",
     "FetchRequest",
+    "FirstTask",
     "Format",
     "GroupSection",
     "HostedStorageSection",
@@ -175,6 +177,10 @@ __all__ = [
     "StorageSection",
     "StoredBlob",
     "Stream",
+    "TaskContext",
+    "TaskPlace",
+    "TaskStopped",
+    "TaskType",
     "TooLarge",
     "TooManyRequests",
     "Trace",

@@ -24,6 +24,7 @@ CORE = (
     {"http"},
     {"core"},
     {"bootstrap"},
+    {"tasks"},
     {"group"},
     {"repositories", "security"},
     {"uploads", "proxy", "options", "compaction", "verification"},
@@ -75,7 +76,7 @@ LIBRARIES = {
         "repoman/proxy/upstream.py",
     ),
     "waitress": ("repoman/server/*",),
-    "apscheduler": ("repoman/tasks/scheduler.py",),
+    "apscheduler": ("repoman/tasks/schedule.py",),
 }
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]
 # Words that belong to formats, so that the core and its pages never say them.

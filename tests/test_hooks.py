@@ -11,6 +11,7 @@ from repoman.plugin import (
     Actor,
     BlobStat,
     Built,
+    FirstTask,
     Format,
     Limit,
     NewAsset,
@@ -19,6 +20,7 @@ from repoman.plugin import (
     RepositoryType,
     StorageSection,
     StoredBlob,
+    TaskType,
     hookimpl,
     hookspec,
     store_bytes,
@@ -153,6 +155,26 @@ class MemoryWriter:
 
     def cancel(self):
         self._data = b""
+
+
+def test_hook_repoman_register_tasks(repoman_factory):
+    class Greeter:
+        @hookimpl
+        def repoman_register_tasks(self):
+            def greet(context):
+                for repository in context.list_repositories():
+                    context.log(f"Hello, {repository.name}.")
+                return "Greeted."
+
+            return [TaskType("hello.greet", "Hello - Greet", greet, first=FirstTask("manual"))]
+
+    repoman = repoman_factory({"greeter": Greeter(), "toy": ToyPlugin()})
+    repoman.repositories.create("team", "toy-hosted", {})
+    [task] = [each for each in repoman.tasks.all() if each.type == "hello.greet"]
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "ok"
+    assert repoman.tasks.get_run(run.id).result == "Greeted."
+    assert [line.text for line in repoman.tasks.lines(run)] == ["Hello, team."]
 
 
 def test_hook_repoman_register_blob_stores(repoman_factory):

@@ -16,6 +16,7 @@ from repoman.cli.roles import role
 from repoman.cli.secrets import secret
 from repoman.cli.selectors import selector
 from repoman.cli.server import check_config, init, plugins, serve
+from repoman.cli.task import task
 from repoman.cli.tokens import token
 from repoman.cli.users import user
 from repoman.errors import RepomanError
@@ -45,6 +46,7 @@ for command in (
     cert,
     audit,
     blob,
+    task,
 ):
     cli.add_command(command)
 

@@ -11,6 +11,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     CharField,
+    CompositeKey,
     DatabaseProxy,
     DoubleField,
     ForeignKeyField,
@@ -353,6 +354,64 @@ class UploadRecord(Record):
         table_name = "upload"
 
 
+class TaskRecord(Record):
+    """A task: a type, its settings and when it is due."""
+
+    type = TextField()
+    name = TextField()
+    settings = JSONField(default=dict)
+    schedule = JSONField(default=dict)
+    is_enabled = BooleanField(default=True)
+    next_at = DoubleField(null=True)
+
+    class Meta:
+        table_name = "task"
+
+
+class TaskRunRecord(Record):
+    """A run of a task: waiting, running under a lease, or ended."""
+
+    task = ForeignKeyField(TaskRecord, on_delete="CASCADE", index=False)
+    type = TextField()
+    state = TextField()
+    done = BigIntegerField(default=0)
+    total = BigIntegerField(null=True)
+    message = TextField(default="")
+    owner = TextField(default="")
+    lease_until = DoubleField(null=True)
+    is_stop_requested = BooleanField(default=False)
+    attempt = IntegerField(default=0)
+    queued_at = DoubleField(default=time.time)
+    started_at = DoubleField(null=True)
+    ended_at = DoubleField(null=True)
+    result = TextField(default="")
+
+    class Meta:
+        table_name = "task_run"
+
+
+class TaskLineRecord(Record):
+    """A line of the log of a run."""
+
+    run = ForeignKeyField(TaskRunRecord, on_delete="CASCADE", index=False)
+    number = IntegerField()
+    at = DoubleField()
+    text = TextField()
+
+    class Meta:
+        table_name = "task_line"
+        primary_key = CompositeKey("run", "number")
+
+
+class FirstTaskRecord(Record):
+    """A type of tasks whose first task was created; it may be deleted since."""
+
+    type = TextField(primary_key=True)
+
+    class Meta:
+        table_name = "first_task"
+
+
 MODELS = (
     Revision,
     UserRecord,
@@ -374,4 +433,8 @@ MODELS = (
     RemoteRecord,
     ConnectorStateRecord,
     UploadRecord,
+    TaskRecord,
+    TaskRunRecord,
+    TaskLineRecord,
+    FirstTaskRecord,
 )

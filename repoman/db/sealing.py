@@ -12,7 +12,12 @@ from repoman.errors import Unavailable
 from repoman.keyring import MARK, REMEDY, Keyring, find_sealed, map_sealed
 
 # Table and column of everything that may hold secrets.
-COLUMNS = (("secret", "value"), ("option", "value"), ("repository", "settings"))
+COLUMNS = (
+    ("secret", "value"),
+    ("option", "value"),
+    ("repository", "settings"),
+    ("task", "settings"),
+)
 
 
 def list_sealed(db: Any) -> list[str]:
@@ -60,6 +65,8 @@ def _without(value: Any, lost: set[str]) -> Any:
 def _values(db: Any) -> Iterator[tuple[str, str, int, Any]]:
     """Yield table, column, rowid and the parsed value of each row that has something sealed."""
     for table, column in COLUMNS:
+        if not db.table_exists(table):  # a database of before, which is about to be migrated
+            continue
         query = f'SELECT rowid, "{column}" FROM "{table}"'  # noqa: S608 - names of our own
         for rowid, text in db.execute_sql(query).fetchall():
             value = json.loads(text)

@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from repoman.server.lock import DataLock
 from repoman.server.response_cache import ResponseCache
 from repoman.server.server import Server
 from repoman.server.tls_contexts import Certificates
+from repoman.tasks.process import launch_process
 from repoman.threads import Periodic
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
@@ -60,10 +61,8 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         Repoman(settings, adopt=adopt) as repoman,
         repoman.blob_stores.locked_exclusively(),
         AccessRing(sys.stderr) as access,
+        _background_work(repoman),
     ):
-        repoman.sweep()
-        repoman.compactor.start()
-        reserve = _keep_reserve(repoman)
         responses = ResponseCache(create_application(repoman, access.write))
         server = Server(responses, settings.server, _make_spool(repoman.data))
         server.fast = responses.answer
@@ -83,7 +82,6 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
             server.run()
         finally:
             connectors.stop()
-            reserve.stop()
 
 
 def _named(connector: Connector) -> tuple[str, str]:
@@ -91,12 +89,23 @@ def _named(connector: Connector) -> tuple[str, str]:
     return name, connector.url
 
 
-def _keep_reserve(repoman: Repoman) -> Periodic:
-    """Return the thread that makes the reserve on the disk again when there is space for it."""
+@contextmanager
+def _background_work(repoman: Repoman) -> Iterator[None]:
+    """Return a context in which the process does what no request asks for."""
+    repoman.sweep()
+    repoman.compactor.start()
+    # Makes the reserve on the disk again when there is space for it.
     reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
+    runner = repoman.make_runner(launch=partial(launch_process, repoman.settings))
     reserve.start()
+    runner.start()
     repoman.health.add("reserve", lambda: reserve.problem)
-    return reserve
+    repoman.health.add("tasks", lambda: runner.thread.problem)
+    try:
+        yield
+    finally:
+        runner.stop()
+        reserve.stop()
 
 
 def _share_heaps() -> None:

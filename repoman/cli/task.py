@@ -1,0 +1,299 @@
+"""Commands about tasks. A running server does what they request within seconds."""
+
+import json
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+import click
+
+from repoman.cli.common import render_time, with_repoman
+from repoman.config import Settings
+from repoman.core import Repoman
+from repoman.errors import Invalid, NotFound
+from repoman.sections import Text
+from repoman.server.lock import is_served
+from repoman.tasks.model import Run, RunState, Task
+from repoman.tasks.schedule import Schedule, parse_schedule
+from repoman.tasks.service import TaskState
+
+LOWEST_PRIORITY = 19  # What serves goes first.
+FOLLOW_S = 0.5  # Seconds between two looks at a run that is followed.
+NEXT_SHOWN = 3  # Fire times that are shown of a task.
+
+SCHEDULE = click.option(
+    "--schedule",
+    metavar="WORDS",
+    help=(
+        "When it runs: manual, 'once 2027-03-01T02:00', 'hourly 17', 'daily 03:00', 'weekly "
+        "mon,thu 03:00', 'monthly 1,last 03:00' or 'cron 0 3 * * mon-fri'."
+    ),
+)
+TIME_ZONE = click.option("--time-zone", help="Time zone of the schedule. Default: UTC.")
+SET = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting. Can be repeated."
+)
+FOLLOW = click.option(
+    "--follow", is_flag=True, help="Print log and progress until the run has ended."
+)
+
+
+@click.group()
+def task() -> None:
+    """List, create, change, delete, run and stop tasks; TASK is an id or a name."""
+
+
+@task.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@with_repoman
+def list_(repoman: Repoman, as_json: bool) -> None:
+    """List the tasks with their state, schedule, next run and last result."""
+    for state in repoman.tasks.states():
+        if as_json:
+            click.echo(json.dumps(_as_json(repoman, state)))
+            continue
+        each = state.task
+        due = "-" if each.next_at is None else render_time(each.next_at)
+        click.echo(f"{each.id:>3}  {each.name}")
+        click.echo(f"     {_word_of(state)}; {each.schedule}; next {due}; last {_last(state)}")
+
+
+@task.command()
+@with_repoman
+def types(repoman: Repoman) -> None:
+    """List the types that tasks can be created of, with their settings."""
+    for each in repoman.tasks.types():
+        click.echo(f"{each.id:<40} {each.title}")
+        for key, field in each.settings.model_fields.items():
+            default = json.dumps(field.get_default(call_default_factory=True), default=str)
+            click.echo(f"    {key} = {default}  {field.description or ''}".rstrip())
+
+
+@task.command()
+@click.argument("name", metavar="TASK")
+@FOLLOW
+@with_repoman
+def show(repoman: Repoman, name: str, follow: bool) -> None:
+    """Show TASK with its settings, its runs and the log of the last run."""
+    found = _find(repoman, name)
+    state = next((each for each in repoman.tasks.states() if each.task.id == found.id), None)
+    click.echo(f"id: {found.id}\nname: {found.name}\ntype: {found.type}")
+    click.echo(f"enabled: {'yes' if found.is_enabled else 'no'}")
+    click.echo(f"schedule: {found.schedule} ({found.schedule.time_zone})")
+    if found.next_at is not None:
+        later = found.schedule.list_next(found.next_at, NEXT_SHOWN - 1)
+        click.echo(f"next: {', '.join(map(render_time, [found.next_at, *later]))}")
+    if state is not None:
+        click.echo(f"state: {_word_of(state)}")
+    for key, value in repoman.tasks.settings_of(found).items():
+        click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    runs = repoman.tasks.runs(found)
+    for run in reversed(runs):
+        click.echo(_line_of(run))
+    if runs:
+        _tell_run(repoman, runs[0], follow=follow)
+
+
+@task.command()
+@click.argument("name", metavar="TASK")
+@FOLLOW
+@with_repoman
+def run(repoman: Repoman, name: str, follow: bool) -> None:
+    """Run TASK now: in the server if there is one, or else here, with the lowest priority.
+
+    The exit status is 1 if the run that was followed, or took place here, failed.
+    """
+    found = _find(repoman, name)
+    requested = repoman.tasks.run(found)
+    if is_served(repoman.data):
+        click.echo(f"The server runs the task {found.name}.")
+        if follow:
+            _tell_run(repoman, requested, follow=True)
+        return
+    os.nice(LOWEST_PRIORITY)
+    with repoman.blob_stores.locked_exclusively():
+        if repoman.make_runner("command").execute(requested) is None:
+            raise Invalid(f"Another task of the type {found.type} is running; this one waits.")
+    _tell_run(repoman, requested, follow=True)
+
+
+@task.command()
+@click.argument("name", metavar="TASK")
+@with_repoman
+def stop(repoman: Repoman, name: str) -> None:
+    """Ask TASK, which runs or waits, to stop."""
+    found = _find(repoman, name)
+    repoman.tasks.stop(found)
+    click.echo(f"The task {found.name} stops.")
+
+
+@task.command()
+@click.argument("type_id", metavar="TYPE")
+@click.option("--name", default="", help="Name of the task. Default: that of its type.")
+@SCHEDULE
+@TIME_ZONE
+@SET
+@click.option("--disabled", is_flag=True, help="Do not run it until it is enabled.")
+@with_repoman
+def create(
+    repoman: Repoman,
+    type_id: str,
+    name: str,
+    schedule: str | None,
+    time_zone: str | None,
+    assignments: tuple[str, ...],
+    disabled: bool,
+) -> None:
+    """Create a task of TYPE; 'repoman task types' lists the types."""
+    when = parse_schedule(schedule or "manual", time_zone or "UTC")
+    settings = _parse(assignments)
+    made = repoman.tasks.create(type_id, name, settings, when, is_enabled=not disabled)
+    click.echo(f"Created the task {made.name} with the id {made.id}.")
+
+
+@task.command()
+@click.argument("name", metavar="TASK")
+@click.option("--name", "new_name", help="Another name.")
+@SCHEDULE
+@TIME_ZONE
+@SET
+@click.option("--enabled/--disabled", default=None, help="Whether it runs.")
+@with_repoman
+def update(
+    repoman: Repoman,
+    name: str,
+    new_name: str | None,
+    schedule: str | None,
+    time_zone: str | None,
+    assignments: tuple[str, ...],
+    enabled: bool | None,
+) -> None:
+    """Change TASK; what is not given stays as it is."""
+    found = _find(repoman, name)
+    when: Schedule | None = None
+    if schedule is not None or time_zone is not None:
+        old = found.schedule
+        when = parse_schedule(schedule or str(old), time_zone or old.time_zone)
+    settings = _parse(assignments) or None
+    if (new_name, when, settings, enabled) == (None, None, None, None):
+        raise Invalid("There is nothing to change: give --schedule, --set or another option.")
+    changed = repoman.tasks.update(
+        found, name=new_name, settings=settings, schedule=when, is_enabled=enabled
+    )
+    click.echo(f"Updated the task {changed.name}.")
+
+
+@task.command()
+@click.argument("name", metavar="TASK")
+@with_repoman
+def delete(repoman: Repoman, name: str) -> None:
+    """Delete TASK with its runs."""
+    found = _find(repoman, name)
+    repoman.tasks.delete(found)
+    click.echo(f"Deleted the task {found.name}.")
+
+
+@task.command(hidden=True)
+@click.argument("run_id", type=int)
+def execute(run_id: int) -> None:
+    """Execute a run for the server, which sends its settings to standard input."""
+    os.nice(LOWEST_PRIORITY)
+    settings = Settings(**json.load(sys.stdin))
+    logging.basicConfig(level=settings.log.level)
+    with Repoman(settings) as repoman:
+        state = repoman.make_runner("process").adopt(repoman.tasks.get_run(run_id))
+    sys.exit(0 if state is RunState.OK else 1)
+
+
+def _find(repoman: Repoman, name: str) -> Task:
+    """Return the task with this id or name (NotFound, Invalid)."""
+    tasks = repoman.tasks.all()
+    found = [each for each in tasks if str(each.id) == name]
+    found = found or [each for each in tasks if each.name.lower() == name.lower()]
+    if not found:
+        raise NotFound(f"There is no task {name!r}; 'repoman task list' lists the tasks.")
+    if len(found) > 1:
+        ids = ", ".join(str(each.id) for each in found)
+        raise Invalid(f"There are several tasks named {name!r}; give one of the ids {ids}.")
+    return found[0]
+
+
+def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise Invalid(f"--set {assignment}: write it as KEY=VALUE.")
+        settings[key] = Text(text)
+    return settings
+
+
+def _tell_run(repoman: Repoman, run: Run, *, follow: bool) -> None:
+    """Print the log of a run; with ``follow`` until it has ended, and exit by how it did."""
+    number, shown = 0, ""
+    while True:
+        run = repoman.tasks.get_run(run.id)
+        while lines := repoman.tasks.lines(run, number):
+            for line in lines:
+                click.echo(f"{render_time(line.at)}  {line.text}")
+            number = lines[-1].number
+        progress = _progress_of(run)
+        if follow and progress and progress != shown and not run.is_over:
+            click.echo(progress, err=True)
+            shown = progress
+        if run.is_over or not follow:
+            break
+        time.sleep(FOLLOW_S)
+    if follow:
+        click.echo(f"{run.state}: {run.result or 'nothing to do'}")
+        if run.state is not RunState.OK:
+            click.get_current_context().exit(1)
+
+
+def _progress_of(run: Run) -> str:
+    if not (run.done or run.total or run.message):
+        return ""
+    steps = f"{run.done} of {run.total}" if run.total else str(run.done)
+    return f"{steps}  {run.message}".rstrip()
+
+
+def _word_of(state: TaskState) -> str:
+    if state.current is not None:
+        progress = _progress_of(state.current)
+        return f"{state.current.state} {progress}".rstrip()
+    return "waiting" if state.task.is_enabled else "disabled"
+
+
+def _last(state: TaskState) -> str:
+    last = state.last
+    if last is None or last.ended_at is None:
+        return "-"
+    return f"{last.state} at {render_time(last.ended_at)}"
+
+
+def _line_of(run: Run) -> str:
+    begun = "not yet" if run.started_at is None else render_time(run.started_at)
+    took = ""
+    if run.started_at is not None and run.ended_at is not None:
+        took = f" after {run.ended_at - run.started_at:.0f} s"
+    return f"run {run.id}: {begun} {run.state}{took} {run.result}".rstrip()
+
+
+def _as_json(repoman: Repoman, state: TaskState) -> dict[str, Any]:
+    each = state.task
+    return {
+        "id": each.id,
+        "name": each.name,
+        "type": each.type,
+        "type_name": repoman.tasks.title_of(each),
+        "enabled": each.is_enabled,
+        "settings": repoman.tasks.settings_of(each),
+        "schedule": str(each.schedule),
+        "time_zone": each.schedule.time_zone,
+        "state": _word_of(state),
+        "next_run": each.next_at,
+        "last_run": None if state.last is None else state.last.ended_at,
+        "last_result": None if state.last is None else state.last.state,
+    }

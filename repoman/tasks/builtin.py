@@ -1,0 +1,35 @@
+"""The types of tasks that the core brings along."""
+
+from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.store import CANONICAL
+from repoman.errors import Unavailable
+from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
+from repoman.verification import verify
+
+
+def verification_task(stores: BlobStoreManager) -> TaskType:
+    """Return the type of the task that reads all blobs and finds damaged and missing ones."""
+
+    def run(context: TaskContext) -> str:
+        count = bad = 0
+        for name in stores.names():
+            for found in verify(stores, name):
+                count += 1
+                context.progress(count, message=name)
+                if found.problem:
+                    bad += 1
+                    context.log(f"{CANONICAL}:{found.digest} in {name} {found.problem}")
+                    for repository, path in found.places:
+                        context.log(f"    {repository}: {path}")
+        told = f"Read {count} blobs; {bad} of them are damaged or missing."
+        if bad:
+            raise Unavailable(f"{told} The log of this run lists them.")
+        return told
+
+    return TaskType(
+        "blobstore.verify",
+        "Admin - Verify blob stores",
+        run,
+        place=TaskPlace.PROCESS,
+        first=FirstTask("weekly sun 03:30", is_enabled=False),
+    )

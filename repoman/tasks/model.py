@@ -1,0 +1,235 @@
+"""What a task is: its type, which a plugin or the core provides, its rows, and a run's context."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from repoman.errors import Invalid
+from repoman.repositories.model import Repository
+from repoman.sections import Section, explain
+from repoman.tasks.schedule import MANUAL, Schedule
+
+LINE_MAX_CHARS = 500  # Characters of a line of a log.
+WAITING_LINES_MAX = 1_000  # Lines of a log that wait to be written; the oldest are dropped.
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class TaskStopped(Exception):
+    """Somebody asked a run to stop; it ends between two steps."""
+
+
+class TaskPlace(StrEnum):
+    """Where a run takes place."""
+
+    THREAD = "thread"  # of the server, for what mostly waits
+    PROCESS = "process"  # of its own with the lowest priority, for what reads or computes long
+
+
+class RunState(StrEnum):
+    """How far a run has come, and how it ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    STOPPED = "stopped"  # by a user
+    INTERRUPTED = "interrupted"  # by the end of its process
+
+
+class NoSettings(Section):
+    """The settings of a task without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTask:
+    """The task of a type that every database gets once; whoever deletes it is rid of it."""
+
+    schedule: str
+    is_enabled: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """A kind of task.
+
+    Attributes:
+        id: its name in the database and for administrators, such as ``blobstore.compact``.
+        title: its name for people.
+        run: does the work, in a thread of its own; returns the result in a sentence, or an empty
+            text if there was nothing to do. A RepomanError is a failure with that message.
+        settings: the settings that a task of this type takes.
+        place: where it runs.
+        is_visible: whether users can create tasks of this type and see them in lists.
+        first: the task that exists from the beginning.
+    """
+
+    id: str
+    title: str
+    run: Callable[["TaskContext"], str] = field(repr=False)
+    settings: type[Section] = NoSettings
+    place: TaskPlace = TaskPlace.THREAD
+    is_visible: bool = True
+    first: FirstTask | None = None
+
+    def parse(self, values: Mapping[str, Any]) -> Section:
+        """Return settings made of plain values (Invalid)."""
+        try:
+            return self.settings.model_validate(values)
+        except ValidationError as error:
+            problem, path = explain(error, self.settings, "settings")
+            raise Invalid(problem, field=path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it is stored; ``next_at`` is when it is due, in seconds since the epoch."""
+
+    id: int
+    type: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule = MANUAL
+    is_enabled: bool = True
+    next_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a task; times in seconds since the epoch.
+
+    Attributes:
+        done: steps that are done.
+        total: all steps, if known.
+        message: what it does at the moment.
+        owner: the process that runs it.
+        lease_until: until when the owner is trusted to be alive.
+        attempt: how many runs before this one were interrupted, without one that ended.
+        result: what came of it, in a sentence.
+    """
+
+    id: int
+    task_id: int
+    type: str
+    state: RunState
+    done: int = 0
+    total: int | None = None
+    message: str = ""
+    owner: str = ""
+    lease_until: float | None = None
+    is_stop_requested: bool = False
+    attempt: int = 0
+    queued_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    result: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.state not in (RunState.QUEUED, RunState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the log of a run; numbers begin at 1."""
+
+    number: int
+    at: float
+    text: str
+
+
+class TaskContext:
+    """What the ``run`` of a task type works with; used by one thread, read by others.
+
+    Attributes:
+        name: of the task.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Section,
+        list_repositories: Callable[[], list[Repository]] = list,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.name = name
+        self.list_repositories = list_repositories
+        self._settings = settings
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._lines: deque[tuple[float, str]] = deque(maxlen=WAITING_LINES_MAX)
+        self._progress: tuple[int, int | None, str] = (0, None, "")
+
+    def settings(self, kind: type[AnySection]) -> AnySection:
+        """Return the settings of the task as the model that its type declares."""
+        if not isinstance(self._settings, kind):
+            raise TypeError(f"The settings of {self.name} are not a {kind.__name__}.")
+        return self._settings
+
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Tell how far the run is; cheap, since it is written to the database once a second.
+
+        Raises:
+            TaskStopped: somebody asked the run to stop.
+        """
+        self._progress = (done, total, message[:LINE_MAX_CHARS])
+        self.check_stop()
+
+    def log(self, text: str) -> None:
+        """Add a line to the log of the run; it is written to the database once a second."""
+        with self._lock:
+            self._lines.append((self._clock(), text[:LINE_MAX_CHARS]))
+
+    def check_stop(self) -> None:
+        """Return, unless the run is to stop; call it between steps of a second or less.
+
+        Raises:
+            TaskStopped: somebody asked the run to stop.
+        """
+        if self._stopping.is_set():
+            raise TaskStopped
+
+    def pause(self, seconds: float) -> None:
+        """Wait, so that others can work; errors as of :meth:`check_stop`."""
+        self._stopping.wait(seconds)
+        self.check_stop()
+
+    # For the runner -----------------------------------------------------------------------------
+
+    def configure(self, settings: Section) -> None:
+        """Set the settings of the task."""
+        self._settings = settings
+
+    def stop(self) -> None:
+        """Have the run stop soon."""
+        self._stopping.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run is to stop."""
+        return self._stopping.is_set()
+
+    @property
+    def position(self) -> tuple[int, int | None, str]:
+        """The last progress: steps done, all steps, message."""
+        return self._progress
+
+    def take_lines(self) -> list[tuple[float, str]]:
+        """Return the lines that are not written yet, with their times; they count as written."""
+        with self._lock:
+            lines = list(self._lines)
+            self._lines.clear()
+        return lines
+
+    def put_back(self, lines: list[tuple[float, str]]) -> None:
+        """Have lines wait again that could not be written."""
+        with self._lock:
+            self._lines.extendleft(reversed(lines))

@@ -1,0 +1,400 @@
+"""The runner: starts the runs that are due, renews their leases, and takes over those of the dead.
+
+Each process that runs tasks has one. It looks at the database once a second. A run belongs to the
+process that claimed it, as long as that process renews its lease; all that a run tells (progress,
+lines of its log) is written down with the lease, and whether it is to stop is read with it.
+
+Clocks decide when a task is due, never whether a process is alive: a lease has ended when nobody
+changed its row for ``LEASE_S`` seconds of this process.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from repoman.clocks import ConfirmedClock, uptime
+from repoman.db.database import Database
+from repoman.errors import RepomanError
+from repoman.events.origin import SYSTEM, Origin, acting_as
+from repoman.repositories.model import Repository
+from repoman.tasks import task_records as records
+from repoman.tasks.model import (
+    NoSettings,
+    Run,
+    RunState,
+    Task,
+    TaskContext,
+    TaskPlace,
+    TaskStopped,
+    TaskType,
+)
+from repoman.threads import Periodic
+
+TASKS = "tasks"  # The revision that moves with each change of a task or request of a run.
+LOOK_S = 1.0  # How often the runner looks at the database.
+LEASE_S = 60.0  # How long a run belongs to a process that does not renew its lease.
+RENEW_S = 10.0  # How often a lease is renewed where there is nothing else to write.
+JUMP_S = 60.0  # A clock that is set by more makes the runner compute the next fire times again.
+CONFIRM_S = 600.0  # A clock that was set forward makes no task due until it has stayed so long.
+STOP_S = 5.0  # How long the end of the process waits for runs that were asked to stop.
+CHILD_LOOK_S = 0.2  # How often is looked whether a process has ended.
+END_PAUSE_S = 1.0  # How long a run waits until it tries again to write down its end.
+ATTEMPTS_MAX = 5  # Interrupted runs in a row after which a task waits for its next fire time.
+KILLED = "The process ended without finishing the task."
+SERVER_STOPPED = "The server was stopped."
+
+_log = logging.getLogger(__name__)
+
+
+class Child(Protocol):
+    """A process that executes a run; the part of subprocess.Popen that the runner uses."""
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None while the process runs."""
+
+    def terminate(self) -> None:
+        """End the process."""
+
+
+# Starts a process that executes a run, which is claimed for it.
+Launch = Callable[[Run], Child]
+
+
+@dataclass(slots=True)
+class _Execution:
+    """A run of this process."""
+
+    run: Run
+    context: TaskContext
+    written: tuple[int, int | None, str] = (0, None, "")
+    renewed_at: float = 0.0
+    problem: str = ""  # Why it cannot begin.
+
+
+class Runner:
+    """Runs tasks in this process; thread safe.
+
+    Args:
+        types: the types of tasks, by their ids.
+        list_repositories: for the contexts of runs.
+        most: how many runs there may be at a time.
+        launch: executes a run in a process of its own; without it, all run in threads.
+        kind: of the process, as the beginning of its name as an owner.
+        clock: seconds since the epoch.
+        ticks: seconds that never run backwards.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        types: Mapping[str, TaskType],
+        list_repositories: Callable[[], list[Repository]] = list,
+        *,
+        most: int = 1,
+        launch: Launch | None = None,
+        kind: str = "server",
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = uptime,
+    ) -> None:
+        self._database = database
+        self._types = types
+        self._list_repositories = list_repositories
+        self._most = most
+        self._launch = launch
+        self._kind = kind
+        self.owner = _new_owner(kind)
+        self._clock = clock
+        self._ticks = ticks
+        self._due_clock = ConfirmedClock(clock, hold=CONFIRM_S, ticks=ticks)
+        self._lock = threading.Lock()
+        self._executions: dict[int, _Execution] = {}
+        self._threads: dict[int, threading.Thread] = {}  # by run, also those that await a child
+        self._tasks: list[Task] = []  # those that are due at some time
+        self._revision = -1
+        self._offset = clock() - ticks()
+        self._leases: dict[int, tuple[Run, float]] = {}  # of others, and since when they are so
+        self._stopping = threading.Event()
+        self.thread = Periodic("tasks", self.look, LOOK_S)
+
+    # The life of the runner ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look repeatedly; only for the process that serves, of which there is one."""
+        self._recover()
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Have the runs stop; those that do not are left to the next process."""
+        self._stopping.set()
+        self.thread.stop()
+        with self._lock:
+            executions, threads = list(self._executions.values()), list(self._threads.values())
+        for execution in executions:
+            execution.context.stop()
+        deadline = time.monotonic() + STOP_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            executions = list(self._executions.values())
+        for execution in executions:
+            self._try_end(execution, RunState.INTERRUPTED, SERVER_STOPPED)
+
+    def look(self) -> None:
+        """Do what is to be done now."""
+        self._renew_leases()
+        self._follow_changes()
+        self._queue_due()
+        open_runs = records.list_open_runs()
+        self._take_over([run for run in open_runs if run.state is RunState.RUNNING])
+        self._start_queued([run for run in open_runs if run.state is RunState.QUEUED])
+
+    # What is due --------------------------------------------------------------------------------
+
+    def _follow_changes(self) -> None:
+        """Read the tasks, if any has changed or the clock was set."""
+        offset = self._clock() - self._ticks()
+        revision = self._database.revision(TASKS)
+        if revision == self._revision and abs(offset - self._offset) < JUMP_S:
+            return
+        self._tasks = [self._corrected(task) for task in records.list_tasks() if task.is_enabled]
+        self._revision, self._offset = revision, offset
+
+    def _corrected(self, task: Task) -> Task:
+        """Return a task that is not due later than its schedule says: a clock was ahead."""
+        following = task.schedule.next_after(self._due_clock())
+        if following is None or (task.next_at is not None and task.next_at <= following):
+            return task
+        with self._database.transaction():
+            records.move_due(task, following)
+        return replace(task, next_at=following)
+
+    def _queue_due(self) -> None:
+        now = self._due_clock()
+        for number, task in enumerate(self._tasks):
+            if task.next_at is None or task.next_at > now or task.type not in self._types:
+                continue
+            following = task.schedule.next_after(now)
+            with self._database.transaction():
+                # Of several processes one has it; what was missed is due once.
+                if records.move_due(task, following):
+                    records.queue_run(task, self._clock())
+            self._tasks[number] = replace(task, next_at=following)
+
+    # Runs ---------------------------------------------------------------------------------------
+
+    def _start_queued(self, runs: list[Run]) -> None:
+        for run in runs:
+            if self._stopping.is_set() or len(self._threads) >= self._most:
+                return
+            type_ = self._types.get(run.type)
+            if type_ is not None:
+                is_child = type_.place == TaskPlace.PROCESS and self._launch is not None
+                self._start_run(run, self._await_child if is_child else self._execute_claimed)
+
+    def _start_run(self, run: Run, target: Callable[[Run], object]) -> None:
+        owner = _new_owner("process") if target == self._await_child else self.owner
+        claimed = self._claim(run, owner)
+        if claimed is None:
+            return
+
+        def work() -> None:
+            try:
+                target(claimed)
+            finally:
+                self._threads.pop(run.id, None)
+
+        thread = threading.Thread(target=work, name=f"task {run.type}", daemon=True)
+        self._threads[run.id] = thread
+        thread.start()
+
+    def _claim(self, run: Run, owner: str) -> Run | None:
+        """Make a run that waits one of an owner; None if it cannot begin now."""
+        now = self._clock()
+        with self._database.transaction():
+            if not records.claim_run(run, owner, now, now + LEASE_S):
+                return None
+        return replace(run, owner=owner, state=RunState.RUNNING)
+
+    def _await_child(self, run: Run) -> None:
+        """Execute a run in a process of its own, and return when that has ended."""
+        try:
+            child = self._launch(run) if self._launch is not None else None
+        except OSError as error:
+            self._end_child(run, f"No process could be started for it: {error.strerror}.")
+            return
+        while child is not None and child.poll() is None:
+            if self._stopping.wait(CHILD_LOOK_S):
+                child.terminate()
+        status = None if child is None else child.poll()
+        self._end_child(run, f"Its process ended with the status {status}; see the server log.")
+
+    def _end_child(self, run: Run, problem: str) -> None:
+        """End the run of a child that has ended, if the child did not do so itself."""
+        state, result = RunState.FAILED, problem
+        if self._stopping.is_set():
+            state, result = RunState.INTERRUPTED, SERVER_STOPPED
+        context = TaskContext(run.type, NoSettings(), clock=self._clock)
+        execution = _Execution(run, context)
+        while not self._try_end(execution, state, result):
+            time.sleep(END_PAUSE_S)
+
+    def _execute_claimed(self, run: Run) -> RunState:
+        """Execute a run that is claimed for this process in the calling thread."""
+        task = records.find_task(run.task_id)
+        if task is None:  # deleted since, and the run with it
+            return RunState.STOPPED
+        context = TaskContext(task.name, NoSettings(), self._list_repositories, self._clock)
+        execution = _Execution(run, context, renewed_at=self._ticks())
+        try:
+            values = self._database.keyring.unseal(task.settings)
+            context.configure(self._types[task.type].parse(values))
+        except RepomanError as error:
+            execution.problem = str(error)
+        with self._lock:
+            self._executions[run.id] = execution
+        return self._execute(execution)
+
+    def execute(self, run: Run) -> RunState | None:
+        """Execute a run that waits in the calling thread; return how it ended.
+
+        None: it cannot begin now, since another run of its type has not ended.
+        """
+        claimed = self._claim(run, self.owner)
+        return None if claimed is None else self.adopt(claimed)
+
+    def adopt(self, run: Run) -> RunState:
+        """Execute a run in the calling thread that was claimed for this process."""
+        self.owner = run.owner
+        renewing = Periodic("task", self._renew_leases, LOOK_S)
+        renewing.start()
+        try:
+            return self._execute_claimed(run)
+        finally:
+            renewing.stop()
+
+    def _execute(self, execution: _Execution) -> RunState:
+        state, result = self._work(execution)
+        if state is RunState.STOPPED and self._stopping.is_set():
+            state, result = RunState.INTERRUPTED, SERVER_STOPPED
+        while not self._try_end(execution, state, result):
+            time.sleep(END_PAUSE_S)
+        return state
+
+    def _work(self, execution: _Execution) -> tuple[RunState, str]:
+        """Do the work of a run; return how it ended and its result."""
+        if execution.problem:
+            return RunState.FAILED, execution.problem
+        type_ = self._types[execution.run.type]
+        name = execution.context.name
+        try:
+            with acting_as(Origin(SYSTEM.actor, source=f"task {name}")):
+                return RunState.OK, type_.run(execution.context)
+        except TaskStopped:
+            return RunState.STOPPED, "The task was stopped."
+        except RepomanError as error:
+            _log.warning("The task %r failed: %s", name, error)
+            return RunState.FAILED, str(error)
+        except BaseException as error:  # noqa: BLE001 - of a plugin; it must not end the thread
+            _log.error("The task %r failed", name, exc_info=error)
+            return RunState.FAILED, "An unexpected error; see the server log."
+
+    def _try_end(self, execution: _Execution, state: RunState, result: str) -> bool:
+        try:
+            self._end(execution, state, result)
+        except RepomanError as error:  # the database is busy, or its disk is full
+            _log.warning("The end of the task %r is not recorded yet: %s", execution.run.id, error)
+            return False
+        return True
+
+    def _end(self, execution: _Execution, state: RunState, result: str) -> None:
+        run, now = execution.run, self._clock()
+        with self._database.transaction():
+            lines = execution.context.take_lines()
+            if execution.context.position != execution.written:
+                records.renew_run(run.id, run.owner, execution.context.position, now)
+            if records.end_run(run.id, run.owner, state, result, now):
+                records.append_lines(run.id, lines)
+                if state is RunState.OK and not result:
+                    records.delete_idle_before(run)
+                if state is RunState.INTERRUPTED:
+                    self._queue_again(run, run.attempt)
+        with self._lock:
+            self._executions.pop(run.id, None)
+        for stale in records.list_stale_runs(run.task_id):
+            with self._database.transaction():
+                records.delete_run(stale)
+
+    # Leases -------------------------------------------------------------------------------------
+
+    def _renew_leases(self) -> None:
+        with self._lock:
+            executions = list(self._executions.values())
+        states = records.states_of(each.run.id for each in executions) if executions else {}
+        for each in executions:
+            is_running, is_stop_requested = states.get(each.run.id, (False, True))
+            if is_stop_requested or not is_running:
+                each.context.stop()
+            self._renew(each)
+
+    def _renew(self, execution: _Execution) -> None:
+        """Write down what is new of a run, and that this process is alive."""
+        context, position = execution.context, execution.context.position
+        lines = context.take_lines()
+        is_due = self._ticks() - execution.renewed_at >= RENEW_S
+        if not (lines or is_due or position != execution.written):
+            return
+        until = self._clock() + LEASE_S
+        try:
+            with self._database.transaction(aside=True):
+                if records.renew_run(execution.run.id, execution.run.owner, position, until):
+                    records.append_lines(execution.run.id, lines)
+                else:
+                    context.stop()  # another process has taken it over
+        except RepomanError:  # the database is busy: the next look tries again
+            context.put_back(lines)
+            if self._ticks() - execution.renewed_at >= LEASE_S:
+                context.stop()
+            return
+        execution.written, execution.renewed_at = position, self._ticks()
+
+    def _take_over(self, running: list[Run]) -> None:
+        """Interrupt the runs of processes that have ended, and have them run again."""
+        leases = {}
+        for run in running:
+            if run.id in self._executions:
+                continue
+            lease, since = self._leases.get(run.id, (run, self._ticks()))
+            if lease != run:
+                lease, since = run, self._ticks()
+            leases[run.id] = (lease, since)
+            if self._ticks() - since >= LEASE_S:
+                self._interrupt(run)
+        self._leases = leases
+
+    def _recover(self) -> None:
+        """Interrupt the runs of the server before this one: it has ended, since there is one."""
+        for run in records.list_open_runs():
+            if run.owner.startswith(f"{self._kind}:") and run.state is RunState.RUNNING:
+                self._interrupt(run)
+
+    def _interrupt(self, run: Run) -> None:
+        with self._database.transaction():
+            now = self._clock()
+            if records.end_run(run.id, run.owner, RunState.INTERRUPTED, KILLED, now):
+                self._queue_again(run, run.attempt + 1)
+                _log.warning("A run of the task %s was interrupted: %s", run.type, KILLED)
+
+    def _queue_again(self, run: Run, attempt: int) -> None:
+        task = records.find_task(run.task_id)
+        if task is not None and task.is_enabled and attempt < ATTEMPTS_MAX:
+            records.queue_run(task, self._clock(), attempt)
+
+
+def _new_owner(kind: str) -> str:
+    return f"{kind}:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

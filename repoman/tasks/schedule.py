@@ -1,0 +1,257 @@
+"""Schedules: when a task runs. Fire times are computed by the triggers of APScheduler.
+
+A schedule is written as words: ``manual``, ``once 2027-03-01T02:00``, ``hourly 17``, ``daily
+03:00``, ``weekly mon,thu 03:00``, ``monthly 1,last 03:00`` or ``cron 0 0 3 ? * MON-FRI``.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import Field, ValidationError, model_validator
+
+from repoman.errors import Invalid
+from repoman.problems import problem_of
+from repoman.sections import Section
+
+# No fire time is looked for beyond; an impossible date would be looked for until the year 9999.
+LAST_DATE = datetime(2100, 1, 1, tzinfo=UTC)
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LAST_DAY = "last"
+CRON_MAX_CHARS = 200  # The longest cron expression.
+# The fields of a cron expression by their number: of Unix, of Spring and of Quartz.
+_CRON_FIELDS = {
+    5: ("minute", "hour", "day", "month", "day_of_week"),
+    6: ("second", "minute", "hour", "day", "month", "day_of_week"),
+    7: ("second", "minute", "hour", "day", "month", "day_of_week", "year"),
+}
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_WEEKDAY_PART = re.compile(r"(\w+)(?:-(\w+))?(?:/(\d+))?")
+_ORDINALS = ("1st", "2nd", "3rd", "4th", "5th")
+
+
+class Frequency(StrEnum):
+    """How often a task runs."""
+
+    MANUAL = "manual"
+    ONCE = "once"
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    CRON = "cron"
+
+
+class Schedule(Section):
+    """When a task runs, in a time zone."""
+
+    frequency: Frequency = Frequency.MANUAL
+    at: str = Field(
+        "",
+        description="Date and time (once), minute (hourly), or time of day (daily to monthly).",
+    )
+    days: tuple[str, ...] = Field(
+        (), description="Days of the week (weekly), or days of the month and 'last' (monthly)."
+    )
+    cron: str = Field(
+        "",
+        max_length=CRON_MAX_CHARS,
+        description="Cron expression: 5 fields, or 6 or 7 beginning with the seconds.",
+    )
+    time_zone: str = Field("UTC", description="Time zone, such as Europe/Berlin.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Schedule":
+        self._zone  # noqa: B018 - raises ValueError
+        if self._once is None and self._trigger is not None:
+            now = datetime.now(UTC)
+            if self._trigger.get_next_fire_time(None, now) is None:
+                raise ValueError("never comes true: there is no such date")
+        return self
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(
+                f"{self.time_zone!r} is not the name of a time zone, such as Europe/Berlin"
+            ) from error
+
+    @cached_property
+    def _once(self) -> datetime | None:
+        if self.frequency is not Frequency.ONCE:
+            return None
+        try:
+            at = datetime.fromisoformat(self.at)
+        except ValueError as error:
+            raise ValueError("once needs a date and time, such as 2027-03-01T02:00") from error
+        return at if at.tzinfo else at.replace(tzinfo=self._zone)
+
+    @cached_property
+    def _trigger(self) -> Any:
+        """The trigger of APScheduler; None where nothing recurs."""
+        if self.frequency in (Frequency.MANUAL, Frequency.ONCE):
+            return None
+        fields = _FIELDS[self.frequency](self)
+        return CronTrigger(timezone=self._zone, end_date=LAST_DATE, **fields)
+
+    def next_after(self, at: float) -> float | None:
+        """Return the next fire time after ``at``, in seconds since the epoch; None: there is none.
+
+        Raises:
+            Invalid: the time zone is not known on this machine any more.
+        """
+        try:
+            if self._once is not None:
+                once = self._once.timestamp()
+                return once if once > at else None
+            if self._trigger is None:
+                return None
+            after = datetime.fromtimestamp(at + 0.001, self._zone)
+        except ValueError as error:
+            raise Invalid(f"schedule: {error}.", field="schedule") from error
+        found = self._trigger.get_next_fire_time(None, after)
+        return None if found is None else float(found.timestamp())
+
+    def list_next(self, at: float, count: int) -> list[float]:
+        """Return at most ``count`` fire times after ``at``, in seconds since the epoch."""
+        found: list[float] = []
+        while len(found) < count and (following := self.next_after(at)) is not None:
+            found.append(following)
+            at = following
+        return found
+
+    def __str__(self) -> str:
+        """Return the schedule as words, for :func:`parse_schedule`."""
+        words = [self.frequency.value, ",".join(self.days), self.at, self.cron]
+        return " ".join(filter(None, words))
+
+
+MANUAL = Schedule()
+
+
+def parse_schedule(text: str, time_zone: str = "UTC") -> Schedule:
+    """Return the schedule that was written as words.
+
+    Raises:
+        Invalid: it cannot be understood.
+    """
+    frequency, _, rest = text.strip().partition(" ")
+    values: dict[str, Any] = {"frequency": frequency.lower(), "time_zone": time_zone}
+    rest = rest.strip()
+    if frequency.lower() == Frequency.CRON:
+        values["cron"] = rest
+    elif frequency.lower() in (Frequency.WEEKLY, Frequency.MONTHLY):
+        days, _, values["at"] = rest.rpartition(" ")
+        values["days"] = [each.strip().lower() for each in days.split(",") if each.strip()]
+    else:
+        values["at"] = rest
+    return make_schedule(values)
+
+
+def make_schedule(values: Mapping[str, Any]) -> Schedule:
+    """Return a schedule of plain values (Invalid)."""
+    try:
+        return Schedule.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["schedule", *map(str, first["loc"][:1])])
+        raise Invalid(f"{where}: {problem_of(first)}.", field=where) from error
+
+
+# --- Fields of the triggers ----------------------------------------------------------------------
+
+
+def _hourly(schedule: Schedule) -> dict[str, str]:
+    minute = schedule.at or "0"
+    if not (minute.isascii() and minute.isdigit() and int(minute) < 60):
+        raise ValueError("hourly needs a minute from 0 to 59")
+    return {"minute": minute}
+
+
+def _daily(schedule: Schedule) -> dict[str, str]:
+    found = _CLOCK.fullmatch(schedule.at)
+    if found is None:
+        raise ValueError(f"{schedule.frequency} needs a time of day, such as 03:00")
+    return {"hour": found[1], "minute": found[2]}
+
+
+def _weekly(schedule: Schedule) -> dict[str, str]:
+    if not schedule.days or not set(schedule.days) <= set(WEEKDAYS):
+        raise ValueError(f"weekly needs days of the week: {', '.join(WEEKDAYS)}")
+    return {"day_of_week": ",".join(schedule.days), **_daily(schedule)}
+
+
+def _monthly(schedule: Schedule) -> dict[str, str]:
+    known = {*map(str, range(1, 32)), LAST_DAY}
+    if not schedule.days or not set(schedule.days) <= known:
+        raise ValueError(f"monthly needs days of the month: 1 to 31, or {LAST_DAY!r}")
+    return {"day": ",".join(schedule.days), **_daily(schedule)}
+
+
+def _cron(schedule: Schedule) -> dict[str, str]:
+    words = schedule.cron.lower().split()
+    names = _CRON_FIELDS.get(len(words))
+    if names is None:
+        raise ValueError("a cron expression has 5 fields, or 6 or 7 beginning with the seconds")
+    fields = {name: "*" if word == "?" else word for name, word in zip(names, words, strict=True)}
+    if fields["day"] == "l":
+        fields["day"] = LAST_DAY
+    if fields["day"] != "*" and fields["day_of_week"] != "*":
+        raise ValueError("give the day of the month or the day of the week, and ? for the other")
+    sunday = 0 if len(words) == 5 else 1
+    fields |= _weekday_fields(fields["day_of_week"], sunday)
+    try:
+        CronTrigger(timezone=UTC, **fields)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the cron expression is not valid: {error}") from error
+    return fields
+
+
+_FIELDS: Mapping[Frequency, Callable[[Schedule], dict[str, str]]] = {
+    Frequency.HOURLY: _hourly,
+    Frequency.DAILY: _daily,
+    Frequency.WEEKLY: _weekly,
+    Frequency.MONTHLY: _monthly,
+    Frequency.CRON: _cron,
+}
+
+
+def _weekday_fields(text: str, sunday: int) -> dict[str, str]:
+    """Return the fields for a day of the week of cron; ``sunday`` is the number of that day."""
+    if text == "*":
+        return {}
+    if (nth := re.fullmatch(r"(\w+)#([1-5])", text)) is not None:
+        day = WEEKDAYS[_weekday(nth[1], sunday)]
+        return {"day_of_week": "*", "day": f"{_ORDINALS[int(nth[2]) - 1]} {day}"}
+    if (last := re.fullmatch(r"([0-7]|[a-z]{3})l", text)) is not None:
+        return {"day_of_week": "*", "day": f"last {WEEKDAYS[_weekday(last[1], sunday)]}"}
+    days = {day for part in text.split(",") for day in _expand(part, sunday)}
+    return {"day_of_week": ",".join(WEEKDAYS[day] for day in sorted(days))}
+
+
+def _expand(part: str, sunday: int) -> Iterator[int]:
+    """Yield the days of a part of a list: a day, or a range that may pass the end of the week."""
+    found = _WEEKDAY_PART.fullmatch(part.replace("*", f"{sunday}-{sunday + 6}"))
+    if found is None or found[3] == "0":
+        raise ValueError(f"{part!r} is not a day of the week")
+    first = _weekday(found[1], sunday)
+    last = first if found[2] is None else _weekday(found[2], sunday)
+    for number in range(0, (last - first) % 7 + 1, int(found[3] or 1)):
+        yield (first + number) % 7
+
+
+def _weekday(word: str, sunday: int) -> int:
+    """Return the number of a day of the week, beginning with 0 for Monday."""
+    if word in WEEKDAYS:
+        return WEEKDAYS.index(word)
+    most = sunday + 6 + (sunday == 0)  # Unix knows Sunday as 0 and as 7
+    if not (word.isascii() and word.isdigit() and sunday <= int(word) <= most):
+        raise ValueError(f"{word!r} is not a day of the week")
+    return (int(word) - sunday - 1) % 7

@@ -1,0 +1,304 @@
+"""The tasks of a server, for its command line, REST and pages.
+
+Rights are those of the domain ``tasks``: each method says which action it takes. Whoever calls a
+method checks it, as for all administration (``Authorizer.may_administer``).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from repoman.db.database import Database
+from repoman.errors import Conflict, Invalid, NotFound
+from repoman.sections import merge
+from repoman.tasks import task_records as records
+from repoman.tasks.model import Line, Run, RunState, Task, TaskType
+from repoman.tasks.runner import TASKS
+from repoman.tasks.schedule import MANUAL, Schedule, parse_schedule
+
+DOMAIN = "tasks"  # of the rights
+NAME_MAX_CHARS = 200  # The longest name of a task.
+RUNS_LISTED = 30  # Runs that are listed of a task.
+LINES_LISTED = 1_000  # Lines of a log that are listed at once.
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """A task with its runs: the one that waits or runs, if any, and the last one that ended."""
+
+    task: Task
+    current: Run | None = None
+    last: Run | None = None
+
+
+class Tasks:
+    """All tasks of one database; thread safe.
+
+    Args:
+        types: the types of tasks, by their ids.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        types: Mapping[str, TaskType],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._types = types
+        self._clock = clock
+
+    # Reading: the action "read" -----------------------------------------------------------------
+
+    def types(self) -> list[TaskType]:
+        """Return the types that tasks can be created of, by title."""
+        visible = [each for each in self._types.values() if each.is_visible]
+        return sorted(visible, key=lambda each: each.title)
+
+    def title_of(self, task: Task) -> str:
+        """Return what the type of a task is called; its id if no plugin provides it."""
+        type_ = self._types.get(task.type)
+        return task.type if type_ is None else type_.title
+
+    def settings_of(self, task: Task) -> dict[str, Any]:
+        """Return the settings of a task as plain values, with stars for secrets."""
+        type_ = self._types.get(task.type)
+        if type_ is None:
+            return {}
+        opened = self._database.keyring.unseal(task.settings)
+        return type_.parse(opened).model_dump(mode="json")
+
+    def all(self) -> list[Task]:
+        """Return the tasks that people see, by name."""
+        hidden = {each.id for each in self._types.values() if not each.is_visible}
+        tasks = [task for task in records.list_tasks() if task.type not in hidden]
+        return sorted(tasks, key=lambda task: (task.name.lower(), task.id))
+
+    def states(self) -> list[TaskState]:
+        """Return the tasks that people see with their runs, by name."""
+        open_runs: dict[int, Run] = {}
+        for run in records.list_open_runs():
+            if run.task_id not in open_runs or run.state is RunState.RUNNING:
+                open_runs[run.task_id] = run
+        ended = records.list_last_runs()
+        return [TaskState(each, open_runs.get(each.id), ended.get(each.id)) for each in self.all()]
+
+    def get(self, task_id: int) -> Task:
+        """Return a task.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        task = records.find_task(task_id)
+        if task is None:
+            raise NotFound(f"There is no task with the id {task_id}.")
+        return task
+
+    def runs(self, task: Task, limit: int = RUNS_LISTED) -> list[Run]:
+        """Return the runs of a task, the newest first."""
+        return records.list_runs(task.id, limit)
+
+    def get_run(self, run_id: int) -> Run:
+        """Return a run.
+
+        Raises:
+            NotFound: there is none with this id; runs are removed with their task or by newer ones.
+        """
+        run = records.find_run(run_id)
+        if run is None:
+            raise NotFound(f"There is no run with the id {run_id}.")
+        return run
+
+    def lines(self, run: Run, after: int = 0, limit: int = LINES_LISTED) -> list[Line]:
+        """Return lines of the log of a run whose numbers are above ``after``, in order."""
+        return records.list_lines(run.id, after, limit)
+
+    # Changing -----------------------------------------------------------------------------------
+
+    def create(
+        self,
+        type_id: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        schedule: Schedule = MANUAL,
+        *,
+        is_enabled: bool = True,
+    ) -> Task:
+        """Create a task and return it; the action "create".
+
+        Without a name it is called like its type.
+
+        Raises:
+            Invalid: the type, the name or a setting is wrong.
+        """
+        type_ = self._get_type(type_id)
+        parsed = type_.parse(settings or {})
+        name = _checked_name(name.strip() or type_.title)
+        with self._database.transaction():
+            values = parsed.sealed(self._database.keyring.seal)
+            task = Task(0, type_id, name, values, schedule, is_enabled)
+            task = replace(task, next_at=self._due(task))
+            task = replace(task, id=records.insert_task(task))
+            self._note("create", task, type=type_id, schedule=str(schedule))
+        return task
+
+    def update(
+        self,
+        task: Task,
+        *,
+        name: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        schedule: Schedule | None = None,
+        is_enabled: bool | None = None,
+    ) -> Task:
+        """Change what is given of a task and return it; the action "update".
+
+        A run that has begun keeps the settings with which it began.
+
+        Raises:
+            NotFound: the task was deleted.
+            Invalid: a value is wrong, or no plugin provides the type.
+        """
+        type_ = self._get_type(task.type)
+        with self._database.transaction():
+            old = self.get(task.id)
+            new = old if name is None else replace(old, name=_checked_name(name.strip()))
+            if settings is not None:
+                opened = self._database.keyring.unseal(old.settings)
+                parsed = type_.parse(merge(type_.settings, opened, settings))
+                new = replace(new, settings=parsed.sealed(self._database.keyring.seal))
+            if schedule is not None:
+                new = replace(new, schedule=schedule)
+            if is_enabled is not None:
+                new = replace(new, is_enabled=is_enabled)
+            if (new.schedule, new.is_enabled) != (old.schedule, old.is_enabled):
+                new = replace(new, next_at=self._due(new))
+            records.update_task(new)
+            self._note("change", new, keys=" ".join(_changes(old, new, settings or {})))
+        return new
+
+    def delete(self, task: Task) -> None:
+        """Remove a task with its runs; the action "delete".
+
+        Raises:
+            NotFound: it was deleted by somebody else.
+            Conflict: it is running.
+        """
+        with self._database.transaction():
+            self.get(task.id)
+            runs = records.list_runs(task.id, RUNS_LISTED)
+            if any(run.state is RunState.RUNNING for run in runs):
+                raise Conflict(f"The task {task.name!r} is running. Stop it first.")
+            # Nothing begins from here on; the runs, with their logs, go one by one.
+            records.update_task(replace(task, is_enabled=False, next_at=None))
+            for run in runs:
+                records.cancel_queued(run.id, "The task was deleted.", self._clock())
+        for run_id in records.list_run_ids(task.id):
+            with self._database.transaction():
+                records.delete_run(run_id)
+        with self._database.transaction():
+            records.delete_task(task.id)
+            self._note("delete", task, type=task.type)
+
+    def run(self, task: Task) -> Run:
+        """Have a task run soon, and return the run; the action "start".
+
+        Whichever process runs tasks begins it within seconds. A task that waits already waits once.
+
+        Raises:
+            NotFound: the task was deleted.
+            Invalid: no plugin provides its type.
+            Conflict: it is disabled or running.
+        """
+        self._get_type(task.type)
+        with self._database.transaction():
+            if not self.get(task.id).is_enabled:
+                raise Conflict(f"The task {task.name!r} is disabled. Enable it first.")
+            latest = records.list_runs(task.id, 1)
+            if latest and latest[0].state is RunState.RUNNING:
+                raise Conflict(f"The task {task.name!r} is running already.")
+            run_id = records.queue_run(task, self._clock())
+            self._note("run", task)
+        return self.get_run(run_id)
+
+    def stop(self, task: Task) -> None:
+        """Ask the run of a task to stop, or cancel it before it begins; the action "stop".
+
+        Raises:
+            Conflict: it neither runs nor waits.
+        """
+        with self._database.transaction():
+            runs = [run for run in records.list_runs(task.id, 2) if not run.is_over]
+            if not runs:
+                raise Conflict(f"The task {task.name!r} is not running.")
+            for run in runs:
+                if not records.cancel_queued(run.id, "The task was stopped.", self._clock()):
+                    records.request_stop(run.id)
+            self._note("stop", task)
+
+    def request(self, type_id: str) -> None:
+        """Have the tasks of a type run soon, for the program itself; joins a transaction."""
+        with self._database.transaction():
+            for task in records.list_tasks():
+                if task.type == type_id and task.is_enabled:
+                    records.queue_run(task, self._clock())
+
+    def create_first(self) -> None:
+        """Create the first task of each type that has one, unless that was done before."""
+        created = records.list_first_types()
+        wanted = [each for each in self._types.values() if each.first is not None]
+        missing = [each for each in wanted if each.id not in created]
+        if not missing:
+            return
+        with self._database.transaction():
+            created = records.list_first_types()
+            for type_ in missing:
+                if type_.id not in created and type_.first is not None:
+                    records.insert_first_type(type_.id)
+                    first = type_.first
+                    task = Task(
+                        0,
+                        type_.id,
+                        type_.title,
+                        type_.parse(first.settings).sealed(self._database.keyring.seal),
+                        parse_schedule(first.schedule),
+                        first.is_enabled,
+                    )
+                    records.insert_task(replace(task, next_at=self._due(task)))
+            self._database.bump(TASKS)
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _get_type(self, type_id: str) -> TaskType:
+        type_ = self._types.get(type_id)
+        if type_ is None:
+            known = ", ".join(each.id for each in self.types())
+            raise Invalid(
+                f"type: there is no task type {type_id!r}; choose one of: {known}.", field="type"
+            )
+        return type_
+
+    def _due(self, task: Task) -> float | None:
+        return task.schedule.next_after(self._clock()) if task.is_enabled else None
+
+    def _note(self, what: str, task: Task, **attributes: str) -> None:
+        self._database.bump(TASKS)
+        self._database.note_change(f"task.{what}", task.name, id=str(task.id), **attributes)
+
+
+def _checked_name(name: str) -> str:
+    if not name or len(name) > NAME_MAX_CHARS or not name.isprintable():
+        raise Invalid(
+            f"name: a task needs a name of at most {NAME_MAX_CHARS} printable characters.",
+            field="name",
+        )
+    return name
+
+
+def _changes(old: Task, new: Task, settings: Mapping[str, Any]) -> list[str]:
+    changed = [key for key in ("name", "schedule") if getattr(old, key) != getattr(new, key)]
+    if old.is_enabled != new.is_enabled:
+        changed.append("enabled")
+    return [*changed, *(f"settings.{key}" for key in settings)]

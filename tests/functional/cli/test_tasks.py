@@ -1,0 +1,69 @@
+"""Tasks by the command line, beside a running server and without one."""
+
+import json
+
+VERIFY = "Admin - Verify blob stores"
+
+
+def tasks_of(server):
+    """The tasks as JSON, by their types."""
+    lines = server.cli("task", "list", "--json").stdout.splitlines()
+    return {each["type"]: each for each in map(json.loads, lines)}
+
+
+def test_the_server_runs_a_task_in_a_process_of_its_own(server):
+    assert tasks_of(server)["blobstore.verify"]["enabled"] is False
+    refused = server.cli("task", "run", VERIFY, check=False)
+    assert (refused.returncode, "disabled" in refused.stderr) == (1, True)
+    server.cli("task", "update", VERIFY, "--enabled", "--schedule", "manual")
+    done = server.cli("task", "run", VERIFY, "--follow")
+    assert done.stdout.splitlines() == [
+        f"The server runs the task {VERIFY}.",
+        "ok: Read 0 blobs; 0 of them are damaged or missing.",
+    ]
+    shown = server.cli("task", "show", VERIFY).stdout
+    assert "state: waiting" in shown
+    assert "schedule: manual (UTC)" in shown
+    assert " ok after " in shown
+    assert tasks_of(server)["blobstore.verify"]["last_result"] == "ok"
+
+
+def test_without_a_server_the_command_does_the_work(server):
+    server.stop()
+    server.cli("task", "create", "blobstore.verify", "--name", "now")
+    done = server.cli("task", "run", "now")
+    assert done.stdout == "ok: Read 0 blobs; 0 of them are damaged or missing.\n"
+    server.cli("task", "delete", "now")
+    assert "now" not in server.cli("task", "list").stdout
+
+
+def test_a_task_is_created_changed_and_deleted(server):
+    made = server.cli("task", "create", "blobstore.verify", "--name", "x", "--schedule", "hourly")
+    number = made.stdout.split()[-1].rstrip(".")
+    when = ("--schedule", "weekly mon 03:00", "--time-zone", "Europe/Berlin")
+    server.cli("task", "update", number, "--name", "y", *when)
+    shown = server.cli("task", "show", "y").stdout
+    assert "schedule: weekly mon 03:00 (Europe/Berlin)" in shown
+    for words, problem in (
+        (("update", "y"), "nothing to change"),
+        (("update", "y", "--schedule", "weekly 03:00"), "days of the week"),
+        (("update", "y", "--set", "a=b"), "settings.a: unknown key"),
+        (("create", "z"), "no task type 'z'"),
+        (("show", "x"), "There is no task 'x'"),
+        (("stop", "y"), "is not running"),
+    ):
+        done = server.cli("task", *words, check=False)
+        assert (done.returncode, problem in done.stderr) == (1, True), done.stderr
+    server.cli("task", "delete", "y")
+    events = server.cli("audit", "list", "--domain", "task").stdout
+    assert [line.split()[3] for line in events.splitlines()] == [
+        "task.delete",
+        "task.change",
+        "task.create",
+    ]
+
+
+def test_a_deleted_first_task_stays_deleted(server):
+    server.cli("task", "delete", VERIFY)
+    server.restart()
+    assert "blobstore.verify" not in tasks_of(server)
