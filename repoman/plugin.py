@@ -50,8 +50,7 @@ from repoman.http.current import (
 )
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
-from repoman.http.logins import log_in
-from repoman.http.required import login_needed, permission_needed
+from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache

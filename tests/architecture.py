@@ -169,7 +169,7 @@ class Module:
 
 
 def part_of(name: str) -> str:
-    """The part of its package that a dotted name belongs to: ``http`` for ``repoman.http.apps``."""
+    """The part of its package that a dotted name belongs to: ``http`` of ``repoman.http.hosts``."""
     return name.split(".")[1] if "." in name else ""
 
 

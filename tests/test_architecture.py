@@ -56,7 +56,12 @@ def test_no_word_of_a_format_is_in_the_core():
 
 def test_the_whole_source_is_looked_at():
     found = {module.name for module in modules()}
-    assert {"repoman", "repoman.http.apps", "repoman_docker.plugin", "repoman_web.plugin"} <= found
+    assert {
+        "repoman",
+        "repoman.http.router",
+        "repoman_docker.plugin",
+        "repoman_web.plugin",
+    } <= found
     assert {"repoman_raw.routes", "tests.conftest"} <= found
 
 
@@ -66,9 +71,9 @@ BAD = [
     (core_imports_downwards, "repoman/content.py", "from repoman.uploads import Upload"),
     (core_imports_downwards, "repoman/blobs/file.py", "import repoman.db.models"),
     (core_imports_downwards, "repoman/security/users.py", "from repoman.repositories import model"),
-    (core_imports_downwards, "repoman/http/apps.py", "from repoman.plugin import Content"),
-    (core_imports_downwards, "repoman/http/apps.py", "from repoman.testing import HttpClient"),
-    (core_imports_downwards, "repoman/http/apps.py", "from ..server import server"),
+    (core_imports_downwards, "repoman/http/router.py", "from repoman.plugin import Content"),
+    (core_imports_downwards, "repoman/http/router.py", "from repoman.testing import HttpClient"),
+    (core_imports_downwards, "repoman/http/router.py", "from ..server import server"),
     (core_imports_downwards, "repoman/core.py", "def f():\n    from repoman import cli"),
     (core_imports_downwards, "repoman/core.py", "from repoman.unknown import x"),
     (core_imports_downwards, "repoman/unknown/x.py", "x = 1"),
@@ -106,9 +111,9 @@ BAD = [
     (protocols_are_pure, "repoman_docker/protocol/digest.py", "from repoman.plugin import Invalid"),
     (libraries_stay_in_their_places, "repoman/core.py", "from flask import Flask"),
     (libraries_stay_in_their_places, "repoman_docker/hosted.py", "import flask.views"),
-    (libraries_stay_in_their_places, "repoman/http/apps.py", "from peewee import Model"),
+    (libraries_stay_in_their_places, "repoman/http/router.py", "from peewee import Model"),
     (libraries_stay_in_their_places, "repoman/uploads.py", "import playhouse.migrations"),
-    (libraries_stay_in_their_places, "repoman/http/apps.py", "import requests"),
+    (libraries_stay_in_their_places, "repoman/http/router.py", "import requests"),
     (libraries_stay_in_their_places, "repoman/cli/serve.py", "import waitress"),
     (libraries_stay_in_their_places, "repoman/core.py", "import apscheduler.schedulers"),
     (services_are_for_their_routes, "repoman/core.py", "getattr(repository.service, 'x', None)"),
@@ -150,7 +155,7 @@ _NEIGHBOURS = {
 }
 
 GOOD = [
-    ("repoman/http/apps.py", "from flask import Flask\nfrom repoman import __version__, errors"),
+    ("repoman/http/router.py", "from flask import Flask\nfrom repoman import __version__, errors"),
     ("repoman/hookspecs.py", "if TYPE_CHECKING:\n    from flask import Blueprint"),
     ("repoman/hookspecs.py", "if TYPE_CHECKING:\n    from repoman.http.formats import Format"),
     ("repoman/plugin.py", "from repoman.http.formats import Format"),

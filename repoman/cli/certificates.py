@@ -7,7 +7,7 @@ import click
 from repoman.cli.common import with_data
 from repoman.config import Settings
 from repoman.core import Repoman
-from repoman.http.dispatch import registered_formats
+from repoman.http.router import registered_formats
 from repoman.security.certificates import CertificateFiles, create_certificate, describe_certificate
 
 DAYS = 825  # the longest validity that all clients accept

@@ -9,7 +9,7 @@ from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.http.addresses import connector_urls
 from repoman.http.current import MAIN
-from repoman.http.dispatch import connector_key
+from repoman.http.router import connector_key
 from repoman.repositories.connector_records import FOLLOWED, ConnectorState, list_states
 from repoman.repositories.model import Repository
 from repoman.server.lock import is_served

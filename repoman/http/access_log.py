@@ -1,21 +1,31 @@
-"""One line per request: who requested what from which repository, and the result."""
+"""One line per request: who requested what from which repository, and the result.
+
+The lines of a server go into a ring in memory, and one thread writes them out. The logging module
+makes a record, takes locks and wakes a thread for each line; at the rate of cached responses that
+took more time than the responses. The lines look the same.
+"""
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
-from repoman.http.body import Environ
+from repoman.http.body import WSGI, Environ
 from repoman.http.caching import CACHEABLE, Validity
 from repoman.http.current import ACTOR, REPOSITORY, SOURCE
 from repoman.http.health import is_health_check
+from repoman.threads import Periodic
 
-NAME_MAX = 200  # characters of a name,
-TEXT_MAX = 1000  # and of anything else
+NAME_MAX_CHARS = 200  # Longer names of users and repositories are cut.
+TEXT_MAX_CHARS = 1000  # Longer addresses and other texts are cut.
+RING_MAX_LINES = 50_000  # Lines that may wait, some 20 MB; beyond that the oldest are lost.
+WRITE_INTERVAL_S = 0.1  # How often the lines are written.
+BATCH_MAX_LINES = 2_000  # Lines written at a time, so that other threads get their turn.
 
 _log = logging.getLogger("repoman.access")
 
-WSGI = Callable[[Environ, Any], Iterable[bytes]]
 Write = Callable[[str], object]  # takes a line without its time
 
 
@@ -86,12 +96,54 @@ def _target(environ: Environ) -> str:
 
 def _word(text: str) -> str:
     """Return a name as one word, or it could pass for several."""
-    return _printable(text[:NAME_MAX]).replace(" ", "?")
+    return _printable(text[:NAME_MAX_CHARS]).replace(" ", "?")
 
 
 def _printable(text: str) -> str:
     """Return the text without breaks, quotes and control characters, which could forge a line."""
-    text = text[:TEXT_MAX]
+    text = text[:TEXT_MAX_CHARS]
     if text.isprintable() and '"' not in text:
         return text
     return "".join(each if each.isprintable() and each != '"' else "?" for each in text)
+
+
+class AccessRing:
+    """Takes lines from any thread without waiting, and writes them soon.
+
+    Lines that cannot be written, on a full disk or into a broken pipe, are lost.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: deque[tuple[float, str]] = deque(maxlen=RING_MAX_LINES)
+        self.thread = Periodic("access log", self._write_all, WRITE_INTERVAL_S)
+
+    def write(self, line: str) -> None:
+        """Have a line written, with the present time."""
+        self._lines.append((time.time(), line))
+
+    def __enter__(self) -> "AccessRing":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what is left."""
+        self.thread.stop()
+        self._write_all()
+
+    def _write_all(self) -> None:
+        while self._lines:
+            self._write_some()
+
+    def _write_some(self) -> None:
+        lines = self._lines
+        taken = [lines.popleft() for _ in range(min(BATCH_MAX_LINES, len(lines)))]
+        with suppress(OSError):  # telling of it would go the same way; later lines may do better
+            self._stream.write("".join(map(_render, taken)))
+            self._stream.flush()
+
+
+def _render(entry: tuple[float, str]) -> str:
+    moment, line = entry
+    second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    return f"{second},{int(moment % 1 * 1000):03d} INFO repoman.access: {line}\n"

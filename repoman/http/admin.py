@@ -17,14 +17,13 @@ from repoman.http.addresses import AddressBook
 from repoman.http.audit import AUDIT
 from repoman.http.audit_rest import audit_rest
 from repoman.http.body import read_body
+from repoman.http.content import POLICY
 from repoman.http.current import ACTOR, SECURITY, current_actor, current_environ
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
-from repoman.http.headers import install_page_headers
+from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
-from repoman.http.hosts import HostRequest, note_external_url
-from repoman.http.logins import actor_of_header
-from repoman.http.origin import SAFE_METHODS, check_origin
+from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
 from repoman.http.remote_rest import create_remote_rest
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.http.trace_rest import create_trace_rest
@@ -32,6 +31,28 @@ from repoman.security.actors import ANONYMOUS
 
 BODY_LIMIT = 1 << 20  # Bytes of a body; forms and settings are far smaller.
 LOGIN_LIMIT = 1 << 14  # Bytes of a body by nobody, who has but the login form to send.
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+PAGE_HEADERS = {
+    POLICY: PAGE_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cache-Control": "no-store",
+}
 
 
 def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
@@ -49,7 +70,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     external_url = repoman.settings.server.external_url
     AddressBook(repoman.repositories, formats, external_url).install(app)
     install_error_handlers(app, _renderer(repoman))
-    install_page_headers(app, repoman.settings.security.hsts)
+    _install_page_headers(app, repoman.settings.security.hsts)
     for blueprint in _blueprints(repoman, formats):
         app.register_blueprint(blueprint)
 
@@ -69,6 +90,21 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
             marks.protect()
 
     return app
+
+
+def _install_page_headers(app: Flask, hsts: int) -> None:
+    """Give every response of the app the headers of pages; those that a view set stay.
+
+    ``hsts`` is for how many seconds HTTPS is to be insisted on, once it was used; 0: say nothing.
+    """
+
+    @app.after_request
+    def _protect(response: Response) -> Response:
+        for name, value in PAGE_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if hsts and request.is_secure:
+            response.headers["Strict-Transport-Security"] = f"max-age={hsts}"
+        return response
 
 
 def _blueprints(repoman: Repoman, formats: Mapping[str, Format]) -> Iterator[Blueprint]:

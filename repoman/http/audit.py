@@ -6,7 +6,7 @@ from repoman.events.origin import Origin, current_origin
 from repoman.http.body import Environ
 from repoman.http.caching import CACHEABLE, bind_to_address
 from repoman.http.current import ACTOR, CONNECTOR, REPOSITORY, current_environ
-from repoman.http.origin import SAFE_METHODS
+from repoman.http.hosts import SAFE_METHODS
 from repoman.security.actors import Actor
 from repoman.security.audit import Audit, Event
 

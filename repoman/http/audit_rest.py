@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from repoman.errors import Invalid
 from repoman.http.audit import AUDIT
 from repoman.http.current import current_environ
-from repoman.http.required import permission_needed
+from repoman.http.guard import permission_needed
 from repoman.security.audit import Audit
 
 PAGE = 100  # events, unless asked otherwise

@@ -19,7 +19,7 @@ they come; a worker sends them. Of a :class:`GrowingFile` a server can also ask 
 that it can send it without a worker.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from werkzeug.wsgi import get_input_stream
@@ -37,6 +37,7 @@ SEND_GROWING = "repoman.send_growing"
 CHUNK = 1 << 18  # bytes moved at a time when the body is read in place
 
 Environ = dict[str, Any]
+WSGI = Callable[[Environ, Any], Iterable[bytes]]
 
 
 class BodySink(Protocol):

@@ -1,9 +1,13 @@
 """Sends content: turns the result of a service into a response, in one place.
 
-Whole or a range, conditional or not, GET or HEAD; the bytes leave as an open file, which the server
-hands to the kernel, so that a slow reader holds no worker.
+Whole or a range (RFC 9110, section 14), conditional or not, GET or HEAD; the bytes leave as an open
+file, which the server hands to the kernel, so that a slow reader holds no worker.
+
+What comes out of a repository was written by anybody who may write there. A browser shows it as a
+document without scripts and of no origin, so that it can do nothing in the name of who looks at it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,10 +19,24 @@ from werkzeug.http import http_date, parse_date
 
 from repoman.http.body import SEND_GROWING, Environ, GrowingFile, Stream
 from repoman.http.caching import allow_caching
-from repoman.http.current import SOURCE
-from repoman.http.ranges import RangeNotSatisfiable, parse_range
+from repoman.http.current import SOURCE, is_on_main_port
 
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
+
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "font-src 'self' data:",
+        "media-src 'self'",
+        "frame-ancestors 'self'",
+        "sandbox",
+    )
+)
+POLICY = "Content-Security-Policy"
+# What has matched is never tried in another way: of spaces there may be tens of thousands.
+_RANGE = re.compile(r"bytes=\s*+(\d{0,18}+)\s*+-\s*+(\d{0,18}+)\s*+", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +173,41 @@ def _respond(content: Content, status: int, length: int | None, body: Any = ()) 
         headers["Last-Modified"] = _date(content.last_modified)
     headers |= content.headers
     return Response(body, status, headers, direct_passthrough=True)
+
+
+class RangeNotSatisfiable(Exception):
+    """The range lies outside of the content, or ends before it begins."""
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return the part asked for as (start, stop), in bytes and exclusive; None means all.
+
+    Several ranges, other units and what is not a range mean all, as the RFC allows.
+
+    Raises:
+        RangeNotSatisfiable: one range, and no byte of the content is in it.
+    """
+    match = _RANGE.fullmatch(header) if header else None
+    if match is None or not (match[1] or match[2]):
+        return None
+    if not match[1]:
+        start, stop = max(0, size - int(match[2])), size
+    else:
+        start = int(match[1])
+        stop = min(size, int(match[2]) + 1) if match[2] else size
+    if start >= stop:
+        raise RangeNotSatisfiable
+    return start, stop
+
+
+def protect_content(response: Response) -> Response:
+    """Give a response with what somebody stored the headers that take its powers away.
+
+    A format may set another policy, which counts on connectors alone: on the main port the pages of
+    the administrator have the same origin.
+    """
+    headers = response.headers
+    headers["X-Content-Type-Options"] = "nosniff"
+    if POLICY not in headers or is_on_main_port():
+        headers[POLICY] = CONTENT_POLICY
+    return response

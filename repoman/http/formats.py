@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Request, Response
 
 from repoman.http.errors import Failure, render_plain
-from repoman.http.origin import SAFE_METHODS
+from repoman.http.hosts import SAFE_METHODS
 from repoman.security.actors import WRITING, Access, Action, Credentials
 
 _READ = frozenset({Action.READ})

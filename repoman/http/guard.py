@@ -1,31 +1,37 @@
-"""The guard before every route: authenticates, authorizes, and hides what a user must not know.
+"""Who makes a request, and what they may do: the guard before every route, logins, and views.
 
 On the main port the name of a repository is in the address, and users without any access to it must
 not learn whether it exists. Whatever fails before that is clear therefore leaves the application
-as :class:`Hidden`, and :class:`repoman.http.dispatch.Dispatcher` answers it as it does for a
-repository that does not exist: how the credentials are read and how the failure is worded depend on
-the path alone. A connector belongs to its repository, so there is nothing to hide.
+as :class:`Hidden`, and :class:`repoman.http.router.Router` answers it as it does for a repository
+that does not exist: how the credentials are read and how the failure is worded depend on the path
+alone. A connector belongs to its repository, so there is nothing to hide.
 """
 
-from flask import Request
+from base64 import b64decode
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Request, request
 
 from repoman.core import Repoman
-from repoman.errors import NotFound, Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT, note_password, note_refused
+from repoman.errors import Denied, NotFound, Unauthenticated, Unavailable
+from repoman.http.audit import AUDIT, note_failed_login, note_password, note_refused
 from repoman.http.body import RECEIVED
 from repoman.http.current import (
     ACTOR,
     REPOSITORY,
     SECURITY,
+    current_actor,
     current_request,
+    current_security,
     is_on_main_port,
     ref_of,
 )
 from repoman.http.formats import Format
-from repoman.http.logins import actor_of_header, log_in
-from repoman.http.origin import check_origin
+from repoman.http.hosts import check_origin
 from repoman.repositories.model import Repository
-from repoman.security.actors import ANONYMOUS, Access, Actor, RepositoryRef
+from repoman.security.actors import ANONYMOUS, Access, Actor, Credentials, RepositoryRef
 
 HIDDEN = "repoman.hidden"  # environ: the failure to answer with as if there were no such repository
 SPEAKER = "repoman.speaker"  # environ: the Format that clients of this path speak
@@ -130,3 +136,110 @@ def _check_state(repository: Repository) -> None:
 
 def _no_such() -> NotFound:
     return NotFound("The repository does not exist, or you have no access to it.")
+
+
+MALFORMED = (
+    "The Authorization header is not valid: it must be Basic, with the user name, a colon and the "
+    "password in UTF-8, encoded in base64."
+)
+
+
+def log_in(credentials: Credentials | None) -> Actor:
+    """Return who presents a name and a password; no credentials, or empty ones, are anonymous.
+
+    Raises:
+        Unauthenticated: they are wrong.
+        TooManyRequests: too many were, lately.
+        Unavailable: nobody can tell.
+    """
+    security = current_security()
+    try:
+        return security.authenticator.authenticate(credentials, request.remote_addr or "")
+    except Unauthenticated as error:
+        note_failed_login(credentials.name if credentials else "", error.retry_after)
+        raise
+
+
+def actor_of_header() -> Actor:
+    """Return who the request's ``Authorization: Basic`` names; without one, anonymous.
+
+    Raises:
+        RepomanError: as :func:`log_in`; a header that names nobody is a wrong login.
+    """
+    header = request.environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return ANONYMOUS
+
+    def ask() -> Actor:
+        credentials = parse_basic(header)
+        if credentials is None:
+            note_failed_login("")
+            raise Unauthenticated(MALFORMED)
+        return log_in(credentials)
+
+    actor = current_security().authenticator.remembered(header, ask)
+    note_password(actor)
+    return actor
+
+
+def parse_basic(header: str) -> Credentials | None:
+    """Return the name and password in the value of an ``Authorization`` header (RFC 7617).
+
+    None for every other scheme, and for what is not base64 of UTF-8 with a colon in it.
+    """
+    scheme, _, encoded = header.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        text = b64decode(encoded.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    name, colon, password = text.partition(":")
+    return Credentials(name, password) if colon else None
+
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def login_needed(view: View) -> View:
+    """Let a view be called by users who logged in as a person, and not by a token.
+
+    The view then raises Unauthenticated for nobody, and Denied for a token and for one who only has
+    the name of somebody with an account.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        actor = _logged_in()
+        if actor.token or actor.limit is not None or actor.scopes is not None:
+            raise Denied("This cannot be done with a token. Log in with the password.")
+        current_security().users.get_account(actor)
+        return view(*args, **kwargs)
+
+    return guarded  # type: ignore[return-value]  # it takes and returns what the view does
+
+
+def permission_needed(domain: str, action: str) -> Callable[[View], View]:
+    """Let a view be called by users with a permission on the server itself.
+
+    The view then raises Unauthenticated for nobody, and Denied for somebody without the right.
+    """
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            actor = _logged_in()
+            if not current_security().authorizer.may_administer(actor, domain, action):
+                raise Denied(f"{actor.name} is not allowed to {action} {domain}.")
+            return view(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]  # it takes and returns what the view does
+
+    return guard
+
+
+def _logged_in() -> Actor:
+    actor = current_actor()
+    if actor.is_anonymous:
+        raise Unauthenticated("Authentication is required.")
+    return actor

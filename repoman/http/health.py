@@ -16,7 +16,7 @@ from repoman.core import Repoman
 from repoman.health import Health
 from repoman.http.body import Environ
 from repoman.http.current import CONNECTOR, MAIN, current_actor, current_security
-from repoman.http.required import permission_needed
+from repoman.http.guard import permission_needed
 
 LIVE = "/healthz"
 READY = "/readyz"

@@ -1,21 +1,32 @@
-"""The address that a request came to: checked, and put in terms of the external address.
+"""Where a request came from and to: trusted proxies, the Host header, and pages of other sites.
 
-Addresses that clients are told (the realm of tokens, links, hints) are made of it.
+The address that a request came to is checked, and put in terms of the external address: addresses
+that clients are told (the realm of tokens, links, hints) are made of it.
 """
 
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flask import Request
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Response
 
+from repoman.errors import Denied
 from repoman.external_url import is_host
-from repoman.http.body import Environ
+from repoman.http.body import WSGI, Environ
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Another host by which clients know this server: the one that they sent, where the external address
 # replaces it; the external one, where it does not.
 ALIAS = "repoman.alias"
 PORTS = {"http": ":80", "https": ":443"}  # What an address leaves out.
+PREFIX = "HTTP_X_FORWARDED_"
+SCHEMES = ("http", "https")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class HostRequest(Request):
@@ -74,3 +85,102 @@ def note_external_url(environ: Environ, url: str) -> None:
     if url:
         parts = urlsplit(url)
         environ[ALIAS] = parts.netloc.removesuffix(PORTS[parts.scheme])
+
+
+class Forwarded:
+    """WSGI middleware in front of everything that looks at scheme, host or address.
+
+    Only trusted proxies say who the client is and how it reached us. From any other address the
+    ``X-Forwarded-`` headers are dropped, so that nobody can choose the address in the logs or the
+    host in a link.
+    """
+
+    def __init__(self, app: WSGI, proxies: Sequence[Network]) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._fixed = ProxyFix(app, x_for=0, x_proto=1, x_host=1, x_port=1, x_prefix=1)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Serve one request."""
+        if self._is_proxy(environ.get("REMOTE_ADDR", "")):
+            environ["REMOTE_ADDR"] = self._client(environ)
+            _tidy(environ)
+            return self._fixed(environ, start_response)
+        for key in [key for key in environ if key.startswith(PREFIX)]:
+            del environ[key]
+        return self._app(environ, start_response)
+
+    def _client(self, environ: Environ) -> str:
+        """Return the last address that no proxy of ours has: what is before it may be invented."""
+        address: str = environ["REMOTE_ADDR"]
+        for hop in reversed(environ.get(PREFIX + "FOR", "").split(",")):
+            found = _parse(hop.strip())
+            if found is None:
+                return address
+            address = str(found)
+            if not self._is_proxy(address):
+                return address
+        return address
+
+    def _is_proxy(self, address: str) -> bool:
+        parsed = _parse(address) if self._proxies else None
+        return parsed is not None and any(parsed in network for network in self._proxies)
+
+
+def _tidy(environ: Environ) -> None:
+    """Leave out what no link can be made of, where a proxy passes on what its client has sent."""
+    path = environ.get(PREFIX + "PREFIX", "").rpartition(",")[2].strip(" /")
+    environ[PREFIX + "PREFIX"] = path and f"/{path}"
+    if environ.get(PREFIX + "PROTO", "").rpartition(",")[2].strip().lower() not in SCHEMES:
+        environ.pop(PREFIX + "PROTO", None)
+
+
+def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address, or None if it is none.
+
+    One of IPv4 that came in by a socket for both kinds is one of IPv4. A zone (``fe80::1%eth0``)
+    means something on the sender's machine only, and may hold anything.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    return None if address.scope_id else address.ipv4_mapped or address
+
+
+def check_origin(request: Request) -> None:
+    """Return if no page of another origin has made the request; what only reads is free.
+
+    A browser sends along cookies, and passwords it was given once, whoever makes it send a request.
+    It also says which site did: in ``Sec-Fetch-Site`` (over HTTPS and on loopback), and in
+    ``Origin``. Other clients send neither.
+
+    Raises:
+        Denied: it has.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        is_ours = site in ("same-origin", "none")
+    else:
+        origin = request.headers.get("Origin")
+        is_ours = origin is None or _host_of(origin) in names_of(request)
+    if not is_ours:
+        raise Denied(
+            "The request was sent by a page of another site. If this server is behind a reverse "
+            "proxy, the proxy has to pass on the Host header of the browser."
+        )
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host of an origin, or None if it has none.
+
+    The scheme is left out: a proxy that does TLS and does not say so is not an attack.
+    """
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:  # such as http://[
+        return None

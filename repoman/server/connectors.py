@@ -10,7 +10,7 @@ from typing import Protocol
 from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.current import MAIN
-from repoman.http.dispatch import connector_key
+from repoman.http.router import connector_key
 from repoman.repositories.connector_records import ConnectorState
 from repoman.repositories.model import Connector
 from repoman.server.tls_contexts import Certificates

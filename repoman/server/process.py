@@ -17,9 +17,9 @@ from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.files import make_directory
 from repoman.health import Health
-from repoman.http.access_ring import AccessRing
+from repoman.http.access_log import AccessRing
 from repoman.http.current import MAIN
-from repoman.http.dispatch import connector_key, create_application
+from repoman.http.router import connector_key, create_application
 from repoman.repositories.connector_records import save_states
 from repoman.repositories.model import Connector
 from repoman.server.connectors import ConnectorManager

@@ -17,8 +17,7 @@ from typing import Any
 
 from waitress.utilities import build_http_date
 
-from repoman.http.access_log import WSGI
-from repoman.http.body import Environ
+from repoman.http.body import WSGI, Environ
 from repoman.http.caching import CACHEABLE, RAW_REQUEST, Validity
 from repoman.security.digests import KeyedDigest
 from repoman.server.file_bodies import FileResponse

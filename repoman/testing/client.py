@@ -8,18 +8,18 @@ from werkzeug.wsgi import get_input_stream
 
 from repoman.core import Repoman
 from repoman.errors import RepomanError
-from repoman.http.access_log import WSGI
 from repoman.http.body import (
     ADMISSION,
     BODY_ERROR,
     CHUNK,
     RECEIVED,
+    WSGI,
     BodyWanted,
     Environ,
     body_length,
 )
 from repoman.http.current import CONNECTOR
-from repoman.http.dispatch import connector_key, create_application
+from repoman.http.router import connector_key, create_application
 from repoman.testing.factory import ADMIN
 
 

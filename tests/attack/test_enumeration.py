@@ -7,7 +7,7 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
-from repoman.http.dispatch import connector_key, create_application
+from repoman.http.router import connector_key, create_application
 from repoman.testing.client import after_admission
 from repoman_docker import plugin as docker
 from repoman_web import plugin as web

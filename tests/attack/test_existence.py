@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.errors import Unavailable
-from repoman.http.dispatch import create_application
+from repoman.http.router import create_application
 from repoman.plugin import hookimpl
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
-from repoman.http.dispatch import connector_key, create_application
+from repoman.http.router import connector_key, create_application
 from repoman.plugin import Actor, hookimpl
 from repoman.security.actors import Limit
 from repoman.testing import ADMIN

@@ -8,7 +8,7 @@ from werkzeug.test import Client
 
 from repoman.errors import Denied
 from repoman.http.current import CONNECTOR
-from repoman.http.dispatch import connector_key, create_application
+from repoman.http.router import connector_key, create_application
 from repoman.plugin import Actor, Limit, hookimpl
 from repoman.security.user_records import find_user
 from repoman.testing import ADMIN

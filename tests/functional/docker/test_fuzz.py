@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import run_wsgi_app
 
-from repoman.http.dispatch import create_application
+from repoman.http.router import create_application
 from repoman.testing import ADMIN, after_admission
 from tests.clock import WAIT_S
 from tests.examples import count

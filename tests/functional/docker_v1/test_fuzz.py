@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import run_wsgi_app
 
-from repoman.http.dispatch import create_application
+from repoman.http.router import create_application
 from repoman.testing import ADMIN, after_admission
 from tests.examples import count
 from tests.functional.docker_v1.conftest import engine_of

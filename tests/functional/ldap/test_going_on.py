@@ -5,7 +5,7 @@ from werkzeug.test import Client
 
 from repoman.errors import Denied, Unauthenticated, Unavailable
 from repoman.http.current import CONNECTOR
-from repoman.http.dispatch import connector_key, create_application
+from repoman.http.router import connector_key, create_application
 from repoman.security.actors import Actor, Credentials, Limit
 from repoman.security.ldap import LOOK, REST, LdapRealm
 from repoman.security.throttling import LoginQueue

@@ -5,7 +5,7 @@ import re
 import pytest
 from werkzeug.test import Client
 
-from repoman.http.dispatch import create_application
+from repoman.http.router import create_application
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission
 from repoman_raw import plugin as raw

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.http.headers import PAGE_HEADERS
+from repoman.http.admin import PAGE_HEADERS
 from repoman.testing import ADMIN, HttpClient
 
 

@@ -4,8 +4,8 @@ import re
 import threading
 import time
 
-from repoman.http import access_ring
-from repoman.http.access_ring import AccessRing
+from repoman.http import access_log
+from repoman.http.access_log import AccessRing
 from tests.clock import WAIT_S
 from tests.live import wait_until
 
@@ -70,7 +70,7 @@ def test_lines_that_cannot_be_written_do_not_end_the_log():
 
 
 def test_lines_that_wait_are_bounded(monkeypatch):
-    monkeypatch.setattr(access_ring, "CAPACITY", 100)
+    monkeypatch.setattr(access_log, "RING_MAX_LINES", 100)
     stream = io.StringIO()
     ring = AccessRing(stream)
     for number in range(150):

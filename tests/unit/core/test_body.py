@@ -16,7 +16,7 @@ from repoman.http.body import (
     read_body,
     receive_body,
 )
-from repoman.http.dispatch import create_application
+from repoman.http.router import create_application
 from repoman.testing import HttpClient
 
 DATA = bytes(range(256)) * 4096

@@ -3,7 +3,7 @@ import ipaddress
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from repoman.http.forwarded import Forwarded
+from repoman.http.hosts import Forwarded
 
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1")]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman.http.ranges import RangeNotSatisfiable, parse_range
+from repoman.http.content import RangeNotSatisfiable, parse_range
 
 SIZES = st.integers(0, 30)
 NUMBERS = st.none() | st.integers(0, 40)

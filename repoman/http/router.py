@@ -6,27 +6,29 @@ right both ways. The connector is known by what the server put into the environm
 or Host, which proxies rewrite.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from flask import Flask
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
 from repoman.core import Repoman
 from repoman.events.origin import ACTING
-from repoman.http.access_log import WSGI, AccessLog, Write
+from repoman.http.access_log import AccessLog, Write
 from repoman.http.admin import create_admin_app
-from repoman.http.apps import create_format_app
 from repoman.http.audit import origin_of
-from repoman.http.body import Environ, close_untaken
+from repoman.http.body import WSGI, Environ, close_untaken
 from repoman.http.caching import begin_request
+from repoman.http.content import protect_content
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
+from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
-from repoman.http.forwarded import Forwarded
-from repoman.http.guard import HIDDEN, SPEAKER, Hidden
-from repoman.http.hosts import apply_external_url, check_host
+from repoman.http.guard import HIDDEN, SPEAKER, Guard, Hidden
+from repoman.http.hosts import Forwarded, HostRequest, apply_external_url, check_host
 from repoman.plugins import unique
 from repoman.repositories.manager import NAME
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
@@ -46,10 +48,10 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
         name: create_format_app(repoman, format_) for name, format_ in formats.items()
     }
     absent = Absent(repoman, formats, apps)
-    dispatcher = Dispatcher(repoman, create_admin_app(repoman, formats), apps, absent)
-    app: WSGI = dispatcher
+    router = Router(repoman, create_admin_app(repoman, formats), apps, absent)
+    app: WSGI = router
     if repoman.settings.log.access:
-        app = AccessLog(dispatcher) if write_access is None else AccessLog(dispatcher, write_access)
+        app = AccessLog(router) if write_access is None else AccessLog(router, write_access)
     return Forwarded(app, repoman.settings.server.trusted_proxies)
 
 
@@ -99,7 +101,7 @@ def _stand_in(name: str, format_: str, problem: str | None = None) -> Repository
     return Repository(config, None, problem=problem)
 
 
-class Dispatcher:
+class Router:
     """Chooses the repository, then the app of its format."""
 
     def __init__(
@@ -207,3 +209,37 @@ def _unavailable(problem: str) -> Response:
 
 def _plain(text: str, status: HTTPStatus) -> Response:
     return Response(text + "\n", status)
+
+
+class RestConverter(BaseConverter):
+    """``<rest:path>`` in a rule: all that follows, even if it is nothing or no good path."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
+
+
+class FormatApp(Flask):
+    """Flask for functions that are no coroutines, which it else looks for at each call."""
+
+    request_class = HostRequest
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
+def create_format_app(repoman: Repoman, format_: Format) -> Flask:
+    """Return the app that serves every repository of a format.
+
+    Before any route: who asks, may they, and is the repository online?
+    """
+    app = FormatApp(f"repoman.{format_.name}", static_folder=None)
+    app.url_map.merge_slashes = False  # a path is data here, not to be tidied
+    app.url_map.converters["rest"] = RestConverter
+    install_error_handlers(app, format_.render_error)
+    app.after_request(protect_content)
+    for blueprint in format_.blueprints:
+        app.register_blueprint(blueprint)
+
+    app.before_request(Guard(repoman, format_).check)
+    return app
