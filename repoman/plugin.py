@@ -32,7 +32,10 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
-from repoman.group import Collected, MemberPool, first_found, main_outage
+from repoman.group.asking import Collected, MemberPool, first_found, main_outage
+from repoman.group.members import Member, Members, readable
+from repoman.group.search import GroupSearch
+from repoman.group.trace import GroupTrace, Question
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
 from repoman.http.admin import wants_page
@@ -140,12 +143,16 @@ __all__ = [
     "FetchRequest",
     "FirstTask",
     "Format",
+    "GroupSearch",
     "GroupSection",
+    "GroupTrace",
     "HostedStorageSection",
     "HttpClientSection",
     "Invalid",
     "Limit",
+    "Member",
     "MemberPool",
+    "Members",
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
@@ -153,6 +160,7 @@ __all__ = [
     "PassThrough",
     "ProxyCache",
     "ProxySection",
+    "Question",
     "RangeInvalid",
     "ReadOnly",
     "Recipe",
@@ -225,6 +233,7 @@ __all__ = [
     "open_cache",
     "permission_needed",
     "read_body",
+    "readable",
     "receive_body",
     "render_plain",
     "requested_events",

@@ -137,3 +137,11 @@ class Repository:
     def name(self) -> str:
         """Return its name."""
         return self.config.name
+
+    @property
+    def address(self) -> str:
+        """Return its name and port, for messages that say where to push."""
+        sections = self.config.sections.values()
+        ports = {scheme: port for each in sections for _, scheme, port in each.ports()}
+        port = ports.get("https") or ports.get("http")
+        return f"{self.name} (port {port})" if port else self.name

@@ -10,14 +10,19 @@ from repoman.plugin import (
     Built,
     Capabilities,
     GroupSection,
+    GroupTrace,
     MemberPool,
     RepositoryContext,
     RoutingSection,
 )
-from repoman_docker.group.members import Members
-from repoman_docker.group.search import GroupSearch
-from repoman_docker.group.services import GroupBlobs, GroupLists, GroupManifests, GroupUploads
-from repoman_docker.group.trace import GroupTrace
+from repoman_docker.group.members import DockerMembers, parse_question
+from repoman_docker.group.services import (
+    GroupBlobs,
+    GroupImageSearch,
+    GroupLists,
+    GroupManifests,
+    GroupUploads,
+)
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.group import GroupImages
@@ -25,7 +30,7 @@ from repoman_docker.v1.group import GroupImages
 
 def build_group(context: RepositoryContext) -> Built:
     """Return the services of a group."""
-    members = Members(
+    members = DockerMembers(
         context.config.name,
         context.config.section("group", GroupSection),
         context.config.section("routing", RoutingSection),
@@ -38,17 +43,19 @@ def build_group(context: RepositoryContext) -> Built:
         uploads=GroupUploads(members),
         manifests=GroupManifests(members),
         lists=GroupLists(members),
-        search=GroupSearch(members),
+        search=GroupImageSearch(members),
         v1_images=GroupImages(members),
         v1_pushes=lambda name: members.writable(name).v1_pushes(name),
         names=members.names,
         builds_on=members.builds_on,
     )
     service = replace(whole, view=lambda registry: _mirror(whole, members, registry))
-    return Built(service, Capabilities(trace=GroupTrace(members)))
+    return Built(service, Capabilities(trace=GroupTrace(members, parse_question)))
 
 
-def _mirror(whole: DockerRepository, members: Members, registry: str) -> DockerRepository | None:
+def _mirror(
+    whole: DockerRepository, members: DockerMembers, registry: str
+) -> DockerRepository | None:
     """Return the view of a group for clients that mean a certain registry: only its mirrors.
 
     If the settings of the group name the registry and no member mirrors it, the view has all

@@ -8,14 +8,17 @@ from itertools import chain
 from repoman.plugin import (
     BlobUpload,
     Content,
+    GroupSearch,
+    Member,
     NotFound,
     StoredBlob,
     Unavailable,
     Upload,
     UploadSink,
+    readable,
     waiting,
 )
-from repoman_docker.group.members import Member, Members, is_absence, readable
+from repoman_docker.group.members import DockerMembers
 from repoman_docker.merge import (
     Budget,
     Names,
@@ -27,6 +30,7 @@ from repoman_docker.merge import (
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.search import PATIENCE, Filter, Found, collect
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,
@@ -44,7 +48,7 @@ from repoman_docker.v1.reading import pieces_of
 class GroupUploads:
     """Forwards uploads to the writable member."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: DockerMembers) -> None:
         self._members = members
 
     def start(self, name: str, actor: str, algorithm: str) -> Upload:
@@ -83,7 +87,7 @@ class GroupUploads:
 class GroupManifests:
     """The first member that has a manifest answers; pushes go to the writable member."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: DockerMembers) -> None:
         self._members = members
 
     def get(self, name: str, reference: Digest | Tag) -> Content:
@@ -97,11 +101,11 @@ class GroupManifests:
     def _first(
         self, name: str, reference: Digest | Tag, ask: Callable[[DockerRepository], Content]
     ) -> Content:
-        members = self._members.for_image(name)
+        members = self._members.serving(name)
         if isinstance(reference, Digest):
             # All members return the same content: ask first those that need no remote.
-            members.sort(key=lambda each: each.rank(name))
-        return self._members.first(members, ask)
+            members.sort(key=lambda each: self._members.rank(each, name))
+        return self._members.first_content(members, ask)
 
     def check_push(self, name: str) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
@@ -127,10 +131,33 @@ class GroupManifests:
         self._members.writable(name).manifests.delete(name, reference, check_tag)
 
 
+class GroupImageSearch:
+    """The images that the members find, in member order."""
+
+    def __init__(self, members: DockerMembers) -> None:
+        self._search = GroupSearch(members)
+
+    def find(
+        self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
+    ) -> Found:
+        """See :class:`repoman_docker.search.ImageSearch`."""
+        answers, failed = self._search.collect(
+            lambda member, may_show, timeout: member.search.find(term, first, may_show, timeout),
+            is_visible,
+            patience,
+        )
+        failed += [name for answer in answers for name in answer.failed]
+        hits = [hit for answer in answers for hit in answer.hits]
+        # Whether the uncached results of a remote are also in other members is not known.
+        more = sum(answer.total - len(answer.hits) for answer in answers)
+        names = {each.name for each in hits}
+        return collect(hits, tuple(dict.fromkeys(failed)), len(names) + more)
+
+
 class GroupLists:
     """The merged lists of all members, without duplicates."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: DockerMembers) -> None:
         self._members = members
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
@@ -145,7 +172,9 @@ class GroupLists:
         )
         return merge_pages(pages, limit)
 
-    def _images(self, member: Member, after: str, limit: int, budget: Budget) -> Names:
+    def _images(
+        self, member: Member[DockerRepository], after: str, limit: int, budget: Budget
+    ) -> Names:
         """Return the names of a member that it may answer for."""
         read = partial(member.service.lists.images, budget=budget)
         if not self._members.has_rules:
@@ -156,7 +185,9 @@ class GroupLists:
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
         members = self._members.all()
-        return any(self._members.serves(each, name) and each.has_image(name) for each in members)
+        return any(
+            self._members.serves(each, name) and self._members.has(each, name) for each in members
+        )
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -167,7 +198,7 @@ class GroupLists:
         self, name: str, ask: Callable[[DockerRepository], Listed[Entry]]
     ) -> tuple[list[Listed[Entry]], list[str]]:
         """Return the lists of the members, with their headers and warnings."""
-        members = self._members.for_image(name)
+        members = self._members.serving(name)
         found, failures = self._members.gather(members, lambda m: ask(m.service))
         return found, [*failures, *chain.from_iterable(each.warnings for each in found)]
 
@@ -175,7 +206,7 @@ class GroupLists:
 class GroupBlobs:
     """Asks the members that store their own bytes first, then those that served the image."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: DockerMembers) -> None:
         self._members = members
 
     def get(self, name: str, digest: Digest) -> Content:
@@ -228,13 +259,13 @@ class GroupBlobs:
         return lambda image: is_visible(image) and self._members.builds_on(image)
 
     def _first(self, name: str, ask: Callable[[DockerRepository], Content]) -> Content:
-        return self._members.first(self._holders(name), ask)
+        return self._members.first_content(self._holders(name), ask)
 
-    def _holders(self, name: str) -> Iterator[Member]:
+    def _holders(self, name: str) -> Iterator[Member[DockerRepository]]:
         """Return the members from which the blobs of an image are read, in order."""
-        members = self._members.for_image(name)
+        members = self._members.serving(name)
         hosted = (each for each in members if each.is_hosted)
-        others = (each for each in members if not each.is_hosted and each.has_image(name))
+        others = (each for each in members if not each.is_hosted and self._members.has(each, name))
         return chain(hosted, others)
 
     def _stored(self, name: str, digest: Digest) -> Iterator[StoredBlob]:
@@ -242,7 +273,7 @@ class GroupBlobs:
             try:
                 blob = member.service.blobs.stored(name, digest)
             except RegistryFailure as error:
-                if not is_absence(error):
+                if not self._members.is_absence(error):
                     raise
             else:
                 if blob is not None:
@@ -263,7 +294,7 @@ class GroupBlobs:
         try:
             content = self.get(name, digest)
         except (RegistryFailure, NotFound) as error:
-            if is_absence(error):
+            if self._members.is_absence(error):
                 return False
             raise
         with waiting(), uploads.open_blob_upload(name, digest) as upload:

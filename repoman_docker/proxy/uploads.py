@@ -6,7 +6,6 @@ from typing import NoReturn
 from repoman.plugin import BlobUpload, Repository, RepositoryType, Upload, UploadSink
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.sections import DockerSection
 from repoman_docker.service import RegistryFailure, failure
 
 NAMED_MAX = 3  # maximum number of hosted repositories named in the message
@@ -69,7 +68,7 @@ class ProxyUploads:
 
     def _way(self) -> str:
         hosted = [
-            _described(each)
+            each.address
             for each in self._others()
             if each.config.format == self._format and each.config.type is RepositoryType.HOSTED
         ]
@@ -78,9 +77,3 @@ class ProxyUploads:
                 "Push to a hosted repository. None exists yet; ask an administrator to create one."
             )
         return f"Push to a hosted repository: {', '.join(hosted[:NAMED_MAX])}."
-
-
-def _described(repository: Repository) -> str:
-    section = repository.config.sections.get("docker")
-    ports = [port for _, _, port in section.ports()] if isinstance(section, DockerSection) else []
-    return f"{repository.name} (port {ports[0]})" if ports else repository.name

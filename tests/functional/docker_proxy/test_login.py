@@ -239,7 +239,7 @@ def test_a_refusal_tells_the_budget_too(make_proxy, upstream):
     headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "0;w=21600"}
     upstream.faults.append(Fault("/manifests/1", status=429, headers=headers))
     assert proxy.get(f"{NAME}/manifests/1").status == 429
-    state = make_proxy.repoman.repositories.get(name_of(proxy)).service.remote.state
+    state = make_proxy.repoman.repositories.get(name_of(proxy)).capabilities.remote.state
     assert (state.budget["limit"], state.budget["remaining"]) == (100, 0)
 
 

@@ -19,6 +19,10 @@ def service_of(make_proxy, proxy):
     return make_proxy.repoman.repositories.get(name_of(proxy)).service
 
 
+def remote_of(make_proxy, proxy):
+    return make_proxy.repoman.repositories.remote_of(name_of(proxy))
+
+
 # --- ns ------------------------------------------------------------------------------------------
 
 
@@ -87,7 +91,7 @@ def moved(proxy, upstream):
 
 def test_the_whole_cache_can_be_invalidated(make_proxy, proxy, moved):
     new, signatures = moved
-    service_of(make_proxy, proxy).remote.invalidate()
+    remote_of(make_proxy, proxy).invalidate()
     assert proxy.get(TAG).body == new.manifest
     assert proxy.get(signatures).json()["manifests"] == [SIGNATURE]
     assert proxy.get(f"{NAME}/manifests/2").status == 200
@@ -99,7 +103,7 @@ def test_one_image_can_be_refreshed(make_proxy, proxy, upstream, moved):
     other = proxy.pull("other/app", "1")
     upstream.put("other/app", "1", make_image())
     new, signatures = moved
-    service_of(make_proxy, proxy).remote.refresh(NAME)
+    remote_of(make_proxy, proxy).refresh(NAME)
     assert proxy.get(TAG).body == new.manifest
     assert proxy.get(signatures).json()["manifests"] == [SIGNATURE]
     assert proxy.get(f"{NAME}/manifests/2").status == 200

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from repoman_docker import index as index_module
-from repoman_docker.group import search as group_module
+from repoman_docker.group import services as group_module
 from repoman_docker.index import HUB, parse_answer
 from repoman_docker.proxy import search as search_module
 from tests.clock import LONG_S, wait_until
@@ -193,13 +193,13 @@ def test_an_invalidated_cache_forgets_answers(make_proxy, upstream, index):
     proxy = searching(make_proxy, upstream, index)
     names(proxy, "app")
     time.sleep(0.01)  # the token has the time of the clock
-    make_proxy.repoman.repositories.get(name_of(proxy)).service.remote.invalidate()
+    make_proxy.repoman.repositories.get(name_of(proxy)).capabilities.remote.invalidate()
     names(proxy, "app")
     assert len(index.queries) == 2
 
 
 def test_only_the_last_answers_are_remembered(make_proxy, upstream, index, monkeypatch):
-    monkeypatch.setattr(search_module, "REMEMBERED", 2)
+    monkeypatch.setattr(search_module, "ANSWERS_MAX", 2)
     proxy = searching(make_proxy, upstream, index)
     for term in ("a", "b", "c", "a"):
         names(proxy, term)
@@ -446,7 +446,7 @@ def test_a_group_leaves_out_what_fails_and_says_so(make_proxy, upstream, make_in
 def test_slow_members_of_a_group_are_waited_for_at_the_same_time(
     make_proxy, upstream, make_index, monkeypatch
 ):
-    monkeypatch.setattr(group_module.GroupSearch.find, "__defaults__", (3.0,))
+    monkeypatch.setattr(group_module.GroupImageSearch.find, "__defaults__", (3.0,))
     slow = [make_index() for _ in range(3)]
     for each in slow:
         each.delay = LONG_S
@@ -476,7 +476,7 @@ def test_pins_of_a_group_keep_names_to_their_members(make_proxy, upstream, make_
 
 
 def test_an_inner_group_gives_what_it_has_in_time(make_proxy, upstream, index, monkeypatch):
-    monkeypatch.setattr(group_module.GroupSearch.find, "__defaults__", (1.0,))
+    monkeypatch.setattr(group_module.GroupImageSearch.find, "__defaults__", (1.0,))
     index.delay = 4.0
     slow = searching(make_proxy, upstream, index)
     inner = group_of(make_proxy, slow, push_all(make_proxy.hosted(), "good/app"))

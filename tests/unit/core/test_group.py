@@ -13,7 +13,7 @@ from repoman.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from repoman.group import MEMBER_THREADS_MAX, MemberPool, first_found
+from repoman.group.asking import MEMBER_THREADS_MAX, MemberPool, first_found
 from tests.clock import WAIT_S
 
 ABSENT = NotFound("Nothing.")

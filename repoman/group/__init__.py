@@ -1,0 +1,1 @@
+"""Groups: several repositories asked as one, in the order of their members."""
