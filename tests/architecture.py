@@ -7,10 +7,11 @@ import what is drawn in ``docs/architecture.md``; the tables below are the same 
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -149,6 +150,16 @@ class Module:
             for name in names:
                 yield Import(name, node.lineno, node.lineno in typing_lines)
 
+    @cached_property
+    def protocols(self) -> set[str]:
+        """The names of the protocols that it defines."""
+        return {
+            node.name
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.ClassDef)
+            and any(ast.unparse(base).split("[")[0].endswith("Protocol") for base in node.bases)
+        }
+
     def _origin(self, node: ast.ImportFrom) -> str:
         if not node.level:
             return node.module or ""
@@ -270,6 +281,32 @@ def services_are_for_their_routes(module: Module) -> Iterator[str]:
 
 def _is_service(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "service"
+
+
+def import_cycles(modules: Iterable[Module]) -> Iterator[str]:
+    """No modules import each other in a circle: what knows less can be read, tested and used alone.
+
+    Imports for types count as well, but for those of a Protocol, which is there to break a circle.
+    """
+    known = {module.name: module for module in modules}
+    graph = {
+        name: {found for each in module.binding_imports() if (found := _imported(each, known))}
+        for name, module in known.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield " imports ".join(reversed(error.args[1]))
+
+
+def _imported(each: Import, known: dict[str, Module]) -> str | None:
+    """Return the module that an import makes its own depend on, if it is one of these."""
+    if each.name in known:
+        return each.name
+    origin, _, name = each.name.rpartition(".")
+    if origin not in known or (each.is_typing and name in known[origin].protocols):
+        return None
+    return origin
 
 
 # --- Words, state, size ------------------------------------------------------------------------

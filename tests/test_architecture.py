@@ -11,6 +11,7 @@ from tests.architecture import (
     Module,
     core_imports_downwards,
     core_knows_no_plugin,
+    import_cycles,
     libraries_stay_in_their_places,
     no_module_state,
     plugins_import_downwards,
@@ -43,6 +44,10 @@ def texts_of_the_core() -> Iterator[Path]:
 def test_the_source_keeps_to(rule):
     problems = [f"{module.path}:{problem}" for module in modules() for problem in rule(module)]
     assert problems == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert list(import_cycles(modules())) == []
 
 
 def test_no_word_of_a_format_is_in_the_core():
@@ -188,3 +193,40 @@ def test_a_word_of_a_format_is_noticed(text):
 @pytest.mark.parametrize("text", ["associated", "velocity", "social", "document", "many"])
 def test_a_word_that_only_looks_like_one_is_not(text):
     assert list(words_of_formats(text)) == []
+
+
+TYPING = "if TYPE_CHECKING:\n    "
+CIRCLES = [
+    {"a": "from repoman.x.b import B", "b": "import repoman.x.a"},
+    {"a": "from repoman.x import b", "b": "from .a import A"},
+    {"a": "from repoman.x.b import B", "b": "def f():\n    from repoman.x.a import A"},
+    {"a": "from repoman.x.b import B", "b": f"{TYPING}from repoman.x.a import A"},
+    {"a": "import repoman.x.b", "b": "import repoman.x.c", "c": "import repoman.x.a"},
+    {
+        "a": "from repoman.x.b import B\nclass A(Protocol): pass",
+        "b": "from repoman.x.a import A",  # not for its types alone
+    },
+]
+NO_CIRCLES = [
+    {"a": "from repoman.x.b import B\nfrom repoman.x.c import C", "b": "from repoman.x.c import C"},
+    {
+        "a": "from repoman.x.b import B\nclass A(Base, Protocol): pass",
+        "b": f"{TYPING}from repoman.x.a import A",
+    },
+]
+
+
+def package(texts):
+    return [Module(f"repoman/x/{name}.py", text) for name, text in ({"c": "", **texts}).items()]
+
+
+@pytest.mark.parametrize("texts", CIRCLES)
+def test_a_circle_of_imports_is_noticed(texts):
+    (problem,) = import_cycles(package(texts))
+    assert problem.startswith("repoman.x.")
+    assert all(f"repoman.x.{name}" in problem for name in texts)
+
+
+@pytest.mark.parametrize("texts", NO_CIRCLES)
+def test_what_is_no_circle_of_imports_passes(texts):
+    assert list(import_cycles(package(texts))) == []

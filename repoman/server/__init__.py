@@ -1,5 +1,10 @@
 """The server: waitress' HTTP parser and WSGI tasks over an I/O layer of our own.
 
-waitress reads requests and speaks WSGI; loops, connections, bodies, files and TLS are here. Begin
-with :class:`repoman.server.server.Server`. Nothing in here knows of repositories.
+waitress reads requests and speaks WSGI; loops, connections, bodies, files and TLS are here. Nothing
+in here knows of repositories, but for ``connectors`` and ``process``, which put all together.
+
+A request walks ``loop`` (a socket is readable), ``connection``, ``request_reader`` (header, with
+``transport``), ``response_cache`` (known answers end here), ``worker_pool``, ``request_runner`` (the
+application is called, for a body twice: ``request_body``), ``send_queue`` and ``file_bodies``.
+Begin with :class:`repoman.server.server.Server`.
 """
