@@ -54,6 +54,7 @@ from repoman.http.current import (
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
 from repoman.http.guard import log_in, login_needed, permission_needed
+from repoman.http.health import list_problems
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache
@@ -224,6 +225,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "list_addresses",
+    "list_problems",
     "log_in",
     "login_needed",
     "main_address",

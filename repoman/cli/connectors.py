@@ -8,10 +8,10 @@ import click
 from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.http.addresses import connector_urls
-from repoman.http.current import MAIN
 from repoman.http.router import connector_key
-from repoman.repositories.connector_records import FOLLOWED, ConnectorState, list_states
+from repoman.repositories.connector_records import FOLLOWED, list_states
 from repoman.repositories.model import Repository
+from repoman.server.connectors import explain
 from repoman.server.lock import is_served
 
 VERDICT_S = 5.0  # Seconds that a command waits for the server to take a change over.
@@ -44,7 +44,7 @@ class Connectors:
 
     def problems(self) -> list[str]:
         """Return a sentence for each connector that the server could not open."""
-        return [_explain(state) for state in self._states.values() if state.problem]
+        return [explain(state) for state in self._states.values() if state.problem]
 
     def _show(self, key: str, url: str) -> Shown:
         state = self._states.get(key)
@@ -79,7 +79,7 @@ def check_connectors(repoman: Repoman, repository: Repository) -> None:
         return
     own = [each for each in list_states() if each.repository == repository.name and each.problem]
     if own:
-        raise Unavailable("\n".join(map(_explain, own)))
+        raise Unavailable("\n".join(map(explain, own)))
 
 
 def _wait_for_server(repoman: Repoman) -> bool:
@@ -90,8 +90,3 @@ def _wait_for_server(repoman: Repoman) -> bool:
             return False
         time.sleep(LOOK_S)
     return True
-
-
-def _explain(state: ConnectorState) -> str:
-    whose = "the main port" if state.repository == MAIN else f"the repository {state.repository}"
-    return f"The connector {state.url} of {whose} could not be opened: {state.problem}"

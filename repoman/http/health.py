@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 
 from repoman.core import Repoman
 from repoman.health import Health
@@ -23,6 +23,8 @@ READY = "/readyz"
 STATUS = "/service/rest/v1/status"
 WRITABLE = f"{STATUS}/writable"
 CHECK = f"{STATUS}/check"
+
+EXTENSION = "repoman_health"
 
 # Nobody is asked who they are here, and no login, not even a wrong one, makes a difference.
 OPEN = frozenset({LIVE, STATUS, WRITABLE})
@@ -42,6 +44,7 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
     """Return the routes."""
     blueprint = Blueprint("repoman_health", __name__)
     health, writing = repoman.health, repoman.writing
+    blueprint.record_once(lambda setup: setup.app.extensions.update({EXTENSION: health}))
 
     @blueprint.get(LIVE)
     def live() -> Response:
@@ -77,6 +80,12 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
         return {**_told(health), **_told(writing)}
 
     return blueprint
+
+
+def list_problems() -> list[str]:
+    """Return what does not work on this server, one sentence each, if the visitor may know."""
+    health: Health = current_app.extensions[EXTENSION]
+    return list(health.problems().values()) if _may_see_details() else []
 
 
 def _answer(text: str, status: int = HTTPStatus.OK) -> Response:

@@ -4,7 +4,7 @@ waitress reads requests and speaks WSGI; loops, connections, bodies, files and T
 in here knows of repositories, but for ``connectors`` and ``process``, which put all together.
 
 A request walks ``loop`` (a socket is readable), ``connection``, ``request_reader`` (header, with
-``transport``), ``response_cache`` (known answers end here), ``worker_pool``, ``request_runner`` (the
-application is called, for a body twice: ``request_body``), ``send_queue`` and ``file_bodies``.
-Begin with :class:`repoman.server.server.Server`.
+``transport``), ``response_cache`` (known answers end here), ``worker_pool``, ``request_runner``
+(the application is called, for a body twice: ``request_body``), ``send_queue`` and
+``file_bodies``. Begin with :class:`repoman.server.server.Server`.
 """

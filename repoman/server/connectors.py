@@ -91,9 +91,10 @@ class ConnectorManager:
         """Load the certificates again soon, changed or not; safe in a signal handler."""
         self._is_reload_wanted = True
 
-    def problems(self) -> dict[str, str]:
-        """Return why connectors are not open, by key."""
-        return dict(self._problems)
+    @property
+    def problem(self) -> str:
+        """Which connectors are not open, and why; empty if all are."""
+        return " ".join(explain(state) for state in self._states() if state.problem)
 
     def open_connectors(self) -> list[Connector]:
         """Return the connectors that are open."""
@@ -185,3 +186,9 @@ class ConnectorManager:
                 if connector.scheme == "https":
                     self._listeners.swap_tls(key, context)
         _log.info("Loaded the changed TLS certificates.")
+
+
+def explain(state: ConnectorState) -> str:
+    """Return the sentence that tells an administrator of a connector that is not open."""
+    whose = "the main port" if state.repository == MAIN else f"the repository {state.repository}"
+    return f"The connector {state.url} of {whose} could not be opened: {state.problem}"

@@ -145,7 +145,7 @@ def _make_spool(data: Path) -> Path:
 def _watch_health(
     health: Health, server: Server, connectors: ConnectorManager, access: AccessRing
 ) -> None:
-    health.add("connectors", lambda: "; ".join(connectors.problems().values()))
+    health.add("connectors", lambda: connectors.problem)
     health.add("changes", lambda: connectors.thread.problem)
     health.add("access log", lambda: access.thread.problem)
     health.add("server", lambda: "; ".join(filter(None, (loop.problem for loop in server.loops()))))

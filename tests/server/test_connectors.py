@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from repoman.config import Settings, TlsSettings
-from repoman.errors import Invalid, Unavailable
+from repoman.errors import Conflict, Invalid, Unavailable
 from repoman.repositories.model import Connector
 from repoman.server import connectors
 from repoman.server.connectors import ConnectorManager
@@ -176,3 +176,18 @@ def test_a_reload_without_certificates_in_use_is_no_trouble(parts, files, caplog
     wait_for_looks(parts.repoman)
     assert "certificate" not in caplog.text
     assert parts.manager.thread.failure == ""
+
+
+def test_a_connector_that_cannot_be_opened_is_named_with_its_repository(parts):
+    def refuse(*_):
+        raise Conflict("Port 5000 at 127.0.0.1 is in use by another program.")
+
+    open_listener, parts.listeners.add_listener = parts.listeners.add_listener, refuse
+    parts.repoman.wanted = [connector("team")]
+    parts.manager.reconcile()
+    assert parts.manager.problem == (
+        "The connector http://127.0.0.1:5000/ of the repository team could not be opened: "
+        "Port 5000 at 127.0.0.1 is in use by another program."
+    )
+    parts.listeners.add_listener = open_listener
+    eventually(lambda: parts.manager.problem == "")

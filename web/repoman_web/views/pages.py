@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, render_template
 
 from repoman import __version__
-from repoman.plugin import current_actor, current_security, list_addresses
+from repoman.plugin import current_actor, current_security, list_addresses, list_problems
 from repoman_web.views.texts import browser_of, day_of, moment_of
 
 pages = Blueprint(
@@ -30,5 +30,7 @@ def _shared() -> dict[str, Any]:
 
 @pages.get("/")
 def start() -> str:
-    """Return the start page with the repositories that the visitor has access to."""
-    return render_template("repoman/start.html", repositories=list_addresses())
+    """Return the start page: the visitor's repositories, for administrators what does not work."""
+    return render_template(
+        "repoman/start.html", repositories=list_addresses(), problems=list_problems()
+    )

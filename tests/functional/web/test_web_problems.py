@@ -1,0 +1,27 @@
+"""What does not work is told on the start page, to those who may know."""
+
+import pytest
+
+from repoman.testing import ADMIN
+
+PROBLEM = "The connector http://[::]:5000/ of the repository team could not be opened: <in use>"
+
+
+@pytest.fixture
+def broken(repoman):
+    repoman.health.add("connectors", lambda: PROBLEM)
+
+
+def test_administrators_see_what_does_not_work(browser, broken):
+    browser.log_in(*ADMIN)
+    page = browser.get("/").text
+    assert PROBLEM.replace("<in use>", "&lt;in use&gt;") in page
+
+
+def test_strangers_do_not(browser, broken):
+    assert "could not be opened" not in browser.get("/").text
+
+
+def test_nothing_is_told_where_all_works(browser):
+    browser.log_in(*ADMIN)
+    assert "needs attention" not in browser.get("/").text
