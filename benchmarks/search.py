@@ -68,8 +68,8 @@ def fill(path: Path, repository: str, others: str, count: int) -> list[str]:
             with connection:
                 connection.executemany(
                     "INSERT INTO component (repository_id, kind, namespace, name, version, "
-                    "description, attributes, created_at, updated_at) "
-                    "VALUES (?, 'image', '', ?, '', ?, '{}', 0, 0)",
+                    "description, created_at, updated_at) "
+                    "VALUES (?, 'image', '', ?, '', ?, 0, 0)",
                     rows,
                 )
     return found

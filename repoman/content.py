@@ -4,19 +4,34 @@ The only writer of those tables. A format chooses the paths and kinds; the store
 finds them fast and changes them in transactions.
 """
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
 from types import MappingProxyType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from peewee import Expression, Query
 
 from repoman.blobs.reader import LARGEST, BlobReader
 from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.content_records import (
+    AssetValues,
+    SavedAsset,
+    batches,
+    delete_references,
+    drop_empty_components,
+    find_blob,
+    insert_blob,
+    insert_references,
+    keep_blob,
+    replace_labels,
+    save_asset,
+    save_checksums,
+    save_component,
+    save_package,
+)
+from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import (
@@ -24,7 +39,6 @@ from repoman.db.models import (
     BlobRecord,
     ComponentRecord,
     ReferenceRecord,
-    database_proxy,
 )
 from repoman.errors import NotFound, Unavailable
 from repoman.events.event import AuditEntry, Coordinate
@@ -33,26 +47,23 @@ from repoman.events.event_records import (
     insert_deleted_component,
     insert_saved,
 )
+from repoman.events.origin import current_origin
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
-T = TypeVar("T")
-
 LAST_CHARACTER = "\U0010ffff"
-BATCH = 500  # values in one SQL list; SQLite allows 32,766 in a statement
-# In plain SQL, since the query builder takes ten times as long as the database, under its lock.
-_INSERT_REFERENCES = (
-    'INSERT INTO "reference" (repository_id, asset_id, source, kind, path) '
-    "SELECT ?, ?, ?, json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An asset names another path of the repository; the path need not exist."""
+    """An asset names another path of the repository; the path need not exist.
+
+    ``size`` is that of what is there, in bytes, as far as the asset tells.
+    """
 
     kind: str
     path: str
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,7 @@ class Asset:
     """A path with bytes. ``digest`` is the sha256 in hex, ``size`` in bytes, times since epoch.
 
     ``checked_at`` is when the remote of a proxy last had it so; None: long ago, or no proxy.
+    ``transfer_size`` is what a client downloads to use it, if that is more than the asset itself.
     """
 
     id: int
@@ -71,11 +83,21 @@ class Asset:
     updated_at: float
     attributes: Attributes
     checked_at: float | None = None
+    transfer_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewAsset:
-    """What is to be stored at a path; ``audit`` is how the audit log tells of it, if at all."""
+    """What is to be stored at a path.
+
+    Attributes:
+        audit: how the audit log tells of it, if at all.
+        package: what its bytes count for: the kind, namespace and name of a package. By default
+            those of the component, if it has a version; else none.
+        transfer_size: what a client downloads to use it, in bytes; None: its own bytes alone.
+        labels: what its component can be found by; None: as before.
+        checksums: digests of its bytes by other algorithms, in hex.
+    """
 
     path: str
     kind: str
@@ -86,6 +108,10 @@ class NewAsset:
     references: tuple[Reference, ...] = ()
     checked_at: float | None = None
     audit: AuditEntry | None = None
+    package: Coordinate | None = None
+    transfer_size: int | None = None
+    labels: Mapping[str, str] | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 class ContentStore:
@@ -97,8 +123,14 @@ class ContentStore:
     """
 
     def __init__(
-        self, database: Database, repository_id: int, blob_store: str, blobs: BlobStore
+        self,
+        database: Database,
+        repository_id: int,
+        blob_store: str,
+        blobs: BlobStore,
+        rules: ContentRules = DEFAULT_RULES,
     ) -> None:
+        self._rules = rules
         self._database = database
         self._repository = repository_id
         self._blob_store = blob_store
@@ -147,7 +179,7 @@ class ContentStore:
         """Return the assets that are at the given paths, by path."""
         return {
             asset.path: asset
-            for batch in _batches(paths)
+            for batch in batches(paths)
             for asset in self._assets(AssetRecord.path.in_(batch))
         }
 
@@ -168,6 +200,17 @@ class ContentStore:
             .order_by(ReferenceRecord.source)
         )
         return [Asset(*row) for row in _limited(named, limit).tuples()]
+
+    def referenced_size(self, path: str, kind: str) -> int | None:
+        """Return the size of what is at a path, in bytes, as an asset that refers to it tells."""
+        mine = (
+            (ReferenceRecord.repository == self._repository)
+            & (ReferenceRecord.path == path)
+            & (ReferenceRecord.kind == kind)
+            & ReferenceRecord.size.is_null(False)
+        )
+        size: int | None = ReferenceRecord.select(ReferenceRecord.size).where(mine).scalar()
+        return size
 
     def has_bytes(self, asset: Asset) -> bool:
         """Return whether the asset can be given out; a look at the disk, cheap (Unavailable)."""
@@ -206,31 +249,20 @@ class ContentStore:
         now = time.time()
         with self.transaction():
             self._database.reserve.check()
-            component = None if new.component is None else self._save_component(new.component, now)
-            values = {
-                "repository": self._repository,
-                "component": component,
-                "path": new.path,
-                "kind": new.kind,
-                "blob": self._save_blob(new.blob, now),
-                "media_type": new.media_type,
-                "attributes": dict(new.attributes),
-                "updated_at": now,
-                "checked_at": new.checked_at,
-            }
-            asset_id, former, old_digest = self._upsert_asset(values)
-            self._save_references(asset_id, new)
+            values = self._values_of(new, now)
+            saved = save_asset(self._repository, new.path, values)
+            self._save_details(saved, values.component, new)
             insert_saved(
                 self._repository,
                 now,
                 new.kind,
                 new.path,
                 new.component,
-                (old_digest, new.blob.digest),
+                (saved.former_digest, new.blob.digest),
                 new.audit,
             )
-            if former is not None and former != component:
-                self._drop_empty([former])
+            if saved.former_component is not None and saved.former_component != values.component:
+                drop_empty_components([saved.former_component])
 
     def delete_assets(
         self, paths: Iterable[str], audit: Mapping[str, AuditEntry] = MappingProxyType({})
@@ -242,21 +274,22 @@ class ContentStore:
         """
         count, now = 0, time.time()
         with self.transaction():
-            for batch in _batches(paths):
+            for batch in batches(paths):
                 insert_deleted(self._repository, now, batch, audit)
                 mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(batch)
                 found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())
                 components = {component for (component,) in found if component is not None}
                 count += AssetRecord.delete().where(mine).execute()
-                self._drop_empty(components)
+                drop_empty_components(components)
         return count
 
     # Components -------------------------------------------------------------------------------
 
-    def save_component(self, coordinate: Coordinate, attributes: Attributes | None = None) -> None:
+    def save_component(self, coordinate: Coordinate) -> None:
         """Create a component, or leave the one that is there as it is."""
         with self.transaction():
-            self._save_component(coordinate, time.time(), attributes)
+            package = save_package(self._repository, coordinate) if coordinate.version else None
+            self._save_component(coordinate, package, time.time())
 
     def has_component(self, coordinate: Coordinate) -> bool:
         """Return whether there is a component with exactly this coordinate."""
@@ -333,81 +366,62 @@ class ContentStore:
             & (ComponentRecord.version == coordinate.version)
         )
 
-    def _save_component(
-        self, coordinate: Coordinate, now: float, attributes: Attributes | None = None
-    ) -> int:
-        found = ComponentRecord.get_or_none(self._is(coordinate))
-        if found is not None:
-            ComponentRecord.update(updated_at=now).where(ComponentRecord.id == found.id).execute()
-            return int(found.id)
-        return int(
-            ComponentRecord.insert(
-                repository=self._repository,
-                kind=coordinate.kind,
-                namespace=coordinate.namespace,
-                name=coordinate.name,
-                version=coordinate.version,
-                attributes=dict(attributes or {}),
-                created_at=now,
-                updated_at=now,
-            ).execute()
+    def _values_of(self, new: NewAsset, now: float) -> AssetValues:
+        """Return the columns of an asset; what it belongs to, and its blob, are saved for it."""
+        origin, package = current_origin(), self._save_package(new)
+        component = None
+        if new.component is not None:
+            component = self._save_component(new.component, package, now)
+        return AssetValues(
+            component=component,
+            kind=new.kind,
+            blob=self._save_blob(new, now),
+            media_type=new.media_type,
+            attributes=new.attributes,
+            updated_at=now,
+            checked_at=new.checked_at,
+            package=package,
+            transfer_size=new.transfer_size,
+            uploader=origin.actor,
+            uploader_address=origin.address,
         )
 
-    def _save_blob(self, blob: StoredBlob, now: float) -> int:
-        mine = (BlobRecord.store == self._blob_store) & (BlobRecord.digest == blob.digest)
-        found = BlobRecord.select(BlobRecord.id, BlobRecord.released_at).where(mine)
-        blob_id, released_at = found.tuples().first() or (None, None)
-        is_safe = blob_id is not None and released_at is None
+    def _save_package(self, new: NewAsset) -> int | None:
+        package = new.package
+        if package is None and new.component is not None and new.component.version:
+            package = new.component
+        return None if package is None else save_package(self._repository, package)
+
+    def _save_component(self, coordinate: Coordinate, package: int | None, now: float) -> int:
+        version = coordinate.version
+        order = ("", False)
+        if version:
+            order = (self._rules.version_key(version), self._rules.is_prerelease(version))
+        return save_component(self._repository, coordinate, package, order, now)
+
+    def _save_blob(self, new: NewAsset, now: float) -> int:
+        blob = new.blob
+        blob_id, is_safe = find_blob(self._blob_store, blob.digest)
         if not is_safe and not self._reader.exists(blob.digest, blob.size):
             # Only what an asset names is safe from compaction, which removes in a transaction.
             raise Unavailable(
                 f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it "
                 "again."
             )
-        if blob_id is not None:
-            BlobRecord.update(used_at=now, released_at=None).where(
-                BlobRecord.id == blob_id
-            ).execute()
-            return int(blob_id)
-        return int(
-            BlobRecord.insert(
-                store=self._blob_store,
-                digest=blob.digest,
-                size=blob.size,
-                created_at=now,
-                used_at=now,
-            ).execute()
-        )
+        if blob_id is None:
+            blob_id = insert_blob(self._blob_store, blob, now)
+        elif not is_safe:
+            keep_blob(blob_id)
+        save_checksums(blob_id, new.checksums)
+        return blob_id
 
-    @staticmethod
-    def _upsert_asset(values: dict[str, Any]) -> tuple[int, int | None, str | None]:
-        """Return the id of the asset, and the component and the digest that it had before."""
-        mine = (AssetRecord.repository == values["repository"]) & (
-            AssetRecord.path == values["path"]
-        )
-        columns = (AssetRecord.id, AssetRecord.component, BlobRecord.digest)
-        found = AssetRecord.select(*columns).join(BlobRecord).where(mine)
-        asset_id, former, digest = found.tuples().first() or (None, None, None)
-        if asset_id is None:
-            values = {**values, "created_at": values["updated_at"]}
-            return int(AssetRecord.insert(**values).execute()), None, None
-        AssetRecord.update(**values).where(AssetRecord.id == asset_id).execute()
-        return int(asset_id), former, digest
-
-    def _save_references(self, asset_id: int, new: NewAsset) -> None:
-        ReferenceRecord.delete().where(ReferenceRecord.asset == asset_id).execute()
-        named = [(each.kind, each.path) for each in dict.fromkeys(new.references)]
-        for batch in _batches(named):
-            values = (self._repository, asset_id, new.path, json.dumps(batch))
-            database_proxy.execute_sql(_INSERT_REFERENCES, values)
-
-    @staticmethod
-    def _drop_empty(components: Iterable[int]) -> None:
-        for batch in _batches(components):
-            kept = AssetRecord.select(AssetRecord.component).where(AssetRecord.component.in_(batch))
-            ComponentRecord.delete().where(
-                ComponentRecord.id.in_(batch) & ComponentRecord.id.not_in(kept)
-            ).execute()
+    def _save_details(self, saved: SavedAsset, component: int | None, new: NewAsset) -> None:
+        if saved.former_digest is not None:
+            delete_references(saved.id)
+        named = ((each.kind, each.path, each.size) for each in dict.fromkeys(new.references))
+        insert_references(self._repository, saved.id, new.path, named)
+        if component is not None and new.labels is not None:
+            replace_labels(component, new.labels)
 
 
 def _select_assets() -> Query:
@@ -421,14 +435,9 @@ def _select_assets() -> Query:
         AssetRecord.updated_at,
         AssetRecord.attributes,
         AssetRecord.checked_at,
+        AssetRecord.transfer_size,
     ).join(BlobRecord)
 
 
 def _limited(query: Query, limit: int) -> Query:
     return query if limit < 0 else query.limit(limit)
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch

@@ -36,7 +36,7 @@ CORE = (
         "identity_records",
         "verification_records",
     },
-    {"search"},
+    {"search", "content_records", "content_rules"},
     {"events"},
     {"blobs", "db"},
     {"plugins"},
@@ -44,7 +44,7 @@ CORE = (
     {"config", "sections", "keyring"},
     {"threads", "files"},
     {"waiting", "health", "clocks"},
-    {"errors", "external_url", "patterns", "printable", "problems"},
+    {"errors", "external_url", "patterns", "printable", "problems", "versions"},
 )
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (

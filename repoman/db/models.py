@@ -234,7 +234,6 @@ class BlobRecord(Record):
     digest = TextField()
     size = BigIntegerField()
     created_at = DoubleField(default=time.time)
-    used_at = DoubleField(default=time.time)
     released_at = DoubleField(null=True)
 
     class Meta:
@@ -255,7 +254,8 @@ class BlobStoreRecord(Record):
 class ComponentRecord(Record):
     """A logical coordinate; its kinds belong to the format.
 
-    The table ``component_index`` is kept by triggers; see ``repoman.search``.
+    The table ``component_index`` is kept by triggers; see ``repoman.search``. So are ``size``, in
+    bytes, and ``downloaded_at`` (0: never). ``version_key`` sorts as the versions do.
     """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
@@ -264,20 +264,35 @@ class ComponentRecord(Record):
     name = TextField()
     version = TextField(default="")
     description = TextField(default="")
-    attributes = JSONField(default=dict)
+    package = IntegerField(column_name="package_id", null=True)
+    version_key = TextField(default="")
+    is_prerelease = BooleanField(default=False)
+    size = BigIntegerField(default=0)
     created_at = DoubleField(default=time.time)
     updated_at = DoubleField(default=time.time)
+    downloaded_at = DoubleField(default=0.0)
 
     class Meta:
         table_name = "component"
-        indexes = ((("repository", "kind", "namespace", "name", "version"), True),)
+        indexes = (
+            (("repository", "kind", "namespace", "name", "version"), True),
+            (("repository", "kind"), False),
+            (("repository", "kind", "name", "namespace", "version"), False),
+            (("repository", "kind", "version_key"), False),
+            (("repository", "kind", "updated_at"), False),
+            (("repository", "kind", "downloaded_at"), False),
+            (("repository", "kind", "size"), False),
+            (("package", "updated_at"), False),
+            (("package", "version_key"), False),
+        )
 
 
 class AssetRecord(Record):
     """A path with bytes in a repository.
 
     ``checked_at`` is when a proxy's remote last had it so, ``downloaded_at`` about when a client
-    last had it.
+    last had it. ``transfer_size`` is what a client downloads to use it, in bytes, where that is
+    more than the asset itself.
     """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
@@ -291,16 +306,27 @@ class AssetRecord(Record):
     updated_at = DoubleField(default=time.time)
     checked_at = DoubleField(null=True)
     downloaded_at = DoubleField(null=True)
+    package = IntegerField(column_name="package_id", null=True)
+    transfer_size = BigIntegerField(null=True)
+    uploader = TextField(default="")
+    uploader_address = TextField(default="")
 
     class Meta:
         table_name = "asset"
-        indexes = ((("repository", "path"), True),)
+        indexes = (
+            (("repository", "path"), True),
+            (("repository", "kind", "path"), False),
+            (("repository", "downloaded_at"), False),
+            (("repository", "uploader"), False),
+            (("package",), False),
+        )
 
 
 class ReferenceRecord(Record):
     """An asset names a path of its repository; the path need not exist.
 
     ``source`` is the asset's own path, kept here so that an index has the referrers in its order.
+    ``size`` is that of what is at the path, in bytes, if the asset tells.
     """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
@@ -308,6 +334,7 @@ class ReferenceRecord(Record):
     kind = TextField()
     path = TextField()
     source = TextField()
+    size = BigIntegerField(null=True)
 
     class Meta:
         table_name = "reference"

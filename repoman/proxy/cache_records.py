@@ -8,6 +8,7 @@ from peewee import fn
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, BlobRecord, RemoteRecord, RepositoryRecord
+from repoman.db.usage_models import RepositoryUsageRecord
 from repoman.proxy.remote_health import RemoteState
 
 CHECKS = "checks"  # the revision that moves with each check of any remote
@@ -101,10 +102,11 @@ class CacheRecords:
                 ).execute()
 
     def size(self) -> int:
-        """Return how many bytes the cache holds, each blob once."""
-        blobs = AssetRecord.select(AssetRecord.blob).where(self._mine())
-        total = BlobRecord.select(fn.sum(BlobRecord.size)).where(BlobRecord.id.in_(blobs))
-        return int(total.scalar() or 0)
+        """Return how many bytes the cache holds, each blob once; that is kept, not summed up."""
+        kept = RepositoryUsageRecord.select(RepositoryUsageRecord.size).where(
+            RepositoryUsageRecord.repository == self._repository
+        )
+        return int(kept.scalar() or 0)
 
     def longest_unused(self, kinds: Iterable[str], limit: int) -> list[tuple[str, int]]:
         """Return path and size of assets of these kinds, the oldest last download first."""

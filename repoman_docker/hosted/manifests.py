@@ -24,7 +24,12 @@ from repoman_docker.layout import (
     reference_path,
     tag_path,
 )
-from repoman_docker.protocol.description import CONFIGS, description_of, labels_of
+from repoman_docker.protocol.description import (
+    CONFIGS,
+    description_of,
+    labels_of,
+    searchable_labels,
+)
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, missing_blobs
@@ -111,16 +116,21 @@ class HostedManifests:
         # Checked before storing the bytes, to fail early, and again in the transaction.
         self._check_bytes(self._check(name, tags, digest, manifest, check_move))
         blob = store_bytes(self._blobs, body)
-        description = self._description(name, manifest)
+        told = self._labels(name, manifest.config)
+        description = ""
+        if manifest.subject is None:
+            description = description_of(manifest.annotations, told)
+        labels = searchable_labels(manifest.annotations, told)
+        stored = new_manifest(name, digest, manifest, blob)
+        size, media_type = stored.transfer_size, manifest.media_type
         with self._content.transaction():
             self._check(name, tags, digest, manifest, check_move)
             by_digest = isinstance(reference, Digest)
             entry = _pushed(name, reference, digest) if by_digest else None
-            new = new_manifest(name, digest, manifest, blob)
-            self._content.save_asset(replace(new, audit=entry))
+            self._content.save_asset(replace(stored, audit=entry))
             for tag in dict.fromkeys(tags):
-                moved = new_tag(name, tag, digest, manifest.media_type, blob)
-                self._content.save_asset(replace(moved, audit=_pushed(name, tag, digest)))
+                new = new_tag(name, tag, digest, media_type, blob, size, labels)
+                self._content.save_asset(replace(new, audit=_pushed(name, tag, digest)))
             if description:
                 may_replace = _may_edit(check_move, tags[0] if tags else Tag(str(digest)))
                 self._content.describe_component(image(name), description, replace=may_replace)
@@ -146,12 +156,6 @@ class HostedManifests:
                 raise _unknown(name, reference)
             entry = AuditEntry("delete", f"{name}:{reference}")
             self._content.delete_assets(paths, {path: entry})
-
-    def _description(self, name: str, manifest: Manifest) -> str:
-        """Return the description of the image."""
-        if manifest.subject is not None:
-            return ""
-        return description_of(manifest.annotations, self._labels(name, manifest.config))
 
     def _labels(self, name: str, config: Descriptor | None) -> Mapping[str, object]:
         if config is None or config.media_type not in CONFIGS or config.size > CONFIG_LIMIT:

@@ -13,6 +13,8 @@ CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 """The media types of configs that have labels."""
 
 LONGEST = 1000  # characters
+LABEL_MAX_CHARS = 255  # Longer names and values cannot be searched for.
+LABELS_MAX = 100  # The searchable labels of one tag.
 KEYS = (
     "org.opencontainers.image.description",
     "org.opencontainers.image.title",
@@ -32,6 +34,17 @@ def description_of(*sources: Mapping[str, object]) -> str:
             if line:
                 return line[:LONGEST]
     return ""
+
+
+def searchable_labels(*sources: Mapping[str, object]) -> dict[str, str]:
+    """Return the labels and annotations that an image can be found by; the first source wins."""
+    found: dict[str, str] = {}
+    for source in sources:
+        for name, value in source.items():
+            is_short = isinstance(value, str) and len(value) <= LABEL_MAX_CHARS
+            if is_short and len(name) <= LABEL_MAX_CHARS and len(found) < LABELS_MAX:
+                found.setdefault(name, str(value))
+    return found
 
 
 def labels_of(config: bytes) -> Mapping[str, object]:

@@ -292,7 +292,10 @@ class BlobSources:
 
     def known_size(self, image: str, digest: Digest) -> int | None:
         """Return the size of a blob in bytes as a cached manifest states it, or None."""
-        return next((each.size for each in self._descriptors(image, digest)), None)
+        size = self._site.content.referenced_size(blob_path(image, digest), BLOB)
+        if size is None:  # Manifests that were cached by an old version do not tell.
+            size = next((each.size for each in self._descriptors(image, digest)), None)
+        return size
 
     def _open(self, url: str, start: int) -> UpstreamResponse | None:
         if not self._is_allowed(url):

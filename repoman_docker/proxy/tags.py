@@ -8,6 +8,7 @@ from threading import Lock
 from repoman.plugin import Asset, NewAsset, StoredBlob, store_bytes
 from repoman_docker.hosted.assets import new_manifest, new_tag
 from repoman_docker.layout import manifest_path, tag_path
+from repoman_docker.protocol.description import searchable_labels
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.proxy.site import ProxySite
@@ -91,13 +92,16 @@ class TagStore:
             tags[tag] = now
         blob = StoredBlob(Digest.of("sha256", remote.body).encoded, len(remote.body))
         manifest = replace(new_manifest(image, digest, remote.manifest, blob), checked_at=now)
+        labels = searchable_labels(remote.manifest.annotations)
 
         def write() -> None:
             store_bytes(self._site.blobs, remote.body)
             with self._content.transaction():
                 self._save(manifest)
                 for each, at in tags.items():
-                    new = new_tag(image, each, digest, media_type, blob)
+                    new = new_tag(
+                        image, each, digest, media_type, blob, manifest.transfer_size, labels
+                    )
                     self._save(replace(new, checked_at=at))
 
         return _as_asset(manifest), self._site.keep(f"{image}@{digest}", write)
@@ -106,7 +110,8 @@ class TagStore:
         """Set a tag to a stored manifest, and return the asset of the tag."""
         digest = Digest.parse(manifest.attributes["digest"])
         blob = StoredBlob(manifest.digest, manifest.size)
-        return self._rewrite(new_tag(image, tag, digest, manifest.media_type, blob))
+        size = manifest.transfer_size
+        return self._rewrite(new_tag(image, tag, digest, manifest.media_type, blob, size, {}))
 
     def touch(self, asset: Asset) -> Asset:
         """Note that a tag has not moved, and return its asset."""
@@ -153,7 +158,7 @@ def _tag_again(asset: Asset, more: Mapping[str, object]) -> NewAsset:
     image, _, tag = asset.path.removeprefix("tags/").rpartition("/")
     digest = Digest.parse(asset.attributes["digest"])
     blob = StoredBlob(asset.digest, asset.size)
-    same = new_tag(image, Tag(tag), digest, asset.media_type, blob)
+    same = new_tag(image, Tag(tag), digest, asset.media_type, blob, asset.transfer_size)
     return replace(same, attributes={**same.attributes, **more})
 
 
@@ -169,4 +174,5 @@ def _as_asset(new: NewAsset) -> Asset:
         updated_at=0.0,
         attributes=new.attributes,
         checked_at=new.checked_at,
+        transfer_size=new.transfer_size,
     )

@@ -148,9 +148,9 @@ def test_a_blob_store_is_served_once(server, tmp_path, names):
 def test_blobs_that_nothing_names_are_freed_while_it_runs(server):
     server.stop()
     with closing(sqlite3.connect(server.data / "repoman.db")) as database, database:
-        row = ("default", "0" * 64, 1, 0.0, 0.0, 0.0)
-        columns = "store, digest, size, created_at, used_at, released_at"
-        database.execute(f"INSERT INTO blob ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = ("default", "0" * 64, 1, 0.0, 0.0)
+        columns = "store, digest, size, created_at, released_at"
+        database.execute(f"INSERT INTO blob ({columns}) VALUES (?, ?, ?, ?, ?)", row)
     server.start()
     wait_until(lambda: "Removed 1 unreferenced blobs" in server.log, what="compaction")
 

@@ -37,8 +37,8 @@ def fill(connection):
     """Write rows as the product would, but a hundred thousand at a time."""
     [(repository,)] = connection.execute("select id from repository where name = 'docker-hosted'")
     [(blob,)] = connection.execute(
-        "insert into blob (store, digest, size, created_at, used_at) "
-        "values ('default', ?, 2, 0, 0) returning id",
+        "insert into blob (store, digest, size, created_at) "
+        "values ('default', ?, 2, 0) returning id",
         [digest_of(b"filling").partition(":")[2]],
     )
     components = (
@@ -46,8 +46,8 @@ def fill(connection):
         *((repository, "image", "", f"name-{number:05}", "") for number in range(NAMES)),
     )
     connection.executemany(
-        "insert into component (repository_id, kind, namespace, name, version, attributes, "
-        f"created_at, updated_at) values (?, ?, ?, ?, ?, '{{}}', {NOW}, {NOW})",
+        "insert into component (repository_id, kind, namespace, name, version, "
+        f"created_at, updated_at) values (?, ?, ?, ?, ?, {NOW}, {NOW})",
         components,
     )
     assets = (

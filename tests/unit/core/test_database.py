@@ -13,6 +13,7 @@ from peewee import SqliteDatabase
 from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, Database
 from repoman.db.models import MODELS, Revision, database_proxy
+from repoman.db.usage_models import USAGE_MODELS
 from repoman.errors import Invalid, StorageFull, Unavailable
 
 
@@ -25,6 +26,11 @@ def insert(name, size=0):
 
 
 # --- Schema --------------------------------------------------------------------------------------
+
+
+ALL_MODELS = (*MODELS, *USAGE_MODELS)
+# The tables of migrations and of SQLite, and those that are used by plain SQL alone.
+NO_MODELS = {"schema_migration", "migration_backfill", "sqlite_schema", "content_event", "follower"}
 
 
 def schema_of(connection, tables):
@@ -46,10 +52,10 @@ def schema_of(connection, tables):
 
 
 def test_the_migrated_schema_is_that_of_the_models(database, tmp_path):
-    tables = [model._meta.table_name for model in MODELS]
+    tables = [model._meta.table_name for model in ALL_MODELS]
     fresh = SqliteDatabase(str(tmp_path / "fresh.db"))
-    with fresh.bind_ctx(MODELS), fresh.connection_context():
-        fresh.create_tables(MODELS)
+    with fresh.bind_ctx(ALL_MODELS), fresh.connection_context():
+        fresh.create_tables(ALL_MODELS)
         expected = schema_of(fresh.connection(), tables)
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
         assert schema_of(connection, tables) == expected
@@ -61,9 +67,7 @@ def test_every_table_has_a_model(database, tmp_path):
         rows = connection.execute("pragma table_list")
         # Those behind the full-text index are of other kinds.
         tables = {name for schema, name, kind, *_ in rows if (schema, kind) == ("main", "table")}
-    assert tables - {"schema_migration", "migration_backfill", "sqlite_schema"} == {
-        model._meta.table_name for model in MODELS
-    }
+    assert tables - NO_MODELS == {model._meta.table_name for model in ALL_MODELS}
 
 
 def test_opening_again_keeps_what_is_there(database, tmp_path):

@@ -1,0 +1,204 @@
+"""The rows that a change of content writes; values in, values out.
+
+All statements are plain SQL: each push runs them under the write lock, and the query builder takes
+ten times as long as the database. Times are seconds since the epoch, sizes are in bytes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from repoman.blobs.store import StoredBlob
+from repoman.db.models import database_proxy
+from repoman.events.event import Coordinate
+
+T = TypeVar("T")
+
+BATCH = 500
+"""Values in one SQL list; SQLite allows 32,766 in a statement."""
+
+_FIND_PACKAGE = (
+    'SELECT id FROM "package" WHERE repository_id = ? AND kind = ? AND namespace = ? AND name = ?'
+)
+_INSERT_PACKAGE = (
+    'INSERT INTO "package" (repository_id, kind, namespace, name) VALUES (?, ?, ?, ?) RETURNING id'
+)
+_SAVE_COMPONENT = (
+    'INSERT INTO "component" (repository_id, kind, namespace, name, version, description, '
+    "package_id, version_key, is_prerelease, size, created_at, updated_at, downloaded_at) "
+    "VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, 0, ?, ?, 0) "
+    "ON CONFLICT (repository_id, kind, namespace, name, version) "
+    "DO UPDATE SET updated_at = excluded.updated_at, "
+    "package_id = coalesce(excluded.package_id, component.package_id) RETURNING id"
+)
+_DROP_EMPTY = (
+    'DELETE FROM "component" WHERE id IN ({}) '
+    "AND NOT EXISTS (SELECT 1 FROM asset WHERE component_id = component.id)"
+)
+_FIND_BLOB = 'SELECT id, released_at FROM "blob" WHERE store = ? AND digest = ?'
+_INSERT_BLOB = (
+    'INSERT INTO "blob" (store, digest, size, created_at) VALUES (?, ?, ?, ?) RETURNING id'
+)
+_KEEP_BLOB = 'UPDATE "blob" SET released_at = NULL WHERE id = ?'
+_SAVE_CHECKSUM = (
+    'INSERT INTO "blob_checksum" (blob_id, algorithm, value) VALUES (?, ?, ?) '
+    "ON CONFLICT DO NOTHING"
+)
+_FIND_ASSET = (
+    "SELECT asset.id, asset.component_id, blob.digest FROM asset "
+    "JOIN blob ON blob.id = asset.blob_id WHERE asset.repository_id = ? AND asset.path = ?"
+)
+_COLUMNS = (
+    "component_id, kind, blob_id, media_type, attributes, updated_at, checked_at, package_id, "
+    "transfer_size, uploader, uploader_address"
+)
+_INSERT_ASSET = (
+    f'INSERT INTO "asset" ({_COLUMNS}, repository_id, path, created_at) '  # noqa: S608 - constants
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+)
+_UPDATE_ASSET = (
+    f'UPDATE "asset" SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) '  # noqa: S608
+    "WHERE id = ?"
+)
+_DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
+_INSERT_REFERENCES = (
+    'INSERT INTO "reference" (repository_id, asset_id, source, kind, path, size) '
+    "SELECT ?, ?, ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
+    "json_extract(value, '$[2]') FROM json_each(?)"
+)
+_DELETE_LABELS = 'DELETE FROM "label" WHERE component_id = ?'
+_INSERT_LABEL = 'INSERT INTO "label" (component_id, name, value) VALUES (?, ?, ?)'
+
+
+@dataclass(frozen=True, slots=True)
+class AssetValues:
+    """The columns of an asset that a change of it writes, in their order."""
+
+    component: int | None
+    kind: str
+    blob: int
+    media_type: str
+    attributes: Mapping[str, Any]
+    updated_at: float
+    checked_at: float | None
+    package: int | None
+    transfer_size: int | None
+    uploader: str
+    uploader_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAsset:
+    """An asset that was saved: its id, and its component and digest of before, if there was one."""
+
+    id: int
+    former_component: int | None = None
+    former_digest: str | None = None
+
+
+def save_package(repository: int, package: Coordinate) -> int:
+    """Return the id of a package, which is made where it is missing."""
+    values = (repository, package.kind, package.namespace, package.name)
+    found = _execute(_FIND_PACKAGE, values).fetchone()
+    return int((found or _execute(_INSERT_PACKAGE, values).fetchone())[0])
+
+
+def save_component(
+    repository: int,
+    coordinate: Coordinate,
+    package: int | None,
+    order: tuple[str, bool],
+    now: float,
+) -> int:
+    """Return the id of a component, which is made where it is missing.
+
+    ``order`` is the key of its version, and whether that is a pre-release.
+    """
+    key = (coordinate.kind, coordinate.namespace, coordinate.name, coordinate.version)
+    values = (repository, *key, package, *order, now, now)
+    return int(_execute(_SAVE_COMPONENT, values).fetchone()[0])
+
+
+def drop_empty_components(components: Iterable[int]) -> None:
+    """Remove those of the components that have no asset."""
+    for batch in batches(components):
+        _execute(_DROP_EMPTY.format(", ".join("?" * len(batch))), tuple(batch))
+
+
+def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
+    """Return the id of a blob, if it has a row, and whether an asset names it."""
+    blob_id, released_at = _execute(_FIND_BLOB, (store, digest)).fetchone() or (None, None)
+    return blob_id, blob_id is not None and released_at is None
+
+
+def insert_blob(store: str, blob: StoredBlob, now: float) -> int:
+    """Make the row of a blob and return its id."""
+    return int(_execute(_INSERT_BLOB, (store, blob.digest, blob.size, now)).fetchone()[0])
+
+
+def keep_blob(blob_id: int) -> None:
+    """Note that a blob is in use again."""
+    _execute(_KEEP_BLOB, (blob_id,))
+
+
+def save_checksums(blob_id: int, checksums: Mapping[str, str]) -> None:
+    """Store digests of a blob by other algorithms, in hex."""
+    for algorithm, value in checksums.items():
+        _execute(_SAVE_CHECKSUM, (blob_id, algorithm, value))
+
+
+def save_asset(repository: int, path: str, new: AssetValues) -> SavedAsset:
+    """Store an asset at a path, in place of the one that is there."""
+    values = (
+        new.component,
+        new.kind,
+        new.blob,
+        new.media_type,
+        json.dumps(dict(new.attributes)),
+        new.updated_at,
+        new.checked_at,
+        new.package,
+        new.transfer_size,
+        new.uploader,
+        new.uploader_address,
+    )
+    found = _execute(_FIND_ASSET, (repository, path)).fetchone()
+    if found is None:
+        made = _execute(_INSERT_ASSET, (*values, repository, path, new.updated_at))
+        return SavedAsset(int(made.fetchone()[0]))
+    asset_id, component, digest = found
+    _execute(_UPDATE_ASSET, (*values, asset_id))
+    return SavedAsset(asset_id, component, digest)
+
+
+def delete_references(asset_id: int) -> None:
+    """Remove what an asset refers to."""
+    _execute(_DELETE_REFERENCES, (asset_id,))
+
+
+def insert_references(
+    repository: int, asset_id: int, source: str, named: Iterable[tuple[str, str, int | None]]
+) -> None:
+    """Store what an asset refers to: kinds, paths and sizes."""
+    for batch in batches(named):
+        _execute(_INSERT_REFERENCES, (repository, asset_id, source, json.dumps(batch)))
+
+
+def replace_labels(component: int, labels: Mapping[str, str]) -> None:
+    """Give a component exactly these labels."""
+    _execute(_DELETE_LABELS, (component,))
+    for name, value in labels.items():
+        _execute(_INSERT_LABEL, (component, name, value))
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield the items in lists that fit in a statement."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _execute(sql: str, values: tuple[Any, ...]) -> Any:
+    return database_proxy.execute_sql(sql, values)
