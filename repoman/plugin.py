@@ -57,8 +57,8 @@ from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
-from repoman.proxy.cache import ProxyCache
-from repoman.proxy.download import Download
+from repoman.proxy.cache import ProxyCache, Source
+from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
 from repoman.proxy.freshness import Ages
 from repoman.proxy.redirects import shares_login
@@ -110,6 +110,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 __all__ = [
     "ANONYMOUS",
     "READING",
+    "STORAGE_ERRORS",
     "WRITING",
     "Access",
     "AccessSection",
@@ -180,6 +181,7 @@ __all__ = [
     "Section",
     "Session",
     "SingleFlight",
+    "Source",
     "Step",
     "StorageFull",
     "StorageSection",

@@ -5,14 +5,17 @@ It knows no protocol: a format decides what is asked for, and what an answer mea
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from repoman.blobs.store import BlobStore, StoredBlob
-from repoman.content import ContentStore
-from repoman.errors import RepomanError, UpstreamError
+from repoman.content import Asset, ContentStore
+from repoman.errors import NotFound, RepomanError, Unavailable, UpstreamError, UpstreamRefused
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import FetchRequest
@@ -29,6 +32,15 @@ DISK_FULL_PAUSE_S = 60.0  # Nothing is cached for this time after the disk was f
 Value = TypeVar("Value")
 
 _log = logging.getLogger(__name__)
+
+
+class Source(StrEnum):
+    """The source of a response, as shown in ``X-Repoman-Cache`` and the access log."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    STALE = "STALE"
+    REVALIDATED = "REVALIDATED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,63 @@ class ProxyCache:
         services.enter(options.repository_id, self)
         if options.limit:
             self._settle_later()  # the limit may be lower than before
+
+    # Content -------------------------------------------------------------------------------------
+
+    def find(self, path: str) -> Asset | None:
+        """Return the cached asset at a path; None if its bytes are missing: it is fetched again.
+
+        It stays in the database until then, since a missing disk may come back.
+        """
+        asset = self._content.find_asset(path)
+        if asset is None:
+            return None
+        try:
+            if self._content.has_bytes(asset):
+                return asset
+            _log.error(
+                "The file of %s in the proxy %s is missing. It is fetched again.",
+                path,
+                self.options.name,
+            )
+        except Unavailable as error:
+            _log.error("Cannot read %s of the proxy %s: %s", path, self.options.name, error)
+        return None
+
+    def keep(self, what: str, write: Callable[[], object]) -> bool:
+        """Write to the cache and return whether that succeeded.
+
+        Clients are served even if the disk is full or not writable, and they do not wait for other
+        writers.
+        """
+        try:
+            with self._content.brief_waits():
+                write()
+        except STORAGE_ERRORS as error:
+            _log.warning("Cannot store %s in the proxy %s: %s", what, self.options.name, error)
+            return False
+        return True
+
+    @contextmanager
+    def absence(self, what: str, fail: Callable[[str], RepomanError] = NotFound) -> Iterator[None]:
+        """Convert absence at the remote, and its refusals, into the error that ``fail`` makes.
+
+        A refusal is never passed on as 401: the client would try to log in to this server.
+        """
+        try:
+            yield
+        except NotFound as error:
+            raise fail(f"The remote {self.options.remote} does not have {what}.") from error
+        except UpstreamRefused as error:
+            raise fail(f"The proxy cannot read {what}: {error}") from error
+
+    def headers(self, source: Source, asset: Asset | None = None) -> Mapping[str, str]:
+        """Return the headers with the source and the age of a response."""
+        host = urlsplit(self.options.remote).netloc
+        headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": host}
+        if asset is not None:
+            headers["Age"] = str(self.metadata.age(asset.checked_at))
+        return headers
 
     def once(self, key: str, work: Callable[[], Value]) -> Value:
         """Return what ``work`` returns; callers with the same key share one call.

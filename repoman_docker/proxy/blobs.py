@@ -10,6 +10,7 @@ from functools import partial
 from http import HTTPStatus
 
 from repoman.plugin import (
+    STORAGE_ERRORS,
     Asset,
     Body,
     Content,
@@ -18,6 +19,7 @@ from repoman.plugin import (
     FetchRequest,
     NotFound,
     PassThrough,
+    Source,
     StoredBlob,
     UpstreamError,
     UpstreamResponse,
@@ -33,7 +35,7 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import read_manifest
 from repoman_docker.protocol.media_types import OCTET_STREAM
-from repoman_docker.proxy.site import STORAGE_ERRORS, ProxySite, Source
+from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.service import Visible, everything
 from repoman_docker.v1.reading import read_asset
@@ -57,7 +59,7 @@ class ProxyBlobs:
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
         image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
-        asset = self._site.find(blob_path(image, digest))
+        asset = self._site.cache.find(blob_path(image, digest))
         if asset is not None:
             return self._cached(asset, digest)
         with self._site.absence(ErrorCode.BLOB_UNKNOWN, f"{image}@{digest}"):
@@ -73,7 +75,7 @@ class ProxyBlobs:
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`; fetches nothing."""
         image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
-        asset = self._site.find(blob_path(image, digest))
+        asset = self._site.cache.find(blob_path(image, digest))
         if asset is not None:
             return self._cached(asset, digest)
         with self._site.absence(ErrorCode.BLOB_UNKNOWN, f"{image}@{digest}"):
@@ -92,7 +94,7 @@ class ProxyBlobs:
     def stored(self, name: str, digest: Digest) -> StoredBlob | None:
         """See :class:`repoman_docker.service.BlobService`; asks no remote."""
         image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
-        asset = self._site.find(blob_path(image, digest))
+        asset = self._site.cache.find(blob_path(image, digest))
         return None if asset is None else StoredBlob(asset.digest, asset.size)
 
     def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
@@ -148,7 +150,7 @@ class ProxyBlobs:
     def _request(
         self, image: str, digest: Digest, size: int | None, kept: list[Asset]
     ) -> FetchRequest | None:
-        asset = self._site.find(blob_path(image, digest))
+        asset = self._site.cache.find(blob_path(image, digest))
         if asset is not None:
             kept.append(asset)
             return None
@@ -174,14 +176,14 @@ class ProxyBlobs:
         """
         path = blob_path(image, digest)
         found = self._site.content.list_assets(BLOB, "", 1, prefix=blob_prefix(digest))
-        other = self._site.find(found[0].path) if found else None
+        other = self._site.cache.find(found[0].path) if found else None
         if other is None:
             return None
         blob = StoredBlob(other.digest, other.size)
 
         def ask() -> None:
             self._sources.blob_size(image, digest)
-            self._site.keep(path, partial(self._keep, image, digest, blob))
+            self._site.cache.keep(path, partial(self._keep, image, digest, blob))
 
         self._site.cache.once(f"share {path}", ask)
         return replace(other, path=path, checked_at=self._site.cache.clock())
@@ -215,7 +217,7 @@ class ProxyBlobs:
         self, digest: Digest, source: Source, asset: Asset | None = None
     ) -> dict[str, str]:
         own = {"Docker-Content-Digest": str(digest), **IMMUTABLE}
-        return {**own, **self._site.headers(source, asset)}
+        return {**own, **self._site.cache.headers(source, asset)}
 
 
 class BlobSources:
@@ -324,7 +326,7 @@ class BlobSources:
         for asset in self._site.content.referring(
             blob_path(image, digest), BLOB, limit=MANIFESTS_READ_MAX
         ):
-            if asset.kind == MANIFEST and self._site.find(asset.path) is not None:
+            if asset.kind == MANIFEST and self._site.cache.find(asset.path) is not None:
                 body = read_asset(self._site.content, asset)
                 for each in read_manifest(body, asset.media_type).descriptors():
                     if each.digest == digest:

@@ -12,6 +12,7 @@ from repoman.plugin import (
     Asset,
     NewAsset,
     NotFound,
+    Source,
     UpstreamError,
     UpstreamRefused,
     store_bytes,
@@ -25,7 +26,7 @@ from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import JSON, OCI_INDEX
 from repoman_docker.protocol.referrers import referrers_index
-from repoman_docker.proxy.site import ProxySite, Source
+from repoman_docker.proxy.site import ProxySite
 from repoman_docker.service import Listed
 from repoman_docker.v1.reading import Memory, read_asset
 
@@ -109,7 +110,7 @@ class ProxyLists:
         try:
             found = self._list(_referrers_of(self._site, image, subject))
         except (NotFound, UpstreamRefused):
-            return Listed(headers=self._site.headers(Source.MISS))
+            return Listed(headers=self._site.cache.headers(Source.MISS))
         except UpstreamError as error:
             if known := self._local.referrers(image, subject, after, limit):
                 return self._known(known, error)
@@ -121,7 +122,7 @@ class ProxyLists:
 
     def _list(self, listing: Listing[Entry]) -> Found[Entry]:
         """Return a list of the remote, from the cache if it is fresh or cannot be refreshed."""
-        asset = self._site.find(listing.path)
+        asset = self._site.cache.find(listing.path)
         if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
             kept = self._kept(listing, asset, Source.HIT)
             # An empty list is cached for no longer than any other negative result.
@@ -135,7 +136,7 @@ class ProxyLists:
             _log.warning("Serving a stale copy of %s: %s", listing.path, error)
             return self._kept(listing, asset, Source.STALE, f"The list may be out of date. {error}")
         warnings = (gap,) if gap else ()
-        return Found(listing.parse(body), self._site.headers(Source.MISS), warnings)
+        return Found(listing.parse(body), self._site.cache.headers(Source.MISS), warnings)
 
     def _kept(
         self, listing: Listing[Entry], asset: Asset, source: Source, *warnings: str
@@ -144,12 +145,12 @@ class ProxyLists:
             return listing.parse(read_asset(self._site.content, asset))
 
         entries = self._parsed.get((listing.media_type, asset.digest), read)
-        return Found(entries, self._site.headers(source, asset), warnings)
+        return Found(entries, self._site.cache.headers(source, asset), warnings)
 
     def _known(self, entries: Listed[Entry], error: Exception) -> Listed[Entry]:
         """Return the entries that were pulled through this proxy, in place of the remote's list."""
         text = f"The list has only what is cached here. {error}"
-        return Listed(entries, self._site.headers(Source.STALE), [text])
+        return Listed(entries, self._site.cache.headers(Source.STALE), [text])
 
     def _renew(self, listing: Listing[Entry]) -> tuple[bytes, str]:
         """Fetch a list, and cache it if it is complete."""
@@ -162,7 +163,7 @@ class ProxyLists:
             self._site.content.save_asset(replace(new, checked_at=now))
 
         if not gap:
-            self._site.keep(listing.path, write)
+            self._site.cache.keep(listing.path, write)
         return body, gap
 
 

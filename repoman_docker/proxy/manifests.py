@@ -8,13 +8,13 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from repoman.plugin import Asset, Content, NotFound, UpstreamError
+from repoman.plugin import Asset, Content, NotFound, Source, UpstreamError
 from repoman_docker.layout import CHILD, manifest_path, tag_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.warnings import render_warnings
-from repoman_docker.proxy.site import ProxySite, Source
+from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RemoteTag, WrongManifest
@@ -192,7 +192,7 @@ class ProxyManifests:
             media_type=seen.media_type,
             open=lambda: self._body(self._fetch(image, seen.digest)),
             etag=digest,
-            headers={"Docker-Content-Digest": digest, **self._site.headers(Source.MISS)},
+            headers={"Docker-Content-Digest": digest, **self._site.cache.headers(Source.MISS)},
             source=Source.MISS.value,
         )
 
@@ -260,7 +260,7 @@ class ProxyManifests:
         asset = found.asset
         digest = asset.attributes["digest"]
         self._site.cache.note_use(asset.path)
-        headers = {"Docker-Content-Digest": digest, **self._site.headers(found.source, asset)}
+        headers = {"Docker-Content-Digest": digest, **self._site.cache.headers(found.source, asset)}
         if found.warning:
             headers["Warning"] = render_warnings([found.warning])
         return Content(

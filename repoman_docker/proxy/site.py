@@ -1,24 +1,17 @@
 """What the services of one Docker proxy share: the cache, the remote, names and messages."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import partial
 from urllib.parse import urlsplit
 
 from repoman.plugin import (
-    Asset,
     BlobStore,
     ContentStore,
-    NotFound,
     ProxyCache,
     ProxySection,
     RemoteState,
     RoutingSection,
-    StorageFull,
-    Unavailable,
-    UpstreamRefused,
 )
 from repoman_docker.index import LIBRARY
 from repoman_docker.layout import tag_list_path, tag_path
@@ -27,20 +20,7 @@ from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.sections import DockerProxySection
-from repoman_docker.service import RegistryFailure, failure
-
-STORAGE_ERRORS = (StorageFull, Unavailable)  # errors that keep something from being cached
-
-_log = logging.getLogger(__name__)
-
-
-class Source(StrEnum):
-    """The source of a response, as shown in ``X-Repoman-Cache`` and the access log."""
-
-    HIT = "HIT"
-    MISS = "MISS"
-    STALE = "STALE"
-    REVALIDATED = "REVALIDATED"
+from repoman_docker.service import failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,63 +90,9 @@ class ProxySite:
             )
         return self.long_name(name)
 
-    def find(self, path: str) -> Asset | None:
-        """Return the cached asset at a path; None if its bytes are missing: it is fetched again.
-
-        It stays in the database until then, since a missing disk may come back.
-        """
-        asset = self.content.find_asset(path)
-        if asset is None:
-            return None
-        try:
-            if self.content.has_bytes(asset):
-                return asset
-            _log.error(
-                "The file of %s in the proxy %s is missing. It is fetched again.", path, self.name
-            )
-        except Unavailable as error:
-            _log.error("Cannot read %s of the proxy %s: %s", path, self.name, error)
-        return None
-
-    def keep(self, what: str, write: Callable[[], object]) -> bool:
-        """Write to the cache and return whether that succeeded.
-
-        Clients are served even if the disk is full or not writable, and they do not wait for other
-        writers.
-        """
-        try:
-            with self.content.brief_waits():
-                write()
-        except STORAGE_ERRORS as error:
-            _log.warning("Cannot store %s in the proxy %s: %s", what, self.name, error)
-            return False
-        return True
-
-    @contextmanager
-    def absence(self, code: ErrorCode, what: str) -> Iterator[None]:
-        """Convert absence at the remote, and its refusals, into the error ``code`` with 404.
-
-        A refusal is never passed on as 401: the client would try to log in to this server.
-        """
-        try:
-            yield
-        except NotFound as error:
-            raise self.unknown(code, what) from error
-        except UpstreamRefused as error:
-            raise failure(code, f"The proxy cannot read {what}: {error}", status=404) from error
-
-    def unknown(self, code: ErrorCode, what: str) -> RegistryFailure:
-        """Return the error for content that is neither in the remote nor in the cache."""
-        return failure(
-            code, f"The remote {self.proxy.remote_url} does not have {what}.", status=404
-        )
-
-    def headers(self, source: Source, asset: Asset | None = None) -> Mapping[str, str]:
-        """Return the headers with the source and the age of a response."""
-        headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": self.host}
-        if asset is not None:
-            headers["Age"] = str(self.cache.metadata.age(asset.checked_at))
-        return headers
+    def absence(self, code: ErrorCode, what: str) -> AbstractContextManager[None]:
+        """Convert absence at the remote, and its refusals, into the error ``code`` with 404."""
+        return self.cache.absence(what, partial(failure, code, status=404))
 
 
 class ProxyRemote:

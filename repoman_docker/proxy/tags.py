@@ -40,11 +40,11 @@ class TagStore:
 
     def find(self, image: str, tag: Tag) -> Asset | None:
         """Return the tag's asset, whatever its age."""
-        return self._site.find(tag_path(image, tag))
+        return self._site.cache.find(tag_path(image, tag))
 
     def find_manifest(self, image: str, digest: Digest) -> Asset | None:
         """Return the asset of a manifest."""
-        return self._site.find(manifest_path(image, digest))
+        return self._site.cache.find(manifest_path(image, digest))
 
     # Seen only ----------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class TagStore:
                     )
                     self._save(replace(new, checked_at=at))
 
-        return _as_asset(manifest), self._site.keep(f"{image}@{digest}", write)
+        return _as_asset(manifest), self._site.cache.keep(f"{image}@{digest}", write)
 
     def point(self, image: str, tag: Tag, manifest: Asset) -> Asset:
         """Set a tag to a stored manifest, and return the asset of the tag."""
@@ -118,7 +118,7 @@ class TagStore:
         if PENDING in asset.attributes:
             return self._rewrite(_tag_again(asset, {}))
         now = self._site.cache.clock()
-        self._site.keep(
+        self._site.cache.keep(
             asset.path, lambda: self._site.cache.records.mark_checked([asset.path], now)
         )
         return replace(asset, checked_at=now)
@@ -140,12 +140,12 @@ class TagStore:
 
     def delete(self, asset: Asset) -> None:
         """Remove a tag; the manifest stays by its digest."""
-        self._site.keep(asset.path, lambda: self._content.delete_assets([asset.path]))
+        self._site.cache.keep(asset.path, lambda: self._content.delete_assets([asset.path]))
 
     def _rewrite(self, new: NewAsset) -> Asset:
         """Store a tag that has just been revalidated, if possible."""
         new = replace(new, checked_at=self._site.cache.clock())
-        self._site.keep(new.path, lambda: self._save(new))
+        self._site.cache.keep(new.path, lambda: self._save(new))
         return _as_asset(new)
 
     def _save(self, new: NewAsset) -> None:
