@@ -14,7 +14,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -98,7 +98,11 @@ class DownloadReader:
 
 
 class Download:
-    """One fetch and what has come of it; thread safe."""
+    """One fetch and what has come of it; thread safe.
+
+    Attributes:
+        headers: those with which the remote began to answer, once the size is known.
+    """
 
     def __init__(
         self,
@@ -121,7 +125,7 @@ class Download:
         self._callbacks: list[Callable[[], object]] = []
         self._size: int | None = None
         self._announced = 0
-        self._etag: str | None = None
+        self.headers: Mapping[str, str] = {}
         self._written = 0
         self._readers: set[DownloadReader] = set()
         self._overflow: OverflowWindow | None = None  # once the disk is full
@@ -245,7 +249,7 @@ class Download:
             except UpstreamUnavailable as error:
                 is_fruitful = before == 0 or self._written - before >= PROGRESS_MIN_BYTES
                 idle = 0 if is_fruitful else idle + 1
-                if self._written == 0 or idle > self.request.resumes:
+                if self._written == 0 or idle > self.request.resumes or not self._can_resume():
                     self.request.note_failure(error)
                     raise
                 _log.info("%s Resuming %s at %d.", error, self.request.title, self._written)
@@ -255,6 +259,10 @@ class Download:
         raise UpstreamUnavailable(
             f"The remote repeatedly closed the connection while sending {self.request.title}."
         )
+
+    def _can_resume(self) -> bool:
+        """Return whether it can be told that the rest belongs to what is here."""
+        return bool(self.request.digests) or is_strong(self.headers.get("ETag"))
 
     def _copy(self, start: int) -> None:
         body = self.request.open(start)
@@ -289,12 +297,13 @@ class Download:
         else:
             skip = start
         known = self.request.size if self._size is None else self._size
-        if start and (_differ(size, known) or _differ(etag, self._etag)):
+        is_other = _differ(size, known) or _differ(etag, self.headers.get("ETag"))
+        if start and (is_other or not (self.request.digests or is_strong(etag))):
             raise UpstreamUnavailable(
                 f"{self.request.title} changed on the remote while it was being fetched."
             )
         if not start:
-            self._etag = etag
+            self.headers = body.headers
             known = known if size is None else size
             self._check_room(known or 0)
         self._size = size if known is None else known
@@ -329,7 +338,7 @@ class Download:
             _log.warning("%s is not cached: %s", self.request.title, error)
             self.request.note_failure(error)
             self._on_end()  # anybody who comes now is served otherwise
-            self._overflow = OverflowWindow(self.fd, self._upload.size, self.request.algorithm)
+            self._overflow = OverflowWindow(self.fd, self._upload.size, self.request.digests)
         taken = self._upload.size - before
         self._written += taken
         return data[taken:]
@@ -360,13 +369,17 @@ class Download:
         return min((each.position for each in self._readers), default=0)
 
     def _verify(self) -> None:
-        algorithm = self.request.algorithm
-        found = self._overflow.hexdigest() if self._overflow else self._upload.hexdigest(algorithm)
-        if found != self.request.encoded:
-            _log.error("SECURITY: %s was received with the digest %s.", self.request.title, found)
-            raise UpstreamUnavailable(
-                f"The remote sent content that does not match the digest of {self.request.title}."
-            )
+        hashed = self._overflow or self._upload
+        for algorithm, digest in self.request.digests.items():
+            found = hashed.hexdigest(algorithm)
+            if found != digest:
+                _log.error(
+                    "SECURITY: %s was received with the digest %s.", self.request.title, found
+                )
+                raise UpstreamUnavailable(
+                    f"The remote sent content that does not match the digest of "
+                    f"{self.request.title}."
+                )
 
     def _keep(self) -> None:
         try:
@@ -396,6 +409,11 @@ class Download:
             callbacks = list(self._callbacks)
         for callback in callbacks:
             callback()
+
+
+def is_strong(etag: str | None) -> bool:
+    """Return whether an ETag stands for exactly the same bytes (RFC 9110, 8.8.1)."""
+    return etag is not None and etag.startswith('"')
 
 
 def _differ(one: object, other: object) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -159,8 +159,9 @@ class FetchRequest:
 
     Attributes:
         title: what it is, for the log.
-        algorithm: of the digest.
-        encoded: the digest, in hex.
+        digests: what it has to hash to, in hex, by algorithm. If they are not known, the length
+            or the end of the body tells that it is whole, and a fetch that broke off goes on only
+            where the remote's ETag proves that the rest belongs to the beginning.
         open: requests the content from a byte on (0: all of it); returns 200 or 206, or raises.
         keep: stores what was fetched; called once, before the download ends.
         note_failure: told when the remote failed in the middle for good, or the disk did.
@@ -170,8 +171,7 @@ class FetchRequest:
     """
 
     title: str
-    algorithm: str
-    encoded: str
+    digests: Mapping[str, str]
     open: Callable[[int], Body]
     keep: Callable[[StoredBlob], object]
     note_failure: Callable[[RepomanError], object] = lambda _: None
@@ -215,17 +215,17 @@ class OverflowWindow:
 
     Args:
         fd: the file with all bytes before ``start``; read by position only.
-        algorithm: of the digest of all bytes, those of the file too.
+        algorithms: of the digests of all bytes, those of the file too.
     """
 
-    def __init__(self, fd: int, start: int, algorithm: str) -> None:
+    def __init__(self, fd: int, start: int, algorithms: Iterable[str]) -> None:
         self.start = start
         self._first = start  # the position of the first byte that is still here
         self._data = bytearray()
-        self._hash = hashlib.new(algorithm)
+        self._hashes = {each: hashlib.new(each) for each in algorithms}
         position = 0
         while data := os.pread(fd, min(PIECE_BYTES, start - position), position):
-            self._hash.update(data)
+            self._update(data)
             position += len(data)
 
     @property
@@ -235,7 +235,7 @@ class OverflowWindow:
 
     def put(self, data: bytes) -> None:
         """Append bytes."""
-        self._hash.update(data)
+        self._update(data)
         self._data += data
 
     def drop(self, position: int) -> None:
@@ -257,6 +257,10 @@ class OverflowWindow:
         stop = max(start, min(start + PIECE_BYTES, end - self._first))
         return bytes(self._data[start:stop])
 
-    def hexdigest(self) -> str:
-        """Return the digest of all bytes, in hex."""
-        return self._hash.hexdigest()
+    def hexdigest(self, algorithm: str) -> str:
+        """Return a digest of all bytes, in hex."""
+        return self._hashes[algorithm].hexdigest()
+
+    def _update(self, data: bytes) -> None:
+        for each in self._hashes.values():
+            each.update(data)

@@ -167,7 +167,7 @@ class Downloads:
             request = make()
             if request is None:
                 return None
-            upload = BlobUpload(blobs, (request.algorithm,))
+            upload = BlobUpload(blobs, tuple(request.digests))
             try:
                 download = Download(
                     request,

@@ -156,8 +156,7 @@ class ProxyBlobs:
             return None
         return FetchRequest(
             title=f"{image}@{digest}",
-            algorithm=digest.algorithm,
-            encoded=digest.encoded,
+            digests={digest.algorithm: digest.encoded},
             open=partial(self._sources.open_blob, image, digest),
             keep=partial(self._keep, image, digest),
             size=size,

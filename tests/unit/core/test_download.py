@@ -72,12 +72,11 @@ def part(start, data=None, total=SIZE, **headers):
 
 @pytest.fixture
 def make(blobs):
-    def make(remote, data=DATA, **options):
+    def make(remote, data=DATA, has_digest=True, **options):
         kept = []
         order = FetchRequest(
             "a blob",
-            "sha256",
-            hashlib.sha256(data).hexdigest(),
+            {"sha256": hashlib.sha256(data).hexdigest()} if has_digest else {},
             remote.open,
             options.pop("keep", kept.append),
             **options,
@@ -241,6 +240,70 @@ def test_a_size_that_is_told_late_has_to_be_right(make):
     assert download.kept == []
 
 
+# --- Without a digest ----------------------------------------------------------------------------
+
+
+def without_digest(make, *answers, **options):
+    remote = Remote(*answers)
+    download = make(remote, has_digest=False, **options)
+    download.run()
+    return remote, download
+
+
+def test_the_length_tells_that_a_body_without_a_digest_is_whole(make):
+    _, download = without_digest(make, Body([DATA[:100], DATA[100:]]))
+    assert read(download) == DATA
+    assert [blob.size for blob in download.kept] == [SIZE]
+
+
+def test_the_end_closes_a_body_without_digest_and_length(make):
+    _, download = without_digest(make, Body([DATA[:100], DATA[100:]], length=None))
+    assert download.wait_for_size(0) == SIZE
+    assert read(download) == DATA
+    assert len(download.kept) == 1
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"one"'])
+@pytest.mark.parametrize("end", [[], [broken()]], ids=["short", "broken"])
+def test_what_nothing_holds_together_is_not_resumed(make, etag, end):
+    headers = {} if etag is None else {"ETag": etag}
+    remote, download = without_digest(make, Body([DATA[:100], *end], headers=headers))
+    assert remote.starts == [0]
+    assert download.kept == []
+    with pytest.raises(UpstreamUnavailable):
+        read(download)
+
+
+def test_a_strong_etag_holds_the_parts_together(make):
+    first = Body([DATA[:100], broken()], headers={"ETag": '"one"'})
+    remote, download = without_digest(make, first, part(100, ETag='"one"'))
+    assert remote.starts == [0, 100]
+    assert read(download) == DATA
+
+
+@pytest.mark.parametrize("etag", ['"two"', 'W/"one"', None])
+def test_parts_with_another_etag_or_none_are_not_joined(make, etag):
+    first = Body([DATA[:100], broken()], headers={"ETag": '"one"'})
+    headers = {} if etag is None else {"ETag": etag}
+    _, download = without_digest(make, first, part(100, **headers), resumes=0)
+    assert download.kept == []
+
+
+def test_more_bytes_than_announced_are_refused_without_a_digest_too(make):
+    _, download = without_digest(make, Body([DATA + b"x"]))
+    assert download.kept == []
+
+
+def test_of_several_digests_each_has_to_fit(blobs):
+    good, kept = hashlib.sha256(DATA).hexdigest(), []
+    for sha512, size in ((hashlib.sha512(DATA).hexdigest(), 1), ("wrong", 0)):
+        kept.clear()
+        digests = {"sha256": good, "sha512": sha512}
+        request = FetchRequest("a file", digests, Remote(Body([DATA])).open, kept.append)
+        Download(request, BlobUpload(blobs, tuple(digests)), lambda: None).run()
+        assert len(kept) == size
+
+
 def test_nothing_is_a_blob_too(make):
     download = make(Remote(Body([], length=0)), data=b"")
     download.run()
@@ -400,7 +463,7 @@ def test_nobody_joins_a_download_that_the_disk_has_no_room_for(blobs, small_disk
 
     def order():
         return FetchRequest(
-            "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
+            "a blob", {"sha256": hashlib.sha256(DATA).hexdigest()}, remote.open, lambda _: None
         )
 
     first = downloads.follow("one", "key", blobs, order)
@@ -424,7 +487,9 @@ def test_a_download_runs_once_for_all_that_follow(blobs):
     downloads, kept = Downloads(FetcherPool()), []
 
     def order():
-        return None if kept else FetchRequest("a blob", "sha256", digest, remote.open, kept.append)
+        return (
+            None if kept else FetchRequest("a blob", {"sha256": digest}, remote.open, kept.append)
+        )
 
     first = downloads.follow("one", "key", blobs, order)
     assert downloads.follow("one", "key", blobs, order) is first
@@ -443,7 +508,7 @@ def test_nobody_joins_a_download_that_has_failed(blobs):
 
     def order():
         return FetchRequest(
-            "a blob", "sha256", hashlib.sha256(DATA).hexdigest(), remote.open, lambda _: None
+            "a blob", {"sha256": hashlib.sha256(DATA).hexdigest()}, remote.open, lambda _: None
         )
 
     first, found = downloads.follow("one", "key", blobs, order), SimpleQueue()
