@@ -22,6 +22,7 @@ from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.purge import Purge
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
@@ -31,7 +32,7 @@ from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
-from repoman.tasks.builtin import verification_task
+from repoman.tasks.builtin import PURGE, purge_task, verification_task
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
 from repoman.threads import Watch
@@ -130,10 +131,15 @@ class Repoman:
 
     def _add_tasks(self) -> None:
         found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
-        types = [verification_task(self.blob_stores), *found]
+        types = [
+            purge_task(Purge(self.database, self.blob_stores)),
+            verification_task(self.blob_stores),
+            *found,
+        ]
         self._task_types = unique("task type", [(each.id, each) for each in types])
         self.tasks = Tasks(self.database, self._task_types)
         self.tasks.create_first()
+        self.repositories.on_bury(partial(self.tasks.request, PURGE))
 
     def make_runner(self, kind: str = "server", launch: Launch | None = None) -> Runner:
         """Return a runner of tasks for this process; ``kind`` is that of the process."""

@@ -269,11 +269,6 @@ class UploadSessions:
             self.forget(upload)
         sink.cancel()
 
-    def cancel_all(self) -> None:
-        """Drop the bytes of every session; the rows go with their repository."""
-        for record in UploadRecord.select().where(UploadRecord.repository == self._repository):
-            self._find_live(record.id).writer.cancel()
-
     def _find_live(self, upload_id: str, algorithms: tuple[str, ...] = ()) -> _Live:
         live = self._live.get(upload_id)
         if live is None:

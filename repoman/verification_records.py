@@ -18,7 +18,11 @@ def list_places(store: str, digest: str, limit: int) -> list[tuple[str, str]]:
         .join(RepositoryRecord)
         .switch(AssetRecord)
         .join(BlobRecord)
-        .where((BlobRecord.store == store) & (BlobRecord.digest == digest))
+        .where(
+            (BlobRecord.store == store)
+            & (BlobRecord.digest == digest)
+            & RepositoryRecord.deleted_at.is_null()
+        )
         .limit(limit)
     )
     return list(query.tuples())

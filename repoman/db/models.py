@@ -197,7 +197,10 @@ class SecretRecord(Record):
 
 
 class RepositoryRecord(Record):
-    """A repository's configuration; ``key`` is its name in lower case, for uniqueness."""
+    """A repository's configuration; ``key`` is its name in lower case, for uniqueness.
+
+    One with ``deleted_at`` is a tombstone: only what removes its content looks at it.
+    """
 
     name = TextField()
     key = TextField(unique=True)
@@ -208,6 +211,7 @@ class RepositoryRecord(Record):
     created_at = DoubleField(default=time.time)
     updated_at = DoubleField(default=time.time)
     invalidated_at = DoubleField(null=True)
+    deleted_at = DoubleField(null=True)
 
     class Meta:
         table_name = "repository"

@@ -66,6 +66,7 @@ class RepositoryManager:
         self._refresh_lock = threading.RLock()
         self._observers: list[Callable[[], None]] = []
         self._forgetters: list[Callable[[str], None]] = []
+        self._bury_observers: list[Callable[[], None]] = []
 
     def subscribe(self, observer: Callable[[], None]) -> None:
         """Have ``observer`` called after every change of any repository."""
@@ -74,6 +75,10 @@ class RepositoryManager:
     def on_delete(self, forget: Callable[[str], None]) -> None:
         """Have ``forget`` called with the name of a deleted repository, in its transaction."""
         self._forgetters.append(forget)
+
+    def on_bury(self, observer: Callable[[], None]) -> None:
+        """Have ``observer`` called when there is content to remove, in the same transaction."""
+        self._bury_observers.append(observer)
 
     def refresh(self) -> None:
         """Take over what other processes changed; cheap when nothing did."""
@@ -231,6 +236,8 @@ class RepositoryManager:
     def delete(self, name: str) -> None:
         """Remove a repository with all it holds.
 
+        Its name and ports are free at once; a task removes its content.
+
         Raises:
             NotFound: there is no such repository.
             Conflict: it is a member of a group.
@@ -238,10 +245,7 @@ class RepositoryManager:
         with self._database.transaction():
             row = self._get_row(name)
             check_not_member(row.name, records.list_rows())
-            store = _store_of(row)
-            if store in self._blob_stores.names():
-                self._sessions(row.id, store).cancel_all()
-            records.delete_row(row.id)
+            self._bury(row)
             for forget in self._forgetters:
                 forget(row.name)
             self._database.bump(REVISION)
@@ -250,8 +254,7 @@ class RepositoryManager:
 
     # Inside -----------------------------------------------------------------------------------
 
-    @staticmethod
-    def _store(row: Row, changed: Row) -> int:
+    def _store(self, row: Row, changed: Row) -> int:
         """Store a changed repository and return its id: a new one where its content has to go.
 
         Also what is on its way from the former remote then finds no place any more.
@@ -259,8 +262,13 @@ class RepositoryManager:
         if _remote_of(row) == _remote_of(changed):
             records.update_row(changed)
             return row.id
-        records.delete_row(row.id)
+        self._bury(row)
         return records.insert_row(changed)
+
+    def _bury(self, row: Row) -> None:
+        records.bury_row(row.id)
+        for observer in self._bury_observers:
+            observer()
 
     def _get_recipe(self, name: str) -> Recipe:
         recipe = self._recipes.get(name)

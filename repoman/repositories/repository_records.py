@@ -7,9 +7,22 @@ from typing import Any
 
 from peewee import fn
 
-from repoman.db.models import ConnectorRecord, RepositoryRecord, Revision
+from repoman.db.models import (
+    ConnectorRecord,
+    RemoteRecord,
+    RepositoryRecord,
+    Revision,
+    UploadRecord,
+    database_proxy,
+)
 
 IDS = "repository ids"  # the counter that holds the last one given
+# The tables of content, in an order in which no row goes with another one.
+CONTENT = ("reference", "asset", "component")
+
+_IS_ALIVE = RepositoryRecord.deleted_at.is_null()
+_COUNT = 'SELECT count(*) FROM "{0}" WHERE repository_id = ?'
+_DELETE = 'DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE repository_id = ? LIMIT ?)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +39,13 @@ class Row:
 
 def list_rows() -> list[Row]:
     """Return all repositories by name."""
-    return [_row(record) for record in RepositoryRecord.select().order_by(RepositoryRecord.key)]
+    query = RepositoryRecord.select().where(_IS_ALIVE).order_by(RepositoryRecord.key)
+    return [_row(record) for record in query]
 
 
 def find_row(name: str) -> Row | None:
     """Return the repository with this name, in any case of letters, or None."""
-    record = RepositoryRecord.get_or_none(RepositoryRecord.key == name.lower())
+    record = RepositoryRecord.get_or_none(_IS_ALIVE & (RepositoryRecord.key == name.lower()))
     return None if record is None else _row(record)
 
 
@@ -70,8 +84,58 @@ def update_row(row: Row) -> None:
     ).where(RepositoryRecord.id == row.id).execute()
 
 
+def bury_row(repository_id: int) -> None:
+    """Make a repository a tombstone: its name and ports are free, its content is to be removed."""
+    ConnectorRecord.delete().where(ConnectorRecord.repository == repository_id).execute()
+    RemoteRecord.delete().where(RemoteRecord.repository == repository_id).execute()
+    RepositoryRecord.update(
+        key=f"deleted {repository_id}",  # not a valid name
+        is_online=False,
+        settings={},  # there may be secrets in them
+        deleted_at=time.time(),
+    ).where(RepositoryRecord.id == repository_id).execute()
+
+
+def list_buried() -> list[tuple[int, str]]:
+    """Return id and name of each tombstone, the oldest first."""
+    query = RepositoryRecord.select(RepositoryRecord.id, RepositoryRecord.name)
+    return list(query.where(~_IS_ALIVE).order_by(RepositoryRecord.deleted_at).tuples())
+
+
+def count_content(repository_id: int) -> int:
+    """Return how many rows of content a repository has."""
+    return sum(
+        int(database_proxy.execute_sql(_COUNT.format(table), (repository_id,)).fetchone()[0])
+        for table in CONTENT
+    )
+
+
+def delete_content(repository_id: int, limit: int) -> int:
+    """Remove at most ``limit`` rows of the content of a tombstone; return how many: 0 if none is.
+
+    Within a transaction.
+    """
+    for table in CONTENT:
+        cursor = database_proxy.execute_sql(_DELETE.format(table), (repository_id, limit))
+        if cursor.rowcount > 0:
+            return int(cursor.rowcount)
+    return 0
+
+
+def list_uploads(repository_id: int, limit: int) -> list[tuple[str, str]]:
+    """Return id and blob store of upload sessions of a repository."""
+    query = UploadRecord.select(UploadRecord.id, UploadRecord.store)
+    mine = UploadRecord.repository == repository_id
+    return list(query.where(mine).order_by(UploadRecord.id).limit(limit).tuples())
+
+
+def delete_uploads(upload_ids: Iterable[str]) -> None:
+    """Remove the rows of upload sessions whose bytes are removed."""
+    UploadRecord.delete().where(UploadRecord.id.in_(list(upload_ids))).execute()
+
+
 def delete_row(repository_id: int) -> None:
-    """Remove a repository; its connectors, content and uploads go with it."""
+    """Remove the row of a repository without content."""
     RepositoryRecord.delete().where(RepositoryRecord.id == repository_id).execute()
 
 

@@ -71,7 +71,9 @@ def delete_privilege(name: str) -> bool:
 
 def list_repositories() -> list[tuple[str, str]]:
     """Return the format and name of each repository, as of now and not of the snapshot."""
-    query = RepositoryRecord.select(RepositoryRecord.format, RepositoryRecord.name)
+    query = RepositoryRecord.select(RepositoryRecord.format, RepositoryRecord.name).where(
+        RepositoryRecord.deleted_at.is_null()
+    )
     return list(query.order_by(RepositoryRecord.key).tuples())
 
 

@@ -3,8 +3,21 @@
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL
 from repoman.errors import Unavailable
+from repoman.repositories.purge import Purge
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
 from repoman.verification import verify
+
+PURGE = "repository.purge-deleted"
+
+
+def purge_task(purge: Purge) -> TaskType:
+    """Return the type of the task that removes the content of deleted repositories."""
+
+    def run(context: TaskContext) -> str:
+        count = purge.run(context)
+        return f"Removed the content of {count} deleted repositories." if count else ""
+
+    return TaskType(PURGE, "Admin - Remove deleted repositories", run, first=FirstTask("hourly 20"))
 
 
 def verification_task(stores: BlobStoreManager) -> TaskType:

@@ -14,9 +14,11 @@ from repoman.db.models import AssetRecord, ConnectorRecord, RepositoryRecord, Up
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.plugin import Built, HostedStorageSection, Recipe, RepositoryType, Section, store_bytes
 from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.purge import Purge
 from repoman.repositories.repository_records import delete_row
 from tests.disk import make_created_store
 from tests.live import free_port
+from tests.unit.core.purge_killer import Unhurried
 
 
 class ToySection(Section):
@@ -285,7 +287,7 @@ def test_a_section_of_another_kind_than_asked_for_is_a_fault_of_the_program(mana
 # --- Delete --------------------------------------------------------------------------------------
 
 
-def test_a_deleted_repository_takes_everything_along(manager, tmp_path):
+def test_a_deleted_repository_takes_everything_along(manager, tmp_path, database):
     context = manager.create("team", "toy-hosted", {"toy": {"http_port": free_port()}}).service
     kept = manager.create("kept", "toy-hosted", {}).service
     for each in (context, kept):
@@ -296,7 +298,12 @@ def test_a_deleted_repository_takes_everything_along(manager, tmp_path):
     manager.delete("Team")
     assert manager.find("team") is None
     assert manager.connectors() == []
+    assert ConnectorRecord.select().count() == 0
+    [tombstone] = RepositoryRecord.select().where(RepositoryRecord.deleted_at.is_null(False))
+    assert tombstone.settings == {}
+    Purge(database, manager._blob_stores).run(Unhurried())
     assert AssetRecord.select().count() == UploadRecord.select().count() == 1
+    assert RepositoryRecord.select().count() == 1
     assert len(list((tmp_path / "blobs/default/uploads").iterdir())) == 1
     assert kept.content.find_asset("a") is not None
 
