@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from repoman.plugin import hookspec
 
 if TYPE_CHECKING:
-    from repoman_docker.index import IndexFactory
+    from repoman_docker.search import IndexFactory
 
 
 @hookspec

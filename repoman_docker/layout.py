@@ -16,10 +16,13 @@ A digest contains a colon and a name does not, so every path is unambiguous. A b
 stored under the digest with which it was pushed, whatever its algorithm.
 """
 
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from repoman.plugin import Coordinate
+from repoman.plugin import Coordinate, NewAsset, Reference, StoredBlob
 from repoman_docker.protocol.digest import ALGORITHMS, Digest
+from repoman_docker.protocol.manifest import Manifest
+from repoman_docker.protocol.media_types import OCTET_STREAM
 from repoman_docker.protocol.reference import Tag
 
 BLOB = "blob"  # kinds of assets
@@ -36,6 +39,9 @@ LIST = "list"  # kind of the assets that cache lists of a remote
 V1_CHAIN = "v1-chain"  # kinds of assets, and of the references from them to images
 V1_IMAGE = "v1-image"
 V1_PUSH = "v1-push"
+
+SIZE_MAX = 1 << 53
+"""Larger sizes are not plausible, in bytes; a manifest may state any."""
 
 
 def blob_path(name: str, digest: Digest) -> str:
@@ -118,3 +124,74 @@ def v1_announced_path(image_id: str, actor: str) -> str:
 def v1_push_path(name: str, actor: str, key: str = "") -> str:
     """Return the path of a V1 push; without a key, the prefix of all pushes of the actor."""
     return f"v1-pushes/{name}/@{quote(actor, safe='')}/{key}"
+
+
+def new_blob(name: str, digest: Digest, blob: StoredBlob) -> NewAsset:
+    """Return the asset that makes stored bytes a blob of an image."""
+    return NewAsset(blob_path(name, digest), BLOB, blob, OCTET_STREAM, package=image(name))
+
+
+def new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
+    """Return the asset of a manifest, with its path and its references."""
+    attributes: dict[str, object] = {"digest": str(digest)}
+    references = tuple(_references(name, manifest))
+    blobs = (each.size or 0 for each in references if each.kind == BLOB)
+    if manifest.subject is not None:
+        # The entry in the list of referrers, stored so that the list reads no manifests.
+        attributes["artifact_type"] = manifest.artifact_type
+        attributes["annotations"] = dict(manifest.annotations)
+    return NewAsset(
+        path=manifest_path(name, digest),
+        kind=MANIFEST,
+        blob=blob,
+        media_type=manifest.media_type,
+        attributes=attributes,
+        component=image(name),
+        package=image(name),
+        references=references,
+        transfer_size=min(blob.size + sum(blobs), SIZE_MAX),
+    )
+
+
+def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
+    # A child of an index may also be a blob: build caches list their layers this way.
+    children = {each.digest for each in manifest.children}
+    sure = {each.digest for each in manifest.child_manifests()}
+    sizes = {each.digest: each.size for each in reversed(manifest.descriptors())}
+    for digest in manifest.references():
+        size = sizes.get(digest)
+        if digest in children:
+            yield Reference(CHILD, manifest_path(name, digest), size)
+        if digest not in sure:
+            yield Reference(BLOB, blob_path(name, digest), size)
+    if manifest.subject is not None:
+        path = manifest_path(name, manifest.subject.digest)
+        yield Reference(SUBJECT, path, manifest.subject.size)
+
+
+def new_tag(
+    name: str,
+    tag: Tag,
+    digest: Digest,
+    media_type: str,
+    blob: StoredBlob,
+    transfer_size: int | None,
+    labels: Mapping[str, str] | None = None,
+) -> NewAsset:
+    """Return the asset of a tag that points to a manifest of this media type.
+
+    ``transfer_size`` is that of the manifest's asset; without ``labels``, the tag keeps those that
+    it has.
+    """
+    return NewAsset(
+        path=tag_path(name, tag),
+        kind=TAG,
+        blob=blob,
+        media_type=media_type,
+        attributes={"digest": str(digest)},
+        component=tagged(name, tag),
+        package=image(name),
+        transfer_size=transfer_size,
+        labels=labels,
+        references=(Reference(TAG, manifest_path(name, digest)),),
+    )

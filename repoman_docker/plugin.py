@@ -20,14 +20,12 @@ from repoman.plugin import (
 from repoman_docker import hookspecs
 from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
-from repoman_docker.index import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.proxy import build_proxy
-from repoman_docker.routes.api import access_of, render_failure, token_of
-from repoman_docker.routes.current import name_of, speaks
-from repoman_docker.routes.main_port import main_port
-from repoman_docker.routes.tokens import credentials_of, token
+from repoman_docker.routes.access import name_of, speaks
+from repoman_docker.routes.tokens import credentials_of, main_port, token
 from repoman_docker.routes.v1 import v1
-from repoman_docker.routes.v2 import v2
+from repoman_docker.routes.v2 import access_of, render_failure, token_of, v2
+from repoman_docker.search import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.sections import (
     DockerHostedStorageSection,
     DockerProxySection,

@@ -12,8 +12,7 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.paths import Resource, match
-from repoman_docker.protocol.reference import parse_name, parse_reference
+from repoman_docker.protocol.reference import Resource, match, parse_name, parse_reference
 from repoman_docker.service import DockerRepository, RegistryFailure, failure
 
 ABSENT = frozenset(

@@ -30,7 +30,7 @@ from repoman_docker.merge import (
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.search import PATIENCE, Filter, Found, collect
+from repoman_docker.search import SEARCH_TIMEOUT_S, Filter, SearchResult, collect
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,
@@ -138,8 +138,8 @@ class GroupImageSearch:
         self._search = GroupSearch(members)
 
     def find(
-        self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
-    ) -> Found:
+        self, term: str, first: int, is_visible: Filter | None, patience: float = SEARCH_TIMEOUT_S
+    ) -> SearchResult:
         """See :class:`repoman_docker.search.ImageSearch`."""
         answers, failed = self._search.collect(
             lambda member, may_show, timeout: member.search.find(term, first, may_show, timeout),

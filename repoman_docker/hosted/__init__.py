@@ -1,13 +1,11 @@
 """Hosted Docker repositories: images that clients push."""
 
 from repoman.plugin import Built, Capabilities, RepositoryContext
-from repoman_docker.hosted.blobs import HostedBlobs
+from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
 from repoman_docker.hosted.deletion import Deletion
-from repoman_docker.hosted.lists import HostedLists
+from repoman_docker.hosted.lists import HostedLists, HostedSearch
 from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
-from repoman_docker.hosted.search import HostedSearch
-from repoman_docker.hosted.uploads import HostedUploads
 from repoman_docker.sections import DockerHostedStorageSection, DockerSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.images import open_images

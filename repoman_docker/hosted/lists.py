@@ -1,4 +1,4 @@
-"""The lists of a hosted repository; an index of the database answers each page."""
+"""The lists of a hosted repository, and its search; an index of the database answers each page."""
 
 from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
@@ -6,6 +6,14 @@ from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.search import (
+    SEARCH_MAX_IMAGES,
+    SEARCH_TIMEOUT_S,
+    Filter,
+    ImageHit,
+    SearchResult,
+    collect,
+)
 from repoman_docker.service import Listed, failure
 
 
@@ -49,3 +57,17 @@ def _descriptor(asset: Asset) -> Descriptor:
         annotations=asset.attributes["annotations"],
         artifact_type=asset.attributes["artifact_type"],
     )
+
+
+class HostedSearch:
+    """Implements :class:`repoman_docker.search.ImageSearch` with the index of the database."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+
+    def find(
+        self, term: str, first: int, is_visible: Filter | None, patience: float = SEARCH_TIMEOUT_S
+    ) -> SearchResult:
+        """See :class:`repoman_docker.search.ImageSearch`."""
+        found = self._content.search(IMAGE, term, SEARCH_MAX_IMAGES, is_visible)
+        return collect(ImageHit(each.name, each.description) for each in found)

@@ -14,27 +14,23 @@ from repoman.plugin import (
     Unauthenticated,
     store_bytes,
 )
-from repoman_docker.hosted.assets import new_manifest, new_tag
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
     TAG,
     blob_path,
     image,
     manifest_path,
+    new_manifest,
+    new_tag,
     reference_path,
     tag_path,
-)
-from repoman_docker.protocol.description import (
-    CONFIGS,
-    description_of,
-    labels_of,
-    searchable_labels,
 )
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.texts import CONFIGS, description_of, labels_of, searchable_labels
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import (
     CheckDelete,

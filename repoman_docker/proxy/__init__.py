@@ -12,7 +12,6 @@ from repoman.plugin import (
     open_cache,
 )
 from repoman_docker.hosted.deletion import Deletion
-from repoman_docker.index import TIMEOUT, ImageIndex, IndexFactory, IndexPlace
 from repoman_docker.layout import BLOB
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
@@ -22,6 +21,7 @@ from repoman_docker.proxy.site import ProxyRemote, ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RegistryClient, RemoteCredentials, RemoteRegistry, V1Client
+from repoman_docker.search import INDEX_TIMEOUT_S, ImageIndex, IndexContext, IndexFactory
 from repoman_docker.sections import DockerProxySection, DockerSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.converted import ConvertedRegistry
@@ -104,14 +104,13 @@ def _open_index(
         raise Invalid(
             f"docker_proxy.index_type: no plugin offers {kind!r}; choose one of: {known}."
         )
-    place = IndexPlace(
+    # Not the client of the cache: a slow catalog must not block the remote.
+    client = site.cache.open_client(site.proxy.remote_url, INDEX_TIMEOUT_S)
+    index = IndexContext(
         site.proxy.remote_url,
         site.docker_proxy.index_url,
         site.cache.open_client,
         credentials.headers,
-        # Not with the client of the cache: a slow catalog must not block the remote.
-        RegistryClient(
-            site.cache.open_client(site.proxy.remote_url, TIMEOUT), credentials, manifest_limit=0
-        ).list_images,
+        RegistryClient(client, credentials, manifest_limit=0).list_images,
     )
-    return strategies[kind](place)
+    return strategies[kind](index)

@@ -27,9 +27,16 @@ from repoman.plugin import (
     encoding_of,
     find_pattern,
 )
-from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.blobs import IMMUTABLE
-from repoman_docker.layout import BLOB, CHILD, MANIFEST, blob_path, blob_prefix, manifest_path
+from repoman_docker.layout import (
+    BLOB,
+    CHILD,
+    MANIFEST,
+    blob_path,
+    blob_prefix,
+    manifest_path,
+    new_blob,
+)
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode

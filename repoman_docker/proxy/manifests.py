@@ -13,7 +13,7 @@ from repoman_docker.layout import CHILD, manifest_path, tag_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.protocol.warnings import render_warnings
+from repoman_docker.protocol.texts import render_warnings
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads

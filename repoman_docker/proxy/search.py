@@ -6,10 +6,19 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from repoman.plugin import MemberPool, UpstreamError
-from repoman_docker.hosted.search import HostedSearch
-from repoman_docker.index import TIMEOUT, ImageHit, ImageIndex, IndexAnswer
+from repoman_docker.hosted.lists import HostedSearch
 from repoman_docker.proxy.site import ProxySite
-from repoman_docker.search import MOST, PATIENCE, Filter, Found, collect
+from repoman_docker.search import (
+    INDEX_TIMEOUT_S,
+    SEARCH_MAX_IMAGES,
+    SEARCH_TIMEOUT_S,
+    Filter,
+    ImageHit,
+    ImageIndex,
+    IndexAnswer,
+    SearchResult,
+    collect,
+)
 
 ANSWER_AGE_MAX_S = 300.0  # maximum seconds for which the answer of an index is cached
 FILTERED_RESULTS = 300  # results requested from an index if not all may be shown
@@ -31,14 +40,16 @@ class ProxySearch:
         self._index = _RememberingIndex(site, index)
 
     def find(
-        self, term: str, first: int, is_visible: Filter | None, patience: float = PATIENCE
-    ) -> Found:
+        self, term: str, first: int, is_visible: Filter | None, patience: float = SEARCH_TIMEOUT_S
+    ) -> SearchResult:
         """See :class:`repoman_docker.search.ImageSearch`."""
         local = self._find_cached(term, is_visible)
         is_whole = is_visible is None and not self._site.routing.matchers
         wanted = first if is_whole else max(first, FILTERED_RESULTS)
         try:
-            answer = self._index.search(term, min(wanted, MOST), min(TIMEOUT, patience))
+            answer = self._index.search(
+                term, min(wanted, SEARCH_MAX_IMAGES), min(INDEX_TIMEOUT_S, patience)
+            )
         except UpstreamError as error:
             _log.warning("The proxy %s searched only its cache: %s", self._site.name, error)
             return collect(local, (self._site.name,))
@@ -54,7 +65,7 @@ class ProxySearch:
         def may_show(name: str) -> bool:
             return self._may_show(shown(name), is_visible)
 
-        found = self._local.find(term, MOST, may_show).hits
+        found = self._local.find(term, SEARCH_MAX_IMAGES, may_show).hits
         return [replace(each, name=shown(each.name)) for each in found]
 
     def _may_show(self, name: str, is_visible: Filter | None) -> bool:

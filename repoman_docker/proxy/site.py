@@ -13,12 +13,12 @@ from repoman.plugin import (
     RemoteState,
     RoutingSection,
 )
-from repoman_docker.index import LIBRARY
 from repoman_docker.layout import tag_list_path, tag_path
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
+from repoman_docker.search import LIBRARY
 from repoman_docker.sections import DockerProxySection
 from repoman_docker.service import failure
 

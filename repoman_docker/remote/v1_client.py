@@ -21,7 +21,7 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
-from repoman_docker.protocol.v1_ids import DEPTH, is_image_id, long_name
+from repoman_docker.protocol.v1 import DEPTH, is_image_id, long_name
 from repoman_docker.remote.contract import RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags

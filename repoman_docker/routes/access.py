@@ -1,13 +1,15 @@
-"""Access control of the routes: challenges, and the rights and scopes that requests need.
+"""What the routes share: the repository of the request, addresses for clients, and access control.
 
 Clients learn only from the response to ``/v2/`` how to log in. If anonymous users may read, the
 response sends all clients to the token endpoint, which also issues anonymous tokens, so that
 anonymous pulls and pushes with a login work at one address. Otherwise Basic is enough.
 """
 
+import json
 from collections.abc import Callable, Iterable
+from typing import cast
 
-from flask import Request, request
+from flask import Request, Response, request
 
 from repoman.plugin import (
     ANONYMOUS,
@@ -30,8 +32,7 @@ from repoman_docker.protocol.challenge import (
     render_challenge,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.paths import Resource, Route
-from repoman_docker.routes.current import current_route, route_of
+from repoman_docker.protocol.reference import Resource, Route, match
 from repoman_docker.service import DockerRepository
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
@@ -208,3 +209,61 @@ def _needed_scopes(route: Route) -> tuple[TokenScope, ...]:
     push = image_scope(route.name, "pull", "push")
     source = request.args.get("from") if "mount" in request.args else None
     return (push,) if source is None else (push, image_scope(source, "pull"))
+
+
+VIEW = "repoman_docker.view"  # environ: the services that replace those of the repository
+
+
+def speaks(path: str) -> bool:
+    """Return whether a path belongs to the registry API, in either version."""
+    return path.removeprefix("/").partition("/")[0] in ("v1", "v2", "_ping")
+
+
+def current_route() -> Route | None:
+    """Return the parsed path of the request, or None if it is not of this API."""
+    return route_of(request.path)
+
+
+def route_of(path: str) -> Route | None:
+    """Return a parsed path, or None if it is not of this API."""
+    root, _, rest = path.removeprefix("/").partition("/")
+    return match(rest) if root == "v2" else None
+
+
+def name_of(path: str) -> str:
+    """Return the image name in a path; any other path is returned whole."""
+    route = route_of(path)
+    return path if route is None else route.name or path
+
+
+def repository() -> DockerRepository:
+    """Return the services of the repository of the request."""
+    return cast("DockerRepository", request.environ.get(VIEW) or current_repository().service)
+
+
+def address(path: str) -> str:
+    """Return a path below ``/v2/`` as the client reaches it.
+
+    It has no scheme and no host, so that it works behind any proxy; the prefix depends on how the
+    request arrived (a connector, ``/repository/<name>``, a proxy's path).
+    """
+    return f"{request.script_root}/v2/{path}"
+
+
+def blob_address(route: Route, digest: object) -> str:
+    """Return the address of a blob of the request's image."""
+    return address(f"{route.name}/blobs/{digest}")
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """Return a response with a JSON body."""
+    return Response(json.dumps(body).encode(), status, mimetype="application/json")
+
+
+def empty(status: int, headers: dict[str, str]) -> Response:
+    """Return a response without a body."""
+    response = Response(status=status, headers=headers)
+    if status != 204:  # a 204 must not have one
+        response.headers["Content-Length"] = "0"
+    response.headers.pop("Content-Type", None)
+    return response

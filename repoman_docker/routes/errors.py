@@ -21,10 +21,9 @@ from repoman.plugin import (
     UpstreamUnavailable,
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, render_errors
-from repoman_docker.protocol.paths import Resource
 from repoman_docker.protocol.ranges import render_range
-from repoman_docker.routes.access import challenge
-from repoman_docker.routes.current import current_route
+from repoman_docker.protocol.reference import Resource
+from repoman_docker.routes.access import challenge, current_route
 from repoman_docker.service import RegistryFailure
 
 CODES: dict[type[RepomanError], ErrorCode] = {

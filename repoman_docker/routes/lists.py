@@ -14,11 +14,16 @@ from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.media_types import OCI_INDEX
 from repoman_docker.protocol.pagination import Page, next_link, parse_page
-from repoman_docker.protocol.paths import Route
+from repoman_docker.protocol.reference import Route
 from repoman_docker.protocol.referrers import referrers_index
-from repoman_docker.protocol.warnings import render_warnings
-from repoman_docker.routes.access import Filter, sees_images, visible_images, visible_tags
-from repoman_docker.routes.current import repository
+from repoman_docker.protocol.texts import render_warnings
+from repoman_docker.routes.access import (
+    Filter,
+    repository,
+    sees_images,
+    visible_images,
+    visible_tags,
+)
 from repoman_docker.service import Entry, Listed
 
 BATCH = 500  # referrers read at a time

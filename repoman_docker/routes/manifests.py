@@ -7,10 +7,16 @@ from flask import Response, request
 from repoman.plugin import current_environ, note_pull, read_body, send_content
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, MissingBlob, RegistryError
-from repoman_docker.protocol.paths import Route
-from repoman_docker.protocol.reference import Tag, parse_reference, parse_tag
-from repoman_docker.routes.access import check_delete, check_move, check_tags, may_mount
-from repoman_docker.routes.current import address, empty, repository
+from repoman_docker.protocol.reference import Route, Tag, parse_reference, parse_tag
+from repoman_docker.routes.access import (
+    address,
+    check_delete,
+    check_move,
+    check_tags,
+    empty,
+    may_mount,
+    repository,
+)
 from repoman_docker.service import RegistryFailure
 
 

@@ -2,11 +2,16 @@
 
 There are no refresh tokens: docker would store one in place of the password, and use it forever.
 
+The main port serves no images; its endpoint tells clients the addresses of the connectors. Of a
+response to ``/v2/`` docker shows only the status. It does show the error of a token endpoint, so
+``/v2/`` of the main port sends it to one.
+
 Source: Docker's token authentication specification; RFC 6749, section 4.3.
 """
 
 import json
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import cast
 from urllib.parse import parse_qs
 
@@ -23,11 +28,14 @@ from repoman.plugin import (
     current_environ,
     current_repository,
     current_security,
+    list_addresses,
+    main_address,
     read_body,
 )
-from repoman_docker.protocol.challenge import CATALOG, TokenScope, parse_scopes
-from repoman_docker.routes.access import BROWSE, NEEDS, TOKEN_PATH, may
-from repoman_docker.routes.current import repository
+from repoman_docker.protocol.challenge import CATALOG, TokenScope, parse_scopes, render_challenge
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.routes.access import BROWSE, NEEDS, TOKEN_PATH, may, repository
+from repoman_docker.routes.errors import render_registry_error
 
 FORM = "repoman_docker.form"  # environ: the form of the request, once it has been read
 FORM_LIMIT = 65_536  # maximum bytes of a form
@@ -126,3 +134,37 @@ def _may_have(actor: Actor, name: str, action: str) -> bool:
     # Clients list tags with the scope of a pull, but lists need another right.
     is_list = action == "pull" and may(actor, name, BROWSE)
     return is_list or may(actor, name, NEEDS.get(action))
+
+
+SERVICE = "main port"  # The name of the service in the challenge.
+ADDRESSES_MAX = 20  # Maximum number of repositories in the message.
+ELSEWHERE = (
+    "This is the main port, which serves no Docker images: each Docker repository has a port of "
+    "its own."
+)
+
+main_port = Blueprint("docker_main_port", __name__)
+
+
+@main_port.get("/v2/", defaults={"path": ""})
+@main_port.get("/v2/<path:path>")
+def send_elsewhere(path: str) -> Response:
+    """Refuse any request of the API, so that the client requests a token."""
+    headers = {"WWW-Authenticate": render_challenge(main_address() + TOKEN_PATH, SERVICE)}
+    return render_registry_error(
+        RegistryError(ErrorCode.UNAUTHORIZED, ELSEWHERE, {"path": path[:200]}, headers=headers)
+    )
+
+
+@main_port.get(TOKEN_PATH)
+def tell_addresses() -> Response:
+    """Refuse a token; the message lists the Docker repositories that the user may see."""
+    found = [
+        f"{each.name} at {each.urls[0].partition('://')[2]}"
+        for each in list_addresses()
+        if each.format == "Docker" and each.urls
+    ]
+    where = f" You have access to {', '.join(found[:ADDRESSES_MAX])}." if found else ""
+    where = where or " Ask the administrator of this server for the port."
+    error = RegistryError(ErrorCode.DENIED, ELSEWHERE + where, status=HTTPStatus.FORBIDDEN)
+    return render_registry_error(error)

@@ -1,7 +1,9 @@
 """The registry API V1: the switch, ping, logins and search, and the dispatch of the rest.
 
-Today's clients use only ping and search; the rest is for engines up to 17.11. Addresses may end
-with a slash.
+Today's clients use only ping and search, whose answers have exactly the types that they decode; the
+rest is for engines up to 17.11. Addresses may end with a slash.
+
+Source: Docker Registry Index API V1, Search.
 """
 
 from flask import Blueprint, Request, Response, request
@@ -9,16 +11,19 @@ from flask import Blueprint, Request, Response, request
 from repoman.plugin import (
     Access,
     Failure,
+    Invalid,
     NotFound,
     Unauthenticated,
     Unsupported,
     current_actor,
     current_repository,
 )
+from repoman_docker.protocol.challenge import CATALOG
 from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.protocol.texts import one_line
 from repoman_docker.routes import v1_images, v1_index
-from repoman_docker.routes.current import answer, repository
-from repoman_docker.routes.search import get_search
+from repoman_docker.routes.access import answer, repository, sees_images, visible_images
+from repoman_docker.search import ImageHit, SearchResult
 from repoman_docker.service import RegistryFailure
 
 ROOT = "/v1"
@@ -98,9 +103,6 @@ def ping() -> Response:
     return response
 
 
-v1.get(SEARCH, strict_slashes=False)(get_search)
-
-
 @v1.get(f"{USERS}/", strict_slashes=False)
 def check_login() -> Response:
     """Answer a login of engines up to 17.11: 200 if name and password are correct."""
@@ -152,3 +154,57 @@ def unknown_method() -> Response:
     response = answer({"error": f"The method {request.method} is not allowed here."}, 405)
     response.headers["Allow"] = ALLOWED.get(request.path.rstrip("/"), "")
     return response
+
+
+PAGE_SIZE = 25  # Results on a page, unless the client asks for another number.
+PAGE_SIZE_MAX = 100  # Results on a page, at most.
+FAILED_HEADER = "X-Repoman-Search-Failed"
+
+
+@v1.get(SEARCH, strict_slashes=False)
+def get_search() -> Response:
+    """Answer with a page of images that the actor may see."""
+    actor = current_actor()
+    if not actor.has_scope(CATALOG.type, CATALOG.name, "search"):
+        raise Unauthenticated("The token does not permit a search.")
+    size = min(max(_number("n", PAGE_SIZE), 1), PAGE_SIZE_MAX)
+    page = max(_number("page", 1), 1)
+    term = request.args.get("q", "")
+    found = SearchResult()
+    if sees_images():
+        found = repository().search.find(term, page * size, visible_images())
+    response = answer(
+        {
+            "query": term,
+            "page": page,
+            "page_size": size,
+            "num_pages": -(-found.total // size),
+            "num_results": found.total,
+            "results": [_result(each) for each in found.hits[(page - 1) * size : page * size]],
+        }
+    )
+    if found.failed:
+        response.headers[FAILED_HEADER] = ", ".join(found.failed)
+    return response
+
+
+def _result(hit: ImageHit) -> dict[str, object]:
+    return {
+        "name": hit.name,
+        "description": one_line(hit.description),  # stored ones may predate this rule
+        "star_count": hit.stars,
+        "is_official": hit.is_official,
+        "is_automated": hit.is_automated,
+        "is_trusted": hit.is_automated,  # its former name
+    }
+
+
+def _number(key: str, default: int) -> int:
+    """Return a numeric parameter; excessive values are reduced to a large one."""
+    text = request.args.get(key, "").strip()
+    if not text:
+        return default
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise Invalid(f"The parameter {key} is not a number.")
+    return int(text[:10])

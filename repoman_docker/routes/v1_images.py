@@ -20,8 +20,8 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.media_types import JSON, OCTET_STREAM
-from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST, is_image_id
-from repoman_docker.routes.current import answer, repository
+from repoman_docker.protocol.v1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, is_image_id
+from repoman_docker.routes.access import answer, repository
 from repoman_docker.routes.v1_rights import actor_as_pusher, check_blob, current_pusher, may_pull
 from repoman_docker.service import RegistryFailure, V1Image
 

@@ -16,18 +16,18 @@ from repoman.plugin import (
     read_body,
 )
 from repoman_docker.protocol.reference import parse_tag
-from repoman_docker.protocol.v1_ids import is_image_id
-from repoman_docker.protocol.v1_json import parse_fields
-from repoman_docker.protocol.v1_paths import Kind, match_repository
+from repoman_docker.protocol.v1 import Kind, is_image_id, match_repository, parse_fields
 from repoman_docker.routes.access import (
     NEEDS,
+    answer,
     check_delete,
     check_move,
     check_tags,
+    empty,
     may,
+    repository,
     visible_tags,
 )
-from repoman_docker.routes.current import answer, empty, repository
 from repoman_docker.routes.v1_rights import (
     DELETE,
     PULL,
@@ -185,18 +185,18 @@ ACTIONS = {"GET": PULL, "HEAD": PULL, "DELETE": DELETE}  # all other methods pus
 
 def serve(path: str) -> Response:
     """Answer a request below ``/v1/repositories/``."""
-    place = match_repository(path)
-    handlers = HANDLERS[place.kind] if place else {}
+    route = match_repository(path)
+    handlers = HANDLERS[route.kind] if route else {}
     handler = handlers.get("GET" if request.method == "HEAD" else request.method)
-    if place is None or not handlers:
+    if route is None or not handlers:
         raise NotFound("This is not an address of the V1 API.")
     if handler is None:
         raise Unsupported(f"The method {request.method} is not allowed here.")
-    if place.kind is Kind.AUTH:
-        return handler(place.name, "")
-    is_new = place.kind is Kind.REPOSITORY and request.method == "PUT"
+    if route.kind is Kind.AUTH:
+        return handler(route.name, "")
+    is_new = route.kind is Kind.REPOSITORY and request.method == "PUT"
     action = ACTIONS.get(request.method, PUSH)
-    return handler(image_name(place.name, action, is_new=is_new), place.detail)
+    return handler(image_name(route.name, action, is_new=is_new), route.detail)
 
 
 def _read_list() -> list[dict[str, object]]:

@@ -21,9 +21,8 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import parse_name
-from repoman_docker.protocol.v1_ids import long_name, short_name
-from repoman_docker.routes.access import ADD, NEEDS, manifest_path, may
-from repoman_docker.routes.current import repository
+from repoman_docker.protocol.v1 import long_name, short_name
+from repoman_docker.routes.access import ADD, NEEDS, manifest_path, may, repository
 from repoman_docker.service import Pusher, RegistryFailure
 
 LIFETIME = 3600  # seconds of a token; a push may take long, and engines do not renew tokens

@@ -1,22 +1,20 @@
-"""The registry API V2: one route that finds the resource, then its handler.
+"""The registry API V2: one route that finds the resource, then its handler; and the choice of V1.
 
-Image names contain slashes and even words like ``blobs``, so :mod:`repoman_docker.protocol.paths`
-parses the path from the right, not the patterns of the router.
+Image names contain slashes and even words like ``blobs``, so paths are parsed from the right,
+and not by the patterns of the router.
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
-from repoman.plugin import allow_caching
-from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.paths import Resource, Route, match
-from repoman_docker.protocol.reference import parse_name
-from repoman_docker.routes import blobs, lists, manifests, uploads
-from repoman_docker.routes.access import check_ping, check_scopes
-from repoman_docker.routes.current import current_route
+from repoman.plugin import Access, Failure, allow_caching, bearer_token
+from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
+from repoman_docker.protocol.reference import Resource, Route, match, parse_name
+from repoman_docker.routes import access, blobs, errors, lists, manifests, v1, v1_rights
+from repoman_docker.routes.access import VIEW, check_ping, check_scopes, current_route, repository
 from repoman_docker.routes.errors import render_registry_error
-from repoman_docker.routes.namespace import check_namespace
 
 API_VERSION = "Docker-Distribution-Api-Version"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -36,12 +34,12 @@ HANDLERS: Mapping[Resource, Mapping[str, Handler]] = {
     Resource.BASE: {"GET": _base},
     Resource.CATALOG: {"GET": lists.get_catalog},
     Resource.BLOB: {"GET": blobs.get_blob, "DELETE": blobs.delete_blob},
-    Resource.UPLOAD_START: {"POST": uploads.start_upload},
+    Resource.UPLOAD_START: {"POST": blobs.start_upload},
     Resource.UPLOAD: {
-        "GET": uploads.get_upload,
-        "PATCH": uploads.append_upload,
-        "PUT": uploads.finish_upload,
-        "DELETE": uploads.cancel_upload,
+        "GET": blobs.get_upload,
+        "PATCH": blobs.append_upload,
+        "PUT": blobs.finish_upload,
+        "DELETE": blobs.cancel_upload,
     },
     Resource.MANIFEST: {
         "GET": manifests.get_manifest,
@@ -102,3 +100,52 @@ def _unsupported(handlers: Mapping[str, Handler]) -> RegistryError:
         f"The method {request.method} is not allowed here.",
         headers={"Allow": ", ".join(allowed)},
     )
+
+
+def access_of(request: Request) -> Access | None:
+    """Return the access that a request needs; None if none, not even a valid login."""
+    if v1.is_v1(request.path):
+        return v1.access_of(request)
+    return access.access_of(request)
+
+
+def token_of(request: Request) -> str | None:
+    """Return the token of a request of either API."""
+    if v1.is_v1(request.path) and (token := v1_rights.token_of(request)) is not None:
+        return token
+    return bearer_token(request)
+
+
+def render_failure(failure: Failure) -> Response:
+    """Return the response for a failure, in the format of the API of the request."""
+    if v1.is_v1(request.path):
+        return v1.render_failure(failure)
+    return errors.render_failure(failure)
+
+
+@v2.app_errorhandler(HTTPStatus.METHOD_NOT_ALLOWED)
+def _unknown_method(_: Exception) -> Response:
+    return v1.unknown_method() if v1.is_v1(request.path) else unknown_method()
+
+
+def check_namespace() -> str | None:
+    """Return the registry that the client names, if it matters for this repository.
+
+    Afterwards :func:`repository` returns the view of that registry.
+
+    Raises:
+        RegistryError: NAME_UNKNOWN, this repository is not a mirror of that registry; the client
+            continues with the next mirror.
+    """
+    asked = request.args.get("ns")
+    if asked is None:
+        return None
+    found = repository().as_mirror_of(asked)
+    if found is None:
+        raise RegistryError(
+            ErrorCode.NAME_UNKNOWN,
+            f"This repository is not a mirror of {quoted(asked)}.",
+            {"ns": asked[:80]},
+        )
+    request.environ[VIEW] = found
+    return None if found.namespaces is None else asked

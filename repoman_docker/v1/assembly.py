@@ -10,7 +10,7 @@ from repoman.plugin import Invalid
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.v1_json import history_of, parse_fields, render_config
+from repoman_docker.protocol.v1 import history_of, parse_fields, render_config
 from repoman_docker.service import V1Image
 
 HISTORY_LIMIT = 4 << 20  # maximum bytes of the history of an image

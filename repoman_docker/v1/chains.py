@@ -15,13 +15,15 @@ from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
-from repoman_docker.protocol.v1_ids import (
+from repoman_docker.protocol.v1 import (
     DEPTH,
     EMPTY_DIFF_ID,
     EMPTY_LAYER,
     EMPTY_LAYER_DIGEST,
+    BrokenJson,
+    derive_chain,
+    parse_fields,
 )
-from repoman_docker.protocol.v1_json import BrokenJson, derive_chain, parse_fields
 from repoman_docker.service import (
     BlobService,
     ManifestService,

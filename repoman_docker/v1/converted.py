@@ -16,13 +16,13 @@ from repoman.plugin import (
     UpstreamUnavailable,
     store_bytes,
 )
-from repoman_docker.hosted.assets import new_blob
 from repoman_docker.layout import (
     BLOB,
     MANIFEST,
     V1_CHAIN,
     V1_IMAGE,
     blob_path,
+    new_blob,
     v1_chain_path,
     v1_image_path,
 )

@@ -13,11 +13,10 @@ from repoman.plugin import (
     UpstreamUnavailable,
     store_bytes,
 )
-from repoman_docker.hosted.assets import new_blob
-from repoman_docker.layout import blob_path, v1_image_path
+from repoman_docker.layout import blob_path, new_blob, v1_image_path
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
+from repoman_docker.protocol.v1 import BrokenJson, parse_fields
 from repoman_docker.remote import V1Client
 from repoman_docker.service import V1Image
 from repoman_docker.v1.layers import inspect_layer

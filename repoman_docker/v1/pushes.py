@@ -22,10 +22,10 @@ from repoman.plugin import (
     StoredBlob,
     store_bytes,
 )
-from repoman_docker.hosted.assets import new_blob
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
     V1_PUSH,
+    new_blob,
     tag_path,
     v1_announced_path,
     v1_chain_path,
@@ -35,8 +35,7 @@ from repoman_docker.layout import (
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.protocol.v1_ids import DEPTH, is_image_id
-from repoman_docker.protocol.v1_json import BrokenJson, parse_fields
+from repoman_docker.protocol.v1 import DEPTH, BrokenJson, is_image_id, parse_fields
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,

@@ -16,13 +16,13 @@ from repoman.plugin import (
     StoredBlob,
     store_bytes,
 )
-from repoman_docker.hosted.assets import new_blob
 from repoman_docker.layout import (
     TAG,
     V1_CHAIN,
     V1_IMAGE,
     blob_path,
     manifest_path,
+    new_blob,
     tag_path,
     v1_chain_name,
     v1_chain_path,
@@ -32,7 +32,7 @@ from repoman_docker.protocol import media_types
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.protocol.v1_ids import EMPTY_LAYER, EMPTY_LAYER_DIGEST
+from repoman_docker.protocol.v1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,

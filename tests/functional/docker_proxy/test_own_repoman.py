@@ -8,7 +8,7 @@ import pytest
 
 from repoman.plugin import hookimpl
 from repoman_docker import plugin
-from repoman_docker.index import ImageHit, IndexAnswer
+from repoman_docker.search import ImageHit, IndexAnswer
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import Clock, Proxies, name_of
 

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from repoman_docker import index as index_module
+from repoman_docker import search as index_module
 from repoman_docker.group import services as group_module
-from repoman_docker.index import HUB, parse_answer
 from repoman_docker.proxy import search as search_module
+from repoman_docker.search import HUB, parse_answer
 from tests.clock import LONG_S, wait_until
 from tests.fakes.index import fake_index
 from tests.fakes.registry import Fault
@@ -266,7 +266,7 @@ def test_an_index_that_failed_rests_and_comes_back(make_proxy, clock, cached, in
 
 
 def test_a_slow_index_is_not_waited_for(cached, index, monkeypatch):
-    monkeypatch.setattr(search_module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(search_module, "INDEX_TIMEOUT_S", 0.2)
     index.delay = 4.0
     answer = ask(cached, "app")
     assert [each["name"] for each in answer.json()["results"]] == ["team/app"]

@@ -123,7 +123,7 @@ def test_who_may_see_nothing_is_answered_at_once(stage, hosted, group, looked):
 
 def test_who_may_see_nothing_starts_no_search(stage, hosted, monkeypatch):
     monkeypatch.setattr(
-        "repoman_docker.hosted.search.HostedSearch.find", lambda *_: pytest.fail("a search")
+        "repoman_docker.hosted.lists.HostedSearch.find", lambda *_: pytest.fail("a search")
     )
     registry = stage.connector(hosted, stage.make_user(*view(hosted, "add")))
     answer = registry.send("GET", "/v1/search?q=app")

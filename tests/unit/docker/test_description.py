@@ -4,10 +4,16 @@ import json
 
 import pytest
 
-from repoman_docker.protocol.description import CONFIGS, KEYS, LONGEST, description_of, labels_of
 from repoman_docker.protocol.media_types import DOCKER_CONFIG, OCI_CONFIG
+from repoman_docker.protocol.texts import (
+    CONFIGS,
+    DESCRIPTION_KEYS,
+    DESCRIPTION_MAX_CHARS,
+    description_of,
+    labels_of,
+)
 
-DESCRIPTION, TITLE, OLD = KEYS
+DESCRIPTION, TITLE, OLD = DESCRIPTION_KEYS
 
 
 def test_a_better_key_goes_before_a_better_source():
@@ -25,7 +31,7 @@ def test_what_is_no_text_does_not_count(value):
 
 def test_it_is_one_line_and_not_endless():
     assert description_of({DESCRIPTION: " a\r\nb\t c "}) == "a b c"
-    assert description_of({DESCRIPTION: "x" * 5000}) == "x" * LONGEST
+    assert description_of({DESCRIPTION: "x" * 5000}) == "x" * DESCRIPTION_MAX_CHARS
     assert description_of() == ""
 
 

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman_docker.index import CATALOG_AGE, MOST_NAMES, CatalogIndex, ImageHit, parse_answer
-from repoman_docker.search import MOST, collect
+from repoman_docker.search import (
+    CATALOG_AGE_S,
+    CATALOG_MAX_NAMES,
+    SEARCH_MAX_IMAGES,
+    CatalogIndex,
+    ImageHit,
+    collect,
+    parse_answer,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
@@ -48,7 +55,7 @@ def test_what_makes_no_sense_at_all_is_an_error(body):
 
 
 def test_a_catalog_is_read_again_after_a_while():
-    times = iter([0.0, CATALOG_AGE - 1, CATALOG_AGE])
+    times = iter([0.0, CATALOG_AGE_S - 1, CATALOG_AGE_S])
     reads = []
 
     def list_images():
@@ -66,7 +73,7 @@ def test_a_catalog_without_an_end_is_cut():
         while True:
             yield "a"
 
-    assert CatalogIndex(endless).search("a", 1).total == MOST_NAMES
+    assert CatalogIndex(endless).search("a", 1).total == CATALOG_MAX_NAMES
 
 
 def test_of_equal_names_the_first_counts():
@@ -76,9 +83,9 @@ def test_of_equal_names_the_first_counts():
 
 
 def test_a_search_has_an_end():
-    hits = [ImageHit(str(number)) for number in range(MOST + 5)]
-    found = collect(hits, total=MOST + 7)
-    assert (len(found.hits), found.total) == (MOST, MOST)
+    hits = [ImageHit(str(number)) for number in range(SEARCH_MAX_IMAGES + 5)]
+    found = collect(hits, total=SEARCH_MAX_IMAGES + 7)
+    assert (len(found.hits), found.total) == (SEARCH_MAX_IMAGES, SEARCH_MAX_IMAGES)
     assert collect(hits[:3], total=10).total == 10
     assert collect(hits[:3], total=2).total == 3
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman_docker.protocol.paths import Resource, Route, match
+from repoman_docker.protocol.reference import Resource, Route, match
 
 DIGEST = "sha256:" + "a" * 64
 # names that are made of the words of the grammar itself

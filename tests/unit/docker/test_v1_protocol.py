@@ -6,24 +6,24 @@ import json
 
 import pytest
 
-from repoman_docker.protocol.v1_ids import (
+from repoman_docker.protocol.v1 import (
     EMPTY_DIFF_ID,
     EMPTY_LAYER,
     EMPTY_LAYER_DIGEST,
+    BrokenJson,
+    Kind,
+    V1Route,
+    derive_chain,
+    history_of,
     is_image_id,
     layer_id,
     long_name,
+    match_repository,
+    parse_fields,
+    render_config,
     short_name,
     top_id,
 )
-from repoman_docker.protocol.v1_json import (
-    BrokenJson,
-    derive_chain,
-    history_of,
-    parse_fields,
-    render_config,
-)
-from repoman_docker.protocol.v1_paths import Kind, Place, match_repository
 
 EMPTY_HASH = EMPTY_LAYER_DIGEST.removeprefix("sha256:")
 
@@ -134,18 +134,18 @@ def test_a_history_without_a_command_is_no_failure(fields):
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("app", Place(Kind.REPOSITORY, "app")),
-        ("team/app/", Place(Kind.REPOSITORY, "team/app")),
-        ("team/app/images", Place(Kind.IMAGES, "team/app")),
-        ("app/images/", Place(Kind.IMAGES, "app")),
-        ("a/b/c/tags", Place(Kind.TAGS, "a/b/c")),
-        ("app/tags/1.0", Place(Kind.TAG, "app", "1.0")),
-        ("app/tags/images", Place(Kind.TAG, "app", "images")),
-        ("team/app/tags/1/json", Place(Kind.TAG_JSON, "team/app", "1")),
-        ("team/app/json", Place(Kind.JSON, "team/app")),
-        ("team/app/properties", Place(Kind.PROPERTIES, "team/app")),
-        ("team/app/auth", Place(Kind.AUTH, "team/app")),
-        ("app/layer/0/access", Place(Kind.LAYER_ACCESS, "app", "0")),
+        ("app", V1Route(Kind.REPOSITORY, "app")),
+        ("team/app/", V1Route(Kind.REPOSITORY, "team/app")),
+        ("team/app/images", V1Route(Kind.IMAGES, "team/app")),
+        ("app/images/", V1Route(Kind.IMAGES, "app")),
+        ("a/b/c/tags", V1Route(Kind.TAGS, "a/b/c")),
+        ("app/tags/1.0", V1Route(Kind.TAG, "app", "1.0")),
+        ("app/tags/images", V1Route(Kind.TAG, "app", "images")),
+        ("team/app/tags/1/json", V1Route(Kind.TAG_JSON, "team/app", "1")),
+        ("team/app/json", V1Route(Kind.JSON, "team/app")),
+        ("team/app/properties", V1Route(Kind.PROPERTIES, "team/app")),
+        ("team/app/auth", V1Route(Kind.AUTH, "team/app")),
+        ("app/layer/0/access", V1Route(Kind.LAYER_ACCESS, "app", "0")),
         ("", None),
         ("/", None),
     ],

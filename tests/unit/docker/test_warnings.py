@@ -1,6 +1,6 @@
 """The header Warning."""
 
-from repoman_docker.protocol.warnings import LONGEST, MOST, render_warnings
+from repoman_docker.protocol.texts import WARNING_MAX_CHARS, WARNINGS_MAX, render_warnings
 
 
 def test_each_text_is_there_once_in_quotes():
@@ -12,6 +12,8 @@ def test_what_would_break_the_header_is_left_out():
 
 
 def test_it_stays_short():
-    header = render_warnings(f"{number}{'x' * 2 * LONGEST}" for number in range(2 * MOST))
-    assert header.count("299") == MOST
-    assert len(header) < MOST * (LONGEST + 20)
+    header = render_warnings(
+        f"{number}{'x' * 2 * WARNING_MAX_CHARS}" for number in range(2 * WARNINGS_MAX)
+    )
+    assert header.count("299") == WARNINGS_MAX
+    assert len(header) < WARNINGS_MAX * (WARNING_MAX_CHARS + 20)

@@ -1,15 +1,22 @@
-"""The JSON of V1 images, derived from a V2 config and converted back into one.
+"""The Docker API V1 without I/O: its image ids, the JSON of its images, and its paths.
 
-Source: Docker image specification 1.0 and 1.2.
+A V1 id identifies one layer with its settings, and thereby all layers below it. Images that were
+pushed with V2 have none; their ids are derived from their content, so that they are the same on
+every server and never change. The derivation is that of Docker's own registry for manifests of
+schema 1.
+
+Repository names may contain slashes and words like ``tags``, so paths are parsed from the right, as
+those of V2 are.
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import isfinite
 from typing import Any, NoReturn
-
-from repoman_docker.protocol.v1_ids import layer_id, top_id
 
 Fields = Mapping[str, Any]
 
@@ -136,3 +143,108 @@ def render_config(top: Fields, histories: Sequence[Fields], diff_ids: Sequence[s
 
 def _dump(fields: Fields) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
+
+DEPTH = 128  # maximum number of images in a chain; no V1 engine supports more
+EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
+"""A gzipped tar archive without files, 1024 zero bytes."""
+
+EMPTY_LAYER_DIGEST = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
+EMPTY_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+
+_ID = re.compile(r"[a-f0-9]{64}")
+_LIBRARY = "library/"
+
+
+def is_image_id(text: str) -> bool:
+    """Return whether a text is an image id as engines write it."""
+    return bool(_ID.fullmatch(text))
+
+
+def layer_id(blob: str, parent: str) -> str:
+    """Return the id of a layer that is not the top one of its image.
+
+    Args:
+        blob: the hash of the layer as it is stored, in hex.
+        parent: the id of the layer below; empty for the lowest.
+    """
+    return _hash(f"{blob} {parent}".encode())
+
+
+def top_id(blob: str, parent: str, config: bytes) -> str:
+    """Return the id of the top layer of an image, to which the config belongs."""
+    return _hash(f"{blob} {parent} ".encode() + config)
+
+
+def short_name(name: str) -> str:
+    """Return the short form of an image name, which clients also write with ``library/``."""
+    short = name.removeprefix(_LIBRARY)
+    return name if "/" in short else short
+
+
+def long_name(name: str) -> str:
+    """Return the other form of a short name; other names are returned unchanged."""
+    return name if "/" in name else _LIBRARY + name
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_TAGGED = 2  # the position, from the right, of ``tags`` before a tag
+
+
+class Kind(StrEnum):
+    """What a path under ``/v1/repositories/`` names."""
+
+    REPOSITORY = "repository"
+    IMAGES = "images"
+    TAGS = "tags"
+    TAG = "tag"
+    TAG_JSON = "tag_json"
+    JSON = "json"
+    PROPERTIES = "properties"
+    AUTH = "auth"
+    LAYER_ACCESS = "layer_access"
+
+
+@dataclass(frozen=True, slots=True)
+class V1Route:
+    """A parsed path.
+
+    Attributes:
+        kind: the requested resource.
+        name: the image name as sent, its grammar not checked.
+        detail: a tag or an image id, where the kind has one; else empty.
+    """
+
+    kind: Kind
+    name: str
+    detail: str = ""
+
+
+_LAST = {
+    "images": Kind.IMAGES,
+    "tags": Kind.TAGS,
+    "json": Kind.JSON,
+    "properties": Kind.PROPERTIES,
+    "auth": Kind.AUTH,
+}
+
+
+def match_repository(path: str) -> V1Route | None:
+    """Parse a path; return None if it is not a path of the API.
+
+    Args:
+        path: the decoded path after ``/v1/repositories/``; a slash at its end does not matter.
+    """
+    parts = path.rstrip("/").split("/")
+    if len(parts) > _TAGGED and parts[-2] == "tags":
+        return V1Route(Kind.TAG, "/".join(parts[:-2]), parts[-1])
+    if len(parts) > _TAGGED + 1 and parts[-3] == "tags" and parts[-1] == "json":
+        return V1Route(Kind.TAG_JSON, "/".join(parts[:-3]), parts[-2])
+    if len(parts) > _TAGGED + 1 and parts[-3] == "layer" and parts[-1] == "access":
+        return V1Route(Kind.LAYER_ACCESS, "/".join(parts[:-3]), parts[-2])
+    if len(parts) > 1 and parts[-1] in _LAST:
+        return V1Route(_LAST[parts[-1]], "/".join(parts[:-1]))
+    return V1Route(Kind.REPOSITORY, "/".join(parts)) if parts[0] else None
