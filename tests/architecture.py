@@ -68,6 +68,7 @@ LIBRARIES = {
     "flask_wtf": ("repoman/http/admin.py", "web/repoman_web/views/*"),
     "wtforms": ("web/repoman_web/views/*",),
     "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
+    "re2": ("repoman/patterns.py",),
     "ldap3": ("repoman/security/directory.py",),
     "requests": (
         "repoman/proxy/connections.py",

@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from repoman.errors import Invalid
-from repoman.patterns import DEPTH, Pattern, PatternError
+from repoman.patterns import DEPTH_MAX, Pattern, PatternError
 
 LENGTH = 2000  # characters of an expression
 
@@ -192,8 +192,8 @@ class _Parser:
     def _group(self) -> Expression:
         opening = self._take()
         self._depth += 1
-        if self._depth > DEPTH:
-            raise _invalid(f"more than {DEPTH} nested parentheses", opening.at)
+        if self._depth > DEPTH_MAX:
+            raise _invalid(f"more than {DEPTH_MAX} nested parentheses", opening.at)
         found = self.alternatives()
         if self._next.text != ")":
             raise _invalid("a '(' without a ')'", opening.at)
