@@ -7,13 +7,11 @@ says is where a section begins; stored values override it.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.errors import Invalid, NotFound
+from repoman.errors import NotFound
 from repoman.option_records import find_option, save_option
-from repoman.sections import Section, explain, merge
+from repoman.sections import Section, merge, parse_section
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -76,8 +74,4 @@ class Options:
         return self._parse(name, {**default.model_dump(), **stored}) if stored else default
 
     def _parse(self, name: str, values: Mapping[str, Any]) -> Section:
-        try:
-            return type(self._defaults[name]).model_validate(values)
-        except ValidationError as error:
-            problem, path = explain(error, type(self._defaults[name]), name)
-            raise Invalid(problem, field=path) from error
+        return parse_section(type(self._defaults[name]), values, name)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from repoman.errors import Invalid
 from repoman.external_url import is_host
 from repoman.patterns import PatternError, find_pattern
 from repoman.problems import problem_of
@@ -135,6 +136,9 @@ class Section(BaseModel):
         return self.model_dump(mode="json", context={SEAL: seal})
 
 
+Part = TypeVar("Part", bound=Section)
+
+
 def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a section with changes.
 
@@ -150,6 +154,21 @@ def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -
     return {**old, **{key: value for key, value in new.items() if key not in shown}}
 
 
+def parse_section(kind: type[Part], values: Mapping[str, Any], name: str = "") -> Part:
+    """Return the section made of plain values; what is missing takes its default.
+
+    ``name`` is what the section is called, in messages.
+
+    Raises:
+        Invalid: a key is unknown or a value is wrong; ``field`` is its dotted path.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problem, path = explain(error, kind, name)
+        raise Invalid(problem, field=path) from error
+
+
 def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[str, str]:
     """Return what is wrong with the values of a section, and the path of the field.
 
@@ -159,7 +178,7 @@ def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[s
     first = error.errors()[0]
     key = str(first["loc"][0]) if first["loc"] else ""
     field = kind.model_fields.get(key)
-    path = ".".join([name, *map(str, _place(first["loc"], field))])
+    path = ".".join(filter(None, [name, *map(str, _place(first["loc"], field))]))
     if first["type"] == "extra_forbidden" and field is None:
         return f"{path}: unknown key; {_known(key, kind.model_fields)}", path
     problem = problem_of(first)
@@ -168,7 +187,8 @@ def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[s
 
 
 def _place(path: tuple[int | str, ...], field: FieldInfo | None) -> tuple[int | str, ...]:
-    """Return a path in a section without pydantic's name for one of several types of a field."""
+    """Return a path in a section without pydantic's name for one of several types of a value."""
+    path = tuple(each for each in path if isinstance(each, int) or "[" not in each)
     types = () if field is None else _alternatives(field.annotation)
     return (
         path if len([each for each in types if each is not NoneType]) < 2 else path[:1] + path[2:]

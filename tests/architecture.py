@@ -80,6 +80,7 @@ LIBRARIES = {
     "apscheduler": ("repoman/tasks/schedule.py",),
 }
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]
+LIBRARIES["repoman.db.models"] = (*LIBRARIES["peewee"], "repoman/uploads.py")
 # Words that belong to formats, so that the core and its pages never say them.
 WORDS = re.compile(r"docker|manifest|(?<![a-z])oci(?![a-z])|pypi", re.IGNORECASE)
 MUTATORS = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"}
@@ -263,8 +264,9 @@ def libraries_stay_in_their_places(module: Module) -> Iterator[str]:
     if not (module.is_core or module.is_plugin):
         return
     for each in module.binding_imports():
-        places = LIBRARIES.get(each.name.split(".")[0])
-        if places is not None and not any(fnmatch(module.path, place) for place in places):
+        dotted = f"{each.name}."
+        places = [places for name, places in LIBRARIES.items() if dotted.startswith(f"{name}.")]
+        if places and not any(fnmatch(module.path, place) for place in places[0]):
             yield f"{each.line}: {each.name} must not be imported here"
 
 

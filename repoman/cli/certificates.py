@@ -10,7 +10,7 @@ from repoman.core import Repoman
 from repoman.http.router import registered_formats
 from repoman.security.certificates import CertificateFiles, create_certificate, describe_certificate
 
-DAYS = 825  # the longest validity that all clients accept
+VALIDITY_DAYS = 825  # The longest validity that all clients accept.
 
 
 @click.group()
@@ -20,7 +20,7 @@ def cert() -> None:
 
 @cert.command()
 @click.argument("names", nargs=-1)
-@click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True)
+@click.option("--days", type=click.IntRange(1, 3650), default=VALIDITY_DAYS, show_default=True)
 @with_data
 def create(settings: Settings, names: tuple[str, ...], days: int) -> None:
     """Create a certificate for NAMES (host names, addresses), signed by an authority of your own.

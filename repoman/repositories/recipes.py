@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from repoman.blobs.store import BlobStore
 from repoman.content import ContentStore
 from repoman.errors import Invalid
@@ -15,7 +13,7 @@ from repoman.proxy.services import ProxyServices
 from repoman.proxy.upstream import ClientOptions
 from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
-from repoman.sections import Section, explain
+from repoman.sections import Section, parse_section
 from repoman.uploads import UploadSessions
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -82,14 +80,10 @@ class Recipe:
                 raise Invalid(
                     f"{name}: there is no such section; choose one of: {known}.", field=name
                 )
-        return {name: self._parse(name, settings.get(name, {})) for name in self.sections}
-
-    def _parse(self, name: str, values: Mapping[str, Any]) -> Section:
-        try:
-            return self.sections[name].model_validate(values)
-        except ValidationError as error:
-            problem, path = explain(error, self.sections[name], name)
-            raise Invalid(problem, field=path) from error
+        return {
+            name: parse_section(kind, settings.get(name, {}), name)
+            for name, kind in self.sections.items()
+        }
 
 
 def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = "") -> ProxyCache:

@@ -15,7 +15,7 @@ from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, Actor
 from repoman.security.user_records import User
 
-INTERVAL = 300.0  # seconds in which a user's logins are written down once
+LOGIN_NOTE_INTERVAL_S = 300.0  # How often at most a user's logins are written down.
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ class Accounts:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._found: ReadCache[User | None] = ReadCache(database)
-        self._logins = DeferredTimestamps(database, "logins", records.note_logins, clock, INTERVAL)
+        self._logins = DeferredTimestamps(
+            database, "logins", records.note_logins, clock, LOGIN_NOTE_INTERVAL_S
+        )
         self.flush = self._logins.flush
 
     def note_login(self, actor: Actor) -> bool:

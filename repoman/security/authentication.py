@@ -14,7 +14,7 @@ from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
 from repoman.security.user_tokens import FORM, TOKEN
 
-MOMENT = 5.0  # seconds at most that the same header is believed without asking a realm
+HEADER_TRUST_S = 5.0  # How long at most the same header is believed without asking a realm.
 
 
 class Authenticator:
@@ -44,7 +44,7 @@ class Authenticator:
         Nothing is remembered beyond a write to the database, nor as text.
         """
         digest = self._digest.of(header.encode("utf-8", "replace"))
-        return self._recent.get((digest, time.monotonic() // MOMENT), ask)
+        return self._recent.get((digest, time.monotonic() // HEADER_TRUST_S), ask)
 
     def authenticate(self, credentials: Credentials | None, address: str = "") -> Actor:
         """Return who this is; no credentials, or empty ones, are anonymous.

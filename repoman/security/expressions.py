@@ -23,7 +23,7 @@ from typing import Protocol
 from repoman.errors import Invalid
 from repoman.patterns import DEPTH_MAX, Pattern, PatternError
 
-LENGTH = 2000  # characters of an expression
+EXPRESSION_MAX_CHARS = 2000  # The longest expression that is accepted.
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<operator>==|!=|=~|=\^)
@@ -138,8 +138,10 @@ def parse_expression(source: str) -> Expression:
     Raises:
         Invalid: it is none; the text says what is wrong, and at which character.
     """
-    if len(source) > LENGTH:
-        raise Invalid(f"expression: it has more than {LENGTH} characters.", field="expression")
+    if len(source) > EXPRESSION_MAX_CHARS:
+        raise Invalid(
+            f"expression: it has more than {EXPRESSION_MAX_CHARS} characters.", field="expression"
+        )
     parser = _Parser(source)
     found = parser.alternatives()
     parser.expect("end", "'and', 'or' or the end")

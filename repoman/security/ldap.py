@@ -22,11 +22,11 @@ from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import find_user
 
 LDAP = "ldap"  # the realm's name, and that of the plugin
-LONGEST = 256  # characters of a name,
-PASSWORD_MAX = 1000  # and of a password
-AT_ONCE = 4  # logins that talk to it; others wait
-LOOK = 60.0  # seconds between two looks whether a user is still there
-REST = 10.0  # seconds until the next try where a directory did not answer
+NAME_MAX_CHARS = 256  # The longest user name that is looked up.
+PASSWORD_MAX_CHARS = 1000  # The longest password that is sent to the directory.
+CONNECTIONS_MAX = 4  # Logins that talk to the directory at the same time; others wait.
+USER_CHECK_INTERVAL_S = 60.0  # How long it is believed that a user is still there.
+RETRY_PAUSE_S = 10.0  # How long a directory that did not answer is not asked again.
 
 if TYPE_CHECKING:
     from repoman.security.directory import Directory, Person
@@ -67,7 +67,7 @@ class LdapRealm:
         self._memory = memory
         self._ticks = ticks
         self._key = secrets.token_bytes(32)
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._known: Memory[Actor] = Memory(ticks)  # by name and password
         self._users: Memory[_Seen] = Memory(ticks)  # by name
         self._for = LdapOptions()
@@ -100,7 +100,7 @@ class LdapRealm:
                 return None
             found = _actor(person.name, person, options)
             self._known.save(digest, found, self._memory)
-            self._users.save(found.name, _Seen(found), LOOK)
+            self._users.save(found.name, _Seen(found), USER_CHECK_INTERVAL_S)
         return found
 
     @hookimpl
@@ -119,11 +119,11 @@ class LdapRealm:
         seen = self._users.find(name)
         if seen is None:
             seen = self._users.find_old(name) or _Seen(None, is_known=False)
-            self._users.save(name, seen, REST)
+            self._users.save(name, seen, RETRY_PAUSE_S)
             with suppress(Unavailable):
                 person = self._ask(options, lambda directory: directory.look_up(name))
                 seen = _Seen(None if person is None else _actor(name, person, options))
-                self._users.save(name, seen, LOOK)
+                self._users.save(name, seen, USER_CHECK_INTERVAL_S)
         if not seen.is_known:
             raise Unavailable("The LDAP server has not responded yet.")
         return seen.actor
@@ -143,7 +143,7 @@ class LdapRealm:
                 return question(Directory(options, _log.debug))
             except Unavailable as error:
                 _log.warning("LDAP: %s %s", error, error.__cause__ or "")
-                self._rests_until = self._ticks() + REST
+                self._rests_until = self._ticks() + RETRY_PAUSE_S
                 raise
 
     @contextmanager
@@ -194,8 +194,8 @@ def _can_be(name: str, password: str) -> bool:
         return False
     # With an empty password a bind succeeds, as nobody (RFC 4513, 5.1.2); so might one with a NUL
     # where a server is written in C.
-    is_good = 0 < len(password) <= PASSWORD_MAX and "\0" not in password
-    return is_good and name.isprintable() and 0 < len(name) <= LONGEST
+    is_good = 0 < len(password) <= PASSWORD_MAX_CHARS and "\0" not in password
+    return is_good and name.isprintable() and 0 < len(name) <= NAME_MAX_CHARS
 
 
 def roles_of(person: "Person", options: LdapOptions) -> tuple[str, ...]:

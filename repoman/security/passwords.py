@@ -17,7 +17,7 @@ from repoman.security.memory import Memory
 
 # What OWASP asks for at least (Password Storage Cheat Sheet, Argon2id): as hard to guess as one
 # pass over 46 MiB, and little enough that a login is not felt in the memory or by other requests.
-MEMORY_COST = 19_456  # KiB
+MEMORY_COST_KIB = 19_456  # KiB
 PASSES = 2
 LANES = 1
 
@@ -30,7 +30,7 @@ class PasswordVerifier:
         cost: memory that a hash takes, in KiB.
     """
 
-    def __init__(self, memory: float, cost: int = MEMORY_COST) -> None:
+    def __init__(self, memory: float, cost: int = MEMORY_COST_KIB) -> None:
         self._memory = memory
         self._hasher = PasswordHasher(PASSES, cost, LANES)
         # Made here, or the first name that does not exist would take twice as long.

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
-from repoman.problems import problem_of
+from repoman.sections import parse_section
 from repoman.security import rights_records as records
 from repoman.security.actors import Action
 from repoman.security.permissions import (
@@ -159,13 +157,7 @@ def parse_properties(kind: str, properties: Mapping[str, Any]) -> PrivilegeSecti
     if model is None:
         known = ", ".join(PRIVILEGE_TYPES)
         raise Invalid(f"type: there is no privilege type {kind!r}; choose one of: {known}.", "type")
-    try:
-        return model.model_validate(properties)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(map(str, first["loc"][:1]))
-        problem = "unknown key" if first["type"] == "extra_forbidden" else problem_of(first)
-        raise Invalid(f"{path}: {problem}.", field=path) from error
+    return parse_section(model, properties)
 
 
 def check_name(what: str, name: str) -> None:

@@ -20,8 +20,8 @@ from repoman.security.secret_records import find_secret, insert_secret
 from repoman.security.session_records import Session
 from repoman.security.user_records import find_user, update_user
 
-NOTE_EVERY = 120.0  # seconds between two notes in the database that a session is in use
-AGENT_LENGTH = 300  # characters kept of what a browser calls itself
+USE_NOTE_INTERVAL_S = 120.0  # How often at most the use of a session is written down.
+AGENT_MAX_CHARS = 300  # What is kept of the name that a browser gives itself.
 KEY = "form-signing-key"
 
 
@@ -50,7 +50,7 @@ class SessionService:
         self._found: ReadCache[Session | None] = ReadCache(database)
         self._confirmed = ConfirmedClock(clock)
         self._uses = DeferredTimestamps(
-            database, "uses of sessions", self._write_uses, clock, NOTE_EVERY
+            database, "uses of sessions", self._write_uses, clock, USE_NOTE_INTERVAL_S
         )
         self.flush = self._uses.flush
         self.signing_key = ""
@@ -90,7 +90,7 @@ class SessionService:
                 roles=user.external_roles,
                 epoch=user.epoch,
                 address=address,
-                agent=agent[:AGENT_LENGTH],
+                agent=agent[:AGENT_MAX_CHARS],
                 created_at=now,
                 seen_at=now,
                 expires_at=self._end_of(now, now),
@@ -108,7 +108,7 @@ class SessionService:
             return None
         if not self._goes_on(session.realm, session.user):
             return None
-        if now - session.seen_at >= NOTE_EVERY:
+        if now - session.seen_at >= USE_NOTE_INTERVAL_S:
             self._uses.note(id_)
         return session
 

@@ -26,11 +26,13 @@ from typing import Any
 
 from repoman.errors import TooManyRequests, Unavailable
 
-WIDE = 10  # times as many failures are allowed where innocent people may be meant,
-SHORT = 10  # and the longest wait is by so much shorter
-FORGOTTEN = 3  # longest waits without a failure, after which there was none
-CAPACITY = 20_000  # counts, and pairs of a user and an address, that are kept
-GREETED = 86400.0  # seconds that an address counts as one of its user's
+WIDE_COUNT_FACTOR = (
+    10  # How many times more failures are allowed where innocent people may be meant.
+)
+WIDE_WAIT_DIVISOR = 10  # By how much the longest wait is shorter there.
+FORGET_AFTER_WAITS = 3  # Failures are forgotten after this many longest waits without another one.
+COUNTS_MAX = 20_000  # Counts, and pairs of a user and an address, that are kept.
+KNOWN_ADDRESS_S = 86400.0  # How long an address counts as one of its user's.
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ class Lockout:
         with self._lock:
             rules = self._rules(user, address, is_token)
             pair = _pair(user, address)
-            if now - self._greeted.get(pair, float("-inf")) < GREETED:
+            if now - self._greeted.get(pair, float("-inf")) < KNOWN_ADDRESS_S:
                 rules = [rule for rule in rules if rule.key == pair]
             return max((self._rest(rule, now) for rule in rules), default=0)
 
@@ -127,13 +129,13 @@ class Lockout:
         return max(0, math.ceil(count.last + wait - now))
 
     def _forget(self, count: _Count, rule: _Rule, now: float) -> None:
-        if now - count.last > FORGOTTEN * rule.longest:
+        if now - count.last > FORGET_AFTER_WAITS * rule.longest:
             count.failures = 0
 
     def _rules(self, user: str, address: str, is_token: bool) -> list[_Rule]:
         if not self._allowed:
             return []
-        many, short = self._allowed * WIDE, self._longest / SHORT
+        many, short = self._allowed * WIDE_COUNT_FACTOR, self._longest / WIDE_WAIT_DIVISOR
         _, name, network = pair = _pair(user, address)
         anybody = _Rule(("address", network), many, short)
         if is_token:
@@ -164,11 +166,11 @@ def _network(address: str) -> str:
 
 
 def _shorten(table: OrderedDict[Hashable, Any]) -> None:
-    while len(table) > CAPACITY:
+    while len(table) > COUNTS_MAX:
         table.popitem(last=False)
 
 
-LATER = 1  # seconds after which a client that found no place may try again
+RETRY_AFTER_S = 1  # When a client that found no place may try again.
 
 
 class LoginQueue:
@@ -190,7 +192,7 @@ class LoginQueue:
         """
         if not self._places.acquire(blocking=False):
             error = Unavailable("Too many logins at the same time. Try again in a moment.")
-            error.retry_after = LATER
+            error.retry_after = RETRY_AFTER_S
             raise error
         try:
             yield

@@ -32,9 +32,9 @@ from repoman.security.user_tokens import UserTokens
 ALGORITHM = "HS256"
 ISSUER = "repoman"
 KEY = "token-signing-key"
-ELSEWHERE = 60  # seconds that a token is good where another realm has the password
-LEEWAY = 5  # seconds that clocks of servers may differ
-LONGEST = 65_536  # characters of a token; none of ours comes near
+FOREIGN_LIFETIME_S = 60  # How long a token is valid where another realm has the password.
+LEEWAY_S = 5  # How much the clocks of servers may differ.
+TOKEN_MAX_CHARS = 65_536  # The longest token that is looked at; none of ours comes near.
 CLAIMS = [
     *("iss", "sub", "aud", "iat", "nbf", "exp", "anonymous", "realm", "user", "user_token"),
     "access",
@@ -86,7 +86,7 @@ class TokenService:
         """Return for how many seconds a token for this actor is good; None: as usual."""
         is_told = actor.realm == LOCAL or actor.token
         lifetime = self._lifetime if wanted is None else wanted
-        return lifetime if is_told else min(lifetime, ELSEWHERE)
+        return lifetime if is_told else min(lifetime, FOREIGN_LIFETIME_S)
 
     def issue(
         self,
@@ -130,7 +130,7 @@ class TokenService:
                 in any more.
         """
         claims = self._check(token, audience)
-        if not may_have_expired and claims["exp"] + LEEWAY <= time.time():
+        if not may_have_expired and claims["exp"] + LEEWAY_S <= time.time():
             raise _invalid()
         scopes = tuple(
             Scope(each["type"], each["name"], frozenset(each["actions"]))
@@ -167,7 +167,7 @@ class TokenService:
         return claims
 
     def _decode(self, token: str, audience: str) -> Claims:
-        if len(token) > LONGEST:
+        if len(token) > TOKEN_MAX_CHARS:
             raise _invalid()
         try:
             return jwt.decode(
@@ -181,7 +181,7 @@ class TokenService:
                     "verify_exp": False,  # looked at each time
                     "verify_iat": False,  # nbf says the same
                 },
-                leeway=LEEWAY,
+                leeway=LEEWAY_S,
             )
         except jwt.InvalidTokenError as error:
             raise _invalid() from error

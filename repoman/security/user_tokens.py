@@ -25,11 +25,11 @@ from repoman.security.user_token_records import UserToken
 
 TOKEN = "token"  # noqa: S105 - the name of the realm
 FORM = re.compile(r"rpm_([0-9a-f]{16})_")  # how a secret begins, and a part of one too
-NAME_MAX = 100  # characters
-PATTERNS = 50  # of repositories, and of names, for one token
-PATTERN_MAX = 255  # characters
-PER_USER = 100  # tokens
-INTERVAL = 60.0  # seconds in which a token's uses are written down once
+NAME_MAX_CHARS = 100  # The longest name of a token.
+PATTERNS_MAX = 50  # Patterns of repositories, and of names, for one token.
+PATTERN_MAX_CHARS = 255  # The longest pattern.
+TOKENS_PER_USER_MAX = 100  # Tokens that a user may have.
+USE_NOTE_INTERVAL_S = 60.0  # How often at most the use of a token is written down.
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -47,7 +47,7 @@ class UserTokens:
         self._clock = clock
         self._found: ReadCache[tuple[UserToken, User] | None] = ReadCache(database)
         self._uses = DeferredTimestamps(
-            database, "uses of tokens", records.note_uses, clock, INTERVAL
+            database, "uses of tokens", records.note_uses, clock, USE_NOTE_INTERVAL_S
         )
         self.flush = self._uses.flush
 
@@ -112,9 +112,10 @@ class UserTokens:
             present = records.list_tokens(user)
             if name in {each.name for each in present}:
                 raise Conflict(f"name: {user} already has a token {name!r}.")
-            if len(present) >= PER_USER:
+            if len(present) >= TOKENS_PER_USER_MAX:
                 raise Conflict(
-                    f"{user} already has {PER_USER} tokens, the maximum. Revoke one first."
+                    f"{user} already has {TOKENS_PER_USER_MAX} tokens, the maximum. "
+                    "Revoke one first."
                 )
             records.insert_token(UserToken(id_, user, name, _digest(secret), limit, now, end))
             self._database.note_change("token.create", user, token=id_, name=name)
@@ -158,19 +159,21 @@ def _digest(secret: str) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not (0 < len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
-        raise Invalid(f"name: must have 1 to {NAME_MAX} printable characters.", field="name")
+    if not (0 < len(name) <= NAME_MAX_CHARS and name.isprintable() and name == name.strip()):
+        raise Invalid(f"name: must have 1 to {NAME_MAX_CHARS} printable characters.", field="name")
 
 
 def _checked(limit: Limit) -> Limit:
     """Return a limit with its patterns as they are compared: repositories in small letters."""
     for field in ("repositories", "names"):
         patterns: tuple[str, ...] = getattr(limit, field)
-        is_good = all(0 < len(each) <= PATTERN_MAX and each.isprintable() for each in patterns)
-        if len(patterns) > PATTERNS or not is_good:
+        is_good = all(
+            0 < len(each) <= PATTERN_MAX_CHARS and each.isprintable() for each in patterns
+        )
+        if len(patterns) > PATTERNS_MAX or not is_good:
             raise Invalid(
-                f"{field}: at most {PATTERNS} patterns of at most {PATTERN_MAX} printable "
-                "characters are allowed.",
+                f"{field}: at most {PATTERNS_MAX} patterns of at most {PATTERN_MAX_CHARS} "
+                "printable characters are allowed.",
                 field=field,
             )
     return replace(

@@ -18,11 +18,11 @@ from repoman.security.rights import check_roles, keeping_administrator
 from repoman.security.user_records import User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
-PASSWORD_MIN = 8  # Characters that a password must have.
-PASSWORD_MAX = 1000  # Characters; longer ones only serve to keep the hash busy.
+PASSWORD_MIN_CHARS = 8  # The shortest password that is accepted.
+PASSWORD_MAX_CHARS = 1000  # Longer passwords only serve to keep the hash busy.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # What no field for a password takes.
 ABOUT = ("first_name", "last_name", "email")
-ABOUT_MAX = 200  # characters
+ABOUT_MAX_CHARS = 200  # The longest first name, last name or mail address.
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -44,7 +44,7 @@ class Users:
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
         """Return the local user with this name and password."""
-        if len(credentials.password) > PASSWORD_MAX:
+        if len(credentials.password) > PASSWORD_MAX_CHARS:
             return None
         name = credentials.name
         known = self._found.get(name, lambda: records.find_user(name))
@@ -191,9 +191,9 @@ class Users:
             observer(name)
 
     def _hash(self, password: str) -> str:
-        if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
             raise Invalid(
-                f"password: must have {PASSWORD_MIN} to {PASSWORD_MAX} characters.",
+                f"password: must have {PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters.",
                 field="password",
             )
         if CONTROL.search(password):
@@ -208,8 +208,10 @@ def _check_about(about: Mapping[str, str]) -> dict[str, str]:
     for key, value in about.items():
         if key not in ABOUT:
             raise Invalid(f"{key}: unknown key; choose one of: {', '.join(ABOUT)}.", field=key)
-        if len(value) > ABOUT_MAX or not value.isprintable():
-            raise Invalid(f"{key}: must have at most {ABOUT_MAX} printable characters.", field=key)
+        if len(value) > ABOUT_MAX_CHARS or not value.isprintable():
+            raise Invalid(
+                f"{key}: must have at most {ABOUT_MAX_CHARS} printable characters.", field=key
+            )
     return dict(about)
 
 

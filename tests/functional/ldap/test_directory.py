@@ -10,7 +10,7 @@ import pytest
 
 from repoman.errors import Invalid, Unavailable
 from repoman.security.actors import Credentials
-from repoman.security.ldap import AT_ONCE, LdapRealm
+from repoman.security.ldap import CONNECTIONS_MAX, LdapRealm
 from repoman.security.options import LdapOptions
 from repoman.security.throttling import LoginQueue
 from repoman.testing import ADMIN
@@ -285,12 +285,12 @@ def test_a_slow_directory_holds_few_threads(realm, repoman, silent_port):
         except Unavailable as error:
             answers.append(str(error))
 
-    threads = [threading.Thread(target=try_it, args=(n,)) for n in range(3 * AT_ONCE)]
+    threads = [threading.Thread(target=try_it, args=(n,)) for n in range(3 * CONNECTIONS_MAX)]
     for each in threads:
         each.start()
     for each in threads:
         each.join(WAIT_S)
-    assert len(answers) == 3 * AT_ONCE
+    assert len(answers) == 3 * CONNECTIONS_MAX
 
 
 def test_a_slow_directory_leaves_a_worker_free(repoman, silent_port):

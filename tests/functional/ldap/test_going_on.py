@@ -7,7 +7,7 @@ from repoman.errors import Denied, Unauthenticated, Unavailable
 from repoman.http.current import CONNECTOR
 from repoman.http.router import connector_key, create_application
 from repoman.security.actors import Actor, Credentials, Limit
-from repoman.security.ldap import LOOK, REST, LdapRealm
+from repoman.security.ldap import RETRY_PAUSE_S, USER_CHECK_INTERVAL_S, LdapRealm
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import find_user
 from repoman.testing.client import after_admission
@@ -49,7 +49,7 @@ def test_a_user_who_is_removed_is_gone_a_minute_later(realm, directory, person, 
     assert ask(realm, person).roles == ("readers",)
     remove(directory, person)
     assert ask(realm, person) is not None
-    ticks[0] += LOOK
+    ticks[0] += USER_CHECK_INTERVAL_S
     assert ask(realm, person) is None
 
 
@@ -58,7 +58,7 @@ def test_a_group_gives_its_roles_a_minute_later(realm, repoman, directory, perso
     repoman.options.update("ldap", {"roles": {f"of-{person}": ["writers"]}})
     assert ask(realm, person).roles == ("readers",)
     directory.add_group(f"of-{person}", f"uid={person},{PEOPLE}")
-    ticks[0] += LOOK
+    ticks[0] += USER_CHECK_INTERVAL_S
     assert ask(realm, person).roles == ("readers", "writers")
     directory.modify(f"dn: cn=of-{person},{GROUPS}\nchangetype: delete\n")
 
@@ -67,13 +67,13 @@ def test_what_is_known_of_a_user_counts_for_a_remembered_password(realm, directo
     def log_in():
         return realm.repoman_authenticate(credentials=Credentials(person, PASSWORD))
 
-    ticks[0] -= LOOK - 10
+    ticks[0] -= USER_CHECK_INTERVAL_S - 10
     ask(realm, person)
-    ticks[0] += LOOK - 20
+    ticks[0] += USER_CHECK_INTERVAL_S - 20
     assert log_in() is not None
     remove(directory, person)
     assert log_in() is not None
-    ticks[0] += LOOK - 1
+    ticks[0] += USER_CHECK_INTERVAL_S - 1
     assert log_in() is not None
     ticks[0] += 1
     assert ask(realm, person) is None
@@ -111,7 +111,7 @@ def test_while_the_directory_is_away_its_last_word_counts(realm, repoman, direct
     assert ask(realm, gone) is None
     directory.stop()
     try:
-        ticks[0] += LOOK
+        ticks[0] += USER_CHECK_INTERVAL_S
         assert ask(realm, person) is not None
         assert ask(realm, gone) is None
         with pytest.raises(Unavailable):
@@ -119,7 +119,7 @@ def test_while_the_directory_is_away_its_last_word_counts(realm, repoman, direct
     finally:
         directory.start()
     remove(directory, person)
-    ticks[0] += REST
+    ticks[0] += RETRY_PAUSE_S
     assert ask(realm, person) is None
 
 

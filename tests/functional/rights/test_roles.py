@@ -168,7 +168,7 @@ def test_a_privilege_grants_what_it_is_made_of(
         ("mine", "wildcard", {"pattern": "nexus::read"}, "pattern: .*empty part"),
         ("mine", "wildcard", {"pattern": "nexus:*", "format": "docker"}, "format: unknown key"),
         ("mine", "application", {"domain": "users", "actions": []}, "actions: "),
-        ("mine", "repository-view", {"actions": ["fly"]}, "actions: "),
+        ("mine", "repository-view", {"actions": ["fly"]}, "actions.0: must be "),
         ("mine", "repository-view", {"repository": "x", "actions": ["*"]}, "no repository 'x'"),
         (
             "mine",

@@ -29,7 +29,7 @@ from repoman.security.passwords import PasswordVerifier
 from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user
-from repoman.security.users import PASSWORD_MAX, PASSWORD_MIN, Users
+from repoman.security.users import PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Users
 
 TEAM = RepositoryRef("toy", "team")
 
@@ -242,8 +242,8 @@ def test_a_name_is_taken_once(users):
     "password",
     [
         "",
-        "x" * (PASSWORD_MIN - 1),
-        "x" * (PASSWORD_MAX + 1),
+        "x" * (PASSWORD_MIN_CHARS - 1),
+        "x" * (PASSWORD_MAX_CHARS + 1),
         "of two\nlines",
         "with a\ttab",
         "with\x7f\x00",
@@ -258,11 +258,11 @@ def test_a_password_that_will_not_do_is_refused(users, password):
 
 
 def test_a_password_of_endless_length_does_not_reach_the_hash(users, verifier, authenticate):
-    users.create("ann", "x" * PASSWORD_MAX)
-    assert authenticate("ann", "x" * PASSWORD_MAX) == Actor("ann")
+    users.create("ann", "x" * PASSWORD_MAX_CHARS)
+    assert authenticate("ann", "x" * PASSWORD_MAX_CHARS) == Actor("ann")
     runs = verifier.runs
     with pytest.raises(Unauthenticated):
-        authenticate("ann", "x" * (PASSWORD_MAX + 1))
+        authenticate("ann", "x" * (PASSWORD_MAX_CHARS + 1))
     assert verifier.runs == runs
 
 

@@ -175,7 +175,7 @@ def test_it_can_be_switched_off():
 
 
 def test_an_attack_with_ever_new_names_takes_bounded_memory(site, monkeypatch):
-    monkeypatch.setattr(throttling, "CAPACITY", 50)
+    monkeypatch.setattr(throttling, "COUNTS_MAX", 50)
     for number in range(200):
         site.fail(user=f"user{number}")
         site.lockout.note_success(f"friend{number}", "10.0.0.9")

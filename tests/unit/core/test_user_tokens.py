@@ -215,7 +215,7 @@ def test_a_name_is_taken_once_for_each_user(site):
 
 
 def test_there_is_a_limit_of_tokens(site, monkeypatch):
-    monkeypatch.setattr(module, "PER_USER", 2)
+    monkeypatch.setattr(module, "TOKENS_PER_USER_MAX", 2)
     site.make("one")
     site.make("two")
     with pytest.raises(Conflict, match="the maximum"):

@@ -8,7 +8,7 @@ from wtforms.validators import EqualTo, InputRequired, Optional
 
 from repoman.plugin import READING, WRITING, Action, Limit
 
-DAYS = 90  # default lifetime of a token
+TOKEN_LIFETIME_DAYS = 90  # The lifetime that the form proposes.
 ACTIONS = {  # what a token may be used for; the last one: everything that its user may do
     "Reading": READING,
     "Reading and writing": READING | WRITING,
@@ -38,7 +38,7 @@ class TokenForm(FlaskForm):
     """A new token for the signed-in user."""
 
     name = StringField("Name", [InputRequired("Enter a name.")])
-    days = IntegerField("Lifetime in days", [Optional()], default=DAYS)
+    days = IntegerField("Lifetime in days", [Optional()], default=TOKEN_LIFETIME_DAYS)
     actions = SelectField("Access", choices=list(ACTIONS))
     repositories = StringField("Repositories")
     names = StringField("Names")

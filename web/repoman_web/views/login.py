@@ -18,7 +18,7 @@ from repoman.plugin import (
 )
 from repoman_web.views.forms import LoginForm
 
-NEXT_LENGTH = 2000  # characters of the address to open after the login
+NEXT_MAX_CHARS = 2000  # The longest address to open after the login.
 
 login = Blueprint("login", "repoman_web")
 
@@ -76,6 +76,6 @@ def local_address(wanted: str) -> str:
     """
     root = url_for("pages.start")
     is_path = wanted.startswith(root) and not wanted.startswith("//") and "\\" not in wanted
-    if is_path and wanted.isprintable() and " " not in wanted and len(wanted) <= NEXT_LENGTH:
+    if is_path and wanted.isprintable() and " " not in wanted and len(wanted) <= NEXT_MAX_CHARS:
         return wanted
     return root
