@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from repoman.http.errors import Failure
     from repoman.http.formats import Format
     from repoman.repositories.recipes import Recipe
+    from repoman.rest.endpoints import Area
     from repoman.security.actors import Actor, Credentials
     from repoman.tasks.model import TaskType
 
@@ -81,6 +82,12 @@ def repoman_find_user(name: str) -> "Actor | None":
 @hookspec
 def repoman_register_web() -> "list[Blueprint]":
     """Return blueprints of the main port; each brings its templates and static files."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_rest() -> "list[Area]":
+    """Return areas of the REST API. A duplicate method and path aborts the start."""
     raise NotImplementedError
 
 

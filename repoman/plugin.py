@@ -40,7 +40,6 @@ from repoman.hookspecs import PROJECT
 from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
 from repoman.http.admin import wants_page
 from repoman.http.audit import note_failed_login, note_pull
-from repoman.http.audit_rest import requested_events
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.caching import allow_caching
 from repoman.http.content import Content, send_content
@@ -55,6 +54,7 @@ from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, access_of_method, bearer_token
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
+from repoman.http.rest import requested_events
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import ProxyCache, Source
@@ -87,6 +87,19 @@ from repoman.repositories.sections import (
     StorageSection,
     WritePolicy,
 )
+from repoman.rest.endpoints import (
+    EVERYBODY,
+    SIGNED_IN,
+    Area,
+    Call,
+    Form,
+    Part,
+    PartSink,
+    Permission,
+    RepositoryContent,
+    RepositorySettings,
+)
+from repoman.rest.resources import Page, PageQuery, Query, Resource, Timestamp
 from repoman.sections import RegularExpression, Section, WebAddress
 from repoman.security.actors import (
     ANONYMOUS,
@@ -109,7 +122,9 @@ hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ANONYMOUS",
+    "EVERYBODY",
     "READING",
+    "SIGNED_IN",
     "STORAGE_ERRORS",
     "WRITING",
     "Access",
@@ -117,6 +132,7 @@ __all__ = [
     "Action",
     "Actor",
     "Ages",
+    "Area",
     "Asset",
     "AuditEntry",
     "BlobStat",
@@ -127,6 +143,7 @@ __all__ = [
     "Body",
     "BodySink",
     "Built",
+    "Call",
     "Capabilities",
     "Collected",
     "Condition",
@@ -144,6 +161,7 @@ __all__ = [
     "Failure",
     "FetchRequest",
     "FirstTask",
+    "Form",
     "Format",
     "GroupSearch",
     "GroupSection",
@@ -159,9 +177,15 @@ __all__ = [
     "NewAsset",
     "NotFound",
     "Outcome",
+    "Page",
+    "PageQuery",
+    "Part",
+    "PartSink",
     "PassThrough",
+    "Permission",
     "ProxyCache",
     "ProxySection",
+    "Query",
     "Question",
     "RangeInvalid",
     "ReadOnly",
@@ -174,8 +198,11 @@ __all__ = [
     "Repository",
     "RepositoryAddress",
     "RepositoryConfig",
+    "RepositoryContent",
     "RepositoryContext",
+    "RepositorySettings",
     "RepositoryType",
+    "Resource",
     "RoutingSection",
     "Scope",
     "Section",
@@ -191,6 +218,7 @@ __all__ = [
     "TaskPlace",
     "TaskStopped",
     "TaskType",
+    "Timestamp",
     "TooLarge",
     "TooManyRequests",
     "Trace",

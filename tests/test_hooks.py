@@ -8,9 +8,12 @@ import pytest
 from flask import Blueprint, Response, render_template
 
 from repoman.plugin import (
+    SIGNED_IN,
     Actor,
+    Area,
     BlobStat,
     Built,
+    Call,
     FirstTask,
     Format,
     Limit,
@@ -285,6 +288,25 @@ def test_hook_repoman_register_web(repoman_factory, tmp_path):
     client = HttpClient(repoman_factory({"pages": Pages()}))
     assert client.get("/about", login=False).text == "<h1>About</h1>"
     assert client.get("/about/static/about.css").text == "h1 {}"
+
+
+def test_hook_repoman_register_rest(repoman_factory):
+    greetings = Area("Greetings", "Greetings of a test.")
+
+    @greetings.get("/v1/greetings/{name}", SIGNED_IN)
+    def greet(call: Call, name: str) -> str:
+        """Greet somebody."""
+        return f"{call.actor.name} greets {name}"
+
+    class Greetings:
+        @hookimpl
+        def repoman_register_rest(self):
+            return [greetings]
+
+    client = HttpClient(repoman_factory({"greetings": Greetings()}))
+    assert client.get("/service/rest/v1/greetings/ann").text == "admin greets ann"
+    described = client.get("/service/rest/openapi.json").json
+    assert described["paths"]["/v1/greetings/{name}"]["get"]["summary"] == "Greet somebody."
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 
-from repoman.http.current import current_actor, current_security, ref_of
+from repoman.http.current import current_actor, current_security
 from repoman.http.formats import Format
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Connector, Repository
@@ -54,7 +54,7 @@ class AddressBook:
         """Return the repositories that the visitor may know about, by name."""
         knows, actor = current_security().authorizer.knows, current_actor()
         everything = self._repositories.all()
-        return [self._describe(each) for each in everything if knows(actor, ref_of(each))]
+        return [self._describe(each) for each in everything if knows(actor, each.ref)]
 
     def _describe(self, repository: Repository) -> RepositoryAddress:
         config = repository.config

@@ -6,7 +6,6 @@ from flask import Request, request
 from flask.globals import request_ctx
 
 from repoman.repositories.model import Repository
-from repoman.repositories.sections import AccessSection
 from repoman.security.actors import Actor, RepositoryRef
 from repoman.security.services import Security
 
@@ -42,15 +41,7 @@ def is_on_main_port() -> bool:
 
 def current_ref() -> RepositoryRef:
     """Return the repository of the request as rights see it."""
-    return ref_of(current_repository())
-
-
-def ref_of(repository: Repository) -> RepositoryRef:
-    """Return a repository as rights see it."""
-    config = repository.config
-    access = config.sections.get("access")
-    anonymous = access.anonymous if isinstance(access, AccessSection) else None
-    return RepositoryRef(config.format, config.name, anonymous)
+    return current_repository().ref
 
 
 def current_actor() -> Actor:

@@ -26,7 +26,6 @@ from repoman.http.current import (
     current_request,
     current_security,
     is_on_main_port,
-    ref_of,
 )
 from repoman.http.formats import Format
 from repoman.http.hosts import check_origin
@@ -82,7 +81,7 @@ class Guard:
         environ[SECURITY] = self._security
         environ[AUDIT] = self._audit
         repository: Repository = environ[REPOSITORY]
-        ref, authorizer = ref_of(repository), self._security.authorizer
+        ref, authorizer = repository.ref, self._security.authorizer
         is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, ref)
         if is_secret:
             self._reveal(request, repository, ref)

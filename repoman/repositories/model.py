@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from repoman.events.event import Coordinate
 from repoman.proxy.remote_health import Remote
+from repoman.repositories.sections import AccessSection
 from repoman.sections import Section
+from repoman.security.actors import RepositoryRef
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -145,3 +147,11 @@ class Repository:
         ports = {scheme: port for each in sections for _, scheme, port in each.ports()}
         port = ports.get("https") or ports.get("http")
         return f"{self.name} (port {port})" if port else self.name
+
+    @property
+    def ref(self) -> RepositoryRef:
+        """Return it as rights see it."""
+        config = self.config
+        access = config.sections.get("access")
+        anonymous = access.anonymous if isinstance(access, AccessSection) else None
+        return RepositoryRef(config.format, config.name, anonymous)

@@ -18,9 +18,10 @@ audit = Blueprint("audit", "repoman_web", url_prefix="/audit")
 @permission_needed("audit", "read")
 def show() -> str:
     """Return a page of the events that match the form, newest first."""
-    events, after = requested_events()
+    page = requested_events()
     wanted: dict[str, Any] = {name: value for name, value in request.args.items() if value}
+    after = page.continuation_token
     older = after and url_for("audit.show", **{**wanted, "continuationToken": after})
     return render_template(
-        "repoman/audit.html", events=events, older=older, wanted=wanted, domains=DOMAINS
+        "repoman/audit.html", events=page.items, older=older, wanted=wanted, domains=DOMAINS
     )

@@ -1,0 +1,96 @@
+"""The audit log over REST."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from repoman.rest.endpoints import Area, Call, Permission
+from repoman.rest.resources import OWN_NAMES, Page, PageQuery, Resource
+from repoman.security.audit import Audit
+
+PAGE_EVENTS = 100  # Events of a page, unless the request says otherwise.
+PAGE_EVENTS_MAX = 1000
+FILTERS = ("domain", "type", "actor", "address", "repository", "target")
+ID_MAX = 10**18  # Ids of rows are far smaller.
+
+audit = Area("Audit", "The audit log: who did what, when, and from where.")
+
+
+class EventQuery(PageQuery):
+    """Which events are wanted."""
+
+    domain: str | None = Field(None, description="Only events of this category, such as login.")
+    type: str | None = Field(None, description="Only events of this type, such as failed.")
+    actor: str | None = Field(None, description="Only events of this user.")
+    address: str | None = Field(None, description="Only events from this address.")
+    repository: str | None = Field(None, description="Only events that concern this repository.")
+    target: str | None = Field(None, description="Only events about this.")
+    since: float = Field(0.0, description="Only events at or after this time (ISO 8601).")
+    limit: int = Field(PAGE_EVENTS, ge=1, le=PAGE_EVENTS_MAX, description="Events of a page.")
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _parse_time(cls, value: Any) -> Any:
+        """Return a time (UTC where it does not say) in seconds since the epoch."""
+        if not isinstance(value, str):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        except (ValueError, OverflowError) as error:
+            raise ValueError(
+                f"{value[:50]!r} is not a valid time: write it as in ISO 8601, such as "
+                "2026-01-31T12:00:00Z"
+            ) from error
+
+    @field_validator("continuation_token")
+    @classmethod
+    def _check_token(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isdigit() and int(value) < ID_MAX):
+            raise ValueError("is not a token of this list")
+        return value
+
+    def filters(self) -> Mapping[str, str]:
+        """Return the columns that have to have a value."""
+        return {name: value for name in FILTERS if (value := getattr(self, name))}
+
+
+class EventView(Resource):
+    """An event of the audit log; ``at`` is in seconds since the epoch."""
+
+    model_config = OWN_NAMES
+
+    id: int
+    at: float
+    domain: str
+    type: str
+    actor: str
+    realm: str
+    address: str
+    connector: str
+    repository: str
+    target: str
+    is_success: bool
+    attributes: dict[str, str]
+
+
+@audit.get("/v1/audit", Permission("audit", "read"))
+def list_events(call: Call, query: EventQuery) -> Page[EventView]:
+    """List events, the newest first."""
+    return find_events(call.repoman.audit, query)
+
+
+def find_events(log: Audit, query: EventQuery) -> Page[EventView]:
+    """Return a page of events, the newest first (Invalid: the token is of no event)."""
+    after = query.continuation_token
+    rows = log.search(
+        query.filters(),
+        since=query.since,
+        limit=query.limit + 1,
+        after=None if after is None else int(after),
+    )
+    items = [EventView.model_validate(row) for row in rows[: query.limit]]
+    has_more = len(rows) > query.limit
+    return Page[EventView](items=items, continuation_token=str(items[-1].id) if has_more else None)

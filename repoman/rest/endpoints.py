@@ -1,0 +1,325 @@
+"""Endpoints of the REST API as data: a path, a right, and a function from models to a model.
+
+::
+
+    users = Area("Users", "Users and their roles.")
+
+    @users.get("/v1/users/{name}", Permission("users", "read"))
+    def show_user(call: Call, name: str) -> UserView:
+        "Show a user."
+        return UserView(...)
+
+What the function takes says what the request has: ``call`` comes first; a parameter with the name
+of one in the path gets it; ``query`` gets the parameters of the address as a
+:class:`~repoman.rest.resources.Query`; ``body`` a JSON body of any type that pydantic knows;
+``text`` a body of plain text; ``form`` a multipart form, whose files go to what ``open_part``
+returns while they arrive. What it returns is the answer: None is 204 without a body, a ``str`` is
+plain text, all else JSON. The right is checked before anything of the body is read.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol, get_type_hints
+
+from repoman.core import Repoman
+from repoman.errors import Denied, NotFound, Unauthenticated
+from repoman.repositories.model import Repository
+from repoman.security.actors import Access, Action, Actor
+
+SOURCES = ("query", "body", "text", "form")  # Parameters of functions that are not in the path.
+
+Function = Callable[..., Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to an endpoint, as its function sees it.
+
+    Attributes:
+        repoman: the services.
+        actor: who makes the request.
+        address: of the client.
+        base_url: the address of the main port as clients know it, without a slash at its end.
+        name_of: returns the name, as the patterns of tokens see it, of what a path in a repository
+            of a format is about.
+        repository: the one that the right of the endpoint is about.
+    """
+
+    repoman: Repoman
+    actor: Actor
+    address: str
+    base_url: str
+    name_of: Callable[[str, str], str]
+    _repository: Repository | None = None
+
+    @property
+    def repository(self) -> Repository:
+        """Return the repository that the right of the endpoint is about."""
+        if self._repository is None:
+            raise RuntimeError("The right of this endpoint is about no repository.")
+        return self._repository
+
+    @repository.setter
+    def repository(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def check_content(self, action: Action, path: str) -> None:
+        """Return if the actor may do this with a path in the repository (Unauthenticated, Denied).
+
+        The path is one as content selectors see it.
+        """
+        name = self.name_of(self.repository.config.format, path)
+        access = Access(frozenset({action}), path, name)
+        self.repoman.security.authorizer.check(self.actor, self.repository.ref, access)
+
+    def require_login(self) -> None:
+        """Return if somebody has logged in (Unauthenticated)."""
+        if self.actor.is_anonymous:
+            raise Unauthenticated("Authentication is required.")
+
+
+class Right(Protocol):
+    """What a request needs before its endpoint is called."""
+
+    @property
+    def text(self) -> str:
+        """Return it as a sentence, for the description of the API."""
+
+    def check(self, call: Call, values: Mapping[str, str]) -> None:
+        """Return if the actor has it; ``values`` are those of the path and the query.
+
+        Raises:
+            Unauthenticated, Denied: the actor has not.
+            NotFound: the actor may not know what it is about.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """Nobody is asked who they are."""
+
+    text: str = "Open to everybody."
+
+    def check(self, call: Call, values: Mapping[str, str]) -> None:
+        """Return."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Any user who has logged in."""
+
+    text: str = "Needs a login."
+
+    def check(self, call: Call, values: Mapping[str, str]) -> None:
+        """Return if somebody has logged in (Unauthenticated)."""
+        call.require_login()
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A permission on the server itself, such as ``users:read``."""
+
+    domain: str
+    action: str
+
+    @property
+    def text(self) -> str:
+        """Return it as a sentence."""
+        return f"Needs the permission `nexus:{self.domain}:{self.action}`."
+
+    def check(self, call: Call, values: Mapping[str, str]) -> None:
+        """Return if the actor has it (Unauthenticated, Denied)."""
+        call.require_login()
+        if not call.repoman.security.authorizer.may_administer(
+            call.actor, self.domain, self.action
+        ):
+            raise Denied(f"{call.actor.name} is not allowed to {self.action} {self.domain}.")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """To do something with the settings of the repository that ``parameter`` names."""
+
+    action: Action
+    parameter: str = "name"
+
+    @property
+    def text(self) -> str:
+        """Return it as a sentence."""
+        return f"Needs the right to {self.action} the settings of the repository."
+
+    def check(self, call: Call, values: Mapping[str, str]) -> None:
+        """Return if the actor may (Unauthenticated, NotFound, Denied)."""
+        call.require_login()
+        repository = _known_repository(call, values.get(self.parameter, ""))
+        authorizer = call.repoman.security.authorizer
+        if not authorizer.may_configure(call.actor, repository.ref, self.action):
+            what = f"{self.action} the settings of {repository.name}"
+            raise Denied(f"{call.actor.name} is not allowed to {what}.")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryContent:
+    """To do anything in the repository that ``parameter`` names; its function checks the paths."""
+
+    parameter: str = "name"
+    text: str = "Needs any right in the repository."
+
+    def check(self, call: Call, values: Mapping[str, str]) -> None:
+        """Return if the actor may know of the repository (Unauthenticated, NotFound)."""
+        _known_repository(call, values.get(self.parameter, ""))
+
+
+def _known_repository(call: Call, name: str) -> Repository:
+    repository = call.repoman.repositories.find(name)
+    knows = call.repoman.security.authorizer.knows
+    if repository is None or not knows(call.actor, repository.ref):
+        call.require_login()
+        raise NotFound("The repository does not exist, or you have no access to it.")
+    call.repository = repository
+    return repository
+
+
+EVERYBODY = Everybody()
+SIGNED_IN = SignedIn()
+
+
+class PartSink(Protocol):
+    """Takes a file of a form while it arrives."""
+
+    def write(self, data: bytes) -> object:
+        """Store the next bytes (RepomanError: they cannot be stored)."""
+
+    def close(self) -> None:
+        """Release everything; called at the end of the request, whatever became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of a form: the name of its field, that of the file, and where it went."""
+
+    field: str
+    filename: str
+    media_type: str
+    sink: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart form: texts by the names of their fields, and files in their order."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+
+
+# Returns where a file goes, by the names of its field and of the file, and by its media type.
+OpenPart = Callable[[Call, str, str, str], PartSink]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A method on a path.
+
+    Attributes:
+        area: what it belongs to.
+        path: below ``/service/rest``, with ``{name}`` for what varies.
+        inputs: from ``query``, ``body``, ``text`` and ``form`` to the type, as the function has it.
+        output: the type of the answer; None: it has no body.
+        has_plain_errors: whether failures are worded as plain text.
+    """
+
+    area: "Area"
+    method: str
+    path: str
+    right: Right
+    function: Function
+    status: int
+    inputs: Mapping[str, Any]
+    output: Any
+    open_part: OpenPart | None
+    has_plain_errors: bool
+
+    @property
+    def names(self) -> list[str]:
+        """Return what varies in the path."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+
+@dataclass(slots=True)
+class Area:
+    """Endpoints that belong together, under a title."""
+
+    title: str
+    description: str
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def get(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
+        """Have a function answer GET; ``options`` as of :meth:`add`."""
+        return self.add("GET", path, right, **options)
+
+    def post(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
+        """Have a function answer POST; ``options`` as of :meth:`add`."""
+        return self.add("POST", path, right, **options)
+
+    def put(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
+        """Have a function answer PUT; ``options`` as of :meth:`add`."""
+        return self.add("PUT", path, right, **options)
+
+    def delete(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
+        """Have a function answer DELETE; ``options`` as of :meth:`add`."""
+        return self.add("DELETE", path, right, **options)
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        right: Right,
+        *,
+        status: int | None = None,
+        open_part: OpenPart | None = None,
+        has_plain_errors: bool = False,
+    ) -> Callable[[Function], Function]:
+        """Have a function answer a method on a path, see :class:`Endpoint`.
+
+        ``status`` is that of success: 200, or 204 where the function returns nothing.
+
+        Raises:
+            TypeError: the function takes something that no request has.
+        """
+
+        def register(function: Function) -> Function:
+            types = get_type_hints(function, include_extras=True)
+            output = types.get("return")
+            output = None if output is type(None) else output
+            endpoint = Endpoint(
+                area=self,
+                method=method,
+                path=path,
+                right=right,
+                function=function,
+                status=status or (HTTPStatus.NO_CONTENT if output is None else HTTPStatus.OK),
+                inputs={name: types[name] for name in SOURCES if name in types},
+                output=output,
+                open_part=open_part,
+                has_plain_errors=has_plain_errors,
+            )
+            _check(endpoint)
+            self.endpoints.append(endpoint)
+            return function
+
+        return register
+
+
+def _check(endpoint: Endpoint) -> None:
+    taken = list(inspect.signature(endpoint.function).parameters)[1:]
+    unknown = set(taken) - {*SOURCES, *endpoint.names}
+    where = f"{endpoint.method} {endpoint.path}"
+    if unknown:
+        raise TypeError(f"{where}: no request has {', '.join(sorted(unknown))}.")
+    if ("form" in taken) is not (endpoint.open_part is not None):
+        raise TypeError(f"{where}: a form needs open_part, which says where its files go.")
+    if not inspect.getdoc(endpoint.function):
+        raise TypeError(f"{where}: the function has no docstring, which describes the endpoint.")

@@ -1,0 +1,73 @@
+"""What requests and answers of the REST API are made of: models with exact fields.
+
+Names are in camel case on the wire, nulls are written, and unknown fields of a request are ignored,
+as clients of Sonatype Nexus Repository 3 expect. A model of our own may keep the names of its
+fields: ``model_config = OWN_NAMES``.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic.alias_generators import to_camel
+
+OWN_NAMES = ConfigDict(alias_generator=None)
+
+
+def _render_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+# Seconds since the epoch; on the wire such as 2026-09-26T16:15:25.622+00:00.
+Timestamp = Annotated[float, PlainSerializer(_render_time, str, when_used="json")]
+
+
+class Resource(BaseModel):
+    """The body of a request or an answer."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # It may be a secret, and errors end in logs.
+    )
+
+
+class Query(Resource):
+    """The parameters of a request; an empty one is as if it were not there."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {key: value for key, value in values.items() if value not in ("", [""])}
+
+
+class PageQuery(Query):
+    """The parameters of a request for a page."""
+
+    continuation_token: str | None = Field(
+        None, description="What the previous page had as its continuationToken."
+    )
+
+
+Item = TypeVar("Item")
+
+
+class Page(Resource, Generic[Item]):
+    """A part of a list, and the token that leads to the next one; null on the last page."""
+
+    items: list[Item]
+    continuation_token: str | None = None
+
+
+class Problem(Resource):
+    """What is wrong with a request; ``id`` names a field or a parameter, or is ``*``."""
+
+    id: str = "*"
+    message: str

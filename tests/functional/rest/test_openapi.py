@@ -1,0 +1,68 @@
+"""The description of the REST API says what is served."""
+
+import json
+import re
+
+import pytest
+
+from repoman import __version__
+from repoman.testing import HttpClient
+
+
+@pytest.fixture
+def client(repoman_factory):
+    return HttpClient(repoman_factory({}))
+
+
+@pytest.fixture
+def described(client):
+    return client.get("/service/rest/openapi.json", login=False).json
+
+
+def operations(described):
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_it_is_open_and_has_the_address_of_nexus_too(client, described):
+    assert client.get("/service/rest/swagger.json", login=False).json == described
+    assert described["openapi"].startswith("3.")
+    assert described["info"]["version"] == __version__
+
+
+def test_all_references_lead_somewhere(described):
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(described)))
+    assert names
+    assert names <= set(described["components"]["schemas"])
+
+
+def test_each_operation_says_what_it_does_and_needs(described):
+    ids = [operation["operationId"] for _, _, operation in operations(described)]
+    assert len(set(ids)) == len(ids)
+    tags = {each["name"] for each in described["tags"]}
+    for path, _, operation in operations(described):
+        assert operation["summary"].endswith(".")
+        assert set(operation["tags"]) <= tags
+        assert ("401" in operation["responses"]) is bool(operation["security"])
+        named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+        assert named == set(re.findall(r"\{(\w+)\}", path))
+
+
+def test_the_operations_are_there(client, described):
+    for path, method, operation in operations(described):
+        url = "/service/rest" + re.sub(r"\{\w+\}", "none", path)
+        status = client.request(method.upper(), url, login=False).status_code
+        assert status == (401 if operation["security"] else 200), path
+
+
+def test_it_describes_parameters_and_answers(described):
+    audit = described["paths"]["/v1/audit"]["get"]
+    limit = next(each for each in audit["parameters"] if each["name"] == "limit")
+    assert limit["schema"]["maximum"] == 1000
+    assert limit["description"] == "Events of a page."
+    schema = audit["responses"]["200"]["content"]["application/json"]["schema"]
+    page = described["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    assert set(page["properties"]) == {"items", "continuationToken"}
+    remote = described["paths"]["/v1/repositories/{name}/invalidate-cache"]["post"]
+    assert "content" not in remote["responses"]["204"]
