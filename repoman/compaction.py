@@ -1,14 +1,16 @@
 """Compaction: frees the disk space of unreferenced blobs.
 
-A blob and its row go in one transaction, in which nothing can be stored that names it. Its bytes go
-afterwards, since that may take a while; the next start removes what a crash leaves behind.
+It takes three steps, so that no transaction waits for a disk. A transaction *condemns* blobs that
+no asset names, and nothing can be stored that names a condemned one; then their bytes are detached
+from the store; then another transaction removes their rows. A crash leaves condemned blobs, with or
+without their bytes: the next start finishes them before it serves.
 """
 
-import logging
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
+from typing import Protocol
 
 from repoman import compaction_records as records
 from repoman.blobs.manager import BlobStoreManager
@@ -16,22 +18,41 @@ from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.db.database import Database
 from repoman.errors import Unavailable
 from repoman.identity import belongs
-from repoman.threads import Periodic
 
-GRACE = 300.0  # seconds that a blob stays: who has found it opens it, who commits it names it
-INTERVAL = 30.0  # seconds between two looks
-BATCH = 50  # blobs that go in one transaction
-PAUSE = 0.05  # seconds between two batches, for others who want to write
+# Seconds that an unreferenced blob stays: whoever has found it opens it, whoever commits it names
+# it.
+GRACE_S = 300.0
+BATCH = 50  # Blobs that are removed together.
+PAUSE_S = 0.05  # A pause between two batches, for others who want to write.
 # Seconds from the start until blobs without a row are removed: where an older copy of the database
 # was put in place by mistake, it names none of the newer blobs.
 SWEEP_DELAY_S = 86_400.0
-PREFIXES = 256  # parts in which the blobs without a row are looked for, one at each look
+PREFIXES = 256  # The parts of a store in which blobs without a row are looked for.
+SWEPT_PREFIXES = 64  # Parts that one sweep looks at.
 
-_log = logging.getLogger(__name__)
+
+class Progress(Protocol):
+    """The part of a task's context that compaction uses."""
+
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Tell how far it is; may raise an error that ends the compaction."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait; may raise an error that ends the compaction."""
+
+
+class Unwatched:
+    """Progress that nobody looks at, without pauses."""
+
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Tell nobody."""
+
+    def pause(self, seconds: float) -> None:
+        """Go on at once."""
 
 
 class Compactor:
-    """Frees the unreferenced blobs of all blob stores, from a thread of its own once started."""
+    """Frees the unreferenced blobs of all blob stores; for one thread of one process at a time."""
 
     def __init__(
         self,
@@ -41,33 +62,59 @@ class Compactor:
     ) -> None:
         self._database = database
         self._stores = stores
-        self._clock = clock or ConfirmedClock(slack=GRACE / 5, hold=2 * GRACE)
+        self._clock = clock or ConfirmedClock(slack=GRACE_S / 5, hold=2 * GRACE_S)
         self._prefixes = _prefixes()
         self._started_at = time.monotonic()
-        self.thread = Periodic("compactor", self._look, INTERVAL)
 
-    def start(self) -> None:
-        """Compact repeatedly; only in the process that serves."""
-        self.thread.start()
+    def is_needed(self) -> bool:
+        """Return whether there may be something to compact; cheap."""
+        now = self._clock()
+        return any(
+            records.list_condemned(name, 1)
+            or records.list_released(name, now - GRACE_S, 1)
+            or records.list_released(name, float("inf"), 1, after=now + SLACK_S)
+            for name in self._stores.names()
+        )
 
-    def stop(self) -> None:
-        """End the thread, if there is one, after the batch at hand."""
-        self.thread.stop()
-
-    def compact(self) -> int:
+    def compact(self, progress: Progress | None = None) -> int:
         """Free the blobs whose last asset was removed a while ago; return how many.
 
         Raises:
             RepomanError: the database or a blob store cannot be used; the next call continues.
         """
-        count = 0
+        progress = progress or Unwatched()
+        count = self.finish()
         for name in self._stores.names():
             self._correct_times(name)
-            before = self._clock() - GRACE
+            before = self._clock() - GRACE_S
             while digests := records.list_released(name, before, BATCH):
                 count += self._free(name, digests)
-                if self.thread.is_stopping(within=PAUSE):
-                    break
+                progress.progress(count, message=name)
+                progress.pause(PAUSE_S)
+        return count
+
+    def finish(self) -> int:
+        """Free the condemned blobs that a crash has left; return how many (RepomanError).
+
+        Until then they cannot be pushed.
+        """
+        count = 0
+        for name in self._stores.names():
+            while digests := records.list_condemned(name, BATCH):
+                count += self._remove(name, digests)
+        return count
+
+    def sweep_next(self, progress: Progress) -> int:
+        """Free blobs without a row in the next parts of all stores; return how many.
+
+        Nothing is done on the first day.
+        """
+        count = 0
+        if time.monotonic() - self._started_at >= SWEEP_DELAY_S:
+            for done, prefix in enumerate(islice(self._prefixes, SWEPT_PREFIXES)):
+                progress.progress(done, SWEPT_PREFIXES)
+                count += self.sweep(prefix)
+                progress.pause(PAUSE_S)
         return count
 
     def sweep(self, prefix: str) -> int:
@@ -84,28 +131,40 @@ class Compactor:
         return count
 
     def _free(self, name: str, digests: Collection[str]) -> int:
-        store = self._stores.get(name)
-        if not belongs(store, name):
-            raise Unavailable(
-                f"The blob store {name} was replaced by another one. Is its disk mounted?"
-            )
-        now = self._clock()
+        self._check_store(name)
+        with self._database.transaction():
+            named = records.list_named(name, digests)
+            records.note_release(name, named, None)
+            condemned = set(digests) - named
+            records.condemn(name, condemned)
+        return self._remove(name, condemned)
+
+    def _remove(self, name: str, condemned: Collection[str]) -> int:
+        """Remove the bytes and rows of condemned blobs, but for those that were just committed."""
+        self._check_store(name)
+        store, now = self._stores.get(name), self._clock()
         detached: dict[str, str] = {}  # ids of writers by digest
         try:
+            for digest in condemned:
+                writer_id = secrets.token_hex(16)
+                if store.detach(digest, writer_id, now - GRACE_S):
+                    detached[digest] = writer_id
             with self._database.transaction():
-                named = records.list_named(name, digests)
-                records.note_release(name, named, None)
-                for digest in set(digests) - named:
-                    writer_id = secrets.token_hex(16)
-                    if store.detach(digest, writer_id, now - GRACE):
-                        detached[digest] = writer_id
                 records.delete_rows(name, detached.keys())
-                records.note_release(name, set(digests) - named - detached.keys(), now)
+                records.note_release(name, set(condemned) - detached.keys(), now)
+                records.absolve(name, condemned)
         finally:
-            # Also when the transaction fails, as on a full disk: no asset names them.
+            # Also when the transaction fails, as on a full disk: no asset names them. It takes a
+            # while for large ones.
             for writer_id in detached.values():
                 store.open_writer(writer_id).cancel()
         return len(detached)
+
+    def _check_store(self, name: str) -> None:
+        if not belongs(self._stores.get(name), name):
+            raise Unavailable(
+                f"The blob store {name} was replaced by another one. Is its disk mounted?"
+            )
 
     def _correct_times(self, name: str) -> None:
         """Take what was released in the future for released now: a clock was wrong."""
@@ -113,13 +172,6 @@ class Compactor:
         while digests := records.list_released(name, float("inf"), BATCH, after=now + SLACK_S):
             with self._database.transaction():
                 records.note_release(name, digests, now)
-
-    def _look(self) -> None:
-        count = self.compact()
-        if time.monotonic() - self._started_at >= SWEEP_DELAY_S:
-            count += self.sweep(next(self._prefixes))
-        if count:
-            _log.info("Removed %d unreferenced blobs.", count)
 
 
 def _prefixes() -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from repoman.db.models import AssetRecord, BlobRecord
+from repoman.db.models import AssetRecord, BlobRecord, CondemnedRecord
 
 
 def list_released(store: str, before: float, limit: int, after: float = float("-inf")) -> list[str]:
@@ -14,6 +14,26 @@ def list_released(store: str, before: float, limit: int, after: float = float("-
         & (BlobRecord.released_at > after)
     )
     return [digest for (digest,) in query.order_by(BlobRecord.released_at).limit(limit).tuples()]
+
+
+def list_condemned(store: str, limit: int) -> list[str]:
+    """Return digests of blobs whose bytes are being removed."""
+    query = CondemnedRecord.select(CondemnedRecord.digest).where(CondemnedRecord.store == store)
+    return [digest for (digest,) in query.order_by(CondemnedRecord.digest).limit(limit).tuples()]
+
+
+def condemn(store: str, digests: Collection[str]) -> None:
+    """Let nothing be stored that names these, while their bytes are removed."""
+    rows = [{"store": store, "digest": digest} for digest in digests]
+    if rows:
+        CondemnedRecord.insert_many(rows).on_conflict_ignore().execute()
+
+
+def absolve(store: str, digests: Collection[str]) -> None:
+    """Let what names these be stored again."""
+    CondemnedRecord.delete().where(
+        (CondemnedRecord.store == store) & CondemnedRecord.digest.in_(list(digests))
+    ).execute()
 
 
 def list_known(store: str, digests: Collection[str]) -> set[str]:

@@ -24,6 +24,7 @@ from repoman.content_records import (
     find_blob,
     insert_blob,
     insert_references,
+    is_condemned,
     keep_blob,
     replace_labels,
     save_asset,
@@ -402,8 +403,11 @@ class ContentStore:
     def _save_blob(self, new: NewAsset, now: float) -> int:
         blob = new.blob
         blob_id, is_safe = find_blob(self._blob_store, blob.digest)
-        if not is_safe and not self._reader.exists(blob.digest, blob.size):
-            # Only what an asset names is safe from compaction, which removes in a transaction.
+        # Only what an asset names is safe from compaction.
+        if not is_safe and (
+            is_condemned(self._blob_store, blob.digest)
+            or not self._reader.exists(blob.digest, blob.size)
+        ):
             raise Unavailable(
                 f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it "
                 "again."

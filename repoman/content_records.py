@@ -62,6 +62,7 @@ _UPDATE_ASSET = (
     f'UPDATE "asset" SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) '  # noqa: S608
     "WHERE id = ?"
 )
+_FIND_CONDEMNED = 'SELECT 1 FROM "condemned" WHERE store = ? AND digest = ?'
 _DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
 _INSERT_REFERENCES = (
     'INSERT INTO "reference" (repository_id, asset_id, source, kind, path, size) '
@@ -131,6 +132,11 @@ def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
     """Return the id of a blob, if it has a row, and whether an asset names it."""
     blob_id, released_at = _execute(_FIND_BLOB, (store, digest)).fetchone() or (None, None)
     return blob_id, blob_id is not None and released_at is None
+
+
+def is_condemned(store: str, digest: str) -> bool:
+    """Return whether compaction is removing the bytes of a blob."""
+    return _execute(_FIND_CONDEMNED, (store, digest)).fetchone() is not None
 
 
 def insert_blob(store: str, blob: StoredBlob, now: float) -> int:

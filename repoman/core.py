@@ -1,5 +1,6 @@
 """Repoman: the core's services, built in order. No logic lives here."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from repoman.bootstrap import forget_first_password, seed
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
-from repoman.errors import Unavailable
+from repoman.errors import RepomanError, Unavailable
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
 from repoman.options import Options
@@ -32,13 +33,21 @@ from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
-from repoman.tasks.builtin import PURGE, purge_task, verification_task
+from repoman.tasks.builtin import (
+    PURGE,
+    compaction_task,
+    purge_task,
+    sweep_task,
+    verification_task,
+)
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
 from repoman.threads import Watch
 from repoman.uploads import open_upload_ids
 
 LAST_WAIT_S = 5.0  # How long the end of the process waits for other writers, all in all.
+
+_log = logging.getLogger(__name__)
 
 
 class Repoman:
@@ -132,6 +141,8 @@ class Repoman:
     def _add_tasks(self) -> None:
         found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
         types = [
+            compaction_task(self.compactor),
+            sweep_task(self.compactor),
             purge_task(Purge(self.database, self.blob_stores)),
             verification_task(self.blob_stores),
             *found,
@@ -157,7 +168,6 @@ class Repoman:
         add("database", self.database.check_readable)
         for name in self.blob_stores.names():
             add(f"blob store {name}", partial(_check_store, self.blob_stores.get(name)))
-        add("compactor", lambda: self.compactor.thread.problem)
         add("alarm", lambda: self.proxies.alarm.problem)
         add("fetchers", lambda: self.proxies.fetchers.problem)
         for watch in self._chores:
@@ -165,12 +175,16 @@ class Repoman:
         self.writing.add("writing to the database", self.database.check_writable)
 
     def sweep(self) -> None:
-        """Drop what a crash left of bodies that were on their way in.
+        """Drop what a crash left of bodies on their way in, and of blobs on their way out.
 
         Only for the process that serves, before it does.
         """
         for name in self.blob_stores.names():
             self.blob_stores.get(name).sweep_writers(open_upload_ids(name))
+        try:
+            self.compactor.finish()
+        except RepomanError as error:  # The next compaction continues.
+            _log.warning("Blobs that were being removed are still there: %s", error)
 
     def refresh(self) -> None:
         """Take over what other processes changed; call it repeatedly from one thread."""
@@ -183,7 +197,6 @@ class Repoman:
     def stop(self) -> None:
         """Write down what waits, and let go of the database."""
         self.database.end_waits(LAST_WAIT_S)
-        self.compactor.stop()
         self.proxies.close()
         self.security.flush()
         self.audit.flush(is_last=True)

@@ -55,7 +55,8 @@ def list_(repoman: Repoman, as_json: bool) -> None:
             click.echo(json.dumps(_as_json(repoman, state)))
             continue
         each = state.task
-        due = "-" if each.next_at is None else render_time(each.next_at)
+        next_run = repoman.tasks.next_run(each)
+        due = "-" if next_run is None else render_time(next_run)
         click.echo(f"{each.id:>3}  {each.name}")
         click.echo(f"     {_word_of(state)}; {each.schedule}; next {due}; last {_last(state)}")
 
@@ -82,9 +83,10 @@ def show(repoman: Repoman, name: str, follow: bool) -> None:
     click.echo(f"id: {found.id}\nname: {found.name}\ntype: {found.type}")
     click.echo(f"enabled: {'yes' if found.is_enabled else 'no'}")
     click.echo(f"schedule: {found.schedule} ({found.schedule.time_zone})")
-    if found.next_at is not None:
-        later = found.schedule.list_next(found.next_at, NEXT_SHOWN - 1)
-        click.echo(f"next: {', '.join(map(render_time, [found.next_at, *later]))}")
+    next_run = repoman.tasks.next_run(found)
+    if next_run is not None:
+        later = found.schedule.list_next(next_run, NEXT_SHOWN - 1)
+        click.echo(f"next: {', '.join(map(render_time, [next_run, *later]))}")
     if state is not None:
         click.echo(f"state: {_word_of(state)}")
     for key, value in repoman.tasks.settings_of(found).items():
@@ -293,7 +295,7 @@ def _as_json(repoman: Repoman, state: TaskState) -> dict[str, Any]:
         "schedule": str(each.schedule),
         "time_zone": each.schedule.time_zone,
         "state": _word_of(state),
-        "next_run": each.next_at,
+        "next_run": repoman.tasks.next_run(each),
         "last_run": None if state.last is None else state.last.ended_at,
         "last_result": None if state.last is None else state.last.state,
     }

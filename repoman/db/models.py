@@ -245,6 +245,17 @@ class BlobRecord(Record):
         indexes = ((("store", "digest"), True), (("store", "released_at"), False))
 
 
+class CondemnedRecord(Record):
+    """A blob whose bytes compaction is removing; nothing may be stored that names it."""
+
+    store = TextField()
+    digest = TextField()
+
+    class Meta:
+        table_name = "condemned"
+        primary_key = CompositeKey("store", "digest")
+
+
 class BlobStoreRecord(Record):
     """Which blob store belongs to this database; the store has the same identity."""
 
@@ -457,6 +468,7 @@ MODELS = (
     RepositoryRecord,
     ConnectorRecord,
     BlobRecord,
+    CondemnedRecord,
     BlobStoreRecord,
     ComponentRecord,
     AssetRecord,

@@ -93,14 +93,13 @@ def _named(connector: Connector) -> tuple[str, str]:
 def _background_work(repoman: Repoman) -> Iterator[None]:
     """Return a context in which the process does what no request asks for."""
     repoman.sweep()
-    repoman.compactor.start()
     # Makes the reserve on the disk again when there is space for it.
     reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
     runner = repoman.make_runner(launch=partial(launch_process, repoman.settings))
     reserve.start()
     runner.start()
     repoman.health.add("reserve", lambda: reserve.problem)
-    repoman.health.add("tasks", lambda: runner.thread.problem)
+    repoman.health.add("tasks", lambda: runner.problem)
     try:
         yield
     finally:

@@ -1,13 +1,49 @@
 """The types of tasks that the core brings along."""
 
+import logging
+
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL
+from repoman.compaction import Compactor
 from repoman.errors import Unavailable
 from repoman.repositories.purge import Purge
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
 from repoman.verification import verify
 
+_log = logging.getLogger(__name__)
+
 PURGE = "repository.purge-deleted"
+
+
+def compaction_task(compactor: Compactor) -> TaskType:
+    """Return the type of the task that frees the disk space of unreferenced blobs."""
+
+    def run(context: TaskContext) -> str:
+        count = compactor.compact(context)
+        if not count:
+            return ""
+        _log.info("Removed %d unreferenced blobs.", count)
+        return f"Removed {count} unreferenced blobs."
+
+    return TaskType(
+        "blobstore.compact",
+        "Admin - Compact blob stores",
+        run,
+        first=FirstTask("cron */30 * * * * *"),
+        is_needed=compactor.is_needed,
+    )
+
+
+def sweep_task(compactor: Compactor) -> TaskType:
+    """Return the type of the task that frees blobs without a row in the database."""
+
+    def run(context: TaskContext) -> str:
+        count = compactor.sweep_next(context)
+        return f"Removed {count} blobs that the database does not know." if count else ""
+
+    return TaskType(
+        "blobstore.sweep", "Admin - Remove unknown blobs", run, first=FirstTask("hourly 40")
+    )
 
 
 def purge_task(purge: Purge) -> TaskType:

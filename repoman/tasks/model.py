@@ -46,6 +46,11 @@ class NoSettings(Section):
     """The settings of a task without any."""
 
 
+def always() -> bool:
+    """Return True: there may always be something to do."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class FirstTask:
     """The task of a type that every database gets once; whoever deletes it is rid of it."""
@@ -68,6 +73,8 @@ class TaskType:
         place: where it runs.
         is_visible: whether users can create tasks of this type and see them in lists.
         first: the task that exists from the beginning.
+        is_needed: asked when a task is due by its schedule: a cheap look at whether there is
+            anything to do. If not, there is no run.
     """
 
     id: str
@@ -77,6 +84,7 @@ class TaskType:
     place: TaskPlace = TaskPlace.THREAD
     is_visible: bool = True
     first: FirstTask | None = None
+    is_needed: Callable[[], bool] = field(default=always, repr=False)
 
     def parse(self, values: Mapping[str, Any]) -> Section:
         """Return settings made of plain values (Invalid)."""

@@ -120,7 +120,13 @@ class Runner:
         self._offset = clock() - ticks()
         self._leases: dict[int, tuple[Run, float]] = {}  # of others, and since when they are so
         self._stopping = threading.Event()
+        self._problems: dict[str, str] = {}  # by type: unexpected errors of the last runs
         self.thread = Periodic("tasks", self.look, LOOK_S)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the runner, or with what it runs; empty if nothing is."""
+        return "; ".join(filter(None, [self.thread.problem, *list(self._problems.values())]))
 
     # The life of the runner ---------------------------------------------------------------------
 
@@ -171,7 +177,7 @@ class Runner:
         if following is None or (task.next_at is not None and task.next_at <= following):
             return task
         with self._database.transaction():
-            records.move_due(task, following)
+            records.set_due(task.id, following)
         return replace(task, next_at=following)
 
     def _queue_due(self) -> None:
@@ -180,10 +186,12 @@ class Runner:
             if task.next_at is None or task.next_at > now or task.type not in self._types:
                 continue
             following = task.schedule.next_after(now)
-            with self._database.transaction():
-                # Of several processes one has it; what was missed is due once.
-                if records.move_due(task, following):
-                    records.queue_run(task, self._clock())
+            # What recurs and is not needed is not even written down.
+            if following is None or self._types[task.type].is_needed():
+                with self._database.transaction():
+                    # Of several processes one has it; what was missed is due once.
+                    if records.move_due(task.id, now, following):
+                        records.queue_run(task, self._clock())
             self._tasks[number] = replace(task, next_at=following)
 
     # Runs ---------------------------------------------------------------------------------------
@@ -294,7 +302,7 @@ class Runner:
         name = execution.context.name
         try:
             with acting_as(Origin(SYSTEM.actor, source=f"task {name}")):
-                return RunState.OK, type_.run(execution.context)
+                result = type_.run(execution.context)
         except TaskStopped:
             return RunState.STOPPED, "The task was stopped."
         except RepomanError as error:
@@ -302,7 +310,10 @@ class Runner:
             return RunState.FAILED, str(error)
         except BaseException as error:  # noqa: BLE001 - of a plugin; it must not end the thread
             _log.error("The task %r failed", name, exc_info=error)
+            self._problems[type_.id] = f"The task {name!r} failed: {type(error).__name__}."
             return RunState.FAILED, "An unexpected error; see the server log."
+        self._problems.pop(type_.id, None)
+        return RunState.OK, result
 
     def _try_end(self, execution: _Execution, state: RunState, result: str) -> bool:
         try:

@@ -111,6 +111,13 @@ class Tasks:
             raise NotFound(f"There is no run with the id {run_id}.")
         return run
 
+    def next_run(self, task: Task) -> float | None:
+        """Return when a task runs next by its schedule, in seconds since the epoch."""
+        now = self._clock()
+        if task.next_at is None or task.next_at > now:
+            return task.next_at
+        return task.schedule.next_after(now) or task.next_at
+
     def lines(self, run: Run, after: int = 0, limit: int = LINES_LISTED) -> list[Line]:
         """Return lines of the log of a run whose numbers are above ``after``, in order."""
         return records.list_lines(run.id, after, limit)

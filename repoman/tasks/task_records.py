@@ -48,11 +48,16 @@ def delete_task(task_id: int) -> None:
     TaskRecord.delete().where(TaskRecord.id == task_id).execute()
 
 
-def move_due(task: Task, next_at: float | None) -> bool:
-    """Set when a task is due next, and return whether nobody else was faster."""
-    was = TaskRecord.next_at
-    same = was.is_null() if task.next_at is None else was == task.next_at
-    query = TaskRecord.update(next_at=next_at).where((TaskRecord.id == task.id) & same)
+def set_due(task_id: int, next_at: float) -> None:
+    """Set when a task is due."""
+    TaskRecord.update(next_at=next_at).where(TaskRecord.id == task_id).execute()
+
+
+def move_due(task_id: int, now: float, next_at: float | None) -> bool:
+    """Set when a task that is due is so next; return False if another process was faster."""
+    query = TaskRecord.update(next_at=next_at).where(
+        (TaskRecord.id == task_id) & (TaskRecord.next_at <= now)
+    )
     return bool(query.execute())
 
 

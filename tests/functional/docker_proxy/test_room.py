@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from repoman.compaction import GRACE, Compactor
+from repoman.compaction import GRACE_S, Compactor
 from tests.functional.docker_proxy.proxies import HOUR
 from tests.live import wait_until
 
@@ -39,7 +39,7 @@ def make_compactor(make_proxy):
 
     def make(grace):
         repoman = make_proxy.repoman
-        clock = lambda: time.time() + GRACE - grace  # noqa: E731
+        clock = lambda: time.time() + GRACE_S - grace  # noqa: E731
         return Compactor(repoman.database, repoman.blob_stores, clock)
 
     return make

@@ -10,7 +10,7 @@ from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.clocks import ConfirmedClock
-from repoman.compaction import GRACE, PREFIXES, Compactor
+from repoman.compaction import GRACE_S, PREFIXES, SWEPT_PREFIXES, Compactor, Unwatched
 from repoman.config import BlobStoreSettings
 from repoman.content import ContentStore, NewAsset
 from repoman.db.models import BlobRecord
@@ -20,10 +20,9 @@ from repoman.repositories.repository_records import delete_row
 from tests.architecture import ROOT
 from tests.clock import LONG_S
 from tests.disk import room_for
-from tests.live import wait_until
 
 KILLER = "tests.unit.core.compaction_killer"
-LATER = GRACE + 10
+LATER = GRACE_S + 10
 
 
 class Clock:
@@ -195,14 +194,16 @@ def test_blobs_without_a_row_go(save, blobs, compactor, clock, on_disk):
     assert (sweep_all(compactor), on_disk()) == (100, 1)
 
 
-def test_a_full_disk_does_not_keep_blobs(save, content, compactor, clock, on_disk, tmp_path):
+def test_a_full_disk_leaves_everything_as_it_was(
+    save, content, compactor, clock, on_disk, tmp_path
+):
     save("a", b"one")
     content.delete_assets(["a"])
     clock.ahead = LATER
     with room_for((tmp_path / "repoman.db-wal").stat().st_size), pytest.raises(RepomanError):
         compactor.compact()
-    assert on_disk() == 0
-    assert compactor.compact() == 1
+    assert on_disk() == BlobRecord.select().count() == 1
+    assert (compactor.compact(), on_disk()) == (1, 0)
     assert BlobRecord.select().count() == 0
 
 
@@ -215,71 +216,125 @@ def test_kill_9_at_every_line_loses_nothing(tmp_path):
     assert int(done.stdout) > 20
 
 
-# --- The thread ----------------------------------------------------------------------------------
+# --- Steps ---------------------------------------------------------------------------------------
 
 
-def test_the_thread_goes_on_after_an_error(
-    save, content, database, stores, clock, on_disk, monkeypatch, caplog
+@pytest.fixture
+def condemned(database, save, content, stores, compactor, clock, monkeypatch):
+    """A blob whose compaction was interrupted after its first step, and its store."""
+    blob = save("a", b"one")
+    content.delete_assets(["a"])
+    clock.ahead = LATER
+    store = stores.get("default")
+    detach = store.detach
+
+    def fail(*_):
+        assert not database.in_transaction()
+        raise Unavailable("The disk is away.")
+
+    monkeypatch.setattr(store, "detach", fail)
+    with pytest.raises(Unavailable):
+        compactor.compact()
+    monkeypatch.setattr(store, "detach", detach)
+    return blob
+
+
+def test_nothing_is_stored_that_names_a_condemned_blob(condemned, content, compactor, on_disk):
+    new = NewAsset("b", "file", condemned, "text/plain")
+    with pytest.raises(Unavailable, match="was deleted while it was being stored"):
+        content.save_asset(new)
+    assert compactor.is_needed()
+    assert (compactor.finish(), on_disk(), BlobRecord.select().count()) == (1, 0, 0)
+    assert not compactor.is_needed()
+
+
+def test_a_condemned_blob_that_is_committed_again_stays(
+    condemned, content, blobs, compactor, clock, on_disk
 ):
-    monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
-    compactor = Compactor(database, stores, clock)
-    real, errors = compactor.compact, iter([Unavailable("The database is busy.")])
+    clock.ahead = 0.0
+    blob = store_bytes(blobs, b"one")
+    assert (compactor.finish(), on_disk()) == (0, 1)
+    content.save_asset(NewAsset("b", "file", blob, "text/plain"))
+    clock.ahead = LATER
+    assert compactor.compact() == 0
+    assert content.open_body(content.get_asset("b")) == b"one"
 
-    def compact():
-        for error in errors:
-            raise error
-        return real()
 
-    monkeypatch.setattr(compactor, "compact", compact)
+def test_no_disk_is_used_in_a_transaction(
+    database, save, content, stores, compactor, clock, monkeypatch
+):
+    store, places = stores.get("default"), []
+    for name in ("detach", "open_writer"):
+        method = getattr(store, name)
+        monkeypatch.setattr(
+            store,
+            name,
+            lambda *args, method=method: places.append(database.in_transaction()) or method(*args),
+        )
+    save("a", b"one")
+    content.delete_assets(["a"])
+    places.clear()
+    clock.ahead = LATER
+    assert compactor.compact() == 1
+    assert places == [False, False]
+
+
+# --- Tasks ---------------------------------------------------------------------------------------
+
+
+def test_a_look_says_whether_there_is_anything_to_do(save, content, compactor, clock):
+    save("a", b"one")
+    clock.ahead = LATER
+    assert not compactor.is_needed()
+    content.delete_assets(["a"])
+    clock.ahead = 0.0
+    assert not compactor.is_needed()
+    clock.ahead = LATER
+    assert compactor.is_needed()
+
+
+def test_compaction_goes_on_when_the_directory_was_away(
+    save, content, compactor, clock, tmp_path, on_disk
+):
     save("a", b"one")
     content.delete_assets(["a"])
     clock.ahead = LATER
-    compactor.start()
-    try:
-        wait_until(lambda: on_disk() == 0, what="the end of the blob")
-    finally:
-        compactor.stop()
-    assert "'compactor' could not do its work: The database is busy." in caplog.text
-
-
-def test_the_thread_goes_on_when_the_directory_was_away(
-    save, content, database, stores, clock, tmp_path, on_disk, monkeypatch, caplog
-):
-    monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
-    monkeypatch.setattr("repoman.compaction.SWEEP_DELAY_S", 0.0)
-    compactor = Compactor(database, stores, clock)
-    save("a", b"one")
     (tmp_path / "blobs").rename(tmp_path / "away")
-    compactor.start()
-    try:
-        wait_until(lambda: compactor.thread.failure, what="the failure")
-        (tmp_path / "away").rename(tmp_path / "blobs")
-        content.delete_assets(["a"])
-        clock.ahead = LATER
-        wait_until(lambda: on_disk() == 0, what="the end of the blob")
-        wait_until(lambda: not compactor.thread.failure, what="good health")
-    finally:
-        compactor.stop()
-    assert caplog.text.count("'compactor' could not do its work") == 1
+    with pytest.raises(Unavailable):
+        compactor.compact()
+    (tmp_path / "away").rename(tmp_path / "blobs")
+    assert (compactor.compact(), on_disk()) == (1, 0)
 
 
 def test_a_start_leaves_a_day_to_notice_that_the_database_is_too_old(
     database, stores, blobs, clock, on_disk, monkeypatch
 ):
-    monkeypatch.setattr("repoman.compaction.INTERVAL", 0.01)
     store_bytes(blobs, b"known to a newer database alone")
     clock.ahead = LATER
-    compactor, looks = Compactor(database, stores, clock), []
-    compact = compactor.compact
-    monkeypatch.setattr(compactor, "compact", lambda: looks.append(1) or compact())
-    compactor.start()
-    try:
-        wait_until(lambda: len(looks) > 2 * PREFIXES, what="a look at each part of the store")
-        assert on_disk() == 1
-        monkeypatch.setattr("repoman.compaction.SWEEP_DELAY_S", 0.0)
-        wait_until(lambda: on_disk() == 0, what="the end of the blob")
-    finally:
-        compactor.stop()
+    compactor = Compactor(database, stores, clock)
+    for _ in range(PREFIXES // SWEPT_PREFIXES):
+        assert compactor.sweep_next(Unwatched()) == 0
+    assert on_disk() == 1
+    monkeypatch.setattr("repoman.compaction.SWEEP_DELAY_S", 0.0)
+    counts = [compactor.sweep_next(Unwatched()) for _ in range(PREFIXES // SWEPT_PREFIXES)]
+    assert (sum(counts), on_disk()) == (1, 0)
+
+
+def test_the_tasks_compact_and_sweep(repoman):
+    tasks = {each.type: each for each in repoman.tasks.all()}
+    blobs = repoman.blob_stores.get("default")
+    content = repoman.repositories.get("Team").service.content
+    runner = repoman.make_runner()
+    repoman.compactor._clock = lambda: time.time() + LATER
+    content.save_asset(NewAsset("a", "file", store_bytes(blobs, b"one"), "text/plain"))
+    content.delete_assets(["a"])
+    for type_, result in (
+        ("blobstore.compact", "Removed 1 unreferenced blobs."),
+        ("blobstore.sweep", ""),
+    ):
+        run = repoman.tasks.run(tasks[type_])
+        assert runner.execute(run) == "ok"
+        assert repoman.tasks.get_run(run.id).result == result
 
 
 # --- A wrong clock -------------------------------------------------------------------------------
