@@ -218,6 +218,15 @@ class TaskSettings(_Part):
     concurrent: PositiveInt = Field(4, description="Most runs of tasks at the same time.")
 
 
+class EventSettings(_Part):
+    """What is kept of changes and pulls of content."""
+
+    days: PositiveInt = Field(30, description="Days for which events of content are kept.")
+    pull_days: PositiveInt = Field(
+        400, description="Days for which it is kept how often something was pulled each day."
+    )
+
+
 class LogSettings(_Part):
     """What is logged, to standard error."""
 
@@ -261,6 +270,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     audit: AuditSettings = AuditSettings()
     tasks: TaskSettings = TaskSettings()
+    events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
 

@@ -49,6 +49,7 @@ from repoman.events.event_records import (
     insert_saved,
 )
 from repoman.events.origin import current_origin
+from repoman.events.pulls import Pull
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
@@ -238,6 +239,10 @@ class ContentStore:
             return self.open_asset(asset)
         read = self._reader.read_recent if is_popular else self._reader.read
         return read(asset.digest, asset.size)
+
+    def pull_of(self, *paths: str, referrers: str = "") -> Pull:
+        """Return what a client has that gets the assets at these paths."""
+        return Pull(self._repository, paths, referrers)
 
     def save_asset(self, new: NewAsset) -> None:
         """Store an asset, in place of the one that was at its path, and its component.

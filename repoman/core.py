@@ -17,6 +17,7 @@ from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
 from repoman.errors import RepomanError, Unavailable
+from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
 from repoman.options import Options
@@ -76,7 +77,8 @@ class Repoman:
         self.database = Database(
             self.data, settings.database, self.data / settings.security.key_file
         )
-        self.proxies = ProxyServices(self.database, clock)
+        self.pulls = PullLog(self.database, clock, settings.events.pull_days)
+        self.proxies = ProxyServices(self.database, clock, pulls=self.pulls)
         memory = settings.security.password_memory
         self.audit = Audit(self.database, settings.audit)
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
@@ -106,6 +108,7 @@ class Repoman:
         """Return what is done at each look; none of it keeps the rest from its turn."""
         return {
             Watch("deferred timestamps"): self.security.flush,
+            Watch("pulls"): self.pulls.settle,
             Watch("audit log"): self.audit.flush,
             Watch("audit file"): self._audit_file.follow,
         }
@@ -199,6 +202,7 @@ class Repoman:
         self.database.end_waits(LAST_WAIT_S)
         self.proxies.close()
         self.security.flush()
+        self.pulls.flush(is_last=True)
         self.audit.flush(is_last=True)
         self.database.close()
 

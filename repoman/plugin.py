@@ -32,6 +32,7 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
+from repoman.events.pulls import Pull
 from repoman.group.asking import Collected, MemberPool, first_found, main_outage
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
@@ -185,6 +186,7 @@ __all__ = [
     "Permission",
     "ProxyCache",
     "ProxySection",
+    "Pull",
     "Query",
     "Question",
     "RangeInvalid",

@@ -19,7 +19,7 @@ stored under the digest with which it was pushed, whatever its algorithm.
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from repoman.plugin import Coordinate, NewAsset, Reference, StoredBlob
+from repoman.plugin import Asset, ContentStore, Coordinate, NewAsset, Pull, Reference, StoredBlob
 from repoman_docker.protocol.digest import ALGORITHMS, Digest
 from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.media_types import OCTET_STREAM
@@ -195,3 +195,12 @@ def new_tag(
         labels=labels,
         references=(Reference(TAG, manifest_path(name, digest)),),
     )
+
+
+def manifest_pull(content: ContentStore, asset: Asset) -> Pull:
+    """Return what a client has that gets a manifest: by its tag, or by digest with all its tags."""
+    if asset.kind == TAG:
+        name = asset.path.removeprefix("tags/").rpartition("/")[0]
+        digest = Digest.parse(asset.attributes["digest"])
+        return content.pull_of(asset.path, manifest_path(name, digest))
+    return content.pull_of(asset.path, referrers=TAG)

@@ -29,11 +29,12 @@ class Validity:
 
     Attributes:
         note: to be called, with the client's address, whenever it was.
+        note_pull: to be called as well, without anything.
         address: the only one it may be repeated to, if any: the audit log tells from where
             somebody has logged in.
     """
 
-    __slots__ = ("_database", "_generation", "_until", "address", "note")
+    __slots__ = ("_database", "_generation", "_until", "address", "note", "note_pull")
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,6 +42,7 @@ class Validity:
         self._until = time.monotonic() + LIFETIME_S
         self.address: str | None = None
         self.note: Callable[[str], object] = _note_nothing
+        self.note_pull: Callable[[], object] = _note_no_pull
 
     def is_valid(self, client: str) -> bool:
         """Return whether a client's response would still be the same; cheap, for any thread."""
@@ -53,6 +55,10 @@ class Validity:
 
 def _note_nothing(_client: str) -> None:
     """Where there is no access log."""
+
+
+def _note_no_pull() -> None:
+    """Where nothing is pulled."""
 
 
 def begin_request(environ: Environ, database: Database) -> None:

@@ -10,17 +10,19 @@ document without scripts and of no origin, so that it can do nothing in the name
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from flask import Response, request
 from werkzeug.http import http_date, parse_date
 
+from repoman.events.pulls import Pull
 from repoman.http.body import SEND_GROWING, Environ, GrowingFile, Stream
-from repoman.http.caching import allow_caching
+from repoman.http.caching import CACHEABLE, allow_caching
 from repoman.http.current import SOURCE, is_on_main_port
 
+PULLS = "repoman.pulls"  # environ: takes what is pulled; see :class:`repoman.events.pulls.PullLog`
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
 
 CONTENT_POLICY = "; ".join(
@@ -55,6 +57,7 @@ class Content:
         is_cacheable: whether the same request gets the same answer until the next write; so
             nothing may depend on the time or on a remote.
         source: where it came from, for the access log; empty where there is but one place.
+        pull: what of a repository a client has with it, if that is to be noted.
     """
 
     size: int
@@ -65,6 +68,7 @@ class Content:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_cacheable: bool = False
     source: str = ""
+    pull: Pull | None = None
 
 
 def send_content(content: Content) -> Response:
@@ -75,6 +79,7 @@ def send_content(content: Content) -> Response:
     if content.source:
         environ[SOURCE] = content.source
     if _is_unchanged(content, environ):
+        _note_pull(content, environ, counts=False)
         return _respond(content, HTTPStatus.NOT_MODIFIED, length=None)
     try:
         part = (
@@ -90,10 +95,25 @@ def send_content(content: Content) -> Response:
     status = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
     is_head = environ["REQUEST_METHOD"] == "HEAD"
     body = () if is_head else _body(content, start, stop - start)
+    _note_pull(content, environ, counts=not is_head and start == 0)
     response = _respond(content, status, length=stop - start, body=body)
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
     return response
+
+
+def _note_pull(content: Content, environ: Environ, *, counts: bool) -> None:
+    """Note the pull, once it is sure, and again whenever the response is repeated.
+
+    One of several parts of a download counts: the first.
+    """
+    note: Callable[[tuple[Pull, bool]], None] | None = environ.get(PULLS)
+    if content.pull is None or note is None:
+        return
+    pull = (content.pull, counts)
+    note(pull)
+    if content.is_cacheable:
+        environ[CACHEABLE].note_pull = partial(note, pull)
 
 
 def _is_unchanged(content: Content, environ: Environ) -> bool:

@@ -18,6 +18,7 @@ from repoman.core import Repoman
 from repoman.errors import Denied, NotFound, Unauthenticated, Unavailable
 from repoman.http.audit import AUDIT, note_failed_login, note_password, note_refused
 from repoman.http.body import RECEIVED
+from repoman.http.content import PULLS
 from repoman.http.current import (
     ACTOR,
     REPOSITORY,
@@ -64,6 +65,7 @@ class Guard:
 
     def __init__(self, repoman: Repoman, format_: Format) -> None:
         self._audit = repoman.audit
+        self._note_pull = repoman.pulls.note
         self._security = repoman.security
         self._format = format_
 
@@ -80,6 +82,7 @@ class Guard:
             raise environ[HIDDEN]
         environ[SECURITY] = self._security
         environ[AUDIT] = self._audit
+        environ[PULLS] = self._note_pull
         repository: Repository = environ[REPOSITORY]
         ref, authorizer = repository.ref, self._security.authorizer
         is_secret = is_on_main_port() and not authorizer.knows(ANONYMOUS, ref)

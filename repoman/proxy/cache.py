@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content import Asset, ContentStore
 from repoman.errors import NotFound, RepomanError, Unavailable, UpstreamError, UpstreamRefused
+from repoman.events.origin import Origin, acting_as, acting_by
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import FetchRequest
@@ -23,9 +24,13 @@ from repoman.proxy.freshness import Ages, NegativeCache
 from repoman.proxy.remote_health import Condition, RemoteHealth, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
-from repoman.proxy.usage import Usage, trim
 
-SETTLE_DELAY_S = 60.0  # Uses are written down, and the cache is trimmed, after this time.
+FETCH = "fetch"  # the source of what a proxy stores
+CLEANUP = Origin("system", source="cleanup")  # who removes what is too much
+
+TRIM_BATCH = 50  # Assets that are looked at together when room is needed.
+SETTLE_DELAY_S = 60.0  # After something was fetched, the limit it told of is saved, and
+# the cache is trimmed, after this time.
 STATE_DELAY_S = 1.0  # A change of the remote's state is saved after this time.
 DISK_FULL_PAUSE_S = 60.0  # Nothing is cached for this time after the disk was full.
 
@@ -107,7 +112,7 @@ class ProxyCache:
         self._told: RemoteState | None = None
         self._is_telling = False
         self.client = UpstreamClient(options.remote, options.client, self.status)
-        self._usage = Usage(self.records, self.clock, self._settle_later)
+        self._is_settling = False
         self._trimming = threading.Lock()
         services.enter(options.repository_id, self)
         if options.limit:
@@ -176,8 +181,14 @@ class ProxyCache:
         Raises:
             UpstreamBusy: too many wait for the remote already.
         """
+
+        def fetch() -> Value:
+            self._settle_later()
+            with acting_by(FETCH):
+                return work()
+
         with self.client.gate.passed(key):
-            value: Value = self._services.flights.run((self.options.repository_id, key), work)
+            value: Value = self._services.flights.run((self.options.repository_id, key), fetch)
         return value
 
     def download(self, path: str, make: Callable[[], FetchRequest | None]) -> Download | None:
@@ -218,14 +229,6 @@ class ProxyCache:
                 self._trim()
             finally:
                 self._trimming.release()
-
-    def flush(self) -> None:
-        """Write down what has been used."""
-        self._usage.flush()
-
-    def note_use(self, path: str) -> None:
-        """Remember that a client has the asset at ``path``."""
-        self._usage.note(path)
 
     def invalidate(self) -> None:
         """Invalidate everything that can change, and everything that was not found.
@@ -276,7 +279,9 @@ class ProxyCache:
         keep = request.keep
 
         def keep_and_trim(blob: StoredBlob) -> None:
-            keep(blob)
+            with acting_by(FETCH):
+                keep(blob)
+            self._settle_later()
             self.make_room()
 
         return replace(
@@ -293,9 +298,9 @@ class ProxyCache:
             self.status.note_failure(error)
 
     def _trim(self) -> None:
-        self.flush()
+        self._services.pulls.flush()
         try:
-            with self._content.brief_waits():
+            with self._content.brief_waits(), acting_as(CLEANUP):
                 count = trim(self.records, self._content, self.options.kinds, self.options.limit)
         except RepomanError as error:
             _log.warning("The cache of %s could not be trimmed: %s", self.options.name, error)
@@ -308,10 +313,12 @@ class ProxyCache:
             )
 
     def _settle_later(self) -> None:
-        self._services.alarm.call_later(SETTLE_DELAY_S, self._settle)
+        if not self._is_settling:
+            self._is_settling = True
+            self._services.alarm.call_later(SETTLE_DELAY_S, self._settle)
 
     def _settle(self) -> None:
-        self.flush()
+        self._is_settling = False
         if self._is_current():
             self._tell()
             self.make_room()
@@ -359,6 +366,26 @@ class ProxyCache:
     def _is_current(self) -> bool:
         """Return whether the settings are still these: a change makes another cache."""
         return self._services.current(self.options.repository_id) is self
+
+
+def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:
+    """Remove assets of these kinds until the cache holds at most ``limit`` bytes.
+
+    The least recently downloaded content is removed first. Compaction frees its bytes a while
+    later, so that content that is being read stays readable. Returns how many were removed.
+    """
+    count = 0
+    while (excess := records.size() - limit) > 0:
+        paths = []
+        for path, size in records.longest_unused(kinds, TRIM_BATCH):
+            paths.append(path)
+            excess -= size
+            if excess <= 0:
+                break
+        if not paths:
+            break
+        count += content.delete_assets(paths)
+    return count
 
 
 def _differ(told: RemoteState, state: RemoteState) -> bool:

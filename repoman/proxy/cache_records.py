@@ -1,6 +1,6 @@
 """The rows of a proxy's cache that its content store does not write: when, and how much."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from peewee import fn
@@ -92,14 +92,6 @@ class CacheRecords:
         return RemoteState(
             record.condition, record.reason, record.budget, record.at, record.blocked_until
         )
-
-    def note_downloads(self, downloads: Mapping[str, float]) -> None:
-        """Store when paths were last downloaded; waits for other writers briefly."""
-        with self._database.brief_waits(), self._database.transaction():
-            for path, at in downloads.items():
-                AssetRecord.update(downloaded_at=at).where(
-                    self._mine() & (AssetRecord.path == path)
-                ).execute()
 
     def size(self) -> int:
         """Return how many bytes the cache holds, each blob once; that is kept, not summed up."""

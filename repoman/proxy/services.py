@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from repoman.blobs.store import BlobStore
 from repoman.blobs.upload import BlobUpload
 from repoman.db.database import Database
+from repoman.events.pulls import PullLog
 from repoman.proxy.cache_records import CHECKS
 from repoman.proxy.download import Download
 from repoman.proxy.fetching import FetcherPool, FetchRequest, SingleFlight
@@ -21,9 +22,6 @@ Clock = Callable[[], float]
 
 class Cache(Protocol):
     """The cache of one proxy, as far as the process has to care for it."""
-
-    def flush(self) -> None:
-        """Write down what waits."""
 
     def notice_check(self) -> None:
         """Check the remote, if another process has done so."""
@@ -88,12 +86,18 @@ class ProxyServices:
         database: where caches are remembered.
         clock: seconds since the epoch, for ages.
         ticks: seconds that never run backwards, for rests of a remote.
+        pulls: when what is cached was last pulled.
     """
 
     def __init__(
-        self, database: Database, clock: Clock = time.time, ticks: Clock = time.monotonic
+        self,
+        database: Database,
+        clock: Clock = time.time,
+        ticks: Clock = time.monotonic,
+        pulls: PullLog | None = None,
     ) -> None:
         self.database = database
+        self.pulls = pulls or PullLog(database, clock)
         self.clock = clock
         self.ticks = ticks
         self.fetchers = FetcherPool()
@@ -104,7 +108,7 @@ class ProxyServices:
         self._checks: int | None = None
 
     def enter(self, repository_id: int, cache: Cache) -> None:
-        """Make a cache the present one of its repository; it is flushed at the end."""
+        """Make a cache the present one of its repository."""
         self._caches[repository_id] = cache
 
     def leave(self, repository_id: int) -> None:
@@ -130,10 +134,8 @@ class ProxyServices:
         return self._caches.get(repository_id)
 
     def close(self) -> None:
-        """Write down what waits; nothing happens by itself any more."""
+        """Let nothing happen by itself any more."""
         self.alarm.close()
-        for cache in list(self._caches.values()):
-            cache.flush()
 
 
 class Downloads:

@@ -96,6 +96,7 @@ class ResponseCache:
         if not validity.is_valid(client):
             return None  # the application's next answer takes its place
         validity.note(client)
+        validity.note_pull()
         return before + _date(int(time())) + after
 
     def _came_before(self, key: Key) -> bool:

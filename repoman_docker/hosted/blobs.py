@@ -1,5 +1,7 @@
 """The blobs of images in a hosted repository, and their uploads."""
 
+from dataclasses import replace
+
 from repoman.plugin import (
     Asset,
     AuditEntry,
@@ -35,7 +37,8 @@ class HostedBlobs:
         asset = self._content.find_asset(blob_path(name, digest))
         if asset is None:
             raise _unknown(name, digest)
-        return _content_of(self._content, asset, digest)
+        content = _content_of(self._content, asset, digest)
+        return replace(content, pull=self._content.pull_of(asset.path))
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""

@@ -20,6 +20,7 @@ from repoman_docker.layout import (
     blob_path,
     image,
     manifest_path,
+    manifest_pull,
     new_manifest,
     new_tag,
     reference_path,
@@ -87,6 +88,7 @@ class HostedManifests:
             etag=digest,
             headers={"Docker-Content-Digest": digest},
             is_cacheable=True,
+            pull=manifest_pull(self._content, asset),
         )
 
     def check_push(self, name: str) -> None:

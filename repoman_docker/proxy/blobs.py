@@ -115,7 +115,6 @@ class ProxyBlobs:
     # Inside -------------------------------------------------------------------------------------
 
     def _cached(self, asset: Asset, digest: Digest, source: Source = Source.HIT) -> Content:
-        self._site.cache.note_use(asset.path)
         return Content(
             size=asset.size,
             media_type=asset.media_type,
@@ -123,6 +122,7 @@ class ProxyBlobs:
             etag=str(digest),
             headers=self._headers(digest, source, asset),
             source=source.value,
+            pull=self._site.content.pull_of(asset.path),
         )
 
     def _fetch(self, image: str, digest: Digest) -> Content:
@@ -142,7 +142,7 @@ class ProxyBlobs:
         download = self._site.cache.download(path, request)
         if download is None:
             return self._cached(kept[0], digest)
-        return self._growing(download, digest)
+        return replace(self._growing(download, digest), pull=self._site.content.pull_of(path))
 
     def _growing(self, download: Download, digest: Digest) -> Content:
         return Content(

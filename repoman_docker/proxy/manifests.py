@@ -9,7 +9,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from repoman.plugin import Asset, Content, NotFound, Source, UpstreamError
-from repoman_docker.layout import CHILD, manifest_path, tag_path
+from repoman_docker.layout import CHILD, manifest_path, manifest_pull, tag_path
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Tag
@@ -259,7 +259,6 @@ class ProxyManifests:
     def _content(self, found: Found) -> Content:
         asset = found.asset
         digest = asset.attributes["digest"]
-        self._site.cache.note_use(asset.path)
         headers = {"Docker-Content-Digest": digest, **self._site.cache.headers(found.source, asset)}
         if found.warning:
             headers["Warning"] = render_warnings([found.warning])
@@ -270,6 +269,7 @@ class ProxyManifests:
             etag=digest,
             headers=headers,
             source=found.source.value,
+            pull=manifest_pull(self._site.content, asset),
         )
 
     def _body(self, found: Found) -> BinaryIO | bytes:

@@ -51,6 +51,7 @@ class RawHosted:
             etag=asset.digest,
             last_modified=asset.updated_at,
             headers=self._headers,
+            pull=self._content.pull_of(path),
         )
 
     def open_blob_upload(self, path: str) -> BlobUpload:

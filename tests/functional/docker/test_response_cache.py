@@ -4,9 +4,12 @@ import json
 import re
 import secrets
 import socket
+import sqlite3
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -213,6 +216,22 @@ def test_a_repository_taken_offline_answers_no_more(server):
     ask_until_repeated(server, registry, "app/manifests/1")
     server.cli("repo", "update", "docker-hosted", "--offline")
     wait_until(lambda: registry.get("app/manifests/1").status == 503, what="the end of service")
+
+
+def test_pulls_from_memory_are_counted_like_others(server):
+    registry = Registry(Socket(server.connector_port), "", server.admin)
+    digest = registry.push("app", "1", make_image())
+    ask_until_repeated(server, registry, "app/manifests/1")
+    for _ in range(20):
+        registry.get("app/manifests/1")
+    assert server.stop() == 0
+    asked = sum('"GET /v2/app/manifests/1" 200' in line for line in server.log.splitlines())
+    assert repeated(server, '/v2/app/manifests/1"') > 20
+    with closing(sqlite3.connect(server.data / "repoman.db")) as database:
+        days = dict(database.execute("SELECT path, sum(n) FROM pull_day GROUP BY path"))
+        [(last,)] = database.execute("SELECT downloaded_at FROM asset WHERE path = 'tags/app/1'")
+    assert days == {"tags/app/1": asked, f"manifests/app/{digest}": asked}
+    assert time.time() - LONG_S < last <= time.time()
 
 
 def test_requests_in_one_packet_are_answered_in_order(shared_server, registry, name):

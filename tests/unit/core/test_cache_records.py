@@ -4,6 +4,7 @@ import pytest
 
 from repoman.blobs.upload import store_bytes
 from repoman.content import ContentStore, NewAsset
+from repoman.events.pull_records import PullRow, save_pulls
 from repoman.proxy.cache_records import CacheRecords
 
 
@@ -69,11 +70,12 @@ def test_the_size_counts_each_blob_once_and_no_other_repository(records, save, m
     assert records.size() == 14
 
 
-def test_what_was_downloaded_longest_ago_comes_first(records, save):
+def test_what_was_downloaded_longest_ago_comes_first(database, repository_id, records, save):
     for path in "abc":
         save(path)
     save("list", kind="list")
     future = 9_999_999_999.0
-    records.note_downloads({"a": future + 2, "b": future + 1})
+    with database.transaction():
+        save_pulls([PullRow(repository_id, p, 1, future + n) for p, n in (("a", 2), ("b", 1))])
     assert records.longest_unused(["file"], 9) == [("c", 10), ("b", 10), ("a", 10)]
     assert records.longest_unused(["file"], 1) == [("c", 10)]

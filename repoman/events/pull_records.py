@@ -1,0 +1,99 @@
+"""The rows of pulls: when an asset was last pulled, and how often on each day."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repoman.db.models import database_proxy
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class PullRow:
+    """Pulls of one asset: how many, and when the last one was, in seconds since the epoch."""
+
+    repository_id: int
+    path: str
+    count: int
+    at: float
+
+
+_GIVEN = (
+    "WITH given AS (SELECT json_extract(value, '$[0]') AS repository_id, "
+    "json_extract(value, '$[1]') AS path, json_extract(value, '$[2]') AS n, "
+    "json_extract(value, '$[3]') AS at FROM json_each(?)) "
+)
+_UPDATE_ASSETS = _GIVEN + (  # noqa: S608 - constants
+    "UPDATE asset SET downloaded_at = given.at FROM given "
+    "WHERE asset.repository_id = given.repository_id AND asset.path = given.path "
+    "AND coalesce(asset.downloaded_at, 0) < given.at"
+)
+# Only what people know by a name is counted; other assets are parts of it.
+_INSERT_DAYS = _GIVEN + (
+    "INSERT INTO pull_day (repository_id, path, day, n) "
+    "SELECT given.repository_id, given.path, CAST(given.at / 86400 AS INTEGER), given.n "
+    "FROM given JOIN asset ON asset.repository_id = given.repository_id "
+    "AND asset.path = given.path AND asset.component_id IS NOT NULL WHERE given.n > 0 "
+    "ON CONFLICT (repository_id, path, day) DO UPDATE SET n = n + excluded.n"
+)
+_SELECT_REFERRERS = (
+    "SELECT r.repository_id, r.source, json_extract(value, '$[3]'), json_extract(value, '$[4]') "
+    "FROM json_each(?) CROSS JOIN reference r ON r.repository_id = json_extract(value, '$[0]') "
+    "AND r.path = json_extract(value, '$[1]') AND r.kind = json_extract(value, '$[2]') LIMIT ?"
+)
+
+
+def save_pulls(rows: Sequence[PullRow]) -> None:
+    """Note pulls of at most some hundred assets, each once; within a transaction."""
+    given = json.dumps([[each.repository_id, each.path, each.count, each.at] for each in rows])
+    database_proxy.execute_sql(_UPDATE_ASSETS, (given,))
+    database_proxy.execute_sql(_INSERT_DAYS, (given,))
+
+
+def list_referrers(rows: Sequence[tuple[PullRow, str]], limit: int) -> list[PullRow]:
+    """Return pulls of the assets that refer to those of some pulls, each by a kind of reference.
+
+    At most ``limit``.
+    """
+    given = json.dumps(
+        [[each.repository_id, each.path, kind, each.count, each.at] for each, kind in rows]
+    )
+    return [PullRow(*row) for row in database_proxy.execute_sql(_SELECT_REFERRERS, (given, limit))]
+
+
+def count_by_day(repository_id: int, prefix: str, first_day: int) -> dict[int, int]:
+    """Return how often what is below a path was pulled, by day since the epoch.
+
+    A ``prefix`` without a slash at its end is the path of one asset.
+    """
+    last = prefix + "\U0010ffff" if prefix.endswith("/") else prefix
+    rows = database_proxy.execute_sql(
+        "SELECT day, sum(n) FROM pull_day WHERE repository_id = ? AND path >= ? AND path <= ? "
+        "AND day >= ? GROUP BY day ORDER BY day",
+        (repository_id, prefix, last, first_day),
+    )
+    return {int(day): int(n) for day, n in rows}
+
+
+def delete_before(at: float, limit: int) -> int:
+    """Remove at most ``limit`` of the days that ended before a time; within a transaction."""
+    return int(
+        database_proxy.execute_sql(
+            "DELETE FROM pull_day WHERE (repository_id, path, day) IN "
+            "(SELECT repository_id, path, day FROM pull_day WHERE day < ? LIMIT ?)",
+            (int(at // DAY_S), limit),
+        ).rowcount
+    )
+
+
+def find_oldest() -> float | None:
+    """Return when the first day of any row began; None if there is none."""
+    day = database_proxy.execute_sql("SELECT min(day) FROM pull_day").fetchone()[0]
+    return None if day is None else float(day) * DAY_S
+
+
+def find_newest() -> float | None:
+    """Return when the last day of any row began; None if there is none."""
+    day = database_proxy.execute_sql("SELECT max(day) FROM pull_day").fetchone()[0]
+    return None if day is None else float(day) * DAY_S

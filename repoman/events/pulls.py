@@ -1,0 +1,173 @@
+"""Pulls: when each asset was last pulled, and how often a day, written late and in batches.
+
+A pull never waits for it. What answers a request, even the main loop of the server, appends to a
+queue; a thread adds up what came and writes it, each asset at most once a minute. A kill loses the
+pulls of the last minute.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from repoman.clocks import Retention
+from repoman.db.database import Database
+from repoman.errors import RepomanError
+from repoman.events import pull_records as records
+from repoman.events.pull_records import PullRow
+
+INTERVAL_S = 60.0  # The pulls of one asset are written at most once in this time.
+QUEUE_MAX = 200_000  # Pulls that may wait to be added up; the oldest are lost beyond that.
+PULLS_MAX = 20_000  # Different pulls that may wait to be written; others are lost beyond that.
+BATCH_PULLS = 250  # Pulls that are written together, and
+BATCH_ROWS = 500  # assets that are written in one transaction.
+REFERRERS_MAX = 2_000  # Assets that refer to those of one batch and are counted with them.
+PRUNED_ROWS = 1000  # Rows that are removed in one transaction.
+
+_log = logging.getLogger(__name__)
+
+
+class Pull(NamedTuple):
+    """What a client has when it gets a response.
+
+    Attributes:
+        repository_id: of the repository that has it, which may be a member of a group.
+        paths: of the assets that were asked for.
+        referrers: a kind of references: what refers to these assets by it is pulled as well.
+    """
+
+    repository_id: int
+    paths: tuple[str, ...]
+    referrers: str = ""
+
+
+class _Sum(NamedTuple):
+    """How many pulls, and when the last one was."""
+
+    n: int
+    at: float
+
+    def plus(self, n: int, at: float) -> "_Sum":
+        return _Sum(self.n + n, at)
+
+
+_NONE = _Sum(0, 0.0)
+
+
+class PullLog:
+    """The pulls of all repositories; thread safe.
+
+    Args:
+        clock: seconds since the epoch.
+        days: for which the numbers of pulls are kept.
+
+    Attributes:
+        note: takes a pull, and whether it counts as one: a question whether something is still
+            there only shows that it is in use. Cheap, for any thread.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.time,
+        days: int = 400,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._retention = Retention(days, records.find_newest, records.find_oldest, clock)
+        self._queue: deque[tuple[Pull, bool]] = deque(maxlen=QUEUE_MAX)
+        self.note: Callable[[tuple[Pull, bool]], None] = self._queue.append
+        self._lock = threading.Lock()
+        self._waiting: dict[Pull, _Sum] = {}
+        self._written: dict[Pull, float] = {}  # when
+        self._flushed_at = clock()
+        self._is_failing = False
+
+    def settle(self) -> None:
+        """Add up what came, and write it once a minute; call it often, from one thread."""
+        with self._lock:
+            self._add_up()
+        if not self._is_recent(self._flushed_at):
+            self.flush()
+
+    def flush(self, *, is_last: bool = False) -> None:
+        """Write what waits, but nothing that was written within the last minute.
+
+        At the end of the process (``is_last``) that as well. What cannot be written now waits for
+        the next time.
+        """
+        with self._lock:
+            self._flushed_at = self._clock()
+            self._add_up()
+            pulls = self._take(is_last=is_last)
+        while pulls:
+            try:
+                self._write(pulls[:BATCH_PULLS])
+            except RepomanError as error:
+                self._put_back(pulls, error)
+                return
+            pulls = pulls[BATCH_PULLS:]
+            self._is_failing = False
+
+    def prune(self, limit: int = PRUNED_ROWS) -> int:
+        """Remove at most ``limit`` numbers of pulls that are too old; return how many."""
+        with self._database.transaction():
+            before = self._retention.limit()
+            return 0 if before is None else records.delete_before(before, limit)
+
+    def _is_recent(self, at: float) -> bool:
+        return 0 <= self._clock() - at < INTERVAL_S
+
+    def _add_up(self) -> None:
+        now = self._clock()
+        for _ in range(len(self._queue)):
+            pull, counts = self._queue.popleft()
+            if pull in self._waiting or len(self._waiting) < PULLS_MAX:
+                self._waiting[pull] = self._waiting.get(pull, _NONE).plus(int(counts), now)
+
+    def _take(self, *, is_last: bool) -> list[tuple[Pull, _Sum]]:
+        now = self._clock()
+        recent = {each: at for each, at in self._written.items() if self._is_recent(at)}
+        taken = [item for item in self._waiting.items() if is_last or item[0] not in recent]
+        for pull, _ in taken:
+            del self._waiting[pull]
+            recent[pull] = now
+        self._written = recent
+        return taken
+
+    def _put_back(self, pulls: list[tuple[Pull, _Sum]], error: RepomanError) -> None:
+        with self._lock:
+            for pull, told in pulls:
+                later = self._waiting.get(pull, _NONE)
+                self._waiting[pull] = told.plus(later.n, max(told.at, later.at))
+                self._written.pop(pull, None)
+        if not self._is_failing:
+            _log.warning("The times of %d pulls could not be written yet: %s", len(pulls), error)
+        self._is_failing = True
+
+    def _write(self, pulls: list[tuple[Pull, _Sum]]) -> None:
+        rows = [
+            (PullRow(pull.repository_id, path, *told), pull.referrers)
+            for pull, told in pulls
+            for path in pull.paths
+        ]
+        referred = [each for each in rows if each[1]]
+        found = records.list_referrers(referred, REFERRERS_MAX) if referred else []
+        merged = _merge([*(row for row, _ in rows), *found])
+        for start in range(0, len(merged), BATCH_ROWS):
+            with self._database.transaction(aside=True):
+                records.save_pulls(merged[start : start + BATCH_ROWS])
+
+
+def _merge(rows: list[PullRow]) -> list[PullRow]:
+    """Return one row for each asset."""
+    merged: dict[tuple[int, str], PullRow] = {}
+    for row in rows:
+        key = row.repository_id, row.path
+        before = merged.get(key)
+        if before is not None:
+            row = PullRow(*key, before.count + row.count, max(before.at, row.at))
+        merged[key] = row
+    return list(merged.values())

@@ -1,0 +1,189 @@
+"""Pulls are written late, in batches: when the last one was, and how many on each day."""
+
+import pytest
+
+from repoman.content import NewAsset, Reference
+from repoman.db.models import AssetRecord, database_proxy
+from repoman.errors import Unavailable
+from repoman.events import pull_records as records
+from repoman.events import pulls as module
+from repoman.events.event import Coordinate
+from repoman.events.pulls import PullLog
+
+DAY = 20_000
+NOON = (DAY + 0.5) * 86_400
+
+
+class Clock:
+    now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pulls(database, clock):
+    return PullLog(database, clock)
+
+
+@pytest.fixture
+def save(content, blob):
+    def save(path, *, named=True, **values):
+        component = Coordinate("file", path) if named else None
+        new = NewAsset(path, "file", blob, "text/plain", component=component, **values)
+        content.save_asset(new)
+
+    return save
+
+
+def last(path):
+    return AssetRecord.get(AssetRecord.path == path).downloaded_at
+
+
+def days(path):
+    return records.count_by_day(1, path, 0)
+
+
+def test_pulls_are_written_once_a_minute(content, save, pulls, clock):
+    save("a")
+    for _ in range(3):
+        pulls.note((content.pull_of("a"), True))
+    pulls.settle()
+    assert (last("a"), days("a")) == (None, {})
+    clock.now += 60
+    pulls.settle()
+    assert (last("a"), days("a")) == (NOON, {DAY: 3})
+    clock.now += 59
+    pulls.note((content.pull_of("a"), True))
+    pulls.settle()
+    assert days("a") == {DAY: 3}
+    clock.now += 86_400
+    pulls.settle()
+    assert (last("a"), days("a")) == (NOON + 119, {DAY: 4})
+    pulls.note((content.pull_of("a"), True))
+    clock.now += 60
+    pulls.settle()
+    assert days("a") == {DAY: 4, DAY + 1: 1}
+
+
+def test_one_asset_is_written_no_more_than_once_a_minute(content, save, pulls, clock):
+    save("a")
+    pulls.note((content.pull_of("a"), True))
+    pulls.flush()
+    pulls.note((content.pull_of("a"), True))
+    pulls.flush()  # as when a cache is trimmed
+    assert days("a") == {DAY: 1}
+    clock.now += 60
+    pulls.flush()
+    assert days("a") == {DAY: 2}
+
+
+def test_a_question_is_a_use_and_no_pull(content, save, pulls):
+    save("a")
+    pulls.note((content.pull_of("a"), False))
+    pulls.flush()
+    assert (last("a"), days("a")) == (NOON, {})
+
+
+def test_only_what_has_a_name_is_counted(content, save, pulls):
+    save("layer", named=False)
+    pulls.note((content.pull_of("layer"), True))
+    pulls.flush()
+    assert (last("layer"), days("layer")) == (NOON, {})
+
+
+def test_what_refers_to_an_asset_is_pulled_with_it(content, save, pulls):
+    save("a")
+    for path, kind in (("1", "tag"), ("2", "tag"), ("index", "child")):
+        save(path, references=(Reference(kind, "a"),))
+    pulls.note((content.pull_of("a", referrers="tag"), True))
+    pulls.note((content.pull_of("1", "a"), True))
+    pulls.flush()
+    assert [days(path) for path in ("a", "1", "2", "index")] == [{DAY: 2}, {DAY: 2}, {DAY: 1}, {}]
+    assert last("index") is None
+
+
+def test_what_is_gone_is_not_written(content, save, pulls):
+    save("a")
+    pulls.note((content.pull_of("a"), True))
+    content.delete_assets(["a"])
+    pulls.flush()
+    assert days("a") == {}
+
+
+def test_times_only_move_forward(content, save, pulls, clock):
+    save("a")
+    pulls.note((content.pull_of("a"), True))
+    pulls.flush()
+    clock.now -= 1000
+    pulls.note((content.pull_of("a"), True))
+    pulls.flush(is_last=True)
+    assert last("a") == NOON
+
+
+def test_what_cannot_be_written_waits(content, save, pulls, monkeypatch, caplog):
+    save("a")
+    pulls.note((content.pull_of("a"), True))
+
+    def fail(_rows):
+        raise Unavailable("The database is busy.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "save_pulls", fail)
+        pulls.flush()
+        pulls.note((content.pull_of("a"), True))
+        pulls.flush()
+    assert caplog.text.count("could not be written yet") == 1
+    pulls.flush()
+    assert (last("a"), days("a")) == (NOON, {DAY: 2})
+
+
+def test_a_bounded_number_waits(content, save, pulls, monkeypatch):
+    monkeypatch.setattr(module, "PULLS_MAX", 2)
+    for path in "abc":
+        save(path)
+        pulls.note((content.pull_of(path), True))
+        pulls.note((content.pull_of(path), True))
+    pulls.flush()
+    assert [days(path) for path in "abc"] == [{DAY: 2}, {DAY: 2}, {}]
+
+
+def test_writing_takes_few_transactions_and_is_found_by_an_index(content, save, pulls, database):
+    with database.transaction():
+        for number in range(600):
+            save(f"{number:03}")
+    for number in range(600):
+        pulls.note((content.pull_of(f"{number:03}"), True))
+    statements = []
+    connection = database_proxy.connection()
+    connection.set_trace_callback(statements.append)
+    pulls.flush()
+    connection.set_trace_callback(None)
+    assert sum(each.startswith("BEGIN") for each in statements) == 3
+    assert sum(map(bool, map(days, ("000", "599")))) == 2
+    for query in (records._UPDATE_ASSETS, records._INSERT_DAYS):
+        plan = [
+            row[3] for row in database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {query}", ("[]",))
+        ]
+        assert any("SEARCH asset USING INDEX" in each for each in plan), plan
+
+
+def test_old_days_go_in_batches(content, save, database, clock):
+    with database.transaction():
+        for day in range(5):
+            database_proxy.execute_sql(
+                "INSERT INTO pull_day VALUES (1, 'a', ?, 1), (1, 'b', ?, 1)", (day + DAY, day + DAY)
+            )
+    clock.now = NOON + 500 * 86_400
+    pulls = PullLog(database, clock, days=496)
+    assert pulls.prune() == 0  # a clock that jumps deletes nothing
+    with database.transaction():
+        database_proxy.execute_sql("INSERT INTO pull_day VALUES (1, 'a', ?, 1)", (DAY + 500,))
+    pulls = PullLog(database, clock, days=496)
+    assert [pulls.prune(1), pulls.prune(1), pulls.prune(1)] == [1, 1, 0]  # one day in an hour
+    assert sorted(days("a")) == [DAY + 1, DAY + 2, DAY + 3, DAY + 4, DAY + 500]
