@@ -18,11 +18,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
+
+IDLE_BATCH = 100  # Sessions that are listed at a time to find idle ones.
 
 UNKNOWN = "This upload does not exist, is finished or has expired."
 
@@ -268,6 +271,48 @@ class UploadSessions:
         with self._database.transaction():
             self.forget(upload)
         sink.cancel()
+
+    def end_idle(self, before: float, check_stop: Callable[[], None]) -> int:
+        """End the sessions without activity since a time, and return how many those were.
+
+        Activity is the beginning and each byte that arrives; what a request is writing to is left
+        alone, however long that takes. ``check_stop`` is called between two sessions.
+
+        Raises:
+            RepomanError: the database or the blob store cannot be used; the next call continues.
+        """
+        count, after = 0, ""
+        while records := self._list_begun(before, after):
+            for record in records:
+                check_stop()
+                upload = Upload(record.id, record.scope, record.actor, record.started_at)
+                count += self._end_if_idle(upload, before)
+            after = records[-1].id
+        return count
+
+    def _list_begun(self, before: float, after: str) -> list[Any]:
+        query = UploadRecord.select().where(
+            (UploadRecord.repository == self._repository)
+            & (UploadRecord.started_at < before)
+            & (UploadRecord.id > after)
+        )
+        return list(query.order_by(UploadRecord.id).limit(IDLE_BATCH))
+
+    def _end_if_idle(self, upload: Upload, before: float) -> bool:
+        if not self._is_idle(upload, before):
+            return False
+        try:
+            with self._hold(upload) as sink:
+                if not self._is_idle(upload, before):  # a request came in between
+                    return False
+                self.drop(upload, sink)
+        except (Conflict, NotFound):  # a request writes to it, or it has just ended
+            return False
+        return True
+
+    def _is_idle(self, upload: Upload, before: float) -> bool:
+        written_at = self._blobs.written_at(upload.id)
+        return written_at is None or written_at < before
 
     def _find_live(self, upload_id: str, algorithms: tuple[str, ...] = ()) -> _Live:
         live = self._live.get(upload_id)

@@ -15,6 +15,7 @@ from repoman.plugin import (
     RoutingSection,
     Section,
     StorageSection,
+    TaskType,
     hookimpl,
 )
 from repoman_docker import hookspecs
@@ -33,6 +34,7 @@ from repoman_docker.sections import (
     DockerSection,
     IndexType,
 )
+from repoman_docker.tasks import incomplete_uploads_task
 
 DOCKER = Format(
     name="docker",
@@ -73,6 +75,12 @@ def repoman_docker_index_strategies() -> dict[str, IndexFactory]:
 def repoman_register_formats() -> list[Format]:
     """Return the format."""
     return [DOCKER]
+
+
+@hookimpl
+def repoman_register_tasks() -> list[TaskType]:
+    """Return the tasks of the format."""
+    return [incomplete_uploads_task()]
 
 
 @hookimpl

@@ -87,6 +87,14 @@ class FileBlobStore:
         """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
         return FileBlobWriter(self._uploads / writer_id, self._path, algorithms)
 
+    def written_at(self, writer_id: str) -> float | None:
+        """See :meth:`repoman.blobs.store.BlobStore.written_at`."""
+        with storage_errors():
+            try:
+                return (self._uploads / writer_id).stat().st_mtime
+            except FileNotFoundError:
+                return None
+
     def open(self, digest: str) -> BinaryIO:
         """See :meth:`repoman.blobs.store.BlobStore.open`."""
         with storage_errors():

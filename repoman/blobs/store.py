@@ -123,6 +123,15 @@ class BlobStore(Protocol):
         ``algorithms`` are hashed while bytes arrive, besides sha256.
         """
 
+    def written_at(self, writer_id: str) -> float | None:
+        """Return when the last bytes of a writer arrived, in seconds since the epoch.
+
+        By the clock of the store; None if there are no bytes.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
+        """
+
     def open(self, digest: str) -> BinaryIO:
         """Return the blob's bytes as an unbuffered file with a descriptor.
 

@@ -430,6 +430,8 @@ class TaskRunRecord(Record):
 
     class Meta:
         table_name = "task_run"
+        # The unique ones are partial: of the runs that wait, and of those that run.
+        indexes = ((("task", "id"), False), (("task",), True), (("type",), True))
 
 
 class TaskLineRecord(Record):

@@ -143,6 +143,19 @@ class BlobStoreSuite:
         assert not open_store().stat(sha256(DATA))
         assert open_store().open_writer("one").size == 0
 
+    def test_it_is_known_when_the_last_bytes_arrived(self, store: BlobStore) -> None:
+        assert store.written_at("one") is None
+        writer = write(store, "one", DATA)
+        first = store.written_at("one")
+        writer.write(DATA)
+        writer.pause()
+        last = store.written_at("one")
+        assert first is not None
+        assert last is not None
+        assert time.time() - 3600 < first <= last < time.time() + 3600
+        writer.cancel()
+        assert store.written_at("one") is None
+
     def test_cancel_may_be_called_again(self, store: BlobStore) -> None:
         writer = write(store, "one", DATA)
         writer.cancel()

@@ -1,5 +1,7 @@
 """Hosted Docker repositories: images that clients push."""
 
+from collections.abc import Callable
+
 from repoman.plugin import Built, Capabilities, RepositoryContext
 from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
 from repoman_docker.hosted.deletion import Deletion
@@ -24,6 +26,11 @@ def build_hosted(context: RepositoryContext) -> Built:
     lists = HostedLists(context.content)
     images = open_images(context, manifests, blobs, lists.tags)
     pushes = open_pushes(context, policy, manifests, images)
+
+    def drop_incomplete(now: float, idle_s: float, check_stop: Callable[[], None]) -> int:
+        uploads = context.uploads.end_idle(now - idle_s, check_stop)
+        return uploads + pushes.drop_old(now, idle_s, check_stop)
+
     service = DockerRepository(
         settings=docker,
         blobs=blobs,
@@ -34,6 +41,7 @@ def build_hosted(context: RepositoryContext) -> Built:
         v1_images=images,
         v1_pushes=lambda _: pushes,
         namespaces=docker.stands_for,
+        drop_incomplete=drop_incomplete,
     )
     deletion = Deletion(context.content, policy.read_only)
     return Built(

@@ -1,21 +1,19 @@
 """The leftovers of abandoned V1 pushes, and their removal.
 
-An engine that dies reports nothing, so a push counts as abandoned a day after it began. Images of a
-tag are never leftovers; they are deleted with their manifest.
+An engine that dies reports nothing, so a push counts as abandoned when nothing of it has arrived
+for a while. Images of a tag are never leftovers; they are deleted with their manifest.
 """
 
 import json
-import math
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from repoman.plugin import Asset, ConfirmedClock, ContentStore
+from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import BLOB, V1_CHAIN, V1_PUSH, v1_image_path
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import BATCH, ImageRecord
 
-AGE = 86_400.0  # seconds after which an unfinished push counts as abandoned
-PAUSE = 600.0  # seconds between two searches for such pushes
+# A layer on its way is not seen, but no push takes longer than the token of its client is valid.
+IDLE_MIN_S = 7200.0
 
 
 class Leftovers:
@@ -23,20 +21,20 @@ class Leftovers:
 
     def __init__(self, content: ContentStore) -> None:
         self._content = content
-        self._looked_at = -math.inf
-        self._clock = ConfirmedClock()
 
-    def drop_old(self) -> None:
-        """Remove the leftovers of abandoned pushes; most calls do nothing."""
-        if time.monotonic() - self._looked_at < PAUSE:
-            return
-        self._looked_at = time.monotonic()
-        after = ""
+    def drop_old(self, now: float, idle_s: float, check_stop: Callable[[], None]) -> int:
+        """Remove the leftovers of pushes without activity for ``idle_s`` seconds; return how many.
+
+        Each transaction removes the leftovers of few images.
+        """
+        count, after, before = 0, "", now - max(idle_s, IDLE_MIN_S)
         while pushes := self._content.list_assets(V1_PUSH, after, BATCH):
             for push in pushes:
-                if self._clock() - push.updated_at > AGE:
-                    self._drop_push(push)
+                check_stop()
+                if push.updated_at < before and self._last_activity(push) < before:
+                    count += self._drop_push(push)
             after = pushes[-1].path
+        return count
 
     def drop(self, images: Iterable[Asset]) -> None:
         """Remove images, and their layers unless something else in the image name needs them."""
@@ -56,19 +54,34 @@ class Leftovers:
         found = self._content.existing(paths)
         return len(found) == len(paths) and all(map(self._is_used, found))
 
-    def _drop_push(self, push: Asset) -> None:
-        paths = _announced(self._content, push)
-        with self._content.transaction():
-            now = self._content.find_asset(push.path)
-            if now is None or now.updated_at != push.updated_at:
-                return  # it has ended, or started again
-            self._content.delete_assets([push.path])
-            images = self._content.existing(paths).items()
-            self.drop(each for path, each in images if not self._is_needed(path))
+    def _last_activity(self, push: Asset) -> float:
+        images = self._content.existing(_announced(self._content, push)).values()
+        return max([push.updated_at, *(each.updated_at for each in images)])
 
-    def _is_needed(self, image: str) -> bool:
+    def _drop_push(self, push: Asset) -> bool:
+        """Remove a push after its images, so that a crash in between leaves it to the next run."""
+        paths = _announced(self._content, push)
+        for start in range(0, len(paths), BATCH):
+            with self._content.transaction():
+                if not self._is_as_it_was(push):
+                    return False
+                images = self._content.existing(paths[start : start + BATCH]).items()
+                self.drop(each for path, each in images if not self._is_needed(path, push))
+        with self._content.transaction():
+            if not self._is_as_it_was(push):
+                return False
+            self._content.delete_assets([push.path])
+        return True
+
+    def _is_as_it_was(self, push: Asset) -> bool:
+        """Return whether a push has neither ended nor started again."""
+        now = self._content.find_asset(push.path)
+        return now is not None and now.updated_at == push.updated_at
+
+    def _is_needed(self, image: str, push: Asset) -> bool:
         """Return whether a tag or another push uses an image."""
-        return self._is_used(image) or bool(self._content.referring(image, V1_PUSH, "", 1))
+        pushes = self._content.referring(image, V1_PUSH, "", 2)
+        return self._is_used(image) or any(each.path != push.path for each in pushes)
 
     def _is_used(self, image: str) -> bool:
         return bool(self._content.referring(image, V1_CHAIN, "", 1))

@@ -2,7 +2,7 @@
 
 An engine announces the images, sends the JSON, the layer and a checksum of each, and then sets the
 tag. An image is invisible until its checksum has arrived. The next push takes over the leftovers of
-an abandoned one; the first push after a day removes them.
+an abandoned one; a task removes them.
 """
 
 import json
@@ -88,6 +88,7 @@ class HostedPushes:
         self._images = images
         self._tagging = tagging
         self._leftovers = Leftovers(content)
+        self.drop_old = self._leftovers.drop_old
 
     def begin(self, name: str, pusher: Pusher, ids: Sequence[str], tags: Mapping[Tag, str]) -> None:
         """See :class:`repoman_docker.service.V1Pushes`."""
@@ -96,7 +97,6 @@ class HostedPushes:
             self._check_tag(name, tag, image_id)
         if len(ids) > LONGEST:
             raise Invalid(f"A push may have at most {LONGEST} images. Push fewer tags at once.")
-        self._leftovers.drop_old()
         listed = store_bytes(self._blobs, json.dumps(sorted(set(ids))).encode())
         self._content.save_asset(new_push(name, pusher.actor, ids, listed))
 

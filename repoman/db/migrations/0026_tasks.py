@@ -3,10 +3,10 @@
 from typing import Any
 
 STATEMENTS = (
-    'CREATE TABLE "task" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, '
+    'CREATE TABLE "task" ("id" INTEGER NOT NULL PRIMARY KEY, '
     '"type" TEXT NOT NULL, "name" TEXT NOT NULL, "settings" TEXT NOT NULL, '
     '"schedule" TEXT NOT NULL, "is_enabled" INTEGER NOT NULL, "next_at" REAL)',
-    'CREATE TABLE "task_run" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, '
+    'CREATE TABLE "task_run" ("id" INTEGER NOT NULL PRIMARY KEY, '
     '"task_id" INTEGER NOT NULL REFERENCES "task" ("id") ON DELETE CASCADE, '
     '"type" TEXT NOT NULL, "state" TEXT NOT NULL, '
     '"done" INTEGER NOT NULL DEFAULT 0, "total" INTEGER, "message" TEXT NOT NULL DEFAULT \'\', '

@@ -6,23 +6,21 @@ import time
 import pytest
 
 from repoman.testing import ADMIN, HttpClient
-from repoman_docker.v1 import leftovers
 from tests.functional.docker.images import digest_of
 from tests.functional.docker.wires import InProcess
 from tests.functional.docker_v1.driver import Engine, Failures, Mistake, V1Image, make_chain
 
+DAY_S = 86_400.0
 KINDS = ("v1-push", "v1-image", "v1-chain", "blob")
 
 
 class Lab:
     """A repository of one test, and what is stored in it."""
 
-    def __init__(self, repoman, monkeypatch) -> None:
+    def __init__(self, repoman) -> None:
         self.name = f"hosted-{secrets.token_hex(4)}"
         repoman.repositories.create(self.name, "docker-hosted", {"docker": {"v1_enabled": True}})
         self._repoman = repoman
-        self._monkeypatch = monkeypatch
-        monkeypatch.setattr(leftovers, "PAUSE", 0.0)
 
     def engine(self) -> Engine:
         return Engine(InProcess(HttpClient(self._repoman, connector=self.name)), "", ADMIN)
@@ -33,19 +31,16 @@ class Lab:
         return {kind: [e.path for e in content.list_assets(kind, "", 100)] for kind in KINDS}
 
     def a_day_later(self, begin: float | None = None) -> dict[str, list[str]]:
-        """Let a day pass since ``begin``, and a push begin; return what is stored besides that."""
-        now = (time.time() + 1.0 if begin is None else begin) + leftovers.AGE
-        with self._monkeypatch.context() as patch:
-            patch.setattr(leftovers.ConfirmedClock, "__call__", lambda _: now)
-            self.engine().put("repositories/later/push/", [], is_first=True)
-        stored = self.stored()
-        stored["v1-push"] = [p for p in stored["v1-push"] if "later/push" not in p]
-        return {kind: paths for kind, paths in stored.items() if paths}
+        """Let a day pass since ``begin``, and the task run; return what is stored then."""
+        now = (time.time() + 1.0 if begin is None else begin) + DAY_S
+        service = self._repoman.repositories.get(self.name).service
+        self.dropped = service.drop_incomplete(now, DAY_S, lambda: None)
+        return {kind: paths for kind, paths in self.stored().items() if paths}
 
 
 @pytest.fixture
-def lab(in_process, monkeypatch) -> Lab:
-    return Lab(in_process.repoman, monkeypatch)
+def lab(in_process) -> Lab:
+    return Lab(in_process.repoman)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +50,16 @@ def test_a_push_that_died_leaves_nothing_for_ever(lab, mistake):
     lab.engine().push("team/app", "1", make_chain(3), mistake=mistake)
     assert lab.stored()["v1-image"]
     assert lab.a_day_later() == {}
+    assert lab.dropped == 1
+
+
+def test_a_push_counts_as_abandoned_from_its_last_activity(lab):
+    engine = lab.engine()
+    engine.push("team/app", "1", make_chain(2), mistake=Mistake.DIES_AFTER_JSON)
+    content = lab._repoman.repositories.get(lab.name).service.v1_images._content
+    [push] = content.list_assets("v1-push", "", 9)
+    assert lab.a_day_later(push.updated_at)["v1-push"] == [push.path]
+    assert lab.dropped == 0
 
 
 def test_images_without_a_tag_are_leftovers_too(lab):

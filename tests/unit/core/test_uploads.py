@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 
@@ -314,20 +315,6 @@ def fail_to_write(_):
     raise Unavailable("The database can only be read.")
 
 
-def test_all_sessions_of_a_repository_end_together(
-    sessions, repository, database, blobs, make_repository, uploaded
-):
-    for _ in range(3):
-        append(sessions, sessions.create("app", "ann"), DATA)
-    other = UploadSessions(database, make_repository("other"), "default", blobs)
-    kept = other.create("app", "ann")
-    append(other, kept, DATA)
-    sessions.cancel_all()
-    delete_row(repository)
-    assert uploaded() == [kept.id]
-    assert [record.id for record in UploadRecord.select()] == [kept.id]
-
-
 def test_a_session_cannot_begin_in_a_repository_that_is_gone(sessions, repository):
     delete_row(repository)
     with pytest.raises(Conflict, match="deleted"):
@@ -388,3 +375,84 @@ def test_while_the_reserve_is_spent_a_session_can_only_be_cancelled(sessions, da
     sessions.cancel(upload)
     with pytest.raises(NotFound):
         sessions.get(upload.id, "app", "admin")
+
+
+# --- Idle sessions -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def age(tmp_path):
+    """Let the beginning of a session, and its last bytes, be so many seconds ago."""
+
+    def age(upload, begun, written=None):
+        begun_at = time.time() - begun
+        UploadRecord.update(started_at=begun_at).where(UploadRecord.id == upload.id).execute()
+        if written is not None:
+            at = time.time() - written
+            os.utime(tmp_path / "blobs/uploads" / upload.id, (at, at))
+
+    return age
+
+
+def end_idle(sessions, stop=lambda: None):
+    return sessions.end_idle(time.time() - 100, stop)
+
+
+def test_a_session_without_activity_ends(sessions, uploaded, age):
+    idle, empty, young, busy = (sessions.create("app", "ann") for _ in range(4))
+    for each in (idle, young, busy):
+        append(sessions, each, DATA)
+    age(idle, 200, 150)
+    age(empty, 200)
+    age(busy, 200, 50)
+    assert end_idle(sessions) == 2
+    assert uploaded() == sorted([young.id, busy.id])
+    for each in (idle, empty):
+        with pytest.raises(NotFound):
+            sessions.get(each.id, "app", "ann")
+    append(sessions, busy, DATA, len(DATA))
+    assert end_idle(sessions) == 0
+
+
+def test_a_session_of_before_a_restart_ends_too(sessions, open_sessions, uploaded, age):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    age(upload, 200, 150)
+    assert end_idle(open_sessions()) == 1
+    assert uploaded() == []
+
+
+def test_what_is_being_written_never_ends(sessions, age, database):
+    upload = sessions.create("app", "ann")
+    with sessions.open_sink(upload) as sink:
+        sink.write(DATA)
+        age(upload, 200_000, 150_000)  # as if the request had waited for its next bytes for days
+        assert end_idle(sessions) == 0
+        sink.write(DATA)
+    assert finish(sessions, upload, database).size == 2 * len(DATA)
+
+
+def test_a_session_that_is_written_to_in_between_stays(sessions, age, monkeypatch):
+    upload = sessions.create("app", "ann")
+    append(sessions, upload, DATA)
+    age(upload, 200, 150)
+    hold = sessions._hold
+
+    def hold_late(*args):
+        append(sessions, upload, DATA)
+        monkeypatch.setattr(sessions, "_hold", hold)
+        return hold(*args)
+
+    monkeypatch.setattr(sessions, "_hold", hold_late)
+    monkeypatch.setattr(sessions, "open_sink", lambda each, _: hold(each))
+    assert end_idle(sessions) == 0
+    assert sessions.offset(upload) == 2 * len(DATA)
+
+
+def test_many_idle_sessions_end_in_batches(sessions, open_sessions, age, monkeypatch):
+    monkeypatch.setattr("repoman.uploads.IDLE_BATCH", 2)
+    for _ in range(5):
+        age(sessions.create("app", "ann"), 200)
+    looks = []
+    assert end_idle(open_sessions(), lambda: looks.append(1)) == len(looks) == 5
+    assert UploadRecord.select().count() == 0
