@@ -74,6 +74,7 @@ class Asset:
 
     ``checked_at`` is when the remote of a proxy last had it so; None: long ago, or no proxy.
     ``transfer_size`` is what a client downloads to use it, if that is more than the asset itself.
+    ``remote_etag`` and ``remote_modified`` are the validators that the remote sent with the bytes.
     """
 
     id: int
@@ -86,6 +87,8 @@ class Asset:
     attributes: Attributes
     checked_at: float | None = None
     transfer_size: int | None = None
+    remote_etag: str | None = None
+    remote_modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class NewAsset:
         transfer_size: what a client downloads to use it, in bytes; None: its own bytes alone.
         labels: what its component can be found by; None: as before.
         checksums: digests of its bytes by other algorithms, in hex.
+        remote_etag: the ETag that the remote of a proxy sent with these bytes.
+        remote_modified: its Last-Modified.
     """
 
     path: str
@@ -114,6 +119,8 @@ class NewAsset:
     transfer_size: int | None = None
     labels: Mapping[str, str] | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
+    remote_etag: str | None = None
+    remote_modified: str | None = None
 
 
 class ContentStore:
@@ -386,6 +393,8 @@ class ContentStore:
             attributes=new.attributes,
             updated_at=now,
             checked_at=new.checked_at,
+            remote_etag=new.remote_etag,
+            remote_modified=new.remote_modified,
             package=package,
             transfer_size=new.transfer_size,
             uploader=origin.actor,
@@ -445,6 +454,8 @@ def _select_assets() -> Query:
         AssetRecord.attributes,
         AssetRecord.checked_at,
         AssetRecord.transfer_size,
+        AssetRecord.remote_etag,
+        AssetRecord.remote_modified,
     ).join(BlobRecord)
 
 

@@ -51,15 +51,15 @@ _FIND_ASSET = (
     "JOIN blob ON blob.id = asset.blob_id WHERE asset.repository_id = ? AND asset.path = ?"
 )
 _COLUMNS = (
-    "component_id, kind, blob_id, media_type, attributes, updated_at, checked_at, package_id, "
-    "transfer_size, uploader, uploader_address"
+    "component_id, kind, blob_id, media_type, attributes, updated_at, checked_at, remote_etag, "
+    "remote_modified, package_id, transfer_size, uploader, uploader_address"
 )
 _INSERT_ASSET = (
     f'INSERT INTO "asset" ({_COLUMNS}, repository_id, path, created_at) '  # noqa: S608 - constants
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
 )
 _UPDATE_ASSET = (
-    f'UPDATE "asset" SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) '  # noqa: S608
+    f'UPDATE "asset" SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) '  # noqa: S608
     "WHERE id = ?"
 )
 _FIND_CONDEMNED = 'SELECT 1 FROM "condemned" WHERE store = ? AND digest = ?'
@@ -84,6 +84,8 @@ class AssetValues:
     attributes: Mapping[str, Any]
     updated_at: float
     checked_at: float | None
+    remote_etag: str | None
+    remote_modified: str | None
     package: int | None
     transfer_size: int | None
     uploader: str
@@ -165,6 +167,8 @@ def save_asset(repository: int, path: str, new: AssetValues) -> SavedAsset:
         json.dumps(dict(new.attributes)),
         new.updated_at,
         new.checked_at,
+        new.remote_etag,
+        new.remote_modified,
         new.package,
         new.transfer_size,
         new.uploader,

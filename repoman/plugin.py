@@ -58,7 +58,8 @@ from repoman.http.health import list_problems
 from repoman.http.rest import requested_events
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
-from repoman.proxy.cache import ProxyCache, Source
+from repoman.proxy.cache import CacheRemote, ProxyCache, Source
+from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
 from repoman.proxy.freshness import Ages
@@ -144,6 +145,9 @@ __all__ = [
     "Body",
     "BodySink",
     "Built",
+    "CacheRemote",
+    "CachedFile",
+    "CachedFiles",
     "Call",
     "Capabilities",
     "Collected",
@@ -195,6 +199,7 @@ __all__ = [
     "Reference",
     "RegularExpression",
     "Remote",
+    "RemoteFiles",
     "RemoteState",
     "RepomanError",
     "Repository",

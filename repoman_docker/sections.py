@@ -138,6 +138,10 @@ class DockerProxySection(Section):
 class DockerRemoteSection(ProxySection):
     """The registry that a proxy caches."""
 
+    minimum_age: int = Field(
+        0, ge=0, description="Hours to hold back new content of a tag; 0: not at all."
+    )
+
     @field_validator("remote_url", mode="before")
     @classmethod
     def _complete_hub(cls, value: object) -> object:

@@ -320,6 +320,8 @@ class AssetRecord(Record):
     created_at = DoubleField(default=time.time)
     updated_at = DoubleField(default=time.time)
     checked_at = DoubleField(null=True)
+    remote_etag = TextField(null=True)
+    remote_modified = TextField(null=True)
     downloaded_at = DoubleField(null=True)
     package = IntegerField(column_name="package_id", null=True)
     transfer_size = BigIntegerField(null=True)

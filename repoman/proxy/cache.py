@@ -29,8 +29,8 @@ FETCH = "fetch"  # the source of what a proxy stores
 CLEANUP = Origin("system", source="cleanup")  # who removes what is too much
 
 TRIM_BATCH = 50  # Assets that are looked at together when room is needed.
-SETTLE_DELAY_S = 60.0  # After something was fetched, the limit it told of is saved, and
-# the cache is trimmed, after this time.
+# The limit that the remote told of is saved, and the cache is trimmed, so long after a fetch.
+SETTLE_DELAY_S = 60.0
 STATE_DELAY_S = 1.0  # A change of the remote's state is saved after this time.
 DISK_FULL_PAUSE_S = 60.0  # Nothing is cached for this time after the disk was full.
 
@@ -222,13 +222,17 @@ class ProxyCache:
         """The disk is full or fails: let a while pass before trying again to keep something."""
         self._full_until = self._services.ticks() + DISK_FULL_PAUSE_S
 
-    def make_room(self) -> None:
-        """Remove what nobody has used for longest, if the cache has grown beyond its limit."""
-        if self.options.limit and self._trimming.acquire(blocking=False):
-            try:
-                self._trim()
-            finally:
-                self._trimming.release()
+    def make_room(self) -> int:
+        """Remove what nobody has used for longest, if the cache has grown beyond its limit.
+
+        Returns how many assets were removed; 0 also if another thread is doing it.
+        """
+        if not self.options.limit or not self._trimming.acquire(blocking=False):
+            return 0
+        try:
+            return self._trim()
+        finally:
+            self._trimming.release()
 
     def invalidate(self) -> None:
         """Invalidate everything that can change, and everything that was not found.
@@ -297,20 +301,22 @@ class ProxyCache:
         elif isinstance(error, UpstreamError):
             self.status.note_failure(error)
 
-    def _trim(self) -> None:
-        self._services.pulls.flush()
+    def _trim(self) -> int:
+        options = self.options
         try:
+            if self.records.size() <= options.limit:
+                return 0
+            self._services.pulls.flush()
             with self._content.brief_waits(), acting_as(CLEANUP):
-                count = trim(self.records, self._content, self.options.kinds, self.options.limit)
+                count = trim(self.records, self._content, options.kinds, options.limit)
         except RepomanError as error:
-            _log.warning("The cache of %s could not be trimmed: %s", self.options.name, error)
-            return
+            _log.warning("The cache of %s could not be trimmed: %s", options.name, error)
+            return 0
         if count:
             _log.info(
-                "The cache of %s exceeded its limit: %d entries were removed.",
-                self.options.name,
-                count,
+                "The cache of %s exceeded its limit: %d entries were removed.", options.name, count
             )
+        return count
 
     def _settle_later(self) -> None:
         if not self._is_settling:
@@ -366,6 +372,35 @@ class ProxyCache:
     def _is_current(self) -> bool:
         """Return whether the settings are still these: a change makes another cache."""
         return self._services.current(self.options.repository_id) is self
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRemote:
+    """The remote of a cache, as administrators see it: the ``remote`` of its capabilities.
+
+    Attributes:
+        places: returns the beginnings and ends of all paths that belong to a name of the format.
+    """
+
+    cache: ProxyCache
+    places: Callable[[str], Iterable[tuple[str, str]]]
+
+    @property
+    def state(self) -> RemoteState:
+        """How it is now, as far as this process knows."""
+        return self.cache.state
+
+    def check(self) -> RemoteState:
+        """Ask it now, and return how it is."""
+        return self.cache.check()
+
+    def invalidate(self) -> None:
+        """Have it asked again for all that can change."""
+        self.cache.invalidate()
+
+    def refresh(self, name: str) -> None:
+        """The same, for all that the cache has under one name, and for what it lacked."""
+        self.cache.refresh(self.places(name))
 
 
 def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:

@@ -7,10 +7,16 @@ from peewee import fn
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.models import AssetRecord, BlobRecord, RemoteRecord, RepositoryRecord
+from repoman.db.models import AssetRecord, RemoteRecord, RepositoryRecord, database_proxy
 from repoman.db.usage_models import RepositoryUsageRecord
 from repoman.proxy.remote_health import RemoteState
 
+# In the words of the index asset_last_use, or the database would sort all assets.
+_LONGEST_UNUSED = (
+    "SELECT max(coalesce(downloaded_at, 0), updated_at), asset.id, path, size "
+    "FROM asset JOIN blob ON blob.id = asset.blob_id WHERE repository_id = ? AND kind = ? "
+    "ORDER BY max(coalesce(downloaded_at, 0), updated_at), asset.id LIMIT ?"
+)
 CHECKS = "checks"  # the revision that moves with each check of any remote
 
 
@@ -102,13 +108,10 @@ class CacheRecords:
 
     def longest_unused(self, kinds: Iterable[str], limit: int) -> list[tuple[str, int]]:
         """Return path and size of assets of these kinds, the oldest last download first."""
-        used = fn.max(fn.coalesce(AssetRecord.downloaded_at, 0), AssetRecord.updated_at)
-        query = (
-            AssetRecord.select(AssetRecord.path, BlobRecord.size)
-            .join(BlobRecord)
-            .where(self._mine() & AssetRecord.kind.in_(list(kinds)))
-        )
-        return list(query.order_by(used, AssetRecord.id).limit(limit).tuples())
+        rows: list[tuple[float, int, str, int]] = []
+        for kind in kinds:
+            rows += database_proxy.execute_sql(_LONGEST_UNUSED, (self._repository, kind, limit))
+        return [(path, size) for _, _, path, size in sorted(rows)[:limit]]
 
     @property
     def _check(self) -> str:

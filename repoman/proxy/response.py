@@ -21,6 +21,7 @@ MESSAGE_MAX_CHARS = 300  # Characters of a remote's own message that are passed 
 
 TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
+_DECODED_HEADERS = ("Content-Type", "Last-Modified")
 _COUNT = re.compile(r"[0-9]{1,18}")  # Python reads no number of thousands of digits
 _GZIP = ("gzip", "x-gzip")
 _EITHER = 32 + zlib.MAX_WBITS  # the header tells gzip from zlib
@@ -239,7 +240,10 @@ class DecodedBody:
         self._decoder = Decoder(encoding_of(body.headers))
         self._pieces: Iterator[bytes] = iter(())
         self.status = 200
-        self.headers: Mapping[str, str] = {}
+        # Not its ETag, which is of the compressed form, nor what tells lengths.
+        self.headers: Mapping[str, str] = {
+            name: body.headers[name] for name in _DECODED_HEADERS if name in body.headers
+        }
         self.length = size
 
     def read(self) -> bytes:

@@ -23,6 +23,9 @@ Clock = Callable[[], float]
 class Cache(Protocol):
     """The cache of one proxy, as far as the process has to care for it."""
 
+    def make_room(self) -> int:
+        """Remove what is over the limit of the cache, and return how many assets that were."""
+
     def notice_check(self) -> None:
         """Check the remote, if another process has done so."""
 
@@ -128,6 +131,10 @@ class ProxyServices:
         if before not in (None, checks):
             for cache in list(self._caches.values()):
                 cache.notice_check()
+
+    def trim_caches(self) -> int:
+        """Hold all caches to their limits, and return how many assets were removed."""
+        return sum(cache.make_room() for cache in list(self._caches.values()))
 
     def current(self, repository_id: int) -> object:
         """Return the present cache of a repository; None if there is none."""

@@ -1,5 +1,6 @@
 """The sections of a repository's settings that are common to formats."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
@@ -100,9 +101,6 @@ class ProxySection(Section):
     follow_deletion: bool = Field(
         False, description="Whether to delete cached content that was deleted on the remote."
     )
-    minimum_age: int = Field(
-        0, ge=0, description="Hours to hold back new content of a movable name; 0: not at all."
-    )
     cache_limit: int = Field(
         0,
         ge=0,
@@ -156,6 +154,16 @@ class HttpClientSection(Section):
         if not (text.isascii() and text.isprintable()):
             raise ValueError("must be one line of ASCII characters, since a header takes no others")
         return value
+
+    @property
+    def login_headers(self) -> dict[str, str]:
+        """The headers that log in at the remote without waiting for a challenge."""
+        token = self.bearer_token.get_secret_value()
+        pair = f"{self.username}:{self.password.get_secret_value()}".encode()
+        if token:
+            return {"Authorization": f"Bearer {token}"}
+        basic = f"Basic {b64encode(pair).decode('ascii')}"
+        return {"Authorization": basic} if self.username else {}
 
     def check_names(self) -> None:
         """Return if there is a bundle where one is named (Invalid)."""

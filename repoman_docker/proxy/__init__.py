@@ -2,11 +2,11 @@
 
 from repoman.plugin import (
     Built,
+    CacheRemote,
     Capabilities,
     HttpClientSection,
     Invalid,
     ProxyCache,
-    ProxySection,
     RepositoryContext,
     RoutingSection,
     open_cache,
@@ -17,12 +17,12 @@ from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
 from repoman_docker.proxy.manifests import ProxyManifests
 from repoman_docker.proxy.search import ProxySearch
-from repoman_docker.proxy.site import ProxyRemote, ProxySite
+from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.remote import RegistryClient, RemoteCredentials, RemoteRegistry, V1Client
 from repoman_docker.search import INDEX_TIMEOUT_S, ImageIndex, IndexContext, IndexFactory
-from repoman_docker.sections import DockerProxySection, DockerSection
+from repoman_docker.sections import DockerProxySection, DockerRemoteSection, DockerSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.converted import ConvertedRegistry
 from repoman_docker.v1.images import open_images
@@ -40,7 +40,7 @@ def build_proxy(context: RepositoryContext) -> Built:
     )
     site = ProxySite(
         name=config.name,
-        proxy=config.section("proxy", ProxySection),
+        proxy=config.section("proxy", DockerRemoteSection),
         docker_proxy=config.section("docker_proxy", DockerProxySection),
         routing=config.section("routing", RoutingSection),
         content=context.content,
@@ -73,7 +73,7 @@ def build_proxy(context: RepositoryContext) -> Built:
 def _capabilities(site: ProxySite) -> Capabilities:
     deletion = Deletion(site.content)
     return Capabilities(
-        remote=ProxyRemote(site),
+        remote=CacheRemote(site.cache, site.places),
         delete_component=deletion.delete_component,
         delete_asset=deletion.delete_asset,
     )

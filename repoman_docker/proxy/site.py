@@ -9,8 +9,6 @@ from repoman.plugin import (
     BlobStore,
     ContentStore,
     ProxyCache,
-    ProxySection,
-    RemoteState,
     RoutingSection,
 )
 from repoman_docker.layout import tag_list_path, tag_path
@@ -19,7 +17,7 @@ from repoman_docker.protocol.reference import Tag
 from repoman_docker.protocol.registries import host_names, is_hub
 from repoman_docker.remote import RemoteRegistry
 from repoman_docker.search import LIBRARY
-from repoman_docker.sections import DockerProxySection
+from repoman_docker.sections import DockerProxySection, DockerRemoteSection
 from repoman_docker.service import failure
 
 
@@ -34,7 +32,7 @@ class ProxySite:
     """
 
     name: str
-    proxy: ProxySection
+    proxy: DockerRemoteSection
     docker_proxy: DockerProxySection
     routing: RoutingSection
     content: ContentStore
@@ -90,37 +88,15 @@ class ProxySite:
             )
         return self.long_name(name)
 
+    def places(self, name: str) -> list[tuple[str, str]]:
+        """Return the beginnings and ends of the paths of an image, its lists included."""
+        image = self.image(name, ErrorCode.NAME_UNKNOWN)
+        return [
+            (tag_path(image, Tag("")), ""),
+            (tag_list_path(image), tag_list_path(image)),
+            ("referrers/", f"/{image}"),
+        ]
+
     def absence(self, code: ErrorCode, what: str) -> AbstractContextManager[None]:
         """Convert absence at the remote, and its refusals, into the error ``code`` with 404."""
         return self.cache.absence(what, partial(failure, code, status=404))
-
-
-class ProxyRemote:
-    """Reports the status of the remote, and invalidates the cache."""
-
-    def __init__(self, site: ProxySite) -> None:
-        self._site = site
-
-    @property
-    def state(self) -> RemoteState:
-        """See :class:`repoman.plugin.Remote`."""
-        return self._site.cache.state
-
-    def check(self) -> RemoteState:
-        """See :class:`repoman.plugin.Remote`."""
-        return self._site.cache.check()
-
-    def invalidate(self) -> None:
-        """See :class:`repoman.plugin.Remote`."""
-        self._site.cache.invalidate()
-
-    def refresh(self, name: str) -> None:
-        """See :class:`repoman.plugin.Remote`; includes lists and negative results."""
-        image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
-        self._site.cache.refresh(
-            [
-                (tag_path(image, Tag("")), ""),
-                (tag_list_path(image), tag_list_path(image)),
-                ("referrers/", f"/{image}"),
-            ]
-        )

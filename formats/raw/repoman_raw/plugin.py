@@ -5,13 +5,22 @@ from repoman.plugin import (
     Built,
     Capabilities,
     Format,
+    GroupSection,
+    GroupTrace,
     HostedStorageSection,
+    HttpClientSection,
+    NegativeCacheSection,
+    ProxySection,
     Recipe,
     RepositoryContext,
     RepositoryType,
+    RoutingSection,
+    StorageSection,
     hookimpl,
 )
+from repoman_raw.group import RawGroup, open_members, parse_question
 from repoman_raw.hosted import RawHosted
+from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.sections import RawSection
 
@@ -36,11 +45,56 @@ def build_hosted(context: RepositoryContext) -> Built:
     )
 
 
+def build_proxy(context: RepositoryContext) -> Built:
+    """Return the service of a proxy, and what the core may ask of it."""
+    service = RawProxy(context)
+    return Built(
+        service,
+        Capabilities(
+            remote=service.remote,
+            delete_component=lambda file: service.drop(file.name),
+            delete_asset=service.drop,
+        ),
+    )
+
+
+def build_group(context: RepositoryContext) -> Built:
+    """Return the service of a group, and what the core may ask of it."""
+    members = open_members(context)
+    return Built(RawGroup(members), Capabilities(trace=GroupTrace(members, parse_question)))
+
+
 HOSTED = Recipe(
     format=RAW.name,
     type=RepositoryType.HOSTED,
     sections={"storage": HostedStorageSection, "access": AccessSection, "raw": RawSection},
     build=build_hosted,
+)
+PROXY = Recipe(
+    format=RAW.name,
+    type=RepositoryType.PROXY,
+    sections={
+        "storage": StorageSection,
+        "access": AccessSection,
+        "raw": RawSection,
+        "proxy": ProxySection,
+        "negative_cache": NegativeCacheSection,
+        "http_client": HttpClientSection,
+        "routing": RoutingSection,
+    },
+    build=build_proxy,
+)
+GROUP = Recipe(
+    format=RAW.name,
+    type=RepositoryType.GROUP,
+    sections={
+        "storage": StorageSection,
+        "access": AccessSection,
+        "raw": RawSection,
+        "group": GroupSection,
+        "routing": RoutingSection,
+    },
+    build=build_group,
 )
 
 
@@ -53,4 +107,4 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type of the format."""
-    return [HOSTED]
+    return [HOSTED, PROXY, GROUP]

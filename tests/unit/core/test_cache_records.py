@@ -4,8 +4,9 @@ import pytest
 
 from repoman.blobs.upload import store_bytes
 from repoman.content import ContentStore, NewAsset
+from repoman.db.models import database_proxy
 from repoman.events.pull_records import PullRow, save_pulls
-from repoman.proxy.cache_records import CacheRecords
+from repoman.proxy.cache_records import _LONGEST_UNUSED, CacheRecords
 
 
 @pytest.fixture
@@ -79,3 +80,18 @@ def test_what_was_downloaded_longest_ago_comes_first(database, repository_id, re
         save_pulls([PullRow(repository_id, p, 1, future + n) for p, n in (("a", 2), ("b", 1))])
     assert records.longest_unused(["file"], 9) == [("c", 10), ("b", 10), ("a", 10)]
     assert records.longest_unused(["file"], 1) == [("c", 10)]
+
+
+def test_what_is_longest_unused_is_found_by_an_index(database, records, save):
+    save("a")
+    with database.transaction():
+        plan = database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {_LONGEST_UNUSED}", (1, "file", 9))
+        steps = [row[-1] for row in plan]
+    assert "asset_last_use" in steps[0]
+    assert not any("TEMP B-TREE" in each for each in steps)
+
+
+def test_of_several_kinds_the_oldest_are_found(records, save):
+    for path, kind in (("a", "x"), ("b", "y"), ("c", "x")):
+        save(path, kind=kind)
+    assert [path for path, _ in records.longest_unused(["y", "x"], 2)] == ["a", "b"]

@@ -1,0 +1,279 @@
+"""The files of a remote in the cache of a proxy: content that may change, by path.
+
+It is fetched once for all clients, and asked for again when it is over age: with the validators of
+the last answer (RFC 9110, 13.1), so that a remote which has it as it was sends no bytes. What is
+cached is served while the remote fails.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http import HTTPStatus
+from typing import BinaryIO
+
+from repoman.blobs.store import StoredBlob
+from repoman.content import Asset, ContentStore, NewAsset
+from repoman.errors import NotFound, UpstreamError, UpstreamRefused, UpstreamUnavailable
+from repoman.proxy.cache import ProxyCache, Source
+from repoman.proxy.download import STORAGE_ERRORS, Download, DownloadReader
+from repoman.proxy.fetching import Body, FetchRequest, PassThrough
+from repoman.proxy.response import DecodedBody, encoding_of
+
+SIZE_TIMEOUT_S = 120.0  # The remote has to begin an answer, and state its length, within this time.
+VALIDATOR_MAX_CHARS = 500  # A longer ETag is not remembered.
+OCTET_STREAM = "application/octet-stream"
+STALE = '110 - "Response is Stale"'  # RFC 7234, 5.5.1
+NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+WHOLE_OR_PART = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFiles:
+    """How a format asks its remote for files, and stores them.
+
+    Attributes:
+        address: returns where a path is at the remote.
+        new_asset: returns what is stored at a path, given its bytes and their media type.
+        headers: sent with each request; a login among them goes to the remote alone.
+        follow_deletion: whether what the remote deleted is deleted from the cache.
+    """
+
+    address: Callable[[str], str]
+    new_asset: Callable[[str, StoredBlob, str], NewAsset]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    follow_deletion: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFile:
+    """A file to be served; see :class:`repoman.http.content.Content` for its attributes."""
+
+    size: int
+    media_type: str
+    open: Callable[[], BinaryIO | bytes | DownloadReader | PassThrough]
+    etag: str
+    headers: Mapping[str, str]
+    source: Source
+    last_modified: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a request of the remote has come to: an asset, a download, or bytes without room."""
+
+    source: Source
+    asset: Asset | None = None
+    download: Download | None = None
+
+
+class CachedFiles:
+    """Serves the files of one remote; thread safe."""
+
+    def __init__(self, cache: ProxyCache, content: ContentStore, remote: RemoteFiles) -> None:
+        self._cache = cache
+        self._content = content
+        self._remote = remote
+
+    def get(self, path: str) -> CachedFile:
+        """Return a file, from the cache if it is fresh or the remote fails.
+
+        Raises:
+            NotFound: neither the remote nor the cache has it.
+            UpstreamError: the remote failed, and the cache does not have it.
+        """
+        asset = self._cache.find(path)
+        if asset is not None and self._is_fresh(asset):
+            return self._kept(asset, Source.HIT)
+        if asset is None and path in self._cache.negative:
+            raise NotFound(f"The remote did not have {path} recently.")
+        with self._cache.absence(path):
+            try:
+                return self._served(path, self._find(path))
+            except STORAGE_ERRORS:
+                self._cache.note_full()
+                return self._passed(path)
+            except UpstreamError as error:
+                if asset is None:
+                    raise
+                _log.warning("Serving a stale copy of %s: %s", path, error)
+                return self._kept(asset, Source.STALE)
+
+    # What the remote says -------------------------------------------------------------------------
+
+    def _find(self, path: str) -> _Found:
+        running = self._cache.download(path, lambda: None)
+        if running is not None:
+            return _Found(Source.MISS, download=running)
+        if not self._cache.has_room() and self._cache.find(path) is None:
+            return _Found(Source.MISS)
+        return self._cache.once(f"file {path}", lambda: self._ask(path))
+
+    def _ask(self, path: str) -> _Found:
+        """Ask the remote for a file, with the validators of the copy that is cached."""
+        asset = self._cache.find(path)
+        if asset is not None and self._is_fresh(asset):
+            return _Found(Source.HIT, asset)  # another thread was faster
+        now = self._cache.clock()
+        try:
+            body = self._request(path, {} if asset is None else _validators(asset))
+        except NotFound:
+            if asset is None:
+                self._cache.negative.add(path)
+                raise
+            return self._deleted(asset, now)
+        if asset is not None and body.status == HTTPStatus.NOT_MODIFIED:
+            body.close()
+            return _Found(Source.REVALIDATED, self._touch(asset, now))
+        return _Found(Source.MISS, download=self._download(path, body, now))
+
+    def _deleted(self, asset: Asset, now: float) -> _Found:
+        """The remote has a cached file no longer."""
+        if not self._remote.follow_deletion:
+            return _Found(Source.STALE, self._touch(asset, now))
+        path = asset.path
+        self._cache.keep(path, lambda: self._content.delete_assets([path]))
+        self._cache.negative.add(path)
+        raise NotFound(f"The remote has deleted {path}.")
+
+    def _touch(self, asset: Asset, now: float) -> Asset:
+        """Note that a file was checked."""
+        mark = partial(self._cache.records.mark_checked, [asset.path], now)
+        self._cache.keep(asset.path, mark)
+        return replace(asset, checked_at=now)
+
+    def _download(self, path: str, first: Body, now: float) -> Download | None:
+        """Begin to download what the remote has begun to send; None if there is no room."""
+        unread = [first]
+
+        def open_at(start: int) -> Body:
+            return unread.pop() if unread and not start else self._request(path, _range(start))
+
+        def keep(blob: StoredBlob) -> None:
+            new = self._remote.new_asset(path, blob, _media_type(first.headers))
+            etag, modified = map(first.headers.get, ("ETag", "Last-Modified"))
+            self._content.save_asset(
+                replace(
+                    new, checked_at=now, remote_etag=_short(etag), remote_modified=_short(modified)
+                )
+            )
+            self._cache.negative.discard(path)
+
+        try:
+            return self._cache.download(path, lambda: FetchRequest(path, {}, open_at, keep))
+        except STORAGE_ERRORS:
+            first.close()
+            return None
+        except BaseException:
+            first.close()
+            raise
+
+    def _request(self, path: str, headers: Mapping[str, str]) -> Body:
+        """Return the answer to a request for a file: 200, 206, or 304 if validators are sent."""
+        client = self._cache.client
+        response = client.open(
+            "GET", self._remote.address(path), {**self._remote.headers, **headers}
+        )
+        if response.status in WHOLE_OR_PART:
+            return DecodedBody(response, None) if encoding_of(response.headers) else response
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            return response
+        response.close()
+        if response.status in NOT_THERE:
+            raise NotFound(f"{response.host} does not have it.")
+        if response.status in REFUSED:
+            raise UpstreamRefused(f"{response.host} refused access, status {response.status}.")
+        raise UpstreamUnavailable(f"{response.host} answered with the status {response.status}.")
+
+    # What is served -------------------------------------------------------------------------------
+
+    def _is_fresh(self, asset: Asset) -> bool:
+        return self._cache.contents.is_fresh(asset.checked_at)
+
+    def _served(self, path: str, found: _Found) -> CachedFile:
+        if found.asset is not None:
+            return self._kept(found.asset, found.source)
+        if found.download is not None:
+            return self._growing(found.download)
+        return self._passed(path)
+
+    def _kept(self, asset: Asset, source: Source) -> CachedFile:
+        headers = dict(self._cache.headers(source, asset))
+        if source is Source.STALE:
+            headers["Warning"] = STALE
+        return CachedFile(
+            size=asset.size,
+            media_type=asset.media_type,
+            open=lambda: self._content.open_body(asset),
+            etag=asset.digest,
+            headers=headers,
+            source=source,
+            last_modified=_seconds(asset.remote_modified),
+        )
+
+    def _growing(self, download: Download) -> CachedFile:
+        """Return a file while it is downloaded; without a length, once it has been."""
+        return self._arriving(
+            download.wait_for_size(SIZE_TIMEOUT_S), download.headers, download.open
+        )
+
+    def _passed(self, path: str) -> CachedFile:
+        """Return a file as the remote sends it, without caching it."""
+        body = self._request(path, {})
+        body.close()
+        if body.length is None:
+            raise UpstreamUnavailable(f"The remote did not state the size of {path}.")
+        again = PassThrough(lambda start: self._request(path, _range(start)))
+        return self._arriving(body.length, body.headers, lambda: again)
+
+    def _arriving(
+        self,
+        size: int,
+        headers: Mapping[str, str],
+        open_: Callable[[], DownloadReader | PassThrough],
+    ) -> CachedFile:
+        return CachedFile(
+            size=size,
+            media_type=_media_type(headers),
+            open=open_,
+            etag=f"arriving-{secrets.token_hex(8)}",  # its digest is not known yet
+            headers=self._cache.headers(Source.MISS),
+            source=Source.MISS,
+            last_modified=_seconds(headers.get("Last-Modified")),
+        )
+
+
+def _validators(asset: Asset) -> dict[str, str]:
+    """Return the headers with which the remote sends nothing if a cached file has not changed."""
+    found = {"If-None-Match": asset.remote_etag, "If-Modified-Since": asset.remote_modified}
+    return {name: value for name, value in found.items() if value}
+
+
+def _range(start: int) -> dict[str, str]:
+    return {"Range": f"bytes={start}-"} if start else {}
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    found = headers.get("Content-Type", "").partition(";")[0].strip()
+    return found if found.isascii() and found.isprintable() and "/" in found else OCTET_STREAM
+
+
+def _short(validator: str | None) -> str | None:
+    """Return a validator to be remembered; None if it cannot be sent again."""
+    if validator is None or len(validator) > VALIDATOR_MAX_CHARS:
+        return None
+    return validator if validator.isascii() and validator.isprintable() else None
+
+
+def _seconds(date: str | None) -> float | None:
+    """Return a date of HTTP in seconds since the epoch."""
+    if date is not None:
+        with suppress(ValueError, TypeError, OverflowError):
+            return parsedate_to_datetime(date).timestamp()
+    return None

@@ -1,0 +1,366 @@
+"""Files of a remote that may change, over real sockets: a raw proxy, and what servers answer."""
+
+import gzip
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+import requests
+
+from repoman.testing import ADMIN, HttpClient, RepomanFactory
+from repoman_raw import plugin
+from tests.clock import WAIT_S, wait_until
+from tests.fakes.scripted import BREAK, Reply, Scripted, reply
+from tests.functional.docker_proxy.proxies import DAY, Clock
+from tests.live import live_server
+
+PATH = "dir/a file.txt"
+URL = f"/repository/mirror/{PATH}"
+DATA = bytes(range(256)) * 40
+
+
+class Origin:
+    """A file server: what it has and how it tells that it has not changed; tests change it."""
+
+    def __init__(self):
+        self.data = DATA
+        self.headers = {"ETag": '"one"', "Content_Type": "text/plain; charset=utf-8"}
+        self.instead = None
+
+    def __call__(self, asked):
+        if self.instead is not None:
+            return self.instead(asked)
+        if asked.path != "/files/dir/a%20file.txt":
+            return reply(404)
+        known = {name.lower(): value for name, value in asked.headers.items()}
+        pairs = (("if-none-match", "ETag"), ("if-modified-since", "Last_Modified"))
+        for name, header in pairs:
+            if name in known and known[name] == self.headers.get(header):
+                return reply(304, **self.headers)
+        return reply(200, self.data, **self.headers)
+
+
+@pytest.fixture
+def origin():
+    return Origin()
+
+
+@pytest.fixture
+def server(origin):
+    server = Scripted(origin)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def repoman(tmp_path, clock):
+    factory = RepomanFactory(tmp_path)
+    yield factory({"raw": plugin}, clock)
+    factory.stop()
+
+
+@pytest.fixture
+def make(repoman, server):
+    def make(name="mirror", **sections):
+        http = {"timeout": int(WAIT_S), "retries": 0, "auto_block": False}
+        sections["http_client"] = {**http, **sections.get("http_client", {})}
+        sections["proxy"] = {"remote_url": f"{server.url}/files", **sections.get("proxy", {})}
+        return repoman.repositories.create(name, "raw-proxy", sections)
+
+    return make
+
+
+@pytest.fixture
+def client(repoman, make):
+    make()
+    return HttpClient(repoman)
+
+
+@pytest.fixture
+def get(client, repoman):
+    """Return the answer, once what was downloaded for it is kept."""
+
+    def get(url=URL, **options):
+        answer = client.get(url, **options)
+        running = repoman.proxies.downloads._running
+        wait_until(lambda: not any(each.is_complete for each in list(running.values())), what="end")
+        return answer
+
+    return get
+
+
+def source(answer):
+    return answer.headers["X-Repoman-Cache"]
+
+
+def validators(server):
+    """The conditional headers of the last request."""
+    headers = server.log[-1].headers
+    return headers.get("If-None-Match"), headers.get("If-Modified-Since")
+
+
+def test_a_file_is_fetched_once_and_then_served_from_the_cache(get, server):
+    cold, warm = get(), get()
+    assert (cold.status_code, cold.data, source(cold)) == (200, DATA, "MISS")
+    assert (warm.status_code, warm.data, source(warm)) == (200, DATA, "HIT")
+    assert warm.headers["Content-Type"].startswith("text/plain")
+    assert len(server.log) == 1
+    assert validators(server) == (None, None)
+
+
+def test_what_has_not_changed_is_not_sent_again(get, server, clock):
+    get()
+    clock.jump(2 * DAY)
+    again = get()
+    assert (again.data, source(again)) == (DATA, "REVALIDATED")
+    assert validators(server) == ('"one"', None)
+    assert source(get()) == "HIT"
+    assert len(server.log) == 2
+
+
+def test_a_date_is_a_validator_too(get, server, clock, origin):
+    date = "Sat, 28 Nov 2026 10:00:00 GMT"
+    origin.headers = {"Last_Modified": date}
+    assert get().headers["Last-Modified"] == date
+    clock.jump(2 * DAY)
+    assert source(get()) == "REVALIDATED"
+    assert validators(server) == (None, date)
+
+
+def test_what_has_changed_takes_the_place_of_the_copy(get, server, clock, origin):
+    get()
+    clock.jump(2 * DAY)
+    origin.data, origin.headers = b"new", {"ETag": '"two"'}
+    assert (get().data, get().data) == (b"new", b"new")
+    clock.jump(2 * DAY)
+    assert source(get()) == "REVALIDATED"
+    assert validators(server) == ('"two"', None)
+
+
+def test_validators_go_with_the_bytes_they_belong_to(get, server, clock, origin):
+    get()
+    clock.jump(2 * DAY)
+    origin.data, origin.headers = b"new", {}
+    get()
+    clock.jump(2 * DAY)
+    get()
+    assert validators(server) == (None, None)
+
+
+def test_many_readers_are_one_request(client, server, origin):
+    gate = threading.Event()
+
+    def wait(asked):
+        assert gate.wait(WAIT_S)
+        origin.instead = None
+        return origin(asked)
+
+    origin.instead = wait
+    answers = []
+    readers = [
+        threading.Thread(target=lambda: answers.append(client.get(URL).data)) for _ in range(8)
+    ]
+    for each in readers:
+        each.start()
+    wait_until(lambda: server.log, what="the request")
+    gate.set()
+    for each in readers:
+        each.join(WAIT_S)
+    assert answers == [DATA] * 8
+    assert len(server.log) == 1
+
+
+def test_a_remote_that_fails_is_bridged_by_the_copy(get, clock, origin):
+    get()
+    clock.jump(2 * DAY)
+    for broken in (lambda _: reply(500), lambda _: BREAK, lambda _: reply(403)):
+        origin.instead = broken
+        answer = get()
+        assert (answer.status_code, answer.data, source(answer)) == (200, DATA, "STALE")
+        assert answer.headers["Warning"].startswith("110")
+
+
+@pytest.mark.parametrize(
+    ("instead", "status"), [(lambda _: reply(500), 502), (lambda _: reply(401), 404)]
+)
+def test_without_a_copy_a_failure_is_told(get, origin, instead, status):
+    origin.instead = instead
+    assert get().status_code == status
+
+
+def test_what_the_remote_does_not_have_is_remembered(get, server, clock):
+    missing = "/repository/mirror/missing"
+    assert [get(missing).status_code for _ in range(2)] == [404, 404]
+    assert len(server.log) == 1
+    clock.jump(DAY)
+    get(missing)
+    assert len(server.log) == 2
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_what_the_remote_deletes_stays_or_goes(repoman, make, get, clock, origin, follows):
+    repoman.repositories.update("mirror", {"proxy": {"follow_deletion": follows}})
+    get()
+    clock.jump(2 * DAY)
+    origin.instead = lambda _: reply(404)
+    assert get().status_code == (404 if follows else 200)
+    origin.instead = None
+    assert get().status_code == (404 if follows else 200)
+
+
+# --- Bodies whose end is to be found -------------------------------------------------------------
+
+
+def test_chunks_have_an_end(get, origin, server):
+    origin.instead = lambda _: Reply(200, DATA, is_chunked=True)
+    assert (get().data, get().data) == (DATA, DATA)
+    assert len(server.log) == 1
+
+
+def test_a_connection_that_ends_is_the_end_where_no_length_was_told(get, origin, server):
+    origin.instead = lambda _: Reply(200, DATA, is_old=True)
+    assert (get().data, get().data) == (DATA, DATA)
+    assert len(server.log) == 1
+
+
+CUT = {
+    "length": Reply(200, DATA[:-9], (("Content-Length", str(len(DATA))),), is_old=True),
+    "chunks": Reply(
+        200, b"64\r\n" + DATA[:100] + b"\r\n", (("Transfer-Encoding", "chunked"),), is_old=True
+    ),
+    "chunk": Reply(200, b"64\r\n" + DATA[:50], (("Transfer-Encoding", "chunked"),), is_old=True),
+    "gzip": Reply(200, gzip.compress(DATA)[:-9], (("Content-Encoding", "gzip"),), is_old=True),
+}
+
+
+@pytest.mark.parametrize("cut", CUT.values(), ids=CUT)
+def test_a_body_that_is_cut_off_is_never_kept(get, origin, client, cut):
+    origin.instead = lambda _: cut
+    try:
+        answer = get()
+    except Exception:  # noqa: BLE001 - the connection of a client breaks in the middle
+        answer = None
+    assert answer is None or answer.status_code == 502
+    origin.instead = None
+    assert get().data == DATA
+
+
+def test_a_changed_file_that_is_cut_off_leaves_the_copy(get, origin, clock):
+    get()
+    clock.jump(2 * DAY)
+    origin.instead = lambda _: CUT["chunks"]
+    answer = get()
+    assert (answer.data, source(answer)) == (DATA, "STALE")
+
+
+def test_a_break_is_mended_where_the_etag_is_the_same(get, origin, server):
+    def answer(asked):
+        start = int(asked.headers.get("Range", "bytes=0-")[6:-1])
+        headers = (("ETag", '"one"'), ("Content-Length", str(len(DATA) - start)))
+        if not start:
+            return Reply(200, DATA[:5000], headers, is_old=True)
+        part = ("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
+        return Reply(206, DATA[start:], (*headers, part))
+
+    origin.instead = answer
+    assert get().data == DATA
+    assert [each.headers.get("Range") for each in server.log] == [None, "bytes=5000-"]
+
+
+def test_a_body_that_is_compressed_unasked_is_unpacked(get, origin):
+    packed = gzip.compress(DATA)
+    origin.instead = lambda _: reply(200, packed, Content_Encoding="gzip", Content_Type="a/b")
+    cold, warm = get(), get()
+    assert (cold.data, warm.data) == (DATA, DATA)
+    assert warm.headers["Content-Type"] == "a/b"
+    assert "Content-Encoding" not in warm.headers
+
+
+def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path, server, origin):
+    headers = (("Content-Length", str(len(DATA))),)
+    origin.instead = lambda _: Reply(200, DATA[:5000], headers)  # and then nothing
+    with live_server(tmp_path / "live") as live:
+        remote = f"proxy.remote_url={server.url}/files"
+        live.cli("repo", "create", "raw-proxy", "mirror", "--set", remote)
+        url = f"{live.main_url}{URL}"
+        with requests.get(url, auth=live.admin, stream=True, timeout=WAIT_S) as answer:
+            assert answer.raw.read(4000) == DATA[:4000]
+            live.kill()
+        origin.instead = None
+        live.start()
+        with closing(sqlite3.connect(live.data / "repoman.db")) as database:
+            assert database.execute("SELECT count(*) FROM asset").fetchone() == (0,)
+        assert list((live.data / "blobs/default/uploads").iterdir()) == []
+        found = [requests.get(url, auth=live.admin, timeout=WAIT_S) for _ in range(2)]
+        assert [each.content for each in found] == [DATA, DATA]
+
+
+# --- The rules of a proxy ------------------------------------------------------------------------
+
+
+def test_a_login_is_sent_to_the_remote(repoman, make, server):
+    make("private", http_client={"username": "me", "password": "secret-word"})
+    HttpClient(repoman).get(f"/repository/private/{PATH}")
+    assert server.log[-1].authorization == "Basic bWU6c2VjcmV0LXdvcmQ="
+
+
+def test_a_routing_rule_forbids_paths(repoman, make, server):
+    make("ruled", routing={"matchers": ["dir/.*"]})
+    answer = HttpClient(repoman).get(f"/repository/ruled/{PATH}")
+    assert answer.status_code == 404
+    assert "routing rule" in answer.text
+    assert server.log == []
+
+
+def test_nothing_can_be_written(client):
+    assert client.put(URL, b"x").status_code == 405
+    assert client.delete(URL).status_code == 405
+
+
+def test_a_file_that_cannot_be_kept_is_served_all_the_same(get, server, monkeypatch):
+    monkeypatch.setattr("repoman.proxy.cache.ProxyCache.has_room", lambda _: False)
+    assert [source(get()) for _ in range(2)] == ["MISS", "MISS"]
+    assert get(headers={"Range": "bytes=10-19"}).data == DATA[10:20]
+
+
+def test_the_cache_can_be_refreshed(repoman, get, server):
+    get()
+    remote = repoman.repositories.get("mirror").capabilities.remote
+    remote.refresh(PATH)
+    assert source(get()) == "REVALIDATED"
+    remote.invalidate()
+    assert source(get()) == "REVALIDATED"
+    assert remote.check().condition == "Remote Available"
+
+
+def test_a_deleted_file_is_fetched_again(repoman, get, server):
+    get()
+    repoman.repositories.get("mirror").capabilities.delete_asset(PATH)
+    assert source(get()) == "MISS"
+
+
+# --- Groups --------------------------------------------------------------------------------------
+
+
+def test_a_group_reads_from_its_members_and_writes_to_one(repoman, client, get, server):
+    repoman.repositories.create("own", "raw-hosted", {})
+    repoman.repositories.create(
+        "all", "raw-group", {"group": {"members": ["own", "mirror"], "writable_member": "own"}}
+    )
+    found = get(f"/repository/all/{PATH}")
+    assert (found.data, found.headers["X-Repoman-Member"]) == (DATA, "mirror")
+    assert client.put(f"/repository/all/{PATH}", b"own").status_code == 201
+    found = get(f"/repository/all/{PATH}")
+    assert (found.data, found.headers["X-Repoman-Member"]) == (b"own", "own")
+    asked = f"/service/rest/v1/repositories/all/trace?path=/{PATH}"
+    outcomes = [each["outcome"] for each in client.get(asked, login=ADMIN).json["members"]]
+    assert outcomes == ["found", "not asked"]
+    assert client.delete(f"/repository/all/{PATH}").status_code == 204
+    assert get(f"/repository/all/{PATH}").data == DATA
+    assert client.get("/repository/all/missing").status_code == 404
