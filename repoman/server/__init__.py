@@ -1,7 +1,7 @@
-"""The server: waitress' HTTP parser and WSGI tasks over an I/O layer of our own.
+"""The server: waitress' HTTP parser in a server of our own.
 
-waitress reads requests and speaks WSGI; loops, connections, bodies, files and TLS are here. Nothing
-in here knows of repositories, but for ``connectors`` and ``process``, which put all together.
+waitress parses headers; loops, connections, bodies, files, TLS and WSGI are here. Nothing in here
+knows of repositories, but for ``connectors`` and ``process``, which put all together.
 
 A request walks ``loop`` (a socket is readable), ``connection``, ``request_reader`` (header, with
 ``transport``), ``response_cache`` (known answers end here), ``worker_pool``, ``request_runner``

@@ -4,9 +4,10 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
+from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected
@@ -17,7 +18,7 @@ from repoman.server.connection_policy import LingeringClose, Phase, ProgressTime
 from repoman.server.file_bodies import FileResponse
 from repoman.server.loop import IN, OUT, Loop
 from repoman.server.request_reader import Request, RequestReader
-from repoman.server.request_runner import ErrorTask, RequestRunner, Task
+from repoman.server.request_runner import RequestRunner, Response
 from repoman.server.response_cache import FastAnswer
 from repoman.server.send_queue import SendQueue
 from repoman.server.transport import SpokePlainHttp, Transport
@@ -27,8 +28,9 @@ log = logging.getLogger("repoman.server")
 
 _GONE = (ConnectionError, TimeoutError, ssl.SSLError)  # what a connection ends by
 
-# Files that only Python can read are read in pieces of this size.
-READ_BYTES = 1 << 16
+# A worker sends about so much of a file itself: most files of a few hundred kilobytes have left
+# then, and need no bulk loop.
+AT_ONCE_BYTES = 1 << 19
 
 _SHUTDOWN = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -40,20 +42,20 @@ class ConnectionHost(Protocol):
     """What a connection needs of the server that it belongs to.
 
     Attributes:
+        bulk: the bulk loops for the next large transfers; for the main loop.
         fast: answers requests that need no worker, if set.
         main: the loop that accepts, parses and transfers small messages.
         spool: the directory for large buffered bodies.
         workers: used on the main loop only.
     """
 
+    application: WSGIApplication
+    bulk: Iterator[Loop]
     fast: FastAnswer | None
     main: Loop
     settings: ServerSettings
     spool: Path
     workers: WorkerPool
-
-    def next_bulk(self) -> Loop:
-        """Return the bulk loop for the next large transfer; main loop."""
 
     def submit(self, work: Callable[[], object]) -> None:
         """Have a worker do something; any thread."""
@@ -64,6 +66,8 @@ class ConnectionListener(Protocol):
 
     adj: Adjustments
     connector: str
+    host: str
+    port: int
 
     def forget(self, connection: "Connection") -> None:
         """Take note that a connection has closed; any thread."""
@@ -77,12 +81,12 @@ class Connection:
     worker ends that by clearing ``serving`` as its last change.
 
     Attributes:
-        server: the listener; waitress' tasks call it so.
+        listener: the one that accepted it.
         progress: since when the server waits for the client.
         draining: the connection closes after the present response.
         closing: nothing more is read; the connection closes when everything is sent.
         lingers: on closing, what the client still sends is read and discarded for a while.
-        task: the call of the application that a worker is at.
+        response: the one that a worker is at.
         worker: the thread that serves, once there is one.
         is_given_up: the client has its response; further output of the worker is discarded.
     """
@@ -96,7 +100,7 @@ class Connection:
         addr: Any,
     ) -> None:
         self.host = host
-        self.server = listener
+        self.listener = listener
         self.adj: Adjustments = listener.adj
         self.addr = addr
         self.fd = accepted.fileno()
@@ -111,7 +115,7 @@ class Connection:
         self.linger: LingeringClose | None = None
         self.send_queue = SendQueue(transport, self.progress, host.submit)
         self.reader = RequestReader(self)
-        self.task: Task | ErrorTask | None = None
+        self.response: Response | None = None
         self.lingers = False
         self.worker: threading.Thread | None = None
         self.is_given_up = False
@@ -121,7 +125,7 @@ class Connection:
     @property
     def is_receptive(self) -> bool:
         """Whether a further request may be taken from the connection."""
-        return self.serving is None and not self.closing and self.send_queue.is_empty
+        return self.serving is None and not self.closing and not self.send_queue.items
 
     @property
     def is_idle(self) -> bool:
@@ -143,7 +147,7 @@ class Connection:
             return Phase.HANDSHAKE, self.opened
         if self.linger is not None:
             return Phase.REFUSED, self.linger.since
-        if not self.send_queue.is_empty:
+        if self.send_queue.items:
             return Phase.RESPONSE if self.send_queue.is_sendable else Phase.PREPARING, since
         if self.serving is not None:
             return Phase.SERVING, since
@@ -160,9 +164,9 @@ class Connection:
             return self.transport.wants
         if self.linger is not None:
             return IN
-        if self.send_queue.is_sendable:
+        if self.send_queue.items and self.send_queue.is_sendable:
             return OUT
-        if not self.send_queue.is_empty or self.serving is not None:
+        if self.send_queue.items or self.serving is not None:
             return 0
         return OUT if self.closing else IN
 
@@ -183,8 +187,7 @@ class Connection:
         try:
             self.send_queue.flush(self.loop.buffer)
         except OSError as error:
-            if not isinstance(error, _GONE):  # then it is the file: the client cannot know
-                log.warning("Cut off the response to %s: %s", self.addr[0], error)
+            self._note_cut(error)
             self.handle_close()
         else:
             self.refresh()
@@ -194,11 +197,10 @@ class Connection:
         loop = self.loop
         if not loop.owns(self) or self.linger is not None or not self.transport.is_ready:
             return
-        if self.send_queue.is_empty and self.serving is None:
+        if not self.send_queue.items and self.serving is None:
             self._go_on()
-        is_bulky = self.reader.is_bulky or self.send_queue.is_bulky
-        if is_bulky and loop is self.host.main and loop.owns(self):
-            self.move(self.host.next_bulk())
+        if loop is self.host.main and self._is_bulky() and loop.owns(self):
+            self.move(next(self.host.bulk))
         if self.loop is loop:
             loop.update(self)
 
@@ -211,7 +213,7 @@ class Connection:
             self.loop.unregister(self)
         self.send_queue.close()
         self._close_request()
-        self.server.forget(self)
+        self.listener.forget(self)
 
     # For any thread.
 
@@ -248,7 +250,7 @@ class Connection:
         """Have a worker run the application for a request."""
         self.serving = request
         self.worker = None  # not yet
-        work = RequestRunner(self, request).run
+        work = RequestRunner(self.host.application, self, request).run
         if self.loop is self.host.main:
             self.host.workers.submit(work)
         else:
@@ -285,7 +287,7 @@ class Connection:
         if answer is None or self.draining:
             return None
         try:
-            return answer(self.server.connector, raw, self.addr[0])
+            return answer(self.listener.connector, raw, self.addr[0])
         except Exception:
             log.exception("The fast path failed; a worker handles the request")
             return None
@@ -304,7 +306,7 @@ class Connection:
     def finish(self, request: Request, close: bool) -> None:
         """Go on with the connection, or close it, when the response is written."""
         request.close()
-        self.task = None
+        self.response = None
         if close or self.closes_after(request):
             self.lingers = request.is_unread or request.error is not None
             self.closing = True
@@ -317,42 +319,52 @@ class Connection:
             self.closing
             or self.draining  # since it was asked above; nobody else looks again
             or self.reader.held
-            or not self.send_queue.is_empty
+            or self.send_queue.items
             or not self.loop.is_watching(self, IN)
         ):
             self.wake()
 
-    def write_soon(self, data: bytes | FileResponse, more: bool = False) -> int:
-        """Send a piece of the response, or a file; waits while too much is queued.
+    def write_soon(self, data: bytes, more: bool = False) -> None:
+        """Send a piece of the response; waits while too much is queued.
 
         Raises:
             ClientDisconnected: the client is gone.
-            OSError: a file became shorter than it was.
         """
         if self.is_given_up:
             raise ClientDisconnected
-        if isinstance(data, FileResponse):
-            return self._write_file(data)
-        if data:
-            while self.send_queue.is_full:
-                self.wake()
-                self.send_queue.wait_for_space(1)
-            try:
-                self.send_queue.write(data, more)
-            except OSError as error:
-                self.close_soon()
-                raise ClientDisconnected from error
-            if not self.send_queue.is_empty and not more:
-                self.wake()
-        return len(data)
+        while self.send_queue.is_full:
+            self.wake()
+            self.send_queue.wait_for_space(1)
+        try:
+            self.send_queue.write(data, more)
+        except OSError as error:
+            self.close_soon()
+            raise ClientDisconnected from error
+        if self.send_queue.items and not more:
+            self.wake()
+
+    def write_file(self, file: FileResponse) -> None:
+        """Send a file, which is closed when it has left.
+
+        Raises:
+            ClientDisconnected: the client is gone.
+            OSError: the file became shorter than it was.
+        """
+        if self.response is None or not self.response.sends_body:
+            file.close()
+        elif file.is_small:
+            self.write_soon(file.read_all())
+            file.close()
+        elif file.is_plain:
+            self._put_file(file)
+        else:
+            for piece in file.pieces():
+                self.write_soon(piece)
+            file.close()
 
     def closes_after(self, request: Request) -> bool:
         """Tell whether the connection closes after the response, whatever the client wishes."""
         return self.draining or (request.is_unread and not request.is_swallowable)
-
-    def check_client_disconnected(self) -> bool:
-        """Tell whether the client is gone; in the environment as ``waitress.…``."""
-        return not self.connected
 
     # The rest.
 
@@ -363,6 +375,12 @@ class Connection:
         if not self.connected:
             self._close_request()
         self.refresh()
+
+    def _is_bulky(self) -> bool:
+        """Return whether transferring is a bulk loop's task, for now."""
+        if self.reader.request is not None and self.reader.is_bulky:
+            return True
+        return bool(self.send_queue.items) and self.send_queue.is_bulky
 
     def _close_request(self) -> None:
         request = self.reader.take()
@@ -388,7 +406,7 @@ class Connection:
     def _answer_shutdown(self) -> None:
         if not self.connected:
             return
-        if self.task is None or not self.task.wrote_header:
+        if self.response is None or not self.response.wrote_header:
             self.say(_SHUTDOWN)
         self.closing = True
         self.serving = None
@@ -447,23 +465,21 @@ class Connection:
             log.debug("No TLS connection with %s: %s", self.addr[0], error)
             self.handle_close()
 
-    def _write_file(self, response: FileResponse) -> int:
-        size = len(response)
-        if self.task is None or not self.task.sends_body:
-            response.close()
-        elif response.is_small:
-            self.write_soon(response.read_all())
-            response.close()
-        elif response.is_plain:
-            self.send_queue.put(response.open_slice(self._go_on_growing))
+    def _put_file(self, file: FileResponse) -> None:
+        """Send the beginning of a file; what is left is a bulk loop's."""
+        if self.is_given_up:
+            raise ClientDisconnected
+        item = file.open_slice(self._go_on_growing)
+        is_for_loop = file.is_growing or self.transport.needs_buffer
+        try:
+            self.send_queue.put(item, 0 if is_for_loop else AT_ONCE_BYTES)
+        except OSError as error:
+            self._note_cut(error)
+            self.close_soon()
+            raise ClientDisconnected from error
+        if self.send_queue.items:
             self.wake()
-        else:
-            self._write_pieces(response)
-        return size
 
-    def _write_pieces(self, response: FileResponse) -> None:
-        while data := response.get(READ_BYTES, skip=True):
-            self.write_soon(data)
-        if response.remain:
-            raise OSError("The file became shorter while it was sent")
-        response.close()
+    def _note_cut(self, error: OSError) -> None:
+        if not isinstance(error, _GONE):  # then it is the file: the client cannot know
+            log.warning("Cut off the response to %s: %s", self.addr[0], error)

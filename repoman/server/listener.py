@@ -8,7 +8,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
-from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments
 
@@ -49,7 +48,6 @@ class ListenerHost(ConnectionHost, Protocol):
         is_paused: no connection is accepted for now.
     """
 
-    application: WSGIApplication
     adjustments: Callable[[str], Adjustments]
     is_paused: bool
 
@@ -91,11 +89,7 @@ class Listener:
         self.host, self.port = listening.getsockname()[:2]
         self._host = host
         self._socket = listening
-        # waitress' tasks look for these at a connection's server:
-        self.application = host.application
         self.adj = host.adjustments("https" if tls else "http")
-        self.effective_port = self.port
-        self.server_name = self.host
 
     def interest(self) -> int:
         """See :class:`repoman.server.loop.Member`."""

@@ -6,7 +6,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -53,7 +53,8 @@ class Loop:
 
     Attributes:
         buffer: bytes that members may receive into during a call, valid until they return.
-        after_turn: called after each turn; True asks for another turn soon.
+        backlog: while there is something in it,
+        after_turn: is called after each turn; True asks for another turn soon.
         on_tick: called about once per ``tick`` seconds.
     """
 
@@ -61,6 +62,7 @@ class Loop:
         self.name = name
         self.buffer = memoryview(bytearray(buffer_size))
         self.tick = tick
+        self.backlog: Sized = ()
         self.after_turn: Callable[[], bool] = _needs_nothing
         self.on_tick: Callable[[], object] = _needs_nothing
         self._epoll = select.epoll()
@@ -119,7 +121,7 @@ class Loop:
         Reading is switched off only when an event arrives that nobody wants (see ``_dispatch``):
         most requests are answered before the next one comes, which saves two system calls each.
         """
-        while self.owns(member):
+        while self._members.get(member.fd) is member:
             watched = self._masks[member.fd]
             wanted = member.interest() | (watched & IN)
             if wanted == watched:
@@ -157,7 +159,7 @@ class Loop:
         self._is_running = False
 
     def _turn(self) -> None:
-        longest = NUDGE_INTERVAL_S if self.after_turn() else self.tick
+        longest = NUDGE_INTERVAL_S if self.backlog and self.after_turn() else self.tick
         timeout = 0.0 if self._calls else longest
         for fd, events in self._epoll.poll(timeout, EVENTS_PER_TURN):
             if fd == self._wakeup:
@@ -165,22 +167,26 @@ class Loop:
                 self._is_armed = False  # only after the read: otherwise a wake-up can get lost
             else:
                 self._dispatch(fd, events)
-        self._run_calls()
+        if self._calls:
+            self._run_calls()
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + self.tick
             self._turns.note_success()
-            self._run(self.on_tick, ())
+            self._run(self.on_tick)
 
     def _run_calls(self) -> None:
         # Those that are added meanwhile wait for the next turn, so that events get theirs.
         for _ in range(len(self._calls)):
             function, args = self._calls.popleft()
-            self._run(function, args)
+            try:
+                function(*args)
+            except Exception:
+                log.exception("A call on the %s loop failed", self.name)
 
-    def _run(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def _run(self, function: Callable[[], object]) -> None:
         try:
-            function(*args)
+            function()
         except Exception:
             log.exception("A call on the %s loop failed", self.name)
 
@@ -191,12 +197,12 @@ class Loop:
         try:
             if events & (IN | GONE):
                 self._handle_input(member, events)
-            if events & OUT and self.owns(member) and member.interest() & OUT:
+            if events & OUT and self._members.get(fd) is member and member.interest() & OUT:
                 member.handle_write()
             self.update(member)
         except Exception:
             log.exception("Closing a connection after an error on the %s loop", self.name)
-            self._run(member.handle_close, ())
+            self._run(member.handle_close)
 
     def _handle_input(self, member: Member, events: int) -> None:
         if member.interest() & IN:

@@ -4,7 +4,6 @@ waitress parses the header; :class:`Request` is stricter about it, and has its o
 body.
 """
 
-import io
 import re
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +12,7 @@ from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
-from repoman.http.body import ADMISSION, BodyWanted, Environ
+from repoman.http.body import BodyWanted
 from repoman.server.connection_policy import ProgressTimer
 from repoman.server.loop import Loop
 from repoman.server.request_body import (
@@ -99,14 +98,12 @@ class Request(HTTPRequestParser):
             ParsingError: it is not valid, or others could interpret it in another way.
         """
         self.raw = header_plus
-        _check_folding(header_plus)
-        _check_codings(header_plus)
+        _check_lines(header_plus)
         try:
             super().parse_header(header_plus)
         except ValueError as error:  # of urlsplit, for an address such as http://[
             raise ParsingError("Bad URI") from error
-        self._check_framing()
-        self._check_host()
+        self._check_fields()
 
     @property
     def has_body(self) -> bool:
@@ -121,9 +118,8 @@ class Request(HTTPRequestParser):
     @property
     def is_unread(self) -> bool:
         """Whether bytes of the body are still to come on the connection."""
-        if self.body is None:
-            return self.has_body
-        return not self.body.is_complete
+        body = self.body
+        return self.body_rcv is not None if body is None else not body.is_complete
 
     @property
     def is_bulky(self) -> bool:
@@ -166,17 +162,6 @@ class Request(HTTPRequestParser):
         elif self.chunked:
             self.headers["CONTENT_LENGTH"] = str(self.body.size)
 
-    def describe_body(self, environ: Environ) -> None:
-        """Tell the application where its body is, or that it has not been read yet."""
-        if self.body is not None:
-            self.body.describe(environ)
-        elif self.has_body:
-            environ[ADMISSION] = True
-
-    def get_body_stream(self) -> io.BytesIO:
-        """Return what waitress puts under ``wsgi.input``; :meth:`describe_body` replaces it."""
-        return io.BytesIO()
-
     def close(self) -> None:
         """Let go of the body. Safe to call again; never on a loop."""
         if self.body is not None:
@@ -187,7 +172,7 @@ class Request(HTTPRequestParser):
         self.body = Body(framing, store)
         return self.body
 
-    def _check_framing(self) -> None:
+    def _check_fields(self) -> None:
         """Refuse what two servers in a row could understand in two ways (RFC 9112, section 6)."""
         if self.version not in ("1.0", "1.1"):
             raise ParsingError("Only HTTP/1.0 and HTTP/1.1 are supported")
@@ -195,20 +180,17 @@ class Request(HTTPRequestParser):
             raise ParsingError("Both Content-Length and Transfer-Encoding were sent")
         if "TRANSFER_ENCODING" in self.headers:  # waitress removes it for HTTP/1.1 only
             raise ParsingError("Transfer-Encoding is not part of HTTP/1.0")
-
-    def _check_host(self) -> None:
         host = self.headers.get("HOST")
         if (host is None and self.version == "1.1") or (host is not None and "," in host):
             raise ParsingError("Exactly one Host header is required")
 
 
-def _check_folding(header_plus: bytes) -> None:
+def _check_lines(header_plus: bytes) -> None:
     if b"\n " in header_plus or b"\n\t" in header_plus:
         raise ParsingError("Folded header lines are not allowed")
-
-
-def _check_codings(header_plus: bytes) -> None:
     codings = _CODINGS.findall(header_plus)
+    if not codings:
+        return
     # waitress takes one of them off, and would leave the other one in the body.
     if sum(each.lower().count(b"chunked") for each in codings) > 1:
         raise ParsingError("Transfer-Encoding lists chunked twice")

@@ -1,22 +1,24 @@
 """A worker's work on one request: admission, the application's response, an error in its place.
 
-The tasks are waitress' own, but for the response header. It is built again because waitress closes
-the connection after each response without a Content-Length (also after 204 and 304), writes the
-header in a packet of its own, and knows nothing of draining listeners and unread bodies.
+This is the WSGI half of the server (PEP 3333). It knows of admission, of draining listeners and of
+unread bodies, sends header and body in one packet where it can, and keeps the connection after each
+response that has an end.
 """
 
+import io
 import logging
+import sys
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from time import time
+from typing import Any, Protocol
+from wsgiref.types import WSGIApplication
 
-from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected
-from waitress.task import ErrorTask as WaitressErrorTask
-from waitress.task import WSGITask
-from waitress.utilities import InternalServerError, build_http_date
+from waitress.utilities import Error, InternalServerError, build_http_date
 
-from repoman.http.body import RECEIVED, SEND_GROWING, BodyWanted
+from repoman.http.body import ADMISSION, RECEIVED, SEND_GROWING, BodyWanted, Environ
 from repoman.http.caching import RAW_REQUEST
 from repoman.http.current import CONNECTOR
 from repoman.server.file_bodies import FileResponse, GrowingResponse, wrap_file
@@ -24,42 +26,65 @@ from repoman.server.request_reader import Request
 
 log = logging.getLogger("repoman.server")
 
+# How the server calls itself in its responses.
+SERVER_NAME = "repoman"
+
 # A body up to this size is sent in one piece with the header.
 JOIN_MAX_BYTES = 1 << 16
 
+# Header fields that belong to the server (RFC 9110, section 7.6.1).
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+# Fields of a request whose names in the environment have no prefix.
+_WITHOUT_PREFIX = frozenset({"CONTENT_LENGTH", "CONTENT_TYPE"})
+
 
 class ServedListener(Protocol):
-    """What a task asks of the listener: besides this, what waitress looks for.
+    """The listener that a request came in by.
 
     Attributes:
-        connector: the key of the connector that the request came in by.
+        connector: the key of the connector.
     """
 
     connector: str
+    host: str
+    port: int
 
 
 class ServedConnection(Protocol):
     """What a worker asks of the connection that it serves.
 
     Attributes:
-        server: the listener; waitress' tasks call it so.
         connected: whether the client is there.
-        task: the call of the application that the worker is at.
+        response: the one that the worker is at.
         worker: the thread that serves.
     """
 
-    adj: Adjustments
     addr: Any
     connected: bool
-    task: "Task | ErrorTask | None"
+    response: "Response | None"
     worker: threading.Thread | None
 
     @property
-    def server(self) -> ServedListener:
-        """The listener; waitress' tasks call it so."""
+    def listener(self) -> ServedListener:
+        """The listener that accepted it."""
 
-    def write_soon(self, data: bytes | FileResponse, more: bool = False) -> int:
-        """Send a piece of the response, or a file; waits while too much is queued."""
+    def write_soon(self, data: bytes, more: bool = False) -> None:
+        """Send a piece of the response; waits while too much is queued."""
+
+    def write_file(self, file: FileResponse) -> None:
+        """Send a file, which is closed when it has left."""
 
     def closes_after(self, request: Request) -> bool:
         """Tell whether the connection closes after the response, whatever the client wishes."""
@@ -77,239 +102,294 @@ class ServedConnection(Protocol):
 class RequestRunner:
     """Runs the application for a request that a connection serves."""
 
-    def __init__(self, connection: ServedConnection, request: Request) -> None:
+    def __init__(
+        self, application: WSGIApplication, connection: ServedConnection, request: Request
+    ) -> None:
+        self._application = application
         self._connection = connection
         self._request = request
 
     def run(self) -> None:
         """Run the application for admission, for the response, or for both."""
-        self._connection.worker = threading.current_thread()
+        connection, request = self._connection, self._request
+        connection.worker = threading.current_thread()
         try:
-            self._serve()
+            try:
+                close = self._respond()
+            except BodyWanted as wanted:
+                wanted.__traceback__ = None  # which the frames of Flask, that hold it, are part of
+                if not connection.admit(request, wanted):
+                    return  # until the body has come
+                close = self._respond()
+            connection.finish(request, close)
         except Exception:  # nobody else would ever go on with the connection
-            log.exception("Closing a connection of %s after an error", self._connection.addr[0])
-            self._connection.close_soon()
-            self._request.close()
+            log.exception("Closing a connection of %s after an error", connection.addr[0])
+            connection.close_soon()
+            request.close()
 
-    def _serve(self) -> None:
-        request = self._request
-        try:
-            close = self._run_task()
-        except BodyWanted as wanted:
-            wanted.__traceback__ = None  # which the frames of Flask, that hold it, are part of
-            if not self._connection.admit(request, wanted):
-                return  # until the body has come
-            close = self._run_task()
-        self._connection.finish(request, close)
-
-    def _run_task(self) -> bool:
+    def _respond(self) -> bool:
         """Return whether the connection has to be closed afterwards."""
         connection, request = self._connection, self._request
         if request.error:
             request.close()  # first: a client that tries again must not find its session in use
-        task = ErrorTask(connection, request) if request.error else Task(connection, request)
-        connection.task = task
+        response = connection.response = Response(connection, request)
         if not connection.connected:
             return True
         try:
-            task.service()
+            if request.error:
+                self._log_refusal(request.error)
+                response.send_error(request.error)
+            else:
+                self._call_application(response)
         except ClientDisconnected:
             return True
         except BodyWanted:
             raise
         except BaseException:
             log.exception("The application failed at %s", request.path)
-            return task.wrote_header or self._run_error_task()
-        return bool(task.close_on_finish)
+            if not response.wrote_header:
+                self._send_failure()
+            return True
+        return response.closes
 
-    def _run_error_task(self) -> bool:
-        request = self._request
-        request.error = InternalServerError("The server encountered an unexpected internal error")
-        task = self._connection.task = ErrorTask(self._connection, request)
-        try:
-            task.service()
-        except ClientDisconnected:
-            log.debug("The client disconnected before the error could be sent")
-        return True
-
-
-class ResponseMixin:
-    """The response half of a task."""
-
-    if TYPE_CHECKING:
-        channel: ServedConnection
-        request: Request
-        version: str
-        status: str
-        response_headers: list[tuple[str, str]]
-        content_bytes_written: int
-        chunked_response: bool
-        close_on_finish: bool
-        complete: bool
-        wrote_header: bool
-        start_time: float
-
-    _content_length: int | None = None
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a response with this status has a body; asked several times per request."""
-        status = self.status
-        return status[:3] not in ("204", "304") and status[0] != "1"
-
-    @property
-    def content_length(self) -> int | None:
-        """The announced length of the body; a 304 may announce one for a body that never comes."""
-        return self._content_length if self.has_body else None
-
-    @content_length.setter
-    def content_length(self, length: int | None) -> None:
-        self._content_length = length
-
-    @property
-    def sends_body(self) -> bool:
-        """Whether the body that the application returns is sent."""
-        return self.has_body and self.request.command != "HEAD"
-
-    def build_response_header(self) -> bytes:
-        """Return the header, and decide how the body is framed and if the connection stays."""
-        self._decide_framing()
-        lines = [f"HTTP/{self.version} {self.status}"]
-        own = {"content-length", "connection"}
-        given = set()
-        for name, value in self.response_headers:
-            lower = name.lower()
-            if lower not in own:
-                given.add(lower)
-                lines.append(f"{name}: {value}")
-        if self.content_length is not None:
-            lines.append(f"Content-Length: {self.content_length}")
-        elif self.chunked_response:
-            lines.append("Transfer-Encoding: chunked")
-        lines += self._server_lines(given)
-        return "\r\n".join((*lines, "\r\n")).encode("latin-1")
-
-    def write(self, data: bytes) -> None:
-        """Send a piece of the body, and the header before the first."""
-        if not self.complete:
-            raise RuntimeError("start_response was not called before body written")
-        head = b"" if self.wrote_header else self.build_response_header()
-        self.wrote_header = True
-        body = self._frame(data)
-        if body and len(body) <= JOIN_MAX_BYTES:
-            self.channel.write_soon(head + body)
-        elif body:
-            self.channel.write_soon(head, more=True)
-            self.channel.write_soon(body)
-        else:
-            self.channel.write_soon(head, more=self.sends_body)  # a file follows at once
-
-    def finish(self) -> None:
-        """Send what is still missing."""
-        if not self.wrote_header:
-            self.wrote_header = True
-            self.channel.write_soon(self.build_response_header())
-        if self.chunked_response and self.sends_body:
-            self.channel.write_soon(b"0\r\n\r\n")
-
-    def _decide_framing(self) -> None:
-        is_framed = not self.sends_body or self.content_length is not None
-        connection = self.request.headers.get("CONNECTION", "").lower()
-        wishes = {wish.strip() for wish in connection.split(",")}
-        if self.version == "1.0":
-            keep = "keep-alive" in wishes and is_framed
-        else:
-            keep = "close" not in wishes
-            self.chunked_response = not is_framed
-        if not keep or self.channel.closes_after(self.request):
-            self.close_on_finish = True
-
-    def _server_lines(self, given: set[str]) -> list[str]:
-        lines = []
-        if self.close_on_finish:
-            lines.append("Connection: close")
-        elif self.version == "1.0":
-            lines.append("Connection: Keep-Alive")
-        if "server" not in given:
-            lines.append(f"Server: {self.channel.adj.ident}")
-        if "date" not in given:
-            lines.append(f"Date: {_http_date(int(self.start_time))}")
-        return lines
-
-    def _frame(self, data: bytes) -> bytes:
-        if not self.sends_body:
-            self.content_bytes_written += len(data)
-            return b""
-        if self.chunked_response:
-            return b"%X\r\n%b\r\n" % (len(data), data) if data else b""
-        if self.content_length is not None:
-            data = data[: self.content_length - self.content_bytes_written]
-        self.content_bytes_written += len(data)
-        return data
-
-
-class Task(ResponseMixin, WSGITask):
-    """Calls the application for a request: before its body is received, or afterwards."""
-
-    environ: dict[str, Any] | None
-
-    def execute(self) -> None:
+    def _call_application(self, response: "Response") -> None:
         """Call the application and send what it returns.
 
         Raises:
             BodyWanted: the application was asked for admission and wants the body.
         """
+        request = self._request
+        environ = make_environ(self._connection, request)
         try:
-            super().execute()
+            response.send(self._application(environ, response.start))
         except BodyWanted as wanted:
-            if self.request.awaits_admission and not self.wrote_header:
+            if request.awaits_admission and not response.wrote_header:
                 raise
             if wanted.sink is not None:
                 wanted.sink.close()
             raise RuntimeError("The application read the body again") from wanted
         finally:
-            self._release_taken_sink()
-            self._forget_login()
+            # receive_body() takes the sink out of the environment and with it the duty to close it.
+            if request.body is not None and RECEIVED not in environ:
+                request.body.release()
+            # Errors hold on to the environment, some until the next collection of garbage.
+            environ.pop("HTTP_AUTHORIZATION", None)
 
-    def get_environment(self) -> dict[str, Any]:
-        """Return the WSGI environment."""
-        if self.environ is None:
-            environ: dict[str, Any] = super().get_environment()
-            environ[CONNECTOR] = self.channel.server.connector
-            environ["wsgi.file_wrapper"] = wrap_file
-            environ[SEND_GROWING] = GrowingResponse
-            if not self.request.has_body:
-                environ[RAW_REQUEST] = self.request.raw
-            self.request.describe_body(environ)
-            self.environ = environ
-        return self.environ
+    def _send_failure(self) -> None:
+        response = self._connection.response = Response(self._connection, self._request)
+        error = InternalServerError("The server encountered an unexpected internal error")
+        self._request.error = error
+        try:
+            response.send_error(error)
+        except ClientDisconnected:
+            log.debug("The client disconnected before the error could be sent")
 
-    def _forget_login(self) -> None:
-        # Errors hold on to the environment, some until the next collection of garbage.
-        if self.environ is not None:
-            self.environ.pop("HTTP_AUTHORIZATION", None)
-
-    def _release_taken_sink(self) -> None:
-        # receive_body() takes the sink out of the environment and with it the duty to close it.
-        body = self.request.body
-        if body is not None and self.environ is not None and RECEIVED not in self.environ:
-            body.release()
-
-
-class ErrorTask(ResponseMixin, WaitressErrorTask):
-    """Answers a request that the application does not see."""
-
-    def execute(self) -> None:
-        """Send the error."""
-        error = self.request.error
+    def _log_refusal(self, error: Error) -> None:
         log.info(
             "Refused a request from %s: %s %s: %s",
-            self.channel.addr[0],
+            self._connection.addr[0],
             error.code,
             error.reason,
             error.body.partition('"')[0],  # what waitress quotes may be a password
         )
-        super().execute()
+
+
+class Response:
+    """The response to one request, as WSGI has it.
+
+    Attributes:
+        closes: whether the connection closes afterwards.
+        sends_body: whether the body that the application returns is sent.
+        wrote_header: whether the client has the header, so that it is too late for an error.
+    """
+
+    def __init__(self, connection: ServedConnection, request: Request) -> None:
+        self._connection = connection
+        self._request = request
+        self._version = request.version if request.version in ("1.0", "1.1") else "1.0"
+        self._head = ""  # what the application has said of the header
+        self._length: int | None = None  # of the body, if it is known
+        self._written = 0
+        self._is_chunked = False
+        self.closes = False
+        self.sends_body = False
+        self.wrote_header = False
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Take status and header; the ``start_response`` of WSGI.
+
+        Raises:
+            RuntimeError: this is the second call.
+            ValueError: the header cannot be sent.
+        """
+        if exc_info is not None and self.wrote_header:
+            raise exc_info[1]
+        if exc_info is None and self._head:
+            raise RuntimeError("start_response was called again without exc_info")
+        self._length = None
+        head = self._take_header(status, headers)
+        has_body = status[:3] not in ("204", "304") and status[0] != "1"
+        if not has_body:  # A 304 may announce the length of a body that never comes.
+            self._length = None
+        self.sends_body = has_body and self._request.command != "HEAD"
+        self._head = head
+        return self.write
+
+    def send(self, body: Iterable[bytes]) -> None:
+        """Send the header and what the application returned, which is closed."""
+        close = getattr(body, "close", None)
+        try:
+            if isinstance(body, FileResponse) and (size := body.prepare(self._length)):
+                self._length = size
+                self.write(b"")
+                self._connection.write_file(body)
+                close = None  # It is closed when it has left.
+                return
+            self._send_pieces(body)
+        finally:
+            if close is not None:
+                close()
+        self._finish()
+
+    def send_error(self, error: Error) -> None:
+        """Send an error of the server itself, and close the connection."""
+        status, headers, body = error.to_response(SERVER_NAME)
+        self.start(status, headers)
+        self.closes = True
+        self.send([body])
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body, and the header before the first."""
+        head = b"" if self.wrote_header else self._make_header()
+        self.wrote_header = True
+        body = self._frame(data)
+        if body and len(body) <= JOIN_MAX_BYTES:
+            self._connection.write_soon(head + body)
+        elif body:
+            self._connection.write_soon(head, more=True)
+            self._connection.write_soon(body)
+        else:
+            self._connection.write_soon(head, more=self.sends_body)  # a file follows at once
+
+    def _take_header(self, status: str, headers: list[tuple[str, str]]) -> str:
+        lines = [f"HTTP/{self._version} {status}"]
+        given = set()
+        for name, value in headers:
+            lower = name.lower()
+            given.add(lower)
+            if lower == "content-length":
+                self._length = int(value)
+            elif lower in HOP_BY_HOP:
+                raise ValueError(f"The application may not send the header {name}")
+            else:
+                lines.append(f"{name}: {value}")
+        if "server" not in given:
+            lines.append(f"Server: {SERVER_NAME}")
+        if "date" not in given:
+            lines.append(f"Date: {_http_date(int(time()))}")
+        head = "\r\n".join(lines)
+        if not head.count("\r") == head.count("\n") == len(lines) - 1:
+            raise ValueError("The application sent a header with a line break")
+        return head
+
+    def _send_pieces(self, body: Iterable[bytes]) -> None:
+        for piece in body:
+            if self._length is None and not self.wrote_header and isinstance(body, list | tuple):
+                self._length = len(piece) if len(body) == 1 else None
+            if piece:
+                self.write(piece)
+        if self._length is not None and self._written != self._length and self.sends_body:
+            log.warning(
+                "The application returned %d bytes where its response says %d: %s",
+                self._written,
+                self._length,
+                self._request.path,
+            )
+            self.closes = True
+
+    def _finish(self) -> None:
+        """Send what is still missing."""
+        if not self.wrote_header:
+            self.wrote_header = True
+            self._connection.write_soon(self._make_header())
+        if self._is_chunked:
+            self._connection.write_soon(b"0\r\n\r\n")
+
+    def _make_header(self) -> bytes:
+        """Return the header, and decide how the body is framed and if the connection stays."""
+        if not self._head:
+            raise RuntimeError("The application did not call start_response")
+        is_framed = not self.sends_body or self._length is not None
+        connection = self._request.headers.get("CONNECTION", "").lower()
+        wishes = [wish.strip() for wish in connection.split(",")] if connection else []
+        if self._version == "1.0":
+            keep = "keep-alive" in wishes and is_framed
+        else:
+            keep = "close" not in wishes
+            self._is_chunked = not is_framed
+        if not keep or self._connection.closes_after(self._request):
+            self.closes = True
+        lines = [self._head]
+        if self._length is not None:
+            lines.append(f"Content-Length: {self._length}")
+        elif self._is_chunked:
+            lines.append("Transfer-Encoding: chunked")
+        if self.closes:
+            lines.append("Connection: close")
+        elif self._version == "1.0":
+            lines.append("Connection: Keep-Alive")
+        return "\r\n".join((*lines, "\r\n")).encode("latin-1")
+
+    def _frame(self, data: bytes) -> bytes:
+        if not self.sends_body:
+            self._written += len(data)
+            return b""
+        if self._is_chunked:
+            return b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+        if self._length is not None:
+            data = data[: self._length - self._written]
+        self._written += len(data)
+        return data
+
+
+def make_environ(connection: ServedConnection, request: Request) -> Environ:
+    """Return the WSGI environment of a request."""
+    listener, (address, port, *_) = connection.listener, connection.addr
+    path = request.path
+    environ: Environ = {
+        "REMOTE_ADDR": address,
+        "REMOTE_PORT": str(port),
+        "REQUEST_METHOD": request.command.upper(),
+        "REQUEST_URI": request.request_uri,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/" + path.lstrip("/") if path.startswith("/") else path,
+        "QUERY_STRING": request.query,
+        "SERVER_NAME": listener.host,
+        "SERVER_PORT": str(listener.port),
+        "SERVER_PROTOCOL": f"HTTP/{request.version}",
+        "SERVER_SOFTWARE": SERVER_NAME,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.url_scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": wrap_file,
+        CONNECTOR: listener.connector,
+        SEND_GROWING: GrowingResponse,
+    }
+    for key, value in request.headers.items():
+        environ[key if key in _WITHOUT_PREFIX else f"HTTP_{key}"] = value
+    if request.body is not None:
+        request.body.describe(environ)
+        return environ
+    environ["wsgi.input"] = io.BytesIO()
+    if request.has_body:
+        environ[ADMISSION] = True
+    else:
+        environ[RAW_REQUEST] = request.raw
+    return environ
 
 
 @lru_cache(maxsize=4)

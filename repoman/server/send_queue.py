@@ -19,15 +19,22 @@ HIGH_WATER_BYTES = 1 << 20
 # MemoryItem up to this size are joined.
 JOIN_MAX_BYTES = 1 << 16
 
+# For items that need none.
+NO_BUFFER = memoryview(b"")
+
 
 class QueueItem(Protocol):
-    """Something in a send queue."""
+    """Something in a send queue.
 
-    def is_done(self) -> bool:
-        """Tell whether everything has been sent."""
+    Attributes:
+        remaining: bytes that are still to be sent.
+    """
 
+    remaining: int
+
+    @property
     def is_waiting(self) -> bool:
-        """Tell whether there is nothing to send now although it is not done."""
+        """Whether there is nothing to send now although something remains."""
 
     def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
         """Send at most about ``limit`` bytes; return how many, 0 if there is no room."""
@@ -39,12 +46,11 @@ class QueueItem(Protocol):
 class MemoryItem:
     """Bytes in memory."""
 
+    is_waiting = False
+
     def __init__(self, data: bytes | memoryview) -> None:
         self._data: bytearray | memoryview = memoryview(data)
-        self._position = 0
-
-    def __len__(self) -> int:
-        return len(self._data) - self._position
+        self.remaining = len(data)
 
     def try_join(self, data: bytes | memoryview) -> bool:
         """Append small data to small data; False if either is not small."""
@@ -53,22 +59,15 @@ class MemoryItem:
         if not isinstance(self._data, bytearray):
             self._data = bytearray(self._data)
         self._data += data
+        self.remaining += len(data)
         return True
-
-    def is_done(self) -> bool:
-        """See :class:`QueueItem`."""
-        return self._position == len(self._data)
-
-    def is_waiting(self) -> bool:
-        """See :class:`QueueItem`."""
-        return False
 
     def send(self, transport: Transport, limit: int, buffer: memoryview, more: bool) -> int:
         """See :class:`QueueItem`."""
-        end = self._position + SEND_BYTES
-        with memoryview(self._data)[self._position : end] as piece:
-            sent = transport.send(piece, more or end < len(self._data))
-        self._position += sent
+        start = len(self._data) - self.remaining
+        with memoryview(self._data)[start : start + SEND_BYTES] as piece:
+            sent = transport.send(piece, more or self.remaining > SEND_BYTES)
+        self.remaining -= sent
         return sent
 
     def close(self) -> None:
@@ -79,6 +78,9 @@ class SendQueue:
     """The queue of a connection. Workers write; the connection's loop flushes the rest.
 
     ``progress`` hears of bytes that have left, and when the first ones begin to wait.
+
+    Attributes:
+        items: what has not left yet; only to be looked at, by any thread.
     """
 
     def __init__(
@@ -87,31 +89,26 @@ class SendQueue:
         progress: ProgressTimer,
         dispose: Callable[[Callable[[], object]], object],
     ) -> None:
+        self.items: list[QueueItem] = []
         self._transport = transport
         self._progress = progress
         self._dispose = dispose
         self._space = threading.Condition(threading.Lock())
-        self._queue: list[QueueItem] = []
         self._buffered = 0  # bytes of MemoryItem in the queue
+        self._files = 0  # other items in the queue
+        self._sent: list[QueueItem] = []  # files that have left, to be closed
         self._is_closed = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether everything has left."""
-        return not self._queue
 
     @property
     def is_sendable(self) -> bool:
         """Whether there is something to send as soon as the client takes it."""
-        first = self._queue[:1]  # in one step: another thread may send the last item meanwhile
-        return bool(first) and not first[0].is_waiting()
+        first = self.items[:1]  # in one step: another thread may send the last item meanwhile
+        return bool(first) and not first[0].is_waiting
 
     @property
     def is_bulky(self) -> bool:
         """Whether sending should not be the main loop's task: files and large responses."""
-        return self._buffered >= BULK_MIN_BYTES or any(
-            not isinstance(item, MemoryItem) for item in self._queue[:2]
-        )
+        return self._files > 0 or self._buffered >= BULK_MIN_BYTES
 
     @property
     def is_full(self) -> bool:
@@ -126,9 +123,10 @@ class SendQueue:
             OSError: the connection is gone; the connection has to be closed.
         """
         with self._space:
-            self._check_open()
+            if self._is_closed:
+                raise ClientDisconnected
             rest: bytes | memoryview = data
-            if not self._queue and not more:
+            if not self.items and not more:
                 with memoryview(data) as view:
                     sent = self._transport.send(view)
                 self._progress.note_bytes(sent)
@@ -136,18 +134,26 @@ class SendQueue:
                     return
                 rest = memoryview(data)[sent:]
             self._append(rest)
-            if not more:
-                self._flush_memory()
+            if not more:  # the rest is the loop's, which would wait for us to let go of the lock
+                self._send_some(TURN_BYTES, NO_BUFFER, with_files=False)
 
-    def put(self, item: QueueItem) -> None:
-        """Queue a file.
+    def put(self, item: QueueItem, at_once: int = 0) -> None:
+        """Queue a file; the calling worker sends about so many bytes of what waits itself.
 
         Raises:
             ClientDisconnected: the connection is closed; the item still belongs to the caller.
+            OSError: the connection is gone, or the file is shorter than promised.
         """
         with self._space:
-            self._check_open()
+            if self._is_closed:
+                raise ClientDisconnected
             self._enqueue(item)
+            self._files += 1
+            if at_once:
+                self._send_some(at_once, NO_BUFFER)
+            sent, self._sent = self._sent, []
+        for each in sent:
+            each.close()
 
     def wait_for_space(self, timeout: float) -> None:
         """Wait until the queue is no longer full, at most ``timeout`` seconds."""
@@ -161,16 +167,12 @@ class SendQueue:
         Raises:
             OSError: the connection is gone, or a file was shorter than promised.
         """
-        budget = TURN_BYTES
         with self._space:
-            while self._queue and budget > 0:
-                sent = self._send_first(budget, buffer)
-                if sent == 0:
-                    break
-                budget -= sent
-            if budget < TURN_BYTES:
-                self._progress.note_bytes(TURN_BYTES - budget)
-                self._space.notify()
+            self._send_some(TURN_BYTES, buffer)
+            self._space.notify()
+            sent, self._sent = self._sent, []
+        for each in sent:
+            self._dispose(each.close)
 
     def close(self) -> None:
         """Close the connection and drop what was not sent.
@@ -181,46 +183,43 @@ class SendQueue:
         with self._space:
             self._is_closed = True
             self._transport.close()
-            for item in self._queue:
-                self._forget(item)
-            self._queue.clear()
+            for item in (*self._sent, *self.items):
+                if not isinstance(item, MemoryItem):
+                    self._dispose(item.close)
+            self.items.clear()
+            self._sent.clear()
             self._space.notify_all()
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ClientDisconnected
 
     def _append(self, data: bytes | memoryview) -> None:
         self._buffered += len(data)
-        last = self._queue[-1] if self._queue else None
+        last = self.items[-1] if self.items else None
         if not (isinstance(last, MemoryItem) and last.try_join(data)):
             self._enqueue(MemoryItem(data))
 
     def _enqueue(self, item: QueueItem) -> None:
-        if not self._queue:
+        if not self.items:
             self._progress.restart()
-        self._queue.append(item)
+        self.items.append(item)
 
-    def _flush_memory(self) -> None:
-        budget = TURN_BYTES  # the rest is the loop's, which would wait for us to let go of the lock
-        while budget > 0 and self._queue and isinstance(self._queue[0], MemoryItem):
-            sent = self._send_first(TURN_BYTES, memoryview(b""))
-            if sent == 0:
-                return
-            budget -= sent
-            self._progress.note_bytes(sent)
-
-    def _send_first(self, limit: int, buffer: memoryview) -> int:
-        item = self._queue[0]
-        more = len(self._queue) > 1 and not self._queue[1].is_waiting()
-        sent = item.send(self._transport, limit, buffer, more)
-        if isinstance(item, MemoryItem):
-            self._buffered -= sent
-        if item.is_done():
-            del self._queue[0]
-            self._forget(item)
-        return sent
-
-    def _forget(self, item: QueueItem) -> None:
-        if not isinstance(item, MemoryItem):
-            self._dispose(item.close)
+    def _send_some(self, budget: int, buffer: memoryview, with_files: bool = True) -> None:
+        """Send at most about so many bytes, or as much as there is room for."""
+        left = budget
+        while left > 0 and self.items:
+            item = self.items[0]
+            is_memory = isinstance(item, MemoryItem)
+            if not (is_memory or with_files):
+                break
+            more = len(self.items) > 1 and not self.items[1].is_waiting
+            sent = item.send(self._transport, left, buffer, more)
+            left -= sent
+            if is_memory:
+                self._buffered -= sent
+            if not item.remaining:
+                del self.items[0]
+                if not is_memory:
+                    self._files -= 1
+                    self._sent.append(item)
+            if not sent:
+                break
+        if left < budget:
+            self._progress.note_bytes(budget - left)

@@ -6,9 +6,10 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
@@ -70,13 +71,14 @@ class Server:
         self.main = Loop("main", MAIN_BUFFER_BYTES, tick)
         self.workers = WorkerPool(settings.threads, REMOTE_WAITS_MAX, DATABASE_WAITS_MAX)
         self.main.after_turn = self.workers.nudge
+        self.main.backlog = self.workers.queue
         self.main.on_tick = self._tick
         self.fast: FastAnswer | None = None
         self.is_paused = False  # no connection is accepted for now
         self._bulk = [
             Loop(f"bulk-{n}", BULK_BUFFER_BYTES, tick=60) for n in range(settings.bulk_threads)
         ]
-        self._turn = 0
+        self.bulk: Iterator[Loop] = cycle(self._bulk)
         self._lock = threading.Lock()
         self._listeners: dict[str, Listener] = {}
         self._leaving: list[Listener] = []
@@ -183,11 +185,6 @@ class Server:
         self.main.call(self._begin_shutdown, drain)
 
     # For connections and listeners.
-
-    def next_bulk(self) -> Loop:
-        """Return the bulk loop for the next large transfer; main loop."""
-        self._turn = (self._turn + 1) % len(self._bulk)
-        return self._bulk[self._turn]
 
     def submit(self, work: Callable[[], object]) -> None:
         """Have a worker do something; any thread."""
@@ -337,7 +334,6 @@ class Server:
     def _make_adjustments(self, scheme: str) -> Adjustments:
         return Adjustments(
             url_scheme=scheme,
-            ident="repoman",
             max_request_header_size=self.settings.header_limit,
             max_request_body_size=1 << 50,  # how much is too much is the application's to say
             outbuf_high_watermark=HIGH_WATER_BYTES,

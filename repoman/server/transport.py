@@ -25,10 +25,12 @@ class Transport(Protocol):
     """A connection that never blocks.
 
     Attributes:
+        needs_buffer: :meth:`send_file` needs a buffer to read into.
         is_ready: the handshake is done; until then only :meth:`advance` may be called.
         wants: the epoll events the handshake waits for.
     """
 
+    needs_buffer: bool
     is_ready: bool
     wants: int
 
@@ -65,6 +67,7 @@ class Transport(Protocol):
 class PlainTransport:
     """A TCP socket."""
 
+    needs_buffer = False
     is_ready = True
     wants = 0
 
@@ -124,6 +127,8 @@ class TlsTransport:
     OpenSSL's objects must not be used by two threads at once, and here a worker may write while
     the loop reads: a lock surrounds each call.
     """
+
+    needs_buffer = True
 
     def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
         self.is_ready = False

@@ -34,7 +34,7 @@ class WorkerPool:
 
     def __init__(self, threads: int, remote_waits: int = 0, database_waits: int = 0) -> None:
         self._lock = threading.Lock()
-        self._queue: deque[tuple[float, Work]] = deque()
+        self.queue: deque[tuple[float, Work]] = deque()
         self._idle: list[threading.Lock] = []
         self._places = threads
         self._bounds = {Wait.REMOTE: remote_waits, Wait.DATABASE: database_waits}
@@ -57,18 +57,18 @@ class WorkerPool:
     def submit(self, work: Work) -> None:
         """Have a worker do this soon. For the thread that calls :meth:`nudge`."""
         with self._lock:
-            self._queue.append((time.monotonic(), work))
-            if self._working == 0:
+            self.queue.append((time.monotonic(), work))
+            if self._active - self._waiting == 0:
                 self._wake_one()
 
     def nudge(self) -> bool:
         """Wake a worker if work has waited too long; True if that may be needed again."""
-        if not self._queue:
+        if not self.queue:
             return False
         with self._lock:
-            if self._queue and time.monotonic() - self._queue[0][0] >= WAKE_DELAY_S:
+            if self.queue and time.monotonic() - self.queue[0][0] >= WAKE_DELAY_S:
                 self._wake_one()
-            return bool(self._queue and self._idle and self._working < self._places)
+            return bool(self.queue and self._idle and self._active - self._waiting < self._places)
 
     def stop(self, timeout: float) -> bool:
         """Finish the queue and end the threads; False if some run on after ``timeout`` seconds.
@@ -108,7 +108,7 @@ class WorkerPool:
                 raise _refusal(what)
             self._waits[what] += 1
             self._waiting += 1
-            if self._queue:
+            if self.queue:
                 self._wake_one()
         try:
             yield
@@ -117,12 +117,8 @@ class WorkerPool:
                 self._waits[what] -= 1
                 self._waiting -= 1
 
-    @property
-    def _working(self) -> int:
-        return self._active - self._waiting
-
     def _wake_one(self) -> None:
-        if self._idle and not self._is_waking and self._working < self._places:
+        if self._idle and not self._is_waking and self._active - self._waiting < self._places:
             self._is_waking = True
             self._active += 1
             self._idle.pop().release()
@@ -138,9 +134,10 @@ class WorkerPool:
     def _take(self, wakeup: threading.Lock) -> Work | None:
         while True:
             with self._lock:
-                if self._queue and (self._working <= self._places or self._is_stopping):
-                    work = self._queue.popleft()[1]
-                    if self._waiting and self._queue:
+                working = self._active - self._waiting
+                if self.queue and (working <= self._places or self._is_stopping):
+                    work = self.queue.popleft()[1]
+                    if self._waiting and self.queue:
                         self._wake_one()  # the main loop may not come to nudge
                     return work
                 if self._is_stopping:

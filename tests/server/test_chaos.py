@@ -223,7 +223,9 @@ def test_chaos(serve, tmp_path, tmp_path_factory, secure, caplog):
     def age(client):
         port = client.socket.getsockname()[1]
         service.age(
-            connections=[each for each in service.listener.connections if each.addr[1] == port]
+            connections=[
+                each for each in list(service.listener.connections) if each.addr[1] == port
+            ]
         )
 
     clients = [Chaos(seed, lambda: service.connect(tls=context), age) for seed in range(CLIENTS)]

@@ -199,6 +199,7 @@ def test_calls_that_call_do_not_keep_from_what_comes_after_each_turn(loop):
             loop.call(again)
 
     loop.call(again)
+    loop.backlog = ["work"]
     loop.after_turn = lambda: asked.append(1)
     eventually(lambda: len(asked) > 3)
     stop.set()
@@ -242,6 +243,7 @@ def test_a_turn_that_fails_is_not_the_end(loop, caplog):
             raise errors.pop()
         return False
 
+    loop.backlog = ["work"]
     loop.after_turn = fail
     loop.call(bool)
     eventually(lambda: not errors)

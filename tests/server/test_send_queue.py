@@ -37,7 +37,7 @@ class Emptied(list):
 
 def test_queue_that_another_thread_empties_meanwhile_can_be_asked():
     queue = SendQueue(None, ProgressTimer(), bool)
-    queue._queue = Emptied([MemoryItem(b"x")])
+    queue.items = Emptied([MemoryItem(b"x")])
     assert queue.is_sendable in (True, False)
 
 
@@ -60,7 +60,7 @@ def test_worker_that_writes_much_leaves_the_rest_to_the_loop():
     queue.write(bytes(4 * TURN_BYTES))
     assert TURN_BYTES <= transport.sent <= 2 * TURN_BYTES
     assert queue.is_sendable
-    while not queue.is_empty:
+    while queue.items:
         queue.flush(memoryview(b""))
     assert transport.sent == 4 * TURN_BYTES
 

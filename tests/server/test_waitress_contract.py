@@ -5,15 +5,12 @@ import io
 import re
 from importlib.metadata import version
 
-import pytest
-from waitress import buffers, channel, parser, receiver, task, utilities
+from waitress import buffers, channel, parser, receiver, utilities
 from waitress.adjustments import Adjustments
 from waitress.rfc7230 import CHUNK_EXT_RE
 
-from repoman.server.connection import Connection
 from repoman.server.file_bodies import FileResponse
 from repoman.server.request_reader import Request
-from repoman.server.request_runner import ErrorTask, ResponseMixin, Task
 
 
 def used(module, what):
@@ -26,22 +23,6 @@ def test_version():
     assert version("waitress") == "3.0.2"
 
 
-def test_what_tasks_ask_of_a_channel():
-    asked = {"addr", "adj", "check_client_disconnected", "server", "write_soon"}
-    assert used(task, "channel") - {"py"} == asked
-    assert all(name in inspect.getsource(Connection) for name in asked)
-
-
-def test_what_tasks_ask_of_a_listener():
-    assert used(task, "server") == {"adj", "application", "effective_port", "server_name"}
-
-
-def test_what_tasks_ask_of_adjustments():
-    asked = used(task, "adj")
-    assert asked == {"ident", "log_socket_errors", "url_prefix"}
-    assert all(hasattr(Adjustments, name) for name in asked)
-
-
 def test_what_the_parser_asks_of_adjustments():
     assert used(parser, "adj") == {
         "inbuf_overflow",
@@ -51,44 +32,8 @@ def test_what_the_parser_asks_of_adjustments():
     }
 
 
-def test_socket_errors_of_the_application_are_raised():
-    assert Adjustments.log_socket_errors is True
-
-
 def test_connections_send_without_delay():
     assert Adjustments.socket_options
-
-
-@pytest.mark.parametrize("name", ["build_response_header", "write", "finish"])
-def test_task_methods_that_are_replaced(name):
-    for ours, theirs in ((Task, task.WSGITask), (ErrorTask, task.ErrorTask)):
-        assert hasattr(theirs, name)
-        assert getattr(ours, name) is getattr(ResponseMixin, name)
-
-
-def test_task_attributes():
-    for name in (
-        "chunked_response",
-        "close_on_finish",
-        "complete",
-        "content_bytes_written",
-        "content_length",
-        "has_body",
-        "start_time",
-        "status",
-        "wrote_header",
-    ):
-        assert hasattr(task.Task, name)
-    assert task.WSGITask.environ is None
-
-
-def test_file_responses_go_to_the_channel_in_one_piece():
-    source = inspect.getsource(task.WSGITask.execute)
-    assert "isinstance(app_iter, ReadOnlyFileBasedBuffer)" in source
-    assert "size = app_iter.prepare(cl)" in source
-    assert 'self.write(b"")' in source
-    assert "self.channel.write_soon(app_iter)" in source
-    assert "can_close_app_iter = False" in source
 
 
 def test_file_response():
@@ -132,8 +77,9 @@ def test_chunked_requests_have_a_receiver():
 
 def test_parsing_errors_become_error_responses():
     assert "except ParsingError as e" in inspect.getsource(parser.HTTPRequestParser.received)
-    status, _, body = utilities.BadRequest("why").to_response("me")
+    status, headers, body = utilities.BadRequest("why").to_response("me")
     assert status == "400 Bad Request"
+    assert headers == [("Content-Type", "text/plain; charset=utf-8")]
     assert b"why" in body
     assert utilities.InternalServerError("").code == 500
 
