@@ -17,6 +17,8 @@ from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
 from repoman.errors import RepomanError, Unavailable
+from repoman.events.log import EventLog
+from repoman.events.plugins import PluginFollower, plugin_followers
 from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
@@ -37,6 +39,7 @@ from repoman.security.users import Users
 from repoman.tasks.builtin import (
     PURGE,
     compaction_task,
+    pruning_task,
     purge_task,
     sweep_task,
     verification_task,
@@ -74,9 +77,8 @@ class Repoman:
         self.settings = settings
         self._adopt = adopt
         self.data: Path = settings.data.absolute()
-        self.database = Database(
-            self.data, settings.database, self.data / settings.security.key_file
-        )
+        key_file = self.data / settings.security.key_file
+        self.database = Database(self.data, settings.database, key_file)
         self.pulls = PullLog(self.database, clock, settings.events.pull_days)
         self.proxies = ProxyServices(self.database, clock, pulls=self.pulls)
         memory = settings.security.password_memory
@@ -94,15 +96,24 @@ class Repoman:
         self.security = create_security(
             self.database, settings, self.options, self.plugins, self.users, tokens, clock
         )
+        self.events = EventLog(self.database, settings.events.days)
+        self.event_followers = self._follow_events()
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
         recipes = chain.from_iterable(self.plugins.hook.repoman_register_recipes())
         self._recipes = unique("recipe", [(each.name, each) for each in recipes])
         found = self.plugins.hook.repoman_register_blob_stores()
-        self._store_types = unique(
-            "blob store type", [pair for each in found for pair in each.items()]
-        )
+        stores = [pair for each in found for pair in each.items()]
+        self._store_types = unique("blob store type", stores)
         self.repositories: RepositoryManager
+
+    def _follow_events(self) -> list[PluginFollower]:
+        """Return what hands events to plugins; events stay until all followers have them."""
+        followers = plugin_followers(self.database, self.plugins)
+        for position in (self.audit.position, *(each.position for each in followers)):
+            self.events.wait_for(position)
+        self.audit.find_handled = self._audit_file.position
+        return followers
 
     def _list_chores(self) -> dict[Watch, Callable[[], object]]:
         """Return what is done at each look; none of it keeps the rest from its turn."""
@@ -137,6 +148,8 @@ class Repoman:
         )
         self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
+        for each in self.event_followers:
+            each.begin()
         self._add_tasks()
         self._add_checks()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
@@ -148,6 +161,7 @@ class Repoman:
             sweep_task(self.compactor),
             purge_task(Purge(self.database, self.blob_stores)),
             verification_task(self.blob_stores),
+            pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,
         ]
         self._task_types = unique("task type", [(each.id, each) for each in types])
@@ -173,6 +187,8 @@ class Repoman:
             add(f"blob store {name}", partial(_check_store, self.blob_stores.get(name)))
         add("alarm", lambda: self.proxies.alarm.problem)
         add("fetchers", lambda: self.proxies.fetchers.problem)
+        for each in self.event_followers:
+            add(each.thread.name, partial(getattr, each, "problem"))
         for watch in self._chores:
             add(watch.name, partial(getattr, watch, "problem"))
         self.writing.add("writing to the database", self.database.check_writable)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Response
 
     from repoman.blobs.manager import BlobStoreFactory
+    from repoman.events.event import ContentEvent
     from repoman.http.errors import Failure
     from repoman.http.formats import Format
     from repoman.repositories.recipes import Recipe
@@ -96,5 +97,15 @@ def repoman_render_failure(failure: "Failure") -> "Response | None":
     """Return the page for a failure on the main port, or None for plain text.
 
     Called in a worker thread, for browsers only; the first answer counts.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_content_changed(event: "ContentEvent") -> None:
+    """Take note of a change of content that was committed.
+
+    Called in a thread of the plugin's own, in the order of the changes, while the server runs. An
+    event may come twice after a kill. If the plugin raises, the event comes again, several times.
     """
     raise NotImplementedError

@@ -60,7 +60,7 @@ class Watch:
 
     def note_failure(self, error: BaseException) -> None:
         """Remember a failure, and log it unless the last call failed in the same way."""
-        kind, text = _kind_of(error), _describe(error)
+        kind, text = _kind_of(error), describe(error)
         is_news = kind != self._kind
         self._kind, self.failure = kind, text
         is_expected = isinstance(error, RepomanError)
@@ -199,7 +199,8 @@ def _kind_of(error: BaseException) -> Kind:
     return type(error), "" if trace is None else f"{trace.tb_frame.f_code}:{trace.tb_lineno}"
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
+    """Return an error in a sentence: the core's words, or the type and text of any other one."""
     if isinstance(error, RepomanError):
         return str(error)
     try:

@@ -29,6 +29,8 @@ from repoman.plugin import (
     store_bytes,
 )
 from repoman.testing import ADMIN, HttpClient
+from repoman_raw import plugin as raw
+from tests.clock import wait_until
 from tests.toy import ToyPlugin
 
 
@@ -307,6 +309,39 @@ def test_hook_repoman_register_rest(repoman_factory):
     assert client.get("/service/rest/v1/greetings/ann").text == "admin greets ann"
     described = client.get("/service/rest/openapi.json").json
     assert described["paths"]["/v1/greetings/{name}"]["get"]["summary"] == "Greet somebody."
+
+
+def test_hook_repoman_content_changed(repoman_factory):
+    seen = []
+
+    class Watcher:
+        @hookimpl
+        def repoman_content_changed(self, event):
+            seen.append((event.repository, event.path, event.actor, event.is_deleted))
+
+    class Failing:
+        @hookimpl
+        def repoman_content_changed(self, event):
+            raise ValueError("not today")
+
+    repoman = repoman_factory({"raw": raw, "watcher": Watcher(), "failing": Failing()})
+    repoman.repositories.create("files", "raw-hosted", {})
+    client = HttpClient(repoman)
+    client.put("/repository/files/a.txt", b"x")
+    for follower in repoman.event_followers:
+        follower.thread.start()
+    client.delete("/repository/files/a.txt")
+    repoman.repositories.delete("files")
+    wait_until(lambda: len(seen) == 3, what="the events")
+    assert seen == [
+        ("files", "a.txt", "admin", False),
+        ("files", "a.txt", "admin", True),
+        ("files", "", "system", True),
+    ]
+    wait_until(lambda: "events of failing" in repoman.health.problems(), what="the failure")
+    assert "events of watcher" not in repoman.health.problems()
+    for follower in repoman.event_followers:
+        follower.thread.stop()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ class ContentEvent:
     """A change of one asset that was committed.
 
     An asset without an ``old_digest`` is new, one without a ``new_digest`` is gone; where both are
-    the same, it was stored again, perhaps with other attributes.
+    the same, it was stored again, perhaps with other attributes. The deletion of a repository with
+    all its assets is a single event, without a path and without digests.
 
     Attributes:
         id: events have ascending ids in the order of their commits; some numbers may be missing.
@@ -73,9 +74,9 @@ class ContentEvent:
     @property
     def is_created(self) -> bool:
         """Whether there was no such asset before."""
-        return self.old_digest is None
+        return self.old_digest is None and self.new_digest is not None
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the asset is gone."""
+        """Whether the asset is gone, or the repository with all of them."""
         return self.new_digest is None

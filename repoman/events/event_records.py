@@ -11,6 +11,7 @@ from repoman.db.models import database_proxy
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import Origin, current_origin
 
+MAX_ID = 2**63 - 1  # No row has a higher id.
 _COLUMNS = (
     "repository_id, repository, at, actor, realm, address, connector, requested, source, "
     "attributes, kind, path, component, old_digest, new_digest, audit"
@@ -67,24 +68,30 @@ def insert_deleted_component(component_id: int, at: float) -> None:
     database_proxy.execute_sql(_INSERT_DELETED_COMPONENT, (*_origin(at), component_id))
 
 
+def insert_buried(repository_id: int, at: float) -> None:
+    """Note that a repository goes with all its content; call it before it loses its name."""
+    about = ("", "", None, None, None, None)
+    database_proxy.execute_sql(_INSERT, (*_origin(at), *about, repository_id))
+
+
 def list_events(after: int, limit: int) -> list[ContentEvent]:
     """Return at most ``limit`` events with ids after ``after``, in their order."""
     rows = database_proxy.execute_sql(_SELECT, (after, limit))
     return [_event(row) for row in rows]
 
 
-def delete_events(before: float, needed: int, limit: int) -> int:
+def delete_events(before: float, handled: int, limit: int) -> int:
     """Remove at most ``limit`` of the oldest events, and return how many those were.
 
-    Only those that happened before a time and whose ids are below ``needed``, which followers have
-    yet to see. The newest row stays whatever its age, so that ids only go up.
+    Only those that happened before a time, with ids up to ``handled``, which all followers have
+    seen. The newest row stays whatever its age, so that ids only go up.
     """
     return int(
         database_proxy.execute_sql(
             "DELETE FROM content_event WHERE id IN "
             "(SELECT id FROM content_event ORDER BY id LIMIT ?) "
-            "AND at < ? AND id < min(?, (SELECT max(id) FROM content_event))",
-            (limit, before, needed),
+            "AND at < ? AND id <= ? AND id < (SELECT max(id) FROM content_event)",
+            (limit, before, handled),
         ).rowcount
     )
 

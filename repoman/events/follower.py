@@ -5,12 +5,11 @@ that commands may write rows while the server follows them.
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from repoman.db.database import Database
 from repoman.events.event_records import find_position, save_position
 
-MAX_ID = 2**63 - 1  # above the id of every row
 BATCH_ROWS = 500  # Rows that are handled together.
 
 Row = TypeVar("Row")
@@ -23,9 +22,11 @@ class Follower(Generic[Row]):
         name: by which the database knows how far it has come.
         read: returns at most so many rows, those with the lowest ids above one.
         id_of: returns the id of a row.
-        handle: does what is to be done with some rows. If it raises, they come again.
+        handle: does what is to be done with some rows, and returns whether that is done with. If
+            not, or if it raises, they come again.
         is_atomic: whether ``handle`` only writes to this database: it then runs in the transaction
             in which the position moves, and handles each row exactly once.
+        batch: how many rows are handled together at most.
     """
 
     def __init__(
@@ -34,42 +35,45 @@ class Follower(Generic[Row]):
         name: str,
         read: Callable[[int, int], list[Row]],
         id_of: Callable[[Row], int],
-        handle: Callable[[list[Row]], Any],
+        handle: Callable[[list[Row]], bool],
         *,
         is_atomic: bool = False,
+        batch: int = BATCH_ROWS,
     ) -> None:
-        self.name = name
+        self._name = name
         self._database = database
         self._read = read
         self._id_of = id_of
         self._handle = handle
         self._is_atomic = is_atomic
+        self._batch = batch
 
     @property
     def position(self) -> int:
         """The id of the last row that was handled; 0 if none was."""
-        return find_position(self.name) or 0
+        return find_position(self._name) or 0
 
-    def start_at(self, position: int) -> None:
-        """Begin after a row, unless there is a position already."""
-        if find_position(self.name) is None:
+    def start_at(self, find: Callable[[], int]) -> None:
+        """Begin after the row with the id that ``find`` returns, unless there is a position."""
+        if find_position(self._name) is None:
             with self._database.transaction(aside=True):
-                save_position(self.name, position)
+                save_position(self._name, find())
 
     def follow(self) -> bool:
         """Handle the next rows, and return whether there may be more."""
-        if self._is_atomic:
-            if not self._read(self.position, 1):
-                return False
-            with self._database.transaction(aside=True):
-                # Read again: another process may have been faster.
-                return self._follow()
-        return self._follow()
+        if not self._is_atomic:
+            return self._follow()
+        if not self._read(self.position, 1):
+            return False
+        with self._database.transaction(aside=True):
+            # Read again: another process may have been faster.
+            return self._follow()
 
     def _follow(self) -> bool:
-        rows = self._read(self.position, BATCH_ROWS)
-        if rows:
-            self._handle(rows)
+        rows = self._read(self.position, self._batch)
+        if not rows:
+            return False
+        if self._handle(rows):
             with self._database.transaction(aside=True):
-                save_position(self.name, self._id_of(rows[-1]))
-        return len(rows) == BATCH_ROWS
+                save_position(self._name, self._id_of(rows[-1]))
+        return len(rows) == self._batch

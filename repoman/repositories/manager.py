@@ -8,6 +8,7 @@ repository keeps its upload sessions.
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ from repoman.config import ServerSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unsupported
+from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
@@ -266,6 +268,7 @@ class RepositoryManager:
         return records.insert_row(changed)
 
     def _bury(self, row: Row) -> None:
+        insert_buried(row.id, time.time())
         records.bury_row(row.id)
         for observer in self._bury_observers:
             observer()

@@ -23,15 +23,14 @@ from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 from repoman.events.event import AuditEntry, ContentEvent
-from repoman.events.event_records import list_events
-from repoman.events.follower import MAX_ID, Follower
+from repoman.events.event_records import MAX_ID, list_events
+from repoman.events.follower import Follower
 from repoman.events.origin import current_origin
 from repoman.security import audit_records as records
 
 CAPACITY = 10_000  # events that may wait
 TEXT_MAX = 500  # characters of any value
 TEXTS = ("actor", "realm", "address", "connector", "repository", "target")  # from outside
-PRUNE_INTERVAL = 3600.0  # seconds between two looks for old events
 PRUNED_ROWS = 1000  # old events that are removed in one transaction
 LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
 LOGINS = 10_000  # logins that are remembered for that
@@ -64,7 +63,7 @@ class Audit:
 
     Attributes:
         pulls: whether pulls are recorded too.
-        find_needed: returns the lowest id of the events that somebody still has to follow.
+        find_handled: returns the id up to which others have what they follow of the log.
     """
 
     def __init__(
@@ -83,14 +82,12 @@ class Audit:
             self._tell_changes,
             is_atomic=True,
         )
-        self.find_needed: Callable[[], int] = lambda: MAX_ID
+        self.find_handled: Callable[[], int] = lambda: MAX_ID
         self.pulls = settings.pulls
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._lost = 0
         self._logins: OrderedDict[tuple[str, ...], float] = OrderedDict()
-        # Not at once: processes that start repeatedly would prune each time.
-        self._pruned_at = time.monotonic()
         self._is_failing = False
         database.on_change = self._record_change
 
@@ -120,7 +117,7 @@ class Audit:
         return True
 
     def flush(self, *, is_last: bool = False) -> None:
-        """Write what waits and drop what is too old; only for the thread that notices writes.
+        """Write what waits and what happened to content; only for the thread that notices writes.
 
         What cannot be written waits for the next time; after the last one there is none.
         """
@@ -135,7 +132,6 @@ class Audit:
                 events, lost = [], 0
             while self._follower.follow():
                 pass
-            self._prune_hourly()
         except RepomanError as error:
             self._put_back(events, lost)
             self._note_failure(error, is_last=is_last)
@@ -145,15 +141,16 @@ class Audit:
         else:
             self._is_failing = False
 
-    def _prune_hourly(self) -> None:
-        if time.monotonic() - self._pruned_at > PRUNE_INTERVAL and self.prune() < PRUNED_ROWS:
-            self._pruned_at = time.monotonic()
+    def position(self) -> int:
+        """Return the id of the last content event that the log has."""
+        return self._follower.position
 
-    def _tell_changes(self, events: Iterable[ContentEvent]) -> None:
+    def _tell_changes(self, events: Iterable[ContentEvent]) -> bool:
         """Write the events of content that have an entry, as they are; within a transaction."""
         self._retention.confirm()
         told = [_told(event, event.audit) for event in events if event.audit is not None]
         records.insert_events(asdict(_bounded(each)) for each in told)
+        return True
 
     def _write(self, events: list[Event], lost: int) -> None:
         if lost:
@@ -184,7 +181,9 @@ class Audit:
         """
         with self._database.transaction(aside=True):
             before = self._retention.limit()
-            return 0 if before is None else records.delete_before(before, self.find_needed(), limit)
+            return (
+                0 if before is None else records.delete_before(before, self.find_handled(), limit)
+            )
 
     def search(
         self,

@@ -14,6 +14,7 @@ from typing import Any
 from repoman.config import AuditSettings
 from repoman.db.database import Database
 from repoman.errors import RepomanError
+from repoman.events.event_records import MAX_ID
 from repoman.events.follower import Follower
 from repoman.files import PRIVATE_FILE_MODE, make_directory, sync_directory
 from repoman.security import audit_records as records
@@ -49,9 +50,14 @@ class AuditFile:
                 _log.error("The audit log cannot be written to %s: %s", self._path, error)
             self._is_failing = True
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
+    def position(self) -> int:
+        """Return the id of the last event that the file has, or any later one without a file."""
+        return MAX_ID if self._path is None else self._follower.position
+
+    def _write(self, rows: list[dict[str, Any]]) -> bool:
         if self._path is not None:
             self._append(self._path, "".join(map(render_line, rows)))
+        return True
 
     def _append(self, path: Path, text: str) -> None:
         make_directory(path.parent)

@@ -31,14 +31,14 @@ def find_oldest() -> float | None:
     return None if oldest is None else float(oldest)
 
 
-def delete_before(at: float, needed: int, limit: int) -> int:
+def delete_before(at: float, handled: int, limit: int) -> int:
     """Remove at most ``limit`` rows that are older, and return how many; within a transaction.
 
-    Only those with ids below ``needed``, which followers have yet to see. The newest row stays
+    Only those with ids up to ``handled``, which all followers have seen. The newest row stays
     whatever its age, so that ids only go up.
     """
     newest = AuditRecord.select(fn.MAX(AuditRecord.id))
-    old = (AuditRecord.at < at) & (AuditRecord.id < needed) & (AuditRecord.id < newest)
+    old = (AuditRecord.at < at) & (AuditRecord.id <= handled) & (AuditRecord.id < newest)
     some = AuditRecord.select(AuditRecord.id).where(old).order_by(AuditRecord.at).limit(limit)
     return int(AuditRecord.delete().where(AuditRecord.id.in_(some)).execute())
 

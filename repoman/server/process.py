@@ -98,11 +98,15 @@ def _background_work(repoman: Repoman) -> Iterator[None]:
     runner = repoman.make_runner(launch=partial(launch_process, repoman.settings))
     reserve.start()
     runner.start()
+    for each in repoman.event_followers:
+        each.thread.start()
     repoman.health.add("reserve", lambda: reserve.problem)
     repoman.health.add("tasks", lambda: runner.problem)
     try:
         yield
     finally:
+        for each in repoman.event_followers:
+            each.thread.stop()
         runner.stop()
         reserve.stop()
 

@@ -1,6 +1,7 @@
 """The types of tasks that the core brings along."""
 
 import logging
+from collections.abc import Callable, Iterable
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL
@@ -12,6 +13,8 @@ from repoman.verification import verify
 
 _log = logging.getLogger(__name__)
 
+PRUNED_ROWS = 1000  # Old records that are removed in one transaction.
+PRUNING_PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
 PURGE = "repository.purge-deleted"
 
 
@@ -82,3 +85,22 @@ def verification_task(stores: BlobStoreManager) -> TaskType:
         place=TaskPlace.PROCESS,
         first=FirstTask("weekly sun 03:30", is_enabled=False),
     )
+
+
+def pruning_task(prunes: Iterable[Callable[[int], int]]) -> TaskType:
+    """Return the type of the task that removes old events and old numbers of pulls.
+
+    Each of ``prunes`` removes at most so many rows in one transaction and returns how many.
+    """
+    prunes = tuple(prunes)
+
+    def run(context: TaskContext) -> str:
+        total = 0
+        for prune in prunes:
+            while count := prune(PRUNED_ROWS):
+                total += count
+                context.progress(total)
+                context.pause(PRUNING_PAUSE_S)
+        return f"Removed {total} old records." if total else ""
+
+    return TaskType("events.prune", "Admin - Remove old events", run, first=FirstTask("hourly 50"))
