@@ -17,15 +17,18 @@ HOST = re.compile(
 PORT_MAX = 65_535
 
 
-def is_host(text: str) -> bool:
-    """Return whether a text is a host, with or without a port, of which an address can be made."""
-    return len(text) <= HOST_MAX_CHARS and _is_host(text)
-
-
 @lru_cache(maxsize=1000)
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Return whether a text is a host, with or without a port, of which an address can be made.
+
+    Texts from clients must not be longer than ``HOST_MAX_CHARS``: they are kept.
+    """
     found = HOST.fullmatch(text)
-    if found is None or not (not found[2] or 1 <= int(found[2]) <= PORT_MAX):
+    if (
+        found is None
+        or len(text) > HOST_MAX_CHARS
+        or not (not found[2] or 1 <= int(found[2]) <= PORT_MAX)
+    ):
         return False
     try:
         # After xn-- there may be what nobody can have encoded.

@@ -45,6 +45,7 @@ from repoman.http.body import BodySink, Stream, body_length, read_body, receive_
 from repoman.http.caching import allow_caching
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
+    bearer_token,
     current_actor,
     current_environ,
     current_ref,
@@ -52,7 +53,7 @@ from repoman.http.current import (
     current_security,
 )
 from repoman.http.errors import Failure, render_plain
-from repoman.http.formats import Format, access_of_method, bearer_token
+from repoman.http.formats import Format, access_of_method
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
 from repoman.http.rest import requested_events

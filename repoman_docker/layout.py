@@ -46,7 +46,7 @@ SIZE_MAX = 1 << 53
 
 def blob_path(name: str, digest: Digest) -> str:
     """Return the path of a blob of an image."""
-    return f"{blob_prefix(digest)}{name}"
+    return f"blobs/{digest}/{name}"
 
 
 def blob_prefix(digest: Digest) -> str:

@@ -23,9 +23,9 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
-from repoman_docker.routes.tokens import credentials_of, main_port, token
+from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
-from repoman_docker.routes.v2 import access_of, render_failure, token_of, v2
+from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, token_of, v2
 from repoman_docker.search import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.sections import (
     DockerHostedStorageSection,

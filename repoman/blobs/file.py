@@ -97,20 +97,22 @@ class FileBlobStore:
 
     def open(self, digest: str) -> BinaryIO:
         """See :meth:`repoman.blobs.store.BlobStore.open`."""
-        with storage_errors():
-            try:
-                fd = os.open(self._path(digest), OPEN_FLAGS)
-            except OSError as error:
+        try:  # no context manager, as below
+            fd = os.open(f"{self._blobs}/{digest[:2]}/{digest}", OPEN_FLAGS)
+        except OSError as error:
+            with storage_errors():
                 if error.errno in NO_FILE and self._has_directory(digest):
                     raise _missing(digest) from error
-                raise
-            try:
-                if not stat.S_ISREG(os.fstat(fd).st_mode):
-                    raise _missing(digest)
-                return os.fdopen(fd, "rb", buffering=0)
-            except BaseException:
-                os.close(fd)
-                raise
+            raise storage_error(error) from error
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise _missing(digest)
+            return os.fdopen(fd, "rb", buffering=0)
+        except BaseException as error:
+            os.close(fd)
+            if isinstance(error, OSError):
+                raise storage_error(error) from error
+            raise
 
     def stat(self, digest: str) -> BlobStat | None:
         """See :meth:`repoman.blobs.store.BlobStore.stat`."""

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from repoman.http.body import WSGI, Environ
 from repoman.http.caching import CACHEABLE, Validity
 from repoman.http.current import ACTOR, REPOSITORY, SOURCE
-from repoman.http.health import is_health_check
+from repoman.http.health import UNLOGGED, is_health_check
 from repoman.threads import Periodic
 
 NAME_MAX_CHARS = 200  # Longer names of users and repositories are cut.
@@ -42,14 +42,16 @@ class AccessLog:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve the request and log it."""
-        if is_health_check(environ):
+        if environ["PATH_INFO"] in UNLOGGED and is_health_check(environ):
             return self._app(environ, start_response)
         begin = time.perf_counter()
         answer: dict[str, str] = {}
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             answer["status"] = status[:3]
-            answer["length"] = next((v for k, v in headers if k.lower() == "content-length"), "-")
+            for key, value in headers:
+                if key.lower() == "content-length":
+                    answer["length"] = value
             return start_response(status, headers, exc_info)
 
         # A request that only asks for its body (BodyWanted) leaves here and is logged later.
@@ -69,12 +71,19 @@ class _Line:
         self._write = write
         repository = environ.get(REPOSITORY)
         actor = environ.get(ACTOR)
-        where = _word(repository.name if repository else "-")
-        who = _word(actor.name if actor else "-")
-        what = f'"{environ["REQUEST_METHOD"]} {_target(environ)}"'
+        where = repository.config.name if repository else "-"
+        who = actor.name if actor else "-"
+        target = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        if query := environ.get("QUERY_STRING"):
+            target = f"{target}?{query}"
+        agent = environ.get("HTTP_USER_AGENT", "-")
+        if not _are_harmless(f"{where}{who}", f"{target}{agent}"):
+            where, who = _word(where), _word(who)
+            target, agent = _printable(target), _printable(agent)
+        what = f'"{environ["REQUEST_METHOD"]} {target}"'
         length, source = answer.get("length", "-"), environ.get(SOURCE, "-")
         self._text = f" {where} {who} {what} {answer.get('status', '-')} {length} {source}"
-        self._agent = _printable(environ.get("HTTP_USER_AGENT", "-"))
+        self._agent = agent
         self._again = ""
 
     def write(self, address: str, milliseconds: float) -> None:
@@ -88,10 +97,11 @@ class _Line:
         self._write(address + self._again)
 
 
-def _target(environ: Environ) -> str:
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    query = environ.get("QUERY_STRING")
-    return _printable(f"{path}?{query}" if query else path)
+def _are_harmless(words: str, texts: str) -> bool:
+    """Return whether names and texts can be logged as they are; most can."""
+    both = words + texts
+    is_short = len(words) <= NAME_MAX_CHARS and len(texts) <= TEXT_MAX_CHARS
+    return is_short and both.isprintable() and '"' not in both and " " not in words
 
 
 def _word(text: str) -> str:

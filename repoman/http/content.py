@@ -23,6 +23,7 @@ from repoman.http.caching import CACHEABLE, allow_caching
 from repoman.http.current import SOURCE, is_on_main_port
 
 PULLS = "repoman.pulls"  # environ: takes what is pulled; see :class:`repoman.events.pulls.PullLog`
+CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
 
 CONTENT_POLICY = "; ".join(
@@ -78,13 +79,13 @@ def send_content(content: Content) -> Response:
         allow_caching()
     if content.source:
         environ[SOURCE] = content.source
-    if _is_unchanged(content, environ):
+    if not CONDITIONS.isdisjoint(environ) and _is_unchanged(content, environ):
         _note_pull(content, environ, counts=False)
         return _respond(content, HTTPStatus.NOT_MODIFIED, length=None)
     try:
         part = (
             parse_range(environ.get("HTTP_RANGE"), content.size)
-            if _may_range(content, environ)
+            if "HTTP_RANGE" in environ and _may_range(content, environ)
             else None
         )
     except RangeNotSatisfiable:

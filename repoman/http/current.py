@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from flask import Request, request
-from flask.globals import request_ctx
 
 from repoman.repositories.model import Repository
 from repoman.security.actors import Actor, RepositoryRef
@@ -16,11 +15,6 @@ SOURCE = "repoman.source"
 CONNECTOR = "repoman.connector"
 
 MAIN = "*"  # the main port, in place of a repository; no repository can be called so
-
-
-def current_request() -> Request:
-    """Return the request itself: flask's stand-in looks for it again at each use."""
-    return request_ctx.request
 
 
 def current_environ() -> dict[str, Any]:
@@ -52,3 +46,9 @@ def current_actor() -> Actor:
 def current_security() -> Security:
     """Return the services that decide who may do what."""
     return cast("Security", request.environ[SECURITY])
+
+
+def bearer_token(request: Request) -> str | None:
+    """Return the bearer token of a request; None if it has none (RFC 6750, section 2.1)."""
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Request, Response
 
+from repoman.http.current import bearer_token
 from repoman.http.errors import Failure, render_plain
 from repoman.http.hosts import SAFE_METHODS
 from repoman.security.actors import WRITING, Access, Action, Credentials
@@ -20,12 +21,6 @@ def access_of_method(request: Request) -> Access:
     else:
         actions = _DELETE if request.method == "DELETE" else WRITING
     return Access(actions, request.path, name_of_file(request.path))
-
-
-def bearer_token(request: Request) -> str | None:
-    """Return the bearer token of a request; None if it has none (RFC 6750, section 2.1)."""
-    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def no_credentials(_request: Request) -> Credentials | None:

@@ -10,9 +10,10 @@ alone. A connector belongs to its repository, so there is nothing to hide.
 from base64 import b64decode
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from flask import Request, request
+from flask.globals import request_ctx
 
 from repoman.core import Repoman
 from repoman.errors import Denied, NotFound, Unauthenticated, Unavailable
@@ -24,7 +25,6 @@ from repoman.http.current import (
     REPOSITORY,
     SECURITY,
     current_actor,
-    current_request,
     current_security,
     is_on_main_port,
 )
@@ -76,7 +76,7 @@ class Guard:
             RepomanError: it may not.
             Hidden: it may not, and its sender may not know that the repository exists.
         """
-        request = current_request()
+        request = request_ctx.request  # flask's stand-in looks for it again at each use
         environ = request.environ
         if HIDDEN in environ:
             raise environ[HIDDEN]
@@ -97,7 +97,8 @@ class Guard:
             environ[ACTOR] = actor
         if access is not None:
             authorizer.check(environ[ACTOR], ref, access)
-        _check_state(repository)
+        if repository.service is None or not repository.config.is_online:
+            _refuse(repository)
 
     def _reveal(self, request: Request, repository: Repository, ref: RepositoryRef) -> None:
         """Find out who asks, and return if they may know of the repository (Hidden)."""
@@ -127,13 +128,13 @@ class Guard:
         return actor
 
 
-def _check_state(repository: Repository) -> None:
+def _refuse(repository: Repository) -> NoReturn:
+    """Say why a repository does not answer: it does not work, does not exist or is offline."""
     if repository.problem is not None:
         raise Unavailable(repository.problem)
     if repository.service is None:
         raise _no_such()
-    if not repository.config.is_online:
-        raise Unavailable(f"The repository {repository.name!r} is offline.")
+    raise Unavailable(f"The repository {repository.name!r} is offline.")
 
 
 def _no_such() -> NotFound:

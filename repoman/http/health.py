@@ -28,13 +28,13 @@ EXTENSION = "repoman_health"
 
 # Nobody is asked who they are here, and no login, not even a wrong one, makes a difference.
 OPEN = frozenset({LIVE, STATUS, WRITABLE})
-_UNLOGGED = OPEN | {READY}
+UNLOGGED = OPEN | {READY}  # Nor are they logged.
 
 
 def is_health_check(environ: Environ) -> bool:
     """Return whether a request asks for the health of the server, on the main port."""
     return (
-        environ["PATH_INFO"] in _UNLOGGED
+        environ["PATH_INFO"] in UNLOGGED
         and environ["REQUEST_METHOD"] in ("GET", "HEAD")
         and environ.get(CONNECTOR, MAIN).partition(":")[0] == MAIN
     )

@@ -15,7 +15,7 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Response
 
 from repoman.errors import Denied
-from repoman.external_url import is_host
+from repoman.external_url import HOST_MAX_CHARS, is_host
 from repoman.http.body import WSGI, Environ
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -62,7 +62,7 @@ def check_host(environ: Environ) -> Response | None:
     host: str | None = environ.get("HTTP_HOST")
     if host is None:  # HTTP/1.0 needs none.
         return None
-    if not is_host(host):
+    if len(host) > HOST_MAX_CHARS or not is_host(host):
         return Response("The Host header must be a host name or an address.\n", 400)
     if host.endswith(":"):
         environ["HTTP_HOST"] = host[:-1]
@@ -102,12 +102,13 @@ class Forwarded:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        if self._is_proxy(environ.get("REMOTE_ADDR", "")):
+        if self._proxies and self._is_proxy(environ.get("REMOTE_ADDR", "")):
             environ["REMOTE_ADDR"] = self._client(environ)
             _tidy(environ)
             return self._fixed(environ, start_response)
-        for key in [key for key in environ if key.startswith(PREFIX)]:
-            del environ[key]
+        for key in tuple(environ):
+            if key.startswith(PREFIX):
+                del environ[key]
         return self._app(environ, start_response)
 
     def _client(self, environ: Environ) -> str:
@@ -123,7 +124,7 @@ class Forwarded:
         return address
 
     def _is_proxy(self, address: str) -> bool:
-        parsed = _parse(address) if self._proxies else None
+        parsed = _parse(address)
         return parsed is not None and any(parsed in network for network in self._proxies)
 
 

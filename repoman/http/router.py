@@ -21,7 +21,7 @@ from repoman.events.origin import ACTING
 from repoman.http.access_log import AccessLog, Write
 from repoman.http.admin import create_admin_app
 from repoman.http.audit import origin_of
-from repoman.http.body import WSGI, Environ, close_untaken
+from repoman.http.body import RECEIVED, WSGI, Environ, close_untaken
 from repoman.http.caching import begin_request
 from repoman.http.content import protect_content
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
@@ -118,25 +118,25 @@ class Router:
         """Serve one request."""
         acting = ACTING.set(partial(origin_of, environ))
         try:
-            return self._serve(environ, start_response)
+            response = self._serve(environ, start_response)
+            if RECEIVED in environ:
+                close_untaken(environ)
+            return response
         finally:
             ACTING.reset(acting)
 
     def _serve(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         begin_request(environ, self._database)
-        _encode_query(environ)
+        if not environ.get("QUERY_STRING", "").isascii():
+            _encode_query(environ)
         if (refusal := check_host(environ)) is not None:
-            close_untaken(environ)
             return refusal(environ, start_response)
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
-            response = self._serve_connector(name, environ, start_response)
-        elif name := _mount(environ, self._external_url):
-            response = self._serve_mounted(name, environ, start_response)
-        else:
-            return self._admin(environ, start_response)
-        close_untaken(environ)
-        return response
+            return self._serve_connector(name, environ, start_response)
+        if name := _mount(environ, self._external_url):
+            return self._serve_mounted(name, environ, start_response)
+        return self._admin(environ, start_response)
 
     def _serve_connector(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         repository = self._repositories.find(name)
@@ -147,7 +147,8 @@ class Router:
             problem = repository.problem or _not_installed(repository)
             return _unavailable(problem)(environ, start_response)
         environ[REPOSITORY] = repository
-        apply_external_url(environ, repository.external_url)
+        if url := repository.external_url:
+            apply_external_url(environ, url)
         return app(environ, start_response)
 
     def _serve_mounted(self, name: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -180,9 +181,7 @@ class Router:
 
 def _encode_query(environ: Environ) -> None:
     """Encode the bytes of the query that had to be, but are not (RFC 3986, section 2.1)."""
-    query: str = environ.get("QUERY_STRING", "")
-    if not query.isascii():
-        environ["QUERY_STRING"] = quote(query, safe=ASCII, encoding="latin-1")
+    environ["QUERY_STRING"] = quote(environ["QUERY_STRING"], safe=ASCII, encoding="latin-1")
 
 
 def _mount(environ: Environ, external_url: str) -> str:

@@ -104,12 +104,13 @@ class HostedBlobs:
 
 
 def _content_of(content: ContentStore, asset: Asset, digest: Digest) -> Content:
+    text = str(digest)
     return Content(
         size=asset.size,
         media_type=asset.media_type,
         open=lambda: content.open_body(asset),
-        etag=str(digest),
-        headers={"Docker-Content-Digest": str(digest), **IMMUTABLE},
+        etag=text,
+        headers={"Docker-Content-Digest": text, **IMMUTABLE},
         is_cacheable=True,
     )
 

@@ -18,7 +18,8 @@ from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 MAX_NAME = 255
 """Maximum length of an image name in characters; clients limit host and name together to it."""
 
-_COMPONENT = re.compile(r"[a-z0-9]++(?:(?:__|[._]|-++)[a-z0-9]++)*+")
+_COMPONENT = r"[a-z0-9]++(?:(?:__|[._]|-++)[a-z0-9]++)*+"
+_NAME = re.compile(f"{_COMPONENT}(?:/{_COMPONENT})*+")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _NOT_IN_TAG = re.compile(r"[^a-zA-Z0-9._-]")
 
@@ -39,7 +40,7 @@ def parse_name(text: str) -> str:
         raise RegistryError(
             ErrorCode.NAME_INVALID, f"The image name is longer than {MAX_NAME} characters."
         )
-    if not all(_COMPONENT.fullmatch(component) for component in text.split("/")):
+    if not _NAME.fullmatch(text):
         raise RegistryError(
             ErrorCode.NAME_INVALID,
             f"{quoted(text)} is not a valid image name. Use lower-case letters, digits and the "

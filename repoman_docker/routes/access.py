@@ -18,7 +18,6 @@ from repoman.plugin import (
     Action,
     Actor,
     Unauthenticated,
-    access_of_method,
     bearer_token,
     current_actor,
     current_ref,
@@ -41,6 +40,8 @@ ADD = frozenset({Action.ADD})
 EDIT = frozenset({Action.EDIT})
 BROWSE = frozenset({Action.BROWSE})
 DELETE = frozenset({Action.DELETE})
+# What a method needs, all others WRITING. Moving a tag by PUT needs more, see check_move.
+ACTIONS = {"GET": READ, "HEAD": READ, "OPTIONS": READ, "PUT": ADD, "DELETE": DELETE}
 NEEDS = {"pull": READ, "push": ADD, "delete": DELETE}  # the rights behind a token's actions
 
 Filter = Callable[[str], bool]
@@ -119,7 +120,7 @@ def access_of(request: Request) -> Access:
 
     The catalog needs no right: it shows only what the actor may see.
     """
-    route = route_of(request.path)
+    route = request.environ[ROUTE] = route_of(request.path)
     if route is None or not route.name:
         return Access()
     return Access(_actions_of(request, route), request.path, route.name)
@@ -130,9 +131,7 @@ def _actions_of(request: Request, route: Route) -> frozenset[Action]:
         return ADD
     if route.resource is Resource.TAGS:
         return BROWSE
-    if request.method == "PUT":
-        return ADD  # moving a tag needs more, see check_move
-    return access_of_method(request).actions
+    return ACTIONS.get(request.method, WRITING)
 
 
 def challenge() -> str | None:
@@ -211,6 +210,9 @@ def _needed_scopes(route: Route) -> tuple[TokenScope, ...]:
     return (push,) if source is None else (push, image_scope(source, "pull"))
 
 
+V1_ROOT = "/v1"
+V1_PINGS = ("/_ping", f"{V1_ROOT}/_ping")
+ROUTE = "repoman_docker.route"  # environ: the parsed path, once the guard has asked for it
 VIEW = "repoman_docker.view"  # environ: the services that replace those of the repository
 
 
@@ -219,9 +221,15 @@ def speaks(path: str) -> bool:
     return path.removeprefix("/").partition("/")[0] in ("v1", "v2", "_ping")
 
 
+def is_v1(path: str) -> bool:
+    """Return whether an address belongs to the API V1."""
+    return path == V1_ROOT or path.startswith(f"{V1_ROOT}/") or path in V1_PINGS
+
+
 def current_route() -> Route | None:
     """Return the parsed path of the request, or None if it is not of this API."""
-    return route_of(request.path)
+    environ = request.environ
+    return environ[ROUTE] if ROUTE in environ else route_of(request.path)
 
 
 def route_of(path: str) -> Route | None:

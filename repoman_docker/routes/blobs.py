@@ -24,7 +24,7 @@ def get_blob(route: Route) -> Response:
     blobs = repository().blobs
     find = blobs.head if request.method == "HEAD" else blobs.get
     response = send_content(find(route.name, digest))
-    note_pull(f"{route.name}@{digest}", "pull blob")
+    note_pull(f"{route.name}@{route.reference}", "pull blob")
     return response
 
 

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import cast
 from urllib.parse import parse_qs
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Response, request
 
 from repoman.plugin import (
     Actor,
@@ -59,15 +59,13 @@ def post_token() -> Response:
     return _answer(_form().get("scope", []))
 
 
-def credentials_of(request: Request) -> Credentials | None:
-    """Return the login in an OAuth2 form; None for every other request.
+def credentials_of_form() -> Credentials:
+    """Return the login in an OAuth2 form.
 
     Raises:
         Invalid: the body is not a form, or requests another grant.
         TooLarge: the form is too long.
     """
-    if request.method != "POST" or request.path != TOKEN_PATH:
-        return None
     form = _form()
     grant = form.get("grant_type", [""])[0]
     if grant != "password":

@@ -22,15 +22,20 @@ from repoman_docker.protocol.challenge import CATALOG
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.texts import one_line
 from repoman_docker.routes import v1_images, v1_index
-from repoman_docker.routes.access import answer, repository, sees_images, visible_images
+from repoman_docker.routes.access import (
+    V1_PINGS,
+    V1_ROOT,
+    answer,
+    repository,
+    sees_images,
+    visible_images,
+)
 from repoman_docker.search import ImageHit, SearchResult
 from repoman_docker.service import RegistryFailure
 
-ROOT = "/v1"
-PINGS = ("/_ping", f"{ROOT}/_ping")
-USERS = f"{ROOT}/users"
-SEARCH = f"{ROOT}/search"
-ALLOWED = {**dict.fromkeys((*PINGS, SEARCH), "GET, HEAD"), USERS: "GET, HEAD, POST"}
+USERS = f"{V1_ROOT}/users"
+SEARCH = f"{V1_ROOT}/search"
+ALLOWED = {**dict.fromkeys((*V1_PINGS, SEARCH), "GET, HEAD"), USERS: "GET, HEAD, POST"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 VERSION = "0.9.1"  # of the registry that all clients of this API expect
@@ -46,11 +51,6 @@ KNOWN_USER = b'"Username or email already exists"'
 v1 = Blueprint("docker_v1", __name__)
 
 
-def is_v1(path: str) -> bool:
-    """Return whether an address belongs to this API."""
-    return path == ROOT or path.startswith(f"{ROOT}/") or path in PINGS
-
-
 def access_of(asked: Request) -> Access | None:
     """Return the access that a request needs.
 
@@ -58,7 +58,7 @@ def access_of(asked: Request) -> Access | None:
     the routes of images know which image names a path concerns, so they check rights themselves.
     """
     path = asked.path.rstrip("/")
-    if path in PINGS or not repository().settings.v1_enabled:
+    if path in V1_PINGS or not repository().settings.v1_enabled:
         return None
     if path.startswith(USERS) and asked.method == "POST":
         return None
@@ -94,8 +94,8 @@ def _forbid_caching(response: Response) -> Response:
     return response
 
 
-@v1.get(PINGS[0], strict_slashes=False)
-@v1.get(PINGS[1], strict_slashes=False)
+@v1.get(V1_PINGS[0], strict_slashes=False)
+@v1.get(V1_PINGS[1], strict_slashes=False)
 def ping() -> Response:
     """Answer a ping; clients read the headers, or the body if the headers are missing."""
     response = answer({"version": VERSION, "standalone": True})
@@ -127,26 +127,26 @@ def change_user(name: str) -> Response:
     raise Unsupported(f"The account {name!r} cannot be changed here. Use the web pages.")
 
 
-@v1.route(f"{ROOT}/repositories/<rest:path>", methods=METHODS, provide_automatic_options=False)
+@v1.route(f"{V1_ROOT}/repositories/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def repositories(path: str) -> Response:
     """Answer requests about image names."""
     return v1_index.serve(path)
 
 
-@v1.route(f"{ROOT}/images/<rest:path>", methods=METHODS, provide_automatic_options=False)
+@v1.route(f"{V1_ROOT}/images/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def images(path: str) -> Response:
     """Answer requests about images."""
     return v1_images.serve(path)
 
 
-@v1.route(ROOT, methods=METHODS, provide_automatic_options=False)
-@v1.route(f"{ROOT}/<rest:path>", methods=METHODS, provide_automatic_options=False)
+@v1.route(V1_ROOT, methods=METHODS, provide_automatic_options=False)
+@v1.route(f"{V1_ROOT}/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def unknown(path: str = "") -> Response:
     """Answer all other addresses and methods."""
-    address = f"{ROOT}/{path}".rstrip("/")
+    address = f"{V1_ROOT}/{path}".rstrip("/")
     if address in ALLOWED:
         return unknown_method()
-    raise NotFound(f"{ROOT}/{path[:200]} is not an address of the V1 API.")
+    raise NotFound(f"{V1_ROOT}/{path[:200]} is not an address of the V1 API.")
 
 
 def unknown_method() -> Response:

@@ -9,11 +9,19 @@ from http import HTTPStatus
 
 from flask import Blueprint, Request, Response, request
 
-from repoman.plugin import Access, Failure, allow_caching, bearer_token
+from repoman.plugin import Access, Credentials, Failure, allow_caching, bearer_token
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
-from repoman_docker.protocol.reference import Resource, Route, match, parse_name
-from repoman_docker.routes import access, blobs, errors, lists, manifests, v1, v1_rights
-from repoman_docker.routes.access import VIEW, check_ping, check_scopes, current_route, repository
+from repoman_docker.protocol.reference import Resource, Route, parse_name
+from repoman_docker.routes import access, blobs, errors, lists, manifests, tokens, v1, v1_rights
+from repoman_docker.routes.access import (
+    TOKEN_PATH,
+    VIEW,
+    check_ping,
+    check_scopes,
+    current_route,
+    is_v1,
+    repository,
+)
 from repoman_docker.routes.errors import render_registry_error
 
 API_VERSION = "Docker-Distribution-Api-Version"
@@ -55,7 +63,7 @@ HANDLERS: Mapping[Resource, Mapping[str, Handler]] = {
 @v2.route("/v2/<rest:path>", methods=METHODS, provide_automatic_options=False)
 def serve(path: str = "") -> Response:
     """Answer any request of the API."""
-    route = match(path)
+    route = current_route()
     if route is None:
         raise RegistryError(
             ErrorCode.NAME_UNKNOWN,
@@ -69,7 +77,7 @@ def serve(path: str = "") -> Response:
     if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):
         parse_name(route.name)
     check_scopes(route)
-    namespace = check_namespace()
+    namespace = check_namespace() if "ns" in request.args else None
     response = handler(route)
     if namespace is not None:
         response.headers["OCI-Namespace"] = namespace
@@ -104,32 +112,45 @@ def _unsupported(handlers: Mapping[str, Handler]) -> RegistryError:
 
 def access_of(request: Request) -> Access | None:
     """Return the access that a request needs; None if none, not even a valid login."""
-    if v1.is_v1(request.path):
+    if is_v1(request.path):
         return v1.access_of(request)
     return access.access_of(request)
 
 
 def token_of(request: Request) -> str | None:
     """Return the token of a request of either API."""
-    if v1.is_v1(request.path) and (token := v1_rights.token_of(request)) is not None:
+    if "HTTP_AUTHORIZATION" not in request.environ:
+        return None
+    if is_v1(request.path) and (token := v1_rights.token_of(request)) is not None:
         return token
     return bearer_token(request)
 
 
+def credentials_of(request: Request) -> Credentials | None:
+    """Return the login in an OAuth2 form; None for every other request.
+
+    Raises:
+        Invalid: the body is not a form, or requests another grant.
+        TooLarge: the form is too long.
+    """
+    is_form = request.path == TOKEN_PATH and request.method == "POST"
+    return tokens.credentials_of_form() if is_form else None
+
+
 def render_failure(failure: Failure) -> Response:
     """Return the response for a failure, in the format of the API of the request."""
-    if v1.is_v1(request.path):
+    if is_v1(request.path):
         return v1.render_failure(failure)
     return errors.render_failure(failure)
 
 
 @v2.app_errorhandler(HTTPStatus.METHOD_NOT_ALLOWED)
 def _unknown_method(_: Exception) -> Response:
-    return v1.unknown_method() if v1.is_v1(request.path) else unknown_method()
+    return v1.unknown_method() if is_v1(request.path) else unknown_method()
 
 
 def check_namespace() -> str | None:
-    """Return the registry that the client names, if it matters for this repository.
+    """Return the registry that the client names with ``ns``, if it matters for this repository.
 
     Afterwards :func:`repository` returns the view of that registry.
 
@@ -137,9 +158,7 @@ def check_namespace() -> str | None:
         RegistryError: NAME_UNKNOWN, this repository is not a mirror of that registry; the client
             continues with the next mirror.
     """
-    asked = request.args.get("ns")
-    if asked is None:
-        return None
+    asked = request.args["ns"]
     found = repository().as_mirror_of(asked)
     if found is None:
         raise RegistryError(

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.calls import ROOT
 
-FILES = {"blob GET": 57, "blob GET with a login": 60, "manifest GET": 55, "PATCH of 400 kB": 60}
-CALLS = {"blob GET": 360, "blob GET with a login": 370, "manifest GET": 225}
+FILES = {"blob GET": 36, "blob GET with a login": 39, "manifest GET": 36, "PATCH of 400 kB": 41}
+CALLS = {"blob GET": 330, "blob GET with a login": 340, "manifest GET": 205}
 
 
 @pytest.fixture(scope="module")
