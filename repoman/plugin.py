@@ -64,7 +64,7 @@ from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
 from repoman.proxy.freshness import Ages
-from repoman.proxy.redirects import shares_login
+from repoman.proxy.redirects import is_same_server
 from repoman.proxy.remote_health import Condition, Remote, RemoteState
 from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
@@ -262,6 +262,7 @@ __all__ = [
     "first_found",
     "hookimpl",
     "hookspec",
+    "is_same_server",
     "list_addresses",
     "list_problems",
     "log_in",
@@ -278,7 +279,6 @@ __all__ = [
     "render_plain",
     "requested_events",
     "send_content",
-    "shares_login",
     "store_bytes",
     "waiting",
     "wants_page",

@@ -209,7 +209,7 @@ class RemoteRequest:
         Who has sent us back to the first host, or to the remote at ``home``, does not get its login
         either: another host would choose what is read with it.
         """
-        is_back = shares_login(self.url, url) or shares_login(home, url)
+        is_back = is_same_server(self.url, url) or is_same_server(home, url)
         if was_elsewhere and (is_back or self.authorize is None):
             return {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
         header = None if self.authorize is None else self.authorize(url)
@@ -241,10 +241,10 @@ def split_address(url: str) -> tuple[str, str]:
     return f"{scheme}://{authority}/", target if target.startswith("/") else f"/{target}"
 
 
-def shares_login(url: str, target: str) -> bool:
-    """Return whether the login for ``url`` may be shown at ``target``.
+def is_same_server(url: str, target: str) -> bool:
+    """Return whether two addresses are of one server, which has one login and one health.
 
-    It may at the same origin, and where the same host takes us from HTTP up to HTTPS.
+    They are at the same origin, and where the same host takes us from HTTP up to HTTPS.
 
     Raises:
         ValueError: one of them is not a valid address.

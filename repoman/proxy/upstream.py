@@ -36,9 +36,8 @@ from repoman.proxy.redirects import (
     Authorize,
     RemoteRequest,
     Targets,
+    is_same_server,
     next_address,
-    origin_of,
-    shares_login,
     split_address,
 )
 from repoman.proxy.remote_health import OWN, RemoteGate, RemoteHealth
@@ -56,7 +55,6 @@ from repoman.proxy.response import (
 BACKOFF_S = 0.2  # seconds before the first further try; each next one waits twice as long
 BACKOFF_MAX_S = 5.0
 
-USUAL_PORTS = {80, 443}  # A remote that turns from HTTP to HTTPS there is the same host.
 IDEMPOTENT = ("GET", "HEAD")
 
 # What servers with TLS answer to plain HTTP: those in Go, nginx, Apache.
@@ -107,7 +105,6 @@ class UpstreamClient:
         self._sleep = sleep
         self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
         self._session = make_session(self.targets, Trust(options.ca_bundle))
-        self._origin = origin_of(remote)
 
     def address(self, path: str) -> str:
         """Return the address of a path at the remote; an address stays as it is."""
@@ -255,7 +252,7 @@ class UpstreamClient:
             let_go(response)
             target = next_address(url, target)
             self.targets.check(target, url)
-            was_elsewhere = was_elsewhere or not shares_login(request.url, target)
+            was_elsewhere = was_elsewhere or not is_same_server(request.url, target)
             url = target
         raise UpstreamUnavailable(f"The remote {self.remote} redirects in a loop or too often.")
 
@@ -300,10 +297,7 @@ class UpstreamClient:
 
     def _host_of(self, url: str) -> str:
         """Return host and port of an address, or ``OWN`` if they are the remote's."""
-        _, host, port = origin_of(url)
-        _, own_host, own_port = self._origin
-        is_own = host == own_host and (port == own_port or {port, own_port} == USUAL_PORTS)
-        return OWN if is_own else place_of(url)
+        return OWN if is_same_server(self.remote, url) else place_of(url)
 
     def _name(self, url: str) -> str:
         """Return who an address belongs to, for the beginning of a sentence."""

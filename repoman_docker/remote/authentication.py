@@ -20,7 +20,7 @@ from repoman.plugin import (
     UpstreamRefused,
     UpstreamResponse,
     UpstreamUnavailable,
-    shares_login,
+    is_same_server,
 )
 from repoman_docker.protocol.challenge import CATALOG, Challenge, image_scope, parse_challenges
 from repoman_docker.remote.contract import RemoteCredentials
@@ -147,7 +147,7 @@ class RemoteAuthentication:
 
     def is_own(self, url: str) -> bool:
         """Return whether an address is the remote's."""
-        return shares_login(self._client.remote, url)
+        return is_same_server(self._client.remote, url)
 
     def find(self, url: str) -> HostLogin | None:
         """Return the login at the host of an address; None if it has never requested one."""

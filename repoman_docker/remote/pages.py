@@ -15,7 +15,7 @@ from repoman.plugin import (
     UpstreamRefused,
     UpstreamResponse,
     UpstreamUnavailable,
-    shares_login,
+    is_same_server,
 )
 from repoman_docker.protocol.pagination import parse_next_link
 
@@ -139,9 +139,9 @@ class Pages(Generic[Entry]):
         self._was_mended = False
         with suppress(ValueError):  # a link without a valid host can still have a query
             target = urljoin(url, link)
-            came_from_elsewhere = not shares_login(self._remote, url)
+            came_from_elsewhere = not is_same_server(self._remote, url)
             if target.startswith(f"{self._remote}/") or (
-                came_from_elsewhere and shares_login(url, target)
+                came_from_elsewhere and is_same_server(url, target)
             ):
                 return target
         self._was_mended = True

@@ -10,7 +10,9 @@ from repoman_docker import plugin
 from tests.fakes.registry import FakeRegistry, fake_registry
 from tests.fakes.scripted import Scripted
 from tests.functional.docker.driver import Registry
+from tests.functional.docker.images import Image
 from tests.functional.docker_proxy.proxies import Clock, Proxies
+from tests.functional.docker_proxy.shapes import make_image
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,12 @@ def make_proxy(tmp_path_factory, clock) -> Iterator[Proxies]:
     factory = RepomanFactory(tmp_path_factory.mktemp("proxies"))
     yield Proxies(factory({"docker": plugin}, clock), clock)
     factory.stop()
+
+
+@pytest.fixture
+def image() -> Image:
+    """An image of every shape that a registry may have; see shapes.serve."""
+    return make_image()
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from tests.functional.docker_proxy.shapes import (
 )
 
 
-@pytest.fixture
-def image():
-    return make_image()
-
-
 def basic_only(asked):
     if asked.authorization != BASIC:
         return reply(401, {}, WWW_Authenticate='Basic realm="x"')

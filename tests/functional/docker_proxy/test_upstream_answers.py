@@ -31,11 +31,6 @@ from tests.functional.docker_proxy.shapes import (
 )
 
 
-@pytest.fixture
-def image():
-    return make_image()
-
-
 def is_manifest(asked):
     return "/manifests/" in asked.path
 

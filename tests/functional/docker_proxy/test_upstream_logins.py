@@ -15,16 +15,10 @@ from tests.functional.docker_proxy.shapes import (
     check_all,
     digests,
     guarded,
-    make_image,
     serve,
 )
 
 SCOPE = f"repository:{NAME}:pull"
-
-
-@pytest.fixture
-def image():
-    return make_image()
 
 
 class Door:

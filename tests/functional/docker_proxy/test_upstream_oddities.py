@@ -17,16 +17,10 @@ from tests.functional.docker_proxy.shapes import (
     check_all,
     digests,
     guarded,
-    make_image,
     serve,
 )
 
 LIST = f"{NAME}/tags/list"
-
-
-@pytest.fixture
-def image():
-    return make_image()
 
 
 class Hinting(socketserver.StreamRequestHandler):

@@ -339,6 +339,15 @@ def test_the_cache_can_be_refreshed(repoman, get, server):
     assert remote.check().condition == "Remote Available"
 
 
+def test_caches_are_held_to_their_limits(repoman, make, get, origin):
+    get()
+    assert repoman.proxies.trim_caches() == 0
+    repoman.repositories.update("mirror", {"proxy": {"cache_limit": 100}})
+    assert repoman.proxies.trim_caches() == 1
+    assert repoman.repositories.get("mirror").capabilities.remote.check()
+    assert source(get()) == "MISS"
+
+
 def test_a_deleted_file_is_fetched_again(repoman, get, server):
     get()
     repoman.repositories.get("mirror").capabilities.delete_asset(PATH)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.proxy.redirects import RemoteRequest, next_address, shares_login
+from repoman.proxy.redirects import RemoteRequest, is_same_server, next_address
 
 HOME = "http://home"
 
@@ -40,7 +40,7 @@ def test_where_a_location_leads(location, expected):
     ],
 )
 def test_whom_a_login_is_for(one, other, expected):
-    assert shares_login(one, other) is expected
+    assert is_same_server(one, other) is expected
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization"])
