@@ -73,6 +73,9 @@ class ServerSettings(_Part):
         description="Addresses or networks of proxies whose X-Forwarded- headers are trusted.",
     )
     threads: PositiveInt = Field(8, description="Worker threads that run the application.")
+    cache_memory: PositiveInt = Field(
+        67108864, description="Memory that all caches together may take, in bytes."
+    )
     bulk_threads: PositiveInt = Field(2, description="Threads that move large bodies and files.")
     connection_limit: PositiveInt = Field(
         4096, description="Most open connections, all ports together."

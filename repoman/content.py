@@ -144,11 +144,11 @@ class ContentStore:
         self._repository = repository_id
         self._blob_store = blob_store
         self._reader = BlobReader(blobs)
-        self._found: ReadCache[Asset | None] = ReadCache(database)
+        self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which several changes are one; what is read in it stays true."""
-        return self._database.transaction()
+        return self._database.transaction(repository=self._repository)
 
     def brief_waits(self) -> AbstractContextManager[None]:
         """Return a context for what a read writes on the side: it waits for no other writer."""

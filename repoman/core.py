@@ -13,6 +13,7 @@ from repoman.blobs.builtin import FileStorePlugin
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import BlobStore
 from repoman.bootstrap import forget_first_password, seed
+from repoman.caching import BUDGET
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
@@ -130,6 +131,7 @@ class Repoman:
         Raises:
             RepomanError: something is wrong with the data directory or the settings.
         """
+        BUDGET.resize(self.settings.server.cache_memory)
         self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
         if not self._adopt and not has_database(self.data):
             check_new_database(self.blob_stores)
@@ -198,6 +200,7 @@ class Repoman:
 
         Only for the process that serves, before it does.
         """
+        self.database.checkpoint()
         for name in self.blob_stores.names():
             self.blob_stores.get(name).sweep_writers(open_upload_ids(name))
         try:

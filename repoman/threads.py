@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from repoman.errors import RepomanError
@@ -147,14 +148,18 @@ class DaemonPool:
     def submit(
         self, function: Callable[..., Result], /, *args: Any, **kwargs: Any
     ) -> Future[Result]:
-        """Return the future result of a call, which begins as soon as a thread is free."""
+        """Return the future result of a call, which begins as soon as a thread is free.
+
+        It runs in the context of the caller: who acts, and what is collected of its reads.
+        """
+        context = copy_context()
         future: Future[Result] = Future()
 
         def run() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                result = function(*args, **kwargs)
+                result = context.run(function, *args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - raised again where it is asked for
                 future.set_exception(error)
             else:

@@ -45,7 +45,7 @@ CORE = (
     {"hookspecs"},
     {"config", "sections", "keyring"},
     {"threads", "files"},
-    {"waiting", "health", "clocks"},
+    {"waiting", "health", "clocks", "caching"},
     {"errors", "external_url", "patterns", "printable", "problems", "versions"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -1,14 +1,13 @@
 """The embedded database: SQLite in WAL mode, one writer at a time, errors in the core's words."""
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from peewee import DatabaseError, SqliteDatabase
 
 from repoman.config import DatabaseSettings
 from repoman.db import sealing
@@ -16,7 +15,10 @@ from repoman.db.migrating import Migrator
 from repoman.db.models import Revision, database_proxy
 from repoman.db.reserve import FILE as RESERVE_FILE
 from repoman.db.reserve import Reserve
-from repoman.errors import Conflict, RepomanError, StorageFull, Unavailable
+from repoman.db.sqlite import BUSY, UNUSABLE, Locked, Sqlite, translated_errors
+from repoman.db.topics import CONTENT, NONE, Topics, content_topic, topic_of
+from repoman.db.write_ahead_log import WriteAheadLog
+from repoman.errors import RepomanError, Unavailable
 from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
@@ -25,86 +27,17 @@ FILE = "repoman.db"
 KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
 BRIEF_S = 0.5  # The longest wait of a write that only goes along with a read.
 PROMPT_S = 0.05  # A wait up to this length does not need another thread in this one's place.
-RETRY_AFTER_S = 5  # What a client is told when another program holds the database.
+LOG_FRAMES_MAX = 8_192  # A longer log (of 4 KiB each) is copied while no other thread writes.
 SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 PLAIN_TEXT = "plain text"  # the revision that says that free pages may have secrets in plain text
 
 
-class _Sqlite(SqliteDatabase):
-    """SQLite whose disk failures are raised as errors of the core."""
-
-    keyring: Keyring  # for migrations, and for fields that seal what they store
-    deadline = 0.0  # Until when the next BEGIN waits, in monotonic seconds; set by the writer.
-
-    def execute_sql(self, sql: str, params: Any = None) -> Any:
-        if sql.startswith("ROLLBACK TO") and self._has_ended():
-            return None
-        with translated_errors():
-            return super().execute_sql(sql, params)
-
-    def begin(self, lock_type: str | None = None) -> None:
-        try:
-            self._begin_within(0.0, lock_type)
-        except Locked:
-            with waiting(Wait.DATABASE):
-                self._begin_within(self.deadline - time.monotonic(), lock_type)
-
-    def _begin_within(self, seconds: float, lock_type: str | None) -> None:
-        self._set_patience(seconds)
-        try:
-            with translated_errors():
-                super().begin(lock_type)
-        finally:
-            self._set_patience(self._timeout)  # Reads meet a lock for moments only.
-
-    def _set_patience(self, seconds: float) -> None:
-        self.connection().execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
-
-    def commit(self) -> None:
-        with translated_errors():
-            super().commit()
-
-    def rollback(self) -> None:
-        if not self._has_ended():
-            super().rollback()
-
-    def _has_ended(self) -> bool:
-        """Return whether SQLite ended the transaction itself, as it does on a full disk."""
-        return not self.connection().in_transaction
+_log = logging.getLogger(__name__)
 
 
-class Locked(Unavailable):
-    """Another program or thread holds the write lock of the database for too long."""
-
-    retry_after = RETRY_AFTER_S
-
-
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn SQLite errors that are not bugs into errors of the core."""
-    try:
-        yield
-    except DatabaseError as error:
-        for mark, kind, message in _TROUBLES:
-            if mark in str(error):
-                raise kind(message.format(error)) from error
-        if type(error) is DatabaseError:  # SQLite's word for a file that is damaged
-            raise Unavailable(_UNUSABLE.format(error)) from error
-        raise
-
-
-_BUSY = "The database is busy. Try again."
-_UNUSABLE = "The database cannot be used: {}."
-# What SQLite's message contains, and what it means here.
-_TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
-    ("disk is full", StorageFull, "The disk that holds the database is full."),
-    ("is locked", Locked, _BUSY),
-    ("readonly", Unavailable, _UNUSABLE),
-    ("disk I/O", Unavailable, _UNUSABLE),
-    ("unable to open", Unavailable, _UNUSABLE),
-    ("not a database", Unavailable, _UNUSABLE),
-    ("malformed", Unavailable, _UNUSABLE),
-    ("FOREIGN KEY", Conflict, "The object that this belongs to was deleted at the same time."),
+_MOVE = (
+    'INSERT INTO "revision" ("name", "value") VALUES {} '
+    'ON CONFLICT ("name") DO UPDATE SET "value" = "value" + 1 RETURNING "name", "value"'
 )
 
 
@@ -119,7 +52,7 @@ class Database:
         key_file: holds the keys of what is secret in it.
 
     Attributes:
-        generation: moves with every write; what was read under the present one is still true.
+        topics: what caches of reads depend on, and what has moved of it.
         keyring: seals and opens what is secret in it.
         reserve: room that is kept back for deletions.
         on_change: is told of changes of configuration; see :meth:`note_change`.
@@ -135,21 +68,23 @@ class Database:
         self._write_lock = threading.RLock()
         self._is_stalled = False  # Whether the last writer that waited did so in vain.
         self._last_wait_ends = float("inf")
-        self._own = threading.local()  # ``patience``: how long the thread's writes wait.
-        self.generation = 0
-        self._generation_lock = threading.Lock()
+        self._own = _Own()
+        self._log = WriteAheadLog(self._path.with_name(self._path.name + "-wal"))
+        self.topics = Topics()
         self._data_version = 0
-        self._sqlite = _Sqlite(
+        self._sqlite = Sqlite(
             str(self._path),
             pragmas={
                 "journal_mode": "wal",
-                "synchronous": "full",  # an answered push survives a power cut
+                "synchronous": "normal",  # commits are synced together: repoman.db.write_ahead_log
+                "wal_autocheckpoint": 0,  # as are checkpoints made: outside of the write lock
                 "foreign_keys": 1,
                 "cache_size": -8192,  # KiB per connection
                 "temp_store": "memory",
             },
             timeout=settings.busy_timeout,
         )
+        self._sqlite.owner = self
         self._sqlite.keyring = self.keyring
         self.on_change: Callable[[str, str, Mapping[str, str]], None] | None = None
 
@@ -168,7 +103,7 @@ class Database:
         self._last_wait_ends = float("inf")
         with translated_errors():
             self._sqlite.connect(reuse_if_open=True)
-        migrator = Migrator(self._sqlite, self.transaction)
+        migrator = Migrator(self._sqlite, partial(self.transaction, touches=(), is_durable=True))
         with self.transaction():
             applied = migrator.applied()
             is_sealed = SEALING in applied
@@ -179,6 +114,7 @@ class Database:
                 self.bump(PLAIN_TEXT)
         migrator.run()
         self._compact()
+        self._read_topics()
         return self._forget_sealed() if forget and is_sealed else 0
 
     def rotate_keys(self) -> int:
@@ -224,24 +160,115 @@ class Database:
             self._sqlite.close()
 
     @contextmanager
-    def transaction(self, *, aside: bool = False) -> Iterator[None]:
+    def transaction(
+        self,
+        *,
+        touches: Iterable[str] | None = None,
+        repository: int | None = None,
+        is_durable: bool | None = None,
+        is_brief: bool = False,
+    ) -> Iterator[None]:
         """Run the block as one write transaction; nested blocks join the outer one.
 
-        ``aside`` is for what nothing remembered depends on: the generation stays. Use it in the
-        thread of :meth:`notice_writes`, which else would take it for a write of others. It waits
-        briefly, since that thread has more to do.
+        Its statements say which topics of :mod:`repoman.db.topics` it changes. It returns when it
+        is on the disk.
+
+        Args:
+            touches: the topics that the block changes, in place of what its statements say; none,
+                ``()``, for what no cache depends on.
+            repository: the id of the one whose content the block changes; else it counts for all.
+            is_durable: whether to wait for the disk; if it is not said, only ``touches=()`` does
+                not, and a power cut may take what was written.
+            is_brief: whether to wait for other writers briefly, in a thread that has more to do.
 
         Raises:
-            Unavailable: other writers took longer than ``database.busy_timeout``, all in all.
+            Unavailable: other writers took longer than ``database.busy_timeout``, all in all; or
+                the disk failed, and what was committed may be lost.
         """
-        with self._turn(BRIEF_S if aside else self._patience):
+        scope = (None if touches is None else tuple(touches), repository)
+        waits = scope[0] != () if is_durable is None else is_durable
+        writing = self._own.writing
+        if writing is None:
+            with self._outermost(_Writing(scope, is_durable=waits), is_brief=is_brief):
+                yield
+            return
+        writing.is_durable |= waits
+        with writing.scope(scope), self._sqlite.savepoint_named(writing.next_name()):
+            yield
+
+    @contextmanager
+    def _outermost(self, writing: "_Writing", *, is_brief: bool) -> Iterator[None]:
+        """Run the block as a transaction that joins no other one."""
+        with self._turn(BRIEF_S if is_brief else self._own_patience):
+            self._own.writing = writing
             try:
                 with self._sqlite.atomic("IMMEDIATE"):
+                    before = self._changes()
                     self._is_stalled = False
                     yield
+                    self._move_topics(writing)
             finally:
-                if not aside:
-                    self.move_generation()
+                self._own.writing = None
+            self.topics.publish(writing.numbers)
+            commit = self._log.note_commit(self._changes() - before)
+        if writing.is_durable:
+            self._log.wait_until_durable(commit)
+        if self._log.take_checkpoint():
+            self._checkpoint()
+
+    def note_write(self, table: str) -> None:
+        """Note that the transaction of this thread writes to a table (LookupError: unknown)."""
+        writing = self._own.writing
+        if writing is None:
+            return
+        touches, repository = writing.scopes[-1]
+        if touches is not None:
+            return
+        topic = topic_of(table)
+        if topic == CONTENT and repository is not None:
+            topic = content_topic(repository)
+        if topic != NONE:
+            writing.topics.add(topic)
+
+    def _move_topics(self, writing: "_Writing") -> None:
+        """Count the transaction in the numbers of its topics."""
+        writing.numbers = {name: self.revision(name) for name in writing.bumped}
+        topics = list(writing.topics - writing.bumped)
+        if topics:
+            sql = _MOVE.format(", ".join(["(?, 1)"] * len(topics)))
+            writing.numbers.update(self._sqlite.execute_plain(sql, topics).fetchall())
+
+    def _changes(self) -> int:
+        return int(self._sqlite.connection().total_changes)
+
+    def checkpoint(self) -> None:
+        """Copy the log into the database and empty it, as far as nobody else uses it.
+
+        What a killed process had written, but not on the disk, is there now.
+
+        Raises:
+            Unavailable: the disk failed.
+        """
+        is_busy, *_ = self._sqlite.execute_plain("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not is_busy:
+            self._log.note_emptied()
+
+    def _checkpoint(self) -> None:
+        """Copy the log into the database while others write; what fails is tried again later."""
+        try:
+            _, frames, copied = self._copy_log()
+            if frames > LOG_FRAMES_MAX and copied < frames:
+                # The log begins anew only after a moment in which all of it was copied.
+                with self._turn(self._busy_timeout):
+                    self._copy_log()
+        except RepomanError as error:
+            _log.warning("The log of the database could not be copied into it: %s", error)
+
+    def _copy_log(self) -> tuple[int, int, int]:
+        row: tuple[int, int, int] = self._sqlite.execute_plain(
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        ).fetchone()
+        return row
 
     @contextmanager
     def brief_waits(self) -> Iterator[None]:
@@ -249,7 +276,7 @@ class Database:
 
         It is for what a read writes on the side: a read must not wait for the write lock.
         """
-        before, self._own.patience = self._patience, BRIEF_S
+        before, self._own.patience = self._own_patience, BRIEF_S
         try:
             yield
         finally:
@@ -260,9 +287,9 @@ class Database:
         self._last_wait_ends = time.monotonic() + seconds
 
     @property
-    def _patience(self) -> float:
-        patience: float = getattr(self._own, "patience", self._busy_timeout)
-        return patience
+    def _own_patience(self) -> float:
+        patience = self._own.patience
+        return self._busy_timeout if patience is None else patience
 
     @contextmanager
     def _turn(self, patience: float) -> Iterator[None]:
@@ -274,9 +301,10 @@ class Database:
         if not self._write_lock.acquire(timeout=prompt):
             self._await_turn(deadline)
         try:
-            if not self._sqlite.in_transaction():
-                self._sqlite.deadline = deadline
-                self.reserve.release_if_full()
+            self._sqlite.deadline = deadline
+            self.reserve.release_if_full()
+            if self._log.has_failed:
+                self._recover()
             yield
         except Locked:
             self._is_stalled = True
@@ -284,10 +312,17 @@ class Database:
         finally:
             self._write_lock.release()
 
+    def _recover(self) -> None:
+        """Go on after a failed fsync, once everything is durable by other means."""
+        self.checkpoint()
+        if self._log.has_failed:
+            raise Unavailable(UNUSABLE.format("its disk failed"))
+        _log.warning("The disk of the database works again.")
+
     def _await_turn(self, deadline: float) -> None:
         with waiting(Wait.DATABASE):
             if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise Locked(_BUSY)
+                raise Locked(BUSY)
 
     def check_readable(self) -> str:
         """Read something, whatever another process writes; return nothing.
@@ -304,7 +339,7 @@ class Database:
         Raises:
             Unavailable, StorageFull: nothing can be written at the moment.
         """
-        with self.transaction(aside=True):
+        with self.transaction(touches=(), is_brief=True):
             self.reserve.check()
         return ""
 
@@ -318,10 +353,10 @@ class Database:
 
     def in_transaction(self) -> bool:
         """Return whether the calling thread is inside :meth:`transaction`."""
-        return bool(self._sqlite.in_transaction())
+        return self._own.writing is not None
 
     def notice_writes(self) -> None:
-        """Move the generation if another process has written since the last call.
+        """Notice what other processes have written since the last call.
 
         Call it from one thread, repeatedly: what is remembered of the database is as old as
         the time between two calls, where other processes are concerned.
@@ -329,23 +364,64 @@ class Database:
         version = self._sqlite.data_version
         if version != self._data_version:
             self._data_version = version
-            self.move_generation()
+            self._read_topics()
 
-    def move_generation(self) -> None:
-        """Invalidate everything cached; also after changes to objects built from the rows."""
-        with self._generation_lock:
-            self.generation += 1
+    def _read_topics(self) -> None:
+        rows = self._sqlite.execute_plain('SELECT "name", "value" FROM "revision"').fetchall()
+        self.topics.publish(dict(rows))
 
     def bump(self, name: str) -> None:
         """Tell every process that ``name`` has changed; call it inside the transaction."""
-        Revision.insert(name=name, value=1).on_conflict(
-            conflict_target=[Revision.name], update={Revision.value: Revision.value + 1}
-        ).execute()
+        with self.transaction():
+            writing = self._own.writing
+            self._sqlite.execute_plain(_MOVE.format("(?, 1)"), (name,)).fetchall()
+            if writing is not None:
+                writing.bumped.add(name)
 
     def revision(self, name: str) -> int:
         """Return how often ``name`` has changed so far."""
-        record = Revision.get_or_none(Revision.name == name)
-        return 0 if record is None else int(record.value)
+        self.topics.note(name)
+        sql = 'SELECT "value" FROM "revision" WHERE "name" = ?'
+        row = self._sqlite.execute_plain(sql, (name,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+
+class _Own(threading.local):
+    """What each thread has of its own: its transaction, and how long its writes wait."""
+
+    writing: "_Writing | None" = None
+    patience: float | None = None
+
+
+# The topics of a block, if its statements do not say them, and its repository, if it has one.
+Scope = tuple[tuple[str, ...] | None, int | None]
+
+
+class _Writing:
+    """One transaction: its topics, and by which numbers they are known after it."""
+
+    def __init__(self, scope: Scope, *, is_durable: bool) -> None:
+        self.is_durable = is_durable
+        self.scopes = [scope]
+        self.topics = set(scope[0] or ())
+        self.bumped: set[str] = set()  # those whose numbers have moved already
+        self.numbers: dict[str, int] = {}
+        self._count = 0
+
+    @contextmanager
+    def scope(self, scope: Scope) -> Iterator[None]:
+        """Have the statements of the block count for these topics, and for this repository."""
+        self.scopes.append(scope)
+        self.topics.update(scope[0] or ())
+        try:
+            yield
+        finally:
+            self.scopes.pop()
+
+    def next_name(self) -> str:
+        """Return the name of another savepoint."""
+        self._count += 1
+        return f"s{self._count}"
 
 
 def _make_private(path: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from repoman.db.database import Database
@@ -22,6 +22,7 @@ class DeferredTimestamps:
         write: stores times, in seconds since the epoch, by their keys.
         clock: seconds since the epoch.
         interval: seconds in which the same key is noted once.
+        touches: the topics of caches that depend on the times.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class DeferredTimestamps:
         write: Callable[[Mapping[str, float]], None],
         clock: Callable[[], float],
         interval: float,
+        touches: Iterable[str] = (),
     ) -> None:
         self._database = database
         self._what = what
         self._write = write
         self._clock = clock
         self._interval = interval
+        self._touches = tuple(touches)
         self._lock = threading.Lock()
         self._noted: OrderedDict[str, float] = OrderedDict()
         self._waiting: dict[str, float] = {}
@@ -63,7 +66,7 @@ class DeferredTimestamps:
         if not waiting:
             return
         try:
-            with self._database.transaction(aside=True):
+            with self._database.transaction(touches=self._touches, is_durable=False, is_brief=True):
                 self._write(waiting)
         except RepomanError as error:
             lost = self._put_back(waiting)

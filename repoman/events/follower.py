@@ -5,6 +5,7 @@ that commands may write rows while the server follows them.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 from repoman.db.database import Database
@@ -48,6 +49,10 @@ class Follower(Generic[Row]):
         self._is_atomic = is_atomic
         self._batch = batch
 
+    def _transaction(self) -> AbstractContextManager[None]:
+        """Return a transaction that waits for other writers briefly, and for the disk."""
+        return self._database.transaction(touches=(), is_durable=True, is_brief=True)
+
     @property
     def position(self) -> int:
         """The id of the last row that was handled; 0 if none was."""
@@ -56,7 +61,7 @@ class Follower(Generic[Row]):
     def start_at(self, find: Callable[[], int]) -> None:
         """Begin after the row with the id that ``find`` returns, unless there is a position."""
         if find_position(self._name) is None:
-            with self._database.transaction(aside=True):
+            with self._transaction():
                 save_position(self._name, find())
 
     def follow(self) -> bool:
@@ -65,7 +70,7 @@ class Follower(Generic[Row]):
             return self._follow()
         if not self._read(self.position, 1):
             return False
-        with self._database.transaction(aside=True):
+        with self._transaction():
             # Read again: another process may have been faster.
             return self._follow()
 
@@ -74,6 +79,6 @@ class Follower(Generic[Row]):
         if not rows:
             return False
         if self._handle(rows):
-            with self._database.transaction(aside=True):
+            with self._transaction():
                 save_position(self._name, self._id_of(rows[-1]))
         return len(rows) == self._batch

@@ -34,7 +34,7 @@ class EventLog:
 
         Within an hour no more than the oldest events of one day, and none that somebody follows.
         """
-        with self._database.transaction(aside=True):
+        with self._database.transaction(touches=(), is_brief=True):
             before = self._retention.limit()
             if before is None:
                 return 0

@@ -157,7 +157,7 @@ class PullLog:
         found = records.list_referrers(referred, REFERRERS_MAX) if referred else []
         merged = _merge([*(row for row, _ in rows), *found])
         for start in range(0, len(merged), BATCH_ROWS):
-            with self._database.transaction(aside=True):
+            with self._database.transaction(touches=(), is_brief=True):
                 records.save_pulls(merged[start : start + BATCH_ROWS])
 
 

@@ -5,15 +5,16 @@ then answer the same bytes, sent to the same connector, with the same response a
 the application, as long as :meth:`Validity.is_valid` says so; it calls ``note`` each time.
 
 Since the whole request is compared, with every header, nothing it depends on can be forgotten; and
-since every write moves the database's generation, nothing it was made from can have changed.
+while a request is served, the topics are collected of all that is read for it
+(:mod:`repoman.db.topics`), so nothing that the response was made from can have changed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flask import request
 
-from repoman.db.database import Database
+from repoman.db.topics import SERVED, Dependencies, Topics
 from repoman.http.body import Environ
 
 CACHEABLE = "repoman.cacheable"  # the Validity, where the route allows it
@@ -34,23 +35,46 @@ class Validity:
             somebody has logged in.
     """
 
-    __slots__ = ("_database", "_generation", "_until", "address", "note", "note_pull")
+    __slots__ = (
+        "_moves",
+        "_numbers",
+        "_read",
+        "_topics",
+        "_until",
+        "address",
+        "note",
+        "note_pull",
+    )
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._generation = database.generation
+    def __init__(self, topics: Topics, read: Dependencies) -> None:
+        self._topics = topics
+        self._read = read
+        self._moves = -1
+        self._numbers: Mapping[str, int] = {}
         self._until = time.monotonic() + LIFETIME_S
         self.address: str | None = None
         self.note: Callable[[str], object] = _note_nothing
         self.note_pull: Callable[[], object] = _note_no_pull
 
+    def settle(self) -> bool:
+        """Return whether everything is known that the response was made from, once it is made."""
+        self._numbers = dict(self._read.numbers)
+        return self._read.is_complete
+
     def is_valid(self, client: str) -> bool:
         """Return whether a client's response would still be the same; cheap, for any thread."""
         return (
-            self._generation == self._database.generation
-            and time.monotonic() < self._until
+            time.monotonic() < self._until
             and (self.address is None or self.address == client)
+            and (self._moves == self._topics.moves or self._is_current())
         )
+
+    def _is_current(self) -> bool:
+        moves = self._topics.moves
+        if not self._topics.are_current(self._numbers):
+            return False
+        self._moves = moves
+        return True
 
 
 def _note_nothing(_client: str) -> None:
@@ -61,9 +85,12 @@ def _note_no_pull() -> None:
     """Where nothing is pulled."""
 
 
-def begin_request(environ: Environ, database: Database) -> None:
-    """Remember what the database is like before the request looks at anything."""
-    environ[BEGUN] = Validity(database)
+def begin_request(environ: Environ, topics: Topics) -> Dependencies:
+    """Return what collects, as ``READER``, what the response to a request is made from."""
+    read = Dependencies()
+    read.numbers[SERVED] = topics.number(SERVED)
+    environ[BEGUN] = Validity(topics, read)
+    return read
 
 
 def bind_to_address(address: str) -> None:

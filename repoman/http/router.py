@@ -17,6 +17,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
 from repoman.core import Repoman
+from repoman.db.topics import READER
 from repoman.events.origin import ACTING
 from repoman.http.access_log import AccessLog, Write
 from repoman.http.admin import create_admin_app
@@ -107,7 +108,7 @@ class Router:
     def __init__(
         self, repoman: Repoman, admin: WSGI, formats: Mapping[str, WSGI], absent: Absent
     ) -> None:
-        self._database = repoman.database
+        self._topics = repoman.database.topics
         self._external_url = repoman.settings.server.external_url
         self._repositories = repoman.repositories
         self._admin = admin
@@ -117,16 +118,17 @@ class Router:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
         acting = ACTING.set(partial(origin_of, environ))
+        reading = READER.set(begin_request(environ, self._topics))
         try:
             response = self._serve(environ, start_response)
             if RECEIVED in environ:
                 close_untaken(environ)
             return response
         finally:
+            READER.reset(reading)
             ACTING.reset(acting)
 
     def _serve(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        begin_request(environ, self._database)
         if not environ.get("QUERY_STRING", "").isascii():
             _encode_query(environ)
         if (refusal := check_host(environ)) is not None:

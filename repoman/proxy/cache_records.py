@@ -26,12 +26,12 @@ class CacheRecords:
     def __init__(self, database: Database, repository_id: int) -> None:
         self._database = database
         self._repository = repository_id
-        self._token: ReadCache[float] = ReadCache(database, capacity=1)
-        self._renewals: ReadCache[int] = ReadCache(database, capacity=1)
+        self._token: ReadCache[float] = ReadCache(database)
+        self._renewals: ReadCache[int] = ReadCache(database)
 
     def mark_checked(self, paths: Iterable[str], at: float | None) -> None:
         """Note that the remote still has these as they are; None: that it has to be asked."""
-        with self._database.transaction():
+        with self._database.transaction(repository=self._repository):
             AssetRecord.update(checked_at=at).where(
                 self._mine() & AssetRecord.path.in_(list(paths))
             ).execute()
@@ -42,7 +42,7 @@ class CacheRecords:
         matches = fn.substr(path, 1, len(prefix)) == prefix
         if suffix:
             matches &= fn.substr(path, -len(suffix)) == suffix
-        with self._database.transaction():
+        with self._database.transaction(repository=self._repository):
             AssetRecord.update(checked_at=None).where(self._mine() & matches).execute()
 
     def renewals(self) -> int:

@@ -28,7 +28,7 @@ class ConnectorState:
 
 def save_states(database: Database, revision: int, states: Iterable[ConnectorState]) -> None:
     """Store the states of the connectors, as of a revision of the repositories."""
-    with database.transaction(aside=True):
+    with database.transaction(touches=(), is_brief=True):
         ConnectorStateRecord.delete().execute()
         for state in states:
             ConnectorStateRecord.insert(**asdict(state)).execute()

@@ -17,6 +17,7 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.config import ServerSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
+from repoman.db.topics import REPOSITORIES, SERVED
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unsupported
 from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
@@ -31,7 +32,6 @@ from repoman.sections import Section, merge
 from repoman.uploads import UploadSessions
 
 NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
-REVISION = "repositories"
 
 _log = logging.getLogger(__name__)
 
@@ -85,11 +85,11 @@ class RepositoryManager:
     def refresh(self) -> None:
         """Take over what other processes changed; cheap when nothing did."""
         with self._refresh_lock:
-            revision = self._database.revision(REVISION)
+            revision = self._database.revision(REPOSITORIES)
             if revision == self._snapshot.revision:
                 return
             self._snapshot = self._take_snapshot(revision)
-            self._database.move_generation()  # nobody may go on by the old snapshot
+            self._database.topics.publish({SERVED: revision})
         for observer in self._observers:
             observer()
 
@@ -163,7 +163,7 @@ class RepositoryManager:
             _check_names(row, sections, sections)
             row_id = records.insert_row(row)
             records.replace_ports(row_id, [each[1:] for each in _ports(sections)])
-            self._database.bump(REVISION)
+            self._database.bump(REPOSITORIES)
             self._database.note_change("repository.create", name, recipe=recipe_name)
         self.refresh()
         return self.get(name)
@@ -191,7 +191,7 @@ class RepositoryManager:
             records.replace_ports(
                 self._store(row, changed), [each[1:] for each in _ports(sections)]
             )
-            self._database.bump(REVISION)
+            self._database.bump(REPOSITORIES)
             told = {} if is_online is None else {"is_online": str(is_online)}
             keys = " ".join(f"{section}.{key}" for section in settings for key in settings[section])
             self._database.note_change("repository.change", row.name, keys=keys, **told)
@@ -250,7 +250,7 @@ class RepositoryManager:
             self._bury(row)
             for forget in self._forgetters:
                 forget(row.name)
-            self._database.bump(REVISION)
+            self._database.bump(REPOSITORIES)
             self._database.note_change("repository.delete", row.name)
         self.refresh()
 

@@ -126,7 +126,7 @@ class Audit:
             lost, self._lost = self._lost, 0
         try:
             if events or lost:
-                with self._database.transaction(aside=not is_last):
+                with self._database.transaction(touches=(), is_durable=True, is_brief=not is_last):
                     self._retention.confirm()
                     self._write(events, lost)
                 events, lost = [], 0
@@ -179,7 +179,7 @@ class Audit:
 
         Within an hour no more than the oldest events of one day, and none that somebody follows.
         """
-        with self._database.transaction(aside=True):
+        with self._database.transaction(touches=(), is_brief=True):
             before = self._retention.limit()
             return (
                 0 if before is None else records.delete_before(before, self.find_handled(), limit)

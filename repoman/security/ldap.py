@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from repoman.caching import LruCache
 from repoman.errors import Unavailable
 from repoman.hookspecs import PROJECT
 from repoman.options import Options
 from repoman.security.actors import Actor, Credentials
-from repoman.security.memory import Memory
 from repoman.security.options import LDAP_OPTIONS, LdapOptions
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import find_user
@@ -68,8 +68,8 @@ class LdapRealm:
         self._ticks = ticks
         self._key = secrets.token_bytes(32)
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
-        self._known: Memory[Actor] = Memory(ticks)  # by name and password
-        self._users: Memory[_Seen] = Memory(ticks)  # by name
+        self._known: LruCache[Actor] = LruCache(ticks=ticks)  # by name and password
+        self._users: LruCache[_Seen] = LruCache(ticks=ticks)  # by name
         self._for = LdapOptions()
         self._rests_until = 0.0
 

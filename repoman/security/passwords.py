@@ -8,12 +8,11 @@ remembered is tied to the stored hash, so a changed password counts at once.
 import hashlib
 import secrets
 import threading
-import time
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from repoman.security.memory import Memory
+from repoman.caching import LruCache
 
 # What OWASP asks for at least (Password Storage Cheat Sheet, Argon2id): as hard to guess as one
 # pass over 46 MiB, and little enough that a login is not felt in the memory or by other requests.
@@ -36,7 +35,7 @@ class PasswordVerifier:
         # Made here, or the first name that does not exist would take twice as long.
         self._decoy = self._hasher.hash(secrets.token_hex(16))
         self._key = secrets.token_bytes(32)
-        self._known: Memory[bool] = Memory(time.monotonic)
+        self._known: LruCache[bool] = LruCache()
         # A hash takes memory and a processor, by design: one at a time, or a flood of logins
         # would take that for each worker. Others wait, and it is soon their turn: a hundred
         # machines may log in at once, and who guesses has to stop before long (see lockout).

@@ -13,6 +13,7 @@ from repoman.config import SessionSettings
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.deferred_timestamps import DeferredTimestamps
+from repoman.db.topics import SESSIONS
 from repoman.errors import Denied, NotFound
 from repoman.security import session_records as records
 from repoman.security.actors import Actor
@@ -50,7 +51,12 @@ class SessionService:
         self._found: ReadCache[Session | None] = ReadCache(database)
         self._confirmed = ConfirmedClock(clock)
         self._uses = DeferredTimestamps(
-            database, "uses of sessions", self._write_uses, clock, USE_NOTE_INTERVAL_S
+            database,
+            "uses of sessions",
+            self._write_uses,
+            clock,
+            USE_NOTE_INTERVAL_S,
+            touches=[SESSIONS],
         )
         self.flush = self._uses.flush
         self.signing_key = ""
@@ -144,7 +150,6 @@ class SessionService:
             session = records.find_session(id_)
             if session is not None:
                 records.update_session(id_, at, self._end_of(session.created_at, at))
-        self._database.move_generation()  # a session in memory would end by its former time
 
     def _end_of(self, created_at: float, seen_at: float) -> float:
         settings = self._settings

@@ -74,7 +74,7 @@ class ResponseCache:
 
         body = self._application(environ, start)
         validity: Validity | None = environ.get(CACHEABLE)
-        if validity is None or isinstance(body, FileResponse):
+        if validity is None or not validity.settle() or isinstance(body, FileResponse):
             return body
         status, headers = answer
         length = _body_length(environ, status, headers)

@@ -362,7 +362,7 @@ class Runner:
             return
         until = self._clock() + LEASE_S
         try:
-            with self._database.transaction(aside=True):
+            with self._database.transaction(touches=(), is_brief=True):
                 if records.renew_run(execution.run.id, execution.run.owner, position, until):
                     records.append_lines(execution.run.id, lines)
                 else:

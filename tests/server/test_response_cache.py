@@ -1,9 +1,8 @@
 """What the memory of responses keeps, and for whom."""
 
-from types import SimpleNamespace
-
 import pytest
 
+from repoman.db.topics import Topics
 from repoman.http import caching as caching_module
 from repoman.http.caching import BEGUN, CACHEABLE, RAW_REQUEST, begin_request
 from repoman.server import response_cache as cache_module
@@ -35,7 +34,7 @@ class Server:
     """An application whose responses may be repeated, in front of it the memory."""
 
     def __init__(self):
-        self.database = SimpleNamespace(generation=0)
+        self.topics = Topics()
         self.status, self.headers = "200 OK", [("Content-Length", "5")]
         self.body = [b"hello"]
         self.calls = 0
@@ -45,7 +44,7 @@ class Server:
 
     def _application(self, environ, start_response):
         self.calls += 1
-        begin_request(environ, self.database)
+        begin_request(environ, self.topics).numbers["content:1"] = self.topics.number("content:1")
         environ[CACHEABLE] = environ[BEGUN]
         environ[CACHEABLE].note = self.notes.append
         environ[CACHEABLE].address = self.address
@@ -236,7 +235,7 @@ def test_long_requests_are_not_kept(server):
 
 def test_the_next_write_ends_it(server):
     server.ask()
-    server.database.generation += 1
+    server.topics.publish({"content:1": 1})
     assert server.recall() is None
     server.ask()
     assert server.recall()

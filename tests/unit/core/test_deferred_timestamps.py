@@ -47,10 +47,10 @@ def test_the_same_key_is_noted_once_in_an_interval(book):
 
 
 def test_nothing_that_is_remembered_of_the_database_gets_old(book, database):
-    generation = database.generation
+    moves = database.topics.moves
     book.times.note("a")
     book.times.flush()
-    assert database.generation == generation
+    assert database.topics.moves == moves
 
 
 def test_a_failure_costs_no_times_and_is_told_once(book, caplog):

@@ -5,9 +5,12 @@ from contextlib import closing
 
 import pytest
 
+from repoman.caching import ENTRY_BYTES, CacheBudget
 from repoman.db.cache import ReadCache
 from repoman.db.database import FILE
 from repoman.db.models import Revision
+
+ENTRY = ENTRY_BYTES + 700  # bytes of one that is remembered here, with some room
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def reads():
 @pytest.fixture
 def get(database, reads):
     """Read a revision through a small cache."""
-    cache = ReadCache(database, capacity=2)
+    cache = ReadCache(database, budget=CacheBudget(2 * ENTRY))
 
     def get(name):
         def read():

@@ -1,0 +1,174 @@
+"""Caches in memory, all of which share one budget of bytes.
+
+However many repositories there are, the caches of the process together take what
+``server.cache_memory`` allows: what has not been used for longest goes first, whichever cache it is
+in. A hit takes no lock: it only marks its entry, and an entry so marked is given a second chance.
+"""
+
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+Value = TypeVar("Value")
+
+DEFAULT_BYTES = 67_108_864
+"""The budget until the settings say otherwise."""
+ENTRY_BYTES = 400
+"""What an entry takes besides its key and value, as measured."""
+DEPTH_MAX = 6
+"""Nested values below this level are not looked at when a size is estimated."""
+
+_FOREVER = float("inf")
+
+
+class _Entry:
+    __slots__ = ("key", "until", "value", "values", "was_used", "weight")
+
+    def __init__(
+        self, values: "dict[Hashable, _Entry]", key: Hashable, value: Any, weight: int, until: float
+    ) -> None:
+        self.values = values
+        self.key = key
+        self.value = value
+        self.weight = weight
+        self.until = until
+        self.was_used = False
+
+
+class CacheBudget:
+    """The bytes that some caches may take together; thread safe."""
+
+    def __init__(self, size: int = DEFAULT_BYTES) -> None:
+        self.size = size
+        self.used = 0
+        self._entries: OrderedDict[_Entry, None] = OrderedDict()  # the next to go comes first
+        self._lock = threading.Lock()
+
+    def resize(self, size: int) -> None:
+        """Set the number of bytes; what does not fit any more goes."""
+        with self._lock:
+            self.size = size
+            self._shrink()
+
+    def add(self, entry: _Entry) -> None:
+        """Keep an entry, in place of the one with its key."""
+        with self._lock:
+            former = entry.values.get(entry.key)
+            if former is not None:
+                self._drop(former)
+            if entry.weight <= self.size:
+                entry.values[entry.key] = entry
+                self._entries[entry] = None
+                self.used += entry.weight
+                self._shrink()
+
+    def remove(self, entry: _Entry) -> None:
+        """Forget an entry; nothing if it is gone already."""
+        with self._lock:
+            self._drop(entry)
+
+    def _shrink(self) -> None:
+        while self.used > self.size:
+            entry, _ = self._entries.popitem(last=False)
+            self._entries[entry] = None
+            if entry.was_used:
+                entry.was_used = False
+            else:
+                self._drop(entry)
+
+    def _drop(self, entry: _Entry) -> None:
+        if entry in self._entries:
+            del self._entries[entry]
+            del entry.values[entry.key]
+            self.used -= entry.weight
+
+
+BUDGET = CacheBudget()
+"""The budget of the process."""
+
+
+def size_of(value: Any, depth: int = DEPTH_MAX) -> int:
+    """Return about how many bytes of memory a value takes, with what it is made of."""
+    size = sys.getsizeof(value)
+    if depth == 0 or isinstance(value, str | bytes | int | float | None):
+        return size
+    if isinstance(value, dict):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = list(value)
+    else:
+        parts = [getattr(value, name, None) for name in getattr(value, "__slots__", ())]
+        parts.append(getattr(value, "__dict__", None))
+    return size + sum(size_of(part, depth - 1) for part in parts)
+
+
+class LruCache(Generic[Value]):
+    """Values by key, the most recently used of the process; thread safe.
+
+    Args:
+        weigh: returns how many bytes a value takes.
+        ttl: seconds for which a value is kept; None: as long as there is room.
+        ticks: seconds that never run backwards.
+    """
+
+    def __init__(
+        self,
+        weigh: Callable[[Value], int] = size_of,
+        ttl: float | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+        budget: CacheBudget = BUDGET,
+    ) -> None:
+        self._weigh = weigh
+        self._ttl = ttl
+        self._ticks = ticks
+        self._budget = budget
+        self._entries: dict[Hashable, _Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, key: Hashable) -> Value | None:
+        """Return the value of a key, unless it is not kept or its time is over."""
+        entry = self._entries.get(key)
+        if entry is None or (entry.until != _FOREVER and entry.until <= self._ticks()):
+            return None
+        entry.was_used = True
+        found: Value = entry.value
+        return found
+
+    def find_old(self, key: Hashable) -> Value | None:
+        """Return the value of a key, also when its time is over, as far as it is still kept."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
+
+    def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
+        """Return the value of a key; ``work`` computes it where it is not kept. None is not."""
+        value = self.find(key)
+        if value is None:
+            value = work()
+            if value is not None:
+                self.save(key, value)
+        return value
+
+    def save(self, key: Hashable, value: Value, seconds: float | None = None) -> None:
+        """Keep a value for ``seconds``, by default as the cache does; 0: not at all."""
+        seconds = self._ttl if seconds is None else seconds
+        if seconds == 0:
+            return
+        until = _FOREVER if seconds is None else self._ticks() + seconds
+        weight = self._weigh(value) + size_of(key) + ENTRY_BYTES
+        self._budget.add(_Entry(self._entries, key, value, weight, until))
+
+    def discard(self, key: Hashable) -> None:
+        """Forget a key."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._budget.remove(entry)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for entry in list(self._entries.values()):
+            self._budget.remove(entry)

@@ -1,0 +1,139 @@
+"""SQLite as the database uses it: its errors in the core's words, its statements noted.
+
+Every statement goes by :class:`Sqlite`, so that whatever it reads or writes is known to the topics
+of caches.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+from peewee import DatabaseError, SqliteDatabase
+
+from repoman.db.topics import Topics, written_table
+from repoman.errors import Conflict, RepomanError, StorageFull, Unavailable
+from repoman.keyring import Keyring
+from repoman.waiting import Wait, waiting
+
+RETRY_AFTER_S = 5  # What a client is told when another program holds the database.
+
+
+class Owner(Protocol):
+    """What the connections of a database belong to."""
+
+    topics: Topics
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a context that is one write transaction."""
+
+    def in_transaction(self) -> bool:
+        """Return whether the calling thread is in one."""
+
+    def note_write(self, table: str) -> None:
+        """Note that the transaction writes to a table."""
+
+
+class Sqlite(SqliteDatabase):
+    """SQLite whose disk failures are raised as errors of the core."""
+
+    owner: Owner
+    keyring: Keyring  # for migrations, and for fields that seal what they store
+    deadline = 0.0  # Until when the next BEGIN waits, in monotonic seconds; set by the writer.
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Execute a statement, and note what it reads or writes."""
+        table = written_table(sql)
+        if table is None:
+            self.owner.topics.note_statement(sql)
+        elif not self.owner.in_transaction():
+            with self.owner.transaction():
+                return self.execute_sql(sql, params)
+        else:
+            self.owner.note_write(table)
+        return self.execute_plain(sql, params)
+
+    def execute_plain(self, sql: str, params: Any = None) -> Any:
+        """Execute a statement that neither reads nor writes what caches depend on."""
+        with translated_errors():
+            return super().execute_sql(sql, params)
+
+    @contextmanager
+    def savepoint_named(self, name: str) -> Iterator[None]:
+        """Return a context whose changes are taken back if it fails."""
+        self.execute_plain(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            if not self._has_ended():
+                self.execute_plain(f"ROLLBACK TO SAVEPOINT {name}")
+            raise
+        self.execute_plain(f"RELEASE SAVEPOINT {name}")
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Begin a transaction; wait for other programs until the deadline (Locked)."""
+        try:
+            self._begin_within(0.0, lock_type)
+        except Locked:
+            with waiting(Wait.DATABASE):
+                self._begin_within(self.deadline - time.monotonic(), lock_type)
+
+    def _begin_within(self, seconds: float, lock_type: str | None) -> None:
+        self._set_patience(seconds)
+        try:
+            with translated_errors():
+                super().begin(lock_type)
+        finally:
+            self._set_patience(self._timeout)  # Reads meet a lock for moments only.
+
+    def _set_patience(self, seconds: float) -> None:
+        self.connection().execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
+
+    def commit(self) -> None:
+        """End the transaction (StorageFull, Unavailable)."""
+        with translated_errors():
+            super().commit()
+
+    def rollback(self) -> None:
+        """Take the transaction back, unless SQLite has done so."""
+        if not self._has_ended():
+            super().rollback()
+
+    def _has_ended(self) -> bool:
+        """Return whether SQLite ended the transaction itself, as it does on a full disk."""
+        return not self.connection().in_transaction
+
+
+class Locked(Unavailable):
+    """Another program or thread holds the write lock of the database for too long."""
+
+    retry_after = RETRY_AFTER_S
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn SQLite errors that are not bugs into errors of the core."""
+    try:
+        yield
+    except DatabaseError as error:
+        for mark, kind, message in _TROUBLES:
+            if mark in str(error):
+                raise kind(message.format(error)) from error
+        if type(error) is DatabaseError:  # SQLite's word for a file that is damaged
+            raise Unavailable(UNUSABLE.format(error)) from error
+        raise
+
+
+BUSY = "The database is busy. Try again."
+UNUSABLE = "The database cannot be used: {}."
+# What SQLite's message contains, and what it means here.
+_TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
+    ("disk is full", StorageFull, "The disk that holds the database is full."),
+    ("is locked", Locked, BUSY),
+    ("readonly", Unavailable, UNUSABLE),
+    ("disk I/O", Unavailable, UNUSABLE),
+    ("unable to open", Unavailable, UNUSABLE),
+    ("not a database", Unavailable, UNUSABLE),
+    ("malformed", Unavailable, UNUSABLE),
+    ("FOREIGN KEY", Conflict, "The object that this belongs to was deleted at the same time."),
+)
