@@ -14,14 +14,14 @@ from waitress.channel import ClientDisconnected
 
 from repoman.config import ServerSettings
 from repoman.http.body import BodyWanted
-from repoman.server.connection_policy import LingeringClose, Phase, ProgressTimer
+from repoman.server.connection_policy import LingeringClose, Phase
 from repoman.server.file_bodies import FileResponse
 from repoman.server.loop import IN, OUT, Loop
 from repoman.server.request_reader import Request, RequestReader
 from repoman.server.request_runner import RequestRunner, Response
 from repoman.server.response_cache import FastAnswer
 from repoman.server.send_queue import SendQueue
-from repoman.server.transport import SpokePlainHttp, Transport
+from repoman.server.transport import ProgressTimer, SpokePlainHttp, Transport
 from repoman.server.worker_pool import WorkerPool
 
 log = logging.getLogger("repoman.server")

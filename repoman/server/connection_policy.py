@@ -11,9 +11,6 @@ from typing import Protocol
 
 from repoman.config import ServerSettings
 
-# A client that moves fewer bytes than this within its time has stalled.
-MIN_PROGRESS_BYTES = 4096
-
 # The time that a refused client has left to read its answer when the server closes its listener.
 DRAIN_LINGER_S = 1.0
 
@@ -84,34 +81,6 @@ def close_some(connections: Iterable[Closable], most: int) -> bool:
     for connection in expendable[:most]:
         connection.handle_close()
     return bool(expendable)
-
-
-class ProgressTimer:
-    """When a client's present time to act began; any thread.
-
-    Bytes begin a new time only when there are enough of them: a client that moves one now and then
-    could otherwise hold its connection, and what belongs to it, forever.
-
-    Attributes:
-        since: monotonic seconds.
-    """
-
-    __slots__ = ("_moved", "since")
-
-    def __init__(self) -> None:
-        self._moved = 0
-        self.since = time.monotonic()
-
-    def restart(self) -> None:
-        """From now on it is the client's turn."""
-        self._moved = 0
-        self.since = time.monotonic()
-
-    def note_bytes(self, count: int) -> None:
-        """Take note of bytes that the client has sent or taken."""
-        self._moved += count
-        if self._moved >= MIN_PROGRESS_BYTES:
-            self.restart()
 
 
 class LingeringClose:

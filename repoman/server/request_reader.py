@@ -13,7 +13,6 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
 from repoman.http.body import BodyWanted
-from repoman.server.connection_policy import ProgressTimer
 from repoman.server.loop import Loop
 from repoman.server.request_body import (
     Body,
@@ -24,7 +23,7 @@ from repoman.server.request_body import (
     SinkStore,
     Store,
 )
-from repoman.server.transport import BULK_MIN_BYTES, Transport
+from repoman.server.transport import BULK_MIN_BYTES, ProgressTimer, Transport
 
 # A refused body up to this size is read away to keep the connection.
 DISCARD_MAX_BYTES = 1 << 16

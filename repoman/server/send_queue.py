@@ -6,8 +6,7 @@ from typing import Protocol
 
 from waitress.channel import ClientDisconnected
 
-from repoman.server.connection_policy import ProgressTimer
-from repoman.server.transport import BULK_MIN_BYTES, SEND_BYTES, Transport
+from repoman.server.transport import BULK_MIN_BYTES, SEND_BYTES, ProgressTimer, Transport
 
 # Most bytes one connection sends per turn, so that a fast reader starves nobody: of a file, about a
 # millisecond. The kernel takes a file faster in few large pieces: at 1 MiB it cost a third more.

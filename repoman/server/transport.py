@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,10 +16,41 @@ SEND_BYTES = 1 << 18
 # A bulk loop takes over transfers of this size and more.
 BULK_MIN_BYTES = 1 << 18
 
+# A client that moves fewer bytes than this within its time has stalled.
+MIN_PROGRESS_BYTES = 4096
+
 # A TLS record has at most this many bytes.
 TLS_RECORD_BYTES = 1 << 14
 
 _TLS_HANDSHAKE = b"\x16"  # The first byte of a TLS connection.
+
+
+class ProgressTimer:
+    """When a client's present time to act began; any thread.
+
+    Bytes begin a new time only when there are enough of them: a client that moves one now and then
+    could otherwise hold its connection, and what belongs to it, forever.
+
+    Attributes:
+        since: monotonic seconds.
+    """
+
+    __slots__ = ("_moved", "since")
+
+    def __init__(self) -> None:
+        self._moved = 0
+        self.since = time.monotonic()
+
+    def restart(self) -> None:
+        """From now on it is the client's turn."""
+        self._moved = 0
+        self.since = time.monotonic()
+
+    def note_bytes(self, count: int) -> None:
+        """Take note of bytes that the client has sent or taken."""
+        self._moved += count
+        if self._moved >= MIN_PROGRESS_BYTES:
+            self.restart()
 
 
 class Transport(Protocol):

@@ -128,7 +128,13 @@ class WorkerPool:
         wakeup.acquire()
         watch = Watch("worker")
         while (work := self._take(wakeup)) is not None:
-            watch.run(work)
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - also what a plugin means to exit by
+                watch.note_failure(error)
+            else:
+                if watch.failure:
+                    watch.note_success()
             del work  # or its request, and the password in it, is kept until the next one
 
     def _take(self, wakeup: threading.Lock) -> Work | None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from repoman.server.connection_policy import MIN_PROGRESS_BYTES, ProgressTimer
 from repoman.server.send_queue import TURN_BYTES, MemoryItem, SendQueue
-from repoman.server.transport import SEND_BYTES
+from repoman.server.transport import MIN_PROGRESS_BYTES, SEND_BYTES, ProgressTimer
 
 
 class Stuck:

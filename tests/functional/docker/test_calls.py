@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.calls import ROOT
 
-FILES = {"blob GET": 36, "blob GET with a login": 39, "manifest GET": 36, "PATCH of 400 kB": 41}
-CALLS = {"blob GET": 330, "blob GET with a login": 340, "manifest GET": 205}
+FILES = {"blob GET": 33, "blob GET with a login": 36, "manifest GET": 34, "PATCH of 400 kB": 38}
+CALLS = {"blob GET": 170, "blob GET with a login": 180, "manifest GET": 165}
 
 
 @pytest.fixture(scope="module")
