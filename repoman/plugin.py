@@ -33,13 +33,12 @@ from repoman.errors import (
 )
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.pulls import Pull
-from repoman.group.asking import Collected, MemberPool, first_found, main_outage
+from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
 from repoman.group.trace import GroupTrace, Question
 from repoman.hookspecs import PROJECT
-from repoman.http.addresses import RepositoryAddress, list_addresses, main_address
-from repoman.http.admin import wants_page
+from repoman.http.addresses import list_addresses, main_address
 from repoman.http.audit import note_failed_login, note_pull
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.caching import allow_caching
@@ -53,7 +52,7 @@ from repoman.http.current import (
     current_security,
 )
 from repoman.http.errors import Failure, render_plain
-from repoman.http.formats import Format, access_of_method
+from repoman.http.formats import Format
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
 from repoman.http.rest import requested_events
@@ -63,18 +62,15 @@ from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
-from repoman.proxy.freshness import Ages
 from repoman.proxy.redirects import is_same_server
-from repoman.proxy.remote_health import Condition, Remote, RemoteState
+from repoman.proxy.remote_health import Remote
 from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
 from repoman.repositories.model import (
     Capabilities,
-    Outcome,
     Repository,
     RepositoryConfig,
     RepositoryType,
-    Step,
     Trace,
 )
 from repoman.repositories.recipes import Built, Recipe, RepositoryContext, open_cache
@@ -115,7 +111,6 @@ from repoman.security.actors import (
     Limit,
     Scope,
 )
-from repoman.security.session_records import Session
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.waiting import waiting
@@ -134,7 +129,6 @@ __all__ = [
     "AccessSection",
     "Action",
     "Actor",
-    "Ages",
     "Area",
     "Asset",
     "AuditEntry",
@@ -151,8 +145,6 @@ __all__ = [
     "CachedFiles",
     "Call",
     "Capabilities",
-    "Collected",
-    "Condition",
     "ConfirmedClock",
     "Conflict",
     "ConnectorSection",
@@ -182,7 +174,6 @@ __all__ = [
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
-    "Outcome",
     "Page",
     "PageQuery",
     "Part",
@@ -201,10 +192,8 @@ __all__ = [
     "RegularExpression",
     "Remote",
     "RemoteFiles",
-    "RemoteState",
     "RepomanError",
     "Repository",
-    "RepositoryAddress",
     "RepositoryConfig",
     "RepositoryContent",
     "RepositoryContext",
@@ -214,10 +203,8 @@ __all__ = [
     "RoutingSection",
     "Scope",
     "Section",
-    "Session",
     "SingleFlight",
     "Source",
-    "Step",
     "StorageFull",
     "StorageSection",
     "StoredBlob",
@@ -245,7 +232,6 @@ __all__ = [
     "UpstreamUnavailable",
     "WebAddress",
     "WritePolicy",
-    "access_of_method",
     "allow_caching",
     "bearer_token",
     "begin_session",
@@ -268,7 +254,6 @@ __all__ = [
     "log_in",
     "login_needed",
     "main_address",
-    "main_outage",
     "note_failed_login",
     "note_pull",
     "open_cache",
@@ -281,5 +266,4 @@ __all__ = [
     "send_content",
     "store_bytes",
     "waiting",
-    "wants_page",
 ]

@@ -34,15 +34,11 @@ class Platform:
         os: for example ``linux``.
         architecture: for example ``amd64``.
         variant: of the processor, for example ``v8``.
-        os_version: used mostly for Windows.
-        os_features: used mostly for Windows.
     """
 
     os: str
     architecture: str
     variant: str = ""
-    os_version: str = ""
-    os_features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
@@ -106,12 +102,12 @@ def _digest(fields: JsonObject) -> Digest:
 def _platform(fields: JsonObject | None) -> Platform | None:
     if fields is None:
         return None
+    fields.text("os.version")  # Of no use here, but their types are checked.
+    fields.texts("os.features")
     return Platform(
         os=fields.text("os"),
         architecture=fields.text("architecture"),
         variant=fields.text("variant"),
-        os_version=fields.text("os.version"),
-        os_features=fields.texts("os.features"),
     )
 
 

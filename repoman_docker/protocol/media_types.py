@@ -19,7 +19,6 @@ SCHEMA1 = frozenset({SCHEMA1_PLAIN, SCHEMA1_SIGNED})
 """The obsolete types of Docker schema 1, which are refused."""
 
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
-OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"

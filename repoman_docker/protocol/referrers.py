@@ -9,11 +9,7 @@ from dataclasses import dataclass
 
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.media_types import OCI_INDEX
-
-MAX_BYTES = 4 * 1024 * 1024
-"""Maximum length of a response, as clients read no longer manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +27,15 @@ class ReferrersIndex:
     last: Digest | None
 
 
-def manifest_descriptor(manifest: Manifest, digest: Digest, size: int) -> Descriptor:
-    """Return the entry of ``manifest`` in the list of the referrers of its subject.
-
-    Args:
-        manifest: the pushed manifest.
-        digest: the digest under which it was pushed.
-        size: of its body, in bytes.
-    """
-    return Descriptor(
-        media_type=manifest.media_type,
-        digest=digest,
-        size=size,
-        annotations=manifest.annotations,
-        artifact_type=manifest.artifact_type,
-    )
-
-
 def referrers_index(
-    descriptors: Iterable[Descriptor], artifact_type: str | None, max_bytes: int = MAX_BYTES
+    descriptors: Iterable[Descriptor], artifact_type: str | None, max_bytes: int
 ) -> ReferrersIndex:
     """Return the page that lists ``descriptors`` in order, up to ``max_bytes``.
 
     At least one is listed if there is any, so that paging always advances.
 
     Args:
-        descriptors: from :func:`manifest_descriptor`, those after ``last`` of the request.
+        descriptors: the entries after ``last`` of the request.
         artifact_type: the parameter ``artifactType``; only these are listed, all if None or empty.
             A space in it counts as ``+``, which some clients do not escape.
         max_bytes: the length at which the list is cut, in bytes.

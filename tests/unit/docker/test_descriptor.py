@@ -39,7 +39,7 @@ def test_the_whole_descriptor():
     assert descriptor.annotations == {"k": "v"}
     assert descriptor.artifact_type == "x/y"
     assert descriptor.urls == ("https://h/blob", "http://h:1/?a=b")
-    assert descriptor.platform == Platform("windows", "arm64", "v8", "10", ("win32k",))
+    assert descriptor.platform == Platform("windows", "arm64", "v8")
 
 
 def test_a_platform_reads_as_docker_writes_it():

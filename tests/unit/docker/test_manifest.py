@@ -205,7 +205,7 @@ def test_config_and_layers_are_required_each_once_and_foreign_layers_not():
 
 
 def test_embedded_data_does_not_replace_the_blob():
-    manifest = parse(image(config=descriptor(2, mt.OCI_EMPTY, data="e30=")))
+    manifest = parse(image(config=descriptor(2, "application/vnd.oci.empty.v1+json", data="e30=")))
     assert [d.digest for d in manifest.required_blobs()] == [digest_of(2)]
 
 
