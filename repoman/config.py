@@ -194,6 +194,9 @@ class SessionSettings(_Part):
     idle_timeout: float = Field(
         7200, ge=300, description="Seconds without a request after which a session ends."
     )
+    per_user: PositiveInt = Field(
+        100, description="Most sessions of a user; with more of them the oldest ends."
+    )
     lifetime: float = Field(
         86400, ge=300, description="Seconds after which a session ends in any case."
     )

@@ -282,12 +282,13 @@ class ContentStore:
     ) -> int:
         """Remove the assets at the given paths and return how many there were.
 
-        Components that keep no asset go with them. The bytes stay for compaction, since other
-        assets may share them. ``audit`` is how the audit log tells of some of them, by path.
+        Of many paths, each batch is a transaction of its own, unless one is open. Components that
+        keep no asset go with them. The bytes stay for compaction, since other assets may share
+        them. ``audit`` is how the audit log tells of some of them, by path.
         """
         count, now = 0, time.time()
-        with self.transaction():
-            for batch in batches(paths):
+        for batch in batches(paths):
+            with self.transaction():
                 insert_deleted(self._repository, now, batch, audit)
                 mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(batch)
                 found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())

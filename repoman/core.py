@@ -41,8 +41,10 @@ from repoman.tasks.builtin import (
     PURGE,
     compaction_task,
     pruning_task,
+    expiry_task,
     purge_task,
     sweep_task,
+    trim_task,
     verification_task,
 )
 from repoman.tasks.runner import Launch, Runner
@@ -162,6 +164,8 @@ class Repoman:
             compaction_task(self.compactor),
             sweep_task(self.compactor),
             purge_task(Purge(self.database, self.blob_stores)),
+            expiry_task(self.security.sessions, self.security.user_tokens),
+            trim_task(self.proxies),
             verification_task(self.blob_stores),
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,

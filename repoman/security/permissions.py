@@ -227,6 +227,7 @@ SHIPPED_PRIVILEGES = {
     "nx-all": ("Everything.", ALL),
     "nx-search-read": ("Search.", f"{DOMAIN}:search:read"),
     "nx-healthcheck-read": ("Health checks.", f"{DOMAIN}:healthcheck:read"),
+    "nx-tasks-run": ("Run and stop tasks.", f"{DOMAIN}:tasks:start,stop"),
     **{
         f"nx-{domain}-{verb}": (
             f"{'Everything about' if verb == 'all' else verb.capitalize()} {title}.",

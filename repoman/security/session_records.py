@@ -6,6 +6,8 @@ from typing import Any
 from repoman.db.models import SessionRecord, UserRecord
 from repoman.security.actors import Actor
 
+OLDEST_MAX = 100  # Sessions of a user that are removed at once where they are too many.
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -80,9 +82,19 @@ def delete_session(id_: str) -> bool:
     return bool(SessionRecord.delete().where(SessionRecord.digest == id_).execute())
 
 
-def delete_expired(now: float) -> None:
-    """Remove the sessions that ended before ``now``."""
-    SessionRecord.delete().where(SessionRecord.expires_at <= now).execute()
+def delete_expired(now: float, limit: int) -> int:
+    """Remove at most ``limit`` sessions that ended before ``now``; return how many."""
+    ended = SessionRecord.select(SessionRecord.digest).where(SessionRecord.expires_at <= now)
+    some = ended.order_by(SessionRecord.expires_at).limit(limit)
+    return int(SessionRecord.delete().where(SessionRecord.digest.in_(some)).execute())
+
+
+def delete_oldest(user: str, keep: int) -> None:
+    """Remove the sessions of a user but the ``keep`` most recently used ones."""
+    mine = SessionRecord.select(SessionRecord.digest).join(UserRecord)
+    newest = mine.where(UserRecord.name == user).order_by(SessionRecord.seen_at.desc())
+    oldest = newest.offset(keep).limit(OLDEST_MAX)
+    SessionRecord.delete().where(SessionRecord.digest.in_(oldest)).execute()
 
 
 def _query() -> Any:

@@ -74,14 +74,13 @@ class SessionService:
         """Begin a session for somebody who has just logged in, and return its secret.
 
         The secret is for the cookie alone. The session behind ``instead_of``, the secret that the
-        browser had so far, ends; sessions that have run out are removed.
+        browser had so far, ends, and so do the oldest sessions of a user who has too many.
 
         Raises:
             Denied: the actor has no account here.
         """
         secret, now = secrets.token_urlsafe(32), self._clock()
         with self._database.transaction():
-            records.delete_expired(min(now, self._confirmed()))
             records.delete_session(_id_of(instead_of))
             user = find_user(actor.name)
             if user is None or user.realm != actor.realm or not user.is_active:
@@ -102,6 +101,7 @@ class SessionService:
                 expires_at=self._end_of(now, now),
             )
             records.insert_session(session)
+            records.delete_oldest(user.name, self._settings.per_user)
             update_user(user.name, last_login_at=now)
         return secret
 
@@ -121,6 +121,11 @@ class SessionService:
     def of_user(self, user: str) -> list[Session]:
         """Return the valid sessions of a user, the most recently used first."""
         return records.list_sessions(user, self._clock())
+
+    def remove_expired(self, limit: int) -> int:
+        """Remove at most ``limit`` sessions that have run out by any clock; return how many."""
+        with self._database.transaction():
+            return records.delete_expired(min(self._clock(), self._confirmed()), limit)
 
     def end(self, secret: str) -> None:
         """End the session with this secret, if there is one."""

@@ -66,6 +66,13 @@ def delete_token(id_: str) -> None:
     UserTokenRecord.delete().where(UserTokenRecord.id == id_).execute()
 
 
+def delete_expired(before: float, limit: int) -> int:
+    """Remove at most ``limit`` tokens that expired before a time; return how many."""
+    expired = UserTokenRecord.select(UserTokenRecord.id).where(UserTokenRecord.expires_at < before)
+    some = expired.order_by(UserTokenRecord.id).limit(limit)
+    return int(UserTokenRecord.delete().where(UserTokenRecord.id.in_(some)).execute())
+
+
 def note_uses(times: Mapping[str, float]) -> None:
     """Store when tokens were last used, by their ids."""
     for id_, at in times.items():

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pluggy
 
+from repoman.clocks import ConfirmedClock
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.deferred_timestamps import DeferredTimestamps
@@ -50,6 +51,16 @@ class UserTokens:
             database, "uses of tokens", records.note_uses, clock, USE_NOTE_INTERVAL_S
         )
         self.flush = self._uses.flush
+        self._confirmed = ConfirmedClock(clock)
+
+    def remove_expired(self, age_s: float, limit: int) -> int:
+        """Remove at most ``limit`` tokens that expired so long ago by any clock; return how many.
+
+        Until then their users see that they have expired.
+        """
+        with self._database.transaction():
+            now = min(self._clock(), self._confirmed())
+            return records.delete_expired(now - age_s, limit)
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:

@@ -2,12 +2,19 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
+
+from pydantic import Field
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL
 from repoman.compaction import Compactor
 from repoman.errors import Unavailable
-from repoman.repositories.purge import Purge
+from repoman.proxy.services import ProxyServices
+from repoman.repositories.purge import PAUSE_S, ROWS_MAX, Purge
+from repoman.sections import Section
+from repoman.security.sessions import SessionService
+from repoman.security.user_tokens import UserTokens
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
 from repoman.verification import verify
 
@@ -15,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 PRUNED_ROWS = 1000  # Old records that are removed in one transaction.
 PRUNING_PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
+DAY_S = 86_400.0
 PURGE = "repository.purge-deleted"
 
 
@@ -57,6 +65,56 @@ def purge_task(purge: Purge) -> TaskType:
         return f"Removed the content of {count} deleted repositories." if count else ""
 
     return TaskType(PURGE, "Admin - Remove deleted repositories", run, first=FirstTask("hourly 20"))
+
+
+class ExpirySettings(Section):
+    """Which expired tokens are removed."""
+
+    token_days: int = Field(
+        30, ge=1, description="Days after which an expired user token is removed."
+    )
+
+
+def expiry_task(sessions: SessionService, tokens: UserTokens) -> TaskType:
+    """Return the type of the task that removes expired sessions and user tokens."""
+
+    def run(context: TaskContext) -> str:
+        age_s = context.settings(ExpirySettings).token_days * DAY_S
+        ended = _repeat(context, sessions.remove_expired)
+        expired = _repeat(context, partial(tokens.remove_expired, age_s))
+        if not ended + expired:
+            return ""
+        return f"Removed {ended} expired sessions and {expired} expired user tokens."
+
+    return TaskType(
+        "security.purge-expired",
+        "Admin - Remove expired sessions and tokens",
+        run,
+        settings=ExpirySettings,
+        first=FirstTask("hourly 50"),
+    )
+
+
+def trim_task(proxies: ProxyServices) -> TaskType:
+    """Return the type of the task that holds the caches of proxies to their limits."""
+
+    def run(_context: TaskContext) -> str:
+        count = proxies.trim_caches()
+        return f"Removed {count} files from caches." if count else ""
+
+    return TaskType(
+        "repository.trim-caches", "Proxy - Trim caches", run, first=FirstTask("hourly 35")
+    )
+
+
+def _repeat(context: TaskContext, remove: Callable[[int], int]) -> int:
+    """Remove rows in batches until there are no more, and return how many those were."""
+    total = 0
+    while count := remove(ROWS_MAX):
+        total += count
+        context.progress(total)
+        context.pause(PAUSE_S)
+    return total
 
 
 def verification_task(stores: BlobStoreManager) -> TaskType:

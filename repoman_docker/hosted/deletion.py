@@ -1,23 +1,54 @@
 """Deletions of components and assets that the core asks for: by administrators, and by tasks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from repoman.plugin import Asset, Conflict, ContentStore, Coordinate, NotFound, ReadOnly
+from repoman.plugin import AuditEntry, Conflict, ContentStore, Coordinate, NotFound, ReadOnly
 from repoman_docker.layout import (
     BLOB,
     IMAGE,
     MANIFEST,
     TAG,
     V1_CHAIN,
+    manifest_path,
     manifest_prefixes,
     tag_path,
     v1_chain_prefixes,
 )
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.reference import Tag
+from repoman_docker.service import CheckDelete
 from repoman_docker.v1.records import chain_paths
 
 BATCH_ASSETS = 500  # Assets of an image that are deleted in one transaction.
+
+
+def delete_manifest(
+    content: ContentStore,
+    name: str,
+    digest: Digest,
+    *,
+    check_tag: CheckDelete | None = None,
+    audit: Mapping[str, AuditEntry] = MappingProxyType({}),
+) -> bool:
+    """Delete a manifest with its tags; return whether it was there.
+
+    Of many tags some go in transactions of their own: a crash leaves the manifest with the others.
+    """
+    path = manifest_path(name, digest)
+    while True:
+        with content.transaction():
+            if content.find_asset(path) is None:
+                return False
+            tags = [each.path for each in content.referring(path, TAG, "", BATCH_ASSETS + 1)]
+            batch = tags[:BATCH_ASSETS]
+            if check_tag is not None:
+                for each in batch:
+                    check_tag(Tag(each.rpartition("/")[2]))
+            if len(tags) <= BATCH_ASSETS:
+                content.delete_assets([path, *tags, *chain_paths(content, name, digest)], audit)
+                return True
+            content.delete_assets(batch)
 
 
 class Deletion:
@@ -56,23 +87,20 @@ class Deletion:
             NotFound, ReadOnly, Conflict: see :class:`repoman.plugin.Capabilities`.
         """
         self._check_write()
+        asset = self._content.get_asset(path)
+        if asset.kind == MANIFEST:
+            name, _, digest = path.removeprefix("manifests/").rpartition("/")
+            delete_manifest(self._content, name, Digest.parse(digest))
+            return
         with self._content.transaction():
             asset = self._content.get_asset(path)
             if asset.kind == BLOB and self._content.referring(path, BLOB, limit=1):
                 raise Conflict(f"{path} is part of a manifest. Delete the manifest first.")
-            self._content.delete_assets([path, *self._dependants(asset)])
+            self._content.delete_assets([path])
 
     def _check_write(self) -> None:
         if self._read_only:
             raise ReadOnly(self._read_only)
-
-    def _dependants(self, asset: Asset) -> Iterator[str]:
-        """Yield the paths of what is useless without an asset."""
-        if asset.kind != MANIFEST:
-            return
-        yield from (tag.path for tag in self._content.referring(asset.path, TAG))
-        name, _, digest = asset.path.removeprefix("manifests/").rpartition("/")
-        yield from chain_paths(self._content, name, Digest.parse(digest))
 
     def _delete_image(self, name: str) -> None:
         """Delete tags first: a tag never points to a manifest that is gone."""

@@ -14,6 +14,7 @@ from repoman.plugin import (
     Unauthenticated,
     store_bytes,
 )
+from repoman_docker.hosted.deletion import BATCH_ASSETS, delete_manifest
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
     TAG,
@@ -41,7 +42,6 @@ from repoman_docker.service import (
     failure,
     registry_failures,
 )
-from repoman_docker.v1.records import chain_paths
 
 CONFIG_LIMIT = 1 << 20  # maximum bytes of a config that is read for its labels
 
@@ -141,19 +141,25 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         path = reference_path(name, reference)
-        with self._content.transaction():
-            paths = [path]
-            if isinstance(reference, Digest):
-                tags = [tag.path for tag in self._content.referring(path, TAG)]
-                if check_tag is not None:
-                    for each in tags:
-                        check_tag(Tag(each.rpartition("/")[2]))
-                paths += tags
-                paths += chain_paths(self._content, name, reference)
-            if path not in self._content.existing([path]):
-                raise _unknown(name, reference)
-            entry = AuditEntry("delete", f"{name}:{reference}")
-            self._content.delete_assets(paths, {path: entry})
+        audit = {path: AuditEntry("delete", f"{name}:{reference}")}
+        if isinstance(reference, Tag):
+            is_deleted = self._content.delete_assets([path], audit) > 0
+        else:
+            if check_tag is not None:
+                self._check_tags(path, check_tag)
+            is_deleted = delete_manifest(
+                self._content, name, reference, check_tag=check_tag, audit=audit
+            )
+        if not is_deleted:
+            raise _unknown(name, reference)
+
+    def _check_tags(self, path: str, check_tag: CheckDelete) -> None:
+        """Check that all tags of a manifest may be deleted, before the first one is."""
+        after = ""
+        while tags := self._content.referring(path, TAG, after, BATCH_ASSETS):
+            for tag in tags:
+                check_tag(Tag(tag.path.rpartition("/")[2]))
+            after = tags[-1].path
 
     def _labels(self, name: str, config: Descriptor | None) -> Mapping[str, object]:
         if config is None or config.media_type not in CONFIGS or config.size > CONFIG_LIMIT:

@@ -44,9 +44,12 @@ class Leftovers:
 
     def drop_layers(self, paths: Iterable[str]) -> None:
         """Remove unreferenced blobs of an image name."""
-        self._content.delete_assets(
-            path for path in dict.fromkeys(paths) if not self._content.referring(path, BLOB, "", 1)
-        )
+        with self._content.transaction():
+            self._content.delete_assets(
+                path
+                for path in dict.fromkeys(paths)
+                if not self._content.referring(path, BLOB, "", 1)
+            )
 
     def has_ended(self, push: Asset) -> bool:
         """Return whether each image of a push belongs to a tag."""

@@ -4,6 +4,7 @@ All images of the chain become images of the name, with their layers as its blob
 transaction as the tag.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repoman.plugin import (
@@ -46,6 +47,8 @@ from repoman_docker.service import (
 from repoman_docker.v1.assembly import Assembly
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord, chain_paths, chains_with, new_chain
+
+DELETED_TAGS = 100  # Tags that are deleted in one transaction, with their manifests and images.
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +98,29 @@ class Tagging:
 
     def delete_all(self, name: str, check_tag: CheckDelete) -> list[Tag]:
         """Remove all tags with their manifests; see :class:`repoman_docker.service.V1Pushes`."""
-        with self._content.transaction():
-            tags = [Tag(each) for each in self._content.list_versions(TAG, name, "", -1)]
-            if not tags:
-                raise failure(
-                    ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} in this repository."
-                )
-            for each in tags:
-                check_tag(each)
-            entries = {
-                tag_path(name, each): AuditEntry("delete", f"{name}:{each}") for each in tags
-            }
-            found = self._content.existing(entries).values()
-            digests = {Digest.parse(each.attributes["digest"]) for each in found}
-            self._content.delete_assets(entries, entries)
-            for digest in digests:
-                chain = chain_paths(self._content, name, digest)
-                self._content.delete_assets([manifest_path(name, digest), *chain])
+        tags = [Tag(each) for each in self._content.list_versions(TAG, name, "", -1)]
+        if not tags:
+            raise failure(
+                ErrorCode.NAME_UNKNOWN, f"There are no tags of {name} in this repository."
+            )
+        for each in tags:
+            check_tag(each)
+        for start in range(0, len(tags), DELETED_TAGS):
+            with self._content.transaction():
+                self._delete_tags(name, tags[start : start + DELETED_TAGS])
         return tags
+
+    def _delete_tags(self, name: str, tags: Sequence[Tag]) -> None:
+        """Remove tags with the manifests that no other tag needs."""
+        entries = {tag_path(name, each): AuditEntry("delete", f"{name}:{each}") for each in tags}
+        found = self._content.existing(entries).values()
+        digests = {Digest.parse(each.attributes["digest"]) for each in found}
+        self._content.delete_assets(entries, entries)
+        for digest in digests:
+            path = manifest_path(name, digest)
+            if not self._content.referring(path, TAG, "", 1):
+                chain = chain_paths(self._content, name, digest)
+                self._content.delete_assets([path, *chain])
 
     def _find_manifest(self, name: str, image_id: str) -> Asset | None:
         """Return the existing manifest of an image in an image name, whoever pushed it."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import Field, SecretStr
 
 from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.sections import Section
+from repoman.security.actors import Actor, Limit
 from repoman.tasks import task_records as records
 from repoman.tasks.model import FirstTask, RunState, TaskType
 from repoman.tasks.runner import ATTEMPTS_MAX, CONFIRM_S, KILLED, LEASE_S, SERVER_STOPPED, Runner
@@ -578,3 +580,42 @@ def test_without_its_plugin_a_task_stays_and_does_not_run(
     assert tasks.runs(task) == []
     with pytest.raises(Invalid, match="no task type 'work'"):
         tasks.run(task)
+
+
+# --- Types of the core ---------------------------------------------------------------------------
+
+
+def test_expired_sessions_and_tokens_are_removed(repoman, monkeypatch):
+    security, now = repoman.security, time.time()
+    security.user_tokens.create("admin", "old", Limit(), days=1)
+    security.sessions.begin(Actor("admin"), "", "")
+    [task] = [each for each in repoman.tasks.all() if each.type == "security.purge-expired"]
+
+    def run():
+        run = repoman.tasks.run(task)
+        assert repoman.make_runner().execute(run) == "ok"
+        return repoman.tasks.get_run(run.id).result
+
+    assert run() == ""
+    for part in (security.sessions, security.user_tokens):
+        monkeypatch.setattr(part, "_clock", lambda: now + 40 * 24 * HOUR)
+    assert run() == "", "the clock has jumped"
+    for part in (security.sessions, security.user_tokens):
+        monkeypatch.setattr(part, "_confirmed", lambda: now + 40 * 24 * HOUR)
+    assert run() == "Removed 1 expired sessions and 1 expired user tokens."
+    assert run() == ""
+
+
+def test_the_oldest_session_ends_where_there_are_too_many(repoman_factory):
+    repoman = repoman_factory(sessions={"per_user": 2})
+    sessions = repoman.security.sessions
+    secrets = [sessions.begin(Actor("admin"), "", "") for _ in range(4)]
+    assert [bool(sessions.find(each)) for each in secrets] == [False, False, True, True]
+
+
+def test_the_caches_of_proxies_are_trimmed(repoman, monkeypatch):
+    [task] = [each for each in repoman.tasks.all() if each.type == "repository.trim-caches"]
+    monkeypatch.setattr(repoman.proxies, "trim_caches", lambda: 3)
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "ok"
+    assert repoman.tasks.get_run(run.id).result == "Removed 3 files from caches."
