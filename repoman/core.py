@@ -40,8 +40,8 @@ from repoman.security.users import Users
 from repoman.tasks.builtin import (
     PURGE,
     compaction_task,
-    pruning_task,
     expiry_task,
+    pruning_task,
     purge_task,
     sweep_task,
     trim_task,

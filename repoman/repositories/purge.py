@@ -12,9 +12,9 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.db.database import Database
 from repoman.repositories import repository_records as records
 
-ROWS_MAX = 500  # Rows that one transaction removes at most; triggers change others with them.
+ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change others with them.
 ROWS_MIN = 20  # Rows that one transaction removes at least, however slow it is.
-TRANSACTION_S = 0.04  # A transaction that takes longer makes the next one smaller.
+TRANSACTION_S = 0.025  # A transaction that takes longer makes the next one smaller.
 PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
 

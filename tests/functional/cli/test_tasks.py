@@ -1,6 +1,11 @@
 """Tasks by the command line, beside a running server and without one."""
 
 import json
+import sqlite3
+from contextlib import closing
+
+from benchmarks.purge import fill
+from tests.clock import wait_until
 
 VERIFY = "Admin - Verify blob stores"
 
@@ -67,3 +72,24 @@ def test_a_deleted_first_task_stays_deleted(server):
     server.cli("task", "delete", VERIFY)
     server.restart()
     assert "blobstore.verify" not in tasks_of(server)
+
+
+def test_a_killed_server_continues_to_remove_a_deleted_repository(server):
+    def count(table):
+        with closing(sqlite3.connect(server.data / "repoman.db")) as connection:
+            return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+    server.cli("repo", "create", "docker-hosted", "large")
+    server.stop()
+    fill(server.data / "repoman.db", "large", 40_000)
+    server.start()
+    server.cli("repo", "delete", "large", "--yes")
+    wait_until(lambda: count("reference") < 39_000, what="the beginning of the removal")
+    server.kill()
+    assert count("component") > 0
+    server.start()
+    assert "large" not in server.cli("repo", "list").stdout
+    wait_until(lambda: count("repository") == 1, what="the end of the removal")
+    assert (count("asset"), count("component"), count("reference")) == (0, 0, 0)
+    task = tasks_of(server)["repository.purge-deleted"]
+    assert task["last_result"] == "ok"
