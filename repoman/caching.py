@@ -112,6 +112,9 @@ class LruCache(Generic[Value]):
         weigh: returns how many bytes a value takes.
         ttl: seconds for which a value is kept; None: as long as there is room.
         ticks: seconds that never run backwards.
+
+    Attributes:
+        entries: by key; for who has to find them without a call.
     """
 
     def __init__(
@@ -125,14 +128,14 @@ class LruCache(Generic[Value]):
         self._ttl = ttl
         self._ticks = ticks
         self._budget = budget
-        self._entries: dict[Hashable, _Entry] = {}
+        self.entries: dict[Hashable, _Entry] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def find(self, key: Hashable) -> Value | None:
         """Return the value of a key, unless it is not kept or its time is over."""
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is None or (entry.until != _FOREVER and entry.until <= self._ticks()):
             return None
         entry.was_used = True
@@ -141,7 +144,7 @@ class LruCache(Generic[Value]):
 
     def find_old(self, key: Hashable) -> Value | None:
         """Return the value of a key, also when its time is over, as far as it is still kept."""
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         return None if entry is None else entry.value
 
     def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
@@ -160,15 +163,15 @@ class LruCache(Generic[Value]):
             return
         until = _FOREVER if seconds is None else self._ticks() + seconds
         weight = self._weigh(value) + size_of(key) + ENTRY_BYTES
-        self._budget.add(_Entry(self._entries, key, value, weight, until))
+        self._budget.add(_Entry(self.entries, key, value, weight, until))
 
     def discard(self, key: Hashable) -> None:
         """Forget a key."""
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is not None:
             self._budget.remove(entry)
 
     def clear(self) -> None:
         """Forget everything."""
-        for entry in list(self._entries.values()):
+        for entry in list(self.entries.values()):
             self._budget.remove(entry)

@@ -182,7 +182,8 @@ class UploadSessions:
             StorageFull: the disk is full.
         """
         upload = Upload(secrets.token_hex(16), scope, actor, time.time())
-        with self._database.transaction():
+        # A power cut may take the session: its client begins another one.
+        with self._database.transaction(is_durable=False):
             self._database.reserve.check()
             UploadRecord.insert(
                 id=upload.id,

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from repoman.caching import BUDGET, CacheBudget, LruCache, size_of
 from repoman.db.database import Database
+from repoman.db.topics import READER
 
 Value = TypeVar("Value")
 
@@ -25,22 +26,37 @@ class ReadCache(Generic[Value]):
         repository: int | None = None,
         budget: CacheBudget = BUDGET,
     ) -> None:
-        self._database = database
+        self._own = database.own
         self._topics = database.topics
         self._repository = repository
         self._entries: LruCache[tuple[dict[str, int], Value]] = LruCache(size_of, budget=budget)
 
     def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
         """Return what ``read`` returns, from memory if it would be the same."""
-        if self._database.in_transaction():
+        if self._own.writing is not None:
             return read()
-        entry = self._entries.find(key)
-        if entry is not None and self._topics.are_current(entry[0]):
-            self._topics.note_all(entry[0])
-            return entry[1]
+        entry = self._entries.entries.get(key)
+        if entry is not None:
+            # In one piece, without a call: several caches are asked for each request.
+            numbers, value = entry.value
+            now = self._topics.numbers
+            for topic, number in numbers.items():
+                if now.get(topic, 0) != number:
+                    break
+            else:
+                entry.was_used = True
+                reader = READER.get()
+                if reader is not None:
+                    for topic, number in numbers.items():
+                        reader.setdefault(topic, number)
+                found: Value = value
+                return found
+        return self._read(key, read)
+
+    def _read(self, key: Hashable, read: Callable[[], Value]) -> Value:
         with self._topics.reading(self._repository) as dependencies:
             value = read()
-        numbers = dict(dependencies.numbers)
+        numbers = dict(dependencies)
         self._topics.note_all(numbers, is_complete=dependencies.is_complete)
         if dependencies.is_complete:
             self._entries.save(key, (numbers, value))

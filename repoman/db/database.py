@@ -53,6 +53,7 @@ class Database:
 
     Attributes:
         topics: what caches of reads depend on, and what has moved of it.
+        own: what the calling thread has; for caches, which look whether it is in a transaction.
         keyring: seals and opens what is secret in it.
         reserve: room that is kept back for deletions.
         on_change: is told of changes of configuration; see :meth:`note_change`.
@@ -68,7 +69,7 @@ class Database:
         self._write_lock = threading.RLock()
         self._is_stalled = False  # Whether the last writer that waited did so in vain.
         self._last_wait_ends = float("inf")
-        self._own = _Own()
+        self.own = Own()
         self._log = WriteAheadLog(self._path.with_name(self._path.name + "-wal"))
         self.topics = Topics()
         self._data_version = 0
@@ -187,7 +188,7 @@ class Database:
         """
         scope = (None if touches is None else tuple(touches), repository)
         waits = scope[0] != () if is_durable is None else is_durable
-        writing = self._own.writing
+        writing = self.own.writing
         if writing is None:
             with self._outermost(_Writing(scope, is_durable=waits), is_brief=is_brief):
                 yield
@@ -200,7 +201,7 @@ class Database:
     def _outermost(self, writing: "_Writing", *, is_brief: bool) -> Iterator[None]:
         """Run the block as a transaction that joins no other one."""
         with self._turn(BRIEF_S if is_brief else self._own_patience):
-            self._own.writing = writing
+            self.own.writing = writing
             try:
                 with self._sqlite.atomic("IMMEDIATE"):
                     before = self._changes()
@@ -208,7 +209,7 @@ class Database:
                     yield
                     self._move_topics(writing)
             finally:
-                self._own.writing = None
+                self.own.writing = None
             self.topics.publish(writing.numbers)
             commit = self._log.note_commit(self._changes() - before)
         if writing.is_durable:
@@ -218,7 +219,7 @@ class Database:
 
     def note_write(self, table: str) -> None:
         """Note that the transaction of this thread writes to a table (LookupError: unknown)."""
-        writing = self._own.writing
+        writing = self.own.writing
         if writing is None:
             return
         touches, repository = writing.scopes[-1]
@@ -276,11 +277,11 @@ class Database:
 
         It is for what a read writes on the side: a read must not wait for the write lock.
         """
-        before, self._own.patience = self._own_patience, BRIEF_S
+        before, self.own.patience = self._own_patience, BRIEF_S
         try:
             yield
         finally:
-            self._own.patience = before
+            self.own.patience = before
 
     def end_waits(self, seconds: float) -> None:
         """Let no writer wait for longer than ``seconds`` from now on: the process ends."""
@@ -288,7 +289,7 @@ class Database:
 
     @property
     def _own_patience(self) -> float:
-        patience = self._own.patience
+        patience = self.own.patience
         return self._busy_timeout if patience is None else patience
 
     @contextmanager
@@ -353,7 +354,7 @@ class Database:
 
     def in_transaction(self) -> bool:
         """Return whether the calling thread is inside :meth:`transaction`."""
-        return self._own.writing is not None
+        return self.own.writing is not None
 
     def notice_writes(self) -> None:
         """Notice what other processes have written since the last call.
@@ -373,7 +374,7 @@ class Database:
     def bump(self, name: str) -> None:
         """Tell every process that ``name`` has changed; call it inside the transaction."""
         with self.transaction():
-            writing = self._own.writing
+            writing = self.own.writing
             self._sqlite.execute_plain(_MOVE.format("(?, 1)"), (name,)).fetchall()
             if writing is not None:
                 writing.bumped.add(name)
@@ -386,7 +387,7 @@ class Database:
         return 0 if row is None else int(row[0])
 
 
-class _Own(threading.local):
+class Own(threading.local):
     """What each thread has of its own: its transaction, and how long its writes wait."""
 
     writing: "_Writing | None" = None

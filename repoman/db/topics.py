@@ -107,20 +107,18 @@ def read_tables(sql: str) -> frozenset[str]:
     return frozenset(name.lower() for name in _READ.findall(sql))
 
 
-class Dependencies:
+class Dependencies(dict[str, int]):
     """What a value was made from: topics, with their numbers before the first look.
+
+    There is one for each request, so it is a dictionary: making one costs no call.
 
     Attributes:
         is_complete: whether these are all; not where content was read of unknown repositories.
         repository: the id of the repository whose content is read.
     """
 
-    __slots__ = ("is_complete", "numbers", "repository")
-
-    def __init__(self, repository: int | None = None) -> None:
-        self.numbers: dict[str, int] = {}
-        self.is_complete = True
-        self.repository = repository
+    is_complete = True
+    repository: int | None = None
 
 
 # Who reads in this context, and is told of what.
@@ -132,28 +130,29 @@ class Topics:
 
     Attributes:
         moves: how often any of them has moved; cheap to compare.
+        numbers: by topic; who is not in it has never moved, and has 0. Only to be read.
     """
 
     def __init__(self) -> None:
         self.moves = 0
-        self._numbers: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def number(self, topic: str) -> int:
         """Return the number of a topic; 0 if nothing has ever changed."""
-        return self._numbers.get(topic, 0)
+        return self.numbers.get(topic, 0)
 
     def are_current(self, numbers: Mapping[str, int]) -> bool:
         """Return whether no topic has moved since it had these numbers."""
-        now = self._numbers
+        now = self.numbers
         return all([now.get(topic, 0) == number for topic, number in numbers.items()])
 
     def publish(self, numbers: Mapping[str, int]) -> None:
         """Take over numbers from the database; those that are known already change nothing."""
         with self._lock:
-            newer = {each: n for each, n in numbers.items() if n > self._numbers.get(each, 0)}
+            newer = {each: n for each, n in numbers.items() if n > self.numbers.get(each, 0)}
             if newer:
-                self._numbers.update(newer)
+                self.numbers.update(newer)
                 self.moves += 1
 
     @contextmanager
@@ -162,7 +161,8 @@ class Topics:
 
         ``repository`` is the id of the one whose content is read, if it is that of one only.
         """
-        dependencies = Dependencies(repository)
+        dependencies = Dependencies()
+        dependencies.repository = repository
         token = READER.set(dependencies)
         try:
             yield dependencies
@@ -173,14 +173,14 @@ class Topics:
         """Have what is read in this context depend on a topic; call it before reading."""
         reader = READER.get()
         if reader is not None:
-            reader.numbers.setdefault(topic, self._numbers.get(topic, 0))
+            reader.setdefault(topic, self.numbers.get(topic, 0))
 
     def note_all(self, numbers: Mapping[str, int], *, is_complete: bool = True) -> None:
         """Have what is read in this context depend on what a value was made from."""
         reader = READER.get()
         if reader is not None:
             for topic, number in numbers.items():
-                reader.numbers.setdefault(topic, number)
+                reader.setdefault(topic, number)
             reader.is_complete &= is_complete
 
     def note_statement(self, sql: str) -> None:

@@ -58,7 +58,7 @@ class Validity:
 
     def settle(self) -> bool:
         """Return whether everything is known that the response was made from, once it is made."""
-        self._numbers = dict(self._read.numbers)
+        self._numbers = dict(self._read)
         return self._read.is_complete
 
     def is_valid(self, client: str) -> bool:
@@ -88,7 +88,7 @@ def _note_no_pull() -> None:
 def begin_request(environ: Environ, topics: Topics) -> Dependencies:
     """Return what collects, as ``READER``, what the response to a request is made from."""
     read = Dependencies()
-    read.numbers[SERVED] = topics.number(SERVED)
+    read[SERVED] = topics.numbers.get(SERVED, 0)
     environ[BEGUN] = Validity(topics, read)
     return read
 
