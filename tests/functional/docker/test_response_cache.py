@@ -253,3 +253,21 @@ def test_requests_in_one_packet_are_answered_in_order(shared_server, registry, n
             received += data
     bodies = [part.partition(b"\r\n\r\n")[2] for part in received.split(b"HTTP/1.1 200 OK")[1:]]
     assert bodies == [images[number % 3].manifest for number in range(9)]
+
+
+def test_pushes_to_another_repository_leave_a_hot_manifest_in_the_cache(
+    registry, name, live, shared_server, tagged
+):
+    """Of 40 requests a second, with 20 writes a second elsewhere, 98 % come from memory."""
+    other = live.create()
+    before = repeated(shared_server, f"/v2/{tagged}")
+    for number in range(100):
+        if number % 2 == 0:
+            other.push_blob("app", secrets.token_bytes(100))
+        for _ in range(2):
+            assert registry.get(tagged).status == 200
+    # The log is written a moment later.
+    wait_until(
+        lambda: repeated(shared_server, f"/v2/{tagged}") - before >= 196,
+        what="196 answers of 200 from memory",
+    )
