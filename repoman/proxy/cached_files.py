@@ -7,7 +7,7 @@ cached is served while the remote fails.
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
@@ -29,7 +29,6 @@ OCTET_STREAM = "application/octet-stream"
 STALE = '110 - "Response is Stale"'  # RFC 7234, 5.5.1
 NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-WHOLE_OR_PART = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 
 _log = logging.getLogger(__name__)
 
@@ -175,14 +174,18 @@ class CachedFiles:
             raise
 
     def _request(self, path: str, headers: Mapping[str, str]) -> Body:
-        """Return the answer to a request for a file: 200, 206, or 304 if validators are sent."""
+        """Return the answer to a request for a file: 200, and what the headers allow besides.
+
+        That is 206 for a part, and 304 where validators are sent: without a digest, nothing else
+        would tell that a part is not the whole, or that nothing is not an empty file.
+        """
         client = self._cache.client
         response = client.open(
             "GET", self._remote.address(path), {**self._remote.headers, **headers}
         )
-        if response.status in WHOLE_OR_PART:
-            return DecodedBody(response, None) if encoding_of(response.headers) else response
-        if response.status == HTTPStatus.NOT_MODIFIED:
+        if response.status == HTTPStatus.OK and encoding_of(response.headers):
+            return DecodedBody(response, None)
+        if response.status == HTTPStatus.OK or response.status in _expected(headers):
             return response
         response.close()
         if response.status in NOT_THERE:
@@ -253,6 +256,14 @@ def _validators(asset: Asset) -> dict[str, str]:
     """Return the headers with which the remote sends nothing if a cached file has not changed."""
     found = {"If-None-Match": asset.remote_etag, "If-Modified-Since": asset.remote_modified}
     return {name: value for name, value in found.items() if value}
+
+
+def _expected(headers: Mapping[str, str]) -> Iterator[int]:
+    """Yield the statuses, besides 200, that may answer a request with these headers."""
+    if "Range" in headers:
+        yield HTTPStatus.PARTIAL_CONTENT
+    if "If-None-Match" in headers or "If-Modified-Since" in headers:
+        yield HTTPStatus.NOT_MODIFIED
 
 
 def _range(start: int) -> dict[str, str]:

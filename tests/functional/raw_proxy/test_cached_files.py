@@ -251,6 +251,14 @@ def test_a_body_that_is_cut_off_is_never_kept(get, origin, client, cut):
     assert get().data == DATA
 
 
+@pytest.mark.parametrize("status", [206, 304, 204])
+def test_an_answer_that_was_not_asked_for_is_no_file(get, origin, status):
+    origin.instead = lambda _: reply(status, b"part" if status == 206 else b"")
+    assert get().status_code == 502
+    origin.instead = None
+    assert get().data == DATA
+
+
 def test_a_changed_file_that_is_cut_off_leaves_the_copy(get, origin, clock):
     get()
     clock.jump(2 * DAY)
