@@ -96,6 +96,7 @@ class SendQueue:
         self._buffered = 0  # bytes of MemoryItem in the queue
         self._files = 0  # other items in the queue
         self._sent: list[QueueItem] = []  # files that have left, to be closed
+        self._is_reading_disk = False  # in a worker, which may take its time
         self._is_closed = False
 
     @property
@@ -143,14 +144,18 @@ class SendQueue:
             ClientDisconnected: the connection is closed; the item still belongs to the caller.
             OSError: the connection is gone, or the file is shorter than promised.
         """
-        with self._space:
-            if self._is_closed:
-                raise ClientDisconnected
-            self._enqueue(item)
-            self._files += 1
-            if at_once:
-                self._send_some(at_once, NO_BUFFER)
-            sent, self._sent = self._sent, []
+        try:
+            with self._space:
+                if self._is_closed:
+                    raise ClientDisconnected
+                self._enqueue(item)
+                self._files += 1
+                if at_once:
+                    self._read_disk(at_once)
+                sent, self._sent = self._sent, []
+        finally:
+            if self._is_closed:  # perhaps by a loop that did not wait for the disk
+                self.close()
         for each in sent:
             each.close()
 
@@ -177,10 +182,13 @@ class SendQueue:
         """Close the connection and drop what was not sent.
 
         The lock is held during the call: a worker in the middle of sending would otherwise write to
-        whatever connection gets the descriptor next.
+        whatever connection gets the descriptor next. While a worker waits for a disk, the
+        connection is left to it: it closes what was closed meanwhile.
         """
-        with self._space:
-            self._is_closed = True
+        self._is_closed = True
+        if not self._space.acquire(blocking=not self._is_reading_disk):
+            return
+        try:
             self._transport.close()
             for item in (*self._sent, *self.items):
                 if not isinstance(item, MemoryItem):
@@ -188,6 +196,15 @@ class SendQueue:
             self.items.clear()
             self._sent.clear()
             self._space.notify_all()
+        finally:
+            self._space.release()
+
+    def _read_disk(self, budget: int) -> None:
+        self._is_reading_disk = True
+        try:
+            self._send_some(budget, NO_BUFFER)
+        finally:
+            self._is_reading_disk = False
 
     def _append(self, data: bytes | memoryview) -> None:
         self._buffered += len(data)

@@ -1,9 +1,13 @@
 """What a connection has to send, without a connection."""
 
+import threading
+
 import pytest
+from waitress.channel import ClientDisconnected
 
 from repoman.server.send_queue import TURN_BYTES, MemoryItem, SendQueue
 from repoman.server.transport import MIN_PROGRESS_BYTES, SEND_BYTES, ProgressTimer
+from tests.clock import LONG_S, WAIT_S
 
 
 class Stuck:
@@ -72,3 +76,50 @@ def test_only_bytes_enough_begin_a_new_time():
     assert progress.since == 0.0
     progress.note_bytes(1)
     assert progress.since > 0.0
+
+
+class Disk:
+    """An item of a slow disk."""
+
+    is_waiting = False
+    remaining = 10
+
+    def __init__(self):
+        self.asked, self.go_on, self.closed = threading.Event(), threading.Event(), []
+
+    def send(self, transport, limit, buffer, more):
+        self.asked.set()
+        assert self.go_on.wait(LONG_S)
+        self.remaining -= transport.send(bytes(5))
+        return 5
+
+    def close(self):
+        self.closed.append(threading.current_thread())
+
+
+def test_closing_does_not_wait_for_the_disk_of_a_worker():
+    transport, item = Greedy(), Disk()
+    transport.close = lambda: closed.append(item.go_on.is_set())
+    closed = []
+    queue = SendQueue(transport, ProgressTimer(), lambda close: close())
+    worker = threading.Thread(target=queue.put, args=(item, 100))
+    worker.start()
+    assert item.asked.wait(WAIT_S)
+    queue.close()
+    assert closed == []  # or the worker would write to another connection
+    item.go_on.set()
+    worker.join(WAIT_S)
+    assert closed == [True]
+    assert item.closed
+    with pytest.raises(ClientDisconnected):
+        queue.write(b"more")
+
+
+def test_file_that_left_at_once_is_closed_by_its_worker():
+    item = Disk()
+    item.remaining = 5
+    item.go_on.set()
+    queue = SendQueue(Greedy(), ProgressTimer(), None)
+    queue.put(item, 100)
+    assert item.closed == [threading.current_thread()]
+    assert queue.items == []

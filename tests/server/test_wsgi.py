@@ -3,6 +3,7 @@
 import pytest
 
 from tests.server.apps import Files
+from tests.server.conftest import eventually
 
 TEXT = [("Content-Type", "text/plain")]
 
@@ -122,7 +123,7 @@ def test_what_was_returned_is_closed(serve, connect):
             closed.append(True)
 
     run(serve, connect, answer("200 OK", TEXT, Body([b"hello"])))
-    assert closed == [True]
+    eventually(lambda: closed == [True], what="the end of the body")
 
 
 def test_file_that_fits_leaves_at_once_and_without_a_bulk_loop(serve, connect, tmp_path):
