@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    import click
     from flask import Blueprint, Response
 
     from repoman.blobs.manager import BlobStoreFactory
     from repoman.events.event import ContentEvent
     from repoman.http.errors import Failure
     from repoman.http.formats import Format
+    from repoman.http.pages import PageLink
     from repoman.repositories.recipes import Recipe
     from repoman.rest.endpoints import Area
     from repoman.security.actors import Actor, Credentials
@@ -83,6 +85,21 @@ def repoman_find_user(name: str) -> "Actor | None":
 @hookspec
 def repoman_register_web() -> "list[Blueprint]":
     """Return blueprints of the main port; each brings its templates and static files."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_pages() -> "list[PageLink]":
+    """Return links for the navigation of the main port. One without a view aborts the start."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_commands() -> "list[click.Command]":
+    """Return commands of the command line. A duplicate name is an error.
+
+    Called when the command line lists its commands, or is given one that the core does not have.
+    """
     raise NotImplementedError
 
 

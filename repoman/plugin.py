@@ -1,16 +1,21 @@
 """Everything a plugin may use of the core; nothing else is promised to stay.
 
 A plugin is a module that implements hooks of ``repoman.hookspecs`` with :data:`hookimpl` and is
-named in the entry-point group ``repoman.plugins``.
+named in the entry-point group ``repoman.plugins``. ``docs/plugin_hooks.md`` says since which
+version of the facade there is each name.
 """
+
+from collections.abc import Callable
 
 import pluggy
 
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
+from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
+from repoman.core import Repoman
 from repoman.errors import (
     Conflict,
     Denied,
@@ -49,12 +54,13 @@ from repoman.http.current import (
     current_environ,
     current_ref,
     current_repository,
-    current_security,
 )
+from repoman.http.current import current_security as _current_security
 from repoman.http.errors import Failure, render_plain
-from repoman.http.formats import Format
+from repoman.http.formats import Format, FormatUi
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
+from repoman.http.pages import PageLink, ShownLink, list_pages
 from repoman.http.rest import requested_events
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
@@ -111,15 +117,22 @@ from repoman.security.actors import (
     Limit,
     Scope,
 )
+from repoman.security.contracts import SecurityServices
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.waiting import waiting
+
+# The first number grows when something changes or goes, the second one when something is added.
+API_VERSION = "1.0"
+
+current_security: Callable[[], SecurityServices] = _current_security
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ANONYMOUS",
+    "API_VERSION",
     "EVERYBODY",
     "READING",
     "SIGNED_IN",
@@ -161,6 +174,7 @@ __all__ = [
     "FirstTask",
     "Form",
     "Format",
+    "FormatUi",
     "GroupSearch",
     "GroupSection",
     "GroupTrace",
@@ -175,6 +189,7 @@ __all__ = [
     "NewAsset",
     "NotFound",
     "Page",
+    "PageLink",
     "PageQuery",
     "Part",
     "PartSink",
@@ -192,6 +207,7 @@ __all__ = [
     "RegularExpression",
     "Remote",
     "RemoteFiles",
+    "Repoman",
     "RepomanError",
     "Repository",
     "RepositoryConfig",
@@ -203,6 +219,8 @@ __all__ = [
     "RoutingSection",
     "Scope",
     "Section",
+    "SecurityServices",
+    "ShownLink",
     "SingleFlight",
     "Source",
     "StorageFull",
@@ -250,6 +268,7 @@ __all__ = [
     "hookspec",
     "is_same_server",
     "list_addresses",
+    "list_pages",
     "list_problems",
     "log_in",
     "login_needed",
@@ -262,8 +281,10 @@ __all__ = [
     "readable",
     "receive_body",
     "render_plain",
+    "render_time",
     "requested_events",
     "send_content",
     "store_bytes",
     "waiting",
+    "with_repoman",
 ]

@@ -7,6 +7,7 @@ from pluggy import PluginManager
 from repoman.plugin import (
     AccessSection,
     Format,
+    FormatUi,
     GroupSection,
     HttpClientSection,
     NegativeCacheSection,
@@ -48,7 +49,7 @@ DOCKER = Format(
     name_of=name_of,
     needs_root=True,  # clients send /v2/ directly after the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
-    hint=lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG",
+    ui=FormatUi("box", lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG"),
 )
 
 # The sections of all types.

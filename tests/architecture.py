@@ -51,7 +51,7 @@ CORE = (
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (
     {"plugin"},
-    {"routes", "views", "tasks"},
+    {"routes", "views", "tasks", "commands"},
     {"hosted", "proxy", "group", "v1"},
     {"service", "hookspecs"},
     {"remote", "index", "merge", "layout", "paths", "search", "sections"},

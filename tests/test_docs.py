@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import repoman_docker.plugin
 import repoman_raw.plugin
-from repoman import errors, hookspecs
+from repoman import errors, hookspecs, plugin
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.plugin import Recipe
@@ -63,6 +63,18 @@ def test_a_hook_is_tried(name):
 def test_no_hook_is_documented_that_is_not_there():
     documented = re.findall(r"^## `(repoman_\w+)", read("docs/plugin_hooks.md"), re.MULTILINE)
     assert set(documented) == set(hooks())
+
+
+# --- The facade ----------------------------------------------------------------------------------
+
+
+def test_each_name_of_the_facade_says_since_when_it_is_there():
+    """Add a line ``- `Name`: since 1.0`` to docs/plugin_hooks.md for a new name."""
+    lines = re.findall(r"^- `(\w+)`: since (\d+)\.(\d+)$", read("docs/plugin_hooks.md"), re.M)
+    documented = {name: (int(major), int(minor)) for name, major, minor in lines}
+    assert sorted(documented) == sorted(plugin.__all__)
+    assert len(lines) == len(documented)
+    assert max(documented.values()) <= tuple(map(int, plugin.API_VERSION.split(".")))
 
 
 # --- Settings ------------------------------------------------------------------------------------

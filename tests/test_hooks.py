@@ -3,10 +3,15 @@
 import gzip
 import hashlib
 import io
+from functools import partial
 
+import click
 import pytest
+from click.testing import CliRunner
 from flask import Blueprint, Response, render_template
 
+from repoman import cli as cli_module
+from repoman.cli import cli
 from repoman.plugin import (
     SIGNED_IN,
     Actor,
@@ -14,20 +19,28 @@ from repoman.plugin import (
     BlobStat,
     Built,
     Call,
+    Conflict,
     FirstTask,
     Format,
+    Invalid,
     Limit,
     NewAsset,
     NotFound,
+    PageLink,
+    Permission,
     Recipe,
+    Repoman,
     RepositoryType,
     StorageSection,
     StoredBlob,
     TaskType,
     hookimpl,
     hookspec,
+    list_pages,
     store_bytes,
+    with_repoman,
 )
+from repoman.plugins import create_plugin_manager
 from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin as raw
 from tests.clock import wait_until
@@ -290,6 +303,69 @@ def test_hook_repoman_register_web(repoman_factory, tmp_path):
     client = HttpClient(repoman_factory({"pages": Pages()}))
     assert client.get("/about", login=False).text == "<h1>About</h1>"
     assert client.get("/about/static/about.css").text == "h1 {}"
+
+
+class Pages:
+    """Two pages, one of them for administrators."""
+
+    def __init__(self, endpoint="show.public"):
+        self.endpoint = endpoint
+
+    @hookimpl
+    def repoman_register_web(self):
+        pages = Blueprint("show", __name__)
+        for name in ("public", "private"):
+            pages.add_url_rule(f"/{name}", name, self.show)
+        return [pages]
+
+    @hookimpl
+    def repoman_register_pages(self):
+        private = Permission("users", "read")
+        return [
+            PageLink("Staff", "Private", "lock", "show.private", private, order=1),
+            PageLink("All", "Public", "eye", self.endpoint),
+        ]
+
+    def show(self):
+        return {
+            section: [(each.title, each.url, each.is_current) for each in links]
+            for section, links in list_pages().items()
+        }
+
+
+def test_hook_repoman_register_pages(repoman_factory):
+    client = HttpClient(repoman_factory({"pages": Pages()}))
+    public = {"All": [["Public", "/public", True]]}
+    assert client.get("/public", login=False).json == public
+    assert client.get("/public").json == {"Staff": [["Private", "/private", False]], **public}
+    with pytest.raises(Invalid, match="'Public' has no view"):
+        HttpClient(repoman_factory({"pages": Pages("show.nothing")}))
+
+
+def test_hook_repoman_register_commands(repoman_factory, monkeypatch):
+    @click.command()
+    @click.argument("name")
+    @with_repoman
+    def greet(repoman: Repoman, name: str) -> None:
+        """Greet somebody."""
+        click.echo(f"Hello {repoman.security.users.get(name).name}")
+
+    class Commands:
+        @hookimpl
+        def repoman_register_commands(self):
+            return [greet]
+
+    repoman_factory({}).stop()
+    plugins = {"commands": Commands()}
+    monkeypatch.setattr(
+        cli_module, "create_plugin_manager", partial(create_plugin_manager, plugins=plugins)
+    )
+    done = CliRunner().invoke(cli, ["greet", "admin", "--data", str(repoman_factory.data)])
+    assert done.output == "Hello admin\n"
+    assert "Greet somebody." in CliRunner().invoke(cli, ["--help"]).output
+    greet.name = "serve"
+    refused = CliRunner().invoke(cli, ["--help"])
+    assert isinstance(refused.exception, Conflict)
 
 
 def test_hook_repoman_register_rest(repoman_factory):

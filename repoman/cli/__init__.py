@@ -1,6 +1,7 @@
 """The command line ``repoman``."""
 
 import sys
+from itertools import chain
 
 import click
 
@@ -19,11 +20,31 @@ from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.task import task
 from repoman.cli.tokens import token
 from repoman.cli.users import user
-from repoman.errors import RepomanError
+from repoman.errors import Conflict, RepomanError
+from repoman.plugins import create_plugin_manager, unique
 from repoman.printable import printable
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands of the core, and those of plugins, which are loaded only where needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *self._of_plugins()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of this name."""
+        return super().get_command(ctx, cmd_name) or self._of_plugins().get(cmd_name)
+
+    def _of_plugins(self) -> dict[str, click.Command]:
+        found = chain(*create_plugin_manager([]).hook.repoman_register_commands())
+        named = unique("command", [(str(each.name), each) for each in found])
+        if taken := self.commands.keys() & named:
+            raise Conflict(f"A plugin provides the command {min(taken)!r}, which is the core's.")
+        return named
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="repoman")
 def cli() -> None:
     """Run and administer a repository manager."""

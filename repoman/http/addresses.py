@@ -25,7 +25,7 @@ class RepositoryAddress:
         is_online: whether it serves requests.
         urls: its external address or else its connectors, HTTPS first, and its path on the main
             port if its clients can take one.
-        hint: how a client gets something, by the first of these; empty if there is nothing to say.
+        usage: how a client gets something, by the first of these; empty if there is nothing to say.
     """
 
     name: str
@@ -33,7 +33,7 @@ class RepositoryAddress:
     type: str
     is_online: bool
     urls: tuple[str, ...]
-    hint: str
+    usage: str
 
 
 class AddressBook:
@@ -66,7 +66,7 @@ class AddressBook:
             type=config.type,
             is_online=config.is_online and repository.problem is None and format_ is not None,
             urls=urls,
-            hint=format_.hint(urls[0]) if format_ and urls else "",
+            usage=format_.ui.usage(urls[0]) if format_ and urls else "",
         )
 
     def main(self) -> str:

@@ -24,6 +24,7 @@ from repoman.http.formats import Format
 from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
+from repoman.http.pages import install_pages
 from repoman.http.rest import create_rest, is_rest, render_rest
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.security.actors import ANONYMOUS
@@ -73,6 +74,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     _install_page_headers(app, repoman.settings.security.hsts)
     for blueprint in _blueprints(repoman, formats):
         app.register_blueprint(blueprint)
+    install_pages(app, repoman)
 
     @app.before_request
     def _guard() -> None:

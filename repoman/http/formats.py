@@ -38,9 +38,23 @@ def name_of_file(path: str) -> str:
     return path.removeprefix("/")
 
 
-def no_hint(_url: str) -> str:
-    """Return no hint."""
+def no_usage(_url: str) -> str:
+    """Return no command."""
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormatUi:
+    """How pages show a format.
+
+    Attributes:
+        icon: the name of its symbol.
+        usage: returns the command with which a user gets something from a repository at this
+            address, with words in capitals for what the user chooses; one line.
+    """
+
+    icon: str = ""
+    usage: Callable[[str], str] = no_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,7 @@ class Format:
             connector.
         trust: where its clients look for the certificate of an authority to trust; a path, with
             HOST and PORT for those of the connector.
-        hint: returns the command with which a user gets something from a repository at this
-            address, with words in capitals for what the user chooses; one line.
+        ui: how pages show it.
     """
 
     name: str
@@ -80,4 +93,4 @@ class Format:
     name_of: Callable[[str], str] = name_of_file
     needs_root: bool = False
     trust: str | None = None
-    hint: Callable[[str], str] = no_hint
+    ui: FormatUi = FormatUi()

@@ -28,6 +28,7 @@ from repoman.core import Repoman
 from repoman.errors import Denied, NotFound, Unauthenticated
 from repoman.repositories.model import Repository
 from repoman.security.actors import Access, Action, Actor
+from repoman.security.authorization import Authorizer
 
 SOURCES = ("query", "body", "text", "form")  # Parameters of functions that are not in the path.
 
@@ -103,6 +104,10 @@ class Everybody:
 
     text: str = "Open to everybody."
 
+    def allows(self, actor: Actor, authorizer: Authorizer) -> bool:
+        """Return True."""
+        return True
+
     def check(self, call: Call, values: Mapping[str, str]) -> None:
         """Return."""
 
@@ -112,6 +117,10 @@ class SignedIn:
     """Any user who has logged in."""
 
     text: str = "Needs a login."
+
+    def allows(self, actor: Actor, authorizer: Authorizer) -> bool:
+        """Return whether somebody has logged in."""
+        return not actor.is_anonymous
 
     def check(self, call: Call, values: Mapping[str, str]) -> None:
         """Return if somebody has logged in (Unauthenticated)."""
@@ -130,12 +139,14 @@ class Permission:
         """Return it as a sentence."""
         return f"Needs the permission `nexus:{self.domain}:{self.action}`."
 
+    def allows(self, actor: Actor, authorizer: Authorizer) -> bool:
+        """Return whether somebody has logged in who has it."""
+        return not actor.is_anonymous and authorizer.may_administer(actor, self.domain, self.action)
+
     def check(self, call: Call, values: Mapping[str, str]) -> None:
         """Return if the actor has it (Unauthenticated, Denied)."""
         call.require_login()
-        if not call.repoman.security.authorizer.may_administer(
-            call.actor, self.domain, self.action
-        ):
+        if not self.allows(call.actor, call.repoman.security.authorizer):
             raise Denied(f"{call.actor.name} is not allowed to {self.action} {self.domain}.")
 
 

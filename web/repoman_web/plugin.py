@@ -1,8 +1,10 @@
 """The web pages, registered through the same hooks as any other plugin."""
 
+import click
 from flask import Blueprint, Response
 
-from repoman.plugin import Failure, hookimpl
+from repoman.plugin import SIGNED_IN, Failure, PageLink, Permission, hookimpl
+from repoman_web.commands import session
 from repoman_web.views import failures
 from repoman_web.views.account import account
 from repoman_web.views.audit import audit
@@ -15,6 +17,21 @@ from repoman_web.views.tokens import tokens
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
     return [pages, login, account, tokens, audit]
+
+
+@hookimpl
+def repoman_register_pages() -> list[PageLink]:
+    """Return the links to the pages above."""
+    return [
+        PageLink("Administration", "Audit log", "log", "audit.show", Permission("audit", "read")),
+        PageLink("Account", "Your account", "person", "account.show", SIGNED_IN),
+    ]
+
+
+@hookimpl
+def repoman_register_commands() -> list[click.Command]:
+    """Return the commands about browser sessions."""
+    return [session]
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from repoman.plugin import (
     Built,
     Capabilities,
     Format,
+    FormatUi,
     GroupSection,
     GroupTrace,
     HostedStorageSection,
@@ -24,7 +25,12 @@ from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.sections import RawSection
 
-RAW = Format(name="raw", title="Raw", blueprints=(files,), hint=lambda url: f"curl -O {url}/PATH")
+RAW = Format(
+    name="raw",
+    title="Raw",
+    blueprints=(files,),
+    ui=FormatUi("file", lambda url: f"curl -O {url}/PATH"),
+)
 
 
 def build_hosted(context: RepositoryContext) -> Built:

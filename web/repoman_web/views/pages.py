@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, render_template
 
 from repoman import __version__
-from repoman.plugin import current_actor, current_security, list_addresses, list_problems
+from repoman.plugin import current_actor, list_addresses, list_pages, list_problems
 from repoman_web.views.texts import browser_of, day_of, moment_of
 
 pages = Blueprint(
@@ -23,9 +23,7 @@ pages.add_app_template_filter(moment_of)
 @pages.app_context_processor
 def _shared() -> dict[str, Any]:
     """Return the values of the layout that all pages share."""
-    visitor = current_actor()
-    may_audit = current_security().authorizer.may_administer(visitor, "audit", "read")
-    return {"visitor": visitor, "version": __version__, "may_audit": may_audit}
+    return {"visitor": current_actor(), "version": __version__, "navigation": list_pages()}
 
 
 @pages.get("/")
