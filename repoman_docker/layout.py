@@ -19,7 +19,16 @@ stored under the digest with which it was pushed, whatever its algorithm.
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from repoman.plugin import Asset, ContentStore, Coordinate, NewAsset, Pull, Reference, StoredBlob
+from repoman.plugin import (
+    Asset,
+    AuditEntry,
+    ContentStore,
+    Coordinate,
+    NewAsset,
+    Pull,
+    Reference,
+    StoredBlob,
+)
 from repoman_docker.protocol.digest import ALGORITHMS, Digest
 from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.media_types import OCTET_STREAM
@@ -204,3 +213,17 @@ def manifest_pull(content: ContentStore, asset: Asset) -> Pull:
         digest = Digest.parse(asset.attributes["digest"])
         return content.pull_of(asset.path, manifest_path(name, digest))
     return content.pull_of(asset.path, referrers=TAG)
+
+
+def deletion_entries(paths: Iterable[str]) -> dict[str, AuditEntry]:
+    """Return how the audit log tells of the deletion of manifests, tags and blobs, by path."""
+    entries = {}
+    for path in paths:
+        kind, _, rest = path.partition("/")
+        if kind in ("manifests", "tags"):
+            name, _, reference = rest.rpartition("/")
+            entries[path] = AuditEntry("delete", f"{name}:{reference}")
+        elif kind == "blobs":
+            digest, _, name = rest.partition("/")
+            entries[path] = AuditEntry("delete blob", f"{name}@{digest}")
+    return entries

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from repoman.plugin import (
     Asset,
-    AuditEntry,
     BlobStore,
     BlobUpload,
     Content,
@@ -16,7 +15,7 @@ from repoman.plugin import (
     UploadSink,
 )
 from repoman_docker.hosted.policy import DeploymentPolicy
-from repoman_docker.layout import BLOB, blob_path, blob_prefix, new_blob
+from repoman_docker.layout import BLOB, blob_path, blob_prefix, deletion_entries, new_blob
 from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.service import RegistryFailure, Visible, everything, failure
@@ -58,8 +57,7 @@ class HostedBlobs:
                     f"{digest} is part of {_title(users[0])} in {name}. "
                     "Delete the manifests that need it first.",
                 )
-            entry = AuditEntry("delete blob", f"{name}@{digest}")
-            if not self._content.delete_assets([path], {path: entry}):
+            if not self._content.delete_assets([path], deletion_entries([path])):
                 raise _unknown(name, digest)
 
     def mount(

@@ -10,6 +10,7 @@ from repoman_docker.layout import (
     MANIFEST,
     TAG,
     V1_CHAIN,
+    deletion_entries,
     manifest_path,
     manifest_prefixes,
     tag_path,
@@ -78,7 +79,7 @@ class Deletion:
         if coordinate.kind == IMAGE:
             self._delete_image(coordinate.name)
         else:
-            self._content.delete_assets([tag_path(coordinate.name, Tag(coordinate.version))])
+            self._delete([tag_path(coordinate.name, Tag(coordinate.version))])
 
     def delete_asset(self, path: str) -> None:
         """Delete an asset: a manifest with its tags, or a blob that no manifest needs.
@@ -90,13 +91,18 @@ class Deletion:
         asset = self._content.get_asset(path)
         if asset.kind == MANIFEST:
             name, _, digest = path.removeprefix("manifests/").rpartition("/")
-            delete_manifest(self._content, name, Digest.parse(digest))
+            entries = deletion_entries([path])
+            delete_manifest(self._content, name, Digest.parse(digest), audit=entries)
             return
         with self._content.transaction():
             asset = self._content.get_asset(path)
             if asset.kind == BLOB and self._content.referring(path, BLOB, limit=1):
                 raise Conflict(f"{path} is part of a manifest. Delete the manifest first.")
-            self._content.delete_assets([path])
+            self._delete([path])
+
+    def _delete(self, paths: Iterable[str]) -> None:
+        paths = list(paths)
+        self._content.delete_assets(paths, deletion_entries(paths))
 
     def _check_write(self) -> None:
         if self._read_only:
@@ -106,7 +112,7 @@ class Deletion:
         """Delete tags first: a tag never points to a manifest that is gone."""
         after = ""
         while tags := self._content.list_versions(TAG, name, after, BATCH_ASSETS):
-            self._content.delete_assets(tag_path(name, Tag(each)) for each in tags)
+            self._delete(tag_path(name, Tag(each)) for each in tags)
             after = tags[-1]
         self._delete_below(V1_CHAIN, v1_chain_prefixes(name))
         self._delete_below(MANIFEST, manifest_prefixes(name))
@@ -115,5 +121,5 @@ class Deletion:
         for prefix in prefixes:
             after = ""
             while found := self._content.list_assets(kind, after, BATCH_ASSETS, prefix):
-                self._content.delete_assets(each.path for each in found)
+                self._delete(each.path for each in found)
                 after = found[-1].path

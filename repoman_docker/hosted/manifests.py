@@ -19,6 +19,7 @@ from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
     TAG,
     blob_path,
+    deletion_entries,
     image,
     manifest_path,
     manifest_pull,
@@ -141,7 +142,7 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         path = reference_path(name, reference)
-        audit = {path: AuditEntry("delete", f"{name}:{reference}")}
+        audit = deletion_entries([path])
         if isinstance(reference, Tag):
             is_deleted = self._content.delete_assets([path], audit) > 0
         else:

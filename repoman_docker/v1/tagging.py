@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from repoman.plugin import (
     Asset,
-    AuditEntry,
     BlobStore,
     ContentStore,
     NewAsset,
@@ -22,6 +21,7 @@ from repoman_docker.layout import (
     V1_CHAIN,
     V1_IMAGE,
     blob_path,
+    deletion_entries,
     manifest_path,
     new_blob,
     tag_path,
@@ -112,7 +112,7 @@ class Tagging:
 
     def _delete_tags(self, name: str, tags: Sequence[Tag]) -> None:
         """Remove tags with the manifests that no other tag needs."""
-        entries = {tag_path(name, each): AuditEntry("delete", f"{name}:{each}") for each in tags}
+        entries = deletion_entries(tag_path(name, each) for each in tags)
         found = self._content.existing(entries).values()
         digests = {Digest.parse(each.attributes["digest"]) for each in found}
         self._content.delete_assets(entries, entries)

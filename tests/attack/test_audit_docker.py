@@ -2,7 +2,9 @@
 
 import pytest
 
+from repoman.events.event import Coordinate
 from repoman.events.event_records import list_events
+from repoman.events.origin import Origin, acting_as
 from repoman.testing import ADMIN, HttpClient, repoman_factory
 from repoman_docker import plugin
 from tests.functional.docker.driver import Registry
@@ -80,6 +82,20 @@ def test_deletions_are_told_by_what_was_asked_for(registry, told):
     assert registry.delete(f"app/blobs/{blob}").status == 202
     assert told("delete") == ["app:1", f"app:{digest}"]
     assert told("delete blob") == [f"app@{blob}"]
+
+
+def test_deletions_by_the_core_are_told_like_others(repoman, registry, told):
+    digest = registry.push("app", "1", make_image(b"a layer"))
+    registry.push("app", "2", make_image())
+    registry.push("other", "1", make_image())
+    capabilities = repoman.repositories.get("images").capabilities
+    with acting_as(Origin("admin", source="task test")):
+        capabilities.delete_asset(f"manifests/app/{digest}")
+        capabilities.delete_asset(f"blobs/{digest_of(b'a layer')}/app")
+        capabilities.delete_component(Coordinate("tag", "app", "2"))
+        capabilities.delete_component(Coordinate("image", "other"))
+    assert told("delete")[:3] == [f"app:{digest}", "app:2", "other:1"]
+    assert told("delete blob") == [f"app@{digest_of(b'a layer')}"]
 
 
 def test_version_1_tells_of_tags_alone(wire, told):

@@ -4,6 +4,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 from repoman.plugin import (
+    AuditEntry,
     BlobUpload,
     CachedFiles,
     CacheRemote,
@@ -86,7 +87,7 @@ class RawProxy:
         Raises:
             NotFound: it is not there.
         """
-        if not self._content.delete_assets([path]):
+        if not self._content.delete_assets([path], {path: AuditEntry("delete", path)}):
             raise NotFound(f"The cache of {self._name!r} does not have {path!r}.")
 
     def _refuse(self) -> NoReturn:

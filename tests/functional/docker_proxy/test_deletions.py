@@ -48,10 +48,10 @@ def test_an_image_goes_in_short_transactions_and_those_below_it_stay(
 ):
     sizes, real = [], ContentStore.delete_assets
 
-    def count(self, paths):
+    def count(self, paths, audit):
         paths = list(paths)
         sizes.append(len(paths))
-        return real(self, paths)
+        return real(self, paths, audit)
 
     monkeypatch.setattr(ContentStore, "delete_assets", count)
     monkeypatch.setattr(deletion, "BATCH_ASSETS", 2)

@@ -59,6 +59,15 @@ def test_creation_replacement_and_deletion_are_told_apart(content, save):
     assert ids == sorted(set(ids))
 
 
+def test_a_change_writes_one_statement_more(save):
+    statements = []
+    connection = database_proxy.connection()
+    connection.set_trace_callback(statements.append)
+    save("a")
+    connection.set_trace_callback(None)
+    assert sum("content_event" in each for each in statements) == 1
+
+
 def test_what_is_rolled_back_is_no_event(content, save):
     def fail():
         with content.transaction():
