@@ -18,7 +18,7 @@ from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
 from repoman.errors import RepomanError, Unavailable
-from repoman.events.log import EventLog
+from repoman.events.follower import EventLog
 from repoman.events.plugins import PluginFollower, plugin_followers
 from repoman.events.pulls import PullLog
 from repoman.health import Health

@@ -1,16 +1,26 @@
-"""Follows a table by its ids: every row is handled, in order, at least once.
+"""Follows a table by its ids: every row is handled, in order, at least once; and then removed.
 
 How far a follower has come is in the database, so that neither an error nor a kill loses a row, and
 that commands may write rows while the server follows them.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
+from repoman.clocks import Retention
 from repoman.db.database import Database
-from repoman.events.event_records import find_position, save_position
+from repoman.events.event_records import (
+    MAX_ID,
+    delete_events,
+    find_newest,
+    find_oldest,
+    find_position,
+    save_position,
+)
 
+PRUNED_EVENTS = 1000  # Events that are removed in one transaction.
 BATCH_ROWS = 500  # Rows that are handled together.
 
 Row = TypeVar("Row")
@@ -82,3 +92,46 @@ class Follower(Generic[Row]):
             with self._transaction():
                 save_position(self._name, self._id_of(rows[-1]))
         return len(rows) == self._batch
+
+
+class EventLog:
+    """The events, as far as they are kept.
+
+    Args:
+        days: for which events are kept.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self, database: Database, days: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._retention = Retention(days, _newest_time, find_oldest, clock)
+        self._positions: list[Callable[[], int]] = []
+
+    def wait_for(self, position: Callable[[], int]) -> None:
+        """Keep the events after a position: a follower of this process has yet to handle them."""
+        self._positions.append(position)
+
+    def prune(self, limit: int = PRUNED_EVENTS) -> int:
+        """Remove at most ``limit`` events that are too old by any clock; return how many.
+
+        Within an hour no more than the oldest events of one day, and none that somebody follows.
+        """
+        with self._database.transaction(touches=(), is_brief=True):
+            before = self._retention.limit()
+            if before is None:
+                return 0
+            handled = min((position() for position in self._positions), default=MAX_ID)
+            return delete_events(before, handled, limit)
+
+
+def newest_id() -> int:
+    """Return the id of the event that was written last; 0 if there is none."""
+    newest = find_newest()
+    return 0 if newest is None else newest[0]
+
+
+def _newest_time() -> float | None:
+    newest = find_newest()
+    return None if newest is None else newest[1]

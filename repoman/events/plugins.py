@@ -14,8 +14,7 @@ import pluggy
 from repoman.db.database import Database
 from repoman.events.event import ContentEvent
 from repoman.events.event_records import list_events
-from repoman.events.follower import Follower
-from repoman.events.log import newest_id
+from repoman.events.follower import Follower, newest_id
 from repoman.events.origin import SYSTEM, Origin, acting_as
 from repoman.threads import Periodic, describe
 

@@ -113,7 +113,7 @@ class PullLog:
 
     def prune(self, limit: int = PRUNED_ROWS) -> int:
         """Remove at most ``limit`` numbers of pulls that are too old; return how many."""
-        with self._database.transaction():
+        with self._database.transaction(touches=(), is_brief=True):
             before = self._retention.limit()
             return 0 if before is None else records.delete_before(before, limit)
 

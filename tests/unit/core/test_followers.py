@@ -6,8 +6,7 @@ from repoman.content import NewAsset
 from repoman.db.models import database_proxy
 from repoman.errors import Unavailable
 from repoman.events import event_records as records
-from repoman.events.follower import Follower
-from repoman.events.log import EventLog
+from repoman.events.follower import EventLog, Follower
 from repoman.events.plugins import ATTEMPTS_MAX, PAUSE_MAX_S, PluginFollower
 from repoman.testing import HttpClient
 from repoman_raw import plugin
