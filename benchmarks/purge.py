@@ -75,19 +75,19 @@ def fill(path: Path, repository: str, count: int) -> None:
 
 
 class Watch:
-    """How long the transactions of a thread hold the write lock, in seconds."""
+    """How long a thread holds the lock of writers, in seconds."""
 
     def __init__(self, repoman: Repoman) -> None:
         self.longest, self.count = 0.0, 0
         self.thread: threading.Thread | None = None
-        self._transaction = repoman.database.transaction
-        repoman.database.transaction = self._watched  # type: ignore[method-assign]
+        self._turn = repoman.database._turn
+        repoman.database._turn = self._watched  # type: ignore[method-assign]
 
     @contextmanager
-    def _watched(self, *args: object, **options: object) -> Iterator[None]:
-        begin = 0.0
+    def _watched(self, patience: float) -> Iterator[None]:
+        begin = time.perf_counter()
         try:
-            with self._transaction(*args, **options):  # type: ignore[arg-type]
+            with self._turn(patience):
                 begin = time.perf_counter()
                 yield
         finally:

@@ -245,10 +245,9 @@ class ProxyCache:
 
     def refresh(self, places: Iterable[tuple[str, str]]) -> None:
         """The same, for the paths that begin and end with one of these pairs, and what lacked."""
-        with self._content.transaction():
-            for prefix, suffix in places:
-                self.records.forget_checks(prefix, suffix)
-            self.records.renew()
+        for prefix, suffix in places:
+            self.records.forget_checks(prefix, suffix)
+        self.records.renew()
 
     @property
     def state(self) -> RemoteState:

@@ -5,6 +5,7 @@ from typing import Any
 
 from peewee import fn
 
+from repoman.content import LAST_CHARACTER
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, RemoteRecord, RepositoryRecord, database_proxy
@@ -17,6 +18,7 @@ _LONGEST_UNUSED = (
     "FROM asset JOIN blob ON blob.id = asset.blob_id WHERE repository_id = ? AND kind = ? "
     "ORDER BY max(coalesce(downloaded_at, 0), updated_at), asset.id LIMIT ?"
 )
+FORGOTTEN_ROWS = 500  # Assets that are changed in one transaction.
 CHECKS = "checks"  # the revision that moves with each check of any remote
 
 
@@ -37,13 +39,22 @@ class CacheRecords:
             ).execute()
 
     def forget_checks(self, prefix: str, suffix: str = "") -> None:
-        """Have the remote asked for everything whose path begins and ends so."""
+        """Have the remote asked for everything whose path begins and ends so.
+
+        Of many paths, some at a time are a transaction, unless one is open.
+        """
         path = AssetRecord.path
-        matches = fn.substr(path, 1, len(prefix)) == prefix
+        matches = (path >= prefix) & (path < prefix + LAST_CHARACTER)
         if suffix:
             matches &= fn.substr(path, -len(suffix)) == suffix
-        with self._database.transaction(repository=self._repository):
-            AssetRecord.update(checked_at=None).where(self._mine() & matches).execute()
+        checked = AssetRecord.select(AssetRecord.id).where(
+            self._mine() & matches & AssetRecord.checked_at.is_null(False)
+        )
+        some = AssetRecord.id.in_(checked.limit(FORGOTTEN_ROWS))
+        count = FORGOTTEN_ROWS
+        while count == FORGOTTEN_ROWS:
+            with self._database.transaction(repository=self._repository):
+                count = int(AssetRecord.update(checked_at=None).where(some).execute())
 
     def renewals(self) -> int:
         """Return how often what is remembered in memory was declared worthless, by anybody."""

@@ -227,11 +227,11 @@ class RepositoryManager:
             NotFound, Unsupported: see :meth:`remote_of`.
         """
         remote = self.remote_of(name)
+        if only is not None:
+            remote.refresh(only)  # in transactions of its own: there may be many files
         with self._database.transaction():
             if only is None:
                 remote.invalidate()
-            else:
-                remote.refresh(only)
             about = {} if only is None else {"name": only}
             self._database.note_change("repository.invalidate", self.get(name).name, **about)
 

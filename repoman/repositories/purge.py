@@ -74,7 +74,8 @@ class Purge:
     def _remove_content(self, repository_id: int, name: str, context: Progress) -> None:
         total, done, size = records.count_content(repository_id), 0, ROWS_MIN
         while True:
-            with self._database.transaction():
+            # A power cut may take the last steps: they are done again.
+            with self._database.transaction(repository=repository_id, is_durable=False):
                 begin = self._ticks()
                 count = records.delete_content(repository_id, size)
             if not count:

@@ -303,7 +303,7 @@ class Runner:
         try:
             with acting_as(Origin(SYSTEM.actor, source=f"task {name}")):
                 result = type_.run(execution.context)
-        except TaskStopped:
+        except (TaskStopped, KeyboardInterrupt):
             return RunState.STOPPED, "The task was stopped."
         except RepomanError as error:
             _log.warning("The task %r failed: %s", name, error)

@@ -1,5 +1,7 @@
 """What is remembered of the cache of a proxy."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from repoman.blobs.upload import store_bytes
@@ -95,3 +97,24 @@ def test_of_several_kinds_the_oldest_are_found(records, save):
     for path, kind in (("a", "x"), ("b", "y"), ("c", "x")):
         save(path, kind=kind)
     assert [path for path, _ in records.longest_unused(["y", "x"], 2)] == ["a", "b"]
+
+
+def test_checks_are_forgotten_in_short_transactions(records, save, content, database, monkeypatch):
+    monkeypatch.setattr("repoman.proxy.cache_records.FORGOTTEN_ROWS", 2)
+    paths = [f"tags/a/{number}" for number in range(5)]
+    for path in [*paths, "tags/b/1"]:
+        save(path, checked_at=1.0)
+    sizes, transaction = [], database.transaction
+
+    @contextmanager
+    def counted(**options):
+        before = database._sqlite.connection().total_changes
+        with transaction(**options):
+            yield
+            sizes.append(database._sqlite.connection().total_changes - before)
+
+    monkeypatch.setattr(database, "transaction", counted)
+    records.forget_checks("tags/a/")
+    assert len(sizes) == 3
+    assert {path: content.get_asset(path).checked_at for path in paths} == dict.fromkeys(paths)
+    assert content.get_asset("tags/b/1").checked_at == 1.0
