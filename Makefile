@@ -33,6 +33,10 @@ run: $(VENV)/run.stamp ## Start the server with its data in ./data
 test: programs $(VENV)/dev.stamp ## Run all tests, including those with the real docker and skopeo
 	$(PYTEST) $(GATE)
 
+.PHONY: unit
+unit: $(VENV)/dev.stamp ## Run the tests that need no other program, in less than a minute
+	QUICK=1 $(PYTEST) $(GATE) -m "not slow" tests/unit tests/contract $(wildcard tests/test_*.py) formats
+
 .PHONY: fuzz
 fuzz: $(VENV)/dev.stamp ## Run the property-based tests for longer, with random examples
 	FUZZ=1 $(PYTEST) --timeout 3600 $$(grep -rl 'import.* given' tests formats --include='*.py')

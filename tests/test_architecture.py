@@ -1,6 +1,7 @@
 """The source keeps to the rules of the architecture, and each rule notices when it does not."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,15 @@ from tests.architecture import (
 PLACES = ("repoman", "repoman_docker", "web", "formats")
 
 
-def modules() -> Iterator[Module]:
-    for place in PLACES:
-        for path in sorted((ROOT / place).rglob("*.py")):
-            if "build" not in path.parts:
-                yield Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+@cache
+def modules() -> list[Module]:
+    """All modules, parsed once for all rules."""
+    return [
+        Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+        for place in PLACES
+        for path in sorted((ROOT / place).rglob("*.py"))
+        if "build" not in path.parts
+    ]
 
 
 def texts_of_the_core() -> Iterator[Path]:

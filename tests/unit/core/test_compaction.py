@@ -207,6 +207,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
     assert BlobRecord.select().count() == 0
 
 
+@pytest.mark.slow
 def test_kill_9_at_every_line_loses_nothing(tmp_path):
     command = [sys.executable, "-m", KILLER, str(tmp_path / "killed")]
     done = subprocess.run(

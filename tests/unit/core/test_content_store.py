@@ -264,6 +264,7 @@ def test_a_deleted_component_takes_its_assets_along(content, save):
     assert paths(content.list_assets("file", "", -1)) == ["b"]
 
 
+@pytest.mark.slow
 def test_deleting_counts_what_was_there(content, save):
     for number in range(1203):
         save(f"p{number}", component=Coordinate("file", f"p{number}"))

@@ -162,6 +162,7 @@ def test_a_push_of_a_tag_is_few_statements(content, blob):
     assert len(asked) == 8, "\n".join(asked)
 
 
+@pytest.mark.slow
 def test_sums_are_right_after_a_kill(tmp_path):
     data = tmp_path / "killed"
     for seed in range(KILLS):

@@ -282,6 +282,7 @@ def test_a_rotation_leaves_one_key_that_opens_everything(database, options, tmp_
     again.close()
 
 
+@pytest.mark.slow
 def test_a_rotation_that_is_killed_at_any_line_loses_nothing(tmp_path):
     done = subprocess.run(
         [sys.executable, str(KILLER), str(tmp_path)],

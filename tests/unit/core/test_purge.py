@@ -231,6 +231,7 @@ def test_pushes_to_another_repository_never_wait_long(database, make_content, st
     assert counts()[0] == 1
 
 
+@pytest.mark.slow
 def test_kill_9_at_every_line_loses_nothing(tmp_path):
     command = [sys.executable, "-m", KILLER, str(tmp_path / "killed")]
     done = subprocess.run(

@@ -326,6 +326,7 @@ def test_any_bytes_are_a_manifest_or_a_registry_error(body, content_type):
     assert error is None or error.code is ErrorCode.MANIFEST_INVALID
 
 
+@pytest.mark.slow
 def test_forty_thousand_children_take_no_long_time():
     body = json.dumps(index(*(descriptor(n, mt.OCI_MANIFEST) for n in range(40_000)))).encode()
     with cpu_limit(10):
