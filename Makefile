@@ -35,7 +35,8 @@ test: programs $(VENV)/dev.stamp ## Run all tests, including those with the real
 
 .PHONY: unit
 unit: $(VENV)/dev.stamp ## Run the tests that need no other program, in less than a minute
-	QUICK=1 $(PYTEST) $(GATE) -m "not slow" tests/unit tests/contract $(wildcard tests/test_*.py) formats
+	QUICK=1 $(PYTEST) $(GATE) -m "not slow" tests/unit tests/contract \
+		$(filter-out %_docs.py,$(wildcard tests/test_*.py)) formats
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev.stamp ## Run the property-based tests for longer, with random examples

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from argon2 import PasswordHasher
 
+from repoman.caching import CacheBudget
 from repoman.config import SecuritySettings
 from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager
-from repoman.security import passwords as passwords_module
 from repoman.security.accounts import Accounts
 from repoman.security.actors import (
     ANONYMOUS,
@@ -54,10 +54,10 @@ class CountingHasher(PasswordHasher):
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch, verifier):
     """The monotonic clock of the passwords, in a list to be set."""
     now = [1000.0]
-    monkeypatch.setattr(passwords_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(verifier._known, "_ticks", lambda: now[0])
     return now
 
 
@@ -148,9 +148,12 @@ def test_an_unknown_user_costs_the_same_and_never_gets_in(verifier):
 
 
 def test_the_memory_is_bounded(verifier, monkeypatch):
-    monkeypatch.setattr(verifier._known, "_capacity", 2)
+    budget = CacheBudget()
+    monkeypatch.setattr(verifier._known, "_budget", budget)
     stored = [verifier.hash("secret") for _ in range(3)]
-    for each in stored:
+    assert verifier.verify("secret", stored[0])
+    budget.resize(2 * budget.used)
+    for each in stored[1:]:
         assert verifier.verify("secret", each)
     assert verifier.verify("secret", stored[2])
     assert verifier.runs == 3
