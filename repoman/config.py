@@ -130,6 +130,17 @@ class TlsSettings(_Part):
     )
 
 
+class CatalogSettings(_Part):
+    """Lists of content, across repositories."""
+
+    scan_limit: PositiveInt = Field(
+        3_000,
+        description="Maximum number of rows that one page of a list examines; the rest is on "
+        "further pages.",
+    )
+    page_limit: PositiveInt = Field(500, description="Maximum number of items on a page.")
+
+
 class DatabaseSettings(_Part):
     """The embedded database."""
 
@@ -271,6 +282,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     database: DatabaseSettings = DatabaseSettings()
+    catalog: CatalogSettings = CatalogSettings()
     blob_stores: dict[str, BlobStoreSettings] = Field(default_factory=_default_blob_stores)
     security: SecuritySettings = SecuritySettings()
     sessions: SessionSettings = SessionSettings()

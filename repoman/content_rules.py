@@ -1,10 +1,15 @@
 """What the core has to know of a format's content to list, sort, search and show it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from repoman.events.event import Coordinate
 from repoman.versions import is_prerelease, version_key
+
+LAST_CHARACTER = "\U0010ffff"
+
+Span = tuple[str, str]
+"""Texts from the first one on, up to the second one and without it, in byte order."""
 
 
 def path_of_asset(_kind: str, path: str) -> str:
@@ -23,9 +28,25 @@ def name_of_path(path: str) -> str:
     return path.removeprefix("/")
 
 
-def no_prefix(_beginning: str) -> str:
-    """Return the empty text: anything may begin so."""
-    return ""
+def any_text(_beginning: str) -> Span:
+    """Return the range of all texts."""
+    return beginning_with("")
+
+
+def beginning_with(beginning: str) -> Span:
+    """Return the range of all texts that begin so."""
+    return beginning, beginning + LAST_CHARACTER
+
+
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
+    """Return ranges that hold the same texts, in order, and do not overlap."""
+    found: list[Span] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1]:
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +60,9 @@ class ContentRules:
             and users see it; empty: nobody sees it.
         component_path: the same for a component.
         name_of: returns what the patterns of tokens are compared with, from such a path.
-        asset_prefix: returns how all stored paths begin whose paths begin so.
-        name_prefix: the same for the names of components, within their namespaces.
+        stored_below: returns the range of the stored paths of all assets whose paths begin so; it
+            may hold others.
+        names_below: the same for the names of components, in any namespace.
     """
 
     version_key: Callable[[str], str] = version_key
@@ -48,8 +70,8 @@ class ContentRules:
     asset_path: Callable[[str, str], str] = path_of_asset
     component_path: Callable[[Coordinate], str] = path_of_component
     name_of: Callable[[str], str] = name_of_path
-    asset_prefix: Callable[[str], str] = no_prefix
-    name_prefix: Callable[[str], str] = no_prefix
+    stored_below: Callable[[str], Span] = any_text
+    names_below: Callable[[str], Span] = any_text
 
 
 DEFAULT_RULES = ContentRules()

@@ -14,6 +14,8 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import BlobStore
 from repoman.bootstrap import forget_first_password, seed
 from repoman.caching import BUDGET
+from repoman.catalog.catalog import Catalog
+from repoman.catalog.samples import Samples
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
@@ -28,6 +30,7 @@ from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.purge import Purge
+from repoman.search import TrigramIndex
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
@@ -65,6 +68,7 @@ class Repoman:
     ``adopt`` takes blob stores that do not belong to the database (:mod:`repoman.identity`).
 
     Attributes:
+        catalog: what is stored, across repositories.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
     """
@@ -125,6 +129,7 @@ class Repoman:
             Watch("pulls"): self.pulls.settle,
             Watch("audit log"): self.audit.flush,
             Watch("audit file"): self._audit_file.follow,
+            Watch("samples"): Samples(self.database, self.proxies.clock).take,
         }
 
     def start(self) -> None:
@@ -155,6 +160,7 @@ class Repoman:
         for each in self.event_followers:
             each.begin()
         self._add_tasks()
+        self.catalog = Catalog(self.settings.catalog, self.security.cursors, TrigramIndex())
         self._add_checks()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 

@@ -15,6 +15,13 @@ from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
+from repoman.content_rules import (
+    LAST_CHARACTER,
+    ContentRules,
+    Span,
+    beginning_with,
+    merge_spans,
+)
 from repoman.core import Repoman
 from repoman.errors import (
     Conflict,
@@ -134,6 +141,7 @@ __all__ = [
     "ANONYMOUS",
     "API_VERSION",
     "EVERYBODY",
+    "LAST_CHARACTER",
     "READING",
     "SIGNED_IN",
     "STORAGE_ERRORS",
@@ -163,6 +171,7 @@ __all__ = [
     "ConnectorSection",
     "Content",
     "ContentEvent",
+    "ContentRules",
     "ContentStore",
     "Coordinate",
     "Credentials",
@@ -223,6 +232,7 @@ __all__ = [
     "ShownLink",
     "SingleFlight",
     "Source",
+    "Span",
     "StorageFull",
     "StorageSection",
     "StoredBlob",
@@ -253,6 +263,7 @@ __all__ = [
     "allow_caching",
     "bearer_token",
     "begin_session",
+    "beginning_with",
     "body_length",
     "current_actor",
     "current_environ",
@@ -273,6 +284,7 @@ __all__ = [
     "log_in",
     "login_needed",
     "main_address",
+    "merge_spans",
     "note_failed_login",
     "note_pull",
     "open_cache",

@@ -1,23 +1,24 @@
-"""Search: the components of a repository whose names or descriptions contain a text.
+"""Search: the components whose names, versions or descriptions contain a text.
 
-What can be found are components without a version; versions are found by their names. Triggers keep
-the index, a full-text index of all sequences of three characters, in the transaction that changes a
-component. The row of a component in it has the number
+There are two full-text indexes of all sequences of three characters: ``component_index`` has the
+components without a version, with their descriptions, ``version_index`` the others. Triggers keep
+them, in the transaction that changes a component. The row of a component in them has the number
 ``repository << SHIFT | component``, so that one repository is one range of rows.
 
 Source: SQLite FTS5, The Trigram Tokenizer.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice, starmap
-from typing import Any
+from typing import Any, Protocol
 
 from repoman.db.models import database_proxy
 
 SHIFT = 40
+ID_MASK = (1 << SHIFT) - 1
 SHORTEST = 3  # characters that the index has of a text
 PROBES = 6  # sequences of a word that the index is asked for; more cost more than they tell
 LONGEST = 400  # characters of a text that anything could contain
@@ -46,10 +47,13 @@ _BY_PART = (
 )
 _BY_INDEX = (
     f"SELECT {_COLUMNS} FROM component_index CROSS JOIN component "  # noqa: S608 - constants
-    f"ON component.id = component_index.rowid & {(1 << SHIFT) - 1} "
+    f"ON component.id = component_index.rowid & {ID_MASK} "
     "WHERE component_index MATCH ? AND component_index.rowid BETWEEN ? AND ? "
     f"AND {_MINE}"
 )
+
+_CANDIDATES = "SELECT rowid FROM {0} WHERE {0} MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?"
+_INDEXES = ("component_index", "version_index")
 
 Filter = Callable[[str], bool]
 _Row = tuple[str, str]  # name and description
@@ -70,6 +74,45 @@ class Searched:
     repository: int
     kind: str
     namespace: str = ""
+
+
+class SearchIndex(Protocol):
+    """Finds components by parts of their texts, in all repositories; thread safe."""
+
+    def find(
+        self, repositories: Collection[int], words: Sequence[str], limit: int
+    ) -> set[int] | None:
+        """Return the ids of components that may have all of the words, in lower case.
+
+        None: the index is of no help, or there are more than ``limit``.
+        """
+
+
+class TrigramIndex:
+    """The full-text indexes of the database; implements :class:`SearchIndex`.
+
+    What it finds may lack a word, as it is asked for few sequences of each.
+    """
+
+    def find(
+        self, repositories: Collection[int], words: Sequence[str], limit: int
+    ) -> set[int] | None:
+        """See :class:`SearchIndex`; words of less than three characters do not help."""
+        long = [each for each in words if len(each) >= SHORTEST]
+        if not long or sum(map(len, words)) > LONGEST or _IMPOSSIBLE.search("".join(words)):
+            return set() if any(map(_IMPOSSIBLE.search, words)) else None
+        probe = " AND ".join(map(_probe, long))
+        # One range of rows from the first to the last: repositories between may be others.
+        first, last = min(repositories, default=0), max(repositories, default=0)
+        bounds = (first << SHIFT, (last + 1 << SHIFT) - 1)
+        found: set[int] = set()
+        for index in _INDEXES:
+            sql, values = _CANDIDATES.format(index), [probe, *bounds, EXAMINED]
+            rows = database_proxy.execute_sql(sql, values).fetchall()
+            found |= {row & ID_MASK for (row,) in rows if row >> SHIFT in repositories}
+            if len(rows) == EXAMINED or len(found) > limit:
+                return None
+        return found
 
 
 def find_components(

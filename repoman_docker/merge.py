@@ -4,11 +4,12 @@ A request reads a limited number of entries: a page may end before it is full, a
 where it is complete, so that the next request continues there.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice, takewhile
 
+from repoman.plugin import LAST_CHARACTER, Span, beginning_with
 from repoman_docker.protocol.descriptor import Descriptor
 
 BATCH = 500  # names read at a time from a filtered list
@@ -51,22 +52,40 @@ Read = Callable[[str, int], Names]  # the names after a name, with a maximum num
 
 
 def read_names(
-    read: Read, after: str, limit: int, counts: Callable[[str], bool], budget: Budget
+    read: Read,
+    after: str,
+    limit: int,
+    counts: Callable[[str], bool],
+    budget: Budget,
+    spans: Sequence[Span] = (beginning_with(""),),
 ) -> Names:
     """Return the first ``limit`` names that ``counts`` accepts, as far as the budget allows.
 
     At least one batch is read, so that a client that follows the pages reaches the end of the list.
+    Names outside ``spans``, which are in order and do not overlap, are not counted, nor looked at
+    where that can be avoided.
     """
     found: list[str] = []
-    while True:
+    while (span := next((each for each in spans if after < each[1]), None)) is not None:
+        after = max(after, _before(span[0]))
         batch = read(after, BATCH)
-        found += filter(counts, batch)
-        budget.spend(len(batch))
+        inside = list(takewhile(span[1].__gt__, batch))
+        found += filter(counts, inside)
+        budget.spend(len(inside) or 1)
         if len(found) >= limit:
             return Names.page(found[:limit], limit)
-        if batch.until is None or budget.is_spent:
-            return Names(found, batch.until)
-        after = batch.until
+        is_passed = len(inside) < len(batch)
+        if not is_passed and batch.until is None:
+            break
+        after = span[1] if is_passed else str(batch.until)
+        if budget.is_spent:
+            return Names(found, after)
+    return Names(found)
+
+
+def _before(name: str) -> str:
+    """Return a text that only names from this one on come after."""
+    return f"{name[:-1]}{chr(ord(name[-1]) - 1)}{LAST_CHARACTER}" if name else ""
 
 
 def merge_pages(pages: Iterable[Names], limit: int) -> Names:

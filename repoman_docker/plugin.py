@@ -1,5 +1,6 @@
 """The Docker format as a plugin: what it registers."""
 
+from functools import partial
 from typing import Any
 
 from pluggy import PluginManager
@@ -27,6 +28,7 @@ from repoman_docker.routes.access import name_of, speaks
 from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, token_of, v2
+from repoman_docker.rules import RULES
 from repoman_docker.search import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.sections import (
     DockerHostedStorageSection,
@@ -52,6 +54,7 @@ DOCKER = Format(
     ui=FormatUi("box", lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG"),
 )
 
+RECIPE = partial(Recipe, format=DOCKER.name, rules=RULES)
 # The sections of all types.
 COMMON: dict[str, type[Section]] = {"access": AccessSection, "docker": DockerSection}
 
@@ -94,8 +97,7 @@ def repoman_register_web() -> list[Any]:
 def repoman_register_recipes() -> list[Recipe]:
     """Return the recipe of each repository type."""
     return [
-        Recipe(
-            format=DOCKER.name,
+        RECIPE(
             type=RepositoryType.HOSTED,
             sections={
                 **COMMON,
@@ -103,8 +105,7 @@ def repoman_register_recipes() -> list[Recipe]:
             },
             build=build_hosted,
         ),
-        Recipe(
-            format=DOCKER.name,
+        RECIPE(
             type=RepositoryType.PROXY,
             sections={
                 **COMMON,
@@ -117,8 +118,7 @@ def repoman_register_recipes() -> list[Recipe]:
             },
             build=build_proxy,
         ),
-        Recipe(
-            format=DOCKER.name,
+        RECIPE(
             type=RepositoryType.GROUP,
             sections={
                 **COMMON,

@@ -27,6 +27,7 @@ CORE = (
     {"core"},
     {"bootstrap"},
     {"tasks"},
+    {"catalog"},
     {"repositories"},
     {"security"},
     {"uploads", "proxy", "options", "compaction", "verification"},
@@ -54,7 +55,7 @@ PLUGIN = (
     {"routes", "views", "tasks", "commands"},
     {"hosted", "proxy", "group", "v1"},
     {"service", "hookspecs"},
-    {"remote", "index", "merge", "layout", "paths", "search", "sections"},
+    {"remote", "index", "merge", "layout", "rules", "paths", "search", "sections"},
     {"protocol"},
 )
 # Which modules may import a library; every other module must do without.
@@ -72,7 +73,13 @@ LIBRARIES = {
         "repoman/http/admin.py",
         "web/repoman_web/views/*",
     ),
-    "peewee": ("repoman/db/*", "repoman/content.py", "repoman/search.py", "repoman/*_records.py"),
+    "peewee": (
+        "repoman/db/*",
+        "repoman/content.py",
+        "repoman/search.py",
+        "repoman/catalog/records.py",
+        "repoman/*_records.py",
+    ),
     "re2": ("repoman/patterns.py",),
     "ldap3": ("repoman/security/directory.py",),
     "requests": (

@@ -34,6 +34,7 @@ TOPICS: Mapping[str, str] = {
     "connector": REPOSITORIES,
     "component": CONTENT,
     "component_index": CONTENT,
+    "version_index": CONTENT,
     "asset": CONTENT,
     "reference": CONTENT,
     "package": CONTENT,

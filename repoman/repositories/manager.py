@@ -356,7 +356,7 @@ class RepositoryManager:
             blobs = self._blob_stores.get(store)
             context = RepositoryContext(
                 config=config,
-                content=ContentStore(self._database, row.id, store, blobs),
+                content=ContentStore(self._database, row.id, store, blobs, recipe.rules),
                 blobs=blobs,
                 uploads=self._sessions(row.id, store),
                 find_repository=self.find,
@@ -366,7 +366,9 @@ class RepositoryManager:
             )
             built = recipe.build(context)
             url = external_url_of(config.sections)
-            return Repository(config, built.service, built.capabilities, external_url=url)
+            return Repository(
+                config, built.service, built.capabilities, external_url=url, rules=recipe.rules
+            )
         except RepomanError as error:
             return Repository(config, None, problem=f"Its settings are not valid: {error}")
         except Exception:  # noqa: BLE001 - of a plugin; the other repositories do without it

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.events.event import Coordinate
 from repoman.proxy.remote_health import Remote
 from repoman.repositories.sections import AccessSection
@@ -127,6 +128,7 @@ class Repository:
         capabilities: what the core may ask of it; nothing where there is a problem.
         problem: why it cannot work (its format is not installed, …); or None.
         external_url: the address of its connectors as clients know it; empty: as they ask for it.
+        rules: how its format sees its content.
     """
 
     config: RepositoryConfig
@@ -134,6 +136,7 @@ class Repository:
     capabilities: Capabilities = field(default_factory=Capabilities)
     problem: str | None = None
     external_url: str = ""
+    rules: ContentRules = DEFAULT_RULES
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from repoman.blobs.store import BlobStore
 from repoman.content import ContentStore
+from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.errors import Invalid
 from repoman.proxy.cache import CacheOptions, ProxyCache
 from repoman.proxy.services import ProxyServices
@@ -56,12 +57,14 @@ class Recipe:
         sections: the settings it takes, by section name; it must have ``storage``.
         build: returns the service, an implementation of the format's own protocol, and the
             capabilities of the repository.
+        rules: how the format sees its content.
     """
 
     format: str
     type: RepositoryType
     sections: Mapping[str, builtins.type[Section]]
     build: Callable[[RepositoryContext], Built] = field(repr=False)
+    rules: ContentRules = field(default=DEFAULT_RULES, repr=False)
 
     @property
     def name(self) -> str:

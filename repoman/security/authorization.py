@@ -82,6 +82,15 @@ class Authorizer:
             return None
         return lambda name: self.is_allowed(actor, ref, access_of(name))
 
+    def prefixes(
+        self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
+    ) -> tuple[str, ...]:
+        """Return how all paths begin on which the actor may do this in a repository.
+
+        The empty text means anyhow. Not everything that begins so has to be allowed.
+        """
+        return self._allowed(actor, ref).prefixes(actions, ref.format)
+
     def may_do_everywhere(
         self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
     ) -> bool:

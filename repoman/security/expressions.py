@@ -15,6 +15,7 @@ Source: the content selectors of the reference product, of which this is all.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,7 @@ from typing import Protocol
 from repoman.errors import Invalid
 from repoman.patterns import DEPTH_MAX, Pattern, PatternError
 
+ANYHOW = ("",)  # The prefixes of paths of which nothing is known.
 EXPRESSION_MAX_CHARS = 2000  # The longest expression that is accepted.
 
 _TOKEN = re.compile(
@@ -31,6 +33,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"""\\(["'\\])""")
+# Characters that mean themselves, or are made to by a backslash, and that need not be repeated.
+_LITERAL = re.compile(r"(?:(?:[^\\.\[\](){}*+?|^$]|\\[^\w\s])(?![*?{]))*")
 _AND = ("and", "&&")
 _OR = ("or", "||")
 
@@ -54,6 +58,9 @@ class Expression(Protocol):
     def holds(self, subject: Subject) -> bool:
         """Return whether it holds; for a beginning, whether it may for something below."""
 
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        """Return how all paths begin for which it holds in a format; the empty text: anyhow."""
+
 
 @dataclass(frozen=True, slots=True)
 class _All:
@@ -62,6 +69,11 @@ class _All:
     def holds(self, subject: Subject) -> bool:
         return all(part.holds(subject) for part in self.parts)
 
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        found = [part.prefixes(format_) for part in self.parts]
+        # Any part tells enough; the one with the longest beginnings leaves the least.
+        return max(found, key=lambda each: min(map(len, each), default=sys.maxsize))
+
 
 @dataclass(frozen=True, slots=True)
 class _AnyOf:
@@ -69,6 +81,9 @@ class _AnyOf:
 
     def holds(self, subject: Subject) -> bool:
         return any(part.holds(subject) for part in self.parts)
+
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.prefixes(format_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,9 @@ class _OfFormat:
     def holds(self, subject: Subject) -> bool:
         return self.test.holds(Subject("", subject.format))
 
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        return ANYHOW if self.test.holds(Subject("", format_)) else ()
+
 
 @dataclass(frozen=True, slots=True)
 class _Equal:
@@ -90,6 +108,9 @@ class _Equal:
             return self.text.startswith(subject.path)
         return subject.path == self.text
 
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        return (self.text,)
+
 
 @dataclass(frozen=True, slots=True)
 class _Unequal:
@@ -97,6 +118,9 @@ class _Unequal:
 
     def holds(self, subject: Subject) -> bool:
         return subject.is_beginning or subject.path != self.text
+
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        return ANYHOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +132,22 @@ class _Begins:
             return True
         return subject.path.startswith(self.text)
 
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        return (self.text,)
+
 
 @dataclass(frozen=True, slots=True)
 class _Matches:
     pattern: Pattern
+    beginning: str
 
     def holds(self, subject: Subject) -> bool:
         if subject.is_beginning:
             return self.pattern.may_begin(subject.path)
         return self.pattern.matches(subject.path)
+
+    def prefixes(self, format_: str) -> tuple[str, ...]:
+        return (self.beginning,)
 
 
 _TESTS: dict[str, Callable[[str], Expression]] = {"==": _Equal, "!=": _Unequal, "=^": _Begins}
@@ -209,9 +240,17 @@ def _compile(operator: str, literal: _Token) -> Expression:
     if operator != "=~":
         return _TESTS[operator](text)
     try:
-        return _Matches(Pattern(text))
+        return _Matches(Pattern(text), _literal_beginning(text))
     except PatternError as error:
         raise _invalid(f"in the regular expression, {error}", _place(literal, error.at)) from error
+
+
+def _literal_beginning(pattern: str) -> str:
+    """Return how all texts begin that match a regular expression, if that is easy to tell."""
+    found = _LITERAL.match(pattern.removeprefix("^"))
+    if found is None or "|" in pattern:
+        return ""
+    return re.sub(r"\\(.)", r"\1", found[0])
 
 
 def _place(literal: _Token, index: int) -> int:

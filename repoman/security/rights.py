@@ -9,7 +9,7 @@ from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid
 from repoman.security import rights_records as records
 from repoman.security.actors import Action, RepositoryRef
-from repoman.security.expressions import Expression, Subject, parse_expression
+from repoman.security.expressions import ANYHOW, Expression, Subject, parse_expression
 from repoman.security.permissions import (
     ADMIN,
     DOMAIN,
@@ -52,6 +52,17 @@ class Allowed:
     def anything(self) -> frozenset[Action]:
         """The actions that are allowed on something at least."""
         return self.everything.union(*(each.actions for each in self.selected))
+
+    def prefixes(self, actions: frozenset[Action], format_: str) -> tuple[str, ...]:
+        """Return how all paths begin on which these actions may be allowed, in a format."""
+        if actions <= self.everything:
+            return ANYHOW
+        return tuple(
+            prefix
+            for each in self.selected
+            if each.actions & actions
+            for prefix in each.expression.prefixes(format_)
+        )
 
     def covers(self, actions: frozenset[Action], subject: Subject) -> bool:
         """Return whether all these actions are allowed on one thing."""

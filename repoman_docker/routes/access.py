@@ -6,6 +6,7 @@ anonymous pulls and pushes with a login work at one address. Otherwise Basic is 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -17,12 +18,15 @@ from repoman.plugin import (
     Access,
     Action,
     Actor,
+    Span,
     Unauthenticated,
     bearer_token,
+    beginning_with,
     current_actor,
     current_ref,
     current_repository,
     current_security,
+    merge_spans,
 )
 from repoman_docker.protocol.challenge import (
     CATALOG,
@@ -32,6 +36,7 @@ from repoman_docker.protocol.challenge import (
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import Resource, Route, match
+from repoman_docker.rules import names_below
 from repoman_docker.service import DockerRepository
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
@@ -64,6 +69,16 @@ def visible_images() -> Filter | None:
     """Return a filter for the image names whose tags the actor may list; None: all."""
     authorizer = current_security().authorizer
     return authorizer.name_filter(current_actor(), current_ref(), _to_list)
+
+
+def visible_spans() -> list[Span]:
+    """Return the ranges that hold all image names which the actor may see, and maybe others."""
+    actor = current_actor()
+    prefixes = current_security().authorizer.prefixes(actor, current_ref(), BROWSE)
+    patterns = () if actor.limit is None else actor.limit.names
+    if patterns and "" in prefixes:
+        return merge_spans(beginning_with(re.split(r"[*?\[]", each)[0]) for each in patterns)
+    return merge_spans(map(names_below, prefixes))
 
 
 def visible_tags(name: str) -> Filter | None:

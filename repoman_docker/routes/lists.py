@@ -1,13 +1,13 @@
 """Lists: tags, catalog, referrers (OCI distribution-spec, Content Discovery)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from flask import Response, request
 
-from repoman.plugin import current_security
+from repoman.plugin import Span, beginning_with, current_security
 from repoman_docker.merge import Budget, Names, Read, read_names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.digest import Digest
@@ -22,6 +22,7 @@ from repoman_docker.routes.access import (
     repository,
     sees_images,
     visible_images,
+    visible_spans,
     visible_tags,
 )
 from repoman_docker.service import Entry, Listed
@@ -73,7 +74,7 @@ def get_catalog(_: Route) -> Response:
     found = Names()
     if sees_images():
         read = partial(repository().lists.images, budget=budget)
-        found = _visible(read, page, visible_images(), budget)
+        found = _visible(read, page, visible_images(), budget, visible_spans())
     return _list({"repositories": found[: page.limit]}, found, page)
 
 
@@ -92,13 +93,17 @@ def _page(default: int, maximum: int) -> Page:
 
 
 def _visible(
-    read: Read, page: Page, is_visible: Filter | None, budget: Budget | None = None
+    read: Read,
+    page: Page,
+    is_visible: Filter | None,
+    budget: Budget | None = None,
+    spans: Sequence[Span] = (beginning_with(""),),
 ) -> Names:
     """Return the visible names of a page, and one more if there is one."""
     if is_visible is None:
         return read(page.last, page.limit + 1)
     budget = budget or Budget(repository().settings.scan_limit)
-    return read_names(read, page.last, page.limit + 1, is_visible, budget)
+    return read_names(read, page.last, page.limit + 1, is_visible, budget, spans)
 
 
 def get_referrers(route: Route) -> Response:

@@ -4,6 +4,7 @@ from repoman.plugin import (
     AccessSection,
     Built,
     Capabilities,
+    ContentRules,
     Format,
     FormatUi,
     GroupSection,
@@ -17,6 +18,7 @@ from repoman.plugin import (
     RepositoryType,
     RoutingSection,
     StorageSection,
+    beginning_with,
     hookimpl,
 )
 from repoman_raw.group import RawGroup, open_members, parse_question
@@ -25,6 +27,11 @@ from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.sections import RawSection
 
+RULES = ContentRules(
+    component_path=lambda file: f"/{file.name}",
+    stored_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
+    names_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
+)
 RAW = Format(
     name="raw",
     title="Raw",
@@ -75,6 +82,7 @@ HOSTED = Recipe(
     type=RepositoryType.HOSTED,
     sections={"storage": HostedStorageSection, "access": AccessSection, "raw": RawSection},
     build=build_hosted,
+    rules=RULES,
 )
 PROXY = Recipe(
     format=RAW.name,
@@ -89,6 +97,7 @@ PROXY = Recipe(
         "routing": RoutingSection,
     },
     build=build_proxy,
+    rules=RULES,
 )
 GROUP = Recipe(
     format=RAW.name,
@@ -101,6 +110,7 @@ GROUP = Recipe(
         "routing": RoutingSection,
     },
     build=build_group,
+    rules=RULES,
 )
 
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repoman.plugin import beginning_with
 from repoman_docker import merge
 from repoman_docker.merge import (
     Budget,
@@ -89,3 +90,58 @@ def test_referrers_are_sorted_by_digest_and_the_first_list_counts():
 
 def test_referrers_end_at_the_limit():
     assert len(merge_referrers([[referrer(n) for n in range(5)]], 3)) == 3
+
+
+IMAGES = [f"{letter}/{number:03}" for letter in "abcdef" for number in range(400)]
+
+
+def read_images(asked: list[str]):
+    """Read from a list of many names, and note where each reading begins."""
+
+    def read(after: str, limit: int) -> Names:
+        asked.append(after)
+        return Names.page([each for each in IMAGES if each > after][:limit], limit)
+
+    return read
+
+
+@pytest.mark.parametrize("limit", [1, 5, 5000])
+def test_what_is_outside_the_spans_is_neither_read_nor_counted(limit):
+    spans = [beginning_with("b/1"), beginning_with("e/39")]
+    expected = [each for each in IMAGES if each.startswith(("b/1", "e/39"))]
+    asked, counted, found, after = [], [], [], ""
+
+    def counts(name: str) -> bool:
+        counted.append(name)
+        return True
+
+    while True:
+        page = read_names(read_images(asked), after, limit, counts, Budget(10_000), spans)
+        found += page
+        if page.until is None:
+            break
+        after = page.until
+        asked.append("next page")
+    assert found == expected
+    assert set(counted) == set(expected)
+    if limit > len(expected):
+        assert len(asked) == 2, "one reading for each span"
+
+
+def test_spans_without_names_end_within_the_budget():
+    spans = [beginning_with(f"x{number}/") for number in range(100)]
+    asked: list[str] = []
+    page = read_names(read_images(asked), "", 5, bool, Budget(10), spans)
+    assert page == []
+    assert len(asked) == 1, "nothing follows"
+    spans = [beginning_with(f"c/00{number}x") for number in range(10)]
+    page = read_names(read_images(asked := []), "", 5, bool, Budget(3), spans)
+    assert (page, len(asked)) == ([], 3)
+    assert page.until is not None
+    assert read_names(read_images(asked), page.until, 5, bool, Budget(99), spans).until is None
+
+
+def test_no_spans_no_names():
+    asked: list[str] = []
+    assert read_names(read_images(asked), "", 5, bool, Budget(10), []) == []
+    assert asked == []

@@ -1,0 +1,111 @@
+"""Ask the catalog about very many components, and say how long each page takes.
+
+Run by hand: ``python -m benchmarks.catalog [--components N]``. The components get into the database
+past the application; its triggers make sums and indexes. The program fails if a page misses the
+bar.
+"""
+
+import argparse
+import gc
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import _roomy
+from repoman.catalog.catalog import Catalog
+from repoman.catalog.model import Page, PageRequest, Scope
+from repoman.config import CatalogSettings, DatabaseSettings
+from repoman.db.database import FILE, Database
+from repoman.repositories.repository_records import Row, insert_row
+from repoman.search import TrigramIndex
+from tests.catalog_questions import ASSETS, COMPONENTS, PACKAGES
+from tests.fill import fill
+
+BAR = 0.020  # seconds of server time, median of the pages of a question
+REPOSITORIES = 10
+PAGES = 20
+
+
+class PlainSealer:
+    """Keys that are not sealed: that costs the same for every page."""
+
+    def seal(self, position: str) -> str:
+        return position
+
+    def open(self, cursor: str) -> str:
+        return cursor
+
+
+class Viewer:
+    """Who sees everything."""
+
+    def scopes(self) -> list[Scope]:
+        return [Scope(number + 1, f"r{number}", "some") for number in range(REPOSITORIES)]
+
+
+def run(directory: Path, count: int) -> list[str]:
+    """Measure, and return the questions that miss the bar."""
+    database = Database(directory, DatabaseSettings())
+    database.open()
+    ids = [insert_row(Row(0, f"r{n}", "some", "hosted", True, {})) for n in range(REPOSITORIES)]
+    database.close()
+    begin = time.perf_counter()
+    with closing(sqlite3.connect(directory / FILE)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -262144")
+        fill(connection, ids, count)
+    size = (directory / FILE).stat().st_size / (1 << 20)
+    took = time.perf_counter() - begin
+    print(f"{count:,} components stored in {took:.0f} s; the database has {size:,.0f} MiB")
+    database = Database(directory, DatabaseSettings())
+    database.open()
+    catalog = Catalog(CatalogSettings(), PlainSealer(), TrigramIndex())
+    gc.freeze()  # as the server does at its start
+    missed = []
+    for questions, method in (
+        (COMPONENTS, catalog.components),
+        (ASSETS, catalog.assets),
+        (PACKAGES, catalog.packages),
+    ):
+        for name, query in questions.items():
+            times, rows = measure(method, query)
+            median, worst = times[len(times) // 2], times[-1]
+            print(f"{name:30} {median * 1e3:7.1f} ms {worst * 1e3:7.1f} ms {rows:5} rows")
+            if median > BAR:
+                missed.append(name)
+    database.close()
+    return missed
+
+
+def measure(method: Callable[..., Page[Any]], query: object) -> tuple[list[float], int]:
+    """Return the processor times of some pages, sorted, and how many rows they had."""
+    times, after, rows = [], "", 0
+    method(query, PageRequest(50, ""), Viewer())  # warm
+    for _ in range(PAGES):
+        begin = time.thread_time()
+        page = method(query, PageRequest(50, after), Viewer())
+        times.append(time.thread_time() - begin)
+        rows += len(page.items)
+        if page.next is None:
+            break
+        after = page.next
+    return sorted(times), rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.catalog", description=__doc__)
+    parser.add_argument("--components", type=int, default=1_000_000)
+    parser.add_argument("--directory", type=Path, default=_roomy())
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="catalog-", dir=options.directory) as directory:
+        if missed := run(Path(directory) / "data", options.components):
+            sys.exit(f"missed {BAR * 1e3:g} ms: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

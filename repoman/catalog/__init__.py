@@ -1,0 +1,1 @@
+"""The read side of the content: lists, trees and sums across repositories."""

@@ -1,0 +1,218 @@
+"""The catalog: what is stored, across repositories, as far as who asks may see it.
+
+Every list is read in the order of an index and paged by key. A page examines a limited number of
+rows (``catalog.scan_limit``) and may therefore be short; its ``next`` tells whether there is more.
+"""
+
+from dataclasses import replace
+from typing import TypeVar
+
+from repoman.catalog import records
+from repoman.catalog.assets import (
+    Assets,
+    asset_views,
+    is_asset_seen,
+    is_package_seen,
+    package_listing,
+    package_view,
+)
+from repoman.catalog.components import Components, component_view, is_component_seen
+from repoman.catalog.listing import Sealer, read_page
+from repoman.catalog.model import (
+    AssetQuery,
+    AssetView,
+    BrowseNode,
+    ComponentQuery,
+    ComponentView,
+    PackageQuery,
+    PackageView,
+    Page,
+    PageRequest,
+    Scope,
+    StoreUsage,
+    Usage,
+    Viewer,
+)
+from repoman.config import CatalogSettings
+from repoman.content_rules import beginning_with
+from repoman.errors import NotFound
+from repoman.search import SearchIndex
+
+Query = TypeVar("Query", ComponentQuery, AssetQuery, PackageQuery)
+
+
+class Catalog:
+    """Answers questions on all content; thread safe."""
+
+    def __init__(self, settings: CatalogSettings, sealer: Sealer, index: SearchIndex) -> None:
+        self._settings = settings
+        self._sealer = sealer
+        self._index = index
+
+    # Lists --------------------------------------------------------------------------------------
+
+    def components(
+        self, query: ComponentQuery, page: PageRequest, viewer: Viewer
+    ) -> Page[ComponentView]:
+        """Return a page of components.
+
+        Raises:
+            Invalid: the key of the page is not one of this list.
+        """
+        scopes = _chosen(viewer, query)
+        listing = Components(query, scopes, self._index).listing()
+        rows, key = read_page(listing, self._checked(page), self._settings.scan_limit, self._sealer)
+        known = {each.id: each for each in scopes}
+        return Page([component_view(row, known) for row in rows], key)
+
+    def assets(self, query: AssetQuery, page: PageRequest, viewer: Viewer) -> Page[AssetView]:
+        """Return a page of assets; Invalid as of :meth:`components`."""
+        scopes = _chosen(viewer, query)
+        listing = Assets(query, scopes).listing()
+        rows, key = read_page(listing, self._checked(page), self._settings.scan_limit, self._sealer)
+        return Page(asset_views(rows, {each.id: each for each in scopes}), key)
+
+    def packages(self, query: PackageQuery, page: PageRequest, viewer: Viewer) -> Page[PackageView]:
+        """Return a page of packages; Invalid as of :meth:`components`."""
+        scopes = _chosen(viewer, query)
+        listing = package_listing(query, scopes)
+        rows, key = read_page(listing, self._checked(page), self._settings.scan_limit, self._sealer)
+        known = {each.id: each for each in scopes}
+        return Page([package_view(row, known) for row in rows], key)
+
+    def assets_of(
+        self, components: list[ComponentView], viewer: Viewer
+    ) -> dict[int, list[AssetView]]:
+        """Return the assets of some components, by the component: as many as a page examines."""
+        scopes = {each.id: each for each in viewer.scopes()}
+        ids = [each.id for each in components]
+        rows = records.list_component_assets(ids, self._settings.scan_limit)
+        views = asset_views([row for row in rows if is_asset_seen(row, scopes)], scopes)
+        found: dict[int, list[AssetView]] = {each: [] for each in ids}
+        for each in views:
+            if each.component is not None:
+                found[each.component].append(each)
+        return found
+
+    # Single things ------------------------------------------------------------------------------
+
+    def component(self, id_: int, viewer: Viewer) -> ComponentView:
+        """Return a component.
+
+        Raises:
+            NotFound: there is none with this id that may be shown.
+        """
+        scopes = {each.id: each for each in viewer.scopes()}
+        for row in records.list_rows("component", [id_]):
+            if is_component_seen(row, scopes):
+                return component_view(row, scopes)
+        raise NotFound(f"There is no component {id_}.")
+
+    def asset(self, id_: int, viewer: Viewer) -> AssetView:
+        """Return an asset; NotFound as of :meth:`component`."""
+        scopes = {each.id: each for each in viewer.scopes()}
+        for row in records.list_rows("asset", [id_]):
+            if is_asset_seen(row, scopes):
+                return asset_views([row], scopes)[0]
+        raise NotFound(f"There is no asset {id_}.")
+
+    def package(self, id_: int, viewer: Viewer) -> PackageView:
+        """Return a package; NotFound as of :meth:`component`."""
+        scopes = {each.id: each for each in viewer.scopes()}
+        for row in records.list_rows("package", [id_]):
+            if is_package_seen(row, scopes):
+                return package_view(row, scopes)
+        raise NotFound(f"There is no package {id_}.")
+
+    # Trees --------------------------------------------------------------------------------------
+
+    def browse(
+        self, repository: str, directory: str, page: PageRequest, viewer: Viewer
+    ) -> Page[BrowseNode]:
+        """Return the children of a directory in the tree of stored paths, in their order.
+
+        ``directory`` is empty or ends with a slash. The key of a page is the path of a child. A
+        directory is shown if something below it may be, as far as the budget of rows tells.
+
+        Raises:
+            NotFound: there is no such repository that may be shown.
+        """
+        scope = _scope_of(repository, viewer)
+        page = self._checked(page)
+        firsts = records.list_children(scope.id, directory, page.after, page.size + 1)
+        names = [_child(directory, path) for path in firsts]
+        has_more = len(names) > page.size
+        names = names[: page.size]
+        rows = records.find_assets(scope.id, [each for each in names if not each.endswith("/")])
+        seen = {path: row for path, row in rows.items() if is_asset_seen(row, {scope.id: scope})}
+        views = {each.stored_path: each for each in asset_views(list(seen.values()), _one(scope))}
+        budget = self._settings.scan_limit
+        items = []
+        for name in names:
+            if name.endswith("/"):
+                is_shown, budget = _shows_below(scope, name, budget)
+                if is_shown:
+                    items.append(BrowseNode(name[len(directory) : -1], name))
+            elif name in views:
+                items.append(BrowseNode(name[len(directory) :], name, views[name]))
+        return Page(items, names[-1] if has_more else None)
+
+    # Sums ---------------------------------------------------------------------------------------
+
+    def usage(self, repository: str, viewer: Viewer) -> Usage:
+        """Return what a repository holds; NotFound as of :meth:`browse`."""
+        row = records.find_repository_usage(_scope_of(repository, viewer).id)
+        return Usage() if row is None else Usage(*row)
+
+    def store_usages(self) -> dict[str, StoreUsage]:
+        """Return what blob stores hold, by their names."""
+        return {name: StoreUsage(*row) for name, row in records.list_store_usages().items()}
+
+    def _checked(self, page: PageRequest) -> PageRequest:
+        return replace(page, size=max(1, min(page.size, self._settings.page_limit)))
+
+
+def _chosen(viewer: Viewer, query: Query) -> list[Scope]:
+    names = {each.lower() for each in query.repositories}
+    return [
+        each
+        for each in viewer.scopes()
+        if (not names or each.name.lower() in names) and query.format in ("", each.format)
+    ]
+
+
+def _scope_of(repository: str, viewer: Viewer) -> Scope:
+    for each in viewer.scopes():
+        if each.name.lower() == repository.lower():
+            return each
+    raise NotFound(f"There is no repository {repository!r}.")
+
+
+def _one(scope: Scope) -> dict[int, Scope]:
+    return {scope.id: scope}
+
+
+def _child(directory: str, path: str) -> str:
+    """Return the path of the child of a directory that a path is, or is below."""
+    name, slash, _ = path[len(directory) :].partition("/")
+    return f"{directory}{name}{slash}"
+
+
+def _shows_below(scope: Scope, directory: str, budget: int) -> tuple[bool, int]:
+    """Return whether something below a directory may be shown, and what is left of the budget."""
+    if scope.sees is None:
+        return True, budget
+    scan = records.Scan(
+        "asset",
+        "asset_repository_id_path",
+        (("repository_id", scope.id),),
+        ("path",),
+        records.bounds_of(beginning_with(directory)),
+    )
+    for row in records.read_rows(scan, None):
+        budget -= 1
+        if is_asset_seen(row, _one(scope)):
+            return True, budget
+        if budget <= 0:
+            break
+    return False, budget

@@ -1,0 +1,243 @@
+"""Lists of components: which index leads to them, and what is left to judge row by row."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from repoman.catalog import records
+from repoman.catalog.listing import (
+    CANDIDATES_MAX,
+    Listing,
+    Wildcards,
+    find_few,
+    is_within,
+    within,
+)
+from repoman.catalog.model import ComponentQuery, ComponentView, Order, Scope
+from repoman.catalog.records import FIELDS, Row, Scan, bounds_of, list_kinds
+from repoman.content_rules import beginning_with, merge_spans
+from repoman.events.event import Coordinate
+from repoman.search import SearchIndex
+
+_FIELD = FIELDS["component"]
+_KIND, _NAMESPACE, _NAME, _VERSION = (
+    _FIELD[each] for each in ("kind", "namespace", "name", "version")
+)
+_PLACE = "component_repository_id_kind"
+# The index of each order, and its columns behind repository and kind.
+_ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
+    Order.ID: (_PLACE, ("id",)),
+    Order.NAME: (f"{_PLACE}_name_namespace_version", ("name", "namespace", "version")),
+    Order.NAMESPACE: (f"{_PLACE}_namespace_name_version", ("namespace", "name", "version")),
+    Order.VERSION: (f"{_PLACE}_version_key", ("version_key", "id")),
+    Order.UPDATED: (f"{_PLACE}_updated_at", ("updated_at", "id")),
+    Order.DOWNLOADED: (f"{_PLACE}_downloaded_at", ("downloaded_at", "id")),
+    Order.SIZE: (f"{_PLACE}_size", ("size", "id")),
+}
+_OF_PACKAGE = {
+    Order.UPDATED: "component_package_id_updated_at",
+    Order.VERSION: "component_package_id_version_key",
+}
+
+Among = Callable[[Collection[int]], set[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """Something that only other tables know: what has it, and which of some rows have it.
+
+    ``find`` takes a limit; what it returns is all only if it is less. None: that is not known.
+    """
+
+    find: Callable[[int], set[int] | None]
+    among: Among
+
+
+class Components:
+    """What is asked of components, in the scopes of who asks."""
+
+    def __init__(self, query: ComponentQuery, scopes: list[Scope], index: SearchIndex) -> None:
+        self._query = query
+        self._scopes = {each.id: each for each in scopes}
+        self._index = index
+        self._name = Wildcards.parse(query.name)
+        self._version = Wildcards.parse(query.version)
+        self._words = query.text.lower().split()
+        self._filters = list(self._list_filters())
+
+    def listing(self) -> Listing:
+        """Return the list that answers."""
+        return Listing(
+            question=self._query,
+            scans=list(self._scans()),
+            judge=self._judge,
+            is_descending=self._query.is_descending,
+            candidates=self._few(),
+        )
+
+    # What can be meant --------------------------------------------------------------------------
+
+    def _few(self) -> set[int] | None:
+        """Return the components that can be meant, if a filter leaves few of them."""
+        query, limit = self._query, CANDIDATES_MAX + 1
+        if query.contains:
+            return records.find_by_part(query.contains, limit)
+        for each in self._filters:
+            found = each.find(limit)
+            if found is not None and len(found) < limit:
+                return found
+        for scans, accepts in self._selective():
+            if (few := find_few(scans, accepts)) is not None:
+                return few
+        return None
+
+    def _list_filters(self) -> Iterator[_Filter]:
+        query = self._query
+        if query.digest:
+            yield _Filter(
+                partial(records.find_by_digest, query.digest),
+                partial(records.among_with_digest, digest=query.digest),
+            )
+        if query.checksum is not None:
+            algorithm, value = query.checksum
+            yield _Filter(
+                partial(records.find_by_checksum, algorithm, value),
+                partial(records.among_with_checksum, algorithm=algorithm, value=value),
+            )
+        for name, value in query.labels.items():
+            yield _Filter(
+                partial(records.find_by_label, name, value),
+                partial(records.among_labelled, name=name, value=value),
+            )
+        if query.uploader:
+            yield _Filter(
+                partial(records.find_by_uploader, query.uploader, self._scopes),
+                partial(records.among_uploaded, uploader=query.uploader),
+            )
+        if self._words:
+            yield _Filter(partial(self._index.find, list(self._scopes), self._words), set)
+
+    def _selective(self) -> Iterator[tuple[list[Scan], Callable[[Row], bool]]]:
+        """Yield the ranges of other indexes which all that is meant is in."""
+        query, places = self._query, list(self._places())
+        if self._name.is_exact and query.order is not Order.NAME:
+            yield [self._scan(Order.NAME, *each) for each in places], self._accepts
+        if self._version.is_exact and query.order is not Order.VERSION:
+            keys = {
+                id_: each.rules.version_key(query.version) for id_, each in self._scopes.items()
+            }
+            yield (
+                [self._scan(Order.VERSION, id_, kind, (("=", keys[id_]),)) for id_, kind in places],
+                self._accepts,
+            )
+        for order, span in (
+            (Order.UPDATED, query.updated),
+            (Order.DOWNLOADED, query.downloaded),
+        ):
+            if query.order is not order and span != (None, None):
+                yield [self._scan(order, *each) for each in places], self._accepts
+
+    def _places(self) -> Iterator[tuple[int, str]]:
+        for scope in self._scopes.values():
+            for kind in [self._query.kind] if self._query.kind else list_kinds(scope.id):
+                yield scope.id, kind
+
+    def _scans(self) -> Iterator[Scan]:
+        order = self._query.order
+        if self._name.is_exact and order in _OF_PACKAGE and (packages := self._packages()):
+            for each in packages:
+                columns = _ORDERS[order][1]
+                yield Scan("component", _OF_PACKAGE[order], (("package_id", each),), columns)
+            return
+        for repository, kind in self._places():
+            scope = self._scopes[repository]
+            if order is Order.NAME and scope.prefixes is not None and not self._name.beginning:
+                for span in merge_spans(map(scope.rules.names_below, scope.prefixes)):
+                    yield self._scan(order, repository, kind, bounds_of(span))
+            else:
+                yield self._scan(order, repository, kind)
+
+    def _packages(self) -> list[int]:
+        name, namespace = self._query.name, self._query.namespace
+        return [
+            package
+            for repository in self._scopes
+            for package in records.list_package_ids(repository, name, namespace)
+        ]
+
+    def _scan(
+        self,
+        order: Order,
+        repository: int,
+        kind: str,
+        bounds: tuple[tuple[str, object], ...] | None = None,
+    ) -> Scan:
+        query = self._query
+        index, columns = _ORDERS[order]
+        equal: list[tuple[str, object]] = [("repository_id", repository), ("kind", kind)]
+        if order is Order.NAME and self._name.is_exact:
+            equal.append(("name", query.name))
+        if order is Order.NAMESPACE and query.namespace is not None:
+            equal.append(("namespace", query.namespace))
+        if bounds is None:
+            bounds = ()
+            if order is Order.NAME:
+                bounds = bounds_of(beginning_with(self._name.beginning))
+            elif order is Order.UPDATED:
+                bounds = within(query.updated)
+            elif order is Order.DOWNLOADED:
+                bounds = within(query.downloaded)
+        return Scan("component", index, tuple(equal), columns, bounds)
+
+    # What belongs to the list -------------------------------------------------------------------
+
+    def _judge(self, rows: list[Row]) -> list[Row]:
+        good = [row for row in rows if self._accepts(row)]
+        for each in self._filters:
+            have = each.among([row[0] for row in good])
+            good = [row for row in good if row[0] in have]
+        return good
+
+    def _accepts(self, row: Row) -> bool:
+        query, scope = self._query, self._scopes.get(row[1])
+        if scope is None or (query.kind and row[_KIND] != query.kind):
+            return False
+        if query.namespace is not None and row[_NAMESPACE] != query.namespace:
+            return False
+        if not self._name.fits(row[_NAME]) or not self._version.fits(row[_VERSION]):
+            return False
+        if query.is_prerelease not in (None, bool(row[_FIELD["is_prerelease"]])):
+            return False
+        return self._is_in_time(row) and self._has_words(row) and _is_seen(scope, row)
+
+    def _is_in_time(self, row: Row) -> bool:
+        query = self._query
+        return is_within(row[_FIELD["updated_at"]], query.updated) and is_within(
+            row[_FIELD["downloaded_at"]], query.downloaded
+        )
+
+    def _has_words(self, row: Row) -> bool:
+        if not self._words:
+            return True
+        columns = (row[_NAMESPACE], row[_NAME], row[_VERSION], row[_FIELD["description"]])
+        text = " ".join(columns).lower()
+        return all(word in text for word in self._words)
+
+
+def component_view(row: Row, scopes: Mapping[int, Scope]) -> ComponentView:
+    """Return a component as lists show it."""
+    scope = scopes[row[1]]
+    return ComponentView(row[0], scope.name, scope.format, *row[2 : _FIELD["version_key"]])
+
+
+def is_component_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
+    """Return whether a component may be shown."""
+    scope = scopes.get(row[1])
+    return scope is not None and _is_seen(scope, row)
+
+
+def _is_seen(scope: Scope, row: Row) -> bool:
+    if scope.sees is None:
+        return True
+    coordinate = Coordinate(row[_KIND], row[_NAME], row[_VERSION], row[_NAMESPACE])
+    return scope.sees(scope.rules.component_path(coordinate))

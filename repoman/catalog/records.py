@@ -1,0 +1,370 @@
+"""The rows of the catalog, in the orders of indexes; values in, values out.
+
+A list is read by **scans**: each is one range of one index, in its order, and yields rows as they
+are asked for, so that the reader can stop anywhere. No statement sorts.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from repoman.content_rules import LAST_CHARACTER, Span
+from repoman.db.models import database_proxy
+
+Row = tuple[Any, ...]
+Values = tuple[Any, ...]
+
+BATCH = 500
+"""Ids in one SQL list."""
+
+CONTAINED_DEPTH = 3
+"""Steps from a part to what refers to it: part, whole, list of wholes, name."""
+
+COLUMNS = {
+    "component": "id, repository_id, kind, namespace, name, version, description, package_id, "
+    "is_prerelease, size, created_at, updated_at, downloaded_at, version_key",
+    "package": "id, repository_id, kind, namespace, name, assets, versions, size, own_size, "
+    "updated_at, downloaded_at",
+    "asset": "id, repository_id, kind, path, component_id, package_id, blob_id, media_type, "
+    "attributes, uploader, uploader_address, created_at, updated_at, downloaded_at",
+}
+FIELDS = {
+    table: {name: index for index, name in enumerate(columns.split(", "))}
+    for table, columns in COLUMNS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A range of an index.
+
+    Attributes:
+        index: its name.
+        equal: values of its first columns.
+        order: the columns that follow; the last one makes rows unique.
+        bounds: comparisons with the first column of the order.
+    """
+
+    table: str
+    index: str
+    equal: tuple[tuple[str, Any], ...]
+    order: tuple[str, ...]
+    bounds: tuple[tuple[str, Any], ...] = ()
+
+    def key(self, row: Row) -> Values:
+        """Return what a row is sorted by, among those of all scans of the same order."""
+        fields = FIELDS[self.table]
+        own = tuple(row[fields[column]] for column in self.order)
+        return (*own, row[fields["repository_id"]], row[fields["kind"]])
+
+
+def read_rows(scan: Scan, after: Values | None, *, is_descending: bool = False) -> Iterator[Row]:
+    """Yield the rows of a scan behind a key, which another scan of the same order may have made."""
+    for condition, values in _steps(scan, after, is_descending):
+        direction = " DESC" if is_descending else ""
+        order = ", ".join(f'"{each}"{direction}' for each in scan.order)
+        sql = (
+            f'SELECT {COLUMNS[scan.table]} FROM "{scan.table}" '  # noqa: S608 - names of our own
+            f'INDEXED BY "{scan.index}" WHERE {condition} ORDER BY {order}'
+        )
+        with closing(database_proxy.execute_sql(sql, values)) as cursor:
+            yield from cursor
+
+
+def _steps(
+    scan: Scan, after: Values | None, is_descending: bool
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the ranges that follow a key, one after the other, each one range of the index."""
+    equal = list(scan.equal)
+    if after is None:
+        yield _condition(scan, equal)
+        return
+    own, (repository, kind) = after[: len(scan.order)], after[len(scan.order) :]
+    more = "<" if is_descending else ">"
+    if _may_have_equal(scan, (repository, kind), is_descending):
+        yield _condition(scan, [*equal, *zip(scan.order, own, strict=True)])
+    for length in reversed(range(len(scan.order))):
+        fixed = [*equal, *zip(scan.order[:length], own, strict=False)]
+        yield _condition(scan, fixed, (scan.order[length], more, own[length]))
+
+
+def _may_have_equal(scan: Scan, place: tuple[int, str], is_descending: bool) -> bool:
+    """Return whether a scan comes after the place of a key: a row may have the same values."""
+    found = dict(scan.equal)
+    if "repository_id" not in found or scan.order[-1] == "id":
+        return False
+    mine = (found["repository_id"], found.get("kind", place[1]))
+    return mine < place if is_descending else mine > place
+
+
+def _condition(
+    scan: Scan, equal: list[tuple[str, Any]], then: tuple[str, str, Any] | None = None
+) -> tuple[str, list[Any]]:
+    terms = [f'"{column}" = ?' for column, _ in equal]
+    values = [value for _, value in equal]
+    if then is not None:
+        column, comparison, value = then
+        terms.append(f'"{column}" {comparison} ?')
+        values.append(value)
+    first = scan.order[0]
+    if first not in {column for column, _ in equal}:
+        terms += [f'"{first}" {comparison} ?' for comparison, _ in scan.bounds]
+        values += [value for _, value in scan.bounds]
+    if scan.table == "asset" and ("uploader" in {column for column, _ in equal}):
+        terms.append("\"uploader\" != ''")  # The index has no others.
+    return " AND ".join(terms), values
+
+
+def bounds_of(span: Span) -> tuple[tuple[str, Any], ...]:
+    """Return the bounds of the texts in a range."""
+    return ((">=", span[0]), ("<", span[1]))
+
+
+def list_rows(table: str, ids: Iterable[int]) -> list[Row]:
+    """Return the rows with these ids, in no order."""
+    found: list[Row] = []
+    for batch in _batches(ids):
+        query = (
+            f'SELECT {COLUMNS[table]} FROM "{table}" '  # noqa: S608 - names of our own
+            f"WHERE id IN ({_marks(batch)})"
+        )
+        found += _all(query, batch)
+    return found
+
+
+def list_component_assets(components: Iterable[int], limit: int) -> list[Row]:
+    """Return the assets of components, by age, at most so many for each batch of components."""
+    found: list[Row] = []
+    for batch in _batches(components):
+        query = (
+            f"SELECT {COLUMNS['asset']} FROM asset "  # noqa: S608 - constants
+            f"WHERE component_id IN ({_marks(batch)}) LIMIT ?"
+        )
+        found += _all(query, [*batch, limit])
+    return found
+
+
+def list_kinds(repository: int, table: str = "component") -> list[str]:
+    """Return the kinds that a repository has, by skipping from one to the next."""
+    kinds: list[str] = []
+    query = f'SELECT min(kind) FROM "{table}" WHERE repository_id = ? AND kind > ?'  # noqa: S608
+    while (found := _all(query, [repository, kinds[-1] if kinds else ""])[0][0]) is not None:
+        kinds.append(found)
+    return kinds
+
+
+# What components have something ------------------------------------------------------------------
+
+_BLOBS = (
+    "SELECT blob.id FROM blob_store_usage CROSS JOIN blob ON blob.store = blob_store_usage.store "
+    "WHERE blob.digest = ?"
+)
+_SUMS = "SELECT blob_id FROM blob_checksum WHERE algorithm = ? AND value = ?"
+_USERS = (
+    "WITH RECURSIVE user(id, depth) AS ("  # noqa: S608 - constants
+    f"SELECT asset.id, 0 FROM asset INDEXED BY asset_blob_id WHERE asset.blob_id IN ({_BLOBS}) "
+    "UNION SELECT reference.asset_id, user.depth + 1 FROM user JOIN asset ON asset.id = user.id "
+    "JOIN reference ON reference.repository_id = asset.repository_id "
+    "AND reference.path = asset.path "
+    f"WHERE user.depth < {CONTAINED_DEPTH} LIMIT ?) "
+    "SELECT asset.component_id FROM user JOIN asset ON asset.id = user.id "
+    "WHERE user.depth > 0 AND asset.component_id IS NOT NULL"
+)
+
+
+def find_by_digest(digest: str, limit: int) -> set[int]:
+    """Return components that have an asset with these bytes."""
+    return _components("asset_blob_id", f"blob_id IN ({_BLOBS})", [digest], limit)
+
+
+def find_by_checksum(algorithm: str, value: str, limit: int) -> set[int]:
+    """Return components that have an asset with this checksum."""
+    return _components("asset_blob_id", f"blob_id IN ({_SUMS})", [algorithm, value], limit)
+
+
+def find_by_part(digest: str, limit: int) -> set[int]:
+    """Return components that refer to these bytes, directly or not."""
+    return {id_ for (id_,) in _all(_USERS, [digest, limit])}
+
+
+def find_by_label(name: str, value: str, limit: int) -> set[int]:
+    """Return components with a label."""
+    query = "SELECT component_id FROM label WHERE name = ? AND value = ? LIMIT ?"
+    return {id_ for (id_,) in _all(query, [name, value, limit])}
+
+
+def find_by_uploader(uploader: str, repositories: Iterable[int], limit: int) -> set[int]:
+    """Return components that have an asset which somebody stored."""
+    found: set[int] = set()
+    for repository in repositories:
+        condition = "repository_id = ? AND uploader = ? AND uploader != ''"
+        index, values = "asset_repository_id_uploader", [repository, uploader]
+        found |= _components(index, condition, values, limit - len(found))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _components(index: str, condition: str, values: list[Any], limit: int) -> set[int]:
+    query = (
+        f"SELECT component_id FROM asset INDEXED BY {index} "  # noqa: S608 - constants
+        f"WHERE {condition} "
+        "AND component_id IS NOT NULL LIMIT ?"
+    )
+    return {id_ for (id_,) in _all(query, [*values, limit])}
+
+
+def among_labelled(ids: Iterable[int], name: str, value: str) -> set[int]:
+    """Return those of the components that have a label."""
+    return _among("label", "name = ? AND value = ?", ids, [name, value])
+
+
+def among_uploaded(ids: Iterable[int], uploader: str) -> set[int]:
+    """Return those of the components that have an asset which somebody stored."""
+    return _among("asset", "uploader = ?", ids, [uploader])
+
+
+def among_with_digest(ids: Iterable[int], digest: str) -> set[int]:
+    """Return those of the components that have an asset with these bytes."""
+    return _among("asset", f"blob_id IN ({_BLOBS})", ids, [digest])
+
+
+def among_with_checksum(ids: Iterable[int], algorithm: str, value: str) -> set[int]:
+    """Return those of the components that have an asset with this checksum."""
+    return _among("asset", f"blob_id IN ({_SUMS})", ids, [algorithm, value])
+
+
+# How to find what belongs to components, however common the rest of the condition is.
+_BY_COMPONENT = {
+    "asset": "asset INDEXED BY asset_component_id",
+    "label": "label INDEXED BY sqlite_autoindex_label_1",
+}
+
+
+def _among(table: str, condition: str, ids: Iterable[int], values: list[Any]) -> set[int]:
+    found: set[int] = set()
+    for batch in _batches(ids):
+        query = (
+            f"SELECT component_id FROM {_BY_COMPONENT[table]} "  # noqa: S608 - constants
+            f"WHERE component_id IN ({_marks(batch)}) AND {condition}"
+        )
+        found |= {id_ for (id_,) in _all(query, [*batch, *values])}
+    return found
+
+
+# Blobs, packages, sums ---------------------------------------------------------------------------
+
+
+def list_blob_ids(digest: str = "", checksum: tuple[str, str] | None = None) -> list[int]:
+    """Return the blobs with a digest or a checksum, one per store at most."""
+    rows = _all(_BLOBS, [digest]) if checksum is None else _all(_SUMS, list(checksum))
+    return [id_ for (id_,) in rows]
+
+
+def list_blobs(ids: Iterable[int]) -> dict[int, Row]:
+    """Return store, digest, size and time of creation of blobs, by id."""
+    found: dict[int, Row] = {}
+    for batch in _batches(ids):
+        query = (
+            "SELECT id, store, digest, size, created_at FROM blob "  # noqa: S608 - constants
+            f"WHERE id IN ({_marks(batch)})"
+        )
+        found |= {row[0]: row[1:] for row in _all(query, batch)}
+    return found
+
+
+def list_package_ids(repository: int, name: str, namespace: str | None) -> list[int]:
+    """Return the packages of a name."""
+    query = "SELECT id FROM package WHERE repository_id = ? AND name = ?"
+    values = [repository, name]
+    if namespace is not None:
+        query, values = f"{query} AND namespace = ?", [*values, namespace]
+    return [id_ for (id_,) in _all(query, values)]
+
+
+def find_repository_usage(repository: int) -> Row | None:
+    """Return assets, components, versions, packages, size and own size of a repository."""
+    query = (
+        "SELECT assets, components, versions, packages, size, own_size FROM repository_usage "
+        "WHERE repository_id = ?"
+    )
+    return next(iter(_all(query, [repository])), None)
+
+
+def list_store_usages() -> dict[str, Row]:
+    """Return blobs, size and reclaimable bytes of all blob stores."""
+    rows = _all("SELECT store, blobs, size, reclaimable FROM blob_store_usage", [])
+    return {row[0]: row[1:] for row in rows}
+
+
+def count_users(digests: Iterable[str], store: str) -> dict[str, int]:
+    """Return how many packages use blobs, by digest; uses without a package count as one."""
+    found: dict[str, int] = {}
+    for batch in _batches(digests):
+        query = (
+            "SELECT blob.digest, count(*) FROM blob JOIN blob_package "  # noqa: S608 - constants
+            "ON blob_package.blob_id = blob.id "
+            f"WHERE blob.store = ? AND blob.digest IN ({_marks(batch)}) GROUP BY blob.id"
+        )
+        found |= dict(_all(query, [store, *batch]))
+    return found
+
+
+# Trees -------------------------------------------------------------------------------------------
+
+# From one child to the next: the first path behind everything that a child has below it.
+_CHILDREN = """
+WITH RECURSIVE child(path) AS (
+    SELECT min(path) FROM asset WHERE repository_id = ?1 AND path > ?2 AND path < ?3
+    UNION ALL
+    SELECT (
+        SELECT min(path) FROM asset WHERE repository_id = ?1 AND path < ?3 AND path > (
+            CASE WHEN instr(substr(child.path, ?4), '/') THEN
+                substr(child.path, 1, ?4 - 1 + instr(substr(child.path, ?4), '/')) || ?5
+            ELSE child.path END
+        )
+    ) FROM child WHERE child.path IS NOT NULL LIMIT ?6
+)
+SELECT path FROM child WHERE path IS NOT NULL
+"""
+
+
+def list_children(repository: int, directory: str, after: str, limit: int) -> list[str]:
+    """Return the first path of each child of a directory, in order, of those behind ``after``.
+
+    The directory is empty or ends with a slash. Each child costs one search of the index, however
+    much is below it.
+    """
+    end, start = directory + LAST_CHARACTER, len(directory) + 1
+    after = f"{after}{LAST_CHARACTER}" if after.endswith("/") else after
+    values = [repository, max(after, directory), end, start, LAST_CHARACTER, limit]
+    return [path for (path,) in _all(_CHILDREN, values)]
+
+
+def find_assets(repository: int, paths: Iterable[str]) -> dict[str, Row]:
+    """Return the assets at these paths, by path."""
+    found: dict[str, Row] = {}
+    path = FIELDS["asset"]["path"]
+    for batch in _batches(paths):
+        query = (
+            f"SELECT {COLUMNS['asset']} FROM asset "  # noqa: S608 - constants
+            f"WHERE repository_id = ? AND path IN ({_marks(batch)})"
+        )
+        found |= {row[path]: row for row in _all(query, [repository, *batch])}
+    return found
+
+
+def _all(sql: str, values: list[Any]) -> list[Row]:
+    rows: list[Row] = database_proxy.execute_sql(sql, values).fetchall()
+    return rows
+
+
+def _marks(batch: list[Any]) -> str:
+    return ", ".join("?" * len(batch))
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = list(items)
+    for start in range(0, len(rest), BATCH):
+        yield rest[start : start + BATCH]

@@ -1,0 +1,61 @@
+"""Questions to the catalog of :mod:`tests.fill`: each filter and each order at least once."""
+
+from repoman.catalog.model import AssetQuery, ComponentQuery, Order, PackageQuery
+from tests.fill import NOW
+
+ORDERS = [each for each in Order if each is not Order.PATH]
+COMPONENTS = {
+    **{f"by {each}": ComponentQuery(order=each) for each in ORDERS},
+    **{
+        f"by {each}, from the end": ComponentQuery(order=each, is_descending=True)
+        for each in ORDERS
+    },
+    "of a kind": ComponentQuery(kind="tag", order=Order.UPDATED),
+    "of no kind": ComponentQuery(kind="absent"),
+    "of a repository": ComponentQuery(repositories=("r3",), order=Order.SIZE),
+    "name": ComponentQuery(name="team-5/app-102", order=Order.UPDATED),
+    "name, by version": ComponentQuery(name="team-5/app-102", order=Order.VERSION),
+    "beginning of names": ComponentQuery(name="team-5/*", order=Order.NAME),
+    "beginning of names, by size": ComponentQuery(name="team-5/*", order=Order.SIZE),
+    "end of names": ComponentQuery(name="*-10*", order=Order.NAME),
+    "version": ComponentQuery(version="1.7"),
+    "beginning of versions": ComponentQuery(version="1.1*", order=Order.VERSION),
+    "no such version": ComponentQuery(version="9.9.9"),
+    "pre-releases": ComponentQuery(is_prerelease=True),
+    "common label": ComponentQuery(labels={"build": "7"}),
+    "no such label": ComponentQuery(labels={"build": "x"}),
+    "common uploader": ComponentQuery(uploader="ci"),
+    "rare uploader": ComponentQuery(uploader="rare"),
+    "digest of all": ComponentQuery(digest="f" * 64),
+    "digest of none": ComponentQuery(digest="0" * 64),
+    "part of none": ComponentQuery(contains="0" * 64),
+    "checksum of none": ComponentQuery(checksum=("md5", "0" * 32)),
+    "lately": ComponentQuery(updated=(NOW + 99_990, None), order=Order.NAME),
+    "long ago": ComponentQuery(updated=(None, NOW + 50), order=Order.UPDATED),
+    "downloaded": ComponentQuery(downloaded=(998.0, None), order=Order.DOWNLOADED),
+    "text": ComponentQuery(text="team-5/app-102"),
+    "common text": ComponentQuery(text="team"),
+    "text in versions": ComponentQuery(text="app-102 1.7", order=Order.NAME),
+    "short text": ComponentQuery(text="te"),
+    "no such text": ComponentQuery(text="absent"),
+    "several": ComponentQuery(
+        uploader="ci", labels={"build": "7"}, name="*5*", is_prerelease=False
+    ),
+}
+ASSETS = {
+    "assets": AssetQuery(),
+    "assets of a kind": AssetQuery(kind="tag"),
+    "assets by download": AssetQuery(order=Order.DOWNLOADED, is_descending=True),
+    "assets below a path": AssetQuery(path="/tags/team-5/*"),
+    "assets by any path": AssetQuery(path="*/1.7"),
+    "assets of a component": AssetQuery(component=77),
+    "assets of a package": AssetQuery(package=7),
+    "assets with a digest": AssetQuery(digest="f" * 64),
+    "assets of an uploader": AssetQuery(uploader="rare"),
+    "assets, lately": AssetQuery(updated=(NOW + 99_990, None)),
+}
+PACKAGES = {
+    f"packages by {each}": PackageQuery(order=each)
+    for each in (Order.NAME, Order.UPDATED, Order.DOWNLOADED, Order.SIZE)
+}
+PACKAGES["packages by name"] = PackageQuery(name="team-5/*")

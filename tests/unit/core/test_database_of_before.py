@@ -1,0 +1,136 @@
+"""A database that an earlier version filled is migrated in steps, and nothing of it is lost."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from repoman.config import DatabaseSettings
+from repoman.content import ContentStore, Coordinate
+from repoman.db.database import FILE, Database
+from tests import before
+from tests.before import FILES, IMAGES, LAYER, MANIFEST, TAGS
+from tests.disk import file_store
+from tests.recount import counted, kept
+
+TABLES = ("repository", "connector", "user", "session", "audit", "upload", "blob", "component")
+TABLES = (*TABLES, "asset", "reference")
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """A directory with a database of before."""
+    directory = tmp_path_factory.mktemp("before") / "data"
+    before.make_database(directory)
+    return directory
+
+
+@pytest.fixture
+def data(old, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(old, tmp_path / "data")
+
+
+def read(data):
+    """All rows of all tables of before, in the columns that remained."""
+    with closing(sqlite3.connect(data / FILE)) as connection:
+        found = {}
+        for table in TABLES:
+            cursor = connection.execute(f'SELECT * FROM "{table}" ORDER BY 1, 2')
+            names = [column[0] for column in cursor.description]
+            found[table] = [dict(zip(names, row, strict=True)) for row in cursor]
+        return found
+
+
+def check(data, old_rows):
+    """Nothing was lost or changed, and all sums are right."""
+    new_rows = read(data)
+    for table in TABLES:
+        assert len(new_rows[table]) == len(old_rows[table]), table
+        for was, now in zip(old_rows[table], new_rows[table], strict=True):
+            common = was.keys() & now.keys()
+            assert {key: now[key] for key in common} == {key: was[key] for key in common}
+    with closing(sqlite3.connect(data / FILE)) as connection:
+        assert kept(connection) == counted(connection)
+        assert connection.execute("SELECT * FROM migration_backfill").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_nothing_is_lost_and_the_sums_are_right(data, old):
+    rows = read(old)
+    output = migrate(data)
+    check(data, rows)
+    assert "Migrating the database: 0021_catalog" in output
+    assert f"0021_catalog, asset 1,000 of {len(rows['asset']):,}" in output
+    assert migrate(data) == "", "the second time, there is nothing to do"
+
+
+def test_what_lists_need_is_worked_out(data):
+    migrate(data)
+    with closing(sqlite3.connect(data / FILE)) as connection:
+        execute = connection.execute
+        packages = execute(
+            "SELECT kind, versions, assets, size, own_size, updated_at, downloaded_at FROM package"
+        ).fetchall()
+        size = LAYER + TAGS * MANIFEST
+        row = ("image", TAGS, 2 * TAGS + 1, size, size - LAYER, 4.0, TAGS - 1.0)
+        assert packages == [row] * IMAGES, "an image is one package, with its tags and layers"
+        usage = execute("SELECT * FROM repository_usage ORDER BY 1").fetchall()
+        size = LAYER + IMAGES * TAGS * MANIFEST
+        components = IMAGES * (TAGS + 1)
+        images = (1, IMAGES * (2 * TAGS + 1), components, IMAGES * TAGS, IMAGES, size, size)
+        files = (2, FILES, FILES, 0, 0, sum(range(FILES)), sum(range(FILES)))
+        assert usage == [images, files]
+        assert execute("SELECT DISTINCT size FROM reference").fetchall() == [(LAYER,), (MANIFEST,)]
+        versions = execute(
+            "SELECT version FROM component WHERE name = 'team/app-000' AND version != '' "
+            "ORDER BY version_key"
+        )
+        numbers = [int(version.split(".")[1].split("-")[0]) for (version,) in versions]
+        assert numbers == list(range(TAGS))
+        pre = "SELECT count(*) FROM component WHERE is_prerelease"
+        assert execute(pre).fetchone() == (IMAGES * TAGS,)
+        sizes = execute("SELECT DISTINCT size FROM component WHERE kind = 'tag'").fetchall()
+        assert sizes == [(LAYER + MANIFEST,)], "a tag has the size of its image"
+
+
+@pytest.mark.parametrize("step", [3, 8, 14, 20, 26])
+def test_a_kill_in_the_middle_costs_nothing(data, old, step):
+    rows = read(old)
+    for kill in (step, 4):  # and once more, soon
+        with subprocess.Popen(command(data), stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(kill)]
+            os.kill(process.pid, signal.SIGKILL)
+        assert lines[0]
+    migrate(data)
+    check(data, rows)
+
+
+def test_new_content_is_counted_on_top(data, tmp_path):
+
+    migrate(data)
+    database = Database(data, DatabaseSettings())
+    database.open()
+
+    content = ContentStore(database, 1, "default", file_store(tmp_path / "blobs"))
+    assert content.delete_component(Coordinate("image", "team/app-000"))
+    database.close()
+    with closing(sqlite3.connect(data / FILE)) as connection:
+        assert kept(connection) == counted(connection)
+
+
+def command(data):
+    return [sys.executable, "-m", "tests.before", str(data)]
+
+
+def migrate(data):
+    """Migrate in a process of its own, and return what it said."""
+    done = subprocess.run(command(data), capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout

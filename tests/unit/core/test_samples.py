@@ -1,0 +1,68 @@
+"""Kept sums are sampled each hour and each day."""
+
+import pytest
+
+from repoman.catalog.samples import DAY_S, HOUR_S, Samples
+from repoman.content import NewAsset
+from repoman.db.models import database_proxy
+
+NOON = 1_700_000_000.0 - 1_700_000_000.0 % DAY_S + 12 * HOUR_S
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """It is noon."""
+    return Clock()
+
+
+def test_each_hour_and_each_day_has_one_sample(database, content, blob, clock):
+    samples = Samples(database, clock)
+    samples.take()
+    content.save_asset(NewAsset("a", "file", blob, ""))
+    for _ in range(3):
+        samples.take()
+        Samples(database, clock).take()  # as after a restart
+    clock.now += HOUR_S
+    samples.take()
+    size = float(blob.size)
+    name = "repository 1 size"
+    assert samples.list(name, "hour") == [(NOON, 0.0), (NOON + HOUR_S, size)]
+    assert samples.list(name, "day") == [(NOON - 12 * HOUR_S, 0.0)]
+    clock.now += DAY_S
+    samples.take()
+    assert [value for _, value in samples.list(name, "day")] == [0.0, size]
+    assert samples.list("repository 1 assets", "day", clock.now - DAY_S)[-1][1] == 1.0
+    assert samples.list("store default size", "hour")[-1][1] == size
+
+
+def test_old_samples_go(database, content, blob, clock):
+    content.save_asset(NewAsset("a", "file", blob, ""))
+    samples = Samples(database, clock)
+    samples.take()
+    clock.now += 31 * DAY_S
+    samples.take()
+    name = "repository 1 size"
+    assert len(samples.list(name, "hour")) == 1
+    assert len(samples.list(name, "day")) == 2
+    clock.now += 731 * DAY_S
+    samples.take()
+    assert len(samples.list(name, "day")) == 1
+
+
+def test_nothing_is_asked_of_the_database_between(database, clock):
+    samples = Samples(database, clock)
+    samples.take()
+    asked = []
+    database_proxy.connection().set_trace_callback(asked.append)
+    samples.take()
+    database_proxy.connection().set_trace_callback(None)
+    assert asked == []
