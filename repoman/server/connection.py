@@ -332,6 +332,8 @@ class Connection:
         """
         if self.is_given_up:
             raise ClientDisconnected
+        if not data:  # OpenSSL does not define what sending nothing does
+            return
         while self.send_queue.is_full:
             self.wake()
             self.send_queue.wait_for_space(1)

@@ -2,7 +2,9 @@
 
 import pytest
 
+from repoman.server.send_queue import SendQueue
 from tests.server.apps import Files
+from tests.server.certificates import Certificate
 from tests.server.conftest import eventually
 
 TEXT = [("Content-Type", "text/plain")]
@@ -139,3 +141,31 @@ def test_file_that_fits_leaves_at_once_and_without_a_bulk_loop(serve, connect, t
     for _ in range(3):
         assert client.get("/").body == path.read_bytes()
     assert moves == []
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_pieces_without_bytes_and_pieces_for_head_are_not_sent(
+    serve, connect, tmp_path, is_secure, monkeypatch
+):
+    sizes = []
+    real = SendQueue.write
+
+    def write(queue, data, more=False):
+        sizes.append(len(data))
+        real(queue, data, more)
+
+    monkeypatch.setattr(SendQueue, "write", write)
+
+    def application(environ, start_response):
+        write = start_response("200 OK", TEXT)
+        write(b"one")
+        write(b"")
+        return [b"", b"two", b""]
+
+    certificate = Certificate(tmp_path, "localhost")
+    service = serve(application, tls=certificate.for_server() if is_secure else None)
+    client = connect(service, tls=certificate.for_client() if is_secure else None)
+    client.request("HEAD", "/")
+    assert client.read(head_only=True).status == 200
+    assert client.get("/").body == b"onetwo"
+    assert 0 not in sizes
