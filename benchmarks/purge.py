@@ -75,24 +75,25 @@ def fill(path: Path, repository: str, count: int) -> None:
 
 
 class Watch:
-    """How long a thread holds the lock of writers, in seconds."""
+    """How long a thread holds the lock of writers, in seconds: by the wall, of the processor."""
 
     def __init__(self, repoman: Repoman) -> None:
-        self.longest, self.count = 0.0, 0
+        self.longest, self.longest_cpu, self.count = 0.0, 0.0, 0
         self.thread: threading.Thread | None = None
         self._turn = repoman.database._turn
         repoman.database._turn = self._watched  # type: ignore[method-assign]
 
     @contextmanager
     def _watched(self, patience: float) -> Iterator[None]:
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.thread_time()
         try:
             with self._turn(patience):
-                begin = time.perf_counter()
+                begin, cpu = time.perf_counter(), time.thread_time()
                 yield
         finally:
             if threading.current_thread() is self.thread:
                 self.longest = max(self.longest, time.perf_counter() - begin)
+                self.longest_cpu = max(self.longest_cpu, time.thread_time() - cpu)
                 self.count += 1
 
 
@@ -144,7 +145,10 @@ def measure(repoman: Repoman) -> bool:
     found = repoman.tasks.get_run(run.id)
     waits.sort()
     print(f"deleted after {_ms(deleted)}; {found.result} That took {seconds:.0f} s.")
-    print(f"{watch.count:,} transactions, the longest {_ms(watch.longest)} (bar {_ms(BAR_S)})")
+    wall, cpu = _ms(watch.longest), _ms(watch.longest_cpu)
+    print(
+        f"{watch.count:,} transactions, the longest {wall} (bar {_ms(BAR_S)}), {cpu} of processor"
+    )
     median = waits[len(waits) // 2]
     print(f"{len(waits):,} pushes in this time, {failed} failed; median {_ms(median)}, ", end="")
     print(f"longest {_ms(waits[-1])}")
