@@ -6,11 +6,10 @@ from flask import Blueprint, Response
 from repoman.plugin import SIGNED_IN, Failure, PageLink, Permission, hookimpl
 from repoman_web.commands import session
 from repoman_web.views import failures
-from repoman_web.views.account import account
+from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
-from repoman_web.views.tokens import tokens
 
 
 @hookimpl
