@@ -5,6 +5,8 @@ However many repositories there are, the caches of the process together take wha
 in. A hit takes no lock: it only marks its entry, and an entry so marked is given a second chance.
 """
 
+import hashlib
+import secrets
 import sys
 import threading
 import time
@@ -175,3 +177,22 @@ class LruCache(Generic[Value]):
         """Forget everything."""
         for entry in list(self.entries.values()):
             self._budget.remove(entry)
+
+
+SIZE = 16  # Bytes of a digest.
+
+
+class KeyedDigest:
+    """Digests by a random key that ends with the process; thread safe."""
+
+    __slots__ = ("_begin",)
+
+    def __init__(self) -> None:
+        # With the key taken in already, which is faster than to begin with it each time.
+        self._begin = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=SIZE).copy
+
+    def of(self, data: bytes) -> bytes:
+        """Return the digest of what must not be kept as it is."""
+        state = self._begin()
+        state.update(data)
+        return state.digest()

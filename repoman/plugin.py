@@ -51,16 +51,17 @@ from repoman.group.search import GroupSearch
 from repoman.group.trace import GroupTrace, Question
 from repoman.hookspecs import PROJECT
 from repoman.http.addresses import list_addresses, main_address
-from repoman.http.audit import note_failed_login, note_pull
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
-from repoman.http.caching import allow_caching
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
+    allow_caching,
     bearer_token,
     current_actor,
     current_environ,
     current_ref,
     current_repository,
+    note_failed_login,
+    note_pull,
 )
 from repoman.http.current import current_security as _current_security
 from repoman.http.errors import Failure, render_plain

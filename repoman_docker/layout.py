@@ -29,10 +29,9 @@ from repoman.plugin import (
     Reference,
     StoredBlob,
 )
-from repoman_docker.protocol.digest import ALGORITHMS, Digest
 from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.media_types import OCTET_STREAM
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import ALGORITHMS, Digest, Tag
 
 BLOB = "blob"  # kinds of assets
 MANIFEST = "manifest"

@@ -20,9 +20,8 @@ from repoman.plugin import (
 )
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 

@@ -8,13 +8,12 @@ import click
 from repoman import __version__
 from repoman.cli.audit import audit
 from repoman.cli.blobs import blob
-from repoman.cli.certificates import cert
+from repoman.cli.keys import cert, secret
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
 from repoman.cli.privileges import privilege
 from repoman.cli.repositories import repo
 from repoman.cli.roles import role
-from repoman.cli.secrets import secret
 from repoman.cli.selectors import selector
 from repoman.cli.server import check_config, init, plugins, serve
 from repoman.cli.task import task

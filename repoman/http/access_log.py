@@ -13,8 +13,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from repoman.http.body import WSGI, Environ
-from repoman.http.caching import CACHEABLE, Validity
-from repoman.http.current import ACTOR, REPOSITORY, SOURCE
+from repoman.http.current import ACTOR, CACHEABLE, REPOSITORY, SOURCE, Validity
 from repoman.http.health import UNLOGGED, is_health_check
 from repoman.threads import Periodic
 

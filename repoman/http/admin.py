@@ -15,10 +15,9 @@ from wtforms import ValidationError
 
 from repoman.core import Repoman
 from repoman.http.addresses import AddressBook
-from repoman.http.audit import AUDIT
 from repoman.http.body import read_body
 from repoman.http.content import POLICY
-from repoman.http.current import ACTOR, SECURITY, current_actor, current_environ
+from repoman.http.current import ACTOR, AUDIT, SECURITY, current_actor, current_environ
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.guard import actor_of_header

@@ -19,8 +19,7 @@ from werkzeug.http import http_date, parse_date
 
 from repoman.events.pulls import Pull
 from repoman.http.body import SEND_GROWING, Environ, GrowingFile, Stream
-from repoman.http.caching import CACHEABLE, allow_caching
-from repoman.http.current import SOURCE, is_on_main_port
+from repoman.http.current import CACHEABLE, SOURCE, allow_caching, is_on_main_port
 
 PULLS = "repoman.pulls"  # environ: takes what is pulled; see :class:`repoman.events.pulls.PullLog`
 CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from repoman import errors
-from repoman.http.audit import note_refused
+from repoman.http.current import note_refused
 from repoman.printable import escaped
 
 STATUS: dict[type[errors.RepomanError], HTTPStatus] = {

@@ -17,16 +17,19 @@ from flask.globals import request_ctx
 
 from repoman.core import Repoman
 from repoman.errors import Denied, NotFound, Unauthenticated, Unavailable
-from repoman.http.audit import AUDIT, note_failed_login, note_password, note_refused
 from repoman.http.body import RECEIVED
 from repoman.http.content import PULLS
 from repoman.http.current import (
     ACTOR,
+    AUDIT,
     REPOSITORY,
     SECURITY,
     current_actor,
     current_security,
     is_on_main_port,
+    note_failed_login,
+    note_password,
+    note_refused,
 )
 from repoman.http.formats import Format
 from repoman.http.hosts import check_origin

@@ -16,9 +16,8 @@ from repoman import __version__
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.http.addresses import main_address
-from repoman.http.audit import AUDIT
 from repoman.http.body import close_untaken, read_body
-from repoman.http.current import current_actor, current_environ
+from repoman.http.current import AUDIT, current_actor, current_environ
 from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, name_of_file
 from repoman.http.multipart import receive_form

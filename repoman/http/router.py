@@ -21,11 +21,9 @@ from repoman.db.topics import READER
 from repoman.events.origin import ACTING
 from repoman.http.access_log import AccessLog, Write
 from repoman.http.admin import create_admin_app
-from repoman.http.audit import origin_of
 from repoman.http.body import RECEIVED, WSGI, Environ, close_untaken
-from repoman.http.caching import begin_request
 from repoman.http.content import protect_content
-from repoman.http.current import CONNECTOR, MAIN, REPOSITORY
+from repoman.http.current import CONNECTOR, MAIN, REPOSITORY, begin_request, origin_of
 from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
 from repoman.http.guard import HIDDEN, SPEAKER, Guard, Hidden

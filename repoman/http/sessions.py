@@ -14,8 +14,7 @@ from typing import cast
 from flask import Flask, Request, Response, after_this_request, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from repoman.http.audit import note_login, note_logout
-from repoman.http.current import current_actor, current_security
+from repoman.http.current import current_actor, current_security, note_login, note_logout
 from repoman.security.actors import Actor
 from repoman.security.session_records import Session
 

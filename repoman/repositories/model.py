@@ -129,6 +129,7 @@ class Repository:
         problem: why it cannot work (its format is not installed, …); or None.
         external_url: the address of its connectors as clients know it; empty: as they ask for it.
         rules: how its format sees its content.
+        ref: it as rights see it.
     """
 
     config: RepositoryConfig
@@ -137,6 +138,14 @@ class Repository:
     problem: str | None = None
     external_url: str = ""
     rules: ContentRules = DEFAULT_RULES
+    ref: RepositoryRef = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out how rights see it: each request asks."""
+        access = self.config.sections.get("access")
+        anonymous = access.anonymous if isinstance(access, AccessSection) else None
+        ref = RepositoryRef(self.config.format, self.config.name, anonymous)
+        object.__setattr__(self, "ref", ref)
 
     @property
     def name(self) -> str:
@@ -150,11 +159,3 @@ class Repository:
         ports = {scheme: port for each in sections for _, scheme, port in each.ports()}
         port = ports.get("https") or ports.get("http")
         return f"{self.name} (port {port})" if port else self.name
-
-    @property
-    def ref(self) -> RepositoryRef:
-        """Return it as rights see it."""
-        config = self.config
-        access = config.sections.get("access")
-        anonymous = access.anonymous if isinstance(access, AccessSection) else None
-        return RepositoryRef(config.format, config.name, anonymous)

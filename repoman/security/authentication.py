@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from repoman.caching import KeyedDigest
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated, Unavailable
 from repoman.security.accounts import Accounts
 from repoman.security.actors import ANONYMOUS, RESERVED, Actor, Credentials
-from repoman.security.digests import KeyedDigest
 from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
 from repoman.security.user_tokens import FORM, TOKEN

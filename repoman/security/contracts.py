@@ -69,7 +69,7 @@ class BrowserSessions(Protocol):
 
 
 class SealedPositions(Protocol):
-    """Positions that clients hand back, see :class:`repoman.security.cursors.Cursors`."""
+    """Positions that clients hand back, see :class:`repoman.security.tokens.Cursors`."""
 
     def seal(self, position: str) -> str: ...
     def open(self, cursor: str) -> str | None: ...

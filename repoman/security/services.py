@@ -11,14 +11,13 @@ from repoman.options import Options
 from repoman.security.accounts import Accounts
 from repoman.security.authentication import Authenticator
 from repoman.security.authorization import Authorizer
-from repoman.security.cursors import Cursors
 from repoman.security.privileges import Privileges
 from repoman.security.realms import Realms
 from repoman.security.roles import Roles
 from repoman.security.selectors import Selectors
 from repoman.security.sessions import SessionService
 from repoman.security.throttling import Lockout
-from repoman.security.tokens import TokenService
+from repoman.security.tokens import Cursors, TokenService
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
 

@@ -13,18 +13,20 @@ import hmac
 import secrets
 import threading
 import time
+from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import jwt
+from cryptography.fernet import Fernet, InvalidToken
 
+from repoman.caching import KeyedDigest
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Scope
-from repoman.security.digests import KeyedDigest
 from repoman.security.secret_records import find_secret, insert_secret
 from repoman.security.user_records import User, find_user
 from repoman.security.user_tokens import UserTokens
@@ -202,3 +204,28 @@ def _state_of(user: User | None) -> list[Any]:
 
 def _invalid() -> Unauthenticated:
     return Unauthenticated("The token is not valid or has expired.")
+
+
+class Cursors:
+    """Seals positions; thread safe.
+
+    Args:
+        key: returns 32 secret bytes, the same for as long as cursors are to be good.
+    """
+
+    def __init__(self, key: Callable[[], bytes]) -> None:
+        self._key = key
+
+    def seal(self, position: str) -> str:
+        """Return a position as text that may stand in an address."""
+        return self._fernet().encrypt(position.encode()).decode("ascii")
+
+    def open(self, cursor: str) -> str | None:
+        """Return the position in a cursor; None if the cursor is not valid."""
+        try:
+            return self._fernet().decrypt(cursor.encode()).decode()
+        except InvalidToken:
+            return None
+
+    def _fernet(self) -> Fernet:
+        return Fernet(urlsafe_b64encode(self._key()))

@@ -19,8 +19,7 @@ from waitress.channel import ClientDisconnected
 from waitress.utilities import Error, InternalServerError, build_http_date
 
 from repoman.http.body import ADMISSION, RECEIVED, SEND_GROWING, BodyWanted, Environ
-from repoman.http.caching import RAW_REQUEST
-from repoman.http.current import CONNECTOR
+from repoman.http.current import CONNECTOR, RAW_REQUEST
 from repoman.server.file_bodies import FileResponse, GrowingResponse, wrap_file
 from repoman.server.request_reader import Request
 

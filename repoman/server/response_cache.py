@@ -1,10 +1,10 @@
 """The response cache, from which the main loop answers without a worker.
 
 The application says which of its responses may be repeated and for how long
-(:mod:`repoman.http.caching`). A response is only repeated to a request that is the same byte for
+(:mod:`repoman.http.current`). A response is only repeated to a request that is the same byte for
 byte, on the same connector; so nothing that it depends on can be overlooked. Of the request, which
 may hold a password, only a digest is kept, by a key that nobody has: see
-:mod:`repoman.security.digests`.
+:mod:`repoman.caching`.
 """
 
 import re
@@ -17,9 +17,9 @@ from typing import Any
 
 from waitress.utilities import build_http_date
 
+from repoman.caching import KeyedDigest
 from repoman.http.body import WSGI, Environ
-from repoman.http.caching import CACHEABLE, RAW_REQUEST, Validity
-from repoman.security.digests import KeyedDigest
+from repoman.http.current import CACHEABLE, RAW_REQUEST, Validity
 from repoman.server.file_bodies import FileResponse
 
 CAPACITY_BYTES = 16_777_216  # The size of all that is kept.

@@ -10,9 +10,8 @@ from repoman.plugin import (
     Question,
     Repository,
 )
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
-from repoman_docker.protocol.reference import Resource, match, parse_name, parse_reference
+from repoman_docker.protocol.reference import Digest, Resource, match, parse_name, parse_reference
 from repoman_docker.service import DockerRepository, RegistryFailure, failure
 
 ABSENT = frozenset(

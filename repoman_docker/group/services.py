@@ -28,8 +28,7 @@ from repoman_docker.merge import (
     read_names,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.search import SEARCH_TIMEOUT_S, Filter, SearchResult, collect
 from repoman_docker.service import (
     CheckDelete,

@@ -16,8 +16,8 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import BLOB, blob_path, blob_prefix, deletion_entries, new_blob
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import RegistryFailure, Visible, everything, failure
 
 SOURCES = 1000  # images that are searched for one from which a blob may be mounted

@@ -16,8 +16,7 @@ from repoman_docker.layout import (
     tag_path,
     v1_chain_prefixes,
 )
-from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.service import CheckDelete
 from repoman_docker.v1.records import chain_paths
 

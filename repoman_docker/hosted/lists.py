@@ -4,8 +4,8 @@ from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.search import (
     SEARCH_MAX_IMAGES,
     SEARCH_TIMEOUT_S,

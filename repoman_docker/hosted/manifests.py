@@ -29,10 +29,9 @@ from repoman_docker.layout import (
     tag_path,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.texts import CONFIGS, description_of, labels_of, searchable_labels
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import (

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from repoman.plugin import WritePolicy
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import failure
 
 LATEST = "latest"

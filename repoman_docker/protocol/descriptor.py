@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.strict_json import JsonObject
 
 _FIELDS = {

@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor, parse_descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.strict_json import JsonObject, parse_loosely, parse_object
 
 _FIELDS = {

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.media_types import OCI_INDEX
+from repoman_docker.protocol.reference import Digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ from repoman_docker.layout import (
     new_blob,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import read_manifest
 from repoman_docker.protocol.media_types import OCTET_STREAM
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.service import Visible, everything

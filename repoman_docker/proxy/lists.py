@@ -21,10 +21,10 @@ from repoman_docker.hosted.lists import HostedLists
 from repoman_docker.layout import LIST, referrers_path, tag_list_path
 from repoman_docker.merge import Budget, Names, read_names
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import JSON, OCI_INDEX
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.service import Listed

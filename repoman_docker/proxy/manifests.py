@@ -10,9 +10,8 @@ from typing import BinaryIO
 
 from repoman.plugin import Asset, Content, NotFound, Source, UpstreamError
 from repoman_docker.layout import CHILD, manifest_path, manifest_pull, tag_path
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.texts import render_warnings
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore

@@ -7,8 +7,7 @@ from threading import Lock
 
 from repoman.plugin import Asset, NewAsset, StoredBlob, store_bytes
 from repoman_docker.layout import manifest_path, new_manifest, new_tag, tag_path
-from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.texts import searchable_labels
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.remote import RemoteManifest, RemoteTag

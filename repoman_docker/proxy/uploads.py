@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from repoman.plugin import BlobUpload, Repository, RepositoryType, Upload, UploadSink
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import RegistryFailure, failure
 
 NAMED_MAX = 3  # maximum number of hosted repositories named in the message

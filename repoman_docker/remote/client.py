@@ -25,11 +25,10 @@ from repoman.plugin import (
     encoding_of,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.manifest import Manifest, read_manifest
 from repoman_docker.protocol.media_types import ACCEPT, OCI_INDEX, is_json, parse_content_type
-from repoman_docker.protocol.reference import Tag, parse_name, parse_tag, referrers_tag
+from repoman_docker.protocol.reference import Digest, Tag, parse_name, parse_tag, referrers_tag
 from repoman_docker.remote.authentication import REFUSALS, Dialogue, RemoteAuthentication
 from repoman_docker.remote.contract import (
     Budget,

@@ -11,9 +11,8 @@ from typing import Generic, Protocol, TypeVar
 
 from repoman.plugin import Body, UpstreamUnavailable
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import Manifest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 
 Entry = TypeVar("Entry")
 

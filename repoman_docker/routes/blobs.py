@@ -11,10 +11,9 @@ from repoman.plugin import (
     receive_body,
     send_content,
 )
-from repoman_docker.protocol.digest import Digest, parse_algorithm
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.ranges import check_length, parse_content_range, render_range
-from repoman_docker.protocol.reference import Route, parse_name
+from repoman_docker.protocol.reference import Digest, Route, parse_algorithm, parse_name
 from repoman_docker.routes.access import address, blob_address, empty, may_mount, repository
 
 

@@ -10,11 +10,10 @@ from flask import Response, request
 from repoman.plugin import Span, beginning_with, current_security
 from repoman_docker.merge import Budget, Names, Read, read_names
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.media_types import OCI_INDEX
 from repoman_docker.protocol.pagination import Page, next_link, parse_page
-from repoman_docker.protocol.reference import Route
+from repoman_docker.protocol.reference import Digest, Route
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.protocol.texts import render_warnings
 from repoman_docker.routes.access import (

@@ -5,9 +5,8 @@ from functools import partial
 from flask import Response, request
 
 from repoman.plugin import current_environ, note_pull, read_body, send_content
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, MissingBlob, RegistryError
-from repoman_docker.protocol.reference import Route, Tag, parse_reference, parse_tag
+from repoman_docker.protocol.reference import Digest, Route, Tag, parse_reference, parse_tag
 from repoman_docker.routes.access import (
     address,
     check_delete,

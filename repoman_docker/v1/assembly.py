@@ -9,7 +9,7 @@ from typing import Any
 from repoman.plugin import Invalid
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.v1 import history_of, parse_fields, render_config
 from repoman_docker.service import V1Image
 

@@ -12,9 +12,9 @@ from repoman.plugin import Content, ContentStore, NewAsset, NotFound, Reference,
 from repoman_docker.layout import V1_CHAIN, V1_IMAGE, v1_chain_path, v1_image_path
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.v1 import (
     DEPTH,
     EMPTY_DIFF_ID,

@@ -27,10 +27,9 @@ from repoman_docker.layout import (
     v1_image_path,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import DOCKER_MANIFEST
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.remote import Budget, RemoteList, RemoteManifest, RemoteTag, V1Client
 from repoman_docker.v1.assembly import Assembly
 from repoman_docker.v1.fetching import Fetching

@@ -15,7 +15,7 @@ from repoman.plugin import (
 )
 from repoman_docker.layout import blob_path, new_blob, v1_image_path
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.v1 import BrokenJson, parse_fields
 from repoman_docker.remote import V1Client
 from repoman_docker.service import V1Image

@@ -6,9 +6,8 @@ from itertools import chain
 
 from repoman.plugin import Asset, ContentStore, NotFound, RepositoryContext, UpstreamError
 from repoman_docker.layout import V1_IMAGE, v1_chain_name, v1_image_path
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.protocol.reference import Tag, parse_tag
+from repoman_docker.protocol.reference import Digest, Tag, parse_tag
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import (
     BlobService,

@@ -33,8 +33,7 @@ from repoman_docker.layout import (
     v1_push_path,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.v1 import DEPTH, BrokenJson, is_image_id, parse_fields
 from repoman_docker.service import (
     CheckDelete,

@@ -18,8 +18,8 @@ from repoman_docker.layout import (
     v1_push_path,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.media_types import JSON
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import V1Image
 from repoman_docker.v1.reading import read_asset
 

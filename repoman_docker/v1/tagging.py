@@ -30,9 +30,8 @@ from repoman_docker.layout import (
     v1_image_path,
 )
 from repoman_docker.protocol import media_types
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.v1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST
 from repoman_docker.service import (
     CheckDelete,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.http.caching import RAW_REQUEST
+from repoman.http.current import RAW_REQUEST
 from repoman.server.request_reader import REQUESTS_PER_TURN
 from tests.clock import WAIT_S
 from tests.live import wait_until

@@ -3,8 +3,8 @@
 import pytest
 
 from repoman.db.topics import Topics
-from repoman.http import caching as caching_module
-from repoman.http.caching import BEGUN, CACHEABLE, RAW_REQUEST, begin_request
+from repoman.http import current as caching_module
+from repoman.http.current import BEGUN, CACHEABLE, RAW_REQUEST, begin_request
 from repoman.server import response_cache as cache_module
 from repoman.server.file_bodies import FileResponse
 from repoman.server.response_cache import ResponseCache

@@ -16,8 +16,7 @@ from repoman.plugin import (
     RoutingSection,
     readable,
 )
-from repoman_raw.paths import check_path
-from repoman_raw.service import RawRepository
+from repoman_raw.service import RawRepository, check_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from repoman.plugin import (
     ReadOnly,
     WritePolicy,
 )
-from repoman_raw.paths import check_path
+from repoman_raw.service import check_path
 
 FILE = "file"  # the kind of all assets and components of this format
 

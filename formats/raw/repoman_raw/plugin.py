@@ -25,7 +25,7 @@ from repoman_raw.group import RawGroup, open_members, parse_question
 from repoman_raw.hosted import RawHosted
 from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
-from repoman_raw.sections import RawSection
+from repoman_raw.service import RawSection
 
 RULES = ContentRules(
     component_path=lambda file: f"/{file.name}",

@@ -22,8 +22,7 @@ from repoman.plugin import (
     open_cache,
 )
 from repoman_raw.hosted import FILE, SCRIPTS
-from repoman_raw.paths import check_path
-from repoman_raw.sections import RawSection
+from repoman_raw.service import RawSection, check_path
 
 
 class RawProxy:

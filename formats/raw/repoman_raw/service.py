@@ -1,14 +1,17 @@
-"""The protocol of raw repositories of any type; the routes know only this."""
+"""The protocol of raw repositories of any type, their settings, and which paths a file may have."""
 
+import re
 from typing import Protocol
 
-from repoman.plugin import BlobUpload, Content
+from pydantic import Field
+
+from repoman.plugin import BlobUpload, ConnectorSection, Content, Invalid
 
 
 class RawRepository(Protocol):
     """Files by path. All methods are thread safe.
 
-    Every method raises Invalid where :func:`repoman_raw.paths.check_path` does.
+    Every method raises Invalid where :func:`repoman_raw.service.check_path` does.
     """
 
     def get(self, path: str) -> Content:
@@ -39,3 +42,31 @@ class RawRepository(Protocol):
             NotFound: there is no such file.
             ReadOnly: the write policy refuses it.
         """
+
+
+class RawSection(ConnectorSection):
+    """How clients reach the repository, besides ``/repository/<name>/`` on the main port."""
+
+    scripts: bool = Field(
+        False, description="Whether pages may run scripts on a connector; never on the main port."
+    )
+
+
+LIMIT = 1024  # characters of a path
+# Control characters, and the character that replaces bytes that are not UTF-8.
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+
+
+def check_path(path: str) -> None:
+    """Check the path of a file, relative to the root of its repository.
+
+    Raises:
+        Invalid: the path is not allowed; the message says why.
+    """
+    if len(path) > LIMIT:
+        raise Invalid(f"The path has {len(path)} characters; at most {LIMIT} are allowed.")
+    if _FORBIDDEN.search(path):
+        raise Invalid("The path contains a control character or is not UTF-8.")
+    for segment in path.split("/"):
+        if segment in {"", ".", ".."}:
+            raise Invalid(f"The path {path!r} contains the segment {segment!r}.")

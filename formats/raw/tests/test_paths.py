@@ -3,7 +3,7 @@
 import pytest
 
 from repoman.plugin import Invalid
-from repoman_raw.paths import LIMIT, check_path
+from repoman_raw.service import LIMIT, check_path
 
 GOOD = [
     "a",

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.calls import ROOT
 
-FILES = {"blob GET": 33, "blob GET with a login": 36, "manifest GET": 34, "PATCH of 400 kB": 38}
-CALLS = {"blob GET": 170, "blob GET with a login": 180, "manifest GET": 165}
+FILES = {"blob GET": 30, "blob GET with a login": 33, "manifest GET": 31, "PATCH of 400 kB": 38}
+CALLS = {"blob GET": 200, "blob GET with a login": 215, "manifest GET": 190}
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import pytest
 from repoman.plugin import Denied
 from repoman.testing import HttpClient
 from repoman_docker.hosted import deletion, manifests
-from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from tests.functional.docker.images import OCI_INDEX, digest_of, index_of
 
 INDEX = index_of()

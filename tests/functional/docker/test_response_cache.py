@@ -24,7 +24,7 @@ from tests.live import LiveServer, live_server, wait_until
 PROGRAM = f"""#!{sys.executable}
 import sys
 from repoman.cli import main
-from repoman.http import caching
+from repoman.http import current
 from repoman.security import authentication
 caching.LIFETIME_S = authentication.HEADER_TRUST_S = {LONG_S}
 sys.exit(main())

@@ -7,8 +7,7 @@ from repoman.errors import Conflict, NotFound, ReadOnly
 from repoman.events.event import Coordinate
 from repoman_docker.hosted import deletion
 from repoman_docker.layout import blob_path, image, manifest_path, tag_path, tagged
-from repoman_docker.protocol.digest import Digest
-from repoman_docker.protocol.reference import Tag
+from repoman_docker.protocol.reference import Digest, Tag
 from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import name_of
 

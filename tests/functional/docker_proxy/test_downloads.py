@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from repoman.errors import RepomanError
-from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Digest
 from tests.clock import WAIT_S
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import digest_of, make_image

@@ -1,8 +1,8 @@
 import pytest
 
 from repoman_docker.protocol.descriptor import Descriptor, Platform, parse_descriptor
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.strict_json import JsonObject
 
 DIGEST = "sha256:" + "a" * 64

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from repoman_docker.protocol.digest import ALGORITHMS, Digest, parse_algorithm
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.reference import ALGORITHMS, Digest, parse_algorithm
 
 SHA256 = "sha256:" + "a" * 64
 SHA512 = "sha512:" + "0" * 128

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoman_docker.protocol import media_types as mt
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.manifest import Kind, parse_manifest
+from repoman_docker.protocol.reference import Digest
 from tests.clock import cpu_limit
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"

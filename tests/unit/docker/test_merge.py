@@ -13,7 +13,7 @@ from repoman_docker.merge import (
     read_names,
 )
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.digest import Digest
+from repoman_docker.protocol.reference import Digest
 
 NAMES = st.lists(st.text("abc-_.", min_size=1, max_size=3), unique=True).map(sorted)
 

@@ -7,9 +7,8 @@ import pytest
 
 from repoman.plugin import WritePolicy
 from repoman_docker.hosted.policy import DeploymentPolicy
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.protocol.reference import Resource
+from repoman_docker.protocol.reference import Digest, Resource
 from repoman_docker.routes.v2 import HANDLERS
 from repoman_docker.service import RegistryFailure
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoman_docker.protocol.descriptor import Descriptor, Platform
-from repoman_docker.protocol.digest import Digest
 from repoman_docker.protocol.manifest import parse_manifest
 from repoman_docker.protocol.media_types import OCI_INDEX, OCI_MANIFEST
+from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.referrers import (
     referrers_index,
     render_descriptor,
