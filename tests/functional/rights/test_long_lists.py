@@ -89,11 +89,20 @@ WORDS = ("a/", "shown/", "z/", "hidden/app/")
 
 
 def test_a_catalog_comes_in_short_pages_to_who_may_see_little(stage, hosted, looked):
-    registry = member(stage, hosted, *WORDS)
+    # Nothing tells how the paths begin, so all names are looked through.
+    expression = f'path =~ "/v2/({"|".join(WORDS)}).*"'
+    selected = stage.make_selected(hosted, expression, ["browse", "read"])
+    registry = stage.connector(hosted, stage.make_user(selected))
     for size in ("", "?n=1", "?n=2", "?n=100"):
         found, pages = follow(registry, f"_catalog{size}", "repositories", looked)
         assert found == SHOWN
         assert pages >= len(HIDDEN) // (SCAN + 3)
+
+
+def test_who_may_see_what_begins_so_looks_at_nothing_else(stage, hosted, looked):
+    registry = member(stage, hosted, *WORDS)
+    found, pages = follow(registry, "_catalog?n=100", "repositories", looked)
+    assert (found, pages) == (SHOWN, 1)
 
 
 def test_a_catalog_of_a_group_with_a_rule_comes_in_short_pages(stage, group, looked):
