@@ -12,6 +12,7 @@ import pluggy
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
+from repoman.caching import LruCache
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
@@ -192,6 +193,7 @@ __all__ = [
     "HttpClientSection",
     "Invalid",
     "Limit",
+    "LruCache",
     "Member",
     "MemberPool",
     "Members",

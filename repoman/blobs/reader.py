@@ -3,18 +3,17 @@
 import hashlib
 import logging
 import os
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, BlobStat, BlobStore
+from repoman.caching import LruCache
 from repoman.errors import NotFound, Unavailable
 
 LARGEST = 65_536  # Bytes of a blob that is kept in memory.
-CAPACITY = 33_554_432  # Bytes of all blobs that are kept in memory.
+CACHED_BYTES = 200  # What a blob in memory takes besides its bytes.
 # Seconds for which a cached blob is given out without another look at its file: a system call for
 # each of thousands of equal requests a second would hand the interpreter to another thread.
 TRUSTED_S = 0.1
@@ -32,9 +31,7 @@ class BlobReader:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._kept: OrderedDict[str, _Cached] = OrderedDict()
-        self._size = 0
-        self._lock = threading.Lock()
+        self._kept: LruCache[_Cached] = LruCache(lambda cached: len(cached.data) + CACHED_BYTES)
 
     def exists(self, digest: str, size: int) -> bool:
         """Return whether there is a blob of this size; reads nothing.
@@ -78,16 +75,16 @@ class BlobReader:
             Unavailable: the blob store cannot be used at the moment.
         """
         found = self._stat(digest, size)
-        cached = self._kept.get(digest)
+        cached = self._kept.find(digest)
         if cached is None or cached.version != found.version:
             cached = _Cached(found.version, self._read(digest))
-            self._keep(digest, cached)
+            self._kept.save(digest, cached)
         cached.trusted_until = time.monotonic() + TRUSTED_S
         return cached.data
 
     def read_recent(self, digest: str, size: int) -> bytes:
         """Return what :meth:`read` returns, or what it returned less than ``TRUSTED_S`` ago."""
-        cached = self._kept.get(digest)
+        cached = self._kept.find(digest)
         if cached is not None and time.monotonic() < cached.trusted_until:
             return cached.data
         return self.read(digest, size)
@@ -108,15 +105,6 @@ class BlobReader:
         if hashlib.new(CANONICAL, data).hexdigest() != digest:
             raise _lost(digest, "damaged: its content does not match its digest")
         return data
-
-    def _keep(self, digest: str, cached: "_Cached") -> None:
-        with self._lock:
-            former = self._kept.pop(digest, None)
-            self._kept[digest] = cached
-            self._size += len(cached.data) - (0 if former is None else len(former.data))
-            while self._size > CAPACITY:
-                _, dropped = self._kept.popitem(last=False)
-                self._size -= len(dropped.data)
 
 
 @dataclass(slots=True)

@@ -18,18 +18,22 @@ class ReadCache(Generic[Value]):
 
     Args:
         repository: the id of the one whose content is read; None if no content is.
+        name: caches of one name share what they hold, and have to read the same by the same keys.
     """
 
     def __init__(
         self,
         database: Database,
         repository: int | None = None,
+        *,
+        name: str = "",
         budget: CacheBudget = BUDGET,
     ) -> None:
         self._own = database.own
         self._topics = database.topics
         self._repository = repository
-        self._entries: LruCache[tuple[dict[str, int], Value]] = LruCache(size_of, budget=budget)
+        entries: LruCache[tuple[dict[str, int], Value]] = LruCache(size_of, budget=budget)
+        self._entries = database.caches.setdefault(name, entries) if name else entries
 
     def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
         """Return what ``read`` returns, from memory if it would be the same."""

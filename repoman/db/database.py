@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from repoman.config import DatabaseSettings
 from repoman.db import sealing
@@ -53,6 +54,7 @@ class Database:
 
     Attributes:
         topics: what caches of reads depend on, and what has moved of it.
+        caches: what caches of one name share.
         own: what the calling thread has; for caches, which look whether it is in a transaction.
         keyring: seals and opens what is secret in it.
         reserve: room that is kept back for deletions.
@@ -72,6 +74,7 @@ class Database:
         self.own = Own()
         self._log = WriteAheadLog(self._path.with_name(self._path.name + "-wal"))
         self.topics = Topics()
+        self.caches: dict[str, Any] = {}
         self._data_version = 0
         self._sqlite = Sqlite(
             str(self._path),

@@ -3,14 +3,13 @@
 Both are decided at each request, so a changed setting counts at once for everything in the cache.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from repoman.caching import BUDGET, CacheBudget, LruCache
+
 FOREVER = -1  # The setting of an age that has no end, in minutes.
 CLOCK_SKEW_S = 60  # A check that seems to be further in the future was noted by a wrong clock.
-ENTRIES_MAX = 10_000  # Entries of a negative cache; the oldest one is dropped first.
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,6 @@ class NegativeCache:
         clock: seconds since the epoch.
         time_to_live: minutes for which an entry is valid; -1: forever, 0: not at all.
         renewals: a number that moves when all entries are to be forgotten.
-        capacity: most entries.
     """
 
     def __init__(
@@ -52,18 +50,16 @@ class NegativeCache:
         clock: Callable[[], float],
         time_to_live: int,
         renewals: Callable[[], int] = lambda: 0,
-        capacity: int = ENTRIES_MAX,
+        budget: CacheBudget = BUDGET,
     ) -> None:
         self._clock = clock
         self._time_to_live = time_to_live
         self._renewals = renewals
-        self._capacity = capacity
-        self._entries: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._entries: LruCache[tuple[float, int]] = LruCache(budget=budget)
 
     def __contains__(self, key: str) -> bool:
         """Return whether the remote said lately that it has nothing at ``key``."""
-        entry = self._entries.get(key)
+        entry = self._entries.find(key)
         if entry is None:
             return False
         added_at, renewals = entry
@@ -74,17 +70,11 @@ class NegativeCache:
 
     def add(self, key: str) -> None:
         """Remember that there is nothing; do not call it while the remote is blocked."""
-        entry = self._clock(), self._renewals()
-        with self._lock:
-            self._entries[key] = entry
-            self._entries.move_to_end(key)
-            if len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
+        self._entries.save(key, (self._clock(), self._renewals()))
 
     def discard(self, key: str) -> None:
         """Forget one key: it was found after all."""
-        with self._lock:
-            self._entries.pop(key, None)
+        self._entries.discard(key)
 
     def _is_young(self, added_at: float) -> bool:
         if self._time_to_live == FOREVER:

@@ -7,13 +7,11 @@ something to hang on, and an administrator somebody to give roles to or to keep 
 import logging
 from collections.abc import Callable
 
-from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.errors import StorageFull, Unavailable
 from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, Actor
-from repoman.security.user_records import User
 
 LOGIN_NOTE_INTERVAL_S = 300.0  # How often at most a user's logins are written down.
 
@@ -29,7 +27,7 @@ class Accounts:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._found: ReadCache[User | None] = ReadCache(database)
+        self._found = records.user_cache(database)
         self._logins = DeferredTimestamps(
             database, "logins", records.note_logins, clock, LOGIN_NOTE_INTERVAL_S
         )

@@ -17,7 +17,7 @@ from repoman.db.topics import SESSIONS
 from repoman.errors import Denied, NotFound
 from repoman.security import session_records as records
 from repoman.security.actors import Actor
-from repoman.security.secret_records import find_secret, insert_secret
+from repoman.security.secret_records import find_or_make_key
 from repoman.security.session_records import Session
 from repoman.security.user_records import find_user, update_user
 
@@ -64,11 +64,7 @@ class SessionService:
     def open(self) -> None:
         """Read the signing key, or make it."""
         with self._database.transaction():
-            key = find_secret(KEY)
-            if key is None:
-                key = secrets.token_hex(32)
-                insert_secret(KEY, key)
-        self.signing_key = key
+            self.signing_key = find_or_make_key(KEY)
 
     def begin(self, actor: Actor, address: str, agent: str, instead_of: str = "") -> str:
         """Begin a session for somebody who has just logged in, and return its secret.

@@ -11,10 +11,8 @@ The signing key lies in the database, so every process of a server knows it.
 
 import hmac
 import secrets
-import threading
 import time
 from base64 import urlsafe_b64encode
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,13 +20,12 @@ from typing import Any
 import jwt
 from cryptography.fernet import Fernet, InvalidToken
 
-from repoman.caching import KeyedDigest
-from repoman.db.cache import ReadCache
+from repoman.caching import KeyedDigest, LruCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Scope
-from repoman.security.secret_records import find_secret, insert_secret
-from repoman.security.user_records import User, find_user
+from repoman.security.secret_records import find_or_make_key
+from repoman.security.user_records import User, find_user, user_cache
 from repoman.security.user_tokens import UserTokens
 
 ALGORITHM = "HS256"
@@ -41,7 +38,6 @@ CLAIMS = [
     *("iss", "sub", "aud", "iat", "nbf", "exp", "anonymous", "realm", "user", "user_token"),
     "access",
 ]
-REMEMBERED = 2_000  # tokens whose signatures need not be checked again
 
 Claims = Mapping[str, Any]
 
@@ -66,19 +62,14 @@ class TokenService:
         self._goes_on = goes_on
         self._lifetime = lifetime
         self._key = ""
-        self._users: ReadCache[User | None] = ReadCache(database)
+        self._users = user_cache(database)
         self._digest = KeyedDigest()
-        self._checked: OrderedDict[tuple[bytes, str], Claims] = OrderedDict()
-        self._lock = threading.Lock()
+        self._checked: LruCache[Claims] = LruCache()
 
     def open(self) -> None:
         """Read the signing key, or make it."""
         with self._database.transaction():
-            key = find_secret(KEY)
-            if key is None:
-                key = secrets.token_hex(32)
-                insert_secret(KEY, key)
-        self._key = key
+            self._key = find_or_make_key(KEY)
 
     def derive_key(self, purpose: str) -> bytes:
         """Return 32 secret bytes for something else than tokens, the same after a restart."""
@@ -159,13 +150,10 @@ class TokenService:
     def _check(self, token: str, audience: str) -> Claims:
         """Return what a token says, if it is one of ours for this repository."""
         key = (self._digest.of(token.encode("utf-8", "replace")), audience)
-        claims = self._checked.get(key)
+        claims = self._checked.find(key)
         if claims is None:
             claims = self._decode(token, audience)
-            with self._lock:
-                self._checked[key] = claims
-                if len(self._checked) > REMEMBERED:
-                    self._checked.popitem(last=False)
+            self._checked.save(key, claims)
         return claims
 
     def _decode(self, token: str, audience: str) -> Claims:

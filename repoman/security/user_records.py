@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from repoman.db.cache import ReadCache
+from repoman.db.database import Database
 from repoman.db.models import UploadRecord, UserRecord
 from repoman.security.actors import LOCAL, Actor
 
@@ -48,6 +50,11 @@ def find_user(name: str) -> User | None:
     """Return the user with this name, or None."""
     row = UserRecord.select(*_COLUMNS).where(UserRecord.name == name).tuples().first()
     return None if row is None else _user(row)
+
+
+def user_cache(database: Database) -> ReadCache[User | None]:
+    """Return the cache of users by their names, which all share."""
+    return ReadCache(database, name="users")
 
 
 def insert_user(

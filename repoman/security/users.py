@@ -7,7 +7,6 @@ from typing import Any
 
 import pluggy
 
-from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import Conflict, Denied, Invalid, NotFound, RepomanError
 from repoman.hookspecs import PROJECT
@@ -34,7 +33,7 @@ class Users:
         self.__name__ = LOCAL  # what plugins are registered as
         self._database = database
         self._passwords = passwords
-        self._found: ReadCache[User | None] = ReadCache(database)
+        self._found = records.user_cache(database)
         self._observers: list[Callable[[str], None]] = []
 
     def on_password_change(self, observer: Callable[[str], None]) -> None:

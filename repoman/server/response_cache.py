@@ -8,7 +8,6 @@ may hold a password, only a digest is kept, by a key that nobody has: see
 """
 
 import re
-import threading
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
@@ -17,12 +16,11 @@ from typing import Any
 
 from waitress.utilities import build_http_date
 
-from repoman.caching import KeyedDigest
+from repoman.caching import BUDGET, CacheBudget, KeyedDigest, LruCache
 from repoman.http.body import WSGI, Environ
 from repoman.http.current import CACHEABLE, RAW_REQUEST, Validity
 from repoman.server.file_bodies import FileResponse
 
-CAPACITY_BYTES = 16_777_216  # The size of all that is kept.
 OVERHEAD_BYTES = 1_024  # What the bookkeeping of a response takes besides, as measured.
 BODY_MAX_BYTES = 65_536  # A larger body is not kept.
 REQUEST_MAX_BYTES = 4_096  # The response to a longer request is not kept.
@@ -34,6 +32,8 @@ _READ = re.compile(rb"(?:GET|HEAD) [^\r\n]* HTTP/1\.1\r\n")
 _UNKNOWN = re.compile(rb"\n(?:connection|x-forwarded-[^:\r\n]*):", re.IGNORECASE)
 
 Key = tuple[str, bytes]  # connector, and digest of the request
+# What ends it, what comes before and after its date, and the bytes that it takes.
+_Kept = tuple[Validity, bytes, bytes, int]
 
 # Takes the key of the connector, what arrived by it up to an empty line, and the address of the
 # client. Returns the complete response, header and body, or None to leave it to the parser and a
@@ -50,13 +50,11 @@ class ResponseCache:
     request comes for the second time.
     """
 
-    def __init__(self, application: WSGI) -> None:
+    def __init__(self, application: WSGI, budget: CacheBudget = BUDGET) -> None:
         self._application = application
         self._digest = KeyedDigest()
-        self._kept: dict[Key, tuple[Validity, bytes, bytes]] = {}
-        self._size = 0
+        self._kept: LruCache[_Kept] = LruCache(lambda kept: kept[3], budget=budget)
         self._seen_once: set[int] = set()  # hashes of keys
-        self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Have the application answer, and keep the response if that is allowed."""
@@ -89,10 +87,10 @@ class ResponseCache:
         """Return a kept response that still holds; see :data:`FastAnswer`."""
         if len(raw) > REQUEST_MAX_BYTES:
             return None
-        kept = self._kept.get((connector, self._digest.of(raw)))
+        kept = self._kept.find((connector, self._digest.of(raw)))
         if kept is None:
             return None
-        validity, before, after = kept
+        validity, before, after, _ = kept
         if not validity.is_valid(client):
             return None  # the application's next answer takes its place
         validity.note(client)
@@ -120,13 +118,9 @@ class ResponseCache:
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
         before = "\r\n".join([*lines, "Server: repoman", "Date: "]).encode("latin-1")
         after = b"\r\n\r\n" + body
-        with self._lock:
-            if self._size > CAPACITY_BYTES:
-                self._kept.clear()
-                self._size = 0
-            self._kept[key] = (validity, before, after)
-            self._size += len(before) + len(after) + OVERHEAD_BYTES
-            self._size += 2 * request_size  # what the log tells of it, also as a whole line
+        size = len(before) + len(after) + OVERHEAD_BYTES
+        size += 2 * request_size  # what the log tells of it, also as a whole line
+        self._kept.save(key, (validity, before, after, size))
 
 
 def _is_plain(raw: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from repoman.plugin import (
     Asset,
+    LruCache,
     NewAsset,
     NotFound,
     Source,
@@ -28,10 +29,9 @@ from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.referrers import referrers_index
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.service import Listed
-from repoman_docker.v1.reading import Memory, read_asset
+from repoman_docker.v1.reading import read_asset
 
 UNLIMITED_ENTRIES = 1 << 40
-PARSED_LISTS_MAX = 4  # parsed lists, for clients that read page after page
 
 Entry = TypeVar("Entry")
 
@@ -71,7 +71,7 @@ class ProxyLists:
     def __init__(self, site: ProxySite) -> None:
         self._site = site
         self._local = HostedLists(site.content)
-        self._parsed: Memory[Sequence[Any]] = Memory(PARSED_LISTS_MAX)
+        self._parsed: LruCache[Sequence[Any]] = LruCache()
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""

@@ -8,7 +8,15 @@ and config, and cached in memory.
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from repoman.plugin import Content, ContentStore, NewAsset, NotFound, Reference, StoredBlob
+from repoman.plugin import (
+    Content,
+    ContentStore,
+    LruCache,
+    NewAsset,
+    NotFound,
+    Reference,
+    StoredBlob,
+)
 from repoman_docker.layout import V1_CHAIN, V1_IMAGE, v1_chain_path, v1_image_path
 from repoman_docker.protocol import media_types
 from repoman_docker.protocol.descriptor import Descriptor
@@ -32,11 +40,10 @@ from repoman_docker.service import (
     failure,
     registry_failures,
 )
-from repoman_docker.v1.reading import Memory, read_content
+from repoman_docker.v1.reading import read_content
 
 PREFERRED = ("linux", "amd64")
 CONFIG_LIMIT = 4 << 20  # maximum bytes of a config
-REMEMBERED = 8 << 20  # bytes of JSON in the cache of one repository
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
 )
@@ -52,7 +59,7 @@ class Chains:
         self._manifests = manifests
         self._blobs = blobs
         self._limit = limit
-        self._memory: Memory[tuple[V1Image, ...]] = Memory(REMEMBERED, _weigh)
+        self._memory: LruCache[tuple[V1Image, ...]] = LruCache(_weigh)
 
     def top(self, name: str, manifest: Content) -> str:
         """Return the V1 id of a manifest, and store the ids of its images.

@@ -1,18 +1,13 @@
-"""Small content as bytes, and an in-memory cache of values derived from it."""
+"""Small content as bytes."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from threading import Lock
-from typing import Generic, TypeVar
 
 from repoman.plugin import Asset, Content, ContentStore, Stream
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.service import failure
 
 PIECE = 1 << 18  # bytes to read at a time
-
-Value = TypeVar("Value")
 
 
 def read_content(content: Content, limit: int) -> bytes:
@@ -72,32 +67,3 @@ class BytesBody:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class Memory(Generic[Value]):
-    """A cache of the most recently used values, for values that never change. Thread safe.
-
-    ``capacity`` is the maximum total weight; ``weigh`` returns the weight of a value, by default 1.
-    """
-
-    def __init__(self, capacity: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
-        self._capacity = capacity
-        self._weigh = weigh
-        self._weight = 0
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
-        """Return the value of a key; ``work`` computes it."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = work()
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = value
-                self._weight += self._weigh(value)
-            while self._weight > self._capacity:
-                self._weight -= self._weigh(self._values.popitem(last=False)[1])
-        return value

@@ -2,6 +2,7 @@
 
 import pytest
 
+from repoman.caching import CacheBudget
 from repoman.db.topics import Topics
 from repoman.http import current as caching_module
 from repoman.http.current import BEGUN, CACHEABLE, RAW_REQUEST, begin_request
@@ -40,7 +41,8 @@ class Server:
         self.calls = 0
         self.notes = []
         self.address = None
-        self.responses = ResponseCache(self._application)
+        self.budget = CacheBudget()
+        self.responses = ResponseCache(self._application, self.budget)
 
     def _application(self, environ, start_response):
         self.calls += 1
@@ -261,8 +263,8 @@ def test_each_time_is_noted_with_its_client(server):
     assert server.notes == ["192.0.2.7", "192.0.2.8"]
 
 
-def test_memory_is_bounded_and_goes_on(server, monkeypatch):
-    monkeypatch.setattr(cache_module, "CAPACITY_BYTES", 100_000)
+def test_memory_is_bounded_and_goes_on(server):
+    server.budget.resize(100_000)
     server.headers, server.body = [("Content-Length", "10000")], [b"x" * 10_000]
     paths = [f"/{number}" for number in range(20)]
     for path in paths:
@@ -272,8 +274,8 @@ def test_memory_is_bounded_and_goes_on(server, monkeypatch):
     assert kept[-1] == paths[-1]
 
 
-def test_long_requests_count(server, monkeypatch):
-    monkeypatch.setattr(cache_module, "CAPACITY_BYTES", 100_000)
+def test_long_requests_count(server):
+    server.budget.resize(100_000)
     many = [{"path": f"/{number}", "headers": ["Accept: " + "x" * 4_000]} for number in range(40)]
     for request in many:
         server.ask(**request)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from repoman.caching import ENTRY_BYTES, CacheBudget
 from repoman.proxy.freshness import NegativeCache
 
 
@@ -57,8 +58,9 @@ def test_a_renewal_by_anybody_forgets_all(clock):
     assert "a" in cache
 
 
-def test_it_holds_so_many_entries_and_no_more(clock):
-    cache = NegativeCache(clock, 9, capacity=2)
+def test_it_holds_so_many_entries_as_fit_and_no_more(clock):
+    room_for_two = CacheBudget(3 * ENTRY_BYTES)
+    cache = NegativeCache(clock, 9, budget=room_for_two)
     for key in "abc":
         cache.add(key)
     assert [key in cache for key in "abc"] == [False, True, True]
