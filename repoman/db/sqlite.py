@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from peewee import DatabaseError, SqliteDatabase
 
-from repoman.db.topics import Topics, written_table
+from repoman.db.topics import READER, Topics, written_table
 from repoman.errors import Conflict, RepomanError, StorageFull, Unavailable
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
@@ -45,7 +45,8 @@ class Sqlite(SqliteDatabase):
         """Execute a statement, and note what it reads or writes."""
         table = written_table(sql)
         if table is None:
-            self.owner.topics.note_statement(sql)
+            if READER.get() is not None:
+                self.owner.topics.note_statement(sql)
         elif not self.owner.in_transaction():
             with self.owner.transaction():
                 return self.execute_sql(sql, params)

@@ -72,6 +72,7 @@ def bearer_token(request: Request) -> str | None:
 
 CACHEABLE = "repoman.cacheable"  # the Validity, where the route allows it
 RAW_REQUEST = "repoman.raw_request"  # environ: a request without a body, byte for byte
+CACHEABLE_METHODS = ("GET", "HEAD")
 BEGUN = "repoman.begun"  # the same, as of before the request looked at anything
 
 # What ends by the clock (a token, a remembered password) ends this late, in seconds.
@@ -138,12 +139,15 @@ def _note_no_pull() -> None:
     """Where nothing is pulled."""
 
 
-def begin_request(environ: Environ, topics: Topics) -> Dependencies:
-    """Return what collects, as ``READER``, what the response to a request is made from."""
+def begin_request(environ: Environ, topics: Topics) -> Dependencies | None:
+    """Return what collects, as ``READER``, what the response to a request is made from.
+
+    None: nobody has to know, since only the responses to GET and HEAD are cached.
+    """
     read = Dependencies()
     read[SERVED] = topics.numbers.get(SERVED, 0)
     environ[BEGUN] = Validity(topics, read)
-    return read
+    return read if environ["REQUEST_METHOD"] in CACHEABLE_METHODS else None
 
 
 def bind_to_address(address: str) -> None:

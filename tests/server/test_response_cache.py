@@ -46,7 +46,9 @@ class Server:
 
     def _application(self, environ, start_response):
         self.calls += 1
-        begin_request(environ, self.topics)["content:1"] = self.topics.number("content:1")
+        read = begin_request(environ, self.topics)
+        if read is not None:
+            read["content:1"] = self.topics.number("content:1")
         environ[CACHEABLE] = environ[BEGUN]
         environ[CACHEABLE].note = self.notes.append
         environ[CACHEABLE].address = self.address
