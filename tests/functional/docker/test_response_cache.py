@@ -26,7 +26,7 @@ import sys
 from repoman.cli import main
 from repoman.http import current
 from repoman.security import authentication
-caching.LIFETIME_S = authentication.HEADER_TRUST_S = {LONG_S}
+current.LIFETIME_S = authentication.HEADER_TRUST_S = {LONG_S}
 sys.exit(main())
 """
 FROM_MEMORY = re.compile(r"^.* docker-hosted .* 0\.0 ms .*$", re.MULTILINE)
