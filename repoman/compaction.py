@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Protocol
 
-from repoman import compaction_records as records
+from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.db.database import Database

@@ -9,13 +9,12 @@ from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
-from repoman.blobs.builtin import FileStorePlugin
-from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.manager import BlobStoreManager, FileStorePlugin
 from repoman.blobs.store import BlobStore
 from repoman.bootstrap import forget_first_password, seed
 from repoman.caching import BUDGET
 from repoman.catalog.catalog import Catalog
-from repoman.catalog.samples import Samples
+from repoman.catalog.sample_records import Samples
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database

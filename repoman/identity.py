@@ -10,7 +10,7 @@ import logging
 import secrets
 from contextlib import suppress
 
-from repoman import identity_records as records
+from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import BlobStore
 from repoman.db.database import Database

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from repoman import verification_records as records
+from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL, BlobStore
 from repoman.errors import NotFound, RepomanError

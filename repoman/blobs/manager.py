@@ -5,10 +5,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pluggy
+
 from repoman.blobs.file import FileBlobStore
 from repoman.blobs.store import BlobStore
 from repoman.config import BlobStoreSettings
 from repoman.errors import Invalid
+from repoman.hookspecs import PROJECT
+
+_hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class BlobStoreFactory(Protocol):
@@ -30,6 +35,15 @@ def make_file_store(settings: BlobStoreSettings, data: Path) -> BlobStore:
     if not isinstance(keys.get("path"), str):
         raise Invalid("a blob store of type file requires a path.", field="path")
     return FileBlobStore(data / keys["path"])
+
+
+class FileStorePlugin:
+    """Registers the type ``file``, which comes with the core, as a plugin registers others."""
+
+    @_hookimpl
+    def repoman_register_blob_stores(self) -> dict[str, BlobStoreFactory]:
+        """Return the factory of file blob stores."""
+        return {"file": make_file_store}
 
 
 class BlobStoreManager:

@@ -15,9 +15,9 @@ from repoman.db.database import Database
 from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.db.topics import SESSIONS
 from repoman.errors import Denied, NotFound
+from repoman.option_records import find_or_make_key
 from repoman.security import session_records as records
 from repoman.security.actors import Actor
-from repoman.security.secret_records import find_or_make_key
 from repoman.security.session_records import Session
 from repoman.security.user_records import find_user, update_user
 

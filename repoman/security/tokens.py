@@ -23,8 +23,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from repoman.caching import KeyedDigest, LruCache
 from repoman.db.database import Database
 from repoman.errors import Unauthenticated
+from repoman.option_records import find_or_make_key
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Scope
-from repoman.security.secret_records import find_or_make_key
 from repoman.security.user_records import User, find_user, user_cache
 from repoman.security.user_tokens import UserTokens
 

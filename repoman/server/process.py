@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +28,7 @@ from repoman.server.lock import DataLock
 from repoman.server.response_cache import ResponseCache
 from repoman.server.server import Server
 from repoman.server.tls_contexts import Certificates
-from repoman.tasks.process import launch_process
+from repoman.tasks.model import Run
 from repoman.threads import Periodic
 
 SPOOL = "spool"  # below the data directory: bodies that are too large for memory
@@ -39,6 +40,9 @@ RESERVE_INTERVAL_S = 1.0  # How often is looked whether there is room for the re
 
 # The collector looks at the young objects when so many were made and not yet freed.
 GC_THRESHOLD_OBJECTS = 10_000
+
+# Executes one run of a task; its id follows.
+TASK_COMMAND = (sys.executable, "-c", "from repoman.cli import main; main()", "task", "execute")
 
 _log = logging.getLogger(__name__)
 
@@ -89,13 +93,28 @@ def _named(connector: Connector) -> tuple[str, str]:
     return name, connector.url
 
 
+def _launch_task(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
+    """Start the process that executes a run, which is claimed for it, and return it.
+
+    The settings go through a pipe, since there may be passwords in them.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    process = subprocess.Popen([*TASK_COMMAND, str(run.id)], stdin=subprocess.PIPE)  # noqa: S603
+    if process.stdin is not None:
+        with process.stdin as pipe:
+            pipe.write(settings.model_dump_json().encode())
+    return process
+
+
 @contextmanager
 def _background_work(repoman: Repoman) -> Iterator[None]:
     """Return a context in which the process does what no request asks for."""
     repoman.sweep()
     # Makes the reserve on the disk again when there is space for it.
     reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
-    runner = repoman.make_runner(launch=partial(launch_process, repoman.settings))
+    runner = repoman.make_runner(launch=partial(_launch_task, repoman.settings))
     reserve.start()
     runner.start()
     for each in repoman.event_followers:

@@ -22,10 +22,10 @@ from repoman_docker.group.services import (
     GroupLists,
     GroupManifests,
     GroupUploads,
+    GroupV1Images,
 )
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import DockerRepository
-from repoman_docker.v1.group import GroupImages
 
 
 def build_group(context: RepositoryContext) -> Built:
@@ -44,7 +44,7 @@ def build_group(context: RepositoryContext) -> Built:
         manifests=GroupManifests(members),
         lists=GroupLists(members),
         search=GroupImageSearch(members),
-        v1_images=GroupImages(members),
+        v1_images=GroupV1Images(members),
         v1_pushes=lambda name: members.writable(name).v1_pushes(name),
         names=members.names,
         builds_on=members.builds_on,

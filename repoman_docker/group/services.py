@@ -15,6 +15,7 @@ from repoman.plugin import (
     Unavailable,
     Upload,
     UploadSink,
+    first_found,
     readable,
     waiting,
 )
@@ -38,6 +39,7 @@ from repoman_docker.service import (
     Listed,
     RegistryFailure,
     StoredManifest,
+    V1Image,
     Visible,
     everything,
 )
@@ -301,3 +303,38 @@ class GroupBlobs:
                 upload.write(piece)
             uploads.finish_blob_upload(name, upload, digest)
         return True
+
+
+class GroupV1Images:
+    """Returns V1 images: each from the first member that has it."""
+
+    def __init__(self, members: DockerMembers) -> None:
+        self._members = members
+
+    def tag(self, name: str, tag: Tag) -> str:
+        """See :class:`repoman_docker.service.V1Images`."""
+        members = self._members.serving(name)
+        return self._members.first(members, lambda each: each.v1_images.tag(name, tag))[1]
+
+    def tags(self, name: str, limit: int) -> dict[str, str]:
+        """See :class:`repoman_docker.service.V1Images`."""
+        members = self._members.serving(name)
+        found = self._members.collect(
+            members, lambda each: each.service.v1_images.tags(name, limit)
+        )
+        merged: dict[str, str] = {}
+        for tags in reversed(found):
+            merged |= tags
+        return dict(sorted(merged.items())[:limit])
+
+    def find(self, image_id: str, is_visible: Visible) -> V1Image:
+        """See :class:`repoman_docker.service.V1Images`."""
+        named = [(each.repository.name, each) for each in self._members.all()]
+
+        def find(member: Member[DockerRepository]) -> V1Image:
+            return member.service.v1_images.find(image_id, self._serving(member, is_visible))
+
+        return first_found(named, find)[1]
+
+    def _serving(self, member: Member[DockerRepository], is_visible: Visible) -> Visible:
+        return lambda name: is_visible(name) and self._members.serves(member, name)

@@ -21,7 +21,7 @@ from repoman.identity import pair_stores
 from repoman.repositories.repository_records import Row, insert_row
 from tests.unit.core.rotation_killer import run
 
-WATCHED = ("compaction.py", "compaction_records.py", "blobs/file.py")
+WATCHED = ("compaction.py", "blob_records.py", "blobs/file.py")
 LIMIT = 2000
 FUTURE = 1e10  # seconds since the epoch: every time of grace is over
 STORE = {"default": BlobStoreSettings.model_validate({"type": "file", "path": "blobs"})}

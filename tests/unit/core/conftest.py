@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from repoman.blob_records import save_identity
 from repoman.blobs.file import FileBlobStore
 from repoman.blobs.upload import store_bytes
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
-from repoman.identity_records import save_identity
 from repoman.repositories.repository_records import Row, insert_row
 from repoman.testing import HttpClient
 from tests.disk import IDENTITY, file_store

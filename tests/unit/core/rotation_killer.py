@@ -12,7 +12,7 @@ from pathlib import Path
 
 from repoman.config import DatabaseSettings
 from repoman.db.database import KEY_FILE, Database
-from repoman.security.secret_records import find_secret, insert_secret
+from repoman.option_records import find_secret, insert_secret
 
 WATCHED = ("keyring.py", "sealing.py")
 LIMIT = 2000

@@ -19,10 +19,10 @@ from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, KEY_FILE, Database
 from repoman.errors import Invalid, Unavailable
 from repoman.keyring import MARK, Keyring
+from repoman.option_records import find_secret, insert_secret
 from repoman.options import Options
 from repoman.plugin import Built, HttpClientSection, Recipe, RepositoryType, Section, StorageSection
 from repoman.repositories.manager import RepositoryManager
-from repoman.security.secret_records import find_secret, insert_secret
 from tests.architecture import ROOT
 from tests.clock import LONG_S
 

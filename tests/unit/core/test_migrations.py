@@ -8,7 +8,7 @@ import pytest
 from peewee import SqliteDatabase
 from playhouse.migrations import Runner
 
-from repoman.compaction_records import list_released
+from repoman.blob_records import list_released
 from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import FILE, Database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.catalog.samples import DAY_S, HOUR_S, Samples
+from repoman.catalog.sample_records import DAY_S, HOUR_S, Samples
 from repoman.content import NewAsset
 from repoman.db.models import database_proxy
 

@@ -1,9 +1,57 @@
-"""The rows of blobs that no asset names any more; values in, values out."""
+"""The rows of blobs and of the stores that keep them; values in, values out."""
 
 from collections.abc import Collection
 from typing import Any
 
-from repoman.db.models import AssetRecord, BlobRecord, CondemnedRecord
+from repoman.db.models import (
+    AssetRecord,
+    BlobRecord,
+    BlobStoreRecord,
+    CondemnedRecord,
+    RepositoryRecord,
+)
+
+
+def find_identity(store: str) -> str | None:
+    """Return the identity of the store that belongs to this database; None: none was noted."""
+    record = BlobStoreRecord.get_or_none(BlobStoreRecord.name == store)
+    return None if record is None else str(record.identity)
+
+
+def save_identity(store: str, identity: str) -> None:
+    """Note which store belongs to this database."""
+    BlobStoreRecord.replace(name=store, identity=identity).execute()
+
+
+def list_newest(store: str, limit: int) -> list[str]:
+    """Return digests of the blobs that were stored last."""
+    query = BlobRecord.select(BlobRecord.digest).where(BlobRecord.store == store)
+    return [digest for (digest,) in query.order_by(BlobRecord.id.desc()).limit(limit).tuples()]
+
+
+def list_blobs(store: str, after: str, limit: int) -> list[str]:
+    """Return digests of a store's blobs in order, those after the given one."""
+    query = BlobRecord.select(BlobRecord.digest).where(
+        (BlobRecord.store == store) & (BlobRecord.digest > after)
+    )
+    return [digest for (digest,) in query.order_by(BlobRecord.digest).limit(limit).tuples()]
+
+
+def list_places(store: str, digest: str, limit: int) -> list[tuple[str, str]]:
+    """Return repository and path of assets that name a blob."""
+    query = (
+        AssetRecord.select(RepositoryRecord.name, AssetRecord.path)
+        .join(RepositoryRecord)
+        .switch(AssetRecord)
+        .join(BlobRecord)
+        .where(
+            (BlobRecord.store == store)
+            & (BlobRecord.digest == digest)
+            & RepositoryRecord.deleted_at.is_null()
+        )
+        .limit(limit)
+    )
+    return list(query.tuples())
 
 
 def list_released(store: str, before: float, limit: int, after: float = float("-inf")) -> list[str]:
