@@ -15,8 +15,9 @@ from benchmarks.lab import laboratory
 from benchmarks.machine import describe, load_average
 from benchmarks.measure import FULL, GIB, QUICK, Row
 from benchmarks.report import PAGE, print_row, write_page
+from benchmarks.small_images import small_images
 
-CASES = {**SERVING, caches.__name__: caches}
+CASES = {**SERVING, **{case.__name__: case for case in (caches, small_images)}}
 IN_MEMORY = Path("/dev/shm")
 ROOM = 13 * GIB  # the blobs of the case that needs most
 
@@ -29,6 +30,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--patience", type=int, help="seconds to wait for a quiet machine")
     parser.add_argument(
         "--directory", type=Path, default=_roomy(), help="where the data goes (%(default)s)"
+    )
+    parser.add_argument(
+        "--disk",
+        type=Path,
+        default=Path("/var/tmp"),  # on a disk, where /tmp may be in memory
+        help="where the data of small images goes (%(default)s)",
     )
     return parser.parse_args()
 
@@ -52,7 +59,7 @@ def main() -> None:
     begin, before = datetime.now(UTC), load_average()
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as directory,
-        laboratory(Path(directory), scale) as lab,
+        laboratory(Path(directory), options.disk, scale) as lab,
     ):
         for case in cases:
             for row in case(lab):
@@ -61,7 +68,7 @@ def main() -> None:
         facts = [
             ("Measured", f"{begin:%Y-%m-%d %H:%M} UTC, {scale.rounds} rounds"),
             ("Load average", f"{before} at the start, {load_average()} at the end"),
-            *describe(Path(directory)),
+            *describe(Path(directory), options.disk),
         ]
     for name, text in facts:
         print(f"{name}: {text}")

@@ -58,7 +58,7 @@ def push(peer: Peer, blob: Blob, *, chunked: bool) -> int:
     """Upload a blob as clients do, begin, send, commit, and return its size."""
     with Wire(peer) as wire:
         wire.ask("POST", UPLOADS, "Content-Length: 0", *peer.login)
-        location = _path(wire.finish(202))
+        location = upload_path(wire.finish(202))
         kind = "Content-Type: application/octet-stream"
         if chunked:
             wire.ask("PATCH", location, "Transfer-Encoding: chunked", kind, *peer.login)
@@ -66,7 +66,7 @@ def push(peer: Peer, blob: Blob, *, chunked: bool) -> int:
         else:
             wire.ask("PATCH", location, f"Content-Length: {blob.size}", kind, *peer.login)
             _send_plain(wire.socket, blob)
-        location = _path(wire.finish(202))
+        location = upload_path(wire.finish(202))
         mark = "&" if "?" in location else "?"
         location += f"{mark}digest={blob.digest}"
         wire.ask("PUT", location, "Content-Length: 0", *peer.login)
@@ -74,7 +74,8 @@ def push(peer: Peer, blob: Blob, *, chunked: bool) -> int:
     return blob.size
 
 
-def _path(answer: Answer) -> str:
+def upload_path(answer: Answer) -> str:
+    """Return the address of an upload, without the server."""
     parts = urlsplit(answer.headers["location"])
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 

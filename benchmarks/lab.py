@@ -23,6 +23,7 @@ class Lab:
     """What the cases work with."""
 
     scale: Scale
+    disk: Path  # a directory for data that has to reach a disk
     layer: Layer
     blob: Blob  # what every server has
     script: Path
@@ -58,7 +59,7 @@ class Lab:
 
 
 @contextmanager
-def laboratory(directory: Path, scale: Scale) -> Iterator[Lab]:
+def laboratory(directory: Path, disk: Path, scale: Scale) -> Iterator[Lab]:
     """Start everything and fill it; end it after the block."""
     served, stored = directory / "served", directory / "stored"
     served.mkdir()
@@ -77,6 +78,7 @@ def laboratory(directory: Path, scale: Scale) -> Iterator[Lab]:
         plain, secure = stack.enter_context(peers.nginx(directory / "nginx", served, ours.tls))
         lab = Lab(
             scale,
+            disk,
             layer,
             blob,
             script,

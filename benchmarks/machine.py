@@ -36,7 +36,7 @@ def _processor_times() -> tuple[int, int]:
     return times[3] + times[4], sum(times)
 
 
-def describe(directory: Path) -> list[tuple[str, str]]:
+def describe(directory: Path, disk: Path) -> list[tuple[str, str]]:
     """Return what the machine and the programs are, in lines of a name and a text."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIGABYTE
     return [
@@ -44,7 +44,7 @@ def describe(directory: Path) -> list[tuple[str, str]]:
         ("Memory", f"{memory:.0f} GB"),
         ("Kernel", f"{platform.system()} {platform.release().partition('-')[0]}"),
         ("Congestion control", CONGESTION_CONTROL.read_text().strip()),
-        ("Data on", _file_system(directory)),
+        ("Data on", f"{_file_system(directory)}; small images on {_file_system(disk)}"),
         ("Python", f"{platform.python_version()} with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}"),
         *versions().items(),
     ]

@@ -40,10 +40,10 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self.socket.close()
 
-    def ask(self, method: str, path: str, *headers: str) -> None:
-        """Send the head of a request."""
+    def ask(self, method: str, path: str, *headers: str, body: bytes = b"") -> None:
+        """Send the head of a request, and a small body with it."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self._peer.port}", *headers]
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
 
     def read_head(self) -> Answer:
         """Read up to the end of the head of a response."""
@@ -59,11 +59,16 @@ class Wire:
         headers = {name.lower(): value.strip() for name, _, value in fields}
         return Answer(int(first.split()[1]), headers, rest)
 
-    def finish(self, expected: int) -> Answer:
-        """Read a whole response, which must have the expected status."""
+    def expect_head(self, expected: int) -> Answer:
+        """Read up to the end of the head of a response, which must have the expected status."""
         answer = self.read_head()
         if answer.status != expected:
             raise RuntimeError(f"{self._peer.name} answered {answer}, not {expected}")
+        return answer
+
+    def finish(self, expected: int) -> Answer:
+        """Read a whole response, which must have the expected status."""
+        answer = self.expect_head(expected)
         self.skip(answer.length - len(answer.rest))
         return answer
 
