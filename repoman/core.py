@@ -52,7 +52,7 @@ from repoman.tasks.builtin import (
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
 from repoman.threads import Watch
-from repoman.uploads import open_upload_ids
+from repoman.upload_records import open_upload_ids
 
 LAST_WAIT_S = 5.0  # How long the end of the process waits for other writers, all in all.
 

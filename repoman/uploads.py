@@ -18,12 +18,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
-from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
+from repoman.upload_records import add_upload, delete_upload, find_upload, list_begun
 
 IDLE_BATCH = 100  # Sessions that are listed at a time to find idle ones.
 
@@ -185,14 +184,8 @@ class UploadSessions:
         # A power cut may take the session: its client begins another one.
         with self._database.transaction(is_durable=False):
             self._database.reserve.check()
-            UploadRecord.insert(
-                id=upload.id,
-                repository=self._repository,
-                store=self._blob_store,
-                scope=scope,
-                actor=actor,
-                started_at=upload.started_at,
-            ).execute()
+            row = (upload.id, scope, actor, upload.started_at)
+            add_upload(self._repository, self._blob_store, row)
         self._find_live(upload.id, algorithms)
         return upload
 
@@ -202,16 +195,11 @@ class UploadSessions:
         Raises:
             NotFound: there is none with this id in this scope that this actor began.
         """
-        record = UploadRecord.get_or_none(
-            (UploadRecord.id == upload_id)
-            & (UploadRecord.repository == self._repository)
-            & (UploadRecord.scope == scope)
-            & (UploadRecord.actor == actor)
-        )
+        row = find_upload(self._repository, upload_id)
         live = self._live.get(upload_id)
-        if record is None or (live is not None and live.is_left_over):
+        if row is None or row[1:3] != (scope, actor) or (live is not None and live.is_left_over):
             raise NotFound(UNKNOWN)
-        return Upload(record.id, record.scope, record.actor, record.started_at)
+        return Upload(*row)
 
     def offset(self, upload: Upload) -> int:
         """Return how many bytes of the session are stored."""
@@ -255,7 +243,7 @@ class UploadSessions:
 
         The caller holds the session's sink.
         """
-        UploadRecord.delete().where(UploadRecord.id == upload.id).execute()
+        delete_upload(upload.id)
         self._find_live(upload.id).is_over = True
 
     def cancel(self, upload: Upload) -> None:
@@ -283,21 +271,15 @@ class UploadSessions:
             RepomanError: the database or the blob store cannot be used; the next call continues.
         """
         count, after = 0, ""
-        while records := self._list_begun(before, after):
-            for record in records:
+        while uploads := self._list_begun(before, after):
+            for upload in uploads:
                 check_stop()
-                upload = Upload(record.id, record.scope, record.actor, record.started_at)
                 count += self._end_if_idle(upload, before)
-            after = records[-1].id
+            after = uploads[-1].id
         return count
 
-    def _list_begun(self, before: float, after: str) -> list[Any]:
-        query = UploadRecord.select().where(
-            (UploadRecord.repository == self._repository)
-            & (UploadRecord.started_at < before)
-            & (UploadRecord.id > after)
-        )
-        return list(query.order_by(UploadRecord.id).limit(IDLE_BATCH))
+    def _list_begun(self, before: float, after: str) -> list[Upload]:
+        return [Upload(*row) for row in list_begun(self._repository, before, after, IDLE_BATCH)]
 
     def _end_if_idle(self, upload: Upload, before: float) -> bool:
         if not self._is_idle(upload, before):
@@ -343,14 +325,8 @@ class UploadSessions:
             )
         try:
             with self._database.transaction():
-                UploadRecord.delete().where(UploadRecord.id == live.id).execute()
+                delete_upload(live.id)
             is_gone = True
         except RepomanError as error:
             _log.warning("The failed upload %s could not be removed: %s", live.id, error)
         return is_gone
-
-
-def open_upload_ids(blob_store: str) -> set[str]:
-    """Return the ids of all sessions, of every repository, whose bytes are in a blob store."""
-    query = UploadRecord.select(UploadRecord.id).where(UploadRecord.store == blob_store)
-    return {upload_id for (upload_id,) in query.tuples()}

@@ -32,7 +32,7 @@ CORE = (
     {"security"},
     {"uploads", "proxy", "options", "compaction", "verification"},
     {"identity"},
-    {"content", "option_records", "blob_records"},
+    {"content", "option_records", "blob_records", "upload_records"},
     {"search", "content_records", "content_rules"},
     {"events"},
     {"blobs", "db"},
@@ -86,7 +86,7 @@ LIBRARIES = {
     "apscheduler": ("repoman/tasks/schedule.py",),
 }
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]
-LIBRARIES["repoman.db.models"] = (*LIBRARIES["peewee"], "repoman/uploads.py")
+LIBRARIES["repoman.db.models"] = LIBRARIES["peewee"]
 # Words that belong to formats, so that the core and its pages never say them.
 WORDS = re.compile(r"docker|manifest|(?<![a-z])oci(?![a-z])|pypi", re.IGNORECASE)
 MUTATORS = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"}

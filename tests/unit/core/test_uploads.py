@@ -11,7 +11,8 @@ import pytest
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull, Unavailable
 from repoman.repositories.repository_records import delete_row
-from repoman.uploads import UploadSessions, open_upload_ids
+from repoman.upload_records import open_upload_ids
+from repoman.uploads import UploadSessions
 from tests.disk import file_store, room_for
 
 DATA = b"0123456789" * 1000
