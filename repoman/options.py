@@ -32,10 +32,6 @@ class Options:
         """Return the names of all sections."""
         return sorted(self._defaults)
 
-    def defaults(self) -> Mapping[str, Section]:
-        """Return all sections as they are before anybody has changed them, by name."""
-        return dict(self._defaults)
-
     def get(self, name: str, kind: type[AnySection]) -> AnySection:
         """Return a section as it is now."""
         section = self._found.get(name, lambda: self._read(name))

@@ -165,14 +165,14 @@ def parse_section(kind: type[Part], values: Mapping[str, Any], name: str = "") -
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problem, path = explain(error, kind, name)
+        problem, path = _explain(error, kind, name)
         raise Invalid(problem, field=path) from error
 
 
-def explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[str, str]:
+def _explain(error: ValidationError, kind: type[BaseModel], name: str) -> tuple[str, str]:
     """Return what is wrong with the values of a section, and the path of the field.
 
-    ``name`` is what the section is called. Of several errors the first one counts; what was given
+    Of several errors the first one counts; what was given
     is left out, since it may be a secret.
     """
     first = error.errors()[0]

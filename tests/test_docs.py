@@ -16,8 +16,8 @@ import repoman_docker.plugin
 import repoman_raw.plugin
 from repoman import errors, hookspecs, plugin
 from repoman.config import Settings
-from repoman.core import Repoman
 from repoman.plugin import Recipe
+from repoman.security.options import security_options
 from tests.architecture import CORE, ROOT
 
 DOCS = ROOT / "docs"
@@ -123,7 +123,7 @@ def test_a_setting_has_a_row_with_its_default(key, default):
 
 def option_keys() -> Iterator[tuple[str, Any]]:
     """Every key of the options, with its default."""
-    for name, section in Repoman(Settings()).options.defaults().items():
+    for name, section in security_options(Settings().security).items():
         for key, value in section.model_dump(mode="json").items():
             yield f"{name}.{key}", value
 

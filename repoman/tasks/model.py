@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from repoman.errors import Invalid
 from repoman.repositories.model import Repository
-from repoman.sections import Section, explain
+from repoman.sections import Section, parse_section
 from repoman.tasks.schedule import MANUAL, Schedule
 
 LINE_MAX_CHARS = 500  # Characters of a line of a log.
@@ -88,11 +85,7 @@ class TaskType:
 
     def parse(self, values: Mapping[str, Any]) -> Section:
         """Return settings made of plain values (Invalid)."""
-        try:
-            return self.settings.model_validate(values)
-        except ValidationError as error:
-            problem, path = explain(error, self.settings, "settings")
-            raise Invalid(problem, field=path) from error
+        return parse_section(self.settings, values, "settings")
 
 
 @dataclass(frozen=True, slots=True)

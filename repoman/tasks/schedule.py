@@ -13,11 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from repoman.errors import Invalid
-from repoman.problems import problem_of
-from repoman.sections import Section
+from repoman.sections import Section, parse_section
 
 # No fire time is looked for beyond; an impossible date would be looked for until the year 9999.
 LAST_DATE = datetime(2100, 1, 1, tzinfo=UTC)
@@ -157,12 +156,7 @@ def parse_schedule(text: str, time_zone: str = "UTC") -> Schedule:
 
 def make_schedule(values: Mapping[str, Any]) -> Schedule:
     """Return a schedule of plain values (Invalid)."""
-    try:
-        return Schedule.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["schedule", *map(str, first["loc"][:1])])
-        raise Invalid(f"{where}: {problem_of(first)}.", field=where) from error
+    return parse_section(Schedule, values, "schedule")
 
 
 # --- Fields of the triggers ----------------------------------------------------------------------

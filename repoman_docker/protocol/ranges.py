@@ -45,24 +45,6 @@ def check_length(start: int, end: int, length: int) -> None:
         )
 
 
-def check_start(start: int, offset: int) -> None:
-    """Check that a chunk starts where the upload ends; the session stays open if it does not.
-
-    Args:
-        start: the chunk's first byte.
-        offset: how many bytes have arrived.
-
-    Raises:
-        RegistryError: RANGE_INVALID, with the header ``Range``; the caller adds ``Location``.
-    """
-    if start != offset:
-        raise RegistryError(
-            ErrorCode.RANGE_INVALID,
-            f"The chunk starts at byte {start}, but the upload continues at byte {offset}.",
-            headers={"Range": render_range(offset)},
-        )
-
-
 def render_range(offset: int) -> str:
     """Return the value of the Range header of an upload that has ``offset`` bytes.
 

@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Literal
 
 import pytest
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 
+from repoman.errors import Invalid
 from repoman.repositories.sections import HttpClientSection
-from repoman.sections import RegularExpression, Section, Text, WebAddress, explain
+from repoman.sections import RegularExpression, Section, Text, WebAddress, parse_section
 
 
 class Colour(StrEnum):
@@ -94,17 +95,17 @@ def test_other_fields_read_it(key, text, value):
     ],
 )
 def test_what_is_wrong_is_said_in_words(key, value, said):
-    with pytest.raises(ValidationError) as caught:
-        Sample(**{key: value})
-    assert explain(caught.value, Sample, "sample")[0] == said
+    with pytest.raises(Invalid) as caught:
+        parse_section(Sample, {key: value}, "sample")
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("key", ["bearer_token", "user_agent_suffix"])
 @pytest.mark.parametrize("text", ["é", "☃", "a\r\nX-Other: b", "a\n", "a\0"])
 def test_what_no_header_takes_is_refused_and_not_told(key, text):
-    with pytest.raises(ValidationError) as caught:
-        HttpClientSection(**{key: text})
-    said = explain(caught.value, HttpClientSection, "http_client")[0]
+    with pytest.raises(Invalid) as caught:
+        parse_section(HttpClientSection, {key: text}, "http_client")
+    said = str(caught.value)
     assert said.startswith(f"http_client.{key}: must be one line of ASCII characters")
     assert text not in said
     assert HttpClientSection(**{key: "plain-0.1"})

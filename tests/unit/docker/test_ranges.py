@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.ranges import (
     check_length,
-    check_start,
     parse_content_range,
     render_range,
 )
@@ -70,22 +69,11 @@ def test_only_the_right_length_fits(start, length, other):
     assert (caught.value.code, caught.value.status) == (ErrorCode.SIZE_INVALID, 400)
 
 
-@given(POSITIONS, POSITIONS)
-def test_a_chunk_must_begin_where_the_upload_ends(start, offset):
-    if start == offset:
-        check_start(start, offset)
-        return
-    with pytest.raises(RegistryError) as caught:
-        check_start(start, offset)
-    assert (caught.value.code, caught.value.status) == (ErrorCode.RANGE_INVALID, 416)
-    assert caught.value.headers == {"Range": render_range(offset)}
-
-
 def test_chunk_after_chunk_adds_up():
     offset = 0
     for text in ("0-1023", "1024-1024", "1025-9999"):
         start, end = parse_content_range(text)
-        check_start(start, offset)
+        assert start == offset
         check_length(start, end, end - start + 1)
         offset = end + 1
     assert render_range(offset) == "0-9999"
