@@ -89,16 +89,18 @@ def end_logins(name: str) -> None:
     UserRecord.update(epoch=UserRecord.epoch + 1).where(UserRecord.name == name).execute()
 
 
-def delete_user(name: str) -> bool:
-    """Remove a user; return whether there was one.
-
-    Uploads that the user has begun belong to nobody from then on, not to the next one of that name.
-    """
+def disown_uploads(name: str, limit: int) -> int:
+    """Let uploads that a user has begun belong to nobody, and return how many those were."""
     user = find_user(name)
     if user is None:
-        return False
+        return 0
     owner = Actor(name, realm=user.realm).owner
-    UploadRecord.update(actor="").where(UploadRecord.actor == owner).execute()
+    some = UploadRecord.select(UploadRecord.id).where(UploadRecord.actor == owner).limit(limit)
+    return int(UploadRecord.update(actor="").where(UploadRecord.id.in_(some)).execute())
+
+
+def delete_user(name: str) -> bool:
+    """Remove a user, whose uploads belong to nobody by now; return whether there was one."""
     return bool(UserRecord.delete().where(UserRecord.name == name).execute())
 
 

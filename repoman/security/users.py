@@ -21,6 +21,7 @@ PASSWORD_MIN_CHARS = 8  # The shortest password that is accepted.
 PASSWORD_MAX_CHARS = 1000  # Longer passwords only serve to keep the hash busy.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # What no field for a password takes.
 ABOUT = ("first_name", "last_name", "email")
+UPLOADS_BATCH = 500  # Uploads that are taken from a user in one transaction.
 ABOUT_MAX_CHARS = 200  # The longest first name, last name or mail address.
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -179,11 +180,21 @@ class Users:
             NotFound: there is no such user.
             Conflict: nobody would be left to administer the server.
         """
-        with self._database.transaction(), keeping_administrator():
-            if not records.delete_user(name):
-                raise NotFound(f"There is no user {name!r}.")
-            self._database.note_change("user.delete", name)
+        is_deleted = False
+        while not is_deleted:
+            with self._database.transaction(), keeping_administrator():
+                is_deleted = self._delete_some(name)
         self._tell(name)
+
+    def _delete_some(self, name: str) -> bool:
+        """Delete a user, unless so many uploads are left that only these were taken from it."""
+        # They must not become those of the next user of that name.
+        if records.disown_uploads(name, UPLOADS_BATCH) == UPLOADS_BATCH:
+            return False
+        if not records.delete_user(name):
+            raise NotFound(f"There is no user {name!r}.")
+        self._database.note_change("user.delete", name)
+        return True
 
     def _tell(self, name: str) -> None:
         for observer in self._observers:

@@ -1,6 +1,7 @@
 """Users, passwords and what they let somebody do."""
 
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -29,7 +30,8 @@ from repoman.security.passwords import PasswordVerifier
 from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user
-from repoman.security.users import PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, Users
+from repoman.security.users import PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, UPLOADS_BATCH, Users
+from repoman.upload_records import add_upload, list_begun
 
 TEAM = RepositoryRef("toy", "team")
 
@@ -203,6 +205,23 @@ def test_a_deleted_user_is_out_at_once(users, authenticate):
     with pytest.raises(Unauthenticated):
         authenticate("ann", "a password")
     assert users.all() == []
+
+
+def test_the_uploads_of_a_deleted_user_are_nobodys_in_bounded_steps(users, content, database):
+    users.create("ann", "a password")
+    statements = []
+    for actor, count in ((Actor("ann").owner, 1_001), (Actor("bob").owner, 1)):
+        for number in range(count):
+            row = (f"{actor} {number}", "scope", actor, 1.0)
+            add_upload(content._repository, "default", row)
+    database._sqlite.connection().set_trace_callback(statements.append)
+    users.delete("ann")
+    database._sqlite.connection().set_trace_callback(None)
+    owners = Counter(row[2] for row in list_begun(content._repository, 2.0, "", 2_000))
+    assert owners == {"": 1_001, Actor("bob").owner: 1}
+    steps = [each for each in statements if each.startswith('UPDATE "upload"')]
+    assert len(steps) == 1_001 // UPLOADS_BATCH + 1
+    assert statements.count("COMMIT") == len(steps)
 
 
 def test_a_password_is_stored_as_its_hash_alone(users):
