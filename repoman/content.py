@@ -5,7 +5,7 @@ finds them fast and changes them in transactions.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -21,23 +21,26 @@ from repoman.content_records import (
     batches,
     delete_references,
     drop_empty_components,
+    find_asset,
+    find_assets,
     find_blob,
     insert_blob,
     insert_references,
     is_condemned,
     keep_blob,
+    list_assets,
+    list_referring,
     replace_labels,
     save_asset,
     save_checksums,
     save_component,
     save_package,
 )
-from repoman.content_rules import DEFAULT_RULES, ContentRules
+from repoman.content_rules import DEFAULT_RULES, LAST_CHARACTER, ContentRules
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import (
     AssetRecord,
-    BlobRecord,
     ComponentRecord,
     ReferenceRecord,
 )
@@ -53,7 +56,6 @@ from repoman.events.pulls import Pull
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
-LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,11 @@ class ContentStore:
 
     def find_asset(self, path: str) -> Asset | None:
         """Return the asset at a path, or None."""
-        return self._found.get(path, lambda: next(self._assets(AssetRecord.path == path), None))
+        return self._found.get(path, lambda: self._find(path))
+
+    def _find(self, path: str) -> Asset | None:
+        row = find_asset(self._repository, path)
+        return None if row is None else Asset(*row)
 
     def get_asset(self, path: str) -> Asset:
         """Return the asset at a path.
@@ -176,39 +182,21 @@ class ContentStore:
 
         Only those whose paths begin with ``prefix``, if it is given.
         """
-        path = AssetRecord.path
-        condition = (AssetRecord.kind == kind) & (
-            path > after if after >= prefix else path >= prefix
-        )
-        if prefix:
-            condition &= path < prefix + LAST_CHARACTER
-        return list(self._assets(condition, order=AssetRecord.path, limit=limit))
+        span = (prefix, prefix + LAST_CHARACTER) if prefix else None
+        return [Asset(*row) for row in list_assets(self._repository, kind, after, limit, span)]
 
     def existing(self, paths: Iterable[str]) -> dict[str, Asset]:
         """Return the assets that are at the given paths, by path."""
-        return {
-            asset.path: asset
-            for batch in batches(paths)
-            for asset in self._assets(AssetRecord.path.in_(batch))
-        }
+        assets = (Asset(*row) for row in find_assets(self._repository, paths))
+        return {asset.path: asset for asset in assets}
 
     def referring(self, path: str, kind: str, after: str = "", limit: int = -1) -> list[Asset]:
         """Return the assets that name ``path`` by a reference of a kind, in order of their paths.
 
         Only those whose own path comes after ``after``; a ``limit`` of -1 means all.
         """
-        named = (
-            _select_assets()
-            .join_from(AssetRecord, ReferenceRecord)
-            .where(
-                (ReferenceRecord.repository == self._repository)
-                & (ReferenceRecord.path == path)
-                & (ReferenceRecord.kind == kind)
-                & (ReferenceRecord.source > after)
-            )
-            .order_by(ReferenceRecord.source)
-        )
-        return [Asset(*row) for row in _limited(named, limit).tuples()]
+        rows = list_referring(self._repository, path, kind, after, limit)
+        return [Asset(*row) for row in rows]
 
     def referenced_size(self, path: str, kind: str) -> int | None:
         """Return the size of what is at a path, in bytes, as an asset that refers to it tells."""
@@ -353,12 +341,6 @@ class ContentStore:
 
     # Inside -----------------------------------------------------------------------------------
 
-    def _assets(self, condition: Expression, order: Any = None, limit: int = -1) -> Iterator[Asset]:
-        query = _select_assets().where((AssetRecord.repository == self._repository) & condition)
-        if order is not None:
-            query = query.order_by(order)
-        return (Asset(*row) for row in _limited(query, limit).tuples())
-
     def _select_components(self, column: Any, kind: str, namespace: str) -> Query:
         return ComponentRecord.select(column).where(
             (ComponentRecord.repository == self._repository)
@@ -441,24 +423,3 @@ class ContentStore:
         insert_references(self._repository, saved.id, new.path, named)
         if component is not None and new.labels is not None:
             replace_labels(component, new.labels)
-
-
-def _select_assets() -> Query:
-    return AssetRecord.select(
-        AssetRecord.id,
-        AssetRecord.path,
-        AssetRecord.kind,
-        BlobRecord.digest,
-        BlobRecord.size,
-        AssetRecord.media_type,
-        AssetRecord.updated_at,
-        AssetRecord.attributes,
-        AssetRecord.checked_at,
-        AssetRecord.transfer_size,
-        AssetRecord.remote_etag,
-        AssetRecord.remote_modified,
-    ).join(BlobRecord)
-
-
-def _limited(query: Query, limit: int) -> Query:
-    return query if limit < 0 else query.limit(limit)

@@ -62,6 +62,17 @@ _UPDATE_ASSET = (
     f'UPDATE "asset" SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) '  # noqa: S608
     "WHERE id = ?"
 )
+_SELECT_ASSETS = (
+    "SELECT a.id, a.path, a.kind, b.digest, b.size, a.media_type, a.updated_at, a.attributes, "
+    "a.checked_at, a.transfer_size, a.remote_etag, a.remote_modified "
+    'FROM "asset" a JOIN "blob" b ON b.id = a.blob_id '
+)
+_ASSETS = f"{_SELECT_ASSETS} WHERE a.repository_id = ? AND "
+_REFERRING = (
+    f'{_SELECT_ASSETS} JOIN "reference" r ON r.asset_id = a.id '
+    "WHERE r.repository_id = ? AND r.path = ? AND r.kind = ? AND r.source > ? "
+    "ORDER BY r.source LIMIT ?"
+)
 _FIND_CONDEMNED = 'SELECT 1 FROM "condemned" WHERE store = ? AND digest = ?'
 _DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
 _INSERT_REFERENCES = (
@@ -183,6 +194,41 @@ def save_asset(repository: int, path: str, new: AssetValues) -> SavedAsset:
     return SavedAsset(asset_id, component, digest)
 
 
+def find_asset(repository: int, path: str) -> tuple[Any, ...] | None:
+    """Return the columns of the asset at a path, in the order of ``Asset``; None: there is none."""
+    return next(_select(f"{_ASSETS} a.path = ?", (repository, path)), None)
+
+
+def find_assets(repository: int, paths: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of the assets at these paths."""
+    for batch in batches(paths):
+        marks = ", ".join("?" * len(batch))
+        yield from _select(f"{_ASSETS} a.path IN ({marks})", (repository, *batch))
+
+
+def list_assets(
+    repository: int, kind: str, after: str, limit: int, span: tuple[str, str] | None
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of at most ``limit`` assets of a kind, in the order of their paths.
+
+    Those have paths after ``after``; from ``span[0]`` on and before ``span[1]``, if it is given.
+    """
+    conditions, values = "a.path > ?", [after]
+    if span is not None:
+        conditions, values = "a.path >= ? AND a.path < ?", list(span)
+        if after >= span[0]:
+            conditions, values = "a.path > ? AND a.path < ?", [after, span[1]]
+    sql = f"{_ASSETS} a.kind = ? AND {conditions} ORDER BY a.path LIMIT ?"
+    return _select(sql, (repository, kind, *values, limit))
+
+
+def list_referring(
+    repository: int, path: str, kind: str, after: str, limit: int
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of the assets that name a path, in the order of their own paths."""
+    return _select(_REFERRING, (repository, path, kind, after, limit))
+
+
 def delete_references(asset_id: int) -> None:
     """Remove what an asset refers to."""
     _execute(_DELETE_REFERENCES, (asset_id,))
@@ -208,6 +254,12 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, BATCH)):
         yield batch
+
+
+def _select(sql: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of assets, with their attributes as a dictionary."""
+    for row in _execute(sql, values):
+        yield (*row[:7], json.loads(row[7]), *row[8:])
 
 
 def _execute(sql: str, values: tuple[Any, ...]) -> Any:

@@ -1,51 +1,53 @@
-"""The rows of upload sessions; values in, values out."""
+"""The rows of upload sessions; values in, values out.
 
-from repoman.db.models import UploadRecord
+In plain SQL: each request of a push runs some of it, and the query builder takes far longer than
+the database.
+"""
+
+from typing import Any
+
+from repoman.db.models import database_proxy
 
 # Id, scope, actor, and when it began, in seconds since the epoch.
 Row = tuple[str, str, str, float]
 
-_COLUMNS = (UploadRecord.id, UploadRecord.scope, UploadRecord.actor, UploadRecord.started_at)
+_INSERT = (
+    'INSERT INTO "upload" (id, repository_id, store, scope, actor, started_at) '
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_FIND = 'SELECT id, scope, actor, started_at FROM "upload" WHERE id = ? AND repository_id = ?'
+_LIST_BEGUN = (
+    'SELECT id, scope, actor, started_at FROM "upload" '
+    "WHERE repository_id = ? AND started_at < ? AND id > ? ORDER BY id LIMIT ?"
+)
 
 
 def add_upload(repository_id: int, blob_store: str, row: Row) -> None:
     """Save a new session, whose bytes will be in ``blob_store``."""
-    upload_id, scope, actor, started_at = row
-    UploadRecord.insert(
-        id=upload_id,
-        repository=repository_id,
-        store=blob_store,
-        scope=scope,
-        actor=actor,
-        started_at=started_at,
-    ).execute()
+    upload_id, *others = row
+    _execute(_INSERT, (upload_id, repository_id, blob_store, *others))
 
 
 def find_upload(repository_id: int, upload_id: str) -> Row | None:
     """Return a session of a repository."""
-    query = UploadRecord.select(*_COLUMNS).where(
-        (UploadRecord.id == upload_id) & (UploadRecord.repository == repository_id)
-    )
-    row: Row | None = query.tuples().first()
+    row: Row | None = _execute(_FIND, (upload_id, repository_id)).fetchone()
     return row
 
 
 def list_begun(repository_id: int, before: float, after: str, limit: int) -> list[Row]:
     """Return sessions with ids after ``after``, in order, that began before a time."""
-    query = UploadRecord.select(*_COLUMNS).where(
-        (UploadRecord.repository == repository_id)
-        & (UploadRecord.started_at < before)
-        & (UploadRecord.id > after)
-    )
-    return list(query.order_by(UploadRecord.id).limit(limit).tuples())
+    return list(_execute(_LIST_BEGUN, (repository_id, before, after, limit)))
 
 
 def delete_upload(upload_id: str) -> None:
     """Forget a session; its bytes stay."""
-    UploadRecord.delete().where(UploadRecord.id == upload_id).execute()
+    _execute('DELETE FROM "upload" WHERE id = ?', (upload_id,))
 
 
 def open_upload_ids(blob_store: str) -> set[str]:
     """Return the ids of all sessions, of every repository, whose bytes are in a blob store."""
-    query = UploadRecord.select(UploadRecord.id).where(UploadRecord.store == blob_store)
-    return {upload_id for (upload_id,) in query.tuples()}
+    return {row[0] for row in _execute('SELECT id FROM "upload" WHERE store = ?', (blob_store,))}
+
+
+def _execute(sql: str, values: tuple[Any, ...]) -> Any:
+    return database_proxy.execute_sql(sql, values)

@@ -5,7 +5,7 @@ from typing import Any
 
 from peewee import fn
 
-from repoman.content import LAST_CHARACTER
+from repoman.content_rules import LAST_CHARACTER
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, RemoteRecord, RepositoryRecord, database_proxy
