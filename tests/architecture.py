@@ -265,6 +265,22 @@ def protocols_are_pure(module: Module) -> Iterator[str]:
             yield f"{each.line}: the protocol must not import {each.name}"
 
 
+def protocol_errors_stay_at_the_edge(module: Module) -> Iterator[str]:
+    """Only ``protocol`` and ``routes`` raise a protocol's errors; others raise those of the core.
+
+    So whoever calls a service, such as a group or a task, has one tree of errors to expect.
+    """
+    if not module.is_plugin or part_of(module.name) in {"protocol", "routes"}:
+        return
+    protocol = f"{module.package}.protocol."
+    names = {each.name.rpartition(".")[2] for each in module.imports() if protocol in each.name}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if ast.unparse(raised).split(".")[0] in names:
+                yield f"{node.lineno}: {ast.unparse(raised)} must travel in an error of the core"
+
+
 def libraries_stay_in_their_places(module: Module) -> Iterator[str]:
     """A library that shapes code is imported in few places, so that it can be replaced."""
     if not (module.is_core or module.is_plugin):
@@ -409,6 +425,7 @@ RULES = (
     plugins_use_the_facade,
     plugins_import_downwards,
     protocols_are_pure,
+    protocol_errors_stay_at_the_edge,
     libraries_stay_in_their_places,
     services_are_for_their_routes,
     no_module_state,

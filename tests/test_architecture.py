@@ -17,6 +17,7 @@ from tests.architecture import (
     no_module_state,
     plugins_import_downwards,
     plugins_use_the_facade,
+    protocol_errors_stay_at_the_edge,
     protocols_are_pure,
     services_are_for_their_routes,
     sizes,
@@ -119,6 +120,17 @@ BAD = [
     (plugins_import_downwards, "formats/raw/repoman_raw/unknown.py", "x = 1"),
     (protocols_are_pure, "repoman_docker/protocol/reference.py", "import pydantic"),
     (protocols_are_pure, "repoman_docker/protocol/texts.py", "from repoman.plugin import Invalid"),
+    (
+        protocol_errors_stay_at_the_edge,
+        "repoman_docker/hosted/blobs.py",
+        "from repoman_docker.protocol.errors import RegistryError\ndef f():\n"
+        "    raise RegistryError('DENIED')",
+    ),
+    (
+        protocol_errors_stay_at_the_edge,
+        "repoman_docker/group/x.py",
+        "from repoman_docker.protocol import errors\ndef f():\n    raise errors.RegistryError",
+    ),
     (libraries_stay_in_their_places, "repoman/core.py", "from flask import Flask"),
     (libraries_stay_in_their_places, "repoman_docker/hosted.py", "import flask.views"),
     (libraries_stay_in_their_places, "repoman/http/router.py", "from peewee import Model"),
@@ -182,6 +194,10 @@ GOOD = [
     ("formats/raw/tests/test_x.py", "import requests\nfrom repoman.testing import HttpClient"),
     ("repoman/core.py", "x = getattr(repository, 'service')\ny = repository.service"),
     ("repoman_docker/group/x.py", "member.repository.service.find()"),
+    (
+        "repoman_docker/routes/x.py",
+        "from repoman_docker.protocol.errors import RegistryError\nraise RegistryError('DENIED')",
+    ),
     ("repoman_docker/protocol/x.py", "import re\nfrom repoman_docker.protocol import reference"),
     ("repoman/errors.py", "A = {}\nA['x'] = 1\ndef f(A):\n    A['y'] = 1"),
     ("repoman/errors.py", "a = []\ndef f():\n    a = []\n    a.append(1)\n    return a"),

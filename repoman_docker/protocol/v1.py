@@ -55,6 +55,19 @@ def parse_fields(body: bytes) -> dict[str, Any]:
     return value
 
 
+def parse_diff_ids(config: bytes, count: int) -> list[str]:
+    """Return the digests of the unpacked layers that the config of an image lists.
+
+    Raises:
+        BrokenJson: it does not list ``count`` layers.
+    """
+    rootfs = parse_fields(config).get("rootfs")
+    found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(found, list) or len(found) != count:
+        raise BrokenJson("it does not list every layer")
+    return [str(each) for each in found]
+
+
 def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a number")
 

@@ -30,7 +30,7 @@ from repoman_docker.protocol.v1 import (
     EMPTY_LAYER_DIGEST,
     BrokenJson,
     derive_chain,
-    parse_fields,
+    parse_diff_ids,
 )
 from repoman_docker.service import (
     BlobService,
@@ -177,11 +177,7 @@ def _check(manifest: Manifest) -> Descriptor:
 def _diff_ids(config: bytes, layers: Sequence[Descriptor]) -> list[str]:
     if layers == (EMPTY,):
         return [EMPTY_DIFF_ID]
-    rootfs = parse_fields(config).get("rootfs")
-    found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if not isinstance(found, list) or len(found) != len(layers):
-        raise BrokenJson("it does not list every layer")
-    return [str(each) for each in found]
+    return parse_diff_ids(config, len(layers))
 
 
 def _unusable(reason: str) -> RegistryFailure:
