@@ -2,14 +2,14 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
+from repoman.caching import LruCache
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 
-KEYS_MAX = 10_000  # Keys that are remembered as noted, and that may wait.
+KEYS_MAX = 10_000  # Keys that may wait.
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class DeferredTimestamps:
         self._interval = interval
         self._touches = tuple(touches)
         self._lock = threading.Lock()
-        self._noted: OrderedDict[str, float] = OrderedDict()
+        self._noted: LruCache[float] = LruCache()
         self._waiting: dict[str, float] = {}
         self._is_failing = False
 
@@ -49,12 +49,11 @@ class DeferredTimestamps:
         """Note that it is now."""
         now = self._clock()
         with self._lock:
-            if 0 <= now - self._noted.get(key, float("-inf")) < self._interval:
+            noted = self._noted.find(key)
+            if noted is not None and 0 <= now - noted < self._interval:
                 return
-            self._noted[key] = self._waiting[key] = now
-            self._noted.move_to_end(key)
-            if len(self._noted) > KEYS_MAX:
-                self._noted.popitem(last=False)
+            self._waiting[key] = now
+        self._noted.save(key, now)
 
     def flush(self) -> None:
         """Write down what waits; only for the thread that notices writes.

@@ -12,12 +12,13 @@ counted, and an event says how many there were.
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
+from repoman.caching import LruCache
 from repoman.clocks import Retention
 from repoman.config import AuditSettings
 from repoman.db.database import Database
@@ -33,7 +34,6 @@ TEXT_MAX = 500  # characters of any value
 TEXTS = ("actor", "realm", "address", "connector", "repository", "target")  # from outside
 PRUNED_ROWS = 1000  # old events that are removed in one transaction
 LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
-LOGINS = 10_000  # logins that are remembered for that
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Audit:
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._lost = 0
-        self._logins: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._logins: LruCache[bool] = LruCache(ttl=LOGIN_INTERVAL)
         self._is_failing = False
         database.on_change = self._record_change
 
@@ -105,16 +105,10 @@ class Audit:
         For clients that send their password with each request. ``who`` is whatever makes it another
         one: name, address, token.
         """
-        now = time.monotonic()
-        told_at = self._logins.get(who)
-        if told_at is not None and now - told_at < LOGIN_INTERVAL:
-            return False
-        with self._lock:
-            self._logins[who] = now
-            self._logins.move_to_end(who)
-            if len(self._logins) > LOGINS:
-                self._logins.popitem(last=False)
-        return True
+        is_new = self._logins.find(who) is None
+        if is_new:
+            self._logins.save(who, value=True)
+        return is_new
 
     def flush(self, *, is_last: bool = False) -> None:
         """Write what waits and what happened to content; only for the thread that notices writes.

@@ -1,11 +1,9 @@
 """Search in a proxy: its cached images, and the results of its index."""
 
 import logging
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from repoman.plugin import MemberPool, UpstreamError
+from repoman.plugin import LruCache, MemberPool, UpstreamError
 from repoman_docker.hosted.lists import HostedSearch
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.search import (
@@ -23,7 +21,6 @@ from repoman_docker.search import (
 ANSWER_AGE_MAX_S = 300.0  # maximum seconds for which the answer of an index is cached
 FILTERED_RESULTS = 300  # results requested from an index if not all may be shown
 INDEX_PAUSE_S = 30.0  # seconds for which a failed index is not contacted
-ANSWERS_MAX = 100  # cached answers
 
 _log = logging.getLogger(__name__)
 
@@ -86,13 +83,12 @@ class _RememberingIndex:
         self._site = site
         self._index = index
         self._pool = MemberPool(Exception)  # the strategy may come from a plugin
-        self._answers: OrderedDict[str, _Remembered] = OrderedDict()
-        self._lock = threading.Lock()
+        self._answers: LruCache[_Remembered] = LruCache()
         self._failure: tuple[float, UpstreamError] | None = None
 
     def search(self, term: str, limit: int, timeout: float) -> IndexAnswer:
         """Return at least ``limit`` images, if there are that many (UpstreamError)."""
-        remembered = self._answers.get(term)
+        remembered = self._answers.find(term)
         if remembered is not None and self._is_good(remembered, limit):
             return remembered.answer
         self._check_rest()
@@ -120,11 +116,7 @@ class _RememberingIndex:
             raise failure
         self._failure = None
         [answer] = found.answers
-        with self._lock:
-            self._answers[term] = _Remembered(answer, limit, at)
-            self._answers.move_to_end(term)
-            if len(self._answers) > ANSWERS_MAX:
-                self._answers.popitem(last=False)
+        self._answers.save(term, _Remembered(answer, limit, at))
         return answer
 
     def _unexpected(self, error: Exception) -> UpstreamError:

@@ -1,11 +1,10 @@
 """Tags of a proxy: when one is fresh, when it is revalidated, and when it may move."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from repoman.plugin import Asset, NewAsset, StoredBlob, store_bytes
+from repoman.plugin import Asset, LruCache, NewAsset, StoredBlob, store_bytes
 from repoman_docker.layout import manifest_path, new_manifest, new_tag, tag_path
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.texts import searchable_labels
@@ -15,7 +14,10 @@ from repoman_docker.remote import RemoteManifest, RemoteTag
 HOUR_S = 3600
 # The attribute of a tag's asset with the digest to which the remote moved it, and since when.
 PENDING = "pending"
-SEEN_TAGS_MAX = 10_000  # cached answers to HEAD
+SEEN_TAGS_MAX = 1_000
+"""So many tags of an image are remembered as seen; the oldest go."""
+SEEN_BYTES = 1_000
+"""About what it takes to remember one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class TagStore:
     def __init__(self, site: ProxySite) -> None:
         self._site = site
         self._content = site.content
-        self._seen: OrderedDict[tuple[str, Tag], Seen] = OrderedDict()
+        # By image. They are replaced and never changed, so that reading takes no lock.
+        self._seen: LruCache[dict[Tag, Seen]] = LruCache(lambda tags: SEEN_BYTES * len(tags))
         self._lock = Lock()
 
     def find(self, image: str, tag: Tag) -> Asset | None:
@@ -51,15 +54,15 @@ class TagStore:
         cache = self._site.cache
         seen = Seen(found, cache.clock(), cache.records.renewals())
         with self._lock:
-            self._seen[image, tag] = seen
-            self._seen.move_to_end((image, tag))
-            if len(self._seen) > SEEN_TAGS_MAX:
-                self._seen.popitem(last=False)
+            others = {key: each for key, each in self._seen_of(image).items() if key != tag}
+            if len(others) >= SEEN_TAGS_MAX:
+                del others[next(iter(others))]
+            self._seen.save(image, {**others, tag: seen})
         self._site.cache.negative.discard(manifest_path(image, found.digest))
 
     def find_seen(self, image: str, tag: Tag) -> RemoteTag | None:
         """Return the digest of a tag at the remote, if it is fresh."""
-        seen, cache = self._seen.get((image, tag)), self._site.cache
+        seen, cache = self._seen_of(image).get(tag), self._site.cache
         if seen is None or seen.renewals != cache.records.renewals():
             return None
         return seen.tag if cache.metadata.is_fresh(seen.at) else None
@@ -67,14 +70,15 @@ class TagStore:
     def take_seen(self, image: str, digest: Digest) -> dict[Tag, float]:
         """Return and forget the tags of an image that were seen at a digest, with the times."""
         with self._lock:
-            found = {
-                key[1]: seen.at
-                for key, seen in self._seen.items()
-                if key[0] == image and seen.tag.digest == digest
-            }
-            for tag in found:
-                del self._seen[image, tag]
+            seen = self._seen_of(image)
+            found = {tag: each.at for tag, each in seen.items() if each.tag.digest == digest}
+            if found:
+                left = {tag: each for tag, each in seen.items() if tag not in found}
+                self._seen.save(image, left)
         return found
+
+    def _seen_of(self, image: str) -> dict[Tag, Seen]:
+        return self._seen.find(image) or {}
 
     # Stored -------------------------------------------------------------------------------------
 

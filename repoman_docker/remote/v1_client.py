@@ -5,14 +5,13 @@ go only to the remote itself, not to other hosts that it names as its endpoints.
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from threading import Lock
 from urllib.parse import quote
 
 from repoman.plugin import (
+    LruCache,
     NotFound,
     UpstreamClient,
     UpstreamRefused,
@@ -26,7 +25,6 @@ from repoman_docker.remote.contract import RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags
 JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON
-TOKENS_MAX = 1_000  # cached tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,7 @@ class V1Client:
         self.remote = client.remote
         self._client = client
         self._login_headers = credentials.headers
-        self._tokens: OrderedDict[str, str] = OrderedDict()
-        self._lock = Lock()
+        self._tokens: LruCache[str] = LruCache()
 
     def tag(self, name: str, tag: Tag) -> str:
         """Return the id of a tag's image."""
@@ -106,7 +103,7 @@ class V1Client:
 
     def _ask(self, name: str, path: str, headers: Mapping[str, str]) -> UpstreamResponse:
         """Send a request with the token for an image name, fetching a new one if it is refused."""
-        token = self._tokens.get(name)
+        token = self._tokens.find(name)
         known = self._login_headers if token is None else {"Authorization": f"Token {token}"}
         response = self._client.open("GET", f"v1/{path}", {**headers, **known})
         if response.status == HTTPStatus.UNAUTHORIZED:
@@ -130,13 +127,12 @@ class V1Client:
         headers = {**self._login_headers, "X-Docker-Token": "true"}
         with self._client.open("GET", f"v1/repositories/{quote(name)}/images", headers) as response:
             token = response.headers.get("X-Docker-Token")
-        with self._lock:
-            self._tokens.pop(name, None)
-            if token is not None:
-                self._tokens[name] = token.removeprefix("Token ")
-                if len(self._tokens) > TOKENS_MAX:
-                    self._tokens.popitem(last=False)
-        return None if token is None else token.removeprefix("Token ")
+        if token is None:
+            self._tokens.discard(name)
+            return None
+        token = token.removeprefix("Token ")
+        self._tokens.save(name, token)
+        return token
 
     def _check_status(self, response: UpstreamResponse, *expected: int) -> None:
         if response.status not in expected:

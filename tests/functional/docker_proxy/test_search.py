@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from repoman.caching import BUDGET
 from repoman_docker import search as index_module
 from repoman_docker.group import services as group_module
 from repoman_docker.proxy import search as search_module
@@ -198,12 +199,15 @@ def test_an_invalidated_cache_forgets_answers(make_proxy, upstream, index):
     assert len(index.queries) == 2
 
 
-def test_only_the_last_answers_are_remembered(make_proxy, upstream, index, monkeypatch):
-    monkeypatch.setattr(search_module, "ANSWERS_MAX", 2)
+def test_answers_share_the_budget_of_all_caches(make_proxy, upstream, index, monkeypatch):
     proxy = searching(make_proxy, upstream, index)
-    for term in ("a", "b", "c", "a"):
-        names(proxy, term)
-    assert len(index.queries) == 4
+    names(proxy, "a")
+    names(proxy, "a")
+    assert len(index.queries) == 1
+    monkeypatch.setattr(BUDGET, "size", 0)
+    names(proxy, "b")
+    names(proxy, "b")
+    assert len(index.queries) == 3
 
 
 # --- Failures ------------------------------------------------------------------------------------

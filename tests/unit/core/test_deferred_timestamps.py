@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from repoman.caching import BUDGET
 from repoman.db import deferred_timestamps as module
 from repoman.db.deferred_timestamps import DeferredTimestamps
 from repoman.errors import StorageFull
@@ -79,9 +80,12 @@ def test_what_waits_is_bounded(book, monkeypatch):
     assert [list(each) for each in book.written] == [["a", "b"]]
 
 
-def test_the_memory_is_bounded(book, monkeypatch):
-    monkeypatch.setattr(module, "KEYS_MAX", 2)
-    for key in ("a", "b", "c", "a"):  # a is forgotten, and noted anew
+def test_what_was_noted_shares_the_budget_of_all_caches(book, monkeypatch):
+    for key in ("a", "a"):
         book.times.note(key)
         book.times.flush()
-    assert [list(each) for each in book.written] == [["a"], ["b"], ["c"], ["a"]]
+    monkeypatch.setattr(BUDGET, "size", 0)
+    for key in ("b", "b"):  # each is forgotten, and noted anew
+        book.times.note(key)
+        book.times.flush()
+    assert [list(each) for each in book.written] == [["a"], ["b"], ["b"]]
