@@ -35,11 +35,11 @@ def test_the_server_runs_a_task_in_a_process_of_its_own(server):
 
 def test_without_a_server_the_command_does_the_work(server):
     server.stop()
-    server.cli("task", "create", "blobstore.verify", "--name", "now")
-    done = server.cli("task", "run", "now")
+    server.cli("task", "create", "blobstore.verify", "--name", "look")
+    done = server.cli("task", "run", "look")
     assert done.stdout == "ok: Read 0 blobs; 0 of them are damaged or missing.\n"
-    server.cli("task", "delete", "now")
-    assert "now" not in server.cli("task", "list").stdout
+    server.cli("task", "delete", "look")
+    assert "look" not in server.cli("task", "list").stdout
 
 
 def test_a_task_is_created_changed_and_deleted(server):
