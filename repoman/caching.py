@@ -1,8 +1,8 @@
 """Caches in memory, all of which share one budget of bytes.
 
-However many repositories there are, the caches of the process together take what
-``server.cache_memory`` allows: what has not been used for longest goes first, whichever cache it is
-in. A hit takes no lock: it only marks its entry, and an entry so marked is given a second chance.
+However many repositories there are, all caches of the process together take at most
+``server.cache_memory``. The least recently used entry goes first, whichever cache it is in. A hit
+takes no lock: it only marks its entry, and a marked entry gets a second chance.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class _Entry:
 
 
 class CacheBudget:
-    """The bytes that some caches may take together; thread safe."""
+    """The memory that several caches may take together, in bytes; thread safe."""
 
     def __init__(self, size: int = DEFAULT_BYTES) -> None:
         self.size = size
@@ -50,13 +50,13 @@ class CacheBudget:
         self._lock = threading.Lock()
 
     def resize(self, size: int) -> None:
-        """Set the number of bytes; what does not fit any more goes."""
+        """Set the number of bytes, and evict what no longer fits."""
         with self._lock:
             self.size = size
             self._shrink()
 
     def add(self, entry: _Entry) -> None:
-        """Keep an entry, in place of the one with its key."""
+        """Store an entry; it replaces the one with the same key."""
         with self._lock:
             former = entry.values.get(entry.key)
             if former is not None:
@@ -68,7 +68,7 @@ class CacheBudget:
                 self._shrink()
 
     def remove(self, entry: _Entry) -> None:
-        """Forget an entry; nothing if it is gone already."""
+        """Remove an entry, unless it was removed before."""
         with self._lock:
             self._drop(entry)
 
@@ -93,7 +93,7 @@ BUDGET = CacheBudget()
 
 
 def size_of(value: Any, depth: int = DEPTH_MAX) -> int:
-    """Return about how many bytes of memory a value takes, with what it is made of."""
+    """Return an estimate of the bytes of memory that a value and its parts take."""
     size = sys.getsizeof(value)
     if depth == 0 or isinstance(value, str | bytes | int | float | None):
         return size
@@ -108,15 +108,15 @@ def size_of(value: Any, depth: int = DEPTH_MAX) -> int:
 
 
 class LruCache(Generic[Value]):
-    """Values by key, the most recently used of the process; thread safe.
+    """Maps keys to recently used values; thread safe.
 
     Args:
         weigh: returns how many bytes a value takes.
-        ttl: seconds for which a value is kept; None: as long as there is room.
+        ttl: seconds after which a value expires; None: never.
         ticks: seconds that never run backwards.
 
     Attributes:
-        entries: by key; for who has to find them without a call.
+        entries: by key; public for callers that cannot afford a method call.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class LruCache(Generic[Value]):
         return len(self.entries)
 
     def find(self, key: Hashable) -> Value | None:
-        """Return the value of a key, unless it is not kept or its time is over."""
+        """Return the value of a key, or None if there is none or it has expired."""
         entry = self.entries.get(key)
         if entry is None or (entry.until != _FOREVER and entry.until <= self._ticks()):
             return None
@@ -145,12 +145,12 @@ class LruCache(Generic[Value]):
         return found
 
     def find_old(self, key: Hashable) -> Value | None:
-        """Return the value of a key, also when its time is over, as far as it is still kept."""
+        """Return the value of a key even if it has expired, or None if there is none."""
         entry = self.entries.get(key)
         return None if entry is None else entry.value
 
     def get(self, key: Hashable, work: Callable[[], Value]) -> Value:
-        """Return the value of a key; ``work`` computes it where it is not kept. None is not."""
+        """Return the value of a key; if there is none, ``work`` computes it. None is not cached."""
         value = self.find(key)
         if value is None:
             value = work()
@@ -159,7 +159,7 @@ class LruCache(Generic[Value]):
         return value
 
     def save(self, key: Hashable, value: Value, seconds: float | None = None) -> None:
-        """Keep a value for ``seconds``, by default as the cache does; 0: not at all."""
+        """Store a value for ``seconds``, by default the TTL of the cache; 0: do not store it."""
         seconds = self._ttl if seconds is None else seconds
         if seconds == 0:
             return
@@ -168,18 +168,18 @@ class LruCache(Generic[Value]):
         self._budget.add(_Entry(self.entries, key, value, weight, until))
 
     def discard(self, key: Hashable) -> None:
-        """Forget a key."""
+        """Remove a key."""
         entry = self.entries.get(key)
         if entry is not None:
             self._budget.remove(entry)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         for entry in list(self.entries.values()):
             self._budget.remove(entry)
 
 
-SIZE = 16  # Bytes of a digest.
+DIGEST_BYTES = 16  # The length of a keyed digest.
 
 
 class KeyedDigest:
@@ -188,11 +188,11 @@ class KeyedDigest:
     __slots__ = ("_begin",)
 
     def __init__(self) -> None:
-        # With the key taken in already, which is faster than to begin with it each time.
-        self._begin = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=SIZE).copy
+        # The key is hashed once; copying that state is faster than hashing it for each digest.
+        self._begin = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=DIGEST_BYTES).copy
 
     def of(self, data: bytes) -> bytes:
-        """Return the digest of what must not be kept as it is."""
+        """Return the digest of something that must not be stored in clear."""
         state = self._begin()
         state.update(data)
         return state.digest()

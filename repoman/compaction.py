@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
-from typing import Protocol
 
 from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
@@ -18,27 +17,18 @@ from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.db.database import Database
 from repoman.errors import Unavailable
 from repoman.identity import belongs
+from repoman.threads import Progress
 
-# Seconds that an unreferenced blob stays: whoever has found it opens it, whoever commits it names
-# it.
+# How long an unreferenced blob stays: a client that has found it can still open it, and one that
+# has committed it can still refer to it.
 GRACE_S = 300.0
 BATCH = 50  # Blobs that are removed together.
 PAUSE_S = 0.05  # A pause between two batches, for others who want to write.
-# Seconds from the start until blobs without a row are removed: where an older copy of the database
-# was put in place by mistake, it names none of the newer blobs.
+# How long after the start blobs without a row are kept: an older copy of the database that was put
+# in place by mistake names none of the newer blobs.
 SWEEP_DELAY_S = 86_400.0
 PREFIXES = 256  # The parts of a store in which blobs without a row are looked for.
 SWEPT_PREFIXES = 64  # Parts that one sweep looks at.
-
-
-class Progress(Protocol):
-    """The part of a task's context that compaction uses."""
-
-    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """Tell how far it is; may raise an error that ends the compaction."""
-
-    def pause(self, seconds: float) -> None:
-        """Wait; may raise an error that ends the compaction."""
 
 
 class Unwatched:

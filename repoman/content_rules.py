@@ -1,4 +1,4 @@
-"""What the core has to know of a format's content to list, sort, search and show it."""
+"""What the core must know about a format's content to list, sort, search and show it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from repoman.versions import is_prerelease, version_key
 LAST_CHARACTER = "\U0010ffff"
 
 Span = tuple[str, str]
-"""Texts from the first one on, up to the second one and without it, in byte order."""
+"""A half-open range of texts in byte order: from the first one up to, but excluding, the second."""
 
 
 def path_of_asset(_kind: str, path: str) -> str:
@@ -34,12 +34,12 @@ def any_text(_beginning: str) -> Span:
 
 
 def beginning_with(beginning: str) -> Span:
-    """Return the range of all texts that begin so."""
+    """Return the range of all texts with this prefix."""
     return beginning, beginning + LAST_CHARACTER
 
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:
-    """Return ranges that hold the same texts, in order, and do not overlap."""
+    """Return the same texts as ordered ranges that do not overlap."""
     found: list[Span] = []
     for low, high in sorted(spans):
         if found and low <= found[-1][1]:
@@ -51,17 +51,19 @@ def merge_spans(spans: Iterable[Span]) -> list[Span]:
 
 @dataclass(frozen=True, slots=True)
 class ContentRules:
-    """How a format sees its content. All functions are pure and fast; lists call them per row.
+    """How a format names and orders its content.
+
+    All functions are pure and fast, because lists call them for each row.
 
     Attributes:
-        version_key: returns a text by which versions sort, by code points.
+        version_key: returns the text by which a version sorts, compared by code points.
         is_prerelease: returns whether a version is a pre-release.
-        asset_path: returns the path of an asset, from kind and stored path, as content selectors
-            and users see it; empty: nobody sees it.
+        asset_path: takes the kind and the stored path of an asset, and returns the path that
+            content selectors and users see; empty if it is visible to nobody.
         component_path: the same for a component.
-        name_of: returns what the patterns of tokens are compared with, from such a path.
-        stored_below: returns the range of the stored paths of all assets whose paths begin so; it
-            may hold others.
+        name_of: returns the name in such a path, with which patterns of tokens are compared.
+        stored_below: takes a prefix of such paths, and returns the range of the stored paths of
+            these assets; the range may contain others.
         names_below: the same for the names of components, in any namespace.
     """
 

@@ -1,4 +1,4 @@
-"""Threads of the server's own, which survive whatever goes wrong in what they do."""
+"""The server's own threads, which survive all errors, and the progress of long work."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from repoman.errors import RepomanError
 
@@ -18,6 +18,19 @@ Kind = tuple[type[BaseException], str]
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Takes the progress of long work, and may end it: the part of a task's context for the core.
+
+    Both methods may raise an error, between two steps, to have the work end.
+    """
+
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Note how many steps are done, of how many, if that is known."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait, so that others can work."""
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""Lists of assets and of packages: which index leads to them, and what is judged row by row."""
+"""Lists of assets and packages: which index is read, and what is checked row by row."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _PACKAGE_ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
 
 
 class Assets:
-    """What is asked of assets, in the scopes of who asks."""
+    """A query for assets, within the scopes of a viewer."""
 
     def __init__(self, query: AssetQuery, scopes: list[Scope]) -> None:
         self._query = query
@@ -39,7 +39,7 @@ class Assets:
             self._blobs = set(list_blob_ids(query.digest, query.checksum))
 
     def listing(self) -> Listing:
-        """Return the list that answers."""
+        """Return the list that answers the query."""
         return Listing(
             question=self._query,
             scans=list(self._scans()),
@@ -80,7 +80,7 @@ class Assets:
                 yield Scan("asset", index, mine, ("path",), bounds_of(each))
 
     def _stored_paths(self, scope: Scope) -> list[Span]:
-        """Return the ranges of the stored paths that can be meant."""
+        """Return the ranges of stored paths that contain every candidate."""
         if self._path.beginning:
             return [scope.rules.stored_below(self._path.beginning)]
         prefixes = ("",) if scope.prefixes is None else scope.prefixes
@@ -107,19 +107,19 @@ class Assets:
 
 
 def is_asset_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
-    """Return whether an asset may be shown."""
+    """Return whether the viewer with these scopes may see an asset."""
     scope = scopes.get(row[_FIELD["repository_id"]])
     return scope is not None and _seen_path(scope, row) != ""
 
 
 def _seen_path(scope: Scope, row: Row) -> str:
-    """Return the path of an asset as who asks may see it; empty: they may not."""
+    """Return the path of an asset as the viewer sees it; empty if it is not visible."""
     path = scope.rules.asset_path(row[_FIELD["kind"]], row[_FIELD["path"]])
     return path if path and (scope.sees is None or scope.sees(path)) else ""
 
 
 def asset_views(rows: list[Row], scopes: Mapping[int, Scope]) -> list[AssetView]:
-    """Return assets as lists show them, by one statement for all of their blobs."""
+    """Return rows as assets, with one statement for all of their blobs."""
     blobs = list_blobs({row[_FIELD["blob_id"]] for row in rows})
     return [_asset_view(row, scopes, blobs[row[_FIELD["blob_id"]]]) for row in rows]
 
@@ -151,7 +151,7 @@ def _asset_view(row: Row, scopes: Mapping[int, Scope], blob: Row) -> AssetView:
 
 
 def package_listing(query: PackageQuery, scopes: list[Scope]) -> Listing:
-    """Return the list that answers a question on packages."""
+    """Return the list that answers a query for packages."""
     known = {each.id: each for each in scopes}
     name, words = Wildcards.parse(query.name), query.text.lower().split()
     index, columns = _PACKAGE_ORDERS[query.order]
@@ -182,13 +182,13 @@ def package_listing(query: PackageQuery, scopes: list[Scope]) -> Listing:
 
 
 def package_view(row: Row, scopes: Mapping[int, Scope]) -> PackageView:
-    """Return a package as lists show it."""
+    """Return a row as a package."""
     scope = scopes[row[1]]
     return PackageView(row[0], scope.name, scope.format, *row[2:])
 
 
 def is_package_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
-    """Return whether a package may be shown."""
+    """Return whether the viewer with these scopes may see a package."""
     scope = scopes.get(row[1])
     return scope is not None and _is_package_seen(scope, row)
 

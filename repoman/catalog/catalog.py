@@ -1,4 +1,4 @@
-"""The catalog: what is stored, across repositories, as far as who asks may see it.
+"""The catalog: what is stored, across repositories, as far as the viewer may see it.
 
 Every list is read in the order of an index and paged by key. A page examines a limited number of
 rows (``catalog.scan_limit``) and may therefore be short; its ``next`` tells whether there is more.
@@ -42,7 +42,7 @@ Query = TypeVar("Query", ComponentQuery, AssetQuery, PackageQuery)
 
 
 class Catalog:
-    """Answers questions on all content; thread safe."""
+    """Answers queries about all content, each for a viewer; thread safe."""
 
     def __init__(self, settings: CatalogSettings, sealer: Sealer, index: SearchIndex) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class Catalog:
         """Return a page of components.
 
         Raises:
-            Invalid: the key of the page is not one of this list.
+            Invalid: the key of the page does not belong to this list.
         """
         scopes = _chosen(viewer, query)
         listing = Components(query, scopes, self._index).listing()
@@ -83,7 +83,7 @@ class Catalog:
     def assets_of(
         self, components: list[ComponentView], viewer: Viewer
     ) -> dict[int, list[AssetView]]:
-        """Return the assets of some components, by the component: as many as a page examines."""
+        """Return the assets of some components by component id; as many as a page may examine."""
         scopes = {each.id: each for each in viewer.scopes()}
         ids = [each.id for each in components]
         rows = records.list_component_assets(ids, self._settings.scan_limit)
@@ -100,7 +100,7 @@ class Catalog:
         """Return a component.
 
         Raises:
-            NotFound: there is none with this id that may be shown.
+            NotFound: there is none with this id, or the viewer may not see it.
         """
         scopes = {each.id: each for each in viewer.scopes()}
         for row in records.list_rows("component", [id_]):
@@ -131,11 +131,12 @@ class Catalog:
     ) -> Page[BrowseNode]:
         """Return the children of a directory in the tree of stored paths, in their order.
 
-        ``directory`` is empty or ends with a slash. The key of a page is the path of a child. A
-        directory is shown if something below it may be, as far as the budget of rows tells.
+        ``directory`` is empty or ends with a slash. The key of a page is the path of its last
+        child. A directory is shown if the viewer may see something below it; the page looks for
+        that only as far as its budget of rows allows.
 
         Raises:
-            NotFound: there is no such repository that may be shown.
+            NotFound: there is no such repository, or the viewer may see nothing of it.
         """
         scope = _scope_of(repository, viewer)
         page = self._checked(page)
@@ -160,12 +161,12 @@ class Catalog:
     # Sums ---------------------------------------------------------------------------------------
 
     def usage(self, repository: str, viewer: Viewer) -> Usage:
-        """Return what a repository holds; NotFound as of :meth:`browse`."""
+        """Return the sums of a repository; NotFound as of :meth:`browse`."""
         row = records.find_repository_usage(_scope_of(repository, viewer).id)
         return Usage() if row is None else Usage(*row)
 
     def store_usages(self) -> dict[str, StoreUsage]:
-        """Return what blob stores hold, by their names."""
+        """Return the sums of the blob stores by name."""
         return {name: StoreUsage(*row) for name, row in records.list_store_usages().items()}
 
     def _checked(self, page: PageRequest) -> PageRequest:

@@ -1,4 +1,4 @@
-"""Lists of components: which index leads to them, and what is left to judge row by row."""
+"""Lists of components: which index is read, and what is checked row by row."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ _FIELD = FIELDS["component"]
 _KIND, _NAMESPACE, _NAME, _VERSION = (
     _FIELD[each] for each in ("kind", "namespace", "name", "version")
 )
-_PLACE = "component_repository_id_kind"
-# The index of each order, and its columns behind repository and kind.
+_INDEX = "component_repository_id_kind"
+# The index of each order, and its columns after repository and kind.
 _ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
-    Order.ID: (_PLACE, ("id",)),
-    Order.NAME: (f"{_PLACE}_name_namespace_version", ("name", "namespace", "version")),
-    Order.NAMESPACE: (f"{_PLACE}_namespace_name_version", ("namespace", "name", "version")),
-    Order.VERSION: (f"{_PLACE}_version_key", ("version_key", "id")),
-    Order.UPDATED: (f"{_PLACE}_updated_at", ("updated_at", "id")),
-    Order.DOWNLOADED: (f"{_PLACE}_downloaded_at", ("downloaded_at", "id")),
-    Order.SIZE: (f"{_PLACE}_size", ("size", "id")),
+    Order.ID: (_INDEX, ("id",)),
+    Order.NAME: (f"{_INDEX}_name_namespace_version", ("name", "namespace", "version")),
+    Order.NAMESPACE: (f"{_INDEX}_namespace_name_version", ("namespace", "name", "version")),
+    Order.VERSION: (f"{_INDEX}_version_key", ("version_key", "id")),
+    Order.UPDATED: (f"{_INDEX}_updated_at", ("updated_at", "id")),
+    Order.DOWNLOADED: (f"{_INDEX}_downloaded_at", ("downloaded_at", "id")),
+    Order.SIZE: (f"{_INDEX}_size", ("size", "id")),
 }
 _OF_PACKAGE = {
     Order.UPDATED: "component_package_id_updated_at",
@@ -44,9 +44,9 @@ Among = Callable[[Collection[int]], set[int]]
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Something that only other tables know: what has it, and which of some rows have it.
+    """A condition on other tables: finds what satisfies it, or filters given components.
 
-    ``find`` takes a limit; what it returns is all only if it is less. None: that is not known.
+    ``find`` takes a limit. Its result is complete only if it has fewer items; None: unknown.
     """
 
     find: Callable[[int], set[int] | None]
@@ -54,7 +54,7 @@ class _Filter:
 
 
 class Components:
-    """What is asked of components, in the scopes of who asks."""
+    """A query for components, within the scopes of a viewer."""
 
     def __init__(self, query: ComponentQuery, scopes: list[Scope], index: SearchIndex) -> None:
         self._query = query
@@ -66,7 +66,7 @@ class Components:
         self._filters = list(self._list_filters())
 
     def listing(self) -> Listing:
-        """Return the list that answers."""
+        """Return the list that answers the query."""
         return Listing(
             question=self._query,
             scans=list(self._scans()),
@@ -75,10 +75,10 @@ class Components:
             candidates=self._few(),
         )
 
-    # What can be meant --------------------------------------------------------------------------
+    # Where rows come from ----------------------------------------------------------------------
 
     def _few(self) -> set[int] | None:
-        """Return the components that can be meant, if a filter leaves few of them."""
+        """Return the ids of all candidates if a filter leaves few of them, otherwise None."""
         query, limit = self._query, CANDIDATES_MAX + 1
         if query.contains:
             return records.find_by_part(query.contains, limit)
@@ -118,16 +118,16 @@ class Components:
             yield _Filter(partial(self._index.find, list(self._scopes), self._words), set)
 
     def _selective(self) -> Iterator[tuple[list[Scan], Callable[[Row], bool]]]:
-        """Yield the ranges of other indexes which all that is meant is in."""
-        query, places = self._query, list(self._places())
+        """Yield ranges of other indexes that hold every candidate, with a check of their rows."""
+        query, kinds = self._query, list(self._kinds())
         if self._name.is_exact and query.order is not Order.NAME:
-            yield [self._scan(Order.NAME, *each) for each in places], self._accepts
+            yield [self._scan(Order.NAME, *each) for each in kinds], self._accepts
         if self._version.is_exact and query.order is not Order.VERSION:
             keys = {
                 id_: each.rules.version_key(query.version) for id_, each in self._scopes.items()
             }
             yield (
-                [self._scan(Order.VERSION, id_, kind, (("=", keys[id_]),)) for id_, kind in places],
+                [self._scan(Order.VERSION, id_, kind, (("=", keys[id_]),)) for id_, kind in kinds],
                 self._accepts,
             )
         for order, span in (
@@ -135,9 +135,9 @@ class Components:
             (Order.DOWNLOADED, query.downloaded),
         ):
             if query.order is not order and span != (None, None):
-                yield [self._scan(order, *each) for each in places], self._accepts
+                yield [self._scan(order, *each) for each in kinds], self._accepts
 
-    def _places(self) -> Iterator[tuple[int, str]]:
+    def _kinds(self) -> Iterator[tuple[int, str]]:
         for scope in self._scopes.values():
             for kind in [self._query.kind] if self._query.kind else list_kinds(scope.id):
                 yield scope.id, kind
@@ -149,7 +149,7 @@ class Components:
                 columns = _ORDERS[order][1]
                 yield Scan("component", _OF_PACKAGE[order], (("package_id", each),), columns)
             return
-        for repository, kind in self._places():
+        for repository, kind in self._kinds():
             scope = self._scopes[repository]
             if order is Order.NAME and scope.prefixes is not None and not self._name.beginning:
                 for span in merge_spans(map(scope.rules.names_below, scope.prefixes)):
@@ -225,13 +225,13 @@ class Components:
 
 
 def component_view(row: Row, scopes: Mapping[int, Scope]) -> ComponentView:
-    """Return a component as lists show it."""
+    """Return a row as a component."""
     scope = scopes[row[1]]
     return ComponentView(row[0], scope.name, scope.format, *row[2 : _FIELD["version_key"]])
 
 
 def is_component_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
-    """Return whether a component may be shown."""
+    """Return whether the viewer with these scopes may see a component."""
     scope = scopes.get(row[1])
     return scope is not None and _is_seen(scope, row)
 

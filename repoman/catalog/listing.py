@@ -1,4 +1,4 @@
-"""How a page of a list is read: in the order of an index, by key, within a budget of rows."""
+"""Reads a page of a list: in the order of an index, by key, within a budget of rows."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ from repoman.errors import Invalid
 from repoman.patterns import find_pattern
 
 CHUNK = 100
-"""Rows that are judged together."""
+"""Rows that are examined together."""
 
 CANDIDATES_MAX = 1000
-"""Where no more rows than this can be meant, all of them are read, and sorted in memory."""
+"""If a filter leaves at most this many candidates, all are read and sorted in memory."""
 
 
 class Sealer(Protocol):
-    """Seals texts that clients hand back."""
+    """Encrypts the positions that clients hand back."""
 
     def seal(self, position: str) -> str:
         """Return a text that only this server can open."""
@@ -36,10 +36,10 @@ class Listing:
     """A list: where its rows come from, and which of them belong to it.
 
     Attributes:
-        question: what was asked, for the key of the next page, which is good for nothing else.
-        scans: have the same order.
-        judge: returns those of some rows that belong to the list, in their order.
-        candidates: the ids of all rows that may belong to it, if they are few; else None.
+        question: the query; the key of a page is valid only for the same query.
+        scans: where the rows come from; all scans have the same order.
+        judge: returns the rows that belong to the list, out of some rows, in the same order.
+        candidates: the ids of all rows that may belong to it if they are few, otherwise None.
     """
 
     question: object
@@ -52,10 +52,10 @@ class Listing:
 def read_page(
     listing: Listing, page: PageRequest, budget: int, sealer: Sealer
 ) -> tuple[list[Row], str | None]:
-    """Return the rows of a page, and the key of the next one; None: there is none.
+    """Return the rows of a page and the key of the next page, or None on the last page.
 
     Raises:
-        Invalid: the key of the page is not one of this list.
+        Invalid: the key of the page does not belong to this list.
     """
     keys = _Keys(listing.question, sealer)
     rows = _rows(listing, keys.open(page.after) if page.after else None)
@@ -76,7 +76,7 @@ def read_page(
 
 
 def _rows(listing: Listing, after: Values | None) -> Iterator[Row]:
-    """Yield the rows that may belong to a list, in order, behind a key."""
+    """Yield the rows after a key that may belong to a list, in order."""
     if not listing.scans:
         return iter(())
     down = listing.is_descending
@@ -91,7 +91,7 @@ def _rows(listing: Listing, after: Values | None) -> Iterator[Row]:
 
 
 def find_few(scans: Iterable[Scan], accepts: Callable[[Row], bool]) -> set[int] | None:
-    """Return the ids of all rows of some scans that are accepted; None if too many are read."""
+    """Return the ids of the accepted rows of some scans; None if the scans have too many rows."""
     rows = chain.from_iterable(read_rows(scan, None) for scan in scans)
     found = list(islice(rows, CANDIDATES_MAX + 1))
     if len(found) > CANDIDATES_MAX:
@@ -101,11 +101,11 @@ def find_few(scans: Iterable[Scan], accepts: Callable[[Row], bool]) -> set[int] 
 
 @dataclass(frozen=True, slots=True)
 class Wildcards:
-    """A text in which ``*`` stands for any characters, and ``?`` for one; empty: everything fits.
+    """A pattern with ``*`` for any characters and ``?`` for one; an empty one matches all texts.
 
     Attributes:
-        beginning: how all that fits begins.
-        is_exact: whether it has neither, so that only the text itself fits.
+        beginning: the prefix of all texts that match.
+        is_exact: whether it has no wildcard, so that it matches only itself.
     """
 
     text: str
@@ -115,7 +115,7 @@ class Wildcards:
 
     @classmethod
     def parse(cls, text: str) -> "Wildcards":
-        """Return a text as it is meant."""
+        """Return the pattern that a text describes."""
         if not text:
             return cls(text, "", is_exact=False, fits=_always)
         parts = re.split(r"([*?])", text)
@@ -132,7 +132,7 @@ def _always(_: str) -> bool:
 
 
 def within(span: Range) -> tuple[tuple[str, object], ...]:
-    """Return the bounds of times in a range."""
+    """Return the range as bounds of a scan."""
     low, high = span
     bounds = ((">=", low), ("<", high))
     return tuple(each for each in bounds if each[1] is not None)
@@ -161,5 +161,5 @@ class _Keys:
             if mark == self._mark:
                 return tuple(key)
         raise Invalid(
-            "The key of the page is not one of this list. Start the list again.", field="after"
+            "The key of the page does not belong to this list. Start the list again.", field="after"
         )

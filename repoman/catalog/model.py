@@ -1,4 +1,4 @@
-"""Questions to the catalog, and its answers. Sizes are in bytes, times seconds since the epoch."""
+"""Queries and answers of the catalog. Sizes are in bytes, times in seconds since the epoch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ PAGE_ITEMS = 50
 
 
 class Order(StrEnum):
-    """What a list is sorted by; what is the same there is sorted by what comes next to it."""
+    """What a list is sorted by; equal items are sorted by the next columns of the index."""
 
     ID = "id"
     NAME = "name"
@@ -29,7 +29,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page: its number of items, and the key at which the page before ended."""
+    """A page: its maximum number of items, and the ``next`` of the page before it."""
 
     size: int = PAGE_ITEMS
     after: str = ""
@@ -37,7 +37,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """A part of a list. It may be short, or empty, although ``next`` says that there is more."""
+    """A part of a list; it may be short, or empty, even if ``next`` says that there is more."""
 
     items: list[Item]
     next: str | None = None
@@ -45,24 +45,24 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class ComponentQuery:
-    """Which components; everything that is given has to fit.
+    """Selects components; all conditions must hold.
 
     Attributes:
-        repositories: their names; none: all.
-        format: of the repositories.
-        kind: of the components.
-        namespace: exactly.
-        name: exactly, or with ``*`` and ``?``.
-        version: likewise.
-        digest: of the bytes of one of its assets: sha256, in hex.
-        contains: of something that it refers to, directly or not, such as a part of it.
-        checksum: algorithm and value of one of its assets.
-        labels: exactly these, among others.
-        uploader: who stored one of its assets last.
-        updated: between which times it was stored last.
-        downloaded: between which times it was downloaded last.
+        repositories: their names; empty: all.
+        format: the format of the repository.
+        kind: the kind of the component.
+        namespace: the exact namespace.
+        name: the exact name, or a pattern with ``*`` and ``?``.
+        version: the same for the version.
+        digest: the SHA-256 of one of its assets, in hex.
+        contains: the SHA-256 of something that it refers to, directly or not, such as a layer.
+        checksum: algorithm and value of a checksum of one of its assets.
+        labels: labels that it has; it may have others.
+        uploader: the user who last stored one of its assets.
+        updated: the range of times in which it was last stored.
+        downloaded: the range of times in which it was last downloaded.
         is_prerelease: whether its version is a pre-release.
-        text: words that are in its name, namespace, version or description.
+        text: words, each in its name, namespace, version or description.
     """
 
     repositories: tuple[str, ...] = ()
@@ -86,10 +86,10 @@ class ComponentQuery:
 
 @dataclass(frozen=True, slots=True)
 class AssetQuery:
-    """Which assets; see :class:`ComponentQuery`.
+    """Selects assets; see :class:`ComponentQuery`.
 
-    They are sorted by their paths, or by the last download; those of a component or a package, of
-    an uploader or with a digest by age.
+    They are sorted by path or by their last download. Those of one component, package or uploader,
+    and those with one digest or checksum, are sorted by age.
     """
 
     repositories: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class AssetQuery:
 
 @dataclass(frozen=True, slots=True)
 class PackageQuery:
-    """Which packages; see :class:`ComponentQuery`."""
+    """Selects packages; see :class:`ComponentQuery`."""
 
     repositories: tuple[str, ...] = ()
     format: str = ""
@@ -121,7 +121,7 @@ class PackageQuery:
 
 @dataclass(frozen=True, slots=True)
 class ComponentView:
-    """A component as lists show it; ``downloaded_at`` 0 means never."""
+    """A component in a list; ``downloaded_at`` is 0 if it was never downloaded."""
 
     id: int
     repository: str
@@ -141,7 +141,7 @@ class ComponentView:
 
 @dataclass(frozen=True, slots=True)
 class AssetView:
-    """An asset as lists show it; ``path`` is that which users and content selectors see."""
+    """An asset in a list; ``path`` is the path that users and content selectors see."""
 
     id: int
     repository: str
@@ -166,7 +166,7 @@ class AssetView:
 
 @dataclass(frozen=True, slots=True)
 class PackageView:
-    """A package as lists show it; ``own_size`` is of the blobs that nothing else uses."""
+    """A package in a list; ``own_size`` counts the blobs that nothing else uses."""
 
     id: int
     repository: str
@@ -195,13 +195,13 @@ class BrowseNode:
 
     @property
     def is_directory(self) -> bool:
-        """Whether there is something below."""
+        """Whether it has children."""
         return self.path.endswith("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What something holds, each blob once; ``own_size`` is of what nothing else uses."""
+    """The sums of a repository, each blob once; ``own_size`` counts what nothing else uses."""
 
     assets: int = 0
     components: int = 0
@@ -212,13 +212,13 @@ class Usage:
 
     @property
     def shared_size(self) -> int:
-        """The bytes that others use as well."""
+        """The bytes that are used elsewhere too."""
         return self.size - self.own_size
 
 
 @dataclass(frozen=True, slots=True)
 class StoreUsage:
-    """What a blob store holds; ``reclaimable`` is what compaction may remove."""
+    """The sums of a blob store; ``reclaimable`` are the bytes that compaction may remove."""
 
     blobs: int = 0
     size: int = 0
@@ -227,11 +227,12 @@ class StoreUsage:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A repository, and what of it may be shown.
+    """A repository, and what a viewer may see of it.
 
     Attributes:
-        sees: returns whether a path, as content selectors see it, may be shown; None: all may.
-        prefixes: how all paths begin that may be shown; None: that is not known.
+        sees: returns whether the viewer may see a path, given as content selectors see it; None:
+            the viewer may see every path.
+        prefixes: every visible path begins with one of these; None: no prefixes are known.
     """
 
     id: int
@@ -243,7 +244,7 @@ class Scope:
 
 
 class Viewer(Protocol):
-    """Who asks, as the catalog needs to know them."""
+    """The user, or the program itself, on whose behalf the catalog is asked."""
 
     def scopes(self) -> list[Scope]:
-        """Return the repositories of which anything may be shown, by id."""
+        """Return the repositories in which something is visible, in the order of their ids."""

@@ -60,7 +60,7 @@ class Scan:
 
 
 def read_rows(scan: Scan, after: Values | None, *, is_descending: bool = False) -> Iterator[Row]:
-    """Yield the rows of a scan behind a key, which another scan of the same order may have made."""
+    """Yield the rows of a scan after a key, which may come from another scan of the same order."""
     for condition, values in _steps(scan, after, is_descending):
         direction = " DESC" if is_descending else ""
         order = ", ".join(f'"{each}"{direction}' for each in scan.order)
@@ -75,7 +75,7 @@ def read_rows(scan: Scan, after: Values | None, *, is_descending: bool = False) 
 def _steps(
     scan: Scan, after: Values | None, is_descending: bool
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the ranges that follow a key, one after the other, each one range of the index."""
+    """Yield the conditions of the rows after a key, in order; each is one range of the index."""
     equal = list(scan.equal)
     if after is None:
         yield _condition(scan, equal)
@@ -90,7 +90,7 @@ def _steps(
 
 
 def _may_have_equal(scan: Scan, place: tuple[int, str], is_descending: bool) -> bool:
-    """Return whether a scan comes after the place of a key: a row may have the same values."""
+    """Return whether rows with the values of a key may follow it, since it is of another scan."""
     found = dict(scan.equal)
     if "repository_id" not in found or scan.order[-1] == "id":
         return False
@@ -117,7 +117,7 @@ def _condition(
 
 
 def bounds_of(span: Span) -> tuple[tuple[str, Any], ...]:
-    """Return the bounds of the texts in a range."""
+    """Return a range of texts as bounds of a scan."""
     return ((">=", span[0]), ("<", span[1]))
 
 
@@ -134,7 +134,7 @@ def list_rows(table: str, ids: Iterable[int]) -> list[Row]:
 
 
 def list_component_assets(components: Iterable[int], limit: int) -> list[Row]:
-    """Return the assets of components, by age, at most so many for each batch of components."""
+    """Return the assets of components, at most ``limit`` for each batch of components."""
     found: list[Row] = []
     for batch in _batches(components):
         query = (
@@ -154,7 +154,7 @@ def list_kinds(repository: int, table: str = "component") -> list[str]:
     return kinds
 
 
-# What components have something ------------------------------------------------------------------
+# Which components satisfy a condition ------------------------------------------------------------
 
 _BLOBS = (
     "SELECT blob.id FROM blob_store_usage CROSS JOIN blob ON blob.store = blob_store_usage.store "

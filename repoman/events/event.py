@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Coordinate:
-    """What a component is known by, inside its repository."""
+    """Identifies a component within its repository."""
 
     kind: str
     name: str
@@ -16,12 +16,12 @@ class Coordinate:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """How the audit log tells of a change, in the words of the format.
+    """The entry of the audit log for a change, in the words of the format.
 
     Attributes:
         type: what was done (``push``).
-        target: to what (``app:1.0``).
-        attributes: say more, never a secret.
+        target: what it was done to (``app:1.0``).
+        attributes: further details; never a secret.
     """
 
     type: str
@@ -49,8 +49,8 @@ class ContentEvent:
         component: what the asset belongs to, if anything.
         old_digest: the SHA-256 of the former bytes, in hex.
         new_digest: the SHA-256 of the present bytes, in hex.
-        audit: how the audit log tells of it; None: not at all, since another event says it.
-        attributes: say more about the actor.
+        audit: the entry for the audit log; None: no entry, because another event has it.
+        attributes: further details about the actor.
     """
 
     id: int

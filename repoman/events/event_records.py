@@ -1,4 +1,4 @@
-"""The rows of content events, and how far their followers have come.
+"""The rows of content events, and the positions of followers.
 
 In plain SQL: each change of an asset writes a row, within the transaction of the change.
 """
@@ -49,7 +49,7 @@ def insert_saved(
     digests: tuple[str | None, str],
     audit: AuditEntry | None,
 ) -> None:
-    """Note that an asset was stored; ``digests`` are the old and the new one."""
+    """Record that an asset was stored; ``digests`` are the old and the new one."""
     place = None if component is None else json.dumps(_listed(component))
     about = (kind, path, place, *digests, _render(audit))
     database_proxy.execute_sql(_INSERT, (*_origin(at), *about, repository_id))
@@ -58,18 +58,18 @@ def insert_saved(
 def insert_deleted(
     repository_id: int, at: float, paths: Sequence[str], audit: Mapping[str, AuditEntry]
 ) -> None:
-    """Note that the assets at these paths go; call it before they do, with a bounded number."""
+    """Record the deletion of assets; call it before they are deleted, with at most 1,000 paths."""
     gone = json.dumps([[path, _render(audit.get(path))] for path in paths])
     database_proxy.execute_sql(_INSERT_DELETED, (*_origin(at), gone, repository_id))
 
 
 def insert_deleted_component(component_id: int, at: float) -> None:
-    """Note that the assets of a component go; call it before they do."""
+    """Record the deletion of the assets of a component; call it before they are deleted."""
     database_proxy.execute_sql(_INSERT_DELETED_COMPONENT, (*_origin(at), component_id))
 
 
 def insert_buried(repository_id: int, at: float) -> None:
-    """Note that a repository goes with all its content; call it before it loses its name."""
+    """Record the deletion of a repository; call it before the row loses its name."""
     about = ("", "", None, None, None, None)
     database_proxy.execute_sql(_INSERT, (*_origin(at), *about, repository_id))
 

@@ -31,13 +31,13 @@ class Follower(Generic[Row]):
 
     Args:
         name: by which the database knows how far it has come.
-        read: returns at most so many rows, those with the lowest ids above one.
+        read: takes an id and a limit, and returns the next rows after that id, in order.
         id_of: returns the id of a row.
-        handle: does what is to be done with some rows, and returns whether that is done with. If
-            not, or if it raises, they come again.
+        handle: handles some rows, and returns whether they are done. If not, or if it raises, the
+            same rows come again.
         is_atomic: whether ``handle`` only writes to this database: it then runs in the transaction
             in which the position moves, and handles each row exactly once.
-        batch: how many rows are handled together at most.
+        batch: the maximum number of rows that are handled together.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Follower(Generic[Row]):
 
 
 class EventLog:
-    """The events, as far as they are kept.
+    """The stored content events, and their retention.
 
     Args:
         days: for which events are kept.
@@ -110,13 +110,14 @@ class EventLog:
         self._positions: list[Callable[[], int]] = []
 
     def wait_for(self, position: Callable[[], int]) -> None:
-        """Keep the events after a position: a follower of this process has yet to handle them."""
+        """Keep the events after a position, which a follower of this process has yet to handle."""
         self._positions.append(position)
 
     def prune(self, limit: int = PRUNED_EVENTS) -> int:
         """Remove at most ``limit`` events that are too old by any clock; return how many.
 
-        Within an hour no more than the oldest events of one day, and none that somebody follows.
+        Within an hour it removes at most the oldest events of one day, and never an event that a
+        follower has yet to handle.
         """
         with self._database.transaction(touches=(), is_brief=True):
             before = self._retention.limit()

@@ -19,10 +19,10 @@ from repoman.events.origin import SYSTEM, Origin, acting_as
 from repoman.threads import Periodic, describe
 
 HOOK = "repoman_content_changed"
-LOOK_S = 0.5  # How often it is looked whether there are new events.
-ATTEMPTS_MAX = 10  # How often a plugin gets an event at which it fails, before it is skipped.
-PAUSE_MIN_S = 0.5  # The pause after the first failure; it doubles with each further one,
-PAUSE_MAX_S = 60.0  # up to this.
+LOOK_INTERVAL_S = 0.5  # How often the thread looks for new events.
+ATTEMPTS_MAX = 10  # How often a plugin gets an event at which it fails before it is skipped.
+PAUSE_MIN_S = 0.5  # The pause after the first failure; it doubles with each further one.
+PAUSE_MAX_S = 60.0  # The longest pause after a failure.
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class PluginFollower:
         ticks: seconds that never run backwards.
 
     Attributes:
-        thread: hands on new events while it runs.
+        thread: hands new events to the plugin while it runs.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class PluginFollower:
         self._failures = 0
         self._failure = ""
         self._resume_at = 0.0
-        self.thread = Periodic(f"events of {name}", self.follow, LOOK_S)
+        self.thread = Periodic(f"events of {name}", self.follow, LOOK_INTERVAL_S)
 
     @property
     def problem(self) -> str:
-        """Why the plugin does not get on; empty if it does."""
+        """Why the plugin receives no events; empty if it does."""
         return self._failure or self.thread.problem
 
     def position(self) -> int:
@@ -67,17 +67,17 @@ class PluginFollower:
         return self._follower.position
 
     def begin(self) -> None:
-        """Have a plugin that is new begin with the next event."""
+        """Let a plugin that is new begin with the next event."""
         self._follower.start_at(newest_id)
 
     def follow(self) -> None:
-        """Hand on all new events, until one fails; that one comes again after a pause."""
+        """Hand over all new events until one fails; that one comes again after a pause."""
         while self._ticks() >= self._resume_at and not self.thread.is_stopping():
             if not self._follower.follow():
                 return
 
     def _hand_on(self, events: list[ContentEvent]) -> bool:
-        """Hand on some events; return whether they are done with."""
+        """Hand over some events; return whether they are done."""
         try:
             with acting_as(Origin(SYSTEM.actor, source=f"plugin {self.name}")):
                 for event in events:

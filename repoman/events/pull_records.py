@@ -29,7 +29,7 @@ _UPDATE_ASSETS = _GIVEN + (  # noqa: S608 - constants
     "WHERE asset.repository_id = given.repository_id AND asset.path = given.path "
     "AND coalesce(asset.downloaded_at, 0) < given.at"
 )
-# Only what people know by a name is counted; other assets are parts of it.
+# Only assets of components are counted; other assets are parts of these.
 _INSERT_DAYS = _GIVEN + (
     "INSERT INTO pull_day (repository_id, path, day, n) "
     "SELECT given.repository_id, given.path, CAST(given.at / 86400 AS INTEGER), given.n "
@@ -45,16 +45,16 @@ _SELECT_REFERRERS = (
 
 
 def save_pulls(rows: Sequence[PullRow]) -> None:
-    """Note pulls of at most some hundred assets, each once; within a transaction."""
+    """Store pulls of at most some hundred assets, one row for each; within a transaction."""
     given = json.dumps([[each.repository_id, each.path, each.count, each.at] for each in rows])
     database_proxy.execute_sql(_UPDATE_ASSETS, (given,))
     database_proxy.execute_sql(_INSERT_DAYS, (given,))
 
 
 def list_referrers(rows: Sequence[tuple[PullRow, str]], limit: int) -> list[PullRow]:
-    """Return pulls of the assets that refer to those of some pulls, each by a kind of reference.
+    """Return at most ``limit`` pulls, of the assets that refer to the pulled ones.
 
-    At most ``limit``.
+    Each row comes with the kind of reference to follow.
     """
     given = json.dumps(
         [[each.repository_id, each.path, kind, each.count, each.at] for each, kind in rows]
@@ -63,9 +63,10 @@ def list_referrers(rows: Sequence[tuple[PullRow, str]], limit: int) -> list[Pull
 
 
 def count_by_day(repository_id: int, prefix: str, first_day: int) -> dict[int, int]:
-    """Return how often what is below a path was pulled, by day since the epoch.
+    """Return the number of pulls by day since the epoch.
 
-    A ``prefix`` without a slash at its end is the path of one asset.
+    A ``prefix`` that ends with a slash counts all assets below it; any other one is the path of
+    one asset.
     """
     last = prefix + "\U0010ffff" if prefix.endswith("/") else prefix
     rows = database_proxy.execute_sql(

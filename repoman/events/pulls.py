@@ -18,11 +18,11 @@ from repoman.errors import RepomanError
 from repoman.events import pull_records as records
 from repoman.events.pull_records import PullRow
 
-INTERVAL_S = 60.0  # The pulls of one asset are written at most once in this time.
+WRITE_INTERVAL_S = 60.0  # The pulls of one asset are written at most once in this time.
 QUEUE_MAX = 200_000  # Pulls that may wait to be added up; the oldest are lost beyond that.
 PULLS_MAX = 20_000  # Different pulls that may wait to be written; others are lost beyond that.
-BATCH_PULLS = 250  # Pulls that are written together, and
-BATCH_ROWS = 500  # assets that are written in one transaction.
+BATCH_PULLS = 250  # Pulls that are prepared together.
+BATCH_ROWS = 500  # Assets that are written in one transaction.
 REFERRERS_MAX = 2_000  # Assets that refer to those of one batch and are counted with them.
 PRUNED_ROWS = 1000  # Rows that are removed in one transaction.
 
@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class Pull(NamedTuple):
-    """What a client has when it gets a response.
+    """The assets that a response delivers to a client.
 
     Attributes:
-        repository_id: of the repository that has it, which may be a member of a group.
-        paths: of the assets that were asked for.
-        referrers: a kind of references: what refers to these assets by it is pulled as well.
+        repository_id: of the repository that has them, which may be a member of a group.
+        paths: of the assets that were requested.
+        referrers: a kind of reference; assets that refer to these by it count as pulled too.
     """
 
     repository_id: int
@@ -64,8 +64,8 @@ class PullLog:
         days: for which the numbers of pulls are kept.
 
     Attributes:
-        note: takes a pull, and whether it counts as one: a question whether something is still
-            there only shows that it is in use. Cheap, for any thread.
+        note: takes a pull, and whether to count it; a HEAD request, for example, shows that an
+            asset is in use, but is not counted. Cheap, for any thread.
     """
 
     def __init__(
@@ -86,17 +86,17 @@ class PullLog:
         self._is_failing = False
 
     def settle(self) -> None:
-        """Add up what came, and write it once a minute; call it often, from one thread."""
+        """Add up new pulls, and write them once a minute; call it often, from one thread."""
         with self._lock:
             self._add_up()
         if not self._is_recent(self._flushed_at):
             self.flush()
 
     def flush(self, *, is_last: bool = False) -> None:
-        """Write what waits, but nothing that was written within the last minute.
+        """Write the waiting pulls, except of assets that were written within the last minute.
 
-        At the end of the process (``is_last``) that as well. What cannot be written now waits for
-        the next time.
+        At the end of the process (``is_last``) these are written too. What cannot be written now
+        waits for the next time.
         """
         with self._lock:
             self._flushed_at = self._clock()
@@ -112,13 +112,13 @@ class PullLog:
             self._is_failing = False
 
     def prune(self, limit: int = PRUNED_ROWS) -> int:
-        """Remove at most ``limit`` numbers of pulls that are too old; return how many."""
+        """Remove at most ``limit`` of the daily counts that are too old; return how many."""
         with self._database.transaction(touches=(), is_brief=True):
             before = self._retention.limit()
             return 0 if before is None else records.delete_before(before, limit)
 
     def _is_recent(self, at: float) -> bool:
-        return 0 <= self._clock() - at < INTERVAL_S
+        return 0 <= self._clock() - at < WRITE_INTERVAL_S
 
     def _add_up(self) -> None:
         now = self._clock()

@@ -6,27 +6,17 @@ killed anywhere and continues with what is left; the row goes last.
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.db.database import Database
 from repoman.repositories import repository_records as records
+from repoman.threads import Progress
 
 ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change others with them.
 ROWS_MIN = 20  # Rows that one transaction removes at least, however slow it is.
 TRANSACTION_S = 0.025  # A transaction that takes longer makes the next one smaller.
 PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
-
-
-class Progress(Protocol):
-    """The part of a task's context that the purge uses."""
-
-    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """Tell how far it is; may raise an error that ends the purge."""
-
-    def pause(self, seconds: float) -> None:
-        """Wait; may raise an error that ends the purge."""
 
 
 class Purge:

@@ -1,1 +1,1 @@
-"""The REST API as data: endpoints, their rights, and resources; ``repoman.http`` serves it."""
+"""The REST API as data: endpoints, their rights, and resources; ``repoman.http`` serves them."""

@@ -13,20 +13,20 @@ from repoman.security.audit import Audit
 PAGE_EVENTS = 100  # Events of a page, unless the request says otherwise.
 PAGE_EVENTS_MAX = 1000
 FILTERS = ("domain", "type", "actor", "address", "repository", "target")
-ID_MAX = 10**18  # Ids of rows are far smaller.
+ID_MAX = 10**18  # Larger numbers are no ids of rows.
 
 audit = Area("Audit", "The audit log: who did what, when, and from where.")
 
 
 class EventQuery(PageQuery):
-    """Which events are wanted."""
+    """Selects events."""
 
     domain: str | None = Field(None, description="Only events of this category, such as login.")
     type: str | None = Field(None, description="Only events of this type, such as failed.")
     actor: str | None = Field(None, description="Only events of this user.")
     address: str | None = Field(None, description="Only events from this address.")
     repository: str | None = Field(None, description="Only events that concern this repository.")
-    target: str | None = Field(None, description="Only events about this.")
+    target: str | None = Field(None, description="Only events with this target.")
     since: float = Field(0.0, description="Only events at or after this time (ISO 8601).")
     limit: int = Field(PAGE_EVENTS, ge=1, le=PAGE_EVENTS_MAX, description="Events of a page.")
 
@@ -53,7 +53,7 @@ class EventQuery(PageQuery):
         return value
 
     def filters(self) -> Mapping[str, str]:
-        """Return the columns that have to have a value."""
+        """Return the required values by column."""
         return {name: value for name in FILTERS if (value := getattr(self, name))}
 
 

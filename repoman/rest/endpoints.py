@@ -9,12 +9,12 @@
         "Show a user."
         return UserView(...)
 
-What the function takes says what the request has: ``call`` comes first; a parameter with the name
-of one in the path gets it; ``query`` gets the parameters of the address as a
-:class:`~repoman.rest.resources.Query`; ``body`` a JSON body of any type that pydantic knows;
-``text`` a body of plain text; ``form`` a multipart form, whose files go to what ``open_part``
-returns while they arrive. What it returns is the answer: None is 204 without a body, a ``str`` is
-plain text, all else JSON. The right is checked before anything of the body is read.
+The parameters of the function declare what it needs of the request. ``call`` comes first; names of
+the path get their parts of it; ``query`` gets the parameters of the address as a
+:class:`~repoman.rest.resources.Query`; ``body`` gets a JSON body of any type that pydantic knows;
+``text`` gets a body of plain text; ``form`` gets a multipart form, whose files go to the sinks that
+``open_part`` returns while they arrive. The return value is the answer: None is 204 without a body,
+a ``str`` is plain text, everything else is JSON. The right is checked before the body is read.
 """
 
 import inspect
@@ -30,7 +30,7 @@ from repoman.repositories.model import Repository
 from repoman.security.actors import Access, Action, Actor
 from repoman.security.authorization import Authorizer
 
-SOURCES = ("query", "body", "text", "form")  # Parameters of functions that are not in the path.
+SOURCES = ("query", "body", "text", "form")  # Parameters that are not parts of the path.
 
 Function = Callable[..., Any]
 
@@ -44,9 +44,9 @@ class Call:
         actor: who makes the request.
         address: of the client.
         base_url: the address of the main port as clients know it, without a slash at its end.
-        name_of: returns the name, as the patterns of tokens see it, of what a path in a repository
-            of a format is about.
-        repository: the one that the right of the endpoint is about.
+        name_of: takes a format and a path in a repository of it, and returns the name in the path
+            with which patterns of tokens are compared.
+        repository: the repository that the right of the endpoint refers to.
     """
 
     repoman: Repoman
@@ -58,9 +58,9 @@ class Call:
 
     @property
     def repository(self) -> Repository:
-        """Return the repository that the right of the endpoint is about."""
+        """Return the repository that the right of the endpoint refers to."""
         if self._repository is None:
-            raise RuntimeError("The right of this endpoint is about no repository.")
+            raise RuntimeError("The right of this endpoint refers to no repository.")
         return self._repository
 
     @repository.setter
@@ -93,14 +93,14 @@ class Right(Protocol):
         """Return if the actor has it; ``values`` are those of the path and the query.
 
         Raises:
-            Unauthenticated, Denied: the actor has not.
-            NotFound: the actor may not know what it is about.
+            Unauthenticated, Denied: the actor does not have it.
+            NotFound: the actor may not know that its repository exists.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """Nobody is asked who they are."""
+    """Anybody, without a login."""
 
     text: str = "Open to everybody."
 
@@ -140,7 +140,7 @@ class Permission:
         return f"Needs the permission `nexus:{self.domain}:{self.action}`."
 
     def allows(self, actor: Actor, authorizer: Authorizer) -> bool:
-        """Return whether somebody has logged in who has it."""
+        """Return whether the actor has logged in and has it."""
         return not actor.is_anonymous and authorizer.may_administer(actor, self.domain, self.action)
 
     def check(self, call: Call, values: Mapping[str, str]) -> None:
@@ -152,7 +152,7 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
-    """To do something with the settings of the repository that ``parameter`` names."""
+    """The right to an action on the settings of the repository that ``parameter`` names."""
 
     action: Action
     parameter: str = "name"
@@ -174,7 +174,7 @@ class RepositorySettings:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryContent:
-    """To do anything in the repository that ``parameter`` names; its function checks the paths."""
+    """Any right in the repository that ``parameter`` names; the function checks the paths."""
 
     parameter: str = "name"
     text: str = "Needs any right in the repository."
@@ -205,12 +205,12 @@ class PartSink(Protocol):
         """Store the next bytes (RepomanError: they cannot be stored)."""
 
     def close(self) -> None:
-        """Release everything; called at the end of the request, whatever became of it."""
+        """Release everything; always called at the end of the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file of a form: the name of its field, that of the file, and where it went."""
+    """A file of a form: the name of its field, its file name, its type, and its sink."""
 
     field: str
     filename: str
@@ -226,7 +226,7 @@ class Form:
     parts: list[Part] = field(default_factory=list)
 
 
-# Returns where a file goes, by the names of its field and of the file, and by its media type.
+# Takes a call, the name of a field, a file name and a media type; returns the sink for the file.
 OpenPart = Callable[[Call, str, str, str], PartSink]
 
 
@@ -235,11 +235,11 @@ class Endpoint:
     """A method on a path.
 
     Attributes:
-        area: what it belongs to.
-        path: below ``/service/rest``, with ``{name}`` for what varies.
-        inputs: from ``query``, ``body``, ``text`` and ``form`` to the type, as the function has it.
+        area: the area to which it belongs.
+        path: below ``/service/rest``, with ``{name}`` for its variable parts.
+        inputs: the types of the parameters ``query``, ``body``, ``text`` and ``form``, by name.
         output: the type of the answer; None: it has no body.
-        has_plain_errors: whether failures are worded as plain text.
+        has_plain_errors: whether errors are plain text instead of JSON.
     """
 
     area: "Area"
@@ -255,7 +255,7 @@ class Endpoint:
 
     @property
     def names(self) -> list[str]:
-        """Return what varies in the path."""
+        """Return the names of the variable parts of the path."""
         return re.findall(r"\{(\w+)\}", self.path)
 
 

@@ -1,4 +1,4 @@
-"""The description of the REST API: OpenAPI, out of the same data that serves it."""
+"""The OpenAPI description of the REST API, made from the same data that serves it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Repositories over REST: the remotes of proxies, and what becomes of a request in a group."""
+"""Repositories over REST: the remotes of proxies, and the traces of groups."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +17,7 @@ repositories = Area("Repositories", "Repositories, the remotes of proxies, and g
 
 
 class RemoteView(Resource):
-    """How the remote of a proxy is; times in seconds since the epoch."""
+    """The state of the remote of a proxy; times in seconds since the epoch."""
 
     model_config = OWN_NAMES
 
@@ -31,13 +31,13 @@ class RemoteView(Resource):
 
 
 class InvalidateQuery(Query):
-    """What of a cache is checked again."""
+    """Selects the cached content to check again."""
 
-    name: str | None = Field(None, description="Only content with this name; none: everything.")
+    name: str | None = Field(None, description="Only content with this name. Default: all content.")
 
 
 class TraceQuery(Query):
-    """What is looked for in a group."""
+    """Selects the path to trace."""
 
     path: str = Field(
         "",
@@ -49,7 +49,7 @@ class TraceQuery(Query):
 
 
 class MemberView(Resource):
-    """What became of a member when the group looked for a path, and why."""
+    """A member of a group, whether it has a path, and why or why not."""
 
     model_config = OWN_NAMES
 
@@ -84,7 +84,7 @@ def check_remote(call: Call) -> RemoteView:
 
 @repositories.post("/v1/repositories/{name}/invalidate-cache", RepositorySettings(Action.EDIT))
 def invalidate_cache(call: Call, query: InvalidateQuery) -> None:
-    """Have a proxy check its cache with the remote again: all of it, or content of one name."""
+    """Make a proxy check its cache with the remote again: all of it, or the content of one name."""
     call.repoman.repositories.invalidate(call.repository.name, query.name)
 
 

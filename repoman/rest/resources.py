@@ -1,8 +1,8 @@
-"""What requests and answers of the REST API are made of: models with exact fields.
+"""Models of the requests and answers of the REST API, with exact fields.
 
 Names are in camel case on the wire, nulls are written, and unknown fields of a request are ignored,
-as clients of Sonatype Nexus Repository 3 expect. A model of our own may keep the names of its
-fields: ``model_config = OWN_NAMES``.
+as clients of Sonatype Nexus Repository 3 expect. A model that has no counterpart there may keep the
+names of its fields: ``model_config = OWN_NAMES``.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Resource(BaseModel):
 
 
 class Query(Resource):
-    """The parameters of a request; an empty one is as if it were not there."""
+    """The parameters of a request; empty ones are ignored."""
 
     @model_validator(mode="before")
     @classmethod
@@ -52,7 +52,7 @@ class PageQuery(Query):
     """The parameters of a request for a page."""
 
     continuation_token: str | None = Field(
-        None, description="What the previous page had as its continuationToken."
+        None, description="The continuationToken of the previous page."
     )
 
 
@@ -60,7 +60,7 @@ Item = TypeVar("Item")
 
 
 class Page(Resource, Generic[Item]):
-    """A part of a list, and the token that leads to the next one; null on the last page."""
+    """A part of a list, and the token of the next page; null on the last page."""
 
     items: list[Item]
     continuation_token: str | None = None

@@ -11,7 +11,7 @@ from repoman.blobs.store import CANONICAL
 from repoman.compaction import Compactor
 from repoman.errors import Unavailable
 from repoman.proxy.services import ProxyServices
-from repoman.repositories.purge import PAUSE_S, ROWS_MAX, Purge
+from repoman.repositories.purge import Purge
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
 from repoman.security.user_tokens import UserTokens
@@ -20,8 +20,8 @@ from repoman.verification import verify
 
 _log = logging.getLogger(__name__)
 
-PRUNED_ROWS = 1000  # Old records that are removed in one transaction.
-PRUNING_PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
+BATCH_ROWS = 500  # Old records that are removed in one transaction.
+PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
 DAY_S = 86_400.0
 PURGE = "repository.purge-deleted"
 
@@ -108,9 +108,12 @@ def trim_task(proxies: ProxyServices) -> TaskType:
 
 
 def _repeat(context: TaskContext, remove: Callable[[int], int]) -> int:
-    """Remove rows in batches until there are no more, and return how many those were."""
+    """Remove rows in batches until none is left to remove, and return how many there were.
+
+    ``remove`` removes at most so many in one transaction, and returns how many.
+    """
     total = 0
-    while count := remove(ROWS_MAX):
+    while count := remove(BATCH_ROWS):
         total += count
         context.progress(total)
         context.pause(PAUSE_S)
@@ -148,17 +151,12 @@ def verification_task(stores: BlobStoreManager) -> TaskType:
 def pruning_task(prunes: Iterable[Callable[[int], int]]) -> TaskType:
     """Return the type of the task that removes old events and old numbers of pulls.
 
-    Each of ``prunes`` removes at most so many rows in one transaction and returns how many.
+    Each of ``prunes`` removes at most so many rows in one transaction, and returns how many.
     """
     prunes = tuple(prunes)
 
     def run(context: TaskContext) -> str:
-        total = 0
-        for prune in prunes:
-            while count := prune(PRUNED_ROWS):
-                total += count
-                context.progress(total)
-                context.pause(PRUNING_PAUSE_S)
+        total = sum(_repeat(context, prune) for prune in prunes)
         return f"Removed {total} old records." if total else ""
 
     return TaskType("events.prune", "Admin - Remove old events", run, first=FirstTask("hourly 50"))

@@ -1,4 +1,4 @@
-"""What a task is: its type, which a plugin or the core provides, its rows, and a run's context."""
+"""The values of tasks: the types that the core and plugins provide, tasks, runs, and contexts."""
 
 import threading
 from collections import deque
@@ -11,8 +11,8 @@ from repoman.repositories.model import Repository
 from repoman.sections import Section, parse_section
 from repoman.tasks.schedule import MANUAL, Schedule
 
-LINE_MAX_CHARS = 500  # Characters of a line of a log.
-WAITING_LINES_MAX = 1_000  # Lines of a log that wait to be written; the oldest are dropped.
+LINE_MAX_CHARS = 500  # A longer line of a log is cut.
+WAITING_LINES_MAX = 1_000  # Lines of a log that may wait to be written; older ones are dropped.
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -29,7 +29,7 @@ class TaskPlace(StrEnum):
 
 
 class RunState(StrEnum):
-    """How far a run has come, and how it ended."""
+    """The state of a run, and how it ended."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -50,7 +50,7 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FirstTask:
-    """The task of a type that every database gets once; whoever deletes it is rid of it."""
+    """The task of a type that every database gets once; it does not come back when deleted."""
 
     schedule: str
     is_enabled: bool = True
@@ -70,7 +70,7 @@ class TaskType:
         place: where it runs.
         is_visible: whether users can create tasks of this type and see them in lists.
         first: the task that exists from the beginning.
-        is_needed: asked when a task is due by its schedule: a cheap look at whether there is
+        is_needed: a cheap check, made when the schedule of a task is due, whether there is
             anything to do. If not, there is no run.
     """
 
@@ -84,7 +84,7 @@ class TaskType:
     is_needed: Callable[[], bool] = field(default=always, repr=False)
 
     def parse(self, values: Mapping[str, Any]) -> Section:
-        """Return settings made of plain values (Invalid)."""
+        """Return the settings made of plain values (Invalid)."""
         return parse_section(self.settings, values, "settings")
 
 
@@ -106,13 +106,13 @@ class Run:
     """A run of a task; times in seconds since the epoch.
 
     Attributes:
-        done: steps that are done.
-        total: all steps, if known.
+        done: the number of steps that are done.
+        total: the number of all steps, if it is known.
         message: what it does at the moment.
         owner: the process that runs it.
-        lease_until: until when the owner is trusted to be alive.
-        attempt: how many runs before this one were interrupted, without one that ended.
-        result: what came of it, in a sentence.
+        lease_until: until when the owner is considered alive.
+        attempt: how many runs in a row were interrupted before this one.
+        result: the result in a sentence.
     """
 
     id: int
@@ -176,7 +176,7 @@ class TaskContext:
         return self._settings
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """Tell how far the run is; cheap, since it is written to the database once a second.
+        """Report the progress; cheap, because it is written to the database at most once a second.
 
         Raises:
             TaskStopped: somebody asked the run to stop.
@@ -185,12 +185,12 @@ class TaskContext:
         self.check_stop()
 
     def log(self, text: str) -> None:
-        """Add a line to the log of the run; it is written to the database once a second."""
+        """Add a line to the log of the run; it is written to the database within about a second."""
         with self._lock:
             self._lines.append((self._clock(), text[:LINE_MAX_CHARS]))
 
     def check_stop(self) -> None:
-        """Return, unless the run is to stop; call it between steps of a second or less.
+        """Raise if the run is to stop; call it between steps of a second or less.
 
         Raises:
             TaskStopped: somebody asked the run to stop.
@@ -210,7 +210,7 @@ class TaskContext:
         self._settings = settings
 
     def stop(self) -> None:
-        """Have the run stop soon."""
+        """Ask the run to stop at its next check."""
         self._stopping.set()
 
     @property
@@ -231,6 +231,6 @@ class TaskContext:
         return lines
 
     def put_back(self, lines: list[tuple[float, str]]) -> None:
-        """Have lines wait again that could not be written."""
+        """Put lines back that could not be written."""
         with self._lock:
             self._lines.extendleft(reversed(lines))

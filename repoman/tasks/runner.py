@@ -1,11 +1,11 @@
 """The runner: starts the runs that are due, renews their leases, and takes over those of the dead.
 
 Each process that runs tasks has one. It looks at the database once a second. A run belongs to the
-process that claimed it, as long as that process renews its lease; all that a run tells (progress,
-lines of its log) is written down with the lease, and whether it is to stop is read with it.
+process that claimed it, as long as that process renews its lease. What a run reports (progress,
+lines of its log) is written together with the lease, and requests to stop are read with it.
 
-Clocks decide when a task is due, never whether a process is alive: a lease has ended when nobody
-changed its row for ``LEASE_S`` seconds of this process.
+Clocks decide when a task is due, but not whether a process is alive: a lease has ended when its row
+has not changed for ``LEASE_S`` seconds, measured in this process.
 """
 
 import logging
@@ -36,15 +36,15 @@ from repoman.tasks.model import (
 )
 from repoman.threads import Periodic
 
-TASKS = "tasks"  # The revision that moves with each change of a task or request of a run.
-LOOK_S = 1.0  # How often the runner looks at the database.
+TASKS = "tasks"  # The revision that moves when a task is changed or a run is requested.
+LOOK_INTERVAL_S = 1.0  # How often the runner looks at the database.
 LEASE_S = 60.0  # How long a run belongs to a process that does not renew its lease.
-RENEW_S = 10.0  # How often a lease is renewed where there is nothing else to write.
-JUMP_S = 60.0  # A clock that is set by more makes the runner compute the next fire times again.
-CONFIRM_S = 600.0  # A clock that was set forward makes no task due until it has stayed so long.
-STOP_S = 5.0  # How long the end of the process waits for runs that were asked to stop.
-CHILD_LOOK_S = 0.2  # How often is looked whether a process has ended.
-END_PAUSE_S = 1.0  # How long a run waits until it tries again to write down its end.
+RENEW_INTERVAL_S = 10.0  # How often a lease is renewed if there is nothing else to write.
+CLOCK_JUMP_S = 60.0  # After a larger jump of the clock, the next fire times are computed again.
+CLOCK_HOLD_S = 600.0  # A clock that was set forward makes no task due for this time.
+STOP_TIMEOUT_S = 5.0  # How long the end of the process waits for runs that were asked to stop.
+CHILD_POLL_S = 0.2  # How often the runner checks whether a child process has ended.
+END_RETRY_S = 1.0  # The pause before another attempt to record the end of a run.
 ATTEMPTS_MAX = 5  # Interrupted runs in a row after which a task waits for its next fire time.
 KILLED = "The process ended without finishing the task."
 SERVER_STOPPED = "The server was stopped."
@@ -81,11 +81,11 @@ class Runner:
     """Runs tasks in this process; thread safe.
 
     Args:
-        types: the types of tasks, by their ids.
+        types: the types of tasks, by id.
         list_repositories: for the contexts of runs.
-        most: how many runs there may be at a time.
+        most: the maximum number of concurrent runs.
         launch: executes a run in a process of its own; without it, all run in threads.
-        kind: of the process, as the beginning of its name as an owner.
+        kind: the kind of the process, with which its name as an owner begins.
         clock: seconds since the epoch.
         ticks: seconds that never run backwards.
     """
@@ -111,39 +111,40 @@ class Runner:
         self.owner = _new_owner(kind)
         self._clock = clock
         self._ticks = ticks
-        self._due_clock = ConfirmedClock(clock, hold=CONFIRM_S, ticks=ticks)
+        self._due_clock = ConfirmedClock(clock, hold=CLOCK_HOLD_S, ticks=ticks)
         self._lock = threading.Lock()
         self._executions: dict[int, _Execution] = {}
         self._threads: dict[int, threading.Thread] = {}  # by run, also those that await a child
         self._tasks: list[Task] = []  # those that are due at some time
         self._revision = -1
         self._offset = clock() - ticks()
-        self._leases: dict[int, tuple[Run, float]] = {}  # of others, and since when they are so
+        # Of other processes; each is unchanged since that tick.
+        self._leases: dict[int, tuple[Run, float]] = {}
         self._stopping = threading.Event()
         self._problems: dict[str, str] = {}  # by type: unexpected errors of the last runs
-        self.thread = Periodic("tasks", self.look, LOOK_S)
+        self.thread = Periodic("tasks", self.look, LOOK_INTERVAL_S)
 
     @property
     def problem(self) -> str:
-        """What is wrong with the runner, or with what it runs; empty if nothing is."""
+        """What is wrong with the runner or with its runs; empty if nothing is."""
         return "; ".join(filter(None, [self.thread.problem, *list(self._problems.values())]))
 
     # The life of the runner ---------------------------------------------------------------------
 
     def start(self) -> None:
-        """Look repeatedly; only for the process that serves, of which there is one."""
+        """Start the thread; only in the process that serves, of which there is one."""
         self._recover()
         self.thread.start()
 
     def stop(self) -> None:
-        """Have the runs stop; those that do not are left to the next process."""
+        """Ask the runs to stop; those that do not stop in time are left to the next process."""
         self._stopping.set()
         self.thread.stop()
         with self._lock:
             executions, threads = list(self._executions.values()), list(self._threads.values())
         for execution in executions:
             execution.context.stop()
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
@@ -152,7 +153,7 @@ class Runner:
             self._try_end(execution, RunState.INTERRUPTED, SERVER_STOPPED)
 
     def look(self) -> None:
-        """Do what is to be done now."""
+        """Renew leases, start what is due, and take over the runs of dead processes."""
         self._renew_leases()
         self._follow_changes()
         self._queue_due()
@@ -163,16 +164,16 @@ class Runner:
     # What is due --------------------------------------------------------------------------------
 
     def _follow_changes(self) -> None:
-        """Read the tasks, if any has changed or the clock was set."""
+        """Read the tasks again if any of them has changed or the clock was set."""
         offset = self._clock() - self._ticks()
         revision = self._database.revision(TASKS)
-        if revision == self._revision and abs(offset - self._offset) < JUMP_S:
+        if revision == self._revision and abs(offset - self._offset) < CLOCK_JUMP_S:
             return
         self._tasks = [self._corrected(task) for task in records.list_tasks() if task.is_enabled]
         self._revision, self._offset = revision, offset
 
     def _corrected(self, task: Task) -> Task:
-        """Return a task that is not due later than its schedule says: a clock was ahead."""
+        """Return the task, due no later than its schedule says: the clock may have been ahead."""
         following = task.schedule.next_after(self._due_clock())
         if following is None or (task.next_at is not None and task.next_at <= following):
             return task
@@ -186,10 +187,10 @@ class Runner:
             if task.next_at is None or task.next_at > now or task.type not in self._types:
                 continue
             following = task.schedule.next_after(now)
-            # What recurs and is not needed is not even written down.
+            # A recurring task without anything to do leaves no trace in the database.
             if following is None or self._types[task.type].is_needed():
                 with self._database.transaction():
-                    # Of several processes one has it; what was missed is due once.
+                    # Only one of several processes succeeds; what was missed runs once.
                     if records.move_due(task.id, now, following):
                         records.queue_run(task, self._clock())
             self._tasks[number] = replace(task, next_at=following)
@@ -222,7 +223,7 @@ class Runner:
         thread.start()
 
     def _claim(self, run: Run, owner: str) -> Run | None:
-        """Make a run that waits one of an owner; None if it cannot begin now."""
+        """Claim a queued run for an owner; return None if it cannot begin now."""
         now = self._clock()
         with self._database.transaction():
             if not records.claim_run(run, owner, now, now + LEASE_S):
@@ -230,30 +231,30 @@ class Runner:
         return replace(run, owner=owner, state=RunState.RUNNING)
 
     def _await_child(self, run: Run) -> None:
-        """Execute a run in a process of its own, and return when that has ended."""
+        """Execute a run in a process of its own, and return when the process has ended."""
         try:
             child = self._launch(run) if self._launch is not None else None
         except OSError as error:
             self._end_child(run, f"No process could be started for it: {error.strerror}.")
             return
         while child is not None and child.poll() is None:
-            if self._stopping.wait(CHILD_LOOK_S):
+            if self._stopping.wait(CHILD_POLL_S):
                 child.terminate()
         status = None if child is None else child.poll()
         self._end_child(run, f"Its process ended with the status {status}; see the server log.")
 
     def _end_child(self, run: Run, problem: str) -> None:
-        """End the run of a child that has ended, if the child did not do so itself."""
+        """Record the end of the run of a child process, unless the child did so itself."""
         state, result = RunState.FAILED, problem
         if self._stopping.is_set():
             state, result = RunState.INTERRUPTED, SERVER_STOPPED
         context = TaskContext(run.type, NoSettings(), clock=self._clock)
         execution = _Execution(run, context)
         while not self._try_end(execution, state, result):
-            time.sleep(END_PAUSE_S)
+            time.sleep(END_RETRY_S)
 
     def _execute_claimed(self, run: Run) -> RunState:
-        """Execute a run that is claimed for this process in the calling thread."""
+        """Execute a run that this process has claimed, in the calling thread."""
         task = records.find_task(run.task_id)
         if task is None:  # deleted since, and the run with it
             return RunState.STOPPED
@@ -269,17 +270,17 @@ class Runner:
         return self._execute(execution)
 
     def execute(self, run: Run) -> RunState | None:
-        """Execute a run that waits in the calling thread; return how it ended.
+        """Execute a queued run in the calling thread; return how it ended.
 
-        None: it cannot begin now, since another run of its type has not ended.
+        None: it cannot begin now, because another run of its type has not ended.
         """
         claimed = self._claim(run, self.owner)
         return None if claimed is None else self.adopt(claimed)
 
     def adopt(self, run: Run) -> RunState:
-        """Execute a run in the calling thread that was claimed for this process."""
+        """Execute a run in the calling thread that the server claimed for this process."""
         self.owner = run.owner
-        renewing = Periodic("task", self._renew_leases, LOOK_S)
+        renewing = Periodic("task", self._renew_leases, LOOK_INTERVAL_S)
         renewing.start()
         try:
             return self._execute_claimed(run)
@@ -291,11 +292,11 @@ class Runner:
         if state is RunState.STOPPED and self._stopping.is_set():
             state, result = RunState.INTERRUPTED, SERVER_STOPPED
         while not self._try_end(execution, state, result):
-            time.sleep(END_PAUSE_S)
+            time.sleep(END_RETRY_S)
         return state
 
     def _work(self, execution: _Execution) -> tuple[RunState, str]:
-        """Do the work of a run; return how it ended and its result."""
+        """Run the function of the task type; return how it ended, and the result."""
         if execution.problem:
             return RunState.FAILED, execution.problem
         type_ = self._types[execution.run.type]
@@ -354,10 +355,10 @@ class Runner:
             self._renew(each)
 
     def _renew(self, execution: _Execution) -> None:
-        """Write down what is new of a run, and that this process is alive."""
+        """Write the progress and the new lines of a run, and renew its lease."""
         context, position = execution.context, execution.context.position
         lines = context.take_lines()
-        is_due = self._ticks() - execution.renewed_at >= RENEW_S
+        is_due = self._ticks() - execution.renewed_at >= RENEW_INTERVAL_S
         if not (lines or is_due or position != execution.written):
             return
         until = self._clock() + LEASE_S
@@ -375,7 +376,7 @@ class Runner:
         execution.written, execution.renewed_at = position, self._ticks()
 
     def _take_over(self, running: list[Run]) -> None:
-        """Interrupt the runs of processes that have ended, and have them run again."""
+        """Interrupt the runs of processes that have died, and queue them again."""
         leases = {}
         for run in running:
             if run.id in self._executions:
@@ -389,7 +390,7 @@ class Runner:
         self._leases = leases
 
     def _recover(self) -> None:
-        """Interrupt the runs of the server before this one: it has ended, since there is one."""
+        """Interrupt the runs of the previous server, which has ended: only one runs at a time."""
         for run in records.list_open_runs():
             if run.owner.startswith(f"{self._kind}:") and run.state is RunState.RUNNING:
                 self._interrupt(run)

@@ -18,12 +18,12 @@ from pydantic import Field, model_validator
 from repoman.errors import Invalid
 from repoman.sections import Section, parse_section
 
-# No fire time is looked for beyond; an impossible date would be looked for until the year 9999.
+# The search for a fire time ends here; for an impossible date it would go on until the year 9999.
 LAST_DATE = datetime(2100, 1, 1, tzinfo=UTC)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LAST_DAY = "last"
 CRON_MAX_CHARS = 200  # The longest cron expression.
-# The fields of a cron expression by their number: of Unix, of Spring and of Quartz.
+# The fields of a cron expression by their number: those of Unix, of Spring and of Quartz.
 _CRON_FIELDS = {
     5: ("minute", "hour", "day", "month", "day_of_week"),
     6: ("second", "minute", "hour", "day", "month", "day_of_week"),
@@ -70,7 +70,7 @@ class Schedule(Section):
         if self._once is None and self._trigger is not None:
             now = datetime.now(UTC)
             if self._trigger.get_next_fire_time(None, now) is None:
-                raise ValueError("never comes true: there is no such date")
+                raise ValueError("there is no such date")
         return self
 
     @cached_property
@@ -94,7 +94,7 @@ class Schedule(Section):
 
     @cached_property
     def _trigger(self) -> Any:
-        """The trigger of APScheduler; None where nothing recurs."""
+        """The trigger of APScheduler; None if the task does not recur."""
         if self.frequency in (Frequency.MANUAL, Frequency.ONCE):
             return None
         fields = _FIELDS[self.frequency](self)
@@ -104,7 +104,7 @@ class Schedule(Section):
         """Return the next fire time after ``at``, in seconds since the epoch; None: there is none.
 
         Raises:
-            Invalid: the time zone is not known on this machine any more.
+            Invalid: this machine no longer knows the time zone.
         """
         try:
             if self._once is not None:
@@ -127,7 +127,7 @@ class Schedule(Section):
         return found
 
     def __str__(self) -> str:
-        """Return the schedule as words, for :func:`parse_schedule`."""
+        """Return the schedule as text, as :func:`parse_schedule` reads it."""
         words = [self.frequency.value, ",".join(self.days), self.at, self.cron]
         return " ".join(filter(None, words))
 
@@ -136,7 +136,7 @@ MANUAL = Schedule()
 
 
 def parse_schedule(text: str, time_zone: str = "UTC") -> Schedule:
-    """Return the schedule that was written as words.
+    """Return the schedule that a text describes.
 
     Raises:
         Invalid: it cannot be understood.
@@ -231,7 +231,7 @@ def _weekday_fields(text: str, sunday: int) -> dict[str, str]:
 
 
 def _expand(part: str, sunday: int) -> Iterator[int]:
-    """Yield the days of a part of a list: a day, or a range that may pass the end of the week."""
+    """Yield the days of one part of a list: a day, or a range that may wrap around the week."""
     found = _WEEKDAY_PART.fullmatch(part.replace("*", f"{sunday}-{sunday + 6}"))
     if found is None or found[3] == "0":
         raise ValueError(f"{part!r} is not a day of the week")

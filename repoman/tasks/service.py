@@ -25,7 +25,7 @@ LINES_LISTED = 1_000  # Lines of a log that are listed at once.
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A task with its runs: the one that waits or runs, if any, and the last one that ended."""
+    """A task with its queued or running run, if any, and the last run that ended."""
 
     task: Task
     current: Run | None = None
@@ -58,12 +58,12 @@ class Tasks:
         return sorted(visible, key=lambda each: each.title)
 
     def title_of(self, task: Task) -> str:
-        """Return what the type of a task is called; its id if no plugin provides it."""
+        """Return the title of the type of a task, or its id if no plugin provides the type."""
         type_ = self._types.get(task.type)
         return task.type if type_ is None else type_.title
 
     def settings_of(self, task: Task) -> dict[str, Any]:
-        """Return the settings of a task as plain values, with stars for secrets."""
+        """Return the settings of a task as plain values; secrets are masked."""
         type_ = self._types.get(task.type)
         if type_ is None:
             return {}
@@ -135,7 +135,7 @@ class Tasks:
     ) -> Task:
         """Create a task and return it; the action "create".
 
-        Without a name it is called like its type.
+        Without a name it gets the title of its type.
 
         Raises:
             Invalid: the type, the name or a setting is wrong.
@@ -160,7 +160,7 @@ class Tasks:
         schedule: Schedule | None = None,
         is_enabled: bool | None = None,
     ) -> Task:
-        """Change what is given of a task and return it; the action "update".
+        """Change the given values of a task and return it; the action "update".
 
         A run that has begun keeps the settings with which it began.
 
@@ -190,7 +190,7 @@ class Tasks:
         """Remove a task with its runs; the action "delete".
 
         Raises:
-            NotFound: it was deleted by somebody else.
+            NotFound: the task was deleted already.
             Conflict: it is running.
         """
         with self._database.transaction():
@@ -198,7 +198,7 @@ class Tasks:
             runs = records.list_runs(task.id, RUNS_LISTED)
             if any(run.state is RunState.RUNNING for run in runs):
                 raise Conflict(f"The task {task.name!r} is running. Stop it first.")
-            # Nothing begins from here on; the runs, with their logs, go one by one.
+            # No run begins from here on; the runs are removed one by one, with their logs.
             records.update_task(replace(task, is_enabled=False, next_at=None))
             for run in runs:
                 records.cancel_queued(run.id, "The task was deleted.", self._clock())
@@ -210,9 +210,9 @@ class Tasks:
             self._note("delete", task, type=task.type)
 
     def run(self, task: Task) -> Run:
-        """Have a task run soon, and return the run; the action "start".
+        """Queue a run of a task and return it; the action "start".
 
-        Whichever process runs tasks begins it within seconds. A task that waits already waits once.
+        The process that runs tasks begins it within seconds. A task has at most one queued run.
 
         Raises:
             NotFound: the task was deleted.
@@ -234,7 +234,7 @@ class Tasks:
         """Ask the run of a task to stop, or cancel it before it begins; the action "stop".
 
         Raises:
-            Conflict: it neither runs nor waits.
+            Conflict: it is neither running nor queued.
         """
         with self._database.transaction():
             runs = [run for run in records.list_runs(task.id, 2) if not run.is_over]
@@ -246,7 +246,7 @@ class Tasks:
             self._note("stop", task)
 
     def request(self, type_id: str) -> None:
-        """Have the tasks of a type run soon, for the program itself; joins a transaction."""
+        """Queue runs of the enabled tasks of a type for the program itself; joins a transaction."""
         with self._database.transaction():
             for task in records.list_tasks():
                 if task.type == type_id and task.is_enabled:

@@ -1,6 +1,7 @@
 """The rows of tasks, their runs and logs; values in, values out.
 
-What several processes may do at once is an UPDATE with a condition: whoever changes the row has it.
+What several processes may attempt at once is a conditional UPDATE: only the one that changes the
+row succeeds.
 """
 
 import logging
@@ -54,7 +55,7 @@ def set_due(task_id: int, next_at: float) -> None:
 
 
 def move_due(task_id: int, now: float, next_at: float | None) -> bool:
-    """Set when a task that is due is so next; return False if another process was faster."""
+    """Set when a due task is due next; return False if another process was faster."""
     query = TaskRecord.update(next_at=next_at).where(
         (TaskRecord.id == task_id) & (TaskRecord.next_at <= now)
     )
@@ -62,7 +63,7 @@ def move_due(task_id: int, now: float, next_at: float | None) -> bool:
 
 
 def list_first_types() -> set[str]:
-    """Return the types whose first task was created, and may be deleted since."""
+    """Return the types whose first task was created, even if it was deleted since."""
     return {type_ for (type_,) in FirstTaskRecord.select(FirstTaskRecord.type).tuples()}
 
 
@@ -95,7 +96,7 @@ def list_open_runs() -> list[Run]:
 
 
 def states_of(run_ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
-    """Return whether runs still run, and whether they are to stop, by their ids."""
+    """Return by id whether each run is still running, and whether it is to stop."""
     query = TaskRunRecord.select(
         TaskRunRecord.id, TaskRunRecord.state, TaskRunRecord.is_stop_requested
     ).where(TaskRunRecord.id.in_(list(run_ids)))
@@ -111,7 +112,7 @@ def list_last_runs() -> dict[int, Run]:
 
 
 def queue_run(task: Task, now: float, attempt: int = 0) -> int:
-    """Have a task run soon, and return the id of the run that waits: a task waits once."""
+    """Queue a run of a task, unless one is queued already; return the id of the queued run."""
     waiting = TaskRunRecord.select(TaskRunRecord.id).where(
         (TaskRunRecord.task == task.id) & (TaskRunRecord.state == RunState.QUEUED)
     )
@@ -126,7 +127,7 @@ def queue_run(task: Task, now: float, attempt: int = 0) -> int:
 
 
 def claim_run(run: Run, owner: str, now: float, lease_until: float) -> bool:
-    """Make a run that waits one of ``owner``, unless another of its type runs."""
+    """Claim a queued run for an owner, unless one of its type runs; return whether it did."""
     running = TaskRunRecord.select(TaskRunRecord.id).where(
         (TaskRunRecord.type == run.type) & (TaskRunRecord.state == RunState.RUNNING)
     )
@@ -141,7 +142,7 @@ def claim_run(run: Run, owner: str, now: float, lease_until: float) -> bool:
 def renew_run(
     run_id: int, owner: str, position: tuple[int, int | None, str], lease_until: float
 ) -> bool:
-    """Write down how far a run is, and return whether it still is that owner's."""
+    """Store the progress of a run and renew its lease; return whether ``owner`` still has it."""
     done, total, message = position
     query = TaskRunRecord.update(
         done=done, total=total, message=message, lease_until=lease_until
@@ -150,7 +151,7 @@ def renew_run(
 
 
 def end_run(run_id: int, owner: str, state: RunState, result: str, now: float) -> bool:
-    """End a run, and return whether it still was that owner's."""
+    """End a run; return whether ``owner`` still had it."""
     query = TaskRunRecord.update(
         state=state, result=result, message="", ended_at=now, lease_until=None
     ).where(_mine(run_id, owner))
@@ -166,7 +167,7 @@ def request_stop(run_id: int) -> bool:
 
 
 def cancel_queued(run_id: int, result: str, now: float) -> bool:
-    """End a run that did not begin; return whether it waited."""
+    """End a run that is still queued; return whether it was."""
     query = TaskRunRecord.update(state=RunState.STOPPED, result=result, ended_at=now).where(
         (TaskRunRecord.id == run_id) & (TaskRunRecord.state == RunState.QUEUED)
     )
@@ -174,14 +175,14 @@ def cancel_queued(run_id: int, result: str, now: float) -> bool:
 
 
 def list_stale_runs(task_id: int) -> list[int]:
-    """Return the ids of the runs of a task that are too many, the oldest first."""
+    """Return the ids of the runs of a task beyond those that are kept, the oldest first."""
     query = TaskRunRecord.select(TaskRunRecord.id).where(TaskRunRecord.task == task_id)
     newest = query.order_by(TaskRunRecord.id.desc())
     return sorted(run_id for (run_id,) in newest.offset(RUNS_KEPT).limit(RUNS_KEPT).tuples())
 
 
 def delete_idle_before(run: Run) -> None:
-    """Remove the run before this one if it had nothing to do either: one of such runs is kept."""
+    """Remove the run before this one if it had nothing to do either: only the last one is kept."""
     before = (
         TaskRunRecord.select(TaskRunRecord.id)
         .where((TaskRunRecord.task == run.task_id) & (TaskRunRecord.id < run.id))
@@ -210,7 +211,7 @@ def list_run_ids(task_id: int) -> list[int]:
 
 
 def append_lines(run_id: int, lines: Sequence[tuple[float, str]]) -> None:
-    """Add lines to the log of a run; of more than are kept the oldest are dropped."""
+    """Add lines to the log of a run; the oldest lines are dropped beyond the limit."""
     lines = lines[-LINES_KEPT:]
     last = TaskLineRecord.select(fn.max(TaskLineRecord.number))
     first = int(last.where(TaskLineRecord.run == run_id).scalar() or 0) + 1
@@ -266,7 +267,7 @@ def _task(record: Any) -> Task:
 
 
 def _schedule(record: Any) -> Schedule:
-    """Return the schedule of a task; none where it is not valid any more, as without its zone."""
+    """Return the schedule of a task; a manual one if it is no longer valid, as without its zone."""
     try:
         return make_schedule(record.schedule)
     except Invalid as error:

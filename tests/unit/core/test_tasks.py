@@ -13,7 +13,14 @@ from repoman.sections import Section
 from repoman.security.actors import Actor, Limit
 from repoman.tasks import task_records as records
 from repoman.tasks.model import FirstTask, RunState, TaskType
-from repoman.tasks.runner import ATTEMPTS_MAX, CONFIRM_S, KILLED, LEASE_S, SERVER_STOPPED, Runner
+from repoman.tasks.runner import (
+    ATTEMPTS_MAX,
+    CLOCK_HOLD_S,
+    KILLED,
+    LEASE_S,
+    SERVER_STOPPED,
+    Runner,
+)
 from repoman.tasks.schedule import MANUAL, parse_schedule
 from repoman.tasks.service import Tasks
 from tests.clock import wait_until
@@ -469,7 +476,7 @@ def test_a_clock_that_jumps_ahead_makes_nothing_due_before_it_has_stayed(
     time_.now += 400 * 24 * HOUR
     runner.look()
     assert not tasks.runs(task)
-    time_.pass_(CONFIRM_S)
+    time_.pass_(CLOCK_HOLD_S)
     runner.look()
     end_of(task)
     assert work.count == 1
