@@ -11,6 +11,9 @@ happens:
 - the application answers without asking (401, 404, 413, …): that is the final response, and the
   body is never read.
 
+A small body may have come with the header. Then the server moves it when the route asks
+(``environ[TAKE_BODY]``), and the route goes on in the same call.
+
 So every rule is written once, in the route, and refuses before the first byte. A route must change
 nothing before it asks for its body. Under a plain WSGI server the body is read in place.
 
@@ -28,6 +31,9 @@ from repoman.errors import RepomanError, TooLarge
 
 ADMISSION = "repoman.admission"  # present: the body has not been read yet
 RECEIVED = "repoman.received"  # the sink that holds the body
+# During admission: takes a BodyWanted, and returns what the second call would find in environ; None
+# if the body has not come yet.
+TAKE_BODY = "repoman.take_body"
 BODY_ERROR = "repoman.body_error"  # the RepomanError that ended the body early
 
 # environ: a server that can send growing files has here what makes a response body of a
@@ -91,7 +97,9 @@ def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
     sink = open_sink()
     _check_room(environ, sink)
     if ADMISSION in environ:
-        raise BodyWanted(sink)
+        _take_body(environ, BodyWanted(sink))
+        del environ[RECEIVED]
+        return _checked(environ, sink)
     try:
         stream = get_input_stream(environ)
         while data := stream.read(CHUNK):
@@ -100,6 +108,16 @@ def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
         sink.close()
         raise
     return sink
+
+
+def _take_body(environ: Environ, wanted: BodyWanted) -> None:
+    """Have the server move a body that is there; leave the application until it is (BodyWanted)."""
+    take = environ.pop(TAKE_BODY, None)
+    found: Environ | None = None if take is None else take(wanted)
+    if found is None:
+        raise wanted
+    del environ[ADMISSION]
+    environ.update(found)
 
 
 def body_length(environ: Environ) -> int | None:
@@ -149,7 +167,7 @@ def read_body(environ: Environ, limit: int) -> bytes:
     if (body_length(environ) or 0) > limit:
         raise _too_large(limit)
     if ADMISSION in environ:
-        raise BodyWanted(None, limit)
+        _take_body(environ, BodyWanted(None, limit))
     error: RepomanError | None = environ.pop(BODY_ERROR, None)
     if error is not None:
         raise error

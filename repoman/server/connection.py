@@ -294,6 +294,10 @@ class Connection:
 
     # For workers, who run a RequestRunner.
 
+    def has_body(self, request: Request) -> bool:
+        """Return whether the whole body has come with the header."""
+        return not request.chunked and request.content_length <= len(self.reader.held)
+
     def admit(self, request: Request, wanted: BodyWanted) -> bool:
         """Begin to receive the body; return whether all of it is there already."""
         body = request.admit(wanted, self.host.spool, self.host.settings.body_buffer_limit)

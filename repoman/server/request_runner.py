@@ -18,7 +18,14 @@ from wsgiref.types import WSGIApplication
 from waitress.channel import ClientDisconnected
 from waitress.utilities import Error, InternalServerError, build_http_date
 
-from repoman.http.body import ADMISSION, RECEIVED, SEND_GROWING, BodyWanted, Environ
+from repoman.http.body import (
+    ADMISSION,
+    RECEIVED,
+    SEND_GROWING,
+    TAKE_BODY,
+    BodyWanted,
+    Environ,
+)
 from repoman.http.current import CONNECTOR, RAW_REQUEST
 from repoman.server.file_bodies import FileResponse, GrowingResponse, wrap_file
 from repoman.server.request_reader import Request
@@ -87,6 +94,9 @@ class ServedConnection(Protocol):
 
     def closes_after(self, request: Request) -> bool:
         """Tell whether the connection closes after the response, whatever the client wishes."""
+
+    def has_body(self, request: Request) -> bool:
+        """Return whether the whole body has come with the header."""
 
     def admit(self, request: Request, wanted: BodyWanted) -> bool:
         """Begin to receive the body; return whether all of it is there already."""
@@ -159,6 +169,8 @@ class RequestRunner:
         """
         request = self._request
         environ = make_environ(self._connection, request)
+        if request.awaits_admission and self._connection.has_body(request):
+            environ[TAKE_BODY] = self._take_body
         try:
             response.send(self._application(environ, response.start))
         except BodyWanted as wanted:
@@ -173,6 +185,14 @@ class RequestRunner:
                 request.body.release()
             # Errors hold on to the environment, some until the next collection of garbage.
             environ.pop("HTTP_AUTHORIZATION", None)
+
+    def _take_body(self, wanted: BodyWanted) -> Environ:
+        """Move a body that has come with the header to where the application wants it."""
+        request, found = self._request, Environ()
+        self._connection.admit(request, wanted)
+        if request.body is not None:
+            request.body.describe(found)
+        return found
 
     def _send_failure(self) -> None:
         response = self._connection.response = Response(self._connection, self._request)

@@ -46,12 +46,38 @@ def test_body_reaches_the_sink(serve, connect, uploads, size, chunk):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_second_call_knows_the_body(serve, connect, uploads, chunked):
-    connect(serve(uploads)).put("/up", [BIG[:1000]] if chunked else BIG[:1000])
+    client = connect(serve(uploads))
+    if chunked:
+        client.put("/up", [BIG[:1000]])
+    else:
+        put_later(client, uploads, BIG[:1000])
     (environ,) = uploads.calls
     assert ADMISSION not in environ
     assert RECEIVED not in environ  # taken by receive_body
     assert environ["CONTENT_LENGTH"] == "1000"
     assert environ["wsgi.input"].read() == b""
+
+
+def put_later(client, uploads, body):
+    """Send a body when the application has asked for it, and return the response."""
+    client.send(head("PUT", "/up", f"Content-Length: {len(body)}"))
+    eventually(lambda: uploads.sinks)
+    client.send(body)
+    return client.read()
+
+
+@pytest.mark.parametrize("path", ["/up", "/buffered"])
+def test_body_that_came_with_the_header_takes_one_call(serve, connect, uploads, path):
+    client = connect(serve(uploads))
+    one, other = b"first" * 100, b"second" * 100
+    heads = [head("PUT", path, f"Content-Length: {len(body)}") for body in (one, other)]
+    client.send(heads[0] + one + heads[1] + other + head("GET", "/after"))
+    for body in (one, other):
+        assert client.read().body == (digest(body) if path == "/up" else body)
+    assert client.read().body == b"got /after"
+    assert uploads.admissions == 2
+    assert [environ["PATH_INFO"] for environ in uploads.calls] == ["/after"]
+    assert [sink.closed for sink in uploads.sinks] == [0] * len(uploads.sinks)
 
 
 def test_request_without_body_is_called_once_and_without_admission(serve, connect, uploads):
@@ -266,7 +292,7 @@ def test_connection_that_ends_on_its_way_to_another_loop(serve, connect, uploads
 def test_sink_that_the_application_does_not_take_is_closed(serve, connect, uploads):
     uploads.unclaimed = True
     client = connect(serve(uploads))
-    assert client.put("/up", b"hello").status == 404
+    assert put_later(client, uploads, b"hello").status == 404
     eventually(lambda: uploads.sinks[0].closed == 1)
     assert client.get("/after").status == 200
 
