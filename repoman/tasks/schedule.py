@@ -67,6 +67,8 @@ class Schedule(Section):
     @model_validator(mode="after")
     def _check(self) -> "Schedule":
         self._zone  # noqa: B018 - raises ValueError
+        if self._once is not None and self._once >= LAST_DATE:
+            raise ValueError(f"once needs a date before the year {LAST_DATE.year}")
         if self._once is None and self._trigger is not None:
             now = datetime.now(UTC)
             if self._trigger.get_next_fire_time(None, now) is None:
@@ -233,7 +235,7 @@ def _weekday_fields(text: str, sunday: int) -> dict[str, str]:
 def _expand(part: str, sunday: int) -> Iterator[int]:
     """Yield the days of one part of a list: a day, or a range that may wrap around the week."""
     found = _WEEKDAY_PART.fullmatch(part.replace("*", f"{sunday}-{sunday + 6}"))
-    if found is None or found[3] == "0":
+    if found is None or (found[3] is not None and int(found[3]) == 0):
         raise ValueError(f"{part!r} is not a day of the week")
     first = _weekday(found[1], sunday)
     last = first if found[2] is None else _weekday(found[2], sunday)

@@ -80,6 +80,7 @@ def test_a_schedule_is_written_as_it_is_read(text):
     [
         ("sometimes", "must be"),
         ("once", "once needs a date and time"),
+        ("once 9999-12-31T23:59-14:00", "before the year 2100"),
         ("hourly 60", "a minute from 0 to 59"),
         ("daily 24:00", "a time of day"),
         ("weekly 03:00", "days of the week"),
@@ -89,6 +90,7 @@ def test_a_schedule_is_written_as_it_is_read(text):
         ("cron 61 * * * *", "not valid"),
         ("cron 0 3 1 * 1", "or the day of the week"),
         ("cron 0 3 * * 9", "not a day of the week"),
+        ("cron 0 3 * * 1-5/00", "not a day of the week"),
         ("cron 0 0 30 2 *", "no such date"),
         ("cron 0 0 1 * * ? 2001", "no such date"),
     ],
