@@ -188,6 +188,7 @@ class Repoman:
             lambda: self.repositories.all(),
             most=self.settings.tasks.concurrent,
             launch=launch,
+            notice=self.notice_changes,
             kind=kind,
         )
 
@@ -216,6 +217,11 @@ class Repoman:
             self.compactor.finish()
         except RepomanError as error:  # The next compaction continues.
             _log.warning("Blobs that were being removed are still there: %s", error)
+
+    def notice_changes(self) -> None:
+        """Take over what other processes changed in the database; repeatedly, from one thread."""
+        self.database.notice_writes()
+        self.repositories.refresh()
 
     def refresh(self) -> None:
         """Take over what other processes changed; call it repeatedly from one thread."""

@@ -108,15 +108,18 @@ def run(repoman: Repoman, name: str, follow: bool) -> None:
     The exit status is 1 if the run that was followed, or took place here, failed.
     """
     found = _find(repoman, name)
-    requested = repoman.tasks.run(found)
     if is_served(repoman.data):
+        requested = repoman.tasks.run(found)
         click.echo(f"The server runs the task {found.name}.")
         if follow:
             _tell_run(repoman, requested, follow=True)
         return
     os.nice(LOWEST_PRIORITY)
     with repoman.blob_stores.locked_exclusively():
-        if repoman.make_runner("command").execute(requested) is None:
+        runner = repoman.make_runner("command")
+        runner.recover()
+        requested = repoman.tasks.run(found)
+        if runner.execute(requested) is None:
             raise Invalid(f"Another task of the type {found.type} is running; this one waits.")
     _tell_run(repoman, requested, follow=True)
 

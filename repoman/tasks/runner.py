@@ -45,6 +45,8 @@ CLOCK_HOLD_S = 600.0  # A clock that was set forward makes no task due for this 
 STOP_TIMEOUT_S = 5.0  # How long the end of the process waits for runs that were asked to stop.
 CHILD_POLL_S = 0.2  # How often the runner checks whether a child process has ended.
 END_RETRY_S = 1.0  # The pause before another attempt to record the end of a run.
+# The owners of these kinds hold the blob stores, one at a time.
+HOLDERS = ("server:", "command:")
 ATTEMPTS_MAX = 5  # Interrupted runs in a row after which a task waits for its next fire time.
 KILLED = "The process ended without finishing the task."
 SERVER_STOPPED = "The server was stopped."
@@ -85,6 +87,7 @@ class Runner:
         list_repositories: for the contexts of runs.
         most: the maximum number of concurrent runs.
         launch: executes a run in a process of its own; without it, all run in threads.
+        notice: takes over the changes of other processes; for a process that does not serve.
         kind: the kind of the process, with which its name as an owner begins.
         clock: seconds since the epoch.
         ticks: seconds that never run backwards.
@@ -98,6 +101,7 @@ class Runner:
         *,
         most: int = 1,
         launch: Launch | None = None,
+        notice: Callable[[], object] | None = None,
         kind: str = "server",
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = uptime,
@@ -107,7 +111,7 @@ class Runner:
         self._list_repositories = list_repositories
         self._most = most
         self._launch = launch
-        self._kind = kind
+        self._notice = notice
         self.owner = _new_owner(kind)
         self._clock = clock
         self._ticks = ticks
@@ -133,7 +137,7 @@ class Runner:
 
     def start(self) -> None:
         """Start the thread; only in the process that serves, of which there is one."""
-        self._recover()
+        self.recover()
         self.thread.start()
 
     def stop(self) -> None:
@@ -280,12 +284,12 @@ class Runner:
     def adopt(self, run: Run) -> RunState:
         """Execute a run in the calling thread that the server claimed for this process."""
         self.owner = run.owner
-        renewing = Periodic("task", self._renew_leases, LOOK_INTERVAL_S)
-        renewing.start()
+        watching = Periodic("task", self._watch, LOOK_INTERVAL_S)
+        watching.start()
         try:
             return self._execute_claimed(run)
         finally:
-            renewing.stop()
+            watching.stop()
 
     def _execute(self, execution: _Execution) -> RunState:
         state, result = self._work(execution)
@@ -344,6 +348,12 @@ class Runner:
 
     # Leases -------------------------------------------------------------------------------------
 
+    def _watch(self) -> None:
+        """Do beside a run what the server does beside all of its runs."""
+        self._renew_leases()
+        if self._notice is not None:
+            self._notice()
+
     def _renew_leases(self) -> None:
         with self._lock:
             executions = list(self._executions.values())
@@ -389,10 +399,13 @@ class Runner:
                 self._interrupt(run)
         self._leases = leases
 
-    def _recover(self) -> None:
-        """Interrupt the runs of the previous server, which has ended: only one runs at a time."""
+    def recover(self) -> None:
+        """Interrupt the runs of earlier processes; only for the process that holds the blob stores.
+
+        An earlier holder has ended: otherwise it would still hold them.
+        """
         for run in records.list_open_runs():
-            if run.owner.startswith(f"{self._kind}:") and run.state is RunState.RUNNING:
+            if run.owner.startswith(HOLDERS) and run.state is RunState.RUNNING:
                 self._interrupt(run)
 
     def _interrupt(self, run: Run) -> None:

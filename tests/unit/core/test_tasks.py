@@ -1,13 +1,16 @@
 """Tasks: when they run, that they never run twice, what is seen of them, and how they end."""
 
 import os
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from pydantic import Field, SecretStr
 
+from repoman.db.cache import ReadCache
 from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.sections import Section
 from repoman.security.actors import Actor, Limit
@@ -350,6 +353,23 @@ def test_what_a_killed_server_ran_is_taken_over_at_the_start(
     assert last_run(running).attempt == 1
 
 
+def test_what_a_killed_command_ran_can_be_run_again(tasks, make_runner, work):
+    killed = make_runner("command")
+    work.may_end.clear()
+    task = tasks.create("work")
+    tasks.run(task)
+    killed.look()
+    work.begun.acquire()
+    with pytest.raises(Conflict, match="running already"):
+        tasks.run(task)
+    next_one = make_runner("command")
+    next_one.recover()  # it holds the blob stores: the other one has ended
+    work.may_end.set()
+    assert next_one.execute(tasks.run(task)) is RunState.OK
+    states = [run.state for run in tasks.runs(task)]
+    assert states == [RunState.OK, RunState.INTERRUPTED]
+
+
 def test_a_lease_that_is_not_renewed_is_taken_over(tasks, make_runner, time_, work):
     other = make_runner("process")
     work.may_end.clear()
@@ -389,7 +409,7 @@ def test_a_task_that_kills_its_process_does_not_do_so_forever(tasks, make_runner
         with tasks._database.transaction():
             records.claim_run(waiting[0], "server:dead", time_.now, time_.now)
         runner = make_runner()
-        runner._recover()
+        runner.recover()
     assert number == ATTEMPTS_MAX
     assert len(tasks.runs(task)) == ATTEMPTS_MAX
 
@@ -431,6 +451,26 @@ def test_a_process_takes_its_run_over(tasks, process_runner, make_runner, childr
     child.status = 0
     wait_until(lambda: not process_runner._threads, what="the end of the process")
     assert (last_run(task).state, last_run(task).result, work.count) == ("ok", "Done.", 1)
+
+
+def test_a_process_notices_what_others_change_while_it_works(tasks, types, database, make_runner):
+    found = ReadCache(database)
+
+    def read():
+        return found.get("x", lambda: database.revision("x"))
+
+    def work(_context):
+        assert read() == 0
+        with closing(sqlite3.connect(database._path)) as other, other:
+            other.execute("INSERT INTO revision (name, value) VALUES ('x', 1)")
+        wait_until(lambda: read() == 1, what="the change by another process")
+        return "Seen."
+
+    types["work"] = TaskType("work", "Work", work)
+    runner = make_runner("process", notice=database.notice_writes)
+    run = tasks.run(tasks.create("work"))
+    assert runner.execute(run) is RunState.OK
+    assert tasks.get_run(run.id).result == "Seen."
 
 
 def test_a_process_that_fails_fails_the_run(tasks, process_runner, children):
