@@ -1,6 +1,6 @@
-"""Groups: several repositories asked as one, in the order of the members.
+"""Asks the members of a group, one after the other or side by side.
 
-Calls fan out, not HTTP requests. What members answer is put together by the format.
+Members are called, not sent HTTP requests. The format merges their answers.
 """
 
 import time
@@ -24,13 +24,14 @@ from repoman.waiting import waiting
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
 
-MEMBER_THREADS_MAX = 8  # members of a group asked side by side
-OUTAGE_ERRORS = (UpstreamError, StorageFull, Unavailable)  # why a member cannot say what it has
+MEMBER_THREADS_MAX = 8  # Members of a group that are asked side by side.
+# With one of these, a member cannot tell whether it has something.
+OUTAGE_ERRORS = (UpstreamError, StorageFull, Unavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Collected(Generic[Answer]):
-    """What members answered, in their order, and the errors of the others, by their names."""
+    """The answers of members, in their order, and the names of the others with their errors."""
 
     answers: list[Answer]
     failures: list[tuple[str, Exception]]
@@ -41,11 +42,11 @@ def first_found(
     ask: Callable[[Member], Answer],
     is_missing: Callable[[Exception], bool] = lambda error: isinstance(error, NotFound),
 ) -> tuple[str, Answer]:
-    """Return the first answer, with the name of the member that gave it.
+    """Return the name of the first member that answers, and its answer.
 
-    A member that does not have it is passed over; so is one that fails, but then its failure, and
-    not that nobody has it, is what comes out if nobody answers: an outage must not look like an
-    absence. ``is_missing`` tells the format's way to say that it has nothing.
+    Members that do not have the content, or fail, are skipped. If no member answers and one of them
+    failed, its failure is raised, because an outage must not look like an absence. ``is_missing``
+    returns whether an error means, in this format, that a member does not have the content.
 
     Raises:
         NotFound: no member has it.
@@ -75,9 +76,9 @@ def main_outage(errors: Iterable[Exception]) -> Exception | None:
 
 
 class MemberPool:
-    """Asks the members of one group side by side; threads begin when they are needed.
+    """Asks the members of one group side by side, in threads that start when they are needed.
 
-    ``errors`` are what a member may raise to say that it has no answer, besides RepomanError.
+    ``errors`` are the errors, besides RepomanError, that mean that a member has no answer.
     """
 
     def __init__(self, *errors: type[Exception]) -> None:
@@ -91,10 +92,10 @@ class MemberPool:
         timeout: float,
         is_quick: Callable[[Member], bool] = lambda _: False,
     ) -> Collected[Answer]:
-        """Return all answers; a member that fails or takes longer than ``timeout`` is left out.
+        """Return the answers of all members that do not fail within ``timeout`` seconds.
 
-        All of them have the same ``timeout`` seconds, which begin now. Those that are quick are
-        asked in the calling thread, so that they wait for no other one.
+        The time counts from now, for all members together. Quick members are asked in the calling
+        thread, so they do not wait for a thread of the pool.
         """
         end = time.monotonic() + timeout
         named = list(members)
@@ -117,7 +118,7 @@ class MemberPool:
 
 
 def _ask(ask: Callable[[Member], Answer], member: Member) -> Future[Answer]:
-    """Ask a member at once; what it answers or raises is the result."""
+    """Ask a member in the calling thread, and return its answer or error as a future."""
     future: Future[Answer] = Future()
     try:
         future.set_result(ask(member))

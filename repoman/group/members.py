@@ -1,7 +1,7 @@
 """The members of a group, looked up at each call, so that changes apply at once.
 
-A format derives its own members from :class:`Members` and says what its repositories call their
-content; the rules of the group, its order and its failures are the same for all formats.
+A format derives its own class from :class:`Members` and defines the names of its content. The
+order of the members, the rules of the group and the treatment of failures are the same everywhere.
 """
 
 import logging
@@ -39,20 +39,20 @@ class Member(Generic[Service]):
 
     @property
     def is_hosted(self) -> bool:
-        """Whether it stores all its bytes, so that it knows at once what it has."""
+        """Whether it stores all of its content, so it knows at once what it has."""
         return self.repository.config.type is RepositoryType.HOSTED
 
 
 @dataclass(frozen=True, slots=True)
 class Members(ABC, Generic[Service]):
-    """How a group finds and asks its members; thread safe.
+    """Finds and asks the members of a group; thread safe.
 
-    A *name* is what pins and routing rules of the format are about: of an image, a package, a path.
+    Pins and routing rules apply to *names*: of images, packages or paths, as the format defines.
 
     Attributes:
         group: the name of the group.
-        settings: which members, in which order, and what is pinned to some of them.
-        routing: which names are served at all.
+        settings: the members in order, and the names that are pinned to some of them.
+        routing: the rule that decides which names the group serves.
         find: returns the current repository of a name.
         pool: asks several members in parallel.
     """

@@ -1,4 +1,4 @@
-"""Search in a group: all members are asked side by side, and what fails is left out and told."""
+"""Search in a group: asks all members side by side; those that fail are skipped and named."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from repoman.group.members import Member, Members, Service
 Answer = TypeVar("Answer")
 Filter = Callable[[str], bool]  # whether a name may be shown
 
-# The members get this share of the time limit: nested groups still return what they have.
+# The share of the time limit that members get, so that nested groups can return what they have.
 MEMBER_TIME_SHARE = 0.75
 
 _log = logging.getLogger(__name__)

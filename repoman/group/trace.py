@@ -12,10 +12,10 @@ from repoman.repositories.model import Outcome, Step
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[Service]):
-    """What a path asks of a group.
+    """The question that a path asks a group.
 
     Attributes:
-        name: what pins and routing rules are about.
+        name: the name to which pins and routing rules apply.
         ask: asks one member, and raises if it does not have it.
         is_same_everywhere: whether all members have the same content, so that those that need no
             remote are asked first.
@@ -45,7 +45,7 @@ class GroupTrace(Generic[Service]):
         self._parse = parse
 
     def __call__(self, path: str) -> list[Step]:
-        """Return what became of each member, in the order in which they are asked."""
+        """Return a step for each member, in the order in which they are asked."""
         question = self._parse(path)
         steps: list[Step] = []
         end = ""

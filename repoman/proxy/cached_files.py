@@ -1,8 +1,8 @@
 """The files of a remote in the cache of a proxy: content that may change, by path.
 
-It is fetched once for all clients, and asked for again when it is over age: with the validators of
-the last answer (RFC 9110, 13.1), so that a remote which has it as it was sends no bytes. What is
-cached is served while the remote fails.
+A file is fetched once for all clients. When its age exceeds the limit, the remote is asked again,
+with the validators of its last answer (RFC 9110, 13.1), so it sends no bytes if the file is
+unchanged. A cached file is served while the remote fails.
 """
 
 import logging
@@ -35,13 +35,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RemoteFiles:
-    """How a format asks its remote for files, and stores them.
+    """What a format defines for the files of its remote.
 
     Attributes:
-        address: returns where a path is at the remote.
-        new_asset: returns what is stored at a path, given its bytes and their media type.
-        headers: sent with each request; a login among them goes to the remote alone.
-        follow_deletion: whether what the remote deleted is deleted from the cache.
+        address: returns the address of a path at the remote.
+        new_asset: takes a path, its blob and its media type, and returns the asset to store.
+        headers: sent with each request; a login among them is sent to the remote only.
+        follow_deletion: whether files that the remote has deleted are deleted from the cache.
     """
 
     address: Callable[[str], str]
@@ -65,7 +65,7 @@ class CachedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a request of the remote has come to: an asset, a download, or bytes without room."""
+    """The result of asking the remote: an asset, a download, or neither without disk space."""
 
     source: Source
     asset: Asset | None = None
@@ -133,7 +133,7 @@ class CachedFiles:
         return _Found(Source.MISS, download=self._download(path, body, now))
 
     def _deleted(self, asset: Asset, now: float) -> _Found:
-        """The remote has a cached file no longer."""
+        """Treat a cached file that the remote no longer has."""
         if not self._remote.follow_deletion:
             return _Found(Source.STALE, self._touch(asset, now))
         path = asset.path
@@ -142,13 +142,13 @@ class CachedFiles:
         raise NotFound(f"The remote has deleted {path}.")
 
     def _touch(self, asset: Asset, now: float) -> Asset:
-        """Note that a file was checked."""
+        """Record that a file was checked."""
         mark = partial(self._cache.records.mark_checked, [asset.path], now)
         self._cache.keep(asset.path, mark)
         return replace(asset, checked_at=now)
 
     def _download(self, path: str, first: Body, now: float) -> Download | None:
-        """Begin to download what the remote has begun to send; None if there is no room."""
+        """Continue an answer of the remote as a download; return None if there is no disk space."""
         unread = [first]
 
         def open_at(start: int) -> Body:
@@ -174,10 +174,10 @@ class CachedFiles:
             raise
 
     def _request(self, path: str, headers: Mapping[str, str]) -> Body:
-        """Return the answer to a request for a file: 200, and what the headers allow besides.
+        """Return the answer to a request for a file: 200, or what the headers allow besides.
 
-        That is 206 for a part, and 304 where validators are sent: without a digest, nothing else
-        would tell that a part is not the whole, or that nothing is not an empty file.
+        That is 206 if they ask for a part, and 304 if they have validators. Without a digest,
+        nothing else shows that a part is not the whole, or that no body is not an empty file.
         """
         client = self._cache.client
         response = client.open(
@@ -221,7 +221,7 @@ class CachedFiles:
         )
 
     def _growing(self, download: Download) -> CachedFile:
-        """Return a file while it is downloaded; without a length, once it has been."""
+        """Return a file while it is downloaded; if its length is unknown, after the download."""
         return self._arriving(
             download.wait_for_size(SIZE_TIMEOUT_S), download.headers, download.open
         )
@@ -253,7 +253,7 @@ class CachedFiles:
 
 
 def _validators(asset: Asset) -> dict[str, str]:
-    """Return the headers with which the remote sends nothing if a cached file has not changed."""
+    """Return the headers with which the remote answers 304 if a cached file has not changed."""
     found = {"If-None-Match": asset.remote_etag, "If-Modified-Since": asset.remote_modified}
     return {name: value for name, value in found.items() if value}
 
@@ -276,7 +276,7 @@ def _media_type(headers: Mapping[str, str]) -> str:
 
 
 def _short(validator: str | None) -> str | None:
-    """Return a validator to be remembered; None if it cannot be sent again."""
+    """Return a validator to store; None if it cannot be sent again."""
     if validator is None or len(validator) > VALIDATOR_MAX_CHARS:
         return None
     return validator if validator.isascii() and validator.isprintable() else None

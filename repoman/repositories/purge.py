@@ -1,7 +1,7 @@
 """Purge: removes the content of deleted repositories, in many short transactions.
 
-A deleted repository is a tombstone: its row without a name, that nothing serves. The purge can be
-killed anywhere and continues with what is left; the row goes last.
+A deleted repository is a tombstone: a row that lost its name and is not served. If the purge is
+killed, the next one continues with what is left; the row is removed last.
 """
 
 import time
@@ -15,7 +15,7 @@ from repoman.threads import Progress
 ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change others with them.
 ROWS_MIN = 20  # Rows that one transaction removes at least, however slow it is.
 TRANSACTION_S = 0.025  # A transaction that takes longer makes the next one smaller.
-PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
+PAUSE_S = 0.02  # The pause after each transaction, in which others can write.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
 
 
@@ -64,7 +64,7 @@ class Purge:
     def _remove_content(self, repository_id: int, name: str, context: Progress) -> None:
         total, done, size = records.count_content(repository_id), 0, ROWS_MIN
         while True:
-            # A power cut may take the last steps: they are done again.
+            # A power cut may undo the last steps; the next purge repeats them.
             with self._database.transaction(repository=repository_id, is_durable=False):
                 begin = self._ticks()
                 count = records.delete_content(repository_id, size)
@@ -77,6 +77,6 @@ class Purge:
 
 
 def _next_size(size: int, seconds: float) -> int:
-    """Return how many rows the next transaction removes, after one that took so long."""
+    """Return the size of the next batch, after one of ``size`` rows that took ``seconds``."""
     fitting = int(size * TRANSACTION_S / max(seconds, 0.001))
     return max(ROWS_MIN, min(fitting, size * 2, ROWS_MAX))
