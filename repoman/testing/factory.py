@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,12 +13,31 @@ import pytest
 from repoman.config import DatabaseSettings, Settings
 from repoman.core import Repoman
 from repoman.db.database import FILE, Database
+from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.permissions import ADMIN_ROLE
 from repoman.security.user_records import insert_user
 
 ADMIN = ("admin", "a password for tests")
 COST = 8192  # KiB for hashing a password: little, so that nobody waits for it
+
+
+def make_database(directory: Path) -> None:
+    """Put an empty database into a directory, which saves whoever opens it the migrations."""
+    with suppress(OSError):  # A directory that cannot be had is the database's to tell.
+        make_directory(directory)
+        path = directory / FILE
+        path.touch(PRIVATE_FILE_MODE)
+        path.write_bytes(_empty_database())
+
+
+@cache
+def _empty_database() -> bytes:
+    with TemporaryDirectory() as directory:
+        database = Database(Path(directory), DatabaseSettings())
+        database.open()
+        database.close()
+        return (Path(directory) / FILE).read_bytes()
 
 
 class RepomanFactory:
@@ -52,6 +74,7 @@ class RepomanFactory:
 
     def _make_admin(self) -> None:
         name, password = ADMIN
+        make_database(self.data)
         database = Database(self.data, DatabaseSettings())
         database.open()
         insert_user(name, PasswordVerifier(0, COST).hash(password), [ADMIN_ROLE])

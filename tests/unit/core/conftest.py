@@ -12,6 +12,7 @@ from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.repositories.repository_records import Row, insert_row
 from repoman.testing import HttpClient
+from repoman.testing.factory import make_database
 from tests.disk import IDENTITY, file_store
 from tests.toy import ToyPlugin
 
@@ -19,6 +20,7 @@ from tests.toy import ToyPlugin
 @pytest.fixture
 def database(tmp_path) -> Iterator[Database]:
     """An empty database."""
+    make_database(tmp_path)
     database = Database(tmp_path, DatabaseSettings())
     database.open()
     save_identity("default", IDENTITY)

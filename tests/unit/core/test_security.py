@@ -210,10 +210,11 @@ def test_a_deleted_user_is_out_at_once(users, authenticate):
 def test_the_uploads_of_a_deleted_user_are_nobodys_in_bounded_steps(users, content, database):
     users.create("ann", "a password")
     statements = []
-    for actor, count in ((Actor("ann").owner, 1_001), (Actor("bob").owner, 1)):
-        for number in range(count):
-            row = (f"{actor} {number}", "scope", actor, 1.0)
-            add_upload(content._repository, "default", row)
+    with database.transaction():
+        for actor, count in ((Actor("ann").owner, 1_001), (Actor("bob").owner, 1)):
+            for number in range(count):
+                row = (f"{actor} {number}", "scope", actor, 1.0)
+                add_upload(content._repository, "default", row)
     database._sqlite.connection().set_trace_callback(statements.append)
     users.delete("ann")
     database._sqlite.connection().set_trace_callback(None)
