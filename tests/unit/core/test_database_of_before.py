@@ -18,6 +18,9 @@ from tests.before import FILES, IMAGES, LAYER, MANIFEST, TAGS
 from tests.disk import file_store
 from tests.recount import counted, kept
 
+# Each test migrates a database with content, some of them in processes of their own.
+pytestmark = pytest.mark.slow
+
 TABLES = ("repository", "connector", "user", "session", "audit", "upload", "blob", "component")
 TABLES = (*TABLES, "asset", "reference")
 
