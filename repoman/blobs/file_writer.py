@@ -90,11 +90,7 @@ class FileBlobWriter:
         digest = self.hexdigest(CANONICAL)
         target = self._place(digest)
         with self._step():
-            fd = self._open()
-            if os.fstat(fd).st_size != self._size:
-                raise Unavailable("Another process has written to this upload.")
-            self._sync(fd)
-            self._close()  # before the rename: a network file system may fail here
+            self._finish_file()
             _rename(self._path, target)
             sync_directory(target.parent)
         self._is_committed = True
@@ -149,6 +145,18 @@ class FileBlobWriter:
             flags = os.O_RDWR | os.O_APPEND | create
             self._fd = os.open(self._path, flags, PRIVATE_FILE_MODE)
         return self._fd
+
+    def _finish_file(self) -> None:
+        """Sync and close the file, unless the last pause did; check that it has all bytes."""
+        if self._fd is None and self._is_synced:
+            size = self._path.stat().st_size
+        else:
+            fd = self._open()
+            size = os.fstat(fd).st_size
+            self._sync(fd)
+            self._close()  # before the rename: a network file system may fail here
+        if size != self._size:
+            raise Unavailable("Another process has written to this upload.")
 
     def _sync(self, fd: int) -> None:
         if not self._is_synced:

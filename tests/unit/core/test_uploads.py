@@ -6,10 +6,13 @@ import os
 import threading
 import time
 
+import peewee
 import pytest
 
+from repoman.content import ContentStore, NewAsset
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull, Unavailable
+from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
 from repoman.upload_records import open_upload_ids
 from repoman.uploads import UploadSessions
@@ -63,6 +66,25 @@ def test_a_body_may_come_in_pieces(sessions, database):
     assert sessions.offset(upload) == 3000
     append(sessions, upload, DATA[3000:])
     assert finish(sessions, upload, database).digest == hashlib.sha256(DATA).hexdigest()
+
+
+def test_a_push_uses_no_query_builder(sessions, database, repository, tmp_path, monkeypatch):
+    """It takes longer than the rest of a small push."""
+    content = ContentStore(database, repository, "default", file_store(tmp_path / "blobs"))
+
+    def build(*_):
+        raise AssertionError("a query was built")
+
+    monkeypatch.setattr(peewee.Context, "sql", build)
+    assert content.find_asset("a") is None
+    upload = sessions.create("app", "ann")
+    append(sessions, sessions.get(upload.id, "app", "ann"), DATA)
+    with sessions.open_sink(upload) as sink, database.transaction():
+        asset = NewAsset("a", "file", sink.commit(), "text/plain", component=Coordinate("x", "y"))
+        content.save_asset(asset)
+        sessions.forget(upload)
+    assert list(content.existing(["a"])) == ["a"]
+    assert content.referring("a", "needs") == []
 
 
 def test_a_sink_tells_the_bytes_of_the_session_and_of_the_request(sessions):
