@@ -225,8 +225,8 @@ class Repoman:
 
     def refresh(self) -> None:
         """Take over what other processes changed; call it repeatedly from one thread."""
-        self.database.notice_writes()
         for watch, chore in self._chores.items():
+            self.database.notice_writes()  # Each time: a chore may take a while.
             watch.run(chore)
         self.repositories.refresh()
         self.proxies.notice_checks()

@@ -33,6 +33,8 @@ CAPACITY = 10_000  # events that may wait
 TEXT_MAX = 500  # characters of any value
 TEXTS = ("actor", "realm", "address", "connector", "repository", "target")  # from outside
 PRUNED_ROWS = 1000  # old events that are removed in one transaction
+# Batches of content events that one call follows: the thread has to notice other changes soon.
+FOLLOWED_BATCHES = 10
 LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
 
 _log = logging.getLogger(__name__)
@@ -113,7 +115,8 @@ class Audit:
     def flush(self, *, is_last: bool = False) -> None:
         """Write what waits and what happened to content; only for the thread that notices writes.
 
-        What cannot be written waits for the next time; after the last one there is none.
+        What cannot be written waits for the next time; after the last one there is none. Of very
+        many changes of content, only the first ones are written: the others lie in the database.
         """
         with self._lock:
             events, self._waiting = list(self._waiting), deque()
@@ -124,8 +127,9 @@ class Audit:
                     self._retention.confirm()
                     self._write(events, lost)
                 events, lost = [], 0
-            while self._follower.follow():
-                pass
+            for _ in range(FOLLOWED_BATCHES):
+                if not self._follower.follow():
+                    break
         except RepomanError as error:
             self._put_back(events, lost)
             self._note_failure(error, is_last=is_last)

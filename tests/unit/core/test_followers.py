@@ -6,8 +6,9 @@ from repoman.content import NewAsset
 from repoman.db.models import database_proxy
 from repoman.errors import Unavailable
 from repoman.events import event_records as records
-from repoman.events.follower import EventLog, Follower
+from repoman.events.follower import BATCH_ROWS, EventLog, Follower
 from repoman.events.plugins import ATTEMPTS_MAX, PAUSE_MAX_S, PluginFollower
+from repoman.security.audit import FOLLOWED_BATCHES
 from repoman.testing import HttpClient
 from repoman_raw import plugin
 
@@ -247,3 +248,21 @@ def _run(repoman, runner, task):
     run = repoman.tasks.run(task)
     assert runner.execute(run) == "ok"
     return repoman.tasks.get_run(run.id).result
+
+
+def test_the_audit_log_follows_some_events_at_a_time(repoman):
+    many = FOLLOWED_BATCHES * BATCH_ROWS + 1
+    with repoman.database.transaction():
+        database_proxy.execute_sql(
+            "INSERT INTO content_event (repository_id, repository, at, actor, realm, address, "
+            "connector, requested, source, attributes, kind, path) "
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+            "SELECT 1, '', 0, '', '', '', '', '', '', '{}', '', i FROM n",
+            (many,),
+        )
+    newest, _ = records.find_newest()
+    # The thread that does it also notices what other processes change, such as rights.
+    repoman.audit.flush()
+    assert newest - many < repoman.audit.position() < newest
+    repoman.audit.flush()
+    assert repoman.audit.position() == newest
