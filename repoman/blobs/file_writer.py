@@ -41,7 +41,7 @@ class FileBlobWriter:
         self._is_committed = False
         names = {CANONICAL, *algorithms}
         # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
-        self._hashes = {} if self._size else {name: hashlib.new(name) for name in names}
+        self._hashes = {} if self._size else {name: _new_hash(name) for name in names}
 
     @property
     def size(self) -> int:
@@ -185,7 +185,7 @@ class FileBlobWriter:
 
         Pages that are only in memory would hide a failure reported to an earlier process.
         """
-        state = hashlib.new(algorithm)
+        state = _new_hash(algorithm)
         buffer = memoryview(bytearray(READ_CHUNK))
         position = 0
         with self._step():
@@ -232,3 +232,8 @@ def _rename(path: Path, target: Path) -> None:
     except IsADirectoryError:
         target.rmdir()  # fails if it holds anything, which is for the administrator to look at
         path.rename(target)
+
+
+def _new_hash(algorithm: str) -> "hashlib._Hash":
+    # Strict systems refuse old algorithms otherwise, which are only asked for as checksums here.
+    return hashlib.new(algorithm, usedforsecurity=False)

@@ -16,6 +16,7 @@ from repoman.plugin import (
 from repoman_raw.service import check_path
 
 FILE = "file"  # the kind of all assets and components of this format
+CHECKSUMS = ("md5", "sha1", "sha512")  # besides sha256, which addresses the bytes
 
 # For pages that may run scripts, this replaces the default policy of the core.
 SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
@@ -58,10 +59,11 @@ class RawHosted:
         """Begin the upload of the bytes of a file."""
         check_path(path)
         self._check_write(path)
-        return BlobUpload(self._blobs)
+        return BlobUpload(self._blobs, CHECKSUMS)
 
     def save(self, path: str, upload: BlobUpload, media_type: str) -> bool:
         """Store the uploaded bytes as the file at a path."""
+        checksums = {each: upload.hexdigest(each) for each in CHECKSUMS}
         # The bytes are durable before a row names them, and the transaction stays short.
         blob = upload.commit()
         with self._content.transaction():
@@ -69,7 +71,15 @@ class RawHosted:
             component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)
             entry = AuditEntry("store", path)
             self._content.save_asset(
-                NewAsset(path, FILE, blob, media_type, component=component, audit=entry)
+                NewAsset(
+                    path,
+                    FILE,
+                    blob,
+                    media_type,
+                    component=component,
+                    checksums=checksums,
+                    audit=entry,
+                )
             )
         return is_new
 

@@ -1,6 +1,8 @@
 """Files over HTTP: put, get, head, delete."""
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -22,6 +24,13 @@ def test_what_is_put_is_got(client):
     assert got.headers["Content-Length"] == str(len(DATA))
     assert got.headers["ETag"] == f'"{hashlib.sha256(DATA).hexdigest()}"'
     assert parsedate_to_datetime(got.headers["Last-Modified"])
+
+
+def test_checksums_are_kept_by_other_algorithms(repoman, client):
+    client.put(f"{URL}/hello.bin", DATA)
+    with closing(sqlite3.connect(repoman.data / "repoman.db")) as database:
+        kept = dict(database.execute("select algorithm, value from blob_checksum"))
+    assert kept == {each: hashlib.new(each, DATA).hexdigest() for each in ("md5", "sha1", "sha512")}
 
 
 def test_head_tells_what_get_sends_without_the_bytes(client):
