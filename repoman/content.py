@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from peewee import Expression, Query
 
-from repoman.blobs.reader import LARGEST, BlobReader
+from repoman.blobs.reader import CACHED_MAX_BYTES, BlobReader
 from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content_records import (
     AssetValues,
@@ -230,7 +230,7 @@ class ContentStore:
         Raises:
             NotFound: the blob store has lost them.
         """
-        if asset.size > LARGEST:
+        if asset.size > CACHED_MAX_BYTES:
             return self.open_asset(asset)
         read = self._reader.read_recent if is_popular else self._reader.read
         return read(asset.digest, asset.size)

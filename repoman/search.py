@@ -19,13 +19,13 @@ from repoman.db.models import database_proxy
 
 SHIFT = 40
 ID_MASK = (1 << SHIFT) - 1
-SHORTEST = 3  # characters that the index has of a text
-PROBES = 6  # sequences of a word that the index is asked for; more cost more than they tell
-LONGEST = 400  # characters of a text that anything could contain
-MOST = 1000  # components that one search finds
-EXAMINED = 10_000  # components that a search looks at to find them
-EXAMINED_FOR_SOME = 100_000  # the same for those who may not see all
-EXAMINED_NAMES = 20_000  # names that are looked through where the index is of no help
+PROBE_CHARS = 3  # The length of the sequences in the index.
+PROBES_MAX = 6  # The index is asked for at most this many sequences of a word.
+TEXT_MAX_CHARS = 400  # No component contains a longer text.
+FOUND_MAX = 1000  # A search finds at most this many components.
+EXAMINED_MAX = 10_000  # A search examines at most this many components.
+EXAMINED_MAX_FILTERED = 100_000  # The same for users who may not see all of them.
+EXAMINED_MAX_NAMES = 20_000  # The names that are searched if a text is too short for the index.
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # no text in the database has these
 _LAST_CHARACTER = "\U0010ffff"
@@ -98,8 +98,8 @@ class TrigramIndex:
         self, repositories: Collection[int], words: Sequence[str], limit: int
     ) -> set[int] | None:
         """See :class:`SearchIndex`; words of less than three characters do not help."""
-        long = [each for each in words if len(each) >= SHORTEST]
-        if not long or sum(map(len, words)) > LONGEST or _IMPOSSIBLE.search("".join(words)):
+        long = [each for each in words if len(each) >= PROBE_CHARS]
+        if not long or sum(map(len, words)) > TEXT_MAX_CHARS or _IMPOSSIBLE.search("".join(words)):
             return set() if any(map(_IMPOSSIBLE.search, words)) else None
         probe = " AND ".join(map(_probe, long))
         # One range of rows from the first to the last: repositories between may be others.
@@ -107,32 +107,32 @@ class TrigramIndex:
         bounds = (first << SHIFT, (last + 1 << SHIFT) - 1)
         found: set[int] = set()
         for index in _INDEXES:
-            sql, values = _CANDIDATES.format(index), [probe, *bounds, EXAMINED]
+            sql, values = _CANDIDATES.format(index), [probe, *bounds, EXAMINED_MAX]
             rows = database_proxy.execute_sql(sql, values).fetchall()
             found |= {row & ID_MASK for (row,) in rows if row >> SHIFT in repositories}
-            if len(rows) == EXAMINED or len(found) > limit:
+            if len(rows) == EXAMINED_MAX or len(found) > limit:
                 return None
         return found
 
 
 def find_components(
-    where: Searched, text: str, limit: int = MOST, is_visible: Filter | None = None
+    where: Searched, text: str, limit: int = FOUND_MAX, is_visible: Filter | None = None
 ) -> list[FoundComponent]:
     """Return at most ``limit`` components that contain every word of ``text``.
 
-    Letters have no case, and no character has a meaning. The first ones are those whose name begins
-    with the only word, by name, so that one of exactly this name leads; the others come by age. The
-    index does not help with words of less than three characters: where there is no longer one, the
-    first is looked for in names only, at the beginning of all and anywhere in ``EXAMINED_NAMES``.
-    No words: all components, by name.
+    Case does not matter, and no character is special. If there is only one word, components whose
+    names begin with it come first, sorted by name, so that an exact match leads; all others are
+    sorted by age. The index does not help with words of fewer than three characters. If all words
+    are that short, the first one is searched at the beginning of all names, and anywhere in the
+    first ``EXAMINED_MAX_NAMES`` names. Without any word, all components are found, sorted by name.
 
-    ``is_visible`` is asked about each name. No more than ``EXAMINED`` components are looked at, or
-    ``EXAMINED_FOR_SOME`` then; what is beyond is not found.
+    ``is_visible`` is called with each name. At most ``EXAMINED_MAX`` components are examined
+    (``EXAMINED_MAX_FILTERED`` with ``is_visible``); those beyond are not found.
     """
-    if _IMPOSSIBLE.search(text) or len(text) > LONGEST:
+    if _IMPOSSIBLE.search(text) or len(text) > TEXT_MAX_CHARS:
         return []
     words = text.lower().split()
-    long = [each for each in words if len(each) >= SHORTEST]
+    long = [each for each in words if len(each) >= PROBE_CHARS]
     if not long:
         first = words[0] if words else ""
         rows = _beginning(where, first)
@@ -142,7 +142,7 @@ def find_components(
         rows = _containing(where, long)
     else:
         rows = chain(_beginning(where, words[0]), _containing(where, long, but=words[0]))
-    most = EXAMINED if is_visible is None else EXAMINED_FOR_SOME
+    most = EXAMINED_MAX if is_visible is None else EXAMINED_MAX_FILTERED
     found = _having(islice(rows, most), words)
     if is_visible is not None:
         found = (each for each in found if is_visible(each[0]))
@@ -167,7 +167,7 @@ def _beginning(where: Searched, start: str) -> Iterator[_Row]:
 
 def _having_part(where: Searched, part: str) -> Iterator[_Row]:
     """Look through names, all but those that begin with ``part``."""
-    return _rows(_BY_PART, [*_mine(where), *_range(part), EXAMINED_NAMES, part])
+    return _rows(_BY_PART, [*_mine(where), *_range(part), EXAMINED_MAX_NAMES, part])
 
 
 def _containing(where: Searched, words: list[str], but: str = "") -> Iterator[_Row]:
@@ -184,11 +184,11 @@ def _containing(where: Searched, words: list[str], but: str = "") -> Iterator[_R
 
 def _probe(word: str) -> str:
     """Return what to ask the index for: the word, or sequences from its beginning to its end."""
-    last = len(word) - SHORTEST
-    if last < PROBES:
+    last = len(word) - PROBE_CHARS
+    if last < PROBES_MAX:
         return _quoted(word)
-    starts = [number * last // (PROBES - 1) for number in range(PROBES)]
-    return " AND ".join(_quoted(word[start : start + SHORTEST]) for start in starts)
+    starts = [number * last // (PROBES_MAX - 1) for number in range(PROBES_MAX)]
+    return " AND ".join(_quoted(word[start : start + PROBE_CHARS]) for start in starts)
 
 
 def _quoted(text: str) -> str:

@@ -14,8 +14,8 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL, BlobStore
 from repoman.errors import NotFound, RepomanError
 
-BATCH = 500  # blobs that are asked for at a time
-READ = 1 << 20  # bytes that are read at a time
+BATCH_BLOBS = 500  # Rows of blobs that are read together.
+READ_BYTES = 1 << 20  # The size of one read of a file.
 PLACES = 5  # assets that are told of a blob
 
 
@@ -40,7 +40,7 @@ def verify(stores: BlobStoreManager, store: str) -> Iterator[Verified]:
         Invalid: there is no such store.
     """
     blobs, last = stores.get(store), ""
-    while digests := records.list_blobs(store, last, BATCH):
+    while digests := records.list_blobs(store, last, BATCH_BLOBS):
         for digest in digests:
             problem = _find_problem(blobs, digest)
             # One that no asset names was removed by now, or is about to be.
@@ -62,6 +62,6 @@ def _find_problem(blobs: BlobStore, digest: str) -> str:
 
 def _hash(file: BinaryIO) -> str:
     state = hashlib.new(CANONICAL)
-    while data := file.read(READ):
+    while data := file.read(READ_BYTES):
         state.update(data)
     return state.hexdigest()

@@ -12,7 +12,7 @@ from repoman.blobs.store import CANONICAL, BlobStat, BlobStore
 from repoman.caching import LruCache
 from repoman.errors import NotFound, Unavailable
 
-LARGEST = 65_536  # Bytes of a blob that is kept in memory.
+CACHED_MAX_BYTES = 65_536  # A larger blob is not kept in memory.
 CACHED_BYTES = 200  # What a blob in memory takes besides its bytes.
 # Seconds for which a cached blob is given out without another look at its file: a system call for
 # each of thousands of equal requests a second would hand the interpreter to another thread.
@@ -49,7 +49,7 @@ class BlobReader:
             Unavailable: the blob store cannot be used at the moment.
         """
         try:
-            if size <= LARGEST:
+            if size <= CACHED_MAX_BYTES:
                 self.read(digest, size)
             else:
                 self._stat(digest, size)
@@ -68,7 +68,7 @@ class BlobReader:
         return self._blobs.open(digest)
 
     def read(self, digest: str, size: int) -> bytes:
-        """Return all bytes of a blob of at most ``LARGEST`` bytes.
+        """Return all bytes of a blob of at most ``CACHED_MAX_BYTES`` bytes.
 
         Raises:
             NotFound: they are not there, or damaged.

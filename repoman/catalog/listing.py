@@ -14,7 +14,7 @@ from repoman.catalog.records import Row, Scan, Values, list_rows, read_rows
 from repoman.errors import Invalid
 from repoman.patterns import find_pattern
 
-CHUNK = 100
+CHUNK_ROWS = 100
 """Rows that are examined together."""
 
 CANDIDATES_MAX = 1000
@@ -64,7 +64,7 @@ def read_page(
     key = listing.scans[0].key
     found: list[Row] = []
     examined = 0
-    while chunk := list(islice(rows, min(CHUNK, page.size + 1))):
+    while chunk := list(islice(rows, min(CHUNK_ROWS, page.size + 1))):
         for row in listing.judge(chunk):
             if len(found) == page.size:
                 return found, keys.seal(key(found[-1]))

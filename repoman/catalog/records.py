@@ -15,7 +15,7 @@ from repoman.db.models import database_proxy
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]
 
-BATCH = 500
+BATCH_IDS = 500
 """Ids in one SQL list."""
 
 CONTAINED_DEPTH = 3
@@ -366,5 +366,5 @@ def _marks(batch: list[Any]) -> str:
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
     rest = list(items)
-    for start in range(0, len(rest), BATCH):
-        yield rest[start : start + BATCH]
+    for start in range(0, len(rest), BATCH_IDS):
+        yield rest[start : start + BATCH_IDS]

@@ -29,13 +29,14 @@ from repoman.events.follower import Follower
 from repoman.events.origin import current_origin
 from repoman.security import audit_records as records
 
-CAPACITY = 10_000  # events that may wait
-TEXT_MAX = 500  # characters of any value
-TEXTS = ("actor", "realm", "address", "connector", "repository", "target")  # from outside
-PRUNED_ROWS = 1000  # old events that are removed in one transaction
+WAITING_MAX_EVENTS = 10_000  # Further events are lost, and counted.
+TEXT_MAX_CHARS = 500  # A longer value is cut.
+# The values that come from clients.
+TEXTS = ("actor", "realm", "address", "connector", "repository", "target")
+PRUNED_ROWS = 1000  # Old events that are removed in one transaction.
 # Batches of content events that one call follows: the thread has to notice other changes soon.
 FOLLOWED_BATCHES = 10
-LOGIN_INTERVAL = 3600.0  # seconds in which the same login is told once
+LOGIN_INTERVAL_S = 3600.0  # The same login is recorded once in this time.
 
 _log = logging.getLogger(__name__)
 
@@ -89,14 +90,14 @@ class Audit:
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._lost = 0
-        self._logins: LruCache[bool] = LruCache(ttl=LOGIN_INTERVAL)
+        self._logins: LruCache[bool] = LruCache(ttl=LOGIN_INTERVAL_S)
         self._is_failing = False
         database.on_change = self._record_change
 
     def record(self, event: Event) -> None:
         """Note an event; nobody waits for the disk. Where too many wait, it is counted as lost."""
         with self._lock:
-            if len(self._waiting) >= CAPACITY:
+            if len(self._waiting) >= WAITING_MAX_EVENTS:
                 self._lost += 1
             else:
                 self._waiting.append(_bounded(event))
@@ -159,8 +160,8 @@ class Audit:
         """Put events back, before those that arrived since, as far as there is room."""
         with self._lock:
             both = [*events, *self._waiting]
-            self._waiting = deque(both[:CAPACITY])
-            self._lost += lost + max(0, len(both) - CAPACITY)
+            self._waiting = deque(both[:WAITING_MAX_EVENTS])
+            self._lost += lost + max(0, len(both) - WAITING_MAX_EVENTS)
 
     def _note_failure(self, error: RepomanError, *, is_last: bool) -> None:
         count = len(self._waiting) + self._lost
@@ -246,7 +247,7 @@ def _bounded(event: Event) -> Event:
 
 def _clean(text: str) -> str:
     """Return the text, cut, with escapes in place of what a terminal or a log would obey."""
-    text = text[:TEXT_MAX]
+    text = text[:TEXT_MAX_CHARS]
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 

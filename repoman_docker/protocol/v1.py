@@ -158,7 +158,7 @@ def _dump(fields: Fields) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
 
-DEPTH = 128  # maximum number of images in a chain; no V1 engine supports more
+CHAIN_MAX_IMAGES = 128  # No V1 engine supports a longer chain of images.
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 """A gzipped tar archive without files, 1024 zero bytes."""
 

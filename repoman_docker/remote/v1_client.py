@@ -20,7 +20,7 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
-from repoman_docker.protocol.v1 import DEPTH, is_image_id, long_name
+from repoman_docker.protocol.v1 import CHAIN_MAX_IMAGES, is_image_id, long_name
 from repoman_docker.remote.contract import RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags
@@ -66,7 +66,7 @@ class V1Client:
             or not all(isinstance(each, str) and is_image_id(each) for each in found)
             or found[:1] != [image_id]
             or len(set(found)) < len(found)
-            or len(found) > DEPTH
+            or len(found) > CHAIN_MAX_IMAGES
         ):
             raise self._nonsense(f"the ancestry of {image_id}")
         return tuple(found)

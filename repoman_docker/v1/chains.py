@@ -24,7 +24,7 @@ from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
 from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.v1 import (
-    DEPTH,
+    CHAIN_MAX_IMAGES,
     EMPTY_DIFF_ID,
     EMPTY_LAYER,
     EMPTY_LAYER_DIGEST,
@@ -166,8 +166,8 @@ def _check(manifest: Manifest) -> Descriptor:
     config = manifest.config
     if config is None or config.media_type not in media_types.IMAGE_CONFIGS:
         raise _unusable("it is not a container image")
-    if len(manifest.layers) > DEPTH:
-        raise _unusable(f"it has more than {DEPTH} layers")
+    if len(manifest.layers) > CHAIN_MAX_IMAGES:
+        raise _unusable(f"it has more than {CHAIN_MAX_IMAGES} layers")
     for layer in manifest.layers:
         if layer.media_type not in media_types.PLAIN_LAYERS:
             raise _unusable(f"it has a layer of the media type {layer.media_type}")

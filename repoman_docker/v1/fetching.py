@@ -22,7 +22,7 @@ from repoman_docker.service import V1Image
 from repoman_docker.v1.layers import inspect_layer
 from repoman_docker.v1.records import ImageRecord, stored_image
 
-TRIES = 5  # for one layer; each continues where the previous one ended
+ATTEMPTS_MAX = 5  # For one layer; each continues where the previous one ended.
 PARTIAL = 206
 
 
@@ -108,11 +108,11 @@ class Fetching:
         """Download a whole layer; an interrupted download is resumed."""
         upload = BlobUpload(self._blobs)
         try:
-            for number in range(1, TRIES + 1):
+            for number in range(1, ATTEMPTS_MAX + 1):
                 try:
                     return self._append(name, image_id, upload)
                 except UpstreamUnavailable:
-                    if number == TRIES:
+                    if number == ATTEMPTS_MAX:
                         raise
         except BaseException:
             upload.close()

@@ -34,7 +34,7 @@ from repoman_docker.layout import (
 )
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.reference import Digest, Tag
-from repoman_docker.protocol.v1 import DEPTH, BrokenJson, is_image_id, parse_fields
+from repoman_docker.protocol.v1 import CHAIN_MAX_IMAGES, BrokenJson, is_image_id, parse_fields
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,
@@ -51,7 +51,7 @@ from repoman_docker.v1.records import ImageRecord, has_lost_layer, new_push
 from repoman_docker.v1.tagging import Tagging, find_usable
 
 FRESH = 3600.0  # maximum seconds of a push, which is the lifetime of the client's token
-LONGEST = 10_000  # maximum number of images of a push, over all its tags
+PUSH_MAX_IMAGES = 10_000  # The images of a push, over all its tags.
 NOWHERE = Digest("sha256", "0" * 64)  # the digest of a tag that is not known yet
 
 EXISTS = "Image already exists"  # engines compare this text, and skip the image
@@ -94,8 +94,10 @@ class HostedPushes:
         self._policy.check_write()
         for tag, image_id in tags.items():
             self._check_tag(name, tag, image_id)
-        if len(ids) > LONGEST:
-            raise Invalid(f"A push may have at most {LONGEST} images. Push fewer tags at once.")
+        if len(ids) > PUSH_MAX_IMAGES:
+            raise Invalid(
+                f"A push may have at most {PUSH_MAX_IMAGES} images. Push fewer tags at once."
+            )
         listed = store_bytes(self._blobs, json.dumps(sorted(set(ids))).encode())
         self._content.save_asset(new_push(name, pusher.actor, ids, listed))
 
@@ -235,8 +237,10 @@ class HostedPushes:
             below = find_usable(self._images, parent, name, pusher).ancestry
         except NotFound as error:
             raise Invalid("Image depends on a non existing parent") from error
-        if len(below) >= DEPTH or image_id in below:
-            raise Invalid(f"An image has at most {DEPTH} ancestors, and is not its own ancestor.")
+        if len(below) >= CHAIN_MAX_IMAGES or image_id in below:
+            raise Invalid(
+                f"An image has at most {CHAIN_MAX_IMAGES} ancestors, and is not its own ancestor."
+            )
         return (image_id, *below)
 
     def _check_free(self, image_id: str, json: str, diff_id: str = "") -> None:

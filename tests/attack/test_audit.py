@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from repoman.security.audit import CAPACITY, TEXT_MAX, Event
+from repoman.security.audit import TEXT_MAX_CHARS, WAITING_MAX_EVENTS, Event
 from repoman.testing import HttpClient, repoman_factory
 from repoman.testing.factory import RepomanFactory
 from repoman_raw import plugin
@@ -44,7 +44,7 @@ def test_control_characters_and_length_are_bounded(repoman, field):
     repoman.audit.record(Event("login", "failed", **{"actor": "", field: evil}))
     [row] = events(repoman, domain="login")
     assert row[field].startswith("a\\r\\nb\\x1b[31m")
-    assert len(row[field]) < TEXT_MAX + 20
+    assert len(row[field]) < TEXT_MAX_CHARS + 20
 
 
 def test_a_repository_that_cannot_be_is_not_named(repoman):
@@ -80,7 +80,7 @@ def test_who_may_not_change_something_is_told(repoman):
 
 
 def test_more_than_may_wait_is_counted(repoman):
-    for _ in range(CAPACITY + 3):
+    for _ in range(WAITING_MAX_EVENTS + 3):
         repoman.audit.record(Event("content", "store", "admin"))
     [row] = events(repoman, domain="audit")
     assert row["attributes"] == {"count": "3"}

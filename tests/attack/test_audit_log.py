@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from repoman.cli import cli
 from repoman.config import AuditSettings
 from repoman.db.models import AuditRecord
-from repoman.security.audit import CAPACITY, Audit, Event
+from repoman.security.audit import WAITING_MAX_EVENTS, Audit, Event
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing import HttpClient, repoman_factory
 from repoman_raw import plugin
@@ -278,7 +278,7 @@ def test_events_wait_while_another_process_writes(repoman, caplog):
 
 
 def test_more_events_than_can_wait_are_counted(repoman, monkeypatch):
-    monkeypatch.setattr("repoman.security.audit.CAPACITY", 5)
+    monkeypatch.setattr("repoman.security.audit.WAITING_MAX_EVENTS", 5)
     with occupied(repoman):
         for _ in range(2):
             for number in range(5):
@@ -302,10 +302,10 @@ def test_an_event_that_cannot_be_written_holds_up_no_others(repoman):
 
 
 def test_as_many_events_as_may_wait_are_written_together(repoman):
-    for number in range(CAPACITY):
+    for number in range(WAITING_MAX_EVENTS):
         repoman.audit.record(Event("login", "failed", f"user-{number}"))
     repoman.audit.flush()
-    assert repoman.audit.search()[0]["actor"] == f"user-{CAPACITY - 1}"
+    assert repoman.audit.search()[0]["actor"] == f"user-{WAITING_MAX_EVENTS - 1}"
 
 
 # The file --------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class RawSection(ConnectorSection):
     )
 
 
-LIMIT = 1024  # characters of a path
+PATH_MAX_CHARS = 1024  # A longer path is refused.
 # Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
 
@@ -63,8 +63,8 @@ def check_path(path: str) -> None:
     Raises:
         Invalid: the path is not allowed; the message says why.
     """
-    if len(path) > LIMIT:
-        raise Invalid(f"The path has {len(path)} characters; at most {LIMIT} are allowed.")
+    if len(path) > PATH_MAX_CHARS:
+        raise Invalid(f"The path has {len(path)} characters; at most {PATH_MAX_CHARS} are allowed.")
     if _FORBIDDEN.search(path):
         raise Invalid("The path contains a control character or is not UTF-8.")
     for segment in path.split("/"):

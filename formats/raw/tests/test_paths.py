@@ -3,7 +3,7 @@
 import pytest
 
 from repoman.plugin import Invalid
-from repoman_raw.service import LIMIT, check_path
+from repoman_raw.service import PATH_MAX_CHARS, check_path
 
 GOOD = [
     "a",
@@ -12,7 +12,7 @@ GOOD = [
     ".hidden/..file",
     "with space/ä/日本/🐟",
     "a:b?c#d%2f\\",
-    "x" * LIMIT,
+    "x" * PATH_MAX_CHARS,
 ]
 BAD = [
     "",
@@ -30,7 +30,7 @@ BAD = [
     "a\x7fb",
     "a\x85b",
     "a\ufffdb",
-    "x" * (LIMIT + 1),
+    "x" * (PATH_MAX_CHARS + 1),
 ]
 
 

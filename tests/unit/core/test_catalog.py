@@ -274,7 +274,7 @@ def test_who_may_see_a_part_sees_that_part(filled, is_known, order):
 
 def test_a_page_examines_so_many_rows(filled, monkeypatch):
     filled.catalog = Catalog(CatalogSettings(scan_limit=1), PlainSealer(), TrigramIndex())
-    monkeypatch.setattr("repoman.catalog.listing.CHUNK", 2)
+    monkeypatch.setattr("repoman.catalog.listing.CHUNK_ROWS", 2)
     viewer = limited("team/tool", is_known=False)
     page = filled.catalog.components(ComponentQuery(), PageRequest(1), viewer)
     assert page.items == []

@@ -10,7 +10,7 @@ from repoman.content import NewAsset
 from repoman.db.database import FILE
 from repoman.db.models import ComponentRecord, RepositoryRecord, database_proxy
 from repoman.events.event import Coordinate
-from repoman.search import LONGEST, SHIFT
+from repoman.search import SHIFT, TEXT_MAX_CHARS
 
 NAMES = [
     "team/app",
@@ -89,7 +89,7 @@ def test_short_words_are_found_anywhere_in_names_their_beginnings_first(filled):
 
 def test_short_words_are_looked_for_in_so_many_names(filled, monkeypatch):
     assert len(names(filled, "r")) > 3
-    monkeypatch.setattr(search_module, "EXAMINED_NAMES", 3)
+    monkeypatch.setattr(search_module, "EXAMINED_MAX_NAMES", 3)
     assert names(filled, "r") == ["(paren)", "-in-front", "100%_pure"]
 
 
@@ -105,7 +105,9 @@ def test_the_name_itself_comes_first_then_what_begins_with_it(content):
     assert names(content, "app", limit=4) == ["app", "app/two", "apple", "my/app"]
 
 
-@pytest.mark.parametrize("text", ["\0", "app\0", "x" * (LONGEST + 1), "NEAR(", '"', '""', "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["\0", "app\0", "x" * (TEXT_MAX_CHARS + 1), "NEAR(", '"', '""', "\ud800"]
+)
 def test_no_text_is_a_mistake(filled, text):
     assert names(filled, text) == [each for each in NAMES if text in each]
 

@@ -52,7 +52,7 @@ def put_directory(file):
 
 
 def test_what_is_whole_is_read_and_no_problem(stores, save, monkeypatch):
-    monkeypatch.setattr(verification, "BATCH", 2)
+    monkeypatch.setattr(verification, "BATCH_BLOBS", 2)
     digests = sorted(save(f"/{number}", b"%d" % number)[0] for number in range(5))
     assert list(verify(stores, "default")) == [Verified(digest) for digest in digests]
 
