@@ -9,8 +9,8 @@ from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.http.addresses import connector_urls
 from repoman.http.router import connector_key
-from repoman.repositories.connector_records import FOLLOWED, list_states
 from repoman.repositories.model import Repository
+from repoman.repositories.repository_records import FOLLOWED, list_states
 from repoman.server.connectors import explain
 from repoman.server.lock import is_served
 

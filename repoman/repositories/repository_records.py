@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from peewee import fn
 
+from repoman.db.database import Database
 from repoman.db.models import (
     ConnectorRecord,
+    ConnectorStateRecord,
     RemoteRecord,
     RepositoryRecord,
     Revision,
@@ -17,6 +19,7 @@ from repoman.db.models import (
 )
 
 IDS = "repository ids"  # the counter that holds the last one given
+FOLLOWED = "connectors"  # The revision of the repositories that the states of connectors belong to.
 # The tables of content, in an order in which no row goes with another one.
 CONTENT = ("reference", "asset", "component")
 
@@ -163,3 +166,38 @@ def _row(record: Any) -> Row:
         record.is_online,
         record.settings,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """The state of a connector.
+
+    Attributes:
+        key: the connector, as the server calls it.
+        repository: the name of its repository.
+        url: where it listens, or should.
+        problem: why it is not open; empty if it is.
+    """
+
+    key: str
+    repository: str
+    url: str
+    problem: str
+
+
+def save_states(database: Database, revision: int, states: Iterable[ConnectorState]) -> None:
+    """Store the states of the connectors, as of a revision of the repositories."""
+    with database.transaction(touches=(), is_brief=True):
+        ConnectorStateRecord.delete().execute()
+        for state in states:
+            ConnectorStateRecord.insert(**asdict(state)).execute()
+        Revision.insert(name=FOLLOWED, value=revision).on_conflict(
+            conflict_target=[Revision.name], update={Revision.value: revision}
+        ).execute()
+
+
+def list_states() -> list[ConnectorState]:
+    """Return the connectors that the last server wanted, by key."""
+    fields = [getattr(ConnectorStateRecord, name) for name in ConnectorState.__slots__]
+    query = ConnectorStateRecord.select(*fields).order_by(ConnectorStateRecord.key)
+    return [ConnectorState(*row) for row in query.tuples()]

@@ -11,8 +11,8 @@ from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.current import MAIN
 from repoman.http.router import connector_key
-from repoman.repositories.connector_records import ConnectorState
 from repoman.repositories.model import Connector
+from repoman.repositories.repository_records import ConnectorState
 from repoman.server.tls_contexts import Certificates
 from repoman.threads import Periodic
 

@@ -21,8 +21,8 @@ from repoman.health import Health
 from repoman.http.access_log import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.router import connector_key, create_application
-from repoman.repositories.connector_records import save_states
 from repoman.repositories.model import Connector
+from repoman.repositories.repository_records import save_states
 from repoman.server.connectors import ConnectorManager
 from repoman.server.lock import DataLock
 from repoman.server.response_cache import ResponseCache
