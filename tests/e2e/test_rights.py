@@ -281,7 +281,7 @@ def test_what_is_made_is_listed_and_what_is_deleted_is_gone(server):
         ("user set admin --disable", "no active local user with all permissions"),
         ("user set admin --without nothing", "--without nothing: the user admin does not have it."),
         ("user delete admin --yes", "no active local user with all permissions"),
-        ("privilege create wildcard a", "pattern: is required."),
+        ("privilege create wildcard a", "pattern: is required"),
         ("privilege delete nx-all --yes", "The privilege nx-all is built in"),
         ("selector create a path", "expression: at character 5, expected '=='"),
         ("selector delete none --yes", "There is no content selector 'none'."),

@@ -80,9 +80,13 @@ def connect():
 
 
 def open_files():
-    """Return what is open in this process, by number and name."""
+    """Return what is open in this process, by number and name.
+
+    Whether a file has a name on the disk does not count: that of another test's database, which is
+    open until its objects are collected, goes at any time.
+    """
     found = set()
     for entry in list(Path("/proc/self/fd").iterdir()):
         with contextlib.suppress(OSError):
-            found.add((entry.name, str(entry.readlink())))
+            found.add((entry.name, str(entry.readlink()).removesuffix(" (deleted)")))
     return {(fd, name) for fd, name in found if not name.startswith("/proc/")}
