@@ -1,7 +1,7 @@
-"""Events of content, and how far each follower of a table has come.
+"""Events of content, how far each follower of a table has come, and how often assets were pulled.
 
 Events have no foreign key: they outlive their repository. The file of the audit log is a follower
-from now on and keeps its place.
+from now on and keeps its position. The days of pulls are those since the epoch, UTC.
 """
 
 from typing import Any
@@ -27,3 +27,9 @@ def up(_migrator: Any, db: Any) -> None:
         "WHERE \"name\" = 'audit-file'"
     )
     db.execute_sql('DELETE FROM "revision" WHERE "name" = \'audit-file\'')
+    db.execute_sql(
+        'CREATE TABLE "pull_day" ('
+        '"repository_id" INTEGER NOT NULL, "path" TEXT NOT NULL, "day" INTEGER NOT NULL, '
+        '"n" INTEGER NOT NULL, PRIMARY KEY ("repository_id", "path", "day")) WITHOUT ROWID'
+    )
+    db.execute_sql('CREATE INDEX "pull_day_day" ON "pull_day" ("day")')
