@@ -80,14 +80,14 @@ class Watch:
     def __init__(self, repoman: Repoman) -> None:
         self.longest, self.longest_cpu, self.count = 0.0, 0.0, 0
         self.thread: threading.Thread | None = None
-        self._turn = repoman.database._turn
-        repoman.database._turn = self._watched  # type: ignore[method-assign]
+        self._write_access = repoman.database._write_access
+        repoman.database._write_access = self._watched  # type: ignore[method-assign]
 
     @contextmanager
-    def _watched(self, patience: float) -> Iterator[None]:
+    def _watched(self, *, is_brief: bool) -> Iterator[None]:
         begin, cpu = time.perf_counter(), time.thread_time()
         try:
-            with self._turn(patience):
+            with self._write_access(is_brief=is_brief):
                 begin, cpu = time.perf_counter(), time.thread_time()
                 yield
         finally:

@@ -29,7 +29,7 @@ class ReadCache(Generic[Value]):
         name: str = "",
         budget: CacheBudget = BUDGET,
     ) -> None:
-        self._own = database.own
+        self._thread = database.thread
         self._topics = database.topics
         self._repository = repository
         entries: LruCache[tuple[dict[str, int], Value]] = LruCache(size_of, budget=budget)
@@ -37,7 +37,7 @@ class ReadCache(Generic[Value]):
 
     def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
         """Return what ``read`` returns, from memory if it would be the same."""
-        if self._own.writing is not None:
+        if self._thread.transaction is not None:
             return read()
         entry = self._entries.entries.get(key)
         if entry is not None:

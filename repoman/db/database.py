@@ -26,8 +26,8 @@ from repoman.waiting import Wait, waiting
 
 FILE = "repoman.db"
 KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
-BRIEF_S = 0.5  # The longest wait of a write that only goes along with a read.
-PROMPT_S = 0.05  # A wait up to this length does not need another thread in this one's place.
+BRIEF_WAIT_S = 0.5  # The longest wait of a write that is only a side effect of a read.
+UNREPORTED_WAIT_S = 0.05  # A wait up to this length does not need another worker in its place.
 LOG_FRAMES_MAX = 8_192  # A longer log (of 4 KiB each) is copied while no other thread writes.
 SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 PLAIN_TEXT = "plain text"  # the revision that says that free pages may have secrets in plain text
@@ -55,7 +55,7 @@ class Database:
     Attributes:
         topics: what caches of reads depend on, and what has moved of it.
         caches: what caches of one name share.
-        own: what the calling thread has; for caches, which look whether it is in a transaction.
+        thread: the state of the calling thread; for caches, which look for its transaction.
         keyring: seals and opens what is secret in it.
         reserve: room that is kept back for deletions.
         on_change: is told of changes of configuration; see :meth:`note_change`.
@@ -71,8 +71,8 @@ class Database:
         self._write_lock = threading.RLock()
         self._is_stalled = False  # Whether the last writer that waited did so in vain.
         self._last_wait_ends = float("inf")
-        self.own = Own()
-        self._log = WriteAheadLog(self._path.with_name(self._path.name + "-wal"))
+        self.thread = ThreadState()
+        self._wal = WriteAheadLog(self._path.with_name(self._path.name + "-wal"))
         self.topics = Topics()
         self.caches: dict[str, Any] = {}
         self._data_version = 0
@@ -191,56 +191,56 @@ class Database:
         """
         scope = (None if touches is None else tuple(touches), repository)
         waits = scope[0] != () if is_durable is None else is_durable
-        writing = self.own.writing
-        if writing is None:
-            with self._outermost(_Writing(scope, is_durable=waits), is_brief=is_brief):
+        outer = self.thread.transaction
+        if outer is None:
+            with self._outermost(_Transaction(scope, is_durable=waits), is_brief=is_brief):
                 yield
             return
-        writing.is_durable |= waits
-        with writing.scope(scope), self._sqlite.savepoint_named(writing.next_name()):
+        outer.is_durable |= waits
+        with outer.scope(scope), self._sqlite.savepoint_named(outer.next_name()):
             yield
 
     @contextmanager
-    def _outermost(self, writing: "_Writing", *, is_brief: bool) -> Iterator[None]:
+    def _outermost(self, current: "_Transaction", *, is_brief: bool) -> Iterator[None]:
         """Run the block as a transaction that joins no other one."""
-        with self._turn(BRIEF_S if is_brief else self._own_patience):
-            self.own.writing = writing
+        with self._write_access(is_brief=is_brief or self.thread.waits_briefly):
+            self.thread.transaction = current
             try:
                 with self._sqlite.atomic("IMMEDIATE"):
                     before = self._changes()
                     self._is_stalled = False
                     yield
-                    self._move_topics(writing)
+                    self._move_topics(current)
             finally:
-                self.own.writing = None
-            self.topics.publish(writing.numbers)
-            commit = self._log.note_commit(self._changes() - before)
-        if writing.is_durable:
-            self._log.wait_until_durable(commit)
-        if self._log.take_checkpoint():
+                self.thread.transaction = None
+            self.topics.publish(current.numbers)
+            commit = self._wal.note_commit(self._changes() - before)
+        if current.is_durable:
+            self._wal.wait_until_durable(commit)
+        if self._wal.take_checkpoint():
             self._checkpoint()
 
     def note_write(self, table: str) -> None:
         """Note that the transaction of this thread writes to a table (LookupError: unknown)."""
-        writing = self.own.writing
-        if writing is None:
+        current = self.thread.transaction
+        if current is None:
             return
-        touches, repository = writing.scopes[-1]
+        touches, repository = current.scopes[-1]
         if touches is not None:
             return
         topic = topic_of(table)
         if topic == CONTENT and repository is not None:
             topic = content_topic(repository)
         if topic != NONE:
-            writing.topics.add(topic)
+            current.topics.add(topic)
 
-    def _move_topics(self, writing: "_Writing") -> None:
+    def _move_topics(self, current: "_Transaction") -> None:
         """Count the transaction in the numbers of its topics."""
-        writing.numbers = {name: self.revision(name) for name in writing.bumped}
-        topics = list(writing.topics - writing.bumped)
+        current.numbers = {name: self.revision(name) for name in current.bumped}
+        topics = list(current.topics - current.bumped)
         if topics:
             sql = _MOVE.format(", ".join(["(?, 1)"] * len(topics)))
-            writing.numbers.update(self._sqlite.execute_plain(sql, topics).fetchall())
+            current.numbers.update(self._sqlite.execute_plain(sql, topics).fetchall())
 
     def _changes(self) -> int:
         return int(self._sqlite.connection().total_changes)
@@ -255,7 +255,7 @@ class Database:
         """
         is_busy, *_ = self._sqlite.execute_plain("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if not is_busy:
-            self._log.note_emptied()
+            self._wal.note_emptied()
 
     def _checkpoint(self) -> None:
         """Copy the log into the database while others write; what fails is tried again later."""
@@ -263,7 +263,7 @@ class Database:
             _, frames, copied = self._copy_log()
             if frames > LOG_FRAMES_MAX and copied < frames:
                 # The log begins anew only after a moment in which all of it was copied.
-                with self._turn(self._busy_timeout):
+                with self._write_access(is_brief=False):
                     self._copy_log()
         except RepomanError as error:
             _log.warning("The log of the database could not be copied into it: %s", error)
@@ -280,34 +280,30 @@ class Database:
 
         It is for what a read writes on the side: a read must not wait for the write lock.
         """
-        before, self.own.patience = self._own_patience, BRIEF_S
+        before, self.thread.waits_briefly = self.thread.waits_briefly, True
         try:
             yield
         finally:
-            self.own.patience = before
+            self.thread.waits_briefly = before
 
     def end_waits(self, seconds: float) -> None:
         """Let no writer wait for longer than ``seconds`` from now on: the process ends."""
         self._last_wait_ends = time.monotonic() + seconds
 
-    @property
-    def _own_patience(self) -> float:
-        patience = self.own.patience
-        return self._busy_timeout if patience is None else patience
-
     @contextmanager
-    def _turn(self, patience: float) -> Iterator[None]:
+    def _write_access(self, *, is_brief: bool) -> Iterator[None]:
         """Hold the lock of writers, and set one deadline for it and for SQLite's own lock."""
-        if self._is_stalled and patience == BRIEF_S:
-            patience = 0.0
-        deadline = min(time.monotonic() + patience, self._last_wait_ends)
-        prompt = 0.0 if self._is_stalled else min(PROMPT_S, patience)
-        if not self._write_lock.acquire(timeout=prompt):
-            self._await_turn(deadline)
+        wait = self._busy_timeout
+        if is_brief:
+            wait = 0.0 if self._is_stalled else BRIEF_WAIT_S
+        deadline = min(time.monotonic() + wait, self._last_wait_ends)
+        unreported = 0.0 if self._is_stalled else min(UNREPORTED_WAIT_S, wait)
+        if not self._write_lock.acquire(timeout=unreported):
+            self._wait_for_write_lock(deadline)
         try:
             self._sqlite.deadline = deadline
             self.reserve.release_if_full()
-            if self._log.has_failed:
+            if self._wal.has_failed:
                 self._recover()
             yield
         except Locked:
@@ -319,11 +315,11 @@ class Database:
     def _recover(self) -> None:
         """Go on after a failed fsync, once everything is durable by other means."""
         self.checkpoint()
-        if self._log.has_failed:
+        if self._wal.has_failed:
             raise Unavailable(UNUSABLE.format("its disk failed"))
         _log.warning("The disk of the database works again.")
 
-    def _await_turn(self, deadline: float) -> None:
+    def _wait_for_write_lock(self, deadline: float) -> None:
         with waiting(Wait.DATABASE):
             if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise Locked(BUSY)
@@ -357,7 +353,7 @@ class Database:
 
     def in_transaction(self) -> bool:
         """Return whether the calling thread is inside :meth:`transaction`."""
-        return self.own.writing is not None
+        return self.thread.transaction is not None
 
     def notice_writes(self) -> None:
         """Notice what other processes have written since the last call.
@@ -377,10 +373,10 @@ class Database:
     def bump(self, name: str) -> None:
         """Tell every process that ``name`` has changed; call it inside the transaction."""
         with self.transaction():
-            writing = self.own.writing
+            current = self.thread.transaction
             self._sqlite.execute_plain(_MOVE.format("(?, 1)"), (name,)).fetchall()
-            if writing is not None:
-                writing.bumped.add(name)
+            if current is not None:
+                current.bumped.add(name)
 
     def revision(self, name: str) -> int:
         """Return how often ``name`` has changed so far."""
@@ -390,19 +386,19 @@ class Database:
         return 0 if row is None else int(row[0])
 
 
-class Own(threading.local):
-    """What each thread has of its own: its transaction, and how long its writes wait."""
+class ThreadState(threading.local):
+    """The open transaction of a thread, and whether its writes wait for other writers briefly."""
 
-    writing: "_Writing | None" = None
-    patience: float | None = None
+    transaction: "_Transaction | None" = None
+    waits_briefly = False
 
 
 # The topics of a block, if its statements do not say them, and its repository, if it has one.
 Scope = tuple[tuple[str, ...] | None, int | None]
 
 
-class _Writing:
-    """One transaction: its topics, and by which numbers they are known after it."""
+class _Transaction:
+    """An open transaction: its topics, and their numbers after it."""
 
     def __init__(self, scope: Scope, *, is_durable: bool) -> None:
         self.is_durable = is_durable

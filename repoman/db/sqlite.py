@@ -80,14 +80,14 @@ class Sqlite(SqliteDatabase):
                 self._begin_within(self.deadline - time.monotonic(), lock_type)
 
     def _begin_within(self, seconds: float, lock_type: str | None) -> None:
-        self._set_patience(seconds)
+        self._set_busy_timeout(seconds)
         try:
             with translated_errors():
                 super().begin(lock_type)
         finally:
-            self._set_patience(self._timeout)  # Reads meet a lock for moments only.
+            self._set_busy_timeout(self._timeout)  # Reads meet a lock for moments only.
 
-    def _set_patience(self, seconds: float) -> None:
+    def _set_busy_timeout(self, seconds: float) -> None:
         self.connection().execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
 
     def commit(self) -> None:

@@ -243,7 +243,7 @@ def test_reads_do_not_wait(impatient, occupied):
 def test_what_goes_along_with_a_read_waits_briefly_and_then_not_at_all(
     impatient, occupied, monkeypatch
 ):
-    monkeypatch.setattr("repoman.db.database.BRIEF_S", 0.05)
+    monkeypatch.setattr("repoman.db.database.BRIEF_WAIT_S", 0.05)
     took = []
     for _ in range(3):
         with impatient.brief_waits():
