@@ -103,7 +103,9 @@ class Migrator:
         for table, position in self._batches(migration, _phases_of(migration)):
             if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
                 told_at = time.monotonic()
-                last = self._sqlite.execute_sql(f'SELECT max("id") FROM "{table}"')  # noqa: S608
+                last = self._sqlite.execute_sql(
+                    f'SELECT coalesce(max("id"), 0) FROM "{table}"'  # noqa: S608 - constants
+                )
                 of = f"{table} {position:,} of {last.fetchone()[0]:,}"
                 _log.info(_MIGRATING, f"{migration.name}, {of}")
 

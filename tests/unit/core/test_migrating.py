@@ -118,3 +118,12 @@ def test_the_log_tells_how_far_it_is(site, caplog, monkeypatch):
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == "Migrating the database: 0002_second (1 of 1)"
     assert "Migrating the database: 0002_second, item 10 of 25" in said
+
+
+def test_the_log_tells_of_a_table_without_rows(site, caplog, monkeypatch):
+    monkeypatch.setattr("repoman.db.migrating.PROGRESS_INTERVAL_S", 0.0)
+    with closing(sqlite3.connect(site.path)) as connection, connection:
+        connection.execute("DELETE FROM item")
+    with caplog.at_level(logging.INFO, logger="repoman"):
+        site.migrate()
+    assert "Migrating the database: 0002_second, item 0 of 0" in caplog.text
