@@ -237,7 +237,7 @@ class Database:
     def _move_topics(self, current: "_Transaction") -> None:
         """Count the transaction in the numbers of its topics."""
         current.numbers = {name: self.revision(name) for name in current.bumped}
-        topics = list(current.topics - current.bumped)
+        topics = list(current.topics)  # Also bumped ones: an inner block may have taken that back.
         if topics:
             sql = _MOVE.format(", ".join(["(?, 1)"] * len(topics)))
             current.numbers.update(self._sqlite.execute_plain(sql, topics).fetchall())

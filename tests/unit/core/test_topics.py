@@ -135,6 +135,21 @@ def test_a_bump_that_an_inner_block_takes_back_is_not_published(database):
     assert database.topics.number("a") == database.revision("a") == 0
 
 
+def test_a_bump_that_was_taken_back_does_not_stand_for_a_later_write(database, moved):
+    def fail():
+        with database.transaction():
+            database.bump("security")
+            raise ZeroDivisionError
+
+    moved()
+    with database.transaction():
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        insert_user("ann", "")
+    assert moved() == {"security"}
+    assert database.topics.number("security") == database.revision("security")
+
+
 def test_another_process_says_what_it_has_changed(database, tmp_path, moved):
     database.notice_writes()
     moved()
