@@ -2,7 +2,7 @@
 
 A pull never waits for it. What answers a request, even the main loop of the server, appends to a
 queue; a thread adds up what came and writes it, each asset at most once a minute. A kill loses the
-pulls of the last minute.
+pulls of about the last minute.
 """
 
 import logging
@@ -22,6 +22,8 @@ WRITE_INTERVAL_S = 60.0  # The pulls of one asset are written at most once in th
 QUEUE_MAX = 200_000  # Pulls that may wait to be added up; the oldest are lost beyond that.
 PULLS_MAX = 20_000  # Different pulls that may wait to be written; others are lost beyond that.
 BATCH_PULLS = 250  # Pulls that are prepared together.
+# Batches that one call of ``settle`` writes: its thread has to notice the writes of others soon.
+SETTLED_BATCHES = 4
 BATCH_ROWS = 500  # Assets that are written in one transaction.
 REFERRERS_MAX = 2_000  # Assets that refer to those of one batch and are counted with them.
 PRUNED_ROWS = 1000  # Rows that are removed in one transaction.
@@ -81,16 +83,23 @@ class PullLog:
         self.note: Callable[[tuple[Pull, bool]], None] = self._queue.append
         self._lock = threading.Lock()
         self._waiting: dict[Pull, _Sum] = {}
+        self._due: deque[tuple[Pull, _Sum]] = deque()  # taken from those that wait
         self._written: dict[Pull, float] = {}  # when
-        self._flushed_at = clock()
+        self._taken_at = clock()
         self._is_failing = False
 
     def settle(self) -> None:
-        """Add up new pulls, and write them once a minute; call it often, from one thread."""
+        """Add up new pulls, and write them once a minute; call it often, from one thread.
+
+        Of very many pulls, one call writes some, and the next ones write the others.
+        """
         with self._lock:
             self._add_up()
-        if not self._is_recent(self._flushed_at):
-            self.flush()
+            if not self._due and not self._is_recent(self._taken_at):
+                self._take()
+        for _ in range(SETTLED_BATCHES):
+            if not self._write_batch():
+                break
 
     def flush(self, *, is_last: bool = False) -> None:
         """Write the waiting pulls, except of assets that were written within the last minute.
@@ -99,17 +108,10 @@ class PullLog:
         waits for the next time.
         """
         with self._lock:
-            self._flushed_at = self._clock()
             self._add_up()
-            pulls = self._take(is_last=is_last)
-        while pulls:
-            try:
-                self._write(pulls[:BATCH_PULLS])
-            except RepomanError as error:
-                self._put_back(pulls, error)
-                return
-            pulls = pulls[BATCH_PULLS:]
-            self._is_failing = False
+            self._take(is_last=is_last)
+        while self._write_batch():
+            pass
 
     def prune(self, limit: int = PRUNED_ROWS) -> int:
         """Remove at most ``limit`` of the daily counts that are too old; return how many."""
@@ -127,18 +129,36 @@ class PullLog:
             if pull in self._waiting or len(self._waiting) < PULLS_MAX:
                 self._waiting[pull] = self._waiting.get(pull, _NONE).plus(int(counts), now)
 
-    def _take(self, *, is_last: bool) -> list[tuple[Pull, _Sum]]:
-        now = self._clock()
+    def _take(self, *, is_last: bool = False) -> None:
+        """Make those waiting pulls due that were not written within the last minute."""
+        self._taken_at = now = self._clock()
         recent = {each: at for each, at in self._written.items() if self._is_recent(at)}
         taken = [item for item in self._waiting.items() if is_last or item[0] not in recent]
         for pull, _ in taken:
             del self._waiting[pull]
             recent[pull] = now
         self._written = recent
-        return taken
+        self._due.extend(taken)
+
+    def _write_batch(self) -> bool:
+        """Write some of the pulls that are due; return whether there may be more."""
+        with self._lock:
+            pulls = [self._due.popleft() for _ in range(min(BATCH_PULLS, len(self._due)))]
+        if not pulls:
+            return False
+        try:
+            self._write(pulls)
+        except RepomanError as error:
+            self._put_back(pulls, error)
+            return False
+        self._is_failing = False
+        return True
 
     def _put_back(self, pulls: list[tuple[Pull, _Sum]], error: RepomanError) -> None:
+        """Have all pulls that are due wait again, with those that came since."""
         with self._lock:
+            pulls = [*pulls, *self._due]
+            self._due.clear()
             for pull, told in pulls:
                 later = self._waiting.get(pull, _NONE)
                 self._waiting[pull] = told.plus(later.n, max(told.at, later.at))

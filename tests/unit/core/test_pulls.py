@@ -173,6 +173,33 @@ def test_writing_takes_few_transactions_and_is_found_by_an_index(content, save, 
         assert any("SEARCH asset USING INDEX" in each for each in plan), plan
 
 
+def test_very_many_pulls_are_written_in_several_looks(content, save, pulls, clock, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_PULLS", 2)
+    monkeypatch.setattr(module, "SETTLED_BATCHES", 2)
+    for path in "abcdef":
+        save(path)
+        pulls.note((content.pull_of(path), True))
+    clock.now += 60
+    written = []
+    for _ in range(3):
+        pulls.settle()
+        written.append(sum(bool(days(path)) for path in "abcdef"))
+    assert written == [4, 6, 6]
+
+
+def test_what_is_left_of_a_look_is_written_at_the_end(content, save, pulls, clock, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_PULLS", 1)
+    monkeypatch.setattr(module, "SETTLED_BATCHES", 1)
+    for path in "abc":
+        save(path)
+        pulls.note((content.pull_of(path), True))
+    clock.now += 60
+    pulls.settle()
+    pulls.note((content.pull_of("c"), True))
+    pulls.flush(is_last=True)
+    assert [days(path) for path in "abc"] == [{DAY: 1}, {DAY: 1}, {DAY: 2}]
+
+
 def test_old_days_go_in_batches(content, save, database, clock):
     with database.transaction():
         for day in range(5):
