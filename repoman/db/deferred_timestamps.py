@@ -10,6 +10,7 @@ from repoman.db.database import Database
 from repoman.errors import RepomanError
 
 KEYS_MAX = 10_000  # Keys that may wait.
+BATCH_KEYS = 500  # Keys whose times are written in one transaction.
 
 _log = logging.getLogger(__name__)
 
@@ -62,22 +63,25 @@ class DeferredTimestamps:
         """
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        if not waiting:
-            return
-        try:
-            with self._database.transaction(touches=self._touches, is_durable=False, is_brief=True):
-                self._write(waiting)
-        except RepomanError as error:
-            lost = self._put_back(waiting)
-            if lost or not self._is_failing:
-                _log.warning(
-                    "The times of %s could not be written yet: %s",
-                    self._what,
-                    error,
-                )
-            self._is_failing = True
-        else:
+        while waiting:
+            batch = dict(islice(waiting.items(), BATCH_KEYS))
+            try:
+                self._write_batch(batch)
+            except RepomanError as error:
+                self._note_failure(self._put_back(waiting), error)
+                return
             self._is_failing = False
+            for key in batch:
+                del waiting[key]
+
+    def _write_batch(self, batch: Mapping[str, float]) -> None:
+        with self._database.transaction(touches=self._touches, is_durable=False, is_brief=True):
+            self._write(batch)
+
+    def _note_failure(self, lost: int, error: RepomanError) -> None:
+        if lost or not self._is_failing:
+            _log.warning("The times of %s could not be written yet: %s", self._what, error)
+        self._is_failing = True
 
     def _put_back(self, waiting: dict[str, float]) -> int:
         """Have times wait again, and return how many do not fit."""

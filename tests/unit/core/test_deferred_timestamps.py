@@ -69,6 +69,14 @@ def test_a_failure_costs_no_times_and_is_told_once(book, caplog):
     assert book.written == [{"a": 1000.0, "b": 1000.0}]
 
 
+def test_many_times_take_several_transactions(book, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_KEYS", 2)
+    for key in "abcde":
+        book.times.note(key)
+    book.times.flush()
+    assert [list(each) for each in book.written] == [["a", "b"], ["c", "d"], ["e"]]
+
+
 def test_what_waits_is_bounded(book, monkeypatch):
     monkeypatch.setattr(module, "KEYS_MAX", 2)
     book.is_full = True
