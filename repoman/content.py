@@ -36,21 +36,14 @@ from repoman.content_records import (
     save_component,
     save_package,
 )
-from repoman.content_rules import DEFAULT_RULES, LAST_CHARACTER, ContentRules
+from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.models import (
-    AssetRecord,
-    ComponentRecord,
-    ReferenceRecord,
-)
+from repoman.db.models import AssetRecord, ComponentRecord, ReferenceRecord
+from repoman.db.sqlite import LAST_CHARACTER
 from repoman.errors import NotFound, Unavailable
 from repoman.events.event import AuditEntry, Coordinate
-from repoman.events.event_records import (
-    insert_deleted,
-    insert_deleted_component,
-    insert_saved,
-)
+from repoman.events.event_records import insert_deleted, insert_deleted_component, insert_saved
 from repoman.events.origin import current_origin
 from repoman.events.pulls import Pull
 from repoman.search import Filter, FoundComponent, Searched, find_components

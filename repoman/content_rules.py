@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from repoman.db.sqlite import LAST_CHARACTER
 from repoman.events.event import Coordinate
 from repoman.versions import is_prerelease, version_key
-
-LAST_CHARACTER = "\U0010ffff"
 
 Span = tuple[str, str]
 """A half-open range of texts in byte order: from the first one up to, but excluding, the second."""

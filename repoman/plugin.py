@@ -16,14 +16,9 @@ from repoman.caching import LruCache
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
-from repoman.content_rules import (
-    LAST_CHARACTER,
-    ContentRules,
-    Span,
-    beginning_with,
-    merge_spans,
-)
+from repoman.content_rules import ContentRules, Span, beginning_with, merge_spans
 from repoman.core import Repoman
+from repoman.db.sqlite import LAST_CHARACTER
 from repoman.errors import (
     Conflict,
     Denied,

@@ -16,6 +16,7 @@ from itertools import chain, islice, starmap
 from typing import Any, Protocol
 
 from repoman.db.models import database_proxy
+from repoman.db.sqlite import LAST_CHARACTER
 
 SHIFT = 40
 ID_MASK = (1 << SHIFT) - 1
@@ -28,7 +29,6 @@ EXAMINED_MAX_FILTERED = 100_000  # The same for users who may not see all of the
 EXAMINED_MAX_NAMES = 20_000  # The names that are searched if a text is too short for the index.
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # no text in the database has these
-_LAST_CHARACTER = "\U0010ffff"
 _COLUMNS = "component.name, component.description"
 _MINE = (
     "component.repository_id = ? AND component.kind = ? AND component.namespace = ? "
@@ -200,7 +200,7 @@ def _mine(where: Searched) -> list[Any]:
 
 
 def _range(start: str) -> list[Any]:
-    return [start, start + _LAST_CHARACTER]
+    return [start, start + LAST_CHARACTER]
 
 
 def _rows(sql: str, values: list[Any]) -> Iterator[_Row]:

@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from repoman.content_rules import LAST_CHARACTER, Span
+from repoman.content_rules import Span
 from repoman.db.models import database_proxy
+from repoman.db.sqlite import LAST_CHARACTER
 
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]

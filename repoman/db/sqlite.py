@@ -16,6 +16,7 @@ from repoman.errors import Conflict, RepomanError, StorageFull, Unavailable
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
 
+LAST_CHARACTER = "\U0010ffff"  # Sorts last: with it, a prefix is the end of what begins so.
 RETRY_AFTER_S = 5  # What a client is told when another program holds the database.
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repoman.db.models import database_proxy
+from repoman.db.sqlite import LAST_CHARACTER
 
 DAY_S = 86_400
 
@@ -68,7 +69,7 @@ def count_by_day(repository_id: int, prefix: str, first_day: int) -> dict[int, i
     A ``prefix`` that ends with a slash counts all assets below it; any other one is the path of
     one asset.
     """
-    last = prefix + "\U0010ffff" if prefix.endswith("/") else prefix
+    last = prefix + LAST_CHARACTER if prefix.endswith("/") else prefix
     rows = database_proxy.execute_sql(
         "SELECT day, sum(n) FROM pull_day WHERE repository_id = ? AND path >= ? AND path <= ? "
         "AND day >= ? GROUP BY day ORDER BY day",

@@ -5,10 +5,10 @@ from typing import Any
 
 from peewee import fn
 
-from repoman.content_rules import LAST_CHARACTER
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, RemoteRecord, RepositoryRecord, database_proxy
+from repoman.db.sqlite import LAST_CHARACTER
 from repoman.db.usage_models import RepositoryUsageRecord
 from repoman.proxy.remote_health import RemoteState
 
