@@ -27,7 +27,7 @@ class Accounts:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._found = records.user_cache(database)
+        self._find_user = records.user_finder(database)
         self._logins = DeferredTimestamps(
             database, "logins", records.note_logins, clock, LOGIN_NOTE_INTERVAL_S
         )
@@ -56,7 +56,7 @@ class Accounts:
         Raises:
             Unavailable, StorageFull: a new user cannot be written.
         """
-        user = self._found.get(actor.name, lambda: records.find_user(actor.name))
+        user = self._find_user(actor.name)
         if user is not None and (user.realm, user.external_roles) == (actor.realm, actor.roles):
             return True
         try:

@@ -24,7 +24,7 @@ from repoman.security.actors import (
 from repoman.security.expressions import Subject
 from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
 from repoman.security.rights import Allowed, Rights, RightsBook
-from repoman.security.user_records import find_user, user_cache
+from repoman.security.user_records import user_finder
 
 Filter = Callable[[str], bool]
 
@@ -35,7 +35,7 @@ class Authorizer:
     def __init__(self, database: Database, options: Options) -> None:
         self._options = options
         self._book = RightsBook(database)
-        self._users = user_cache(database)
+        self._find_user = user_finder(database)
         self._rights: ReadCache[Rights] = ReadCache(database)
         self._by_repository: ReadCache[Allowed] = ReadCache(database)
 
@@ -141,7 +141,7 @@ class Authorizer:
     def _roles_of(self, actor: Actor) -> tuple[str, ...]:
         if actor.is_anonymous:
             return self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions).roles
-        user = self._users.get(actor.name, lambda: find_user(actor.name))
+        user = self._find_user(actor.name)
         if user is None:
             return () if actor.realm == LOCAL else actor.roles
         if not user.is_active or user.realm != actor.realm:

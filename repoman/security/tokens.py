@@ -25,7 +25,7 @@ from repoman.db.database import Database
 from repoman.errors import Unauthenticated
 from repoman.option_records import find_or_make_key
 from repoman.security.actors import ANONYMOUS, LOCAL, Actor, Scope
-from repoman.security.user_records import User, find_user, user_cache
+from repoman.security.user_records import User, user_finder
 from repoman.security.user_tokens import UserTokens
 
 ALGORITHM = "HS256"
@@ -62,7 +62,7 @@ class TokenService:
         self._goes_on = goes_on
         self._lifetime = lifetime
         self._key = ""
-        self._users = user_cache(database)
+        self._find_user = user_finder(database)
         self._digest = KeyedDigest()
         self._checked: LruCache[Claims] = LruCache()
 
@@ -93,7 +93,7 @@ class TokenService:
         ``audience`` is the repository; ``lifetime`` is in seconds, see :meth:`lifetime_for`.
         """
         now = int(time.time())
-        user = None if actor.is_anonymous else _account(self._find(actor.name), actor.realm)
+        user = None if actor.is_anonymous else _account(self._find_user(actor.name), actor.realm)
         claims = {
             "iss": ISSUER,
             "sub": actor.name,
@@ -136,7 +136,7 @@ class TokenService:
     def _actor(self, claims: Claims, scopes: tuple[Scope, ...]) -> Actor:
         """Return the user of a token, as far as they are who they were; else Unauthenticated."""
         name, realm, id_ = claims["sub"], claims["realm"], claims["user_token"]
-        found = self._find(name)
+        found = self._find_user(name)
         user = _account(found, realm)
         is_known = found is not None and (user is None or user.is_active)
         if not is_known or _state_of(user) != claims["user"] or not self._goes_on(realm, name):
@@ -175,9 +175,6 @@ class TokenService:
             )
         except jwt.InvalidTokenError as error:
             raise _invalid() from error
-
-    def _find(self, name: str) -> User | None:
-        return self._users.get(name, lambda: find_user(name))
 
 
 def _account(user: User | None, realm: str) -> User | None:

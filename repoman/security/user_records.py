@@ -1,6 +1,6 @@
 """The rows of local users; values in, values out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -52,9 +52,10 @@ def find_user(name: str) -> User | None:
     return None if row is None else _user(row)
 
 
-def user_cache(database: Database) -> ReadCache[User | None]:
-    """Return the cache of users by their names, which all share."""
-    return ReadCache(database, name="users")
+def user_finder(database: Database) -> Callable[[str], User | None]:
+    """Return a function that does what :func:`find_user` does, and shares one cache with others."""
+    cache: ReadCache[User | None] = ReadCache(database, name="users")
+    return lambda name: cache.get(name, lambda: find_user(name))
 
 
 def insert_user(

@@ -21,7 +21,7 @@ from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
 from repoman.hookspecs import PROJECT
 from repoman.security import user_token_records as records
 from repoman.security.actors import Action, Actor, Credentials, Limit
-from repoman.security.user_records import User, find_user, user_cache
+from repoman.security.user_records import User, find_user, user_finder
 from repoman.security.user_token_records import UserToken
 
 TOKEN = "token"  # noqa: S105 - the name of the realm
@@ -47,7 +47,7 @@ class UserTokens:
         self._database = database
         self._clock = clock
         self._found: ReadCache[tuple[UserToken, User] | None] = ReadCache(database)
-        self._users = user_cache(database)
+        self._find_user = user_finder(database)
         self._uses = DeferredTimestamps(
             database, "uses of tokens", records.note_uses, clock, USE_NOTE_INTERVAL_S
         )
@@ -152,10 +152,7 @@ class UserTokens:
 
     def _read(self, id_: str) -> tuple[UserToken, User] | None:
         token = records.find_token(id_)
-        user = None
-        if token is not None:
-            name = token.user
-            user = self._users.get(name, lambda: find_user(name))
+        user = None if token is None else self._find_user(token.user)
         return None if token is None or user is None else (token, user)
 
     def _is_good(self, found: tuple[UserToken, User], credentials: Credentials) -> bool:

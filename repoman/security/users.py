@@ -34,7 +34,7 @@ class Users:
         self.__name__ = LOCAL  # what plugins are registered as
         self._database = database
         self._passwords = passwords
-        self._found = records.user_cache(database)
+        self._find_user = records.user_finder(database)
         self._observers: list[Callable[[str], None]] = []
 
     def on_password_change(self, observer: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ class Users:
         if len(credentials.password) > PASSWORD_MAX_CHARS:
             return None
         name = credentials.name
-        known = self._found.get(name, lambda: records.find_user(name))
+        known = self._find_user(name)
         if self._is_password_of(known, credentials.password):
             return Actor(name)
         # Another process may have made the user, or changed the password, a moment ago.
