@@ -18,7 +18,6 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content_records import (
     AssetValues,
     SavedAsset,
-    batches,
     delete_references,
     drop_empty_components,
     find_asset,
@@ -40,7 +39,7 @@ from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, ComponentRecord, ReferenceRecord
-from repoman.db.sqlite import LAST_CHARACTER
+from repoman.db.sqlite import LAST_CHARACTER, batches
 from repoman.errors import NotFound, Unavailable
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.event_records import insert_deleted, insert_deleted_component, insert_saved

@@ -7,17 +7,12 @@ ten times as long as the database. Times are seconds since the epoch, sizes are 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from repoman.blobs.store import StoredBlob
 from repoman.db.models import database_proxy
+from repoman.db.sqlite import batches
 from repoman.events.event import Coordinate
-
-T = TypeVar("T")
-
-BATCH = 500
-"""Values in one SQL list; SQLite allows 32,766 in a statement."""
 
 _FIND_PACKAGE = (
     'SELECT id FROM "package" WHERE repository_id = ? AND kind = ? AND namespace = ? AND name = ?'
@@ -247,13 +242,6 @@ def replace_labels(component: int, labels: Mapping[str, str]) -> None:
     _execute(_DELETE_LABELS, (component,))
     for name, value in labels.items():
         _execute(_INSERT_LABEL, (component, name, value))
-
-
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """Yield the items in lists that fit in a statement."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch
 
 
 def _select(sql: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

@@ -24,7 +24,7 @@ from repoman.db.database import Database
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
 from repoman.upload_records import add_upload, delete_upload, find_upload, list_begun
 
-IDLE_BATCH = 100  # Sessions that are listed at a time to find idle ones.
+LISTED_SESSIONS = 100  # Sessions that are read at a time to find idle ones.
 
 UNKNOWN = "This upload does not exist, is finished or has expired."
 
@@ -279,7 +279,9 @@ class UploadSessions:
         return count
 
     def _list_begun(self, before: float, after: str) -> list[Upload]:
-        return [Upload(*row) for row in list_begun(self._repository, before, after, IDLE_BATCH)]
+        return [
+            Upload(*row) for row in list_begun(self._repository, before, after, LISTED_SESSIONS)
+        ]
 
     def _end_if_idle(self, upload: Upload, before: float) -> bool:
         if not self._is_idle(upload, before):

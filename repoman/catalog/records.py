@@ -11,13 +11,10 @@ from typing import Any
 
 from repoman.content_rules import Span
 from repoman.db.models import database_proxy
-from repoman.db.sqlite import LAST_CHARACTER
+from repoman.db.sqlite import LAST_CHARACTER, batches
 
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]
-
-BATCH_IDS = 500
-"""Ids in one SQL list."""
 
 CONTAINED_DEPTH = 3
 """Steps from a part to what refers to it: part, whole, list of wholes, name."""
@@ -125,7 +122,7 @@ def bounds_of(span: Span) -> tuple[tuple[str, Any], ...]:
 def list_rows(table: str, ids: Iterable[int]) -> list[Row]:
     """Return the rows with these ids, in no order."""
     found: list[Row] = []
-    for batch in _batches(ids):
+    for batch in batches(ids):
         query = (
             f'SELECT {COLUMNS[table]} FROM "{table}" '  # noqa: S608 - names of our own
             f"WHERE id IN ({_marks(batch)})"
@@ -137,7 +134,7 @@ def list_rows(table: str, ids: Iterable[int]) -> list[Row]:
 def list_component_assets(components: Iterable[int], limit: int) -> list[Row]:
     """Return the assets of components, at most ``limit`` for each batch of components."""
     found: list[Row] = []
-    for batch in _batches(components):
+    for batch in batches(components):
         query = (
             f"SELECT {COLUMNS['asset']} FROM asset "  # noqa: S608 - constants
             f"WHERE component_id IN ({_marks(batch)}) LIMIT ?"
@@ -245,7 +242,7 @@ _BY_COMPONENT = {
 
 def _among(table: str, condition: str, ids: Iterable[int], values: list[Any]) -> set[int]:
     found: set[int] = set()
-    for batch in _batches(ids):
+    for batch in batches(ids):
         query = (
             f"SELECT component_id FROM {_BY_COMPONENT[table]} "  # noqa: S608 - constants
             f"WHERE component_id IN ({_marks(batch)}) AND {condition}"
@@ -266,7 +263,7 @@ def list_blob_ids(digest: str = "", checksum: tuple[str, str] | None = None) -> 
 def list_blobs(ids: Iterable[int]) -> dict[int, Row]:
     """Return store, digest, size and time of creation of blobs, by id."""
     found: dict[int, Row] = {}
-    for batch in _batches(ids):
+    for batch in batches(ids):
         query = (
             "SELECT id, store, digest, size, created_at FROM blob "  # noqa: S608 - constants
             f"WHERE id IN ({_marks(batch)})"
@@ -302,7 +299,7 @@ def list_store_usages() -> dict[str, Row]:
 def count_users(digests: Iterable[str], store: str) -> dict[str, int]:
     """Return how many packages use blobs, by digest; uses without a package count as one."""
     found: dict[str, int] = {}
-    for batch in _batches(digests):
+    for batch in batches(digests):
         query = (
             "SELECT blob.digest, count(*) FROM blob JOIN blob_package "  # noqa: S608 - constants
             "ON blob_package.blob_id = blob.id "
@@ -347,7 +344,7 @@ def find_assets(repository: int, paths: Iterable[str]) -> dict[str, Row]:
     """Return the assets at these paths, by path."""
     found: dict[str, Row] = {}
     path = FIELDS["asset"]["path"]
-    for batch in _batches(paths):
+    for batch in batches(paths):
         query = (
             f"SELECT {COLUMNS['asset']} FROM asset "  # noqa: S608 - constants
             f"WHERE repository_id = ? AND path IN ({_marks(batch)})"
@@ -363,9 +360,3 @@ def _all(sql: str, values: list[Any]) -> list[Row]:
 
 def _marks(batch: list[Any]) -> str:
     return ", ".join("?" * len(batch))
-
-
-def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = list(items)
-    for start in range(0, len(rest), BATCH_IDS):
-        yield rest[start : start + BATCH_IDS]

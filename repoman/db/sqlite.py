@@ -5,9 +5,10 @@ of caches.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 from peewee import DatabaseError, SqliteDatabase
 
@@ -17,7 +18,10 @@ from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
 
 LAST_CHARACTER = "\U0010ffff"  # Sorts last: with it, a prefix is the end of what begins so.
+BATCH_VALUES = 500  # The values of one list in a statement; SQLite allows 32,766 in all of it.
 RETRY_AFTER_S = 5  # What a client is told when another program holds the database.
+
+T = TypeVar("T")
 
 
 class Owner(Protocol):
@@ -110,6 +114,13 @@ class Locked(Unavailable):
     """Another program or thread holds the write lock of the database for too long."""
 
     retry_after = RETRY_AFTER_S
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield the items in lists that fit in a statement."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH_VALUES)):
+        yield batch
 
 
 @contextmanager

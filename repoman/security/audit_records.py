@@ -1,21 +1,18 @@
 """The rows of the audit log."""
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any
 
 from peewee import fn
 
 from repoman.db.models import AuditRecord
+from repoman.db.sqlite import batches
 from repoman.errors import Invalid
-
-BATCH = 500  # Rows of one statement; SQLite bounds the number of its variables.
 
 
 def insert_events(rows: Iterable[dict[str, Any]]) -> None:
     """Store events; within a transaction."""
-    rows = iter(rows)
-    while batch := list(islice(rows, BATCH)):
+    for batch in batches(rows):
         AuditRecord.insert_many(batch).execute()
 
 

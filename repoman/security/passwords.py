@@ -16,7 +16,7 @@ from repoman.caching import LruCache
 
 # What OWASP asks for at least (Password Storage Cheat Sheet, Argon2id): as hard to guess as one
 # pass over 46 MiB, and little enough that a login is not felt in the memory or by other requests.
-MEMORY_COST_KIB = 19_456  # KiB
+MEMORY_COST_KIB = 19_456
 PASSES = 2
 LANES = 1
 
@@ -38,7 +38,7 @@ class PasswordVerifier:
         self._known: LruCache[bool] = LruCache()
         # A hash takes memory and a processor, by design: one at a time, or a flood of logins
         # would take that for each worker. Others wait, and it is soon their turn: a hundred
-        # machines may log in at once, and who guesses has to stop before long (see lockout).
+        # machines may log in at once, and who guesses has to stop before long (see throttling).
         self._hashing = threading.Lock()
 
     def hash(self, password: str) -> str:

@@ -26,10 +26,9 @@ from typing import Any
 
 from repoman.errors import TooManyRequests, Unavailable
 
-WIDE_COUNT_FACTOR = (
-    10  # How many times more failures are allowed where innocent people may be meant.
-)
-WIDE_WAIT_DIVISOR = 10  # By how much the longest wait is shorter there.
+# Where innocent people may be meant, this many times more failures are allowed,
+WIDE_COUNT_FACTOR = 10
+WIDE_WAIT_DIVISOR = 10  # and the longest wait is this many times shorter.
 FORGET_AFTER_WAITS = 3  # Failures are forgotten after this many longest waits without another one.
 COUNTS_MAX = 20_000  # Counts, and pairs of a user and an address, that are kept.
 KNOWN_ADDRESS_S = 86400.0  # How long an address counts as one of its user's.

@@ -473,7 +473,7 @@ def test_a_session_that_is_written_to_in_between_stays(sessions, age, monkeypatc
 
 
 def test_many_idle_sessions_end_in_batches(sessions, open_sessions, age, monkeypatch):
-    monkeypatch.setattr("repoman.uploads.IDLE_BATCH", 2)
+    monkeypatch.setattr("repoman.uploads.LISTED_SESSIONS", 2)
     for _ in range(5):
         age(sessions.create("app", "ann"), 200)
     looks = []
