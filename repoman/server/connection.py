@@ -353,8 +353,8 @@ class Connection:
         """Send a file, which is closed when it has left.
 
         Raises:
-            ClientDisconnected: the client is gone.
-            OSError: the file became shorter than it was.
+            ClientDisconnected: the client is gone; the file still belongs to the caller.
+            OSError: the file became shorter than it was; it still belongs to the caller.
         """
         if self.response is None or not self.response.sends_body:
             file.close()
@@ -481,10 +481,10 @@ class Connection:
             self.send_queue.put(item, 0 if is_for_loop else AT_ONCE_BYTES)
         except OSError as error:
             self._note_cut(error)
-            self.close_soon()
-            raise ClientDisconnected from error
-        if self.send_queue.items:
-            self.wake()
+            self.close_soon()  # and with it the file, whose descriptor the queue may still use
+        else:
+            if self.send_queue.items:
+                self.wake()
 
     def _note_cut(self, error: OSError) -> None:
         if not isinstance(error, _GONE):  # then it is the file: the client cannot know

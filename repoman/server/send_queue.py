@@ -142,7 +142,8 @@ class SendQueue:
 
         Raises:
             ClientDisconnected: the connection is closed; the item still belongs to the caller.
-            OSError: the connection is gone, or the file is shorter than promised.
+            OSError: the connection is gone, or the file is shorter than promised; the connection
+                has to be closed, and the item, which is queued, with it.
         """
         try:
             with self._space:
@@ -200,9 +201,10 @@ class SendQueue:
             self._space.release()
 
     def _read_disk(self, budget: int) -> None:
-        self._is_reading_disk = True
+        self._is_reading_disk = True  # first: close() sets its flag, then looks at this one
         try:
-            self._send_some(budget, NO_BUFFER)
+            if not self._is_closed:
+                self._send_some(budget, NO_BUFFER)
         finally:
             self._is_reading_disk = False
 

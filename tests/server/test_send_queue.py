@@ -7,7 +7,7 @@ from waitress.channel import ClientDisconnected
 
 from repoman.server.send_queue import TURN_BYTES, MemoryItem, SendQueue
 from repoman.server.transport import MIN_PROGRESS_BYTES, SEND_BYTES, ProgressTimer
-from tests.clock import LONG_S, WAIT_S
+from tests.clock import LONG_S, WAIT_S, wait_until
 
 
 class Stuck:
@@ -113,6 +113,29 @@ def test_closing_does_not_wait_for_the_disk_of_a_worker():
     assert item.closed
     with pytest.raises(ClientDisconnected):
         queue.write(b"more")
+
+
+class ClosedEarly(ProgressTimer):
+    """Has another thread begin to close the queue when the first item waits."""
+
+    queue = None
+
+    def restart(self):
+        super().restart()
+        self.closing = threading.Thread(target=self.queue.close)
+        self.closing.start()
+        wait_until(lambda: self.queue._is_closed, what="the other thread to begin")
+
+
+def test_worker_does_not_begin_to_read_for_a_connection_that_closes():
+    transport, item, progress = Greedy(), Disk(), ClosedEarly()
+    transport.close = lambda: None
+    item.go_on.set()
+    progress.queue = SendQueue(transport, progress, lambda close: close())
+    progress.queue.put(item, 100)
+    progress.closing.join(WAIT_S)
+    assert not item.asked.is_set()
+    assert item.closed
 
 
 def test_file_that_left_at_once_is_closed_by_its_worker():
