@@ -6,6 +6,7 @@ import pytest
 
 from repoman.security.audit import Event
 from repoman.security.rights_records import Role
+from tests.architecture import ROOT
 
 
 def record(repoman, count=1, **fields):
@@ -61,6 +62,22 @@ def test_the_form_narrows_the_log_down_and_keeps_what_was_asked(repoman, browser
     assert shown(answer) == ["other"]
     assert "<option selected>content</option>" in answer.text
     assert "No events match." in browser.get("/audit?actor=nobody-at-all").text
+
+
+def test_every_category_of_the_manual_can_be_chosen(browser):
+    browser.log_in()
+    table = (ROOT / "docs/security.md").read_text().partition("| domain | types |")[2]
+    rows = table.partition("\n\n")[0].splitlines()[2:]
+    documented = {each for row in rows for each in re.findall(r"`(\w+)`", row.split("|")[1])}
+    offered = re.findall(r"<option(?: selected)?>(\w+)<", browser.get("/audit").text)
+    assert "login" in documented
+    assert offered == sorted(documented)
+
+
+def test_details_without_a_value_are_left_out(repoman, browser):
+    browser.log_in()
+    record(repoman, attributes={"roles": "", "user": "root"})
+    assert '<p class="soft">user root</p>' in browser.get("/audit?actor=m000").text
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "continuationToken=x", "limit=5000"])

@@ -8,7 +8,7 @@ from repoman.plugin import permission_needed, requested_events
 
 DOMAINS = (
     *("access", "audit", "content", "login", "option", "privilege", "repository"),
-    *("role", "secret", "selector", "token", "user"),
+    *("role", "secret", "selector", "task", "token", "user"),
 )
 
 audit = Blueprint("audit", "repoman_web", url_prefix="/audit")
