@@ -21,6 +21,7 @@ PROBLEMS = {
     "greater_than": "must be greater than {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
+    "string_too_long": "must have at most {max_length} characters",
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
     "value_error": "{error}",

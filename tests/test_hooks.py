@@ -422,7 +422,11 @@ def test_hook_repoman_content_changed(repoman_factory):
 
 @pytest.mark.parametrize(
     ("accepted", "text"),
-    [("text/html,*/*;q=0.8", "<h1>404</h1>"), ("*/*", "The requested"), (None, "The requested")],
+    [
+        ("text/html,*/*;q=0.8", "<h1>404</h1>"),
+        ("*/*", "There is"),
+        (None, "There is"),
+    ],
 )
 def test_hook_repoman_render_failure(repoman_factory, accepted, text):
     class Pages:

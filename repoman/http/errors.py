@@ -33,6 +33,11 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.UpstreamBlocked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
+# These replace texts of Werkzeug that speak to people who type addresses; routes word the others.
+HTTP_TEXTS: dict[int, str] = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support the method of the request.",
+}
 PATH_MAX = 1000  # characters of a path in the log
 WARNING_PAUSE_S = 60.0  # How long further refusals for lack of disk space are not logged.
 CHALLENGE = 'Basic realm="repoman"'
@@ -84,7 +89,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
         if status < HTTPStatus.BAD_REQUEST:
             return error.get_response()  # a redirect is not a failure
-        response = render(Failure(status, escaped(error.description or error.name)))
+        response = render(Failure(status, _text_of(error, status)))
         if isinstance(error, MethodNotAllowed):
             response.allow.update(error.valid_methods or ())
         return _finish(response)
@@ -92,6 +97,12 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
         return _finish(render(_describe(error)))
+
+
+def _text_of(error: HTTPException, status: int) -> str:
+    is_usual = error.description == type(error).description
+    text = (is_usual and HTTP_TEXTS.get(status)) or error.description or error.name
+    return escaped(text)
 
 
 def _describe(error: Exception) -> Failure:

@@ -34,6 +34,7 @@ from repoman.http.current import (
 from repoman.http.formats import Format
 from repoman.http.hosts import check_origin
 from repoman.repositories.model import Repository
+from repoman.rest.endpoints import Permission, require_login
 from repoman.security.actors import ANONYMOUS, Access, Actor, Credentials, RepositoryRef
 
 HIDDEN = "repoman.hidden"  # environ: the failure to answer with as if there were no such repository
@@ -216,7 +217,8 @@ def login_needed(view: View) -> View:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        actor = _logged_in()
+        actor = current_actor()
+        require_login(actor)
         if actor.token or actor.limit is not None or actor.scopes is not None:
             raise Denied("This cannot be done with a token. Log in with the password.")
         current_security().users.get_account(actor)
@@ -230,22 +232,14 @@ def permission_needed(domain: str, action: str) -> Callable[[View], View]:
 
     The view then raises Unauthenticated for nobody, and Denied for somebody without the right.
     """
+    needed = Permission(domain, action)
 
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            actor = _logged_in()
-            if not current_security().authorizer.may_administer(actor, domain, action):
-                raise Denied(f"{actor.name} is not allowed to {action} {domain}.")
+            needed.require(current_actor(), current_security().authorizer)
             return view(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]  # it takes and returns what the view does
 
     return guard
-
-
-def _logged_in() -> Actor:
-    actor = current_actor()
-    if actor.is_anonymous:
-        raise Unauthenticated("Authentication is required.")
-    return actor

@@ -78,8 +78,13 @@ class Call:
 
     def require_login(self) -> None:
         """Return if somebody has logged in (Unauthenticated)."""
-        if self.actor.is_anonymous:
-            raise Unauthenticated("Authentication is required.")
+        require_login(self.actor)
+
+
+def require_login(actor: Actor) -> None:
+    """Return if this is somebody who has logged in (Unauthenticated)."""
+    if actor.is_anonymous:
+        raise Unauthenticated("Authentication is required.")
 
 
 class Right(Protocol):
@@ -145,9 +150,14 @@ class Permission:
 
     def check(self, call: Call, values: Mapping[str, str]) -> None:
         """Return if the actor has it (Unauthenticated, Denied)."""
-        call.require_login()
-        if not self.allows(call.actor, call.repoman.security.authorizer):
-            raise Denied(f"{call.actor.name} is not allowed to {self.action} {self.domain}.")
+        self.require(call.actor, call.repoman.security.authorizer)
+
+    def require(self, actor: Actor, authorizer: Authorizer) -> None:
+        """Return if the actor has it (Unauthenticated, Denied)."""
+        require_login(actor)
+        if not self.allows(actor, authorizer):
+            name = f"nexus:{self.domain}:{self.action}"
+            raise Denied(f"{actor.name} does not have the permission {name}.")
 
 
 @dataclass(frozen=True, slots=True)

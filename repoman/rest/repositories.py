@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from repoman.errors import Unsupported
 from repoman.proxy.remote_health import RemoteState, render_status
@@ -40,12 +40,15 @@ class TraceQuery(Query):
     """Selects the path to trace."""
 
     path: str = Field(
-        "",
-        pattern="^/",
-        max_length=PATH_MAX_CHARS,
-        validate_default=True,
-        description="A path in the group, as content selectors see it.",
+        max_length=PATH_MAX_CHARS, description="A path in the group, as content selectors see it."
     )
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: str) -> str:
+        if not path.startswith("/"):
+            raise ValueError("must begin with a slash")
+        return path
 
 
 class MemberView(Resource):

@@ -305,6 +305,21 @@ def trace(client, group, path="/v2/acme/app/manifests/1", **options):
     return client.get(url, query_string={"path": path}, **options)
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "is required."),
+        ("v2", "must begin with a slash."),
+        ("/" + "x" * 1000, "must have at most 1000 characters."),
+    ],
+)
+def test_a_trace_says_which_paths_it_takes(lab, client, path, message):
+    lab.hosted("own")
+    answer = trace(client, lab.group("g", "own"), path)
+    assert answer.status_code == 400
+    assert answer.json == [{"id": "PARAMETER path", "message": message}]
+
+
 def test_a_trace_tells_what_keeps_members_from_answering(lab, client):
     lab.hosted("public").push("acme/app", "1", make_image())
     lab.hosted("off")

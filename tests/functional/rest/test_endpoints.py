@@ -271,6 +271,19 @@ def test_a_right_is_checked_before_the_body_is_looked_at(client, method, path, n
     assert OPENED == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("POST", "/v1/things", "ann does not have the permission nexus:settings:update."),
+        ("GET", "/v1/nothing", "There is nothing at this address."),
+        ("DELETE", "/v1/things", "This address does not support the method of the request."),
+    ],
+)
+def test_a_refusal_tells_scripts_what_is_wrong(client, method, path, message):
+    answer = ask(client, method, path, auth=("ann", "a password"))
+    assert answer.json == {"id": "*", "message": message}
+
+
 def test_who_knows_a_repository_but_may_not_set_it_is_denied(client, repoman):
     repoman.users.change("ann", roles=["nx-developer"])
     answer = ask(client, "GET", "/v1/settings/files", auth=("ann", "a password"))

@@ -18,11 +18,7 @@ TITLES: dict[int, str] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
     HTTPStatus.SERVICE_UNAVAILABLE: "Service unavailable",
 }
-# These replace the texts of HTTP and of the libraries.
-TEXTS: dict[int, str] = {
-    HTTPStatus.NOT_FOUND: "The address may be mistyped, or the page was removed.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support the method of the request.",
-}
+MISSING = "The address may be mistyped, or the page was removed."
 FORGED = (
     "The form belongs to another session or has expired. Go back, reload the page and submit the "
     "form again. Your browser must accept cookies."
@@ -49,4 +45,4 @@ def _text(failure: Failure) -> str:
         return failure.message
     if failure.status == HTTPStatus.BAD_REQUEST and "CSRF" in failure.message:
         return FORGED
-    return TEXTS.get(failure.status, failure.message)
+    return MISSING if failure.status == HTTPStatus.NOT_FOUND else failure.message
