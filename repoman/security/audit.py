@@ -2,11 +2,11 @@
 
 A change of configuration is written within its own transaction, so that there is never the one
 without the other; changes of content leave events (:mod:`repoman.events`) that the log follows. All
-other events wait in memory and are written together, by the thread that
-looks for changes of other processes: SQLite does not count a connection's own writes as news, so
-what the server remembers of the database stays good. A kill loses those of the last half second.
-While the database is busy or the disk full they go on waiting, up to a number; those beyond it are
-counted, and an event says how many there were.
+other events wait in memory and are written together, by the thread that looks for changes of other
+processes: SQLite does not count a connection's own writes as news, so what the server remembers of
+the database stays good. A kill loses those of the last half second. While the database is busy or
+the disk full they go on waiting, up to a number; those beyond it are counted, and an event says how
+many there were.
 """
 
 import logging
@@ -33,6 +33,7 @@ WAITING_MAX_EVENTS = 10_000  # Further events are lost, and counted.
 TEXT_MAX_CHARS = 500  # A longer value is cut.
 # The values that come from clients.
 TEXTS = ("actor", "realm", "address", "connector", "repository", "target")
+BATCH_EVENTS = 1000  # Events that are written in one transaction.
 PRUNED_ROWS = 1000  # Old events that are removed in one transaction.
 # Batches of content events that one call follows: the thread has to notice other changes soon.
 FOLLOWED_BATCHES = 10
@@ -123,11 +124,13 @@ class Audit:
             events, self._waiting = list(self._waiting), deque()
             lost, self._lost = self._lost, 0
         try:
-            if events or lost:
+            while events or lost:
+                batch, rest = events[:BATCH_EVENTS], events[BATCH_EVENTS:]
+                told = 0 if rest else lost  # after those that came before
                 with self._database.transaction(touches=(), is_durable=True, is_brief=not is_last):
                     self._retention.confirm()
-                    self._write(events, lost)
-                events, lost = [], 0
+                    self._write(batch, told)
+                events, lost = rest, lost - told
             for _ in range(FOLLOWED_BATCHES):
                 if not self._follower.follow():
                     break

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from repoman.cli import cli
 from repoman.config import AuditSettings
 from repoman.db.models import AuditRecord
+from repoman.errors import Unavailable
+from repoman.security import audit_records as records
 from repoman.security.audit import WAITING_MAX_EVENTS, Audit, Event
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing import HttpClient, repoman_factory
@@ -288,6 +290,27 @@ def test_more_events_than_can_wait_are_counted(repoman, monkeypatch):
     [lost] = repoman.audit.search({"domain": "audit", "type": "lost"})
     assert lost["attributes"] == {"count": "5"}
     assert len(repoman.audit.search({"domain": "login"})) == 5
+
+
+def test_many_events_take_several_transactions_and_a_failure_repeats_none(repoman, monkeypatch):
+    monkeypatch.setattr("repoman.security.audit.BATCH_EVENTS", 2)
+    insert, sizes = records.insert_events, []
+
+    def insert_or_fail(rows):
+        sizes.append(len(rows := list(rows)))
+        if len(sizes) == 2:
+            raise Unavailable("The database is busy.")
+        insert(rows)
+
+    for number in range(5):
+        repoman.audit.record(Event("login", "failed", f"guess-{number}"))
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "insert_events", insert_or_fail)
+        repoman.audit.flush()
+        repoman.audit.flush()
+    assert sizes == [2, 2, 2, 1]
+    found = repoman.audit.search({"domain": "login"})
+    assert [row["actor"] for row in found] == [f"guess-{number}" for number in range(4, -1, -1)]
 
 
 def test_an_event_that_cannot_be_written_holds_up_no_others(repoman):
