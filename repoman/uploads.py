@@ -227,6 +227,7 @@ class UploadSessions:
         try:
             if live.has_failed:
                 raise NotFound(UNKNOWN)
+            # Again: the session may have ended, here or in another process, before it was locked.
             self.get(upload.id, upload.scope, upload.actor)
             if start is not None and start != sink.offset:
                 raise RangeInvalid(
