@@ -24,6 +24,8 @@ DEPTH_MAX = 6
 """Nested values below this level are not looked at when a size is estimated."""
 
 _FOREVER = float("inf")
+# A tuple, since a union is made anew by each call, for each part of each value.
+_WITHOUT_PARTS = (str, bytes, int, float, type(None))
 
 
 class _Entry:
@@ -95,7 +97,7 @@ BUDGET = CacheBudget()
 def size_of(value: Any, depth: int = DEPTH_MAX) -> int:
     """Return an estimate of the bytes of memory that a value and its parts take."""
     size = sys.getsizeof(value)
-    if depth == 0 or isinstance(value, str | bytes | int | float | None):
+    if depth == 0 or isinstance(value, _WITHOUT_PARTS):
         return size
     if isinstance(value, dict):
         parts = [*value.keys(), *value.values()]
