@@ -7,64 +7,40 @@ bar.
 
 import argparse
 import gc
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import _roomy
-from repoman.catalog.catalog import Catalog
-from repoman.catalog.model import Page, PageRequest, Scope
-from repoman.config import CatalogSettings, DatabaseSettings
+from repoman.catalog.model import Page, PageRequest
+from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, Database
-from repoman.repositories.repository_records import Row, insert_row
-from repoman.search import TrigramIndex
-from tests.catalog_questions import ASSETS, COMPONENTS, PACKAGES
-from tests.fill import fill
+from tests.catalog_questions import (
+    ASSETS,
+    COMPONENTS,
+    PACKAGES,
+    Viewer,
+    fill_database,
+    make_catalog,
+)
 
 BAR = 0.020  # seconds of server time, median of the pages of a question
-REPOSITORIES = 10
 PAGES = 20
-
-
-class PlainSealer:
-    """Keys that are not sealed: that costs the same for every page."""
-
-    def seal(self, position: str) -> str:
-        return position
-
-    def open(self, cursor: str) -> str:
-        return cursor
-
-
-class Viewer:
-    """Who sees everything."""
-
-    def scopes(self) -> list[Scope]:
-        return [Scope(number + 1, f"r{number}", "some") for number in range(REPOSITORIES)]
 
 
 def run(directory: Path, count: int) -> list[str]:
     """Measure, and return the questions that miss the bar."""
-    database = Database(directory, DatabaseSettings())
-    database.open()
-    ids = [insert_row(Row(0, f"r{n}", "some", "hosted", True, {})) for n in range(REPOSITORIES)]
-    database.close()
     begin = time.perf_counter()
-    with closing(sqlite3.connect(directory / FILE)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA cache_size = -262144")
-        fill(connection, ids, count)
+    fill_database(directory, count)
     size = (directory / FILE).stat().st_size / (1 << 20)
     took = time.perf_counter() - begin
     print(f"{count:,} components stored in {took:.0f} s; the database has {size:,.0f} MiB")
     database = Database(directory, DatabaseSettings())
     database.open()
-    catalog = Catalog(CatalogSettings(), PlainSealer(), TrigramIndex())
+    catalog = make_catalog()
     gc.freeze()  # as the server does at its start
     missed = []
     for questions, method in (

@@ -1,7 +1,53 @@
-"""Questions to the catalog of :mod:`tests.fill`: each filter and each order at least once."""
+"""A catalog of very much content, and questions to it: each filter and order at least once."""
 
-from repoman.catalog.model import AssetQuery, ComponentQuery, Order, PackageQuery
-from tests.fill import NOW
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from repoman.catalog.catalog import Catalog
+from repoman.catalog.model import AssetQuery, ComponentQuery, Order, PackageQuery, Scope
+from repoman.config import CatalogSettings, DatabaseSettings
+from repoman.db.database import FILE, Database
+from repoman.repositories.repository_records import Row, insert_row
+from repoman.search import TrigramIndex
+from tests.fill import NOW, fill
+
+REPOSITORIES = 10
+
+
+class PlainSealer:
+    """Keys that are not sealed: that costs the same for every page."""
+
+    def seal(self, position: str) -> str:
+        return position
+
+    def open(self, cursor: str) -> str:
+        return cursor
+
+
+class Viewer:
+    """Who sees everything."""
+
+    def scopes(self) -> list[Scope]:
+        return [Scope(number + 1, f"r{number}", "some") for number in range(REPOSITORIES)]
+
+
+def make_catalog() -> Catalog:
+    """Return the catalog over the open database."""
+    return Catalog(CatalogSettings(), PlainSealer(), TrigramIndex())
+
+
+def fill_database(directory: Path, components: int) -> None:
+    """Create a database with so many components in its repositories."""
+    database = Database(directory, DatabaseSettings())
+    database.open()
+    ids = [insert_row(Row(0, f"r{n}", "some", "hosted", True, {})) for n in range(REPOSITORIES)]
+    database.close()
+    with closing(sqlite3.connect(directory / FILE)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -262144")
+        fill(connection, ids, components)
+
 
 ORDERS = [each for each in Order if each is not Order.PATH]
 COMPONENTS = {

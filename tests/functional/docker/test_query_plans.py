@@ -5,12 +5,11 @@ are full and with or without statistics about them.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
-from repoman.db.models import database_proxy
+from repoman.caching import BUDGET
 from tests.functional.docker.images import (
     OCI_EMPTY,
     OCI_MANIFEST,
@@ -19,6 +18,7 @@ from tests.functional.docker.images import (
     make_image,
     to_json,
 )
+from tests.statements import executed_statements
 
 TAGS = 100_000  # of one image
 NAMES = 10_000
@@ -95,16 +95,12 @@ def full(request, in_process):
     return in_process
 
 
-@contextmanager
-def noted() -> Iterator[list[str]]:
-    """The statements that are executed meanwhile, with their values in them."""
-    statements: list[str] = []
-    connection = database_proxy.connection()
-    connection.set_trace_callback(statements.append)
-    try:
-        yield statements
-    finally:
-        connection.set_trace_callback(None)
+@pytest.fixture(autouse=True)
+def nothing_cached():
+    """Each test asks the database, whatever was asked before it."""
+    size = BUDGET.size
+    BUDGET.resize(0)
+    BUDGET.resize(size)
 
 
 def steps_of(site, statement):
@@ -182,13 +178,13 @@ QUESTIONS = {
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_an_index_answers(full, question):
-    with noted() as statements:
+    with executed_statements() as statements:
         full.registry.send(*QUESTIONS[question])
     check(full, statements)
 
 
 def test_an_index_answers_throughout_a_push(full, name):
-    with noted() as statements:
+    with executed_statements() as statements:
         full.registry.push(name, "1", make_image())
         full.registry.push(name, "1", make_image())
         full.registry.delete(f"{name}/manifests/1")
@@ -202,7 +198,7 @@ def test_a_push_with_a_thousand_layers_asks_for_many_at_once(full, name):
     entries = [descriptor(layer, "x/y") for layer in layers]
     config = descriptor(b"{}", OCI_EMPTY)
     fields = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": entries}
-    with noted() as statements:
+    with executed_statements() as statements:
         answer = full.registry.put_manifest(name, "1", to_json(fields))
     assert answer.code == "MANIFEST_BLOB_UNKNOWN"
     assert len(answer.errors) == 1001
@@ -212,7 +208,7 @@ def test_a_push_with_a_thousand_layers_asks_for_many_at_once(full, name):
 
 def test_a_page_reads_no_more_rows_than_it_has(full):
     for path, key in ((f"{BIG}/tags/list", "tags"), ("_catalog", "repositories")):
-        with noted() as statements:
+        with executed_statements() as statements:
             answer = full.registry.get(f"{path}?n=7")
         assert len(answer.json()[key]) == 7
         [statement] = [each for each in statements if "component" in each]
@@ -220,7 +216,7 @@ def test_a_page_reads_no_more_rows_than_it_has(full):
 
 
 def test_a_mount_looks_at_no_other_digest(full):
-    with noted() as statements:
+    with executed_statements() as statements:
         full.registry.start("new", mount=f"sha256:{'f' * 64}")
     [statement] = [each for each in statements if "ORDER BY" in each]
     [step] = [each for each in steps_of(full, statement) if "asset" in each or "t1" in each]
@@ -255,7 +251,7 @@ ROW = "SEARCH component USING INTEGER PRIMARY KEY (rowid=?)"
 )
 def test_search_asks_indexes_alone(full, text, plans):
     service = full.repoman.repositories.get("docker-hosted").service
-    with noted() as statements:
+    with executed_statements() as statements:
         service.search.find(text, 25, None)
     asked = [each for each in statements if "component" in each and not is_internal(each)]
     assert [steps_of(full, each) for each in asked] == plans

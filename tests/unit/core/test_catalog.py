@@ -24,6 +24,7 @@ from repoman.db.models import database_proxy
 from repoman.errors import Invalid, NotFound
 from repoman.events.origin import Origin, acting_as
 from repoman.search import TrigramIndex
+from tests.statements import executed_statements
 
 RULES = ContentRules(
     stored_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
@@ -375,10 +376,8 @@ def test_children_are_skipped_in_one_statement(site):
         rows,
     )
     connection.commit()
-    asked = []
-    connection.set_trace_callback(asked.append)
-    page = site.catalog.browse("one", "", PageRequest(), site.everybody)
-    connection.set_trace_callback(None)
+    with executed_statements() as asked:
+        page = site.catalog.browse("one", "", PageRequest(), site.everybody)
     assert [each.path for each in page.items] == ["a/", "b/", "c/", "x/"]
     assert len(asked) == 1, asked
 

@@ -5,17 +5,20 @@ from contextlib import closing
 
 import pytest
 
-from repoman.catalog.catalog import Catalog
-from repoman.catalog.model import PageRequest, Scope
-from repoman.config import CatalogSettings, DatabaseSettings
+from repoman.catalog.model import PageRequest
+from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, Database
 from repoman.db.models import database_proxy
-from repoman.repositories.repository_records import Row, insert_row
-from repoman.search import TrigramIndex
-from tests.catalog_questions import ASSETS, COMPONENTS, PACKAGES
-from tests.fill import fill
+from tests.catalog_questions import (
+    ASSETS,
+    COMPONENTS,
+    PACKAGES,
+    Viewer,
+    fill_database,
+    make_catalog,
+)
+from tests.statements import executed_statements
 
-REPOSITORIES = 10
 PAGES = 3
 INTERNAL = ("'component_index_", "'version_index_")
 # There are few of them; or they are the rows of an index that was asked.
@@ -23,36 +26,12 @@ SMALL = ("SCAN blob_store_usage", "SCAN CONSTANT", "SCAN component_index", "SCAN
 SMALL = (*SMALL, "SCAN user", "SCAN child")
 
 
-class PlainSealer:
-    """Keys that are not sealed."""
-
-    def seal(self, position):
-        return position
-
-    def open(self, cursor):
-        return cursor
-
-
-class Viewer:
-    """Who sees everything."""
-
-    def scopes(self):
-        return [Scope(number + 1, f"r{number}", "some") for number in range(REPOSITORIES)]
-
-
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
 def path(request, tmp_path_factory):
     """A database with content in several repositories."""
     directory = tmp_path_factory.mktemp("plans")
-    database = Database(directory, DatabaseSettings())
-    database.open()
-    ids = [
-        insert_row(Row(0, f"r{number}", "some", "hosted", True, {}))
-        for number in range(REPOSITORIES)
-    ]
-    database.close()
+    fill_database(directory, 4000)
     with closing(sqlite3.connect(directory / FILE)) as connection:
-        fill(connection, ids, 4000)
         if request.param == "with statistics":
             connection.execute("analyze")
             connection.commit()
@@ -70,18 +49,13 @@ def opened(path):
 
 def statements_of(ask):
     """The statements of three pages of an answer, with their values in them."""
-    asked = []
-    connection = database_proxy.connection()
-    connection.set_trace_callback(asked.append)
     after = ""
-    try:
+    with executed_statements() as asked:
         for _ in range(PAGES):
             page = ask(PageRequest(50, after))
             if page.next is None:
                 break
             after = page.next
-    finally:
-        connection.set_trace_callback(None)
     questions = [each for each in dict.fromkeys(asked) if each.startswith(("SELECT", "WITH"))]
     return [each for each in questions if not any(name in each for name in INTERNAL)]
 
@@ -101,7 +75,7 @@ def bad_steps(statement):
 
 @pytest.mark.parametrize("name", [*COMPONENTS, *ASSETS, *PACKAGES])
 def test_an_index_answers(opened, name):
-    catalog = Catalog(CatalogSettings(), PlainSealer(), TrigramIndex())
+    catalog = make_catalog()
     if name in COMPONENTS:
         method, query = catalog.components, COMPONENTS[name]
     elif name in ASSETS:

@@ -3,11 +3,11 @@
 import pytest
 
 from repoman.content import NewAsset
-from repoman.db.models import database_proxy
 from repoman.events import event_records as records
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.origin import SYSTEM, Origin, acting_as, acting_by, current_origin
 from repoman.repositories.repository_records import delete_row
+from tests.statements import executed_statements
 
 AMY = Origin("amy", "local", "192.0.2.7", "files:http", "all", "request", {"token": "7"})
 
@@ -60,11 +60,8 @@ def test_creation_replacement_and_deletion_are_told_apart(content, save):
 
 
 def test_a_change_writes_one_statement_more(save):
-    statements = []
-    connection = database_proxy.connection()
-    connection.set_trace_callback(statements.append)
-    save("a")
-    connection.set_trace_callback(None)
+    with executed_statements() as statements:
+        save("a")
     assert sum("content_event" in each for each in statements) == 1
 
 
@@ -108,11 +105,8 @@ def test_a_deletion_of_many_is_one_statement_for_each_batch(content, save, datab
     with database.transaction():
         for number in range(600):
             save(f"{number:03}")
-    statements = []
-    connection = database_proxy.connection()
-    connection.set_trace_callback(statements.append)
-    content.delete_assets(f"{number:03}" for number in range(600))
-    connection.set_trace_callback(None)
+    with executed_statements() as statements:
+        content.delete_assets(f"{number:03}" for number in range(600))
     assert sum("INTO content_event" in each for each in statements) == 2
     assert [each.is_deleted for each in events(after=600)] == [True] * 600
 

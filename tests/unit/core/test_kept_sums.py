@@ -16,6 +16,7 @@ from repoman.content import Coordinate, NewAsset, Reference
 from repoman.db.database import FILE
 from repoman.db.models import RepositoryRecord, database_proxy
 from tests.recount import counted, kept
+from tests.statements import executed_statements
 
 STEPS = 300
 KILLS = 3
@@ -153,10 +154,8 @@ def test_a_push_of_a_tag_is_few_statements(content, blob):
         )
 
     push()
-    statements = []
-    database_proxy.connection().set_trace_callback(statements.append)
-    push()
-    database_proxy.connection().set_trace_callback(None)
+    with executed_statements() as statements:
+        push()
     # What triggers do is told as comments, or as the statement that fired them once more.
     asked = {each for each in statements if each.startswith(("SELECT", "INSERT", "UPDATE", "DEL"))}
     asked = {each for each in asked if '"revision"' not in each}

@@ -9,6 +9,7 @@ from repoman.events import pull_records as records
 from repoman.events import pulls as module
 from repoman.events.event import Coordinate
 from repoman.events.pulls import PullLog
+from tests.statements import executed_statements
 
 DAY = 20_000
 NOON = (DAY + 0.5) * 86_400
@@ -159,11 +160,8 @@ def test_writing_takes_few_transactions_and_is_found_by_an_index(content, save, 
             save(f"{number:03}")
     for number in range(600):
         pulls.note((content.pull_of(f"{number:03}"), True))
-    statements = []
-    connection = database_proxy.connection()
-    connection.set_trace_callback(statements.append)
-    pulls.flush()
-    connection.set_trace_callback(None)
+    with executed_statements() as statements:
+        pulls.flush()
     assert sum(each.startswith("BEGIN") for each in statements) == 3
     assert sum(map(bool, map(days, ("000", "599")))) == 2
     for query in (records._UPDATE_ASSETS, records._INSERT_DAYS):

@@ -4,7 +4,7 @@ import pytest
 
 from repoman.catalog.sample_records import DAY_S, HOUR_S, Samples
 from repoman.content import NewAsset
-from repoman.db.models import database_proxy
+from tests.statements import executed_statements
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % DAY_S + 12 * HOUR_S
 
@@ -61,8 +61,6 @@ def test_old_samples_go(database, content, blob, clock):
 def test_nothing_is_asked_of_the_database_between(database, clock):
     samples = Samples(database, clock)
     samples.take()
-    asked = []
-    database_proxy.connection().set_trace_callback(asked.append)
-    samples.take()
-    database_proxy.connection().set_trace_callback(None)
+    with executed_statements() as asked:
+        samples.take()
     assert asked == []

@@ -32,6 +32,7 @@ from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, UPLOADS_BATCH, Users
 from repoman.upload_records import add_upload, list_begun
+from tests.statements import executed_statements
 
 TEAM = RepositoryRef("toy", "team")
 
@@ -209,15 +210,13 @@ def test_a_deleted_user_is_out_at_once(users, authenticate):
 
 def test_the_uploads_of_a_deleted_user_are_nobodys_in_bounded_steps(users, content, database):
     users.create("ann", "a password")
-    statements = []
     with database.transaction():
         for actor, count in ((Actor("ann").owner, 1_001), (Actor("bob").owner, 1)):
             for number in range(count):
                 row = (f"{actor} {number}", "scope", actor, 1.0)
                 add_upload(content._repository, "default", row)
-    database._sqlite.connection().set_trace_callback(statements.append)
-    users.delete("ann")
-    database._sqlite.connection().set_trace_callback(None)
+    with executed_statements() as statements:
+        users.delete("ann")
     owners = Counter(row[2] for row in list_begun(content._repository, 2.0, "", 2_000))
     assert owners == {"": 1_001, Actor("bob").owner: 1}
     steps = [each for each in statements if each.startswith('UPDATE "upload"')]
