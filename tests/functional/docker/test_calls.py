@@ -8,8 +8,21 @@ import pytest
 
 from benchmarks.calls import ROOT
 
-FILES = {"blob GET": 30, "blob GET with a login": 33, "manifest GET": 31, "PATCH of 400 kB": 38}
-CALLS = {"blob GET": 200, "blob GET with a login": 215, "manifest GET": 190}
+# A little more than it takes: one module or a few functions more have to be worth it.
+FILES = {
+    "blob GET": 29,
+    "blob GET with a login": 32,
+    "manifest GET": 30,
+    "manifest GET, repeated": 9,
+    "PATCH of 400 kB": 36,
+}
+CALLS = {
+    "blob GET": 165,
+    "blob GET with a login": 178,
+    "manifest GET": 160,
+    "manifest GET, repeated": 28,
+    "PATCH of 400 kB": 420,
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +42,3 @@ def test_a_request_enters_few_files(walks, request_, most):
 @pytest.mark.parametrize(("request_", "most"), CALLS.items())
 def test_a_request_takes_few_calls(walks, request_, most):
     assert 0 < walks[request_]["calls"] <= most
-
-
-def test_a_repeated_request_enters_only_the_server(walks):
-    assert walks["manifest GET, repeated"]["files"] * 3 < walks["manifest GET"]["files"]
