@@ -31,8 +31,10 @@ def run(repoman_factory, secrets):
 def test_sessions_are_listed_and_ended(run, repoman_factory, secrets):
     listed = json.loads(run("list", "admin", "--json").output)
     assert {each["address"] for each in listed} == {"10.0.0.1", "10.0.0.2"}
-    for line in run("list", "admin").output.splitlines():
-        assert any(line.startswith(f"{each['id'][:16]}  {each['address']}  ") for each in listed)
+    lines = run("list", "admin").output.splitlines()
+    assert len(lines) == len(listed)
+    for line, each in zip(lines, listed, strict=True):
+        assert line.startswith(f"{each['id'][:16]}  {each['address']}  ")
     first = next(each["id"] for each in listed if each["address"] == "10.0.0.1")
     assert run("end", "admin", first[:16]).output == "Ended 1 sessions of admin.\n"
     repoman = repoman_factory({})

@@ -136,7 +136,7 @@ def end_of(task):
 def test_a_task_runs_when_it_is_due(tasks, runner, time_, work):
     task = tasks.create("work", schedule=DAILY)
     runner.look()
-    assert work.count == 0
+    assert tasks.runs(task) == []
     time_.pass_(3 * HOUR)
     runner.look()
     run = end_of(task)
@@ -144,7 +144,7 @@ def test_a_task_runs_when_it_is_due(tasks, runner, time_, work):
     assert (run.done, run.total) == (1, 2)
     assert [line.text for line in tasks.lines(run)] == ["begun"]
     runner.look()
-    assert work.count == 1
+    assert (work.count, len(tasks.runs(task))) == (1, 1)
     assert tasks.get(task.id).next_at == MIDNIGHT + 27 * HOUR
 
 
@@ -156,7 +156,7 @@ def test_what_was_missed_runs_once(tasks, make_runner, time_, work):
         runner.look()
     end_of(task)
     runner.look()
-    assert work.count == 1
+    assert (work.count, len(tasks.runs(task))) == (1, 1)
 
 
 def test_a_task_runs_on_request(tasks, runner, work):
@@ -539,8 +539,7 @@ def test_a_clock_that_jumps_takes_no_lease(tasks, runner, running, make_runner, 
     time_.now += 400 * 24 * HOUR
     other.look()
     other.look()
-    assert work.count == 1
-    assert last_run(running).state is RunState.RUNNING
+    assert [run.state for run in tasks.runs(running)] == [RunState.RUNNING]
 
 
 # --- The service ---------------------------------------------------------------------------------
@@ -572,7 +571,7 @@ def test_a_task_is_created_changed_and_deleted(tasks, database):
 
 
 def test_what_is_wrong_is_refused(tasks):
-    with pytest.raises(Invalid, match=r"no task type 'unknown'; choose one of: work, other|other"):
+    with pytest.raises(Invalid, match=r"no task type 'unknown'; choose one of: other, work\."):
         tasks.create("unknown")
     with pytest.raises(Invalid, match=r"settings\.hours: must be at least 1"):
         tasks.create("work", settings={"hours": 0})
@@ -589,7 +588,7 @@ def test_a_disabled_task_does_not_run(tasks, runner, time_, work):
     tasks.update(task, is_enabled=False)
     time_.pass_(24 * HOUR)
     runner.look()
-    assert work.count == 0
+    assert tasks.runs(task) == []
 
 
 def test_a_change_by_another_process_counts_at_the_next_look(tasks, runner, time_, work):
