@@ -16,7 +16,7 @@ from repoman.plugin import (
     RoutingSection,
     readable,
 )
-from repoman_raw.service import RawRepository, check_path
+from repoman_raw.service import RawRepository, check_file, check_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RawGroup:
 
     def get(self, path: str) -> Content:
         """Return a file of the first member that has it."""
-        check_path(path)
+        check_file(path)
         members = self._members.serving(path)
         return self._members.first_content(members, lambda each: readable(each.get(path)))
 
@@ -51,7 +51,7 @@ class RawGroup:
 
     def delete(self, path: str) -> None:
         """Remove a file from the writable member."""
-        check_path(path)
+        check_file(path)
         self._members.writable(path).delete(path)
 
 

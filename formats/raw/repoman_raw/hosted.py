@@ -13,7 +13,7 @@ from repoman.plugin import (
     ReadOnly,
     WritePolicy,
 )
-from repoman_raw.service import check_path
+from repoman_raw.service import check_file, check_path
 
 FILE = "file"  # the kind of all assets and components of this format
 CHECKSUMS = ("md5", "sha1", "sha512")  # besides sha256, which addresses the bytes
@@ -91,9 +91,7 @@ class RawHosted:
         )
 
     def _get_asset(self, path: str) -> Asset:
-        if path == "" or path.endswith("/"):
-            raise NotFound("Directories are not listed. Request a file.")
-        check_path(path)
+        check_file(path)
         asset = self._content.find_asset(path)
         if asset is None:
             raise self._unknown(path)

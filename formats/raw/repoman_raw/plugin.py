@@ -1,5 +1,7 @@
 """What the format registers with the core. Read this first, then service, hosted, routes."""
 
+from functools import partial
+
 from repoman.plugin import (
     AccessSection,
     Built,
@@ -17,6 +19,7 @@ from repoman.plugin import (
     RepositoryContext,
     RepositoryType,
     RoutingSection,
+    Section,
     StorageSection,
     beginning_with,
     hookimpl,
@@ -77,40 +80,36 @@ def build_group(context: RepositoryContext) -> Built:
     return Built(RawGroup(members), Capabilities(trace=GroupTrace(members, parse_question)))
 
 
-HOSTED = Recipe(
-    format=RAW.name,
+RECIPE = partial(Recipe, format=RAW.name, rules=RULES)
+# The sections of all types.
+COMMON: dict[str, type[Section]] = {"access": AccessSection, "raw": RawSection}
+
+HOSTED = RECIPE(
     type=RepositoryType.HOSTED,
-    sections={"storage": HostedStorageSection, "access": AccessSection, "raw": RawSection},
+    sections={**COMMON, "storage": HostedStorageSection},
     build=build_hosted,
-    rules=RULES,
 )
-PROXY = Recipe(
-    format=RAW.name,
+PROXY = RECIPE(
     type=RepositoryType.PROXY,
     sections={
+        **COMMON,
         "storage": StorageSection,
-        "access": AccessSection,
-        "raw": RawSection,
         "proxy": ProxySection,
         "negative_cache": NegativeCacheSection,
         "http_client": HttpClientSection,
         "routing": RoutingSection,
     },
     build=build_proxy,
-    rules=RULES,
 )
-GROUP = Recipe(
-    format=RAW.name,
+GROUP = RECIPE(
     type=RepositoryType.GROUP,
     sections={
+        **COMMON,
         "storage": StorageSection,
-        "access": AccessSection,
-        "raw": RawSection,
         "group": GroupSection,
         "routing": RoutingSection,
     },
     build=build_group,
-    rules=RULES,
 )
 
 

@@ -22,7 +22,7 @@ from repoman.plugin import (
     open_cache,
 )
 from repoman_raw.hosted import FILE, SCRIPTS
-from repoman_raw.service import RawSection, check_path
+from repoman_raw.service import RawSection, check_file
 
 
 class RawProxy:
@@ -51,9 +51,7 @@ class RawProxy:
 
     def get(self, path: str) -> Content:
         """Return a file."""
-        if path == "" or path.endswith("/"):
-            raise NotFound("Directories are not listed. Request a file.")
-        check_path(path)
+        check_file(path)
         if not self._routing.allows(path):
             raise NotFound(f"The routing rule of the repository {self._name!r} forbids {path!r}.")
         found = self._files.get(path)

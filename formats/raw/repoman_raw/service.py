@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from repoman.plugin import BlobUpload, ConnectorSection, Content, Invalid
+from repoman.plugin import BlobUpload, ConnectorSection, Content, Invalid, NotFound
 
 
 class RawRepository(Protocol):
@@ -55,6 +55,18 @@ class RawSection(ConnectorSection):
 PATH_MAX_CHARS = 1024  # A longer path is refused.
 # Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+
+
+def check_file(path: str) -> None:
+    """Check the path of a file that may exist, relative to the root of its repository.
+
+    Raises:
+        NotFound: it is the path of a directory.
+        Invalid: see :func:`check_path`.
+    """
+    if path == "" or path.endswith("/"):
+        raise NotFound("Directories are not listed. Request a file.")
+    check_path(path)
 
 
 def check_path(path: str) -> None:

@@ -381,3 +381,14 @@ def test_a_group_reads_from_its_members_and_writes_to_one(repoman, client, get, 
     assert client.delete(f"/repository/all/{PATH}").status_code == 204
     assert get(f"/repository/all/{PATH}").data == DATA
     assert client.get("/repository/all/missing").status_code == 404
+
+
+def test_a_directory_is_not_found_in_a_repository_of_any_type(repoman, client):
+    repoman.repositories.create("own", "raw-hosted", {})
+    repoman.repositories.create(
+        "all", "raw-group", {"group": {"members": ["own", "mirror"], "writable_member": "own"}}
+    )
+    for name in ("own", "mirror", "all"):
+        found = client.get(f"/repository/{name}/dir/")
+        assert (found.status_code, "Directories are not listed" in found.text) == (404, True)
+    assert client.delete("/repository/all/dir/").status_code == 404
