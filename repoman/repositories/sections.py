@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
@@ -119,6 +120,29 @@ class NegativeCacheSection(Section):
     time_to_live: Minutes = Field(5, description="Minutes for which it is cached; -1: forever.")
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteCredentials:
+    """A user and a password, or a token; all empty for anonymous access."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
+
+    @property
+    def basic(self) -> str | None:
+        """The Authorization header with user name and password; None without a user name."""
+        if not self.username:
+            return None
+        pair = f"{self.username}:{self.password}".encode()
+        return f"Basic {b64encode(pair).decode('ascii')}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers to send without waiting for a challenge."""
+        header = f"Bearer {self.bearer_token}" if self.bearer_token else self.basic
+        return {} if header is None else {"Authorization": header}
+
+
 class HttpClientSection(Section):
     """How to contact the remote. Times in seconds."""
 
@@ -156,14 +180,11 @@ class HttpClientSection(Section):
         return value
 
     @property
-    def login_headers(self) -> dict[str, str]:
-        """The headers that log in at the remote without waiting for a challenge."""
-        token = self.bearer_token.get_secret_value()
-        pair = f"{self.username}:{self.password.get_secret_value()}".encode()
-        if token:
-            return {"Authorization": f"Bearer {token}"}
-        basic = f"Basic {b64encode(pair).decode('ascii')}"
-        return {"Authorization": basic} if self.username else {}
+    def credentials(self) -> RemoteCredentials:
+        """The login at the remote."""
+        return RemoteCredentials(
+            self.username, self.password.get_secret_value(), self.bearer_token.get_secret_value()
+        )
 
     def check_names(self) -> None:
         """Return if there is a bundle where one is named (Invalid)."""

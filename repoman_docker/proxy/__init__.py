@@ -7,6 +7,7 @@ from repoman.plugin import (
     HttpClientSection,
     Invalid,
     ProxyCache,
+    RemoteCredentials,
     RepositoryContext,
     RoutingSection,
     open_cache,
@@ -20,7 +21,7 @@ from repoman_docker.proxy.search import ProxySearch
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.proxy.tags import TagStore
 from repoman_docker.proxy.uploads import ProxyUploads
-from repoman_docker.remote import RegistryClient, RemoteCredentials, RemoteRegistry, V1Client
+from repoman_docker.remote import RegistryClient, RemoteRegistry, V1Client
 from repoman_docker.search import INDEX_TIMEOUT_S, ImageIndex, IndexContext, IndexFactory
 from repoman_docker.sections import DockerProxySection, DockerRemoteSection, DockerSection
 from repoman_docker.service import DockerRepository
@@ -32,12 +33,9 @@ def build_proxy(context: RepositoryContext) -> Built:
     """Return the services of a proxy."""
     config = context.config
     docker = config.section("docker", DockerSection)
-    http = config.section("http_client", HttpClientSection)
     is_v1 = config.section("docker_proxy", DockerProxySection).v1_remote
     cache = open_cache(context, (BLOB,), "v1/_ping" if is_v1 else "v2/")
-    credentials = RemoteCredentials(
-        http.username, http.password.get_secret_value(), http.bearer_token.get_secret_value()
-    )
+    credentials = config.section("http_client", HttpClientSection).credentials
     site = ProxySite(
         name=config.name,
         proxy=config.section("proxy", DockerRemoteSection),

@@ -3,7 +3,6 @@
 from repoman_docker.remote.client import RegistryClient
 from repoman_docker.remote.contract import (
     Budget,
-    RemoteCredentials,
     RemoteList,
     RemoteManifest,
     RemoteRegistry,
@@ -15,7 +14,6 @@ from repoman_docker.remote.v1_client import V1Client
 __all__ = [
     "Budget",
     "RegistryClient",
-    "RemoteCredentials",
     "RemoteList",
     "RemoteManifest",
     "RemoteRegistry",

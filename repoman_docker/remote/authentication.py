@@ -15,6 +15,7 @@ from threading import Lock
 from urllib.parse import unquote, urljoin, urlsplit
 
 from repoman.plugin import (
+    RemoteCredentials,
     UpstreamClient,
     UpstreamError,
     UpstreamRefused,
@@ -23,7 +24,6 @@ from repoman.plugin import (
     is_same_server,
 )
 from repoman_docker.protocol.challenge import CATALOG, Challenge, image_scope, parse_challenges
-from repoman_docker.remote.contract import RemoteCredentials
 from repoman_docker.remote.tokens import Token, TokenService, TokenStore, refusal_of
 
 REPEATS_MAX = 5

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from repoman.plugin import (
     NotFound,
+    RemoteCredentials,
     UpstreamClient,
     UpstreamError,
     UpstreamRateLimited,
@@ -32,7 +33,6 @@ from repoman_docker.protocol.reference import Digest, Tag, parse_name, parse_tag
 from repoman_docker.remote.authentication import REFUSALS, Dialogue, RemoteAuthentication
 from repoman_docker.remote.contract import (
     Budget,
-    RemoteCredentials,
     RemoteList,
     RemoteManifest,
     RemoteTag,

@@ -15,13 +15,13 @@ from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
 from repoman.plugin import (
+    RemoteCredentials,
     SingleFlight,
     UpstreamClient,
     UpstreamRefused,
     UpstreamResponse,
     UpstreamUnavailable,
 )
-from repoman_docker.remote.contract import RemoteCredentials
 
 LIFETIME_MIN_S = 60
 """The minimum lifetime of a token in seconds, whatever the answer states."""

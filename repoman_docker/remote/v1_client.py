@@ -13,6 +13,7 @@ from urllib.parse import quote
 from repoman.plugin import (
     LruCache,
     NotFound,
+    RemoteCredentials,
     UpstreamClient,
     UpstreamRefused,
     UpstreamResponse,
@@ -21,7 +22,6 @@ from repoman.plugin import (
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.protocol.v1 import CHAIN_MAX_IMAGES, is_image_id, long_name
-from repoman_docker.remote.contract import RemoteCredentials
 
 LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags
 JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON

@@ -44,7 +44,7 @@ class RawProxy:
             RemoteFiles(
                 address=quote,
                 new_asset=new_file,
-                headers=config.section("http_client", HttpClientSection).login_headers,
+                headers=config.section("http_client", HttpClientSection).credentials.headers,
                 follow_deletion=proxy.follow_deletion,
             ),
         )

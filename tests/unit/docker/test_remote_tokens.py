@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from repoman.errors import UpstreamUnavailable
+from repoman.plugin import RemoteCredentials
 from repoman.proxy.remote_health import RemoteHealth
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
-from repoman_docker.remote.contract import RemoteCredentials
 from repoman_docker.remote.tokens import TokenService, TokenStore
 from tests.clock import WAIT_S
 from tests.live import wait_until

@@ -1,7 +1,7 @@
 """How many tokens are remembered."""
 
+from repoman.plugin import RemoteCredentials
 from repoman_docker.remote import tokens
-from repoman_docker.remote.contract import RemoteCredentials
 from repoman_docker.remote.tokens import Token, TokenService, TokenStore
 
 
