@@ -107,15 +107,19 @@ class CachedFiles:
     # What the remote says -------------------------------------------------------------------------
 
     def _find(self, path: str) -> _Found:
-        running = self._cache.download(path, lambda: None)
-        if running is not None:
-            return _Found(Source.MISS, download=running)
-        if not self._cache.has_room() and self._cache.find(path) is None:
+        running = self._running(path)
+        if running is None and not self._cache.has_room() and self._cache.find(path) is None:
             return _Found(Source.MISS)
-        return self._cache.once(f"file {path}", lambda: self._ask(path))
+        return running or self._cache.once(f"file {path}", lambda: self._ask(path))
+
+    def _running(self, path: str) -> _Found | None:
+        download = self._cache.download(path, lambda: None)
+        return None if download is None else _Found(Source.MISS, download=download)
 
     def _ask(self, path: str) -> _Found:
         """Ask the remote for a file, with the validators of the copy that is cached."""
+        if (running := self._running(path)) is not None:
+            return running  # another thread was faster
         asset = self._cache.find(path)
         if asset is not None and self._is_fresh(asset):
             return _Found(Source.HIT, asset)  # another thread was faster

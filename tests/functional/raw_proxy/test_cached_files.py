@@ -8,6 +8,8 @@ from contextlib import closing
 import pytest
 import requests
 
+from repoman.content import ContentStore
+from repoman.proxy.cache import ProxyCache
 from repoman.testing import ADMIN, HttpClient, RepomanFactory
 from repoman_raw import plugin
 from tests.clock import WAIT_S, wait_until
@@ -176,6 +178,29 @@ def test_many_readers_are_one_request(client, server, origin):
     assert len(server.log) == 1
 
 
+def test_a_download_that_has_just_begun_is_joined(repoman, client, server, monkeypatch):
+    """Another reader begins it after this one looked for a download that runs."""
+    gate, others = threading.Event(), [repoman.repositories.find("mirror").service]
+    save = ContentStore.save_asset
+
+    def save_later(content, new):
+        assert gate.wait(WAIT_S)
+        return save(content, new)
+
+    def has_room(cache):
+        if others:
+            others.pop().get(PATH)
+        return True
+
+    monkeypatch.setattr(ContentStore, "save_asset", save_later)
+    monkeypatch.setattr(ProxyCache, "has_room", has_room)
+    try:
+        assert client.get(URL).data == DATA
+    finally:
+        gate.set()
+    assert len(server.log) == 1
+
+
 def test_a_remote_that_fails_is_bridged_by_the_copy(get, clock, origin):
     get()
     clock.jump(2 * DAY)
@@ -332,7 +357,7 @@ def test_nothing_can_be_written(client):
 
 
 def test_a_file_that_cannot_be_kept_is_served_all_the_same(get, server, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.cache.ProxyCache.has_room", lambda _: False)
+    monkeypatch.setattr(ProxyCache, "has_room", lambda _: False)
     assert [source(get()) for _ in range(2)] == ["MISS", "MISS"]
     assert get(headers={"Range": "bytes=10-19"}).data == DATA[10:20]
 
