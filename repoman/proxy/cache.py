@@ -154,6 +154,11 @@ class ProxyCache:
             return False
         return True
 
+    def touch(self, asset: Asset, at: float) -> Asset:
+        """Note that the remote still has an asset as it is, and return the asset so."""
+        self.keep(asset.path, lambda: self.records.mark_checked(asset.path, at))
+        return replace(asset, checked_at=at)
+
     @contextmanager
     def absence(self, what: str, fail: Callable[[str], RepomanError] = NotFound) -> Iterator[None]:
         """Convert absence at the remote, and its refusals, into the error that ``fail`` makes.

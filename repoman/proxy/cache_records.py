@@ -31,11 +31,11 @@ class CacheRecords:
         self._token: ReadCache[float] = ReadCache(database)
         self._renewals: ReadCache[int] = ReadCache(database)
 
-    def mark_checked(self, paths: Iterable[str], at: float | None) -> None:
-        """Note that the remote still has these as they are; None: that it has to be asked."""
+    def mark_checked(self, path: str, at: float) -> None:
+        """Note that the remote still has an asset as it is."""
         with self._database.transaction(repository=self._repository):
             AssetRecord.update(checked_at=at).where(
-                self._mine() & AssetRecord.path.in_(list(paths))
+                self._mine() & (AssetRecord.path == path)
             ).execute()
 
     def forget_checks(self, prefix: str, suffix: str = "") -> None:

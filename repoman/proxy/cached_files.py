@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from functools import partial
 from http import HTTPStatus
 from typing import BinaryIO
 
@@ -133,23 +132,17 @@ class CachedFiles:
             return self._deleted(asset, now)
         if asset is not None and body.status == HTTPStatus.NOT_MODIFIED:
             body.close()
-            return _Found(Source.REVALIDATED, self._touch(asset, now))
+            return _Found(Source.REVALIDATED, self._cache.touch(asset, now))
         return _Found(Source.MISS, download=self._download(path, body, now))
 
     def _deleted(self, asset: Asset, now: float) -> _Found:
         """Treat a cached file that the remote no longer has."""
         if not self._remote.follow_deletion:
-            return _Found(Source.STALE, self._touch(asset, now))
+            return _Found(Source.STALE, self._cache.touch(asset, now))
         path = asset.path
         self._cache.keep(path, lambda: self._content.delete_assets([path]))
         self._cache.negative.add(path)
         raise NotFound(f"The remote has deleted {path}.")
-
-    def _touch(self, asset: Asset, now: float) -> Asset:
-        """Record that a file was checked."""
-        mark = partial(self._cache.records.mark_checked, [asset.path], now)
-        self._cache.keep(asset.path, mark)
-        return replace(asset, checked_at=now)
 
     def _download(self, path: str, first: Body, now: float) -> Download | None:
         """Continue an answer of the remote as a download; return None if there is no disk space."""

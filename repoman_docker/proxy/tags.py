@@ -119,11 +119,7 @@ class TagStore:
         """Note that a tag has not moved, and return its asset."""
         if PENDING in asset.attributes:
             return self._rewrite(_tag_again(asset, {}))
-        now = self._site.cache.clock()
-        self._site.cache.keep(
-            asset.path, lambda: self._site.cache.records.mark_checked([asset.path], now)
-        )
-        return replace(asset, checked_at=now)
+        return self._site.cache.touch(asset, self._site.cache.clock())
 
     def hold(self, asset: Asset, digest: Digest) -> Asset | None:
         """Keep a tag at its old digest while the new one is too young; None if it may move.

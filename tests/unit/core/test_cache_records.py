@@ -43,7 +43,7 @@ def test_a_check_is_remembered_with_the_asset(content, save):
 def test_a_check_can_be_renewed(content, records, save):
     save("a", checked_at=5.0)
     save("b", checked_at=5.0)
-    records.mark_checked(["a"], 7.0)
+    records.mark_checked("a", 7.0)
     assert content.get_asset("a").checked_at == 7.0
     assert content.get_asset("b").checked_at == 5.0
 
