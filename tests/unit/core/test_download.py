@@ -1,97 +1,24 @@
 """Downloads with a remote of the test's own, and many readers."""
 
-import errno
 import hashlib
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from functools import partial
 
 import pytest
 
 from repoman.blobs.upload import BlobUpload
 from repoman.errors import NotFound, StorageFull, UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.download import Download
-from repoman.proxy.fetching import FetcherPool, FetchRequest, PassThrough, SingleFlight
-from repoman.proxy.services import Downloads
+from repoman.proxy.fetching import FetchRequest
 from tests.clock import WAIT_S
-from tests.live import wait_until
-
-DATA = bytes(range(256)) * 40
-SIZE = len(DATA)
-
-
-class Body:
-    """An answer in pieces; a piece may be an error, or an event to wait for."""
-
-    def __init__(self, pieces, status=200, headers=None, length=SIZE):
-        self.pieces = iter(pieces)
-        self.status = status
-        self.headers = headers or {}
-        self.length = length
-        self.is_closed = False
-
-    def read(self):
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                return piece
-            if isinstance(piece, Exception):
-                raise piece
-            assert piece.wait(WAIT_S)
-        return b""
-
-    def close(self):
-        self.is_closed = True
-
-
-def broken():
-    return UpstreamUnavailable("The remote stopped.")
-
-
-class Remote:
-    """Answers requests one after the other; an answer may be an error."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.starts = []
-
-    def open(self, start):
-        self.starts.append(start)
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def part(start, data=None, total=SIZE, **headers):
-    """The answer to a request for a part."""
-    data = DATA[start:] if data is None else data
-    content_range = f"bytes {start}-{total - 1}/{total}"
-    return Body([data], 206, {"Content-Range": content_range, **headers}, len(data))
+from tests.fakes.bodies import DATA, SIZE, Body, Remote, broken, new_download, part, read
 
 
 @pytest.fixture
 def make(blobs):
-    def make(remote, data=DATA, has_digest=True, **options):
-        kept = []
-        order = FetchRequest(
-            "a blob",
-            {"sha256": hashlib.sha256(data).hexdigest()} if has_digest else {},
-            remote.open,
-            options.pop("keep", kept.append),
-            **options,
-        )
-        ended = []
-        download = Download(order, BlobUpload(blobs), lambda: ended.append(1), sleep=lambda _: None)
-        download.kept, download.ended = kept, ended
-        return download
-
-    return make
-
-
-def read(download, start=0, length=None):
-    reader = download.open()
-    return b"".join(reader.pieces(start, len(DATA) - start if length is None else length))
+    """Return a download of the test's blob from a remote."""
+    return partial(new_download, blobs)
 
 
 def test_what_is_fetched_is_kept(make, blobs):
@@ -320,19 +247,6 @@ def test_readers_are_served_even_if_nothing_can_be_kept(make):
     assert read(download) == DATA
 
 
-def test_a_disk_that_is_full_is_seen_before_readers_begin(make, monkeypatch):
-    class Full:
-        f_bavail, f_frsize = 1, 1024
-
-    monkeypatch.setattr("repoman.blobs.file.os.statvfs", lambda _: Full)
-    failures = []
-    download = make(Remote(Body([DATA])), note_failure=failures.append)
-    download.run()
-    with pytest.raises(StorageFull):
-        download.wait_for_size(0)
-    assert [type(each) for each in failures] == [StorageFull]
-
-
 def test_a_growing_file_tells_when_it_has_grown(make):
     gate = threading.Event()
     download = make(Remote(Body([DATA[:100], gate, DATA[100:]])))
@@ -345,262 +259,6 @@ def test_a_growing_file_tells_when_it_has_grown(make):
     assert reader.ready(100) == len(DATA) - 100
     reader.close()
     reader.close()
-
-
-def test_passing_through(make):
-    assert b"".join(PassThrough(Remote(part(10)).open).pieces(10, 20)) == DATA[10:30]
-    whole = PassThrough(Remote(Body([DATA[:5], DATA[5:]])).open)
-    assert b"".join(whole.pieces(3, 20)) == DATA[3:23]
-    with pytest.raises(UpstreamUnavailable):
-        list(PassThrough(Remote(Body([DATA[:5]])).open).pieces(0, 20))
-
-
-# --- A disk that becomes full meanwhile ----------------------------------------------------------
-
-ROOM = 1_100  # bytes, before it is full
-PIECES = [DATA[at : at + 500] for at in range(0, SIZE, 500)]
-
-
-@pytest.fixture
-def small_disk(monkeypatch):
-    """A disk that takes a part of a piece, as a full one does, and a window of 1000 bytes."""
-    written = []
-
-    def write(fd, data):
-        taken = bytes(data[: ROOM - sum(written)])
-        if not taken:
-            raise OSError(errno.ENOSPC, "no room")
-        written.append(len(taken))
-        return real(fd, taken)
-
-    real = os.write
-    monkeypatch.setattr("repoman.blobs.file.os.write", write)
-    monkeypatch.setattr("repoman.proxy.fetching.OVERFLOW_WINDOW_BYTES", 1000)
-
-
-def begin(download):
-    thread = threading.Thread(target=download.run)
-    thread.start()
-    assert download.wait_for_size(5) == SIZE
-    return thread
-
-
-def size(ready):
-    return len(ready) if isinstance(ready, bytes) else 0
-
-
-def test_readers_get_the_rest_though_the_disk_is_full(make, small_disk, blobs):
-    failures, gate = [], threading.Event()
-    remote = Remote(Body([gate, *PIECES[:9], broken()]), part(4500))
-    download = make(remote, note_failure=failures.append)
-    fetch = begin(download)
-    with ThreadPoolExecutor(3) as pool:
-        readers = [download.open().pieces(start, SIZE - start) for start in (0, 700, 5000)]
-        reads = [pool.submit(b"".join, each) for each in readers]
-        gate.set()
-        assert [each.result(WAIT_S) for each in reads] == [DATA, DATA[700:], DATA[5000:]]
-    fetch.join(WAIT_S)
-    assert remote.starts == [0, 4500]
-    assert download.kept == []
-    assert [type(each) for each in failures] == [StorageFull]
-    assert not blobs.stat(hashlib.sha256(DATA).hexdigest())
-    assert set(download.ended) == {1}
-
-
-def test_the_window_in_memory_waits_for_its_readers(make, small_disk):
-    download = make(Remote(Body(PIECES)))
-    reader = download.open()
-    fetch = begin(download)
-    wait_until(lambda: fetch.is_alive() and size(reader.ready(ROOM)) >= 1000, what="the window")
-    fetch.join(0.1)
-    assert fetch.is_alive()
-    assert size(reader.ready(ROOM)) < 1000 + len(PIECES[0])
-    assert b"".join(reader.pieces(0, SIZE)) == DATA
-    fetch.join(WAIT_S)
-
-
-def test_the_last_byte_waits_for_the_digest_though_the_disk_is_full(make, small_disk):
-    gate = threading.Event()
-    download = make(Remote(Body([*PIECES, gate])), data=DATA[:-1] + b"x")
-    pieces = download.open().pieces(0, SIZE)
-    begin(download)
-    received = b""
-    while len(received) < SIZE - 1:
-        received += next(pieces)
-    assert received == DATA[:-1]
-    gate.set()
-    with pytest.raises(UpstreamUnavailable, match="does not match the digest"):
-        next(pieces)
-
-
-def test_a_reader_that_takes_nothing_is_left_behind_by_the_others(make, small_disk, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.download.OVERFLOW_TIMEOUT_S", 0.05)
-    gate = threading.Event()
-    download = make(Remote(Body([gate, *PIECES])))
-    idle, pieces = download.open(), download.open().pieces(0, SIZE)
-    begin(download)
-    gate.set()
-    assert b"".join(pieces) == DATA
-    assert isinstance(idle.ready(0), int)
-    with pytest.raises(StorageFull, match="too slow"):
-        idle.ready(ROOM)
-
-
-def test_nothing_is_passed_on_to_nobody(make, small_disk, monkeypatch):
-    monkeypatch.setattr("repoman.proxy.download.OVERFLOW_TIMEOUT_S", 0.05)
-    download = make(Remote(Body(PIECES)))
-    reader = download.open()
-    reader.close()
-    download.run()
-    with pytest.raises(StorageFull, match="no client"):
-        download.ready(0)
-
-
-def test_nobody_joins_a_download_that_the_disk_has_no_room_for(blobs, small_disk):
-    downloads = Downloads(FetcherPool())
-    gate, other = threading.Event(), threading.Event()
-    remote = Remote(Body([gate, *PIECES]), Body([other, DATA]))
-
-    def order():
-        return FetchRequest(
-            "a blob", {"sha256": hashlib.sha256(DATA).hexdigest()}, remote.open, lambda _: None
-        )
-
-    first = downloads.follow("one", "key", blobs, order)
-    pieces = first.open().pieces(0, SIZE)
-    gate.set()
-    assert next(pieces)
-    wait_until(lambda: downloads.follow("one", "key", blobs, order) is not first, what="the end")
-    second = downloads.follow("one", "key", blobs, order)
-    assert b"".join(pieces)[-100:] == DATA[-100:]
-    assert downloads.follow("one", "key", blobs, order) is second
-    other.set()
-
-
-# --- Once for many -------------------------------------------------------------------------------
-
-
-def test_a_download_runs_once_for_all_that_follow(blobs):
-    gate = threading.Event()
-    remote = Remote(Body([DATA[:100], gate, DATA[100:]]))
-    digest = hashlib.sha256(DATA).hexdigest()
-    downloads, kept = Downloads(FetcherPool()), []
-
-    def order():
-        return (
-            None if kept else FetchRequest("a blob", {"sha256": digest}, remote.open, kept.append)
-        )
-
-    first = downloads.follow("one", "key", blobs, order)
-    assert downloads.follow("one", "key", blobs, order) is first
-    gate.set()
-    assert read(first) == DATA
-    for _ in range(1000):
-        if downloads.follow("one", "key", blobs, order) is None:
-            break
-    assert remote.starts == [0]
-
-
-def test_nobody_joins_a_download_that_has_failed(blobs):
-    downloads = Downloads(FetcherPool())
-    gate = threading.Event()
-    remote = Remote(Body([gate, bytes(SIZE)]), Body([DATA]))
-
-    def order():
-        return FetchRequest(
-            "a blob", {"sha256": hashlib.sha256(DATA).hexdigest()}, remote.open, lambda _: None
-        )
-
-    first, found = downloads.follow("one", "key", blobs, order), SimpleQueue()
-
-    def join_after_failure():
-        try:
-            first.ready(0)
-        except UpstreamUnavailable:
-            found.put(downloads.follow("one", "key", blobs, order))
-
-    assert first.wait_for_size(10) == SIZE
-    first.subscribe(join_after_failure)
-    gate.set()
-    assert read(found.get(timeout=WAIT_S)) == DATA
-
-
-def test_one_works_for_all_that_ask_meanwhile():
-    flights, gate, calls = SingleFlight(), threading.Event(), []
-
-    def work():
-        calls.append(1)
-        assert gate.wait(WAIT_S)
-        return "value"
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(flights.run, "key", work) for _ in range(8)]
-        while not calls:
-            pass
-        assert flights.run("other", lambda: 1) == 1
-        gate.set()
-        assert {each.result(WAIT_S) for each in answers} == {"value"}
-    assert 1 <= len(calls) <= 8
-    assert flights.run("key", lambda: "new") == "new"
-
-
-def test_all_that_wait_learn_of_the_error():
-    flights, gate, begun = SingleFlight(), threading.Event(), threading.Event()
-
-    def work():
-        begun.set()
-        assert gate.wait(WAIT_S)
-        raise NotFound("gone")
-
-    with ThreadPoolExecutor(4) as pool:
-        leader = pool.submit(flights.run, "key", work)
-        assert begun.wait(WAIT_S)
-        follower = pool.submit(flights.run, "key", lambda: "unused")
-        gate.set()
-        with pytest.raises(NotFound):
-            leader.result(WAIT_S)
-        assert isinstance(follower.exception(WAIT_S), NotFound) or follower.result() == "unused"
-
-
-def test_fetchers_are_bounded_and_survive_errors(caplog):
-    fetchers, lock = FetcherPool(limit=2), threading.Lock()
-    running, most, done = 0, 0, threading.Semaphore(0)
-
-    def work():
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        threading.Event().wait(0.01)
-        with lock:
-            running -= 1
-        done.release()
-        raise ValueError("an error of the test")
-
-    for _ in range(10):
-        fetchers.submit("one", work)
-    assert all(done.acquire(timeout=WAIT_S) for _ in range(10))
-    assert most <= 2
-    assert "'fetcher' failed and continues" in caplog.text
-
-
-def test_one_owner_has_a_share_of_the_fetchers():
-    fetchers, gate, begun = FetcherPool(limit=4, share=2), threading.Event(), threading.Semaphore(0)
-
-    def slow():
-        begun.release()
-        assert gate.wait(WAIT_S)
-
-    for _ in range(8):
-        fetchers.submit("slow", slow)
-    assert begun.acquire(timeout=WAIT_S)
-    assert begun.acquire(timeout=WAIT_S)
-    done = threading.Event()
-    fetchers.submit("other", done.set)
-    assert done.wait(WAIT_S)
-    assert not begun.acquire(blocking=False)
-    gate.set()
-    assert all(begun.acquire(timeout=WAIT_S) for _ in range(6))
 
 
 def test_a_body_by_drops_ends_the_fetch(make, monkeypatch):
