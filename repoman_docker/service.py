@@ -25,19 +25,16 @@ from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.search import ImageSearch
 from repoman_docker.sections import DockerSection
 
+Entry = TypeVar("Entry")
+
 CheckMove = Callable[[Tag], None]  # raises if the actor is not allowed to move a tag
 CheckDelete = Callable[[Tag], None]  # … or to delete it
-
-
 Visible = Callable[[str], bool]  # whether the actor may see an image name
 
 
 def everything(_: str) -> bool:
     """Return True for every image name."""
     return True
-
-
-Entry = TypeVar("Entry")
 
 
 class RegistryFailure(RepomanError):

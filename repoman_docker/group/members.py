@@ -12,6 +12,7 @@ from repoman.plugin import (
 )
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.reference import Digest, Resource, match, parse_name, parse_reference
+from repoman_docker.rules import ROOT
 from repoman_docker.service import DockerRepository, RegistryFailure, failure
 
 ABSENT = frozenset(
@@ -22,7 +23,6 @@ ABSENT = frozenset(
         ErrorCode.DENIED,  # a routing rule of a member that is a group
     }
 )
-ROOT = "/v2/"
 
 
 @dataclass(frozen=True, slots=True)
