@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from repoman.plugin import LAST_CHARACTER, Span, beginning_with
 from repoman_docker.protocol.descriptor import Descriptor
 
-BATCH = 500  # names read at a time from a filtered list
+BATCH_NAMES = 500  # names read at a time from a filtered list
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ def read_names(
     found: list[str] = []
     while (span := next((each for each in spans if after < each[1]), None)) is not None:
         after = max(after, _before(span[0]))
-        batch = read(after, BATCH)
+        batch = read(after, BATCH_NAMES)
         inside = list(takewhile(span[1].__gt__, batch))
         found += filter(counts, inside)
         budget.spend(len(inside) or 1)

@@ -20,7 +20,7 @@ from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import RegistryFailure, Visible, everything, failure
 
-SOURCES = 1000  # images that are searched for one from which a blob may be mounted
+SOURCES_MAX_IMAGES = 1000  # Images that are searched for one with the blob to mount.
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -96,7 +96,7 @@ class HostedBlobs:
             is_there = is_visible(source)
             return self._content.find_asset(blob_path(source, digest)) if is_there else None
         prefix = blob_prefix(digest)
-        most = 1 if is_visible is everything else SOURCES
+        most = 1 if is_visible is everything else SOURCES_MAX_IMAGES
         found = self._content.list_assets(BLOB, after="", limit=most, prefix=prefix)
         return next((each for each in found if is_visible(each.path.removeprefix(prefix))), None)
 

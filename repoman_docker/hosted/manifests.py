@@ -43,7 +43,7 @@ from repoman_docker.service import (
     registry_failures,
 )
 
-CONFIG_LIMIT = 1 << 20  # maximum bytes of a config that is read for its labels
+CONFIG_MAX_BYTES = 1 << 20  # maximum bytes of a config that is read for its labels
 
 
 class HostedManifests:
@@ -162,7 +162,7 @@ class HostedManifests:
             after = tags[-1].path
 
     def _labels(self, name: str, config: Descriptor | None) -> Mapping[str, object]:
-        if config is None or config.media_type not in CONFIGS or config.size > CONFIG_LIMIT:
+        if config is None or config.media_type not in CONFIGS or config.size > CONFIG_MAX_BYTES:
             return {}
         asset = self._content.find_asset(blob_path(name, config.digest))
         if asset is None:

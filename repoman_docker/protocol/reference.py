@@ -104,7 +104,7 @@ def _invalid(message: str) -> RegistryError:
     return RegistryError(ErrorCode.DIGEST_INVALID, message)
 
 
-MAX_NAME = 255
+NAME_MAX_CHARS = 255
 """Maximum length of an image name in characters; clients limit host and name together to it."""
 
 _COMPONENT = r"[a-z0-9]++(?:(?:__|[._]|-++)[a-z0-9]++)*+"
@@ -123,11 +123,11 @@ def parse_name(text: str) -> str:
     """Return ``text`` if it is a valid image name.
 
     Raises:
-        RegistryError: NAME_INVALID, it breaks the grammar or is longer than ``MAX_NAME``.
+        RegistryError: NAME_INVALID, it breaks the grammar or is longer than ``NAME_MAX_CHARS``.
     """
-    if len(text) > MAX_NAME:
+    if len(text) > NAME_MAX_CHARS:
         raise RegistryError(
-            ErrorCode.NAME_INVALID, f"The image name is longer than {MAX_NAME} characters."
+            ErrorCode.NAME_INVALID, f"The image name is longer than {NAME_MAX_CHARS} characters."
         )
     if not _NAME.fullmatch(text):
         raise RegistryError(

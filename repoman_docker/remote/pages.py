@@ -22,7 +22,7 @@ from repoman_docker.protocol.pagination import parse_next_link
 PAGE_MAX_BYTES = 8 << 20
 """The maximum size of a page, in bytes."""
 
-LISTS_LIMIT = 64 << 20
+LISTS_MAX_BYTES = 64 << 20
 """The maximum size of all pages of a list, in bytes."""
 
 PAGES_MAX = 10_000
@@ -67,7 +67,7 @@ class Pages(Generic[Entry]):
         self._ask = ask
         self._parse = parse
         self._guess = guess
-        self._left = LISTS_LIMIT
+        self._left = LISTS_MAX_BYTES
         self._empty = 0
         self._asked = {path}
         self._is_guess = self._was_mended = False
@@ -106,7 +106,7 @@ class Pages(Generic[Entry]):
         self._left -= len(body)
         if self._left < 0:
             raise UpstreamUnavailable(
-                f"The remote {self._remote} sent a list of more than {LISTS_LIMIT} bytes."
+                f"The remote {self._remote} sent a list of more than {LISTS_MAX_BYTES} bytes."
             )
         return self._parse(body), response.url, link
 

@@ -23,8 +23,8 @@ from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Tag, parse_tag
 from repoman_docker.protocol.v1 import CHAIN_MAX_IMAGES, is_image_id, long_name
 
-LIST_LIMIT = 8 << 20  # maximum bytes of a list of tags
-JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON
+LIST_MAX_BYTES = 8 << 20  # maximum bytes of a list of tags
+JSON_MAX_BYTES = 1 << 20  # maximum bytes of an image's JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class V1Client:
             self._check_status(response, HTTPStatus.OK)
             told = response.headers.get("X-Docker-Checksum-Payload", "")
             checksum = told.removeprefix("sha256:") if told.startswith("sha256:") else ""
-            return RemoteImage(response.read_all(JSON_LIMIT), checksum)
+            return RemoteImage(response.read_all(JSON_MAX_BYTES), checksum)
 
     def open_layer(self, name: str, image_id: str, start: int = 0) -> UpstreamResponse:
         """Return the response with a layer, from byte ``start`` on if supported."""
@@ -95,7 +95,7 @@ class V1Client:
     def _get_json(self, name: str, path: str) -> object:
         with self._ask(name, path, {}) as response:
             self._check_status(response, HTTPStatus.OK)
-            body = response.read_all(LIST_LIMIT)
+            body = response.read_all(LIST_MAX_BYTES)
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:

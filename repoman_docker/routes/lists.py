@@ -26,7 +26,7 @@ from repoman_docker.routes.access import (
 )
 from repoman_docker.service import Entry, Listed
 
-BATCH = 500  # referrers read at a time
+BATCH_REFERRERS = 500  # referrers read at a time
 SEALED = "~sealed."  # prefix of a sealed position, which no name or tag can have
 
 
@@ -138,9 +138,9 @@ class _Referrers:
         """Yield those after a digest, as far as the budget allows."""
         lists = repository().lists
         while True:
-            part = lists.referrers(self._name, self._subject, last, BATCH)
+            part = lists.referrers(self._name, self._subject, last, BATCH_REFERRERS)
             yield from self._sources.note(part)
-            if len(part) < BATCH:
+            if len(part) < BATCH_REFERRERS:
                 return
             budget.spend(len(part))
             last = str(part[-1].digest)

@@ -38,7 +38,7 @@ from repoman_docker.routes.access import BROWSE, NEEDS, TOKEN_PATH, may, reposit
 from repoman_docker.routes.errors import render_registry_error
 
 FORM = "repoman_docker.form"  # environ: the form of the request, once it has been read
-FORM_LIMIT = 65_536  # maximum bytes of a form
+FORM_MAX_BYTES = 65_536  # maximum bytes of a form
 FIELDS_MAX = 200
 SCOPES_MAX = 100  # maximum number for one token; further scopes are not granted
 
@@ -86,7 +86,7 @@ def _form() -> Form:
 def _read_form() -> Form:
     if request.mimetype != "application/x-www-form-urlencoded":
         raise Invalid("The body must be a form: application/x-www-form-urlencoded.")
-    body = read_body(current_environ(), FORM_LIMIT)
+    body = read_body(current_environ(), FORM_MAX_BYTES)
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:

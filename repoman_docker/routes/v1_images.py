@@ -28,7 +28,7 @@ from repoman_docker.service import RegistryFailure, V1Image
 Handler = Callable[[str], Response]  # of an image id
 
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
-JSON_LIMIT = 1 << 20  # maximum bytes of an image's JSON
+JSON_MAX_BYTES = 1 << 20  # maximum bytes of an image's JSON
 # In order of preference; the second is a spelling in some tests.
 CHECKSUMS = ("X-Docker-Checksum-Payload", "X-Docker-Payload-Checksum", "X-Docker-Checksum")
 NO_CHECKSUM = "Missing Image's checksum"
@@ -75,7 +75,7 @@ def get_layer(image_id: str) -> Response:
 def put_json(image_id: str) -> Response:
     """Store the JSON of an image."""
     pushes, pusher = repository().v1_pushes(None), current_pusher()
-    body = read_body(current_environ(), JSON_LIMIT)
+    body = read_body(current_environ(), JSON_MAX_BYTES)
     pushes.put_json(pusher, image_id, body)
     return answer(True)
 

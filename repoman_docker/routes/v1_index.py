@@ -42,7 +42,7 @@ from repoman_docker.routes.v1_rights import (
 
 Handler = Callable[[str, str], Response]  # takes the image name, and the tag or image id
 
-LIST_LIMIT = 4 << 20  # maximum bytes of a list of images
+LIST_MAX_BYTES = 4 << 20  # maximum bytes of a list of images
 
 NO_ENGINE = {"docker_version": None, "docker_go_version": None, "kernel": None, "last_update": None}
 
@@ -207,7 +207,7 @@ def _read_list() -> list[dict[str, object]]:
 
 
 def _read_json() -> object:
-    body = read_body(current_environ(), LIST_LIMIT)
+    body = read_body(current_environ(), LIST_MAX_BYTES)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -25,7 +25,7 @@ from repoman_docker.protocol.v1 import long_name, short_name
 from repoman_docker.routes.access import ADD, NEEDS, manifest_path, may, repository
 from repoman_docker.service import Pusher, RegistryFailure
 
-LIFETIME = 3600  # seconds of a token; a push may take long, and engines do not renew tokens
+TOKEN_LIFETIME_S = 3600  # A push may take long, and engines do not renew tokens.
 SCOPE = "v1-repository"  # the type of their scopes: they are valid only for this version
 PULL, PUSH, DELETE = "pull", "push", "delete"
 
@@ -182,7 +182,7 @@ def give_token(response: Response, name: str, action: str) -> None:
         return
     scope = Scope(SCOPE, name, frozenset(_ACTIONS[action]))
     signature = current_security().tokens.issue(
-        actor, current_repository().name, (scope,), LIFETIME
+        actor, current_repository().name, (scope,), TOKEN_LIFETIME_S
     )
     token = f'signature={signature},repository="{name}",access={_ACCESS[action]}'
     response.headers["X-Docker-Token"] = token

@@ -13,7 +13,7 @@ from repoman_docker.protocol.reference import Digest
 from repoman_docker.protocol.v1 import history_of, parse_fields, render_config
 from repoman_docker.service import V1Image
 
-HISTORY_LIMIT = 4 << 20  # maximum bytes of the history of an image
+HISTORY_MAX_BYTES = 4 << 20  # maximum bytes of the history of an image
 
 
 class Assembly:
@@ -36,9 +36,9 @@ class Assembly:
         self._top = parse_fields(image.json)
         history = history_of(self._top)
         self._told += len(json.dumps(history))
-        if self._told > HISTORY_LIMIT:
+        if self._told > HISTORY_MAX_BYTES:
             raise Invalid(
-                f"The history of the images exceeds {HISTORY_LIMIT} bytes. "
+                f"The history of the images exceeds {HISTORY_MAX_BYTES} bytes. "
                 "Build the image with fewer layers or shorter commands."
             )
         self._histories.append(history)

@@ -43,7 +43,7 @@ from repoman_docker.service import (
 from repoman_docker.v1.reading import read_content
 
 PREFERRED = ("linux", "amd64")
-CONFIG_LIMIT = 4 << 20  # maximum bytes of a config
+CONFIG_MAX_BYTES = 4 << 20  # maximum bytes of a config
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
 )
@@ -123,7 +123,7 @@ class Chains:
     def _derive(self, name: str, found: Content) -> tuple[V1Image, ...]:
         manifest = self._parse(found)
         config = _check(manifest)
-        body = read_content(self._blobs.get(name, config.digest), CONFIG_LIMIT)
+        body = read_content(self._blobs.get(name, config.digest), CONFIG_MAX_BYTES)
         layers = manifest.layers or (EMPTY,)
         try:
             links = derive_chain(body, [each.digest.encoded for each in layers])

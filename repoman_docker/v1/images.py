@@ -18,9 +18,8 @@ from repoman_docker.service import (
     registry_failures,
 )
 from repoman_docker.v1.chains import Chains
-from repoman_docker.v1.records import ImageRecord, chains_with, stored_image
+from repoman_docker.v1.records import BATCH_ASSETS, ImageRecord, chains_with, stored_image
 
-BATCH = 100  # tags or chains read at a time
 ABSENT = (ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN)  # the image does not exist
 
 _log = logging.getLogger(__name__)
@@ -113,7 +112,7 @@ class StoredImages:
     def _complete(self, image_id: str) -> Iterator[tuple[str, Asset, ImageRecord]]:
         """Yield the images that were pushed with an id, with the image names that have them."""
         prefix = after = v1_image_path(image_id)
-        while assets := self._content.list_assets(V1_IMAGE, after, BATCH, prefix):
+        while assets := self._content.list_assets(V1_IMAGE, after, BATCH_ASSETS, prefix):
             for asset in assets:
                 record = ImageRecord.of(asset)
                 if record.is_complete:
@@ -122,7 +121,7 @@ class StoredImages:
 
     def _tag_names(self, name: str, limit: int) -> Iterator[str]:
         after = ""
-        while limit > 0 and (names := self._list_tags(name, after, min(limit, BATCH))):
+        while limit > 0 and (names := self._list_tags(name, after, min(limit, BATCH_ASSETS))):
             yield from names
             after = names[-1]
             limit -= len(names)

@@ -10,11 +10,11 @@ from typing import BinaryIO, cast
 from repoman.plugin import Invalid, TooLarge
 from repoman_docker.protocol.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR
 
-CHUNK = 1 << 18  # bytes read at a time
-BLOCK = 512  # bytes of a tar header
-UNPACKED_LIMIT = 1 << 36  # maximum bytes of an uncompressed layer
-UNPACKED_FREE = 1 << 30  # bytes of an uncompressed layer that are allowed at any ratio
-RATIO = 100  # maximum compression ratio beyond that; real files compress less
+CHUNK_BYTES = 1 << 18  # bytes read at a time
+BLOCK_BYTES = 512  # bytes of a tar header
+UNPACKED_MAX_BYTES = 1 << 36  # maximum bytes of an uncompressed layer
+UNPACKED_FREE_BYTES = 1 << 30  # bytes of an uncompressed layer that are allowed at any ratio
+RATIO_MAX = 100  # maximum compression ratio beyond that; real files compress less
 
 _GZIP = b"\x1f\x8b"
 
@@ -47,7 +47,7 @@ def inspect_layer(file: BinaryIO, json: bytes) -> Layer:
         diff_id = _hash_tar(_open_gzip(reader) if is_gzip else reader, reader)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Invalid(f"The layer is damaged: {error}. Push it again.") from error
-    while reader.read(CHUNK):  # the bytes after the last gzip member
+    while reader.read(CHUNK_BYTES):  # the bytes after the last gzip member
         pass
     media_type = DOCKER_LAYER if is_gzip else DOCKER_LAYER_TAR
     return Layer(media_type, f"sha256:{diff_id}", reader.hexdigest())
@@ -87,28 +87,28 @@ def _hash_tar(tar: gzip.GzipFile | _Reader, packed: _Reader) -> str:
     digest = hashlib.sha256()
     size = 0
     start = b""
-    while data := tar.read(CHUNK):
+    while data := tar.read(CHUNK_BYTES):
         digest.update(data)
         size += len(data)
         _check_size(size, packed.size)
-        if len(start) < BLOCK:
-            start += data[:BLOCK]
-    _check_tar(start[:BLOCK])
+        if len(start) < BLOCK_BYTES:
+            start += data[:BLOCK_BYTES]
+    _check_tar(start[:BLOCK_BYTES])
     return digest.hexdigest()
 
 
 def _check_size(unpacked: int, packed: int) -> None:
-    if unpacked > UNPACKED_LIMIT:
-        raise TooLarge(f"The uncompressed layer exceeds {UNPACKED_LIMIT} bytes.")
-    if unpacked > UNPACKED_FREE and unpacked > RATIO * packed:
+    if unpacked > UNPACKED_MAX_BYTES:
+        raise TooLarge(f"The uncompressed layer exceeds {UNPACKED_MAX_BYTES} bytes.")
+    if unpacked > UNPACKED_FREE_BYTES and unpacked > RATIO_MAX * packed:
         raise TooLarge(
-            f"The uncompressed layer exceeds {UNPACKED_FREE} bytes, and {RATIO} times its "
-            "compressed size."
+            f"The uncompressed layer exceeds {UNPACKED_FREE_BYTES} bytes, and {RATIO_MAX} times "
+            "its compressed size."
         )
 
 
 def _check_tar(start: bytes) -> None:
-    if start == bytes(BLOCK):
+    if start == bytes(BLOCK_BYTES):
         return  # an archive without files is valid
     try:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from repoman.plugin import Asset, ContentStore
 from repoman_docker.layout import BLOB, V1_CHAIN, V1_PUSH, v1_image_path
 from repoman_docker.v1.reading import read_asset
-from repoman_docker.v1.records import BATCH, ImageRecord
+from repoman_docker.v1.records import BATCH_ASSETS, ImageRecord
 
 # A layer on its way is not seen, but no push takes longer than the token of its client is valid.
 IDLE_MIN_S = 7200.0
@@ -28,7 +28,7 @@ class Leftovers:
         Each transaction removes the leftovers of few images.
         """
         count, after, before = 0, "", now - max(idle_s, IDLE_MIN_S)
-        while pushes := self._content.list_assets(V1_PUSH, after, BATCH):
+        while pushes := self._content.list_assets(V1_PUSH, after, BATCH_ASSETS):
             for push in pushes:
                 check_stop()
                 if push.updated_at < before and self._last_activity(push) < before:
@@ -64,11 +64,11 @@ class Leftovers:
     def _drop_push(self, push: Asset) -> bool:
         """Remove a push after its images, so that a crash in between leaves it to the next run."""
         paths = _announced(self._content, push)
-        for start in range(0, len(paths), BATCH):
+        for start in range(0, len(paths), BATCH_ASSETS):
             with self._content.transaction():
                 if not self._is_as_it_was(push):
                     return False
-                images = self._content.existing(paths[start : start + BATCH]).items()
+                images = self._content.existing(paths[start : start + BATCH_ASSETS]).items()
                 self.drop(each for path, each in images if not self._is_needed(path, push))
         with self._content.transaction():
             if not self._is_as_it_was(push):

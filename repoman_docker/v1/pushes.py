@@ -50,7 +50,7 @@ from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import ImageRecord, has_lost_layer, new_push
 from repoman_docker.v1.tagging import Tagging, find_usable
 
-FRESH = 3600.0  # maximum seconds of a push, which is the lifetime of the client's token
+PUSH_MAX_S = 3600.0  # A push takes at most this time, as long as the token of its client is valid.
 PUSH_MAX_IMAGES = 10_000  # The images of a push, over all its tags.
 NOWHERE = Digest("sha256", "0" * 64)  # the digest of a tag that is not known yet
 
@@ -125,7 +125,7 @@ class HostedPushes:
 
     def find(self, pusher: Pusher, image_id: str) -> V1Image | None:
         """See :class:`repoman_docker.service.V1Pushes`."""
-        names = self._announced_for(pusher, image_id, since=time.time() - FRESH)
+        names = self._announced_for(pusher, image_id, since=time.time() - PUSH_MAX_S)
         if not names:
             return None
         image = find_usable(self._images, image_id, names[0], pusher)

@@ -7,7 +7,7 @@ from repoman.plugin import Asset, Content, ContentStore, Stream
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.service import failure
 
-PIECE = 1 << 18  # bytes to read at a time
+PIECE_BYTES = 1 << 18  # bytes to read at a time
 
 
 def read_content(content: Content, limit: int) -> bytes:
@@ -37,7 +37,7 @@ def pieces_of(content: Content) -> Iterator[bytes]:
         if isinstance(body, Stream):
             yield from body.pieces(0, content.size)
         else:
-            while piece := body.read(PIECE):
+            while piece := body.read(PIECE_BYTES):
                 yield piece
 
 

@@ -23,7 +23,7 @@ from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import V1Image
 from repoman_docker.v1.reading import read_asset
 
-BATCH = 100  # chains read at a time
+BATCH_ASSETS = 100  # Tags, chains, images or pushes that are read at a time.
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def new_push(name: str, actor: str, ids: Iterable[str], listed: StoredBlob) -> N
 
 def chains_with(content: ContentStore, image: str, kind: str, after: str = "") -> Iterator[Asset]:
     """Yield the chains that refer to an image by its path, derived or pushed."""
-    while chains := content.referring(image, kind, after, BATCH):
+    while chains := content.referring(image, kind, after, BATCH_ASSETS):
         yield from chains
         after = chains[-1].path
 

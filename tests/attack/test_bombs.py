@@ -66,7 +66,7 @@ def test_a_packed_body_is_not_unpacked(client):
 def test_a_layer_of_version_1_is_read_in_pieces_and_up_to_a_limit(monkeypatch):
     data = packed(32 << 20)
     assert len(data.getvalue()) < 1 << 16
-    monkeypatch.setattr(layers, "UNPACKED_LIMIT", 16 << 20)
+    monkeypatch.setattr(layers, "UNPACKED_MAX_BYTES", 16 << 20)
     with pytest.raises(TooLarge, match="uncompressed layer exceeds"):
         layers.inspect_layer(data, b"{}")
 
@@ -83,7 +83,7 @@ def packed(size: int) -> io.BytesIO:
 
 
 def test_a_layer_of_version_1_that_grows_too_much_is_read_no_further(monkeypatch):
-    monkeypatch.setattr(layers, "UNPACKED_FREE", 8 << 20)
+    monkeypatch.setattr(layers, "UNPACKED_FREE_BYTES", 8 << 20)
     assert layers.inspect_layer(packed(4 << 20), b"{}").diff_id
     data = packed(32 << 20)
     with pytest.raises(TooLarge, match="100 times"):

@@ -255,7 +255,7 @@ def test_what_is_pinned_away_is_in_no_list(lab):
 
 
 def test_a_list_goes_on_behind_many_names_that_are_pinned_away(lab, monkeypatch):
-    monkeypatch.setattr("repoman_docker.merge.BATCH", 2)
+    monkeypatch.setattr("repoman_docker.merge.BATCH_NAMES", 2)
     image, public = make_image(), lab.hosted("public")
     for number in range(5):
         public.push(f"acme/app{number}", "1", image)

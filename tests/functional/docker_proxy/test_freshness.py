@@ -386,7 +386,7 @@ def test_a_list_is_read_once_for_all_its_pages(proxy, upstream, old, monkeypatch
     upstream.referrers[old.digest] = entries
     path = f"{NAME}/referrers/{old.digest}"
     parsed = []
-    monkeypatch.setattr("repoman_docker.routes.lists.BATCH", 2)
+    monkeypatch.setattr("repoman_docker.routes.lists.BATCH_REFERRERS", 2)
     monkeypatch.setattr(
         "repoman_docker.proxy.lists.parse_manifest",
         lambda *what: parsed.append(what) or parse_manifest(*what),

@@ -223,7 +223,7 @@ def test_lists_go_on_at_the_same_host_alone(make_proxy, upstream, link):
 
 
 def test_a_list_without_an_end_is_given_up(make_proxy, upstream, monkeypatch):
-    monkeypatch.setattr("repoman_docker.remote.pages.LISTS_LIMIT", 10_000)
+    monkeypatch.setattr("repoman_docker.remote.pages.LISTS_MAX_BYTES", 10_000)
     for number in range(3):
         body = json.dumps({"tags": [f"{number}{each:099}" for each in range(40)]}).encode()
         headers = {"Link": f'</v2/{NAME}/tags/list?last={number}>; rel="next"'}

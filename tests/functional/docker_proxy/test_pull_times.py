@@ -79,7 +79,6 @@ def test_the_parts_of_a_download_are_one(hosted, pulled, make_proxy, clock):
     data = b"0123456789"
     hosted.push("app", "1", make_image(data))
     path = f"app/blobs/{digest_of(data)}"
-    noted = []
     make_proxy.repoman.pulls._queue.clear()
     for part in ("bytes=0-4", "bytes=5-9"):
         assert hosted.get(path, headers={"Range": part}).status == 206

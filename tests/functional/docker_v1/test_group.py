@@ -150,7 +150,7 @@ def test_a_push_that_died_is_forgotten_by_those_who_pull(lab, monkeypatch):
     lab.make("hosted", "b")
     group = lab.group("g", "a", "b", writable_member=lab.name("b"))
     group.put("repositories/app/", [{"id": each.id} for each in base], is_first=True)
-    monkeypatch.setattr(pushes, "FRESH", -1.0)
+    monkeypatch.setattr(pushes, "PUSH_MAX_S", -1.0)
     assert lab.engine("g").pull("app", "base") == base
 
 

@@ -210,7 +210,7 @@ def test_a_token_is_good_for_version_1_alone(hosted, name):
 
 
 def test_a_token_ends(hosted, name, monkeypatch):
-    monkeypatch.setattr(v1_rights, "LIFETIME", -60)
+    monkeypatch.setattr(v1_rights, "TOKEN_LIFETIME_S", -60)
     engine = token_for(hosted, name)
     assert engine.get(f"repositories/{name}/tags").status == 401
     monkeypatch.undo()

@@ -45,8 +45,8 @@ def group(stage, hosted):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr("repoman_docker.merge.BATCH", 3)
-    monkeypatch.setattr("repoman_docker.routes.lists.BATCH", 3)
+    monkeypatch.setattr("repoman_docker.merge.BATCH_NAMES", 3)
+    monkeypatch.setattr("repoman_docker.routes.lists.BATCH_REFERRERS", 3)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_whoever_follows_the_pages_gets_all_that_count(lists, size, budget, batc
     found: list[str] = []
     position: str | None = ""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "BATCH", batch)
+        patch.setattr(merge, "BATCH_NAMES", batch)
         while position is not None:
             looked = 0
             page = read(position, size)
