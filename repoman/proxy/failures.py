@@ -80,7 +80,7 @@ def is_unreachable(error: Exception) -> bool:
     return _find(error, UNREACHABLE_ERRORS) is not None or _is_tls_alert(error)
 
 
-def place_of(url: str) -> str:
+def host_of(url: str) -> str:
     """Return host and port of an address as they are shown: no user, no password, no path."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
@@ -88,7 +88,7 @@ def place_of(url: str) -> str:
 def without_secrets(url: str) -> str:
     """Return an address as it may be shown: a user, a password and a query may let somebody in."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{place_of(url)}{parts.path}"
+    return f"{parts.scheme}://{host_of(url)}{parts.path}"
 
 
 def _connection_reason(error: Exception, url: str, timeout: float) -> str:
@@ -137,7 +137,7 @@ def _tls_reason(error: ssl.SSLError, url: str) -> str:
 
 
 def _proxy_reason(error: Exception, http_proxy: str, timeout: float) -> str:
-    name = f"the HTTP proxy {place_of(http_proxy)}".rstrip()
+    name = f"the HTTP proxy {host_of(http_proxy)}".rstrip()
     told = next((str(each) for each in _chain(error) if "Tunnel connection" in str(each)), "")
     status = told.rpartition("Tunnel connection failed: ")[2][:3]
     if told and status.isdecimal():

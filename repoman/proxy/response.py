@@ -33,15 +33,15 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
     """An answer of a remote whose body is still on its way; to be closed.
 
     Attributes:
-        host: who answered, as the subject of a sentence.
+        host: who answered, as the subject of a sentence; errors name it as ``error_host``.
         url: the address that answered, after redirects.
     """
 
     def __init__(
-        self, host: str, place: str, response: requests.Response, url: str, timeout: float
+        self, host: str, error_host: str, response: requests.Response, url: str, timeout: float
     ) -> None:
         self.host = host
-        self._place = place
+        self._error_host = error_host
         self._timeout = timeout
         self._response = response
         self.status = response.status_code
@@ -69,13 +69,13 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
             raise failed(
                 UpstreamTimeout,
                 f"{self.host} sent no data for {self._timeout:g} s.",
-                self._place,
+                self._error_host,
             ) from error
         except TRANSPORT_ERRORS as error:
             raise failed(
                 UpstreamUnavailable,
                 f"{self.host} closed the connection while sending its response.",
-                self._place,
+                self._error_host,
             ) from error
 
     def read_all(self, limit: int) -> bytes:
@@ -91,7 +91,9 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         while data := self._read(self._response.raw.read1, CHUNK_BYTES):
             size += len(data)
             if time.monotonic() > end:
-                raise failed(UpstreamTimeout, f"{self.host} takes too long to answer.", self._place)
+                raise failed(
+                    UpstreamTimeout, f"{self.host} takes too long to answer.", self._error_host
+                )
             if size > limit:
                 raise self._excess(limit)
             parts.append(data)
@@ -104,7 +106,7 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         return failed(
             UpstreamUnavailable,
             f"{self.host} sent more than the {limit} bytes allowed.",
-            self._place,
+            self._error_host,
         )
 
     def close(self) -> None:
@@ -115,10 +117,10 @@ class UpstreamResponse(AbstractContextManager["UpstreamResponse"]):
         self.close()
 
 
-def failed(kind: type[UpstreamUnavailable], text: str, place: str) -> UpstreamUnavailable:
-    """Return an error of the host at a place."""
+def failed(kind: type[UpstreamUnavailable], text: str, host: str) -> UpstreamUnavailable:
+    """Return an error of a host: host and port, or empty for the remote's own."""
     error = kind(text)
-    error.host = place
+    error.host = host
     return error
 
 

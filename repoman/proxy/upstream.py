@@ -27,8 +27,8 @@ from repoman.proxy.connections import TARGET, Trust, make_session
 from repoman.proxy.failures import (
     TIMEOUT_ERRORS,
     explain,
+    host_of,
     is_unreachable,
-    place_of,
     without_secrets,
 )
 from repoman.proxy.redirects import (
@@ -297,13 +297,13 @@ class UpstreamClient:
 
     def _host_of(self, url: str) -> str:
         """Return host and port of an address, or ``OWN`` if they are the remote's."""
-        return OWN if is_same_server(self.remote, url) else place_of(url)
+        return OWN if is_same_server(self.remote, url) else host_of(url)
 
     def _name(self, url: str) -> str:
         """Return who an address belongs to, for the beginning of a sentence."""
         if self._host_of(url) == OWN:
             return f"The remote {self.remote}"
-        return f"The host {place_of(url)}, to which the remote {self.remote} refers,"
+        return f"The host {host_of(url)}, to which the remote {self.remote} refers,"
 
     def _judge(self, response: requests.Response, url: str) -> UpstreamResponse:
         status, name, host = response.status_code, self._name(url), self._host_of(url)
