@@ -40,6 +40,10 @@ from repoman_docker.rules import names_below
 from repoman_docker.service import DockerRepository
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
+V1_ROOT = "/v1"
+V1_PINGS = ("/_ping", f"{V1_ROOT}/_ping")
+ROUTE = "repoman_docker.route"  # environ: the parsed path, once the guard has asked for it
+VIEW = "repoman_docker.view"  # environ: the services that replace those of the repository
 READ = frozenset({Action.READ})
 ADD = frozenset({Action.ADD})
 EDIT = frozenset({Action.EDIT})
@@ -223,12 +227,6 @@ def _needed_scopes(route: Route) -> tuple[TokenScope, ...]:
     push = image_scope(route.name, "pull", "push")
     source = request.args.get("from") if "mount" in request.args else None
     return (push,) if source is None else (push, image_scope(source, "pull"))
-
-
-V1_ROOT = "/v1"
-V1_PINGS = ("/_ping", f"{V1_ROOT}/_ping")
-ROUTE = "repoman_docker.route"  # environ: the parsed path, once the guard has asked for it
-VIEW = "repoman_docker.view"  # environ: the services that replace those of the repository
 
 
 def speaks(path: str) -> bool:

@@ -41,10 +41,17 @@ FORM = "repoman_docker.form"  # environ: the form of the request, once it has be
 FORM_MAX_BYTES = 65_536  # maximum bytes of a form
 FIELDS_MAX = 200
 SCOPES_MAX = 100  # maximum number for one token; further scopes are not granted
+SERVICE = "main port"  # The name of the service in the challenge.
+ADDRESSES_MAX = 20  # Maximum number of repositories in the message.
+ELSEWHERE = (
+    "This is the main port, which serves no Docker images: each Docker repository has a port of "
+    "its own."
+)
 
 Form = dict[str, list[str]]
 
 token = Blueprint("docker_token", __name__)
+main_port = Blueprint("docker_main_port", __name__)
 
 
 @token.get(TOKEN_PATH)
@@ -132,16 +139,6 @@ def _may_have(actor: Actor, name: str, action: str) -> bool:
     # Clients list tags with the scope of a pull, but lists need another right.
     is_list = action == "pull" and may(actor, name, BROWSE)
     return is_list or may(actor, name, NEEDS.get(action))
-
-
-SERVICE = "main port"  # The name of the service in the challenge.
-ADDRESSES_MAX = 20  # Maximum number of repositories in the message.
-ELSEWHERE = (
-    "This is the main port, which serves no Docker images: each Docker repository has a port of "
-    "its own."
-)
-
-main_port = Blueprint("docker_main_port", __name__)
 
 
 @main_port.get("/v2/", defaults={"path": ""})

@@ -47,6 +47,9 @@ PING_HEADERS = {
 UNCACHED = {"Cache-Control": "no-cache", "Expires": "-1", "Pragma": "no-cache"}
 # Old clients compare this byte for byte, including the quotes, and then check the login by GET.
 KNOWN_USER = b'"Username or email already exists"'
+PAGE_SIZE = 25  # Results on a page, unless the client asks for another number.
+PAGE_SIZE_MAX = 100  # Results on a page, at most.
+FAILED_HEADER = "X-Repoman-Search-Failed"
 
 v1 = Blueprint("docker_v1", __name__)
 
@@ -154,11 +157,6 @@ def unknown_method() -> Response:
     response = answer({"error": f"The method {request.method} is not allowed here."}, 405)
     response.headers["Allow"] = ALLOWED.get(request.path.rstrip("/"), "")
     return response
-
-
-PAGE_SIZE = 25  # Results on a page, unless the client asks for another number.
-PAGE_SIZE_MAX = 100  # Results on a page, at most.
-FAILED_HEADER = "X-Repoman-Search-Failed"
 
 
 @v1.get(SEARCH, strict_slashes=False)
