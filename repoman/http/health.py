@@ -17,6 +17,7 @@ from repoman.health import Health
 from repoman.http.body import Environ
 from repoman.http.current import CONNECTOR, MAIN, current_actor, current_security
 from repoman.http.guard import permission_needed
+from repoman.rest.endpoints import Permission
 
 LIVE = "/healthz"
 READY = "/readyz"
@@ -25,6 +26,7 @@ WRITABLE = f"{STATUS}/writable"
 CHECK = f"{STATUS}/check"
 
 EXTENSION = "repoman_health"
+DETAILS = Permission("metrics", "read")  # Who may know what does not work.
 
 # Nobody is asked who they are here, and no login, not even a wrong one, makes a difference.
 OPEN = frozenset({LIVE, STATUS, WRITABLE})
@@ -74,7 +76,7 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
         return _answer("", _status(writing.problems()))
 
     @blueprint.get(CHECK)
-    @permission_needed("metrics", "read")
+    @permission_needed(DETAILS.domain, DETAILS.action)
     def check() -> dict[str, Any]:
         """Answer with all checks; in the form of Sonatype Nexus Repository 3."""
         return {**_told(health), **_told(writing)}
@@ -98,10 +100,7 @@ def _status(problems: Mapping[str, str]) -> HTTPStatus:
 
 
 def _may_see_details() -> bool:
-    actor = current_actor()
-    return not actor.is_anonymous and current_security().authorizer.may_administer(
-        actor, "metrics", "read"
-    )
+    return DETAILS.allows(current_actor(), current_security().authorizer)
 
 
 def _told(health: Health) -> dict[str, Any]:
