@@ -214,11 +214,6 @@ class TaskContext:
         self._stopping.set()
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether the run is to stop."""
-        return self._stopping.is_set()
-
-    @property
     def position(self) -> tuple[int, int | None, str]:
         """The last progress: steps done, all steps, message."""
         return self._progress

@@ -192,7 +192,7 @@ class Runner:
                 continue
             following = task.schedule.next_after(now)
             # A recurring task without anything to do leaves no trace in the database.
-            if following is None or self._types[task.type].is_needed():
+            if following is None or _is_needed(self._types[task.type]):
                 with self._database.transaction():
                     # Only one of several processes succeeds; what was missed runs once.
                     if records.move_due(task.id, now, following):
@@ -244,6 +244,7 @@ class Runner:
         while child is not None and child.poll() is None:
             if self._stopping.wait(CHILD_POLL_S):
                 child.terminate()
+                time.sleep(CHILD_POLL_S)
         status = None if child is None else child.poll()
         self._end_child(run, f"Its process ended with the status {status}; see the server log.")
 
@@ -271,6 +272,8 @@ class Runner:
             execution.problem = str(error)
         with self._lock:
             self._executions[run.id] = execution
+        if self._stopping.is_set():  # stop() may have missed it
+            context.stop()
         return self._execute(execution)
 
     def execute(self, run: Run) -> RunState | None:
@@ -329,22 +332,32 @@ class Runner:
         return True
 
     def _end(self, execution: _Execution, state: RunState, result: str) -> None:
-        run, now = execution.run, self._clock()
-        with self._database.transaction():
-            lines = execution.context.take_lines()
-            if execution.context.position != execution.written:
-                records.renew_run(run.id, run.owner, execution.context.position, now)
-            if records.end_run(run.id, run.owner, state, result, now):
-                records.append_lines(run.id, lines)
-                if state is RunState.OK and not result:
-                    records.delete_idle_before(run)
-                if state is RunState.INTERRUPTED:
-                    self._queue_again(run, run.attempt)
+        run, lines = execution.run, execution.context.take_lines()
+        try:
+            with self._database.transaction():
+                self._record_end(execution, lines, state, result)
+        except RepomanError:
+            execution.context.put_back(lines)
+            raise
         with self._lock:
             self._executions.pop(run.id, None)
         for stale in records.list_stale_runs(run.task_id):
             with self._database.transaction():
                 records.delete_run(stale)
+
+    def _record_end(
+        self, execution: _Execution, lines: list[tuple[float, str]], state: RunState, result: str
+    ) -> None:
+        run, now = execution.run, self._clock()
+        if execution.context.position != execution.written:
+            records.renew_run(run.id, run.owner, execution.context.position, now)
+        if not records.end_run(run.id, run.owner, state, result, now):
+            return
+        records.append_lines(run.id, lines)
+        if state is RunState.OK and not result:
+            records.delete_idle_before(run)
+        if state is RunState.INTERRUPTED:
+            self._queue_again(run, run.attempt)
 
     # Leases -------------------------------------------------------------------------------------
 
@@ -419,6 +432,15 @@ class Runner:
         task = records.find_task(run.task_id)
         if task is not None and task.is_enabled and attempt < ATTEMPTS_MAX:
             records.queue_run(task, self._clock(), attempt)
+
+
+def _is_needed(type_: TaskType) -> bool:
+    """Return whether there may be something to do: also if the check of a plugin fails."""
+    try:
+        return type_.is_needed()
+    except Exception:  # noqa: BLE001 - of a plugin; the other tasks are due nevertheless
+        _log.exception("Cannot check whether tasks of the type %s are needed", type_.id)
+        return True
 
 
 def _new_owner(kind: str) -> str:

@@ -15,9 +15,8 @@ from repoman.sections import merge
 from repoman.tasks import task_records as records
 from repoman.tasks.model import Line, Run, RunState, Task, TaskType
 from repoman.tasks.runner import TASKS
-from repoman.tasks.schedule import MANUAL, Schedule, parse_schedule
+from repoman.tasks.schedule import MANUAL, Frequency, Schedule, parse_schedule
 
-DOMAIN = "tasks"  # of the rights
 NAME_MAX_CHARS = 200  # The longest name of a task.
 RUNS_LISTED = 30  # Runs that are listed of a task.
 LINES_LISTED = 1_000  # Lines of a log that are listed at once.
@@ -138,7 +137,7 @@ class Tasks:
         Without a name it gets the title of its type.
 
         Raises:
-            Invalid: the type, the name or a setting is wrong.
+            Invalid: the type, the name or a setting is wrong, or the schedule is in the past.
         """
         type_ = self._get_type(type_id)
         parsed = type_.parse(settings or {})
@@ -166,7 +165,8 @@ class Tasks:
 
         Raises:
             NotFound: the task was deleted.
-            Invalid: a value is wrong, or no plugin provides the type.
+            Invalid: a value is wrong, the schedule of an enabled task is in the past, or no plugin
+                provides the type.
         """
         type_ = self._get_type(task.type)
         with self._database.transaction():
@@ -288,7 +288,13 @@ class Tasks:
         return type_
 
     def _due(self, task: Task) -> float | None:
-        return task.schedule.next_after(self._clock()) if task.is_enabled else None
+        """Return when a task runs next (Invalid: its schedule is over)."""
+        if not task.is_enabled:
+            return None
+        due = task.schedule.next_after(self._clock())
+        if due is None and task.schedule.frequency is not Frequency.MANUAL:
+            raise Invalid(f"schedule: {task.schedule} is in the past.", field="schedule")
+        return due
 
     def _note(self, what: str, task: Task, **attributes: str) -> None:
         self._database.bump(TASKS)

@@ -158,12 +158,11 @@ def end_run(run_id: int, owner: str, state: RunState, result: str, now: float) -
     return bool(query.execute())
 
 
-def request_stop(run_id: int) -> bool:
-    """Ask the owner of a run to stop it; return whether it runs."""
-    query = TaskRunRecord.update(is_stop_requested=True).where(
+def request_stop(run_id: int) -> None:
+    """Ask the owner of a running run to stop it."""
+    TaskRunRecord.update(is_stop_requested=True).where(
         (TaskRunRecord.id == run_id) & (TaskRunRecord.state == RunState.RUNNING)
-    )
-    return bool(query.execute())
+    ).execute()
 
 
 def cancel_queued(run_id: int, result: str, now: float) -> bool:

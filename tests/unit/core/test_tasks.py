@@ -14,6 +14,7 @@ from repoman.db.cache import ReadCache
 from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.sections import Section
 from repoman.security.actors import Actor, Limit
+from repoman.tasks import runner as runner_module
 from repoman.tasks import task_records as records
 from repoman.tasks.model import FirstTask, RunState, TaskType
 from repoman.tasks.runner import (
@@ -279,6 +280,37 @@ def test_a_long_log_keeps_its_end(tasks, runner, database, monkeypatch):
             records.append_lines(run.id, [(0.0, str(first)), (0.0, str(first + 1))])
     assert [(each.number, each.text) for each in tasks.lines(run)] == [(4, "3"), (5, "4"), (6, "5")]
     assert [each.number for each in tasks.lines(run, after=4)] == [5, 6]
+
+
+def test_an_end_that_cannot_be_recorded_at_once_loses_no_line(tasks, runner, work, monkeypatch):
+    monkeypatch.setattr(runner_module, "END_RETRY_S", 0.01)
+    answers = [Unavailable("The database is busy."), Unavailable("The database is busy.")]
+    end_run = records.end_run
+
+    def end(*arguments):
+        if answers:
+            raise answers.pop()
+        return end_run(*arguments)
+
+    monkeypatch.setattr(records, "end_run", end)
+    task = tasks.create("work")
+    tasks.run(task)
+    runner.look()
+    assert [line.text for line in tasks.lines(end_of(task))] == ["begun"]
+    assert answers == []
+
+
+def test_a_check_that_fails_keeps_no_other_task_from_its_run(tasks, runner, types, time_, work):
+    def fail():
+        raise ValueError("of a plugin")
+
+    types["other"] = replace(types["other"], is_needed=fail)
+    failing, task = tasks.create("other", schedule=DAILY), tasks.create("work", schedule=DAILY)
+    runner.look()
+    time_.pass_(3 * HOUR)
+    runner.look()
+    assert end_of(task).state is RunState.OK
+    assert end_of(failing).state is RunState.OK
 
 
 # --- While it runs -------------------------------------------------------------------------------
@@ -580,6 +612,19 @@ def test_what_is_wrong_is_refused(tasks):
     task = tasks.create("work", is_enabled=False)
     with pytest.raises(Conflict, match="disabled"):
         tasks.run(task)
+
+
+def test_a_schedule_in_the_past_is_refused(tasks, time_):
+    once = parse_schedule("once 2026-09-22T02:00")  # two hours after midnight
+    task = tasks.create("work", schedule=once)
+    assert task.next_at == MIDNIGHT + 2 * HOUR
+    time_.pass_(3 * HOUR)
+    with pytest.raises(Invalid, match=r"schedule: once 2026-09-22T02:00 is in the past\."):
+        tasks.create("work", schedule=once)
+    disabled = tasks.update(task, name="It ran.", is_enabled=False)
+    with pytest.raises(Invalid, match="in the past"):
+        tasks.update(disabled, is_enabled=True)
+    assert tasks.create("work", schedule=once, is_enabled=False).next_at is None
 
 
 def test_a_disabled_task_does_not_run(tasks, runner, time_, work):
