@@ -375,3 +375,10 @@ def test_a_user_that_another_process_makes_gets_in_at_once(users, authenticate, 
         authenticate("ana", "a password")
     insert_user("ana", verifier.hash("a password"))  # as another process does: nothing here notices
     assert authenticate("ana", "a password") == Actor("ana")
+
+
+def test_the_oldest_session_ends_where_there_are_too_many(repoman_factory):
+    repoman = repoman_factory(sessions={"per_user": 2})
+    sessions = repoman.security.sessions
+    secrets = [sessions.begin(Actor("admin"), "", "") for _ in range(4)]
+    assert [bool(sessions.find(each)) for each in secrets] == [False, False, True, True]

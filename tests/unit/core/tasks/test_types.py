@@ -1,0 +1,35 @@
+"""The types of tasks that the core brings along."""
+
+import time
+
+from repoman.security.actors import Actor, Limit
+from tests.unit.core.tasks.runs import HOUR
+
+
+def test_expired_sessions_and_tokens_are_removed(repoman, monkeypatch):
+    security, now = repoman.security, time.time()
+    security.user_tokens.create("admin", "old", Limit(), days=1)
+    security.sessions.begin(Actor("admin"), "", "")
+    [task] = [each for each in repoman.tasks.all() if each.type == "security.purge-expired"]
+
+    def run():
+        run = repoman.tasks.run(task)
+        assert repoman.make_runner().execute(run) == "ok"
+        return repoman.tasks.get_run(run.id).result
+
+    assert run() == ""
+    for part in (security.sessions, security.user_tokens):
+        monkeypatch.setattr(part, "_clock", lambda: now + 40 * 24 * HOUR)
+    assert run() == "", "the clock has jumped"
+    for part in (security.sessions, security.user_tokens):
+        monkeypatch.setattr(part, "_confirmed", lambda: now + 40 * 24 * HOUR)
+    assert run() == "Removed 1 expired sessions and 1 expired user tokens."
+    assert run() == ""
+
+
+def test_the_caches_of_proxies_are_trimmed(repoman, monkeypatch):
+    [task] = [each for each in repoman.tasks.all() if each.type == "repository.trim-caches"]
+    monkeypatch.setattr(repoman.proxies, "trim_caches", lambda: 3)
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "ok"
+    assert repoman.tasks.get_run(run.id).result == "Removed 3 files from caches."
