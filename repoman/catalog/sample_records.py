@@ -7,21 +7,22 @@ from repoman.db.models import database_proxy
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
-KEPT_S = {"hour": 30 * DAY_S, "day": 730 * DAY_S}
-"""How long samples of each period are kept."""
-DELETED_MAX = 1000
-"""Rows that are deleted at a time."""
+DAYS_KEPT = {"hour": 30, "day": 730}
+"""For how many days samples of each period are kept."""
+STEP_ROWS = 500
+"""Samples that one transaction stores or removes at most."""
 
 _SUMS = (
-    "SELECT 'repository ' || repository_id || ' size', size FROM repository_usage UNION ALL "
+    "SELECT 'repository ' || repository_id || ' size' AS name, size AS value "
+    "FROM repository_usage UNION ALL "
     "SELECT 'repository ' || repository_id || ' assets', assets FROM repository_usage UNION ALL "
     "SELECT 'store ' || store || ' size', size FROM blob_store_usage UNION ALL "
     "SELECT 'store ' || store || ' reclaimable', reclaimable FROM blob_store_usage"
 )
 _INSERT = (
     "INSERT INTO sample (name, period, at, value) "  # noqa: S608 - constants
-    f"SELECT name, ?, ?, value FROM (SELECT '' AS name, 0 AS value WHERE FALSE UNION ALL {_SUMS}) "
-    "WHERE TRUE ON CONFLICT (name, period, at) DO NOTHING"
+    f"SELECT name, ?1, ?2, value FROM ({_SUMS}) AS kept WHERE NOT EXISTS ("
+    "SELECT 1 FROM sample WHERE sample.name = kept.name AND period = ?1 AND at = ?2) LIMIT ?3"
 )
 _DELETE = (
     "DELETE FROM sample WHERE (name, period, at) IN "
@@ -54,32 +55,25 @@ class Samples:
         hour = now - now % HOUR_S
         if hour == self._last_hour:
             return
-        with self._database.transaction(touches=(), is_brief=True):
-            _insert_samples("hour", hour)
-            _insert_samples("day", now - now % DAY_S)
-            for period, age in KEPT_S.items():
-                _delete_samples(period, now - age)
+        for period, begin in (("hour", hour), ("day", now - now % DAY_S)):
+            self._repeat(_INSERT, period, begin)
+            self._repeat(_DELETE, period, now - DAYS_KEPT[period] * DAY_S)
         self._last_hour = hour
+
+    def _repeat(self, statement: str, period: str, at: float) -> None:
+        """Execute a statement, each time in a transaction, until it changes fewer rows than it may.
+
+        What a crash leaves undone is done at the next start.
+        """
+        count = STEP_ROWS
+        while count == STEP_ROWS:
+            with self._database.transaction(touches=(), is_brief=True):
+                count = database_proxy.execute_sql(statement, (period, at, STEP_ROWS)).rowcount
 
     @staticmethod
     def list(name: str, period: str, since: float = 0.0) -> list[tuple[float, float]]:
         """Return times and values of a name, the oldest first; ``period`` is hour or day."""
-        return _list_samples(name, period, since)
-
-
-def _insert_samples(period: str, at: float) -> None:
-    """Store what the kept sums are now, unless there is a sample of that time."""
-    database_proxy.execute_sql(_INSERT, (period, at))
-
-
-def _delete_samples(period: str, before: float) -> None:
-    """Remove old samples, a bounded number."""
-    database_proxy.execute_sql(_DELETE, (period, before, DELETED_MAX))
-
-
-def _list_samples(name: str, period: str, since: float) -> list[tuple[float, float]]:
-    """Return times and values, the oldest first."""
-    rows: list[tuple[float, float]] = database_proxy.execute_sql(
-        _LIST, (name, period, since)
-    ).fetchall()
-    return rows
+        rows: list[tuple[float, float]] = database_proxy.execute_sql(
+            _LIST, (name, period, since)
+        ).fetchall()
+        return rows

@@ -1,9 +1,13 @@
 """Kept sums are sampled each hour and each day."""
 
+from contextlib import contextmanager
+
 import pytest
 
+from repoman.catalog import sample_records
 from repoman.catalog.sample_records import DAY_S, HOUR_S, Samples
 from repoman.content import NewAsset
+from repoman.db.models import database_proxy
 from tests.statements import executed_statements
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % DAY_S + 12 * HOUR_S
@@ -56,6 +60,39 @@ def test_old_samples_go(database, content, blob, clock):
     clock.now += 731 * DAY_S
     samples.take()
     assert len(samples.list(name, "day")) == 1
+
+
+def test_no_transaction_is_large(database, make_repository, clock, monkeypatch):
+    monkeypatch.setattr(sample_records, "STEP_ROWS", 10)
+    count = 60
+    for number in range(count):
+        make_repository(f"r{number}")
+    changed = []
+
+    @contextmanager
+    def counted(*arguments, **options):
+        before = database_proxy.connection().total_changes
+        with transaction(*arguments, **options):
+            yield
+        changed.append(database_proxy.connection().total_changes - before)
+
+    transaction = database.transaction
+    monkeypatch.setattr(database, "transaction", counted)
+    samples = Samples(database, clock)
+    samples.take()
+    names = [
+        f"repository {number + 1} {of}" for number in range(count) for of in ("size", "assets")
+    ]
+    assert all(
+        len(samples.list(name, "hour")) == len(samples.list(name, "day")) == 1 for name in names
+    )
+    assert sum(changed) >= 2 * len(names)
+    clock.now += 1000 * DAY_S
+    samples.take()
+    assert all(
+        len(samples.list(name, "hour")) == len(samples.list(name, "day")) == 1 for name in names
+    )
+    assert max(changed) == 10
 
 
 def test_nothing_is_asked_of_the_database_between(database, clock):
