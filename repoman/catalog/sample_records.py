@@ -24,10 +24,19 @@ _INSERT = (
     f"SELECT name, ?1, ?2, value FROM ({_SUMS}) AS kept WHERE NOT EXISTS ("
     "SELECT 1 FROM sample WHERE sample.name = kept.name AND period = ?1 AND at = ?2) LIMIT ?3"
 )
-_DELETE = (
-    "DELETE FROM sample WHERE (name, period, at) IN "
-    "(SELECT name, period, at FROM sample WHERE period = ? AND at < ? LIMIT ?)"
+# From one name to the next, since the index begins with the name.
+_DELETE = """
+DELETE FROM sample WHERE (name, period, at) IN (
+    WITH RECURSIVE known(name) AS (
+        SELECT min(name) FROM sample
+        UNION ALL
+        SELECT (SELECT min(name) FROM sample WHERE name > known.name) FROM known
+        WHERE known.name IS NOT NULL
+    )
+    SELECT old.name, old.period, old.at FROM known CROSS JOIN sample AS old ON old.name = known.name
+    WHERE old.period = ?1 AND old.at < ?2 LIMIT ?3
 )
+"""
 _LIST = "SELECT at, value FROM sample WHERE name = ? AND period = ? AND at >= ? ORDER BY at"
 
 

@@ -101,3 +101,10 @@ def test_nothing_is_asked_of_the_database_between(database, clock):
     with executed_statements() as asked:
         samples.take()
     assert asked == []
+
+
+def test_old_samples_are_found_by_the_index(database):
+    query = f"EXPLAIN QUERY PLAN {sample_records._DELETE}"
+    plan = [row[3] for row in database_proxy.execute_sql(query, ("hour", 0.0, 1)).fetchall()]
+    assert any("SEARCH old" in step and "name=? AND period=? AND at<?" in step for step in plan)
+    assert not any(step.startswith(("SCAN sample", "SCAN old")) for step in plan), plan
