@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from repoman.catalog.listing import Listing, Wildcards, is_within
+from repoman.catalog.listing import Listing, Wildcards, check_order, is_within
 from repoman.catalog.model import (
     AssetQuery,
     AssetView,
@@ -19,6 +19,7 @@ from repoman.events.event import Coordinate
 
 _FIELD = FIELDS["asset"]
 _PACKAGE_FIELD = FIELDS["package"]
+_ORDERS = (Order.PATH, Order.DOWNLOADED)
 _PACKAGE_ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
     Order.NAME: ("package_repository_id_name", ("name", "id")),
     Order.UPDATED: ("package_repository_id_updated_at", ("updated_at", "id")),
@@ -28,9 +29,10 @@ _PACKAGE_ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
 
 
 class Assets:
-    """A query for assets, within the scopes of a viewer."""
+    """A query for assets, within the scopes of a viewer (Invalid: not in this order)."""
 
     def __init__(self, query: AssetQuery, scopes: list[Scope]) -> None:
+        check_order(query.order, _ORDERS)
         self._query = query
         self._scopes = {each.id: each for each in scopes}
         self._path = Wildcards.parse(query.path)
@@ -151,7 +153,8 @@ def _asset_view(row: Row, scopes: Mapping[int, Scope], blob: Row) -> AssetView:
 
 
 def package_listing(query: PackageQuery, scopes: list[Scope]) -> Listing:
-    """Return the list that answers a query for packages."""
+    """Return the list that answers a query for packages (Invalid: not in this order)."""
+    check_order(query.order, _PACKAGE_ORDERS)
     known = {each.id: each for each in scopes}
     name, words = Wildcards.parse(query.name), query.text.lower().split()
     index, columns = _PACKAGE_ORDERS[query.order]

@@ -4,6 +4,7 @@ Every list is read in the order of an index and paged by key. A page examines a 
 rows (``catalog.scan_limit``) and may therefore be short; its ``next`` tells whether there is more.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from repoman.catalog.assets import (
     package_view,
 )
 from repoman.catalog.components import Components, component_view, is_component_seen
-from repoman.catalog.listing import Sealer, read_page
+from repoman.catalog.listing import Listing, Sealer, read_page
 from repoman.catalog.model import (
     AssetQuery,
     AssetView,
@@ -33,6 +34,7 @@ from repoman.catalog.model import (
     Usage,
     Viewer,
 )
+from repoman.catalog.records import Row
 from repoman.config import CatalogSettings
 from repoman.content_rules import beginning_with
 from repoman.errors import NotFound
@@ -57,34 +59,34 @@ class Catalog:
         """Return a page of components.
 
         Raises:
-            Invalid: the key of the page does not belong to this list.
+            Invalid: the key of the page does not belong to this list, or there is no such order.
         """
         scopes = _chosen(viewer, query)
         listing = Components(query, scopes, self._index).listing()
-        rows, key = read_page(listing, self._checked(page), self._settings.scan_limit, self._sealer)
-        known = {each.id: each for each in scopes}
+        rows, key = self._read(listing, page)
+        known = _by_id(scopes)
         return Page([component_view(row, known) for row in rows], key)
 
     def assets(self, query: AssetQuery, page: PageRequest, viewer: Viewer) -> Page[AssetView]:
         """Return a page of assets; Invalid as of :meth:`components`."""
         scopes = _chosen(viewer, query)
         listing = Assets(query, scopes).listing()
-        rows, key = read_page(listing, self._checked(page), self._settings.scan_limit, self._sealer)
-        return Page(asset_views(rows, {each.id: each for each in scopes}), key)
+        rows, key = self._read(listing, page)
+        return Page(asset_views(rows, _by_id(scopes)), key)
 
     def packages(self, query: PackageQuery, page: PageRequest, viewer: Viewer) -> Page[PackageView]:
         """Return a page of packages; Invalid as of :meth:`components`."""
         scopes = _chosen(viewer, query)
         listing = package_listing(query, scopes)
-        rows, key = read_page(listing, self._checked(page), self._settings.scan_limit, self._sealer)
-        known = {each.id: each for each in scopes}
+        rows, key = self._read(listing, page)
+        known = _by_id(scopes)
         return Page([package_view(row, known) for row in rows], key)
 
     def assets_of(
         self, components: list[ComponentView], viewer: Viewer
     ) -> dict[int, list[AssetView]]:
         """Return the assets of some components by component id; as many as a page may examine."""
-        scopes = {each.id: each for each in viewer.scopes()}
+        scopes = _by_id(viewer.scopes())
         ids = [each.id for each in components]
         rows = records.list_component_assets(ids, self._settings.scan_limit)
         views = asset_views([row for row in rows if is_asset_seen(row, scopes)], scopes)
@@ -102,7 +104,7 @@ class Catalog:
         Raises:
             NotFound: there is none with this id, or the viewer may not see it.
         """
-        scopes = {each.id: each for each in viewer.scopes()}
+        scopes = _by_id(viewer.scopes())
         for row in records.list_rows("component", [id_]):
             if is_component_seen(row, scopes):
                 return component_view(row, scopes)
@@ -110,7 +112,7 @@ class Catalog:
 
     def asset(self, id_: int, viewer: Viewer) -> AssetView:
         """Return an asset; NotFound as of :meth:`component`."""
-        scopes = {each.id: each for each in viewer.scopes()}
+        scopes = _by_id(viewer.scopes())
         for row in records.list_rows("asset", [id_]):
             if is_asset_seen(row, scopes):
                 return asset_views([row], scopes)[0]
@@ -118,7 +120,7 @@ class Catalog:
 
     def package(self, id_: int, viewer: Viewer) -> PackageView:
         """Return a package; NotFound as of :meth:`component`."""
-        scopes = {each.id: each for each in viewer.scopes()}
+        scopes = _by_id(viewer.scopes())
         for row in records.list_rows("package", [id_]):
             if is_package_seen(row, scopes):
                 return package_view(row, scopes)
@@ -139,14 +141,14 @@ class Catalog:
             NotFound: there is no such repository, or the viewer may see nothing of it.
         """
         scope = _scope_of(repository, viewer)
-        page = self._checked(page)
+        scopes, page = _by_id([scope]), self._checked(page)
         firsts = records.list_children(scope.id, directory, page.after, page.size + 1)
         names = [_child(directory, path) for path in firsts]
         has_more = len(names) > page.size
         names = names[: page.size]
         rows = records.find_assets(scope.id, [each for each in names if not each.endswith("/")])
-        seen = {path: row for path, row in rows.items() if is_asset_seen(row, {scope.id: scope})}
-        views = {each.stored_path: each for each in asset_views(list(seen.values()), _one(scope))}
+        seen = {path: row for path, row in rows.items() if is_asset_seen(row, scopes)}
+        views = {each.stored_path: each for each in asset_views(list(seen.values()), scopes)}
         budget = self._settings.scan_limit
         items = []
         for name in names:
@@ -169,6 +171,10 @@ class Catalog:
         """Return the sums of the blob stores by name."""
         return {name: StoreUsage(*row) for name, row in records.list_store_usages().items()}
 
+    def _read(self, listing: Listing, page: PageRequest) -> tuple[list[Row], str | None]:
+        limit = self._settings.scan_limit
+        return read_page(listing, self._checked(page), limit, self._sealer)
+
     def _checked(self, page: PageRequest) -> PageRequest:
         return replace(page, size=max(1, min(page.size, self._settings.page_limit)))
 
@@ -189,8 +195,8 @@ def _scope_of(repository: str, viewer: Viewer) -> Scope:
     raise NotFound(f"There is no repository {repository!r}.")
 
 
-def _one(scope: Scope) -> dict[int, Scope]:
-    return {scope.id: scope}
+def _by_id(scopes: Iterable[Scope]) -> dict[int, Scope]:
+    return {each.id: each for each in scopes}
 
 
 def _child(directory: str, path: str) -> str:
@@ -212,7 +218,7 @@ def _shows_below(scope: Scope, directory: str, budget: int) -> tuple[bool, int]:
     )
     for row in records.read_rows(scan, None):
         budget -= 1
-        if is_asset_seen(row, _one(scope)):
+        if is_asset_seen(row, _by_id([scope])):
             return True, budget
         if budget <= 0:
             break

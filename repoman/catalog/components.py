@@ -9,6 +9,7 @@ from repoman.catalog.listing import (
     CANDIDATES_MAX,
     Listing,
     Wildcards,
+    check_order,
     find_few,
     is_within,
     within,
@@ -54,9 +55,10 @@ class _Filter:
 
 
 class Components:
-    """A query for components, within the scopes of a viewer."""
+    """A query for components, within the scopes of a viewer (Invalid: not in this order)."""
 
     def __init__(self, query: ComponentQuery, scopes: list[Scope], index: SearchIndex) -> None:
+        check_order(query.order, _ORDERS)
         self._query = query
         self._scopes = {each.id: each for each in scopes}
         self._index = index

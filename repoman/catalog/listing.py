@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import chain, islice
 from typing import Any, Protocol
 
-from repoman.catalog.model import PageRequest, Range
+from repoman.catalog.model import Order, PageRequest, Range
 from repoman.catalog.records import Row, Scan, Values, list_rows, read_rows
 from repoman.errors import Invalid
 from repoman.patterns import find_pattern
@@ -47,6 +47,19 @@ class Listing:
     judge: Callable[[list[Row]], list[Row]]
     is_descending: bool = False
     candidates: Iterable[int] | None = None
+
+
+def check_order(order: Order, known: Collection[Order]) -> None:
+    """Return if a list can be sorted so.
+
+    Raises:
+        Invalid: it cannot.
+    """
+    if order not in known:
+        names = ", ".join(known)
+        raise Invalid(
+            f"order: this list cannot be sorted by {order}; choose one of: {names}.", field="order"
+        )
 
 
 def read_page(
@@ -152,14 +165,13 @@ class _Keys:
         self._sealer = sealer
 
     def seal(self, key: Values) -> str:
-        return self._sealer.seal(json.dumps([self._mark, *key]))
+        return self._sealer.seal(self._mark + json.dumps(key))
 
     def open(self, text: str) -> tuple[Any, ...]:
         opened = self._sealer.open(text)
-        if opened is not None:
-            mark, *key = json.loads(opened)
-            if mark == self._mark:
-                return tuple(key)
+        # Others seal positions too, which are not JSON.
+        if opened is not None and opened.startswith(self._mark):
+            return tuple(json.loads(opened.removeprefix(self._mark)))
         raise Invalid(
             "The key of the page does not belong to this list. Start the list again.", field="after"
         )

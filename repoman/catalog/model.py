@@ -184,7 +184,7 @@ class PackageView:
 
 @dataclass(frozen=True, slots=True)
 class BrowseNode:
-    """A child in the tree of stored paths: a directory, or an asset, or both at once.
+    """A child in the tree of stored paths: a directory or an asset.
 
     ``path`` is the stored path; that of a directory ends with a slash.
     """

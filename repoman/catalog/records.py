@@ -143,10 +143,10 @@ def list_component_assets(components: Iterable[int], limit: int) -> list[Row]:
     return found
 
 
-def list_kinds(repository: int, table: str = "component") -> list[str]:
-    """Return the kinds that a repository has, by skipping from one to the next."""
+def list_kinds(repository: int) -> list[str]:
+    """Return the kinds of components that a repository has, by skipping from one to the next."""
     kinds: list[str] = []
-    query = f'SELECT min(kind) FROM "{table}" WHERE repository_id = ? AND kind > ?'  # noqa: S608
+    query = "SELECT min(kind) FROM component WHERE repository_id = ? AND kind > ?"
     while (found := _all(query, [repository, kinds[-1] if kinds else ""])[0][0]) is not None:
         kinds.append(found)
     return kinds
@@ -294,19 +294,6 @@ def list_store_usages() -> dict[str, Row]:
     """Return blobs, size and reclaimable bytes of all blob stores."""
     rows = _all("SELECT store, blobs, size, reclaimable FROM blob_store_usage", [])
     return {row[0]: row[1:] for row in rows}
-
-
-def count_users(digests: Iterable[str], store: str) -> dict[str, int]:
-    """Return how many packages use blobs, by digest; uses without a package count as one."""
-    found: dict[str, int] = {}
-    for batch in batches(digests):
-        query = (
-            "SELECT blob.digest, count(*) FROM blob JOIN blob_package "  # noqa: S608 - constants
-            "ON blob_package.blob_id = blob.id "
-            f"WHERE blob.store = ? AND blob.digest IN ({_marks(batch)}) GROUP BY blob.id"
-        )
-        found |= dict(_all(query, [store, *batch]))
-    return found
 
 
 # Trees -------------------------------------------------------------------------------------------

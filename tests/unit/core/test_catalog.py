@@ -240,10 +240,21 @@ def test_a_key_of_another_list_is_refused(filled):
     for query, key in (
         (ComponentQuery(name="team/app"), first.next),
         (ComponentQuery(), "nonsense"),
+        (ComponentQuery(), PlainSealer().seal("team/app")),  # as others seal the last name
         (ComponentQuery(), first.next.replace("sealed", "seal")),
     ):
         with pytest.raises(Invalid, match="Start the list again"):
             filled.catalog.components(query, PageRequest(2, key), filled.everybody)
+
+
+def test_an_order_that_a_list_does_not_have_is_refused(filled):
+    page, everybody = PageRequest(), filled.everybody
+    with pytest.raises(Invalid, match="cannot be sorted by path; choose one of: id, name"):
+        filled.catalog.components(ComponentQuery(order=Order.PATH), page, everybody)
+    with pytest.raises(Invalid, match="cannot be sorted by size; choose one of: path, downloaded"):
+        filled.catalog.assets(AssetQuery(order=Order.SIZE), page, everybody)
+    with pytest.raises(Invalid, match="cannot be sorted by version"):
+        filled.catalog.packages(PackageQuery(order=Order.VERSION), page, everybody)
 
 
 def limited(*prefixes, is_known=True):
