@@ -1,4 +1,4 @@
-"""Text for terminals and logs: control characters in it would be obeyed, or forge lines."""
+"""Text for people: in terminals and logs, control characters would be obeyed, or forge lines."""
 
 import logging
 from io import TextIOWrapper
@@ -24,6 +24,11 @@ def _without(text: str, keep: str) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def pluralize(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as ``1 blob`` or ``2 blobs``."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 class PrintableFormatter(logging.Formatter):

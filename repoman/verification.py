@@ -1,11 +1,11 @@
 """Verification: reads all blobs that assets name, and finds those that are damaged or gone.
 
-That takes as long as reading everything does, so it is for a process of its own
-(``repoman blob verify``), beside which a server may run.
+That takes as long as reading everything does, so it is for a process of its own (the command
+``repoman blob verify``, or the task), beside which a server may run.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,10 +13,11 @@ from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL, BlobStore
 from repoman.errors import NotFound, RepomanError
+from repoman.printable import pluralize
 
 BATCH_BLOBS = 500  # Rows of blobs that are read together.
 READ_BYTES = 1 << 20  # The size of one read of a file.
-PLACES = 5  # assets that are told of a blob
+PLACES_MAX = 5  # Assets that are listed of a damaged or missing blob.
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,33 @@ def verify(stores: BlobStoreManager, store: str) -> Iterator[Verified]:
         for digest in digests:
             problem = _find_problem(blobs, digest)
             # One that no asset names was removed by now, or is about to be.
-            places = tuple(records.list_places(store, digest, PLACES)) if problem else ()
+            places = tuple(records.list_places(store, digest, PLACES_MAX)) if problem else ()
             yield Verified(digest, problem, places) if places else Verified(digest)
         last = digests[-1]
+
+
+def verify_all(
+    stores: BlobStoreManager,
+    names: Iterable[str],
+    tell: Callable[[str], object],
+    progress: Callable[[int, str], object] = lambda _count, _store: None,
+) -> tuple[int, str]:
+    """Read all blobs of some stores; return how many are bad, and the result in a sentence.
+
+    ``tell`` is called with each line about a bad blob, ``progress`` with the number of blobs that
+    were read and their store. Errors as of :func:`verify`.
+    """
+    count = bad = 0
+    for name in names:
+        for found in verify(stores, name):
+            count += 1
+            progress(count, name)
+            if found.problem:
+                bad += 1
+                tell(f"{CANONICAL}:{found.digest} in {name} {found.problem}")
+                for repository, path in found.places:
+                    tell(f"    {repository}: {path}")
+    return bad, f"Read {pluralize(count, 'blob')}; damaged or missing: {bad}."
 
 
 def _find_problem(blobs: BlobStore, digest: str) -> str:

@@ -32,7 +32,8 @@ def incomplete_uploads_task() -> TaskType:
                 if dropped:
                     context.log(f"{repository.name}: {dropped}")
                 count += dropped
-        return f"Deleted {count} incomplete uploads." if count else ""
+        uploads = "upload" if count == 1 else "uploads"
+        return f"Deleted {count} incomplete {uploads}." if count else ""
 
     return TaskType(
         "repository.docker.upload-purge",

@@ -20,6 +20,7 @@ from repoman.events.origin import Origin, acting_as
 from repoman.sections import Text
 
 STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
+LOWEST_PRIORITY = 19  # The niceness of long work beside a server.
 PATH = click.Path(path_type=Path)
 
 
@@ -90,6 +91,21 @@ def cli_origin() -> Origin:
 def render_time(seconds: float) -> str:
     """Return a time, in seconds since the epoch, to the minute."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def parse_assignments(assignments: tuple[str, ...], form: str = "KEY=VALUE") -> dict[str, Text]:
+    """Return the values of assignments by key.
+
+    Raises:
+        Invalid: one does not have the form.
+    """
+    values: dict[str, Text] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not (key and equals):
+            raise Invalid(f"{assignment}: write it as {form}.")
+        values[key] = Text(text)
+    return values
 
 
 def read_stdin() -> str:

@@ -9,6 +9,7 @@ from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.events.origin import acting_as
 from repoman.http.router import registered_formats
+from repoman.printable import pluralize
 from repoman.security.certificates import CertificateFiles, create_certificate, describe_certificate
 
 VALIDITY_DAYS = 825  # The longest validity that all clients accept.
@@ -68,7 +69,9 @@ def secret() -> None:
 def rotate(repoman: Repoman) -> None:
     """Encrypt all secrets with a new key. A running server uses it at once."""
     count = repoman.database.rotate_keys()
-    click.echo(f"Encrypted {count} secrets with a new key in {repoman.database.keyring.path}.")
+    click.echo(
+        f"Encrypted {pluralize(count, 'secret')} with a new key in {repoman.database.keyring.path}."
+    )
 
 
 @secret.command()
@@ -81,4 +84,4 @@ def forget(settings: Settings) -> None:
     with acting_as(cli_origin()):
         count = database.open(forget=True)
     database.close()
-    click.echo(f"Deleted {count} secrets. Restart the server if it is running.")
+    click.echo(f"Deleted {pluralize(count, 'secret')}. Restart the server if it is running.")

@@ -1,14 +1,12 @@
 """Commands about options: what an administrator changes while the server runs."""
 
 import json
-from typing import Any
 
 import click
 
-from repoman.cli.common import read_values, with_repoman
+from repoman.cli.common import parse_assignments, read_values, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
-from repoman.sections import Text
 from repoman.security.options import REALM_OPTIONS, RealmOptions
 
 
@@ -57,7 +55,7 @@ def set_(
 
     A list of names is a,b; other lists and tables are JSON.
     """
-    values = {**_parse(assignments), **read_values(secrets)}
+    values = {**parse_assignments(assignments), **read_values(secrets)}
     if not values:
         raise Invalid("There is nothing to change: give KEY=VALUE.")
     repoman.options.update(name, values)
@@ -75,13 +73,3 @@ def _warn_of_unknown_realms(repoman: Repoman) -> None:
             f"Available realms: {', '.join(sorted(known))}.",
             err=True,
         )
-
-
-def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not (key and equals):
-            raise Invalid("Write each change as KEY=VALUE.")
-        values[key] = Text(text)
-    return values

@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import read_values, with_repoman
+from repoman.cli.common import parse_assignments, read_values, with_repoman
 from repoman.cli.connectors import Connectors, addresses_of, check_connectors
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.remote_health import Condition, RemoteState, render_status
 from repoman.repositories.model import Repository, RepositoryConfig
-from repoman.sections import Text
 
 SET = click.option(
     "--set",
@@ -233,12 +232,7 @@ def _as_json(repository: Repository, connectors: Connectors) -> dict[str, Any]:
 
 
 def _parse(assignments: tuple[str, ...], secrets: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    given: dict[str, Any] = {}
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals:
-            raise Invalid(f"--set {assignment}: write it as SECTION.KEY=VALUE.")
-        given[path] = Text(text)
+    given = parse_assignments(assignments, "SECTION.KEY=VALUE")
     settings: dict[str, dict[str, Any]] = {}
     for path, value in {**given, **read_values(secrets)}.items():
         section, dot, key = path.partition(".")

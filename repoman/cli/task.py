@@ -9,17 +9,15 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import render_time, with_repoman
+from repoman.cli.common import LOWEST_PRIORITY, parse_assignments, render_time, with_repoman
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.errors import Invalid, NotFound
-from repoman.sections import Text
 from repoman.server.lock import is_served
 from repoman.tasks.model import Run, RunState, Task
 from repoman.tasks.schedule import Schedule, parse_schedule
 from repoman.tasks.service import TaskState
 
-LOWEST_PRIORITY = 19  # What serves goes first.
 FOLLOW_S = 0.5  # Seconds between two looks at a run that is followed.
 NEXT_SHOWN = 3  # Fire times that are shown of a task.
 
@@ -153,7 +151,7 @@ def create(
 ) -> None:
     """Create a task of TYPE; 'repoman task types' lists the types."""
     when = parse_schedule(schedule or "manual", time_zone or "UTC")
-    settings = _parse(assignments)
+    settings = parse_assignments(assignments)
     made = repoman.tasks.create(type_id, name, settings, when, is_enabled=not disabled)
     click.echo(f"Created the task {made.name} with the id {made.id}.")
 
@@ -181,7 +179,7 @@ def update(
     if schedule is not None or time_zone is not None:
         old = found.schedule
         when = parse_schedule(schedule or str(old), time_zone or old.time_zone)
-    settings = _parse(assignments) or None
+    settings = parse_assignments(assignments) or None
     if (new_name, when, settings, enabled) == (None, None, None, None):
         raise Invalid("There is nothing to change: give --schedule, --set or another option.")
     changed = repoman.tasks.update(
@@ -223,16 +221,6 @@ def _find(repoman: Repoman, name: str) -> Task:
         ids = ", ".join(str(each.id) for each in found)
         raise Invalid(f"There are several tasks named {name!r}; give one of the ids {ids}.")
     return found[0]
-
-
-def _parse(assignments: tuple[str, ...]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise Invalid(f"--set {assignment}: write it as KEY=VALUE.")
-        settings[key] = Text(text)
-    return settings
 
 
 def _tell_run(repoman: Repoman, run: Run, *, follow: bool) -> None:

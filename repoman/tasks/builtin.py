@@ -7,16 +7,16 @@ from functools import partial
 from pydantic import Field
 
 from repoman.blobs.manager import BlobStoreManager
-from repoman.blobs.store import CANONICAL
 from repoman.compaction import Compactor
 from repoman.errors import Unavailable
+from repoman.printable import pluralize
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.purge import Purge
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
 from repoman.security.user_tokens import UserTokens
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
-from repoman.verification import verify
+from repoman.verification import verify_all
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +33,9 @@ def compaction_task(compactor: Compactor) -> TaskType:
         count = compactor.compact(context)
         if not count:
             return ""
-        _log.info("Removed %d unreferenced blobs.", count)
-        return f"Removed {count} unreferenced blobs."
+        told = f"Removed {pluralize(count, 'unreferenced blob')}."
+        _log.info(told)
+        return told
 
     return TaskType(
         "blobstore.compact",
@@ -50,7 +51,7 @@ def sweep_task(compactor: Compactor) -> TaskType:
 
     def run(context: TaskContext) -> str:
         count = compactor.sweep_next(context)
-        return f"Removed {count} blobs that the database does not know." if count else ""
+        return f"Removed {pluralize(count, 'blob')} without a row in the database." if count else ""
 
     return TaskType(
         "blobstore.sweep", "Admin - Remove unknown blobs", run, first=FirstTask("hourly 40")
@@ -62,7 +63,8 @@ def purge_task(purge: Purge) -> TaskType:
 
     def run(context: TaskContext) -> str:
         count = purge.run(context)
-        return f"Removed the content of {count} deleted repositories." if count else ""
+        told = pluralize(count, "deleted repository", "deleted repositories")
+        return f"Removed the content of {told}." if count else ""
 
     return TaskType(PURGE, "Admin - Remove deleted repositories", run, first=FirstTask("hourly 20"))
 
@@ -84,7 +86,8 @@ def expiry_task(sessions: SessionService, tokens: UserTokens) -> TaskType:
         expired = _repeat(context, partial(tokens.remove_expired, age_s))
         if not ended + expired:
             return ""
-        return f"Removed {ended} expired sessions and {expired} expired user tokens."
+        told = [pluralize(ended, "expired session"), pluralize(expired, "expired user token")]
+        return f"Removed {' and '.join(told)}."
 
     return TaskType(
         "security.purge-expired",
@@ -100,7 +103,7 @@ def trim_task(proxies: ProxyServices) -> TaskType:
 
     def run(_context: TaskContext) -> str:
         count = proxies.trim_caches()
-        return f"Removed {count} files from caches." if count else ""
+        return f"Removed {pluralize(count, 'file')} from caches." if count else ""
 
     return TaskType(
         "repository.trim-caches", "Proxy - Trim caches", run, first=FirstTask("hourly 35")
@@ -124,17 +127,12 @@ def verification_task(stores: BlobStoreManager) -> TaskType:
     """Return the type of the task that reads all blobs and finds damaged and missing ones."""
 
     def run(context: TaskContext) -> str:
-        count = bad = 0
-        for name in stores.names():
-            for found in verify(stores, name):
-                count += 1
-                context.progress(count, message=name)
-                if found.problem:
-                    bad += 1
-                    context.log(f"{CANONICAL}:{found.digest} in {name} {found.problem}")
-                    for repository, path in found.places:
-                        context.log(f"    {repository}: {path}")
-        told = f"Read {count} blobs; {bad} of them are damaged or missing."
+        bad, told = verify_all(
+            stores,
+            stores.names(),
+            context.log,
+            lambda count, name: context.progress(count, message=name),
+        )
         if bad:
             raise Unavailable(f"{told} The log of this run lists them.")
         return told
@@ -157,6 +155,6 @@ def pruning_task(prunes: Iterable[Callable[[int], int]]) -> TaskType:
 
     def run(context: TaskContext) -> str:
         total = sum(_repeat(context, prune) for prune in prunes)
-        return f"Removed {total} old records." if total else ""
+        return f"Removed {pluralize(total, 'old record')}." if total else ""
 
     return TaskType("events.prune", "Admin - Remove old events", run, first=FirstTask("hourly 50"))

@@ -152,7 +152,7 @@ def test_blobs_that_nothing_names_are_freed_while_it_runs(server):
         columns = "store, digest, size, created_at, released_at"
         database.execute(f"INSERT INTO blob ({columns}) VALUES (?, ?, ?, ?, ?)", row)
     server.start()
-    wait_until(lambda: "Removed 1 unreferenced blobs" in server.log, what="compaction")
+    wait_until(lambda: "Removed 1 unreferenced blob." in server.log, what="compaction")
 
 
 def test_a_main_port_that_another_program_has_is_an_error(stopped, other_program):

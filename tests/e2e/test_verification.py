@@ -10,7 +10,7 @@ def test_what_is_stored_is_verified_while_the_server_runs(server):
     registry.push_image("team/app", "1", LAYER)
     told = server.cli("blob", "verify")
     assert told.stdout == ""
-    assert told.stderr.endswith("Read 3 blobs; 0 of them are damaged or missing.\n")
+    assert told.stderr.endswith("Read 3 blobs; damaged or missing: 0.\n")
 
     digest = digest_of(LAYER)
     _, digits = digest.split(":")
@@ -23,7 +23,7 @@ def test_what_is_stored_is_verified_while_the_server_runs(server):
     assert problem.startswith(f"{digest} in default is damaged")
     assert place.startswith("    docker-hosted: ")
     assert "team/app" in place
-    assert told.stderr.endswith("Read 3 blobs; 1 of them are damaged or missing.\n")
+    assert told.stderr.endswith("Read 3 blobs; damaged or missing: 1.\n")
 
     file.write_bytes(whole)
     assert server.cli("blob", "verify").returncode == 0

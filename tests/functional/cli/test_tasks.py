@@ -24,7 +24,7 @@ def test_the_server_runs_a_task_in_a_process_of_its_own(server):
     done = server.cli("task", "run", VERIFY, "--follow")
     assert done.stdout.splitlines() == [
         f"The server runs the task {VERIFY}.",
-        "ok: Read 0 blobs; 0 of them are damaged or missing.",
+        "ok: Read 0 blobs; damaged or missing: 0.",
     ]
     shown = server.cli("task", "show", VERIFY).stdout
     assert "state: waiting" in shown
@@ -37,7 +37,7 @@ def test_without_a_server_the_command_does_the_work(server):
     server.stop()
     server.cli("task", "create", "blobstore.verify", "--name", "look")
     done = server.cli("task", "run", "look")
-    assert done.stdout == "ok: Read 0 blobs; 0 of them are damaged or missing.\n"
+    assert done.stdout == "ok: Read 0 blobs; damaged or missing: 0.\n"
     server.cli("task", "delete", "look")
     assert "look" not in server.cli("task", "list").stdout
 

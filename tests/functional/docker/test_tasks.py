@@ -35,7 +35,7 @@ def test_incomplete_uploads_are_deleted_by_their_last_activity(repoman, begin):
     ).execute()
     run = repoman.tasks.run(task)
     assert repoman.make_runner().execute(run) == "ok"
-    assert repoman.tasks.get_run(run.id).result == "Deleted 1 incomplete uploads."
+    assert repoman.tasks.get_run(run.id).result == "Deleted 1 incomplete upload."
     assert [line.text for line in repoman.tasks.lines(run)] == ["idle: 1"]
     client = HttpClient(repoman, connector="idle")
     assert client.get(old).status_code == 404

@@ -330,7 +330,7 @@ def test_the_tasks_compact_and_sweep(repoman):
     content.save_asset(NewAsset("a", "file", store_bytes(blobs, b"one"), "text/plain"))
     content.delete_assets(["a"])
     for type_, result in (
-        ("blobstore.compact", "Removed 1 unreferenced blobs."),
+        ("blobstore.compact", "Removed 1 unreferenced blob."),
         ("blobstore.sweep", ""),
     ):
         run = repoman.tasks.run(tasks[type_])

@@ -251,4 +251,4 @@ def test_deleting_a_repository_requests_the_purge(repoman):
     assert repoman.make_runner().execute(state.current) == "ok"
     assert RepositoryRecord.select().count() == 0
     [run] = repoman.tasks.runs(state.task)
-    assert run.result == "Removed the content of 1 deleted repositories."
+    assert run.result == "Removed the content of 1 deleted repository."

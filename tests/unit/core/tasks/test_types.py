@@ -23,7 +23,7 @@ def test_expired_sessions_and_tokens_are_removed(repoman, monkeypatch):
     assert run() == "", "the clock has jumped"
     for part in (security.sessions, security.user_tokens):
         monkeypatch.setattr(part, "_confirmed", lambda: now + 40 * 24 * HOUR)
-    assert run() == "Removed 1 expired sessions and 1 expired user tokens."
+    assert run() == "Removed 1 expired session and 1 expired user token."
     assert run() == ""
 
 
