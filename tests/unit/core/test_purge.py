@@ -9,6 +9,7 @@ from itertools import islice
 import pytest
 
 from repoman.blobs.manager import BlobStoreManager, make_file_store
+from repoman.compaction import Unwatched
 from repoman.config import BlobStoreSettings
 from repoman.content import Coordinate, NewAsset
 from repoman.db.models import (
@@ -26,7 +27,6 @@ from repoman.tasks.model import TaskStopped
 from repoman.uploads import UploadSessions
 from tests.architecture import ROOT
 from tests.clock import LONG_S
-from tests.unit.core.purge_killer import Unhurried
 
 KILLER = "tests.unit.core.purge_killer"
 # With each asset change its blob, its component, its package, and the sums of all these.
@@ -158,13 +158,13 @@ def test_no_transaction_is_long(database, make_content, purging, changes, blob):
     with database.transaction():
         bury_row(content._repository)
     changes.clear()
-    assert purging.run(Unhurried()) == 1
+    assert purging.run(Unwatched()) == 1
     assert before == (2, 4_001, 4_001, 4_000)
     assert counts() == (1, 1, 1, 0)
     assert len(changes) >= 12_000 / purge.ROWS_MAX
     assert 0 < max(changes) <= CHANGED_MAX
     assert changes[-1] <= 3  # the row itself, with nothing that goes along
-    assert purging.run(Unhurried()) == 0
+    assert purging.run(Unwatched()) == 0
 
 
 def test_slow_transactions_become_smaller(database, stores, make_content, monkeypatch):
@@ -182,12 +182,12 @@ def test_slow_transactions_become_smaller(database, stores, make_content, monkey
     fill(database, content._repository, 300)
     with database.transaction():
         bury_row(content._repository)
-    slow.run(Unhurried())
+    slow.run(Unwatched())
     assert max(sizes) * 0.001 <= purge.TRANSACTION_S
 
 
 def test_a_stopped_purge_continues(database, make_content, purging):
-    class Stopping(Unhurried):
+    class Stopping(Unwatched):
         def progress(self, done, total=None, message=""):
             assert total == 300
             raise TaskStopped
@@ -199,7 +199,7 @@ def test_a_stopped_purge_continues(database, make_content, purging):
     with pytest.raises(TaskStopped):
         purging.run(Stopping())
     assert 0 < sum(counts()[1:]) < 300
-    purging.run(Unhurried())
+    purging.run(Unwatched())
     assert counts() == (0, 0, 0, 0)
 
 
@@ -212,7 +212,7 @@ def test_pushes_to_another_repository_never_wait_long(database, make_content, st
 
     def purge_all():
         try:
-            Purge(database, stores).run(Unhurried())
+            Purge(database, stores).run(Unwatched())
         except Exception as error:  # noqa: BLE001 - told below
             errors.append(error)
         finally:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field
 
 from repoman.blobs.manager import BlobStoreManager
+from repoman.compaction import Unwatched
 from repoman.config import BlobStoreSettings, ServerSettings
 from repoman.content import NewAsset
 from repoman.db.models import AssetRecord, ConnectorRecord, RepositoryRecord, UploadRecord
@@ -18,7 +19,6 @@ from repoman.repositories.purge import Purge
 from repoman.repositories.repository_records import delete_row
 from tests.disk import make_created_store
 from tests.live import free_port
-from tests.unit.core.purge_killer import Unhurried
 
 
 class ToySection(Section):
@@ -301,7 +301,7 @@ def test_a_deleted_repository_takes_everything_along(manager, tmp_path, database
     assert ConnectorRecord.select().count() == 0
     [tombstone] = RepositoryRecord.select().where(RepositoryRecord.deleted_at.is_null(False))
     assert tombstone.settings == {}
-    Purge(database, manager._blob_stores).run(Unhurried())
+    Purge(database, manager._blob_stores).run(Unwatched())
     assert AssetRecord.select().count() == UploadRecord.select().count() == 1
     assert RepositoryRecord.select().count() == 1
     assert len(list((tmp_path / "blobs/default/uploads").iterdir())) == 1
