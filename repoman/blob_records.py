@@ -55,7 +55,7 @@ def list_places(store: str, digest: str, limit: int) -> list[tuple[str, str]]:
 
 
 def list_released(store: str, before: float, limit: int, after: float = float("-inf")) -> list[str]:
-    """Return digests of blobs whose last asset went between two times, the oldest first."""
+    """Return digests of blobs whose last asset was removed between two times, the oldest first."""
     query = BlobRecord.select(BlobRecord.digest).where(
         (BlobRecord.store == store)
         & (BlobRecord.released_at < before)
@@ -71,14 +71,14 @@ def list_condemned(store: str, limit: int) -> list[str]:
 
 
 def condemn(store: str, digests: Collection[str]) -> None:
-    """Let nothing be stored that names these, while their bytes are removed."""
+    """Condemn blobs: nothing that names them can be stored while their bytes are removed."""
     rows = [{"store": store, "digest": digest} for digest in digests]
     if rows:
         CondemnedRecord.insert_many(rows).on_conflict_ignore().execute()
 
 
 def absolve(store: str, digests: Collection[str]) -> None:
-    """Let what names these be stored again."""
+    """Stop condemning blobs: what names them can be stored again."""
     CondemnedRecord.delete().where(
         (CondemnedRecord.store == store) & CondemnedRecord.digest.in_(list(digests))
     ).execute()
@@ -97,12 +97,12 @@ def list_named(store: str, digests: Collection[str]) -> set[str]:
 
 
 def delete_rows(store: str, digests: Collection[str]) -> None:
-    """Forget blobs that no asset names."""
+    """Remove the rows of blobs that no asset names."""
     BlobRecord.delete().where(_among(store, digests)).execute()
 
 
 def note_release(store: str, digests: Collection[str], at: float | None) -> None:
-    """Set when the last asset that named these went; None: there is one."""
+    """Set when the last asset that named the blobs was removed; None: an asset names them."""
     BlobRecord.update(released_at=at).where(_among(store, digests)).execute()
 
 

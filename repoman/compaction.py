@@ -32,13 +32,13 @@ SWEPT_PREFIXES = 64  # Parts that one sweep looks at.
 
 
 class Unwatched:
-    """Progress that nobody looks at, without pauses."""
+    """Progress that is not reported, without pauses; implements Progress."""
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def pause(self, seconds: float) -> None:
-        """Go on at once."""
+        """Return at once."""
 
 
 class Compactor:
@@ -157,7 +157,7 @@ class Compactor:
             )
 
     def _correct_times(self, name: str) -> None:
-        """Take what was released in the future for released now: a clock was wrong."""
+        """Set times of release in the future to now: the clock was wrong."""
         now = self._clock()
         while digests := records.list_released(name, float("inf"), BATCH, after=now + SLACK_S):
             with self._database.transaction():

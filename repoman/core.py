@@ -185,7 +185,7 @@ class Repoman:
         return Runner(
             self.database,
             self._task_types,
-            lambda: self.repositories.all(),
+            self.repositories.all,
             most=self.settings.tasks.concurrent,
             launch=launch,
             notice=self.notice_changes,

@@ -12,7 +12,7 @@ import click
 from repoman.cli.common import LOWEST_PRIORITY, parse_assignments, render_time, with_repoman
 from repoman.config import Settings
 from repoman.core import Repoman
-from repoman.errors import Invalid, NotFound
+from repoman.errors import Conflict, Invalid, NotFound
 from repoman.server.lock import is_served
 from repoman.tasks.model import Run, RunState, Task
 from repoman.tasks.schedule import Schedule, parse_schedule
@@ -118,7 +118,7 @@ def run(repoman: Repoman, name: str, follow: bool) -> None:
         runner.recover()
         requested = repoman.tasks.run(found)
         if runner.execute(requested) is None:
-            raise Invalid(f"Another task of the type {found.type} is running; this one waits.")
+            raise Conflict(f"Another task of the type {found.type} is running; this one is queued.")
     _tell_run(repoman, requested, follow=True)
 
 
@@ -129,7 +129,7 @@ def stop(repoman: Repoman, name: str) -> None:
     """Ask TASK, which runs or waits, to stop."""
     found = _find(repoman, name)
     repoman.tasks.stop(found)
-    click.echo(f"The task {found.name} stops.")
+    click.echo(f"Requested the task {found.name} to stop.")
 
 
 @task.command()

@@ -259,7 +259,7 @@ class RepositoryManager:
     def _store(self, row: Row, changed: Row) -> int:
         """Store a changed repository and return its id: a new one where its content has to go.
 
-        Also what is on its way from the former remote then finds no place any more.
+        So downloads from the former remote that have not ended cannot be stored any more.
         """
         if _remote_of(row) == _remote_of(changed):
             records.update_row(changed)
