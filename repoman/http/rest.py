@@ -23,10 +23,10 @@ from repoman.http.formats import Format, name_of_file
 from repoman.http.multipart import receive_form
 from repoman.plugins import unique
 from repoman.problems import problem_of
-from repoman.rest.audit import EventQuery, EventView, audit, find_events
+from repoman.rest.areas import AREAS
+from repoman.rest.audit import EventQuery, EventView, find_events
 from repoman.rest.endpoints import Call, Endpoint
 from repoman.rest.openapi import describe_api
-from repoman.rest.repositories import repositories
 from repoman.rest.resources import Page, Problem, Query
 
 ROOT = "/service/rest"
@@ -60,7 +60,7 @@ def create_rest(repoman: Repoman, formats: Mapping[str, Format]) -> Blueprint:
     Raises:
         Conflict: two of them answer the same method on the same path.
     """
-    areas = [audit, repositories, *chain(*repoman.plugins.hook.repoman_register_rest())]
+    areas = [*AREAS, *chain(*repoman.plugins.hook.repoman_register_rest())]
     endpoints = [each for area in areas for each in area.endpoints]
     unique("REST endpoint", [(f"{each.method} {each.path}", each) for each in endpoints])
     blueprint = Blueprint("repoman_rest", __name__, url_prefix=ROOT)
@@ -206,6 +206,8 @@ def render_rest(failure: Failure) -> Response:
     the endpoint has plain errors.
     """
     endpoint: Endpoint | None = current_environ().get(ENDPOINT)
+    if endpoint is not None and failure.status in endpoint.bare:
+        return Response(status=failure.status)
     if endpoint is not None and endpoint.has_plain_errors:
         return render_plain(failure)
     error = failure.error

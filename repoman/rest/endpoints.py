@@ -19,7 +19,7 @@ a ``str`` is plain text, everything else is JSON. The right is checked before th
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol, get_type_hints
@@ -250,6 +250,7 @@ class Endpoint:
         inputs: the types of the parameters ``query``, ``body``, ``text`` and ``form``, by name.
         output: the type of the answer; None: it has no body.
         has_plain_errors: whether errors are plain text instead of JSON.
+        bare: statuses of errors that have no body.
     """
 
     area: "Area"
@@ -262,6 +263,7 @@ class Endpoint:
     output: Any
     open_part: OpenPart | None
     has_plain_errors: bool
+    bare: frozenset[int]
 
     @property
     def names(self) -> list[str]:
@@ -302,6 +304,7 @@ class Area:
         status: int | None = None,
         open_part: OpenPart | None = None,
         has_plain_errors: bool = False,
+        bare: Collection[int] = (),
     ) -> Callable[[Function], Function]:
         """Have a function answer a method on a path, see :class:`Endpoint`.
 
@@ -326,6 +329,7 @@ class Area:
                 output=output,
                 open_part=open_part,
                 has_plain_errors=has_plain_errors,
+                bare=frozenset(bare),
             )
             _check(endpoint)
             self.endpoints.append(endpoint)
