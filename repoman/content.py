@@ -23,6 +23,7 @@ from repoman.content_records import (
     find_asset,
     find_assets,
     find_blob,
+    find_referenced,
     insert_blob,
     insert_references,
     is_condemned,
@@ -182,6 +183,10 @@ class ContentStore:
         assets = (Asset(*row) for row in find_assets(self._repository, paths))
         return {asset.path: asset for asset in assets}
 
+    def referenced(self, paths: Iterable[str]) -> set[str]:
+        """Return those of the paths that an asset names by a reference of any kind."""
+        return find_referenced(self._repository, paths)
+
     def referring(self, path: str, kind: str, after: str = "", limit: int = -1) -> list[Asset]:
         """Return the assets that name ``path`` by a reference of a kind, in order of their paths.
 
@@ -241,7 +246,7 @@ class ContentStore:
         """
         now = time.time()
         with self.transaction():
-            self._database.reserve.check()
+            self._database.admit()
             values = self._values_of(new, now)
             saved = save_asset(self._repository, new.path, values)
             self._save_details(saved, values.component, new)

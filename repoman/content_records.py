@@ -201,6 +201,16 @@ def find_assets(repository: int, paths: Iterable[str]) -> Iterator[tuple[Any, ..
         yield from _select(f"{_ASSETS} a.path IN ({marks})", (repository, *batch))
 
 
+def find_referenced(repository: int, paths: Iterable[str]) -> set[str]:
+    """Return those of the paths that an asset of the repository names by a reference."""
+    found: set[str] = set()
+    for batch in batches(paths):
+        marks = ", ".join("?" * len(batch))
+        sql = f"SELECT path FROM reference WHERE repository_id = ? AND path IN ({marks})"  # noqa: S608
+        found.update(path for (path,) in _execute(sql, (repository, *batch)))
+    return found
+
+
 def list_assets(
     repository: int, kind: str, after: str, limit: int, span: tuple[str, str] | None
 ) -> Iterator[tuple[Any, ...]]:

@@ -1,9 +1,11 @@
 """Repoman: the core's services, built in order. No logic lives here."""
 
+import hmac
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,8 +26,10 @@ from repoman.events.plugins import PluginFollower, plugin_followers
 from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
+from repoman.metrics import Metric, Metrics, gauge, labelled
 from repoman.options import Options
 from repoman.plugins import create_plugin_manager, unique
+from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.purge import Purge
@@ -70,6 +74,7 @@ class Repoman:
         catalog: what is stored, across repositories.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
+        metrics: what monitoring is told.
     """
 
     def __init__(
@@ -92,8 +97,7 @@ class Repoman:
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
         self.options = Options(self.database, security_options(settings.security))
         queue = LoginQueue(max(1, settings.server.threads - 1))
-        passwords = PasswordVerifier(memory, settings.security.password_cost)
-        self.users = Users(self.database, passwords)
+        self.users = Users(self.database, PasswordVerifier(memory, settings.security.password_cost))
         self.users.on_password_change(partial(forget_first_password, self.data))
         tokens = UserTokens(self.database, clock)
         # The last one is asked first.
@@ -104,6 +108,7 @@ class Repoman:
         )
         self.events = EventLog(self.database, settings.events.days)
         self.event_followers = self._follow_events()
+        self.metrics = Metrics(self._collect, PrintableFormatter(LOG_FORMAT))
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
         recipes = chain.from_iterable(self.plugins.hook.repoman_register_recipes())
@@ -128,6 +133,7 @@ class Repoman:
             Watch("pulls"): self.pulls.settle,
             Watch("audit log"): self.audit.flush,
             Watch("audit file"): self._audit_file.follow,
+            Watch("requests"): self.metrics.requests.add_up,
             Watch("samples"): Samples(self.database, self.proxies.clock).take,
         }
 
@@ -175,10 +181,18 @@ class Repoman:
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,
         ]
-        self._task_types = unique("task type", [(each.id, each) for each in types])
+        ids = [(id_, each) for each in types for id_ in (each.id, *each.aliases)]
+        unique("task type", ids)
+        self._task_types = {each.id: each for each in types}
         self.tasks = Tasks(self.database, self._task_types)
         self.tasks.create_first()
         self.repositories.on_bury(partial(self.tasks.request, PURGE))
+
+    @property
+    def node_id(self) -> str:
+        """The id of this server for clients that ask; it stays as long as its data."""
+        key = self.security.sessions.signing_key.encode()
+        return str(uuid.UUID(bytes=hmac.digest(key, b"node", "sha256")[:16]))
 
     def make_runner(self, kind: str = "server", launch: Launch | None = None) -> Runner:
         """Return a runner of tasks for this process; ``kind`` is that of the process."""
@@ -190,6 +204,34 @@ class Repoman:
             launch=launch,
             notice=self.notice_changes,
             kind=kind,
+        )
+
+    def _collect(self) -> Iterator[Metric]:
+        """Yield what the services tell for monitoring."""
+        healths = (self.health, self.writing)
+        yield labelled(
+            "gauge",
+            "repoman_healthy",
+            "Whether a check succeeds (1) or not (0).",
+            "check",
+            {
+                name: int(name not in problems)
+                for each in healths
+                for problems in (each.problems(),)
+                for name in each.names()
+            },
+        )
+        frozen = int(self.database.read_only.state is not None)
+        yield gauge("repoman_read_only", "Whether the server is in read-only mode.", frozen)
+        yield gauge("repoman_cache_bytes", "Memory that the caches take.", BUDGET.used)
+        yield gauge("repoman_cache_limit_bytes", "Memory that they may take.", BUDGET.size)
+        yield gauge("repoman_repositories", "Repositories.", len(self.repositories.all()))
+        yield labelled(
+            "gauge",
+            "repoman_database_bytes",
+            "Size of the files of the database.",
+            "file",
+            self.database.sizes(),
         )
 
     def _add_checks(self) -> None:

@@ -14,6 +14,7 @@
     ├── ReadOnly              the write policy refuses
     ├── TooManyRequests       too many failed logins
     ├── Unavailable           offline, format not installed, blob store missing
+    │   └── Frozen            the whole server is in read-only mode
     ├── StorageFull           no space left
     └── UpstreamError         the remote of a proxy did not give what was asked for
         ├── UpstreamUnavailable   no connection, a broken one, or a server error
@@ -101,6 +102,12 @@ class TooManyRequests(RepomanError):
 
 class Unavailable(RepomanError):
     """The service cannot answer now, for a reason that an administrator can fix."""
+
+
+class Frozen(Unavailable):
+    """The server is in read-only mode: an administrator has to end it."""
+
+    retry_after = 60
 
 
 class StorageFull(RepomanError):

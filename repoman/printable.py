@@ -31,6 +31,9 @@ def pluralize(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
 class PrintableFormatter(logging.Formatter):
     """Writes a record as one printable line; only tracebacks have more."""
 

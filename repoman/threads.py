@@ -1,9 +1,11 @@
 """The server's own threads, which survive all errors, and the progress of long work."""
 
 import logging
+import sys
 import threading
+import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
@@ -103,6 +105,7 @@ class Periodic:
         self._work = work
         self._interval = interval
         self._stopping = threading.Event()
+        self._waking = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -130,8 +133,13 @@ class Periodic:
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> None:
         """End the thread after the work at hand, for which ``timeout`` seconds are waited."""
         self._stopping.set()
+        self._waking.set()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
+
+    def wake(self) -> None:
+        """Have the work done now, or once more after the work at hand."""
+        self._waking.set()
 
     def is_stopping(self, within: float = 0.0) -> bool:
         """Return whether :meth:`stop` is called, or will have been in ``within`` seconds."""
@@ -139,8 +147,23 @@ class Periodic:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._waking.clear()
             self._watch.run(self._work)
-            self._stopping.wait(self._interval)
+            if not self._stopping.is_set():
+                self._waking.wait(self._interval)
+
+
+def describe_threads() -> Iterator[str]:
+    """Yield a line for each thread of the process, and for each function that it is in."""
+    frames = sys._current_frames()
+    for thread in threading.enumerate():
+        kind = " daemon" if thread.daemon else ""
+        yield f'"{thread.name}" id={thread.native_id}{kind}'
+        frame = frames.get(thread.ident or 0)
+        if frame is not None:
+            for each in reversed(traceback.extract_stack(frame)):
+                yield f"    at {each.name} ({each.filename}:{each.lineno})"
+        yield ""
 
 
 class DaemonPool:

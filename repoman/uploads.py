@@ -183,7 +183,7 @@ class UploadSessions:
         upload = Upload(secrets.token_hex(16), scope, actor, time.time())
         # A power cut may take the session: its client begins another one.
         with self._database.transaction(is_durable=False):
-            self._database.reserve.check()
+            self._database.admit()
             row = (upload.id, scope, actor, upload.started_at)
             add_upload(self._repository, self._blob_store, row)
         self._find_live(upload.id, algorithms)
@@ -216,7 +216,7 @@ class UploadSessions:
             RangeInvalid: ``start`` is not the session's offset.
             StorageFull: the disk is full.
         """
-        self._database.reserve.check()
+        self._database.admit()
         return self._hold(upload, start)
 
     def _hold(self, upload: Upload, start: int | None = None) -> UploadSink:

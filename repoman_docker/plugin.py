@@ -37,7 +37,7 @@ from repoman_docker.sections import (
     DockerSection,
     IndexType,
 )
-from repoman_docker.tasks import incomplete_uploads_task
+from repoman_docker.tasks import incomplete_uploads_task, unused_blobs_task
 
 DOCKER = Format(
     name="docker",
@@ -84,7 +84,7 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_tasks() -> list[TaskType]:
     """Return the tasks of the format."""
-    return [incomplete_uploads_task()]
+    return [incomplete_uploads_task(), unused_blobs_task()]
 
 
 @hookimpl

@@ -16,6 +16,38 @@ class IncompleteUploadsSettings(Section):
     )
 
 
+class UnusedBlobsSettings(Section):
+    """Which blobs are deleted."""
+
+    age: int = Field(
+        24, ge=1, le=87_600, description="Hours after its push before which no blob is deleted."
+    )
+
+
+def unused_blobs_task() -> TaskType:
+    """Return the type of the task that deletes the blobs which deleted manifests needed."""
+    clock = ConfirmedClock()
+
+    def run(context: TaskContext) -> str:
+        before = clock() - context.settings(UnusedBlobsSettings).age * HOUR_S
+        repositories = context.list_repositories()
+        count = 0
+        for done, repository in enumerate(repositories):
+            context.progress(done, len(repositories), repository.name)
+            service = repository.service
+            if isinstance(service, DockerRepository) and service.delete_unused is not None:
+                deleted = service.delete_unused(before, context.check_stop)
+                if deleted:
+                    context.log(f"{repository.name}: {deleted}")
+                count += deleted
+        blobs = "blob" if count == 1 else "blobs"
+        return f"Deleted {count} unused {blobs}." if count else ""
+
+    return TaskType(
+        "repository.docker.gc", "Docker - Delete unused blobs", run, settings=UnusedBlobsSettings
+    )
+
+
 def incomplete_uploads_task() -> TaskType:
     """Return the type of the task that deletes uploads which nobody continues."""
     clock = ConfirmedClock()

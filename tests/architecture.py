@@ -24,6 +24,7 @@ CORE = (
     {"server", "group"},
     {"http"},
     {"rest"},
+    {"support"},
     {"core"},
     {"bootstrap"},
     {"tasks"},
@@ -40,7 +41,7 @@ CORE = (
     {"hookspecs"},
     {"config", "sections", "keyring"},
     {"threads", "files"},
-    {"waiting", "health", "clocks", "caching"},
+    {"waiting", "health", "clocks", "caching", "metrics"},
     {"errors", "external_url", "patterns", "printable", "problems", "versions"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -15,7 +15,15 @@ from repoman.cli.privileges import privilege
 from repoman.cli.repositories import repo
 from repoman.cli.roles import role
 from repoman.cli.selectors import selector
-from repoman.cli.server import check_config, init, plugins, serve
+from repoman.cli.server import (
+    check_config,
+    freeze,
+    init,
+    plugins,
+    release,
+    serve,
+    support_zip,
+)
 from repoman.cli.task import task
 from repoman.cli.tokens import token
 from repoman.cli.users import user
@@ -67,6 +75,9 @@ for command in (
     audit,
     blob,
     task,
+    freeze,
+    release,
+    support_zip,
 ):
     cli.add_command(command)
 

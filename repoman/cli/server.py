@@ -2,25 +2,25 @@
 
 import json
 import logging
-import re
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import click
 
-from repoman.cli.common import with_data, with_settings
+from repoman.cli.common import PATH, with_data, with_repoman, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
+from repoman.errors import Unavailable
+from repoman.events.origin import current_origin
+from repoman.files import NewFile, replace_files
 from repoman.plugins import installed_plugins
-from repoman.printable import PrintableFormatter
-from repoman.sections import MASK
+from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.server.process import serve as run_server
-
-SECRET = re.compile("password|secret|token|key|credential", re.IGNORECASE)
-
+from repoman.support import make_support_zip, shown_settings
 
 ADOPT = click.option(
     "--adopt",
@@ -54,27 +54,8 @@ def init(settings: Settings, adopt: bool) -> None:
 @with_settings
 def check_config(settings: Settings) -> None:
     """Check the configuration and print the effective settings."""
-    click.echo(json.dumps(_shown(settings), indent=2))
+    click.echo(json.dumps(shown_settings(settings), indent=2))
     click.echo("The configuration is valid.", err=True)
-
-
-def _shown(settings: Settings) -> dict[str, Any]:
-    """Return the settings with stars for what may be secret.
-
-    Which keys of a blob store or a repository are, plugins know; here their names have to do.
-    """
-    values: dict[str, Any] = settings.model_dump(mode="json")
-    for each in (values["blob_stores"], *values["bootstrap"]["repositories"]):
-        _mask(each)
-    return values
-
-
-def _mask(values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            _mask(value)
-        elif value and SECRET.search(key):
-            values[key] = MASK
 
 
 @click.command()
@@ -83,6 +64,38 @@ def plugins(settings: Settings) -> None:
     """List the installed plugins."""
     for name, distribution, version in installed_plugins(Repoman(settings).plugins):
         click.echo(f"{name:<20} {distribution} {version}")
+
+
+@click.command()
+@with_repoman
+def freeze(repoman: Repoman) -> None:
+    """Begin read-only mode: all changes of content and configuration are refused."""
+    repoman.database.freeze(current_origin().actor)
+    click.echo("The server is in read-only mode. 'repoman release' ends it.")
+
+
+@click.command()
+@with_repoman
+def release(repoman: Repoman) -> None:
+    """End read-only mode."""
+    repoman.database.release()
+    click.echo("Everything can be changed again.")
+
+
+@click.command("support-zip")
+@click.argument("file", type=PATH)
+@with_repoman
+def support_zip(repoman: Repoman, file: Path) -> None:
+    """Write what helps to find out why something does not work to FILE, without secrets.
+
+    The log and the threads of a running server are only in the file that its REST API makes.
+    """
+    try:
+        replace_files(NewFile(file, make_support_zip(repoman)))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"{file} cannot be written: {reason}.") from error
+    click.echo(f"Wrote {file}.")
 
 
 def _announce(addresses: list[tuple[str, str]]) -> None:
@@ -96,7 +109,7 @@ def _announce(addresses: list[tuple[str, str]]) -> None:
 def _logging(settings: Settings) -> Iterator[None]:
     """Log to standard error, from a thread of its own: a slow reader there delays no request."""
     handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter(LOG_FORMAT))
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
     listener = _Listener(records, handler)
     root = logging.getLogger()

@@ -15,7 +15,7 @@ from repoman.core import Repoman
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.server.lock import is_served
 from repoman.tasks.model import Run, RunState, Task
-from repoman.tasks.schedule import Schedule, parse_schedule
+from repoman.tasks.schedule import Schedule, make_schedule, parse_schedule
 from repoman.tasks.service import TaskState
 
 FOLLOW_S = 0.5  # Seconds between two looks at a run that is followed.
@@ -81,6 +81,8 @@ def show(repoman: Repoman, name: str, follow: bool) -> None:
     click.echo(f"id: {found.id}\nname: {found.name}\ntype: {found.type}")
     click.echo(f"enabled: {'yes' if found.is_enabled else 'no'}")
     click.echo(f"schedule: {found.schedule} ({found.schedule.time_zone})")
+    if found.schedule.start is not None:
+        click.echo(f"start: {render_time(found.schedule.start)}")
     next_run = repoman.tasks.next_run(found)
     if next_run is not None:
         later = found.schedule.list_next(next_run, NEXT_SHOWN - 1)
@@ -177,8 +179,11 @@ def update(
     found = _find(repoman, name)
     when: Schedule | None = None
     if schedule is not None or time_zone is not None:
-        old = found.schedule
-        when = parse_schedule(schedule or str(old), time_zone or old.time_zone)
+        zone = time_zone or found.schedule.time_zone
+        if schedule is not None:
+            when = parse_schedule(schedule, zone)
+        else:
+            when = make_schedule({**found.schedule.model_dump(mode="json"), "time_zone": zone})
     settings = parse_assignments(assignments) or None
     if (new_name, when, settings, enabled) == (None, None, None, None):
         raise Invalid("There is nothing to change: give --schedule, --set or another option.")
@@ -213,7 +218,7 @@ def execute(run_id: int) -> None:
 def _find(repoman: Repoman, name: str) -> Task:
     """Return the task with this id or name (NotFound, Invalid)."""
     tasks = repoman.tasks.all()
-    found = [each for each in tasks if str(each.id) == name]
+    found = [each for each in tasks if name in (str(each.id), each.uid)]
     found = found or [each for each in tasks if each.name.lower() == name.lower()]
     if not found:
         raise NotFound(f"There is no task {name!r}; 'repoman task list' lists the tasks.")
@@ -278,6 +283,7 @@ def _as_json(repoman: Repoman, state: TaskState) -> dict[str, Any]:
     each = state.task
     return {
         "id": each.id,
+        "uid": each.uid,
         "name": each.name,
         "type": each.type,
         "type_name": repoman.tasks.title_of(each),

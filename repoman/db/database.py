@@ -14,6 +14,7 @@ from repoman.config import DatabaseSettings
 from repoman.db import sealing
 from repoman.db.migrating import Migrator
 from repoman.db.models import Revision, database_proxy
+from repoman.db.read_only import ReadOnlyMode
 from repoman.db.reserve import FILE as RESERVE_FILE
 from repoman.db.reserve import Reserve
 from repoman.db.sqlite import BUSY, UNUSABLE, Locked, Sqlite, translated_errors
@@ -58,6 +59,7 @@ class Database:
         thread: the state of the calling thread; for caches, which look for its transaction.
         keyring: seals and opens what is secret in it.
         reserve: room that is kept back for deletions.
+        read_only: whether nothing may be changed; see :meth:`freeze`.
         on_change: is told of changes of configuration; see :meth:`note_change`.
     """
 
@@ -90,6 +92,7 @@ class Database:
         )
         self._sqlite.owner = self
         self._sqlite.keyring = self.keyring
+        self.read_only = ReadOnlyMode(self._sqlite, self.transaction)
         self.on_change: Callable[[str, str, Mapping[str, str]], None] | None = None
 
     def open(self, *, forget: bool = False) -> int:
@@ -116,9 +119,12 @@ class Database:
                 migrator.run()  # In this transaction: there is nothing yet that takes long.
             elif not is_sealed:
                 self.bump(PLAIN_TEXT)
-        migrator.run()
+        if applied and migrator.has_work():
+            self.read_only.lift()
+            migrator.run()
         self._compact()
         self._read_topics()
+        self.read_only.restore()
         return self._forget_sealed() if forget and is_sealed else 0
 
     def rotate_keys(self) -> int:
@@ -128,6 +134,7 @@ class Database:
         key is on disk before the first use of it, and the old ones leave after the last. Other
         processes continue; none encrypts anything at this time, since that takes a transaction.
         """
+        self.read_only.check()
         with self.transaction():
             key = self.keyring.add_key()
             count = sealing.renew_sealed(self._sqlite, self.keyring)
@@ -340,8 +347,40 @@ class Database:
             Unavailable, StorageFull: nothing can be written at the moment.
         """
         with self.transaction(touches=(), is_brief=True):
-            self.reserve.check()
+            self.admit()
         return ""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of its files, in bytes, by what they are: database and log."""
+        files = {"database": self._path, "log": self._path.with_name(f"{self._path.name}-wal")}
+        return {name: path.stat().st_size for name, path in files.items() if path.exists()}
+
+    def admit(self) -> None:
+        """Return if something new may be stored; cheap, for any thread.
+
+        Raises:
+            Frozen: the server is in read-only mode.
+            StorageFull: the disk was full, and there is still not enough disk space.
+        """
+        if self.read_only.state is not None:
+            self.read_only.check()
+        self.reserve.check()
+
+    def freeze(self, actor: str) -> None:
+        """Begin read-only mode: nothing of content or configuration changes from now on.
+
+        Raises:
+            Conflict: it has begun already.
+        """
+        self.read_only.enter(actor, partial(self.note_change, "server.freeze", ""))
+
+    def release(self) -> None:
+        """End read-only mode.
+
+        Raises:
+            Conflict: the server is not in read-only mode.
+        """
+        self.read_only.leave(partial(self.note_change, "server.release", ""))
 
     def note_change(self, kind: str, target: str, **attributes: str) -> None:
         """Record a change of configuration in the audit log, within its transaction.
@@ -367,6 +406,8 @@ class Database:
             self._read_topics()
 
     def _read_topics(self) -> None:
+        """Read what other processes may have changed."""
+        self.read_only.refresh()
         rows = self._sqlite.execute_plain('SELECT "name", "value" FROM "revision"').fetchall()
         self.topics.publish(dict(rows))
 

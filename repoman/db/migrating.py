@@ -63,6 +63,12 @@ class Migrator:
             )
         return applied
 
+    def has_work(self) -> bool:
+        """Return whether :meth:`run` would change anything."""
+        applied = self.applied()
+        is_complete = all(each.name in applied for each in self._runner.migrations())
+        return not is_complete or bool(self._unfinished())
+
     def run(self) -> None:
         """Apply what is missing, and finish what was interrupted."""
         applied = self.applied()

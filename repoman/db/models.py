@@ -407,6 +407,8 @@ class TaskRecord(Record):
     schedule = JSONField(default=dict)
     is_enabled = BooleanField(default=True)
     next_at = DoubleField(null=True)
+    uid = TextField(unique=True)
+    kept = JSONField(default=dict)
 
     class Meta:
         table_name = "task"

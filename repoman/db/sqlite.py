@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from peewee import DatabaseError, SqliteDatabase
 
+from repoman.db.read_only import MESSAGE, REFUSAL
 from repoman.db.topics import READER, Topics, written_table
-from repoman.errors import Conflict, RepomanError, StorageFull, Unavailable
+from repoman.errors import Conflict, Frozen, RepomanError, StorageFull, Unavailable
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, waiting
 
@@ -141,6 +142,7 @@ BUSY = "The database is busy. Try again."
 UNUSABLE = "The database cannot be used: {}."
 # What SQLite's message contains, and what it means here.
 _TROUBLES: tuple[tuple[str, type[RepomanError], str], ...] = (
+    (REFUSAL, Frozen, MESSAGE),
     ("disk is full", StorageFull, "The disk that holds the database is full."),
     ("is locked", Locked, BUSY),
     ("readonly", Unavailable, UNUSABLE),

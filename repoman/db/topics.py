@@ -60,6 +60,7 @@ TOPICS: Mapping[str, str] = {
     "task_run": NONE,
     "task_line": NONE,
     "first_task": NONE,
+    "read_only": NONE,
     "revision": NONE,  # Each row is a topic itself: see ``Database.revision``.
     "migration_backfill": NONE,
 }

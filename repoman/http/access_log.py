@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from repoman.http.body import WSGI, Environ
 from repoman.http.current import ACTOR, CACHEABLE, REPOSITORY, SOURCE, Validity
 from repoman.http.health import UNLOGGED, is_health_check
+from repoman.metrics import Sample
 from repoman.threads import Periodic
 
 NAME_MAX_CHARS = 200  # Longer names of users and repositories are cut.
@@ -23,21 +24,23 @@ RING_MAX_LINES = 50_000  # Lines that may wait, some 20 MB; beyond that the olde
 WRITE_INTERVAL_S = 0.1  # How often the lines are written.
 BATCH_MAX_LINES = 2_000  # Lines written at a time, so that other threads get their turn.
 
-_log = logging.getLogger("repoman.access")
+ACCESS = logging.getLogger("repoman.access")
 
 Write = Callable[[str], object]  # takes a line without its time
+Note = Callable[[Sample], object]  # takes what is counted of a request
 
 
 class AccessLog:
-    """WSGI middleware; the line is written when the response begins.
+    """WSGI middleware; the line is written, and the request counted, when the response begins.
 
     The bytes of a download leave after that, so the line tells the length announced. Health checks
-    have no line.
+    have no line and do not count.
     """
 
-    def __init__(self, app: WSGI, write: Write = _log.info) -> None:
+    def __init__(self, app: WSGI, write: Write = ACCESS.info, note: Note = bool) -> None:
         self._app = app
         self._write = write
+        self._note = note
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve the request and log it."""
@@ -55,8 +58,8 @@ class AccessLog:
 
         # A request that only asks for its body (BodyWanted) leaves here and is logged later.
         response = self._app(environ, start)
-        line = _Line(environ, answer, self._write)
-        line.write(environ.get("REMOTE_ADDR", "-"), (time.perf_counter() - begin) * 1000)
+        line = _Line(environ, answer, self._write, self._note)
+        line.write(environ.get("REMOTE_ADDR", "-"), time.perf_counter() - begin)
         validity: Validity | None = environ.get(CACHEABLE)
         if validity is not None:
             validity.note = line.write_again
@@ -66,8 +69,9 @@ class AccessLog:
 class _Line:
     """The line of a request, assembled once."""
 
-    def __init__(self, environ: Environ, answer: dict[str, str], write: Write) -> None:
+    def __init__(self, environ: Environ, answer: dict[str, str], write: Write, note: Note) -> None:
         self._write = write
+        self._note = note
         repository = environ.get(REPOSITORY)
         actor = environ.get(ACTOR)
         where = repository.config.name if repository else "-"
@@ -79,21 +83,25 @@ class _Line:
         if not _are_harmless(f"{where}{who}", f"{target}{agent}"):
             where, who = _word(where), _word(who)
             target, agent = _printable(target), _printable(agent)
-        what = f'"{environ["REQUEST_METHOD"]} {target}"'
+        method, status = environ["REQUEST_METHOD"], answer.get("status", "-")
         length, source = answer.get("length", "-"), environ.get(SOURCE, "-")
-        self._text = f" {where} {who} {what} {answer.get('status', '-')} {length} {source}"
+        self._text = f' {where} {who} "{method} {target}" {status} {length} {source}'
+        self._what = method, status
+        self._how = length, environ.get("CONTENT_LENGTH", ""), source
         self._agent = agent
         self._again = ""
 
-    def write(self, address: str, milliseconds: float) -> None:
-        """Log the line."""
-        self._write(f'{address}{self._text} {milliseconds:.1f} ms "{self._agent}"')
+    def write(self, address: str, seconds: float) -> None:
+        """Log the line, and count the request."""
+        self._write(f'{address}{self._text} {seconds * 1000:.1f} ms "{self._agent}"')
+        self._note((*self._what, seconds, *self._how, False))
 
     def write_again(self, address: str) -> None:
         """Log the line for a response that was repeated from memory, in no time."""
         if not self._again:
             self._again = f'{self._text} 0.0 ms "{self._agent}"'
         self._write(address + self._again)
+        self._note((*self._what, 0.0, *self._how, True))
 
 
 def _are_harmless(words: str, texts: str) -> bool:

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from repoman.core import Repoman
 from repoman.db.topics import READER
 from repoman.events.origin import ACTING
-from repoman.http.access_log import AccessLog, Write
+from repoman.http.access_log import ACCESS, AccessLog, Write
 from repoman.http.admin import create_admin_app
 from repoman.http.body import RECEIVED, WSGI, Environ, close_untaken
 from repoman.http.content import protect_content
@@ -48,9 +48,10 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
     }
     absent = Absent(repoman, formats, apps)
     router = Router(repoman, create_admin_app(repoman, formats), apps, absent)
-    app: WSGI = router
-    if repoman.settings.log.access:
-        app = AccessLog(router) if write_access is None else AccessLog(router, write_access)
+    write = write_access or ACCESS.info
+    if not repoman.settings.log.access:
+        write = bool  # The requests count nevertheless.
+    app = AccessLog(router, write, repoman.metrics.requests.note)
     return Forwarded(app, repoman.settings.server.trusted_proxies)
 
 

@@ -2,8 +2,10 @@
 
 from repoman.rest.audit import audit
 from repoman.rest.repositories import repositories
+from repoman.rest.tasks import tasks
 
 AREAS = (
     repositories,
     audit,
+    tasks,
 )

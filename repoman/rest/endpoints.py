@@ -316,8 +316,7 @@ class Area:
 
         def register(function: Function) -> Function:
             types = get_type_hints(function, include_extras=True)
-            output = types.get("return")
-            output = None if output is type(None) else output
+            output = _output_of(types.get("return"))
             endpoint = Endpoint(
                 area=self,
                 method=method,
@@ -336,6 +335,10 @@ class Area:
             return function
 
         return register
+
+
+def _output_of(returned: Any) -> Any:
+    return None if returned is type(None) else returned
 
 
 def _check(endpoint: Endpoint) -> None:

@@ -21,6 +21,7 @@ from repoman.health import Health
 from repoman.http.access_log import AccessRing
 from repoman.http.current import MAIN
 from repoman.http.router import connector_key, create_application
+from repoman.metrics import Metric, gauge
 from repoman.repositories.model import Connector
 from repoman.repositories.repository_records import save_states
 from repoman.server.connectors import ConnectorManager
@@ -65,6 +66,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         Repoman(settings, adopt=adopt) as repoman,
         repoman.blob_stores.locked_exclusively(),
         AccessRing(sys.stderr) as access,
+        _kept_log(repoman.metrics.log),
         _background_work(repoman),
     ):
         responses = ResponseCache(create_application(repoman, access.write))
@@ -78,6 +80,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         )
         connectors.start()
         _watch_health(repoman.health, server, connectors, access)
+        repoman.metrics.add(partial(_collect, server))
         _obey_signals(server, connectors)
         _warn_of_address(settings.server)
         announce([_named(each) for each in (main, *connectors.open_connectors())])
@@ -117,6 +120,7 @@ def _background_work(repoman: Repoman) -> Iterator[None]:
     runner = repoman.make_runner(launch=partial(_launch_task, repoman.settings))
     reserve.start()
     runner.start()
+    repoman.tasks.on_request(runner.wake)
     for each in repoman.event_followers:
         each.thread.start()
     repoman.health.add("reserve", lambda: reserve.problem)
@@ -128,6 +132,17 @@ def _background_work(repoman: Repoman) -> Iterator[None]:
             each.thread.stop()
         runner.stop()
         reserve.stop()
+
+
+@contextmanager
+def _kept_log(handler: logging.Handler) -> Iterator[None]:
+    """Return a context in which a handler sees what the server logs."""
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _share_heaps() -> None:
@@ -171,6 +186,16 @@ def _watch_health(
     health.add("changes", lambda: connectors.thread.problem)
     health.add("access log", lambda: access.thread.problem)
     health.add("server", lambda: "; ".join(filter(None, (loop.problem for loop in server.loops()))))
+
+
+def _collect(server: Server) -> Iterator[Metric]:
+    """Yield what the server tells for monitoring."""
+    connections, limit = server.connection_numbers()
+    yield gauge("repoman_connections", "Open connections.", connections)
+    yield gauge("repoman_connections_limit", "How many there can be.", limit)
+    yield gauge(
+        "repoman_waiting_requests", "Requests that no worker has begun.", len(server.workers.queue)
+    )
 
 
 def _obey_signals(server: Server, connectors: ConnectorManager) -> None:

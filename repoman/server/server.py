@@ -331,6 +331,10 @@ class Server:
     def _count(self) -> int:
         return sum(len(listener.connections) for listener in self._all_listeners())
 
+    def connection_numbers(self) -> tuple[int, int]:
+        """Return how many connections there are, and how many there can be. Any thread."""
+        return self._count(), self._limit
+
     def _make_adjustments(self, scheme: str) -> Adjustments:
         return Adjustments(
             url_scheme=scheme,

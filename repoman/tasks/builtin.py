@@ -143,6 +143,7 @@ def verification_task(stores: BlobStoreManager) -> TaskType:
         run,
         place=TaskPlace.PROCESS,
         first=FirstTask("weekly sun 03:30", is_enabled=False),
+        writes=False,
     )
 
 

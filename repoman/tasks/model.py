@@ -50,11 +50,15 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FirstTask:
-    """The task of a type that every database gets once; it does not come back when deleted."""
+    """The task of a type that every database gets once; it does not come back when deleted.
+
+    Without a ``name`` it has the title of its type.
+    """
 
     schedule: str
     is_enabled: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,9 @@ class TaskType:
         first: the task that exists from the beginning.
         is_needed: a cheap check, made when the schedule of a task is due, whether there is
             anything to do. If not, there is no run.
+        aliases: other ids under which tasks of this type can be created, such as the one that
+            Sonatype Nexus Repository 3 has for the same task.
+        writes: whether it changes content or configuration; it then pauses in read-only mode.
     """
 
     id: str
@@ -82,6 +89,8 @@ class TaskType:
     is_visible: bool = True
     first: FirstTask | None = None
     is_needed: Callable[[], bool] = field(default=always, repr=False)
+    aliases: tuple[str, ...] = ()
+    writes: bool = True
 
     def parse(self, values: Mapping[str, Any]) -> Section:
         """Return the settings made of plain values (Invalid)."""
@@ -90,7 +99,13 @@ class TaskType:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as it is stored; ``next_at`` is when it is due, in seconds since the epoch."""
+    """A task as it is stored.
+
+    Attributes:
+        next_at: when it is due, in seconds since the epoch.
+        uid: its id for clients of the REST API, which no other task ever has.
+        kept: what such a client set and the server makes no use of.
+    """
 
     id: int
     type: str
@@ -99,6 +114,8 @@ class Task:
     schedule: Schedule = MANUAL
     is_enabled: bool = True
     next_at: float | None = None
+    uid: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

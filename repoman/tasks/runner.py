@@ -20,7 +20,7 @@ from typing import Protocol
 
 from repoman.clocks import ConfirmedClock, uptime
 from repoman.db.database import Database
-from repoman.errors import RepomanError
+from repoman.errors import Frozen, RepomanError
 from repoman.events.origin import SYSTEM, Origin, acting_as
 from repoman.repositories.model import Repository
 from repoman.tasks import task_records as records
@@ -50,6 +50,7 @@ HOLDERS = ("server:", "command:")
 ATTEMPTS_MAX = 5  # Interrupted runs in a row after which a task waits for its next fire time.
 KILLED = "The process ended without finishing the task."
 SERVER_STOPPED = "The server was stopped."
+PAUSED = "The server went into read-only mode; the task continues after it."
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class _Execution:
     written: tuple[int, int | None, str] = (0, None, "")
     renewed_at: float = 0.0
     problem: str = ""  # Why it cannot begin.
+    is_pausing: bool = False  # Whether it ends because of read-only mode.
 
 
 class Runner:
@@ -127,6 +129,7 @@ class Runner:
         self._stopping = threading.Event()
         self._problems: dict[str, str] = {}  # by type: unexpected errors of the last runs
         self.thread = Periodic("tasks", self.look, LOOK_INTERVAL_S)
+        self.wake = self.thread.wake
 
     @property
     def problem(self) -> str:
@@ -190,6 +193,8 @@ class Runner:
         for number, task in enumerate(self._tasks):
             if task.next_at is None or task.next_at > now or task.type not in self._types:
                 continue
+            if self._is_paused(task.type):
+                continue
             following = task.schedule.next_after(now)
             # A recurring task without anything to do leaves no trace in the database.
             if following is None or _is_needed(self._types[task.type]):
@@ -206,9 +211,13 @@ class Runner:
             if self._stopping.is_set() or len(self._threads) >= self._most:
                 return
             type_ = self._types.get(run.type)
-            if type_ is not None:
+            if type_ is not None and not self._is_paused(run.type):
                 is_child = type_.place == TaskPlace.PROCESS and self._launch is not None
                 self._start_run(run, self._await_child if is_child else self._execute_claimed)
+
+    def _is_paused(self, type_id: str) -> bool:
+        """Return whether read-only mode keeps tasks of a type from running."""
+        return self._database.read_only.state is not None and self._types[type_id].writes
 
     def _start_run(self, run: Run, target: Callable[[Run], object]) -> None:
         owner = _new_owner("process") if target == self._await_child else self.owner
@@ -298,6 +307,8 @@ class Runner:
         state, result = self._work(execution)
         if state is RunState.STOPPED and self._stopping.is_set():
             state, result = RunState.INTERRUPTED, SERVER_STOPPED
+        elif state is RunState.STOPPED and execution.is_pausing:
+            state, result = RunState.INTERRUPTED, PAUSED
         while not self._try_end(execution, state, result):
             time.sleep(END_RETRY_S)
         return state
@@ -313,6 +324,9 @@ class Runner:
                 result = type_.run(execution.context)
         except (TaskStopped, KeyboardInterrupt):
             return RunState.STOPPED, "The task was stopped."
+        except Frozen:
+            execution.is_pausing = True
+            return RunState.STOPPED, PAUSED
         except RepomanError as error:
             _log.warning("The task %r failed: %s", name, error)
             return RunState.FAILED, str(error)
@@ -374,6 +388,9 @@ class Runner:
         for each in executions:
             is_running, is_stop_requested = states.get(each.run.id, (False, True))
             if is_stop_requested or not is_running:
+                each.context.stop()
+            elif self._is_paused(each.run.type):
+                each.is_pausing = True
                 each.context.stop()
             self._renew(each)
 

@@ -6,7 +6,7 @@ A schedule is written as words: ``manual``, ``once 2027-03-01T02:00``, ``hourly 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,7 @@ _CRON_FIELDS = {
     6: ("second", "minute", "hour", "day", "month", "day_of_week"),
     7: ("second", "minute", "hour", "day", "month", "day_of_week", "year"),
 }
+_OFFSET = re.compile(r"([+-])(0\d|1[0-4]):([0-5]\d)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _WEEKDAY_PART = re.compile(r"(\w+)(?:-(\w+))?(?:/(\d+))?")
 _ORDINALS = ("1st", "2nd", "3rd", "4th", "5th")
@@ -62,11 +63,14 @@ class Schedule(Section):
         max_length=CRON_MAX_CHARS,
         description="Cron expression: 5 fields, or 6 or 7 beginning with the seconds.",
     )
-    time_zone: str = Field("UTC", description="Time zone, such as Europe/Berlin.")
+    time_zone: str = Field("UTC", description="Time zone, such as Europe/Berlin or +02:00.")
+    start: float | None = Field(
+        None, ge=0, description="Before this time it does not run, in seconds since the epoch."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "Schedule":
-        self._zone  # noqa: B018 - raises ValueError
+        self.zone  # noqa: B018 - raises ValueError
         if self._once is not None and self._once >= LAST_DATE:
             raise ValueError(f"once needs a date before the year {LAST_DATE.year}")
         if self._once is None and self._trigger is not None:
@@ -76,7 +80,11 @@ class Schedule(Section):
         return self
 
     @cached_property
-    def _zone(self) -> ZoneInfo:
+    def zone(self) -> tzinfo:
+        """The time zone (ValueError: this machine does not know it)."""
+        if found := _OFFSET.fullmatch(self.time_zone):
+            offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
+            return timezone(offset if found[1] == "+" else -offset)
         try:
             return ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError) as error:
@@ -92,7 +100,7 @@ class Schedule(Section):
             at = datetime.fromisoformat(self.at)
         except ValueError as error:
             raise ValueError("once needs a date and time, such as 2027-03-01T02:00") from error
-        return at if at.tzinfo else at.replace(tzinfo=self._zone)
+        return at if at.tzinfo else at.replace(tzinfo=self.zone)
 
     @cached_property
     def _trigger(self) -> Any:
@@ -100,7 +108,7 @@ class Schedule(Section):
         if self.frequency in (Frequency.MANUAL, Frequency.ONCE):
             return None
         fields = _FIELDS[self.frequency](self)
-        return CronTrigger(timezone=self._zone, end_date=LAST_DATE, **fields)
+        return CronTrigger(timezone=self.zone, end_date=LAST_DATE, **fields)
 
     def next_after(self, at: float) -> float | None:
         """Return the next fire time after ``at``, in seconds since the epoch; None: there is none.
@@ -114,7 +122,7 @@ class Schedule(Section):
                 return once if once > at else None
             if self._trigger is None:
                 return None
-            after = datetime.fromtimestamp(at + 0.001, self._zone)
+            after = datetime.fromtimestamp(max(at + 0.001, self.start or 0.0), self.zone)
         except ValueError as error:
             raise Invalid(f"schedule: {error}.", field="schedule") from error
         found = self._trigger.get_next_fire_time(None, after)

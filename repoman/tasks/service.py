@@ -5,12 +5,13 @@ method checks it, as for all administration (``Authorizer.may_administer``).
 """
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from repoman.db.database import Database
-from repoman.errors import Conflict, Invalid, NotFound
+from repoman.errors import Conflict, Invalid, NotFound, Unsupported
 from repoman.sections import merge
 from repoman.tasks import task_records as records
 from repoman.tasks.model import Line, Run, RunState, Task, TaskType
@@ -48,6 +49,11 @@ class Tasks:
         self._database = database
         self._types = types
         self._clock = clock
+        self._wake: Callable[[], object] = _wake_nobody
+
+    def on_request(self, wake: Callable[[], object]) -> None:
+        """Have ``wake`` called after each requested run, so that it begins at once."""
+        self._wake = wake
 
     # Reading: the action "read" -----------------------------------------------------------------
 
@@ -55,6 +61,13 @@ class Tasks:
         """Return the types that tasks can be created of, by title."""
         visible = [each for each in self._types.values() if each.is_visible]
         return sorted(visible, key=lambda each: each.title)
+
+    def find_type(self, type_id: str) -> TaskType | None:
+        """Return the type with an id, which may be one of its other ids, or None."""
+        found = self._types.get(type_id)
+        if found is not None:
+            return found
+        return next((each for each in self._types.values() if type_id in each.aliases), None)
 
     def title_of(self, task: Task) -> str:
         """Return the title of the type of a task, or its id if no plugin provides the type."""
@@ -95,6 +108,26 @@ class Tasks:
             raise NotFound(f"There is no task with the id {task_id}.")
         return task
 
+    def get_by_uid(self, uid: str) -> Task:
+        """Return the task with this id for clients of the REST API.
+
+        Raises:
+            NotFound: there is none, or people do not see it.
+        """
+        task = records.find_task_by_uid(uid)
+        type_ = None if task is None else self._types.get(task.type)
+        if task is None or (type_ is not None and not type_.is_visible):
+            raise NotFound(f"There is no task with the id {uid}.")
+        return task
+
+    def state_of(self, task: Task) -> TaskState:
+        """Return a task with its runs."""
+        runs = records.list_runs(task.id, 3)  # One may wait, one may run, and one has ended.
+        open_runs = [each for each in runs if not each.is_over]
+        running = [each for each in open_runs if each.state is RunState.RUNNING]
+        ended = next((each for each in runs if each.is_over), None)
+        return TaskState(task, next(iter([*running, *open_runs]), None), ended)
+
     def runs(self, task: Task, limit: int = RUNS_LISTED) -> list[Run]:
         """Return the runs of a task, the newest first."""
         return records.list_runs(task.id, limit)
@@ -131,10 +164,11 @@ class Tasks:
         schedule: Schedule = MANUAL,
         *,
         is_enabled: bool = True,
+        kept: Mapping[str, Any] | None = None,
     ) -> Task:
         """Create a task and return it; the action "create".
 
-        Without a name it gets the title of its type.
+        Without a name it gets the title of its type. ``kept`` is stored with it, for who asks.
 
         Raises:
             Invalid: the type, the name or a setting is wrong, or the schedule is in the past.
@@ -144,10 +178,8 @@ class Tasks:
         name = _checked_name(name.strip() or type_.title)
         with self._database.transaction():
             values = parsed.sealed(self._database.keyring.seal)
-            task = Task(0, type_id, name, values, schedule, is_enabled)
-            task = replace(task, next_at=self._due(task))
-            task = replace(task, id=records.insert_task(task))
-            self._note("create", task, type=type_id, schedule=str(schedule))
+            task = self._insert(Task(0, type_.id, name, values, schedule, is_enabled), kept)
+            self._note("create", task, type=type_.id, schedule=str(schedule))
         return task
 
     def update(
@@ -158,6 +190,7 @@ class Tasks:
         settings: Mapping[str, Any] | None = None,
         schedule: Schedule | None = None,
         is_enabled: bool | None = None,
+        kept: Mapping[str, Any] | None = None,
     ) -> Task:
         """Change the given values of a task and return it; the action "update".
 
@@ -178,6 +211,8 @@ class Tasks:
                 new = replace(new, settings=parsed.sealed(self._database.keyring.seal))
             if schedule is not None:
                 new = replace(new, schedule=schedule)
+            if kept is not None:
+                new = replace(new, kept=kept)
             if is_enabled is not None:
                 new = replace(new, is_enabled=is_enabled)
             if (new.schedule, new.is_enabled) != (old.schedule, old.is_enabled):
@@ -217,17 +252,21 @@ class Tasks:
         Raises:
             NotFound: the task was deleted.
             Invalid: no plugin provides its type.
-            Conflict: it is disabled or running.
+            Unsupported: it is disabled.
+            Conflict: it is running.
+            Frozen: it pauses, because the server is in read-only mode.
         """
-        self._get_type(task.type)
+        if self._get_type(task.type).writes:
+            self._database.read_only.check()
         with self._database.transaction():
             if not self.get(task.id).is_enabled:
-                raise Conflict(f"The task {task.name!r} is disabled. Enable it first.")
+                raise Unsupported(f"The task {task.name!r} is disabled. Enable it first.")
             latest = records.list_runs(task.id, 1)
             if latest and latest[0].state is RunState.RUNNING:
                 raise Conflict(f"The task {task.name!r} is running already.")
             run_id = records.queue_run(task, self._clock())
             self._note("run", task)
+        self._wake()
         return self.get_run(run_id)
 
     def stop(self, task: Task) -> None:
@@ -257,7 +296,7 @@ class Tasks:
         created = records.list_first_types()
         wanted = [each for each in self._types.values() if each.first is not None]
         missing = [each for each in wanted if each.id not in created]
-        if not missing:
+        if not missing or self._database.read_only.state is not None:
             return
         with self._database.transaction():
             created = records.list_first_types()
@@ -268,18 +307,23 @@ class Tasks:
                     task = Task(
                         0,
                         type_.id,
-                        type_.title,
+                        first.name or type_.title,
                         type_.parse(first.settings).sealed(self._database.keyring.seal),
                         parse_schedule(first.schedule),
                         first.is_enabled,
                     )
-                    records.insert_task(replace(task, next_at=self._due(task)))
+                    self._insert(task)
             self._database.bump(TASKS)
 
     # Inside -------------------------------------------------------------------------------------
 
+    def _insert(self, task: Task, kept: Mapping[str, Any] | None = None) -> Task:
+        """Store a new task and return it with its ids."""
+        task = replace(task, next_at=self._due(task), uid=str(uuid.uuid4()), kept=kept or {})
+        return replace(task, id=records.insert_task(task))
+
     def _get_type(self, type_id: str) -> TaskType:
-        type_ = self._types.get(type_id)
+        type_ = self.find_type(type_id)
         if type_ is None:
             known = ", ".join(each.id for each in self.types())
             raise Invalid(
@@ -299,6 +343,10 @@ class Tasks:
     def _note(self, what: str, task: Task, **attributes: str) -> None:
         self._database.bump(TASKS)
         self._database.note_change(f"task.{what}", task.name, id=str(task.id), **attributes)
+
+
+def _wake_nobody() -> None:
+    """In a process that runs no tasks."""
 
 
 def _checked_name(name: str) -> str:

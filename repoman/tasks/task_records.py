@@ -34,6 +34,12 @@ def find_task(task_id: int) -> Task | None:
     return None if record is None else _task(record)
 
 
+def find_task_by_uid(uid: str) -> Task | None:
+    """Return the task with this id for clients of the REST API, or None."""
+    record = TaskRecord.get_or_none(TaskRecord.uid == uid)
+    return None if record is None else _task(record)
+
+
 def insert_task(task: Task) -> int:
     """Store a new task and return its id."""
     return int(TaskRecord.insert(**_values(task)).execute())
@@ -250,6 +256,8 @@ def _values(task: Task) -> dict[str, Any]:
         "schedule": task.schedule.model_dump(mode="json"),
         "is_enabled": task.is_enabled,
         "next_at": task.next_at,
+        "uid": task.uid,
+        "kept": dict(task.kept),
     }
 
 
@@ -262,6 +270,8 @@ def _task(record: Any) -> Task:
         _schedule(record),
         record.is_enabled,
         record.next_at,
+        record.uid,
+        record.kept,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from repoman.plugin import Built, Capabilities, RepositoryContext
 from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
-from repoman_docker.hosted.deletion import Deletion
+from repoman_docker.hosted.deletion import Deletion, delete_unused_blobs
 from repoman_docker.hosted.lists import HostedLists, HostedSearch
 from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
@@ -31,6 +31,9 @@ def build_hosted(context: RepositoryContext) -> Built:
         uploads = context.uploads.end_idle(now - idle_s, check_stop)
         return uploads + pushes.drop_old(now, idle_s, check_stop)
 
+    def delete_unused(before: float, check_stop: Callable[[], None]) -> int:
+        return delete_unused_blobs(context.content, before, check_stop)
+
     service = DockerRepository(
         settings=docker,
         blobs=blobs,
@@ -42,6 +45,7 @@ def build_hosted(context: RepositoryContext) -> Built:
         v1_pushes=lambda _: pushes,
         namespaces=docker.stands_for,
         drop_incomplete=drop_incomplete,
+        delete_unused=delete_unused,
     )
     deletion = Deletion(context.content, policy.read_only)
     return Built(

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from repoman.db.models import UploadRecord
+from repoman.db.models import AssetRecord, UploadRecord
 from repoman.testing import HttpClient
+from tests.functional.docker.images import digest_of, make_image
 
 TYPE = "repository.docker.upload-purge"
 
@@ -50,3 +51,47 @@ def test_the_age_is_a_setting(repoman, begin):
     repoman.make_runner().execute(run)
     assert "Deleted 1" in repoman.tasks.get_run(run.id).result
     repoman.tasks.delete(task)
+
+
+GC = "repository.docker.gc"
+
+
+def run_gc(repoman, **settings):
+    """Run a task that deletes unused blobs, and return its result."""
+    task = repoman.tasks.create(GC, "gc", settings)
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "ok"
+    result = repoman.tasks.get_run(run.id).result
+    repoman.tasks.delete(task)
+    return result
+
+
+def make_old(hours):
+    """Have all content been stored so many hours ago."""
+    AssetRecord.update(updated_at=time.time() - hours * 3600).execute()
+
+
+def test_blobs_that_no_manifest_needs_are_deleted_when_they_are_old(in_process):
+    repoman = in_process.repoman
+    registry = in_process.create()
+    kept, deleted, young = make_image(), make_image(), make_image()
+    registry.push("kept", "1", kept)
+    registry.push("gone", "1", deleted)
+    registry.push("also", "1", kept)
+    for name, image in (("gone", deleted), ("also", kept)):
+        assert registry.delete(f"{name}/manifests/{image.digest}").status == 202
+    make_old(25)
+    assert run_gc(repoman, age=26) == ""
+    registry.push_blobs("young", young)
+    expected = len(deleted.blobs) + len(kept.blobs)
+    assert run_gc(repoman) == f"Deleted {expected} unused blobs."
+    for image, name, is_there in (
+        (kept, "kept", True), (deleted, "gone", False), (kept, "also", False),
+        (young, "young", True),
+    ):  # fmt: skip
+        for blob in image.blobs:
+            assert registry.has_blob(name, digest_of(blob)) is is_there
+    assert registry.pull("kept", "1") == kept.manifest
+    registry.push_manifest("young", "1", young.manifest)
+    make_old(25)
+    assert run_gc(repoman) == ""

@@ -32,7 +32,7 @@ def insert(name, size=0):
 ALL_MODELS = (*MODELS, *USAGE_MODELS)
 # The tables of migrations and of SQLite, and those that are used by plain SQL alone.
 NO_MODELS = {"schema_migration", "migration_backfill", "sqlite_schema", "content_event", "follower"}
-NO_MODELS |= {"pull_day"}
+NO_MODELS |= {"pull_day", "read_only"}
 
 
 def schema_of(connection, tables):

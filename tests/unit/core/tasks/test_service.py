@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.errors import Conflict, Invalid, NotFound
+from repoman.errors import Invalid, NotFound, Unsupported
 from repoman.tasks.schedule import MANUAL, parse_schedule
 from tests.unit.core.tasks.runs import DAILY, HOUR, MIDNIGHT, end_of
 
@@ -40,7 +40,7 @@ def test_what_is_wrong_is_refused(tasks):
     with pytest.raises(Invalid, match="name"):
         tasks.create("work", "a\nb")
     task = tasks.create("work", is_enabled=False)
-    with pytest.raises(Conflict, match="disabled"):
+    with pytest.raises(Unsupported, match="disabled"):
         tasks.run(task)
 
 
