@@ -14,6 +14,11 @@ from repoman.security.permissions import ADMIN_ROLE
 from repoman.security.users import Users
 
 ADMIN = "admin"
+ABOUT_ADMIN = {
+    "first_name": "Administrator",
+    "last_name": "User",
+    "email": "admin@example.org",
+}
 PASSWORD_FILE = "admin.password"  # noqa: S105 - a file name, not a password
 
 _log = logging.getLogger(__name__)
@@ -40,7 +45,7 @@ def seed(
         for each in settings.repositories:
             repositories.create(each.name, each.recipe, each.settings)
         _write_private(data / PASSWORD_FILE, password + "\n")
-        users.create(ADMIN, password, [ADMIN_ROLE])
+        users.create(ADMIN, password, [ADMIN_ROLE], about=ABOUT_ADMIN)
     _log.info("Created the user %s. Its password is in %s.", ADMIN, data / PASSWORD_FILE)
 
 

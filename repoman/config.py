@@ -36,6 +36,7 @@ from repoman.problems import problem_of
 PREFIX = "REPOMAN_"
 CONFIG = "REPOMAN_CONFIG"  # The environment variable that names the configuration file.
 OTHERS = frozenset({CONFIG, "REPOMAN_TRACE_PLUGINS"})  # Variables that are not settings.
+PASSWORD_MIN_CHARS = 8  # The shortest password that is accepted.
 # The configuration file of an installed server.
 SYSTEM_CONFIG = Path("/etc/repoman/repoman.toml")
 
@@ -170,6 +171,9 @@ class SecuritySettings(_Part):
     )
     password_memory: float = Field(
         50, ge=0, le=50, description="Seconds for which a verified password is cached."
+    )
+    password_min_chars: int = Field(
+        PASSWORD_MIN_CHARS, ge=1, le=100, description="Characters that a password has at least."
     )
     password_cost: int = Field(
         19456, ge=8192, le=4194304, description="Memory for hashing a password, in KiB."

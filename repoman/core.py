@@ -18,7 +18,7 @@ from repoman.caching import BUDGET
 from repoman.catalog.catalog import Catalog
 from repoman.catalog.sample_records import Samples
 from repoman.compaction import Compactor
-from repoman.config import Settings
+from repoman.config import SecuritySettings, Settings
 from repoman.db.database import FILE, Database
 from repoman.errors import RepomanError, Unavailable
 from repoman.events.follower import EventLog
@@ -97,7 +97,7 @@ class Repoman:
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
         self.options = Options(self.database, security_options(settings.security))
         queue = LoginQueue(max(1, settings.server.threads - 1))
-        self.users = Users(self.database, PasswordVerifier(memory, settings.security.password_cost))
+        self.users = _create_users(self.database, settings.security)
         self.users.on_password_change(partial(forget_first_password, self.data))
         tokens = UserTokens(self.database, clock)
         # The last one is asked first.
@@ -297,6 +297,11 @@ class Repoman:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _create_users(database: Database, settings: SecuritySettings) -> Users:
+    passwords = PasswordVerifier(settings.password_memory, settings.password_cost)
+    return Users(database, passwords, settings.password_min_chars)
 
 
 def has_database(data: Path) -> bool:

@@ -45,13 +45,14 @@ class Revision(Record):
 class UserRecord(Record):
     """A user. ``external_roles`` are those that the realm gave at the last login.
 
+    ``status`` is one of :class:`repoman.security.user_records.Status`.
     ``epoch`` moves whenever what was issued to the user (tokens, sessions) has to end.
     """
 
     name = TextField(unique=True)
     realm = TextField(default="local")
     password_hash = TextField(default="")
-    is_active = BooleanField(default=True)
+    status = TextField(default="active")
     first_name = TextField(default="")
     last_name = TextField(default="")
     email = TextField(default="")

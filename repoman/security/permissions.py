@@ -12,19 +12,23 @@ Sonatype Nexus Repository 3 uses them.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from repoman.sections import Section
 from repoman.security.actors import Action
-from repoman.security.rights_records import Role
+from repoman.security.rights_records import Privilege, Role
 
 DOMAIN = "nexus"
 VIEW = "repository-view"
 ADMIN = "repository-admin"
 SELECTOR = "repository-content-selector"
+WILDCARD = "wildcard"
+APPLICATION = "application"
+SCRIPT = "script"
 ALL = f"{DOMAIN}:*"
 
 _BUILTIN = re.compile(
@@ -66,24 +70,40 @@ def admin_name(format_: str, repository: str, action: str) -> str:
     return f"nx-{ADMIN}-{format_}-{repository}-{action}"
 
 
-def repository_permission(privilege: str) -> Permission | None:
-    """Return what the name of a privilege on a repository grants; None if it is no such name."""
-    found = _BUILTIN.fullmatch(privilege)
-    if found is None:
-        return None
-    parts = (DOMAIN, found["kind"], found["format"], found["repository"], found["action"])
-    return Permission(tuple(frozenset({part.lower()}) for part in parts))
+class RepositoryRight(NamedTuple):
+    """What the name of a privilege on a repository says; ``kind`` is its type."""
+
+    kind: str
+    format: str
+    repository: str
+    action: str
+
+    def permission(self) -> Permission:
+        """Return the permission that it grants."""
+        return Permission(tuple(frozenset({part.lower()}) for part in (DOMAIN, *self)))
+
+    def privilege(self, name: str) -> Privilege:
+        """Return it as the privilege of that name."""
+        properties = {
+            "format": self.format,
+            "repository": self.repository,
+            "actions": [self.action],
+        }
+        return Privilege(name, self.kind, "", properties)
 
 
-def repository_of(privilege: str) -> str | None:
-    """Return which repository such a name is about, in lower case; None if it is no such name."""
-    found = _BUILTIN.fullmatch(privilege)
-    return None if found is None else found["repository"].lower()
+def parse_repository_right(name: str) -> RepositoryRight | None:
+    """Return what the name of a privilege says; None if it is not that of one on a repository."""
+    found = _BUILTIN.fullmatch(name)
+    return None if found is None else RepositoryRight(*found.group(*RepositoryRight._fields))
 
 
 ANY = "*"
 
+RUN = "run"
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
+DomainName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-zA-Z][a-zA-Z0-9-]{0,49})$")]
+ScriptName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99})$")]
 Actions = Annotated[tuple[Action | Literal["*"], ...], Field(min_length=1)]
 
 
@@ -124,9 +144,9 @@ class WildcardPrivilege(PrivilegeSection):
 class ApplicationPrivilege(PrivilegeSection):
     """To do something with the server itself."""
 
-    domain: Word = Field(description="The area it covers, such as users.")
+    domain: DomainName = Field(description="The area it covers, such as users; *: any.")
     actions: tuple[Word | Literal["*"], ...] = Field(
-        min_length=1, description="The allowed actions: create, read, update, delete, or *."
+        min_length=1, description="The allowed actions: create, read, update, delete, …, or *."
     )
 
     def permission(self) -> str:
@@ -171,12 +191,26 @@ class SelectorPrivilege(RepositoryPrivilege):
         return self._permission(f"{SELECTOR}:{self.selector}")
 
 
+class ScriptPrivilege(PrivilegeSection):
+    """To do something with scripts, as clients of Sonatype Nexus Repository 3 define it."""
+
+    script: ScriptName = Field(ANY, description="The name of the script; *: any.")
+    actions: tuple[Action | Literal["run", "*"], ...] = Field(
+        min_length=1, description="browse, read, edit, add, delete, run, or *."
+    )
+
+    def permission(self) -> str:
+        """Return the permission that it grants."""
+        return f"{DOMAIN}:{SCRIPT}:{self.script}:{','.join(self.actions)}"
+
+
 PRIVILEGE_TYPES: dict[str, type[PrivilegeSection]] = {
-    "wildcard": WildcardPrivilege,
-    "application": ApplicationPrivilege,
+    WILDCARD: WildcardPrivilege,
+    APPLICATION: ApplicationPrivilege,
     VIEW: ViewPrivilege,
     ADMIN: AdminPrivilege,
     SELECTOR: SelectorPrivilege,
+    SCRIPT: ScriptPrivilege,
 }
 
 
@@ -208,32 +242,64 @@ SHIPPED_ROLES = (
 )
 
 # What is administered, and what it is called to people.
-_DOMAINS = {
+_ADMINISTERED = {
     "audit": "the audit log",
     "blobstores": "blob stores",
+    "capabilities": "capabilities",
+    "ldap": "LDAP servers",
     "logging": "logs",
     "metrics": "metrics",
     "privileges": "privileges",
     "roles": "roles",
     "selectors": "content selectors",
     "settings": "the options of the server",
+    "ssl-truststore": "trusted certificates",
     "tasks": "tasks",
     "users": "users",
 }
-_VERBS = {"all": "*", "create": "create", "read": "read", "update": "update", "delete": "delete"}
-
-# From a name to what it is for, and the permission it grants.
-SHIPPED_PRIVILEGES = {
-    "nx-all": ("Everything.", ALL),
-    "nx-search-read": ("Search.", f"{DOMAIN}:search:read"),
-    "nx-healthcheck-read": ("Health checks.", f"{DOMAIN}:healthcheck:read"),
-    "nx-tasks-run": ("Run and stop tasks.", f"{DOMAIN}:tasks:start,stop"),
-    **{
-        f"nx-{domain}-{verb}": (
-            f"{'Everything about' if verb == 'all' else verb.capitalize()} {title}.",
-            f"{DOMAIN}:{domain}:{action}",
-        )
-        for domain, title in _DOMAINS.items()
-        for verb, action in _VERBS.items()
-    },
+# What is granted as a whole only. Nothing here needs some of it; clients name them all the same.
+_WHOLES = {
+    "analytics": "analytics",
+    "apikey": "API keys",
+    "atlas": "system information",
+    "bundles": "bundles",
+    "licensing": "licenses",
+    "wonderland": "the status of the server",
 }
+# What the patterns of names above do not give: the description, the domain and the actions.
+_SINGLE = {
+    "nx-bundles-read": ("Read bundles.", "bundles", ("read",)),
+    "nx-component-upload": ("Upload components.", "component", ("create",)),
+    "nx-healthcheck-read": ("Health checks.", "healthcheck", ("read",)),
+    "nx-licensing-create": ("Install a license.", "licensing", ("create",)),
+    "nx-licensing-read": ("Read the license.", "licensing", ("read",)),
+    "nx-licensing-uninstall": ("Remove the license.", "licensing", ("delete",)),
+    "nx-logging-mark": ("Mark the log.", "logging", ("create",)),
+    "nx-search-read": ("Search.", "search", ("read",)),
+    "nx-tasks-run": ("Run and stop tasks.", "tasks", ("start", "stop")),
+    "nx-userschangepw": ("Change the own password.", "userschangepw", ("create", "read")),
+    "nx-usertoken-settings": ("User token options.", "usertoken-settings", ("*",)),
+}
+
+
+def _ship() -> Iterator[Privilege]:
+    yield Privilege("nx-all", WILDCARD, "Everything.", {"pattern": ALL})
+    for name, (text, domain, actions) in _SINGLE.items():
+        yield _application(name, text, domain, actions)
+    for domain, title in {**_ADMINISTERED, **_WHOLES}.items():
+        yield _application(f"nx-{domain}-all", f"Everything about {title}.", domain, (ANY,))
+    for domain, title in _ADMINISTERED.items():
+        for action in ("create", "read", "update", "delete"):
+            text = f"{action.capitalize()} {title}."
+            yield _application(f"nx-{domain}-{action}", text, domain, (action,))
+    for action in (ANY, *Action, RUN):
+        text = "Everything about scripts." if action == ANY else f"{action.capitalize()} scripts."
+        properties = {"script": ANY, "actions": [action]}
+        yield Privilege(f"nx-script-*-{action}", SCRIPT, text, properties)
+
+
+def _application(name: str, text: str, domain: str, actions: tuple[str, ...]) -> Privilege:
+    return Privilege(name, APPLICATION, text, {"domain": domain, "actions": list(actions)})
+
+
+SHIPPED_PRIVILEGES = {each.name: each for each in _ship()}

@@ -5,7 +5,6 @@ as there is the repository. Roles lose what is gone, so that no later repository
 inherits anything.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,25 +14,23 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.sections import parse_section
 from repoman.security import rights_records as records
 from repoman.security.actors import Action
+from repoman.security.names import check_description, check_name
 from repoman.security.permissions import (
     ADMIN,
     ANY,
     PRIVILEGE_TYPES,
-    RESERVED,
     SHIPPED_PRIVILEGES,
     VIEW,
     PrivilegeSection,
     RepositoryPrivilege,
+    RepositoryRight,
     SelectorPrivilege,
     admin_name,
-    repository_of,
+    parse_repository_right,
     view_name,
 )
 from repoman.security.rights import keeping_administrator
 from repoman.security.rights_records import Privilege, list_selectors
-
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
-WILDCARD = "wildcard"
 
 
 class Privileges:
@@ -44,18 +41,31 @@ class Privileges:
 
     def all(self) -> list[Privilege]:
         """Return the privileges that do not come with a repository, by name."""
-        shipped = [_shipped(name) for name in SHIPPED_PRIVILEGES]
+        shipped = SHIPPED_PRIVILEGES.values()
         return sorted([*shipped, *records.list_privileges()], key=lambda each: each.name)
 
     def of_repositories(self) -> Iterator[Privilege]:
         """Return the privileges that come with the repositories, and those for all of them."""
-        repositories = records.list_repositories()
-        formats = dict.fromkeys(format_ for format_, _ in repositories)
-        for format_, name in [(ANY, ANY), *((each, ANY) for each in formats), *repositories]:
+        for format_, name in _repositories():
             for kind, name_of in ((VIEW, view_name), (ADMIN, admin_name)):
                 for action in (ANY, *Action):
-                    properties = {"format": format_, "repository": name, "actions": [action]}
-                    yield Privilege(name_of(format_, name, action), kind, "", properties)
+                    right = RepositoryRight(kind, format_, name, action)
+                    yield right.privilege(name_of(format_, name, action))
+
+    def get(self, name: str) -> Privilege:
+        """Return a privilege of any kind.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        for found in (*self._built_in([name]), *records.find_privileges([name])):
+            return found
+        raise NotFound(f"There is no privilege {name!r}.")
+
+    @staticmethod
+    def is_built_in(name: str) -> bool:
+        """Return whether a privilege of this name is of the program, or comes with a repository."""
+        return name in SHIPPED_PRIVILEGES or parse_repository_right(name) is not None
 
     def create(
         self, name: str, kind: str, properties: Mapping[str, Any], description: str = ""
@@ -70,8 +80,8 @@ class Privileges:
         with self._database.transaction():
             if records.find_privileges([name]):
                 raise Conflict(f"name: a privilege named {name!r} already exists.")
-            self._save(Privilege(name, kind, description), properties)
-            self._database.note_change("privilege.create", name, type=kind)
+            made = self._save(Privilege(name, kind, description), properties)
+            self._database.note_change("privilege.create", name, type=kind, **_told(made))
 
     def change(
         self, name: str, properties: Mapping[str, Any], description: str | None = None
@@ -86,8 +96,10 @@ class Privileges:
         with self._database.transaction(), keeping_administrator():
             old = self._get_made(name)
             new = old if description is None else replace(old, description=description)
-            self._save(new, {**old.properties, **properties})
-            self._database.note_change("privilege.change", name, keys=" ".join(properties))
+            was, now = _told(old), _told(self._save(new, {**old.properties, **properties}))
+            changed = {key: value for key, value in now.items() if was.get(key) != value}
+            if changed:
+                self._database.note_change("privilege.change", name, **changed)
 
     def delete(self, name: str) -> None:
         """Remove a privilege that somebody made, and take it from all roles.
@@ -107,7 +119,7 @@ class Privileges:
         key = name.lower()
         made = {each.name for each in _made_of("repository", key)}
         named = {each for role in records.list_roles() for each in role.privileges}
-        self._drop(made | {each for each in named if repository_of(each) == key})
+        self._drop(made | {each for each in named if _repository_of(each) == key})
 
     def forget_selector(self, name: str) -> None:
         """Remove the privileges on what a selector picks that is being deleted; likewise."""
@@ -116,10 +128,8 @@ class Privileges:
     def check_known(self, names: Iterable[str]) -> None:
         """Return if there are privileges with all these names (else Invalid)."""
         wanted = set(names)
-        known = SHIPPED_PRIVILEGES.keys() | {each.name for each in records.find_privileges(wanted)}
-        rest = wanted - known
-        if rest:
-            rest -= {each.name for each in self.of_repositories()}
+        known = (*self._built_in(wanted), *records.find_privileges(wanted))
+        rest = wanted - {each.name for each in known}
         if rest:
             raise Invalid(
                 f"privileges: there is no privilege {min(rest)!r}; list the available ones with "
@@ -128,17 +138,34 @@ class Privileges:
             )
 
     def _get_made(self, name: str) -> Privilege:
-        if name.startswith(RESERVED):
+        found = self.get(name)
+        if self.is_built_in(name):
             raise Invalid(f"The privilege {name} is built in and cannot be changed.")
-        for found in records.find_privileges([name]):
-            return found
-        raise NotFound(f"There is no privilege {name!r}.")
+        return found
 
-    def _save(self, privilege: Privilege, properties: Mapping[str, Any]) -> None:
+    @staticmethod
+    def _built_in(names: Iterable[str]) -> Iterator[Privilege]:
+        """Return the privileges with these names that have no rows."""
+        rest = []
+        for name in names:
+            if name in SHIPPED_PRIVILEGES:
+                yield SHIPPED_PRIVILEGES[name]
+            else:
+                rest.append(name)
+        rights = {name: right for name in rest if (right := parse_repository_right(name))}
+        there = set(_repositories()) if rights else set()
+        for name, right in rights.items():
+            if (right.format, right.repository) in there:
+                yield right.privilege(name)
+
+    @staticmethod
+    def _save(privilege: Privilege, properties: Mapping[str, Any]) -> Privilege:
+        check_description(privilege.description)
         section = parse_properties(privilege.type, properties)
         _check_targets(section)
-        values = section.model_dump(mode="json")
-        records.save_privilege(replace(privilege, properties=values))
+        saved = replace(privilege, properties=section.model_dump(mode="json"))
+        records.save_privilege(saved)
+        return saved
 
     @staticmethod
     def _drop(names: Iterable[str]) -> None:
@@ -158,22 +185,6 @@ def parse_properties(kind: str, properties: Mapping[str, Any]) -> PrivilegeSecti
         known = ", ".join(PRIVILEGE_TYPES)
         raise Invalid(f"type: there is no privilege type {kind!r}; choose one of: {known}.", "type")
     return parse_section(model, properties)
-
-
-def check_name(what: str, name: str) -> None:
-    """Return if a role, a privilege or a selector may be called so (Invalid)."""
-    if name.lower().startswith(RESERVED):
-        raise Invalid(
-            f"name: {name!r} begins with {RESERVED!r}, which is reserved for built-in names; "
-            "choose another name.",
-            field="name",
-        )
-    if not NAME.fullmatch(name):
-        raise Invalid(
-            f"name: {name!r} is not a valid name of a {what}: use at most 100 letters, digits, "
-            "'_', '.' and '-', beginning with a letter or digit.",
-            field="name",
-        )
 
 
 def _check_targets(section: PrivilegeSection) -> None:
@@ -202,6 +213,24 @@ def _made_of(key: str, value: str) -> list[Privilege]:
     ]
 
 
-def _shipped(name: str) -> Privilege:
-    description, pattern = SHIPPED_PRIVILEGES[name]
-    return Privilege(name, WILDCARD, description, {"pattern": pattern})
+def _repositories() -> Iterator[tuple[str, str]]:
+    """Return format and name of each repository that has privileges; ``*``: all of them."""
+    repositories = records.list_repositories()
+    yield ANY, ANY
+    yield from dict.fromkeys((format_, ANY) for format_, _ in repositories)
+    yield from repositories
+
+
+def _repository_of(privilege: str) -> str | None:
+    """Return which repository such a name is about, in lower case; None if it is no such name."""
+    right = parse_repository_right(privilege)
+    return None if right is None else right.repository.lower()
+
+
+def _told(privilege: Privilege) -> dict[str, str]:
+    """Return a privilege as the audit log has it."""
+    values = {"description": privilege.description, **privilege.properties}
+    return {
+        key: " ".join(value) if isinstance(value, list) else str(value)
+        for key, value in values.items()
+    }

@@ -19,7 +19,7 @@ from repoman.security.permissions import (
     SHIPPED_ROLES,
     VIEW,
     Permission,
-    repository_permission,
+    parse_repository_right,
 )
 from repoman.security.rights_records import Privilege, Role
 from repoman.security.user_records import list_users
@@ -164,14 +164,14 @@ def _reach(wanted: frozenset[str]) -> Iterable[Role]:
 
 
 def _permission(name: str, made: dict[str, Privilege]) -> Permission | None:
-    if name in SHIPPED_PRIVILEGES:
-        return Permission.parse(SHIPPED_PRIVILEGES[name][1])
-    if name not in made:
-        return repository_permission(name)
-    model = PRIVILEGE_TYPES.get(made[name].type)
+    privilege = SHIPPED_PRIVILEGES.get(name) or made.get(name)
+    if privilege is None:
+        right = parse_repository_right(name)
+        return None if right is None else right.permission()
+    model = PRIVILEGE_TYPES.get(privilege.type)
     if model is None:  # of a newer version
         return None
-    return Permission.parse(model.model_validate(made[name].properties).permission())
+    return Permission.parse(model.model_validate(privilege.properties).permission())
 
 
 def check_roles(ids: Iterable[str]) -> None:

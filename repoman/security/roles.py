@@ -7,11 +7,14 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.options import Options
 from repoman.security import rights_records as records
 from repoman.security import user_records
+from repoman.security.names import check_description, check_name, check_text
 from repoman.security.options import named_roles
 from repoman.security.permissions import SHIPPED_ROLES
-from repoman.security.privileges import Privileges, check_name
+from repoman.security.privileges import Privileges
 from repoman.security.rights import check_roles, keeping_administrator
 from repoman.security.rights_records import Role
+
+NAME_MAX_CHARS = 200  # The longest name of a role; its id is shorter.
 
 _SHIPPED = {role.id: role for role in SHIPPED_ROLES}
 
@@ -39,6 +42,11 @@ class Roles:
                 return found
         raise NotFound(f"There is no role {role_id!r}.")
 
+    @staticmethod
+    def is_built_in(role_id: str) -> bool:
+        """Return whether a role is of the program."""
+        return role_id in _SHIPPED
+
     def create(self, role: Role) -> None:
         """Make a role.
 
@@ -50,8 +58,7 @@ class Roles:
         with self._database.transaction():
             if records.find_roles([role.id]):
                 raise Conflict(f"name: a role named {role.id!r} already exists.")
-            self._save(role)
-            self._note("create", role)
+            self._database.note_change("role.create", role.id, **_told(self._save(role)))
 
     def change(self, role: Role) -> None:
         """Give the role with this id other values.
@@ -63,9 +70,11 @@ class Roles:
             Conflict: nobody would be left to administer the server.
         """
         with self._database.transaction(), keeping_administrator():
-            self._check_made(role.id)
-            self._save(role)
-            self._note("change", role)
+            was = _told(self._get_made(role.id))
+            now = _told(self._save(role))
+            changed = {key: value for key, value in now.items() if value != was[key]}
+            if changed:
+                self._database.note_change("role.change", role.id, **changed)
 
     def delete(self, role_id: str) -> None:
         """Remove a role, and take it from all users and roles that have it.
@@ -76,23 +85,20 @@ class Roles:
             Conflict: nobody would be left to administer the server, or an option names it.
         """
         with self._database.transaction(), keeping_administrator():
-            self._check_made(role_id)
+            self._get_made(role_id)
             self._check_unnamed(role_id)
             records.delete_role(role_id)
             self._take_away(role_id)
             self._database.note_change("role.delete", role_id)
 
-    def _note(self, kind: str, role: Role) -> None:
-        told = {"privileges": " ".join(role.privileges), "roles": " ".join(role.roles)}
-        self._database.note_change(f"role.{kind}", role.id, **told)
-
-    def _check_made(self, role_id: str) -> None:
-        self.get(role_id)
-        if role_id in _SHIPPED:
+    def _get_made(self, role_id: str) -> Role:
+        found = self.get(role_id)
+        if self.is_built_in(role_id):
             raise Invalid(
                 f"The role {role_id} is built in and cannot be changed. Create a role that "
                 "includes it, or one of your own."
             )
+        return found
 
     def _check_unnamed(self, role_id: str) -> None:
         """Return if no option names a role: what is made by that name later must not get it."""
@@ -102,7 +108,9 @@ class Roles:
                     f"The option {option} uses the role {role_id!r}; remove it there first."
                 )
 
-    def _save(self, role: Role) -> None:
+    def _save(self, role: Role) -> Role:
+        check_text("name", role.name, NAME_MAX_CHARS)
+        check_description(role.description)
         role = replace(
             role,
             name=role.name or role.id,
@@ -113,6 +121,7 @@ class Roles:
         check_roles(each for each in role.roles if each != role.id)
         records.save_role(role)
         self._check_no_circle(role.id)
+        return role
 
     @staticmethod
     def _check_no_circle(role_id: str) -> None:
@@ -142,6 +151,12 @@ class Roles:
                     roles=list(_without(user.roles, role_id)),
                     external_roles=list(_without(user.external_roles, role_id)),
                 )
+
+
+def _told(role: Role) -> dict[str, str]:
+    """Return a role as the audit log has it."""
+    lists = {"privileges": " ".join(role.privileges), "roles": " ".join(role.roles)}
+    return {"name": role.name, "description": role.description, **lists}
 
 
 def _without(names: tuple[str, ...], gone: str) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from repoman.db.database import Database
 from repoman.errors import Conflict, NotFound
 from repoman.security import rights_records as records
 from repoman.security.expressions import parse_expression
-from repoman.security.privileges import Privileges, check_name
+from repoman.security.names import check_name
+from repoman.security.privileges import Privileges
 from repoman.security.rights_records import SelectorRow
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from repoman.db.models import SessionRecord, UserRecord
 from repoman.security.actors import Actor
+from repoman.security.user_records import WORKING
 
 OLDEST_MAX = 100  # Sessions of a user that are removed at once where they are too many.
 
@@ -103,7 +104,8 @@ def _query() -> Any:
     They go on for the user whom the realm has let in, not for another one of that name.
     """
     is_same = (UserRecord.realm == SessionRecord.realm) & (UserRecord.epoch == SessionRecord.epoch)
-    return SessionRecord.select(*_COLUMNS).join(UserRecord).where(UserRecord.is_active & is_same)
+    may_log_in = UserRecord.status.in_(WORKING)
+    return SessionRecord.select(*_COLUMNS).join(UserRecord).where(may_log_in & is_same)
 
 
 def _session(row: tuple[Any, ...]) -> Session:

@@ -2,12 +2,32 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from typing import Any
+
+from peewee import fn
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import UploadRecord, UserRecord
 from repoman.security.actors import LOCAL, Actor
+
+
+class Status(StrEnum):
+    """Whether a user may log in, in the words of Sonatype Nexus Repository 3.
+
+    Who is locked or disabled may not; both are the same to the server. Who has to change the
+    password may, and is led to the page for it.
+    """
+
+    ACTIVE = "active"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+    CHANGE_PASSWORD = "changepassword"  # noqa: S105 - a status
+
+
+WORKING = (Status.ACTIVE, Status.CHANGE_PASSWORD)  # The statuses of users who may log in.
+HIGHEST = "\U0010ffff"  # Follows each other character.
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +44,7 @@ class User:
     name: str
     realm: str
     password_hash: str = field(repr=False)
-    is_active: bool
+    status: Status
     first_name: str
     last_name: str
     email: str
@@ -33,6 +53,16 @@ class User:
     epoch: int
     created_at: float
     last_login_at: float | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the user may log in."""
+        return self.status in WORKING
+
+    @property
+    def must_change_password(self) -> bool:
+        """Whether the next password has to be the user's own."""
+        return self.has_password and self.status == Status.CHANGE_PASSWORD
 
     @property
     def has_password(self) -> bool:
@@ -44,6 +74,22 @@ def list_users() -> list[User]:
     """Return all users by name."""
     query = UserRecord.select(*_COLUMNS).order_by(UserRecord.name)
     return [_user(row) for row in query.tuples()]
+
+
+def search_users(prefix: str, realm: str | None, limit: int | None) -> list[User]:
+    """Return the users whose names begin so, in any case, by name; None: of any realm, all."""
+    name = fn.lower(UserRecord.name)
+    query = UserRecord.select(*_COLUMNS).order_by(name, UserRecord.name).limit(limit)
+    if prefix:
+        query = query.where((name >= fn.lower(prefix)) & (name < fn.lower(prefix + HIGHEST)))
+    if realm is not None:
+        query = query.where(UserRecord.realm == realm)
+    return [_user(row) for row in query.tuples()]
+
+
+def list_realms() -> set[str]:
+    """Return the realms that the users belong to."""
+    return {realm for (realm,) in UserRecord.select(UserRecord.realm).distinct().tuples()}
 
 
 def find_user(name: str) -> User | None:
@@ -59,11 +105,15 @@ def user_finder(database: Database) -> Callable[[str], User | None]:
 
 
 def insert_user(
-    name: str, password_hash: str, roles: Iterable[str] = (), realm: str = LOCAL
+    name: str,
+    password_hash: str,
+    roles: Iterable[str] = (),
+    realm: str = LOCAL,
+    **values: str,
 ) -> None:
-    """Store a new user."""
+    """Store a new user; ``values`` by their names in :class:`User`."""
     UserRecord.insert(
-        name=name, realm=realm, password_hash=password_hash, roles=list(roles)
+        name=name, realm=realm, password_hash=password_hash, roles=list(roles), **values
     ).execute()
 
 
@@ -107,7 +157,12 @@ def delete_user(name: str) -> bool:
 
 def _user(row: tuple[Any, ...]) -> User:
     user = User(*row)
-    return replace(user, roles=tuple(user.roles), external_roles=tuple(user.external_roles))
+    return replace(
+        user,
+        status=Status(user.status),
+        roles=tuple(user.roles),
+        external_roles=tuple(user.external_roles),
+    )
 
 
 _COLUMNS = tuple(getattr(UserRecord, each.name) for each in fields(User))

@@ -7,17 +7,18 @@ from typing import Any
 
 import pluggy
 
+from repoman.config import PASSWORD_MIN_CHARS
 from repoman.db.database import Database
 from repoman.errors import Conflict, Denied, Invalid, NotFound, RepomanError
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
 from repoman.security.actors import LOCAL, RESERVED, Actor, Credentials
+from repoman.security.names import check_text
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.rights import check_roles, keeping_administrator
-from repoman.security.user_records import User
+from repoman.security.user_records import Status, User
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
-PASSWORD_MIN_CHARS = 8  # The shortest password that is accepted.
 PASSWORD_MAX_CHARS = 1000  # Longer passwords only serve to keep the hash busy.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # What no field for a password takes.
 ABOUT = ("first_name", "last_name", "email")
@@ -28,12 +29,22 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Users:
-    """Users with a password in this server's database; the realm called local."""
+    """Users with a password in this server's database; the realm called local.
 
-    def __init__(self, database: Database, passwords: PasswordVerifier) -> None:
+    Args:
+        min_chars: of a password.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: PasswordVerifier,
+        min_chars: int = PASSWORD_MIN_CHARS,
+    ) -> None:
         self.__name__ = LOCAL  # what plugins are registered as
         self._database = database
         self._passwords = passwords
+        self._min_chars = min_chars
         self._find_user = records.user_finder(database)
         self._observers: list[Callable[[str], None]] = []
 
@@ -77,6 +88,16 @@ class Users:
         """Return all users by name."""
         return records.list_users()
 
+    def search(
+        self, prefix: str = "", realm: str | None = None, limit: int | None = None
+    ) -> list[User]:
+        """Return the users whose names begin so, in any case, by name; None: of any realm, all."""
+        return records.search_users(prefix, realm, limit)
+
+    def realms(self) -> set[str]:
+        """Return the realms that the users belong to; the local one is always among them."""
+        return {LOCAL, *records.list_realms()}
+
     def get(self, name: str) -> User:
         """Return the user with this name.
 
@@ -99,11 +120,21 @@ class Users:
             raise Denied(f"{actor.name} of the realm {actor.realm} has no account here.")
         return user
 
-    def create(self, name: str, password: str | None, roles: Iterable[str] = ()) -> None:
+    def create(
+        self,
+        name: str,
+        password: str | None,
+        roles: Iterable[str] = (),
+        *,
+        status: Status = Status.ACTIVE,
+        about: Mapping[str, str] | None = None,
+    ) -> None:
         """Make a user with these roles; without a password it is a robot, which needs tokens.
 
+        ``about`` may hold first_name, last_name and email.
+
         Raises:
-            Invalid: the name or the password does not do, or there is no such role.
+            Invalid: the name, the password or a text does not do, or there is no such role.
             Conflict: the name is taken.
         """
         if not NAME.fullmatch(name) or name in RESERVED:
@@ -113,26 +144,28 @@ class Users:
                 f"{' or '.join(RESERVED)}.",
                 field="name",
             )
+        values = {"status": status, **_check_about(about or {})}
         password_hash = "" if password is None else self._hash(password)
         given = tuple(dict.fromkeys(roles))
         with self._database.transaction():
             check_roles(given)
             if records.find_user(name) is not None:
                 raise Conflict(f"name: a user named {name!r} already exists.")
-            records.insert_user(name, password_hash, given)
-            self._database.note_change("user.create", name, roles=" ".join(given))
+            records.insert_user(name, password_hash, given, **values)
+            self._database.note_change("user.create", name, roles=" ".join(given), **values)
 
     def change(
         self,
         name: str,
         *,
         roles: Iterable[str] | None = None,
-        is_active: bool | None = None,
+        status: Status | None = None,
         about: Mapping[str, str] | None = None,
     ) -> None:
         """Change what a user is; what is None stays.
 
-        A disabled user is logged out. ``about`` may hold first_name, last_name and email.
+        A user who may not log in any more is logged out. ``about`` may hold first_name, last_name
+        and email.
 
         Raises:
             NotFound: there is no such user.
@@ -141,21 +174,25 @@ class Users:
         """
         values: dict[str, Any] = _check_about(about or {})
         if roles is not None:
-            values["roles"] = list(dict.fromkeys(roles))
-        if is_active is not None:
-            values["is_active"] = is_active
+            values["roles"] = tuple(dict.fromkeys(roles))
+        if status is not None:
+            values["status"] = status
         with self._database.transaction(), keeping_administrator():
-            self.get(name)
+            old = self.get(name)
             check_roles(values.get("roles", ()))
-            if values:
-                records.update_user(name, **values)
-            if is_active is False:
+            changed = {key: each for key, each in values.items() if getattr(old, key) != each}
+            if not changed:
+                return
+            records.update_user(name, **changed)
+            if old.is_active and not self.get(name).is_active:
                 records.end_logins(name)
-            told = {key: _told(value) for key, value in values.items()}
+            told = {key: _told(value) for key, value in changed.items()}
             self._database.note_change("user.change", name, **told)
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: str, password: str, *, is_own: bool = False) -> None:
         """Give a user another password; the old one ends at once.
+
+        ``is_own`` says that the user has chosen it, as a user has to who must change it.
 
         Raises:
             NotFound: there is no such user.
@@ -163,23 +200,27 @@ class Users:
         """
         password_hash = self._hash(password)
         with self._database.transaction():
-            realm = self.get(name).realm
-            if realm != LOCAL:
+            user = self.get(name)
+            if user.realm != LOCAL:
                 raise Invalid(
-                    f"The password of {name} is managed by the realm {realm}. Change it there."
+                    f"The password of {name} is managed by the realm {user.realm}. Change it there."
                 )
-            records.update_user(name, password_hash=password_hash)
+            values = {"status": Status.ACTIVE} if is_own and user.must_change_password else {}
+            records.update_user(name, password_hash=password_hash, **values)
             records.end_logins(name)
-            self._database.note_change("user.password", name)
+            self._database.note_change("user.password", name, **values)
         self._tell(name)
 
-    def delete(self, name: str) -> None:
-        """Remove a user.
+    def delete(self, name: str, actor: Actor | None = None) -> None:
+        """Remove a user; ``actor`` is who asks for it, if that is a user.
 
         Raises:
             NotFound: there is no such user.
+            Invalid: it is the actor.
             Conflict: nobody would be left to administer the server.
         """
+        if actor is not None and (actor.name, actor.realm) == (name, self.get(name).realm):
+            raise Invalid("You cannot delete your own user. Ask another administrator to do it.")
         is_deleted = False
         while not is_deleted:
             with self._database.transaction(), keeping_administrator():
@@ -201,9 +242,9 @@ class Users:
             observer(name)
 
     def _hash(self, password: str) -> str:
-        if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
+        if not self._min_chars <= len(password) <= PASSWORD_MAX_CHARS:
             raise Invalid(
-                f"password: must have {PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters.",
+                f"password: must have {self._min_chars} to {PASSWORD_MAX_CHARS} characters.",
                 field="password",
             )
         if CONTROL.search(password):
@@ -218,13 +259,10 @@ def _check_about(about: Mapping[str, str]) -> dict[str, str]:
     for key, value in about.items():
         if key not in ABOUT:
             raise Invalid(f"{key}: unknown key; choose one of: {', '.join(ABOUT)}.", field=key)
-        if len(value) > ABOUT_MAX_CHARS or not value.isprintable():
-            raise Invalid(
-                f"{key}: must have at most {ABOUT_MAX_CHARS} printable characters.", field=key
-            )
+        check_text(key, value, ABOUT_MAX_CHARS)
     return dict(about)
 
 
 def _told(value: object) -> str:
     """Return a value as the audit log has it."""
-    return " ".join(value) if isinstance(value, list) else str(value)
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -16,6 +16,7 @@ from repoman.errors import Unavailable
 from repoman.security import audit_records as records
 from repoman.security.audit import WAITING_MAX_EVENTS, Audit, Event
 from repoman.security.rights_records import Role, SelectorRow
+from repoman.security.user_records import Status
 from repoman.testing import HttpClient, repoman_factory
 from repoman_raw import plugin
 from tests.clock import cpu_limit
@@ -49,7 +50,7 @@ def test_every_change_of_configuration_is_told(repoman):
     security = repoman.security
     repoman.repositories.update("files", {"storage": {"write_policy": "deny"}})
     security.users.create("amy", "a password")
-    security.users.change("amy", roles=["nx-developer"], is_active=False)
+    security.users.change("amy", roles=["nx-developer"], status=Status.DISABLED)
     security.users.set_password("amy", "another password")
     security.users.delete("amy")
     security.selectors.create(SelectorRow("all", 'path =^ "/"'))

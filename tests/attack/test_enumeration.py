@@ -8,6 +8,7 @@ from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
 from repoman.http.router import connector_key, create_application
+from repoman.security.user_records import Status
 from repoman.testing.client import after_admission
 from repoman_docker import plugin as docker
 from repoman_web import plugin as web
@@ -32,7 +33,7 @@ def repoman(module_factory):
     users = repoman.users
     users.create("somebody", "a password")
     users.create("disabled", "a password")
-    users.change("disabled", is_active=False)
+    users.change("disabled", status=Status.DISABLED)
     users.create("robot", None)
     return repoman
 

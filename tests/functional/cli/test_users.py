@@ -1,5 +1,7 @@
 """Users by the command line: the rules for passwords, and the first password of admin."""
 
+import json
+
 import pytest
 import requests
 
@@ -59,3 +61,49 @@ def test_a_misspelled_realm_is_told_at_once(offline):
         "Available realms: ldap, local, token.\n"
     )
     assert offline.cli("option", "set", "realms", "active=ldap,local").stderr == ""
+
+
+def test_all_that_is_known_of_a_user_is_set_and_shown(offline):
+    words = ("--first-name", "Ana", "--email", "ana@example.org", "--status", "changepassword")
+    offline.cli("user", "create", "ana", *words, "--password-stdin", given=NEW)
+    offline.cli("user", "set", "ana", "--last-name", "Lee", "--role", "nx-developer")
+    shown = json.loads(offline.cli("user", "show", "ana", "--json").stdout)
+    expected = {
+        "name": "ana",
+        "status": "changepassword",
+        "first_name": "Ana",
+        "last_name": "Lee",
+        "email": "ana@example.org",
+        "roles": ["nx-developer"],
+    }
+    assert {key: shown[key] for key in expected} == expected
+    assert "hash" not in str(shown)
+    assert shown in json.loads(offline.cli("user", "list", "--json").stdout)
+    assert "status: changepassword\n" in offline.cli("user", "show", "ana").stdout
+    for word, status in (("--disable", "disabled"), ("--enable", "active")):
+        offline.cli("user", "set", "ana", word)
+        assert f"status: {status}\n" in offline.cli("user", "show", "ana").stdout
+    refused = offline.cli("user", "set", "ana", "--enable", "--status", "locked", check=False)
+    assert refused.stderr == "Error: Give either --status or --enable or --disable.\n"
+
+
+def test_a_privilege_of_each_type_is_made_changed_and_shown(offline):
+    for kind, words in (
+        ("wildcard", ("--pattern", "nexus:users:read")),
+        ("application", ("--domain", "users", "--action", "read")),
+        ("repository-view", ("--action", "read")),
+        ("repository-admin", ("--format", "docker", "--action", "*")),
+        ("script", ("--script", "set-up", "--action", "run")),
+    ):
+        offline.cli("privilege", "create", kind, f"my-{kind}", *words)
+        offline.cli("privilege", "set", f"my-{kind}", "--description", "Of mine.")
+        shown = json.loads(offline.cli("privilege", "show", f"my-{kind}", "--json").stdout)
+        assert (shown["type"], shown["description"]) == (kind, "Of mine.")
+    offline.cli("privilege", "set", "my-application", "--action", "create", "--action", "start")
+    assert offline.cli("privilege", "show", "my-application").stdout == (
+        "my-application: Of mine.\n"
+        "type application\n"
+        "domain users\n"
+        "actions create start\n"
+        "permission nexus:users:create,start\n"
+    )

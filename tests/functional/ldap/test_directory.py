@@ -13,6 +13,7 @@ from repoman.security.actors import Credentials
 from repoman.security.ldap import CONNECTIONS_MAX, LdapRealm
 from repoman.security.options import LdapOptions
 from repoman.security.throttling import LoginQueue
+from repoman.security.user_records import Status
 from repoman.testing import ADMIN
 from tests.clock import WAIT_S
 from tests.fakes.slapd import PEOPLE, slapd
@@ -136,9 +137,9 @@ def questions(monkeypatch):
 def kept_out(repoman, realm):
     """A user of the directory who is disabled here."""
     repoman.security.authenticator.authenticate(Credentials("bob", "battery staple"))
-    repoman.users.change("bob", is_active=False)
+    repoman.users.change("bob", status=Status.DISABLED)
     yield "bob"
-    repoman.users.change("bob", is_active=True)
+    repoman.users.change("bob", status=Status.ACTIVE)
 
 
 @pytest.mark.parametrize("name", ["alice", "nobody", ADMIN[0], "bob"])

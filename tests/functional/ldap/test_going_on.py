@@ -9,7 +9,7 @@ from repoman.http.router import connector_key, create_application
 from repoman.security.actors import Actor, Credentials, Limit
 from repoman.security.ldap import RETRY_PAUSE_S, USER_CHECK_INTERVAL_S, LdapRealm
 from repoman.security.throttling import LoginQueue
-from repoman.security.user_records import find_user
+from repoman.security.user_records import Status, find_user
 from repoman.testing.client import after_admission
 from tests.fakes.slapd import GROUPS, PEOPLE
 from tests.live import free_port
@@ -209,7 +209,7 @@ def test_a_local_user_of_the_name_is_not_taken_over_by_a_login_that_is_remembere
 def test_whoever_is_disabled_is_let_in_no_more_at_once(repoman, person):
     authenticate = repoman.security.authenticator.authenticate
     authenticate(Credentials(person, PASSWORD))
-    repoman.users.change(person, is_active=False)
+    repoman.users.change(person, status=Status.DISABLED)
     with pytest.raises(Unauthenticated):
         authenticate(Credentials(person, PASSWORD))
 

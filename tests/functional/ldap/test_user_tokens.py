@@ -4,7 +4,7 @@ import pytest
 
 from repoman.errors import Unauthenticated, Unavailable
 from repoman.security.actors import Credentials, Limit
-from repoman.security.user_records import find_user
+from repoman.security.user_records import Status, find_user
 from tests.functional.ldap.conftest import ALICE
 from tests.live import free_port
 
@@ -53,11 +53,11 @@ def test_a_directory_gets_to_see_no_token_right_or_wrong(repoman, log_in, secret
 
 
 def test_the_token_of_a_disabled_user_of_a_directory_is_refused(repoman, log_in, secret):
-    repoman.users.change("alice", is_active=False)
+    repoman.users.change("alice", status=Status.DISABLED)
     try:
         with pytest.raises(Unauthenticated):
             log_in(secret)
     finally:
-        repoman.users.change("alice", is_active=True)
+        repoman.users.change("alice", status=Status.ACTIVE)
     assert find_user("alice").realm == "ldap"
     assert log_in(secret).name == "alice"

@@ -7,6 +7,7 @@ import jwt
 import pytest
 
 from repoman.db.models import SecretRecord
+from repoman.security.user_records import Status
 from repoman.testing import ADMIN, HttpClient
 from tests.functional.docker.images import make_image
 from tests.functional.rights.stage import view
@@ -318,7 +319,7 @@ def test_where_basic_is_forced_there_are_no_tokens(make_client):
     "ending",
     [
         lambda users, name: users.set_password(name, "another password"),
-        lambda users, name: users.change(name, is_active=False),
+        lambda users, name: users.change(name, status=Status.DISABLED),
         lambda users, name: users.delete(name),
     ],
 )

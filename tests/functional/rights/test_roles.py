@@ -5,6 +5,7 @@ import pytest
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.security.actors import Access, Action, Actor, RepositoryRef
 from repoman.security.rights_records import Role
+from repoman.security.user_records import Status
 from repoman_docker import plugin
 
 TEAM = RepositoryRef("docker", "team")
@@ -239,10 +240,10 @@ def test_roles_are_given_and_taken(repoman, allowed):
 def test_a_disabled_user_has_no_rights_and_is_logged_out(repoman, allowed):
     repoman.users.create("ann", "a password", ["nx-developer"])
     epoch = repoman.users.get("ann").epoch
-    repoman.users.change("ann", is_active=False)
+    repoman.users.change("ann", status=Status.DISABLED)
     assert allowed() == set()
     assert repoman.users.get("ann").epoch > epoch
-    repoman.users.change("ann", is_active=True)
+    repoman.users.change("ann", status=Status.ACTIVE)
     assert allowed() == set(Action)
 
 
@@ -262,7 +263,7 @@ def test_the_last_administrator_stays_one(repoman, roles, privileges):
     users = repoman.users
     for change in (
         lambda: users.delete("admin"),
-        lambda: users.change("admin", is_active=False),
+        lambda: users.change("admin", status=Status.DISABLED),
         lambda: users.change("admin", roles=["nx-developer"]),
     ):
         with pytest.raises(Conflict, match="no active local user with all permissions"):

@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from repoman.security.actors import Action, Limit
+from repoman.security.user_records import Status
 from repoman.testing import HttpClient
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.images import digest_of, make_image
@@ -106,7 +107,7 @@ def test_what_ends_a_token_ends_what_was_got_with_it(stage, place, make_token, e
     if ending == "revoked":
         stage.repoman.security.user_tokens.revoke(login[0], "ci")
     elif ending == "disabled":
-        stage.repoman.users.change(login[0], is_active=False)
+        stage.repoman.users.change(login[0], status=Status.DISABLED)
     else:
         stage.repoman.users.delete(login[0])
     assert registry.send("GET", f"{OWN}/manifests/1", headers=headers).status == 401

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.security.user_records import update_user
+from repoman.security.user_records import Status, update_user
 from repoman.testing import ADMIN
 
 HTTPS = {"X-Forwarded-Proto": "https"}
@@ -139,7 +139,7 @@ def test_another_password_ends_all_sessions(browser, open_browser, repoman):
 def test_a_closed_account_has_no_sessions(browser, repoman):
     browser.log_in()
     with repoman.database.transaction():
-        update_user("admin", is_active=False)
+        update_user("admin", status=Status.DISABLED)
     assert not browser.is_in
 
 
@@ -156,6 +156,19 @@ def test_a_user_changes_the_password_and_stays(browser, open_browser):
     assert browser.cookie() != before
     assert not other.is_in
     assert open_browser().log_in(password="a better one").status_code == 303
+
+
+def test_who_must_change_the_password_is_led_to_the_page_for_it(browser, repoman):
+    repoman.users.create("ann", "a first one", status=Status.CHANGE_PASSWORD)
+    answer = browser.log_in("ann", "a first one", next="/audit")
+    assert answer.headers["Location"] == "/account"
+    assert "Change your password" in browser.get("/account").text
+    fields = {"present": "a first one", "password": "a better one", "again": "a better one"}
+    assert browser.post("/account/password", **fields).status_code == 303
+    assert repoman.users.get("ann").status == Status.ACTIVE
+    browser.post("/logout")
+    answer = browser.log_in("ann", "a better one", next="/account/tokens")
+    assert answer.headers["Location"] == "/account/tokens"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ def test_an_empty_database_gets_an_admin_and_the_repositories_of_the_settings(
 ):
     with open_repoman() as repoman:
         assert [each.name for each in repoman.repositories.all()] == ["Team"]
+        [admin] = repoman.users.all()
+        assert (admin.first_name, admin.last_name) == ("Administrator", "User")
+        assert admin.email == "admin@example.org"
         password = password_file.read_text().strip()
         assert len(password) >= 24
         assert log_in(repoman, password) == "admin"

@@ -15,7 +15,7 @@ from repoman.db.database import FILE, Database
 from repoman.db.migrating import MIGRATIONS
 from repoman.db.models import UploadRecord
 from repoman.security.session_records import find_session
-from repoman.security.user_records import update_user
+from repoman.security.user_records import Status, find_user, update_user
 from repoman.security.user_token_records import list_tokens
 from tests.disk import file_store
 
@@ -126,3 +126,15 @@ def test_0012_gives_each_user_of_another_realm_what_is_theirs(make_database):
         assert owners == ["ann", "ldap:eve", "anonymous"]
         update_user("eve", realm="other")
         assert [each.user for each in list_tokens()] == ["ann"]
+
+
+def test_0031_turns_the_switch_of_a_user_into_a_status(make_database):
+    user = "insert into user (name, realm, password_hash, is_active, created_at) values"
+    make_database(
+        "0029_proxied_assets",
+        f"{user} ('ann', 'local', 'hash', 1, 0)",
+        f"{user} ('bob', 'ldap', '', 0, 0)",
+    )
+    ann, bob = find_user("ann"), find_user("bob")
+    assert (ann.status, ann.is_active, ann.password_hash) == (Status.ACTIVE, True, "hash")
+    assert (bob.status, bob.is_active, bob.realm) == (Status.DISABLED, False, "ldap")

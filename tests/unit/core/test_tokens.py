@@ -11,7 +11,7 @@ from repoman.errors import Unauthenticated
 from repoman.security import tokens as tokens_module
 from repoman.security.actors import ANONYMOUS, Action, Actor, Credentials, Limit, Scope
 from repoman.security.tokens import TokenService
-from repoman.security.user_records import delete_user, end_logins, insert_user, update_user
+from repoman.security.user_records import Status, delete_user, end_logins, insert_user, update_user
 from repoman.security.user_tokens import UserTokens
 
 PULL = Scope("repository", "team/app", frozenset({"pull"}))
@@ -162,7 +162,7 @@ def test_servers_do_not_share_a_key(tokens, open_tokens):
     "ending",
     [
         lambda: end_logins("ann"),  # as another password does
-        lambda: update_user("ann", is_active=False),
+        lambda: update_user("ann", status=Status.DISABLED),
         lambda: update_user("ann", realm="ldap"),
         lambda: delete_user("ann"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
 from repoman.security import user_tokens as module
 from repoman.security.actors import Action, Actor, Credentials, Limit
-from repoman.security.user_records import delete_user, find_user, insert_user, update_user
+from repoman.security.user_records import Status, delete_user, find_user, insert_user, update_user
 from repoman.security.user_token_records import find_token
 from repoman.security.user_tokens import UserTokens
 
@@ -124,11 +124,11 @@ def test_a_disabled_user_has_no_tokens_meanwhile(site):
     secret = site.make()
     [token] = site.tokens.of_user("ann")
     site.log_in(secret)
-    site.change(is_active=False)
+    site.change(status=Status.DISABLED)
     assert site.tokens.limit_of(token.id) is None
     with pytest.raises(Unauthenticated):
         site.log_in(secret)
-    site.change(is_active=True)
+    site.change(status=Status.ACTIVE)
     assert site.log_in(secret)
 
 

@@ -46,7 +46,7 @@ def change_password() -> tuple[str, int] | Response:
         form.present.errors = ["This is not your current password."]
         return render_account(password_form=form), HTTPStatus.FORBIDDEN
     try:
-        security.users.set_password(actor.name, form.password.data)
+        security.users.set_password(actor.name, form.password.data, is_own=True)
     except Invalid as error:
         form.password.errors = [str(error).removeprefix("password: ")]
         return render_account(password_form=form), HTTPStatus.BAD_REQUEST

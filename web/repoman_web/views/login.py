@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
@@ -12,6 +12,7 @@ from repoman.plugin import (
     Unauthenticated,
     begin_session,
     current_actor,
+    current_security,
     end_session,
     log_in,
     note_failed_login,
@@ -49,6 +50,9 @@ def enter() -> tuple[str, int] | Response:
         note_failed_login(credentials.name)
         return _refused(form, Unauthenticated("Wrong user name or password."))
     begin_session(actor)
+    if current_security().users.get(actor.name).must_change_password:
+        flash("Change your password: your present one was meant for the first login only.")
+        return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
     return redirect(local_address(form.next.data or ""), HTTPStatus.SEE_OTHER)
 
 
