@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+# Some clients fail at numbers above 127.
+NexusVersion = Annotated[str, Field(pattern=r"^(\d{1,2}\.\d{1,2}\.\d{1,2}-\d{2})?$")]
 
 
 class _Part(BaseModel):
@@ -72,6 +74,13 @@ class ServerSettings(_Part):
     trusted_proxies: list[IPvAnyNetwork] = Field(
         default_factory=list,
         description="Addresses or networks of proxies whose X-Forwarded- headers are trusted.",
+    )
+    nexus_compatibility: NexusVersion = Field(
+        "",
+        description=(
+            "Version of Sonatype Nexus Repository 3, such as 3.83.0-08, that the REST API names "
+            "for clients that check it; empty: none."
+        ),
     )
     threads: PositiveInt = Field(8, description="Worker threads that run the application.")
     cache_memory: PositiveInt = Field(

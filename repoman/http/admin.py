@@ -24,7 +24,7 @@ from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
 from repoman.http.pages import install_pages
-from repoman.http.rest import create_rest, is_rest, render_rest
+from repoman.http.rest import create_rest, install_server_name, is_rest, render_rest
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.security.actors import ANONYMOUS
 
@@ -71,6 +71,7 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     AddressBook(repoman.repositories, formats, external_url).install(app)
     install_error_handlers(app, _renderer(repoman))
     _install_page_headers(app, repoman.settings.security.hsts)
+    install_server_name(app, repoman.settings.server.nexus_compatibility)
     for blueprint in _blueprints(repoman, formats):
         app.register_blueprint(blueprint)
     install_pages(app, repoman)

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar, get_origin
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, request
 from pydantic import TypeAdapter, ValidationError
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
@@ -151,6 +151,21 @@ class _View:
 def is_rest(path: str) -> bool:
     """Return whether a path belongs to the REST API, whether or not there is anything."""
     return path.startswith(f"{ROOT}/")
+
+
+def install_server_name(app: Flask, nexus_version: str) -> None:
+    """Have answers of the REST API name a version of Nexus Repository, for clients that check it.
+
+    An empty version: they name the product, as all answers do.
+    """
+    if not nexus_version:
+        return
+
+    @app.after_request
+    def _name(response: Response) -> Response:
+        if is_rest(request.path):
+            response.headers["Server"] = f"Nexus/{nexus_version} (OSS)"
+        return response
 
 
 def parse_query(model: type[AnyQuery]) -> AnyQuery:
