@@ -59,6 +59,10 @@ docs: $(VENV)/dev.stamp ## Check that the documentation matches the code
 audit: $(VENV)/audit.stamp ## Check the pinned packages for known vulnerabilities (needs the internet)
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
+.PHONY: api
+api: $(VENV)/dev.stamp ## Make docs/rest_api.md from the models of the REST API
+	$(BIN)/python -m tests.rest_docs
+
 .PHONY: bench
 bench: programs $(VENV)/dev.stamp ## Run the benchmarks against other servers
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

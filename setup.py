@@ -23,12 +23,14 @@ def read_version() -> str:
 
 TEST = [
     "hypothesis>=6.100",
+    "nexus-api-client>=3.97",
     "oras>=0.2.40",
     "playwright>=1.45",
     "pytest>=8.3",
     "pytest-randomly>=3.15",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
+    "schemathesis>=4.0",
     "setuptools>=68",
     "wheel>=0.43",
 ]
@@ -63,6 +65,7 @@ setup(
         "click>=8.1",
         "cryptography>=42",
         "flask>=3.0",
+        "flask-swagger-ui>=5.21",
         "flask-wtf>=1.2",
         "google-re2>=1.1",
         "jinja2>=3.1",

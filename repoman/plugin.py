@@ -98,6 +98,7 @@ from repoman.repositories.sections import (
     WritePolicy,
 )
 from repoman.rest.endpoints import (
+    API_ROOT,
     EVERYBODY,
     SIGNED_IN,
     Area,
@@ -106,10 +107,11 @@ from repoman.rest.endpoints import (
     Part,
     PartSink,
     Permission,
+    Reply,
     RepositoryContent,
     RepositorySettings,
 )
-from repoman.rest.resources import Page, PageQuery, Query, Resource, Timestamp
+from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Timestamp
 from repoman.sections import RegularExpression, Section, WebAddress
 from repoman.security.actors import (
     ANONYMOUS,
@@ -137,6 +139,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ANONYMOUS",
+    "API_ROOT",
     "API_VERSION",
     "EVERYBODY",
     "LAST_CHARACTER",
@@ -148,6 +151,7 @@ __all__ = [
     "AccessSection",
     "Action",
     "Actor",
+    "AnyCase",
     "Area",
     "Asset",
     "AuditEntry",
@@ -216,6 +220,7 @@ __all__ = [
     "Remote",
     "RemoteCredentials",
     "RemoteFiles",
+    "Reply",
     "Repoman",
     "RepomanError",
     "Repository",

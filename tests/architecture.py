@@ -63,9 +63,13 @@ LIBRARIES = {
         "*/repoman_*/routes*",
         "repoman_*/routes*",
     ),
-    "flask_wtf": ("repoman/http/admin.py", "web/repoman_web/views/*"),
-    "wtforms": (
+    "flask_wtf": (
         "repoman/http/admin.py",
+        "repoman/http/rest_sessions.py",
+        "web/repoman_web/views/*",
+    ),
+    "wtforms": (
+        "repoman/http/rest_sessions.py",
         "web/repoman_web/views/*",
     ),
     "peewee": (

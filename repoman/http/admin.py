@@ -10,11 +10,11 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 
 from flask import Blueprint, Flask, Response, request
-from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
-from wtforms import ValidationError
+from flask_wtf.csrf import CSRFProtect
 
 from repoman.core import Repoman
 from repoman.http.addresses import AddressBook
+from repoman.http.api_page import api_page
 from repoman.http.body import read_body
 from repoman.http.content import POLICY
 from repoman.http.current import ACTOR, AUDIT, SECURITY, current_actor, current_environ
@@ -24,12 +24,13 @@ from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
 from repoman.http.pages import install_pages
-from repoman.http.rest import create_rest, install_server_name, is_rest, render_rest
+from repoman.http.rest import create_rest, install_server_name, is_rest
+from repoman.http.rest_errors import RestErrors
+from repoman.http.rest_sessions import SESSION_PATH, protect_session, session_blueprint
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.security.actors import ANONYMOUS
 
 BODY_LIMIT = 1 << 20  # Bytes of a body; forms and settings are far smaller.
-MARK_HEADER = "X-CSRFToken"  # Where a script of ours has the mark against forged requests.
 LOGIN_LIMIT = 1 << 14  # Bytes of a body by nobody, who has but the login form to send.
 PAGE_POLICY = "; ".join(
     (
@@ -88,10 +89,10 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         check_origin(request)
         _identify()
         if is_rest(request.path):
-            _protect_rest()  # an endpoint reads its body itself, after its right is checked
+            protect_session()  # an endpoint reads its body itself, after its right is checked
             return
         _fetch_body()
-        if SESSION in environ:
+        if SESSION in environ and request.path != SESSION_PATH:
             marks.protect()
 
     return app
@@ -115,6 +116,8 @@ def _install_page_headers(app: Flask, hsts: int) -> None:
 def _blueprints(repoman: Repoman, formats: Mapping[str, Format]) -> Iterator[Blueprint]:
     yield create_health_rest(repoman)
     yield create_rest(repoman, formats)
+    yield session_blueprint
+    yield api_page
     for blueprints in repoman.plugins.hook.repoman_register_web():
         yield from blueprints
 
@@ -136,16 +139,6 @@ def _identify() -> None:
     tie_forms(session)
 
 
-def _protect_rest() -> None:
-    """Return if no session vouches for a change, or its request has the mark of our pages."""
-    if request.method in SAFE_METHODS or current_environ().get(SESSION) is None:
-        return
-    try:
-        validate_csrf(request.headers.get(MARK_HEADER))
-    except ValidationError as error:
-        raise CSRFError(str(error)) from error
-
-
 def _fetch_body() -> None:
     """Have the whole body at hand: the server reads it only when it is asked to."""
     if request.method in SAFE_METHODS:
@@ -158,10 +151,11 @@ def _fetch_body() -> None:
 
 def _renderer(repoman: Repoman) -> Callable[[Failure], Response]:
     """Return what renders a failure: as a page for browsers, if a plugin has one."""
+    rest_errors = RestErrors(repoman)
 
     def render(failure: Failure) -> Response:
-        if is_rest(request.path):
-            return render_rest(failure)
+        if is_rest(request.path) or request.path == SESSION_PATH:
+            return rest_errors.render(failure)
         page = None
         if wants_page():
             page = repoman.plugins.hook.repoman_render_failure(failure=failure)

@@ -87,8 +87,8 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> BaseResponse:
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-        if status < HTTPStatus.BAD_REQUEST:
-            return error.get_response()  # a redirect is not a failure
+        if error.response is not None or status < HTTPStatus.BAD_REQUEST:
+            return error.get_response()  # it is worded already, or a redirect, which is no failure
         response = render(Failure(status, _text_of(error, status)))
         if isinstance(error, MethodNotAllowed):
             response.allow.update(error.valid_methods or ())

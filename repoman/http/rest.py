@@ -1,16 +1,17 @@
 """Serves the endpoints of :mod:`repoman.rest`: from a request to their models, and back."""
 
+import hashlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
-from functools import partial
+from contextlib import contextmanager, nullcontext
+from functools import cache, partial
 from itertools import chain
 from typing import Any, TypeVar, get_origin
 
 from flask import Blueprint, Flask, Response, request
 from pydantic import TypeAdapter, ValidationError
-from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
+from werkzeug.exceptions import NotAcceptable, PreconditionFailed, UnsupportedMediaType
 
 from repoman import __version__
 from repoman.core import Repoman
@@ -18,82 +19,104 @@ from repoman.errors import Invalid
 from repoman.http.addresses import main_address
 from repoman.http.body import close_untaken, read_body
 from repoman.http.current import AUDIT, current_actor, current_environ
-from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, name_of_file
-from repoman.http.multipart import receive_form
+from repoman.http.multipart import OpenForm, receive_form
+from repoman.http.rest_errors import ENDPOINT, JSON, input_error
+from repoman.http.rest_sessions import refuse_forged, take_proof
 from repoman.plugins import unique
-from repoman.problems import problem_of
 from repoman.rest.areas import AREAS
 from repoman.rest.audit import EventQuery, EventView, find_events
-from repoman.rest.endpoints import Call, Endpoint
+from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, Function, Reply
 from repoman.rest.openapi import describe_api
-from repoman.rest.resources import Page, Problem, Query
+from repoman.rest.resources import Page, Query
 
-ROOT = "/service/rest"
-DESCRIPTIONS = ("/openapi.json", "/swagger.json")  # The second one is that of Nexus Repository 3.
+ROOTS = (NEXUS_ROOT, API_ROOT)
+# From the address of a description to what it describes; the second one is that of Nexus.
+DESCRIPTIONS = {
+    f"{NEXUS_ROOT}/openapi.json": NEXUS_ROOT,
+    f"{NEXUS_ROOT}/swagger.json": NEXUS_ROOT,
+    f"{API_ROOT}/openapi.json": API_ROOT,
+}
 OLD_VERSION = ("/v1/", "/beta/")  # Scripts use the second one for the first.
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
-ENDPOINT = "repoman.endpoint"  # environ: the Endpoint that a request reached
-JSON = "application/json"
-PARAMETER = "PARAMETER "  # In front of the name of a field or parameter that is invalid.
+TAG_CHARS = 32  # Of the hash of an answer.
 
 AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 
-class InvalidInput(Invalid):
-    """Several things are wrong with what a request has.
-
-    Attributes:
-        problems: each of them.
-    """
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(
-            " ".join(f"{each.id.removeprefix(PARAMETER)}: {each.message}" for each in problems)
-        )
-        self.problems = problems
-
-
 def create_rest(repoman: Repoman, formats: Mapping[str, Format]) -> Blueprint:
-    """Return the routes of all areas, those of plugins too, and of their description.
+    """Return the routes of all areas, those of plugins too, and of their descriptions.
 
     Raises:
-        Conflict: two of them answer the same method on the same path.
+        Conflict: two of them answer the same method on the same path, or have one name.
     """
     areas = [*AREAS, *chain(*repoman.plugins.hook.repoman_register_rest())]
     endpoints = [each for area in areas for each in area.endpoints]
-    unique("REST endpoint", [(f"{each.method} {each.path}", each) for each in endpoints])
-    blueprint = Blueprint("repoman_rest", __name__, url_prefix=ROOT)
-    for number, each in enumerate(endpoints):
-        rule = each.path.replace("{", "<").replace("}", ">")
-        view = _View(repoman, formats, each)
-        for path in {rule, rule.replace(*OLD_VERSION)}:
+    unique("REST endpoint", [(f"{each.method} {each.url}", each) for each in endpoints])
+    unique("REST operation", [(each.operation_id, each) for each in endpoints])
+    blueprint = Blueprint("repoman_rest", __name__)
+    shown = {each.matches for each in endpoints}
+    views = [_View(repoman, formats, each, shown) for each in endpoints]
+    by_function = {each.function: view for each, view in zip(endpoints, views, strict=True)}
+    for each, view in zip(endpoints, views, strict=True):
+        if each.matches is not None:
+            view.shown = by_function[each.matches]
+        for path in _rules(each):
             blueprint.add_url_rule(
-                path, f"rest{number}", view, methods=[each.method], strict_slashes=False
+                path, each.operation_id, view, methods=[each.method], strict_slashes=False
             )
-    description = json.dumps(describe_api(areas, __version__, ROOT), indent=2)
-
-    def describe() -> Response:
-        return Response(description, mimetype=JSON)
-
-    for path in DESCRIPTIONS:
-        blueprint.add_url_rule(path, "describe", describe)
+    _add_descriptions(blueprint, areas, repoman.settings.server.nexus_compatibility)
     return blueprint
 
 
-class _View:
-    """Calls an endpoint for a request."""
+def _add_descriptions(blueprint: Blueprint, areas: list[Area], nexus_version: str) -> None:
+    """Add the routes of the descriptions, each of which is made when somebody first asks for it."""
 
-    def __init__(self, repoman: Repoman, formats: Mapping[str, Format], endpoint: Endpoint) -> None:
+    @cache
+    def describe(root: str) -> str:
+        described = [each for each in areas if each.root == root]
+        return json.dumps(describe_api(described, nexus_version or __version__, root), indent=2)
+
+    def show(root: str) -> Response:
+        return Response(describe(root), mimetype=JSON)
+
+    for path, root in DESCRIPTIONS.items():
+        blueprint.add_url_rule(path, path.replace(".", "_"), partial(show, root))
+
+
+def _rules(endpoint: Endpoint) -> set[str]:
+    """Return the paths of an endpoint as Flask knows them."""
+    rule = endpoint.url.replace("{", "<").replace("}", ">")
+    return {rule, rule.replace(*OLD_VERSION)} if endpoint.area.root == NEXUS_ROOT else {rule}
+
+
+class _View:
+    """Calls an endpoint for a request.
+
+    Attributes:
+        shown: shows the resource that the endpoint changes, if clients may say which state of it
+            they have seen.
+    """
+
+    def __init__(
+        self,
+        repoman: Repoman,
+        formats: Mapping[str, Format],
+        endpoint: Endpoint,
+        shown: set[Function | None],
+    ) -> None:
+        self.shown: _View | None = None
         self._repoman = repoman
         self._formats = formats
         self._endpoint = endpoint
+        self._has_tag = endpoint.function in shown
+        self._changing: set[tuple[str, ...]] = set()  # What is being changed, by its path.
         takes = inspect.signature(endpoint.function).parameters
         self._names = [name for name in endpoint.names if name in takes]
         body, output = endpoint.inputs.get("body"), endpoint.output
         self._body: TypeAdapter[Any] | None = None if body is None else TypeAdapter(body)
         self._output: TypeAdapter[Any] | None = (
-            None if output in (None, str) else TypeAdapter(output)
+            None if output in (None, str, Reply) else TypeAdapter(output)
         )
 
     def __call__(self, **path: str) -> Response:
@@ -111,13 +134,38 @@ class _View:
             endpoint.right.check(call, {**request.args, **path})
             self._check_accepted()
             inputs = dict(self._inputs(call))
-            with inputs.get("form") or nullcontext():
-                answer = endpoint.function(
-                    call, **{name: path[name] for name in self._names}, **inputs
-                )
+            with inputs.get("form") or nullcontext(), self._unchanged(call, path):
+                answer = self._answer(call, path, inputs)
         finally:
             close_untaken(environ)
         return self._render(answer)
+
+    def _answer(self, call: Call, path: Mapping[str, str], inputs: Mapping[str, Any]) -> Any:
+        named = {name: path[name] for name in self._names}
+        return self._endpoint.function(call, **named, **inputs)
+
+    @contextmanager
+    def _unchanged(self, call: Call, path: Mapping[str, str]) -> Iterator[None]:
+        """Hold the block only if the resource is as the client has seen it (PreconditionFailed).
+
+        While one client changes it, another one that also has to have seen its state is refused:
+        it has not seen what comes.
+        """
+        given = request.if_match
+        if self.shown is None or not given:
+            yield
+            return
+        changing, key = self.shown._changing, tuple(path.values())
+        if key in changing:
+            raise PreconditionFailed("Another client is changing this at the moment.")
+        changing.add(key)
+        try:
+            now = _tag_of(self.shown._dump(self.shown._answer(call, path, {})))
+            if not given.contains(now):
+                raise PreconditionFailed("This has changed since it was read. Read it again.")
+            yield
+        finally:
+            changing.discard(key)
 
     def _name_of(self, format_: str, path: str) -> str:
         found = self._formats.get(format_)
@@ -136,21 +184,50 @@ class _View:
         if self._body is not None:
             yield "body", _parse_body(self._body)
         elif "text" in inputs:
+            if request.mimetype == JSON and not self._endpoint.takes_any_type:
+                raise UnsupportedMediaType("The body must be text/plain.")
             yield "text", _decode(read_body(environ, BODY_MAX_BYTES))
         elif self._endpoint.open_part is not None:
-            yield "form", receive_form(environ, partial(self._endpoint.open_part, call))
+            form = receive_form(environ, partial(self._endpoint.open_part, call))
+            yield "form", _proven(form)
+
+    def _dump(self, answer: Any) -> bytes:
+        """Return a model as JSON."""
+        assert self._output is not None  # noqa: S101  # only models have tags
+        return self._output.dump_json(answer, indent=2, by_alias=True)
 
     def _render(self, answer: Any) -> Response:
         status = self._endpoint.status
-        if self._output is not None:
-            text = self._output.dump_json(answer, indent=2, by_alias=True)
-            return Response(text, status, mimetype=JSON)
-        return Response(answer, status, mimetype="text/plain")
+        if isinstance(answer, Reply):
+            kind = answer.media_type if answer.body else None
+            response = Response(answer.body, answer.status or status, mimetype=kind)
+            response.headers.update(answer.headers)
+            return response
+        if self._output is None:
+            return Response(answer, status, mimetype="text/plain")
+        data = self._dump(answer)
+        response = Response(data, status, mimetype=JSON)
+        if self._has_tag:
+            response.set_etag(_tag_of(data))
+            response.make_conditional(request)
+        return response
+
+
+def _tag_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:TAG_CHARS]
+
+
+def _proven(form: OpenForm) -> OpenForm:
+    """Return a form that has arrived, unless a page of another site may have sent it."""
+    if take_proof(form.fields):
+        return form
+    form.close()
+    raise refuse_forged()
 
 
 def is_rest(path: str) -> bool:
     """Return whether a path belongs to the REST API, whether or not there is anything."""
-    return path.startswith(f"{ROOT}/")
+    return path.startswith(tuple(f"{root}/" for root in ROOTS))
 
 
 def install_server_name(app: Flask, nexus_version: str) -> None:
@@ -163,7 +240,7 @@ def install_server_name(app: Flask, nexus_version: str) -> None:
 
     @app.after_request
     def _name(response: Response) -> Response:
-        if is_rest(request.path):
+        if request.path.startswith(f"{NEXUS_ROOT}/"):
             response.headers["Server"] = f"Nexus/{nexus_version} (OSS)"
         return response
 
@@ -172,7 +249,7 @@ def parse_query(model: type[AnyQuery]) -> AnyQuery:
     """Return the parameters of the request as a model.
 
     Raises:
-        InvalidInput: one is missing or wrong.
+        Invalid: one is missing or wrong.
     """
     given = request.args
     lists = {
@@ -185,7 +262,7 @@ def parse_query(model: type[AnyQuery]) -> AnyQuery:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidInput(list(_problems(error))) from error
+        raise input_error(error) from error
 
 
 def _parse_body(adapter: TypeAdapter[Any]) -> Any:
@@ -195,16 +272,7 @@ def _parse_body(adapter: TypeAdapter[Any]) -> Any:
     try:
         return adapter.validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            raise Invalid(f"Could not process the input: {first['msg']}.") from error
-        raise InvalidInput(list(_problems(error))) from error
-
-
-def _problems(error: ValidationError) -> Iterator[Problem]:
-    for each in error.errors():
-        name = str(each["loc"][-1]) if each["loc"] else "*"
-        yield Problem(id=f"{PARAMETER}{name}", message=f"{problem_of(each)}.")
+        raise input_error(error, is_body=True) from error
 
 
 def _decode(data: bytes) -> str:
@@ -212,27 +280,6 @@ def _decode(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise Invalid("The body is not UTF-8 text.") from error
-
-
-def render_rest(failure: Failure) -> Response:
-    """Return a failure in the form that clients of the REST API know.
-
-    What is wrong with fields and parameters is a list, all else one object; both are JSON, unless
-    the endpoint has plain errors.
-    """
-    endpoint: Endpoint | None = current_environ().get(ENDPOINT)
-    if endpoint is not None and failure.status in endpoint.bare:
-        return Response(status=failure.status)
-    if endpoint is not None and endpoint.has_plain_errors:
-        return render_plain(failure)
-    error = failure.error
-    told: Any = {"id": "*", "message": failure.message}
-    if isinstance(error, InvalidInput):
-        told = [each.model_dump() for each in error.problems]
-    elif isinstance(error, Invalid) and error.field:
-        message = failure.message.removeprefix(f"{error.field}: ")
-        told = [{"id": error.field, "message": message}]
-    return Response(json.dumps(told, indent=2), failure.status, mimetype=JSON)
 
 
 def requested_events() -> Page[EventView]:

@@ -65,8 +65,10 @@ def current_session() -> Session | None:
     return cast("Session | None", request.environ.get(SESSION))
 
 
-def begin_session(actor: Actor) -> None:
+def begin_session(actor: Actor) -> Session | None:
     """Log somebody in at this browser, with a new session in place of the one it had.
+
+    Return that session; None: it has ended already.
 
     Raises:
         Denied: the actor has no account here.
@@ -78,7 +80,8 @@ def begin_session(actor: Actor) -> None:
         if current_session() is not None:
             note_logout()
         note_login(actor)
-    tie_forms(sessions.find(secret))
+    found = sessions.find(secret)
+    tie_forms(found)
 
     @after_this_request
     def _hand_out(response: Response) -> Response:
@@ -91,6 +94,8 @@ def begin_session(actor: Actor) -> None:
             samesite="Lax",
         )
         return response
+
+    return found
 
 
 def end_session() -> None:

@@ -14,15 +14,23 @@ the path get their parts of it; ``query`` gets the parameters of the address as 
 :class:`~repoman.rest.resources.Query`; ``body`` gets a JSON body of any type that pydantic knows;
 ``text`` gets a body of plain text; ``form`` gets a multipart form, whose files go to the sinks that
 ``open_part`` returns while they arrive. The return value is the answer: None is 204 without a body,
-a ``str`` is plain text, everything else is JSON. The right is checked before the body is read.
+a ``str`` is plain text, a :class:`Reply` is what it says, everything else is JSON. The right is
+checked before the body is read.
+
+What one of two clients has changed, the other one must not lose unseen. A function that changes a
+resource names, as ``matches``, the function that shows it: that one then answers with an ETag, and
+the change is refused if the client sends one (``If-Match``) that is not of today.
 """
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol, get_type_hints
+from types import UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
 
 from repoman.core import Repoman
 from repoman.errors import Denied, NotFound, Unauthenticated
@@ -30,6 +38,8 @@ from repoman.repositories.model import Repository
 from repoman.security.actors import Access, Action, Actor
 from repoman.security.authorization import Authorizer
 
+NEXUS_ROOT = "/service/rest"  # In front of the paths that Sonatype Nexus Repository 3 has too.
+API_ROOT = "/api/v1"  # In front of those that are our own.
 SOURCES = ("query", "body", "text", "form")  # Parameters that are not parts of the path.
 
 Function = Callable[..., Any]
@@ -241,16 +251,36 @@ OpenPart = Callable[[Call, str, str, str], PartSink]
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is no model, such as a redirect, a refusal without a body, or a file.
+
+    Attributes:
+        status: None: that of the endpoint.
+        headers: more of them, such as ``Location``.
+    """
+
+    body: str | bytes | Iterable[bytes] = ""
+    media_type: str = "text/plain"
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A method on a path.
 
     Attributes:
         area: the area to which it belongs.
-        path: below ``/service/rest``, with ``{name}`` for its variable parts.
+        path: below the root of its area, with ``{name}`` for its variable parts.
         inputs: the types of the parameters ``query``, ``body``, ``text`` and ``form``, by name.
-        output: the type of the answer; None: it has no body.
+        output: the type of the answer; None: it has no body; Reply: the function decides.
+        operation_id: its name in the description of the API.
         has_plain_errors: whether errors are plain text instead of JSON.
         bare: statuses of errors that have no body.
+        takes_any_type: whether ``text`` may have the media type of JSON.
+        form_model: describes the fields of ``form``; those of type bytes are files.
+        matches: the function that shows the resource which this one changes.
+        answers: further statuses, each with what it means.
     """
 
     area: "Area"
@@ -261,9 +291,19 @@ class Endpoint:
     status: int
     inputs: Mapping[str, Any]
     output: Any
-    open_part: OpenPart | None
-    has_plain_errors: bool
-    bare: frozenset[int]
+    operation_id: str
+    bare: frozenset[int] = frozenset()
+    open_part: OpenPart | None = None
+    has_plain_errors: bool = False
+    takes_any_type: bool = False
+    form_model: type[BaseModel] | None = None
+    matches: Function | None = None
+    answers: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Return the whole path."""
+        return self.area.root + self.path
 
     @property
     def names(self) -> list[str]:
@@ -273,10 +313,18 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Area:
-    """Endpoints that belong together, under a title."""
+    """Endpoints that belong together, under a title.
+
+    Attributes:
+        root: what is in front of their paths.
+        example: a path, with its query, that documents a GET of the area; empty: the first one
+            that needs no parameter.
+    """
 
     title: str
     description: str
+    root: str = NEXUS_ROOT
+    example: str = ""
     endpoints: list[Endpoint] = field(default_factory=list)
 
     def get(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
@@ -296,40 +344,20 @@ class Area:
         return self.add("DELETE", path, right, **options)
 
     def add(
-        self,
-        method: str,
-        path: str,
-        right: Right,
-        *,
-        status: int | None = None,
-        open_part: OpenPart | None = None,
-        has_plain_errors: bool = False,
-        bare: Collection[int] = (),
+        self, method: str, path: str, right: Right, **options: Any
     ) -> Callable[[Function], Function]:
-        """Have a function answer a method on a path, see :class:`Endpoint`.
+        """Have a function answer a method on a path.
 
-        ``status`` is that of success: 200, or 204 where the function returns nothing.
+        ``options`` are ``status``, that of success (200, or 204 where the function returns
+        nothing), ``operation_id`` if the function has several paths, and further attributes of
+        :class:`Endpoint`.
 
         Raises:
             TypeError: the function takes something that no request has.
         """
 
         def register(function: Function) -> Function:
-            types = get_type_hints(function, include_extras=True)
-            output = _output_of(types.get("return"))
-            endpoint = Endpoint(
-                area=self,
-                method=method,
-                path=path,
-                right=right,
-                function=function,
-                status=status or (HTTPStatus.NO_CONTENT if output is None else HTTPStatus.OK),
-                inputs={name: types[name] for name in SOURCES if name in types},
-                output=output,
-                open_part=open_part,
-                has_plain_errors=has_plain_errors,
-                bare=frozenset(bare),
-            )
+            endpoint = _make(self, method, path, right, function, **options)
             _check(endpoint)
             self.endpoints.append(endpoint)
             return function
@@ -337,7 +365,41 @@ class Area:
         return register
 
 
+def _make(
+    area: Area,
+    method: str,
+    path: str,
+    right: Right,
+    function: Function,
+    *,
+    status: int | None = None,
+    operation_id: str = "",
+    bare: Collection[int] = (),
+    **options: Any,
+) -> Endpoint:
+    types = get_type_hints(function, include_extras=True)
+    output = _output_of(types.get("return"))
+    return Endpoint(
+        area,
+        method,
+        path,
+        right,
+        function,
+        status=status or (HTTPStatus.NO_CONTENT if output is None else HTTPStatus.OK),
+        inputs={name: types[name] for name in SOURCES if name in types},
+        output=output,
+        operation_id=operation_id or function.__name__,
+        bare=frozenset(bare),
+        **options,
+    )
+
+
 def _output_of(returned: Any) -> Any:
+    """Return the type of an answer; that of a model where it may be a Reply instead."""
+    if get_origin(returned) in (Union, UnionType):
+        others = [each for each in get_args(returned) if each is not Reply]
+        if len(others) < len(get_args(returned)):
+            return _output_of(Union[tuple(others)])  # noqa: UP007  # it is made of a list
     return None if returned is type(None) else returned
 
 

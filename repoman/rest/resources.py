@@ -7,6 +7,7 @@ names of its fields: ``model_config = OWN_NAMES``.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
@@ -35,6 +36,29 @@ class Resource(BaseModel):
         frozen=True,
         hide_input_in_errors=True,  # It may be a secret, and errors end in logs.
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, values: Any) -> Any:
+        """Return the values; null is the default of a field that does not have to be there."""
+        if not isinstance(values, dict) or None not in values.values():
+            return values
+        needed = {
+            name
+            for key, each in cls.model_fields.items()
+            if each.is_required()
+            for name in (key, each.alias)
+        }
+        return {key: each for key, each in values.items() if each is not None or key in needed}
+
+
+class AnyCase(StrEnum):
+    """Words that a request may write in any case; an answer has them as they are here."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "AnyCase | None":
+        text = str(value).lower()
+        return next((each for each in cls if each.value.lower() == text), None)
 
 
 class Query(Resource):
@@ -71,3 +95,20 @@ class Problem(Resource):
 
     id: str = "*"
     message: str
+
+
+class FieldProblem(Resource):
+    """What is wrong with one field or parameter."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(Resource):
+    """What is wrong with a request, as in RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None

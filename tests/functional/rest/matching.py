@@ -15,7 +15,12 @@ DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 SETS = ("actions", "privileges", "roles")  # Lists whose order says nothing.
 SAMPLE_NUMBERS = ("availableSpaceInBytes", "fileSize")  # The template has examples of these.
 SAMPLE_ADDRESS = "http://localhost:8081"
-NEWER = ("size", "online")  # Names that newer servers add, which no client minds.
+# Names that newer servers add, which no client minds.
+NEWER = (
+    *("size", "online"),
+    *("alertEmail", "cronExpression", "enabled", "notificationCondition", "properties"),
+    *("recurringDays", "schedule", "startDate", "timeZoneOffset"),
+)
 MEMBERS = {  # From the name of a member that is a model, to the model.
     "docker": "DockerAttributes",
     "dockerProxy": "DockerProxyAttributes",
@@ -122,7 +127,7 @@ class Matcher:
 
     def _is_like(self, template: str, value: Any, where: str) -> bool:
         kind = template[1:-1] if template.startswith("<") and template.endswith(">") else None
-        if kind is not None and "<" not in kind:
+        if kind is not None and (kind.startswith("regex ") or "<" not in kind):
             return _is_of_kind(kind, value)
         if not isinstance(value, str):
             return False
