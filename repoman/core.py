@@ -26,18 +26,22 @@ from repoman.events.plugins import PluginFollower, plugin_followers
 from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
+from repoman.mail import EMAIL_OPTIONS, EmailOptions, Mailer
 from repoman.metrics import Metric, Metrics, gauge, labelled
 from repoman.options import Options
+from repoman.outgoing import create_network, network_options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.purge import Purge
 from repoman.search import TrigramIndex
+from repoman.sections import Section
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
-from repoman.security.options import security_options
+from repoman.security.ldap_servers import LdapServers
+from repoman.security.options import USER_TOKEN_OPTIONS, UserTokenOptions, security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
@@ -56,6 +60,7 @@ from repoman.tasks.builtin import (
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
 from repoman.threads import Watch
+from repoman.trust_store import TrustStore
 from repoman.upload_records import open_upload_ids
 
 LAST_WAIT_S = 5.0  # How long the end of the process waits for other writers, all in all.
@@ -91,21 +96,14 @@ class Repoman:
         key_file = self.data / settings.security.key_file
         self.database = Database(self.data, settings.database, key_file)
         self.pulls = PullLog(self.database, clock, settings.events.pull_days)
-        self.proxies = ProxyServices(self.database, clock, pulls=self.pulls)
-        memory = settings.security.password_memory
+        self.options = Options(self.database, option_sections(settings))
+        self.trust_store = TrustStore(self.database)
+        self.mailer = Mailer(self.options, self.trust_store)
+        network = create_network(self.options, self.trust_store)
+        self.proxies = ProxyServices(self.database, clock, pulls=self.pulls, network=network)
         self.audit = Audit(self.database, settings.audit)
         self._audit_file = AuditFile(self.database, settings.audit, self.data)
-        self.options = Options(self.database, security_options(settings.security))
-        queue = LoginQueue(max(1, settings.server.threads - 1))
-        self.users = _create_users(self.database, settings.security)
-        self.users.on_password_change(partial(forget_first_password, self.data))
-        tokens = UserTokens(self.database, clock)
-        # The last one is asked first.
-        realms = [LdapRealm(queue, self.options, memory), self.users, tokens]
-        self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
-        self.security = create_security(
-            self.database, settings, self.options, self.plugins, self.users, tokens, clock
-        )
+        self._create_security(settings, plugins, clock)
         self.events = EventLog(self.database, settings.events.days)
         self.event_followers = self._follow_events()
         self.metrics = Metrics(self._collect, PrintableFormatter(LOG_FORMAT))
@@ -117,6 +115,31 @@ class Repoman:
         stores = [pair for each in found for pair in each.items()]
         self._store_types = unique("blob store type", stores)
         self.repositories: RepositoryManager
+
+    def _create_security(
+        self,
+        settings: Settings,
+        plugins: Mapping[str, object] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        memory = settings.security.password_memory
+        self.users = _create_users(self.database, settings.security)
+        self.users.on_password_change(partial(forget_first_password, self.data))
+        policy = partial(self.options.get, USER_TOKEN_OPTIONS, UserTokenOptions)
+        tokens = UserTokens(self.database, clock, policy)
+        self.ldap_servers = LdapServers(self.database)
+        ldap = LdapRealm(
+            LoginQueue(max(1, settings.server.threads - 1)),
+            self.options,
+            memory,
+            servers=self.ldap_servers.directories,
+            trusted=self.trust_store.pem,
+        )
+        realms = [ldap, self.users, tokens]  # The last one is asked first.
+        self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
+        self.security = create_security(
+            self.database, settings, self.options, self.plugins, self.users, tokens, clock
+        )
 
     def _follow_events(self) -> list[PluginFollower]:
         """Return what hands events to plugins; events stay until all followers have them."""
@@ -302,6 +325,15 @@ class Repoman:
 def _create_users(database: Database, settings: SecuritySettings) -> Users:
     passwords = PasswordVerifier(settings.password_memory, settings.password_cost)
     return Users(database, passwords, settings.password_min_chars)
+
+
+def option_sections(settings: Settings) -> dict[str, Section]:
+    """Return the sections of options as the settings file begins them."""
+    return {
+        **security_options(settings.security),
+        **network_options(),
+        EMAIL_OPTIONS: EmailOptions(),
+    }
 
 
 def has_database(data: Path) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from repoman.http.pages import PageLink
     from repoman.repositories.recipes import Recipe
     from repoman.rest.endpoints import Area
-    from repoman.security.actors import Actor, Credentials
+    from repoman.security.actors import Actor, Credentials, RealmType
     from repoman.tasks.model import TaskType
 
 PROJECT = "repoman"
@@ -67,6 +67,15 @@ def repoman_authenticate(credentials: "Credentials") -> "Actor | None":
     Called in a worker thread; the first answer counts. Raise Unauthenticated if they are for
     this realm but wrong, so that no other realm is tried, and Unavailable if it cannot be
     checked at the moment.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_register_realms() -> "list[RealmType]":
+    """Return what realms are called: those of this plugin, and kinds of tokens of a format.
+
+    A realm that is not listed is called as its plugin.
     """
     raise NotImplementedError
 

@@ -19,6 +19,11 @@ def save_option(name: str, value: dict[str, Any]) -> None:
     ).execute()
 
 
+def delete_option(name: str) -> bool:
+    """Remove the stored values of a section; return whether there were any."""
+    return bool(OptionRecord.delete().where(OptionRecord.name == name).execute())
+
+
 def find_secret(name: str) -> str | None:
     """Return the secret with this name, or None."""
     record = SecretRecord.get_or_none(SecretRecord.name == name)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import NotFound
-from repoman.option_records import find_option, save_option
+from repoman.option_records import delete_option, find_option, save_option
 from repoman.sections import Section, merge, parse_section
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -53,11 +53,22 @@ class Options:
         """
         self._check_name(name)
         with self._database.transaction():
-            present = self._read(name).model_dump()
-            section = self._parse(name, merge(type(self._defaults[name]), present, values))
+            present = self._read(name)
+            merged = merge(type(present), present.model_dump(), values)
+            section = self._parse(name, merged)
             section.check_names()
             save_option(name, section.sealed(self._database.keyring.seal))
-            self._database.note_change("option.change", name, keys=" ".join(sorted(values)))
+            changed = [
+                key for key in sorted(values) if getattr(section, key) != getattr(present, key)
+            ]
+            self._database.note_change("option.change", name, keys=" ".join(changed))
+
+    def reset(self, name: str) -> None:
+        """Make a section what it was before anybody changed it (NotFound)."""
+        self._check_name(name)
+        with self._database.transaction():
+            if delete_option(name):
+                self._database.note_change("option.reset", name)
 
     def _check_name(self, name: str) -> None:
         if name not in self._defaults:

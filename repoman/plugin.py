@@ -122,6 +122,7 @@ from repoman.security.actors import (
     Actor,
     Credentials,
     Limit,
+    RealmType,
     Scope,
 )
 from repoman.security.contracts import SecurityServices
@@ -214,6 +215,7 @@ __all__ = [
     "Question",
     "RangeInvalid",
     "ReadOnly",
+    "RealmType",
     "Recipe",
     "Reference",
     "RegularExpression",

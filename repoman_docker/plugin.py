@@ -12,6 +12,7 @@ from repoman.plugin import (
     GroupSection,
     HttpClientSection,
     NegativeCacheSection,
+    RealmType,
     Recipe,
     RepositoryType,
     RoutingSection,
@@ -79,6 +80,12 @@ def repoman_docker_index_strategies() -> dict[str, IndexFactory]:
 def repoman_register_formats() -> list[Format]:
     """Return the format."""
     return [DOCKER]
+
+
+@hookimpl
+def repoman_register_realms() -> list[RealmType]:
+    """Return the bearer tokens, which clients list among the realms; they are always accepted."""
+    return [RealmType("docker-token", "DockerToken", "Docker Bearer Token Realm")]
 
 
 @hookimpl

@@ -28,6 +28,7 @@ from repoman.plugin import (
     NotFound,
     PageLink,
     Permission,
+    RealmType,
     Recipe,
     Repoman,
     RepositoryType,
@@ -275,6 +276,31 @@ def test_hook_repoman_find_user(repoman_factory):
     assert status(tokens[0]) == 200
     holders.clear()
     assert status(tokens[1]) == 401
+
+
+def test_hook_repoman_register_realms(repoman_factory):
+    class Badges:
+        @hookimpl
+        def repoman_authenticate(self, credentials):
+            return None
+
+        @hookimpl
+        def repoman_register_realms(self):
+            return [RealmType("badges", "BadgeRealm", "Badges of the company")]
+
+    class Unlisted:
+        @hookimpl
+        def repoman_authenticate(self, credentials):
+            return None
+
+    repoman = repoman_factory({"badges": Badges(), "unlisted": Unlisted()})
+    realms = repoman.security.realms
+    found = {each.id: each.title for each in realms.available()}
+    assert found["BadgeRealm"] == "Badges of the company"
+    assert found["unlisted"] == "unlisted"
+    realms.activate(["unlisted", "BadgeRealm"])
+    assert realms.active() == ["unlisted", "BadgeRealm"]
+    assert [name for name, _ in realms.in_order()] == ["token", "unlisted", "badges", "local"]
 
 
 def test_hook_repoman_register_web(repoman_factory, tmp_path):

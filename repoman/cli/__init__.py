@@ -8,6 +8,7 @@ import click
 from repoman import __version__
 from repoman.cli.audit import audit
 from repoman.cli.blobs import blob
+from repoman.cli.email import email
 from repoman.cli.keys import cert, secret
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
@@ -26,6 +27,7 @@ from repoman.cli.server import (
 )
 from repoman.cli.task import task
 from repoman.cli.tokens import token
+from repoman.cli.truststore import truststore
 from repoman.cli.users import user
 from repoman.errors import Conflict, RepomanError
 from repoman.plugins import create_plugin_manager, unique
@@ -71,7 +73,9 @@ for command in (
     option,
     secret,
     ldap,
+    email,
     cert,
+    truststore,
     audit,
     blob,
     task,

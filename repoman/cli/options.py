@@ -7,7 +7,7 @@ import click
 from repoman.cli.common import parse_assignments, read_values, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
-from repoman.security.options import REALM_OPTIONS, RealmOptions
+from repoman.security.options import REALM_OPTIONS
 
 
 @click.group()
@@ -64,12 +64,23 @@ def set_(
         _warn_of_unknown_realms(repoman)
 
 
+@option.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_repoman
+def reset(repoman: Repoman, name: str, yes: bool) -> None:
+    """Reset the section NAME to its defaults, secrets too."""
+    if not yes:
+        click.confirm(f"Reset the options {name}?", abort=True)
+    repoman.options.reset(name)
+    click.echo(f"Reset the options {name}.")
+
+
 def _warn_of_unknown_realms(repoman: Repoman) -> None:
-    known = {each.plugin_name for each in repoman.plugins.hook.repoman_authenticate.get_hookimpls()}
-    active = repoman.options.get(REALM_OPTIONS, RealmOptions).active
-    if unknown := [name for name in active if name not in known]:
+    realms = repoman.security.realms
+    if unknown := realms.unknown():
         click.echo(
             f"There is no realm {', '.join(unknown)}, so nobody can log in with it. "
-            f"Available realms: {', '.join(sorted(known))}.",
+            f"Available realms: {', '.join(realms.names())}.",
             err=True,
         )

@@ -89,6 +89,16 @@ def revoke(repoman: Repoman, user: str, name: str) -> None:
     click.echo(f"Revoked the token {ended.name} of {user}.")
 
 
+@token.command("revoke-all")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_repoman
+def revoke_all(repoman: Repoman, yes: bool) -> None:
+    """Revoke all tokens of all users."""
+    if not yes:
+        click.confirm("Revoke all tokens of all users?", abort=True)
+    click.echo(f"Revoked {repoman.security.user_tokens.revoke_all()} tokens.")
+
+
 def _end(token: UserToken) -> str:
     if token.expires_at is None:
         return "never expires"

@@ -30,6 +30,7 @@ TOPICS: Mapping[str, str] = {
     "user_token": SECURITY,
     "session": SESSIONS,
     "option": OPTIONS,
+    "certificate": OPTIONS,
     "repository": REPOSITORIES,
     "connector": REPOSITORIES,
     "component": CONTENT,

@@ -97,7 +97,7 @@ class Guard:
         access = Access() if repository.service is None else self._format.access_of(request)
         if not is_secret:
             is_asked = access is not None
-            actor = self._identify(request, repository, self._format) if is_asked else ANONYMOUS
+            actor = self._let_in(request, repository, self._format) if is_asked else ANONYMOUS
             environ[ACTOR] = actor
         if access is not None:
             authorizer.check(environ[ACTOR], ref, access)
@@ -109,7 +109,7 @@ class Guard:
         environ = request.environ
         try:
             check_origin(request)
-            actor = environ[ACTOR] = self._identify(request, repository, environ[SPEAKER])
+            actor = environ[ACTOR] = self._let_in(request, repository, environ[SPEAKER])
             if not self._security.authorizer.knows(actor, ref):
                 if actor.is_anonymous:
                     raise Unauthenticated("Authentication is required.")
@@ -117,6 +117,15 @@ class Guard:
                 raise _no_such()
         except Exception as error:
             raise Hidden(error) from error
+
+    def _let_in(self, request: Request, repository: Repository, format_: Format) -> Actor:
+        """Return who sends a request; Unauthenticated if only user tokens are accepted here."""
+        actor = self._identify(request, repository, format_)
+        if not (actor.token or actor.is_anonymous) and self._security.user_tokens.are_required:
+            raise Unauthenticated(
+                "Repositories of this server accept user tokens only: use one as the password."
+            )
+        return actor
 
     def _identify(self, request: Request, repository: Repository, format_: Format) -> Actor:
         token = format_.token_of(request)

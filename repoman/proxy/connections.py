@@ -1,8 +1,8 @@
 """Connections to remotes: only to addresses that were judged, and with an end to all patience.
 
 Trusted are the certificates of public authorities, the system's, and private ones: the file that an
-administrator names is added to the public authorities, since a registry with a private authority
-may still redirect to a public host.
+administrator names and the trust store are added to the public authorities, since a registry with a
+private authority may still redirect to a public host.
 """
 
 import http.client
@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -30,6 +30,7 @@ from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from repoman.proxy.redirects import Targets
+from repoman.trust_store import trust_also
 
 # The name under which a request carries its target, as in HTTP/2; it is not a header.
 TARGET = ":path"
@@ -68,20 +69,23 @@ class Trust:
 
     Args:
         bundle: PEM file or directory of further authorities; empty for none.
+        trusted: returns further certificates as PEM; empty for none.
     """
 
-    def __init__(self, bundle: str = "") -> None:
+    def __init__(self, bundle: str = "", trusted: Callable[[], str] = str) -> None:
         self._bundle = bundle
+        self._trusted = trusted
         self._lock = threading.Lock()
         self._last: tuple[Stamp, ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for a connection; another one once the bundle's file has changed.
+        """Return the context for a connection; another one once what it trusts has changed.
 
         Raises:
             BundleError: the bundle is missing or damaged, and was never read before.
         """
-        stamp = (_stamp(self._bundle), *map(os.environ.get, (*VARIABLES, *OPENSSL_VARIABLES)))
+        variables = map(os.environ.get, (*VARIABLES, *OPENSSL_VARIABLES))
+        stamp = (self._trusted(), _stamp(self._bundle), *variables)
         last = self._last
         if last is None or last[0] != stamp:
             with self._lock:
@@ -90,7 +94,7 @@ class Trust:
 
     def _renewed(self, stamp: Stamp) -> ssl.SSLContext:
         try:
-            return _make_context(self._bundle, stamp)
+            return _make_context(self._bundle, str(stamp[0]), stamp)
         except BundleError as error:
             if self._last is None:
                 raise
@@ -111,7 +115,7 @@ def check_bundle(bundle: str) -> None:
 
 
 @lru_cache(CONTEXTS_MAX)
-def _make_context(bundle: str, _: Stamp) -> ssl.SSLContext:
+def _make_context(bundle: str, trusted: str, _: Stamp) -> ssl.SSLContext:
     context: ssl.SSLContext = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.load_default_certs()
     public = adapters.DEFAULT_CA_BUNDLE_PATH
@@ -120,6 +124,7 @@ def _make_context(bundle: str, _: Stamp) -> ssl.SSLContext:
             _load(context, path)
     if bundle:
         _load(context, bundle)
+    trust_also(context, trusted)
     return context
 
 

@@ -120,7 +120,8 @@ def _certificate_reason(error: ssl.SSLCertVerificationError, url: str) -> str:
         return f"its certificate is not valid for the host {urlsplit(url).hostname}"
     return (
         "its certificate is signed by an unknown authority; to trust it, set "
-        "http_client.ca_bundle to a file with its certificate"
+        "http_client.ca_bundle to a file with its certificate, or add the certificate to the trust "
+        "store and set http_client.use_trust_store"
     )
 
 

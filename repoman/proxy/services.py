@@ -15,6 +15,7 @@ from repoman.events.pulls import PullLog
 from repoman.proxy.cache_records import CHECKS
 from repoman.proxy.download import Download
 from repoman.proxy.fetching import FetcherPool, FetchRequest, SingleFlight
+from repoman.proxy.network import Network
 from repoman.threads import Watch
 
 Clock = Callable[[], float]
@@ -90,6 +91,7 @@ class ProxyServices:
         clock: seconds since the epoch, for ages.
         ticks: seconds that never run backwards, for rests of a remote.
         pulls: when what is cached was last pulled.
+        network: the settings of the network.
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class ProxyServices:
         clock: Clock = time.time,
         ticks: Clock = time.monotonic,
         pulls: PullLog | None = None,
+        network: Network | None = None,
     ) -> None:
         self.database = database
+        self.network = network or Network()
         self.pulls = pulls or PullLog(database, clock)
         self.clock = clock
         self.ticks = ticks

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
@@ -31,6 +31,7 @@ from repoman.proxy.failures import (
     is_unreachable,
     without_secrets,
 )
+from repoman.proxy.network import Network
 from repoman.proxy.redirects import (
     REDIRECTS_MAX,
     Authorize,
@@ -69,15 +70,18 @@ _log = logging.getLogger(__name__)
 class ClientOptions:
     """How to contact a remote; ``timeout`` in seconds. See HttpClientSection.
 
-    ``probe`` is the path below the remote to test whether it works.
+    ``probe`` is the path below the remote to test whether it works, ``network`` what holds for all
+    remotes.
     """
 
     retries: int = 2
     timeout: float = 20.0
     user_agent_suffix: str = ""
     ca_bundle: str = ""
+    use_trust_store: bool = False
     allow_private: bool = False
     probe: str = ""
+    network: Network = field(default_factory=Network)
 
 
 class UpstreamClient:
@@ -103,8 +107,9 @@ class UpstreamClient:
         self.gate = RemoteGate(remote)
         self._options = options
         self._sleep = sleep
-        self._agent = f"repoman/{__version__} {options.user_agent_suffix}".strip()
-        self._session = make_session(self.targets, Trust(options.ca_bundle))
+        self._network = options.network
+        trusted = self._network.trusted if options.use_trust_store else str
+        self._session = make_session(self.targets, Trust(options.ca_bundle, trusted))
 
     def address(self, path: str) -> str:
         """Return the address of a path at the remote; an address stays as it is."""
@@ -259,11 +264,13 @@ class UpstreamClient:
     def _send(
         self, request: RemoteRequest, url: str, headers: Mapping[str, str]
     ) -> requests.Response:
-        own = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+        own = {"User-Agent": self._agent(), "Accept-Encoding": "identity"}
         host = self._host_of(url)
         if host != OWN:
             self.status.check_host(host)
-        proxies = get_environ_proxies(url)
+        proxies = self._network.http_proxies().find(url)
+        if proxies is None:
+            proxies = get_environ_proxies(url)
         root, target = split_address(url)
         try:
             prepared = self._session.prepare_request(
@@ -282,6 +289,10 @@ class UpstreamClient:
         if host != OWN:
             self.status.note_success(host)
         return response
+
+    def _agent(self) -> str:
+        suffixes = (self._network.user_agent(), self._options.user_agent_suffix)
+        return " ".join([f"repoman/{__version__}", *filter(None, suffixes)])
 
     def _unreached(
         self, error: Exception, method: str, url: str, http_proxy: str

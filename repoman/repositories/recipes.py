@@ -117,8 +117,10 @@ def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = 
             timeout=http.timeout,
             user_agent_suffix=http.user_agent_suffix,
             ca_bundle=http.ca_bundle,
+            use_trust_store=http.use_trust_store,
             allow_private=http.allow_private,
             probe=probe,
+            network=context.proxies.network,
         ),
     )
     return ProxyCache(options, context.content, context.blobs, context.proxies)

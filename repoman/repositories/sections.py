@@ -167,6 +167,9 @@ class HttpClientSection(Section):
             "the system."
         ),
     )
+    use_trust_store: bool = Field(
+        False, description="Whether to trust the certificates of the trust store as well."
+    )
     allow_private: bool = Field(
         False, description="Whether redirects may lead to private and loopback addresses."
     )

@@ -1,5 +1,6 @@
 """Actors, their credentials, and what a request needs of their rights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -127,3 +128,24 @@ class Actor:
 
 
 ANONYMOUS = Actor("anonymous", is_anonymous=True)
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class RealmType:
+    """What a realm is called.
+
+    Attributes:
+        name: in ``realms.active``; that of its plugin, if it checks names and passwords.
+        id: in the REST API, as clients of Sonatype Nexus Repository 3 know it.
+        title: for people.
+        is_used: returns whether it can let anybody in, as it is set up.
+    """
+
+    name: str
+    id: str
+    title: str
+    is_used: Callable[[], bool] = _always

@@ -19,6 +19,7 @@ from ldap3.utils.dn import parse_dn
 
 from repoman.errors import Unavailable
 from repoman.security.options import PORTS, LdapOptions
+from repoman.trust_store import trust_also
 
 # Results of a bind that say something of the user, not of the directory (RFC 4511, 4.1.9).
 REFUSALS = {
@@ -71,11 +72,17 @@ class Directory:
     Args:
         options: where it is and how it is built.
         say: is called with each step; never with a password.
+        trusted: certificates to trust besides, as PEM.
+
+    Attributes:
+        knows: whether it has the user of the last login, whatever the password.
     """
 
-    def __init__(self, options: LdapOptions, say: Say = lambda _: None) -> None:
+    def __init__(self, options: LdapOptions, say: Say = lambda _: None, trusted: str = "") -> None:
         self._options = options
         self._say = say
+        self._trusted = trusted
+        self.knows = False
 
     def log_in(self, name: str, password: str) -> Person | None:
         """Return the user with this name and password, with all groups; None if there is none.
@@ -89,6 +96,7 @@ class Directory:
             return None
         with self._searcher() as (url, connection):
             entry = self._find(connection, self._query(name))
+            self.knows = entry is not None
             if entry is None:
                 self._bind_in_vain(url)
                 return None
@@ -156,7 +164,7 @@ class Directory:
             parts.hostname,
             parts.port or PORTS[parts.scheme],
             use_ssl=parts.scheme == "ldaps",
-            tls=_Tls(options.ca_file),
+            tls=_Tls(options.ca_file, self._trusted),
             get_info=ldap3.NONE,
             connect_timeout=options.timeout,
         )
@@ -198,7 +206,9 @@ class Directory:
             options.email_attribute,
             options.member_of_attribute,
         ]
-        found = self._search(connection, options.user_base, query, wanted, limit=2)
+        found = self._search(
+            connection, options.user_base, query, wanted, limit=2, is_deep=options.user_subtree
+        )
         if len(found) != 1:
             self._say(f"{len(found) or 'No'} entries match {query} below {options.user_base}.")
             return None
@@ -252,17 +262,29 @@ class Directory:
             query = options.group_filter.replace("{user}", escape_filter_chars(name))
             query = query.replace("{dn}", escape_filter_chars(entry.dn))
             for group in self._search(
-                connection, options.group_base, query, [options.group_attribute]
+                connection,
+                options.group_base,
+                query,
+                [options.group_attribute],
+                is_deep=options.group_subtree,
             ):
                 found |= {group.dn, *group.texts(options.group_attribute)}
         return found - {""}
 
     def _search(
-        self, connection: Any, base: str, query: str, attributes: list[str], limit: int = 0
+        self,
+        connection: Any,
+        base: str,
+        query: str,
+        attributes: list[str],
+        limit: int = 0,
+        *,
+        is_deep: bool,
     ) -> list[_Entry]:
         connection.search(
             base,
             query,
+            search_scope=ldap3.SUBTREE if is_deep else ldap3.LEVEL,
             attributes=[each for each in attributes if each],
             size_limit=limit,
             time_limit=self._options.timeout,
@@ -280,13 +302,15 @@ class Directory:
 class _Tls(ldap3.Tls):
     """TLS as Python does it, with the name in the certificate checked by OpenSSL."""
 
-    def __init__(self, ca_file: str) -> None:
+    def __init__(self, ca_file: str, trusted: str) -> None:
         super().__init__(validate=ssl.CERT_REQUIRED)
         self._ca_file = ca_file
+        self._trusted = trusted
 
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
         """Put TLS over the socket of a connection."""
         context = ssl.create_default_context(cafile=self._ca_file or None)
+        trust_also(context, self._trusted)
         connection.socket = context.wrap_socket(
             connection.socket,
             do_handshake_on_connect=do_handshake,

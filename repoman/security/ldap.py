@@ -1,11 +1,14 @@
-"""The realm of users in a directory: search, bind, and roles by groups."""
+"""The realm of users in directories: search, bind, and roles by groups.
+
+A user belongs to the first directory that knows the name.
+"""
 
 import hashlib
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +19,7 @@ from repoman.caching import LruCache
 from repoman.errors import Unavailable
 from repoman.hookspecs import PROJECT
 from repoman.options import Options
-from repoman.security.actors import Actor, Credentials
+from repoman.security.actors import Actor, Credentials, RealmType
 from repoman.security.options import LDAP_OPTIONS, LdapOptions
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import find_user
@@ -45,13 +48,15 @@ class _Seen:
 
 
 class LdapRealm:
-    """Lets users of a directory in; thread safe.
+    """Lets users of directories in; thread safe.
 
     Args:
-        queue: bounds how many wait for the directory.
-        options: has the section ``ldap``.
-        memory: seconds that a login is remembered; 0 asks the directory each time.
+        queue: bounds how many wait for the directories.
+        options: has the section ``ldap``, which is the first directory.
+        memory: seconds that a login is remembered; 0 asks the directories each time.
         ticks: seconds that never run backwards.
+        servers: returns the directories that come after the first one.
+        trusted: returns the certificates of the trust store as PEM.
     """
 
     def __init__(
@@ -60,18 +65,28 @@ class LdapRealm:
         options: Options,
         memory: float,
         ticks: Callable[[], float] = time.monotonic,
+        *,
+        servers: Callable[[], tuple[LdapOptions, ...]] = tuple,
+        trusted: Callable[[], str] = str,
     ) -> None:
         self.__name__ = LDAP  # what plugins are registered as
         self._queue = queue
         self._options = options
         self._memory = memory
         self._ticks = ticks
+        self._servers = servers
+        self._trusted = trusted
         self._key = secrets.token_bytes(32)
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._known: LruCache[Actor] = LruCache(ticks=ticks)  # by name and password
         self._users: LruCache[_Seen] = LruCache(ticks=ticks)  # by name
-        self._for = LdapOptions()
-        self._rests_until = 0.0
+        self._for: tuple[LdapOptions, ...] = ()
+        self._rests: dict[int, float] = {}  # until when, by the number of the directory
+
+    @hookimpl
+    def repoman_register_realms(self) -> list[RealmType]:
+        """Return what this realm is called."""
+        return [RealmType(LDAP, "LdapRealm", "LDAP Realm", lambda: bool(self._directories()))]
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
@@ -80,11 +95,11 @@ class LdapRealm:
         Raises:
             Unavailable: the directory does not answer, so nobody knows.
         """
-        options = self._options.get(LDAP_OPTIONS, LdapOptions)
+        directories = self._directories()
         name, password = credentials.name, credentials.password
-        if not options.enabled or not _can_be(name, password):
+        if not directories or not _can_be(name, password):
             return None
-        self._follow(options)
+        self._follow(directories)
         digest = self._digest(name, password)
         found = self._known.find(digest)
         if found is not None and (seen := self._users.find_old(found.name)) and seen.is_known:
@@ -92,13 +107,12 @@ class LdapRealm:
         if found is None or not _is_ours(found.name):  # which may be another realm's by now
             if not _is_ours(name):
                 # The others are not to be told apart by the time that a refusal takes.
-                with suppress(Unavailable):
-                    self._ask(options, lambda directory: directory.log_in_in_vain())
+                for number, options in enumerate(directories):
+                    self._refuse(number, options)
                 return None
-            person = self._ask(options, lambda directory: directory.log_in(name, password))
-            if person is None or not _is_ours(person.name):
+            found = self._log_in(directories, name, password)
+            if found is None or not _is_ours(found.name):
                 return None
-            found = _actor(person.name, person, options)
             self._known.save(digest, found, self._memory)
             self._users.save(found.name, _Seen(found), USER_CHECK_INTERVAL_S)
         return found
@@ -112,17 +126,16 @@ class LdapRealm:
         Raises:
             Unavailable: it has not said anything yet.
         """
-        options = self._options.get(LDAP_OPTIONS, LdapOptions)
-        if not options.enabled:
+        directories = self._directories()
+        if not directories:
             return None
-        self._follow(options)
+        self._follow(directories)
         seen = self._users.find(name)
         if seen is None:
             seen = self._users.find_old(name) or _Seen(None, is_known=False)
             self._users.save(name, seen, RETRY_PAUSE_S)
             with suppress(Unavailable):
-                person = self._ask(options, lambda directory: directory.look_up(name))
-                seen = _Seen(None if person is None else _actor(name, person, options))
+                seen = _Seen(self._look_up(directories, name))
                 self._users.save(name, seen, USER_CHECK_INTERVAL_S)
         if not seen.is_known:
             raise Unavailable("The LDAP server has not responded yet.")
@@ -130,20 +143,69 @@ class LdapRealm:
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _ask(
-        self, options: LdapOptions, question: "Callable[[Directory], Person | None]"
-    ) -> "Person | None":
+    def _directories(self) -> tuple[LdapOptions, ...]:
+        """Return the directories in the order in which they are asked."""
+        first, others = self._options.get(LDAP_OPTIONS, LdapOptions), self._servers()
+        return (first, *others) if first.enabled else others
+
+    def _log_in(self, directories: Sequence[LdapOptions], name: str, password: str) -> Actor | None:
+        """Return the user with this name and password, as the first directory says that knows it.
+
+        A refusal takes all directories the same time, whichever knows the name.
+
+        Raises:
+            Unavailable: no other directory knows the name, and one does not answer.
+        """
+        is_known, silent = False, None
+        for number, options in enumerate(directories):
+            if is_known:
+                self._refuse(number, options)
+                continue
+            try:
+                with self._asking(number, options) as directory:
+                    person = directory.log_in(name, password)
+            except Unavailable as error:
+                silent = error
+                continue
+            if person is not None:
+                return _actor(person.name, person, options)
+            is_known = directory.knows
+        try:
+            if silent is not None and not is_known:
+                raise silent
+        finally:
+            silent = None  # or it would be kept for long, with the password
+        return None
+
+    def _refuse(self, number: int, options: LdapOptions) -> None:
+        """Take as long as a directory takes for a wrong password."""
+        with suppress(Unavailable), self._asking(number, options) as directory:
+            directory.log_in_in_vain()
+
+    def _look_up(self, directories: Sequence[LdapOptions], name: str) -> Actor | None:
+        """Return the user with this name in the first directory that knows it (Unavailable)."""
+        for number, options in enumerate(directories):
+            with self._asking(number, options) as directory:
+                person = directory.look_up(name)
+            if person is not None:
+                return _actor(name, person, options)
+        return None
+
+    @contextmanager
+    def _asking(self, number: int, options: LdapOptions) -> "Iterator[Directory]":
+        """Yield a directory to ask one question; it is the one of this number (Unavailable)."""
         # Here, because the library takes a while to load and most servers have no directory.
         from repoman.security.directory import Directory
 
-        if self._ticks() < self._rests_until:
+        if self._ticks() < self._rests.get(number, 0.0):
             raise Unavailable("The LDAP server did not respond recently. Try again later.")
+        trusted = self._trusted() if options.use_trust_store else ""
         with self._queue.place(), self._slot(options.timeout):
             try:
-                return question(Directory(options, _log.debug))
+                yield Directory(options, _log.debug, trusted)
             except Unavailable as error:
                 _log.warning("LDAP: %s %s", error, error.__cause__ or "")
-                self._rests_until = self._ticks() + RETRY_PAUSE_S
+                self._rests[number] = self._ticks() + RETRY_PAUSE_S
                 raise
 
     @contextmanager
@@ -156,13 +218,13 @@ class LdapRealm:
         finally:
             self._slots.release()
 
-    def _follow(self, options: LdapOptions) -> None:
-        """Forget everything when the options are others than before."""
-        if options is not self._for and options != self._for:
+    def _follow(self, directories: tuple[LdapOptions, ...]) -> None:
+        """Forget everything when the directories are others than before."""
+        if directories != self._for:
             self._known.clear()
             self._users.clear()
-            self._rests_until = 0.0
-        self._for = options
+            self._rests = {}
+        self._for = directories
 
     def _digest(self, name: str, password: str) -> bytes:
         state = hashlib.blake2b(key=self._key, digest_size=32)
@@ -207,4 +269,5 @@ def roles_of(person: "Person", options: LdapOptions) -> tuple[str, ...]:
         if group.casefold() in groups
         for role in roles
     ]
-    return tuple(dict.fromkeys([*options.default_roles, *mapped]))
+    named = [each for each in person.groups if "=" not in each] if options.groups_as_roles else []
+    return tuple(dict.fromkeys([*options.default_roles, *mapped, *named]))

@@ -30,12 +30,18 @@ class LdapOptions(Section):
     ca_file: str = Field(
         "", description="PEM file of the authorities to trust; empty: those of the system."
     )
+    use_trust_store: bool = Field(
+        False, description="Whether to trust the certificates of the trust store as well."
+    )
     timeout: int = Field(
         5, ge=1, le=60, description="Timeout for a connection and for each response, in seconds."
     )
     bind_dn: str = Field("", description="DN to bind as for searches; empty: anonymous.")
     bind_password: SecretStr = Field(SecretStr(""), description="Password of bind_dn.")
-    user_base: str = Field("", description="Base DN of the users; its whole subtree is searched.")
+    user_base: str = Field("", description="Base DN of the users.")
+    user_subtree: bool = Field(
+        True, description="Whether to search the whole subtree of user_base, or one level."
+    )
     user_filter: str = Field(
         "(uid={user})", description="Filter for the entry of a user; {user} is the user name."
     )
@@ -45,6 +51,9 @@ class LdapOptions(Section):
     email_attribute: str = Field("mail", description="Attribute with the mail address.")
     group_base: str = Field(
         "", description="Base DN of the groups; empty: groups are not searched."
+    )
+    group_subtree: bool = Field(
+        True, description="Whether to search the whole subtree of group_base, or one level."
     )
     group_filter: str = Field(
         "(member={dn})",
@@ -56,6 +65,9 @@ class LdapOptions(Section):
     )
     roles: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Map from the name or DN of a group to roles."
+    )
+    groups_as_roles: bool = Field(
+        False, description="Whether users also have the roles whose ids are names of their groups."
     )
     default_roles: tuple[str, ...] = Field((), description="Roles of all users of the LDAP server.")
 
@@ -79,12 +91,12 @@ class LdapOptions(Section):
     def _check_user_filter(cls, value: str) -> str:
         if "{user}" not in value:
             raise ValueError("must contain {user}")
-        return _check_filter(value)
+        return check_filter(value)
 
     @field_validator("group_filter")
     @classmethod
     def _check_group_filter(cls, value: str) -> str:
-        return _check_filter(value)
+        return check_filter(value)
 
     @model_validator(mode="after")
     def _check_together(self) -> "LdapOptions":
@@ -98,7 +110,8 @@ class LdapOptions(Section):
         return self
 
 
-def _check_filter(value: str) -> str:
+def check_filter(value: str) -> str:
+    """Return a filter for searches, if it may be one (ValueError)."""
     names = set(re.findall(r"\{(.*?)\}", value))
     if not (value.startswith("(") and value.endswith(")") and value.count("(") == value.count(")")):
         raise ValueError("must be a filter in parentheses, such as (uid={user})")
@@ -109,6 +122,8 @@ def _check_filter(value: str) -> str:
 
 ANONYMOUS_OPTIONS = "anonymous"
 REALM_OPTIONS = "realms"
+USER_TOKEN_OPTIONS = "user_tokens"  # noqa: S105 - the name of the section
+AUTHORIZING_REALM = "NexusAuthorizingRealm"  # Clients know the rights of this server as a realm.
 
 
 class AnonymousOptions(Section):
@@ -118,6 +133,8 @@ class AnonymousOptions(Section):
     roles: tuple[str, ...] = Field(
         (ANONYMOUS_ROLE,), description="Roles of clients without authentication, if it is enabled."
     )
+    user_id: str = Field("anonymous", description="Name of their user, kept for clients.")
+    realm_name: str = Field(AUTHORIZING_REALM, description="Realm of that user, kept for clients.")
 
     def check_names(self) -> None:
         """Return if all these roles exist (Invalid)."""
@@ -132,12 +149,26 @@ class RealmOptions(Section):
     )
 
 
+class UserTokenOptions(Section):
+    """User tokens."""
+
+    enabled: bool = Field(True, description="Whether user tokens can be created and used.")
+    protect_content: bool = Field(
+        False, description="Whether repositories accept user tokens only, and no passwords."
+    )
+    expiration_enabled: bool = Field(
+        False, description="Whether all user tokens expire expiration_days after their creation."
+    )
+    expiration_days: int = Field(30, ge=1, le=999, description="Days for which a token is valid.")
+
+
 def security_options(settings: SecuritySettings) -> dict[str, Section]:
     """Return the sections as the settings file begins them."""
     return {
         ANONYMOUS_OPTIONS: AnonymousOptions(enabled=settings.anonymous_read),
         REALM_OPTIONS: RealmOptions(),
         LDAP_OPTIONS: LdapOptions(),
+        USER_TOKEN_OPTIONS: UserTokenOptions(),
     }
 
 

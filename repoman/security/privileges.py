@@ -121,9 +121,13 @@ class Privileges:
         named = {each for role in records.list_roles() for each in role.privileges}
         self._drop(made | {each for each in named if _repository_of(each) == key})
 
+    def made_of_selector(self, name: str) -> list[str]:
+        """Return the names of the privileges on what a selector picks."""
+        return [each.name for each in _made_of("selector", name.lower())]
+
     def forget_selector(self, name: str) -> None:
         """Remove the privileges on what a selector picks that is being deleted; likewise."""
-        self._drop(each.name for each in _made_of("selector", name.lower()))
+        self._drop(self.made_of_selector(name))
 
     def check_known(self, names: Iterable[str]) -> None:
         """Return if there are privileges with all these names (else Invalid)."""

@@ -1,17 +1,18 @@
 """The realms: plugins that know users, in the order in which they are tried."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pluggy
 
-from repoman.errors import Unavailable
+from repoman.errors import Invalid, Unavailable
 from repoman.options import Options
 from repoman.security.accounts import Accounts
-from repoman.security.actors import LOCAL, Actor
-from repoman.security.options import REALM_OPTIONS, RealmOptions
+from repoman.security.actors import LOCAL, Actor, RealmType
+from repoman.security.options import AUTHORIZING_REALM, REALM_OPTIONS, RealmOptions
 from repoman.security.user_tokens import TOKEN
 
 Realm = Callable[..., Actor | None]
@@ -31,9 +32,55 @@ class Realms:
     def __init__(self, plugins: pluggy.PluginManager, options: Options, accounts: Accounts) -> None:
         self._realms = _by_plugin(plugins, "repoman_authenticate")
         self._finders = _by_plugin(plugins, "repoman_find_user")
+        declared = chain(*plugins.hook.repoman_register_realms())
+        undeclared = {name: RealmType(name, name, name) for name in self._realms}
+        self._types = undeclared | {each.name: each for each in declared}
         self._options = options
         self._accounts = accounts
         self._active: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """Return the names of the realms that check names and passwords."""
+        return sorted(self._realms)
+
+    def available(self) -> list[RealmType]:
+        """Return the realms that may be active, by title."""
+        return sorted(self._types.values(), key=lambda each: each.title.casefold())
+
+    def active(self) -> list[str]:
+        """Return the ids of the active realms, as somebody has set them.
+
+        Where nobody has: those that check passwords and can let somebody in.
+        """
+        names = self._options.get(REALM_OPTIONS, RealmOptions).active
+        if not names:
+            asked = [name for name, _ in self.in_order() if name != TOKEN]
+            names = tuple(name for name in asked if self._types[name].is_used())
+        return [self._types[name].id if name in self._types else name for name in names]
+
+    def activate(self, ids: Sequence[str]) -> None:
+        """Make these realms the active ones, in this order; local users always remain.
+
+        The realm that stands for the rights of this server is left out.
+
+        Raises:
+            Invalid: an id is not that of a realm; none of them is changed.
+        """
+        names = {each.id: each.name for each in self._types.values()}
+        wanted = [each for each in dict.fromkeys(ids) if each != AUTHORIZING_REALM]
+        if unknown := [each for each in wanted if each not in names]:
+            raise Invalid(f"Unknown realmIds: [{', '.join(unknown)}]")
+        active = [names[each] for each in wanted] or [LOCAL]
+        self._options.update(REALM_OPTIONS, {"active": active})
+
+    def is_id(self, text: str) -> bool:
+        """Return whether a text is the id of a realm."""
+        return text == AUTHORIZING_REALM or text in {each.id for each in self._types.values()}
+
+    def unknown(self) -> list[str]:
+        """Return the active realms that no plugin provides."""
+        active = self._options.get(REALM_OPTIONS, RealmOptions).active
+        return [name for name in active if name not in self._types]
 
     def in_order(self) -> list[tuple[str, Realm]]:
         """Return the active realms, by name: what asks each who presents credentials.
@@ -68,7 +115,7 @@ class Realms:
         active = self._options.get(REALM_OPTIONS, RealmOptions).active
         if active != self._active:
             self._active = active
-            if unknown := set(active) - set(self._realms):
+            if unknown := self.unknown():
                 _log.warning(
                     "realms.active names realms that no plugin provides: %s", ", ".join(unknown)
                 )

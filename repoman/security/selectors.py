@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from repoman.db.database import Database
-from repoman.errors import Conflict, NotFound
+from repoman.errors import Conflict, Invalid, NotFound
 from repoman.security import rights_records as records
 from repoman.security.expressions import parse_expression
 from repoman.security.names import check_name
@@ -67,14 +67,21 @@ class Selectors:
             records.save_selector(row)
             self._database.note_change("selector.change", row.name, expression=row.expression)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, with_privileges: bool = True) -> None:
         """Remove a content selector, with the privileges that are made of it.
 
         Raises:
             NotFound: there is none of this name.
+            Invalid: privileges are made of it, and they are to stay.
         """
         with self._database.transaction():
             row = self.get(name)
+            used = [] if with_privileges else self._privileges.made_of_selector(row.name)
+            if used:
+                raise Invalid(
+                    f"The content selector {row.name!r} is in use by the privilege {used[0]!r}. "
+                    "Delete the privilege first."
+                )
             records.delete_selector(row.name)
             self._privileges.forget_selector(row.name)
             self._database.note_change("selector.delete", row.name)

@@ -27,6 +27,7 @@ class Security:
     """Authentication, authorization, and the tokens and sessions that result from a login."""
 
     authenticator: Authenticator
+    realms: Realms
     authorizer: Authorizer
     tokens: TokenService
     accounts: Accounts
@@ -62,6 +63,7 @@ def create_security(
     tokens = TokenService(database, user_tokens, realms.goes_on, settings.security.token_lifetime)
     return Security(
         Authenticator(database, realms, lockout, accounts),
+        realms,
         Authorizer(database, options),
         tokens,
         accounts,

@@ -66,6 +66,12 @@ def delete_token(id_: str) -> None:
     UserTokenRecord.delete().where(UserTokenRecord.id == id_).execute()
 
 
+def delete_some(limit: int) -> int:
+    """Remove at most ``limit`` tokens; return how many."""
+    some = UserTokenRecord.select(UserTokenRecord.id).order_by(UserTokenRecord.id).limit(limit)
+    return int(UserTokenRecord.delete().where(UserTokenRecord.id.in_(some)).execute())
+
+
 def delete_expired(before: float, limit: int) -> int:
     """Remove at most ``limit`` tokens that expired before a time; return how many."""
     expired = UserTokenRecord.select(UserTokenRecord.id).where(UserTokenRecord.expires_at < before)

@@ -17,10 +17,11 @@ from repoman.clocks import ConfirmedClock
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.deferred_timestamps import DeferredTimestamps
-from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
+from repoman.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated
 from repoman.hookspecs import PROJECT
 from repoman.security import user_token_records as records
-from repoman.security.actors import Action, Actor, Credentials, Limit
+from repoman.security.actors import Action, Actor, Credentials, Limit, RealmType
+from repoman.security.options import UserTokenOptions
 from repoman.security.user_records import User, find_user, user_finder
 from repoman.security.user_token_records import UserToken
 
@@ -29,7 +30,10 @@ FORM = re.compile(r"rpm_([0-9a-f]{16})_")  # how a secret begins, and a part of 
 NAME_MAX_CHARS = 100  # The longest name of a token.
 PATTERNS_MAX = 50  # Patterns of repositories, and of names, for one token.
 PATTERN_MAX_CHARS = 255  # The longest pattern.
+DAYS_MAX = 36_500  # The longest lifetime of a token that expires.
 TOKENS_PER_USER_MAX = 100  # Tokens that a user may have.
+REVOKED_BATCH = 500  # Tokens that are revoked in one transaction.
+DAY_S = 86_400
 USE_NOTE_INTERVAL_S = 60.0  # How often at most the use of a token is written down.
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -40,10 +44,17 @@ class UserTokens:
 
     Args:
         clock: seconds since the epoch.
+        policy: returns the options of user tokens.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float],
+        policy: Callable[[], UserTokenOptions] = UserTokenOptions,
+    ) -> None:
         self.__name__ = TOKEN  # what plugins are registered as
+        self._policy = policy
         self._database = database
         self._clock = clock
         self._found: ReadCache[tuple[UserToken, User] | None] = ReadCache(database)
@@ -54,6 +65,12 @@ class UserTokens:
         self.flush = self._uses.flush
         self._confirmed = ConfirmedClock(clock)
 
+    @property
+    def are_required(self) -> bool:
+        """Whether repositories accept user tokens only."""
+        policy = self._policy()
+        return policy.enabled and policy.protect_content
+
     def remove_expired(self, age_s: float, limit: int) -> int:
         """Remove at most ``limit`` tokens that expired so long ago by any clock; return how many.
 
@@ -62,6 +79,11 @@ class UserTokens:
         with self._database.transaction():
             now = min(self._clock(), self._confirmed())
             return records.delete_expired(now - age_s, limit)
+
+    @hookimpl
+    def repoman_register_realms(self) -> list[RealmType]:
+        """Return what this realm is called."""
+        return [RealmType(TOKEN, "User-Token", "User Token Realm")]
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:
@@ -74,6 +96,8 @@ class UserTokens:
         match = FORM.match(credentials.password)
         if match is None:
             return None
+        if not self._policy().enabled:
+            raise Unauthenticated("User tokens are disabled.")
         found = self._get(match[1])
         if found is None or not self._is_good(found, credentials):
             raise Unauthenticated("The user token is wrong, revoked or expired.")
@@ -92,6 +116,8 @@ class UserTokens:
         found = self._get(id_)
         if found is None or not found[1].is_active or self._has_expired(found[0]):
             return None
+        if not self._policy().enabled:
+            return None
         return found[0].limit
 
     def of_user(self, user: str | None = None) -> list[UserToken]:
@@ -107,17 +133,15 @@ class UserTokens:
             NotFound: there is no such user.
             Invalid: the name, a pattern or the days will not do.
             Conflict: the user has a token of this name, or too many.
+            Denied: user tokens are disabled.
         """
         _check_name(name)
         limit = _checked(limit)
-        if days is not None and not 1 <= days <= 36_500:
-            raise Invalid(
-                "days: must be 1 to 36500, or empty for a token that never expires.", field="days"
-            )
+        days = _checked_days(days, self._policy())
         id_ = secrets.token_hex(8)
         secret = f"rpm_{id_}_{secrets.token_urlsafe(32)}"
         now = self._clock()
-        end = None if days is None else now + days * 86_400
+        end = None if days is None else now + days * DAY_S
         with self._database.transaction():
             if find_user(user) is None:
                 raise NotFound(f"There is no user {user!r}.")
@@ -132,6 +156,20 @@ class UserTokens:
             records.insert_token(UserToken(id_, user, name, _digest(secret), limit, now, end))
             self._database.note_change("token.create", user, token=id_, name=name)
         return secret
+
+    def revoke_all(self) -> int:
+        """End all tokens of all users, and return how many that were."""
+        count = 0
+        while gone := self._revoke_some():
+            count += gone
+        return count
+
+    def _revoke_some(self) -> int:
+        with self._database.transaction():
+            gone = records.delete_some(REVOKED_BATCH)
+            if gone:
+                self._database.note_change("token.reset", "", count=str(gone))
+            return gone
 
     def revoke(self, user: str, id_or_name: str) -> UserToken:
         """End a token of a user; it is refused from the next request on. Return what it was.
@@ -162,7 +200,10 @@ class UserTokens:
         return is_right and is_theirs and user.is_active and not self._has_expired(token)
 
     def _has_expired(self, token: UserToken) -> bool:
-        return token.expires_at is not None and token.expires_at <= self._clock()
+        now, policy = self._clock(), self._policy()
+        if policy.expiration_enabled and token.created_at + policy.expiration_days * DAY_S <= now:
+            return True
+        return token.expires_at is not None and token.expires_at <= now
 
 
 def _digest(secret: str) -> str:
@@ -172,6 +213,17 @@ def _digest(secret: str) -> str:
 def _check_name(name: str) -> None:
     if not (0 < len(name) <= NAME_MAX_CHARS and name.isprintable() and name == name.strip()):
         raise Invalid(f"name: must have 1 to {NAME_MAX_CHARS} printable characters.", field="name")
+
+
+def _checked_days(days: int | None, policy: UserTokenOptions) -> int | None:
+    """Return for how many days a new token is valid; None: it never expires."""
+    if not policy.enabled:
+        raise Denied("User tokens are disabled.")
+    longest = policy.expiration_days if policy.expiration_enabled else DAYS_MAX
+    if days is not None and not 1 <= days <= longest:
+        unlimited = "" if policy.expiration_enabled else ", or empty for a token that never expires"
+        raise Invalid(f"days: must be 1 to {longest}{unlimited}.", field="days")
+    return policy.expiration_days if days is None and policy.expiration_enabled else days
 
 
 def _checked(limit: Limit) -> Limit:

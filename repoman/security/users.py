@@ -12,7 +12,7 @@ from repoman.db.database import Database
 from repoman.errors import Conflict, Denied, Invalid, NotFound, RepomanError
 from repoman.hookspecs import PROJECT
 from repoman.security import user_records as records
-from repoman.security.actors import LOCAL, RESERVED, Actor, Credentials
+from repoman.security.actors import LOCAL, RESERVED, Actor, Credentials, RealmType
 from repoman.security.names import check_text
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.rights import check_roles, keeping_administrator
@@ -51,6 +51,11 @@ class Users:
     def on_password_change(self, observer: Callable[[str], None]) -> None:
         """Have ``observer`` called with the name of a user whose password is no longer good."""
         self._observers.append(observer)
+
+    @hookimpl
+    def repoman_register_realms(self) -> list[RealmType]:
+        """Return what this realm is called."""
+        return [RealmType(LOCAL, "NexusAuthenticatingRealm", "Local Authenticating Realm")]
 
     @hookimpl
     def repoman_authenticate(self, credentials: Credentials) -> Actor | None:

@@ -1,0 +1,99 @@
+"""The option sections of the network: how requests of proxies leave this server."""
+
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, field_validator
+
+from repoman.external_url import is_host
+from repoman.options import Options
+from repoman.proxy.network import HttpProxies, Network
+from repoman.sections import Section
+from repoman.trust_store import TrustStore
+
+HTTP_OPTIONS = "http"
+HTTP_PROXY_OPTIONS = "http_proxy"
+HTTPS_PROXY_OPTIONS = "https_proxy"
+
+
+class HttpOptions(Section):
+    """Requests to other servers."""
+
+    user_agent: str | None = Field(None, description="Text to add to the User-Agent header.")
+    timeout: int | None = Field(
+        None,
+        ge=1,
+        le=3600,
+        description="Seconds to wait for a response; kept for clients, each proxy has its own.",
+    )
+    retries: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Retries after a failure; kept for clients, each proxy has its own.",
+    )
+    non_proxy_hosts: tuple[str, ...] = Field(
+        (), description="Hosts to contact without an HTTP proxy, such as *.example.com."
+    )
+
+    @field_validator("user_agent")
+    @classmethod
+    def _check_header(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isprintable()):
+            raise ValueError("must be one line of ASCII characters, since a header takes no others")
+        return value
+
+
+class HttpProxyOptions(Section):
+    """An HTTP proxy through which requests leave."""
+
+    enabled: bool = Field(False, description="Whether to use it.")
+    host: str = Field("", description="Its host name or address.")
+    port: int | None = Field(None, ge=1, le=65535, description="Its port.")
+    auth_enabled: bool = Field(False, description="Whether it requires a login.")
+    username: str = Field("", description="User name for it.")
+    password: SecretStr = Field(SecretStr(""), description="Password of that user.")
+    ntlm_host: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
+    ntlm_domain: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        if value and not is_host(value):
+            raise ValueError("must be a host name or address")
+        return value
+
+    @property
+    def address(self) -> str | None:
+        """The address of the proxy with its login; None if it is not to be used."""
+        if not (self.enabled and self.host and self.port):
+            return None
+        login = ""
+        if self.auth_enabled and self.username:
+            password = quote(self.password.get_secret_value(), safe="")
+            login = f"{quote(self.username, safe='')}:{password}@"
+        return f"http://{login}{self.host}:{self.port}"
+
+
+def network_options() -> dict[str, Section]:
+    """Return the sections as they begin."""
+    return {
+        HTTP_OPTIONS: HttpOptions(),
+        HTTP_PROXY_OPTIONS: HttpProxyOptions(),
+        HTTPS_PROXY_OPTIONS: HttpProxyOptions(),
+    }
+
+
+def create_network(options: Options, trust_store: TrustStore) -> Network:
+    """Return the network settings as the options have them."""
+
+    def http_proxies() -> HttpProxies:
+        plain = options.get(HTTP_PROXY_OPTIONS, HttpProxyOptions).address
+        secure = options.get(HTTPS_PROXY_OPTIONS, HttpProxyOptions).address or plain
+        addresses = {"http": plain, "https": secure}
+        direct = options.get(HTTP_OPTIONS, HttpOptions).non_proxy_hosts
+        return HttpProxies({key: each for key, each in addresses.items() if each}, direct)
+
+    def user_agent() -> str:
+        return options.get(HTTP_OPTIONS, HttpOptions).user_agent or ""
+
+    return Network(http_proxies, user_agent, trust_store.pem)

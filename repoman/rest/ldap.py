@@ -1,0 +1,78 @@
+"""LDAP servers over REST."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr
+
+from repoman.rest.endpoints import Area, Call, Permission
+from repoman.rest.fields import wire_names
+from repoman.rest.resources import Resource
+from repoman.security.ldap_servers import LdapFields, LdapServer
+
+ldap = Area("LDAP", "LDAP servers whose users can log in, in the order in which they are asked.")
+
+
+class LdapServerBody(LdapFields, Resource):
+    """An LDAP server."""
+
+    auth_password: SecretStr | None = Field(
+        None, description="Password to log in with; without one, a change keeps it. Never shown."
+    )
+
+    def server(self) -> LdapServer:
+        """Return it as the service knows it."""
+        password = self.auth_password or SecretStr("")
+        values = self.model_dump(by_alias=False, exclude={"auth_password"})
+        return LdapServer(**values, auth_password=password)
+
+
+class LdapServerView(LdapFields, Resource):
+    """An LDAP server."""
+
+    id: str = Field(description="Id of the server.")
+    order: int = Field(description="Its place in the order, from 1 on.")
+
+    @classmethod
+    def of(cls, server: LdapServer, order: int) -> Self:
+        """Return how a server is shown."""
+        return cls(order=order, **server.model_dump(exclude={"auth_password"}))
+
+
+@ldap.get("/v1/security/ldap", Permission("ldap", "read"))
+def list_ldap_servers(call: Call) -> list[LdapServerView]:
+    """List the LDAP servers in the order in which they are asked."""
+    servers = call.repoman.ldap_servers.all()
+    return [LdapServerView.of(each, number) for number, each in enumerate(servers, 1)]
+
+
+@ldap.get("/v1/security/ldap/{name}", Permission("ldap", "read"))
+def show_ldap_server(call: Call, name: str) -> LdapServerView:
+    """Show an LDAP server."""
+    server = call.repoman.ldap_servers.get(name)
+    return LdapServerView.of(server, call.repoman.ldap_servers.all().index(server) + 1)
+
+
+@ldap.post("/v1/security/ldap", Permission("ldap", "create"), status=201)
+def create_ldap_server(call: Call, body: LdapServerBody) -> None:
+    """Add an LDAP server, which is asked last. Its users can log in at once."""
+    with wire_names():
+        call.repoman.ldap_servers.create(body.server())
+
+
+@ldap.put("/v1/security/ldap/{name}", Permission("ldap", "update"))
+def change_ldap_server(call: Call, name: str, body: LdapServerBody) -> None:
+    """Change an LDAP server: all of it, but for a password that is left out."""
+    with wire_names():
+        call.repoman.ldap_servers.replace(name, body.server())
+
+
+@ldap.delete("/v1/security/ldap/{name}", Permission("ldap", "delete"))
+def delete_ldap_server(call: Call, name: str) -> None:
+    """Remove an LDAP server: its users can no longer log in."""
+    call.repoman.ldap_servers.delete(name)
+
+
+@ldap.post("/v1/security/ldap/change-order", Permission("ldap", "update"))
+def order_ldap_servers(call: Call, body: list[str]) -> None:
+    """Set the order in which the LDAP servers are asked; those left out come last."""
+    call.repoman.ldap_servers.reorder(body)

@@ -1,0 +1,216 @@
+"""Settings of the network over REST: the mail server, and HTTP proxies."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+
+from repoman.errors import Invalid, Unavailable
+from repoman.mail import EMAIL_OPTIONS, EmailOptions
+from repoman.outgoing import (
+    HTTP_OPTIONS,
+    HTTP_PROXY_OPTIONS,
+    HTTPS_PROXY_OPTIONS,
+    HttpOptions,
+    HttpProxyOptions,
+)
+from repoman.rest.certificates import plain_text
+from repoman.rest.endpoints import Area, Call, Permission
+from repoman.rest.fields import wire_names
+from repoman.rest.resources import Resource
+
+READ = Permission("settings", "read")
+UPDATE = Permission("settings", "update")
+
+network = Area("Network", "The mail server, and the HTTP proxies of outgoing requests.")
+
+
+class EmailSettings(Resource):
+    """The mail server. Without a password, a change keeps that of the same user."""
+
+    enabled: bool = Field(False, description="Whether e-mail is sent.")
+    host: str | None = Field(None, description="Host name or address.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port.")
+    username: str | None = Field(None, description="User name; none: no login.")
+    password: SecretStr | None = Field(None, description="Password; always null in answers.")
+    from_address: str | None = Field(None, description="Address of the sender.")
+    subject_prefix: str | None = Field(None, description="Text in front of each subject.")
+    start_tls_enabled: bool = Field(False, description="Whether to use STARTTLS if offered.")
+    start_tls_required: bool = Field(False, description="Whether to require STARTTLS.")
+    ssl_on_connect_enabled: bool = Field(False, description="Whether to use TLS from the start.")
+    ssl_server_identity_check_enabled: bool = Field(
+        False, description="Whether the certificate must be valid for the host name."
+    )
+    use_trust_store: bool = Field(
+        False,
+        alias="nexusTrustStoreEnabled",
+        description="Whether to trust the certificates of the trust store as well.",
+    )
+
+
+class NewEmailSettings(EmailSettings):
+    """The mail server. Without a password, a change keeps that of the same user."""
+
+    host: str = Field(min_length=1, description="Host name or address.")
+    port: int = Field(ge=1, le=65535, description="Port.")
+
+
+class Verification(Resource):
+    """Whether a test message was sent, and why not."""
+
+    success: bool
+    reason: str | None = None
+
+
+@network.get("/v1/email", READ)
+def show_email_settings(call: Call) -> EmailSettings:
+    """Show the settings of the mail server."""
+    options = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
+    return EmailSettings(**options.model_dump(exclude={"password"}))
+
+
+@network.put("/v1/email", UPDATE)
+def set_email_settings(call: Call, body: NewEmailSettings) -> None:
+    """Change the settings of the mail server."""
+    old = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
+    values = body.model_dump(by_alias=False)
+    values["password"] = _kept(body.username, body.password, old.username, old.password)
+    with wire_names():
+        call.repoman.options.update(EMAIL_OPTIONS, values)
+
+
+@network.delete("/v1/email", UPDATE)
+def delete_email_settings(call: Call) -> None:
+    """Remove the settings of the mail server."""
+    call.repoman.options.reset(EMAIL_OPTIONS)
+
+
+@network.post("/v1/email/verify", UPDATE)
+def verify_email_settings(call: Call, text: str) -> Verification:
+    """Send a test message to the address in the body, whether or not e-mail is enabled."""
+    try:
+        call.repoman.mailer.verify(plain_text(text))
+    except (Invalid, Unavailable) as error:
+        return Verification(success=False, reason=str(error))
+    return Verification(success=True)
+
+
+def _text_of_number(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class ProxyLogin(Resource):
+    """The login at an HTTP proxy."""
+
+    enabled: bool = Field(False, description="Whether the proxy requires a login.")
+    username: str | None = Field(None, description="User name.")
+    password: SecretStr | None = Field(None, description="Password; always null in answers.")
+    ntlm_host: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
+    ntlm_domain: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
+
+
+class ProxyAddress(Resource):
+    """An HTTP proxy."""
+
+    enabled: bool = Field(False, description="Whether it is used.")
+    host: str = Field(min_length=1, description="Host name or address.")
+    port: Annotated[
+        str, StringConstraints(pattern=r"^[0-9]{1,5}$"), BeforeValidator(_text_of_number)
+    ] = Field(description="Port, as a string.")
+    auth_info: ProxyLogin | None = Field(None, description="The login, if it requires one.")
+
+
+class HttpSettings(Resource):
+    """Requests to other servers."""
+
+    user_agent: str | None = Field(None, description="Text to add to the User-Agent header.")
+    timeout: int | None = Field(
+        None, ge=1, le=3600, description="Kept for clients: each proxy has its own, in seconds."
+    )
+    retries: int | None = Field(
+        None, ge=0, le=10, description="Kept for clients: each proxy has its own."
+    )
+    non_proxy_hosts: list[str] | None = Field(
+        None, description="Hosts to contact without an HTTP proxy, such as `*.example.com`."
+    )
+    http_proxy: ProxyAddress | None = Field(None, description="The HTTP proxy for all requests.")
+    https_proxy: ProxyAddress | None = Field(
+        None, description="The HTTP proxy for requests to https://, in place of httpProxy."
+    )
+
+
+@network.get("/v1/http", READ)
+def show_http_settings(call: Call) -> HttpSettings:
+    """Show the settings of outgoing requests."""
+    options = call.repoman.options
+    plain = options.get(HTTP_PROXY_OPTIONS, HttpProxyOptions)
+    secure = options.get(HTTPS_PROXY_OPTIONS, HttpProxyOptions)
+    return HttpSettings(
+        **options.get(HTTP_OPTIONS, HttpOptions).model_dump(),
+        http_proxy=_shown(plain),
+        https_proxy=_shown(secure),
+    )
+
+
+@network.put("/v1/http", UPDATE)
+def set_http_settings(call: Call, body: HttpSettings) -> None:
+    """Change the settings of outgoing requests; what is left out is reset."""
+    options = call.repoman.options
+    general = body.model_dump(by_alias=False, exclude={"http_proxy", "https_proxy"})
+    general["non_proxy_hosts"] = body.non_proxy_hosts or ()
+    proxies = {HTTP_PROXY_OPTIONS: body.http_proxy, HTTPS_PROXY_OPTIONS: body.https_proxy}
+    with call.repoman.database.transaction(), wire_names():
+        options.update(HTTP_OPTIONS, general)
+        for name, proxy in proxies.items():
+            if proxy is None:
+                options.reset(name)
+            else:
+                old = options.get(name, HttpProxyOptions)
+                options.update(name, _values_of(proxy, old))
+
+
+@network.delete("/v1/http", UPDATE)
+def delete_http_settings(call: Call) -> None:
+    """Reset the settings of outgoing requests."""
+    with call.repoman.database.transaction():
+        for name in (HTTP_OPTIONS, HTTP_PROXY_OPTIONS, HTTPS_PROXY_OPTIONS):
+            call.repoman.options.reset(name)
+
+
+def _shown(options: HttpProxyOptions) -> ProxyAddress | None:
+    if not options.host:
+        return None
+    login = ProxyLogin(
+        enabled=options.auth_enabled,
+        username=options.username,
+        ntlm_host=options.ntlm_host,
+        ntlm_domain=options.ntlm_domain,
+    )
+    return ProxyAddress(
+        enabled=options.enabled,
+        host=options.host,
+        port=str(options.port or 0),
+        auth_info=login if options.auth_enabled or options.username else None,
+    )
+
+
+def _values_of(proxy: ProxyAddress, old: HttpProxyOptions) -> dict[str, Any]:
+    login = proxy.auth_info or ProxyLogin()
+    return {
+        "enabled": proxy.enabled,
+        "host": proxy.host,
+        "port": int(proxy.port),
+        "auth_enabled": login.enabled,
+        "username": login.username or "",
+        "password": _kept(login.username, login.password, old.username, old.password),
+        "ntlm_host": login.ntlm_host,
+        "ntlm_domain": login.ntlm_domain,
+    }
+
+
+def _kept(
+    username: str | None, given: SecretStr | None, old_name: str | None, old: SecretStr
+) -> SecretStr:
+    """Return a new password; the old one if none is given for the same user."""
+    if given is not None and given.get_secret_value():
+        return given
+    return old if username and username == old_name else SecretStr("")
