@@ -1,0 +1,147 @@
+"""Read the image lists of users who may see one of very many images, and time others meanwhile.
+
+Run by hand: ``python -m benchmarks.long_lists [--components N]``. One user's right gives a range of
+names, another one's is a regular expression that tells nothing of how names begin. For each of them
+the program measures one page, then the requests for a manifest by the administrator: first alone,
+then beside eight clients that read pages without a pause. It fails if a bar is missed.
+"""
+
+import argparse
+import base64
+import http.client
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from benchmarks.purge import fill
+from repoman.db.database import FILE
+from tests.functional.docker.images import Image, digest_of, make_image, media_type_of
+from tests.live import LiveServer, live_server
+from tests.programs import find_program
+
+PAGE_BAR_S = 0.2  # One page.
+BESIDE_BAR = 3.0  # The time of a request beside the lists, as a multiple of its time alone.
+CLIENTS = 8
+REQUESTS = 400
+PASSWORD = "a-password-of-users"
+SELECTORS = {
+    "range": 'path =^ "/v2/team/app-0150000"',
+    "expression": 'path =~ "/v2/.*-0150000/?.*"',
+}
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds: the median, and the one that 99 of 100 requests keep."""
+
+    median: float
+    p99: float
+
+    def __str__(self) -> str:
+        return f"median {self.median * 1e3:.1f} ms, p99 {self.p99 * 1e3:.1f} ms"
+
+
+def push(server: LiveServer, name: str, image: Image) -> None:
+    """Push an image with the tag 1."""
+    url = f"http://127.0.0.1:{server.connector_port}/v2/{name}"
+    for blob in image.blobs:
+        query = {"digest": digest_of(blob)}
+        answer = requests.post(
+            f"{url}/blobs/uploads/", blob, params=query, auth=server.admin, timeout=60
+        )
+        answer.raise_for_status()
+    headers = {"Content-Type": media_type_of(image.manifest)}
+    requests.put(
+        f"{url}/manifests/1", image.manifest, headers=headers, auth=server.admin, timeout=60
+    ).raise_for_status()
+
+
+def make_user(server: LiveServer, name: str, expression: str) -> None:
+    """Make a user who may see what a content selector picks, and nothing else."""
+    server.cli("selector", "create", name, expression)
+    for_name = ("--format", "docker", "--repository", "docker-hosted", "--selector", name)
+    actions = ("--action", "browse", "--action", "read")
+    server.cli("privilege", "create", "repository-content-selector", name, *for_name, *actions)
+    server.cli("role", "create", name, "--privilege", name)
+    server.cli("user", "create", name, "--role", name, "--password-stdin", given=PASSWORD + "\n")
+
+
+def authorization(name: str, password: str) -> str:
+    """The header of a login."""
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def measure(server: LiveServer, path: str, login: str, count: int) -> Times:
+    """Ask for a path again and again on one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.connector_port, timeout=60)
+    took = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        connection.request("GET", path, headers={"Authorization": login})
+        answer = connection.getresponse()
+        body = answer.read()
+        took.append(time.perf_counter() - begin)
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {body!r}")
+    connection.close()
+    took.sort()
+    return Times(took[len(took) // 2], took[len(took) * 99 // 100])
+
+
+def measure_beside(server: LiveServer, path: str, login: str, lists: str, reader: str) -> Times:
+    """The same, beside clients that read lists without a pause."""
+    command = [find_program("wrk"), "--threads", "1", "--connections", str(CLIENTS)]
+    command += ["--duration", "60s", "--header", f"Authorization: {reader}"]
+    url = f"http://127.0.0.1:{server.connector_port}{lists}"
+    others = subprocess.Popen([*command, url], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        return measure(server, path, login, REQUESTS)
+    finally:
+        others.terminate()
+        others.wait()
+
+
+def run(directory: Path, count: int) -> bool:
+    """Measure, and return whether the bars are met."""
+    with live_server(directory) as server:
+        server.stop()
+        fill(server.data / FILE, "docker-hosted", count)
+        for name, expression in SELECTORS.items():
+            make_user(server, name, expression)
+        server.start()
+        push(server, "hot", make_image(b"layer"))
+        return all([measure_user(server, name) for name in SELECTORS])
+
+
+def measure_user(server: LiveServer, name: str) -> bool:
+    """Measure beside one of the users, print it, and return whether the bars are met."""
+    lists, manifest = "/v2/_catalog?n=10", "/v2/hot/manifests/1"
+    reader, admin = authorization(name, PASSWORD), authorization(*server.admin)
+    measure(server, manifest, admin, 50)  # warm
+    page = measure(server, lists, reader, 20)
+    alone = measure(server, manifest, admin, REQUESTS)
+    beside = measure_beside(server, manifest, admin, lists, reader)
+    ratio = beside.median / alone.median
+    print(f"{name}: a page {page}; a manifest alone {alone}; beside {CLIENTS} lists {beside}")
+    print(f"    {ratio:.1f} times (bar {BESIDE_BAR:g}), page bar {PAGE_BAR_S * 1e3:g} ms")
+    return page.median <= PAGE_BAR_S and ratio <= BESIDE_BAR
+
+
+def main() -> None:
+    """Parse arguments, run, and exit with 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.long_lists", description=__doc__)
+    parser.add_argument("--components", type=int, default=300_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="long-lists-") as directory:
+        if not run(Path(directory), options.components):
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
