@@ -13,7 +13,7 @@ from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import FILE, Database
 from repoman.db.migrating import MIGRATIONS
-from repoman.db.models import UploadRecord
+from repoman.db.models import UploadRecord, database_proxy
 from repoman.security.session_records import find_session
 from repoman.security.user_records import Status, find_user, update_user
 from repoman.security.user_token_records import list_tokens
@@ -138,3 +138,11 @@ def test_0031_turns_the_switch_of_a_user_into_a_status(make_database):
     ann, bob = find_user("ann"), find_user("bob")
     assert (ann.status, ann.is_active, ann.password_hash) == (Status.ACTIVE, True, "hash")
     assert (bob.status, bob.is_active, bob.realm) == (Status.DISABLED, False, "ldap")
+
+
+def test_0039_lets_no_write_merge_whole_levels_of_a_search_index(database):
+    for name in ("component_index", "version_index"):
+        found = database_proxy.execute_sql(
+            f"SELECT v FROM {name}_config WHERE k = ?", ["crisismerge"]
+        )
+        assert found.fetchall() == [(1000,)]
