@@ -27,7 +27,7 @@ LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 TAGS = 101
 SETTINGS: Tables = {
     "server": {"nexus_compatibility": "3.83.0-08"},
-    "security": {"password_cost": 8192},
+    "security": {"password_cost": 8192, "password_min_chars": 1},
 }
 # From who makes a request to a user and the privileges of the user's role.
 USERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
