@@ -167,6 +167,14 @@ class Catalog:
         row = records.find_repository_usage(_scope_of(repository, viewer).id)
         return Usage() if row is None else Usage(*row)
 
+    def usages(self, viewer: Viewer) -> dict[str, Usage]:
+        """Return the sums of the repositories in which the viewer sees anything, by name."""
+        rows = records.list_repository_usages()
+        return {
+            each.name: Usage(*rows[each.id]) if each.id in rows else Usage()
+            for each in sorted(viewer.scopes(), key=lambda scope: scope.name.lower())
+        }
+
     def store_usages(self) -> dict[str, StoreUsage]:
         """Return the sums of the blob stores by name."""
         return {name: StoreUsage(*row) for name, row in records.list_store_usages().items()}

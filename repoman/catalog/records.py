@@ -281,13 +281,19 @@ def list_package_ids(repository: int, name: str, namespace: str | None) -> list[
     return [id_ for (id_,) in _all(query, values)]
 
 
+_USAGE = "assets, components, versions, packages, size, own_size"
+
+
 def find_repository_usage(repository: int) -> Row | None:
     """Return assets, components, versions, packages, size and own size of a repository."""
-    query = (
-        "SELECT assets, components, versions, packages, size, own_size FROM repository_usage "
-        "WHERE repository_id = ?"
-    )
+    query = f"SELECT {_USAGE} FROM repository_usage WHERE repository_id = ?"  # noqa: S608 - constants
     return next(iter(_all(query, [repository])), None)
+
+
+def list_repository_usages() -> dict[int, Row]:
+    """Return the same of all repositories, by id."""
+    rows = _all(f"SELECT repository_id, {_USAGE} FROM repository_usage", [])  # noqa: S608
+    return {row[0]: row[1:] for row in rows}
 
 
 def list_store_usages() -> dict[str, Row]:

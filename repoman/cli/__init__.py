@@ -9,11 +9,13 @@ from repoman import __version__
 from repoman.cli.audit import audit
 from repoman.cli.blobs import blob
 from repoman.cli.email import email
+from repoman.cli.events import event
 from repoman.cli.keys import cert, secret
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
 from repoman.cli.privileges import privilege
 from repoman.cli.repositories import repo
+from repoman.cli.rights import rights
 from repoman.cli.roles import role
 from repoman.cli.selectors import selector
 from repoman.cli.server import (
@@ -28,6 +30,7 @@ from repoman.cli.server import (
 from repoman.cli.task import task
 from repoman.cli.tokens import token
 from repoman.cli.truststore import truststore
+from repoman.cli.usage import usage
 from repoman.cli.users import user
 from repoman.errors import Conflict, RepomanError
 from repoman.plugins import create_plugin_manager, unique
@@ -77,6 +80,8 @@ for command in (
     cert,
     truststore,
     audit,
+    event,
+    usage,
     blob,
     task,
     freeze,
@@ -84,6 +89,7 @@ for command in (
     support_zip,
 ):
     cli.add_command(command)
+user.add_command(rights)
 
 
 def main() -> None:

@@ -1,14 +1,14 @@
 """The state of the connectors of a running server, as commands show it."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Collection
 
 import click
 
 from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.http.addresses import connector_urls
-from repoman.http.router import connector_key
+from repoman.repositories.connectors import ConnectorReport, report_connectors
 from repoman.repositories.model import Repository
 from repoman.repositories.repository_records import FOLLOWED, list_states
 from repoman.server.connectors import explain
@@ -18,39 +18,19 @@ VERDICT_S = 5.0  # Seconds that a command waits for the server to take a change 
 LOOK_S = 0.05  # Seconds between two looks at whether it has.
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A connector as commands show it; ``state`` is open, error, or closed without a server."""
+def report_all(repoman: Repoman) -> dict[str, list[ConnectorReport]]:
+    """Return the connectors with their state in the running server, if any, by repository."""
+    connectors = repoman.repositories.connectors()
+    found: dict[str, list[ConnectorReport]] = {}
+    for each in report_connectors(connectors, is_served=is_served(repoman.data)):
+        found.setdefault(each.repository, []).append(each)
+    return found
 
-    url: str
-    state: str
-    problem: str = ""
 
-
-class Connectors:
-    """The connectors of all repositories, at the time when this is made."""
-
-    def __init__(self, repoman: Repoman) -> None:
-        self._repoman = repoman
-        self.is_served = is_served(repoman.data)
-        self._states = {each.key: each for each in list_states()} if self.is_served else {}
-
-    def of(self, repository: Repository) -> list[Shown]:
-        """Return the connectors of a repository."""
-        wanted = self._repoman.repositories.connectors_of(repository)
-        return [
-            self._show(connector_key(each.repository, each.scheme), each.url) for each in wanted
-        ]
-
-    def problems(self) -> list[str]:
-        """Return a sentence for each connector that the server could not open."""
-        return [explain(state) for state in self._states.values() if state.problem]
-
-    def _show(self, key: str, url: str) -> Shown:
-        state = self._states.get(key)
-        if state is None:
-            return Shown(url, "closed")
-        return Shown(state.url, "error" if state.problem else "open", state.problem)
+def list_problems(repoman: Repoman) -> list[str]:
+    """Return a sentence for each connector that the running server could not open."""
+    states = list_states() if is_served(repoman.data) else []
+    return [explain(each) for each in states if each.problem]
 
 
 def addresses_of(repoman: Repoman, repository: Repository) -> list[str]:
@@ -62,8 +42,8 @@ def addresses_of(repoman: Repoman, repository: Repository) -> list[str]:
     return [each.url for each in connectors]
 
 
-def check_connectors(repoman: Repoman, repository: Repository) -> None:
-    """Return when the running server, if there is one, has opened the connectors of a repository.
+def check_connectors(repoman: Repoman, names: Collection[str]) -> None:
+    """Return when the running server, if there is one, has opened the connectors of repositories.
 
     Raises:
         Unavailable: it could not.
@@ -77,7 +57,7 @@ def check_connectors(repoman: Repoman, repository: Repository) -> None:
             err=True,
         )
         return
-    own = [each for each in list_states() if each.repository == repository.name and each.problem]
+    own = [each for each in list_states() if each.repository in names and each.problem]
     if own:
         raise Unavailable("\n".join(map(explain, own)))
 

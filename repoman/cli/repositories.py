@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import click
 
 from repoman.cli.common import parse_assignments, read_values, with_repoman
-from repoman.cli.connectors import Connectors, addresses_of, check_connectors
+from repoman.cli.connectors import addresses_of, check_connectors, list_problems, report_all
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.remote_health import Condition, RemoteState, render_status
-from repoman.repositories.model import Repository, RepositoryConfig
+from repoman.repositories.connectors import ConnectorReport
+from repoman.repositories.model import Repository, RepositoryConfig, Step
+
+Reports = Mapping[str, list[ConnectorReport]]
 
 SET = click.option(
     "--set",
@@ -53,7 +57,7 @@ def list_(repoman: Repoman, as_json: bool) -> None:
     The exit status is 1 if the server could not open one of the connectors.
     """
     repositories = repoman.repositories.all()
-    connectors = Connectors(repoman)
+    connectors = report_all(repoman)
     if as_json:
         click.echo(json.dumps([_as_json(each, connectors) for each in repositories], indent=2))
     else:
@@ -61,16 +65,17 @@ def list_(repoman: Repoman, as_json: bool) -> None:
         for each in repositories:
             state, urls = _state_of(each, connectors), " ".join(addresses_of(repoman, each))
             click.echo(f"{each.name:<{width}}  {each.config.recipe:<16} {state:<8} {urls}".rstrip())
-    for problem in connectors.problems():
+    problems = list_problems(repoman)
+    for problem in problems:
         click.echo(f"Error: {problem}", err=True)
-    if connectors.problems():
+    if problems:
         sys.exit(1)
 
 
-def _state_of(repository: Repository, connectors: Connectors) -> str:
+def _state_of(repository: Repository, connectors: Reports) -> str:
     if repository.problem:
         return repository.problem
-    if any(each.problem for each in connectors.of(repository)):
+    if any(each.problem for each in connectors.get(repository.name, [])):
         return "error"
     return "online" if repository.config.is_online else "offline"
 
@@ -81,7 +86,7 @@ def _state_of(repository: Repository, connectors: Connectors) -> str:
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
     """Show the repository NAME with all its settings; secrets are masked."""
-    found = _as_json(repoman.repositories.get(name), Connectors(repoman))
+    found = _as_json(repoman.repositories.get(name), report_all(repoman))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -196,6 +201,31 @@ def check(repoman: Repoman, name: str) -> None:
         raise click.exceptions.Exit(1)
 
 
+@repo.command()
+@click.argument("name")
+@click.argument("path")
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON.")
+@with_repoman
+def trace(repoman: Repoman, name: str, path: str, as_json: bool) -> None:
+    """Show which member of the group NAME answers for PATH, and why.
+
+    PATH is what content selectors compare. Proxies may contact their remotes, and cache what they
+    find.
+    """
+    steps = repoman.repositories.trace(name, path)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in steps], indent=2))
+        return
+    _tell_steps(steps)
+
+
+def _tell_steps(steps: Iterable[Step], indent: str = "") -> None:
+    for each in steps:
+        reason = f": {each.reason}" if each.reason else ""
+        click.echo(f"{indent}{each.member}: {each.outcome}{reason}")
+        _tell_steps(each.steps, f"{indent}    ")
+
+
 def _tell_state(config: RepositoryConfig, state: RemoteState) -> None:
     told = render_status(state.condition, is_online=config.is_online)
     click.echo(f"{config.name}: {told} (recorded at {_render_time(state.at)})")
@@ -215,10 +245,10 @@ def _report(what: str, repoman: Repoman, repository: Repository) -> None:
     click.echo(f"The repository {repository.name} was {what}.")
     for url in addresses_of(repoman, repository):
         click.echo(f"{repository.name} {url}")
-    check_connectors(repoman, repository)
+    check_connectors(repoman, {repository.name})
 
 
-def _as_json(repository: Repository, connectors: Connectors) -> dict[str, Any]:
+def _as_json(repository: Repository, connectors: Reports) -> dict[str, Any]:
     config = repository.config
     return {
         "name": config.name,
@@ -226,7 +256,10 @@ def _as_json(repository: Repository, connectors: Connectors) -> dict[str, Any]:
         "type": config.type,
         "online": config.is_online,
         "problem": repository.problem,
-        "connectors": [asdict(each) for each in connectors.of(repository)],
+        "connectors": [
+            {"url": each.url, "state": each.state, "problem": each.problem}
+            for each in connectors.get(repository.name, [])
+        ],
         "settings": config.settings(),
     }
 

@@ -80,3 +80,10 @@ class ContentEvent:
     def is_deleted(self) -> bool:
         """Whether the asset is gone, or the repository with all of them."""
         return self.new_digest is None
+
+    @property
+    def change(self) -> str:
+        """What happened to the asset: created, updated or deleted."""
+        if self.is_deleted:
+            return "deleted"
+        return "created" if self.is_created else "updated"

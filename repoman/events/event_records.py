@@ -80,6 +80,46 @@ def list_events(after: int, limit: int) -> list[ContentEvent]:
     return [_event(row) for row in rows]
 
 
+FILTERS = ("repository", "actor", "source", "kind", "path")  # Columns to compare with a value.
+
+
+def search_events(
+    filters: Mapping[str, str],
+    since: float,
+    ids: tuple[int, int],
+    limit: int,
+    *,
+    is_descending: bool,
+) -> list[ContentEvent]:
+    """Return at most ``limit`` events whose columns equal the filters.
+
+    Only those at or after a time, with ids in a range that includes both of its ends.
+    """
+    given = {name: filters[name] for name in FILTERS if filters.get(name)}
+    terms = ["id BETWEEN ? AND ?", "at >= ?", *(f"{name} = ?" for name in given)]
+    order = "DESC" if is_descending else "ASC"
+    rows = database_proxy.execute_sql(
+        f"SELECT id, {_COLUMNS} FROM content_event "  # noqa: S608 - names of our own
+        f"WHERE {' AND '.join(terms)} ORDER BY id {order} LIMIT ?",
+        (*ids, since, *given.values(), limit),
+    )
+    return [_event(row) for row in rows]
+
+
+def find_distant(start: int, distance: int, *, is_descending: bool) -> int | None:
+    """Return the id of the event that is so many events away from an id, itself included.
+
+    None if there are not so many.
+    """
+    compared, order = ("<=", "DESC") if is_descending else (">=", "ASC")
+    row = database_proxy.execute_sql(
+        f"SELECT id FROM content_event WHERE id {compared} ? "  # noqa: S608 - names of our own
+        f"ORDER BY id {order} LIMIT 1 OFFSET ?",
+        (start, distance - 1),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def delete_events(before: float, handled: int, limit: int) -> int:
     """Remove at most ``limit`` of the oldest events, and return how many those were.
 

@@ -5,22 +5,26 @@ that commands may write rows while the server follows them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 from repoman.clocks import Retention
 from repoman.db.database import Database
+from repoman.events.event import ContentEvent
 from repoman.events.event_records import (
     MAX_ID,
     delete_events,
+    find_distant,
     find_newest,
     find_oldest,
     find_position,
     save_position,
+    search_events,
 )
 
 PRUNED_EVENTS = 1000  # Events that are removed in one transaction.
+EXAMINED_EVENTS = 10_000  # Events that a page of a search examines.
 BATCH_ROWS = 500  # Rows that are handled together.
 
 Row = TypeVar("Row")
@@ -112,6 +116,36 @@ class EventLog:
     def wait_for(self, position: Callable[[], int]) -> None:
         """Keep the events after a position, which a follower of this process has yet to handle."""
         self._positions.append(position)
+
+    @staticmethod
+    def search(
+        filters: Mapping[str, str],
+        *,
+        since: float = 0.0,
+        after: int | None = None,
+        limit: int = 100,
+        is_descending: bool = True,
+    ) -> tuple[list[ContentEvent], int | None]:
+        """Return a page of events, and the ``after`` of the next one; None on the last page.
+
+        A page examines a limited number of events, so it may be short.
+
+        Args:
+            filters: what repository, actor, source, kind or path of the events has to equal.
+            since: nothing before this time.
+            after: id of the event behind which to go on; None: at the beginning.
+            limit: the maximum number of events.
+            is_descending: whether the newest ones come first.
+        """
+        step = -1 if is_descending else 1
+        first = (MAX_ID if is_descending else 1) if after is None else after + step
+        last = find_distant(first, EXAMINED_EVENTS, is_descending=is_descending)
+        end = last or (1 if is_descending else MAX_ID)
+        ids = (end, first) if is_descending else (first, end)
+        found = search_events(filters, since, ids, limit + 1, is_descending=is_descending)
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].id
+        return found, last
 
     def prune(self, limit: int = PRUNED_EVENTS) -> int:
         """Remove at most ``limit`` events that are too old by any clock; return how many.

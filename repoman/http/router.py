@@ -65,11 +65,6 @@ def registered_formats(repoman: Repoman) -> dict[str, Format]:
     return unique("format", [(each.name, each) for formats in found for each in formats])
 
 
-def connector_key(repository: str, scheme: str) -> str:
-    """Return what the server calls the connector of a repository; names have no colon."""
-    return f"{repository}:{scheme}"
-
-
 class Absent:
     """Answers for repositories that do not exist, or that the visitor must not know of.
 

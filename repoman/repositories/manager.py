@@ -24,7 +24,13 @@ from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.checks import check_group, check_not_member, check_port_is_free
-from repoman.repositories.model import Connector, Repository, RepositoryConfig, RepositoryType
+from repoman.repositories.model import (
+    Connector,
+    Repository,
+    RepositoryConfig,
+    RepositoryType,
+    Step,
+)
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.sections import GroupSection, StorageSection, external_url_of
@@ -103,6 +109,20 @@ class RepositoryManager:
         """Return the names of the known recipes, sorted."""
         return sorted(self._recipes)
 
+    def get_recipe(self, name: str) -> Recipe:
+        """Return the recipe with this name.
+
+        Raises:
+            Invalid: there is none.
+        """
+        recipe = self._recipes.get(name)
+        if recipe is None:
+            known = ", ".join(self.recipes())
+            raise Invalid(
+                f"recipe: there is no recipe {name!r}; choose one of: {known}.", field="recipe"
+            )
+        return recipe
+
     def find(self, name: str) -> Repository | None:
         """Return the repository with this name, in any case of letters, or None."""
         return self._snapshot.repositories.get(name.lower())
@@ -151,7 +171,7 @@ class RepositoryManager:
                 "'-', '_' and '.', beginning with a letter, a digit or '-'.",
                 field="name",
             )
-        recipe = self._get_recipe(recipe_name)
+        recipe = self.get_recipe(recipe_name)
         sections = recipe.parse(settings)
         self._check_blob_store(sections)
         self._probe_ports(sections)
@@ -180,7 +200,7 @@ class RepositoryManager:
         """
         with self._database.transaction():
             row = self._get_row(name)
-            recipe = self._get_recipe(f"{row.format}-{row.type}")
+            recipe = self.get_recipe(f"{row.format}-{row.type}")
             sections = recipe.parse(_merged(recipe, self._unseal(row), settings))
             self._check_blob_store(sections, row)
             self._check_ports(row.name, sections)
@@ -212,6 +232,20 @@ class RepositoryManager:
                 f"{repository.name} has no remote: it is not a proxy, or it does not work."
             )
         return remote
+
+    def trace(self, name: str, path: str) -> list[Step]:
+        """Return what becomes of each member of a group when it is asked for a path.
+
+        Raises:
+            NotFound: there is no such repository.
+            Unsupported: it is not a group, or does not work.
+            Invalid: there is no such path.
+        """
+        repository = self.get(name)
+        trace = repository.capabilities.trace
+        if trace is None:
+            raise Unsupported(f"{repository.name} is not a group, or it does not work.")
+        return trace(path)
 
     def check(self, name: str) -> RemoteState:
         """Check the remote of a proxy now; errors as of :meth:`remote_of`."""
@@ -272,15 +306,6 @@ class RepositoryManager:
         records.bury_row(row.id)
         for observer in self._bury_observers:
             observer()
-
-    def _get_recipe(self, name: str) -> Recipe:
-        recipe = self._recipes.get(name)
-        if recipe is None:
-            known = ", ".join(self.recipes())
-            raise Invalid(
-                f"recipe: there is no recipe {name!r}; choose one of: {known}.", field="recipe"
-            )
-        return recipe
 
     @staticmethod
     def _get_row(name: str) -> Row:

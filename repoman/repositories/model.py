@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.events.event import Coordinate
 from repoman.proxy.remote_health import Remote
-from repoman.repositories.sections import AccessSection
+from repoman.repositories.sections import AccessSection, StorageSection
 from repoman.sections import Section
 from repoman.security.actors import RepositoryRef
 
@@ -24,6 +24,11 @@ class RepositoryType(StrEnum):
     GROUP = "group"
 
 
+def connector_key(repository: str, scheme: str) -> str:
+    """Return what the server calls the connector of a repository; names have no colon."""
+    return f"{repository}:{scheme}"
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A port bound to one repository. ``scheme`` is http or https."""
@@ -32,6 +37,11 @@ class Connector:
     scheme: str
     host: str
     port: int
+
+    @property
+    def key(self) -> str:
+        """Return what the server calls it."""
+        return connector_key(self.repository, self.scheme)
 
     @property
     def url(self) -> str:
@@ -151,6 +161,12 @@ class Repository:
     def name(self) -> str:
         """Return its name."""
         return self.config.name
+
+    @property
+    def blob_store(self) -> str:
+        """Return the name of its blob store; empty if its settings are not valid."""
+        storage = self.config.sections.get("storage")
+        return storage.blob_store if isinstance(storage, StorageSection) else ""
 
     @property
     def address(self) -> str:

@@ -4,8 +4,11 @@ Rights come from the roles of a user, and are checked at each request: a token n
 never carries them. Who has logged in may always do what anybody may.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import reduce
+from operator import or_
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
@@ -21,6 +24,7 @@ from repoman.security.actors import (
     Limit,
     RepositoryRef,
 )
+from repoman.security.explanation import Decision, Reason, Source, reasons_for
 from repoman.security.expressions import Subject
 from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
 from repoman.security.rights import Allowed, Rights, RightsBook
@@ -64,6 +68,27 @@ class Authorizer:
         what = " and ".join(sorted(access.actions))
         where = f"{access.name} in {ref.name}" if access.name else ref.name
         raise Denied(f"{actor.name} is not allowed to {what} {where}.")
+
+    def explain(self, actor: Actor, ref: RepositoryRef, access: Access) -> list[Decision]:
+        """Return for each action of ``access`` whether the actor may do it there, and why.
+
+        It takes the rights apart that :meth:`is_allowed` puts together, and reads the database.
+        """
+        subject = _subject(ref, access)
+        reasons = [Reason(each, Source.REPOSITORY) for each in _open_to_all(ref).everything]
+        for holder in self._holders(actor, ref):
+            source = Source.ANONYMOUS if holder.is_anonymous else Source.USER
+            reasons += reasons_for(self._roles_of(holder), source, ref, subject)
+        single = {each: replace(access, actions=frozenset({each})) for each in access.actions}
+        return [
+            Decision(
+                action,
+                is_allowed=self.is_allowed(actor, ref, one),
+                is_within_limit=actor.limit is None or _is_within(actor.limit, ref, one),
+                reasons=tuple(each for each in reasons if each.action == action),
+            )
+            for action, one in sorted(single.items())
+        ]
 
     def knows(self, actor: Actor, ref: RepositoryRef) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""
@@ -123,14 +148,19 @@ class Authorizer:
         return self._by_repository.get(key, lambda: self._work_out(actor, ref))
 
     def _work_out(self, actor: Actor, ref: RepositoryRef) -> Allowed:
-        own = Allowed() if actor.is_anonymous else self._rights_of(actor).allowed(ref)
-        return own | self._anybody(ref)
+        own = (self._rights_of(each).allowed(ref) for each in self._holders(actor, ref))
+        return reduce(or_, own, _open_to_all(ref))
 
-    def _anybody(self, ref: RepositoryRef) -> Allowed:
-        if ref.anonymous is not None:
-            return Allowed(READING) if ref.anonymous else Allowed()
-        options = self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
-        return self._rights_of(ANONYMOUS).allowed(ref) if options.enabled else Allowed()
+    def _holders(self, actor: Actor, ref: RepositoryRef) -> Iterator[Actor]:
+        """Yield those whose rights count in a repository: the actor's, and those of anybody."""
+        if not actor.is_anonymous:
+            yield actor
+        if ref.anonymous is None and self._anonymous.enabled:
+            yield ANONYMOUS
+
+    @property
+    def _anonymous(self) -> AnonymousOptions:
+        return self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
 
     def _rights_of(self, actor: Actor) -> Rights:
         return self._rights.get(
@@ -140,13 +170,18 @@ class Authorizer:
 
     def _roles_of(self, actor: Actor) -> tuple[str, ...]:
         if actor.is_anonymous:
-            return self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions).roles
+            return self._anonymous.roles
         user = self._find_user(actor.name)
         if user is None:
             return () if actor.realm == LOCAL else actor.roles
         if not user.is_active or user.realm != actor.realm:
             return ()
         return (*user.roles, *user.external_roles)
+
+
+def _open_to_all(ref: RepositoryRef) -> Allowed:
+    """Return what the settings of a repository allow to anybody."""
+    return Allowed(READING) if ref.anonymous else Allowed()
 
 
 def _subject(ref: RepositoryRef, access: Access) -> Subject:

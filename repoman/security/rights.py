@@ -74,6 +74,21 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """A permission that somebody has, and how they got it.
+
+    Attributes:
+        privilege: the name of the privilege that grants it.
+        roles: the roles on the way to it: the first one is that of the user, each one includes the
+            next one, and the last one has the privilege.
+    """
+
+    permission: Permission
+    privilege: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rights:
     """What somebody may do.
 
@@ -134,15 +149,29 @@ class RightsBook:
 
 def work_out_rights(roles: frozenset[str]) -> Rights:
     """Return the rights that roles give together, as they are stored now."""
-    privileges = {name for role in _reach(roles) for name in role.privileges}
-    names = sorted(privileges)
-    made = {each.name: each for each in records.find_privileges(names)}
-    found = (_permission(name, made) for name in names)
-    permissions = tuple(each for each in found if each is not None)
+    return rights_from(list_grants(roles))
+
+
+def rights_from(grants: Iterable[Grant]) -> Rights:
+    """Return the rights that grants give together."""
+    permissions = tuple(dict.fromkeys(each.permission for each in grants))
     # Most people have no use for selectors: either they may do everything, or no part of anything.
     is_picked = any(each.reaches(DOMAIN, SELECTOR) for each in permissions)
     needs_selectors = is_picked and not Rights(permissions).is_everything()
     return Rights(permissions, _selectors() if needs_selectors else ())
+
+
+def list_grants(roles: Iterable[str]) -> list[Grant]:
+    """Return what roles grant, as it is stored now, by privilege; unknown ones grant nothing."""
+    found = sorted((name, way) for role, way in _reach(roles) for name in role.privileges)
+    names = dict.fromkeys(name for name, _ in found)
+    made = {each.name: each for each in records.find_privileges(names)}
+    permissions = {name: _permission(name, made) for name in names}
+    return [
+        Grant(permission, name, way)
+        for name, way in found
+        if (permission := permissions[name]) is not None
+    ]
 
 
 def _selectors() -> tuple[tuple[str, Expression], ...]:
@@ -151,16 +180,18 @@ def _selectors() -> tuple[tuple[str, Expression], ...]:
     )
 
 
-def _reach(wanted: frozenset[str]) -> Iterable[Role]:
-    """Return the roles and all that they include."""
-    reached: dict[str, Role] = {}
-    waiting = wanted
+def _reach(wanted: Iterable[str]) -> Iterator[tuple[Role, tuple[str, ...]]]:
+    """Yield the roles and all that they include, each with the shortest way to it."""
+    ways: dict[str, tuple[str, ...]] = {}
+    waiting: dict[str, tuple[str, ...]] = {each: (each,) for each in wanted}
     while waiting:
+        ways |= waiting
         found = {role.id: role for role in (*records.find_roles(waiting), *SHIPPED_ROLES)}
-        level = [found[each] for each in waiting if each in found]
-        reached |= {role.id: role for role in level}
-        waiting = frozenset(each for role in level for each in role.roles) - reached.keys()
-    return reached.values()
+        level = [(found[each], way) for each, way in waiting.items() if each in found]
+        yield from level
+        waiting = {
+            each: (*way, each) for role, way in level for each in role.roles if each not in ways
+        }
 
 
 def _permission(name: str, made: dict[str, Privilege]) -> Permission | None:

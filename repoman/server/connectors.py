@@ -10,7 +10,6 @@ from typing import Protocol
 from repoman.core import Repoman
 from repoman.errors import RepomanError
 from repoman.http.current import MAIN
-from repoman.http.router import connector_key
 from repoman.repositories.model import Connector
 from repoman.repositories.repository_records import ConnectorState
 from repoman.server.tls_contexts import Certificates
@@ -107,7 +106,7 @@ class ConnectorManager:
             # first: what is listed may be newer, but not older.
             self._revision = self._repositories.revision()
             wanted = {
-                connector_key(each.repository, each.scheme): each
+                each.key: each
                 for each in [*self._main_connectors(), *self._repositories.connectors()]
             }
             for key in [key for key, each in self._open.items() if wanted.get(key) != each]:

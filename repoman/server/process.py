@@ -20,9 +20,9 @@ from repoman.files import make_directory
 from repoman.health import Health
 from repoman.http.access_log import AccessRing
 from repoman.http.current import MAIN
-from repoman.http.router import connector_key, create_application
+from repoman.http.router import create_application
 from repoman.metrics import Metric, gauge
-from repoman.repositories.model import Connector
+from repoman.repositories.model import Connector, connector_key
 from repoman.repositories.repository_records import save_states
 from repoman.server.connectors import ConnectorManager
 from repoman.server.lock import DataLock

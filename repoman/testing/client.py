@@ -19,7 +19,8 @@ from repoman.http.body import (
     body_length,
 )
 from repoman.http.current import CONNECTOR
-from repoman.http.router import connector_key, create_application
+from repoman.http.router import create_application
+from repoman.repositories.model import connector_key
 from repoman.testing.factory import ADMIN
 
 

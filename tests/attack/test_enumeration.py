@@ -7,7 +7,8 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
-from repoman.http.router import connector_key, create_application
+from repoman.http.router import create_application
+from repoman.repositories.model import connector_key
 from repoman.security.user_records import Status
 from repoman.testing.client import after_admission
 from repoman_docker import plugin as docker

@@ -6,8 +6,9 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
-from repoman.http.router import connector_key, create_application
+from repoman.http.router import create_application
 from repoman.plugin import Actor, hookimpl
+from repoman.repositories.model import connector_key
 from repoman.security.actors import Limit
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission

@@ -8,8 +8,9 @@ from werkzeug.test import Client
 
 from repoman.errors import Denied
 from repoman.http.current import CONNECTOR
-from repoman.http.router import connector_key, create_application
+from repoman.http.router import create_application
 from repoman.plugin import Actor, Limit, hookimpl
+from repoman.repositories.model import connector_key
 from repoman.security.user_records import find_user
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission

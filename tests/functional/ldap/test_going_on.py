@@ -5,7 +5,8 @@ from werkzeug.test import Client
 
 from repoman.errors import Denied, Unauthenticated, Unavailable
 from repoman.http.current import CONNECTOR
-from repoman.http.router import connector_key, create_application
+from repoman.http.router import create_application
+from repoman.repositories.model import connector_key
 from repoman.security.actors import Actor, Credentials, Limit
 from repoman.security.ldap import RETRY_PAUSE_S, USER_CHECK_INTERVAL_S, LdapRealm
 from repoman.security.throttling import LoginQueue

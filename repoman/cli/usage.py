@@ -1,0 +1,67 @@
+"""The command that shows what takes disk space."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from repoman.catalog.model import Order, PackageQuery, PageRequest
+from repoman.catalog.visibility import EveryViewer
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+
+PAGE_PACKAGES = 500  # Packages that are read at once.
+
+
+@click.command()
+@click.argument("repository", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the sums as JSON.")
+@with_repoman
+def usage(repoman: Repoman, repository: str | None, as_json: bool) -> None:
+    """Show what the repositories and blob stores take, or the packages of REPOSITORY.
+
+    Sizes are in bytes: of all blobs, each counted once, and of those that nothing else uses.
+    """
+    if repository is not None:
+        rows = _packages(repoman, repoman.repositories.get(repository).name)
+        found: Any = rows
+    else:
+        viewer = EveryViewer(repoman.repositories)
+        sums = repoman.catalog.usages(viewer)
+        rows = [{"name": name, **asdict(each)} for name, each in sums.items()]
+        stores = repoman.catalog.store_usages()
+        found = {
+            "repositories": rows,
+            "blob_stores": [{"name": name, **asdict(each)} for name, each in stores.items()],
+        }
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for each in rows:
+        size, own, assets, versions = (
+            each["size"],
+            each["own_size"],
+            each["assets"],
+            each["versions"],
+        )
+        click.echo(
+            f"{each['name']}: {size} bytes, {own} of its own; {assets} assets, {versions} versions"
+        )
+    for each in found["blob_stores"] if repository is None else ():
+        click.echo(
+            f"blob store {each['name']}: {each['size']} bytes in {each['blobs']} blobs, "
+            f"{each['reclaimable']} reclaimable"
+        )
+
+
+def _packages(repoman: Repoman, repository: str) -> list[dict[str, Any]]:
+    """Return what the packages of a repository take, the largest first."""
+    query = PackageQuery(repositories=(repository,), order=Order.SIZE, is_descending=True)
+    viewer, after, found = EveryViewer(repoman.repositories), "", []
+    while True:
+        page = repoman.catalog.packages(query, PageRequest(PAGE_PACKAGES, after), viewer)
+        found += [asdict(each) for each in page.items]
+        if page.next is None:
+            return found
+        after = page.next
