@@ -75,13 +75,14 @@ setup(
         "pyjwt>=2.10",
         "pydantic>=2.7",
         "pydantic-settings>=2.3",
+        "pyyaml>=6.0",
         "requests>=2.32",
         "waitress==3.0.2",
         "wtforms>=3.1",
     ],
     extras_require={
         "test": TEST,
-        "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "types-requests>=2.32"],
+        "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "types-pyyaml>=6.0", "types-requests>=2.32"],
     },
     zip_safe=False,
 )

@@ -39,10 +39,14 @@ class Options:
             raise TypeError(f"The option section {name} is not a {kind.__name__}.")
         return section
 
+    def read(self, name: str) -> Section:
+        """Return a section as it is stored, whatever its model (NotFound)."""
+        self._check_name(name)
+        return self._read(name)
+
     def describe(self, name: str) -> dict[str, Any]:
         """Return a section as plain JSON values, its secrets as stars (NotFound)."""
-        self._check_name(name)
-        return self._read(name).model_dump(mode="json")
+        return self.read(name).model_dump(mode="json")
 
     def update(self, name: str, values: Mapping[str, Any]) -> None:
         """Change keys of a section; the others stay.

@@ -23,7 +23,7 @@ CORE = (
     {"cli"},
     {"server", "group"},
     {"http"},
-    {"rest"},
+    {"rest", "provisioning"},
     {"support"},
     {"core"},
     {"bootstrap"},
@@ -89,6 +89,7 @@ LIBRARIES = {
     ),
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/schedule.py",),
+    "yaml": ("repoman/provisioning/documents.py",),
 }
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]
 LIBRARIES["repoman.db.models"] = LIBRARIES["peewee"]

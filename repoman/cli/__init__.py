@@ -14,6 +14,7 @@ from repoman.cli.keys import cert, secret
 from repoman.cli.ldap import ldap
 from repoman.cli.options import option
 from repoman.cli.privileges import privilege
+from repoman.cli.provisioning import apply, export
 from repoman.cli.repositories import repo
 from repoman.cli.rights import rights
 from repoman.cli.roles import role
@@ -87,6 +88,8 @@ for command in (
     freeze,
     release,
     support_zip,
+    export,
+    apply,
 ):
     cli.add_command(command)
 user.add_command(rights)

@@ -1,7 +1,7 @@
 """Recipes: how a repository of one format and type is checked and built."""
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,18 +71,22 @@ class Recipe:
         """Return what administrators call it: ``format-type``."""
         return f"{self.format}-{self.type}"
 
+    def check_sections(self, names: Iterable[str]) -> None:
+        """Return if it has all these sections (Invalid)."""
+        for name in names:
+            if name not in self.sections:
+                known = ", ".join(sorted(self.sections))
+                raise Invalid(
+                    f"{name}: there is no such section; choose one of: {known}.", field=name
+                )
+
     def parse(self, settings: Settings) -> dict[str, Section]:
         """Return the sections made of plain values; what is missing takes its default.
 
         Raises:
             Invalid: a section or key is unknown or wrong; ``field`` is its dotted path.
         """
-        for name in settings:
-            if name not in self.sections:
-                known = ", ".join(sorted(self.sections))
-                raise Invalid(
-                    f"{name}: there is no such section; choose one of: {known}.", field=name
-                )
+        self.check_sections(settings)
         return {
             name: parse_section(kind, settings.get(name, {}), name)
             for name, kind in self.sections.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound, Unsupported
-from repoman.sections import merge
+from repoman.sections import Section, merge
 from repoman.tasks import task_records as records
 from repoman.tasks.model import Line, Run, RunState, Task, TaskType
 from repoman.tasks.runner import TASKS
@@ -69,6 +69,20 @@ class Tasks:
             return found
         return next((each for each in self._types.values() if type_id in each.aliases), None)
 
+    def get_type(self, type_id: str) -> TaskType:
+        """Return the type with an id, which may be one of its other ids.
+
+        Raises:
+            Invalid: there is none.
+        """
+        type_ = self.find_type(type_id)
+        if type_ is None:
+            known = ", ".join(each.id for each in self.types())
+            raise Invalid(
+                f"type: there is no task type {type_id!r}; choose one of: {known}.", field="type"
+            )
+        return type_
+
     def title_of(self, task: Task) -> str:
         """Return the title of the type of a task, or its id if no plugin provides the type."""
         type_ = self._types.get(task.type)
@@ -76,11 +90,15 @@ class Tasks:
 
     def settings_of(self, task: Task) -> dict[str, Any]:
         """Return the settings of a task as plain values; secrets are masked."""
+        settings = self.read_settings(task)
+        return {} if settings is None else settings.model_dump(mode="json")
+
+    def read_settings(self, task: Task) -> Section | None:
+        """Return the settings of a task, with its secrets; None if no plugin provides its type."""
         type_ = self._types.get(task.type)
         if type_ is None:
-            return {}
-        opened = self._database.keyring.unseal(task.settings)
-        return type_.parse(opened).model_dump(mode="json")
+            return None
+        return type_.parse(self._database.keyring.unseal(task.settings))
 
     def all(self) -> list[Task]:
         """Return the tasks that people see, by name."""
@@ -173,7 +191,7 @@ class Tasks:
         Raises:
             Invalid: the type, the name or a setting is wrong, or the schedule is in the past.
         """
-        type_ = self._get_type(type_id)
+        type_ = self.get_type(type_id)
         parsed = type_.parse(settings or {})
         name = _checked_name(name.strip() or type_.title)
         with self._database.transaction():
@@ -201,7 +219,7 @@ class Tasks:
             Invalid: a value is wrong, the schedule of an enabled task is in the past, or no plugin
                 provides the type.
         """
-        type_ = self._get_type(task.type)
+        type_ = self.get_type(task.type)
         with self._database.transaction():
             old = self.get(task.id)
             new = old if name is None else replace(old, name=_checked_name(name.strip()))
@@ -256,7 +274,7 @@ class Tasks:
             Conflict: it is running.
             Frozen: it pauses, because the server is in read-only mode.
         """
-        if self._get_type(task.type).writes:
+        if self.get_type(task.type).writes:
             self._database.read_only.check()
         with self._database.transaction():
             if not self.get(task.id).is_enabled:
@@ -321,15 +339,6 @@ class Tasks:
         """Store a new task and return it with its ids."""
         task = replace(task, next_at=self._due(task), uid=str(uuid.uuid4()), kept=kept or {})
         return replace(task, id=records.insert_task(task))
-
-    def _get_type(self, type_id: str) -> TaskType:
-        type_ = self.find_type(type_id)
-        if type_ is None:
-            known = ", ".join(each.id for each in self.types())
-            raise Invalid(
-                f"type: there is no task type {type_id!r}; choose one of: {known}.", field="type"
-            )
-        return type_
 
     def _due(self, task: Task) -> float | None:
         """Return when a task runs next (Invalid: its schedule is over)."""

@@ -14,6 +14,7 @@ from repoman.security.actors import (
 )
 from repoman.security.explanation import Source, find_actor
 from repoman.security.rights_records import Role, SelectorRow
+from repoman.security.user_records import Status
 from repoman_raw import plugin as raw
 
 EVERYTHING = frozenset(Action)
@@ -115,7 +116,7 @@ def test_rights_of_anybody_are_told_apart(repoman, security):
 
 def test_a_user_is_found_as_the_one_who_acts(repoman, security):
     assert find_actor("ann") == (Actor("ann"), True)
-    repoman.users.change("ann", is_active=False)
+    repoman.users.change("ann", status=Status.DISABLED)
     assert find_actor("ann")[1] is False
     assert not explain(security, repoman, Actor("ann"), actions={Action.READ})[0].is_allowed
     assert find_actor("anonymous") == (ANONYMOUS, True)

@@ -1,0 +1,451 @@
+"""The configuration as a file: exports, differences, and what applying a file does."""
+
+import json
+
+import pytest
+import yaml
+
+from repoman.errors import Invalid
+from repoman.provisioning.documents import Secrets, parse_document, render_document
+from repoman.provisioning.plan import Provisioning
+from repoman.security.rights_records import Role, SelectorRow
+from repoman.security.user_records import Status
+from repoman.tasks.schedule import parse_schedule
+from repoman.testing import RepomanFactory
+from repoman_raw import plugin as raw
+from tests.live import LiveServer
+
+SECRET = "a very secret word"
+
+
+@pytest.fixture
+def factories(tmp_path):
+    """Data directories by name; only the Repoman that was started last works."""
+    made = {}
+
+    def start(name):
+        for each in made.values():
+            each.stop()
+        if name not in made:
+            made[name] = RepomanFactory(tmp_path / name)
+        return made[name]({"raw": raw})
+
+    yield start
+    for each in made.values():
+        each.stop()
+
+
+@pytest.fixture
+def repoman(factories):
+    return factories("first")
+
+
+def fill(repoman):
+    """Make something of every kind."""
+    repositories, security = repoman.repositories, repoman.security
+    repositories.create("files", "raw-hosted", {"storage": {"write_policy": "allow_once"}})
+    repositories.create(
+        "mirror",
+        "raw-proxy",
+        {
+            "proxy": {"remote_url": "https://files.example.com"},
+            "http_client": {"username": "robot", "password": SECRET},
+        },
+        is_online=False,
+    )
+    repositories.create("all", "raw-group", {"group": {"members": ["files", "mirror"]}})
+    repositories.create("a-group", "raw-group", {"group": {"members": ["all"]}})
+    security.selectors.create(SelectorRow("team", 'path =^ "/team/"', "The team's."))
+    properties = {"selector": "team", "repository": "files", "actions": ["read", "browse"]}
+    security.privileges.create("team-read", "repository-content-selector", properties)
+    security.roles.create(Role("base", "Base", "For all.", ("team-read",)))
+    security.roles.create(Role("a-lead", "a-lead", "", ("nx-tasks-run",), ("base",)))
+    repoman.users.create("ann", "a password", ["a-lead"])
+    repoman.users.change("ann", about={"first_name": "Ann", "email": "ann@example.com"})
+    repoman.users.create("robot", None)
+    repoman.users.change("robot", status=Status.DISABLED)
+    repoman.options.update("anonymous", {"enabled": True, "roles": ["base"]})
+    ldap = {"urls": ["ldaps://d.example.com"], "user_base": "dc=x", "bind_dn": "cn=r"}
+    repoman.options.update("ldap", {**ldap, "bind_password": SECRET})
+    when = parse_schedule("weekly mon 03:00", "Europe/Berlin")
+    for _ in range(2):
+        repoman.tasks.create("blobstore.verify", "look", {}, when, is_enabled=False)
+
+
+SECRETS = Secrets(
+    {
+        "REPOSITORY_MIRROR_SETTINGS_HTTP_CLIENT_PASSWORD": SECRET,
+        "OPTIONS_LDAP_BIND_PASSWORD": SECRET,
+    }
+)
+
+
+def export(repoman, *, is_full=False):
+    document, skipped = Provisioning(repoman).export(is_full=is_full)
+    assert skipped == []
+    return document
+
+
+def apply(repoman, document, **options):
+    """Apply a document, or YAML, and return what was done as texts."""
+    if isinstance(document, str):
+        document = parse_document(document.encode())
+    applied = Provisioning(repoman, SECRETS).apply(document, **options)
+    return [f"{each.what} {each.kind.noun} {each.name}" for each in applied.changes]
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["full", "short"])
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_an_export_makes_a_fresh_server_the_same(factories, is_full, form):
+    fill(factories("first"))
+    document = export(factories("first"), is_full=is_full)
+    text = render_document(document, form)
+    assert SECRET not in text
+    assert "password_hash" not in text
+    fresh = factories("second")
+    apply(fresh, parse_document(text.encode()))
+    assert export(fresh, is_full=is_full) == document
+    assert apply(fresh, parse_document(text.encode())) == []
+    mirror = fresh.repositories.get("mirror").config
+    assert mirror.sections["http_client"].password.get_secret_value() == SECRET
+    assert not mirror.is_online
+    assert fresh.options.read("ldap").bind_password.get_secret_value() == SECRET
+    assert [each.name for each in fresh.tasks.all() if each.name.startswith("look")] == [
+        "look",
+        "look (2)",
+    ]
+
+
+def test_an_export_applied_to_the_same_server_changes_nothing(repoman):
+    fill(repoman)
+    for is_full in (True, False):
+        document = export(repoman, is_full=is_full)
+        assert apply(repoman, document, prune=True) == []
+        assert apply(repoman, document, prune=True, dry_run=True) == []
+
+
+def test_the_order_in_a_file_does_not_matter(repoman):
+    text = """
+    roles:
+      lead: {roles: [base]}
+      base: {privileges: [team-read]}
+    privileges:
+      team-read:
+        type: repository-content-selector
+        properties: {selector: team, repository: files, actions: [read]}
+    repositories:
+      a-group: {recipe: raw-group, settings: {group: {members: [b-group]}}}
+      b-group: {recipe: raw-group, settings: {group: {members: [files]}}}
+      files: {recipe: raw-hosted}
+    content_selectors:
+      team: {expression: 'path =^ "/team/"'}
+    """
+    assert len(apply(repoman, text)) == 7
+    assert apply(repoman, text) == []
+    assert repoman.repositories.get("a-group").problem is None
+
+
+def test_keys_that_are_left_out_get_their_defaults_but_secrets_stay(repoman):
+    fill(repoman)
+    text = """
+    repositories:
+      mirror:
+        recipe: raw-proxy
+        settings:
+          proxy: {remote_url: "https://files.example.com", content_max_age: 5}
+    """
+    [change] = Provisioning(repoman, SECRETS).apply(parse_document(text.encode())).changes
+    assert change.values() == [
+        ("online", False, True),
+        ("settings.proxy.content_max_age", 1440, 5),
+        ("settings.http_client.username", "robot", ""),
+    ]
+    http = repoman.repositories.get("mirror").config.sections["http_client"]
+    assert http.password.get_secret_value() == SECRET
+    told = repoman.audit.search({"domain": "repository"}, limit=1)[0]
+    assert told["attributes"]["keys"] == "proxy.content_max_age http_client.username"
+
+
+def test_secrets_change_and_go_by_the_file_and_are_never_shown(repoman):
+    fill(repoman)
+    document = export(repoman)
+    mirror = document["repositories"]["mirror"]["settings"]["http_client"]
+    for value in ("another word", ""):
+        mirror["password"] = value
+        [change] = Provisioning(repoman, SECRETS).apply(document).changes
+        [(path, old, new)] = change.values()
+        assert path == "settings.http_client.password"
+        assert SECRET not in f"{old}{new}{change}"
+        http = repoman.repositories.get("mirror").config.sections["http_client"]
+        assert http.password.get_secret_value() == value
+    assert SECRET not in json.dumps(repoman.audit.search(limit=1000))
+
+
+def test_a_secret_that_is_not_known_is_told_with_its_path(repoman):
+    text = """
+    repositories:
+      mirror:
+        recipe: raw-proxy
+        settings:
+          proxy: {remote_url: "https://files.example.com"}
+          http_client: {password: {secret: NOWHERE}}
+    """
+    with pytest.raises(Invalid) as caught:
+        apply(repoman, text)
+    assert str(caught.value).startswith(
+        "repositories.mirror.settings.http_client.password: the secret NOWHERE is not known."
+    )
+
+
+def test_a_dry_run_shows_what_would_be_done_and_does_nothing(repoman):
+    fill(repoman)
+    before = export(repoman)
+    events = len(repoman.audit.search(limit=1000))
+    text = """
+    repositories:
+      files: {recipe: raw-hosted}
+      new: {recipe: raw-hosted}
+    users: {ann: {}}
+    """
+    done = apply(repoman, text, prune=True, dry_run=True)
+    assert done == [
+        "change repository files",
+        "create repository new",
+        "delete repository a-group",
+        "delete repository all",
+        "delete repository mirror",
+        "change user ann",
+        "delete user admin",
+        "delete user robot",
+    ]
+    assert export(repoman) == before
+    assert len(repoman.audit.search(limit=1000)) == events
+    assert repoman.repositories.find("new") is None
+    assert repoman.repositories.find("mirror") is not None
+
+
+def test_a_dry_run_fails_where_applying_would(repoman):
+    text = "repositories: {g: {recipe: raw-group, settings: {group: {members: [gone]}}}}"
+    for dry_run in (True, False):
+        with pytest.raises(Invalid, match=r"repositories\.g: group\.members: 'gone' is not"):
+            apply(repoman, text, dry_run=dry_run)
+
+
+def test_pruning_deletes_only_in_the_sections_of_the_file(repoman):
+    fill(repoman)
+    document = export(repoman)
+    assert apply(repoman, {"roles": document["roles"]}, prune=True) == []
+    del document["repositories"]["a-group"], document["roles"]["a-lead"]
+    del document["users"]["robot"], document["tasks"]["look (2)"]
+    document["users"]["ann"]["roles"] = ["base"]
+    assert apply(repoman, document) == ["change user ann"]
+    assert apply(repoman, document, prune=True) == [
+        "delete repository a-group",
+        "delete role a-lead",
+        "delete user robot",
+        "delete task look (2)",
+    ]
+    assert export(repoman) == document
+
+
+def test_everything_can_be_pruned_but_what_is_needed(repoman):
+    fill(repoman)
+    sections = ("content_selectors", "privileges", "roles", "repositories", "tasks")
+    empty = {section: {} for section in sections}
+    options = {"anonymous": {"roles": []}}
+    apply(repoman, {**empty, "options": options}, prune=True)
+    document = export(repoman)
+    assert not any(document[section] for section in sections)
+    with pytest.raises(Exception, match="no active local user with all permissions"):
+        apply(repoman, {"users": {}}, prune=True)
+    assert "admin" in export(repoman)["users"]
+
+
+def test_a_port_moves_from_a_pruned_repository_to_another_one(tmp_path):
+    from repoman_docker import plugin as docker
+
+    factory = RepomanFactory(tmp_path / "docker")
+    repoman = factory({"docker": docker})
+    try:
+        old = "repositories: {a: {recipe: docker-hosted, settings: {docker: {http_port: 5817}}}}"
+        apply(repoman, old)
+        assert apply(repoman, old.replace("{a:", "{b:"), prune=True) == [
+            "create repository b",
+            "delete repository a",
+        ]
+    finally:
+        factory.stop()
+
+
+WRONG = (
+    ("repository: {}", "repository: there is no such section; did you mean repositories?"),
+    ("version: 2", "version: this program reads version 1, not 2."),
+    ("repositories: [a]", "repositories: must be a mapping."),
+    ("repositories: {a: x}", "repositories.a: must be a mapping."),
+    ("repositories: {a: {}}", "repositories.a.recipe: is required"),
+    ("repositories: {a: {recipe: x}}", "repositories.a.recipe: there is no recipe 'x'"),
+    (
+        "repositories: {a: {recipe: raw-hosted, settings: {x: {}}}}",
+        "repositories.a.settings.x: there is no such section",
+    ),
+    (
+        "repositories: {a: {recipe: raw-hosted, settings: {storage: {x: 1}}}}",
+        "repositories.a.settings.storage.x: unknown key",
+    ),
+    (
+        "repositories: {a: {recipe: raw-hosted, settings: {storage: 7}}}",
+        "repositories.a.settings",
+    ),
+    ("repositories: {a: {recipe: raw-hosted, online: 7}}", "repositories.a.online:"),
+    ("repositories: {'a b': {recipe: raw-hosted}}", "repositories.a b: name: 'a b' is not"),
+    (
+        "repositories: {a: {recipe: raw-hosted, settings: {storage: {blob_store: x}}}}",
+        "repositories.a: storage.blob_store: there is no blob store 'x'",
+    ),
+    ("content_selectors: {a: {expression: x}}", "content_selectors.a.expression:"),
+    ("privileges: {a: {type: x}}", "privileges.a.type: there is no privilege type 'x'"),
+    ("privileges: {a: {type: wildcard}}", "privileges.a.properties.pattern: is required"),
+    ("roles: {a: {privileges: [x]}}", "roles.a: privileges: there is no privilege 'x'"),
+    ("roles: {nx-admin: {}}", "roles.nx-admin: name: 'nx-admin' begins with 'nx-'"),
+    ("roles: {a: {roles: [a]}}", "roles.a: roles: 'a' would include 'a'"),
+    ("users: {a: {roles: [x]}}", "users.a: roles: there is no role 'x'"),
+    ("users: {a: {password: x}}", "users.a: password: must have 8 to"),
+    ("options: {x: {}}", "options.x: There are no options 'x'"),
+    ("options: {anonymous: {x: 1}}", "options.anonymous.x: unknown key"),
+    ("tasks: {a: {type: x}}", "tasks.a.type: there is no task type 'x'"),
+    ("tasks: {a: {type: blobstore.verify, schedule: x}}", "tasks.a.schedule"),
+)
+
+
+def test_what_is_wrong_is_told_with_its_path_and_nothing_is_changed(repoman):
+    fill(repoman)
+    before = export(repoman)
+    good = parse_document(b"repositories: {good: {recipe: raw-hosted}}")
+    for text, problem in WRONG:
+        with pytest.raises(Invalid) as caught:
+            apply(repoman, {**good, **parse_document(text.encode())})
+        assert str(caught.value).startswith(problem)
+    assert export(repoman) == before
+
+
+def test_all_that_is_wrong_is_told_at_once(repoman):
+    text = "roles: {a: 1, b: 2}\nusers: {c: 3}\ntasks: {d: 4}"
+    with pytest.raises(Invalid) as caught:
+        apply(repoman, text)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "roles.a",
+        "roles.b",
+        "users.c",
+        "tasks.d",
+    ]
+
+
+def test_what_cannot_change_is_refused(repoman):
+    fill(repoman)
+    for text, problem in (
+        ("repositories: {files: {recipe: raw-group}}", "repositories.files.recipe: cannot be"),
+        ("privileges: {team-read: {type: wildcard, properties: {pattern: 'nexus:*'}}}", "type: ca"),
+    ):
+        with pytest.raises(Invalid, match=problem):
+            apply(repoman, text)
+
+
+def test_a_task_that_ran_once_stays_as_it_is(factories):
+    repoman = factories("first")
+    soon = parse_schedule("once 2027-03-01T02:00")
+    task = repoman.tasks.create("blobstore.verify", "once", {}, soon)
+    document = export(repoman)
+    assert document["tasks"]["once"]["schedule"] == "once 2027-03-01T02:00"
+    past = parse_schedule("once 2020-03-01T02:00")
+    with pytest.raises(Invalid):
+        repoman.tasks.update(task, schedule=past)
+    text = "tasks: {once: {type: blobstore.verify, schedule: once 2020-03-01T02:00}}"
+    fresh = factories("second")
+    assert apply(fresh, text) == ["create task once"]
+    assert export(fresh)["tasks"]["once"]["enabled"] is False
+    assert apply(fresh, text) == []
+
+
+def test_a_repository_of_a_lost_plugin_is_left_alone(tmp_path):
+    factory = RepomanFactory(tmp_path / "data")
+    factory({"raw": raw}).repositories.create("files", "raw-hosted", {})
+    try:
+        repoman = factory({})
+        document, skipped = Provisioning(repoman).export()
+        assert (document["repositories"], skipped) == ({}, ["repository files"])
+        applied = Provisioning(repoman).apply({"repositories": {}}, prune=True)
+        assert (applied.changes, applied.skipped) == ((), ("repository files",))
+        assert factory({"raw": raw}).repositories.get("files").problem is None
+    finally:
+        factory.stop()
+
+
+# The commands ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A server that is not started, with its data."""
+    server = LiveServer(tmp_path / "alone")
+    server.cli("init")
+    yield server
+    server.end()
+
+
+def test_the_commands_write_and_read_files(alone, tmp_path):
+    file = tmp_path / "repoman.yaml"
+    alone.cli("export", str(file))
+    document = yaml.safe_load(file.read_text())
+    assert document["version"] == 1
+    assert json.loads(alone.cli("export", "--format", "json").stdout) == document
+    alone.cli("export", str(file.with_suffix(".json")))
+    assert json.loads(file.with_suffix(".json").read_text()) == document
+    assert alone.cli("apply", str(file)).stdout == "There are no differences.\n"
+    document["roles"]["team"] = {"privileges": ["nx-search-read"]}
+    given = json.dumps(document)
+    shown = alone.cli("apply", "-", "--dry-run", given=given, check=False)
+    assert (shown.returncode, shown.stdout) == (3, "create role team\n")
+    assert alone.cli("apply", "-", given=given).stdout == "create role team\n"
+    shown = alone.cli("apply", "-", "--dry-run", given=given, check=False)
+    assert (shown.returncode, shown.stdout) == (0, "There are no differences.\n")
+    document["roles"]["team"]["privileges"] = []
+    assert alone.cli("apply", "-", given=json.dumps(document)).stdout == (
+        'change role team\n    privileges: ["nx-search-read"] -> []\n'
+    )
+    wrong = alone.cli("apply", "-", given="a: [", check=False)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("Error: The file is neither YAML nor JSON")
+
+
+def test_secrets_come_from_the_environment_or_standard_input(alone, tmp_path):
+    file = tmp_path / "ldap.yaml"
+    file.write_text(
+        "options: {ldap: {bind_dn: cn=reader, bind_password: {secret: LDAP_PASSWORD}}}\n"
+    )
+    refused = alone.cli("apply", str(file), check=False)
+    assert (refused.returncode, "LDAP_PASSWORD is not known" in refused.stderr) == (1, True)
+    told = alone.cli("apply", str(file), "--stdin", "LDAP_PASSWORD", given="one\n").stdout
+    assert "bind_password: another secret" in told
+    alone.environment["LDAP_PASSWORD"] = "one"
+    assert alone.cli("apply", str(file)).stdout == "There are no differences.\n"
+    alone.environment["LDAP_PASSWORD"] = "two"
+    assert "bind_password: another secret" in alone.cli("apply", str(file)).stdout
+    both = alone.cli("apply", "-", "--stdin", "X", given="", check=False)
+    assert "not both" in both.stderr
+
+
+def test_a_running_server_takes_over_what_is_applied(server, tmp_path):
+    import requests
+
+    from tests.live import free_port, is_open
+
+    port = free_port()
+    file = tmp_path / "team.yaml"
+    file.write_text(
+        "repositories:\n  team:\n    recipe: docker-hosted\n    settings:\n"
+        f"      docker: {{http_port: {port}}}\n"
+    )
+    server.cli("apply", str(file))
+    assert is_open(port)
+    answer = requests.get(f"http://127.0.0.1:{port}/v2/", auth=server.admin, timeout=10)
+    assert answer.status_code == 200
