@@ -23,7 +23,7 @@ from repoman.http.formats import Format
 from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
-from repoman.http.pages import install_pages
+from repoman.http.pages import PAGE_POLICY, install_pages
 from repoman.http.rest import create_rest, install_server_name, is_rest
 from repoman.http.rest_errors import RestErrors
 from repoman.http.rest_sessions import SESSION_PATH, protect_session, session_blueprint
@@ -32,18 +32,6 @@ from repoman.security.actors import ANONYMOUS
 
 BODY_LIMIT = 1 << 20  # Bytes of a body; forms and settings are far smaller.
 LOGIN_LIMIT = 1 << 14  # Bytes of a body by nobody, who has but the login form to send.
-PAGE_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    )
-)
 PAGE_HEADERS = {
     POLICY: PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",

@@ -11,6 +11,8 @@ from pathlib import Path
 from flask import Blueprint, Response, abort, send_from_directory, url_for
 from markupsafe import Markup
 
+from repoman.http.content import POLICY
+from repoman.http.pages import PAGE_POLICY
 from repoman.http.rest_sessions import proof_of
 from repoman.http.sessions import current_session
 from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT
@@ -23,6 +25,7 @@ UI_FILES = (
     *("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "index.css"),
     *("favicon-16x16.png", "favicon-32x32.png"),
 )
+STYLE = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"  # The one that Swagger UI adds.
 # What the page offers to read, by its name.
 DESCRIPTIONS = {
     "As Nexus Repository 3": f"{NEXUS_ROOT}/openapi.json",
@@ -61,7 +64,9 @@ def show() -> Response:
         urls=json.dumps(urls),
         proof="" if session is None else proof_of(session),
     )
-    return Response(text, mimetype="text/html")
+    response = Response(text, mimetype="text/html")
+    response.headers[POLICY] = PAGE_POLICY.replace("style-src", f"style-src {STYLE}")
+    return response
 
 
 @api_page.get(f"{PAGE}/<name>")

@@ -13,6 +13,19 @@ from repoman.http.current import current_actor, current_security
 from repoman.rest.endpoints import EVERYBODY, Everybody, Permission, SignedIn
 
 EXTENSION = "repoman_pages"
+# What a page may load (the header Content-Security-Policy).
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class _Description:
             model = self.resolved(self._schemas[_key(endpoint, "query"), "validation"])
             for name, schema in model.get("properties", {}).items():
                 is_required = name in model.get("required", ())
-                shown = {key: each for key, each in schema.items() if key != "description"}
+                shown = _without_null(schema)
                 found = {"name": name, "in": "query", "required": is_required, "schema": shown}
                 if text := schema.get("description", ""):
                     found["description"] = text
@@ -166,6 +166,18 @@ class _Description:
             content = {JSON: {"schema": {"oneOf": [problem, {"type": "array", "items": problem}]}}}
         is_bare = self._root != API_ROOT and status in BARE
         return {"description": ERRORS[status], **({} if is_bare else {"content": content})}
+
+
+def _without_null(schema: Json) -> Json:
+    """Return the schema of a parameter: an absent one is what null is in a body."""
+    shown = {key: each for key, each in schema.items() if key != "description"}
+    if shown.get("default", ...) is None:
+        del shown["default"]
+    kinds = [each for each in shown.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) == 1:
+        del shown["anyOf"]
+        shown |= kinds[0]
+    return shown
 
 
 def _key(endpoint: Endpoint, what: str) -> str:
