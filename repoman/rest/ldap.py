@@ -5,8 +5,8 @@ from typing import Self
 from pydantic import Field, SecretStr
 
 from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.fields import wire_names
 from repoman.rest.resources import Resource
+from repoman.rest.wording import wire_names
 from repoman.security.ldap_servers import LdapFields, LdapServer
 
 ldap = Area("LDAP", "LDAP servers whose users can log in, in the order in which they are asked.")

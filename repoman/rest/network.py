@@ -15,8 +15,8 @@ from repoman.outgoing import (
 )
 from repoman.rest.certificates import plain_text
 from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.fields import wire_names
 from repoman.rest.resources import Resource
+from repoman.rest.wording import wire_names
 
 READ = Permission("settings", "read")
 UPDATE = Permission("settings", "update")

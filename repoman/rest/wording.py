@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from pydantic.alias_generators import to_camel
+
 from repoman.errors import Conflict, Invalid
 
 PARAMETER = "PARAMETER "  # In front of the name of a field in the problem with it.
@@ -29,3 +31,16 @@ def worded(fields: Mapping[str, str | None], *, taken: bool = False) -> Iterator
         if not taken:
             raise
         raise Invalid(str(error).removeprefix("name: ")) from error
+
+
+@contextmanager
+def wire_names(prefix: str = PARAMETER) -> Iterator[None]:
+    """Have the field of an Invalid from the block named as clients name it, after a prefix."""
+    try:
+        yield
+    except Invalid as error:
+        if not error.field:
+            raise
+        name = prefix + to_camel(error.field.rpartition(".")[2])
+        message = str(error).removeprefix(f"{error.field}: ")
+        raise Invalid(message, field=name) from error
