@@ -97,7 +97,7 @@ class Guard:
         access = Access() if repository.service is None else self._format.access_of(request)
         if not is_secret:
             is_asked = access is not None
-            actor = self._let_in(request, repository, self._format) if is_asked else ANONYMOUS
+            actor = self._identify(request, repository, self._format) if is_asked else ANONYMOUS
             environ[ACTOR] = actor
         if access is not None:
             authorizer.check(environ[ACTOR], ref, access)
@@ -109,7 +109,7 @@ class Guard:
         environ = request.environ
         try:
             check_origin(request)
-            actor = environ[ACTOR] = self._let_in(request, repository, environ[SPEAKER])
+            actor = environ[ACTOR] = self._identify(request, repository, environ[SPEAKER])
             if not self._security.authorizer.knows(actor, ref):
                 if actor.is_anonymous:
                     raise Unauthenticated("Authentication is required.")
@@ -117,15 +117,6 @@ class Guard:
                 raise _no_such()
         except Exception as error:
             raise Hidden(error) from error
-
-    def _let_in(self, request: Request, repository: Repository, format_: Format) -> Actor:
-        """Return who sends a request; Unauthenticated if only user tokens are accepted here."""
-        actor = self._identify(request, repository, format_)
-        if not (actor.token or actor.is_anonymous) and self._security.user_tokens.are_required:
-            raise Unauthenticated(
-                "Repositories of this server accept user tokens only: use one as the password."
-            )
-        return actor
 
     def _identify(self, request: Request, repository: Repository, format_: Format) -> Actor:
         token = format_.token_of(request)
@@ -135,8 +126,9 @@ class Guard:
             return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
         credentials = format_.credentials_of(request)
         if credentials is None:
-            return actor_of_header()
+            return actor_of_header(for_content=True)
         actor = log_in(credentials)
+        _check_password(actor)
         note_password(actor)
         return actor
 
@@ -176,8 +168,18 @@ def log_in(credentials: Credentials | None) -> Actor:
         raise
 
 
-def actor_of_header() -> Actor:
+def _check_password(actor: Actor) -> None:
+    """Return if who has logged in may get to content so (Unauthenticated: needs a user token)."""
+    if not (actor.token or actor.is_anonymous) and current_security().user_tokens.are_required:
+        raise Unauthenticated(
+            "Repositories of this server accept user tokens only: use one as the password."
+        )
+
+
+def actor_of_header(*, for_content: bool = False) -> Actor:
     """Return who the request's ``Authorization: Basic`` names; without one, anonymous.
+
+    ``for_content`` says that it is for the content of a repository.
 
     Raises:
         RepomanError: as :func:`log_in`; a header that names nobody is a wrong login.
@@ -191,9 +193,13 @@ def actor_of_header() -> Actor:
         if credentials is None:
             note_failed_login("")
             raise Unauthenticated(MALFORMED)
-        return log_in(credentials)
+        actor = log_in(credentials)
+        if for_content:
+            _check_password(actor)
+        return actor
 
-    actor = current_security().authenticator.remembered(header, ask)
+    known_as = f"content {header}" if for_content else header
+    actor = current_security().authenticator.remembered(known_as, ask)
     note_password(actor)
     return actor
 

@@ -71,7 +71,11 @@ def list_certificates(call: Call) -> list[CertificateView]:
 
 
 @certificates.post(
-    "/v1/security/ssl/truststore", Permission(DOMAIN, "create"), status=201, bare=(409,)
+    "/v1/security/ssl/truststore",
+    Permission(DOMAIN, "create"),
+    status=201,
+    bare=(409,),
+    takes_any_type=True,
 )
 def add_certificate(call: Call, text: str) -> CertificateView:
     """Add a certificate in PEM format to the trust store; also as a JSON string."""

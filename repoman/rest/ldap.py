@@ -59,14 +59,14 @@ def create_ldap_server(call: Call, body: LdapServerBody) -> None:
         call.repoman.ldap_servers.create(body.server())
 
 
-@ldap.put("/v1/security/ldap/{name}", Permission("ldap", "update"))
+@ldap.put("/v1/security/ldap/{name}", Permission("ldap", "update"), matches=show_ldap_server)
 def change_ldap_server(call: Call, name: str, body: LdapServerBody) -> None:
     """Change an LDAP server: all of it, but for a password that is left out."""
     with wire_names():
         call.repoman.ldap_servers.replace(name, body.server())
 
 
-@ldap.delete("/v1/security/ldap/{name}", Permission("ldap", "delete"))
+@ldap.delete("/v1/security/ldap/{name}", Permission("ldap", "delete"), matches=show_ldap_server)
 def delete_ldap_server(call: Call, name: str) -> None:
     """Remove an LDAP server: its users can no longer log in."""
     call.repoman.ldap_servers.delete(name)

@@ -68,7 +68,7 @@ def show_email_settings(call: Call) -> EmailSettings:
     return EmailSettings(**options.model_dump(exclude={"password"}))
 
 
-@network.put("/v1/email", UPDATE)
+@network.put("/v1/email", UPDATE, matches=show_email_settings)
 def set_email_settings(call: Call, body: NewEmailSettings) -> None:
     """Change the settings of the mail server."""
     old = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
@@ -84,7 +84,7 @@ def delete_email_settings(call: Call) -> None:
     call.repoman.options.reset(EMAIL_OPTIONS)
 
 
-@network.post("/v1/email/verify", UPDATE)
+@network.post("/v1/email/verify", UPDATE, takes_any_type=True)
 def verify_email_settings(call: Call, text: str) -> Verification:
     """Send a test message to the address in the body, whether or not e-mail is enabled."""
     try:
@@ -151,7 +151,7 @@ def show_http_settings(call: Call) -> HttpSettings:
     )
 
 
-@network.put("/v1/http", UPDATE)
+@network.put("/v1/http", UPDATE, matches=show_http_settings)
 def set_http_settings(call: Call, body: HttpSettings) -> None:
     """Change the settings of outgoing requests; what is left out is reset."""
     options = call.repoman.options

@@ -49,7 +49,7 @@ def _anonymous_access(call: Call) -> AnonymousAccess:
     )
 
 
-@realms.put("/v1/security/anonymous", UPDATE)
+@realms.put("/v1/security/anonymous", UPDATE, matches=show_anonymous_access)
 def set_anonymous_access(call: Call, body: AnonymousAccess) -> AnonymousAccess:
     """Set whether clients can read without a login."""
     realm = body.realm_name or AUTHORIZING_REALM
@@ -82,16 +82,13 @@ def list_active_realms(call: Call) -> list[str]:
     return call.repoman.security.realms.active()
 
 
-@realms.put("/v1/security/realms/active", UPDATE, has_plain_errors=True)
+@realms.put("/v1/security/realms/active", UPDATE, has_plain_errors=True, matches=list_active_realms)
 def set_active_realms(call: Call, body: list[str]) -> None:
     """Set the active realms, by their ids in the order in which they are asked.
 
     Local users and user tokens are always asked. `NexusAuthorizingRealm` is accepted and left out.
     """
-    try:
-        call.repoman.security.realms.activate(body)
-    except Invalid as error:
-        raise Invalid(f"ValidationErrorXO{{id='*', message='{error}'}}") from error
+    call.repoman.security.realms.activate(body)
 
 
 def _none_for_zero(value: object) -> object:
@@ -124,7 +121,11 @@ def _user_token_settings(call: Call) -> UserTokenSettings:
     return UserTokenSettings(**options.model_dump())
 
 
-@realms.put("/v1/security/user-tokens", Permission("usertoken-settings", "update"))
+@realms.put(
+    "/v1/security/user-tokens",
+    Permission("usertoken-settings", "update"),
+    matches=show_user_token_settings,
+)
 def set_user_token_settings(call: Call, body: UserTokenSettings) -> UserTokenSettings:
     """Change the settings of user tokens."""
     values = body.model_dump(by_alias=False, exclude_none=True)

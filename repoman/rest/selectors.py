@@ -56,7 +56,11 @@ def create_selector(call: Call, body: NewSelector) -> None:
         raise _explained(error) from error
 
 
-@selectors.put("/v1/security/content-selectors/{name}", Permission("selectors", "update"))
+@selectors.put(
+    "/v1/security/content-selectors/{name}",
+    Permission("selectors", "update"),
+    matches=show_selector,
+)
 def change_selector(call: Call, name: str, body: SelectorChange) -> None:
     """Change the expression and the description of a content selector."""
     try:
@@ -65,7 +69,11 @@ def change_selector(call: Call, name: str, body: SelectorChange) -> None:
         raise _explained(error) from error
 
 
-@selectors.delete("/v1/security/content-selectors/{name}", Permission("selectors", "delete"))
+@selectors.delete(
+    "/v1/security/content-selectors/{name}",
+    Permission("selectors", "delete"),
+    matches=show_selector,
+)
 def delete_selector(call: Call, name: str) -> None:
     """Delete a content selector that no privilege uses."""
     call.repoman.security.selectors.delete(name, with_privileges=False)

@@ -245,7 +245,7 @@ def test_http_settings_are_given_back_without_passwords(client, repoman, repoman
         ({"httpProxy": {"host": "a", "port": "x"}}, "PARAMETER port"),
         ({"httpProxy": {"host": "a", "port": "70000"}}, "PARAMETER port"),
         ({"httpProxy": {"host": "a"}}, "PARAMETER port"),
-        ({"nonProxyHosts": "x"}, "PARAMETER nonProxyHosts"),
+        ({"nonProxyHosts": "x"}, "nonProxyHosts"),
     ],
     ids=str,
 )
