@@ -1,6 +1,7 @@
 """The rows of blobs and of the stores that keep them; values in, values out."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from repoman.db.models import (
@@ -9,7 +10,69 @@ from repoman.db.models import (
     BlobStoreRecord,
     CondemnedRecord,
     RepositoryRecord,
+    UploadRecord,
 )
+from repoman.db.usage_models import BlobStoreUsageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRow:
+    """A blob store as the database knows it.
+
+    Attributes:
+        settings: of one that was created while the server ran; None: it is in the settings file.
+        quota: the kind and the limit of its soft quota.
+        is_deleted: whether it is a tombstone.
+    """
+
+    name: str
+    settings: dict[str, Any] | None = None
+    quota: dict[str, Any] | None = None
+    is_deleted: bool = False
+
+
+def list_stores() -> list[StoreRow]:
+    """Return all blob stores by name, also those that the settings file does not have any more."""
+    query = BlobStoreRecord.select().order_by(BlobStoreRecord.name)
+    return [_store(each) for each in query]
+
+
+def find_store(name: str) -> StoreRow | None:
+    """Return a blob store, or None."""
+    record = BlobStoreRecord.get_or_none(BlobStoreRecord.name == name)
+    return None if record is None else _store(record)
+
+
+def insert_store(row: StoreRow, identity: str) -> None:
+    """Store a new blob store."""
+    BlobStoreRecord.insert(
+        name=row.name, identity=identity, settings=row.settings, quota=row.quota
+    ).execute()
+
+
+def update_store(name: str, quota: dict[str, Any] | None, deleted_at: float | None) -> None:
+    """Set what can change of a blob store."""
+    BlobStoreRecord.update(quota=quota, deleted_at=deleted_at).where(
+        BlobStoreRecord.name == name
+    ).execute()
+
+
+def delete_store(name: str) -> None:
+    """Remove the row of a blob store that nothing is in, with its sums."""
+    BlobStoreRecord.delete().where(BlobStoreRecord.name == name).execute()
+    BlobStoreUsageRecord.delete().where(BlobStoreUsageRecord.store == name).execute()
+
+
+def is_store_empty(name: str) -> bool:
+    """Return whether there is no row of a blob or an upload in a store."""
+    return not any(
+        model.select().where(model.store == name).limit(1).exists()
+        for model in (BlobRecord, CondemnedRecord, UploadRecord)
+    )
+
+
+def _store(record: Any) -> StoreRow:
+    return StoreRow(record.name, record.settings, record.quota, record.deleted_at is not None)
 
 
 def find_identity(store: str) -> str | None:
@@ -20,7 +83,9 @@ def find_identity(store: str) -> str | None:
 
 def save_identity(store: str, identity: str) -> None:
     """Note which store belongs to this database."""
-    BlobStoreRecord.replace(name=store, identity=identity).execute()
+    BlobStoreRecord.insert(name=store, identity=identity).on_conflict(
+        conflict_target=[BlobStoreRecord.name], update={BlobStoreRecord.identity: identity}
+    ).execute()
 
 
 def list_newest(store: str, limit: int) -> list[str]:

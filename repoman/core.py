@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -33,8 +34,10 @@ from repoman.outgoing import create_network, network_options
 from repoman.plugins import create_plugin_manager, unique
 from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.proxy.services import ProxyServices
+from repoman.repositories.cleanup import CleanupPolicies
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.purge import Purge
+from repoman.repositories.routing import RoutingRules
 from repoman.search import TrigramIndex
 from repoman.sections import Section
 from repoman.security.audit import Audit
@@ -47,6 +50,8 @@ from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
+from repoman.stores.quotas import QuotaWatch
+from repoman.stores.service import BlobStores
 from repoman.tasks.builtin import (
     PURGE,
     compaction_task,
@@ -171,7 +176,7 @@ class Repoman:
         if not self._adopt and not has_database(self.data):
             check_new_database(self.blob_stores)
         self.database.open()
-        pair_stores(self.database, self.blob_stores, adopt=self._adopt)
+        self._open_stores()
         self.security.tokens.open()
         self.security.sessions.open()
         self.compactor = Compactor(self.database, self.blob_stores)
@@ -185,6 +190,9 @@ class Repoman:
         )
         self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
+        self.routing_rules = RoutingRules(self.database, self.repositories)
+        formats = {each.format for each in self._recipes.values()}
+        self.cleanup_policies = CleanupPolicies(self.database, self.repositories, formats)
         for each in self.event_followers:
             each.begin()
         self._add_tasks()
@@ -192,10 +200,22 @@ class Repoman:
         self._add_checks()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 
+    def _open_stores(self) -> None:
+        """Open the blob stores of the database, and see that all belong to it."""
+        self.stores = BlobStores(
+            self.database, self.blob_stores, self.settings.blob_stores, self.data
+        )
+        self.stores.open()
+        pair_stores(self.database, self.blob_stores, adopt=self._adopt)
+        with suppress(RepomanError):  # The next look at changes logs it.
+            self.stores.refresh()
+        self._chores[Watch("blob stores")] = self.stores.refresh
+        self._chores[Watch("quotas")] = QuotaWatch(self.stores).look
+
     def _add_tasks(self) -> None:
         found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
         types = [
-            compaction_task(self.compactor),
+            compaction_task(self.compactor, self.stores),
             sweep_task(self.compactor),
             purge_task(Purge(self.database, self.blob_stores)),
             expiry_task(self.security.sessions, self.security.user_tokens),
@@ -260,8 +280,9 @@ class Repoman:
     def _add_checks(self) -> None:
         add = self.health.add
         add("database", self.database.check_readable)
-        for name in self.blob_stores.names():
+        for name in sorted(self.blob_stores.configured):
             add(f"blob store {name}", partial(_check_store, self.blob_stores.get(name)))
+        add("created blob stores", self._check_created_stores)
         add("alarm", lambda: self.proxies.alarm.problem)
         add("fetchers", lambda: self.proxies.fetchers.problem)
         for each in self.event_followers:
@@ -269,6 +290,12 @@ class Repoman:
         for watch in self._chores:
             add(watch.name, partial(getattr, watch, "problem"))
         self.writing.add("writing to the database", self.database.check_writable)
+
+    def _check_created_stores(self) -> str:
+        for info in self.stores.all():
+            if not info.is_configured:
+                _check_store(self.blob_stores.get(info.name))
+        return ""
 
     def sweep(self) -> None:
         """Drop what a crash left of bodies on their way in, and of blobs on their way out.

@@ -86,6 +86,7 @@ from repoman.repositories.model import (
 from repoman.repositories.recipes import Built, Recipe, RepositoryContext, open_cache
 from repoman.repositories.sections import (
     AccessSection,
+    CleanupSection,
     ConnectorSection,
     GroupSection,
     HostedStorageSection,
@@ -169,6 +170,7 @@ __all__ = [
     "CachedFiles",
     "Call",
     "Capabilities",
+    "CleanupSection",
     "ConfirmedClock",
     "Conflict",
     "ConnectorSection",

@@ -7,6 +7,7 @@ from pluggy import PluginManager
 
 from repoman.plugin import (
     AccessSection,
+    CleanupSection,
     Format,
     FormatUi,
     GroupSection,
@@ -15,7 +16,6 @@ from repoman.plugin import (
     RealmType,
     Recipe,
     RepositoryType,
-    RoutingSection,
     Section,
     StorageSection,
     TaskType,
@@ -35,6 +35,7 @@ from repoman_docker.sections import (
     DockerHostedStorageSection,
     DockerProxySection,
     DockerRemoteSection,
+    DockerRoutingSection,
     DockerSection,
     IndexType,
 )
@@ -109,6 +110,7 @@ def repoman_register_recipes() -> list[Recipe]:
             sections={
                 **COMMON,
                 "storage": DockerHostedStorageSection,
+                "cleanup": CleanupSection,
             },
             build=build_hosted,
         ),
@@ -117,10 +119,11 @@ def repoman_register_recipes() -> list[Recipe]:
             sections={
                 **COMMON,
                 "storage": StorageSection,
+                "cleanup": CleanupSection,
                 "proxy": DockerRemoteSection,
                 "negative_cache": NegativeCacheSection,
                 "http_client": HttpClientSection,
-                "routing": RoutingSection,
+                "routing": DockerRoutingSection,
                 "docker_proxy": DockerProxySection,
             },
             build=build_proxy,
@@ -131,7 +134,7 @@ def repoman_register_recipes() -> list[Recipe]:
                 **COMMON,
                 "storage": StorageSection,
                 "group": GroupSection,
-                "routing": RoutingSection,
+                "routing": DockerRoutingSection,
             },
             build=build_group,
         ),

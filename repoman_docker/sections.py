@@ -10,6 +10,7 @@ from repoman.plugin import (
     HostedStorageSection,
     ProxySection,
     RegularExpression,
+    RoutingSection,
     Section,
     WebAddress,
 )
@@ -160,3 +161,12 @@ class DockerHostedStorageSection(HostedStorageSection):
     redeploy_latest: bool = Field(
         False, description="Whether the tag latest may be moved even with allow_once."
     )
+
+
+class DockerRoutingSection(RoutingSection):
+    """Which images a proxy may request, and which a group serves."""
+
+    def path_of(self, name: str, part: tuple[object, ...]) -> str:
+        """Return the path of a part of an image, such as of a manifest, or of its list of tags."""
+        rest = "/".join(map(str, part)) or "tags/list"
+        return f"/v2/{name}/{rest}"

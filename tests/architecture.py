@@ -28,6 +28,7 @@ CORE = (
     {"core"},
     {"bootstrap"},
     {"tasks"},
+    {"stores"},
     {"catalog"},
     {"repositories"},
     {"security", "mail", "outgoing"},

@@ -19,7 +19,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +49,11 @@ class FileBlobStore:
 
     def __str__(self) -> str:
         return str(self._directory)
+
+    @property
+    def directory(self) -> Path:
+        """Where the store is."""
+        return self._directory
 
     def identity(self) -> str | None:
         """See :meth:`repoman.blobs.store.BlobStore.identity`."""
@@ -80,6 +85,25 @@ class FileBlobStore:
         """See :meth:`repoman.blobs.store.BlobStore.is_empty`."""
         try:
             return not any(self._blobs.glob("??/*"))
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def free_bytes(self) -> int | None:
+        """Return what the file system has left for us."""
+        try:
+            state = os.statvfs(self._directory)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return state.f_bavail * state.f_frsize
+
+    def remove(self) -> None:
+        """Remove what the store has made; the directory stays if there are other files in it."""
+        try:
+            for part in (*(self._blobs / prefix for prefix in PREFIXES), self._uploads):
+                _remove_files(part)
+            (self._directory / IDENTITY_FILE).unlink(missing_ok=True)
+            for directory in (self._blobs, self._directory):
+                _remove_directory(directory)
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -202,6 +226,24 @@ class FileBlobStore:
             f"The blob store in {self._directory} cannot be used: "
             f"{error.filename or self._directory}: {reason}."
         )
+
+
+def _remove_files(directory: Path) -> None:
+    """Remove a directory with the files in it; it stays if there are directories."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for path in directory.iterdir():
+            if not path.is_dir() or path.is_symlink():
+                path.unlink(missing_ok=True)
+        _remove_directory(directory)
+
+
+def _remove_directory(directory: Path) -> None:
+    """Remove a directory unless something is in it, or mounted there."""
+    try:
+        directory.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY, errno.ENOTDIR):
+            raise
 
 
 def _missing(digest: str) -> NotFound:

@@ -1,7 +1,8 @@
-"""The blob stores by name, created from the settings."""
+"""The blob stores by name: those of the settings file, and those that were created later."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import pluggy
 from repoman.blobs.file import FileBlobStore
 from repoman.blobs.store import BlobStore
 from repoman.config import BlobStoreSettings
-from repoman.errors import Invalid
+from repoman.errors import Invalid, RepomanError
 from repoman.hookspecs import PROJECT
 
 _hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -47,7 +48,13 @@ class FileStorePlugin:
 
 
 class BlobStoreManager:
-    """All blob stores of the server, opened at start."""
+    """All blob stores that this process can use; thread safe.
+
+    Those of the settings are there from the start, others come and go.
+
+    Attributes:
+        look_again: called when an unknown name is asked for; another process may have created it.
+    """
 
     def __init__(
         self,
@@ -55,7 +62,12 @@ class BlobStoreManager:
         factories: Mapping[str, BlobStoreFactory],
         data: Path,
     ) -> None:
+        self.configured = frozenset(settings)
+        self.look_again: Callable[[], object] = lambda: None
         self._stores = {name: self._make(name, factories, settings, data) for name in settings}
+        self._lock = threading.Lock()
+        # The locks of the stores, while this process serves.
+        self._held: dict[str, ExitStack] | None = None
 
     @staticmethod
     def _make(
@@ -80,24 +92,81 @@ class BlobStoreManager:
         """Return the names of all stores, sorted."""
         return sorted(self._stores)
 
+    def find(self, name: str) -> BlobStore | None:
+        """Return a store that this process knows, or None."""
+        return self._stores.get(name)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a store with this name; it may have come just now."""
+        if name not in self._stores:
+            with suppress(RepomanError):
+                self.look_again()
+        return name in self._stores
+
     def get(self, name: str) -> BlobStore:
         """Return a store by name.
 
         Raises:
             Invalid: no store has this name.
+            RepomanError: it was created just now, and cannot be used.
         """
         if name not in self._stores:
-            raise Invalid(f"There is no blob store {name!r}; available: {', '.join(self.names())}.")
-        return self._stores[name]
+            self.look_again()
+        store = self._stores.get(name)
+        if store is None:
+            known = ", ".join(self.names())
+            raise Invalid(f"There is no blob store {name!r}; available: {known}.")
+        return store
+
+    def add(self, name: str, store: BlobStore) -> None:
+        """Use a store from now on (Conflict: somebody else does)."""
+        with self._lock:
+            self._hold(name, store)
+            self._stores = {**self._stores, name: store}
+
+    def drop(self, name: str) -> None:
+        """Do not use a store any more."""
+        with self._lock:
+            self._stores = {key: each for key, each in self._stores.items() if key != name}
+            if self._held is not None and name in self._held:
+                self._held.pop(name).close()
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold one store, which this process knows; it does already where it serves.
+
+        Raises:
+            Conflict: somebody else holds it.
+        """
+        if self._held is not None:
+            yield
+            return
+        with self._stores[name].lock_exclusively():
+            yield
 
     @contextmanager
     def locked_exclusively(self) -> Iterator[None]:
-        """Hold all stores, for the process that serves.
+        """Hold all stores, also those that come later, for the process that serves.
 
         Raises:
             Conflict: somebody else holds one of them.
         """
-        with ExitStack() as stack:
-            for store in self._stores.values():
-                stack.enter_context(store.lock_exclusively())
+        try:
+            with self._lock:
+                self._held = {}
+                for name, store in self._stores.items():
+                    self._hold(name, store)
             yield
+        finally:
+            with self._lock:
+                held, self._held = self._held or {}, None
+            for each in held.values():
+                with suppress(OSError):
+                    each.close()
+
+    def _hold(self, name: str, store: BlobStore) -> None:
+        if self._held is None or name in self._held:
+            return
+        lock = ExitStack()
+        lock.enter_context(store.lock_exclusively())
+        self._held[name] = lock

@@ -117,6 +117,20 @@ class BlobStore(Protocol):
             Unavailable: the store cannot be used.
         """
 
+    def free_bytes(self) -> int | None:
+        """Return how many more bytes fit into the store; None: it does not know of a limit.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
+        """
+
+    def remove(self) -> None:
+        """Remove the store with everything in it; safe to call again. Nobody may be using it.
+
+        Raises:
+            Unavailable: it cannot be removed.
+        """
+
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> BlobWriter:
         """Return the writer with this id, new or from before a restart.
 

@@ -7,7 +7,9 @@ import click
 
 from repoman import __version__
 from repoman.cli.audit import audit
+from repoman.cli.blob_stores import blobstore
 from repoman.cli.blobs import blob
+from repoman.cli.cleanup import cleanup
 from repoman.cli.email import email
 from repoman.cli.events import event
 from repoman.cli.keys import cert, secret
@@ -18,6 +20,7 @@ from repoman.cli.provisioning import apply, export
 from repoman.cli.repositories import repo
 from repoman.cli.rights import rights
 from repoman.cli.roles import role
+from repoman.cli.routing import routing
 from repoman.cli.selectors import selector
 from repoman.cli.server import (
     check_config,
@@ -84,6 +87,9 @@ for command in (
     event,
     usage,
     blob,
+    blobstore,
+    routing,
+    cleanup,
     task,
     freeze,
     release,

@@ -19,6 +19,7 @@ SECURITY = "security"
 SESSIONS = "sessions"
 OPTIONS = "options"
 REPOSITORIES = "repositories"
+BLOB_STORES = "blob stores"
 SERVED = "served repositories"  # those that this process serves; of no table
 NONE = ""  # Nothing that is read from the table is cached.
 
@@ -33,6 +34,8 @@ TOPICS: Mapping[str, str] = {
     "certificate": OPTIONS,
     "repository": REPOSITORIES,
     "connector": REPOSITORIES,
+    "routing_rule": REPOSITORIES,
+    "cleanup_policy": NONE,
     "component": CONTENT,
     "component_index": CONTENT,
     "version_index": CONTENT,
@@ -46,7 +49,7 @@ TOPICS: Mapping[str, str] = {
     "blob_package": CONTENT,
     "blob": NONE,
     "blob_checksum": NONE,
-    "blob_store": NONE,
+    "blob_store": BLOB_STORES,
     "condemned": NONE,
     "sample": NONE,
     "pull_day": NONE,

@@ -113,30 +113,30 @@ class Members(ABC, Generic[Service]):
         """Return all names that mean the same to a member."""
         return frozenset({name}).union(*(self.names_of(each.service, name) for each in self.all()))
 
-    def serving(self, name: str) -> list[Member[Service]]:
-        """Return the members that may answer for a name, in order.
+    def serving(self, name: str, *part: object) -> list[Member[Service]]:
+        """Return the members that may answer for a name, or for a part of it, in order.
 
         Raises:
             RepomanError: the :meth:`denial`, a routing rule of the group forbids the name.
         """
         members = list(self.all())
-        routed = [each for each in members if self.routes(each, name)]
-        if not routed and (members or not self.routing.allows(name)):
+        routed = [each for each in members if self.routes(each, name, *part)]
+        if not routed and (members or not self.routing.allows(name, part=part)):
             raise self._forbidden(name)
         return [each for each in routed if self.serves(each, name)]
 
     @property
     def has_rules(self) -> bool:
         """Whether a rule or a pin keeps members from answering for some names."""
-        return bool(self.settings.pins or self.routing.matchers)
+        return bool(self.settings.pins) or self.routing.is_restricted
 
-    def routes(self, member: Member[Service], name: str) -> bool:
-        """Return whether the routing rule lets a member answer for a name.
+    def routes(self, member: Member[Service], name: str, *part: object) -> bool:
+        """Return whether the routing rule lets a member answer for a name, or for a part of it.
 
         All names that it has at the member count: who is refused one must not get it by another.
         """
-        return not self.routing.matchers or self.routing.allows(
-            *self.names_of(member.service, name)
+        return not self.routing.is_restricted or self.routing.allows(
+            *self.names_of(member.service, name), part=part
         )
 
     def serves(self, member: Member[Service], name: str) -> bool:

@@ -29,7 +29,7 @@ from repoman.http.formats import Format
 from repoman.http.guard import HIDDEN, SPEAKER, Guard, Hidden
 from repoman.http.hosts import Forwarded, HostRequest, apply_external_url, check_host
 from repoman.plugins import unique
-from repoman.repositories.manager import NAME
+from repoman.repositories.checks import NAME
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import AccessSection
 

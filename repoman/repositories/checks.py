@@ -5,6 +5,7 @@ The members of a group exist, have its format, and never contain it.
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +16,18 @@ from repoman.repositories.repository_records import Row
 from repoman.repositories.sections import GroupSection
 
 SECTION = "group"
+# The names of repositories and of what they use.
+NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
+
+
+def check_name(what: str, name: str) -> None:
+    """Return if something may be called so (Invalid)."""
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            f"name: {name!r} is not a valid name of a {what}: use at most 200 letters, digits, "
+            "'-', '_' and '.', beginning with a letter, a digit or '-'.",
+            field="name",
+        )
 
 
 def check_group(name: str, format_name: str, group: GroupSection, rows: Iterable[Row]) -> None:

@@ -6,13 +6,13 @@ repository keeps its upload sessions.
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from repoman.blob_records import find_store
 from repoman.blobs.manager import BlobStoreManager
 from repoman.config import ServerSettings
 from repoman.content import ContentStore
@@ -23,7 +23,7 @@ from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
-from repoman.repositories.checks import check_group, check_not_member, check_port_is_free
+from repoman.repositories.checks import NAME, check_group, check_not_member, check_port_is_free
 from repoman.repositories.model import (
     Connector,
     Repository,
@@ -33,11 +33,15 @@ from repoman.repositories.model import (
 )
 from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import GroupSection, StorageSection, external_url_of
+from repoman.repositories.routing_records import RoutingRule, list_rules
+from repoman.repositories.sections import (
+    GroupSection,
+    RoutingSection,
+    StorageSection,
+    external_url_of,
+)
 from repoman.sections import Section, merge
 from repoman.uploads import UploadSessions
-
-NAME = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9_.-]{0,199}")
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class _Snapshot:
 
     revision: int = -1
     rows: Mapping[str, Row] = field(default_factory=dict)
+    rules: Mapping[str, RoutingRule] = field(default_factory=dict)
     repositories: Mapping[str, Repository] = field(default_factory=dict)
 
 
@@ -176,6 +181,7 @@ class RepositoryManager:
         self._check_blob_store(sections)
         self._probe_ports(sections)
         with self._database.transaction():
+            self._check_kept(_storage(sections).blob_store)
             row = Row(0, name, recipe.format, recipe.type, is_online, self._seal(sections))
             if records.find_row(name) is not None:
                 raise Conflict(f"name: a repository named {name!r} already exists.")
@@ -326,13 +332,22 @@ class RepositoryManager:
     def _check_blob_store(self, sections: Mapping[str, Section], row: Row | None = None) -> None:
         store = _storage(sections).blob_store
         problem = None
-        if store not in self._blob_stores.names():
+        if not self._blob_stores.has(store):
             known = ", ".join(self._blob_stores.names())
             problem = f"there is no blob store {store!r}; choose one of: {known}."
-        elif row is not None and store != _store_of(row):
+        elif row is not None and store != row.blob_store:
             problem = "cannot be changed after the repository was created."
         if problem is not None:
             raise Invalid(f"storage.blob_store: {problem}", field="storage.blob_store")
+
+    def _check_kept(self, store: str) -> None:
+        """Return if a blob store was not deleted meanwhile; within a transaction (Invalid)."""
+        if store in self._blob_stores.configured:
+            return
+        found = find_store(store)
+        if found is None or found.is_deleted:
+            field = "storage.blob_store"
+            raise Invalid(f"{field}: there is no blob store {store!r}.", field=field)
 
     def _check_ports(self, name: str, sections: Mapping[str, Section]) -> None:
         owners = records.port_owners()
@@ -356,17 +371,19 @@ class RepositoryManager:
     def _take_snapshot(self, revision: int) -> _Snapshot:
         old = self._snapshot
         rows = {row.name.lower(): row for row in records.list_rows()}
-        repositories = {
-            key: old.repositories[key] if old.rows.get(key) == row else self._build(row)
-            for key, row in rows.items()
-        }
+        rules = {rule.name.lower(): rule for rule in list_rules()}
+        repositories = {}
+        for key, row in rows.items():
+            name = row.routing_rule.lower()
+            is_same = old.rows.get(key) == row and old.rules.get(name) == rules.get(name)
+            repositories[key] = old.repositories[key] if is_same else self._build(row, rules)
         ids = {row.id for row in rows.values()}
         for gone in {row.id for row in old.rows.values()} - ids:
             self._uploads.pop(gone, None)
             self._proxies.retire(gone)
-        return _Snapshot(revision, rows, repositories)
+        return _Snapshot(revision, rows, rules, repositories)
 
-    def _build(self, row: Row) -> Repository:
+    def _build(self, row: Row, rules: Mapping[str, RoutingRule]) -> Repository:
         self._proxies.leave(row.id)
         config = RepositoryConfig(
             row.id, row.name, row.format, RepositoryType(row.type), row.is_online, {}
@@ -376,7 +393,8 @@ class RepositoryManager:
             problem = f"The format {row.format!r} is not installed."
             return Repository(config, None, problem=problem)
         try:
-            config = replace(config, sections=recipe.parse(self._unseal(row)))
+            sections = recipe.parse(self._unseal(row))
+            config = replace(config, sections=_with_rules(sections, rules))
             store = _storage(config.sections).blob_store
             blobs = self._blob_stores.get(store)
             context = RepositoryContext(
@@ -425,6 +443,16 @@ def _check_names(row: Row, sections: Mapping[str, Section], given: Collection[st
         check_group(row.name, row.format, group, records.list_rows())
 
 
+def _with_rules(
+    sections: Mapping[str, Section], rules: Mapping[str, RoutingRule]
+) -> dict[str, Section]:
+    """Return sections with the routing rules that they name (Invalid)."""
+    return {
+        name: section.with_rule(rules) if isinstance(section, RoutingSection) else section
+        for name, section in sections.items()
+    }
+
+
 def _storage(sections: Mapping[str, Section]) -> StorageSection:
     section = sections["storage"]
     if not isinstance(section, StorageSection):
@@ -435,10 +463,6 @@ def _storage(sections: Mapping[str, Section]) -> StorageSection:
 def _remote_of(row: Row) -> str | None:
     remote: str | None = row.settings.get("proxy", {}).get("remote_url")
     return remote
-
-
-def _store_of(row: Row) -> str:
-    return str(row.settings.get("storage", {}).get("blob_store", "default"))
 
 
 def _merged(recipe: Recipe, old: Settings, new: Settings) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from peewee import fn
@@ -38,6 +38,26 @@ class Row:
     type: str
     is_online: bool
     settings: dict[str, dict[str, Any]]
+
+    @property
+    def blob_store(self) -> str:
+        """Return the name of its blob store."""
+        return str(self.settings.get("storage", {}).get("blob_store", "default"))
+
+    @property
+    def routing_rule(self) -> str:
+        """Return the name of its routing rule; empty: it has none."""
+        return str(self.settings.get("routing", {}).get("rule", ""))
+
+    @property
+    def cleanup_policies(self) -> list[str]:
+        """Return the names of its cleanup policies."""
+        return list(self.settings.get("cleanup", {}).get("policy_names", ()))
+
+    def with_setting(self, section: str, key: str, value: Any) -> "Row":
+        """Return the repository with one changed setting."""
+        changed = {**self.settings.get(section, {}), key: value}
+        return replace(self, settings={**self.settings, section: changed})
 
 
 def list_rows() -> list[Row]:

@@ -4,14 +4,20 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
 from repoman.errors import Invalid
 from repoman.external_url import ExternalUrl
-from repoman.patterns import find_pattern
 from repoman.proxy.connections import BundleError, check_bundle
+from repoman.repositories.cleanup_records import list_policies
+from repoman.repositories.routing_records import (
+    RoutingMode,
+    RoutingRule,
+    find_rule,
+    is_allowed,
+)
 from repoman.sections import RegularExpression, Section, WebAddress
 
 
@@ -215,25 +221,69 @@ class GroupSection(Section):
     )
 
 
-class RoutingMode(StrEnum):
-    """What the matchers of a routing rule do."""
-
-    ALLOW = "allow"
-    BLOCK = "block"
-
-
 class RoutingSection(Section):
-    """Which paths a proxy may request."""
+    """Which paths a proxy may request, and what a group serves."""
 
+    rule: str = Field("", description="Routing rule that applies; empty: none.")
     mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether the matchers allow or block.")
     matchers: tuple[RegularExpression, ...] = Field(
         (), description="Regular expressions that have to match the whole path."
     )
+    _rule: RoutingRule | None = PrivateAttr(None)
 
-    def allows(self, *paths: str) -> bool:
-        """Return whether a path may be requested, given its other names."""
-        if not self.matchers:
-            return True
-        patterns = map(find_pattern, self.matchers)
-        is_matched = any(pattern.matches(path) for pattern in patterns for path in paths)
-        return is_matched is (self.mode is RoutingMode.ALLOW)
+    def check_names(self) -> None:
+        """Return if there is a rule where one is named (Invalid)."""
+        found = find_rule(self.rule) if self.rule else None
+        self.with_rule({} if found is None else {found.name.lower(): found})
+
+    def with_rule(self, rules: Mapping[str, RoutingRule]) -> Self:
+        """Return the section with the rule that it names, of those by name in lower case (Invalid).
+
+        Without its rule everything would be allowed.
+        """
+        if not self.rule:
+            return self
+        if self.rule.lower() not in rules:
+            field = "routing.rule"
+            raise Invalid(f"{field}: there is no routing rule {self.rule!r}.", field=field)
+        section = self.model_copy()
+        section._rule = rules[self.rule.lower()]
+        return section
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether some paths may not be requested."""
+        return bool(self.matchers) or self._rule is not None
+
+    def path_of(self, name: str, part: tuple[object, ...]) -> str:
+        """Return the path with which routing rules compare a name, or a part of what it names.
+
+        The part is what the format passes to :meth:`allows`.
+        """
+        return f"/{name}"
+
+    def allows(self, *names: str, part: tuple[object, ...] = ()) -> bool:
+        """Return whether something, or a part of it, may be requested, given all of its names.
+
+        The matchers of the section see its names, those of the rule also its paths.
+        """
+        if self.matchers and not is_allowed(self.mode, self.matchers, names):
+            return False
+        rule = self._rule
+        return rule is None or rule.allows([*names, *(self.path_of(name, part) for name in names)])
+
+
+class CleanupSection(Section):
+    """Which components of a repository a cleanup removes."""
+
+    policy_names: tuple[str, ...] = Field(
+        (), description="Cleanup policies; what any of them selects is removed."
+    )
+
+    def check_names(self) -> None:
+        """Return if there are all policies that are named (Invalid)."""
+        known = {each.name.lower() for each in list_policies(self.policy_names)}
+        missing = [each for each in self.policy_names if each.lower() not in known]
+        if missing:
+            field = "cleanup.policy_names"
+            raise Invalid(f"{field}: there is no cleanup policy {missing[0]!r}.", field=field)

@@ -2,19 +2,25 @@
 
 from repoman.rest.absent import absent
 from repoman.rest.audit import audit
+from repoman.rest.blob_stores import blob_stores
 from repoman.rest.certificates import certificates
+from repoman.rest.cleanup import cleanup
 from repoman.rest.ldap import ldap
 from repoman.rest.network import network
 from repoman.rest.privileges import privileges
 from repoman.rest.realms import realms
 from repoman.rest.repositories import repositories
 from repoman.rest.roles import roles
+from repoman.rest.routing import routing
 from repoman.rest.selectors import selectors
 from repoman.rest.tasks import tasks
 from repoman.rest.users import users
 
 AREAS = (
     repositories,
+    blob_stores,
+    routing,
+    cleanup,
     users,
     roles,
     privileges,

@@ -15,6 +15,7 @@ from repoman.repositories.purge import Purge
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
 from repoman.security.user_tokens import UserTokens
+from repoman.stores.service import BlobStores
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
 from repoman.verification import verify_all
 
@@ -26,23 +27,31 @@ DAY_S = 86_400.0
 PURGE = "repository.purge-deleted"
 
 
-def compaction_task(compactor: Compactor) -> TaskType:
-    """Return the type of the task that frees the disk space of unreferenced blobs."""
+def compaction_task(compactor: Compactor, stores: BlobStores) -> TaskType:
+    """Return the type of the task that frees the disk space of unreferenced blobs.
+
+    It also removes deleted blob stores that are empty then.
+    """
 
     def run(context: TaskContext) -> str:
-        count = compactor.compact(context)
-        if not count:
+        blobs, removed = compactor.compact(context), stores.finish_deletions()
+        told = []
+        if blobs:
+            told.append(pluralize(blobs, "unreferenced blob"))
+        if removed:
+            told.append(pluralize(removed, "deleted blob store"))
+        if not told:
             return ""
-        told = f"Removed {pluralize(count, 'unreferenced blob')}."
-        _log.info(told)
-        return told
+        result = f"Removed {' and '.join(told)}."
+        _log.info(result)
+        return result
 
     return TaskType(
         "blobstore.compact",
         "Admin - Compact blob stores",
         run,
         first=FirstTask("cron */30 * * * * *"),
-        is_needed=compactor.is_needed,
+        is_needed=lambda: compactor.is_needed() or stores.has_finished_deletions(),
     )
 
 

@@ -221,6 +221,19 @@ class BlobStoreSuite:
         assert sizes == {"kept": 100, "left": 0}
         assert read(open_store(), digest) == DATA
 
+    def test_a_store_tells_what_is_free_if_it_knows(self, store: BlobStore) -> None:
+        free = store.free_bytes()
+        assert free is None or free > len(DATA)
+
+    def test_a_removed_store_is_new(self, open_store: OpenStore) -> None:
+        write(open_store(), "one", DATA).commit()
+        write(open_store(), "two", DATA).pause()
+        open_store().remove()
+        assert (open_store().identity(), open_store().is_empty()) == (None, True)
+        open_store().remove()
+        open_store().create(IDENTITY)
+        assert open_store().open_writer("two").size == 0
+
     def test_one_process_serves_a_store_at_a_time(self, open_store: OpenStore) -> None:
         with open_store().lock_exclusively():
             with pytest.raises(Conflict), open_store().lock_exclusively():

@@ -102,7 +102,7 @@ class GroupManifests:
     def _first(
         self, name: str, reference: Digest | Tag, ask: Callable[[DockerRepository], Content]
     ) -> Content:
-        members = self._members.serving(name)
+        members = self._members.serving(name, "manifests", reference)
         if isinstance(reference, Digest):
             # All members return the same content: ask first those that need no remote.
             members.sort(key=lambda each: self._members.rank(each, name))
@@ -212,7 +212,7 @@ class GroupBlobs:
 
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
-        return self._first(name, lambda m: readable(m.blobs.get(name, digest)))
+        return self._first(name, digest, lambda m: readable(m.blobs.get(name, digest)))
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`.
@@ -221,7 +221,7 @@ class GroupBlobs:
         """
         if self._members.takes(name):
             return self._members.writable(name).blobs.head(name, digest)
-        return self._first(name, lambda m: m.blobs.head(name, digest))
+        return self._first(name, digest, lambda m: m.blobs.head(name, digest))
 
     def delete(self, name: str, digest: Digest) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
@@ -259,18 +259,20 @@ class GroupBlobs:
             return is_visible
         return lambda image: is_visible(image) and self._members.builds_on(image)
 
-    def _first(self, name: str, ask: Callable[[DockerRepository], Content]) -> Content:
-        return self._members.first_content(self._holders(name), ask)
+    def _first(
+        self, name: str, digest: Digest, ask: Callable[[DockerRepository], Content]
+    ) -> Content:
+        return self._members.first_content(self._holders(name, digest), ask)
 
-    def _holders(self, name: str) -> Iterator[Member[DockerRepository]]:
-        """Return the members from which the blobs of an image are read, in order."""
-        members = self._members.serving(name)
+    def _holders(self, name: str, digest: Digest) -> Iterator[Member[DockerRepository]]:
+        """Return the members from which a blob of an image is read, in order."""
+        members = self._members.serving(name, "blobs", digest)
         hosted = (each for each in members if each.is_hosted)
         others = (each for each in members if not each.is_hosted and self._members.has(each, name))
         return chain(hosted, others)
 
     def _stored(self, name: str, digest: Digest) -> Iterator[StoredBlob]:
-        for member in self._holders(name):
+        for member in self._holders(name, digest):
             try:
                 blob = member.service.blobs.stored(name, digest)
             except RegistryFailure as error:

@@ -65,7 +65,7 @@ class ProxyBlobs:
 
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
-        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
+        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN, "blobs", digest)
         asset = self._site.cache.find(blob_path(image, digest))
         if asset is not None:
             return self._cached(asset, digest)
@@ -81,7 +81,7 @@ class ProxyBlobs:
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`; fetches nothing."""
-        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
+        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN, "blobs", digest)
         asset = self._site.cache.find(blob_path(image, digest))
         if asset is not None:
             return self._cached(asset, digest)
@@ -100,7 +100,7 @@ class ProxyBlobs:
 
     def stored(self, name: str, digest: Digest) -> StoredBlob | None:
         """See :class:`repoman_docker.service.BlobService`; asks no remote."""
-        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN)
+        image = self._site.image(name, ErrorCode.BLOB_UNKNOWN, "blobs", digest)
         asset = self._site.cache.find(blob_path(image, digest))
         return None if asset is None else StoredBlob(asset.digest, asset.size)
 

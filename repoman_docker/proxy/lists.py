@@ -96,7 +96,7 @@ class ProxyLists:
     def images(self, after: str, limit: int, budget: Budget) -> Names:
         """See :class:`repoman_docker.service.ListService`; the cached, allowed images."""
         read = partial(self._local.images, budget=budget)
-        if not self._site.routing.matchers:
+        if not self._site.routing.is_restricted:
             return read(after, limit)
         return read_names(read, after, limit, self._site.serves, budget)
 
@@ -106,7 +106,7 @@ class ProxyLists:
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
-        image = self._site.image(name, ErrorCode.NAME_UNKNOWN)
+        image = self._site.image(name, ErrorCode.NAME_UNKNOWN, "referrers", subject)
         try:
             found = self._list(_referrers_of(self._site, image, subject))
         except (NotFound, UpstreamRefused):

@@ -58,7 +58,7 @@ class ProxyManifests:
         return self._find(name, reference, self._promised)
 
     def _find(self, name: str, reference: Digest | Tag, finish: Finish) -> Content:
-        image = self._site.image(name, ErrorCode.MANIFEST_UNKNOWN)
+        image = self._site.image(name, ErrorCode.MANIFEST_UNKNOWN, "manifests", reference)
         with self._site.absence(ErrorCode.MANIFEST_UNKNOWN, _title(image, reference)):
             if isinstance(reference, Digest):
                 return self._content(self._by_digest(image, reference))

@@ -41,7 +41,7 @@ class ProxySearch:
     ) -> SearchResult:
         """See :class:`repoman_docker.search.ImageSearch`."""
         local = self._find_cached(term, is_visible)
-        is_whole = is_visible is None and not self._site.routing.matchers
+        is_whole = is_visible is None and not self._site.routing.is_restricted
         wanted = first if is_whole else max(first, FILTERED_RESULTS)
         try:
             answer = self._index.search(

@@ -70,17 +70,18 @@ class ProxySite:
         long = self.long_name(name)
         return frozenset({name, long, self.short_name(long)})
 
-    def serves(self, name: str) -> bool:
-        """Return whether the routing rule allows an image."""
-        return self.routing.allows(*self.names(name))
+    def serves(self, name: str, *part: object) -> bool:
+        """Return whether the routing rule allows an image, or the part that its path names."""
+        return self.routing.allows(*self.names(name), part=part)
 
-    def image(self, name: str, code: ErrorCode) -> str:
+    def image(self, name: str, code: ErrorCode, *part: object) -> str:
         """Return the name under which an image is cached and requested.
 
         Raises:
-            RegistryFailure: ``code``, the routing rule of this proxy refuses it.
+            RegistryFailure: ``code``, the routing rule of this proxy refuses it, or the part that
+                its path names.
         """
-        if not self.serves(name):
+        if not self.serves(name, *part):
             raise failure(
                 code,
                 f"The routing rule of the repository {self.name} forbids {name}.",

@@ -6,6 +6,7 @@ from repoman.plugin import (
     AccessSection,
     Built,
     Capabilities,
+    CleanupSection,
     ContentRules,
     Format,
     FormatUi,
@@ -86,7 +87,7 @@ COMMON: dict[str, type[Section]] = {"access": AccessSection, "raw": RawSection}
 
 HOSTED = RECIPE(
     type=RepositoryType.HOSTED,
-    sections={**COMMON, "storage": HostedStorageSection},
+    sections={**COMMON, "storage": HostedStorageSection, "cleanup": CleanupSection},
     build=build_hosted,
 )
 PROXY = RECIPE(
@@ -94,6 +95,7 @@ PROXY = RECIPE(
     sections={
         **COMMON,
         "storage": StorageSection,
+        "cleanup": CleanupSection,
         "proxy": ProxySection,
         "negative_cache": NegativeCacheSection,
         "http_client": HttpClientSection,

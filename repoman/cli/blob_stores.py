@@ -1,0 +1,126 @@
+"""Commands about blob stores; a running server applies the changes within seconds."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+from repoman.errors import Invalid
+from repoman.stores.model import Quota, QuotaKind, StoreState
+
+USED = click.option(
+    "--used-quota",
+    type=click.IntRange(min=0),
+    metavar="BYTES",
+    help="Warn when more bytes are used.",
+)
+REMAINING = click.option(
+    "--remaining-quota",
+    type=click.IntRange(min=0),
+    metavar="BYTES",
+    help="Warn when fewer bytes are free.",
+)
+
+
+@click.group()
+def blobstore() -> None:
+    """List, create, change and delete blob stores."""
+
+
+@blobstore.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@with_repoman
+def list_(repoman: Repoman, as_json: bool) -> None:
+    """List the blob stores with their sizes, paths and soft quotas.
+
+    The exit status is 1 if one of them cannot be used.
+    """
+    states = repoman.stores.states()
+    if as_json:
+        click.echo(json.dumps([_as_json(each) for each in states], indent=2))
+    else:
+        width = max(len(each.info.name) for each in states)
+        for state in states:
+            click.echo(f"{state.info.name:<{width}}  {_line_of(state)}")
+    if any(state.problem for state in states):
+        click.get_current_context().exit(1)
+
+
+@blobstore.command()
+@click.argument("name")
+@click.argument("path", required=False)
+@USED
+@REMAINING
+@with_repoman
+def create(
+    repoman: Repoman,
+    name: str,
+    path: str | None,
+    used_quota: int | None,
+    remaining_quota: int | None,
+) -> None:
+    """Create the blob store NAME in the directory PATH, which is empty or does not exist.
+
+    A relative PATH is below 'blobs' in the data directory. Default: NAME.
+    """
+    quota = _quota(used_quota, remaining_quota)
+    repoman.stores.create(name, name if path is None else path, quota)
+    click.echo(f"Created the blob store {name}.")
+
+
+@blobstore.command("set")
+@click.argument("name")
+@USED
+@REMAINING
+@click.option("--no-quota", is_flag=True, help="Remove the soft quota.")
+@with_repoman
+def set_(
+    repoman: Repoman,
+    name: str,
+    used_quota: int | None,
+    remaining_quota: int | None,
+    no_quota: bool,
+) -> None:
+    """Set or remove the soft quota of the blob store NAME."""
+    quota = _quota(used_quota, remaining_quota)
+    if no_quota is (quota is not None):
+        raise Invalid("Give one of --used-quota, --remaining-quota and --no-quota.")
+    repoman.stores.change(name, None, quota)
+    click.echo(f"Updated the blob store {name}.")
+
+
+@blobstore.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_repoman
+def delete(repoman: Repoman, name: str, yes: bool) -> None:
+    """Delete the blob store NAME, which no repository uses, with the files in it."""
+    if not yes:
+        click.confirm(f"Delete the blob store {name} with its files?", abort=True)
+    repoman.stores.delete(name)
+    click.echo(f"Deleted the blob store {name}.")
+
+
+def _quota(used: int | None, remaining: int | None) -> Quota | None:
+    given = [(QuotaKind.USED, used), (QuotaKind.REMAINING, remaining)]
+    quotas = [Quota(kind, limit) for kind, limit in given if limit is not None]
+    if len(quotas) > 1:
+        raise Invalid("A blob store has one soft quota: --used-quota or --remaining-quota.")
+    return quotas[0] if quotas else None
+
+
+def _line_of(state: StoreState) -> str:
+    info, usage = state.info, state.usage
+    parts = [f"{usage.blobs:,} blobs, {usage.size:,} bytes", info.path or info.type]
+    if info.quota is not None:
+        parts.append(f"quota {info.quota}")
+    told = state.problem or state.violation
+    return "; ".join([*parts, told] if told else parts)
+
+
+def _as_json(state: StoreState) -> dict[str, object]:
+    info = asdict(state.info)
+    sums = {"blobs": state.usage.blobs, "size": state.usage.size, "free": state.free}
+    return {**info, **sums, "problem": state.problem, "violation": state.violation}

@@ -1,0 +1,129 @@
+"""Commands about cleanup policies."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import click
+
+from repoman.cli.common import with_repoman
+from repoman.core import Repoman
+from repoman.repositories.cleanup import RELEASE_TYPES
+from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
+
+CRITERIA = (
+    click.option("--notes", help="Notes for administrators."),
+    click.option(
+        "--updated-days",
+        "last_updated_days",
+        type=int,
+        help="Only components that were stored at least so many days ago.",
+    ),
+    click.option(
+        "--downloaded-days",
+        "last_downloaded_days",
+        type=int,
+        help="Only components that were not downloaded for so many days.",
+    ),
+    click.option(
+        "--release-type",
+        type=click.Choice(RELEASE_TYPES, case_sensitive=False),
+        help="Only releases, or only pre-releases.",
+    ),
+    click.option("--asset-regex", help="Only components with an asset whose whole path matches."),
+    click.option("--retain", type=int, help="So many of the newest versions stay."),
+    click.option("--sort-by", help="How versions are ordered for --retain."),
+)
+
+
+def _with_criteria(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(CRITERIA):
+        command = option(command)
+    return command
+
+
+@click.group()
+def cleanup() -> None:
+    """List, create, change and delete cleanup policies."""
+
+
+@cleanup.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@with_repoman
+def list_(repoman: Repoman, as_json: bool) -> None:
+    """List the cleanup policies, and how many repositories use them."""
+    policies, uses = repoman.cleanup_policies.all(), repoman.cleanup_policies.count_uses()
+    if as_json:
+        found = [{**asdict(each), "in_use": uses[each.name.lower()]} for each in policies]
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max([0, *(len(each.name) for each in policies)])
+    for each in policies:
+        used = f"used by {uses[each.name.lower()]}"
+        click.echo(f"{each.name:<{width}}  {each.format}  {_criteria_of(each)}  ({used})")
+
+
+@cleanup.command()
+@click.argument("name")
+@click.option(
+    "--format",
+    "format_",
+    default=ALL_FORMATS,
+    show_default=True,
+    help="Format of the repositories that can use it; *: any.",
+)
+@_with_criteria
+@with_repoman
+def create(repoman: Repoman, name: str, format_: str, **criteria: Any) -> None:
+    """Create the cleanup policy NAME."""
+    repoman.cleanup_policies.create(CleanupPolicy(name, format_, **criteria))
+    click.echo(f"Created the cleanup policy {name}.")
+
+
+@cleanup.command("set")
+@click.argument("name")
+@click.option("--format", "format_", help="Format of the repositories that can use it; *: any.")
+@_with_criteria
+@click.option(
+    "--unset",
+    multiple=True,
+    type=click.Choice(
+        ["updated-days", "downloaded-days", "release-type", "asset-regex", "retain", "sort-by"]
+    ),
+    help="A criterion to remove. Can be repeated.",
+)
+@with_repoman
+def set_(
+    repoman: Repoman, name: str, format_: str | None, unset: tuple[str, ...], **criteria: Any
+) -> None:
+    """Change criteria of the cleanup policy NAME; the others stay."""
+    policy = repoman.cleanup_policies.get(name)
+    given = {**criteria, "format": format_}
+    changes = {key: value for key, value in given.items() if value is not None}
+    removed: dict[str, Any] = {_attribute_of(each): None for each in unset}
+    repoman.cleanup_policies.change(name, replace(policy, **changes, **removed))
+    click.echo(f"Updated the cleanup policy {policy.name}.")
+
+
+@cleanup.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_repoman
+def delete(repoman: Repoman, name: str, yes: bool) -> None:
+    """Delete the cleanup policy NAME, also from the repositories that use it."""
+    if not yes:
+        click.confirm(f"Delete the cleanup policy {name}?", abort=True)
+    repoman.cleanup_policies.delete(name)
+    click.echo(f"Deleted the cleanup policy {name}.")
+
+
+def _attribute_of(option: str) -> str:
+    name = option.replace("-", "_")
+    return f"last_{name}" if name.endswith("days") else name
+
+
+def _criteria_of(policy: CleanupPolicy) -> str:
+    values = asdict(policy)
+    keys = [key for key in values if key not in ("name", "format", "notes")]
+    return " ".join(f"{key}={values[key]}" for key in keys if values[key] is not None) or "-"

@@ -1,0 +1,156 @@
+"""Cleanup policies: which components of a repository a cleanup removes."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict, replace
+
+from repoman.db.database import Database
+from repoman.errors import Conflict, Invalid, NotFound
+from repoman.patterns import PatternError, find_pattern
+from repoman.repositories import cleanup_records as records
+from repoman.repositories import repository_records
+from repoman.repositories.checks import check_name
+from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
+from repoman.repositories.manager import RepositoryManager
+
+RELEASE_TYPES = ("RELEASES", "PRERELEASES")
+DAYS_MAX = 36_500  # The largest age that a criterion may have.
+RETAIN_MAX = 1_000_000  # The largest number of versions that may have to stay.
+
+
+class CleanupPolicies:
+    """All cleanup policies; thread safe. Letters of their names have no case.
+
+    Args:
+        formats: the names of the installed formats.
+    """
+
+    def __init__(
+        self, database: Database, repositories: RepositoryManager, formats: Collection[str]
+    ) -> None:
+        self._database = database
+        self._repositories = repositories
+        self._formats = frozenset(formats)
+
+    def formats(self) -> list[str]:
+        """Return what the format of a policy may be: any, or one that is installed."""
+        return [ALL_FORMATS, *sorted(self._formats)]
+
+    def all(self) -> list[CleanupPolicy]:
+        """Return all policies by name."""
+        return records.list_policies()
+
+    def get(self, name: str) -> CleanupPolicy:
+        """Return a policy.
+
+        Raises:
+            NotFound: there is none with this name.
+        """
+        policy = records.find_policy(name)
+        if policy is None:
+            raise NotFound(f"There is no cleanup policy {name!r}.")
+        return policy
+
+    def count_uses(self) -> Counter[str]:
+        """Return how many repositories use each policy, by its name in lower case."""
+        rows = repository_records.list_rows()
+        return Counter(name for row in rows for name in _names_of(row))
+
+    def create(self, policy: CleanupPolicy) -> CleanupPolicy:
+        """Create a policy and return it.
+
+        Raises:
+            Conflict: its name is taken.
+            Invalid: its name or a criterion is not valid; ``field`` is its attribute.
+        """
+        check_name("cleanup policy", policy.name)
+        self._check(policy)
+        with self._database.transaction():
+            if records.find_policy(policy.name) is not None:
+                raise Conflict(f"name: a cleanup policy named {policy.name!r} already exists.")
+            records.save_policy(policy)
+            self._note("create", policy, records.FIELDS)
+        return policy
+
+    def change(self, name: str, policy: CleanupPolicy) -> CleanupPolicy:
+        """Give a policy other criteria and return it; its name stays.
+
+        Raises:
+            NotFound: there is none with this name.
+            Invalid: a criterion is not valid, or the format would change while it is used.
+        """
+        self._check(policy)
+        with self._database.transaction():
+            old = self.get(name)
+            new = replace(policy, name=old.name)
+            if new.format != old.format and self.count_uses()[old.name.lower()]:
+                raise Invalid(
+                    f"format: the format of {old.name} cannot change while repositories use it.",
+                    field="format",
+                )
+            records.save_policy(new)
+            before, after = asdict(old), asdict(new)
+            self._note("change", new, [key for key in after if before[key] != after[key]])
+        return new
+
+    def delete(self, name: str) -> None:
+        """Remove a policy, also from the repositories that use it.
+
+        Raises:
+            NotFound: there is none with this name.
+        """
+        with self._database.transaction():
+            policy = self.get(name)
+            key = policy.name.lower()
+            users = [row for row in repository_records.list_rows() if key in _names_of(row)]
+            for row in users:
+                kept = [each for each in row.cleanup_policies if each.lower() != key]
+                changed = row.with_setting("cleanup", "policy_names", kept)
+                repository_records.update_row(changed)
+            records.delete_policy(policy.name)
+            told = {"repositories": " ".join(row.name for row in users)} if users else {}
+            self._database.note_change("cleanup-policy.delete", policy.name, **told)
+        self._repositories.refresh()
+
+    def _check(self, policy: CleanupPolicy) -> None:
+        """Return if the criteria can be stored (Invalid)."""
+        if policy.format not in (ALL_FORMATS, *self._formats):
+            known = ", ".join(self.formats())
+            raise Invalid(
+                f"format: {policy.format!r} is not a format; choose one of: {known}.",
+                field="format",
+            )
+        for field in ("last_updated_days", "last_downloaded_days"):
+            days = getattr(policy, field)
+            if days is not None and not 1 <= days <= DAYS_MAX:
+                raise Invalid(f"{field}: must be from 1 to {DAYS_MAX} days.", field=field)
+        if policy.release_type not in (None, *RELEASE_TYPES):
+            known = " or ".join(RELEASE_TYPES)
+            raise Invalid(f"release_type: must be {known}.", field="release_type")
+        if policy.retain is not None and not 1 <= policy.retain <= RETAIN_MAX:
+            raise Invalid(f"retain: must be from 1 to {RETAIN_MAX}.", field="retain")
+        _check_expression(policy.asset_regex)
+
+    def _note(self, verb: str, policy: CleanupPolicy, keys: Collection[str]) -> None:
+        values = asdict(policy)
+        told = {key: str(values[key]) for key in keys if key != "name" and values[key] is not None}
+        removed = " ".join(key for key in keys if verb == "change" and values[key] is None)
+        if removed:
+            told["removed"] = removed
+        self._database.note_change(f"cleanup-policy.{verb}", policy.name, **told)
+
+
+def _names_of(row: repository_records.Row) -> set[str]:
+    return {each.lower() for each in row.cleanup_policies}
+
+
+def _check_expression(text: str | None) -> None:
+    try:
+        if text:
+            find_pattern(text)
+    except PatternError as error:
+        where = f"at character {error.at + 1}"
+        raise Invalid(
+            f"asset_regex: {text!r} is not a valid regular expression: {error} ({where}).",
+            field="asset_regex",
+        ) from error

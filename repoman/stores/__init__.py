@@ -1,0 +1,1 @@
+"""Blob stores as administrators see them: created, changed and deleted while the server runs."""

@@ -1,0 +1,196 @@
+"""Cleanup policies over REST, at both addresses, and the repositories that use them."""
+
+import json
+
+import pytest
+
+from repoman.errors import Invalid
+from repoman.testing import HttpClient
+from repoman_raw import plugin as raw
+from tests.functional.rest.rights import ANN, let_ann, make_ann
+
+POLICY = {
+    "name": "old",
+    "format": "raw",
+    "notes": "grün",
+    "criteriaLastBlobUpdated": 30,
+    "criteriaLastDownloaded": 40,
+    "criteriaReleaseType": "PRERELEASES",
+    "criteriaAssetRegex": "/a/.*",
+    "retain": 3,
+    "sortBy": "version",
+}
+V1, INTERNAL = "v1", "internal"
+both = pytest.mark.parametrize("api", [V1, INTERNAL])
+
+
+@pytest.fixture
+def repoman(repoman_factory):
+    repoman = repoman_factory({"raw": raw})
+    make_ann(repoman)
+    return repoman
+
+
+@pytest.fixture
+def send(repoman):
+    client = HttpClient(repoman)
+
+    def send(method, path, body=None, **options):
+        if body is not None:
+            options |= {"data": json.dumps(body), "content_type": "application/json"}
+        api, slash, rest = path.partition("/")
+        return client.request(
+            method, f"/service/rest/{api}/cleanup-policies{slash}{rest}", **options
+        )
+
+    return send
+
+
+@both
+def test_a_policy_is_given_back_as_it_was_set(send, api):
+    made = send("POST", api, POLICY)
+    shown = {**POLICY, "inUseCount": 0}
+    assert (made.status_code, made.data) == (201, b"") if api == V1 else made.json == shown
+    assert send("GET", f"{api}/old").json == shown
+    smallest = {"name": "other", "format": "*"}
+    assert send("POST", api, smallest).status_code == (201 if api == V1 else 200)
+    nothing = {key: None for key in shown}
+    assert send("GET", f"{api}/OTHER").json == {**nothing, **smallest, "inUseCount": 0}
+    assert [each["name"] for each in send("GET", api).json] == ["old", "other"]
+    changed = send("PUT", f"{api}/old", smallest)
+    assert changed.status_code == (204 if api == V1 else 200)
+    assert send("GET", f"{api}/old").json == {
+        **nothing,
+        "name": "old",
+        "format": "*",
+        "inUseCount": 0,
+    }
+    assert send("DELETE", f"{api}/old").status_code == 204
+    for method, body in (("GET", None), ("PUT", POLICY), ("DELETE", None)):
+        gone = send(method, f"{api}/old", body)
+        assert (gone.status_code, gone.data) == (404, b"")
+
+
+def test_the_internal_list_can_be_limited_to_a_format(send):
+    for name, format_ in (("a", "raw"), ("b", "*")):
+        send("POST", V1, {"name": name, "format": format_})
+    assert [each["name"] for each in send("GET", f"{INTERNAL}").json] == ["a", "b"]
+    assert [each["name"] for each in send("GET", "internal/?format=raw").json] == ["a", "b"]
+    assert [each["name"] for each in send("GET", "internal/?format=none").json] == ["b"]
+    formats = send("GET", f"{INTERNAL}/criteria/formats").json
+    assert [each["id"] for each in formats] == ["*", "raw"]
+
+
+@both
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": "a b"}, "name"),
+        ({"name": None}, None),
+        ({"format": "zz"}, "format"),
+        ({"format": None}, None),
+        ({"criteriaLastBlobUpdated": 0}, "criteriaLastBlobUpdated"),
+        ({"criteriaLastDownloaded": 10**30}, "criteriaLastDownloaded"),
+        ({"criteriaLastDownloaded": "soon"}, None),
+        ({"criteriaReleaseType": "SOME"}, "criteriaReleaseType"),
+        ({"criteriaAssetRegex": "("}, "criteriaAssetRegex"),
+        ({"retain": 0}, "retain"),
+        ({"retain": 10**30}, "retain"),
+        ({"sortBy": 7}, None),
+    ],
+)
+def test_what_is_wrong_is_named(send, api, change, field):
+    answer = send("POST", api, {**POLICY, "name": "new", **change})
+    assert answer.status_code == 400, answer.text
+    assert field is None or answer.json[0]["id"] == field
+    assert send("GET", api).json == []
+
+
+def test_a_taken_name_is_a_conflict_or_a_problem_of_the_name(send):
+    send("POST", V1, POLICY)
+    assert send("POST", V1, {**POLICY, "name": "OLD"}).status_code == 409
+    refused = send("POST", INTERNAL, POLICY)
+    assert (refused.status_code, refused.json[0]["id"]) == (400, "PARAMETER name")
+
+
+def test_repositories_use_policies_until_they_are_deleted(send, repoman):
+    for name in ("old", "Kept"):
+        send("POST", V1, {**POLICY, "name": name})
+    for name, policies in (("one", ["OLD", "kept"]), ("two", ["old"]), ("three", [])):
+        settings = {"cleanup": {"policy_names": policies}}
+        repoman.repositories.create(name, "raw-hosted", settings)
+    uses = {each["name"]: each["inUseCount"] for each in send("GET", V1).json}
+    assert uses == {"old": 2, "Kept": 1}
+    refused = send("PUT", f"{V1}/old", {**POLICY, "format": "*"})
+    assert (refused.status_code, refused.json[0]["id"]) == (400, "format")
+    assert send("PUT", f"{V1}/old", {**POLICY, "retain": 9}).status_code == 204
+    assert send("DELETE", f"{V1}/old").status_code == 204
+
+    def policies_of(name):
+        config = repoman.repositories.get(name).config
+        return config.settings()["cleanup"]["policy_names"]
+
+    assert [policies_of(each) for each in ("one", "two", "three")] == [["kept"], [], []]
+    with pytest.raises(Invalid) as caught:
+        repoman.repositories.update("three", {"cleanup": {"policy_names": ["kept", "old"]}})
+    assert caught.value.field == "cleanup.policy_names"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "needed"),
+    [
+        ("GET", V1, "nexus:settings:read"),
+        ("GET", f"{V1}/old", "nexus:settings:read"),
+        ("POST", V1, "nexus:settings:create"),
+        ("PUT", f"{V1}/old", "nexus:settings:update"),
+        ("DELETE", f"{V1}/old", "nexus:settings:delete"),
+        ("GET", INTERNAL, "nexus:settings:read"),
+        ("GET", f"{INTERNAL}/old", "nexus:settings:read"),
+        ("POST", INTERNAL, "nexus:*"),
+        ("PUT", f"{INTERNAL}/old", "nexus:*"),
+        ("DELETE", f"{INTERNAL}/old", "nexus:*"),
+    ],
+)
+def test_each_action_has_its_right(send, repoman, method, path, needed):
+    send("POST", V1, POLICY)
+    body = {**POLICY, "name": "new"} if method in ("POST", "PUT") else None
+    if needed == "nexus:*":
+        let_ann(repoman, "nexus:settings:*", "nexus:blobstores:*")
+        assert send(method, path, body, auth=ANN).status_code == 403
+    else:
+        assert send(method, path, body, auth=ANN).status_code == 403
+        let_ann(repoman, needed)
+        assert send(method, path, body, auth=ANN).status_code < 300
+    assert send(method, path, body, login=False).status_code in (401, 403)
+    assert send(method, path, body).status_code in (200, 201, 204, 400, 404, 409)
+
+
+def test_changes_are_in_the_audit_log(send, repoman):
+    send("POST", V1, {"name": "old", "format": "raw", "retain": 1})
+    send("PUT", f"{V1}/old", {"format": "raw", "criteriaAssetRegex": "/x"})
+    send("DELETE", f"{V1}/old")
+    repoman.audit.flush()
+    told = [
+        (each["type"], each["target"], each["attributes"])
+        for each in reversed(repoman.audit.search({"domain": "cleanup-policy"}))
+    ]
+    assert told == [
+        ("create", "old", {"format": "raw", "retain": "1"}),
+        ("change", "old", {"asset_regex": "/x", "removed": "retain"}),
+        ("delete", "old", {}),
+    ]
+
+
+def test_the_commands(server):
+    server.cli("cleanup", "create", "old", "--format", "raw", "--updated-days", "30")
+    server.cli("cleanup", "set", "old", "--retain", "3", "--unset", "updated-days")
+    [policy] = json.loads(server.cli("cleanup", "list", "--json").stdout)
+    assert {key: value for key, value in policy.items() if value is not None} == {
+        "name": "old",
+        "format": "raw",
+        "retain": 3,
+        "in_use": 0,
+    }
+    assert server.cli("cleanup", "list").stdout == "old  raw  retain=3  (used by 0)\n"
+    server.cli("cleanup", "delete", "old", "--yes")
+    assert server.cli("cleanup", "list").stdout == ""
