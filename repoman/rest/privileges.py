@@ -6,14 +6,13 @@ for update.
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.resources import Resource
+from repoman.rest.resources import AnyCase, Resource
 from repoman.rest.users import Filled
 from repoman.rest.wording import PARAMETER, worded
 from repoman.security.permissions import (
@@ -43,7 +42,7 @@ PROPERTIES = {"content_selector": "selector", "script_name": "script"}
 privileges = Area("Privileges", "Privileges: what roles may be made of.")
 
 
-class WireAction(StrEnum):
+class WireAction(AnyCase):
     """An action of a privilege."""
 
     READ = "READ"
@@ -64,15 +63,8 @@ ON_SCRIPTS = ON_CONTENT | {"RUN"}
 ON_SERVER = frozenset(WireAction) - {"BROWSE", "RUN"}
 
 
-def _upper(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [each.upper() if isinstance(each, str) else each for each in value]
-
-
 Actions = Annotated[
     list[WireAction],
-    BeforeValidator(_upper),
     Field(min_length=1, description="The allowed actions, in any case."),
 ]
 ShownActions = Annotated[list[str], Field(description="The allowed actions, in upper case.")]
@@ -267,7 +259,9 @@ def show_privilege(call: Call, name: str) -> PrivilegeView:
     return _view(call, call.repoman.security.privileges.get(name))
 
 
-@privileges.delete("/v1/security/privileges/{name}", Permission("privileges", "delete"))
+@privileges.delete(
+    "/v1/security/privileges/{name}", Permission("privileges", "delete"), matches=show_privilege
+)
 def delete_privilege(call: Call, name: str) -> None:
     """Delete a privilege, and take it from all roles that have it."""
     call.repoman.security.privileges.delete(name)
@@ -313,7 +307,8 @@ def _add(kind: Kind) -> None:
         function.__name__ = function.__qualname__ = f"{verb}_{word}_privilege"
         function.__doc__ = f"{verb.capitalize()} a privilege of the type {kind.name}."
     privileges.post(path, Permission("privileges", "create"), status=201)(create)
-    privileges.put(f"{path}/{{name}}", Permission("privileges", "update"))(update)
+    right = Permission("privileges", "update")
+    privileges.put(f"{path}/{{name}}", right, matches=show_privilege)(update)
 
 
 for _kind in KINDS.values():

@@ -25,20 +25,22 @@ class RoleQuery(Query):
     )
 
 
+LOCAL_ROLES = RoleQuery()
+
+
 class RoleBody(Resource):
     """A role as it is to be."""
 
     id: Filled = Field(description="The id, which cannot be changed.")
     name: Filled = Field(description="What the role is called.")
     description: str | None = Field(None, description="What it is for; by default the id.")
-    privileges: list[str] | None = Field(None, description="Names of privileges.")
-    roles: list[str] | None = Field(None, description="Ids of the roles that it includes.")
+    privileges: list[str] = Field(default_factory=list, description="Names of privileges.")
+    roles: list[str] = Field(default_factory=list, description="Ids of the roles that it includes.")
 
     def role(self) -> Role:
         """Return it as the service knows it."""
         description = self.id if self.description is None else self.description
-        privileges, roles = tuple(self.privileges or ()), tuple(self.roles or ())
-        return Role(self.id, self.name, description, privileges, roles)
+        return Role(self.id, self.name, description, tuple(self.privileges), tuple(self.roles))
 
 
 class RoleView(Resource):
@@ -63,7 +65,7 @@ def list_roles(call: Call, query: RoleQuery) -> list[RoleView]:
 
 
 @roles.get("/v1/security/roles/{role_id}", Permission("roles", "read"))
-def show_role(call: Call, role_id: str, query: RoleQuery) -> RoleView:
+def show_role(call: Call, role_id: str, query: RoleQuery = LOCAL_ROLES) -> RoleView:
     """Show a role."""
     _check_source(call, query)
     if query.source != DEFAULT:
@@ -79,7 +81,7 @@ def create_role(call: Call, body: RoleBody) -> RoleView:
     return _view(call, call.repoman.security.roles.get(body.id))
 
 
-@roles.put("/v1/security/roles/{role_id}", Permission("roles", "update"))
+@roles.put("/v1/security/roles/{role_id}", Permission("roles", "update"), matches=show_role)
 def update_role(call: Call, role_id: str, body: RoleBody) -> None:
     """Replace a role."""
     if body.id != role_id:
@@ -88,7 +90,7 @@ def update_role(call: Call, role_id: str, body: RoleBody) -> None:
         call.repoman.security.roles.change(body.role())
 
 
-@roles.delete("/v1/security/roles/{role_id}", Permission("roles", "delete"))
+@roles.delete("/v1/security/roles/{role_id}", Permission("roles", "delete"), matches=show_role)
 def delete_role(call: Call, role_id: str) -> None:
     """Delete a role, and take it from all users and roles that have it."""
     call.repoman.security.roles.delete(role_id)

@@ -89,7 +89,15 @@ class RepositoryRight(NamedTuple):
             "repository": self.repository,
             "actions": [self.action],
         }
-        return Privilege(name, self.kind, "", properties)
+        return Privilege(name, self.kind, self._description(), properties)
+
+    def _description(self) -> str:
+        what = "views" if self.kind == VIEW else "administration"
+        which = self.repository
+        if which == ANY:
+            which = "all" if self.format == ANY else f"all {self.format!r}-format"
+        verb = "All privileges" if self.action == ANY else f"{self.action.capitalize()} privilege"
+        return f"{verb} for {which} repository {what}"
 
 
 def parse_repository_right(name: str) -> RepositoryRight | None:
@@ -102,7 +110,7 @@ ANY = "*"
 
 RUN = "run"
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
-DomainName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-zA-Z][a-zA-Z0-9-]{0,49})$")]
+DomainName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99})$")]
 ScriptName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99})$")]
 Actions = Annotated[tuple[Action | Literal["*"], ...], Field(min_length=1)]
 
@@ -264,38 +272,49 @@ _WHOLES = {
     "atlas": "system information",
     "bundles": "bundles",
     "licensing": "licenses",
-    "wonderland": "the status of the server",
+    "wonderland": "Wonderland",
 }
 # What the patterns of names above do not give: the description, the domain and the actions.
 _SINGLE = {
-    "nx-bundles-read": ("Read bundles.", "bundles", ("read",)),
-    "nx-component-upload": ("Upload components.", "component", ("create",)),
-    "nx-healthcheck-read": ("Health checks.", "healthcheck", ("read",)),
-    "nx-licensing-create": ("Install a license.", "licensing", ("create",)),
-    "nx-licensing-read": ("Read the license.", "licensing", ("read",)),
-    "nx-licensing-uninstall": ("Remove the license.", "licensing", ("delete",)),
-    "nx-logging-mark": ("Mark the log.", "logging", ("create",)),
-    "nx-search-read": ("Search.", "search", ("read",)),
-    "nx-tasks-run": ("Run and stop tasks.", "tasks", ("start", "stop")),
-    "nx-userschangepw": ("Change the own password.", "userschangepw", ("create", "read")),
-    "nx-usertoken-settings": ("User token options.", "usertoken-settings", ("*",)),
+    "nx-bundles-read": ("Read permissions for bundles", "bundles", ("read",)),
+    "nx-component-upload": ("Upload permissions for components", "component", ("create",)),
+    "nx-healthcheck-read": ("Read permissions for health checks", "healthcheck", ("read",)),
+    "nx-licensing-create": ("Create permissions for licenses", "licensing", ("create",)),
+    "nx-licensing-read": ("Read permissions for licenses", "licensing", ("read",)),
+    "nx-licensing-uninstall": ("Delete permissions for licenses", "licensing", ("delete",)),
+    "nx-logging-mark": ("Permission to mark the log", "logging", ("create",)),
+    "nx-search-read": ("Read permissions for searches", "search", ("read",)),
+    "nx-tasks-run": ("Permissions to run and stop tasks", "tasks", ("start", "stop")),
+    "nx-userschangepw": (
+        "Permission to change the own password",
+        "userschangepw",
+        ("create", "read"),
+    ),
+    "nx-usertoken-settings": (
+        "All permissions for the options of user tokens",
+        "usertoken-settings",
+        (ANY,),
+    ),
 }
 
 
 def _ship() -> Iterator[Privilege]:
-    yield Privilege("nx-all", WILDCARD, "Everything.", {"pattern": ALL})
+    yield Privilege("nx-all", WILDCARD, "All permissions", {"pattern": ALL})
     for name, (text, domain, actions) in _SINGLE.items():
         yield _application(name, text, domain, actions)
     for domain, title in {**_ADMINISTERED, **_WHOLES}.items():
-        yield _application(f"nx-{domain}-all", f"Everything about {title}.", domain, (ANY,))
+        yield _application(f"nx-{domain}-all", f"All permissions for {title}", domain, (ANY,))
     for domain, title in _ADMINISTERED.items():
         for action in ("create", "read", "update", "delete"):
-            text = f"{action.capitalize()} {title}."
+            text = f"{action.capitalize()} permissions for {title}"
             yield _application(f"nx-{domain}-{action}", text, domain, (action,))
     for action in (ANY, *Action, RUN):
-        text = "Everything about scripts." if action == ANY else f"{action.capitalize()} scripts."
-        properties = {"script": ANY, "actions": [action]}
-        yield Privilege(f"nx-script-*-{action}", SCRIPT, text, properties)
+        verb = "All" if action == ANY else action.capitalize()
+        given = [action] if action in (ANY, Action.READ, RUN) else [action, Action.READ]
+        properties = {"script": ANY, "actions": [str(each) for each in given]}
+        yield Privilege(
+            f"nx-script-*-{action}", SCRIPT, f"{verb} permissions for Scripts", properties
+        )
 
 
 def _application(name: str, text: str, domain: str, actions: tuple[str, ...]) -> Privilege:

@@ -195,6 +195,11 @@ def test_a_fresh_server_has_the_privileges_that_clients_look_for(rest):
     assert all(each["readOnly"] for each in found.values())
     assert found["nx-all"]["type"] == "wildcard"
     assert found["nx-all"]["pattern"] == "nexus:*"
+    assert found["nx-wonderland-all"]["description"] == "All permissions for Wonderland"
+    assert found["nx-script-*-add"]["actions"] == ["ADD", "READ"]
+    assert found["nx-repository-view-raw-*-browse"]["description"] == (
+        "Browse privilege for all 'raw'-format repository views"
+    )
     users = found["nx-users-create"]
     assert (users["type"], users["domain"], users["actions"]) == ("application", "users", ["ADD"])
     assert found["nx-users-all"]["actions"] == ["ALL"]
@@ -271,16 +276,16 @@ def test_a_list_asks_the_database_as_often_for_many_repositories(rest):
         ("wildcard", {"pattern": ""}, "PARAMETER pattern"),
         ("wildcard", {"pattern": "users:read"}, "PARAMETER pattern"),
         ("wildcard", {"pattern": "nexus:" + "x" * 2000}, "PARAMETER pattern"),
-        ("wildcard", {"description": 1}, "PARAMETER description"),
+        ("wildcard", {"description": 1}, "description"),
         ("wildcard", {"description": "a\x1b"}, "*"),
         ("application", {"domain": "a b"}, "PARAMETER domain"),
         ("application", {"actions": ["BROWSE"]}, "*"),
         ("application", {"actions": ["RUN"]}, "*"),
         ("application", {"actions": []}, "PARAMETER actions"),
         ("application", {"actions": None}, "PARAMETER actions"),
-        ("application", {"actions": "READ"}, "PARAMETER actions"),
-        ("application", {"actions": ["FLY"]}, None),
-        ("application", {"actions": [{}]}, None),
+        ("application", {"actions": "READ"}, "actions"),
+        ("application", {"actions": ["FLY"]}, "PARAMETER actions"),
+        ("application", {"actions": [{}]}, "PARAMETER actions"),
         ("repository-view", {"actions": ["RUN"]}, "*"),
         ("repository-view", {"repository": "nope"}, "*"),
         ("repository-view", {"repository": None}, "PARAMETER repository"),
@@ -313,6 +318,16 @@ def test_a_change_of_name_or_type_is_refused(rest):
     assert rest.ask("DELETE", "/privileges/other").status_code == 404
     assert rest.ask("POST", "/privileges/magic", other).status_code in (404, 405)
     assert rest.get("/privileges/mine")["pattern"] == "nexus:users:read"
+
+
+def test_a_change_of_what_has_changed_since_is_refused(rest):
+    rest.done("POST", "/privileges/wildcard", body_of("mine", "wildcard"))
+    tag = rest.ask("GET", "/privileges/mine").headers["ETag"]
+    for pattern, status in (("nexus:users:*", 204), ("nexus:*", 412)):
+        body = body_of("mine", "wildcard", pattern=pattern)
+        path, headers = "/privileges/wildcard/mine", {"If-Match": tag}
+        assert rest.ask("PUT", path, body, headers=headers).status_code == status
+    assert rest.get("/privileges/mine")["pattern"] == "nexus:users:*"
 
 
 def test_of_two_who_create_the_same_privilege_one_succeeds(rest):

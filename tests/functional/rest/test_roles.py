@@ -94,8 +94,8 @@ def test_a_role_gives_what_it_contains(rest):
         (role_of("x", description="x" * 5000), "*"),
         (role_of("x", privileges=["zz"]), "*"),
         (role_of("x", privileges=["nx-repository-view-docker-zz-read"]), "*"),
-        (role_of("x", privileges=[1]), None),
-        (role_of("x", privileges="nx-all"), "PARAMETER privileges"),
+        (role_of("x", privileges=[1]), "privileges"),
+        (role_of("x", privileges="nx-all"), "privileges"),
         (role_of("x", roles=["zz"]), "*"),
         (role_of("x", roles=["x"]), "*"),
         (role_of("taken"), "*"),
@@ -125,6 +125,16 @@ def test_a_change_that_will_not_do_is_refused(rest):
     assert rest.ask("PUT", "/roles/zz", role_of("zz")).status_code == 404
     assert rest.ask("DELETE", "/roles/zz").status_code == 404
     assert rest.get("/roles/a")["roles"] == []
+
+
+def test_a_change_of_what_has_changed_since_is_refused(rest):
+    rest.done("POST", "/roles", role_of("dev"))
+    tag = rest.ask("GET", "/roles/dev").headers["ETag"]
+    rest.done("PUT", "/roles/dev", role_of("dev", name="of one"), headers={"If-Match": tag})
+    for method, body in (("PUT", role_of("dev", name="of another")), ("DELETE", None)):
+        answer = rest.ask(method, "/roles/dev", body, headers={"If-Match": tag})
+        assert answer.status_code == 412
+    assert rest.get("/roles/dev")["name"] == "of one"
 
 
 CALLS = {
