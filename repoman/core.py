@@ -54,6 +54,7 @@ from repoman.stores.quotas import QuotaWatch
 from repoman.stores.service import BlobStores
 from repoman.tasks.builtin import (
     PURGE,
+    cleanup_task,
     compaction_task,
     expiry_task,
     pruning_task,
@@ -220,6 +221,7 @@ class Repoman:
             purge_task(Purge(self.database, self.blob_stores)),
             expiry_task(self.security.sessions, self.security.user_tokens),
             trim_task(self.proxies),
+            cleanup_task(self.repositories.all),
             verification_task(self.blob_stores),
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,

@@ -347,7 +347,7 @@ class Database:
             Unavailable, StorageFull: nothing can be written at the moment.
         """
         with self.transaction(touches=(), is_brief=True):
-            self.admit()
+            self.reserve.check()
         return ""
 
     def sizes(self) -> dict[str, int]:

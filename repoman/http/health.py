@@ -4,11 +4,8 @@ Strangers learn whether the server lives and is ready, and nothing more. These r
 neither log: there would be little else in them.
 """
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify
 
@@ -16,14 +13,12 @@ from repoman.core import Repoman
 from repoman.health import Health
 from repoman.http.body import Environ
 from repoman.http.current import CONNECTOR, MAIN, current_actor, current_security
-from repoman.http.guard import permission_needed
 from repoman.rest.endpoints import Permission
 
 LIVE = "/healthz"
 READY = "/readyz"
-STATUS = "/service/rest/v1/status"
+STATUS = "/service/rest/v1/status"  # See repoman.rest.status.
 WRITABLE = f"{STATUS}/writable"
-CHECK = f"{STATUS}/check"
 
 EXTENSION = "repoman_health"
 DETAILS = Permission("metrics", "read")  # Who may know what does not work.
@@ -45,7 +40,7 @@ def is_health_check(environ: Environ) -> bool:
 def create_health_rest(repoman: Repoman) -> Blueprint:
     """Return the routes."""
     blueprint = Blueprint("repoman_health", __name__)
-    health, writing = repoman.health, repoman.writing
+    health = repoman.health
     blueprint.record_once(lambda setup: setup.app.extensions.update({EXTENSION: health}))
 
     @blueprint.get(LIVE)
@@ -62,24 +57,6 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
             response.status_code = _status(problems)
             return response
         return _answer("not ready\n" if problems else "ready\n", _status(problems))
-
-    @blueprint.get(STATUS)
-    def readable() -> Response:
-        """Answer whether content can be read; as Sonatype Nexus Repository 3 does."""
-        problems = health.problems()
-        needed = ("database", "blob store")
-        return _answer("", _status({k: v for k, v in problems.items() if k.startswith(needed)}))
-
-    @blueprint.get(WRITABLE)
-    def writable() -> Response:
-        """Answer whether content can be written; as Sonatype Nexus Repository 3 does."""
-        return _answer("", _status(writing.problems()))
-
-    @blueprint.get(CHECK)
-    @permission_needed(DETAILS.domain, DETAILS.action)
-    def check() -> dict[str, Any]:
-        """Answer with all checks; in the form of Sonatype Nexus Repository 3."""
-        return {**_told(health), **_told(writing)}
 
     return blueprint
 
@@ -101,19 +78,3 @@ def _status(problems: Mapping[str, str]) -> HTTPStatus:
 
 def _may_see_details() -> bool:
     return DETAILS.allows(current_actor(), current_security().authorizer)
-
-
-def _told(health: Health) -> dict[str, Any]:
-    problems, now = health.problems(), time.time()
-    return {
-        name: {
-            "healthy": name not in problems,
-            "message": problems.get(name) or "This works.",
-            "error": None,
-            "details": None,
-            "time": int(now * 1000),
-            "duration": 0,
-            "timestamp": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
-        }
-        for name in health.names()
-    }

@@ -30,14 +30,16 @@ from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, F
 from repoman.rest.openapi import describe_api
 from repoman.rest.resources import Page, Query
 
-ROOTS = (NEXUS_ROOT, API_ROOT)
+METRICS_ROOT = "/service/metrics"  # Where exporters look for what is below NEXUS_ROOT as well.
+ROOTS = (NEXUS_ROOT, METRICS_ROOT, API_ROOT)
 # From the address of a description to what it describes; the second one is that of Nexus.
 DESCRIPTIONS = {
     f"{NEXUS_ROOT}/openapi.json": NEXUS_ROOT,
     f"{NEXUS_ROOT}/swagger.json": NEXUS_ROOT,
     f"{API_ROOT}/openapi.json": API_ROOT,
 }
-OLD_VERSION = ("/v1/", "/beta/")  # Scripts use the second one for the first.
+# In paths, old scripts use the second one for the first.
+OLD_PATHS = (("/v1/", "/beta/"), (f"{NEXUS_ROOT}/metrics/", f"{METRICS_ROOT}/"))
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
 TAG_CHARS = 32  # Of the hash of an answer.
 
@@ -87,7 +89,8 @@ def _add_descriptions(blueprint: Blueprint, areas: list[Area], nexus_version: st
 def _rules(endpoint: Endpoint) -> set[str]:
     """Return the paths of an endpoint as Flask knows them."""
     rule = endpoint.url.replace("{", "<").replace("}", ">")
-    return {rule, rule.replace(*OLD_VERSION)} if endpoint.area.root == NEXUS_ROOT else {rule}
+    is_alias_known = endpoint.area.root == NEXUS_ROOT
+    return {rule, *(rule.replace(*each) for each in OLD_PATHS if is_alias_known)}
 
 
 class _View:
@@ -128,6 +131,7 @@ class _View:
             actor=current_actor(),
             address=request.remote_addr or "",
             base_url=main_address(),
+            accept=request.headers.get("Accept", ""),
             name_of=self._name_of,
         )
         try:

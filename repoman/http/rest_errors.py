@@ -14,9 +14,9 @@ from flask import Response, request
 from pydantic import ValidationError
 
 from repoman.core import Repoman
-from repoman.errors import Invalid, Unauthenticated
+from repoman.errors import Frozen, Invalid, Unauthenticated
 from repoman.http.current import current_environ
-from repoman.http.errors import CHALLENGE, Failure
+from repoman.http.errors import CHALLENGE, Failure, render_plain
 from repoman.http.guard import parse_basic
 from repoman.problems import problem_of
 from repoman.rest.endpoints import API_ROOT, Endpoint
@@ -96,6 +96,8 @@ class RestErrors:
             return _empty(status)
         if endpoint is not None and status in endpoint.bare:
             return _empty(status)
+        if isinstance(failure.error, Frozen):
+            return render_plain(failure)
         if endpoint is not None and endpoint.has_plain_errors:
             text = f"ValidationErrorXO{{id='*', message='{failure.message}'}}"
             return Response(text, status, mimetype="text/plain")

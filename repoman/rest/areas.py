@@ -6,6 +6,7 @@ from repoman.rest.blob_stores import blob_stores
 from repoman.rest.certificates import certificates
 from repoman.rest.cleanup import cleanup
 from repoman.rest.ldap import ldap
+from repoman.rest.metrics import metrics
 from repoman.rest.network import network
 from repoman.rest.privileges import privileges
 from repoman.rest.realms import realms
@@ -13,6 +14,8 @@ from repoman.rest.repositories import repositories
 from repoman.rest.roles import roles
 from repoman.rest.routing import routing
 from repoman.rest.selectors import selectors
+from repoman.rest.status import status
+from repoman.rest.system import system
 from repoman.rest.tasks import tasks
 from repoman.rest.users import users
 
@@ -32,4 +35,7 @@ AREAS = (
     certificates,
     network,
     absent,
+    status,
+    system,
+    metrics,
 )

@@ -56,6 +56,7 @@ class Call:
         base_url: the address of the main port as clients know it, without a slash at its end.
         name_of: takes a format and a path in a repository of it, and returns the name in the path
             with which patterns of tokens are compared.
+        accept: the media types that the client accepts, as it wrote them.
         repository: the repository that the right of the endpoint refers to.
     """
 
@@ -64,6 +65,7 @@ class Call:
     address: str
     base_url: str
     name_of: Callable[[str, str], str]
+    accept: str = ""
     _repository: Repository | None = None
 
     @property

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.compaction import Compactor
-from repoman.errors import Unavailable
+from repoman.errors import Unavailable, Unsupported
 from repoman.printable import pluralize
 from repoman.proxy.services import ProxyServices
+from repoman.repositories.model import Repository
 from repoman.repositories.purge import Purge
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
@@ -130,6 +131,39 @@ def _repeat(context: TaskContext, remove: Callable[[int], int]) -> int:
         context.progress(total)
         context.pause(PAUSE_S)
     return total
+
+
+def cleanup_task(list_repositories: Callable[[], list[Repository]]) -> TaskType:
+    """Return the type of the task that applies cleanup policies to repositories.
+
+    Policies are stored, but this version does not delete by them: where a repository has one, the
+    run fails and says so, so that nobody relies on it.
+    """
+
+    def names() -> list[str]:
+        sections = (
+            (each.name, each.config.sections.get("cleanup")) for each in list_repositories()
+        )
+        return [name for name, section in sections if getattr(section, "policy_names", None)]
+
+    def run(context: TaskContext) -> str:
+        found = names()
+        for name in found:
+            context.log(f"{name}: has cleanup policies, but nothing was deleted.")
+        if found:
+            told = pluralize(len(found), "repository has", "repositories have")
+            raise Unsupported(
+                f"Nothing was deleted: {told} cleanup policies, which are not applied yet."
+            )
+        return ""
+
+    return TaskType(
+        "repository.cleanup",
+        "Admin - Apply cleanup policies",
+        run,
+        first=FirstTask("daily 01:00", name="Cleanup service"),
+        is_needed=lambda: bool(names()),
+    )
 
 
 def verification_task(stores: BlobStoreManager) -> TaskType:

@@ -1,6 +1,7 @@
 """The types of tasks that the core brings along."""
 
 import time
+from types import SimpleNamespace
 
 from repoman.security.actors import Actor, Limit
 from tests.unit.core.tasks.runs import HOUR
@@ -33,3 +34,22 @@ def test_the_caches_of_proxies_are_trimmed(repoman, monkeypatch):
     run = repoman.tasks.run(task)
     assert repoman.make_runner().execute(run) == "ok"
     assert repoman.tasks.get_run(run.id).result == "Removed 3 files from caches."
+
+
+def test_cleanup_policies_that_are_not_applied_are_a_failure(repoman, monkeypatch):
+    [task] = [each for each in repoman.tasks.all() if each.type == "repository.cleanup"]
+    assert (task.name, str(task.schedule)) == ("Cleanup service", "daily 01:00")
+    type_ = repoman.tasks.find_type("repository.cleanup")
+    assert not type_.is_needed()
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "ok"
+    section = SimpleNamespace(policy_names=("old",))
+    [repository] = repoman.repositories.all()
+    monkeypatch.setitem(repository.config.sections, "cleanup", section)
+    assert type_.is_needed()
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "failed"
+    result = repoman.tasks.get_run(run.id).result
+    assert result == (
+        "Nothing was deleted: 1 repository has cleanup policies, which are not applied yet."
+    )
