@@ -14,8 +14,6 @@ from repoman.security.ldap import roles_of
 from repoman.security.ldap_servers import LdapServer, directory_of
 from repoman.security.options import LDAP_OPTIONS, LdapOptions
 
-SERVER = "LDAP server"  # What the settings of a server are called in messages.
-
 
 @click.group()
 def ldap() -> None:
@@ -124,7 +122,7 @@ def create(
 ) -> None:
     """Create the LDAP server NAME, which is asked after the others."""
     values = {**parse_assignments(assignments), **read_values(secrets)}
-    repoman.ldap_servers.create(parse_section(LdapServer, {**values, "name": name}, SERVER))
+    repoman.ldap_servers.create(parse_section(LdapServer, {**values, "name": name}))
     click.echo(f"Created the LDAP server {name}.")
 
 
@@ -141,7 +139,7 @@ def set_(
         raise Invalid("There is nothing to change: give KEY=VALUE.")
     with repoman.database.transaction():
         present = repoman.ldap_servers.get(name).model_dump()
-        changed = parse_section(LdapServer, merge(LdapServer, present, values), SERVER)
+        changed = parse_section(LdapServer, merge(LdapServer, present, values))
         repoman.ldap_servers.replace(name, changed)
     click.echo(f"Updated the LDAP server {name}.")
 

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr
 
+from repoman.errors import NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Resource
 from repoman.rest.wording import wire_names
@@ -41,15 +42,16 @@ class LdapServerView(LdapFields, Resource):
 @ldap.get("/v1/security/ldap", Permission("ldap", "read"))
 def list_ldap_servers(call: Call) -> list[LdapServerView]:
     """List the LDAP servers in the order in which they are asked."""
-    servers = call.repoman.ldap_servers.all()
-    return [LdapServerView.of(each, number) for number, each in enumerate(servers, 1)]
+    return _views(call)
 
 
 @ldap.get("/v1/security/ldap/{name}", Permission("ldap", "read"))
 def show_ldap_server(call: Call, name: str) -> LdapServerView:
     """Show an LDAP server."""
-    server = call.repoman.ldap_servers.get(name)
-    return LdapServerView.of(server, call.repoman.ldap_servers.all().index(server) + 1)
+    for each in _views(call):
+        if each.name == name:
+            return each
+    raise NotFound(f"There is no LDAP server {name!r}.")
 
 
 @ldap.post("/v1/security/ldap", Permission("ldap", "create"), status=201)
@@ -76,3 +78,8 @@ def delete_ldap_server(call: Call, name: str) -> None:
 def order_ldap_servers(call: Call, body: list[str]) -> None:
     """Set the order in which the LDAP servers are asked; those left out come last."""
     call.repoman.ldap_servers.reorder(body)
+
+
+def _views(call: Call) -> list[LdapServerView]:
+    servers = call.repoman.ldap_servers.all()
+    return [LdapServerView.of(each, number) for number, each in enumerate(servers, 1)]

@@ -71,10 +71,10 @@ def show_email_settings(call: Call) -> EmailSettings:
 @network.put("/v1/email", UPDATE, matches=show_email_settings)
 def set_email_settings(call: Call, body: NewEmailSettings) -> None:
     """Change the settings of the mail server."""
-    old = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
     values = body.model_dump(by_alias=False)
-    values["password"] = _kept(body.username, body.password, old.username, old.password)
-    with wire_names():
+    with call.repoman.database.transaction(), wire_names():
+        old = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
+        values["password"] = _kept(body.username, body.password, old.username, old.password)
         call.repoman.options.update(EMAIL_OPTIONS, values)
 
 

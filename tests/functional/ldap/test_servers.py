@@ -1,6 +1,7 @@
 """Several LDAP servers over REST: what is kept, and whose users they let in."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -172,6 +173,33 @@ def test_servers_have_an_order(client):
     assert send(client, "PUT", "/new", {**MIN, "name": "b"}).status_code == 400
     assert client.delete(f"{WHERE}/c").status_code == 204
     assert names(client) == [("new", 1), ("b", 2)]
+
+
+def test_clients_that_add_servers_at_once_lose_none(repoman, client):
+    def add(name):
+        return send(HttpClient(repoman), "POST", "", {**MIN, "name": name}).status_code
+
+    wanted = [f"s{number}" for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(add, wanted)) == {201}
+        assert sorted(pool.map(add, ["twice"] * 4)) == [201, 400, 400, 400]
+    assert sorted(name for name, _ in names(client)) == sorted([*wanted, "twice"])
+    assert [order for _, order in names(client)] == [*range(1, 10)]
+
+
+def test_a_change_that_others_overtook_is_refused(client):
+    send(client, "POST", "", MIN)
+    tag = client.get(f"{WHERE}/one").headers["ETag"]
+    send(client, "PUT", "/one", {**MIN, "port": 390})
+    late = client.request(
+        "PUT",
+        f"{WHERE}/one",
+        data=json.dumps({**MIN, "port": 391}),
+        content_type="application/json",
+        headers={"If-Match": tag},
+    )
+    assert late.status_code == 412
+    assert client.get(f"{WHERE}/one").json["port"] == 390
 
 
 def test_an_unknown_server_is_not_found(client):
