@@ -18,20 +18,21 @@ from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Resource
 from repoman.rest.wording import wire_names
 
+HTTP_PROXY = "The HTTP proxy for all requests."
+HTTPS_PROXY = "The HTTP proxy for requests to https://, in place of httpProxy."
 READ = Permission("settings", "read")
 UPDATE = Permission("settings", "update")
 
 network = Area("Network", "The mail server, and the HTTP proxies of outgoing requests.")
 
 
-class EmailSettings(Resource):
-    """The mail server. Without a password, a change keeps that of the same user."""
+class EmailFields(Resource):
+    """The mail server, but for its password."""
 
     enabled: bool = Field(False, description="Whether e-mail is sent.")
     host: str | None = Field(None, description="Host name or address.")
     port: int | None = Field(None, ge=1, le=65535, description="Port.")
     username: str | None = Field(None, description="User name; none: no login.")
-    password: SecretStr | None = Field(None, description="Password; always null in answers.")
     from_address: str | None = Field(None, description="Address of the sender.")
     subject_prefix: str | None = Field(None, description="Text in front of each subject.")
     start_tls_enabled: bool = Field(False, description="Whether to use STARTTLS if offered.")
@@ -47,11 +48,18 @@ class EmailSettings(Resource):
     )
 
 
-class NewEmailSettings(EmailSettings):
+class EmailSettings(EmailFields):
+    """The mail server."""
+
+    password: None = Field(None, description="Always null.")
+
+
+class NewEmailSettings(EmailFields):
     """The mail server. Without a password, a change keeps that of the same user."""
 
     host: str = Field(min_length=1, description="Host name or address.")
     port: int = Field(ge=1, le=65535, description="Port.")
+    password: SecretStr | None = Field(None, description="Password of the user.")
 
 
 class Verification(Resource):
@@ -98,29 +106,51 @@ def _text_of_number(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class ProxyLogin(Resource):
-    """The login at an HTTP proxy."""
+class LoginFields(Resource):
+    """The login at an HTTP proxy, but for its password."""
 
     enabled: bool = Field(False, description="Whether the proxy requires a login.")
     username: str | None = Field(None, description="User name.")
-    password: SecretStr | None = Field(None, description="Password; always null in answers.")
     ntlm_host: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
     ntlm_domain: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
 
 
-class ProxyAddress(Resource):
-    """An HTTP proxy."""
+class ProxyLogin(LoginFields):
+    """The login at an HTTP proxy. Without a password, a change keeps that of the same user."""
+
+    password: SecretStr | None = Field(None, description="Password of the user.")
+
+
+class ProxyLoginView(LoginFields):
+    """The login at an HTTP proxy."""
+
+    password: None = Field(None, description="Always null.")
+
+
+class ProxyFields(Resource):
+    """An HTTP proxy, but for its login."""
 
     enabled: bool = Field(False, description="Whether it is used.")
     host: str = Field(min_length=1, description="Host name or address.")
     port: Annotated[
         str, StringConstraints(pattern=r"^[0-9]{1,5}$"), BeforeValidator(_text_of_number)
     ] = Field(description="Port, as a string.")
+
+
+class ProxyAddress(ProxyFields):
+    """An HTTP proxy."""
+
     auth_info: ProxyLogin | None = Field(None, description="The login, if it requires one.")
 
 
-class HttpSettings(Resource):
-    """Requests to other servers."""
+class ProxyAddressView(ProxyFields):
+    """An HTTP proxy."""
+
+    auth_info: ProxyLoginView | None = Field(None, description="The login, if it requires one.")
+
+
+class HttpFields(Resource):
+    """Requests to other servers, but for HTTP proxies."""
 
     user_agent: str | None = Field(None, description="Text to add to the User-Agent header.")
     timeout: int | None = Field(
@@ -132,19 +162,29 @@ class HttpSettings(Resource):
     non_proxy_hosts: list[str] | None = Field(
         None, description="Hosts to contact without an HTTP proxy, such as `*.example.com`."
     )
-    http_proxy: ProxyAddress | None = Field(None, description="The HTTP proxy for all requests.")
-    https_proxy: ProxyAddress | None = Field(
-        None, description="The HTTP proxy for requests to https://, in place of httpProxy."
-    )
+
+
+class HttpSettings(HttpFields):
+    """Requests to other servers."""
+
+    http_proxy: ProxyAddress | None = Field(None, description=HTTP_PROXY)
+    https_proxy: ProxyAddress | None = Field(None, description=HTTPS_PROXY)
+
+
+class HttpSettingsView(HttpFields):
+    """Requests to other servers."""
+
+    http_proxy: ProxyAddressView | None = Field(None, description=HTTP_PROXY)
+    https_proxy: ProxyAddressView | None = Field(None, description=HTTPS_PROXY)
 
 
 @network.get("/v1/http", READ)
-def show_http_settings(call: Call) -> HttpSettings:
+def show_http_settings(call: Call) -> HttpSettingsView:
     """Show the settings of outgoing requests."""
     options = call.repoman.options
     plain = options.get(HTTP_PROXY_OPTIONS, HttpProxyOptions)
     secure = options.get(HTTPS_PROXY_OPTIONS, HttpProxyOptions)
-    return HttpSettings(
+    return HttpSettingsView(
         **options.get(HTTP_OPTIONS, HttpOptions).model_dump(),
         http_proxy=_shown(plain),
         https_proxy=_shown(secure),
@@ -176,16 +216,16 @@ def delete_http_settings(call: Call) -> None:
             call.repoman.options.reset(name)
 
 
-def _shown(options: HttpProxyOptions) -> ProxyAddress | None:
+def _shown(options: HttpProxyOptions) -> ProxyAddressView | None:
     if not options.host:
         return None
-    login = ProxyLogin(
+    login = ProxyLoginView(
         enabled=options.auth_enabled,
         username=options.username,
         ntlm_host=options.ntlm_host,
         ntlm_domain=options.ntlm_domain,
     )
-    return ProxyAddress(
+    return ProxyAddressView(
         enabled=options.enabled,
         host=options.host,
         port=str(options.port or 0),
