@@ -1,7 +1,8 @@
 """What the core must know about a format's content to list, sort, search and show it."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from repoman.db.sqlite import LAST_CHARACTER
 from repoman.events.event import Coordinate
@@ -48,6 +49,37 @@ def merge_spans(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
+def as_stored(coordinate: Coordinate) -> Coordinate:
+    """Return the coordinate."""
+    return coordinate
+
+
+class SearchTarget(StrEnum):
+    """What of a component a search parameter of a format looks at."""
+
+    NAMESPACE = "namespace"
+    NAME = "name"
+    VERSION = "version"
+    DIGEST = "digest"  # the SHA-256 of one of its assets, in hex
+    PART = "part"  # the SHA-256 of something that it refers to, directly or not, in hex
+    LABEL = "label"  # a label, as NAME=VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class SearchField:
+    """A search parameter of a format.
+
+    Attributes:
+        target: what it looks at.
+        description: what users are told about it.
+        parse: returns the value that is stored for one that users give.
+    """
+
+    target: SearchTarget
+    description: str = ""
+    parse: Callable[[str], str] = str
+
+
 @dataclass(frozen=True, slots=True)
 class ContentRules:
     """How a format names and orders its content.
@@ -64,6 +96,10 @@ class ContentRules:
         stored_below: takes a prefix of such paths, and returns the range of the stored paths of
             these assets; the range may contain others.
         names_below: the same for the names of components, in any namespace.
+        component_kinds: the kinds of components that users see in lists and searches; none: all.
+        shown: returns namespace, name and version of a component as users see them. They may begin
+            with a slash that the stored ones do not have.
+        search_fields: the search parameters of the format, by name (``hello.greeting``).
     """
 
     version_key: Callable[[str], str] = version_key
@@ -73,6 +109,9 @@ class ContentRules:
     name_of: Callable[[str], str] = name_of_path
     stored_below: Callable[[str], Span] = any_text
     names_below: Callable[[str], Span] = any_text
+    component_kinds: tuple[str, ...] = ()
+    shown: Callable[[Coordinate], Coordinate] = as_stored
+    search_fields: Mapping[str, SearchField] = field(default_factory=dict)
 
 
 DEFAULT_RULES = ContentRules()

@@ -17,7 +17,9 @@ from repoman.blobs.store import BlobStore
 from repoman.bootstrap import forget_first_password, seed
 from repoman.caching import BUDGET
 from repoman.catalog.catalog import Catalog
+from repoman.catalog.contents import Contents
 from repoman.catalog.sample_records import Samples
+from repoman.catalog.uploading import ComponentUploads
 from repoman.compaction import Compactor
 from repoman.config import SecuritySettings, Settings
 from repoman.db.database import FILE, Database
@@ -83,6 +85,8 @@ class Repoman:
 
     Attributes:
         catalog: what is stored, across repositories.
+        contents: the same, as users see it.
+        uploads: uploads of components by a form.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
         metrics: what monitoring is told.
@@ -198,6 +202,9 @@ class Repoman:
             each.begin()
         self._add_tasks()
         self.catalog = Catalog(self.settings.catalog, self.security.cursors, TrigramIndex())
+        authorizer = self.security.authorizer
+        self.contents = Contents(self.catalog, self.repositories, authorizer)
+        self.uploads = ComponentUploads(self.repositories, authorizer)
         self._add_checks()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 

@@ -6,7 +6,9 @@
     ├── NotFound              no such repository, asset, upload session, user
     ├── Conflict              it exists already, or is in use
     ├── Invalid               bad input; ``field`` names the setting's path
-    │   └── RangeInvalid      bytes out of order; carries the true ``offset``
+    │   ├── RangeInvalid      bytes out of order; carries the true ``offset``
+    │   ├── PageKeyInvalid    the position in a list is not one of this list
+    │   └── Unprocessable     an identifier is malformed, or is missing
     ├── TooLarge              a configured limit was exceeded
     ├── Unauthenticated       no credentials, or wrong ones
     ├── Denied                authenticated, but not allowed
@@ -70,6 +72,14 @@ class RangeInvalid(Invalid):
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+class PageKeyInvalid(Invalid):
+    """The position at which a list should continue is not one that this list has given out."""
+
+
+class Unprocessable(Invalid):
+    """What the request is about cannot be told: an identifier is malformed, or is missing."""
 
 
 class TooLarge(RepomanError):

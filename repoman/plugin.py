@@ -16,7 +16,14 @@ from repoman.caching import LruCache
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
-from repoman.content_rules import ContentRules, Span, beginning_with, merge_spans
+from repoman.content_rules import (
+    ContentRules,
+    SearchField,
+    SearchTarget,
+    Span,
+    beginning_with,
+    merge_spans,
+)
 from repoman.core import Repoman
 from repoman.db.sqlite import LAST_CHARACTER
 from repoman.errors import (
@@ -76,6 +83,16 @@ from repoman.proxy.redirects import is_same_server
 from repoman.proxy.remote_health import Remote
 from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
+from repoman.repositories.component_upload import (
+    FILE_FIELD,
+    CheckWrite,
+    FieldType,
+    UploadedFile,
+    UploadField,
+    UploadForm,
+    UploadSpec,
+    UploadTarget,
+)
 from repoman.repositories.model import (
     Capabilities,
     Repository,
@@ -144,6 +161,7 @@ __all__ = [
     "API_ROOT",
     "API_VERSION",
     "EVERYBODY",
+    "FILE_FIELD",
     "LAST_CHARACTER",
     "READING",
     "SIGNED_IN",
@@ -170,6 +188,7 @@ __all__ = [
     "CachedFiles",
     "Call",
     "Capabilities",
+    "CheckWrite",
     "CleanupSection",
     "ConfirmedClock",
     "Conflict",
@@ -185,6 +204,7 @@ __all__ = [
     "Download",
     "Failure",
     "FetchRequest",
+    "FieldType",
     "FirstTask",
     "Form",
     "Format",
@@ -236,6 +256,8 @@ __all__ = [
     "Resource",
     "RoutingSection",
     "Scope",
+    "SearchField",
+    "SearchTarget",
     "Section",
     "SecurityServices",
     "ShownLink",
@@ -258,8 +280,13 @@ __all__ = [
     "Unavailable",
     "Unsupported",
     "Upload",
+    "UploadField",
+    "UploadForm",
     "UploadSessions",
     "UploadSink",
+    "UploadSpec",
+    "UploadTarget",
+    "UploadedFile",
     "UpstreamBlocked",
     "UpstreamClient",
     "UpstreamError",

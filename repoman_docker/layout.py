@@ -17,6 +17,7 @@ stored under the digest with which it was pushed, whatever its algorithm.
 """
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha1
 from urllib.parse import quote
 
 from repoman.plugin import (
@@ -139,8 +140,10 @@ def new_blob(name: str, digest: Digest, blob: StoredBlob) -> NewAsset:
     return NewAsset(blob_path(name, digest), BLOB, blob, OCTET_STREAM, package=image(name))
 
 
-def new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob) -> NewAsset:
-    """Return the asset of a manifest, with its path and its references."""
+def new_manifest(
+    name: str, digest: Digest, manifest: Manifest, blob: StoredBlob, body: bytes
+) -> NewAsset:
+    """Return the asset of a manifest with these bytes, with its path and its references."""
     attributes: dict[str, object] = {"digest": str(digest)}
     references = tuple(_references(name, manifest))
     blobs = (each.size or 0 for each in references if each.kind == BLOB)
@@ -158,6 +161,7 @@ def new_manifest(name: str, digest: Digest, manifest: Manifest, blob: StoredBlob
         package=image(name),
         references=references,
         transfer_size=min(blob.size + sum(blobs), SIZE_MAX),
+        checksums={"sha1": sha1(body, usedforsecurity=False).hexdigest()},
     )
 
 

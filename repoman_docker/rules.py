@@ -1,6 +1,6 @@
 """How the core sees the content of Docker repositories: by the paths of the registry API."""
 
-from repoman.plugin import ContentRules, Coordinate, beginning_with
+from repoman.plugin import ContentRules, Coordinate, SearchField, SearchTarget, beginning_with
 from repoman_docker.layout import BLOB, IMAGE, MANIFEST, TAG
 
 ROOT = "/v2/"
@@ -45,9 +45,26 @@ def names_below(beginning: str) -> tuple[str, str]:
     return beginning_with("/".join(parts))
 
 
+def _hexadecimal(digest: str) -> str:
+    """Return a digest without its algorithm."""
+    return digest.rpartition(":")[2].lower()
+
+
 RULES = ContentRules(
     asset_path=asset_path,
     component_path=component_path,
     name_of=name_of,
     names_below=names_below,
+    component_kinds=(TAG,),  # An image is shown as its tags.
+    search_fields={
+        "docker.imageName": SearchField(SearchTarget.NAME, "Image name."),
+        "docker.imageTag": SearchField(SearchTarget.VERSION, "Tag."),
+        "docker.contentDigest": SearchField(
+            SearchTarget.DIGEST, "Digest of the manifest.", _hexadecimal
+        ),
+        "docker.layerId": SearchField(
+            SearchTarget.PART, "Digest of a layer, config or manifest of the image.", _hexadecimal
+        ),
+        "docker.labels": SearchField(SearchTarget.LABEL, "A label, as NAME=VALUE."),
+    },
 )

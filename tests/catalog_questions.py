@@ -6,6 +6,7 @@ from pathlib import Path
 
 from repoman.catalog.catalog import Catalog
 from repoman.catalog.model import AssetQuery, ComponentQuery, Order, PackageQuery, Scope
+from repoman.catalog.search_terms import Terms
 from repoman.config import CatalogSettings, DatabaseSettings
 from repoman.db.database import FILE, Database
 from repoman.repositories.repository_records import Row, insert_row
@@ -72,10 +73,19 @@ COMPONENTS = {
     "no such label": ComponentQuery(labels={"build": "x"}),
     "common uploader": ComponentQuery(uploader="ci"),
     "rare uploader": ComponentQuery(uploader="rare"),
-    "digest of all": ComponentQuery(digest="f" * 64),
-    "digest of none": ComponentQuery(digest="0" * 64),
-    "part of none": ComponentQuery(contains="0" * 64),
-    "checksum of none": ComponentQuery(checksum=("md5", "0" * 32)),
+    "digest of all": ComponentQuery(checksums=(("sha256", "f" * 64),)),
+    "digest of none": ComponentQuery(checksums=(("sha256", "0" * 64),)),
+    "part of none": ComponentQuery(parts=("0" * 64,)),
+    "part of many": ComponentQuery(parts=("e" * 64,)),
+    "checksum of none": ComponentQuery(checksums=(("md5", "0" * 32),)),
+    "namespace": ComponentQuery(namespace="", order=Order.NAMESPACE),
+    "beginning of namespaces": ComponentQuery(namespace="te*", order=Order.NAMESPACE),
+    "shown": ComponentQuery(only_shown=True),
+    "by repository, of names": ComponentQuery(name="team-5/*", order=Order.REPOSITORY),
+    "several patterns": ComponentQuery(
+        name="team-5/*", also=(("name", "*-10*"), ("version", "1.?")), order=Order.NAME
+    ),
+    "text with wildcards": ComponentQuery(text="team-5/a?p-1*2"),
     "lately": ComponentQuery(updated=(NOW + 99_990, None), order=Order.NAME),
     "long ago": ComponentQuery(updated=(None, NOW + 50), order=Order.UPDATED),
     "downloaded": ComponentQuery(downloaded=(998.0, None), order=Order.DOWNLOADED),
@@ -87,6 +97,16 @@ COMPONENTS = {
     "several": ComponentQuery(
         uploader="ci", labels={"build": "7"}, name="*5*", is_prerelease=False
     ),
+}
+SEARCHES = {
+    "all": Terms(),
+    "name": Terms((("name", "/team-5/app-102"),)),
+    "name by version": Terms((("name", "team-5/app-102"),), sort="version"),
+    "names": Terms((("name", "team-*"), ("name", "*5*"), ("version", "1.?"))),
+    "group": Terms((("group", ""),), sort="repository", is_descending=True),
+    "words": Terms((("q", "team-5 1.1?"), ("prerelease", "true"))),
+    "checksums": Terms((("sha256", "f" * 64), ("md5", "0" * 32))),
+    "format": Terms((("format", "so*"), ("version", "1.7")), sort="group"),
 }
 ASSETS = {
     "assets": AssetQuery(),

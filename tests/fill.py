@@ -14,6 +14,11 @@ def fill(connection: sqlite3.Connection, repositories: list[int], components: in
         "RETURNING id",
         ["f" * 64],
     ).fetchone()
+    (part,) = connection.execute(
+        "INSERT INTO blob (store, digest, size, created_at) VALUES ('default', ?, 100, 0) "
+        "RETURNING id",
+        ["e" * 64],
+    ).fetchone()
     share = components // len(repositories)
     for repository in repositories:
         (first,) = connection.execute("SELECT coalesce(max(id), 0) FROM package").fetchone()
@@ -21,6 +26,8 @@ def fill(connection: sqlite3.Connection, repositories: list[int], components: in
         connection.execute(_COMPONENTS, (repository, first, VERSIONS, share, NOW))
         connection.execute(_ASSETS, (repository, blob))
         connection.execute(_LABELS, (repository,))
+        connection.execute(_PART, (repository, part))
+        connection.execute(_REFERENCES, (repository,))
         connection.commit()
 
 
@@ -43,6 +50,15 @@ _ASSETS = (
     "SELECT repository_id, id, 'tags/' || name || '/' || version, 'tag', ?2, 'x/y', '{}', "
     "created_at, updated_at, package_id, CASE id % 1000 WHEN 0 THEN 'rare' ELSE 'ci' END, '', "
     "downloaded_at FROM component WHERE repository_id = ?1"
+)
+_PART = (
+    "INSERT INTO asset (repository_id, path, kind, blob_id, media_type, attributes, created_at, "
+    "updated_at) VALUES (?1, 'parts/common', 'part', ?2, 'x/y', '{}', 0, 0)"
+)
+_REFERENCES = (
+    "INSERT INTO reference (repository_id, asset_id, source, kind, path, size) SELECT "
+    "repository_id, id, path, 'part', 'parts/common', 100 FROM asset WHERE repository_id = ?1 "
+    "AND kind = 'tag' AND id % 10 = 0"
 )
 _LABELS = (
     "INSERT INTO label (component_id, name, value) SELECT id, 'build', id % 5000 FROM component "

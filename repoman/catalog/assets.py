@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from repoman.catalog.listing import Listing, Wildcards, check_order, is_within
+from repoman.catalog.listing import Listing, Wildcards, Words, check_order, is_within
 from repoman.catalog.model import (
     AssetQuery,
     AssetView,
@@ -13,7 +13,15 @@ from repoman.catalog.model import (
     PackageView,
     Scope,
 )
-from repoman.catalog.records import FIELDS, Row, Scan, bounds_of, list_blob_ids, list_blobs
+from repoman.catalog.records import (
+    FIELDS,
+    Row,
+    Scan,
+    bounds_of,
+    list_blob_ids,
+    list_blobs,
+    list_checksums,
+)
 from repoman.content_rules import Span, beginning_with, merge_spans
 from repoman.events.event import Coordinate
 
@@ -35,7 +43,7 @@ class Assets:
         check_order(query.order, _ORDERS)
         self._query = query
         self._scopes = {each.id: each for each in scopes}
-        self._path = Wildcards.parse(query.path)
+        self._path = Wildcards.parse(query.path or None)
         self._blobs: set[int] | None = None
         if query.digest or query.checksum is not None:
             self._blobs = set(list_blob_ids(query.digest, query.checksum))
@@ -121,17 +129,26 @@ def _seen_path(scope: Scope, row: Row) -> str:
 
 
 def asset_views(rows: list[Row], scopes: Mapping[int, Scope]) -> list[AssetView]:
-    """Return rows as assets, with one statement for all of their blobs."""
-    blobs = list_blobs({row[_FIELD["blob_id"]] for row in rows})
-    return [_asset_view(row, scopes, blobs[row[_FIELD["blob_id"]]]) for row in rows]
+    """Return rows as assets, with two statements for all of their blobs."""
+    ids = {row[_FIELD["blob_id"]] for row in rows}
+    blobs, checksums = list_blobs(ids), list_checksums(ids)
+    return [
+        _asset_view(row, scopes, blobs[blob], checksums.get(blob, {}))
+        for row in rows
+        if (blob := row[_FIELD["blob_id"]]) in blobs
+    ]
 
 
-def _asset_view(row: Row, scopes: Mapping[int, Scope], blob: Row) -> AssetView:
+def _asset_view(
+    row: Row, scopes: Mapping[int, Scope], blob: Row, checksums: Mapping[str, str]
+) -> AssetView:
     scope = scopes[row[_FIELD["repository_id"]]]
     store, digest, size, created_at = blob
     return AssetView(
         id=row[0],
+        repository_id=scope.id,
         repository=scope.name,
+        address=scope.group or scope.name,
         format=scope.format,
         kind=row[_FIELD["kind"]],
         path=scope.rules.asset_path(row[_FIELD["kind"]], row[_FIELD["path"]]),
@@ -146,6 +163,7 @@ def _asset_view(row: Row, scopes: Mapping[int, Scope], blob: Row) -> AssetView:
         uploader_address=row[_FIELD["uploader_address"]],
         blob_store=store,
         blob_created_at=created_at,
+        checksums=checksums,
         created_at=row[_FIELD["created_at"]],
         updated_at=row[_FIELD["updated_at"]],
         downloaded_at=row[_FIELD["downloaded_at"]],
@@ -156,7 +174,7 @@ def package_listing(query: PackageQuery, scopes: list[Scope]) -> Listing:
     """Return the list that answers a query for packages (Invalid: not in this order)."""
     check_order(query.order, _PACKAGE_ORDERS)
     known = {each.id: each for each in scopes}
-    name, words = Wildcards.parse(query.name), query.text.lower().split()
+    name, words = Wildcards.parse(query.name or None), Words.parse(query.text)
     index, columns = _PACKAGE_ORDERS[query.order]
 
     def scans() -> Iterator[Scan]:
@@ -173,7 +191,7 @@ def package_listing(query: PackageQuery, scopes: list[Scope]) -> Listing:
 
     def accepts(row: Row) -> bool:
         text = f"{row[_PACKAGE_FIELD['namespace']]} {row[_PACKAGE_FIELD['name']]}".lower()
-        fits = name.fits(row[_PACKAGE_FIELD["name"]]) and all(word in text for word in words)
+        fits = name.fits(row[_PACKAGE_FIELD["name"]]) and words.fit(text)
         return fits and _is_package_seen(known[row[1]], row)
 
     return Listing(

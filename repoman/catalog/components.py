@@ -9,6 +9,7 @@ from repoman.catalog.listing import (
     CANDIDATES_MAX,
     Listing,
     Wildcards,
+    Words,
     check_order,
     find_few,
     is_within,
@@ -34,7 +35,9 @@ _ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
     Order.UPDATED: (f"{_INDEX}_updated_at", ("updated_at", "id")),
     Order.DOWNLOADED: (f"{_INDEX}_downloaded_at", ("downloaded_at", "id")),
     Order.SIZE: (f"{_INDEX}_size", ("size", "id")),
+    Order.REPOSITORY: (_INDEX, ("id",)),
 }
+_PART_COST = 5  # How many other rows it takes to find out whether a component has a part.
 _OF_PACKAGE = {
     Order.UPDATED: "component_package_id_updated_at",
     Order.VERSION: "component_package_id_version_key",
@@ -62,9 +65,13 @@ class Components:
         self._query = query
         self._scopes = {each.id: each for each in scopes}
         self._index = index
+        self._repository_names = {each.id: each.name.lower() for each in scopes}
+        self._namespace = Wildcards.parse(query.namespace)
         self._name = Wildcards.parse(query.name)
         self._version = Wildcards.parse(query.version)
-        self._words = query.text.lower().split()
+        patterns = [(column, Wildcards.parse(text)) for column, text in query.also]
+        self._also = [(_FIELD[column], each.fits) for column, each in patterns]
+        self._words = Words.parse(query.text)
         self._filters = list(self._list_filters())
 
     def listing(self) -> Listing:
@@ -75,15 +82,14 @@ class Components:
             judge=self._judge,
             is_descending=self._query.is_descending,
             candidates=self._few(),
+            row_cost=_PART_COST if self._query.parts else 1,
         )
 
     # Where rows come from ----------------------------------------------------------------------
 
     def _few(self) -> set[int] | None:
         """Return the ids of all candidates if a filter leaves few of them, otherwise None."""
-        query, limit = self._query, CANDIDATES_MAX + 1
-        if query.contains:
-            return records.find_by_part(query.contains, limit)
+        limit = CANDIDATES_MAX + 1
         for each in self._filters:
             found = each.find(limit)
             if found is not None and len(found) < limit:
@@ -95,13 +101,11 @@ class Components:
 
     def _list_filters(self) -> Iterator[_Filter]:
         query = self._query
-        if query.digest:
+        for part in query.parts:
             yield _Filter(
-                partial(records.find_by_digest, query.digest),
-                partial(records.among_with_digest, digest=query.digest),
+                partial(records.find_by_part, part), partial(records.among_with_part, digest=part)
             )
-        if query.checksum is not None:
-            algorithm, value = query.checksum
+        for algorithm, value in query.checksums:
             yield _Filter(
                 partial(records.find_by_checksum, algorithm, value),
                 partial(records.among_with_checksum, algorithm=algorithm, value=value),
@@ -116,8 +120,8 @@ class Components:
                 partial(records.find_by_uploader, query.uploader, self._scopes),
                 partial(records.among_uploaded, uploader=query.uploader),
             )
-        if self._words:
-            yield _Filter(partial(self._index.find, list(self._scopes), self._words), set)
+        if pieces := self._words.pieces:
+            yield _Filter(partial(self._index.find, list(self._scopes), pieces), set)
 
     def _selective(self) -> Iterator[tuple[list[Scan], Callable[[Row], bool]]]:
         """Yield ranges of other indexes that hold every candidate, with a check of their rows."""
@@ -125,9 +129,7 @@ class Components:
         if self._name.is_exact and query.order is not Order.NAME:
             yield [self._scan(Order.NAME, *each) for each in kinds], self._accepts
         if self._version.is_exact and query.order is not Order.VERSION:
-            keys = {
-                id_: each.rules.version_key(query.version) for id_, each in self._scopes.items()
-            }
+            keys = {id_: self._version_key(each) for id_, each in self._scopes.items()}
             yield (
                 [self._scan(Order.VERSION, id_, kind, (("=", keys[id_]),)) for id_, kind in kinds],
                 self._accepts,
@@ -139,9 +141,15 @@ class Components:
             if query.order is not order and span != (None, None):
                 yield [self._scan(order, *each) for each in kinds], self._accepts
 
+    def _version_key(self, scope: Scope) -> str:
+        version = self._version.text
+        return scope.rules.version_key(version) if version else ""
+
     def _kinds(self) -> Iterator[tuple[int, str]]:
+        query = self._query
         for scope in self._scopes.values():
-            for kind in [self._query.kind] if self._query.kind else list_kinds(scope.id):
+            shown = scope.rules.component_kinds if query.only_shown else ()
+            for kind in [query.kind] if query.kind else shown or list_kinds(scope.id):
                 yield scope.id, kind
 
     def _scans(self) -> Iterator[Scan]:
@@ -160,11 +168,11 @@ class Components:
                 yield self._scan(order, repository, kind)
 
     def _packages(self) -> list[int]:
-        name, namespace = self._query.name, self._query.namespace
+        namespace = self._namespace.text if self._namespace.is_exact else None
         return [
             package
             for repository in self._scopes
-            for package in records.list_package_ids(repository, name, namespace)
+            for package in records.list_package_ids(repository, self._name.text, namespace)
         ]
 
     def _scan(
@@ -178,18 +186,21 @@ class Components:
         index, columns = _ORDERS[order]
         equal: list[tuple[str, object]] = [("repository_id", repository), ("kind", kind)]
         if order is Order.NAME and self._name.is_exact:
-            equal.append(("name", query.name))
-        if order is Order.NAMESPACE and query.namespace is not None:
-            equal.append(("namespace", query.namespace))
+            equal.append(("name", self._name.text))
+        if order is Order.NAMESPACE and self._namespace.is_exact:
+            equal.append(("namespace", self._namespace.text))
         if bounds is None:
             bounds = ()
             if order is Order.NAME:
                 bounds = bounds_of(beginning_with(self._name.beginning))
+            elif order is Order.NAMESPACE:
+                bounds = bounds_of(beginning_with(self._namespace.beginning))
             elif order is Order.UPDATED:
                 bounds = within(query.updated)
             elif order is Order.DOWNLOADED:
                 bounds = within(query.downloaded)
-        return Scan("component", index, tuple(equal), columns, bounds)
+        names = self._repository_names if order is Order.REPOSITORY else {}
+        return Scan("component", index, tuple(equal), columns, bounds, names)
 
     # What belongs to the list -------------------------------------------------------------------
 
@@ -204,9 +215,9 @@ class Components:
         query, scope = self._query, self._scopes.get(row[1])
         if scope is None or (query.kind and row[_KIND] != query.kind):
             return False
-        if query.namespace is not None and row[_NAMESPACE] != query.namespace:
+        if query.only_shown and not is_shown(scope, row[_KIND]):
             return False
-        if not self._name.fits(row[_NAME]) or not self._version.fits(row[_VERSION]):
+        if not self._fits(row):
             return False
         if query.is_prerelease not in (None, bool(row[_FIELD["is_prerelease"]])):
             return False
@@ -218,18 +229,32 @@ class Components:
             row[_FIELD["downloaded_at"]], query.downloaded
         )
 
+    def _fits(self, row: Row) -> bool:
+        return (
+            self._name.fits(row[_NAME])
+            and self._version.fits(row[_VERSION])
+            and self._namespace.fits(row[_NAMESPACE])
+            and all(fits(row[column]) for column, fits in self._also)
+        )
+
     def _has_words(self, row: Row) -> bool:
-        if not self._words:
+        if not self._words.pieces:
             return True
         columns = (row[_NAMESPACE], row[_NAME], row[_VERSION], row[_FIELD["description"]])
-        text = " ".join(columns).lower()
-        return all(word in text for word in self._words)
+        return self._words.fit(" ".join(columns).lower())
+
+
+def is_shown(scope: Scope, kind: str) -> bool:
+    """Return whether the format shows components of a kind to users."""
+    kinds = scope.rules.component_kinds
+    return not kinds or kind in kinds
 
 
 def component_view(row: Row, scopes: Mapping[int, Scope]) -> ComponentView:
     """Return a row as a component."""
     scope = scopes[row[1]]
-    return ComponentView(row[0], scope.name, scope.format, *row[2 : _FIELD["version_key"]])
+    own = row[_KIND : _FIELD["version_key"]]
+    return ComponentView(row[0], scope.id, scope.name, scope.format, *own)
 
 
 def is_component_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:

@@ -11,14 +11,20 @@ from typing import Any, Protocol
 
 from repoman.catalog.model import Order, PageRequest, Range
 from repoman.catalog.records import Row, Scan, Values, list_rows, read_rows
-from repoman.errors import Invalid
-from repoman.patterns import find_pattern
+from repoman.errors import Invalid, PageKeyInvalid
+from repoman.patterns import PatternError, find_pattern
+
+PATTERN_MAX_CHARS = 1000
+"""A longer search pattern is refused."""
 
 CHUNK_ROWS = 100
 """Rows that are examined together."""
 
 CANDIDATES_MAX = 1000
 """If a filter leaves at most this many candidates, all are read and sorted in memory."""
+
+
+_WORD = re.compile(r'"([^"]*)"|([^\s"]+)')
 
 
 class Sealer(Protocol):
@@ -40,6 +46,7 @@ class Listing:
         scans: where the rows come from; all scans have the same order.
         judge: returns the rows that belong to the list, out of some rows, in the same order.
         candidates: the ids of all rows that may belong to it if they are few, otherwise None.
+        row_cost: how much of the budget each row takes that ``judge`` examines.
     """
 
     question: object
@@ -47,6 +54,7 @@ class Listing:
     judge: Callable[[list[Row]], list[Row]]
     is_descending: bool = False
     candidates: Iterable[int] | None = None
+    row_cost: int = 1
 
 
 def check_order(order: Order, known: Collection[Order]) -> None:
@@ -68,7 +76,7 @@ def read_page(
     """Return the rows of a page and the key of the next page, or None on the last page.
 
     Raises:
-        Invalid: the key of the page does not belong to this list.
+        PageKeyInvalid: the key of the page does not belong to this list.
     """
     keys = _Keys(listing.question, sealer)
     rows = _rows(listing, keys.open(page.after) if page.after else None)
@@ -82,7 +90,7 @@ def read_page(
             if len(found) == page.size:
                 return found, keys.seal(key(found[-1]))
             found.append(row)
-        examined += len(chunk)
+        examined += len(chunk) * listing.row_cost
         if examined >= budget:
             return found, keys.seal(key(chunk[-1]))
     return found, None
@@ -114,7 +122,7 @@ def find_few(scans: Iterable[Scan], accepts: Callable[[Row], bool]) -> set[int] 
 
 @dataclass(frozen=True, slots=True)
 class Wildcards:
-    """A pattern with ``*`` for any characters and ``?`` for one; an empty one matches all texts.
+    """A pattern with ``*`` for any characters and ``?`` for one; None matches all texts.
 
     Attributes:
         beginning: the prefix of all texts that match.
@@ -127,21 +135,56 @@ class Wildcards:
     fits: Callable[[str], bool]
 
     @classmethod
-    def parse(cls, text: str) -> "Wildcards":
-        """Return the pattern that a text describes."""
-        if not text:
-            return cls(text, "", is_exact=False, fits=_always)
-        parts = re.split(r"([*?])", text)
+    def parse(cls, text: str | None) -> "Wildcards":
+        """Return the pattern that a text describes (Invalid: it is too long)."""
+        if text is None or text == "*":
+            return cls("", "", is_exact=False, fits=_always)
+        if len(text) > PATTERN_MAX_CHARS:
+            raise Invalid(
+                f"A search pattern can have at most {PATTERN_MAX_CHARS} characters, and this one "
+                f"has {len(text)}."
+            )
+        parts = re.split(r"([*?])", re.sub(r"\*+", "*", text))
         if len(parts) == 1:
             return cls(text, text, is_exact=True, fits=text.__eq__)
         wild = {"*": ".*", "?": "."}
         source = "".join(wild.get(each) or re.escape(each) for each in parts)
-        return cls(text, parts[0], is_exact=False, fits=find_pattern(source).matches)
+        try:
+            return cls(text, parts[0], is_exact=False, fits=find_pattern(source).matches)
+        except PatternError as error:
+            raise Invalid(f"The search pattern {text[:50]!r} is not valid: {error}.") from error
 
 
 def _always(_: str) -> bool:
     """Return True."""
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words that must all be in a text, in any case of letters.
+
+    Attributes:
+        pieces: what the text certainly has, in lower case.
+        fit: returns whether a text, in lower case, has all of the words.
+    """
+
+    pieces: list[str]
+    fit: Callable[[str], bool]
+
+    @classmethod
+    def parse(cls, text: str) -> "Words":
+        """Return the words of a text; in quotes, several are one; they may have wildcards."""
+        found = (quoted or plain for quoted, plain in _WORD.findall(text.lower()))
+        words = [each for each in found if each.strip("*?")]
+        pieces = [piece for each in words for piece in re.split(r"[*?\s]+", each) if piece]
+        patterns = [Wildcards.parse(f"*{each}*").fits for each in words if set(each) & {*"*?"}]
+        plain = [each for each in words if not set(each) & {*"*?"}]
+
+        def fit(text: str) -> bool:
+            return all(each in text for each in plain) and all(fits(text) for fits in patterns)
+
+        return cls(pieces, fit)
 
 
 def within(span: Range) -> tuple[tuple[str, object], ...]:
@@ -172,6 +215,6 @@ class _Keys:
         # Others seal positions too, which are not JSON.
         if opened is not None and opened.startswith(self._mark):
             return tuple(json.loads(opened.removeprefix(self._mark)))
-        raise Invalid(
+        raise PageKeyInvalid(
             "The key of the page does not belong to this list. Start the list again.", field="after"
         )

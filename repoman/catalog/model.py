@@ -21,6 +21,7 @@ class Order(StrEnum):
     NAME = "name"
     NAMESPACE = "namespace"
     VERSION = "version"
+    REPOSITORY = "repository"
     UPDATED = "updated"
     DOWNLOADED = "downloaded"
     SIZE = "size"
@@ -51,29 +52,32 @@ class ComponentQuery:
         repositories: their names; empty: all.
         format: the format of the repository.
         kind: the kind of the component.
-        namespace: the exact namespace.
-        name: the exact name, or a pattern with ``*`` and ``?``.
+        only_shown: whether only the kinds count that the format shows to users.
+        namespace: the exact namespace, or a pattern with ``*`` and ``?``; None: any.
+        name: the same for the name.
         version: the same for the version.
-        digest: the SHA-256 of one of its assets, in hex.
-        contains: the SHA-256 of something that it refers to, directly or not, such as a layer.
-        checksum: algorithm and value of a checksum of one of its assets.
+        also: further patterns that have to match; each has the name of one of these three.
+        checksums: algorithm and value, in hex, of checksums of its assets.
+        parts: the SHA-256 of things that it refers to, directly or not, such as layers.
         labels: labels that it has; it may have others.
         uploader: the user who last stored one of its assets.
         updated: the range of times in which it was last stored.
         downloaded: the range of times in which it was last downloaded.
         is_prerelease: whether its version is a pre-release.
-        text: words, each in its name, namespace, version or description.
+        text: words, each in its name, namespace, version or description; with ``*`` and ``?``.
+            In quotes, several words are one.
     """
 
     repositories: tuple[str, ...] = ()
     format: str = ""
     kind: str = ""
+    only_shown: bool = False
     namespace: str | None = None
-    name: str = ""
-    version: str = ""
-    digest: str = ""
-    contains: str = ""
-    checksum: tuple[str, str] | None = None
+    name: str | None = None
+    version: str | None = None
+    also: tuple[tuple[str, str], ...] = ()
+    checksums: tuple[tuple[str, str], ...] = ()
+    parts: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     uploader: str = ""
     updated: Range = (None, None)
@@ -124,6 +128,7 @@ class ComponentView:
     """A component in a list; ``downloaded_at`` is 0 if it was never downloaded."""
 
     id: int
+    repository_id: int
     repository: str
     format: str
     kind: str
@@ -141,10 +146,16 @@ class ComponentView:
 
 @dataclass(frozen=True, slots=True)
 class AssetView:
-    """An asset in a list; ``path`` is the path that users and content selectors see."""
+    """An asset in a list; ``path`` is the path that users and content selectors see.
+
+    ``address`` is the name of the repository by which the viewer gets it: its own, or a group.
+    ``checksums`` are those that are stored besides its ``digest``, by algorithm, in hex.
+    """
 
     id: int
+    repository_id: int
     repository: str
+    address: str
     format: str
     kind: str
     path: str
@@ -159,6 +170,7 @@ class AssetView:
     uploader_address: str
     blob_store: str
     blob_created_at: float
+    checksums: Mapping[str, str]
     created_at: float
     updated_at: float
     downloaded_at: float | None
@@ -233,6 +245,7 @@ class Scope:
         sees: returns whether the viewer may see a path, given as content selectors see it; None:
             the viewer may see every path.
         prefixes: every visible path begins with one of these; None: no prefixes are known.
+        group: the name of the group by which the viewer gets the content; empty: there is none.
     """
 
     id: int
@@ -241,6 +254,7 @@ class Scope:
     rules: ContentRules = DEFAULT_RULES
     sees: Callable[[str], bool] | None = None
     prefixes: tuple[str, ...] | None = None
+    group: str = ""
 
 
 class Viewer(Protocol):

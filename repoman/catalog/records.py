@@ -4,9 +4,9 @@ A list is read by **scans**: each is one range of one index, in its order, and y
 are asked for, so that the reader can stop anywhere. No statement sorts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from repoman.content_rules import Span
@@ -16,6 +16,7 @@ from repoman.db.sqlite import LAST_CHARACTER, batches
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]
 
+DIGEST = "sha256"  # The algorithm of the checksum that each blob is stored under.
 CONTAINED_DEPTH = 3
 """Steps from a part to what refers to it: part, whole, list of wholes, name."""
 
@@ -42,6 +43,7 @@ class Scan:
         equal: values of its first columns.
         order: the columns that follow; the last one makes rows unique.
         bounds: comparisons with the first column of the order.
+        names: of all repositories of the list, by id, if rows are sorted by them first.
     """
 
     table: str
@@ -49,12 +51,15 @@ class Scan:
     equal: tuple[tuple[str, Any], ...]
     order: tuple[str, ...]
     bounds: tuple[tuple[str, Any], ...] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
 
     def key(self, row: Row) -> Values:
         """Return what a row is sorted by, among those of all scans of the same order."""
         fields = FIELDS[self.table]
+        repository = row[fields["repository_id"]]
         own = tuple(row[fields[column]] for column in self.order)
-        return (*own, row[fields["repository_id"]], row[fields["kind"]])
+        first = (self.names.get(repository, ""),) if self.names else ()
+        return (*first, *own, repository, row[fields["kind"]])
 
 
 def read_rows(scan: Scan, after: Values | None, *, is_descending: bool = False) -> Iterator[Row]:
@@ -75,6 +80,11 @@ def _steps(
 ) -> Iterator[tuple[str, list[Any]]]:
     """Yield the conditions of the rows after a key, in order; each is one range of the index."""
     equal = list(scan.equal)
+    if after is not None and scan.names:
+        name = scan.names[dict(equal)["repository_id"]]
+        if name != after[0] and (name < after[0]) is not is_descending:
+            return
+        after = after[1:] if name == after[0] else None
     if after is None:
         yield _condition(scan, equal)
         return
@@ -160,30 +170,51 @@ _BLOBS = (
 )
 _SUMS = "SELECT blob_id FROM blob_checksum WHERE algorithm = ? AND value = ?"
 _USERS = (
-    "WITH RECURSIVE user(id, depth) AS ("  # noqa: S608 - constants
-    f"SELECT asset.id, 0 FROM asset INDEXED BY asset_blob_id WHERE asset.blob_id IN ({_BLOBS}) "
-    "UNION SELECT reference.asset_id, user.depth + 1 FROM user JOIN asset ON asset.id = user.id "
-    "JOIN reference ON reference.repository_id = asset.repository_id "
-    "AND reference.path = asset.path "
-    f"WHERE user.depth < {CONTAINED_DEPTH} LIMIT ?) "
-    "SELECT asset.component_id FROM user JOIN asset ON asset.id = user.id "
-    "WHERE user.depth > 0 AND asset.component_id IS NOT NULL"
+    "SELECT user.id, user.component_id FROM asset CROSS JOIN reference "
+    "ON reference.repository_id = asset.repository_id AND reference.path = asset.path "
+    "CROSS JOIN asset AS user ON user.id = reference.asset_id "
+    "WHERE asset.id IN ({marks}) LIMIT ?"
 )
-
-
-def find_by_digest(digest: str, limit: int) -> set[int]:
-    """Return components that have an asset with these bytes."""
-    return _components("asset_blob_id", f"blob_id IN ({_BLOBS})", [digest], limit)
+_PARTS = (
+    "WITH RECURSIVE part(component_id, id, depth) AS ("  # noqa: S608 - constants
+    "SELECT component_id, id, 0 FROM asset INDEXED BY asset_component_id "
+    "WHERE component_id IN ({marks}) "
+    "UNION SELECT part.component_id, target.id, part.depth + 1 FROM part "
+    "CROSS JOIN reference ON reference.asset_id = part.id "
+    "CROSS JOIN asset AS target ON target.repository_id = reference.repository_id "
+    "AND target.path = reference.path "
+    f"WHERE part.depth < {CONTAINED_DEPTH}) "
+    "SELECT part.component_id FROM part CROSS JOIN asset ON asset.id = part.id "
+    f"WHERE part.depth > 0 AND asset.blob_id IN ({_BLOBS})"
+)
 
 
 def find_by_checksum(algorithm: str, value: str, limit: int) -> set[int]:
     """Return components that have an asset with this checksum."""
-    return _components("asset_blob_id", f"blob_id IN ({_SUMS})", [algorithm, value], limit)
+    blobs, values = _blobs(algorithm, value)
+    return _components("asset_blob_id", f"blob_id IN ({blobs})", values, limit)
 
 
-def find_by_part(digest: str, limit: int) -> set[int]:
-    """Return components that refer to these bytes, directly or not."""
-    return {id_ for (id_,) in _all(_USERS, [digest, limit])}
+def _blobs(algorithm: str, value: str) -> tuple[str, list[Any]]:
+    """Return a statement for the ids of the blobs with a checksum, and its values."""
+    return (_BLOBS, [value]) if algorithm == DIGEST else (_SUMS, [algorithm, value])
+
+
+def find_by_part(digest: str, limit: int) -> set[int] | None:
+    """Return components that refer to these bytes, directly or not; None: there are too many."""
+    query = f"SELECT id FROM asset INDEXED BY asset_blob_id WHERE blob_id IN ({_BLOBS}) LIMIT ?"  # noqa: S608 - constants
+    level = {id_ for (id_,) in _all(query, [digest, limit])}
+    seen, found = set(level), set()
+    for _ in range(CONTAINED_DEPTH):
+        users: list[Row] = []
+        for batch in batches(level):
+            users += _all(_USERS.format(marks=_marks(batch)), [*batch, limit])
+            if max(len(users), len(level)) >= limit:
+                return None
+        level = {id_ for id_, _ in users} - seen
+        seen |= level
+        found |= {component for _, component in users if component is not None}
+    return found
 
 
 def find_by_label(name: str, value: str, limit: int) -> set[int]:
@@ -223,14 +254,19 @@ def among_uploaded(ids: Iterable[int], uploader: str) -> set[int]:
     return _among("asset", "uploader = ?", ids, [uploader])
 
 
-def among_with_digest(ids: Iterable[int], digest: str) -> set[int]:
-    """Return those of the components that have an asset with these bytes."""
-    return _among("asset", f"blob_id IN ({_BLOBS})", ids, [digest])
-
-
 def among_with_checksum(ids: Iterable[int], algorithm: str, value: str) -> set[int]:
     """Return those of the components that have an asset with this checksum."""
-    return _among("asset", f"blob_id IN ({_SUMS})", ids, [algorithm, value])
+    blobs, values = _blobs(algorithm, value)
+    return _among("asset", f"blob_id IN ({blobs})", ids, values)
+
+
+def among_with_part(ids: Iterable[int], digest: str) -> set[int]:
+    """Return those of the components that refer to these bytes, directly or not."""
+    found: set[int] = set()
+    for batch in batches(ids):
+        query = _PARTS.format(marks=_marks(batch))
+        found |= {id_ for (id_,) in _all(query, [*batch, digest])}
+    return found
 
 
 # How to find what belongs to components, however common the rest of the condition is.
@@ -269,6 +305,19 @@ def list_blobs(ids: Iterable[int]) -> dict[int, Row]:
             f"WHERE id IN ({_marks(batch)})"
         )
         found |= {row[0]: row[1:] for row in _all(query, batch)}
+    return found
+
+
+def list_checksums(ids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Return the stored checksums of blobs by id and algorithm, in hex."""
+    found: dict[int, dict[str, str]] = {}
+    for batch in batches(ids):
+        query = (
+            "SELECT blob_id, algorithm, value FROM blob_checksum "  # noqa: S608 - constants
+            f"WHERE blob_id IN ({_marks(batch)})"
+        )
+        for id_, algorithm, value in _all(query, batch):
+            found.setdefault(id_, {})[algorithm] = value
     return found
 
 

@@ -1,46 +1,98 @@
 """What an actor may see of the repositories, as scopes of the catalog."""
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from repoman.catalog.model import Scope
-from repoman.content_rules import ContentRules
 from repoman.repositories.manager import RepositoryManager
-from repoman.repositories.model import Repository
-from repoman.security.actors import Access, Action, Actor, RepositoryRef
+from repoman.repositories.model import Repository, RepositoryType
+from repoman.repositories.sections import GroupSection, RoutingSection
+from repoman.security.actors import Access, Action, Actor
 from repoman.security.authorization import Authorizer
 
 BROWSE = frozenset({Action.BROWSE})
 
+Filter = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeViewer:
+    """A viewer of these scopes; implements :class:`repoman.catalog.model.Viewer`."""
+
+    found: list[Scope]
+
+    def scopes(self) -> list[Scope]:
+        """Return the scopes."""
+        return self.found
+
 
 class ActorViewer:
-    """Somebody who asks the catalog; implements :class:`repoman.catalog.model.Viewer`."""
+    """Somebody who asks the catalog; implements :class:`repoman.catalog.model.Viewer`.
+
+    Args:
+        actions: each of them is enough to see something.
+    """
 
     def __init__(
-        self, authorizer: Authorizer, repositories: RepositoryManager, actor: Actor
+        self,
+        authorizer: Authorizer,
+        repositories: RepositoryManager,
+        actor: Actor,
+        actions: frozenset[Action] = BROWSE,
     ) -> None:
         self._authorizer = authorizer
         self._repositories = repositories
         self._actor = actor
+        self._actions = [frozenset({each}) for each in actions]
 
     def scopes(self) -> list[Scope]:
-        """Return the repositories in which the actor may browse anything, by id."""
+        """Return the repositories in which the actor may see anything, by id."""
         found = [self._scope(each) for each in self._repositories.all()]
-        return sorted((each for each in found if each is not None), key=lambda each: each.id)
+        return _sorted(each for each in found if each is not None)
+
+    def scopes_of(self, repository: Repository) -> list[Scope]:
+        """Return what the actor may see of one repository, by id.
+
+        The scopes of a group are its members, seen with the rights in the group. A member that the
+        actor may not know of has the name of the group.
+        """
+        whole = self._scope(repository)
+        if whole is None or repository.config.type is not RepositoryType.GROUP:
+            return [] if whole is None else [whole]
+        found: dict[int, Scope] = {}
+        for member, is_served in _members(self._repositories, repository):
+            is_known = self._authorizer.knows(self._actor, member.ref)
+            scope = Scope(
+                member.config.id,
+                member.name if is_known else repository.name,
+                member.config.format,
+                member.rules,
+                _both(whole.sees, is_served),
+                whole.prefixes,
+                group=repository.name,
+            )
+            found.setdefault(scope.id, scope)
+        return _sorted(found.values())
 
     def _scope(self, repository: Repository) -> Scope | None:
-        ref, config = repository.ref, repository.config
-        if not self._authorizer.may_do_somewhere(self._actor, ref, BROWSE):
+        ref, config, may = repository.ref, repository.config, self._authorizer
+        if not any(may.may_do_somewhere(self._actor, ref, each) for each in self._actions):
             return None
         scope = Scope(config.id, config.name, config.format, repository.rules)
-        if self._authorizer.may_do_everywhere(self._actor, ref, BROWSE):
+        if any(may.may_do_everywhere(self._actor, ref, each) for each in self._actions):
             return scope
-        prefixes = self._authorizer.prefixes(self._actor, ref, BROWSE)
-        sees = partial(self._sees, ref, repository.rules)
+        prefixes = tuple(
+            prefix for each in self._actions for prefix in may.prefixes(self._actor, ref, each)
+        )
+        sees = partial(self._sees, repository)
         return Scope(config.id, config.name, config.format, repository.rules, sees, prefixes)
 
-    def _sees(self, ref: RepositoryRef, rules: ContentRules, path: str) -> bool:
-        access = Access(BROWSE, path, rules.name_of(path))
-        return self._authorizer.is_allowed(self._actor, ref, access)
+    def _sees(self, repository: Repository, path: str) -> bool:
+        name, allows = repository.rules.name_of(path), self._authorizer.is_allowed
+        return any(
+            allows(self._actor, repository.ref, Access(each, path, name)) for each in self._actions
+        )
 
 
 class EveryViewer:
@@ -51,10 +103,65 @@ class EveryViewer:
 
     def scopes(self) -> list[Scope]:
         """Return all repositories, by id."""
-        return sorted(
-            (
-                Scope(each.config.id, each.name, each.config.format, each.rules)
-                for each in self._repositories.all()
-            ),
-            key=lambda each: each.id,
-        )
+        return _sorted(map(_whole, self._repositories.all()))
+
+    def scopes_of(self, repository: Repository) -> list[Scope]:
+        """Return one repository, or the members of a group, by id."""
+        if repository.config.type is not RepositoryType.GROUP:
+            return [_whole(repository)]
+        found: dict[int, Scope] = {}
+        for member, is_served in _members(self._repositories, repository):
+            scope = _whole(member, sees=is_served, group=repository.name)
+            found.setdefault(scope.id, scope)
+        return _sorted(found.values())
+
+
+def _whole(repository: Repository, sees: Filter | None = None, group: str = "") -> Scope:
+    config, rules = repository.config, repository.rules
+    return Scope(config.id, config.name, config.format, rules, sees, group=group)
+
+
+def _sorted(scopes: Iterable[Scope]) -> list[Scope]:
+    return sorted(scopes, key=lambda each: each.id)
+
+
+def _members(
+    repositories: RepositoryManager, group: Repository, served: Filter | None = None
+) -> Iterator[tuple[Repository, Filter | None]]:
+    """Yield the members of a group, and those of groups in it, in order.
+
+    Each has a function that tells by a path whether the group serves that from it; None: it does.
+    """
+    settings = group.config.section("group", GroupSection)
+    for name in settings.members:
+        member = repositories.find(name)
+        if member is None:
+            continue
+        is_served = _both(served, _rule_of(group, settings, member))
+        if member.config.type is RepositoryType.GROUP:
+            yield from _members(repositories, member, is_served)
+        else:
+            yield member, is_served
+
+
+def _rule_of(group: Repository, settings: GroupSection, member: Repository) -> Filter | None:
+    """Return whether pins and the routing rule of a group let a member serve a path."""
+    routing = group.config.sections.get("routing")
+    matchers = routing if isinstance(routing, RoutingSection) and routing.matchers else None
+    if matchers is None and not settings.pins:
+        return None
+    name_of, key = group.rules.name_of, member.name.lower()
+
+    def serves(path: str) -> bool:
+        name = name_of(path)
+        pinned = settings.pinned(name)
+        is_free = pinned is None or key in pinned
+        return is_free and (matchers is None or matchers.allows(name))
+
+    return serves
+
+
+def _both(one: Filter | None, other: Filter | None) -> Filter | None:
+    if one is None or other is None:
+        return one or other
+    return lambda path: one(path) and other(path)

@@ -10,6 +10,7 @@ from repoman.cli.audit import audit
 from repoman.cli.blob_stores import blobstore
 from repoman.cli.blobs import blob
 from repoman.cli.cleanup import cleanup
+from repoman.cli.content import asset, component, search
 from repoman.cli.email import email
 from repoman.cli.events import event
 from repoman.cli.keys import cert, secret
@@ -90,6 +91,9 @@ for command in (
     blobstore,
     routing,
     cleanup,
+    component,
+    asset,
+    search,
     task,
     freeze,
     release,

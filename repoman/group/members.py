@@ -8,7 +8,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
 from repoman.errors import Denied, NotFound, RepomanError, Unavailable, Unsupported
@@ -152,13 +151,7 @@ class Members(ABC, Generic[Service]):
         """
         if not self.settings.pins:
             return None
-        names = self.names_of(member.service, name)
-        pins = [
-            to
-            for pattern, to in self.settings.pins.items()
-            if any(fnmatchcase(each, pattern) for each in names)
-        ]
-        return {each.lower() for to in pins for each in to} if pins else None
+        return self.settings.pinned(*self.names_of(member.service, name))
 
     def obstacle(self, member: Member[Service], name: str) -> str:
         """Return why a member may not answer for a name, as a sentence; empty if it may."""

@@ -19,6 +19,8 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    errors.PageKeyInvalid: HTTPStatus.NOT_ACCEPTABLE,  # as Nexus Repository 3 answers
+    errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,

@@ -20,6 +20,7 @@ from repoman.http.body import Environ, receive_body
 from repoman.rest.endpoints import Form, Part, PartSink
 
 PARTS_MAX = 1000  # Fields and files of a form.
+FILES_MAX = 100  # Files of a form: each is open until all have arrived.
 TEXTS_MAX_BYTES = 1 << 18  # All texts of a form together.
 STEP_BYTES = 1 << 16  # What the decoder gets at a time.
 DECODER_MAX_BYTES = 1 << 18  # What the decoder may hold, such as the headers of a part.
@@ -115,6 +116,8 @@ class FormSink:
 
     def _begin_file(self, event: File) -> None:
         self._text = None
+        if len(self._form.parts) == FILES_MAX:
+            raise TooLarge(f"The form has more than {FILES_MAX} files.")
         field = event.name or ""
         media_type = event.headers.get("Content-Type", "application/octet-stream")
         sink = self._open_part(field, event.filename, media_type)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from repoman.blob_records import find_store
@@ -24,6 +25,7 @@ from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.checks import NAME, check_group, check_not_member, check_port_is_free
+from repoman.repositories.component_upload import UploadSpec
 from repoman.repositories.model import (
     Connector,
     Repository,
@@ -128,6 +130,18 @@ class RepositoryManager:
             )
         return recipe
 
+    def upload_specs(self) -> dict[str, UploadSpec]:
+        """Return what uploads by a form may have, by the names of the formats that take them."""
+        found = ((each.format, each.upload) for each in self._recipes.values())
+        return {name: spec for name, spec in sorted(found, key=itemgetter(0)) if spec is not None}
+
+    def upload_spec(self, format_: str) -> UploadSpec:
+        """Return what an upload by a form may have (NotFound: the format takes none)."""
+        found = self.upload_specs().get(format_)
+        if found is None:
+            raise NotFound(f"There is no format {format_!r} that takes uploads.")
+        return found
+
     def find(self, name: str) -> Repository | None:
         """Return the repository with this name, in any case of letters, or None."""
         return self._snapshot.repositories.get(name.lower())
@@ -142,6 +156,13 @@ class RepositoryManager:
         if repository is None:
             raise NotFound(f"There is no repository {name!r}.")
         return repository
+
+    def by_id(self, id_: int) -> Repository:
+        """Return the repository with this id (NotFound)."""
+        for each in self._snapshot.repositories.values():
+            if each.config.id == id_:
+                return each
+        raise NotFound("The repository was deleted.")
 
     def all(self) -> list[Repository]:
         """Return all repositories, by name."""

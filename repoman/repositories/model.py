@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.events.event import Coordinate
 from repoman.proxy.remote_health import Remote
+from repoman.repositories.component_upload import UploadTarget
 from repoman.repositories.sections import AccessSection, StorageSection
 from repoman.sections import Section
 from repoman.security.actors import RepositoryRef
@@ -104,6 +105,11 @@ class Step:
 
 
 Trace = Callable[[str], list[Step]]
+CheckPath = Callable[[str], None]
+
+
+def check_nothing(_path: str) -> None:
+    """Return: every path is all right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +125,17 @@ class Capabilities:
         delete_component: removes a component and the assets that exist for it alone, in several
             short transactions if there are many. Raises NotFound, ReadOnly.
         delete_asset: removes the asset at a path, with those that are useless without it.
-            Raises NotFound, ReadOnly, Conflict: something needs it.
+            Raises NotFound, ReadOnly, Conflict: something needs it. It also takes a function that
+            is called, before anything is removed, with the paths of those others, as content
+            selectors see them, and may raise an error.
+        upload: takes the files of a form.
     """
 
     remote: Remote | None = None
     trace: Trace | None = None
     delete_component: Callable[[Coordinate], None] | None = None
-    delete_asset: Callable[[str], None] | None = None
+    delete_asset: Callable[[str, CheckPath], None] | None = None
+    upload: UploadTarget | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from repoman.errors import Invalid
 from repoman.proxy.cache import CacheOptions, ProxyCache
 from repoman.proxy.services import ProxyServices
 from repoman.proxy.upstream import ClientOptions
+from repoman.repositories.component_upload import UploadSpec
 from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
 from repoman.sections import Section, parse_section
@@ -58,6 +59,7 @@ class Recipe:
         build: returns the service, an implementation of the format's own protocol, and the
             capabilities of the repository.
         rules: how the format sees its content.
+        upload: what an upload by a form may have; None: repositories take no forms.
     """
 
     format: str
@@ -65,6 +67,7 @@ class Recipe:
     sections: Mapping[str, builtins.type[Section]]
     build: Callable[[RepositoryContext], Built] = field(repr=False)
     rules: ContentRules = field(default=DEFAULT_RULES, repr=False)
+    upload: UploadSpec | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

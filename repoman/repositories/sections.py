@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Annotated, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
@@ -219,6 +220,15 @@ class GroupSection(Section):
         default_factory=dict,
         description="Patterns of names, such as acme/*, and the only members that serve them.",
     )
+
+    def pinned(self, *names: str) -> set[str] | None:
+        """Return the only members that serve what has these names, in lower case; None: all."""
+        pins = [
+            to
+            for pattern, to in self.pins.items()
+            if any(fnmatchcase(each, pattern) for each in names)
+        ]
+        return {each.lower() for to in pins for each in to} if pins else None
 
 
 class RoutingSection(Section):

@@ -14,9 +14,11 @@ from repoman_docker.layout import (
     manifest_path,
     manifest_prefixes,
     tag_path,
+    tagged,
     v1_chain_prefixes,
 )
 from repoman_docker.protocol.reference import Digest, Tag
+from repoman_docker.rules import component_path
 from repoman_docker.service import CheckDelete
 from repoman_docker.v1.records import chain_paths
 
@@ -73,6 +75,15 @@ def delete_unused_blobs(
     return count
 
 
+def check_tags(content: ContentStore, path: str, check_tag: CheckDelete) -> None:
+    """Check that all tags of the manifest at a path may be deleted, before the first one is."""
+    after = ""
+    while tags := content.referring(path, TAG, after, BATCH_ASSETS):
+        for tag in tags:
+            check_tag(Tag(tag.path.rpartition("/")[2]))
+        after = tags[-1].path
+
+
 class Deletion:
     """Deletes from one repository, hosted or proxy; thread safe.
 
@@ -102,8 +113,10 @@ class Deletion:
         else:
             self._delete([tag_path(coordinate.name, Tag(coordinate.version))])
 
-    def delete_asset(self, path: str) -> None:
+    def delete_asset(self, path: str, check: Callable[[str], None]) -> None:
         """Delete an asset: a manifest with its tags, or a blob that no manifest needs.
+
+        ``check`` is asked about the path of each of these tags.
 
         Raises:
             NotFound, ReadOnly, Conflict: see :class:`repoman.plugin.Capabilities`.
@@ -112,8 +125,18 @@ class Deletion:
         asset = self._content.get_asset(path)
         if asset.kind == MANIFEST:
             name, _, digest = path.removeprefix("manifests/").rpartition("/")
-            entries = deletion_entries([path])
-            delete_manifest(self._content, name, Digest.parse(digest), audit=entries)
+
+            def check_tag(tag: Tag) -> None:
+                check(component_path(tagged(name, tag)))
+
+            check_tags(self._content, path, check_tag)
+            delete_manifest(
+                self._content,
+                name,
+                Digest.parse(digest),
+                check_tag=check_tag,
+                audit=deletion_entries([path]),
+            )
             return
         with self._content.transaction():
             asset = self._content.get_asset(path)

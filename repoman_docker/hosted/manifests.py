@@ -14,10 +14,9 @@ from repoman.plugin import (
     Unauthenticated,
     store_bytes,
 )
-from repoman_docker.hosted.deletion import BATCH_ASSETS, delete_manifest
+from repoman_docker.hosted.deletion import check_tags, delete_manifest
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
-    TAG,
     blob_path,
     deletion_entries,
     image,
@@ -119,7 +118,7 @@ class HostedManifests:
         if manifest.subject is None:
             description = description_of(manifest.annotations, told)
         labels = searchable_labels(manifest.annotations, told)
-        stored = new_manifest(name, digest, manifest, blob)
+        stored = new_manifest(name, digest, manifest, blob, body)
         size, media_type = stored.transfer_size, manifest.media_type
         with self._content.transaction():
             self._check(name, tags, digest, manifest, check_move)
@@ -146,20 +145,12 @@ class HostedManifests:
             is_deleted = self._content.delete_assets([path], audit) > 0
         else:
             if check_tag is not None:
-                self._check_tags(path, check_tag)
+                check_tags(self._content, path, check_tag)
             is_deleted = delete_manifest(
                 self._content, name, reference, check_tag=check_tag, audit=audit
             )
         if not is_deleted:
             raise _unknown(name, reference)
-
-    def _check_tags(self, path: str, check_tag: CheckDelete) -> None:
-        """Check that all tags of a manifest may be deleted, before the first one is."""
-        after = ""
-        while tags := self._content.referring(path, TAG, after, BATCH_ASSETS):
-            for tag in tags:
-                check_tag(Tag(tag.path.rpartition("/")[2]))
-            after = tags[-1].path
 
     def _labels(self, name: str, config: Descriptor | None) -> Mapping[str, object]:
         if config is None or config.media_type not in CONFIGS or config.size > CONFIG_MAX_BYTES:

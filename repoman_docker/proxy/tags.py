@@ -93,7 +93,9 @@ class TagStore:
         if tag is not None:
             tags[tag] = now
         blob = StoredBlob(Digest.of("sha256", remote.body).encoded, len(remote.body))
-        manifest = replace(new_manifest(image, digest, remote.manifest, blob), checked_at=now)
+        manifest = replace(
+            new_manifest(image, digest, remote.manifest, blob, remote.body), checked_at=now
+        )
         labels = searchable_labels(remote.manifest.annotations)
 
         def write() -> None:

@@ -5,6 +5,7 @@ import pytest
 from repoman.events.event import Coordinate
 from repoman.events.event_records import list_events
 from repoman.events.origin import Origin, acting_as
+from repoman.repositories.model import check_nothing
 from repoman.testing import ADMIN, HttpClient, repoman_factory
 from repoman_docker import plugin
 from tests.functional.docker.driver import Registry
@@ -90,8 +91,8 @@ def test_deletions_by_the_core_are_told_like_others(repoman, registry, told):
     registry.push("other", "1", make_image())
     capabilities = repoman.repositories.get("images").capabilities
     with acting_as(Origin("admin", source="task test")):
-        capabilities.delete_asset(f"manifests/app/{digest}")
-        capabilities.delete_asset(f"blobs/{digest_of(b'a layer')}/app")
+        capabilities.delete_asset(f"manifests/app/{digest}", check_nothing)
+        capabilities.delete_asset(f"blobs/{digest_of(b'a layer')}/app", check_nothing)
         capabilities.delete_component(Coordinate("tag", "app", "2"))
         capabilities.delete_component(Coordinate("image", "other"))
     assert told("delete")[:3] == [f"app:{digest}", "app:2", "other:1"]

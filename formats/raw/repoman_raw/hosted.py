@@ -1,22 +1,42 @@
 """A hosted raw repository: it stores the files that clients upload."""
 
 from repoman.plugin import (
+    FILE_FIELD,
     Asset,
     AuditEntry,
     BlobStore,
     BlobUpload,
+    CheckWrite,
     Content,
     ContentStore,
     Coordinate,
+    Invalid,
     NewAsset,
     NotFound,
     ReadOnly,
+    UploadedFile,
+    UploadField,
+    UploadForm,
+    UploadSpec,
     WritePolicy,
 )
-from repoman_raw.service import check_file, check_path
+from repoman_raw.service import check_file, check_path, guess_media_type
 
 FILE = "file"  # the kind of all assets and components of this format
 CHECKSUMS = ("md5", "sha1", "sha512")  # besides sha256, which addresses the bytes
+
+UPLOAD = UploadSpec(
+    component_fields=(
+        UploadField(
+            "directory",
+            description="Directory of the files; / for the root",
+            group="Component attributes",
+        ),
+    ),
+    asset_fields=(FILE_FIELD, UploadField("filename", group="File")),
+    takes_many=True,
+)
+"""What a form with files has."""
 
 # For pages that may run scripts, this replaces the default policy of the core.
 SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
@@ -63,25 +83,34 @@ class RawHosted:
 
     def save(self, path: str, upload: BlobUpload, media_type: str) -> bool:
         """Store the uploaded bytes as the file at a path."""
-        checksums = {each: upload.hexdigest(each) for each in CHECKSUMS}
-        # The bytes are durable before a row names them, and the transaction stays short.
-        blob = upload.commit()
+        new = _new_file(path, upload, media_type)
         with self._content.transaction():
             is_new = self._check_write(path)
-            component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)
-            entry = AuditEntry("store", path)
-            self._content.save_asset(
-                NewAsset(
-                    path,
-                    FILE,
-                    blob,
-                    media_type,
-                    component=component,
-                    checksums=checksums,
-                    audit=entry,
-                )
-            )
+            self._content.save_asset(new)
         return is_new
+
+    def check_writable(self) -> None:
+        """See :class:`repoman.plugin.UploadTarget`."""
+        self._refuse_if_read_only()
+
+    def open_file_upload(self) -> BlobUpload:
+        """See :class:`repoman.plugin.UploadTarget`."""
+        return BlobUpload(self._blobs, CHECKSUMS)
+
+    def store_upload(self, form: UploadForm, check: CheckWrite) -> None:
+        """See :class:`repoman.plugin.UploadTarget`."""
+        files = _paths(form)
+        for path in files:
+            check(f"/{path}", self._check_write(path))
+        new = [
+            _new_file(path, file.bytes, file.media_type or guess_media_type(path))
+            for path, file in files.items()
+        ]
+        with self._content.transaction():
+            for each in new:
+                # As above, since another client may have been faster.
+                check(f"/{each.path}", self._check_write(each.path))
+                self._content.save_asset(each)
 
     def delete(self, path: str) -> None:
         """Remove a file."""
@@ -115,3 +144,32 @@ class RawHosted:
     def _refuse_if_read_only(self) -> None:
         if self._policy is WritePolicy.DENY:
             raise ReadOnly(f"The repository {self._name!r} is read-only (deployment policy: deny).")
+
+
+def _new_file(path: str, upload: BlobUpload, media_type: str) -> NewAsset:
+    """Return the asset of a file, whose bytes are durable from now on."""
+    checksums = {each: upload.hexdigest(each) for each in CHECKSUMS}
+    component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)
+    entry = AuditEntry("store", path)
+    return NewAsset(
+        path,
+        FILE,
+        upload.commit(),
+        media_type,
+        component=component,
+        checksums=checksums,
+        audit=entry,
+    )
+
+
+def _paths(form: UploadForm) -> dict[str, UploadedFile]:
+    """Return the files of a form by path (Invalid)."""
+    files: dict[str, UploadedFile] = {}
+    for file in form.files:
+        path = f"{form.fields['directory'].strip('/')}/{file.fields['filename'].strip('/')}"
+        path = path.removeprefix("/")
+        check_path(path)
+        if path in files:
+            raise Invalid(f"The form has two files for the path {path!r}.")
+        files[path] = file
+    return files

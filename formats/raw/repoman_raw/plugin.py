@@ -8,6 +8,7 @@ from repoman.plugin import (
     Capabilities,
     CleanupSection,
     ContentRules,
+    Coordinate,
     Format,
     FormatUi,
     GroupSection,
@@ -20,13 +21,15 @@ from repoman.plugin import (
     RepositoryContext,
     RepositoryType,
     RoutingSection,
+    SearchField,
+    SearchTarget,
     Section,
     StorageSection,
     beginning_with,
     hookimpl,
 )
 from repoman_raw.group import RawGroup, open_members, parse_question
-from repoman_raw.hosted import RawHosted
+from repoman_raw.hosted import UPLOAD, RawHosted
 from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.service import RawSection
@@ -35,6 +38,8 @@ RULES = ContentRules(
     component_path=lambda file: f"/{file.name}",
     stored_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
     names_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
+    shown=lambda file: Coordinate(file.kind, f"/{file.name}", "", f"/{file.namespace}"),
+    search_fields={"raw.name": SearchField(SearchTarget.NAME, "Path of a file.")},
 )
 RAW = Format(
     name="raw",
@@ -57,7 +62,9 @@ def build_hosted(context: RepositoryContext) -> Built:
     return Built(
         service,
         Capabilities(
-            delete_component=lambda file: service.delete(file.name), delete_asset=service.delete
+            delete_component=lambda file: service.delete(file.name),
+            delete_asset=lambda path, _check: service.delete(path),
+            upload=service,
         ),
     )
 
@@ -70,7 +77,7 @@ def build_proxy(context: RepositoryContext) -> Built:
         Capabilities(
             remote=service.remote,
             delete_component=lambda file: service.drop(file.name),
-            delete_asset=service.drop,
+            delete_asset=lambda path, _check: service.drop(path),
         ),
     )
 
@@ -89,6 +96,7 @@ HOSTED = RECIPE(
     type=RepositoryType.HOSTED,
     sections={**COMMON, "storage": HostedStorageSection, "cleanup": CleanupSection},
     build=build_hosted,
+    upload=UPLOAD,
 )
 PROXY = RECIPE(
     type=RepositoryType.PROXY,

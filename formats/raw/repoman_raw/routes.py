@@ -1,6 +1,5 @@
 """The HTTP routes: parse the request, call the service, render the response. No rules live here."""
 
-import mimetypes
 from http import HTTPStatus
 from typing import cast
 
@@ -14,7 +13,7 @@ from repoman.plugin import (
     receive_body,
     send_content,
 )
-from repoman_raw.service import RawRepository
+from repoman_raw.service import RawRepository, guess_media_type
 
 files = Blueprint("raw", __name__)
 
@@ -51,7 +50,4 @@ def _repository() -> RawRepository:
 
 
 def _media_type(path: str) -> str:
-    guess, encoding = mimetypes.guess_type(path)
-    if guess is None or encoding is not None:  # app.tar.gz does not have the type of app.tar
-        guess = "application/octet-stream"
-    return request.headers.get("Content-Type") or guess
+    return request.headers.get("Content-Type") or guess_media_type(path)

@@ -1,5 +1,6 @@
 """The protocol of raw repositories of any type, their settings, and which paths a file may have."""
 
+import mimetypes
 import re
 from typing import Protocol
 
@@ -55,6 +56,14 @@ class RawSection(ConnectorSection):
 PATH_MAX_CHARS = 1024  # A longer path is refused.
 # Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+
+
+def guess_media_type(path: str) -> str:
+    """Return the media type that the name of a file suggests."""
+    guess, encoding = mimetypes.guess_type(path)
+    if guess is None or encoding is not None:  # app.tar.gz does not have the type of app.tar
+        guess = "application/octet-stream"
+    return guess
 
 
 def check_file(path: str) -> None:

@@ -193,6 +193,6 @@ def test_files_are_deleted_by_the_core_as_by_clients(repoman, client):
     client.put(f"{URL}/b.txt", b"b")
     capabilities = repoman.repositories.get("files").capabilities
     capabilities.delete_component(Coordinate("file", "folder/a.txt", namespace="folder"))
-    capabilities.delete_asset("b.txt")
+    capabilities.delete_asset("b.txt", lambda _path: None)
     assert client.get(f"{URL}/folder/a.txt").status_code == 404
     assert client.get(f"{URL}/b.txt").status_code == 404

@@ -5,6 +5,7 @@ import pytest
 from repoman.content import ContentStore
 from repoman.errors import Conflict, NotFound, ReadOnly
 from repoman.events.event import Coordinate
+from repoman.repositories.model import check_nothing
 from repoman_docker.hosted import deletion
 from repoman_docker.layout import blob_path, image, manifest_path, tag_path, tagged
 from repoman_docker.protocol.reference import Digest, Tag
@@ -69,19 +70,19 @@ def test_an_image_goes_in_short_transactions_and_those_below_it_stay(
 def test_a_manifest_goes_with_its_tags_and_a_blob_only_when_none_needs_it(hosted, pushed, delete):
     blob = blob_path(NAME, Digest.of("sha256", pushed.blobs[0]))
     with pytest.raises(Conflict, match="Delete the manifest first"):
-        delete(hosted).delete_asset(blob)
-    delete(hosted).delete_asset(manifest_path(NAME, Digest.parse(pushed.digest)))
+        delete(hosted).delete_asset(blob, check_nothing)
+    delete(hosted).delete_asset(manifest_path(NAME, Digest.parse(pushed.digest)), check_nothing)
     assert hosted.get(f"{NAME}/tags/list").code == "NAME_UNKNOWN"
-    delete(hosted).delete_asset(blob)
+    delete(hosted).delete_asset(blob, check_nothing)
     with pytest.raises(NotFound):
-        delete(hosted).delete_asset(blob)
+        delete(hosted).delete_asset(blob, check_nothing)
 
 
 def test_a_repository_that_is_read_only_refuses(make_proxy, hosted, pushed, delete):
     make_proxy.change(hosted, storage__write_policy="deny")
     for act in (
         lambda: delete(hosted).delete_component(image(NAME)),
-        lambda: delete(hosted).delete_asset(tag_path(NAME, Tag("1"))),
+        lambda: delete(hosted).delete_asset(tag_path(NAME, Tag("1")), check_nothing),
     ):
         with pytest.raises(ReadOnly, match="read-only"):
             act()

@@ -10,6 +10,7 @@ import requests
 
 from repoman.content import ContentStore
 from repoman.proxy.cache import ProxyCache
+from repoman.repositories.model import check_nothing
 from repoman.testing import ADMIN, HttpClient, RepomanFactory
 from repoman_raw import plugin
 from tests.clock import WAIT_S, wait_until
@@ -383,7 +384,7 @@ def test_caches_are_held_to_their_limits(repoman, make, get, origin):
 
 def test_a_deleted_file_is_fetched_again(repoman, get, server):
     get()
-    repoman.repositories.get("mirror").capabilities.delete_asset(PATH)
+    repoman.repositories.get("mirror").capabilities.delete_asset(PATH, check_nothing)
     assert source(get()) == "MISS"
 
 

@@ -199,11 +199,11 @@ def test_content_is_found_by_digest_part_label_checksum_and_uploader(site):
     digest = site.push("two", "app", "2", b"another", labels={"vendor": "acme"})
     site.push("two", "alias", "3", b"alias", references=(Reference("tag", "app/2"),))
     names = site.names
-    assert names(ComponentQuery(digest=digest)) == ["app:2"]
-    assert names(ComponentQuery(digest="0" * 64)) == []
-    assert names(ComponentQuery(contains=layer)) == ["app:1"]
-    assert names(ComponentQuery(contains=digest)) == ["alias:3"]
-    assert names(ComponentQuery(checksum=("sha1", "abcd"))) == ["layers/a:"]
+    assert names(ComponentQuery(checksums=(("sha256", digest),))) == ["app:2"]
+    assert names(ComponentQuery(checksums=(("sha256", "0" * 64),))) == []
+    assert names(ComponentQuery(parts=(layer,))) == ["app:1"]
+    assert names(ComponentQuery(parts=(digest,))) == ["alias:3"]
+    assert names(ComponentQuery(checksums=(("sha1", "abcd"),))) == ["layers/a:"]
     assert names(ComponentQuery(labels={"vendor": "acme"})) == ["app:1", "app:2"]
     assert names(ComponentQuery(labels={"vendor": "acme", "stage": "test"})) == ["app:1"]
     assert names(ComponentQuery(uploader="ann")) == ["layers/a:", "app:1"]
@@ -227,8 +227,10 @@ def test_common_filters_are_judged_row_by_row(site, monkeypatch):
     for order in (Order.ID, Order.VERSION, Order.NAME):
         query = ComponentQuery(order=order, name="app")
         assert names(query) == expected
-        assert names(replace(query, uploader="ann", digest=digest)) == expected
-        assert names(replace(query, checksum=("md5", "x"))) == expected
+        same = (("sha256", digest),)
+        assert names(replace(query, uploader="ann", checksums=same)) == expected
+        assert names(replace(query, checksums=(("md5", "x"), *same))) == expected
+        assert names(replace(query, checksums=(("md5", "y"), *same))) == []
         assert names(replace(query, labels={"number": "1"})) == expected[1::2]
         assert names(replace(query, text="app .0")) == expected
 
@@ -401,6 +403,80 @@ def test_usage_is_kept(filled):
     assert filled.catalog.store_usages()["default"].blobs == 7
 
 
+def test_a_part_of_many_is_found_in_all_of_them(site, monkeypatch):
+    part = site.push("one", "parts/a", data=b"a part")
+    for number in range(5):
+        to = (Reference("part", "parts/a/-"),)
+        site.push("one", "whole", f"{number}.0", b"whole", references=to)
+        alias = (Reference("whole", f"whole/{number}.0"),)
+        site.push("one", "alias", f"{number}.0", b"alias", references=alias)
+        site.push("one", "other", f"{number}.0", b"other")
+    query = ComponentQuery(parts=(part,), order=Order.NAME)
+    expected = [f"{name}:{number}.0" for name in ("alias", "whole") for number in range(5)]
+    assert site.names(query) == expected
+    monkeypatch.setattr("repoman.catalog.components.CANDIDATES_MAX", 2)
+    assert site.names(query) == expected
+    assert site.names(replace(query, name="whole")) == expected[5:]
+    assert site.names(replace(query, parts=("0" * 64,))) == []
+    page = site.catalog.components(query, PageRequest(3), site.everybody)
+    assert [each.version for each in page.items] == ["0.0", "1.0", "2.0"]
+
+
+def test_patterns_of_namespaces_and_several_of_one_column(site):
+    for namespace in ("", "a", "a/b", "c"):
+        for name in ("app", "tool"):
+            site.push("one", name, f"1.0-{namespace or 'none'}", namespace=namespace)
+    names = site.names
+    for order in (Order.ID, Order.NAMESPACE, Order.NAME, Order.REPOSITORY):
+        query = ComponentQuery(order=order)
+        assert len(names(replace(query, namespace="a*"))) == 4
+        assert len(names(replace(query, namespace="a"))) == 2
+        assert len(names(replace(query, namespace="?/b"))) == 2
+        assert len(names(replace(query, namespace=""))) == 2
+        assert names(replace(query, namespace="a/b", name="to*")) == ["tool:1.0-a/b"]
+        both = replace(query, name="*p", also=(("version", "*b"), ("name", "a*")))
+        assert names(both) == ["app:1.0-a/b"]
+        assert names(replace(query, version="")) == []
+
+
+def test_repositories_are_an_order_by_name(site):
+    for repository in ("two", "one", "two", "one"):
+        site.push(repository, f"app-{len(site.list(ComponentQuery())[0])}", "1.0")
+    expected = ["app-1:1.0", "app-3:1.0", "app-0:1.0", "app-2:1.0"]
+    for size in (1, 2, 3, 50):
+        for down in (False, True):
+            query = ComponentQuery(order=Order.REPOSITORY, is_descending=down)
+            found = [":".join(each) for each in site.list(query, size=size)[0]]
+            assert found == (expected[::-1] if down else expected)
+    found = site.names(ComponentQuery(order=Order.REPOSITORY, version="1.0"))
+    assert found == expected
+
+
+def test_words_have_wildcards_and_quotes(site):
+    site.push("one", "team/app", "1.0")
+    site.push("one", "team/apple", "2.0")
+    names = site.names
+    assert names(ComponentQuery(text="te?m app*")) == ["team/app:1.0", "team/apple:2.0"]
+    assert names(ComponentQuery(text="a?ple")) == ["team/apple:2.0"]
+    assert names(ComponentQuery(text='"app 1.0"')) == ["team/app:1.0"]
+    assert names(ComponentQuery(text='"app 2.0"')) == []
+    assert len(names(ComponentQuery(text="* ?"))) == 2
+    assert names(ComponentQuery(text='"')) == names(ComponentQuery())
+
+
+def test_an_asset_has_the_checksums_that_are_stored(site):
+    site.push("one", "app", data=b"one", checksums={"sha1": "aa", "md5": "bb"})
+    site.push("one", "tool", data=b"two")
+    views = site.catalog.assets(AssetQuery(), PageRequest(), site.everybody).items
+    assert [each.checksums for each in views] == [{"sha1": "aa", "md5": "bb"}, {}]
+
+
+def test_a_pattern_that_is_too_long_is_refused(site):
+    with pytest.raises(Invalid, match="at most 1000 characters"):
+        site.names(ComponentQuery(name="a*" * 501))
+    assert site.names(ComponentQuery(name="*a?" * 333)) == []
+
+
 def test_random_queries_agree_with_a_plain_reading(site):
     dice = random.Random(7)
     for _ in range(150):
@@ -417,7 +493,7 @@ def test_random_queries_agree_with_a_plain_reading(site):
     labels = dict(database_proxy.execute_sql("SELECT component_id, value FROM label").fetchall())
     for _ in range(60):
         low = dice.choice([None, 1.0, 2.0])
-        name = dice.choice(["", "a/x", "a/*", "*/y"])
+        name = dice.choice([None, "a/x", "a/*", "*/y"])
         label = dice.choice([None, "0", "1"])
         order = dice.choice([Order.ID, Order.NAME, Order.VERSION, Order.UPDATED, Order.SIZE])
         query = ComponentQuery(
@@ -428,7 +504,7 @@ def test_random_queries_agree_with_a_plain_reading(site):
             order=order,
             is_descending=dice.random() < 0.5,
         )
-        fits = {"": lambda _: True, "a/x": "a/x".__eq__}.get(name) or (
+        fits = {None: lambda _: True, "a/x": "a/x".__eq__}.get(name) or (
             (lambda n: n.startswith("a/")) if name == "a/*" else (lambda n: n.endswith("/y"))
         )
         expected = sorted(

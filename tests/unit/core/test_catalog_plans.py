@@ -5,7 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from repoman.catalog.model import PageRequest
+from repoman.catalog.model import ComponentQuery, PageRequest
+from repoman.catalog.search_terms import compile_terms
+from repoman.catalog.visibility import ScopeViewer
 from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, Database
 from repoman.db.models import database_proxy
@@ -13,6 +15,7 @@ from tests.catalog_questions import (
     ASSETS,
     COMPONENTS,
     PACKAGES,
+    SEARCHES,
     Viewer,
     fill_database,
     make_catalog,
@@ -20,10 +23,11 @@ from tests.catalog_questions import (
 from tests.statements import executed_statements
 
 PAGES = 3
+SEARCHED = ComponentQuery(repositories=("r3",), kind="tag")
 INTERNAL = ("'component_index_", "'version_index_")
 # There are few of them; or they are the rows of an index that was asked.
 SMALL = ("SCAN blob_store_usage", "SCAN CONSTANT", "SCAN component_index", "SCAN version_index")
-SMALL = (*SMALL, "SCAN user", "SCAN child")
+SMALL = (*SMALL, "SCAN user", "SCAN child", "SCAN part")
 
 
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
@@ -86,6 +90,37 @@ def test_an_index_answers(opened, name):
     assert statements
     bad = {each: bad_steps(each) for each in statements if bad_steps(each)}
     assert bad == {}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_an_index_answers_a_search(opened, name):
+    catalog = make_catalog()
+    query, scopes = compile_terms(SEARCHES[name], Viewer().scopes())
+
+    def ask(page):
+        found = catalog.components(query, page, ScopeViewer(scopes))
+        catalog.assets_of(found.items, ScopeViewer(scopes))
+        for each in found.items[:1]:
+            assert catalog.component(each.id, ScopeViewer(scopes)) == each
+        return found
+
+    statements = statements_of(ask)
+    bad = {each: bad_steps(each) for each in statements if bad_steps(each)}
+    assert statements
+    assert bad == {}
+
+
+def test_a_page_costs_few_statements_however_many_items_it_has(opened):
+    catalog, viewer = make_catalog(), Viewer()
+    counts = []
+    for size in (1, 100):
+        with executed_statements() as asked:
+            page = catalog.components(SEARCHED, PageRequest(size), viewer)
+            assert len(page.items) == size
+            assets = catalog.assets_of(page.items, viewer)
+            assert all(len(each) == 1 for each in assets.values())
+        counts.append(len(asked))
+    assert counts[0] == counts[1] <= 5
 
 
 def test_a_bad_plan_is_noticed(opened):

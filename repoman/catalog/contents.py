@@ -1,0 +1,313 @@
+"""Components and assets as users see them: lists, searches, single ones, and deletions.
+
+REST and the command line show the same through it. Every method takes the actor on whose behalf it
+works; None is the program itself, which may do everything.
+"""
+
+import re
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from repoman.catalog.catalog import Catalog
+from repoman.catalog.components import is_shown
+from repoman.catalog.listing import Wildcards
+from repoman.catalog.model import (
+    AssetQuery,
+    AssetView,
+    ComponentQuery,
+    ComponentView,
+    Page,
+    PageRequest,
+    Scope,
+)
+from repoman.catalog.search_terms import REPOSITORY, Terms, compile_terms
+from repoman.catalog.visibility import BROWSE, ActorViewer, EveryViewer, ScopeViewer
+from repoman.errors import (
+    Denied,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    Unsupported,
+)
+from repoman.events.event import Coordinate
+from repoman.repositories.manager import RepositoryManager
+from repoman.repositories.model import Repository, RepositoryType
+from repoman.security.actors import READING, Access, Action, Actor, RepositoryRef
+from repoman.security.authorization import Authorizer
+
+DELETE = frozenset({Action.DELETE})
+PAGES_MAX = 10
+"""So many pages are read to find the one asset that a search means."""
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A component with its assets.
+
+    Attributes:
+        shown: its coordinate as users see it.
+    """
+
+    view: ComponentView
+    shown: Coordinate
+    assets: tuple[AssetView, ...]
+
+
+def render_id(view: ComponentView | AssetView) -> str:
+    """Return by which text clients refer to a component or an asset."""
+    pair = f"{view.repository}:{view.id}"
+    return urlsafe_b64encode(pair.encode()).decode().rstrip("=")
+
+
+def parse_id(text: str) -> tuple[str, int]:
+    """Return the name of the repository, and the number, in such a text.
+
+    Raises:
+        NotFound: it is not base64.
+        Unprocessable: it is not the text of anything.
+    """
+    text = text.rstrip("=")
+    try:
+        data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise NotFound("There is nothing with this id.") from error
+    repository, _, number = data.decode(errors="replace").rpartition(":")
+    if not repository or not _NUMBER.fullmatch(number):
+        raise Unprocessable("The id is not valid. Use an id from a list or a search.")
+    return repository, int(number)
+
+
+class Contents:
+    """Lists, finds and deletes components and assets; thread safe."""
+
+    def __init__(
+        self, catalog: Catalog, repositories: RepositoryManager, authorizer: Authorizer
+    ) -> None:
+        self._catalog = catalog
+        self._repositories = repositories
+        self._authorizer = authorizer
+
+    def repository(self, name: str, actor: Actor | None) -> Repository:
+        """Return a repository in which the actor may see something.
+
+        Raises:
+            NotFound: there is none, and the actor could see it if there were.
+            Unauthenticated, Denied: the actor may not see anything in it.
+        """
+        repository = self._repositories.find(name)
+        if actor is not None:
+            absent = RepositoryRef("", name, anonymous=False)
+            ref = absent if repository is None else repository.ref
+            may = self._authorizer.may_do_somewhere
+            if not any(may(actor, ref, frozenset({each})) for each in READING):
+                if actor.is_anonymous:
+                    raise Unauthenticated("Authentication is required.")
+                raise Denied(f"{actor.name} is not allowed to browse or read {name}.")
+        if repository is None:
+            raise NotFound(f"There is no repository {name!r}.")
+        return repository
+
+    # Lists --------------------------------------------------------------------------------------
+
+    def components(
+        self, repository: Repository, page: PageRequest, actor: Actor | None
+    ) -> Page[Entry]:
+        """Return a page of the components of a repository, or of the members of a group.
+
+        Raises:
+            PageKeyInvalid: the key of the page does not belong to this list.
+        """
+        scopes = self._scopes_of(repository, actor)
+        return self._entries(ComponentQuery(only_shown=True), page, scopes)
+
+    def assets(
+        self, repository: Repository, page: PageRequest, actor: Actor | None
+    ) -> Page[AssetView]:
+        """Return a page of the assets of a repository; as :meth:`components`."""
+        viewer = ScopeViewer(self._scopes_of(repository, actor))
+        return self._catalog.assets(AssetQuery(), page, viewer)
+
+    def search(self, terms: Terms, page: PageRequest, actor: Actor | None) -> Page[Entry]:
+        """Return a page of the components that match.
+
+        Raises:
+            Invalid: a value is not valid.
+            PageKeyInvalid: the key of the page does not belong to this search.
+        """
+        found = compile_terms(terms, self._searched(terms, actor))
+        return Page([]) if found is None else self._entries(found[0], page, found[1])
+
+    def search_assets(
+        self, terms: Terms, page: PageRequest, actor: Actor | None
+    ) -> Page[AssetView]:
+        """Return the assets of a page of components; of checksums, only those that have them."""
+        found = self.search(terms, page, actor)
+        assets = (asset for each in found.items for asset in each.assets)
+        return Page([each for each in assets if terms.has_checksums(each)], found.next)
+
+    def find_one(self, terms: Terms, actor: Actor | None) -> AssetView:
+        """Return the only asset that matches; of several, the first one if an order is given.
+
+        Raises:
+            NotFound: there is none.
+            Invalid: there are several; or as :meth:`search`.
+        """
+        found: list[AssetView] = []
+        for each in self._matching(terms, actor):
+            found.append(each)
+            if terms.sort or len(found) > 1:
+                break
+        if not found:
+            raise NotFound("No asset matches the search.")
+        if len(found) > 1:
+            raise Invalid(
+                "Several assets match the search. Narrow it down, or add a sort parameter to get "
+                "the first one."
+            )
+        return found[0]
+
+    def _matching(self, terms: Terms, actor: Actor | None) -> Iterator[AssetView]:
+        after = ""
+        for _ in range(PAGES_MAX):
+            page = self.search_assets(terms, PageRequest(after=after), actor)
+            yield from page.items
+            if page.next is None:
+                return
+            after = page.next
+
+    # Single ones --------------------------------------------------------------------------------
+
+    def component(self, id_: str, actor: Actor | None) -> Entry:
+        """Return a component.
+
+        Raises:
+            NotFound: there is none with this id, or the actor may not see it.
+            Unprocessable: the id is malformed.
+            Unauthenticated, Denied: the actor may not see anything in its repository.
+        """
+        number, scopes = self._resolve(id_, actor)
+        view = self._catalog.component(number, ScopeViewer(scopes))
+        [scope] = [each for each in scopes if each.id == view.repository_id]
+        if not is_shown(scope, view.kind):
+            raise NotFound(f"There is no component {number}.")
+        [entry] = self._with_assets([view], scopes)
+        return entry
+
+    def asset(self, id_: str, actor: Actor | None) -> AssetView:
+        """Return an asset; errors as of :meth:`component`."""
+        number, scopes = self._resolve(id_, actor)
+        return self._catalog.asset(number, ScopeViewer(scopes))
+
+    def delete_component(self, id_: str, actor: Actor | None) -> Entry:
+        """Delete a component with its assets, and return what it was.
+
+        Raises:
+            NotFound, Unprocessable, Unauthenticated, Denied: as :meth:`component`.
+            ReadOnly: the write policy refuses it.
+            Unsupported: nothing can be deleted from this type of repository.
+        """
+        entry = self.component(id_, actor)
+        view = entry.view
+        repository = self._repositories.by_id(view.repository_id)
+        coordinate = Coordinate(view.kind, view.name, view.version, view.namespace)
+        paths = [repository.rules.component_path(coordinate), *(each.path for each in entry.assets)]
+        for path in paths:
+            self._check_delete(repository, path, actor)
+        delete = repository.capabilities.delete_component
+        if delete is None:
+            raise _undeletable(repository)
+        delete(coordinate)
+        return entry
+
+    def delete_asset(self, id_: str, actor: Actor | None) -> AssetView:
+        """Delete an asset and return what it was; errors as of :meth:`delete_component`.
+
+        Raises:
+            Conflict: another asset needs it.
+        """
+        asset = self.asset(id_, actor)
+        repository = self._repositories.by_id(asset.repository_id)
+        self._check_delete(repository, asset.path, actor)
+        delete = repository.capabilities.delete_asset
+        if delete is None:
+            raise _undeletable(repository)
+        delete(asset.stored_path, lambda path: self._check_delete(repository, path, actor))
+        return asset
+
+    def _check_delete(self, repository: Repository, path: str, actor: Actor | None) -> None:
+        if actor is not None:
+            access = Access(DELETE, path, repository.rules.name_of(path))
+            self._authorizer.check(actor, repository.ref, access)
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _viewer(self, actor: Actor | None, actions: frozenset[Action]) -> ActorViewer | EveryViewer:
+        if actor is None:
+            return EveryViewer(self._repositories)
+        return ActorViewer(self._authorizer, self._repositories, actor, actions)
+
+    def _scopes_of(
+        self,
+        repository: Repository,
+        actor: Actor | None,
+        actions: frozenset[Action] = BROWSE,
+    ) -> list[Scope]:
+        return self._viewer(actor, actions).scopes_of(repository)
+
+    def _resolve(self, id_: str, actor: Actor | None) -> tuple[int, list[Scope]]:
+        name, number = parse_id(id_)
+        return number, self._scopes_of(self.repository(name, actor), actor, READING)
+
+    def _searched(self, terms: Terms, actor: Actor | None) -> list[Scope]:
+        """Return where to search: in all repositories, or in those that are asked for."""
+        names = terms.values(REPOSITORY)
+        if not names:
+            return self._beside_groups(actor)
+        found = [self._named(each, actor) for each in names]
+        ids = set.intersection(*({each.id for each in scopes} for scopes in found))
+        return [each for each in found[0] if each.id in ids]
+
+    def _named(self, pattern: str, actor: Actor | None) -> list[Scope]:
+        wanted = Wildcards.parse(pattern.lower())
+        if wanted.is_exact:
+            repository = self._repositories.find(pattern)
+            return [] if repository is None else self._scopes_of(repository, actor)
+        return [each for each in self._beside_groups(actor) if wanted.fits(each.name.lower())]
+
+    def _beside_groups(self, actor: Actor | None) -> list[Scope]:
+        """Return all repositories but groups, whose content is that of their members."""
+        everything = self._repositories.all()
+        groups = {each.config.id for each in everything if each.config.type is RepositoryType.GROUP}
+        return [each for each in self._viewer(actor, BROWSE).scopes() if each.id not in groups]
+
+    def _entries(
+        self, query: ComponentQuery, page: PageRequest, scopes: list[Scope]
+    ) -> Page[Entry]:
+        found = self._catalog.components(query, page, ScopeViewer(scopes))
+        return Page(self._with_assets(found.items, scopes), found.next)
+
+    def _with_assets(self, views: list[ComponentView], scopes: Iterable[Scope]) -> list[Entry]:
+        scopes = list(scopes)
+        rules = {each.id: each.rules for each in scopes}
+        assets = self._catalog.assets_of(views, ScopeViewer(scopes))
+        return [
+            Entry(
+                each,
+                rules[each.repository_id].shown(
+                    Coordinate(each.kind, each.name, each.version, each.namespace)
+                ),
+                tuple(assets[each.id]),
+            )
+            for each in views
+        ]
+
+
+def _undeletable(repository: Repository) -> Unavailable | Unsupported:
+    if repository.problem is not None:
+        return Unavailable(repository.problem)
+    return Unsupported(f"Nothing can be deleted from the repository {repository.name!r}.")

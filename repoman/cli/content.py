@@ -1,0 +1,223 @@
+"""Commands about what repositories contain: components, assets, and searches."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from repoman.catalog.contents import Entry, render_id
+from repoman.catalog.model import AssetView, Page, PageRequest
+from repoman.catalog.search_terms import SORTS, Terms
+from repoman.cli.common import PATH, parse_assignments, render_time, with_repoman
+from repoman.core import Repoman
+from repoman.repositories.component_upload import UploadedFile
+
+PAGE_ITEMS = 200  # The items that a command reads at a time.
+READ_BYTES = 1 << 20  # The bytes of a file that a command reads at a time.
+
+LIMIT = click.option(
+    "--limit", type=click.IntRange(1), help="Show only so many of them. Default: all."
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
+
+
+@click.group()
+def component() -> None:
+    """List, show, upload and delete components."""
+
+
+@component.command("list")
+@click.argument("repository")
+@LIMIT
+@AS_JSON
+@with_repoman
+def list_components(repoman: Repoman, repository: str, limit: int | None, as_json: bool) -> None:
+    """List the components of REPOSITORY, or of the members of a group, with their ids."""
+    found = repoman.repositories.get(repository)
+    pages = _pages(lambda page: repoman.contents.components(found, page, None), limit)
+    for each in pages:
+        _print_entry(each, as_json=as_json)
+
+
+@component.command("show")
+@click.argument("id_", metavar="ID")
+@with_repoman
+def show_component(repoman: Repoman, id_: str) -> None:
+    """Show a component and its assets as JSON."""
+    click.echo(json.dumps(_entry(repoman.contents.component(id_, None)), indent=2))
+
+
+@component.command("delete")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@with_repoman
+def delete_components(repoman: Repoman, ids: tuple[str, ...]) -> None:
+    """Delete components with their assets. The write policy of their repositories applies."""
+    for id_ in ids:
+        entry = repoman.contents.delete_component(id_, None)
+        click.echo(f"deleted {_named(entry)} from {entry.view.repository}")
+
+
+@component.command("upload")
+@click.argument("repository")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A field of the component, such as directory=/docs. Can be repeated.",
+)
+@with_repoman
+def upload_component(
+    repoman: Repoman, repository: str, files: tuple[Path, ...], fields: tuple[str, ...]
+) -> None:
+    """Upload FILEs as a component of the hosted REPOSITORY: all of them, or none.
+
+    The name of each file is its field 'filename'.
+    """
+    target = repoman.repositories.get(repository)
+    repoman.uploads.check(target, None)
+    with ExitStack() as stack:
+        sent = []
+        texts = {name: [str(value)] for name, value in parse_assignments(fields).items()}
+        for number, path in enumerate(files, 1):
+            name = "asset" if len(files) == 1 else f"asset{number}"
+            texts.setdefault(f"{name}.filename", [path.name])
+            with path.open("rb") as file:
+                upload = stack.enter_context(repoman.uploads.open_file(target, name))
+                while data := file.read(READ_BYTES):
+                    upload.write(data)
+            sent.append((name, UploadedFile(upload, path.name)))
+        repoman.uploads.store(target, texts, sent, None)
+    click.echo(f"uploaded {len(files)} file{'s' * (len(files) > 1)} to {target.name}")
+
+
+@click.group()
+def asset() -> None:
+    """List, show and delete assets, the files of components."""
+
+
+@asset.command("list")
+@click.argument("repository")
+@LIMIT
+@AS_JSON
+@with_repoman
+def list_assets(repoman: Repoman, repository: str, limit: int | None, as_json: bool) -> None:
+    """List the assets of REPOSITORY, or of the members of a group, with their ids."""
+    found = repoman.repositories.get(repository)
+    for each in _pages(lambda page: repoman.contents.assets(found, page, None), limit):
+        _print_asset(each, as_json=as_json)
+
+
+@asset.command("show")
+@click.argument("id_", metavar="ID")
+@with_repoman
+def show_asset(repoman: Repoman, id_: str) -> None:
+    """Show an asset as JSON."""
+    click.echo(json.dumps(_asset(repoman.contents.asset(id_, None)), indent=2))
+
+
+@asset.command("delete")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@with_repoman
+def delete_assets(repoman: Repoman, ids: tuple[str, ...]) -> None:
+    """Delete assets. The write policy of their repositories applies."""
+    for id_ in ids:
+        found = repoman.contents.delete_asset(id_, None)
+        click.echo(f"deleted {found.path} from {found.repository}")
+
+
+@click.command()
+@click.argument("terms", metavar="NAME=VALUE...", nargs=-1)
+@click.option("--sort", type=click.Choice(list(SORTS)), help="The order of what is found.")
+@click.option(
+    "--direction",
+    type=click.Choice(["asc", "desc"]),
+    help="The direction of the order. Default: desc for versions, otherwise asc.",
+)
+@click.option("--assets", "wants_assets", is_flag=True, help="Find assets instead of components.")
+@LIMIT
+@AS_JSON
+@with_repoman
+def search(
+    repoman: Repoman,
+    terms: tuple[str, ...],
+    sort: str | None,
+    direction: str | None,
+    wants_assets: bool,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Search for components, as the REST API does, such as name='team/*' version=1.0.
+
+    All terms must match. The names are q, repository, format, group, name, version, prerelease,
+    md5, sha1, sha256, sha512 and those of formats; * stands for any characters and ? for one.
+    """
+    pairs = tuple(pair for each in terms for pair in parse_assignments((each,)).items())
+    wanted = Terms(
+        tuple((name, str(value)) for name, value in pairs),
+        sort or "",
+        None if direction is None else direction == "desc",
+    )
+    contents = repoman.contents
+    if wants_assets:
+        for each in _pages(lambda page: contents.search_assets(wanted, page, None), limit):
+            _print_asset(each, as_json=as_json)
+        return
+    for entry in _pages(lambda page: contents.search(wanted, page, None), limit):
+        _print_entry(entry, as_json=as_json)
+
+
+def _pages(read: Callable[[PageRequest], Page[Any]], limit: int | None) -> Iterator[Any]:
+    """Yield the items of all pages, up to a limit."""
+    after: str | None = ""
+    count = 0
+    while after is not None:
+        page = read(PageRequest(PAGE_ITEMS, after))
+        for each in page.items:
+            if count == limit:
+                return
+            yield each
+            count += 1
+        after = page.next
+
+
+def _print_entry(entry: Entry, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_entry(entry)))
+        return
+    stored = render_time(entry.view.updated_at)
+    click.echo(f"{render_id(entry.view)}  {entry.view.repository:<20} {stored}  {_named(entry)}")
+
+
+def _print_asset(found: AssetView, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_asset(found)))
+        return
+    click.echo(f"{render_id(found)}  {found.repository:<20} {found.size:>12}  {found.path}")
+
+
+def _named(entry: Entry) -> str:
+    return ":".join(each for each in (entry.shown.name, entry.shown.version) if each)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": render_id(entry.view),
+        "repository": entry.view.repository,
+        "format": entry.view.format,
+        "group": entry.shown.namespace,
+        "name": entry.shown.name,
+        "version": entry.shown.version,
+        "assets": [_asset(each) for each in entry.assets],
+    }
+
+
+def _asset(found: AssetView) -> dict[str, Any]:
+    inner = ("id", "repository_id", "address", "kind", "stored_path", "component", "package")
+    told = {name: value for name, value in asdict(found).items() if name not in inner}
+    return {"id": render_id(found), **told}
