@@ -12,17 +12,19 @@ from repoman.catalog.model import AssetView, ComponentQuery, Order, Scope
 from repoman.catalog.records import DIGEST
 from repoman.content_rules import SearchTarget
 from repoman.errors import Invalid
+from repoman.events.event import Coordinate
 from repoman.search import TEXT_MAX_CHARS
 
 TERMS_MAX = 50
 """A search with more parameters is refused."""
 
-TEXT = "q"
+TEXT, GROUP = "q", "group"
 REPOSITORY, FORMAT, PRERELEASE = "repository", "format", "prerelease"
 CHECKSUMS = (DIGEST, "sha1", "sha512", "md5")
+NOTHING = Coordinate("", "")  # Formats show its group as they do where there is none.
 # The parameters with patterns, and what they are compared with.
 PATTERNS = {
-    "group": SearchTarget.NAMESPACE,
+    GROUP: SearchTarget.NAMESPACE,
     "name": SearchTarget.NAME,
     "version": SearchTarget.VERSION,
 }
@@ -131,6 +133,8 @@ def compile_terms(
     """
     parts, scopes = _Parts(), _of_formats(terms, scopes)
     for name, value in terms.pairs:
+        if name == GROUP and value.strip("/") == "":
+            scopes = [each for each in scopes if each.rules.shown(NOTHING).namespace == value]
         if not parts.take(name, value):
             scopes = [each for each in scopes if name in each.rules.search_fields]
             for declared in [each.rules.search_fields[name] for each in scopes[:1]]:

@@ -147,8 +147,8 @@ def _members(
 def _rule_of(group: Repository, settings: GroupSection, member: Repository) -> Filter | None:
     """Return whether pins and the routing rule of a group let a member serve a path."""
     routing = group.config.sections.get("routing")
-    matchers = routing if isinstance(routing, RoutingSection) and routing.matchers else None
-    if matchers is None and not settings.pins:
+    rule = routing if isinstance(routing, RoutingSection) and routing.is_restricted else None
+    if rule is None and not settings.pins:
         return None
     name_of, key = group.rules.name_of, member.name.lower()
 
@@ -156,7 +156,7 @@ def _rule_of(group: Repository, settings: GroupSection, member: Repository) -> F
         name = name_of(path)
         pinned = settings.pinned(name)
         is_free = pinned is None or key in pinned
-        return is_free and (matchers is None or matchers.allows(name))
+        return is_free and (rule is None or rule.allows(name))
 
     return serves
 

@@ -256,13 +256,13 @@ def parse_query(model: type[AnyQuery]) -> AnyQuery:
         Invalid: one is missing or wrong.
     """
     given = request.args
-    lists = {
-        name
+    is_list = {
+        name: get_origin(each.annotation) in (list, tuple, set, frozenset)
         for key, each in model.model_fields.items()
-        if get_origin(each.annotation) in (list, tuple, set, frozenset)
         for name in (key, each.alias)
     }
-    values = {key: given.getlist(key) if key in lists else given[key] for key in given}
+    # What a model takes without declaring it may be there several times.
+    values = {key: given.getlist(key) if is_list.get(key, True) else given[key] for key in given}
     try:
         return model.model_validate(values)
     except ValidationError as error:

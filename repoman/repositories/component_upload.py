@@ -158,6 +158,7 @@ def _files(
 
 
 def _require(wanted: UploadField, given: Mapping[str, str], prefix: str) -> None:
-    if not wanted.is_optional and not given.get(wanted.name):
+    is_needed = wanted.type is not FieldType.FILE and not wanted.is_optional
+    if is_needed and not given.get(wanted.name):
         name = f"{prefix}.{wanted.name}"
         raise Invalid(f"{name}: is required.", field=name)

@@ -5,6 +5,7 @@ from repoman.rest.audit import audit
 from repoman.rest.blob_stores import blob_stores
 from repoman.rest.certificates import certificates
 from repoman.rest.cleanup import cleanup
+from repoman.rest.components import assets, components, formats
 from repoman.rest.ldap import ldap
 from repoman.rest.metrics import metrics
 from repoman.rest.network import network
@@ -13,6 +14,7 @@ from repoman.rest.realms import realms
 from repoman.rest.repositories import repositories
 from repoman.rest.roles import roles
 from repoman.rest.routing import routing
+from repoman.rest.search import search
 from repoman.rest.selectors import selectors
 from repoman.rest.status import status
 from repoman.rest.system import system
@@ -21,6 +23,10 @@ from repoman.rest.users import users
 
 AREAS = (
     repositories,
+    components,
+    assets,
+    search,
+    formats,
     blob_stores,
     routing,
     cleanup,

@@ -1,0 +1,119 @@
+"""The search for components and assets over REST."""
+
+from typing import Any
+
+from pydantic import ConfigDict, Field, model_validator
+
+from repoman.catalog.model import PageRequest
+from repoman.catalog.search_terms import Terms
+from repoman.rest.components import AssetXO, ComponentXO, asset_xo, component_xo, download_url
+from repoman.rest.endpoints import EVERYBODY, Area, Call, Reply
+from repoman.rest.resources import AnyCase, Page, PageQuery
+
+NO_SUCH_PAGE = (406,)  # The status of errors that have no body.
+
+search = Area(
+    "Search",
+    "Search for components, in all repositories that the user may browse. All parameters must "
+    "match, repeated ones too. `*` stands for any characters and `?` for one; an empty value means "
+    "that the field is empty. Formats have further parameters: see their pages. A parameter that "
+    "does not exist matches nothing.",
+    example="/v1/search?name=team/*&sort=version",
+)
+
+
+class Direction(AnyCase):
+    """The direction of an order."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+class SearchQuery(PageQuery):
+    """Selects components; further parameters are those of formats."""
+
+    model_config = ConfigDict(extra="allow")
+
+    q: list[str] = Field(
+        [],
+        description="Words, each in a name, group, version or description; in quotes, several "
+        "words are one.",
+    )
+    repository: list[str] = Field([], description="Name of a repository; of a group: its members.")
+    format: list[str] = Field([], description="Name of a format.")
+    group: list[str] = Field([], description="Group of the component.")
+    name: list[str] = Field([], description="Name of the component.")
+    version: list[str] = Field([], description="Version of the component.")
+    prerelease: list[str] = Field(
+        [], description="`true`: only pre-releases. `false`: no pre-releases."
+    )
+    md5: list[str] = Field([], description="MD5 of an asset, in hex.")
+    sha1: list[str] = Field([], description="SHA-1 of an asset, in hex.")
+    sha256: list[str] = Field([], description="SHA-256 of an asset, in hex.")
+    sha512: list[str] = Field([], description="SHA-512 of an asset, in hex.")
+    sort: str = Field("", description="`group`, `name`, `version` or `repository`.")
+    direction: Direction | None = Field(
+        None, description="Default: `asc`, and `desc` for versions."
+    )
+    timeout: int | None = Field(None, description="Accepted and ignored: a page is always quick.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, values: Any) -> Any:
+        """Return the values without those that are empty and are not about components."""
+        settings = ("continuationToken", "sort", "direction", "timeout")
+        return {key: value for key, value in values.items() if value or key not in settings}
+
+    @property
+    def terms(self) -> Terms:
+        """What is searched for."""
+        own = set(PageQuery.model_fields) | {"sort", "direction", "timeout"}
+        named = {name: getattr(self, name) for name in SearchQuery.model_fields if name not in own}
+        pairs = (
+            (name, value)
+            for name, values in {**named, **(self.model_extra or {})}.items()
+            for value in values
+        )
+        is_descending = None if self.direction is None else self.direction is Direction.DESCENDING
+        return Terms(tuple(pairs), self.sort, is_descending)
+
+    @property
+    def page(self) -> PageRequest:
+        """The page that is asked for."""
+        return PageRequest(after=self.continuation_token or "")
+
+
+@search.get("/v1/search", EVERYBODY, bare=NO_SUCH_PAGE)
+def search_components(call: Call, query: SearchQuery) -> Page[ComponentXO]:
+    """Search for components; only those that the user may browse are found.
+
+    A page has up to 50 of them. It may have fewer although there are more: go on until the
+    continuationToken is null.
+    """
+    found = call.repoman.contents.search(query.terms, query.page, call.actor)
+    items = [component_xo(call, each) for each in found.items]
+    return Page[ComponentXO](items=items, continuation_token=found.next)
+
+
+@search.get("/v1/search/assets", EVERYBODY, bare=NO_SUCH_PAGE)
+def search_assets(call: Call, query: SearchQuery) -> Page[AssetXO]:
+    """Search for the assets of components; of checksums, only those that have them.
+
+    A page has the assets of up to 50 components.
+    """
+    found = call.repoman.contents.search_assets(query.terms, query.page, call.actor)
+    items = [asset_xo(call, each) for each in found.items]
+    return Page[AssetXO](items=items, continuation_token=found.next)
+
+
+@search.get(
+    "/v1/search/assets/download",
+    EVERYBODY,
+    status=302,
+    has_plain_errors=True,
+    answers={404: "No asset matches."},
+)
+def download_asset(call: Call, query: SearchQuery) -> Reply:
+    """Redirect to the only asset that matches; of several, to the first one of a `sort`."""
+    asset = call.repoman.contents.find_one(query.terms, call.actor)
+    return Reply(headers={"Location": download_url(call, asset)})
