@@ -276,14 +276,14 @@ _WHOLES = {
 }
 # What the patterns of names above do not give: the description, the domain and the actions.
 _SINGLE = {
-    "nx-bundles-read": ("Read permissions for bundles", "bundles", ("read",)),
-    "nx-component-upload": ("Upload permissions for components", "component", ("create",)),
-    "nx-healthcheck-read": ("Read permissions for health checks", "healthcheck", ("read",)),
-    "nx-licensing-create": ("Create permissions for licenses", "licensing", ("create",)),
-    "nx-licensing-read": ("Read permissions for licenses", "licensing", ("read",)),
-    "nx-licensing-uninstall": ("Delete permissions for licenses", "licensing", ("delete",)),
+    "nx-bundles-read": ("Read permission for bundles", "bundles", ("read",)),
+    "nx-component-upload": ("Upload permission for components", "component", ("create",)),
+    "nx-healthcheck-read": ("Read permission for health checks", "healthcheck", ("read",)),
+    "nx-licensing-create": ("Create permission for licenses", "licensing", ("create",)),
+    "nx-licensing-read": ("Read permission for licenses", "licensing", ("read",)),
+    "nx-licensing-uninstall": ("Delete permission for licenses", "licensing", ("delete",)),
     "nx-logging-mark": ("Permission to mark the log", "logging", ("create",)),
-    "nx-search-read": ("Read permissions for searches", "search", ("read",)),
+    "nx-search-read": ("Read permission for searches", "search", ("read",)),
     "nx-tasks-run": ("Permissions to run and stop tasks", "tasks", ("start", "stop")),
     "nx-userschangepw": (
         "Permission to change the own password",
@@ -306,8 +306,9 @@ def _ship() -> Iterator[Privilege]:
         yield _application(f"nx-{domain}-all", f"All permissions for {title}", domain, (ANY,))
     for domain, title in _ADMINISTERED.items():
         for action in ("create", "read", "update", "delete"):
-            text = f"{action.capitalize()} permissions for {title}"
-            yield _application(f"nx-{domain}-{action}", text, domain, (action,))
+            text = f"{action.capitalize()} permission for {title}"
+            actions = (action,) if action == "read" else (action, "read")
+            yield _application(f"nx-{domain}-{action}", text, domain, actions)
     for action in (ANY, *Action, RUN):
         verb = "All" if action == ANY else action.capitalize()
         given = [action] if action in (ANY, Action.READ, RUN) else [action, Action.READ]

@@ -47,6 +47,12 @@ class SecurityClient:
         self.repoman.users.create(name, PASSWORD, [name] if privileges else [])
         return name, PASSWORD
 
+    def make_helper(self, name: str, domain: str, *actions: str) -> Login:
+        """Make a user with privileges to do this on the server, and return the login."""
+        properties = {"domain": domain, "actions": actions}
+        self.repoman.security.privileges.create(name, "application", properties)
+        return self.make_user(name, name)
+
     def events(self, kind: str) -> list[tuple[str, dict[str, str]]]:
         """Return what the audit log has of a kind, the oldest first: targets and attributes."""
         self.repoman.audit.flush()

@@ -148,9 +148,9 @@ CALLS = {
 @pytest.mark.parametrize("action", CALLS)
 def test_each_call_needs_its_own_right(rest, action):
     rest.done("POST", "/roles", role_of("dev"))
-    others = [f"nx-roles-{each}" for each in CALLS if each != action]
-    without = (rest.make_user("nobody"), rest.make_user("other", *others), None)
-    helper = rest.make_user("helper", f"nx-roles-{action}")
+    others = [each for each in CALLS if each != action]
+    without = (rest.make_user("nobody"), rest.make_helper("other", "roles", *others), None)
+    helper = rest.make_helper("helper", "roles", action)
     for method, path, body in CALLS[action]:
         for login in without:
             assert rest.ask(method, path, body, login=login).status_code in (401, 403)

@@ -234,11 +234,11 @@ CALLS = {
 def test_each_call_needs_its_own_right(rest, action):
     rest.done("POST", "/users", user_of("jo"))
     method, path, body, status = CALLS[action]
-    others = [f"nx-users-{each}" for each in CALLS if each != action]
-    for login in (rest.make_user("nobody"), rest.make_user("other", *others), None):
+    others = [each for each in CALLS if each != action]
+    for login in (rest.make_user("nobody"), rest.make_helper("other", "users", *others), None):
         refused = rest.ask(method, path, body, login=login)
         assert refused.status_code in (401, 403)
-    login = rest.make_user("helper", f"nx-users-{action}")
+    login = rest.make_helper("helper", "users", action)
     assert rest.ask(method, path, body, login=login).status_code == status
     token = rest.repoman.security.user_tokens.create("helper", "ci", Limit())
     assert rest.ask(method, path, body, login=("helper", token)).status_code == 403
