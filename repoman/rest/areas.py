@@ -6,12 +6,15 @@ from repoman.rest.blob_stores import blob_stores
 from repoman.rest.certificates import certificates
 from repoman.rest.cleanup import cleanup
 from repoman.rest.components import assets, components, formats
+from repoman.rest.events import events
 from repoman.rest.ldap import ldap
 from repoman.rest.metrics import metrics
 from repoman.rest.network import network
+from repoman.rest.operation import operation
 from repoman.rest.privileges import privileges
 from repoman.rest.realms import realms
 from repoman.rest.repositories import repositories
+from repoman.rest.rights import rights
 from repoman.rest.roles import roles
 from repoman.rest.routing import routing
 from repoman.rest.search import search
@@ -19,6 +22,8 @@ from repoman.rest.selectors import selectors
 from repoman.rest.status import status
 from repoman.rest.system import system
 from repoman.rest.tasks import tasks
+from repoman.rest.usage import usage
+from repoman.rest.user_tokens import user_tokens
 from repoman.rest.users import users
 
 AREAS = (
@@ -33,7 +38,6 @@ AREAS = (
     users,
     roles,
     privileges,
-    audit,
     tasks,
     realms,
     selectors,
@@ -44,4 +48,10 @@ AREAS = (
     status,
     system,
     metrics,
+    operation,
+    usage,
+    events,
+    audit,
+    rights,
+    user_tokens,
 )

@@ -1,13 +1,11 @@
 """The audit log over REST."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import Field, field_validator
 
-from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.resources import OWN_NAMES, Page, PageQuery, Resource
+from repoman.rest.endpoints import API_ROOT, Area, Call, Permission
+from repoman.rest.resources import Page, PageQuery, Resource, Time, Timestamp
 from repoman.security.audit import Audit
 
 PAGE_EVENTS = 100  # Events of a page, unless the request says otherwise.
@@ -15,7 +13,7 @@ PAGE_EVENTS_MAX = 1000
 FILTERS = ("domain", "type", "actor", "address", "repository", "target")
 ID_MAX = 10**18  # Larger numbers are no ids of rows.
 
-audit = Area("Audit", "The audit log: who did what, when, and from where.")
+audit = Area("Audit", "The audit log: who did what, when, and from where.", root=API_ROOT)
 
 
 class EventQuery(PageQuery):
@@ -27,23 +25,8 @@ class EventQuery(PageQuery):
     address: str | None = Field(None, description="Only events from this address.")
     repository: str | None = Field(None, description="Only events that concern this repository.")
     target: str | None = Field(None, description="Only events with this target.")
-    since: float = Field(0.0, description="Only events at or after this time (ISO 8601).")
+    since: Time | None = Field(None, description="Only events at or after this time (ISO 8601).")
     limit: int = Field(PAGE_EVENTS, ge=1, le=PAGE_EVENTS_MAX, description="Events of a page.")
-
-    @field_validator("since", mode="before")
-    @classmethod
-    def _parse_time(cls, value: Any) -> Any:
-        """Return a time (UTC where it does not say) in seconds since the epoch."""
-        if not isinstance(value, str):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
-        except (ValueError, OverflowError) as error:
-            raise ValueError(
-                f"{value[:50]!r} is not a valid time: write it as in ISO 8601, such as "
-                "2026-01-31T12:00:00Z"
-            ) from error
 
     @field_validator("continuation_token")
     @classmethod
@@ -58,12 +41,10 @@ class EventQuery(PageQuery):
 
 
 class EventView(Resource):
-    """An event of the audit log; ``at`` is in seconds since the epoch."""
-
-    model_config = OWN_NAMES
+    """An event of the audit log."""
 
     id: int
-    at: float
+    at: Timestamp
     domain: str
     type: str
     actor: str
@@ -76,7 +57,7 @@ class EventView(Resource):
     attributes: dict[str, str]
 
 
-@audit.get("/v1/audit", Permission("audit", "read"))
+@audit.get("/audit", Permission("audit", "read"))
 def list_events(call: Call, query: EventQuery) -> Page[EventView]:
     """List events, the newest first."""
     return find_events(call.repoman.audit, query)
@@ -87,7 +68,7 @@ def find_events(log: Audit, query: EventQuery) -> Page[EventView]:
     after = query.continuation_token
     rows = log.search(
         query.filters(),
-        since=query.since,
+        since=query.since or 0.0,
         limit=query.limit + 1,
         after=None if after is None else int(after),
     )

@@ -1,8 +1,7 @@
 """Models of the requests and answers of the REST API, with exact fields.
 
 Names are in camel case on the wire, nulls are written, and unknown fields of a request are ignored,
-as clients of Sonatype Nexus Repository 3 expect. A model that has no counterpart there may keep the
-names of its fields: ``model_config = OWN_NAMES``.
+as clients of Sonatype Nexus Repository 3 expect.
 """
 
 from collections.abc import Mapping
@@ -10,10 +9,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
-
-OWN_NAMES = ConfigDict(alias_generator=None)
 
 
 def _render_time(seconds: float) -> str:
@@ -22,6 +27,28 @@ def _render_time(seconds: float) -> str:
 
 # Seconds since the epoch; on the wire such as 2026-09-26T16:15:25.622+00:00.
 Timestamp = Annotated[float, PlainSerializer(_render_time, str, when_used="json")]
+
+
+def _parse_time(value: object) -> object:
+    """Return a time (UTC where it does not say) in seconds since the epoch."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{value[:50]!r} is not a valid time: write it as in ISO 8601, such as "
+            "2026-01-31T12:00:00Z"
+        ) from error
+
+
+# A time in a request, as in ISO 8601; in seconds since the epoch.
+Time = Annotated[
+    float,
+    BeforeValidator(_parse_time),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation"),
+]
 
 
 class Resource(BaseModel):

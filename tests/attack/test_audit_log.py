@@ -29,7 +29,7 @@ FILL = """
                        is_success, attributes)
     SELECT 2e9 + n, 'login', 'failed', 'a' || (n % 7), '', '', '', '', '', 0, '{}' FROM row
 """
-REST = "/service/rest/v1/audit"
+REST = "/api/v1/audit"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ ASKED = (
     ("PUT", "/v2/app/manifests/1", "images"),
     ("GET", "/repository/images/v2/", ""),
     ("GET", "/repository/nowhere/v2/", ""),
-    ("GET", "/service/rest/v1/audit", ""),
+    ("GET", "/api/v1/audit", ""),
     ("GET", "/account", ""),
 )
 

@@ -15,7 +15,7 @@ WAYS = {
     "a connector, the token endpoint": ("connector_port", "/v2/token"),
     "the main port": ("main_port", "/"),
     "a page": ("main_port", "/account"),
-    "REST": ("main_port", "/service/rest/v1/audit"),
+    "REST": ("main_port", "/api/v1/audit"),
     "a repository": ("main_port", "/repository/docker-hosted/v2/"),
     "a repository of files": ("main_port", "/repository/files/x.txt"),
     "no repository": ("main_port", "/repository/never-made/v2/"),

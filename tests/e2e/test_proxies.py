@@ -465,7 +465,7 @@ def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
         return all(text in found for text in texts)
 
     def told():
-        path = f"/service/rest/v1/repositories/{name}/remote"
+        path = f"/api/v1/repositories/{name}/remote"
         return admin_request(open_server, "GET", path).json()
 
     assert is_told("Online - Ready to Connect; its remote has not been contacted yet")
@@ -487,7 +487,7 @@ def check_by_command(server, name):
 
 
 def check_by_rest(server, name):
-    path = f"/service/rest/v1/repositories/{name}/check-remote"
+    path = f"/api/v1/repositories/{name}/remote/check"
     return admin_request(server, "POST", path).json()["status"]
 
 
@@ -545,16 +545,14 @@ def test_only_proxies_have_a_remote(open_server):
         assert done.returncode
         assert "docker-hosted has no remote" in done.stderr
     for method, path in (
-        ("GET", "remote"),
-        ("POST", "check-remote"),
-        ("POST", "invalidate-cache"),
+        ("GET", "/api/v1/repositories/{}/remote"),
+        ("POST", "/api/v1/repositories/{}/remote/check"),
+        ("POST", "/service/rest/v1/repositories/{}/invalidate-cache"),
     ):
-        base = "/service/rest/v1/repositories"
-        assert admin_request(open_server, method, f"{base}/docker-hosted/{path}").status_code == 405
-        assert admin_request(open_server, method, f"{base}/nothing/{path}").status_code == 404
-        anonymous = requests.request(
-            method, f"{open_server.main_url}{base}/docker-hosted/{path}", timeout=WAIT_S
-        )
+        there, nothing = path.format("docker-hosted"), path.format("nothing")
+        assert admin_request(open_server, method, there).status_code == 405
+        assert admin_request(open_server, method, nothing).status_code == 404
+        anonymous = requests.request(method, open_server.main_url + there, timeout=WAIT_S)
         assert anonymous.status_code in (400, 401)  # a POST without a mark of ours, or no login
 
 

@@ -65,7 +65,7 @@ def test_a_repository_that_a_token_is_not_for_is_like_none(as_token):
     assert as_token(repositories=("files-*", "docs"))("GET", "a") == 404
 
 
-@pytest.mark.parametrize("path", ["/service/rest/v1/audit", "/service/rest/v1/audit?limit=1"])
+@pytest.mark.parametrize("path", ["/api/v1/audit", "/api/v1/audit?limit=1"])
 def test_a_token_of_an_administrator_does_not_administer(repoman, path):
     secret = repoman.security.user_tokens.create(ADMIN[0], "ci", Limit())
     client = HttpClient(repoman)

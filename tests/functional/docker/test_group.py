@@ -301,7 +301,7 @@ def client(in_process) -> HttpClient:
 
 
 def trace(client, group, path="/v2/acme/app/manifests/1", **options):
-    url = f"/service/rest/v1/repositories/{group.prefix.rpartition('/')[2]}/trace"
+    url = f"/api/v1/repositories/{group.prefix.rpartition('/')[2]}/trace"
     return client.get(url, query_string={"path": path}, **options)
 
 
@@ -317,7 +317,7 @@ def test_a_trace_says_which_paths_it_takes(lab, client, path, message):
     lab.hosted("own")
     answer = trace(client, lab.group("g", "own"), path)
     assert answer.status_code == 400
-    assert answer.json == [{"id": "PARAMETER path", "message": message}]
+    assert answer.json["errors"] == [{"field": "path", "message": message}]
 
 
 def test_a_trace_tells_what_keeps_members_from_answering(lab, client):
@@ -359,7 +359,7 @@ def test_a_trace_tells_of_a_routing_rule(lab, client):
 def test_a_trace_needs_a_path_that_a_client_asks_for(lab, client, path):
     lab.hosted("a")
     answer = trace(client, lab.group("g", "a"), path)
-    assert (answer.status_code, answer.json[0]["id"].split()[-1]) == (400, "path")
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (400, "path")
 
 
 def test_only_a_group_is_traced(lab, client):
@@ -373,9 +373,10 @@ def test_a_trace_is_for_whoever_may_browse_there(lab, client, in_process):
     name = lab.name("visitor")
     users.create(name, "password")
     assert trace(client, group, auth=(name, "password")).status_code == 404
-    assert trace(client, group, login=False).status_code == 401
+    hidden = trace(client, group, login=False)
     nowhere = trace(client, lab.registry("nowhere"), login=False)
-    assert (nowhere.status_code, nowhere.data) == (401, b"")
+    assert (nowhere.status_code, nowhere.data) == (hidden.status_code, hidden.data)
+    assert nowhere.status_code == 401
     assert trace(client, lab.registry("nowhere")).status_code == 404
     users.change(name, roles=["nx-developer"])
     assert trace(client, group, auth=(name, "password")).status_code == 200

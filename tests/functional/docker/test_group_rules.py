@@ -166,7 +166,7 @@ def by_token(scene: Scene) -> bool:
 def is_traced(scene: Scene) -> bool:
     path = quote(f"/v2/{SECRET}/manifests/1", safe="")
     name = scene.group.repository
-    answer = scene.client.get(f"/service/rest/v1/repositories/{name}/trace?path={path}", auth=ADMIN)
+    answer = scene.client.get(f"/api/v1/repositories/{name}/trace?path={path}", auth=ADMIN)
     found = json.dumps(answer.json["members"])
     return '"outcome": "found"' in found
 

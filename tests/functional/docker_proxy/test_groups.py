@@ -407,7 +407,7 @@ def test_a_mirror_in_a_group_in_a_group(make_proxy, hosted, proxy, upstream):
 
 def trace(make_proxy, group, path):
     answer = HttpClient(make_proxy.repoman).get(
-        f"/service/rest/v1/repositories/{name_of(group)}/trace", query_string={"path": path}
+        f"/api/v1/repositories/{name_of(group)}/trace", query_string={"path": path}
     )
     assert answer.status_code == 200, answer.text
     return {each["member"]: (each["outcome"], each["reason"]) for each in answer.json["members"]}

@@ -1,5 +1,7 @@
 """What a failure of a remote blocks, for how long, and how an administrator ends it."""
 
+from datetime import datetime
+
 import pytest
 
 from repoman.errors import RepomanError
@@ -171,15 +173,16 @@ def blocked(make_proxy, proxy, upstream):
 def test_an_administrator_ends_a_block_over_rest(make_proxy, blocking, upstream):
     blocked(make_proxy, blocking, upstream)
     client = HttpClient(make_proxy.repoman)
-    path = f"/service/rest/v1/repositories/{name_of(blocking)}"
+    path = f"/api/v1/repositories/{name_of(blocking)}"
     told = client.get(f"{path}/remote").json
     assert told["status"] == "Online - Remote Auto Blocked and Unavailable"
-    assert 0 < told["blocked_until"] - told["at"] <= 40
-    anonymous = client.request("POST", f"{path}/check-remote", login=False)
+    at, until = (datetime.fromisoformat(told[key]) for key in ("at", "blockedUntil"))
+    assert 0 < (until - at).total_seconds() <= 40
+    anonymous = client.request("POST", f"{path}/remote/check", login=False)
     assert anonymous.status_code in (400, 401)  # a POST without a mark of ours, or no login
-    answer = client.request("POST", f"{path}/check-remote")
+    answer = client.request("POST", f"{path}/remote/check")
     assert (answer.status_code, answer.json["status"]) == (200, "Online - Remote Available")
-    assert answer.json["blocked_until"] is None
+    assert answer.json["blockedUntil"] is None
     assert blocking.get(TAG).status == 200
     make_proxy.repoman.audit.flush()
     (event,) = make_proxy.repoman.audit.search({"target": name_of(blocking), "type": "check"})

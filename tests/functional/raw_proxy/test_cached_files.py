@@ -401,7 +401,7 @@ def test_a_group_reads_from_its_members_and_writes_to_one(repoman, client, get, 
     assert client.put(f"/repository/all/{PATH}", b"own").status_code == 201
     found = get(f"/repository/all/{PATH}")
     assert (found.data, found.headers["X-Repoman-Member"]) == (b"own", "own")
-    asked = f"/service/rest/v1/repositories/all/trace?path=/{PATH}"
+    asked = f"/api/v1/repositories/all/trace?path=/{PATH}"
     outcomes = [each["outcome"] for each in client.get(asked, login=ADMIN).json["members"]]
     assert outcomes == ["found", "not asked"]
     assert client.delete(f"/repository/all/{PATH}").status_code == 204

@@ -396,14 +396,14 @@ def test_what_no_request_has_is_noticed_at_once():
 
 def test_two_endpoints_of_one_address_abort_the_start(repoman_factory):
     more = Area("More", "More things.")
-    more.get("/v1/audit", EVERYBODY)(list_things)
+    more.get("/v1/tasks", EVERYBODY)(list_things)
 
     class More:
         @hookimpl
         def repoman_register_rest(self):
             return [more]
 
-    with pytest.raises(Conflict, match="GET /service/rest/v1/audit"):
+    with pytest.raises(Conflict, match="GET /service/rest/v1/tasks"):
         HttpClient(repoman_factory({"more": More()}))
 
 

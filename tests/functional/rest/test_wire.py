@@ -332,13 +332,13 @@ def browser(repoman):
 def test_a_script_logs_in_and_proves_its_changes(browser):
     answer = browser.log_in()
     assert (answer.status_code, answer.data) == (204, b"")
-    assert browser.client.get("/service/rest/v1/audit").status_code == 200
+    assert browser.client.get("/service/rest/v1/tasks").status_code == 200
     assert browser.put().status_code == 401
     assert browser.put(headers={PROOF: "guess"}).status_code == 401
     assert browser.put(headers={PROOF: browser.proof}).status_code == 204
     assert browser.put(headers={PROOF: "0.123"}, auth=ADMIN).status_code == 204
     assert browser.client.delete(SESSION).status_code == 204
-    assert browser.client.get("/service/rest/v1/audit").status_code == 401
+    assert browser.client.get("/service/rest/v1/tasks").status_code == 401
 
 
 def test_a_planted_proof_is_worth_nothing(browser, repoman):

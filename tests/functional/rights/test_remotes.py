@@ -25,7 +25,7 @@ def test_a_check_needs_the_right_to_edit(stage, upstream, actions, status, check
     proxy = stage.make_repository("docker-proxy", proxy__remote_url=upstream.url)
     admin = [f"nx-repository-admin-docker-{proxy}-{each}" for each in actions]
     login = stage.make_user(*admin, *(view(proxy, "browse") if actions else ()))
-    client, path = HttpClient(stage.repoman), f"/service/rest/v1/repositories/{proxy}"
+    client, path = HttpClient(stage.repoman), f"/api/v1/repositories/{proxy}"
     assert client.get(f"{path}/remote", auth=login).status_code == status
-    assert client.request("POST", f"{path}/check-remote", auth=login).status_code == checked
+    assert client.request("POST", f"{path}/remote/check", auth=login).status_code == checked
     assert ("GET /v2/" in upstream.lines()) is (checked == 200)

@@ -130,7 +130,7 @@ def test_a_token_for_some_names_traces_these(stage, place):
     login = user, stage.repoman.security.user_tokens.create(user, "ci", limit)
 
     def status(path):
-        url = f"/service/rest/v1/repositories/{group}/trace"
+        url = f"/api/v1/repositories/{group}/trace"
         return (
             HttpClient(stage.repoman).get(url, query_string={"path": path}, auth=login).status_code
         )

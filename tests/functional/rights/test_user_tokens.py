@@ -102,7 +102,7 @@ def test_a_token_mounts_only_from_what_it_may_read(stage, hosted, make_token, im
 def test_a_token_of_the_administrator_administers_nothing(stage, tokens):
     secret = tokens.create(ADMIN[0], "no-admin", Limit())
     client = HttpClient(stage.repoman)
-    answer = client.get("/service/rest/v1/audit", auth=(ADMIN[0], secret))
+    answer = client.get("/api/v1/audit", auth=(ADMIN[0], secret))
     assert answer.status_code == 403
 
 
