@@ -106,7 +106,7 @@ def get_file_blob_store(call: Call, name: str) -> FileBlobStoreView:
     return FileBlobStoreView(soft_quota=_soft_quota(info), path=info.path)
 
 
-@blob_stores.put("/v1/blobstores/file/{name}", UPDATE)
+@blob_stores.put("/v1/blobstores/file/{name}", UPDATE, matches=get_file_blob_store)
 def update_file_blob_store(call: Call, name: str, body: FileBlobStoreUpdate) -> None:
     """Set the soft quota of a blob store; the path must be the one that it has."""
     _get_file_store(call, name)

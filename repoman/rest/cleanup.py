@@ -3,15 +3,13 @@
 They differ in statuses and rights: ``/internal/`` is that of the editions without a license.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pydantic import Field
 
 from repoman.errors import Conflict, Invalid
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
+from repoman.rest.wording import worded
 
 READ = Permission("settings", "read")
 CREATE = Permission("settings", "create")
@@ -117,13 +115,13 @@ def get_cleanup_policy(call: Call, name: str) -> CleanupPolicyView:
     return _find(call, name)
 
 
-@cleanup.put(POLICY, UPDATE, bare=(404,))
+@cleanup.put(POLICY, UPDATE, bare=(404,), matches=get_cleanup_policy)
 def update_cleanup_policy(call: Call, name: str, body: CleanupPolicyUpdate) -> None:
     """Replace the criteria of a cleanup policy; its name stays."""
     _change(call, name, body)
 
 
-@cleanup.delete(POLICY, DELETE, bare=(404,))
+@cleanup.delete(POLICY, DELETE, bare=(404,), matches=get_cleanup_policy)
 def delete_cleanup_policy(call: Call, name: str) -> None:
     """Delete a cleanup policy; repositories that use it do not any more."""
     call.repoman.cleanup_policies.delete(name)
@@ -151,7 +149,7 @@ def get_internal_cleanup_policy(call: Call, name: str) -> CleanupPolicyView:
     return _find(call, name)
 
 
-@cleanup.put(INTERNAL_POLICY, ROOT, bare=(404,))
+@cleanup.put(INTERNAL_POLICY, ROOT, bare=(404,), matches=get_internal_cleanup_policy)
 def update_internal_cleanup_policy(
     call: Call, name: str, body: CleanupPolicyUpdate
 ) -> CleanupPolicyView:
@@ -159,7 +157,7 @@ def update_internal_cleanup_policy(
     return _change(call, name, body)
 
 
-@cleanup.delete(INTERNAL_POLICY, ROOT, bare=(404,))
+@cleanup.delete(INTERNAL_POLICY, ROOT, bare=(404,), matches=get_internal_cleanup_policy)
 def delete_internal_cleanup_policy(call: Call, name: str) -> None:
     """Delete a cleanup policy; repositories that use it do not any more."""
     call.repoman.cleanup_policies.delete(name)
@@ -185,12 +183,12 @@ def _find(call: Call, name: str) -> CleanupPolicyView:
 
 
 def _create(call: Call, body: NewCleanupPolicy) -> CleanupPolicyView:
-    with _fields_of_clients():
+    with worded(FIELDS):
         return _view(call.repoman.cleanup_policies.create(body.policy(body.name)), 0)
 
 
 def _change(call: Call, name: str, body: CleanupPolicyUpdate) -> CleanupPolicyView:
-    with _fields_of_clients():
+    with worded(FIELDS):
         policy = call.repoman.cleanup_policies.change(name, body.policy(name))
     return _find(call, policy.name)
 
@@ -208,15 +206,3 @@ def _view(policy: CleanupPolicy, uses: int) -> CleanupPolicyView:
         sort_by=policy.sort_by,
         in_use_count=uses,
     )
-
-
-@contextmanager
-def _fields_of_clients() -> Iterator[None]:
-    """Name the fields of errors as clients know them."""
-    try:
-        yield
-    except Invalid as error:
-        known = FIELDS.get(error.field or "")
-        if known is None:
-            raise
-        raise Invalid(str(error).removeprefix(f"{error.field}: "), field=known) from error

@@ -77,13 +77,13 @@ def create_routing_rule(call: Call, body: RoutingRuleView) -> None:
     call.repoman.routing_rules.create(_rule(body))
 
 
-@routing.put("/v1/routing-rules/{name}", ROOT)
+@routing.put("/v1/routing-rules/{name}", ROOT, matches=get_routing_rule)
 def update_routing_rule(call: Call, name: str, body: RoutingRuleView) -> None:
     """Replace a routing rule; repositories that use it follow, also when its name changes."""
     call.repoman.routing_rules.change(name, _rule(body))
 
 
-@routing.delete("/v1/routing-rules/{name}", ROOT)
+@routing.delete("/v1/routing-rules/{name}", ROOT, matches=get_routing_rule)
 def delete_routing_rule(call: Call, name: str) -> None:
     """Delete a routing rule that no repository uses."""
     call.repoman.routing_rules.delete(name)

@@ -234,16 +234,16 @@ class BlobStores:
         with suppress(RepomanError):
             self.refresh()
         count = 0
-        for name in list(self._list_finished()):
-            store = self._stores.find(name)
-            if store is not None:
-                with suppress(Conflict, Unavailable), self._stores.locked(name):
-                    count += self._remove(name, store)
+        for name, store in list(self._list_finished()):
+            with suppress(Conflict, Unavailable), self._stores.locked(name):
+                count += self._remove(name, store)
         return count
 
-    def _list_finished(self) -> Iterator[str]:
-        rows = [row for row in self._created(records.list_stores()) if row.is_deleted]
-        return (row.name for row in rows if records.is_store_empty(row.name))
+    def _list_finished(self) -> Iterator[tuple[str, BlobStore]]:
+        for row in self._created(records.list_stores()):
+            store = self._stores.find(row.name) if row.is_deleted else None
+            if store is not None and records.is_store_empty(row.name):
+                yield row.name, store
 
     def _remove(self, name: str, store: BlobStore) -> bool:
         """Remove a deleted store; not if it is used again."""

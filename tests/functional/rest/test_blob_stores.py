@@ -10,6 +10,7 @@ from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 from tests.clock import WAIT_S, wait_until
 from tests.functional.rest.rights import ANN, let_ann, make_ann
+from tests.statements import executed_statements
 
 QUOTA = {"type": "spaceUsedQuota", "limit": 1_000_000}
 PASSWORD = "a password"
@@ -142,6 +143,27 @@ def test_quotas_tell_whether_they_are_exceeded(send):
     assert (status["isViolation"], status["blobStoreName"]) == (True, "default")
     assert "soft quota" in status["message"]
     assert send("GET", "/file/default").json["softQuota"]["type"] == "spaceRemainingQuota"
+
+
+def test_the_list_takes_the_same_statements_for_any_number(send):
+    def count():
+        with executed_statements() as statements:
+            assert send("GET", "").status_code == 200
+        return len(statements)
+
+    count()  # what is remembered of users and rights
+    before = count()
+    for number in range(5):
+        send("POST", "/file", {"name": f"s{number}", "path": f"s{number}"})
+    send("GET", "")
+    assert count() == before
+
+
+def test_a_lost_update_is_noticed(send):
+    etag = send("GET", "/file/default").headers["ETag"]
+    body = {"path": "default", "softQuota": QUOTA}
+    assert send("PUT", "/file/default", body, headers={"If-Match": etag}).status_code == 204
+    assert send("PUT", "/file/default", body, headers={"If-Match": etag}).status_code == 412
 
 
 @pytest.mark.parametrize("kind", ["s3", "group"])

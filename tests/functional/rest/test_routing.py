@@ -1,6 +1,7 @@
 """Routing rules over REST, and what they do to proxies and groups."""
 
 import json
+from threading import Barrier, Thread
 
 import pytest
 
@@ -139,6 +140,35 @@ def test_a_proxy_requests_nothing_that_its_rule_blocks(send, repoman, origin, ge
     assert "routing rule" in refused.text
     assert get("mirror/y/x/open").data == b"/y/x/open"
     assert [each.path for each in origin.log] == ["/y/x/open"]
+
+
+def test_a_rule_applies_after_a_restart(send, repoman, origin, repoman_factory):
+    send("POST", "", RULE)
+    make_proxy(repoman, origin, rule="rr")
+    client = HttpClient(repoman_factory({"raw": raw, "docker": docker}))
+    assert client.get("/repository/mirror/x/a").status_code == 404
+    assert client.get("/repository/mirror/y/a").status_code == 200
+
+
+def test_of_two_clients_that_create_a_rule_at_once_one_fails(repoman):
+    barrier, failures = Barrier(4), []
+
+    def create(number):
+        barrier.wait()
+        try:
+            repoman.routing_rules.create(RoutingRule("rr", RoutingMode.BLOCK, (f"/{number}",)))
+        except Invalid as error:
+            failures.append(error)
+        finally:
+            repoman.database.close()
+
+    threads = [Thread(target=create, args=(number,)) for number in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(failures) == 3
+    assert len(repoman.routing_rules.all()) == 1
 
 
 def test_a_changed_rule_applies_at_once(send, repoman, origin, get):

@@ -228,6 +228,7 @@ def test_a_deleted_store_whose_disk_is_gone_does_not_prevent_the_start(repoman, 
     (repoman.data / "blobs" / "new").rename(repoman.data / "blobs" / "unmounted")
     repoman = repoman_factory({"raw": raw})
     assert compact(repoman) == 0
+    assert not repoman.stores.has_finished_deletions()
     assert repoman.blob_stores.names() == ["default"]
 
 
