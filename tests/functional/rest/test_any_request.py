@@ -84,7 +84,7 @@ def failure_of(operation, who):
 
     try:
         send()
-    except Exception as error:  # noqa: BLE001  # it is told with those of other operations
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # told with the others
         parts = getattr(error, "exceptions", (error,))
         told = "; ".join(str(each)[:600] for each in parts)
         return f"{operation.method.upper()} {operation.path}: {told}\n{error}"[:1500]
