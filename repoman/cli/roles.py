@@ -8,7 +8,6 @@ import click
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
-from repoman.security.permissions import SHIPPED_ROLES
 from repoman.security.rights_records import Role
 
 NAME = click.option("--name", help="Display name; default: the id.")
@@ -33,21 +32,23 @@ def list_(repoman: Repoman, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(each) for each in roles], indent=2))
         return
-    shipped = {each.id for each in SHIPPED_ROLES}
     width = max(len(each.id) for each in roles)
     for each in roles:
         text = each.description or each.name
-        click.echo(
-            f"{each.id:<{width}}  {'shipped' if each.id in shipped else 'custom':<7}  {text}"
-        )
+        kind = "shipped" if repoman.security.roles.is_built_in(each.id) else "custom"
+        click.echo(f"{each.id:<{width}}  {kind:<7}  {text}")
 
 
 @role.command()
 @click.argument("role_id", metavar="ROLE")
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 @with_repoman
-def show(repoman: Repoman, role_id: str) -> None:
+def show(repoman: Repoman, role_id: str, as_json: bool) -> None:
     """Show the privileges of ROLE and the roles it includes."""
     found = repoman.security.roles.get(role_id)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
     click.echo(f"{found.id}: {found.description or found.name}")
     for each in found.privileges:
         click.echo(f"privilege {each}")

@@ -187,11 +187,15 @@ class RepositorySettings:
     def check(self, call: Call, values: Mapping[str, str]) -> None:
         """Return if the actor may (Unauthenticated, NotFound, Denied)."""
         call.require_login()
-        repository = _known_repository(call, values.get(self.parameter, ""))
-        authorizer = call.repoman.security.authorizer
-        if not authorizer.may_configure(call.actor, repository.ref, self.action):
-            what = f"{self.action} the settings of {repository.name}"
-            raise Denied(f"{call.actor.name} is not allowed to {what}.")
+        name = values.get(self.parameter, "")
+        found = call.repoman.repositories.find(name)
+        may_configure = call.repoman.security.authorizer.may_configure
+        if found is not None and may_configure(call.actor, found.ref, self.action):
+            call.repository = found  # It takes no right to the content.
+            return
+        repository = _known_repository(call, name)
+        what = f"{self.action} the settings of {repository.name}"
+        raise Denied(f"{call.actor.name} is not allowed to {what}.")
 
 
 @dataclass(frozen=True, slots=True)

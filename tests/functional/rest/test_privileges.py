@@ -175,6 +175,38 @@ def test_a_repository_admin_privilege_grants_actions_on_settings(rest, actions, 
     assert {a for a in Action if may_configure(Actor(login[0]), repository.ref, a)} == allowed
 
 
+def test_a_repository_admin_privilege_is_what_rest_asks_for(rest):
+    login = grant(rest, "repository-admin", format="raw", repository="files", actions=["READ"])
+    path = "/service/rest/v1/repositories/files/invalidate-cache"
+    assert rest.http.request("POST", path, auth=login).status_code in (403, 404)
+    body = body_of("granted", "repository-admin", repository="files", format="raw")
+    rest.done("PUT", "/privileges/repository-admin/granted", {**body, "actions": ["EDIT"]})
+    assert rest.http.request("POST", path, auth=login).status_code in (204, 400, 405)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [
+        ("repository-view", {"docs/a", "other/a"}),
+        ("repository-content-selector", {"docs/a"}),
+    ],
+)
+def test_privileges_on_content_are_what_rest_asks_for(rest, kind, seen):
+    for path in ("docs/a", "other/a"):
+        rest.http.put(f"/repository/files/{path}", b"text")
+    login = grant(rest, kind, actions=["BROWSE", "READ"])
+    listed = rest.http.get("/service/rest/v1/assets?repository=files", auth=login).json["items"]
+    assert {each["path"].removeprefix("/") for each in listed} == seen
+    found = rest.http.get("/service/rest/v1/search?repository=files", auth=login).json["items"]
+    assert {each["name"].removeprefix("/") for each in found} == seen
+    asset = f"/service/rest/v1/assets/{listed[0]['id']}"
+    assert rest.http.delete(asset, auth=login).status_code == 403
+    body = body_of("granted", kind, actions=["BROWSE", "READ", "DELETE"])
+    rest.done("PUT", f"/privileges/{kind}/granted", body)
+    assert rest.http.delete(asset, auth=login).status_code == 204
+    assert rest.http.get(f"/repository/files/{listed[0]['path']}").status_code == 404
+
+
 def test_a_script_privilege_grants_actions_on_a_script(rest):
     grant(rest, "script", actions=["RUN", "READ"])
     may_administer = rest.repoman.security.authorizer.may_administer
