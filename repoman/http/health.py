@@ -10,7 +10,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, current_app, jsonify
 
 from repoman.core import Repoman
-from repoman.health import Health
+from repoman.db.read_only import MESSAGE
 from repoman.http.body import Environ
 from repoman.http.current import CONNECTOR, MAIN, current_actor, current_security
 from repoman.rest.endpoints import Permission
@@ -41,7 +41,7 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
     """Return the routes."""
     blueprint = Blueprint("repoman_health", __name__)
     health = repoman.health
-    blueprint.record_once(lambda setup: setup.app.extensions.update({EXTENSION: health}))
+    blueprint.record_once(lambda setup: setup.app.extensions.update({EXTENSION: repoman}))
 
     @blueprint.get(LIVE)
     def live() -> Response:
@@ -63,8 +63,11 @@ def create_health_rest(repoman: Repoman) -> Blueprint:
 
 def list_problems() -> list[str]:
     """Return what does not work on this server, one sentence each, if the visitor may know."""
-    health: Health = current_app.extensions[EXTENSION]
-    return list(health.problems().values()) if _may_see_details() else []
+    repoman: Repoman = current_app.extensions[EXTENSION]
+    if not _may_see_details():
+        return []
+    frozen = [] if repoman.database.read_only.state is None else [MESSAGE]
+    return [*frozen, *repoman.health.problems().values()]
 
 
 def _answer(text: str, status: int = HTTPStatus.OK) -> Response:

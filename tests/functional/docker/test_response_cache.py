@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import requests
 
-from tests.clock import LONG_S
+from tests.clock import LONG_S, WAIT_S
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import make_image
 from tests.functional.docker.sites import LiveSite
@@ -271,3 +272,26 @@ def test_pushes_to_another_repository_leave_a_hot_manifest_in_the_cache(
         lambda: repeated(shared_server, f"/v2/{tagged}") - before >= 196,
         what="196 answers of 200 from memory",
     )
+
+
+def test_responses_from_memory_count_as_requests(shared_server, tagged, registry):
+    def metrics():
+        answer = requests.get(
+            f"{shared_server.main_url}/service/metrics/prometheus",
+            auth=shared_server.admin,
+            timeout=WAIT_S,
+        )
+        lines = [line.rpartition(" ") for line in answer.text.splitlines() if line[0] != "#"]
+        return {name: float(value) for name, _, value in lines}
+
+    before = metrics()
+    repeated = "repoman_http_repeated_responses_total"
+
+    def has_grown():
+        registry.get(tagged)
+        found = metrics()
+        return found[repeated] > before[repeated] and found
+
+    after = wait_until(has_grown, what="a response that was repeated")
+    count = 'repoman_http_requests_total{method="GET",code="200"}'
+    assert after[count] - before[count] >= after[repeated] - before[repeated]

@@ -418,3 +418,18 @@ def test_a_directory_is_not_found_in_a_repository_of_any_type(repoman, client):
         found = client.get(f"/repository/{name}/dir/")
         assert (found.status_code, "Directories are not listed" in found.text) == (404, True)
     assert client.delete("/repository/all/dir/").status_code == 404
+
+
+def test_in_read_only_mode_files_are_served_and_not_stored(get, make, repoman, clock, server):
+    get()
+    make("cold")
+    repoman.database.freeze("ann")
+    assert source(get()) == "HIT"
+    clock.jump(2 * DAY)
+    assert get().data == DATA
+    url = URL.replace("mirror", "cold")
+    for _ in range(2):
+        answer = get(url)
+        assert (answer.status_code, answer.data, source(answer)) == (200, DATA, "MISS")
+    repoman.database.release()
+    wait_until(lambda: source(get(url)) == "HIT", what="the file is stored")

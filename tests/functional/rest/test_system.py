@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -240,3 +241,20 @@ def test_a_part_that_fails_says_so(client, repoman):
     parts = read_zip(ask(client, "POST", "/v1/support/supportzip", {}).data)
     assert parts["metrics.txt"] == "This could not be read: ZeroDivisionError: division by zero\n"
     assert "system.json" in parts
+
+
+def test_of_two_who_begin_it_at_once_one_does(repoman):
+    def freeze(_number):
+        try:
+            return ask(HttpClient(repoman), "POST", "/v1/read-only/freeze").status_code
+        finally:
+            repoman.database.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(freeze, range(4))) == [204, 404, 404, 404]
+    assert repoman.database.read_only.state.actor == "admin"
+
+
+@pytest.mark.parametrize("body", [[], "x", {"log": "maybe"}, {"threadDump": [1]}])
+def test_a_wrong_request_for_the_support_file_is_refused(client, body):
+    assert ask(client, "POST", "/v1/support/supportzip", body).status_code == 400

@@ -25,3 +25,9 @@ def test_strangers_do_not(browser, broken):
 def test_nothing_is_told_where_all_works(browser):
     browser.log_in(*ADMIN)
     assert "needs attention" not in browser.get("/").text
+
+
+def test_administrators_see_that_the_server_is_read_only(browser, repoman):
+    browser.log_in(*ADMIN)
+    repoman.database.freeze("ann")
+    assert "The server is in read-only mode." in browser.get("/").text

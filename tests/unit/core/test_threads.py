@@ -7,6 +7,7 @@ import pytest
 
 from repoman.errors import Unavailable
 from repoman.threads import DaemonPool, Periodic, Watch
+from tests.clock import WAIT_S
 from tests.live import wait_until
 
 
@@ -123,3 +124,14 @@ def test_threads_of_a_pool_are_bounded_and_end(monkeypatch):
     assert all(each.result(5) for each in waiting)
     wait_until(lambda: count() == 0, what="the end of the threads")
     assert pool.submit(abs, -1).result(5) == 1
+
+
+def test_a_periodic_thread_is_woken_before_its_time():
+    done = threading.Semaphore(0)
+    thread = Periodic("worker", done.release, 10_000.0)
+    thread.start()
+    for _ in range(3):
+        assert done.acquire(timeout=WAIT_S)
+        thread.wake()
+    assert done.acquire(timeout=WAIT_S)
+    thread.stop()
