@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from repoman.catalog import records
 from repoman.catalog.listing import (
@@ -69,9 +70,8 @@ class Components:
         self._namespace = Wildcards.parse(query.namespace)
         self._name = Wildcards.parse(query.name)
         self._version = Wildcards.parse(query.version)
-        patterns = [(column, Wildcards.parse(text)) for column, text in query.also]
-        self._also = [(_FIELD[column], each.fits) for column, each in patterns]
         self._words = Words.parse(query.text)
+        self._checks = list(self._list_checks())
         self._filters = list(self._list_filters())
 
     def listing(self) -> Listing:
@@ -82,8 +82,14 @@ class Components:
             judge=self._judge,
             is_descending=self._query.is_descending,
             candidates=self._few(),
-            row_cost=_PART_COST if self._query.parts else 1,
+            row_cost=self._row_cost(),
         )
+
+    def _row_cost(self) -> int:
+        """Return how many plain rows one row takes as much time as."""
+        is_limited = any(each.sees is not None for each in self._scopes.values())
+        parts = _PART_COST * len(self._query.parts)
+        return 1 + is_limited + bool(self._words.pieces) + parts
 
     # Where rows come from ----------------------------------------------------------------------
 
@@ -212,30 +218,34 @@ class Components:
         return good
 
     def _accepts(self, row: Row) -> bool:
-        query, scope = self._query, self._scopes.get(row[1])
-        if scope is None or (query.kind and row[_KIND] != query.kind):
+        scope = self._scopes.get(row[1])
+        if scope is None:
             return False
-        if query.only_shown and not is_shown(scope, row[_KIND]):
+        for column, fits in self._checks:
+            if not fits(row[column]):
+                return False
+        if self._query.only_shown and not is_shown(scope, row[_KIND]):
             return False
-        if not self._fits(row):
-            return False
-        if query.is_prerelease not in (None, bool(row[_FIELD["is_prerelease"]])):
-            return False
-        return self._is_in_time(row) and self._has_words(row) and _is_seen(scope, row)
+        return self._has_words(row) and _is_seen(scope, row)
 
-    def _is_in_time(self, row: Row) -> bool:
+    def _list_checks(self) -> Iterator[tuple[int, Callable[[Any], bool]]]:
+        """Yield columns, and what must be true of their values: thousands of rows are asked."""
         query = self._query
-        return is_within(row[_FIELD["updated_at"]], query.updated) and is_within(
-            row[_FIELD["downloaded_at"]], query.downloaded
-        )
-
-    def _fits(self, row: Row) -> bool:
-        return (
-            self._name.fits(row[_NAME])
-            and self._version.fits(row[_VERSION])
-            and self._namespace.fits(row[_NAMESPACE])
-            and all(fits(row[column]) for column, fits in self._also)
-        )
+        if query.kind:
+            yield _KIND, query.kind.__eq__
+        patterns = {"name": self._name, "version": self._version, "namespace": self._namespace}
+        patterns_of_columns = [
+            *patterns.items(),
+            *((column, Wildcards.parse(text)) for column, text in query.also),
+        ]
+        for column, pattern in patterns_of_columns:
+            if not pattern.is_any:
+                yield _FIELD[column], pattern.fits
+        if query.is_prerelease is not None:
+            yield _FIELD["is_prerelease"], bool(query.is_prerelease).__eq__
+        for column, span in (("updated_at", query.updated), ("downloaded_at", query.downloaded)):
+            if span != (None, None):
+                yield _FIELD[column], partial(is_within, span=span)
 
     def _has_words(self, row: Row) -> bool:
         if not self._words.pieces:

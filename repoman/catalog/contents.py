@@ -7,7 +7,7 @@ works; None is the program itself, which may do everything.
 import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repoman.catalog.catalog import Catalog
 from repoman.catalog.components import is_shown
@@ -21,7 +21,7 @@ from repoman.catalog.model import (
     PageRequest,
     Scope,
 )
-from repoman.catalog.search_terms import REPOSITORY, Terms, compile_terms
+from repoman.catalog.search_terms import REPOSITORY, Terms, compile_terms, usual_order
 from repoman.catalog.visibility import BROWSE, ActorViewer, EveryViewer, ScopeViewer
 from repoman.errors import (
     Denied,
@@ -123,7 +123,8 @@ class Contents:
             PageKeyInvalid: the key of the page does not belong to this list.
         """
         scopes = self._scopes_of(repository, actor)
-        return self._entries(ComponentQuery(only_shown=True), page, scopes)
+        query = ComponentQuery(only_shown=True)
+        return self._entries(replace(query, order=usual_order(query, scopes)), page, scopes)
 
     def assets(
         self, repository: Repository, page: PageRequest, actor: Actor | None

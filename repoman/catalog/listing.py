@@ -127,18 +127,20 @@ class Wildcards:
     Attributes:
         beginning: the prefix of all texts that match.
         is_exact: whether it has no wildcard, so that it matches only itself.
+        is_any: whether it matches every text.
     """
 
     text: str
     beginning: str
     is_exact: bool
     fits: Callable[[str], bool]
+    is_any: bool = False
 
     @classmethod
     def parse(cls, text: str | None) -> "Wildcards":
         """Return the pattern that a text describes (Invalid: it is too long)."""
         if text is None or text == "*":
-            return cls("", "", is_exact=False, fits=_always)
+            return cls("", "", is_exact=False, fits=_always, is_any=True)
         if len(text) > PATTERN_MAX_CHARS:
             raise Invalid(
                 f"A search pattern can have at most {PATTERN_MAX_CHARS} characters, and this one "

@@ -4,9 +4,10 @@ A list is read by **scans**: each is one range of one index, in its order, and y
 are asked for, so that the reader can stop anywhere. No statement sorts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from repoman.content_rules import Span
@@ -53,13 +54,13 @@ class Scan:
     bounds: tuple[tuple[str, Any], ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
 
-    def key(self, row: Row) -> Values:
+    @property
+    def key(self) -> Callable[[Row], Values]:
         """Return what a row is sorted by, among those of all scans of the same order."""
-        fields = FIELDS[self.table]
-        repository = row[fields["repository_id"]]
-        own = tuple(row[fields[column]] for column in self.order)
-        first = (self.names.get(repository, ""),) if self.names else ()
-        return (*first, *own, repository, row[fields["kind"]])
+        fields, names = FIELDS[self.table], self.names
+        repository = fields["repository_id"]
+        own = itemgetter(*map(fields.__getitem__, self.order), repository, fields["kind"])
+        return (lambda row: (names.get(row[repository], ""), *own(row))) if names else own
 
 
 def read_rows(scan: Scan, after: Values | None, *, is_descending: bool = False) -> Iterator[Row]:

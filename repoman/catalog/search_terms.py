@@ -142,7 +142,7 @@ def compile_terms(
     is_long = sum(map(len, parts.texts)) > TEXT_MAX_CHARS
     if not scopes or is_long or len(parts.prereleases) > 1 or not parts.is_possible:
         return None
-    return _ordered(terms, _query(parts)), scopes
+    return _ordered(terms, _query(parts), scopes), scopes
 
 
 def _of_formats(terms: Terms, scopes: Iterable[Scope]) -> list[Scope]:
@@ -183,20 +183,26 @@ def _selectivity(pattern: str) -> tuple[bool, int]:
     return not parsed.is_exact, -len(parsed.beginning)
 
 
-def _ordered(terms: Terms, query: ComponentQuery) -> ComponentQuery:
-    """Return the query in the order that is asked for, or by the index that helps most."""
+def _ordered(terms: Terms, query: ComponentQuery, scopes: Iterable[Scope]) -> ComponentQuery:
+    """Return the query in the order that is asked for, or in the usual one."""
     if terms.sort:
         order = SORTS[terms.sort]
         down = terms.is_descending
         return replace(
             query, order=order, is_descending=order is Order.VERSION if down is None else down
         )
-    order = Order.ID
-    if query.name is not None and Wildcards.parse(query.name).beginning:
-        order = Order.NAME
-    elif query.namespace is not None and Wildcards.parse(query.namespace).beginning:
-        order = Order.NAMESPACE
+    order = usual_order(query, scopes)
     return replace(query, order=order, is_descending=bool(terms.is_descending))
+
+
+def usual_order(query: ComponentQuery, scopes: Iterable[Scope]) -> Order:
+    """Return the order in which a page examines the fewest rows."""
+    if Wildcards.parse(query.name).beginning:
+        return Order.NAME
+    if Wildcards.parse(query.namespace).beginning:
+        return Order.NAMESPACE
+    is_limited = any(each.prefixes is not None and "" not in each.prefixes for each in scopes)
+    return Order.NAME if is_limited else Order.ID
 
 
 def _parse_flag(name: str, value: str) -> bool:

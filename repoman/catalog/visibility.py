@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from repoman.catalog.model import Scope
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository, RepositoryType
 from repoman.repositories.sections import GroupSection, RoutingSection
-from repoman.security.actors import Access, Action, Actor
+from repoman.security.actors import Action, Actor
 from repoman.security.authorization import Authorizer
 
 BROWSE = frozenset({Action.BROWSE})
@@ -85,14 +84,16 @@ class ActorViewer:
         prefixes = tuple(
             prefix for each in self._actions for prefix in may.prefixes(self._actor, ref, each)
         )
-        sees = partial(self._sees, repository)
+        sees = self._filter_of(repository)
         return Scope(config.id, config.name, config.format, repository.rules, sees, prefixes)
 
-    def _sees(self, repository: Repository, path: str) -> bool:
-        name, allows = repository.rules.name_of(path), self._authorizer.is_allowed
-        return any(
-            allows(self._actor, repository.ref, Access(each, path, name)) for each in self._actions
-        )
+    def _filter_of(self, repository: Repository) -> Filter:
+        name_of, find = repository.rules.name_of, self._authorizer.path_filter
+        filters = [find(self._actor, repository.ref, each) for each in self._actions]
+        if len(filters) == 1:
+            [may] = filters
+            return lambda path: may(path, name_of(path))
+        return lambda path: any(may(path, name_of(path)) for may in filters)
 
 
 class EveryViewer:

@@ -108,6 +108,24 @@ class Authorizer:
             return None
         return lambda name: self.is_allowed(actor, ref, access_of(name))
 
+    def path_filter(
+        self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
+    ) -> Callable[[str, str], bool]:
+        """Return whether the actor may do this in a repository, by path and name, as of now.
+
+        It is for many paths at a time: rights that change meanwhile do not count.
+        """
+        allowed, limit = self._allowed(actor, ref), actor.limit
+        is_free = actions <= allowed.everything
+
+        def may(path: str, name: str) -> bool:
+            access = Access(actions, path, name)
+            if limit is not None and not _is_within(limit, ref, access):
+                return False
+            return is_free or allowed.covers(actions, _subject(ref, access))
+
+        return may
+
     def prefixes(
         self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
     ) -> tuple[str, ...]:
