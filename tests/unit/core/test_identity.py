@@ -64,7 +64,8 @@ def identities(data):
 def forget_identities(data):
     """Make the data what they were before stores had identities."""
     (data / "blobs/default/store.json").unlink()
-    run(data, "drop table blob_store", "delete from schema_migration where name like '0010%'")
+    migrations = "name like '0010%' or name like '0033%'"
+    run(data, "drop table blob_store", f"delete from schema_migration where {migrations}")
 
 
 def start_again(open_repoman, data):
