@@ -27,13 +27,15 @@ class Kind(ABC):
         entry: the model of what the file says of one object.
         noun: what one object is called in messages.
         is_fixed: whether the objects are always there: none is created or deleted.
-        deletes_alone: whether a deletion takes transactions of its own.
+        creates_alone: whether a creation writes more than the database, and so comes first.
+        deletes_alone: whether a deletion takes transactions of its own, and so comes last.
     """
 
     section: ClassVar[str]
     entry: ClassVar[type[Section]]
     noun: ClassVar[str]
     is_fixed: ClassVar[bool] = False
+    creates_alone: ClassVar[bool] = False
     deletes_alone: ClassVar[bool] = False
 
     def __init__(self, repoman: Repoman, secrets: Secrets) -> None:
@@ -47,6 +49,10 @@ class Kind(ABC):
     def skipped(self) -> list[str]:
         """Return the names of objects that cannot be read here, such as those of a lost plugin."""
         return []
+
+    def is_kept(self, name: str, state: State) -> bool:
+        """Return whether an object cannot be deleted here, whatever a file lacks."""
+        return False
 
     def shorten(self, name: str, state: State) -> State:
         """Return a state without defaults, which is read as the same state."""

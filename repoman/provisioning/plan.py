@@ -18,20 +18,32 @@ from repoman.errors import Conflict, Invalid, NotFound, RepomanError
 from repoman.provisioning.documents import Secrets, references
 from repoman.provisioning.kind import Kind, State, mapping
 from repoman.provisioning.kinds import OptionSections, Repositories, TaskObjects
+from repoman.provisioning.policy_kinds import (
+    BlobStoreObjects,
+    CleanupPolicyObjects,
+    RoutingRuleObjects,
+)
 from repoman.provisioning.security_kinds import (
     ContentSelectors,
     CustomPrivileges,
     CustomRoles,
+    LdapServerObjects,
     LocalUsers,
+    TrustedCertificates,
 )
 
 VERSION = 1  # of the form of the file
 KINDS: tuple[type[Kind], ...] = (
+    BlobStoreObjects,
     ContentSelectors,
+    RoutingRuleObjects,
+    CleanupPolicyObjects,
+    TrustedCertificates,
     Repositories,
     CustomPrivileges,
     CustomRoles,
     LocalUsers,
+    LdapServerObjects,
     OptionSections,
     TaskObjects,
 )
@@ -56,8 +68,13 @@ class Change:
     new: State
 
     @property
-    def is_alone(self) -> bool:
-        """Whether it takes transactions of its own."""
+    def is_first(self) -> bool:
+        """Whether it comes before the transaction of the others."""
+        return self.what is What.CREATE and self.kind.creates_alone
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it comes after the transaction of the others, in its own."""
         return self.what is What.DELETE and self.kind.deletes_alone
 
     def run(self) -> None:
@@ -141,28 +158,40 @@ class Provisioning:
 
         Objects that the document does not mention stay as they are. With ``prune`` they are
         deleted, in the sections that the document has. A dry run makes the changes in a
-        transaction and takes them back.
+        transaction and takes them back; if blob stores would have to be created first, it only
+        compares.
 
         Raises:
             Invalid: the document is wrong, or the server refuses a part of it: nothing was
-                changed.
+                changed, but for blob stores that were created first.
         """
         self._check_sections(document)
+        first = [each for each in self._plan(document, prune=False) if each.is_first]
+        if dry_run and first:
+            return self._applied(document, self._plan(document, prune=prune))
+        self._run(first)
+        changes = self._change(document, prune=prune, dry_run=dry_run)
+        if not dry_run:
+            self._run([each for each in reversed(changes) if each.is_last])
+        return self._applied(document, [*first, *changes])
+
+    def _change(self, document: Mapping[str, Any], *, prune: bool, dry_run: bool) -> list[Change]:
+        """Make all changes that fit into one transaction, and return all that there are."""
         changes: list[Change] = []
         try:
             with self._repoman.database.transaction():
                 self._repoman.repositories.refresh()
                 changes = self._plan(document, prune=prune)
-                self._run([each for each in changes if not each.is_alone])
+                self._run([each for each in changes if not each.is_last])
                 if dry_run:
                     raise _DryRun
         except _DryRun:
-            return Applied(tuple(changes), tuple(self._skipped(document)))
+            return changes
         finally:
             self._repoman.repositories.refresh()  # What was taken back was in its snapshot.
-        for each in changes:
-            if each.is_alone:
-                each.run()
+        return changes
+
+    def _applied(self, document: Mapping[str, Any], changes: list[Change]) -> Applied:
         return Applied(tuple(changes), tuple(self._skipped(document)))
 
     def _check_sections(self, document: Mapping[str, Any]) -> None:
@@ -196,8 +225,11 @@ class Provisioning:
                 except RepomanError as error:
                     problems.append(_placed(kind, name, error))
             if prune and not kind.is_fixed:
-                gone = [name for name in present if name not in entries]
-                changes += [Change(What.DELETE, kind, each, present[each], {}) for each in gone]
+                changes += [
+                    Change(What.DELETE, kind, name, state, {})
+                    for name, state in present.items()
+                    if name not in entries and not kind.is_kept(name, state)
+                ]
         if problems:
             raise Invalid("\n".join(problems))
         return changes
@@ -212,8 +244,7 @@ class Provisioning:
             failed: list[tuple[Change, RepomanError]] = []
             for each in changes:
                 try:
-                    with self._repoman.database.transaction():
-                        each.run()
+                    each.run()
                 except (Conflict, Invalid, NotFound) as error:
                     failed.append((each, error))
             if len(failed) == len(changes):

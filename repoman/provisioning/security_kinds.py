@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
+from repoman.errors import Invalid
+from repoman.provisioning.documents import plain
 from repoman.provisioning.kind import (
     Kind,
     State,
@@ -16,11 +18,13 @@ from repoman.provisioning.kind import (
 from repoman.sections import Section
 from repoman.security.actors import LOCAL
 from repoman.security.expressions import parse_expression
+from repoman.security.ldap_servers import LdapServer
 from repoman.security.permissions import PRIVILEGE_TYPES, SHIPPED_PRIVILEGES, SHIPPED_ROLES
 from repoman.security.privileges import parse_properties
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.security.user_records import Status
 from repoman.security.users import ABOUT
+from repoman.trust_store import Certificate
 
 
 class SelectorEntry(Section):
@@ -237,6 +241,80 @@ class LocalUsers(Kind):
     def delete(self, name: str) -> None:
         """Delete a user."""
         self._repoman.users.delete(name)
+
+
+class LdapServerObjects(Kind):
+    """LDAP servers by name; a new one is asked last."""
+
+    section = "ldap_servers"
+    noun = "LDAP server"
+    entry = LdapServer
+
+    def present(self) -> dict[str, State]:
+        """Return all LDAP servers, in the order in which they are asked."""
+        return {each.name: _server_state(each) for each in self._repoman.ldap_servers.all()}
+
+    def parse(self, name: str, values: Any, path: str, old: State | None) -> State:
+        """Return the state that an entry describes; an empty password is the old one, too."""
+        given = {**mapping(values, path), "name": name}
+        new = self._settings(LdapServer, given, path, old)
+        if old is not None and not new["auth_password"].get_secret_value():
+            new["auth_password"] = old["auth_password"]
+        return {key: value for key, value in new.items() if key not in ("id", "name")}
+
+    def create(self, name: str, new: State) -> None:
+        """Create an LDAP server."""
+        self._repoman.ldap_servers.create(LdapServer(name=name, **new))
+
+    def change(self, name: str, old: State, new: State) -> None:
+        """Change an LDAP server."""
+        self._repoman.ldap_servers.replace(name, LdapServer(name=name, **new))
+
+    def delete(self, name: str) -> None:
+        """Delete an LDAP server."""
+        self._repoman.ldap_servers.delete(name)
+
+
+class CertificateEntry(Section):
+    """A trusted certificate in the file."""
+
+    pem: str = Field(description="The certificate in PEM.")
+
+
+class TrustedCertificates(Kind):
+    """The certificates of the trust store, by their SHA-1 fingerprints."""
+
+    section = "certificates"
+    noun = "certificate"
+    entry = CertificateEntry
+
+    def present(self) -> dict[str, State]:
+        """Return all certificates of the trust store."""
+        return {each.id: {"pem": each.pem} for each in self._repoman.trust_store.all()}
+
+    def parse(self, name: str, values: Any, path: str, old: State | None) -> State:
+        """Return the state that an entry describes."""
+        entry = parse_entry(CertificateEntry, values, path)
+        with at(f"{path}.pem"):
+            found = Certificate.parse(entry.pem)
+        if found.id != name:
+            raise Invalid(f"{path}: the fingerprint of this certificate is {found.id}.", path)
+        return {"pem": found.pem}
+
+    def create(self, name: str, new: State) -> None:
+        """Trust a certificate."""
+        self._repoman.trust_store.add(new["pem"])
+
+    def change(self, name: str, old: State, new: State) -> None:
+        """Do nothing: a certificate with the same fingerprint is the same."""
+
+    def delete(self, name: str) -> None:
+        """Trust a certificate no longer."""
+        self._repoman.trust_store.remove(name)
+
+
+def _server_state(server: LdapServer) -> State:
+    return {key: value for key, value in plain(server).items() if key not in ("id", "name")}
 
 
 def _role_state(name: str, description: str, privileges: Any, roles: Any) -> State:

@@ -8,8 +8,13 @@ import yaml
 from repoman.errors import Invalid
 from repoman.provisioning.documents import Secrets, parse_document, render_document
 from repoman.provisioning.plan import Provisioning
+from repoman.repositories.cleanup_records import CleanupPolicy
+from repoman.repositories.routing_records import RoutingMode, RoutingRule
+from repoman.security.certificates import CertificateFiles, create_certificate
+from repoman.security.ldap_servers import LdapServer
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.security.user_records import Status
+from repoman.stores.model import Quota, QuotaKind
 from repoman.tasks.schedule import parse_schedule
 from repoman.testing import RepomanFactory
 from repoman_raw import plugin as raw
@@ -40,16 +45,33 @@ def repoman(factories):
     return factories("first")
 
 
+def make_pem(directory):
+    files = CertificateFiles.below(directory / "tls")
+    create_certificate(files, ["files.example.com"], days=30)
+    return files.authority.read_text()
+
+
 def fill(repoman):
     """Make something of every kind."""
     repositories, security = repoman.repositories, repoman.security
-    repositories.create("files", "raw-hosted", {"storage": {"write_policy": "allow_once"}})
+    repoman.stores.create("big", "disk/big", Quota(QuotaKind.USED, 10**9))
+    repoman.stores.change("default", None, Quota(QuotaKind.REMAINING, 10**6))
+    repoman.routing_rules.create(RoutingRule("no-beta", RoutingMode.BLOCK, (".*beta.*",), "x"))
+    repoman.cleanup_policies.create(CleanupPolicy("old", notes="Old ones.", last_updated_days=90))
+    repoman.trust_store.add(make_pem(repoman.data.parent))
+    about = {"host": "d.example.com", "port": 636, "search_base": "dc=x", "protocol": "LDAPS"}
+    simple = {"auth_scheme": "SIMPLE", "auth_username": "cn=r", "auth_password": SECRET}
+    repoman.ldap_servers.create(LdapServer(name="Main one", **about, **simple))
+    storage = {"write_policy": "allow_once", "blob_store": "big"}
+    policies = {"policy_names": ["old"]}
+    repositories.create("files", "raw-hosted", {"storage": storage, "cleanup": policies})
     repositories.create(
         "mirror",
         "raw-proxy",
         {
             "proxy": {"remote_url": "https://files.example.com"},
             "http_client": {"username": "robot", "password": SECRET},
+            "routing": {"rule": "no-beta"},
         },
         is_online=False,
     )
@@ -76,6 +98,7 @@ SECRETS = Secrets(
     {
         "REPOSITORY_MIRROR_SETTINGS_HTTP_CLIENT_PASSWORD": SECRET,
         "OPTIONS_LDAP_BIND_PASSWORD": SECRET,
+        "LDAP_SERVER_MAIN_ONE_AUTH_PASSWORD": SECRET,
     }
 )
 
@@ -109,6 +132,7 @@ def test_an_export_makes_a_fresh_server_the_same(factories, is_full, form):
     mirror = fresh.repositories.get("mirror").config
     assert mirror.sections["http_client"].password.get_secret_value() == SECRET
     assert not mirror.is_online
+    assert fresh.ldap_servers.get("Main one").auth_password.get_secret_value() == SECRET
     assert fresh.options.read("ldap").bind_password.get_secret_value() == SECRET
     assert [each.name for each in fresh.tasks.all() if each.name.startswith("look")] == [
         "look",
@@ -153,6 +177,7 @@ def test_keys_that_are_left_out_get_their_defaults_but_secrets_stay(repoman):
         recipe: raw-proxy
         settings:
           proxy: {remote_url: "https://files.example.com", content_max_age: 5}
+          routing: {rule: no-beta}
     """
     [change] = Provisioning(repoman, SECRETS).apply(parse_document(text.encode())).changes
     assert change.values() == [
@@ -203,7 +228,7 @@ def test_a_dry_run_shows_what_would_be_done_and_does_nothing(repoman):
     events = len(repoman.audit.search(limit=1000))
     text = """
     repositories:
-      files: {recipe: raw-hosted}
+      files: {recipe: raw-hosted, settings: {storage: {blob_store: big}}}
       new: {recipe: raw-hosted}
     users: {ann: {}}
     """
@@ -231,6 +256,22 @@ def test_a_dry_run_fails_where_applying_would(repoman):
             apply(repoman, text, dry_run=dry_run)
 
 
+def test_blob_stores_are_created_first_and_a_dry_run_leaves_them_out(repoman):
+    text = """
+    repositories: {new: {recipe: raw-hosted, settings: {storage: {blob_store: fast}}}}
+    blob_stores: {fast: {quota: {kind: used, limit: 1000}}}
+    """
+    both = ["create blob store fast", "create repository new"]
+    assert apply(repoman, text, dry_run=True) == both
+    assert "fast" not in export(repoman)["blob_stores"]
+    assert apply(repoman, text) == both
+    assert apply(repoman, text) == []
+    assert apply(repoman, "blob_stores: {}\nrepositories: {}", prune=True) == [
+        "delete blob store fast",
+        "delete repository new",
+    ]
+
+
 def test_pruning_deletes_only_in_the_sections_of_the_file(repoman):
     fill(repoman)
     document = export(repoman)
@@ -250,12 +291,17 @@ def test_pruning_deletes_only_in_the_sections_of_the_file(repoman):
 
 def test_everything_can_be_pruned_but_what_is_needed(repoman):
     fill(repoman)
-    sections = ("content_selectors", "privileges", "roles", "repositories", "tasks")
+    sections = (
+        *("content_selectors", "privileges", "roles", "repositories", "tasks", "ldap_servers"),
+        *("blob_stores", "routing_rules", "cleanup_policies", "certificates"),
+    )
     empty = {section: {} for section in sections}
     options = {"anonymous": {"roles": []}}
     apply(repoman, {**empty, "options": options}, prune=True)
     document = export(repoman)
-    assert not any(document[section] for section in sections)
+    stores = document.pop("blob_stores")
+    assert not any(document.get(section) for section in sections)
+    assert list(stores) == ["default"]  # It is in the settings file.
     with pytest.raises(Exception, match="no active local user with all permissions"):
         apply(repoman, {"users": {}}, prune=True)
     assert "admin" in export(repoman)["users"]
@@ -310,6 +356,14 @@ WRONG = (
     ("roles: {a: {roles: [a]}}", "roles.a: roles: 'a' would include 'a'"),
     ("users: {a: {roles: [x]}}", "users.a: roles: there is no role 'x'"),
     ("users: {a: {password: x}}", "users.a: password: must have 8 to"),
+    ("blob_stores: {a: {path: ../x}}", "blob_stores.a: path: '../x' must not contain"),
+    ("blob_stores: {big: {path: x}}", "blob_stores.big.path: cannot be changed"),
+    ("blob_stores: {a: {quota: {kind: used}}}", "blob_stores.a.quota.limit: is required"),
+    ("routing_rules: {a: {mode: allow, matchers: ['(']}}", "routing_rules.a.matchers"),
+    ("routing_rules: {a: {mode: x, matchers: [x]}}", "routing_rules.a.mode"),
+    ("cleanup_policies: {a: {retain: 0}}", "cleanup_policies.a: retain: must be"),
+    ("certificates: {a: {pem: x}}", "certificates.a.pem: This is not a certificate"),
+    ("ldap_servers: {a: {host: x}}", "ldap_servers.a."),
     ("options: {x: {}}", "options.x: There are no options 'x'"),
     ("options: {anonymous: {x: 1}}", "options.anonymous.x: unknown key"),
     ("tasks: {a: {type: x}}", "tasks.a.type: there is no task type 'x'"),
