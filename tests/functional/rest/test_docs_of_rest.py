@@ -29,4 +29,4 @@ def test_an_example_works(shared_server, command):
         check=False,
     )
     assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
-    assert done.stdout.startswith(("[", "{"))
+    assert not done.stdout.startswith("<")
