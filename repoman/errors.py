@@ -47,7 +47,15 @@ class NotFound(RepomanError):
 
 
 class Conflict(RepomanError):
-    """The request conflicts with the current state: a name or port is taken, a session in use."""
+    """The request conflicts with the current state: a name or port is taken, a session in use.
+
+    Attributes:
+        field: the dotted path of the setting at fault (``raw.http_port``), or None.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Invalid(RepomanError):

@@ -104,6 +104,7 @@ from repoman.repositories.recipes import Built, Recipe, RepositoryContext, open_
 from repoman.repositories.sections import (
     AccessSection,
     CleanupSection,
+    ComponentSection,
     ConnectorSection,
     GroupSection,
     HostedStorageSection,
@@ -111,6 +112,7 @@ from repoman.repositories.sections import (
     NegativeCacheSection,
     ProxySection,
     RemoteCredentials,
+    ReplicationSection,
     RoutingSection,
     StorageSection,
     WritePolicy,
@@ -130,7 +132,7 @@ from repoman.rest.endpoints import (
     RepositorySettings,
 )
 from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Timestamp
-from repoman.sections import RegularExpression, Section, WebAddress
+from repoman.sections import RegularExpression, Rest, Section, WebAddress, plain_address
 from repoman.security.actors import (
     ANONYMOUS,
     READING,
@@ -190,6 +192,7 @@ __all__ = [
     "Capabilities",
     "CheckWrite",
     "CleanupSection",
+    "ComponentSection",
     "ConfirmedClock",
     "Conflict",
     "ConnectorSection",
@@ -244,6 +247,7 @@ __all__ = [
     "Remote",
     "RemoteCredentials",
     "RemoteFiles",
+    "ReplicationSection",
     "Reply",
     "Repoman",
     "RepomanError",
@@ -254,6 +258,7 @@ __all__ = [
     "RepositorySettings",
     "RepositoryType",
     "Resource",
+    "Rest",
     "RoutingSection",
     "Scope",
     "SearchField",
@@ -325,6 +330,7 @@ __all__ = [
     "note_pull",
     "open_cache",
     "permission_needed",
+    "plain_address",
     "read_body",
     "readable",
     "receive_body",

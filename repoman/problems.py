@@ -17,6 +17,7 @@ PROBLEMS = {
     "list_type": 'must be a list, such as a,b or ["a", "b"]',
     "dict_type": 'must be a JSON object, such as {{"key": "value"}}',
     "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be greater than {gt}",
     "less_than_equal": "must be at most {le}",

@@ -7,9 +7,10 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -77,7 +78,7 @@ def _check_web_address(text: str) -> str:
             "must not contain a user name and password: set the credentials in the section "
             "http_client"
         )
-    plain = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
+    plain = plain_address(text)
     if "@" in parts.netloc:
         raise ValueError(
             f"must not contain a user name and password: write {plain}, and set the credentials in "
@@ -85,15 +86,52 @@ def _check_web_address(text: str) -> str:
         )
     if "?" in text or "#" in text:
         raise ValueError(f"must not have a query or a fragment: write {plain}")
-    return plain
+    return text
 
 
-# The address of another server: http or https, without anything that is secret.
+def plain_address(url: str) -> str:
+    """Return a valid address without user, password, query, fragment and slashes at its end."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+
+# The address of another server, as it was written: http or https, without anything that is secret.
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How the REST API shows a field of a section, where it is not as usual.
+
+    Usually it has its own name in camel case, words of enums are written in capitals, an empty text
+    is null, and null in a request is the default.
+
+    Attributes:
+        name: another name; a dot leads into an object: ``connection.retries``.
+        is_required: whether requests must have it; a required list must not be empty.
+        empty: what null means where the object with the field is there at all; None: the default.
+        words: the words that requests may have; none: those of its enum, if it is one.
+        is_upper: whether words are written in capitals.
+        shows: the attribute of the section that answers show in place of the field.
+    """
+
+    name: str = ""
+    is_required: bool = False
+    empty: Any = None
+    words: tuple[str, ...] = ()
+    is_upper: bool = True
+    shows: str = ""
+
+
 class Section(BaseModel):
-    """Base of all sections. Unknown keys are errors; values do not change after validation."""
+    """Base of all sections. Unknown keys are errors; values do not change after validation.
+
+    Attributes:
+        in_rest: how the REST API shows fields, see :class:`Rest`; None: not at all. Those of its
+            bases apply as well.
+    """
+
+    in_rest: ClassVar[Mapping[str, Rest | None]] = {}
 
     # Errors leave out what was given: it may be a secret, and they end in logs.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -107,6 +145,20 @@ class Section(BaseModel):
     def ports(self) -> Iterable[tuple[str, str, int]]:
         """Return the connectors this section asks for, as (key, scheme, port)."""
         return ()
+
+    @classmethod
+    def from_rest(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values that a request to the REST API gives, as they are stored."""
+        return values
+
+    @classmethod
+    def rest_fields(cls) -> dict[str, Rest]:
+        """Return how the REST API shows the fields that it shows."""
+        told: dict[str, Rest | None] = {}
+        for base in reversed(cls.__mro__):
+            told |= vars(base).get("in_rest", {})
+        shown = {key: told.get(key, Rest()) for key in cls.model_fields}
+        return {key: rest for key, rest in shown.items() if rest is not None}
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """The settings sections of Docker repositories."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -10,9 +10,11 @@ from repoman.plugin import (
     HostedStorageSection,
     ProxySection,
     RegularExpression,
+    Rest,
     RoutingSection,
     Section,
     WebAddress,
+    plain_address,
 )
 from repoman_docker.protocol.registries import (
     HUB_URL,
@@ -28,6 +30,26 @@ RegistryHost = Annotated[str, AfterValidator(parse_host)]
 
 class DockerSection(ConnectorSection):
     """How clients reach the repository, and what it accepts."""
+
+    in_rest: ClassVar = {
+        "v1_enabled": Rest(is_required=True),
+        "force_basic_auth": Rest(is_required=True),
+        # Clients refuse fields that they do not know.
+        **dict.fromkeys(
+            (
+                "external_url",
+                "manifest_limit",
+                "sparse",
+                "descriptor_limit",
+                "page_limit",
+                "catalog_page",
+                "scan_limit",
+                "referrers_limit",
+                "namespaces",
+                "chunk_min_length",
+            )
+        ),
+    }
 
     v1_enabled: bool = Field(
         False,
@@ -79,6 +101,32 @@ class DockerSection(ConnectorSection):
         description="Minimum length of upload chunks, in bytes, that clients are asked for; 0: no "
         "minimum. Shorter chunks are accepted as well.",
     )
+    subdomain: str = Field(
+        "", description="Kept for clients of the REST API; must be empty until subdomains work."
+    )
+    path_enabled: bool | None = Field(
+        None, description="Kept for clients of the REST API; must not be true until paths work."
+    )
+
+    @field_validator("subdomain")
+    @classmethod
+    def _check_subdomain(cls, value: str) -> str:
+        if value:
+            raise ValueError(
+                "subdomains are not supported: leave it out, and set a port (http_port or "
+                "https_port)"
+            )
+        return value
+
+    @field_validator("path_enabled")
+    @classmethod
+    def _check_path_enabled(cls, value: bool | None) -> bool | None:
+        if value:
+            raise ValueError(
+                "repositories in the path are not supported: leave it out, and set a port "
+                "(http_port or https_port)"
+            )
+        return value
 
     @property
     def stands_for(self) -> frozenset[str] | None:
@@ -96,6 +144,12 @@ class IndexType(StrEnum):
 
 class DockerProxySection(Section):
     """How a proxy uses its remote."""
+
+    in_rest: ClassVar = {
+        "index_type": Rest(is_required=True, words=tuple(IndexType)),
+        "v1_remote": None,
+        "expand_library": None,
+    }
 
     index_type: str = Field(
         IndexType.REGISTRY,
@@ -122,10 +176,10 @@ class DockerProxySection(Section):
         description="Whether NAME means library/NAME; unset: only at Docker Hub.",
     )
 
-    @field_validator("index_url")
-    @classmethod
-    def _check_index_url(cls, value: str) -> str:
-        return without_api(value)
+    @property
+    def index(self) -> str:
+        """Return the address of the index without the path of its API; empty: there is none."""
+        return without_api(plain_address(self.index_url)) if self.index_url else ""
 
     @model_validator(mode="after")
     def _check_index(self) -> Self:
@@ -138,6 +192,8 @@ class DockerProxySection(Section):
 
 class DockerRemoteSection(ProxySection):
     """The registry that a proxy caches."""
+
+    in_rest: ClassVar = {"minimum_age": None}
 
     minimum_age: int = Field(
         0, ge=0, description="Hours to hold back new content of a tag; 0: not at all."
@@ -152,11 +208,19 @@ class DockerRemoteSection(ProxySection):
     @field_validator("remote_url")
     @classmethod
     def _check_registry(cls, value: str) -> str:
-        return registry_address(value)
+        registry_address(value)
+        return value
+
+    @property
+    def remote(self) -> str:
+        """Return the address of the API of the registry, given any of its known addresses."""
+        return registry_address(plain_address(self.remote_url))
 
 
 class DockerHostedStorageSection(HostedStorageSection):
     """Where a hosted repository stores its bytes, and whether tags may be overwritten."""
+
+    in_rest: ClassVar = {"redeploy_latest": Rest("latestPolicy")}
 
     redeploy_latest: bool = Field(
         False, description="Whether the tag latest may be moved even with allow_once."

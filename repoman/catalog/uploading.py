@@ -13,6 +13,7 @@ from repoman.repositories.component_upload import (
 )
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository, RepositoryType
+from repoman.repositories.recipes import upload_spec, upload_specs
 from repoman.security.actors import Access, Action, Actor
 from repoman.security.authorization import Authorizer
 
@@ -87,11 +88,11 @@ class ComponentUploads:
 
     def _spec(self, repository: Repository) -> UploadSpec:
         self._target(repository)
-        return self._repositories.upload_spec(repository.config.format)
+        return upload_spec(self._repositories.list_recipes(), repository.config.format)
 
     def _target(self, repository: Repository) -> UploadTarget:
         config = repository.config
-        if config.format not in self._repositories.upload_specs():
+        if config.format not in upload_specs(self._repositories.list_recipes()):
             raise Invalid(
                 f"Uploading components to '{config.format}' repositories is unsupported. Use a "
                 "client of the format."

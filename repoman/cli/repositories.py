@@ -148,13 +148,16 @@ def update(
 @repo.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option(
+    "--from-groups", is_flag=True, help="Remove it from the groups that have it as a member."
+)
 @with_repoman
-def delete(repoman: Repoman, name: str, yes: bool) -> None:
+def delete(repoman: Repoman, name: str, yes: bool, from_groups: bool) -> None:
     """Delete the repository NAME with everything in it."""
     found = repoman.repositories.get(name)
     if not yes:
         click.confirm(f"Delete the repository {found.name} and all its content?", abort=True)
-    repoman.repositories.delete(name)
+    repoman.repositories.delete(name, leaves_groups=from_groups)
     click.echo(f"Deleted the repository {found.name}.")
 
 
@@ -165,7 +168,10 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
 )
 @with_repoman
 def invalidate(repoman: Repoman, name: str, only: str | None) -> None:
-    """Have the proxy NAME check everything that can change, or was not found, again."""
+    """Have the proxy NAME check everything that can change, or was not found, again.
+
+    For a group, its proxies do so.
+    """
     repoman.repositories.invalidate(name, only)
     click.echo(
         f"{name} checks {only or 'everything that can change'} on its remote at the next request."

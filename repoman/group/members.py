@@ -159,7 +159,7 @@ class Members(ABC, Generic[Service]):
             return str(self._forbidden(name))
         pinned = self.pinned(member, name)
         if pinned is not None and member.key not in pinned:
-            return f"{name} is pinned to {' and '.join(sorted(pinned))}."
+            return f"{name} is pinned to {' and '.join(sorted(pinned)) or 'no member'}."
         return ""
 
     def rank(self, member: Member[Service], name: str) -> tuple[bool, bool]:

@@ -28,6 +28,7 @@ from repoman.rest.areas import AREAS
 from repoman.rest.audit import EventQuery, EventView, find_events
 from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, Function, Reply
 from repoman.rest.openapi import describe_api
+from repoman.rest.repository_settings import settings_area
 from repoman.rest.resources import Page, Query
 
 METRICS_ROOT = "/service/metrics"  # Where exporters look for what is below NEXUS_ROOT as well.
@@ -52,7 +53,8 @@ def create_rest(repoman: Repoman, formats: Mapping[str, Format]) -> Blueprint:
     Raises:
         Conflict: two of them answer the same method on the same path, or have one name.
     """
-    areas = [*AREAS, *chain(*repoman.plugins.hook.repoman_register_rest())]
+    settings = settings_area(repoman.repositories.list_recipes())
+    areas = [*AREAS, settings, *chain(*repoman.plugins.hook.repoman_register_rest())]
     endpoints = [each for area in areas for each in area.endpoints]
     unique("REST endpoint", [(f"{each.method} {each.url}", each) for each in endpoints])
     unique("REST operation", [(each.operation_id, each) for each in endpoints])

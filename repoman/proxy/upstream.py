@@ -53,6 +53,8 @@ from repoman.proxy.response import (
     words_of,
 )
 
+RETRIES = 2  # Retries after a failure, unless the settings say otherwise.
+TIMEOUT_S = 20.0  # The timeout for a response, unless the settings say otherwise.
 BACKOFF_S = 0.2  # seconds before the first further try; each next one waits twice as long
 BACKOFF_MAX_S = 5.0
 
@@ -74,8 +76,8 @@ class ClientOptions:
     remotes.
     """
 
-    retries: int = 2
-    timeout: float = 20.0
+    retries: int = RETRIES
+    timeout: float = TIMEOUT_S
     user_agent_suffix: str = ""
     ca_bundle: str = ""
     use_trust_store: bool = False

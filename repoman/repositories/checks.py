@@ -10,10 +10,13 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid
+from repoman.repositories import repository_records as records
 from repoman.repositories.model import RepositoryType
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import GroupSection
+from repoman.repositories.sections import GroupSection, HttpClientSection, ProxySection
+from repoman.sections import Section
 
 SECTION = "group"
 # The names of repositories and of what they use.
@@ -30,22 +33,21 @@ def check_name(what: str, name: str) -> None:
         )
 
 
-def check_group(name: str, format_name: str, group: GroupSection, rows: Iterable[Row]) -> None:
+def check_group(
+    name: str, format_name: str, group: GroupSection, rows: Iterable[Row], *, is_new: bool
+) -> None:
     """Return if the group ``name`` may have these members.
 
     Raises:
         Invalid: a member does not exist, is of another format, or contains the group; the writable
-            member is no hosted member; a pin names no member.
+            member is no hosted member; a pin names no member; there is no member though the
+            settings are new: a group may only lose its last one.
     """
+    if is_new and not group.members:
+        raise _invalid("members", "must have at least one member.")
     known = {row.name.lower(): row for row in rows}
     for member in group.members:
-        row = known.get(member.lower())
-        if row is None or member.lower() == name.lower():
-            raise _invalid("members", f"{member!r} is not the name of another repository.")
-        if row.format != format_name:
-            raise _invalid("members", f"{member!r} has the format {row.format}, not {format_name}.")
-        if name.lower() in _reachable(row, known):
-            raise _invalid("members", f"{member!r} contains the group {name!r} already.")
+        _check_member(name, format_name, member, known)
     members = {member.lower() for member in group.members}
     if len(members) < len(group.members):
         raise _invalid("members", "a repository is listed twice.")
@@ -56,6 +58,16 @@ def check_group(name: str, format_name: str, group: GroupSection, rows: Iterable
                 "pins",
                 (f"{pattern!r} refers to {strangers[0]!r}, which is not a member of the group."),
             )
+
+
+def _check_member(name: str, format_name: str, member: str, known: Mapping[str, Row]) -> None:
+    row = known.get(member.lower())
+    if row is None or member.lower() == name.lower():
+        raise _invalid("members", f"{member!r} is not the name of another repository.")
+    if row.format != format_name:
+        raise _invalid("members", f"{member!r} has the format {row.format}, not {format_name}.")
+    if name.lower() in names_below(row, known):
+        raise _invalid("members", f"{member!r} contains the group {name!r} already.")
 
 
 def check_not_member(name: str, rows: Iterable[Row]) -> None:
@@ -81,8 +93,8 @@ def _check_writable(group: GroupSection, known: Mapping[str, Row]) -> None:
         raise _invalid("writable_member", f"{writable!r} is not a hosted member of the group.")
 
 
-def _reachable(row: Row, known: Mapping[str, Row]) -> set[str]:
-    """Return the names of all repositories below one, in lower case."""
+def names_below(row: Row, known: Mapping[str, Row]) -> set[str]:
+    """Return the names of all repositories in a group, in lower case; of others, none."""
     found: set[str] = set()
     waiting = _members(row)
     while waiting:
@@ -102,6 +114,51 @@ def _invalid(key: str, problem: str) -> Invalid:
     return Invalid(f"{SECTION}.{key}: {problem}", field=f"{SECTION}.{key}")
 
 
+def check_trust(sections: Mapping[str, Section]) -> None:
+    """Return if a proxy that uses the trust store has a remote with certificates (Invalid)."""
+    client, proxy = sections.get("http_client"), sections.get("proxy")
+    if not (isinstance(client, HttpClientSection) and isinstance(proxy, ProxySection)):
+        return
+    if client.use_trust_store and not proxy.remote.startswith("https:"):
+        raise Invalid("The trust store can be used only for a remote with an https address.")
+
+
+def ports_of(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
+    """Return the connectors that settings ask for, as (path of the setting, scheme, port)."""
+    return [
+        (f"{name}.{key}", scheme, port)
+        for name, section in sections.items()
+        for key, scheme, port in section.ports()
+    ]
+
+
+def check_ports(name: str, sections: Mapping[str, Section], server: ServerSettings) -> None:
+    """Return if no other repository has a port that the repository ``name`` asks for.
+
+    Raises:
+        Conflict: one has, or the server itself, or the port is given twice.
+    """
+    owners = records.port_owners()
+    seen: set[int] = set()
+    for key, _, port in ports_of(sections):
+        owner = owners.get(port, name)
+        if port in (server.port, server.https_port):
+            raise Conflict(f"{key}: port {port} is the main port of this server.", key)
+        if owner != name:
+            raise Conflict(f"{key}: port {port} is used by the repository {owner!r}.", key)
+        if port in seen:
+            raise Conflict(f"{key}: port {port} is given twice.", key)
+        seen.add(port)
+
+
+def probe_ports(sections: Mapping[str, Section], server: ServerSettings) -> None:
+    """Return if a listener could be opened on each port that is new (Conflict, Invalid)."""
+    owned = {*records.port_owners(), server.port, server.https_port}
+    for key, _, port in ports_of(sections):
+        if port not in owned:
+            check_port_is_free(server.host, port, key)
+
+
 def check_port_is_free(host: str, port: int, field: str) -> None:
     """Return if a listener could be opened on the port now, or if only the server can tell.
 
@@ -119,7 +176,8 @@ def check_port_is_free(host: str, port: int, field: str) -> None:
             probe.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise Conflict(f"{field}: another program listens on port {port}.") from error
+                problem = f"{field}: another program listens on port {port}."
+                raise Conflict(problem, field) from error
             if error.errno in (errno.EACCES, errno.EPERM):
                 return
             reason = os.strerror(error.errno or 0)

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import Any
 
 from repoman.blob_records import find_store
@@ -24,8 +23,22 @@ from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
-from repoman.repositories.checks import NAME, check_group, check_not_member, check_port_is_free
-from repoman.repositories.component_upload import UploadSpec
+from repoman.repositories.changes import (
+    changed_keys,
+    merge_settings,
+    remote_in,
+    without_member,
+)
+from repoman.repositories.checks import (
+    NAME,
+    check_group,
+    check_not_member,
+    check_ports,
+    check_trust,
+    names_below,
+    ports_of,
+    probe_ports,
+)
 from repoman.repositories.model import (
     Connector,
     Repository,
@@ -42,7 +55,7 @@ from repoman.repositories.sections import (
     StorageSection,
     external_url_of,
 )
-from repoman.sections import Section, merge
+from repoman.sections import Section
 from repoman.uploads import UploadSessions
 
 _log = logging.getLogger(__name__)
@@ -130,17 +143,9 @@ class RepositoryManager:
             )
         return recipe
 
-    def upload_specs(self) -> dict[str, UploadSpec]:
-        """Return what uploads by a form may have, by the names of the formats that take them."""
-        found = ((each.format, each.upload) for each in self._recipes.values())
-        return {name: spec for name, spec in sorted(found, key=itemgetter(0)) if spec is not None}
-
-    def upload_spec(self, format_: str) -> UploadSpec:
-        """Return what an upload by a form may have (NotFound: the format takes none)."""
-        found = self.upload_specs().get(format_)
-        if found is None:
-            raise NotFound(f"There is no format {format_!r} that takes uploads.")
-        return found
+    def list_recipes(self) -> list[Recipe]:
+        """Return the known recipes, by name."""
+        return [self._recipes[name] for name in self.recipes()]
 
     def find(self, name: str) -> Repository | None:
         """Return the repository with this name, in any case of letters, or None."""
@@ -168,6 +173,15 @@ class RepositoryManager:
         """Return all repositories, by name."""
         return list(self._snapshot.repositories.values())
 
+    def groups_with(self, name: str) -> list[Repository]:
+        """Return the groups that contain a repository, also by way of other groups."""
+        rows = self._snapshot.rows
+        return [each for each in self.all() if name.lower() in self._below(each, rows)]
+
+    @staticmethod
+    def _below(repository: Repository, rows: Mapping[str, Row]) -> set[str]:
+        return names_below(rows[repository.name.lower()], rows)
+
     def connectors(self) -> list[Connector]:
         """Return the connectors of all repositories that can work."""
         return [each for repository in self.all() for each in self.connectors_of(repository)]
@@ -177,7 +191,7 @@ class RepositoryManager:
         name = repository.name
         return [
             Connector(name, scheme, self._server.host, port)
-            for _, scheme, port in _ports(repository.config.sections)
+            for _, scheme, port in ports_of(repository.config.sections)
         ]
 
     # Changing ---------------------------------------------------------------------------------
@@ -200,16 +214,16 @@ class RepositoryManager:
         recipe = self.get_recipe(recipe_name)
         sections = recipe.parse(settings)
         self._check_blob_store(sections)
-        self._probe_ports(sections)
+        probe_ports(sections, self._server)
         with self._database.transaction():
             self._check_kept(_storage(sections).blob_store)
             row = Row(0, name, recipe.format, recipe.type, is_online, self._seal(sections))
             if records.find_row(name) is not None:
-                raise Conflict(f"name: a repository named {name!r} already exists.")
-            self._check_ports(name, sections)
+                raise Conflict(f"name: a repository named {name!r} already exists.", field="name")
+            check_ports(name, sections, self._server)
             _check_names(row, sections, sections)
             row_id = records.insert_row(row)
-            records.replace_ports(row_id, [each[1:] for each in _ports(sections)])
+            records.replace_ports(row_id, [each[1:] for each in ports_of(sections)])
             self._database.bump(REPOSITORIES)
             self._database.note_change("repository.create", name, recipe=recipe_name)
         self.refresh()
@@ -218,7 +232,9 @@ class RepositoryManager:
     def update(self, name: str, settings: Settings, *, is_online: bool | None = None) -> Repository:
         """Change the given settings of a repository, keep the others, and return it.
 
-        A proxy that gets another remote loses what it had from the former one.
+        A proxy that gets another remote loses what it had from the former one; where that is on
+        another server, it loses passwords that are not given as well, so that who does not know
+        them cannot have them sent to a server of their choice.
 
         Raises:
             NotFound: there is no such repository.
@@ -228,20 +244,24 @@ class RepositoryManager:
         with self._database.transaction():
             row = self._get_row(name)
             recipe = self.get_recipe(f"{row.format}-{row.type}")
-            sections = recipe.parse(_merged(recipe, self._unseal(row), settings))
+            old = self._unseal(row)
+            sections = recipe.parse(merge_settings(recipe, old, settings))
             self._check_blob_store(sections, row)
-            self._check_ports(row.name, sections)
+            check_ports(row.name, sections, self._server)
             _check_names(row, sections, settings)
-            self._probe_ports(sections)
+            probe_ports(sections, self._server)
             online = row.is_online if is_online is None else is_online
-            changed = replace(row, is_online=online, settings=self._seal(sections))
-            records.replace_ports(
-                self._store(row, changed), [each[1:] for each in _ports(sections)]
-            )
-            self._database.bump(REPOSITORIES)
-            told = {} if is_online is None else {"is_online": str(is_online)}
-            keys = " ".join(f"{section}.{key}" for section in settings for key in settings[section])
-            self._database.note_change("repository.change", row.name, keys=keys, **told)
+            keys = changed_keys(recipe, old, sections)
+            if keys or online != row.is_online:
+                changed = replace(row, is_online=online, settings=self._seal(sections))
+                is_same = remote_in(recipe, old) == remote_in(recipe, changed.settings)
+                row_id = self._store(row, changed, is_same_remote=is_same)
+                records.replace_ports(row_id, [each[1:] for each in ports_of(sections)])
+                self._database.bump(REPOSITORIES)
+                told = {} if online == row.is_online else {"is_online": str(online)}
+                self._database.note_change(
+                    "repository.change", row.name, keys=" ".join(keys), **told
+                )
         self.refresh()
         return self.get(name)
 
@@ -282,24 +302,37 @@ class RepositoryManager:
         return remote.check()
 
     def invalidate(self, name: str, only: str | None = None) -> None:
-        """Invalidate the cache of a proxy: all of it, or one name of the format.
+        """Invalidate the cache of a proxy, or those of all proxies in a group.
+
+        All of it, or one name of the format.
 
         Raises:
             NotFound, Unsupported: see :meth:`remote_of`.
         """
-        remote = self.remote_of(name)
+        remotes = self._remotes_of(name)
         if only is not None:
-            remote.refresh(only)  # in transactions of its own: there may be many files
+            for remote in remotes:
+                remote.refresh(only)  # in transactions of its own: there may be many files
         with self._database.transaction():
             if only is None:
-                remote.invalidate()
+                for remote in remotes:
+                    remote.invalidate()
             about = {} if only is None else {"name": only}
             self._database.note_change("repository.invalidate", self.get(name).name, **about)
 
-    def delete(self, name: str) -> None:
+    def _remotes_of(self, name: str) -> list[Remote]:
+        repository = self.get(name)
+        if repository.config.type is not RepositoryType.GROUP:
+            return [self.remote_of(name)]
+        members = map(self.find, sorted(self._below(repository, self._snapshot.rows)))
+        found = (each.capabilities.remote for each in members if each is not None)
+        return [remote for remote in found if remote is not None]
+
+    def delete(self, name: str, *, leaves_groups: bool = False) -> None:
         """Remove a repository with all it holds.
 
-        Its name and ports are free at once; a task removes its content.
+        Its name and ports are free at once; a task removes its content. With ``leaves_groups``
+        the groups that have it as a member lose it; pins to it go on keeping others from answering.
 
         Raises:
             NotFound: there is no such repository.
@@ -307,6 +340,8 @@ class RepositoryManager:
         """
         with self._database.transaction():
             row = self._get_row(name)
+            if leaves_groups:
+                self._leave_groups(row.name)
             check_not_member(row.name, records.list_rows())
             self._bury(row)
             for forget in self._forgetters:
@@ -317,12 +352,19 @@ class RepositoryManager:
 
     # Inside -----------------------------------------------------------------------------------
 
-    def _store(self, row: Row, changed: Row) -> int:
+    def _leave_groups(self, name: str) -> None:
+        for row in records.list_rows():
+            changed = without_member(row, name)
+            if changed is not row:
+                records.update_row(changed)
+                self._database.note_change("repository.change", row.name, keys="group.members")
+
+    def _store(self, row: Row, changed: Row, *, is_same_remote: bool) -> int:
         """Store a changed repository and return its id: a new one where its content has to go.
 
         So downloads from the former remote that have not ended cannot be stored any more.
         """
-        if _remote_of(row) == _remote_of(changed):
+        if is_same_remote:
             records.update_row(changed)
             return row.id
         self._bury(row)
@@ -369,25 +411,6 @@ class RepositoryManager:
         if found is None or found.is_deleted:
             field = "storage.blob_store"
             raise Invalid(f"{field}: there is no blob store {store!r}.", field=field)
-
-    def _check_ports(self, name: str, sections: Mapping[str, Section]) -> None:
-        owners = records.port_owners()
-        seen: set[int] = set()
-        for key, _, port in _ports(sections):
-            owner = owners.get(port, name)
-            if port in (self._server.port, self._server.https_port):
-                raise Conflict(f"{key}: port {port} is the main port of this server.")
-            if owner != name:
-                raise Conflict(f"{key}: port {port} is used by the repository {owner!r}.")
-            if port in seen:
-                raise Conflict(f"{key}: port {port} is given twice.")
-            seen.add(port)
-
-    def _probe_ports(self, sections: Mapping[str, Section]) -> None:
-        owned = {*records.port_owners(), self._server.port, self._server.https_port}
-        for key, _, port in _ports(sections):
-            if port not in owned:
-                check_port_is_free(self._server.host, port, key)
 
     def _take_snapshot(self, revision: int) -> _Snapshot:
         old = self._snapshot
@@ -448,20 +471,13 @@ class RepositoryManager:
         return self._uploads[repository_id]
 
 
-def _ports(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
-    return [
-        (f"{name}.{key}", scheme, port)
-        for name, section in sections.items()
-        for key, scheme, port in section.ports()
-    ]
-
-
 def _check_names(row: Row, sections: Mapping[str, Section], given: Collection[str]) -> None:
     for name in given:
         sections[name].check_names()
+    check_trust(sections)
     group = sections.get("group")
     if isinstance(group, GroupSection):
-        check_group(row.name, row.format, group, records.list_rows())
+        check_group(row.name, row.format, group, records.list_rows(), is_new="group" in given)
 
 
 def _with_rules(
@@ -479,15 +495,3 @@ def _storage(sections: Mapping[str, Section]) -> StorageSection:
     if not isinstance(section, StorageSection):
         raise TypeError("The section storage is not a StorageSection.")
     return section
-
-
-def _remote_of(row: Row) -> str | None:
-    remote: str | None = row.settings.get("proxy", {}).get("remote_url")
-    return remote
-
-
-def _merged(recipe: Recipe, old: Settings, new: Settings) -> dict[str, dict[str, Any]]:
-    return {
-        name: merge(recipe.sections.get(name, Section), old.get(name, {}), new.get(name, {}))
-        for name in {**old, **new}
-    }

@@ -3,15 +3,16 @@
 import builtins
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from repoman.blobs.store import BlobStore
 from repoman.content import ContentStore
 from repoman.content_rules import DEFAULT_RULES, ContentRules
-from repoman.errors import Invalid
+from repoman.errors import Invalid, NotFound
 from repoman.proxy.cache import CacheOptions, ProxyCache
 from repoman.proxy.services import ProxyServices
-from repoman.proxy.upstream import ClientOptions
+from repoman.proxy.upstream import RETRIES, TIMEOUT_S, ClientOptions
 from repoman.repositories.component_upload import UploadSpec
 from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
@@ -96,6 +97,20 @@ class Recipe:
         }
 
 
+def upload_specs(recipes: Iterable[Recipe]) -> dict[str, UploadSpec]:
+    """Return what uploads by a form may have, by the names of the formats that take them."""
+    found = ((each.format, each.upload) for each in recipes)
+    return {name: spec for name, spec in sorted(found, key=itemgetter(0)) if spec is not None}
+
+
+def upload_spec(recipes: Iterable[Recipe], format_: str) -> UploadSpec:
+    """Return what an upload by a form may have (NotFound: the format takes none)."""
+    found = upload_specs(recipes).get(format_)
+    if found is None:
+        raise NotFound(f"There is no format {format_!r} that takes uploads.")
+    return found
+
+
 def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = "") -> ProxyCache:
     """Return the cache of a proxy with the sections proxy, negative_cache and http_client.
 
@@ -111,7 +126,7 @@ def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = 
     options = CacheOptions(
         repository_id=config.id,
         name=config.name,
-        remote=proxy.remote_url,
+        remote=proxy.remote,
         content_max_age=proxy.content_max_age,
         metadata_max_age=proxy.metadata_max_age,
         not_found_age=negative.time_to_live if negative.enabled else 0,
@@ -120,11 +135,11 @@ def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = 
         is_blocked=http.blocked,
         auto_block=http.auto_block,
         client=ClientOptions(
-            retries=http.retries,
-            timeout=http.timeout,
+            retries=RETRIES if http.retries is None else http.retries,
+            timeout=TIMEOUT_S if http.timeout is None else http.timeout,
             user_agent_suffix=http.user_agent_suffix,
             ca_bundle=http.ca_bundle,
-            use_trust_store=http.use_trust_store,
+            use_trust_store=bool(http.use_trust_store),
             allow_private=http.allow_private,
             probe=probe,
             network=context.proxies.network,

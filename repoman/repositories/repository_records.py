@@ -52,7 +52,7 @@ class Row:
     @property
     def cleanup_policies(self) -> list[str]:
         """Return the names of its cleanup policies."""
-        return list(self.settings.get("cleanup", {}).get("policy_names", ()))
+        return list(self.settings.get("cleanup", {}).get("policy_names") or ())
 
     def with_setting(self, section: str, key: str, value: Any) -> "Row":
         """Return the repository with one changed setting."""

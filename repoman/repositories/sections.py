@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
@@ -19,7 +19,7 @@ from repoman.repositories.routing_records import (
     find_rule,
     is_allowed,
 )
-from repoman.sections import RegularExpression, Section, WebAddress
+from repoman.sections import RegularExpression, Rest, Section, WebAddress, plain_address
 
 
 class ConnectorSection(Section):
@@ -64,13 +64,23 @@ class WritePolicy(StrEnum):
 class StorageSection(Section):
     """Where a repository keeps its bytes."""
 
+    in_rest: ClassVar = {
+        "blob_store": Rest("blobStoreName", is_required=True),
+        "strict_content_type_validation": Rest(is_required=True),
+    }
+
     blob_store: str = Field(
         "default", description="Blob store; cannot be changed after the repository was created."
+    )
+    strict_content_type_validation: bool = Field(
+        True, description="Kept for clients of the REST API; has no effect."
     )
 
 
 class AccessSection(Section):
     """Access to a repository without authentication."""
+
+    in_rest: ClassVar = {"anonymous": None}
 
     anonymous: bool | None = Field(
         None,
@@ -83,8 +93,31 @@ class AccessSection(Section):
 class HostedStorageSection(StorageSection):
     """Where a hosted repository keeps its bytes, and who may overwrite them."""
 
+    in_rest: ClassVar = {"write_policy": Rest(is_required=True)}
+
     write_policy: WritePolicy = Field(
         WritePolicy.ALLOW, description="Deployment policy: allow, allow_once or deny."
+    )
+
+
+class ComponentSection(Section):
+    """What a hosted repository says of its components."""
+
+    proprietary_components: bool = Field(
+        False, description="Kept for clients of the REST API; has no effect."
+    )
+
+
+class ReplicationSection(Section):
+    """Whether a proxy gets content before it is asked for."""
+
+    in_rest: ClassVar = {"preemptive_pull_enabled": Rest(empty=False)}
+
+    preemptive_pull_enabled: bool | None = Field(
+        None, description="Kept for clients of the REST API; has no effect."
+    )
+    asset_path_regex: str = Field(
+        "", description="Kept for clients of the REST API; has no effect."
     )
 
 
@@ -93,6 +126,8 @@ Minutes = Annotated[int, Field(ge=-1)]
 
 class ProxySection(Section):
     """Where a proxy gets its content, and how long it caches it."""
+
+    in_rest: ClassVar = {"follow_deletion": None, "cache_limit": None}
 
     remote_url: WebAddress = Field(description="Address of the remote, http or https.")
     content_max_age: Minutes = Field(
@@ -117,9 +152,16 @@ class ProxySection(Section):
         ),
     )
 
+    @property
+    def remote(self) -> str:
+        """Return the address of the remote without a slash at its end."""
+        return plain_address(self.remote_url)
+
 
 class NegativeCacheSection(Section):
     """The negative cache: whether to remember what the remote does not have."""
+
+    in_rest: ClassVar = {"time_to_live": Rest(empty=1440)}
 
     enabled: bool = Field(
         True, description="Whether to cache that content was not found on the remote."
@@ -150,8 +192,35 @@ class RemoteCredentials:
         return {} if header is None else {"Authorization": header}
 
 
+class RemoteLogin(StrEnum):
+    """How a proxy logs in at its remote."""
+
+    USERNAME = "username"
+    BEARER_TOKEN = "bearerToken"  # noqa: S105 - a word, not a token
+    NTLM = "ntlm"
+
+
 class HttpClientSection(Section):
     """How to contact the remote. Times in seconds."""
+
+    in_rest: ClassVar = {
+        "retries": Rest("connection.retries"),
+        "timeout": Rest("connection.timeout"),
+        "user_agent_suffix": Rest("connection.userAgentSuffix"),
+        "enable_circular_redirects": Rest("connection.enableCircularRedirects", empty=False),
+        "enable_cookies": Rest("connection.enableCookies", empty=False),
+        "use_trust_store": Rest("connection.useTrustStore", empty=False),
+        "authentication": Rest(
+            "authentication.type", is_required=True, is_upper=False, shows="login"
+        ),
+        "username": Rest("authentication.username"),
+        "password": Rest("authentication.password"),
+        "bearer_token": Rest("authentication.bearerToken"),
+        "ntlm_host": Rest("authentication.ntlmHost"),
+        "ntlm_domain": Rest("authentication.ntlmDomain"),
+        "ca_bundle": None,
+        "allow_private": None,
+    }
 
     blocked: bool = Field(
         False, description="Do not contact the remote; serve cached content only."
@@ -159,13 +228,32 @@ class HttpClientSection(Section):
     auto_block: bool = Field(
         True, description="Stop contacting the remote for a while after failures."
     )
-    retries: int = Field(2, ge=0, le=10, description="Number of retries after a failure.")
-    timeout: int = Field(20, ge=1, le=3600, description="Timeout for a response, in seconds.")
+    retries: int | None = Field(
+        None, ge=0, le=10, description="Number of retries after a failure; unset: 2."
+    )
+    timeout: int | None = Field(
+        None, ge=1, le=3600, description="Timeout for a response, in seconds; unset: 20."
+    )
     user_agent_suffix: str = Field("", description="Text to add to the User-Agent header.")
+    authentication: RemoteLogin | None = Field(
+        None,
+        description=(
+            "Type of the login: username, bearerToken or ntlm; unset: by what is set. ntlm is kept "
+            "for clients of the REST API, but not supported: nothing is sent."
+        ),
+    )
     username: str = Field("", description="User name for the remote.")
     password: SecretStr = Field(SecretStr(""), description="Password or token of that user.")
     bearer_token: SecretStr = Field(
         SecretStr(""), description="Bearer token to send instead of a user name and password."
+    )
+    ntlm_host: str = Field("", description="Kept for clients of the REST API; has no effect.")
+    ntlm_domain: str = Field("", description="Kept for clients of the REST API; has no effect.")
+    enable_circular_redirects: bool | None = Field(
+        None, description="Kept for clients of the REST API; has no effect."
+    )
+    enable_cookies: bool | None = Field(
+        None, description="Kept for clients of the REST API; has no effect."
     )
     ca_bundle: str = Field(
         "",
@@ -174,8 +262,8 @@ class HttpClientSection(Section):
             "the system."
         ),
     )
-    use_trust_store: bool = Field(
-        False, description="Whether to trust the certificates of the trust store as well."
+    use_trust_store: bool | None = Field(
+        None, description="Whether to trust the certificates of the trust store as well."
     )
     allow_private: bool = Field(
         False, description="Whether redirects may lead to private and loopback addresses."
@@ -189,9 +277,27 @@ class HttpClientSection(Section):
             raise ValueError("must be one line of ASCII characters, since a header takes no others")
         return value
 
+    @classmethod
+    def from_rest(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of a request: one type of login replaces the other."""
+        if values["authentication"] is RemoteLogin.BEARER_TOKEN:
+            return {**values, "username": "", "password": ""}
+        return {**values, "bearer_token": ""}
+
+    @property
+    def login(self) -> RemoteLogin | None:
+        """The type of the login at the remote; None: there is no login."""
+        if self.authentication is RemoteLogin.NTLM:
+            return RemoteLogin.NTLM
+        if self.bearer_token.get_secret_value():
+            return RemoteLogin.BEARER_TOKEN
+        return RemoteLogin.USERNAME if self.username else self.authentication
+
     @property
     def credentials(self) -> RemoteCredentials:
         """The login at the remote."""
+        if self.login is RemoteLogin.NTLM:
+            return RemoteCredentials()
         return RemoteCredentials(
             self.username, self.password.get_secret_value(), self.bearer_token.get_secret_value()
         )
@@ -209,8 +315,12 @@ class HttpClientSection(Section):
 class GroupSection(Section):
     """The repositories that a group shows as one."""
 
+    in_rest: ClassVar = {
+        "members": Rest("memberNames", is_required=True),
+        "pins": None,
+    }
+
     members: tuple[str, ...] = Field(
-        min_length=1,
         description="Names of the members; the first one that has the content answers.",
     )
     writable_member: str = Field(
@@ -233,6 +343,8 @@ class GroupSection(Section):
 
 class RoutingSection(Section):
     """Which paths a proxy may request, and what a group serves."""
+
+    in_rest: ClassVar = {"mode": None, "matchers": None}
 
     rule: str = Field("", description="Routing rule that applies; empty: none.")
     mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether the matchers allow or block.")
@@ -286,14 +398,17 @@ class RoutingSection(Section):
 class CleanupSection(Section):
     """Which components of a repository a cleanup removes."""
 
-    policy_names: tuple[str, ...] = Field(
-        (), description="Cleanup policies; what any of them selects is removed."
+    in_rest: ClassVar = {"policy_names": Rest(empty=())}
+
+    policy_names: tuple[str, ...] | None = Field(
+        None, description="Cleanup policies; what any of them selects is removed."
     )
 
     def check_names(self) -> None:
         """Return if there are all policies that are named (Invalid)."""
-        known = {each.name.lower() for each in list_policies(self.policy_names)}
-        missing = [each for each in self.policy_names if each.lower() not in known]
+        wanted = self.policy_names or ()
+        known = {each.name.lower() for each in list_policies(wanted)}
+        missing = [each for each in wanted if each.lower() not in known]
         if missing:
             field = "cleanup.policy_names"
             raise Invalid(f"{field}: there is no cleanup policy {missing[0]!r}.", field=field)

@@ -12,6 +12,7 @@ from repoman.catalog.model import AssetView, PageRequest
 from repoman.catalog.records import DIGEST
 from repoman.errors import Unprocessable
 from repoman.repositories.component_upload import UploadedFile, UploadField, UploadSpec
+from repoman.repositories.recipes import upload_spec, upload_specs
 from repoman.rest.endpoints import EVERYBODY, Area, Call, Form
 from repoman.rest.resources import Page, PageQuery, Query, Resource, Timestamp
 
@@ -217,14 +218,14 @@ def upload_component(call: Call, query: UploadQuery, form: Form) -> None:
 @formats.get("/v1/formats/upload-specs", EVERYBODY)
 def list_upload_specs(call: Call) -> list[UploadSpecXO]:
     """List what the forms for uploads have, of each format that takes them."""
-    specs = call.repoman.repositories.upload_specs()
+    specs = upload_specs(call.repoman.repositories.list_recipes())
     return [_upload_spec(name, each) for name, each in specs.items()]
 
 
 @formats.get("/v1/formats/{format}/upload-specs", EVERYBODY, bare=NOT_HERE)
 def show_upload_spec(call: Call, format: str) -> UploadSpecXO:
     """Show what the form for an upload has."""
-    return _upload_spec(format, call.repoman.repositories.upload_spec(format))
+    return _upload_spec(format, upload_spec(call.repoman.repositories.list_recipes(), format))
 
 
 def component_xo(call: Call, entry: Entry) -> ComponentXO:

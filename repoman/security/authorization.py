@@ -160,6 +160,14 @@ class Authorizer:
         """Return whether the actor may do something with the settings of a repository."""
         return actor.limit is None and self._rights_of(actor).may_configure(ref, action)
 
+    def may_configure_some(self, actor: Actor, action: Action, format_: str | None = None) -> bool:
+        """Return whether the actor may do something with the settings of some repository.
+
+        There need not be one; ``format_`` is its format, None any.
+        """
+        rights = self._rights_of(actor)
+        return actor.limit is None and rights.may_configure_some(action, format_)
+
     def _allowed(self, actor: Actor, ref: RepositoryRef) -> Allowed:
         """Return what the actor may do in a repository."""
         key = (actor.name, actor.realm, actor.roles, actor.is_anonymous, ref)

@@ -55,9 +55,12 @@ class Permission:
             return False
         return all("*" in own for own in self.parts[len(needed) :])
 
-    def reaches(self, *beginning: str) -> bool:
-        """Return whether this grants some permission with this prefix."""
-        return all({"*", part} & own for own, part in zip(self.parts, beginning, strict=False))
+    def reaches(self, *beginning: str | None) -> bool:
+        """Return whether this grants some permission with this prefix; None stands for any part."""
+        return all(
+            part is None or {"*", part} & own
+            for own, part in zip(self.parts, beginning, strict=False)
+        )
 
 
 def view_name(format_: str, repository: str, action: str) -> str:

@@ -118,6 +118,14 @@ class Rights:
         """Return whether they may do something with the settings of a repository."""
         return action in self._actions(ref, ADMIN)
 
+    def may_configure_some(self, action: Action, format_: str | None = None) -> bool:
+        """Return whether they may do something with the settings of some repository.
+
+        There need not be one; ``format_`` is its format, None any.
+        """
+        where = (DOMAIN, ADMIN, format_ and format_.lower(), None, action)
+        return any(each.reaches(*where) for each in self.permissions)
+
     def _actions(self, ref: RepositoryRef, *domain: str) -> frozenset[Action]:
         where = (DOMAIN, *domain, ref.format.lower(), ref.name.lower())
         return frozenset(

@@ -46,9 +46,7 @@ def build_proxy(context: RepositoryContext) -> Built:
         cache=cache,
         registry=_open_registry(context, cache, credentials),
     )
-    uploads = ProxyUploads(
-        config.name, site.proxy.remote_url, config.format, context.list_repositories
-    )
+    uploads = ProxyUploads(config.name, site.proxy.remote, config.format, context.list_repositories)
     tags = TagStore(site)
     blobs = ProxyBlobs(site, uploads)
     manifests = ProxyManifests(site, tags, uploads)
@@ -103,10 +101,10 @@ def _open_index(
             f"docker_proxy.index_type: no plugin offers {kind!r}; choose one of: {known}."
         )
     # Not the client of the cache: a slow catalog must not block the remote.
-    client = site.cache.open_client(site.proxy.remote_url, INDEX_TIMEOUT_S)
+    client = site.cache.open_client(site.proxy.remote, INDEX_TIMEOUT_S)
     index = IndexContext(
-        site.proxy.remote_url,
-        site.docker_proxy.index_url,
+        site.proxy.remote,
+        site.docker_proxy.index,
         site.cache.open_client,
         credentials.headers,
         RegistryClient(client, credentials, manifest_limit=0).list_images,

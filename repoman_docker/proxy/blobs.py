@@ -236,9 +236,7 @@ class BlobSources:
         ]
         # As strict about addresses as the client of the cache, but with its own health status:
         # an outage of another host must not block the remote.
-        self._client = site.cache.open_client(
-            site.proxy.remote_url, site.cache.options.client.timeout
-        )
+        self._client = site.cache.open_client(site.proxy.remote, site.cache.options.client.timeout)
 
     def open_blob(self, image: str, digest: Digest, start: int = 0) -> Body:
         """Return the response with a blob, from byte ``start`` on if the host supports ranges.

@@ -43,12 +43,12 @@ class ProxySite:
     @property
     def host(self) -> str:
         """The host of the remote, with the port if one is given."""
-        return urlsplit(self.proxy.remote_url).netloc
+        return urlsplit(self.proxy.remote).netloc
 
     @property
     def namespaces(self) -> frozenset[str]:
         """The hosts that this proxy mirrors (the parameter ``ns`` of clients)."""
-        return host_names(self.proxy.remote_url)
+        return host_names(self.proxy.remote)
 
     @property
     def expands_library(self) -> bool:

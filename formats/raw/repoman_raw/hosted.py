@@ -1,5 +1,7 @@
 """A hosted raw repository: it stores the files that clients upload."""
 
+from collections.abc import Mapping
+
 from repoman.plugin import (
     FILE_FIELD,
     Asset,
@@ -38,25 +40,25 @@ UPLOAD = UploadSpec(
 )
 """What a form with files has."""
 
-# For pages that may run scripts, this replaces the default policy of the core.
-SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
-
 
 class RawHosted:
-    """Implements :class:`repoman_raw.service.RawRepository`; each file is one asset at its path."""
+    """Implements :class:`repoman_raw.service.RawRepository`; each file is one asset at its path.
+
+    ``headers`` are sent with each file.
+    """
 
     def __init__(
         self,
         name: str,
         policy: WritePolicy,
         *,
-        has_scripts: bool,
+        headers: Mapping[str, str],
         content: ContentStore,
         blobs: BlobStore,
     ) -> None:
         self._name = name
         self._policy = policy
-        self._headers = SCRIPTS if has_scripts else {}
+        self._headers = headers
         self._content = content
         self._blobs = blobs
 

@@ -7,6 +7,7 @@ from repoman.plugin import (
     Built,
     Capabilities,
     CleanupSection,
+    ComponentSection,
     ContentRules,
     Coordinate,
     Format,
@@ -18,6 +19,7 @@ from repoman.plugin import (
     NegativeCacheSection,
     ProxySection,
     Recipe,
+    ReplicationSection,
     RepositoryContext,
     RepositoryType,
     RoutingSection,
@@ -55,7 +57,7 @@ def build_hosted(context: RepositoryContext) -> Built:
     service = RawHosted(
         context.config.name,
         storage.write_policy,
-        has_scripts=context.config.section("raw", RawSection).scripts,
+        headers=context.config.section("raw", RawSection).headers,
         content=context.content,
         blobs=context.blobs,
     )
@@ -94,7 +96,12 @@ COMMON: dict[str, type[Section]] = {"access": AccessSection, "raw": RawSection}
 
 HOSTED = RECIPE(
     type=RepositoryType.HOSTED,
-    sections={**COMMON, "storage": HostedStorageSection, "cleanup": CleanupSection},
+    sections={
+        **COMMON,
+        "storage": HostedStorageSection,
+        "cleanup": CleanupSection,
+        "component": ComponentSection,
+    },
     build=build_hosted,
     upload=UPLOAD,
 )
@@ -107,6 +114,7 @@ PROXY = RECIPE(
         "proxy": ProxySection,
         "negative_cache": NegativeCacheSection,
         "http_client": HttpClientSection,
+        "replication": ReplicationSection,
         "routing": RoutingSection,
     },
     build=build_proxy,

@@ -21,7 +21,7 @@ from repoman.plugin import (
     Unsupported,
     open_cache,
 )
-from repoman_raw.hosted import FILE, SCRIPTS
+from repoman_raw.hosted import FILE
 from repoman_raw.service import RawSection, check_file
 
 
@@ -33,9 +33,9 @@ class RawProxy:
         proxy = config.section("proxy", ProxySection)
         self._name = config.name
         self._content = context.content
-        self._remote = proxy.remote_url
+        self._remote = proxy.remote
         self._routing = config.section("routing", RoutingSection)
-        self._headers = SCRIPTS if config.section("raw", RawSection).scripts else {}
+        self._headers = config.section("raw", RawSection).headers
         cache = open_cache(context, (FILE,))
         self.remote = CacheRemote(cache, lambda path: [(path, path)])
         self._files = CachedFiles(

@@ -2,11 +2,16 @@
 
 import mimetypes
 import re
-from typing import Protocol
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar, Protocol
 
 from pydantic import Field
 
-from repoman.plugin import BlobUpload, ConnectorSection, Content, Invalid, NotFound
+from repoman.plugin import BlobUpload, ConnectorSection, Content, Invalid, NotFound, Rest
+
+# For pages that may run scripts, this replaces the default policy of the core.
+SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
 
 
 class RawRepository(Protocol):
@@ -45,12 +50,36 @@ class RawRepository(Protocol):
         """
 
 
+class ContentDisposition(StrEnum):
+    """What browsers do with files."""
+
+    INLINE = "inline"
+    ATTACHMENT = "attachment"
+
+
 class RawSection(ConnectorSection):
     """How clients reach the repository, besides ``/repository/<name>/`` on the main port."""
+
+    in_rest: ClassVar = {
+        "content_disposition": Rest(empty=ContentDisposition.ATTACHMENT),
+        # Clients refuse fields that they do not know.
+        **dict.fromkeys(("http_port", "https_port", "external_url", "scripts")),
+    }
 
     scripts: bool = Field(
         False, description="Whether pages may run scripts on a connector; never on the main port."
     )
+    content_disposition: ContentDisposition = Field(
+        ContentDisposition.INLINE,
+        description="Whether browsers show files (inline) or save them (attachment).",
+    )
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of files."""
+        saved = self.content_disposition is ContentDisposition.ATTACHMENT
+        disposition = {"Content-Disposition": "attachment"} if saved else {}
+        return {**disposition, **(SCRIPTS if self.scripts else {})}
 
 
 PATH_MAX_CHARS = 1024  # A longer path is refused.

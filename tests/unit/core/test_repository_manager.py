@@ -94,7 +94,11 @@ def test_what_is_not_given_has_its_default(manager):
     assert config.is_online
     assert config.section("toy", ToySection).limit == 10
     assert config.settings() == {
-        "storage": {"blob_store": "default", "write_policy": "allow"},
+        "storage": {
+            "blob_store": "default",
+            "strict_content_type_validation": True,
+            "write_policy": "allow",
+        },
         "toy": {"http_port": None, "https_port": None, "limit": 10},
     }
 

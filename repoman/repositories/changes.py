@@ -1,0 +1,97 @@
+"""What a change makes of the stored settings of a repository, and which of them it changes."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from repoman.errors import Invalid
+from repoman.proxy.redirects import is_same_server
+from repoman.repositories.recipes import Recipe, Settings
+from repoman.repositories.repository_records import Row
+from repoman.repositories.sections import ProxySection
+from repoman.sections import MASK, Section, merge, parse_section
+
+
+def merge_settings(recipe: Recipe, old: Settings, new: Settings) -> dict[str, dict[str, Any]]:
+    """Return stored settings with changes.
+
+    Secrets that the changes leave out go if the remote is on another server than before.
+    """
+    merged = {
+        name: merge(recipe.sections.get(name, Section), old.get(name, {}), new.get(name, {}))
+        for name in {**old, **new}
+    }
+    former, remote = remote_in(recipe, old), remote_in(recipe, merged)
+    if former == remote or _is_same_server(former, remote):
+        return merged
+    return {
+        name: _without_secrets(recipe.sections.get(name, Section), values, new.get(name, {}))
+        for name, values in merged.items()
+    }
+
+
+def _is_same_server(former: str, remote: str) -> bool:
+    with suppress(ValueError):
+        return is_same_server(former, remote)
+    return False
+
+
+def _without_secrets(
+    kind: type[Section], values: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the values of a section without the secrets that are not given."""
+    fields = kind.model_fields
+    secrets = {key for key, field in fields.items() if field.annotation is SecretStr}
+    kept = {key for key in secrets if given.get(key, MASK) == MASK}
+    return {key: value for key, value in values.items() if key not in kept}
+
+
+def remote_in(recipe: Recipe, settings: Settings) -> str:
+    """Return the address of the remote that settings name; empty if they are not of a proxy."""
+    kind, values = recipe.sections.get("proxy"), settings.get("proxy", {})
+    if kind is None:
+        return ""
+    with suppress(Invalid):
+        section = parse_section(kind, values)
+        if isinstance(section, ProxySection):
+            return section.remote
+    return str(values.get("remote_url", ""))
+
+
+def changed_keys(recipe: Recipe, old: Settings, sections: Mapping[str, Section]) -> list[str]:
+    """Return the settings, as ``section.key``, that differ from the stored ones."""
+    before: Mapping[str, Section] = {}
+    with suppress(Invalid):  # Then all are new.
+        before = recipe.parse(old)
+    return [
+        f"{name}.{key}"
+        for name, section in sections.items()
+        for key in type(section).model_fields
+        if name not in before or getattr(before[name], key) != getattr(section, key)
+    ]
+
+
+def without_member(row: Row, name: str) -> Row:
+    """Return a group without a member; the row itself if it is no group that has it.
+
+    A pin to it stays: otherwise other members would answer for the names that it covers.
+    """
+    group, key = row.settings.get("group", {}), name.lower()
+    members = [each for each in group.get("members", ()) if each.lower() != key]
+    if len(members) == len(group.get("members", ())):
+        return row
+    writable = group.get("writable_member", "")
+    pins = {
+        pattern: [each for each in to if each.lower() != key]
+        for pattern, to in group.get("pins", {}).items()
+    }
+    changed = {
+        **group,
+        "members": members,
+        "writable_member": "" if writable.lower() == key else writable,
+        "pins": pins,
+    }
+    return replace(row, settings={**row.settings, "group": changed})
