@@ -7,6 +7,7 @@ import pytest
 
 from repoman.errors import Unavailable
 from repoman.security.actors import Credentials
+from repoman.security.directory import Directory
 from repoman.security.ldap import LdapRealm
 from repoman.security.ldap_servers import directory_of
 from repoman.security.rights_records import Role
@@ -299,6 +300,29 @@ def test_a_name_belongs_to_the_first_server_that_knows_it(both, realm, client):
     send(client, "POST", "/change-order", ["second"])
     assert log_in(realm, "alice", "of the second") is not None
     assert log_in(realm, "alice", ALICE) is None
+
+
+def test_no_server_sees_the_password_of_a_user_of_another_one(
+    both, realm, directory, second, monkeypatch
+):
+    sent = []
+    open_ = Directory._open
+
+    def spy(self, url, dn, password):
+        sent.append((url, dn, password))
+        return open_(self, url, dn, password)
+
+    monkeypatch.setattr(Directory, "_open", spy)
+    assert log_in(realm, "alice", "a wrong password") is None
+    assert [url for url, _, password in sent if password == "a wrong password"] == [directory.url]
+    binds = {
+        server.url: sum(url == server.url for url, *_ in sent) for server in (directory, second)
+    }
+    assert set(binds.values()) == {2}, "as many to each, so that the time tells nothing"
+    sent.clear()
+    assert log_in(realm, "nobody", "another wrong password") is None
+    assert [password for *_, password in sent if password == "another wrong password"] == []
+    assert len(sent) == sum(binds.values())
 
 
 def test_a_server_that_does_not_answer_leaves_the_next_one(both, realm, client, directory):
