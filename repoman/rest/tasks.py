@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from repoman.errors import Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
@@ -16,7 +15,7 @@ from repoman.rest.frequencies import (
     frequency_of,
     schedule_of,
 )
-from repoman.rest.resources import Page, Query, Resource, Timestamp
+from repoman.rest.resources import AnyCase, Page, Query, Resource, Timestamp
 from repoman.sections import MASK, Text
 from repoman.tasks.model import Run, RunState, Task, TaskType
 from repoman.tasks.service import Tasks, TaskState
@@ -37,7 +36,7 @@ BARE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT
 tasks = Area("Tasks", "Work that runs on a schedule or on request.")
 
 
-class NotificationCondition(StrEnum):
+class NotificationCondition(AnyCase):
     """When a mail would be sent."""
 
     FAILURE = "FAILURE"
@@ -62,23 +61,6 @@ class TaskTemplate(Resource):
         max_length=PROPERTIES_MAX,
         description="The settings of the type, as texts. Others are kept and have no effect.",
     )
-
-    @field_validator("notification_condition", mode="before")
-    @classmethod
-    def _in_upper_case(cls, value: Any) -> Any:
-        if value is None:
-            return NotificationCondition.FAILURE
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("frequency", mode="before")
-    @classmethod
-    def _manual_by_default(cls, value: Any) -> Any:
-        return MANUAL_FREQUENCY if value is None else value
-
-    @field_validator("properties", mode="before")
-    @classmethod
-    def _none_by_default(cls, value: Any) -> Any:
-        return {} if value is None else value
 
 
 class TaskView(Resource):

@@ -13,6 +13,7 @@ from repoman.printable import pluralize
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.model import Repository
 from repoman.repositories.purge import Purge
+from repoman.repositories.sections import CleanupSection
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
 from repoman.security.user_tokens import UserTokens
@@ -141,10 +142,12 @@ def cleanup_task(list_repositories: Callable[[], list[Repository]]) -> TaskType:
     """
 
     def names() -> list[str]:
-        sections = (
-            (each.name, each.config.sections.get("cleanup")) for each in list_repositories()
-        )
-        return [name for name, section in sections if getattr(section, "policy_names", None)]
+        return [
+            each.name
+            for each in list_repositories()
+            if "cleanup" in each.config.sections
+            and each.config.section("cleanup", CleanupSection).policy_names
+        ]
 
     def run(context: TaskContext) -> str:
         found = names()

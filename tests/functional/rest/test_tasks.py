@@ -1,6 +1,7 @@
 """Tasks over REST: created, changed, run and stopped, and given back as clients set them."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import Field, SecretStr
@@ -10,6 +11,7 @@ from repoman.security.rights_records import Role
 from repoman.tasks.runner import Runner
 from repoman.testing import HttpClient
 from tests.clock import wait_until
+from tests.statements import executed_statements
 
 UNKNOWN = "9c1b6ea2-3f5b-4d0e-8a43-9f5f2e8b1c11"
 EIGHT_DAYS_MS = 1_900_000_000_000  # in 2030
@@ -338,3 +340,31 @@ def test_the_audit_log_has_each_change(client, repoman):
     assert [each["type"] for each in events] == ["delete", "run", "change", "create"]
     assert {each["actor"] for each in events} == {"admin"}
     assert "hunter2" not in str(events)
+
+
+def test_a_list_takes_as_many_statements_for_many_tasks_as_for_few(client, repoman):
+    def count():
+        with executed_statements() as statements:
+            repoman.tasks.states()
+        return len(statements)
+
+    before = count()
+    for number in range(20):
+        task = repoman.tasks.create("sweep.all", f"Sweep {number}")
+        repoman.tasks.run(task)
+    assert count() == before
+    assert len(ask(client, "GET").json["items"]) > 20
+
+
+def test_of_requests_for_a_run_at_once_one_run_is_queued(client, repoman):
+    task = make(client)
+
+    def request(_number):
+        try:
+            return ask(HttpClient(repoman), "POST", f"/{task['id']}/run").status_code
+        finally:
+            repoman.database.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(request, range(4))) == {204}
+    assert len(repoman.tasks.runs(repoman.tasks.get_by_uid(task["id"]))) == 1

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import uuid
 from contextlib import closing
 
 import pytest
@@ -17,6 +18,7 @@ from repoman.db.models import UploadRecord, database_proxy
 from repoman.security.session_records import find_session
 from repoman.security.user_records import Status, find_user, update_user
 from repoman.security.user_token_records import list_tokens
+from repoman.tasks.task_records import find_task_by_uid, list_tasks
 from tests.disk import file_store
 
 
@@ -146,3 +148,16 @@ def test_0039_lets_no_write_merge_whole_levels_of_a_search_index(database):
             f"SELECT v FROM {name}_config WHERE k = ?", ["crisismerge"]
         )
         assert found.fetchall() == [(1000,)]
+
+
+def test_0036_gives_each_task_an_id_of_its_own(make_database):
+    task = "insert into task (id, type, name, settings, schedule, is_enabled) values"
+    database = make_database(
+        "0029_proxied_assets",
+        f"{task} (1, 'blobstore.verify', 'a', '{{}}', '{{}}', 1)",
+        f"{task} (2, 'blobstore.verify', 'b', '{{}}', '{{}}', 1)",
+    )
+    first, second = list_tasks()
+    assert uuid.UUID(first.uid) != uuid.UUID(second.uid)
+    assert (first.kept, find_task_by_uid(second.uid)) == ({}, second)
+    assert database.read_only.state is None

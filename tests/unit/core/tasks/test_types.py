@@ -1,8 +1,8 @@
 """The types of tasks that the core brings along."""
 
 import time
-from types import SimpleNamespace
 
+from repoman.repositories.sections import CleanupSection
 from repoman.security.actors import Actor, Limit
 from tests.unit.core.tasks.runs import HOUR
 
@@ -43,7 +43,7 @@ def test_cleanup_policies_that_are_not_applied_are_a_failure(repoman, monkeypatc
     assert not type_.is_needed()
     run = repoman.tasks.run(task)
     assert repoman.make_runner().execute(run) == "ok"
-    section = SimpleNamespace(policy_names=("old",))
+    section = CleanupSection(policy_names=("old",))
     [repository] = repoman.repositories.all()
     monkeypatch.setitem(repository.config.sections, "cleanup", section)
     assert type_.is_needed()
