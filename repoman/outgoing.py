@@ -23,13 +23,13 @@ class HttpOptions(Section):
         None,
         ge=1,
         le=3600,
-        description="Seconds to wait for a response; kept for clients, each proxy has its own.",
+        description="Timeout for a response, in seconds, of proxies that set none; unset: 20.",
     )
     retries: int | None = Field(
         None,
         ge=0,
         le=10,
-        description="Retries after a failure; kept for clients, each proxy has its own.",
+        description="Number of retries after a failure, of proxies that set none; unset: 2.",
     )
     non_proxy_hosts: tuple[str, ...] = Field(
         (), description="Hosts to contact without an HTTP proxy, such as *.example.com."
@@ -93,7 +93,13 @@ def create_network(options: Options, trust_store: TrustStore) -> Network:
         direct = options.get(HTTP_OPTIONS, HttpOptions).non_proxy_hosts
         return HttpProxies({key: each for key, each in addresses.items() if each}, direct)
 
-    def user_agent() -> str:
-        return options.get(HTTP_OPTIONS, HttpOptions).user_agent or ""
+    def http() -> HttpOptions:
+        return options.get(HTTP_OPTIONS, HttpOptions)
 
-    return Network(http_proxies, user_agent, trust_store.pem)
+    return Network(
+        http_proxies=http_proxies,
+        user_agent=lambda: http().user_agent or "",
+        timeout=lambda: http().timeout,
+        retries=lambda: http().retries,
+        trusted=trust_store.pem,
+    )

@@ -211,7 +211,7 @@ class ProxyCache:
             self.options.repository_id, (self.options.remote, path), self._blobs, request
         )
 
-    def open_client(self, address: str, timeout: float) -> UpstreamClient:
+    def open_client(self, address: str, timeout: float | None) -> UpstreamClient:
         """Return a client for another host that this proxy asks: it is tried once, in a hurry."""
         options = replace(self.options.client, timeout=timeout, retries=0)
         status = RemoteHealth(

@@ -27,6 +27,10 @@ class HttpProxies:
         return {} if is_direct else self.addresses
 
 
+def _unset() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """The network settings as they are whenever they are needed.
@@ -34,9 +38,13 @@ class Network:
     Attributes:
         http_proxies: returns the HTTP proxies.
         user_agent: returns a text to add to the User-Agent header; maybe empty.
+        timeout: returns the timeout of remotes that set none, in seconds; None: the usual one.
+        retries: returns the number of retries of remotes that set none; None: the usual one.
         trusted: returns the certificates of the trust store as PEM; maybe empty.
     """
 
     http_proxies: Callable[[], HttpProxies] = HttpProxies
     user_agent: Callable[[], str] = str
+    timeout: Callable[[], float | None] = _unset
+    retries: Callable[[], int | None] = _unset
     trusted: Callable[[], str] = str

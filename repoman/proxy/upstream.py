@@ -70,14 +70,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """How to contact a remote; ``timeout`` in seconds. See HttpClientSection.
+    """How to contact a remote; ``timeout`` in seconds, None: as for all. See HttpClientSection.
 
     ``probe`` is the path below the remote to test whether it works, ``network`` what holds for all
     remotes.
     """
 
-    retries: int = RETRIES
-    timeout: float = TIMEOUT_S
+    retries: int | None = None
+    timeout: float | None = None
     user_agent_suffix: str = ""
     ca_bundle: str = ""
     use_trust_store: bool = False
@@ -233,8 +233,8 @@ class UpstreamClient:
         self._session.close()
 
     def _try_often(self, request: RemoteRequest) -> UpstreamResponse:
-        tries = 1 + (self._options.retries if request.method in IDEMPOTENT else 0)
-        end = time.monotonic() + self._options.timeout
+        tries = 1 + (self._retries() if request.method in IDEMPOTENT else 0)
+        end = time.monotonic() + self._timeout()
         for number in range(1, tries):
             try:
                 return self._try_once(request)
@@ -283,7 +283,7 @@ class UpstreamClient:
             prepared.headers[TARGET] = target
             # The session's own send would read and parse a redirect that is followed here.
             response = self._session.get_adapter(root).send(
-                prepared, stream=True, timeout=self._options.timeout, proxies=proxies
+                prepared, stream=True, timeout=self._timeout(), proxies=proxies
             )
         except TRANSPORT_ERRORS as error:
             http_proxy = select_proxy(url, proxies) or ""
@@ -291,6 +291,16 @@ class UpstreamClient:
         if host != OWN:
             self.status.note_success(host)
         return response
+
+    def _timeout(self) -> float:
+        own = self._options.timeout
+        return (self._network.timeout() or TIMEOUT_S) if own is None else own
+
+    def _retries(self) -> int:
+        for number in (self._options.retries, self._network.retries()):
+            if number is not None:
+                return number
+        return RETRIES
 
     def _agent(self) -> str:
         suffixes = (self._network.user_agent(), self._options.user_agent_suffix)
@@ -300,7 +310,7 @@ class UpstreamClient:
         self, error: Exception, method: str, url: str, http_proxy: str
     ) -> UpstreamUnavailable:
         """Return the error for a request without an answer, and log it."""
-        reason = explain(error, url, self._options.timeout, http_proxy)
+        reason = explain(error, url, self._timeout(), http_proxy)
         _log.info("%s %s failed: %s.", method, without_secrets(url), reason)
         kind = UpstreamTimeout if isinstance(error, TIMEOUT_ERRORS) else UpstreamUnavailable
         text = f"{self._name(url)} cannot be reached: {reason}."
@@ -339,7 +349,7 @@ class UpstreamClient:
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(response):
             text = f"{name} cannot be reached: it requires TLS, but was contacted with plain HTTP; "
             raise _unusable(f"{text}use https://.", host)
-        return UpstreamResponse(name, host, response, url, self._options.timeout)
+        return UpstreamResponse(name, host, response, url, self._timeout())
 
 
 def _unusable(text: str, host: str) -> UpstreamUnavailable:

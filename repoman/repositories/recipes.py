@@ -12,7 +12,7 @@ from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.errors import Invalid, NotFound
 from repoman.proxy.cache import CacheOptions, ProxyCache
 from repoman.proxy.services import ProxyServices
-from repoman.proxy.upstream import RETRIES, TIMEOUT_S, ClientOptions
+from repoman.proxy.upstream import ClientOptions
 from repoman.repositories.component_upload import UploadSpec
 from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
@@ -135,8 +135,8 @@ def open_cache(context: RepositoryContext, kinds: tuple[str, ...], probe: str = 
         is_blocked=http.blocked,
         auto_block=http.auto_block,
         client=ClientOptions(
-            retries=RETRIES if http.retries is None else http.retries,
-            timeout=TIMEOUT_S if http.timeout is None else http.timeout,
+            retries=http.retries,
+            timeout=http.timeout,
             user_agent_suffix=http.user_agent_suffix,
             ca_bundle=http.ca_bundle,
             use_trust_store=bool(http.use_trust_store),

@@ -229,10 +229,16 @@ class HttpClientSection(Section):
         True, description="Stop contacting the remote for a while after failures."
     )
     retries: int | None = Field(
-        None, ge=0, le=10, description="Number of retries after a failure; unset: 2."
+        None,
+        ge=0,
+        le=10,
+        description="Number of retries after a failure; unset: http.retries, or 2.",
     )
     timeout: int | None = Field(
-        None, ge=1, le=3600, description="Timeout for a response, in seconds; unset: 20."
+        None,
+        ge=1,
+        le=3600,
+        description="Timeout for a response, in seconds; unset: http.timeout, or 20.",
     )
     user_agent_suffix: str = Field("", description="Text to add to the User-Agent header.")
     authentication: RemoteLogin | None = Field(

@@ -154,10 +154,10 @@ class HttpFields(Resource):
 
     user_agent: str | None = Field(None, description="Text to add to the User-Agent header.")
     timeout: int | None = Field(
-        None, ge=1, le=3600, description="Kept for clients: each proxy has its own, in seconds."
+        None, ge=1, le=3600, description="Timeout of proxies that set none, in seconds."
     )
     retries: int | None = Field(
-        None, ge=0, le=10, description="Kept for clients: each proxy has its own."
+        None, ge=0, le=10, description="Retries after a failure, of proxies that set none."
     )
     non_proxy_hosts: list[str] | None = Field(
         None, description="Hosts to contact without an HTTP proxy, such as `*.example.com`."

@@ -1,12 +1,14 @@
 """The mail server and HTTP proxies, as clients set them and as they are used."""
 
 import json
+import threading
 from base64 import b64encode
 
 import pytest
 
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
+from tests.clock import WAIT_S
 from tests.fakes.scripted import Scripted, reply
 from tests.fakes.smtp import MailServer
 from tests.live import free_port
@@ -267,6 +269,34 @@ def test_requests_leave_through_the_http_proxy(client, repoman, http_proxy, monk
     sent = asked.headers["Proxy-Authorization"]
     assert sent == f"Basic {b64encode(b'ro:bot:p@ss/word').decode()}"
     assert asked.headers["User-Agent"].endswith(" corp")
+
+
+@pytest.mark.parametrize(("own", "tries"), [({}, 2), ({"retries": 0}, 1)], ids=["common", "own"])
+def test_proxies_that_set_no_retries_have_the_common_ones(client, repoman, own, tries):
+    remote = Scripted(lambda asked: reply(503))
+    settings = {"proxy": {"remote_url": remote.url}, "http_client": {"auto_block": False, **own}}
+    repoman.repositories.create("near", "raw-proxy", settings)
+    ask(client, "PUT", "/http", {"retries": 1})
+    assert client.get("/repository/near/a").status_code == 502
+    assert len(remote.log) == tries
+    remote.stop()
+
+
+def test_proxies_that_set_no_timeout_have_the_common_one(client, repoman):
+    is_over = threading.Event()
+
+    def never(_):
+        is_over.wait(WAIT_S)
+
+    remote = Scripted(never)
+    settings = {"proxy": {"remote_url": remote.url}, "http_client": {"retries": 0}}
+    repoman.repositories.create("near", "raw-proxy", settings)
+    ask(client, "PUT", "/http", {"timeout": 1})
+    answer = client.get("/repository/near/a")
+    is_over.set()
+    assert answer.status_code == 504
+    assert "no answer within 1 s" in answer.text
+    remote.stop()
 
 
 def test_some_hosts_are_contacted_directly(client, repoman, http_proxy):
