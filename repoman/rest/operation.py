@@ -20,6 +20,9 @@ from repoman.security.actors import Action
 
 PATH_MAX_CHARS = 1000  # The longest path that is traced.
 
+NO_PROXY = {405: "The repository is no proxy, or it does not work."}
+NO_GROUP = {405: "The repository is no group, or it does not work."}
+
 operation = Area(
     "Operation", "The state of connectors, of the remotes of proxies, and of groups.", root=API_ROOT
 )
@@ -95,19 +98,21 @@ def list_connectors(call: Call) -> list[ConnectorView]:
     return [ConnectorView(**asdict(each)) for each in report_connectors(connectors)]
 
 
-@operation.get("/repositories/{name}/remote", RepositorySettings(Action.READ))
+@operation.get("/repositories/{name}/remote", RepositorySettings(Action.READ), answers=NO_PROXY)
 def show_remote(call: Call) -> RemoteView:
     """Show the state of a proxy's remote."""
     return _view(call, call.repoman.repositories.remote_of(call.repository.name).state)
 
 
-@operation.post("/repositories/{name}/remote/check", RepositorySettings(Action.EDIT))
+@operation.post(
+    "/repositories/{name}/remote/check", RepositorySettings(Action.EDIT), answers=NO_PROXY
+)
 def check_remote(call: Call) -> RemoteView:
     """Check a proxy's remote now, even if it is blocked after failures, and show its state."""
     return _view(call, call.repoman.repositories.check(call.repository.name))
 
 
-@operation.get("/repositories/{name}/trace", RepositoryContent())
+@operation.get("/repositories/{name}/trace", RepositoryContent(), answers=NO_GROUP)
 def trace_path(call: Call, query: TraceQuery) -> TraceView:
     """Show which member of a group answers for a path, and why; needs `browse` on the path."""
     call.check_content(Action.BROWSE, query.path)

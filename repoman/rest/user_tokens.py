@@ -10,6 +10,8 @@ from repoman.rest.resources import Resource, Timestamp
 from repoman.security.actors import Action, Limit
 from repoman.security.user_token_records import UserToken
 
+TAKEN = {409: "The user has a token of this name, or too many."}
+
 user_tokens = Area(
     "User tokens", "Secrets that replace a password, for a part of a user's rights.", root=API_ROOT
 )
@@ -55,7 +57,7 @@ def list_own_tokens(call: Call) -> list[TokenView]:
     return _list(call, _own_name(call))
 
 
-@user_tokens.post("/tokens", SIGNED_IN, status=201)
+@user_tokens.post("/tokens", SIGNED_IN, status=201, answers=TAKEN)
 def create_own_token(call: Call, body: TokenRequest) -> CreatedToken:
     """Create a token of your own; its secret is shown in this answer only."""
     return _create(call, _own_name(call), body)
@@ -73,7 +75,7 @@ def list_tokens(call: Call, user: str) -> list[TokenView]:
     return _list(call, call.repoman.users.get(user).name)
 
 
-@user_tokens.post("/users/{user}/tokens", Permission("*", "*"), status=201)
+@user_tokens.post("/users/{user}/tokens", Permission("*", "*"), status=201, answers=TAKEN)
 def create_token(call: Call, user: str, body: TokenRequest) -> CreatedToken:
     """Create a token of a user, such as a robot; its secret is shown in this answer only."""
     return _create(call, call.repoman.users.get(user).name, body)
