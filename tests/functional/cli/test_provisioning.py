@@ -272,6 +272,43 @@ def test_blob_stores_are_created_first_and_a_dry_run_leaves_them_out(repoman):
     ]
 
 
+def test_what_fails_in_the_middle_is_taken_back(repoman, monkeypatch):
+    before = export(repoman)
+
+    def fail(*_args, **_options):
+        raise RuntimeError("as a kill would end it")
+
+    monkeypatch.setattr(repoman.tasks, "create", fail)
+    text = """
+    repositories: {new: {recipe: raw-hosted}}
+    users: {new: {}}
+    tasks: {new: {type: blobstore.verify}}
+    """
+    with pytest.raises(RuntimeError):
+        apply(repoman, text)
+    assert export(repoman) == before
+    assert repoman.repositories.find("new") is None
+    monkeypatch.undo()
+    assert len(apply(repoman, text)) == 3
+
+
+def test_what_was_interrupted_at_the_end_is_finished_by_a_second_time(repoman, monkeypatch):
+    fill(repoman)
+    document = export(repoman)
+    del document["users"]["robot"], document["tasks"]["look (2)"]
+
+    def fail(*_args, **_options):
+        raise RuntimeError("as a kill would end it")
+
+    monkeypatch.setattr(repoman.users, "delete", fail)
+    with pytest.raises(RuntimeError):
+        apply(repoman, document, prune=True)
+    monkeypatch.undo()
+    assert "robot" in export(repoman)["users"]
+    assert "delete user robot" in apply(repoman, document, prune=True)
+    assert export(repoman) == document
+
+
 def test_pruning_deletes_only_in_the_sections_of_the_file(repoman):
     fill(repoman)
     document = export(repoman)
