@@ -175,13 +175,21 @@ def test_a_repository_admin_privilege_grants_actions_on_settings(rest, actions, 
     assert {a for a in Action if may_configure(Actor(login[0]), repository.ref, a)} == allowed
 
 
-def test_a_repository_admin_privilege_is_what_rest_asks_for(rest):
-    login = grant(rest, "repository-admin", format="raw", repository="files", actions=["READ"])
-    path = "/service/rest/v1/repositories/files/invalidate-cache"
-    assert rest.http.request("POST", path, auth=login).status_code in (403, 404)
-    body = body_of("granted", "repository-admin", repository="files", format="raw")
-    rest.done("PUT", "/privileges/repository-admin/granted", {**body, "actions": ["EDIT"]})
-    assert rest.http.request("POST", path, auth=login).status_code in (204, 400, 405)
+@pytest.mark.parametrize("action", ["READ", "EDIT", "DELETE", "ADD"])
+def test_repository_admin_privileges_are_what_rest_asks_for(rest, action):
+    base = "/service/rest/v1/repositories"
+    settings = rest.http.get(f"{base}/raw/hosted/files").json
+    new = {**settings, "name": "new"}
+    calls = {
+        "READ": ("GET", f"{base}/raw/hosted/files", None, 200),
+        "EDIT": ("PUT", f"{base}/raw/hosted/files", settings, 204),
+        "DELETE": ("DELETE", f"{base}/files", None, 204),
+        "ADD": ("POST", f"{base}/raw/hosted", new, 201),
+    }
+    login = grant(rest, "repository-admin", format="raw", repository="*", actions=[action])
+    for each, (method, path, body, status) in sorted(calls.items(), key=lambda x: x[0] == action):
+        answer = rest.http.request(method, path, json=body, auth=login)
+        assert answer.status_code in ([status] if each == action else [403, 404]), each
 
 
 @pytest.mark.parametrize(
