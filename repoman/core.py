@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -30,7 +30,7 @@ from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
 from repoman.mail import EMAIL_OPTIONS, EmailOptions, Mailer
-from repoman.metrics import Metric, Metrics, gauge, labelled
+from repoman.metrics import Metrics
 from repoman.options import Options
 from repoman.outgoing import create_network, network_options
 from repoman.plugins import create_plugin_manager, unique
@@ -116,7 +116,7 @@ class Repoman:
         self._create_security(settings, plugins, clock)
         self.events = EventLog(self.database, settings.events.days)
         self.event_followers = self._follow_events()
-        self.metrics = Metrics(self._collect, PrintableFormatter(LOG_FORMAT))
+        self.metrics = Metrics(PrintableFormatter(LOG_FORMAT))
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
         recipes = chain.from_iterable(self.plugins.hook.repoman_register_recipes())
@@ -256,34 +256,6 @@ class Repoman:
             launch=launch,
             notice=self.notice_changes,
             kind=kind,
-        )
-
-    def _collect(self) -> Iterator[Metric]:
-        """Yield what the services tell for monitoring."""
-        healths = (self.health, self.writing)
-        yield labelled(
-            "gauge",
-            "repoman_healthy",
-            "Whether a check succeeds (1) or not (0).",
-            "check",
-            {
-                name: int(name not in problems)
-                for each in healths
-                for problems in (each.problems(),)
-                for name in each.names()
-            },
-        )
-        frozen = int(self.database.read_only.state is not None)
-        yield gauge("repoman_read_only", "Whether the server is in read-only mode.", frozen)
-        yield gauge("repoman_cache_bytes", "Memory that the caches take.", BUDGET.used)
-        yield gauge("repoman_cache_limit_bytes", "Memory that they may take.", BUDGET.size)
-        yield gauge("repoman_repositories", "Repositories.", len(self.repositories.all()))
-        yield labelled(
-            "gauge",
-            "repoman_database_bytes",
-            "Size of the files of the database.",
-            "file",
-            self.database.sizes(),
         )
 
     def _add_checks(self) -> None:

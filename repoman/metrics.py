@@ -200,7 +200,6 @@ class Metrics:
     """What all parts of the server can tell.
 
     Args:
-        read: asked for metrics, from any thread.
         formatter: makes lines of records of the log.
 
     Attributes:
@@ -208,10 +207,10 @@ class Metrics:
         log: the lines of the server log.
     """
 
-    def __init__(self, read: Read = tuple, formatter: logging.Formatter | None = None) -> None:
+    def __init__(self, formatter: logging.Formatter | None = None) -> None:
         self.requests = Requests()
         self.log = LogRing(formatter)
-        self._reads: list[Read] = [self.requests.collect, read, self._collect_log, collect_process]
+        self._reads: list[Read] = [self.requests.collect, self._collect_log, collect_process]
 
     def add(self, read: Read) -> None:
         """Have ``read`` asked for metrics too, from any thread."""

@@ -19,6 +19,7 @@ from repoman import __version__
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.metrics import memory_bytes, render_prometheus, resident_bytes, uptime
+from repoman.monitoring import collect_all
 from repoman.plugins import installed_plugins
 from repoman.sections import MASK
 from repoman.tasks.service import TaskState
@@ -139,7 +140,7 @@ PARTS = {
     "repositories.json": _repositories,
     "health.json": _health,
     "tasks.txt": _tasks,
-    "metrics.txt": lambda repoman: render_prometheus(repoman.metrics.collect()),
+    "metrics.txt": lambda repoman: render_prometheus(collect_all(repoman)),
     "threads.txt": lambda _: "\n".join(describe_threads()),
     "packages.txt": _packages,
     "server.log": lambda repoman: "".join(f"{each}\n" for each in repoman.metrics.log.lines()),

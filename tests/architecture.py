@@ -25,6 +25,7 @@ CORE = (
     {"http"},
     {"rest", "provisioning"},
     {"support"},
+    {"monitoring"},
     {"core"},
     {"bootstrap"},
     {"tasks"},

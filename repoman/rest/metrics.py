@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from repoman.metrics import Requests, memory_bytes, render_prometheus, resident_bytes, uptime
+from repoman.monitoring import collect_all
 from repoman.rest.endpoints import Area, Call, Permission, Reply
 from repoman.rest.status import CheckView, checks_of
 from repoman.threads import describe_threads
@@ -64,7 +65,7 @@ def list_threads(call: Call) -> str:
 @metrics.get("/metrics/prometheus", READ)
 def list_prometheus(call: Call) -> Reply:
     """List all metrics in the text format of Prometheus."""
-    return Reply(render_prometheus(call.repoman.metrics.collect()), PROMETHEUS)
+    return Reply(render_prometheus(collect_all(call.repoman)), PROMETHEUS)
 
 
 def _gauges() -> Iterator[tuple[str, int]]:

@@ -152,3 +152,21 @@ def test_records_of_the_log_are_counted_and_the_last_ones_kept(repoman):
     assert log.counts == {"info": 3_000, "error": 1}
     assert len(log.lines()) == 2_000
     assert log.lines()[-1].endswith("line 2999")
+
+
+def test_blob_stores_and_tasks_are_told(client, repoman):
+    client.put("/repository/files/a", b"x" * 1000)
+    found = numbers(client)
+    assert found['repoman_blob_store_bytes{store="default"}'] == 1000
+    assert found['repoman_blob_store_blobs{store="default"}'] == 1
+    assert found['repoman_blob_store_free_bytes{store="default"}'] > 0
+    name = "Admin - Verify blob stores"
+    assert found[f'repoman_task_failed{{task="{name}"}}'] == 0
+    [task] = [each for each in repoman.tasks.all() if each.name == name]
+    run = repoman.tasks.run(repoman.tasks.update(task, is_enabled=True))
+    [path] = (repoman.data / "blobs/default/sha256").glob("*/*")
+    path.write_bytes(b"damaged")
+    repoman.make_runner().execute(run)
+    found = numbers(client)
+    assert found[f'repoman_task_failed{{task="{name}"}}'] == 1
+    assert found[f'repoman_task_running{{task="{name}"}}'] == 0

@@ -1,0 +1,62 @@
+"""What monitoring is told of the services; they count nothing for it, but are asked."""
+
+from collections.abc import Iterator
+
+from repoman.caching import BUDGET
+from repoman.core import Repoman
+from repoman.metrics import Metric, gauge, labelled
+from repoman.tasks.model import RunState
+
+
+def collect_all(repoman: Repoman) -> list[Metric]:
+    """Return all metrics of a started Repoman, those that its parts have added too."""
+    return [
+        *repoman.metrics.collect(),
+        *_collect_state(repoman),
+        *_collect_stores(repoman),
+        *_collect_tasks(repoman),
+    ]
+
+
+def _collect_state(repoman: Repoman) -> Iterator[Metric]:
+    checks = {
+        name: int(name not in problems)
+        for health in (repoman.health, repoman.writing)
+        for problems in (health.problems(),)
+        for name in health.names()
+    }
+    text = "Whether a check succeeds (1) or not (0)."
+    yield labelled("gauge", "repoman_healthy", text, "check", checks)
+    frozen = int(repoman.database.read_only.state is not None)
+    yield gauge("repoman_read_only", "Whether the server is in read-only mode.", frozen)
+    yield gauge("repoman_cache_bytes", "Memory that the caches take.", BUDGET.used)
+    yield gauge("repoman_cache_limit_bytes", "Memory that they may take.", BUDGET.size)
+    yield gauge("repoman_repositories", "Repositories.", len(repoman.repositories.all()))
+    sizes = repoman.database.sizes()
+    text = "Size of the files of the database."
+    yield labelled("gauge", "repoman_database_bytes", text, "file", sizes)
+
+
+def _collect_stores(repoman: Repoman) -> Iterator[Metric]:
+    states = repoman.stores.states()
+    sizes = {each.info.name: each.usage.size for each in states}
+    yield labelled("gauge", "repoman_blob_store_bytes", "Bytes of the blobs.", "store", sizes)
+    blobs = {each.info.name: each.usage.blobs for each in states}
+    yield labelled("gauge", "repoman_blob_store_blobs", "Blobs.", "store", blobs)
+    free = {each.info.name: each.free for each in states if each.free is not None}
+    yield labelled("gauge", "repoman_blob_store_free_bytes", "Free bytes.", "store", free)
+
+
+def _collect_tasks(repoman: Repoman) -> Iterator[Metric]:
+    states = repoman.tasks.states()
+    failed = {
+        each.task.name: int(each.last is not None and each.last.state is RunState.FAILED)
+        for each in states
+    }
+    text = "Whether the last run of the task failed."
+    yield labelled("gauge", "repoman_task_failed", text, "task", failed)
+    running = {
+        each.task.name: int(each.current is not None and each.current.state is RunState.RUNNING)
+        for each in states
+    }
+    yield labelled("gauge", "repoman_task_running", "Whether the task runs.", "task", running)
