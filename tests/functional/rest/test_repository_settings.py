@@ -20,6 +20,8 @@ from repoman.plugin import (
     Section,
     hookimpl,
 )
+from repoman.repositories.cleanup_records import CleanupPolicy
+from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.testing import HttpClient
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
@@ -265,6 +267,27 @@ def test_a_plan_of_the_same_settings_changes_nothing(client, repoman):
     assert send(client, "GET", where).status_code == 404
 
 
+def test_cleanup_policies_and_a_routing_rule_are_named(client, repoman):
+    repoman.cleanup_policies.create(CleanupPolicy("old"))
+    repoman.routing_rules.create(
+        RoutingRule("acme", mode=RoutingMode.BLOCK, matchers=(".*acme.*",))
+    )
+    where = create(client, "/docker/proxy", PROXY)
+    told = read(client, where)
+    assert told["cleanup"] is told["routingRuleName"] is None
+    for key in ("routingRule", "routingRuleName"):
+        replace(client, where, {**PROXY, "cleanup": {"policyNames": ["old"]}, key: "acme"})
+        told = read(client, where)
+        assert told["cleanup"] == {"policyNames": ["old"]}
+        assert told["routingRuleName"] == "acme"
+        replace(client, where, {**PROXY, "cleanup": {"policyNames": None}})
+        told = read(client, where)
+        assert told["cleanup"] == {"policyNames": []}
+        assert told["routingRuleName"] is None
+    replace(client, where, PROXY)
+    assert read(client, where)["cleanup"] is None
+
+
 # --- Secrets -------------------------------------------------------------------------------------
 
 
@@ -421,6 +444,17 @@ def test_two_clients_that_change_different_fields_lose_nothing(client, repoman):
     assert errors == []
     section = repoman.repositories.get("hub").config.sections["proxy"]
     assert (section.content_max_age, section.cache_limit) == (9, 9)
+
+
+def test_a_change_of_a_state_that_another_client_has_replaced_is_refused(client):
+    where = create(client, "/docker/proxy", PROXY)
+    seen = send(client, "GET", where).headers["ETag"]
+    replace(client, where, {**PROXY, "online": False})
+    late = send(client, "PUT", where, PROXY, headers={"If-Match": seen})
+    assert late.status_code == 412
+    assert read(client, where)["online"] is False
+    seen = send(client, "GET", where).headers["ETag"]
+    assert send(client, "PUT", where, PROXY, headers={"If-Match": seen}).status_code == 204
 
 
 def test_of_two_clients_that_create_one_name_one_wins(client):

@@ -79,6 +79,8 @@ def client(repoman):
         ("dockerProxy.indexType", "SOMEWHERE"),
         ("dockerProxy.indexUrl", "x"),
         ("dockerProxy.foreignLayerUrlWhitelist", ["("]),
+        ("routingRule", "none"),
+        ("cleanup.policyNames", ["none"]),
     ],
 )
 def test_a_wrong_field_is_named(client, path, value):
