@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from repoman.db.models import database_proxy
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin as raw
+from tests.statements import executed_statements
 
 PASSWORD = "a password"
 
@@ -128,6 +130,26 @@ def test_events_can_be_selected_and_followed(repoman, client):
     put(client, "c.txt")
     [new] = ask(client, f"/events?order=asc&after={event['id']}")[1]["items"]
     assert new["path"].endswith("c.txt")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_page_examines_a_limited_number_of_events(repoman, client, order, monkeypatch):
+    monkeypatch.setattr("repoman.events.follower.EXAMINED_EVENTS", 3)
+    for number in range(8):
+        put(client, f"{number}.txt")
+    found, token, pages = [], "", 0
+    while token is not None:
+        with executed_statements() as statements:
+            page = ask(client, f"/events?order={order}&path=5.txt&continuationToken={token}")[1]
+        asked = [each for each in statements if "FROM content_event" in each]
+        assert len(asked) == 2
+        for each in asked:
+            [step] = database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {each}").fetchall()
+            assert step[-1].startswith("SEARCH content_event USING INTEGER PRIMARY KEY (rowid")
+        found, token, pages = found + page["items"], page["continuationToken"], pages + 1
+    assert len(ask(client, "/events")[1]["items"]) == 3
+    assert pages >= 3
+    assert [each["path"] for each in found] == ["5.txt"]
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -305,6 +327,20 @@ def test_usage_of_repositories_and_stores(repoman, client):
     assert ask(client, "/usage/repositories", user="ann") == (200, [])
     [store] = ask(client, "/usage/blobstores")[1]
     assert store == {"name": "default", "blobs": 2, "size": 8, "reclaimable": 0}
+
+
+def test_the_usage_of_many_repositories_takes_as_many_statements_as_that_of_few(repoman, client):
+    def count():
+        ask(client, "/usage/repositories")  # What is remembered is read before.
+        with executed_statements() as statements:
+            status, _ = ask(client, "/usage/repositories")
+        assert status == 200
+        return len(statements)
+
+    few = count()
+    for number in range(20):
+        repoman.repositories.create(f"more-{number}", "raw-hosted", {})
+    assert count() == few
 
 
 @pytest.mark.parametrize("query", ["order=color", "continuationToken=x", "limit=0", "limit=x"])
