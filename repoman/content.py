@@ -96,7 +96,7 @@ class NewAsset:
             those of the component, if it has a version; else none.
         transfer_size: what a client downloads to use it, in bytes; None: its own bytes alone.
         labels: what its component can be found by; None: as before.
-        checksums: digests of its bytes by other algorithms, in hex.
+        checksums: digests of its bytes by other algorithms, in hex, besides those of the blob.
         remote_etag: the ETag that the remote of a proxy sent with these bytes.
         remote_modified: its Last-Modified.
     """
@@ -410,7 +410,7 @@ class ContentStore:
             blob_id = insert_blob(self._blob_store, blob, now)
         elif not is_safe:
             keep_blob(blob_id)
-        save_checksums(blob_id, new.checksums)
+        save_checksums(blob_id, {**blob.checksums, **new.checksums})
         return blob_id
 
     def _save_details(self, saved: SavedAsset, component: int | None, new: NewAsset) -> None:

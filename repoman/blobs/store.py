@@ -5,9 +5,9 @@ written, then committed under their digest or cancelled. A blob is durable befor
 returns, so a database row that names it never points at nothing.
 """
 
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, Protocol
 
 CANONICAL = "sha256"  # the algorithm that addresses blobs
@@ -15,10 +15,11 @@ CANONICAL = "sha256"  # the algorithm that addresses blobs
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A stored blob: the sha256 in hex and the size in bytes."""
+    """A stored blob: the sha256 in hex, the size in bytes, and further checksums by algorithm."""
 
     digest: str
     size: int
+    checksums: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class BlobStat(NamedTuple):

@@ -2,10 +2,11 @@
 
 import logging
 import secrets
+from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO
 
-from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.blobs.store import CANONICAL, BlobStore, StoredBlob
 from repoman.errors import RepomanError
 
 _log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ class BlobUpload:
 
     def __init__(self, blobs: BlobStore, algorithms: tuple[str, ...] = ()) -> None:
         self.store = blobs
+        self._algorithms = algorithms
         self._writer = blobs.open_writer(secrets.token_hex(16), algorithms)
 
     @property
@@ -52,8 +54,11 @@ class BlobUpload:
         return self._writer.open_reader()
 
     def commit(self) -> StoredBlob:
-        """Make the bytes a blob, durably."""
-        return self._writer.commit()
+        """Make the bytes a blob, durably; it has the checksums that were computed."""
+        checksums = {
+            each: self._writer.hexdigest(each) for each in self._algorithms if each != CANONICAL
+        }
+        return replace(self._writer.commit(), checksums=checksums)
 
     def close(self) -> None:
         """Drop what was not committed. Raises no error: the next start drops what is left."""

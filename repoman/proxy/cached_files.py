@@ -41,12 +41,14 @@ class RemoteFiles:
         new_asset: takes a path, its blob and its media type, and returns the asset to store.
         headers: sent with each request; a login among them is sent to the remote only.
         follow_deletion: whether files that the remote has deleted are deleted from the cache.
+        checksums: the algorithms of the checksums that are stored with files, besides SHA-256.
     """
 
     address: Callable[[str], str]
     new_asset: Callable[[str, StoredBlob, str], NewAsset]
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     follow_deletion: bool = False
+    checksums: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,9 @@ class CachedFiles:
             )
             self._cache.negative.discard(path)
 
+        request = FetchRequest(path, {}, open_at, keep, checksums=self._remote.checksums)
         try:
-            return self._cache.download(path, lambda: FetchRequest(path, {}, open_at, keep))
+            return self._cache.download(path, lambda: request)
         except STORAGE_ERRORS:
             first.close()
             return None

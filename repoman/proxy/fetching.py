@@ -168,6 +168,7 @@ class FetchRequest:
         resumes: further tries that bring next to nothing.
         size: in bytes, for remotes that do not say it; None: not known.
         waiting: encloses a reader's wait for the remote to begin.
+        checksums: the algorithms of the checksums that the stored blob has besides.
     """
 
     title: str
@@ -178,6 +179,7 @@ class FetchRequest:
     resumes: int = 2
     size: int | None = None
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    checksums: tuple[str, ...] = ()
 
 
 class PassThrough:

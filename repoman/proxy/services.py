@@ -180,7 +180,7 @@ class Downloads:
             request = make()
             if request is None:
                 return None
-            upload = BlobUpload(blobs, tuple(request.digests))
+            upload = BlobUpload(blobs, (*request.digests, *request.checksums))
             try:
                 download = Download(
                     request,

@@ -150,7 +150,6 @@ class RawHosted:
 
 def _new_file(path: str, upload: BlobUpload, media_type: str) -> NewAsset:
     """Return the asset of a file, whose bytes are durable from now on."""
-    checksums = {each: upload.hexdigest(each) for each in CHECKSUMS}
     component = Coordinate(FILE, namespace=path.rpartition("/")[0], name=path)
     entry = AuditEntry("store", path)
     return NewAsset(
@@ -159,7 +158,6 @@ def _new_file(path: str, upload: BlobUpload, media_type: str) -> NewAsset:
         upload.commit(),
         media_type,
         component=component,
-        checksums=checksums,
         audit=entry,
     )
 

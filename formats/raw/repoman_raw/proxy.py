@@ -21,7 +21,7 @@ from repoman.plugin import (
     Unsupported,
     open_cache,
 )
-from repoman_raw.hosted import FILE
+from repoman_raw.hosted import CHECKSUMS, FILE
 from repoman_raw.service import RawSection, check_file
 
 
@@ -46,6 +46,7 @@ class RawProxy:
                 new_asset=new_file,
                 headers=config.section("http_client", HttpClientSection).credentials.headers,
                 follow_deletion=proxy.follow_deletion,
+                checksums=CHECKSUMS,
             ),
         )
 

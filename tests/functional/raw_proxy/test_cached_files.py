@@ -1,6 +1,7 @@
 """Files of a remote that may change, over real sockets: a raw proxy, and what servers answer."""
 
 import gzip
+import hashlib
 import sqlite3
 import threading
 from contextlib import closing
@@ -115,6 +116,17 @@ def test_a_file_is_fetched_once_and_then_served_from_the_cache(get, server):
     assert warm.headers["Content-Type"].startswith("text/plain")
     assert len(server.log) == 1
     assert validators(server) == (None, None)
+
+
+def test_a_cached_file_has_the_checksums_of_an_uploaded_one(get, client):
+    get()
+    found = client.get("/service/rest/v1/search/assets?repository=mirror")
+    [asset] = found.json["items"]
+    assert asset["checksum"] == {
+        each: hashlib.new(each, DATA).hexdigest() for each in ("md5", "sha1", "sha256", "sha512")
+    }
+    digest = asset["checksum"]["md5"]
+    assert client.get(f"/service/rest/v1/search?md5={digest}").json["items"] != []
 
 
 def test_what_has_not_changed_is_not_sent_again(get, server, clock):
