@@ -8,6 +8,7 @@ them; no module reads them itself. What an administrator changes while the serve
 import difflib
 import logging
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import resources
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,6 +38,7 @@ from repoman.problems import problem_of
 PREFIX = "REPOMAN_"
 CONFIG = "REPOMAN_CONFIG"  # The environment variable that names the configuration file.
 OTHERS = frozenset({CONFIG, "REPOMAN_TRACE_PLUGINS"})  # Variables that are not settings.
+NEXUS_VERSION = re.compile(r"\d{1,2}\.\d{1,2}\.\d{1,2}-\d{1,2}")
 PASSWORD_MIN_CHARS = 8  # The shortest password that is accepted.
 # The configuration file of an installed server.
 SYSTEM_CONFIG = Path("/etc/repoman/repoman.toml")
@@ -44,8 +47,16 @@ _log = logging.getLogger(__name__)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-# Some clients fail at numbers above 127.
-NexusVersion = Annotated[str, Field(pattern=r"^(\d{1,2}\.\d{1,2}\.\d{1,2}-\d{2})?$")]
+
+
+def _check_nexus_version(version: str) -> str:
+    """Return a version that clients can read; some fail at numbers above 127."""
+    if version and not NEXUS_VERSION.fullmatch(version):
+        raise ValueError("must be a version such as 3.83.0-08, with numbers of at most two digits")
+    return version
+
+
+NexusVersion = Annotated[str, AfterValidator(_check_nexus_version)]
 
 
 class _Part(BaseModel):

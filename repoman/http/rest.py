@@ -115,7 +115,7 @@ class _View:
         self._formats = formats
         self._endpoint = endpoint
         self._has_tag = endpoint.function in shown
-        self._changing: set[tuple[str, ...]] = set()  # What is being changed, by its path.
+        self._changing: dict[tuple[str, ...], object] = {}  # What is being changed, by its path.
         takes = inspect.signature(endpoint.function).parameters
         self._names = [name for name in endpoint.names if name in takes]
         body, output = endpoint.inputs.get("body"), endpoint.output
@@ -161,17 +161,16 @@ class _View:
         if self.shown is None or not given:
             yield
             return
-        changing, key = self.shown._changing, tuple(path.values())
-        if key in changing:
+        changing, key, me = self.shown._changing, tuple(path.values()), object()
+        if changing.setdefault(key, me) is not me:  # one of two threads is the first
             raise PreconditionFailed("Another client is changing this at the moment.")
-        changing.add(key)
         try:
             now = _tag_of(self.shown._dump(self.shown._answer(call, path, {})))
             if not given.contains(now):
                 raise PreconditionFailed("This has changed since it was read. Read it again.")
             yield
         finally:
-            changing.discard(key)
+            del changing[key]
 
     def _name_of(self, format_: str, path: str) -> str:
         found = self._formats.get(format_)

@@ -207,7 +207,7 @@ def _errors_of(endpoint: Endpoint, *, is_open: bool) -> set[int]:
     for applies, statuses in (
         (not is_open or has_names, {403}),
         (has_names or inputs, {400}),
-        (has_names, {404}),
+        (has_names, {404, 405}),
         (_has_model(endpoint), {406}),
         ({"body", "text"} & inputs.keys(), {413, 415}),
         ("form" in inputs, {413, 507}),

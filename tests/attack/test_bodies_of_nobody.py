@@ -12,6 +12,7 @@ TARGETS = {
     "the login form": ("main_port", "POST", "/login", 413),
     "the account": ("main_port", "POST", "/account/tokens", 413),
     "REST": ("main_port", "POST", "/service/rest/v1/repositories/files/invalidate-cache", 401),
+    "a session": ("main_port", "POST", "/service/rapture/session", 413),
     "no page": ("main_port", "POST", "/nowhere", 413),
     "the start page": ("main_port", "PUT", "/", 413),
     "files": ("main_port", "PUT", "/repository/files/x", 401),

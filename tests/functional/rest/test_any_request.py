@@ -28,7 +28,7 @@ from repoman.testing.client import after_admission
 CHECKS = [not_a_server_error, status_code_conformance]
 CHECKS_OF_BODY = [content_type_conformance, response_schema_conformance]
 ANN = ("ann", "a password")
-EXAMPLES = {"admin": 8, "ann": 3, "nobody": 2}  # Requests to each operation.
+EXAMPLES = {"admin": 6, "ann": 3, "nobody": 2}  # Requests to each operation.
 LOGINS = {"admin": ADMIN, "ann": ANN, "nobody": None}
 NAMES = ["files", "images", "default", "ann", "admin", "nx-admin", "all", "raw", "ü%"]
 DOCUMENTS = ["/service/rest/openapi.json", "/api/v1/openapi.json"]

@@ -5,8 +5,10 @@ import threading
 from base64 import b64encode
 
 import pytest
+from pydantic import ValidationError
 from werkzeug.test import Client
 
+from repoman.config import ServerSettings
 from repoman.errors import Conflict
 from repoman.http.router import create_application
 from repoman.plugin import (
@@ -301,6 +303,12 @@ def test_the_server_may_name_another_version(repoman_factory, version):
     assert "Server" not in client.get("/login").headers
     if version:
         assert client.get("/service/rest/swagger.json").json["info"]["version"] == version
+
+
+@pytest.mark.parametrize("version", ["3.83", "3.183.0-08", "Nexus/3.83.0-08", "3.83.0-08\r\nX: y"])
+def test_a_version_that_clients_cannot_read_is_refused(version):
+    with pytest.raises(ValidationError, match=r"3\.83\.0-08"):
+        ServerSettings(nexus_compatibility=version)
 
 
 class Browser:
