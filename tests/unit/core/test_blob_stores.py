@@ -300,7 +300,6 @@ def test_an_exceeded_quota_is_logged_now_and_then(repoman, caplog):
 # --- Kills ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(900)
 def test_a_kill_leaves_a_store_or_none(tmp_path):
     command = [sys.executable, "-m", KILLER, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
