@@ -184,7 +184,8 @@ class LdapServers:
         Raises:
             NotFound: there is none of this name.
         """
-        return self.all()[self._index(self.all(), name)]
+        servers = self.all()
+        return servers[self._index(servers, name)]
 
     def directories(self) -> tuple[LdapOptions, ...]:
         """Return what to ask at logins, in this order."""

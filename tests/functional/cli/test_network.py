@@ -1,10 +1,12 @@
 """Commands on LDAP servers, the trust store, e-mail and options, beside a running server."""
 
 import json
+import shlex
 
 import pytest
 import requests
 
+from tests.architecture import ROOT
 from tests.clock import wait_until
 from tests.fakes.smtp import MailServer
 from tests.live import LiveServer, free_port
@@ -95,6 +97,36 @@ def test_a_test_message_is_sent_and_options_are_reset(offline):
     offline.cli("option", "reset", "email", "--yes")
     assert "host = null" in offline.cli("option", "show", "email").stdout
     assert "No mail server is set" in offline.cli("email", "test", "a@b", check=False).stderr
+
+
+def documented(page, section):
+    """The commands of a section, as lists of words; what they read is left out."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    part = text.split(f"# {section}\n")[1].split("\n#")[0].replace("\\\n", " ")
+    lines = [line for line in part.split("\n") if line.startswith("repoman ")]
+    return [shlex.split(line.partition(" <")[0].partition(" >")[0])[1:] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("page", "section"),
+    [
+        ("ldap.md", "Several directories"),
+        ("operations.md", "The trust store"),
+        ("operations.md", "HTTP proxies"),
+        ("operations.md", "E-mail"),
+    ],
+)
+def test_documented_commands_work(offline, tmp_path, page, section):
+    certificate = Certificate(tmp_path, "localhost")
+    proxy = ("docker-proxy", "mirror", "--set", "proxy.remote_url=https://a.example.org")
+    offline.cli("repo", "create", *proxy)
+    words = documented(page, section)
+    assert words
+    for each in words:
+        if each[:2] in (["truststore", "fetch"], ["ldap", "test"], ["email", "test"]):
+            continue  # These ask a server that does not exist.
+        found = [str(certificate.path) if word == "registry.pem" else word for word in each]
+        offline.cli(*found, given="a password\n")
 
 
 def test_no_server_shows_no_certificate(offline):
