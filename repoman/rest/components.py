@@ -197,12 +197,30 @@ def delete_asset(call: Call, id: str) -> None:
     call.repoman.contents.delete_asset(id, call.actor)
 
 
+class UploadForm(Resource):
+    """The form of an upload. Its other fields depend on the format, see the upload specs.
+
+    The prefix of the format, as in `raw.asset1`, may be left out.
+    """
+
+    asset: bytes | None = Field(None, description="The file, where the format takes one.")
+    asset1: bytes | None = Field(
+        None, description="The first file, where the format takes several: asset2, asset3, …"
+    )
+    filename1: str | None = Field(
+        None, alias="asset1.filename", description="The name of the first file in the repository."
+    )
+    directory: str | None = Field(None, description="The directory of all files.")
+
+
 def open_part(call: Call, field: str, filename: str, media_type: str) -> BlobUpload:
     """Begin to store a file of a form (Invalid: the format knows no such file)."""
     return call.repoman.uploads.open_file(call.repository, field)
 
 
-@components.post("/v1/components", Uploading(), open_part=open_part, bare=NOT_HERE)
+@components.post(
+    "/v1/components", Uploading(), open_part=open_part, form_model=UploadForm, bare=NOT_HERE
+)
 def upload_component(call: Call, query: UploadQuery, form: Form) -> None:
     """Upload a component: a form with its fields and files, see the upload specs of its format.
 

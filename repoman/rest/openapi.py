@@ -134,7 +134,7 @@ class _Description:
             return {}
         schema = self._schemas.get((_key(endpoint, "form"), "validation"), {"type": "object"})
         for name, field in self.resolved(schema).get("properties", {}).items():
-            if field.get("format") == "binary":
+            if _without_null(field).get("format") == "binary":
                 kept = {key: each for key, each in field.items() if key in ("title", "description")}
                 self.resolved(schema)["properties"][name] = {**BINARY, **kept}
         return {"multipart/form-data": {"schema": schema}}
