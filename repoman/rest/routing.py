@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from repoman.errors import Denied
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
-from repoman.rest.endpoints import Area, Call, Permission, require_login
+from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Resource
-from repoman.security.actors import Action, RepositoryRef
+from repoman.security.actors import Action
 
 ROOT = Permission("*", "*")
 
@@ -48,15 +48,10 @@ class ChoosesRules:
 
     def check(self, call: Call, values: Mapping[str, str]) -> None:
         """Return if the actor has it (Unauthenticated, Denied)."""
-        require_login(call.actor)
-        may_configure = call.repoman.security.authorizer.may_configure
-        repositories = call.repoman.repositories
-        formats = {recipe.partition("-")[0] for recipe in repositories.recipes()}
-        if any(
-            may_configure(call.actor, RepositoryRef(each, "*"), Action.ADD) for each in formats
-        ) or any(may_configure(call.actor, each.ref, Action.READ) for each in repositories.all()):
-            return
-        raise Denied(f"{call.actor.name} is not allowed to choose routing rules.")
+        call.require_login()
+        may = call.repoman.security.authorizer.may_configure_some
+        if not any(may(call.actor, action) for action in (Action.ADD, Action.READ)):
+            raise Denied(f"{call.actor.name} is not allowed to choose routing rules.")
 
 
 @routing.get("/v1/routing-rules", ChoosesRules())

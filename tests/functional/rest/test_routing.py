@@ -129,6 +129,11 @@ def test_who_may_read_the_settings_of_a_repository_reads_the_rules(send, repoman
     assert send("GET", "", auth=ANN).json == []
 
 
+def test_who_may_create_a_repository_of_one_name_reads_the_rules(send, repoman):
+    let_ann(repoman, "nexus:repository-admin:raw:mirror:add")
+    assert send("GET", "", auth=ANN).json == []
+
+
 # --- What they do --------------------------------------------------------------------------------
 
 
