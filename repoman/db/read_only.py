@@ -89,6 +89,11 @@ class ReadOnlyMode:
         if self.state is not None:
             raise Frozen(MESSAGE)
 
+    def find(self) -> Freeze | None:
+        """Return the mode as the database has it now, whichever process changed it."""
+        row = self._sqlite.execute_plain('SELECT "at", "actor" FROM "read_only"').fetchone()
+        return None if row is None else Freeze(*row)
+
     def enter(self, actor: str, note: Callable[[], object]) -> None:
         """Begin it; ``note`` records that, in the same transaction.
 
@@ -96,7 +101,7 @@ class ReadOnlyMode:
             Conflict: it has begun already.
         """
         with self._transaction():
-            present = self._find()
+            present = self.find()
             if present is not None:
                 raise Conflict(f"The server is in read-only mode already, by {present.actor}.")
             self._sqlite.execute_sql(
@@ -114,7 +119,7 @@ class ReadOnlyMode:
             Conflict: the server is not in read-only mode.
         """
         with self._transaction():
-            if self._find() is None:
+            if self.find() is None:
                 raise Conflict("The server is not in read-only mode.")
             self._sqlite.execute_sql('DELETE FROM "read_only"')
             self._drop_triggers()
@@ -123,7 +128,7 @@ class ReadOnlyMode:
 
     def refresh(self) -> None:
         """Take over what other processes have done."""
-        self.state = self._find()
+        self.state = self.find()
 
     def lift(self) -> None:
         """Let this process migrate the database, until :meth:`restore`."""
@@ -137,10 +142,6 @@ class ReadOnlyMode:
         if self.state is not None and not self._triggers():
             with self._transaction():
                 self._create_triggers()
-
-    def _find(self) -> Freeze | None:
-        row = self._sqlite.execute_plain('SELECT "at", "actor" FROM "read_only"').fetchone()
-        return None if row is None else Freeze(*row)
 
     def _triggers(self) -> list[str]:
         sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?"

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pydantic import Field
 
 from repoman.db.read_only import MESSAGE
-from repoman.errors import Unavailable
+from repoman.errors import Frozen, Unavailable
 from repoman.health import Health
 from repoman.printable import pluralize
 from repoman.rest.endpoints import EVERYBODY, Area, Call, Permission
@@ -52,7 +52,8 @@ def check_readable(call: Call) -> str:
 @status.get("/v1/status/writable", EVERYBODY, bare=BARE)
 def check_writable(call: Call) -> str:
     """Answer whether content can be written; with an empty body."""
-    call.repoman.database.read_only.check()  # Without the delay of the health checks.
+    if call.repoman.database.read_only.find() is not None:  # Without the delay of health checks.
+        raise Frozen(MESSAGE)
     _check(list(call.repoman.writing.problems().values()))
     return ""
 
@@ -85,7 +86,7 @@ def _checks(call: Call) -> Iterator[tuple[str, CheckView]]:
     repoman = call.repoman
     processors = pluralize(os.cpu_count() or 1, "processor")
     yield "Available CPUs", _result(f"The host has {processors}.", is_healthy=True)
-    state = repoman.database.read_only.state
+    state = repoman.database.read_only.find()
     told = "Everything can be changed." if state is None else MESSAGE
     yield "Read-only mode", _result(told, is_healthy=state is None)
     for health in (repoman.health, repoman.writing):

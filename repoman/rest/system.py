@@ -73,7 +73,7 @@ class SupportRequest(Resource):
 @system.get("/v1/read-only", EVERYBODY)
 def show_read_only(call: Call) -> ReadOnlyView:
     """Show whether the server is in read-only mode."""
-    state = call.repoman.database.read_only.state
+    state = call.repoman.database.read_only.find()
     reads = call.repoman.security.authorizer.may_administer(call.actor, "settings", "read")
     reason = "" if state is None or not reads else _reason(state)
     return ReadOnlyView(frozen=state is not None, summary_reason=reason)

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from repoman import __version__
+from repoman.config import DatabaseSettings
+from repoman.db.database import Database
 from repoman.security.rights_records import Role
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
@@ -116,6 +118,21 @@ def test_it_begins_and_ends_once(client):
     assert (again.status_code, again.data) == (404, b"")
     assert ask(client, "POST", "/v1/read-only/force-release").status_code == 204
     assert state() == nothing
+
+
+def test_what_another_process_changes_is_told_at_once(client, repoman):
+    def told():
+        shown = ask(client, "GET", "/v1/read-only").json["frozen"]
+        check = ask(client, "GET", "/v1/status/check").json["Read-only mode"]["healthy"]
+        return shown, check, ask(client, "GET", "/v1/status/writable").status_code
+
+    other = Database(repoman.settings.data, DatabaseSettings())
+    other.open()
+    other.freeze("cli")
+    assert told() == (True, False, 503)
+    other.release()
+    assert told() == (False, True, 200)
+    other.close()
 
 
 def test_it_outlives_a_restart(client, repoman_factory):
