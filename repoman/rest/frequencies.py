@@ -1,5 +1,6 @@
 """When tasks run, as clients of Sonatype Nexus Repository 3 write it, and as schedules have it."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
@@ -12,6 +13,9 @@ from repoman.tasks.schedule import LAST_DATE, LAST_DAY, WEEKDAYS, Frequency, Sch
 
 LAST_DAY_NUMBER = 999  # The last day of the month, among the days of a month.
 DAYS_MAX = 40  # Days that a list may have.
+UNIX_FIELDS = 5  # Fields of an expression of crontab, which has no seconds.
+DAY_OF_MONTH, DAY_OF_WEEK = 3, 5  # Where Quartz has them among its fields.
+_DAY_NUMBER = re.compile(r"(?<![/#\w])\d")  # A day of the week, not a step nor an ordinal.
 UTC = "UTC"  # The time zone of a schedule whose client names none.
 START_MAX_MS = int(LAST_DATE.timestamp() * 1000)
 
@@ -41,7 +45,11 @@ class FrequencyView(Resource):
         ),
     )
     cron_expression: str | None = Field(
-        None, description="The expression (`cron`): 5 fields, or 6 or 7 beginning with the seconds."
+        None,
+        description=(
+            "The expression (`cron`) as Quartz has it: 6 or 7 fields, beginning with the seconds. "
+            "5 fields, as in crontab, are accepted and given back as Quartz writes them."
+        ),
     )
 
     @field_validator("schedule", mode="before")
@@ -80,8 +88,25 @@ def frequency_of(schedule: Schedule) -> FrequencyView:
         start_date=None if schedule.start is None else round(schedule.start * 1000),
         time_zone_offset=_offset_of(schedule),
         recurring_days=days,
-        cron_expression=schedule.cron or None,
+        cron_expression=_quartz_of(schedule.cron) or None,
     )
+
+
+def _quartz_of(cron: str) -> str:
+    """Return an expression as Quartz writes it: with seconds, and ``?`` for one of the days."""
+    words = cron.split()
+    if "?" in words or not words:
+        return cron
+    if len(words) == UNIX_FIELDS:
+        words = ["0", *words[:-1], _DAY_NUMBER.sub(_quartz_day, words[-1])]
+    day = DAY_OF_MONTH if words[DAY_OF_MONTH] == "*" and words[DAY_OF_WEEK] != "*" else DAY_OF_WEEK
+    words[day] = "?"
+    return " ".join(words)
+
+
+def _quartz_day(number: re.Match[str]) -> str:
+    """Return a day of the week as a name: crontab begins with 0 for Sunday, Quartz with 1."""
+    return WEEKDAYS[(int(number[0]) - 1) % 7].upper()
 
 
 def _zone_of(name: str) -> tzinfo:

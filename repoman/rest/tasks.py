@@ -43,10 +43,10 @@ class NotificationCondition(AnyCase):
     SUCCESS_FAILURE = "SUCCESS_FAILURE"
 
 
-class TaskTemplate(Resource):
-    """A task as a client describes it."""
+class TaskChange(Resource):
+    """A task as a client describes it; what it leaves out becomes the default, but for the type."""
 
-    type: str = Field(description="The type of the task; `GET /v1/tasks/templates` lists them.")
+    type: str | None = Field(None, description="The type of the task, which cannot be changed.")
     name: str = Field("", description="The name. Default: that of the type.")
     enabled: bool = Field(True, description="Whether it runs.")
     alert_email: str | None = Field(
@@ -61,6 +61,12 @@ class TaskTemplate(Resource):
         max_length=PROPERTIES_MAX,
         description="The settings of the type, as texts. Others are kept and have no effect.",
     )
+
+
+class TaskTemplate(TaskChange):
+    """A task as a client describes it."""
+
+    type: str = Field(description="The type of the task; `GET /v1/tasks/templates` lists them.")
 
 
 class TaskView(Resource):
@@ -146,11 +152,11 @@ def show_task(call: Call, id: str) -> TaskView:
 
 
 @tasks.put("/v1/tasks/{id}", Permission("tasks", "update"), bare=(HTTPStatus.NOT_FOUND,))
-def update_task(call: Call, id: str, body: TaskTemplate) -> None:
+def update_task(call: Call, id: str, body: TaskChange) -> None:
     """Change a task; its type stays. A run that has begun keeps its settings."""
     service = call.repoman.tasks
     task = service.get_by_uid(id)
-    type_ = _type_of(service, body.type)
+    type_ = _type_of(service, body.type or task.type)
     if type_.id != task.type:
         raise Invalid(f"type: the type of a task cannot be changed: {task.type}.", field="type")
     with _named():
@@ -160,7 +166,7 @@ def update_task(call: Call, id: str, body: TaskTemplate) -> None:
             settings={**_defaults_of(type_), **_settings_of(type_, body.properties)},
             schedule=schedule_of(body.frequency),
             is_enabled=body.enabled,
-            kept=_kept(type_, body),
+            kept={**_kept(type_, body), "type": body.type or task.kept.get("type", task.type)},
         )
 
 
@@ -218,7 +224,7 @@ def _defaults_of(type_: TaskType) -> dict[str, Any]:
     }
 
 
-def _kept(type_: TaskType, body: TaskTemplate) -> dict[str, Any]:
+def _kept(type_: TaskType, body: TaskChange) -> dict[str, Any]:
     """Return what is stored of a template for who asks for it, without secrets."""
     names = {"type", "alert_email", "notification_condition"}
     fields = type_.settings.model_fields

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from repoman.plugin import FirstTask, Section, TaskType, hookimpl
 from repoman.security.rights_records import Role
 from repoman.tasks.runner import Runner
+from repoman.tasks.schedule import parse_schedule
 from repoman.testing import HttpClient
 from tests.clock import wait_until
 from tests.statements import executed_statements
@@ -124,6 +125,40 @@ def test_a_frequency_comes_back_as_it_was_set(client, frequency):
         assert task["nextRun"] == "2030-03-19T17:46:00.000+00:00"
     if frequency["schedule"] == "daily":
         assert task["nextRun"] == "2030-03-18T17:46:00.000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("cron", "quartz"),
+    [
+        ("0 */30 * * * ?", "0 */30 * * * ?"),
+        ("0 0/15 8-17 ? * MON-FRI", "0 0/15 8-17 ? * MON-FRI"),
+        ("*/30 * * * * *", "*/30 * * * * ?"),
+        ("0 0 3 * * MON", "0 0 3 ? * MON"),
+        ("0 0 3 1 * * 2080", "0 0 3 1 * ? 2080"),
+        ("*/30 * * * *", "0 */30 * * * ?"),
+        ("0 3 1 * *", "0 0 3 1 * ?"),
+        ("0 3 * * 0", "0 0 3 ? * SUN"),
+        ("0 3 * * 1-5", "0 0 3 ? * MON-FRI"),
+        ("0 3 * * 5-7", "0 0 3 ? * FRI-SUN"),
+        ("0 3 * * 5#2", "0 0 3 ? * FRI#2"),
+    ],
+)
+def test_a_cron_expression_reads_as_quartz_has_it(client, repoman, cron, quartz):
+    repoman.tasks.create("sweep.all", "Sweep", schedule=parse_schedule(f"cron {cron}"))
+    shown = next(each for each in ask(client, "GET").json["items"] if each["name"] == "Sweep")
+    assert shown["cronExpression"] == quartz
+    again = make(client, frequency={"schedule": "cron", "cronExpression": quartz})
+    assert (again["cronExpression"], again["nextRun"]) == (quartz, shown["nextRun"])
+
+
+def test_a_change_may_leave_out_the_type(client):
+    task = make(client)
+    change = {"name": "Other", "enabled": True}
+    assert ask(client, "PUT", f"/{task['id']}", body=change).status_code == 204
+    after = ask(client, "GET", f"/{task['id']}").json
+    assert (after["name"], after["type"]) == ("Other", task["type"])
+    assert ask(client, "PUT", "/dummy", body=change).status_code == 404
+    assert ask(client, "POST", body=change).status_code == 400
 
 
 @pytest.mark.parametrize(
