@@ -192,8 +192,14 @@ class SecuritySettings(_Part):
     password_memory: float = Field(
         50, ge=0, le=50, description="Seconds for which a verified password is cached."
     )
-    password_min_chars: int = Field(
-        PASSWORD_MIN_CHARS, ge=1, le=100, description="Characters that a password has at least."
+    password_min_chars: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description=(
+            f"Characters that a password has at least. Default: {PASSWORD_MIN_CHARS}, and 1 with "
+            "server.nexus_compatibility."
+        ),
     )
     password_cost: int = Field(
         19456, ge=8192, le=4194304, description="Memory for hashing a password, in KiB."
@@ -315,6 +321,17 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
+
+    @property
+    def password_min_chars(self) -> int:
+        """How many characters a password has at least.
+
+        Clients that are written for Sonatype Nexus Repository 3 set passwords of any length.
+        """
+        chosen = self.security.password_min_chars
+        if chosen is not None:
+            return chosen
+        return 1 if self.server.nexus_compatibility else PASSWORD_MIN_CHARS
 
     @classmethod
     def settings_customise_sources(

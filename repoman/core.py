@@ -21,7 +21,7 @@ from repoman.catalog.contents import Contents
 from repoman.catalog.sample_records import Samples
 from repoman.catalog.uploading import ComponentUploads
 from repoman.compaction import Compactor
-from repoman.config import SecuritySettings, Settings
+from repoman.config import Settings
 from repoman.db.database import FILE, Database
 from repoman.errors import RepomanError, Unavailable
 from repoman.events.follower import EventLog
@@ -133,7 +133,7 @@ class Repoman:
         clock: Callable[[], float],
     ) -> None:
         memory = settings.security.password_memory
-        self.users = _create_users(self.database, settings.security)
+        self.users = _create_users(self.database, settings)
         self.users.on_password_change(partial(forget_first_password, self.data))
         policy = partial(self.options.get, USER_TOKEN_OPTIONS, UserTokenOptions)
         tokens = UserTokens(self.database, clock, policy)
@@ -330,8 +330,9 @@ class Repoman:
         self.stop()
 
 
-def _create_users(database: Database, settings: SecuritySettings) -> Users:
-    passwords = PasswordVerifier(settings.password_memory, settings.password_cost)
+def _create_users(database: Database, settings: Settings) -> Users:
+    security = settings.security
+    passwords = PasswordVerifier(security.password_memory, security.password_cost)
     return Users(database, passwords, settings.password_min_chars)
 
 

@@ -210,6 +210,19 @@ def test_a_setting_allows_shorter_passwords(start):
     assert change_password(rest, "jo", "yes").status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("chosen", "version", "least"),
+    [({}, "", 8), ({}, "3.83.0-08", 1), ({"password_min_chars": 8}, "3.83.0-08", 8)],
+)
+def test_a_compatible_server_accepts_short_passwords(repoman_factory, chosen, version, least):
+    settings = {"login_failures": 0, **chosen}
+    server = {"nexus_compatibility": version}
+    rest = SecurityClient(repoman_factory({"docker": plugin}, security=settings, server=server))
+    rest.done("POST", "/users", user_of("jo", password="x" * least))
+    answer = rest.ask("POST", "/users", user_of("jim", password="x" * (least - 1)))
+    assert answer.status_code == 400
+
+
 def test_only_who_may_do_everything_changes_passwords(rest):
     rest.done("POST", "/users", user_of("jo"))
     for number, privileges in enumerate((("nx-users-all",), ("nx-users-all", "nx-roles-all"))):
