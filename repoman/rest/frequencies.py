@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from repoman.errors import Invalid
-from repoman.rest.resources import Resource
+from repoman.rest.resources import Resource, lower_case
 from repoman.tasks.schedule import LAST_DATE, LAST_DAY, WEEKDAYS, Frequency, Schedule, make_schedule
 
 LAST_DAY_NUMBER = 999  # The last day of the month, among the days of a month.
@@ -23,7 +23,9 @@ START_MAX_MS = int(LAST_DATE.timestamp() * 1000)
 class FrequencyView(Resource):
     """When a task runs."""
 
-    schedule: Frequency = Field(description="How often the task runs.")
+    schedule: Annotated[Frequency, BeforeValidator(lower_case)] = Field(
+        description="How often the task runs."
+    )
     start_date: int | None = Field(
         None,
         ge=0,
@@ -51,11 +53,6 @@ class FrequencyView(Resource):
             "5 fields, as in crontab, are accepted and given back as Quartz writes them."
         ),
     )
-
-    @field_validator("schedule", mode="before")
-    @classmethod
-    def _in_lower_case(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
 
 
 MANUAL_FREQUENCY = FrequencyView(schedule=Frequency.MANUAL)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from repoman.proxy.remote_health import RemoteState, render_status
 from repoman.repositories.connectors import ConnectorStatus, report_connectors
@@ -15,10 +15,8 @@ from repoman.rest.endpoints import (
     RepositoryContent,
     RepositorySettings,
 )
-from repoman.rest.resources import Query, Resource, Timestamp
+from repoman.rest.resources import ContentPath, Query, Resource, Timestamp
 from repoman.security.actors import Action
-
-PATH_MAX_CHARS = 1000  # The longest path that is traced.
 
 NO_PROXY = {405: "The repository is no proxy, or it does not work."}
 NO_GROUP = {405: "The repository is no group, or it does not work."}
@@ -56,16 +54,7 @@ class RemoteView(Resource):
 class TraceQuery(Query):
     """Selects the path to trace."""
 
-    path: str = Field(
-        max_length=PATH_MAX_CHARS, description="A path in the group, as content selectors see it."
-    )
-
-    @field_validator("path")
-    @classmethod
-    def _check_path(cls, path: str) -> str:
-        if not path.startswith("/"):
-            raise ValueError("must begin with a slash")
-        return path
+    path: ContentPath = Field(description="A path in the group, as content selectors see it.")
 
 
 class MemberView(Resource):

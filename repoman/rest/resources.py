@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+
+PATH_MAX_CHARS = 1000  # The longest path in a query.
 
 
 def _render_time(seconds: float) -> str:
@@ -77,6 +80,21 @@ class Resource(BaseModel):
             for name in (key, each.alias)
         }
         return {key: each for key, each in values.items() if each is not None or key in needed}
+
+
+def lower_case(value: Any) -> Any:
+    """Return a text in lower case, and anything else as it is; for words written in any case."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _check_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must begin with a slash")
+    return path
+
+
+# A path in a repository, as content selectors see it.
+ContentPath = Annotated[str, Field(max_length=PATH_MAX_CHARS), AfterValidator(_check_path)]
 
 
 class AnyCase(StrEnum):

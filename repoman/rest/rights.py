@@ -2,14 +2,12 @@
 
 from dataclasses import asdict
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from repoman.rest.endpoints import API_ROOT, Area, Call, Permission, RepositoryContent
-from repoman.rest.resources import Query, Resource
+from repoman.rest.resources import ContentPath, Query, Resource
 from repoman.security.actors import Access, Action, Actor
 from repoman.security.explanation import Decision, find_actor
-
-PATH_MAX_CHARS = 1000  # The longest path whose rights are explained.
 
 rights = Area("Rights", "Effective rights: who may do what, and why.", root=API_ROOT)
 
@@ -17,21 +15,12 @@ rights = Area("Rights", "Effective rights: who may do what, and why.", root=API_
 class RightsQuery(Query):
     """Selects what to explain."""
 
-    path: str = Field(
-        "/",
-        max_length=PATH_MAX_CHARS,
-        description="A path in the repository, as content selectors see it.",
+    path: ContentPath = Field(
+        "/", description="A path in the repository, as content selectors see it."
     )
     action: list[Action] = Field(
         default_factory=list, description="Can be repeated. Default: all actions."
     )
-
-    @field_validator("path")
-    @classmethod
-    def _check_path(cls, path: str) -> str:
-        if not path.startswith("/"):
-            raise ValueError("must begin with a slash")
-        return path
 
 
 class UserRightsQuery(RightsQuery):

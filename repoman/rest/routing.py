@@ -2,29 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from repoman.errors import Denied
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.resources import Resource
+from repoman.rest.resources import Resource, lower_case
 from repoman.security.actors import Action
 
 ROOT = Permission("*", "*")
 
 routing = Area("Routing rules", "Named rules on the paths that proxies request and groups serve.")
 
-
-def _in_lower_case(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
 # In upper case on the wire, in any case in requests.
 Mode = Annotated[
     RoutingMode,
-    BeforeValidator(_in_lower_case),
+    BeforeValidator(lower_case),
     PlainSerializer(lambda mode: mode.value.upper(), str),
 ]
 

@@ -6,7 +6,7 @@ for the options of access without a login: its roles are those.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +19,7 @@ from pydantic import (
 
 from repoman.errors import Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.resources import Query, Resource
+from repoman.rest.resources import Query, Resource, lower_case
 from repoman.rest.wording import PARAMETER, worded
 from repoman.security.actors import ANONYMOUS, LOCAL
 from repoman.security.ldap import LDAP
@@ -47,10 +47,6 @@ ABOUT_ANONYMOUS = {
 users = Area("Users", "Users, their roles and their passwords.")
 
 
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
 def check_filled(text: str) -> str:
     """Return a text that is not blank (ValueError)."""
     if not text.strip():
@@ -59,7 +55,7 @@ def check_filled(text: str) -> str:
 
 
 Filled = Annotated[str, AfterValidator(check_filled)]
-StatusText = Annotated[Status, BeforeValidator(_lower)]
+StatusText = Annotated[Status, BeforeValidator(lower_case)]
 RoleIds = Annotated[list[str], Field(min_length=1, description="The ids of the user's roles.")]
 
 
