@@ -73,6 +73,17 @@ def find_pattern(text: str) -> Pattern:
     return Pattern(text)
 
 
+def check_pattern(text: str) -> str:
+    """Return an expression that is valid (ValueError, for people)."""
+    try:
+        find_pattern(text)
+    except PatternError as error:
+        raise ValueError(
+            f"{text!r} is not a valid regular expression: {error} (at character {error.at + 1})"
+        ) from error
+    return text
+
+
 def _is_match(compiled: Any, text: str) -> bool:
     # As bytes, or RE2 would count the characters up to each end of the match.
     data = text.encode("utf-8", "surrogatepass")

@@ -28,7 +28,7 @@ from pydantic.fields import FieldInfo
 
 from repoman.errors import Invalid
 from repoman.external_url import is_host
-from repoman.patterns import PatternError, find_pattern
+from repoman.patterns import check_pattern
 from repoman.problems import problem_of
 
 SEAL = "seal"  # in the context of a dump: what makes of a secret text what is stored
@@ -48,19 +48,8 @@ class Text(str):
     __slots__ = ()
 
 
-def _check_expression(text: str) -> str:
-    try:
-        find_pattern(text)
-    except PatternError as error:
-        where = f"at character {error.at + 1}"
-        raise ValueError(
-            f"{text!r} is not a valid regular expression: {error} ({where})"
-        ) from error
-    return text
-
-
 # A regular expression on a whole text; `find_pattern` compiles it.
-RegularExpression = Annotated[str, AfterValidator(_check_expression)]
+RegularExpression = Annotated[str, AfterValidator(check_pattern)]
 
 
 def _check_web_address(text: str) -> str:

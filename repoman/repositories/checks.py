@@ -12,6 +12,7 @@ from typing import Any
 
 from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid
+from repoman.patterns import check_pattern
 from repoman.repositories import repository_records as records
 from repoman.repositories.model import RepositoryType
 from repoman.repositories.repository_records import Row
@@ -31,6 +32,14 @@ def check_name(what: str, name: str) -> None:
             "'-', '_' and '.', beginning with a letter, a digit or '-'.",
             field="name",
         )
+
+
+def check_expression(field: str, text: str) -> None:
+    """Return if the value of a field is a regular expression (Invalid)."""
+    try:
+        check_pattern(text)
+    except ValueError as error:
+        raise Invalid(f"{field}: {error}.", field=field) from error
 
 
 def check_group(

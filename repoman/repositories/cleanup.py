@@ -6,10 +6,9 @@ from dataclasses import asdict, replace
 
 from repoman.db.database import Database
 from repoman.errors import Conflict, Invalid, NotFound
-from repoman.patterns import PatternError, find_pattern
 from repoman.repositories import cleanup_records as records
 from repoman.repositories import repository_records
-from repoman.repositories.checks import check_name
+from repoman.repositories.checks import check_expression, check_name
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.repositories.manager import RepositoryManager
 
@@ -129,7 +128,8 @@ class CleanupPolicies:
             raise Invalid(f"release_type: must be {known}.", field="release_type")
         if policy.retain is not None and not 1 <= policy.retain <= RETAIN_MAX:
             raise Invalid(f"retain: must be from 1 to {RETAIN_MAX}.", field="retain")
-        _check_expression(policy.asset_regex)
+        if policy.asset_regex:
+            check_expression("asset_regex", policy.asset_regex)
 
     def _note(self, verb: str, policy: CleanupPolicy, keys: Collection[str]) -> None:
         values = asdict(policy)
@@ -142,15 +142,3 @@ class CleanupPolicies:
 
 def _names_of(row: repository_records.Row) -> set[str]:
     return {each.lower() for each in row.cleanup_policies}
-
-
-def _check_expression(text: str | None) -> None:
-    try:
-        if text:
-            find_pattern(text)
-    except PatternError as error:
-        where = f"at character {error.at + 1}"
-        raise Invalid(
-            f"asset_regex: {text!r} is not a valid regular expression: {error} ({where}).",
-            field="asset_regex",
-        ) from error

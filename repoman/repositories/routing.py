@@ -6,10 +6,9 @@ from typing import Any
 
 from repoman.db.database import Database
 from repoman.errors import Invalid, NotFound
-from repoman.patterns import PatternError, find_pattern
 from repoman.repositories import repository_records
 from repoman.repositories import routing_records as records
-from repoman.repositories.checks import check_name
+from repoman.repositories.checks import check_expression, check_name
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.routing_records import RoutingRule
 
@@ -121,12 +120,7 @@ def _check(rule: RoutingRule) -> None:
     if not rule.matchers:
         raise Invalid("matchers: there must be at least one matcher.", field="matchers")
     for number, matcher in enumerate(rule.matchers):
-        try:
-            find_pattern(matcher)
-        except PatternError as error:
-            field = f"matchers[{number}]"
-            problem = f"{matcher!r} is not a valid regular expression: {error}"
-            raise Invalid(f"{field}: {problem} (at character {error.at + 1}).", field) from error
+        check_expression(f"matchers[{number}]", matcher)
 
 
 def merge_rule(rule: RoutingRule, **changes: Any) -> RoutingRule:
