@@ -14,6 +14,7 @@ from repoman.catalog.model import AssetView, Page, PageRequest
 from repoman.catalog.search_terms import SORTS, Terms
 from repoman.cli.common import PATH, parse_assignments, render_time, with_repoman
 from repoman.core import Repoman
+from repoman.printable import pluralize
 from repoman.repositories.component_upload import UploadedFile
 
 PAGE_ITEMS = 200  # The items that a command reads at a time.
@@ -93,7 +94,7 @@ def upload_component(
                     upload.write(data)
             sent.append((name, UploadedFile(upload, path.name)))
         repoman.uploads.store(target, texts, sent, None)
-    click.echo(f"uploaded {len(files)} file{'s' * (len(files) > 1)} to {target.name}")
+    click.echo(f"Uploaded {pluralize(len(files), 'file')} to {target.name}.")
 
 
 @click.group()

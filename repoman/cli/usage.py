@@ -10,6 +10,7 @@ from repoman.catalog.model import Order, PackageQuery, PageRequest
 from repoman.catalog.visibility import EveryViewer
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
+from repoman.printable import pluralize
 
 PAGE_PACKAGES = 500  # Packages that are read at once.
 
@@ -39,18 +40,16 @@ def usage(repoman: Repoman, repository: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     for each in rows:
-        size, own, assets, versions = (
-            each["size"],
-            each["own_size"],
-            each["assets"],
-            each["versions"],
-        )
+        assets = pluralize(each["assets"], "asset")
+        versions = pluralize(each["versions"], "version")
         click.echo(
-            f"{each['name']}: {size} bytes, {own} of its own; {assets} assets, {versions} versions"
+            f"{each['name']}: {each['size']} bytes, {each['own_size']} of its own; "
+            f"{assets}, {versions}"
         )
     for each in found["blob_stores"] if repository is None else ():
+        blobs = pluralize(each["blobs"], "blob")
         click.echo(
-            f"blob store {each['name']}: {each['size']} bytes in {each['blobs']} blobs, "
+            f"blob store {each['name']}: {each['size']} bytes in {blobs}, "
             f"{each['reclaimable']} reclaimable"
         )
 

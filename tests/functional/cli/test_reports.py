@@ -26,7 +26,7 @@ def test_what_is_stored_and_who_may_do_what(server):
 
 def tell_usage(server):
     shown = server.cli("usage").stdout
-    assert "files: 3 bytes, 3 of its own; 1 assets" in shown
+    assert "files: 3 bytes, 3 of its own; 1 asset, " in shown
     assert "blob store default: 8 bytes in 2 blobs, 5 reclaimable" in shown
     told = json.loads(server.cli("usage", "--json").stdout)
     assert {each["name"]: each["size"] for each in told["repositories"]}["files"] == 3

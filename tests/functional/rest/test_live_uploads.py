@@ -154,7 +154,7 @@ def test_the_command_line_shows_and_changes_the_same(own, tmp_path):
         (tmp_path / name).write_text(name)
     files = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
     done = own.cli("component", "upload", "files", *files, "--field", "directory=/docs")
-    assert done.stdout == "uploaded 2 files to files\n"
+    assert done.stdout == "Uploaded 2 files to files.\n"
     listed = requests.get(own.main_url + URL, auth=own.admin, timeout=WAIT_S).json()["items"]
     assert [each["name"] for each in listed] == ["/docs/a.txt", "/docs/b.txt"]
     lines = own.cli("component", "list", "files").stdout.splitlines()
