@@ -197,6 +197,7 @@ class Repoman:
         self.repositories.refresh()
         self.routing_rules = RoutingRules(self.database, self.repositories)
         formats = {each.format for each in self._recipes.values()}
+        self.security.privileges.add_formats(formats)
         self.cleanup_policies = CleanupPolicies(self.database, self.repositories, formats)
         for each in self.event_followers:
             each.begin()

@@ -38,6 +38,11 @@ class Privileges:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._formats: tuple[str, ...] = ()
+
+    def add_formats(self, formats: Iterable[str]) -> None:
+        """Have privileges on all repositories of these formats, even before there is one."""
+        self._formats = tuple(sorted({*self._formats, *formats}))
 
     def all(self) -> list[Privilege]:
         """Return the privileges that do not come with a repository, by name."""
@@ -46,7 +51,7 @@ class Privileges:
 
     def of_repositories(self) -> Iterator[Privilege]:
         """Return the privileges that come with the repositories, and those for all of them."""
-        for format_, name in _repositories():
+        for format_, name in self._repositories():
             for kind, name_of in ((VIEW, view_name), (ADMIN, admin_name)):
                 for action in (ANY, *Action):
                     right = RepositoryRight(kind, format_, name, action)
@@ -147,8 +152,15 @@ class Privileges:
             raise Invalid(f"The privilege {name} is built in and cannot be changed.")
         return found
 
-    @staticmethod
-    def _built_in(names: Iterable[str]) -> Iterator[Privilege]:
+    def _repositories(self) -> Iterator[tuple[str, str]]:
+        """Return format and name of each repository that has privileges; ``*``: all of them."""
+        repositories = records.list_repositories()
+        formats = dict.fromkeys((*self._formats, *(format_ for format_, _ in repositories)))
+        yield ANY, ANY
+        yield from ((format_, ANY) for format_ in formats)
+        yield from repositories
+
+    def _built_in(self, names: Iterable[str]) -> Iterator[Privilege]:
         """Return the privileges with these names that have no rows."""
         rest = []
         for name in names:
@@ -157,7 +169,7 @@ class Privileges:
             else:
                 rest.append(name)
         rights = {name: right for name in rest if (right := parse_repository_right(name))}
-        there = set(_repositories()) if rights else set()
+        there = set(self._repositories()) if rights else set()
         for name, right in rights.items():
             if (right.format, right.repository) in there:
                 yield right.privilege(name)
@@ -215,14 +227,6 @@ def _made_of(key: str, value: str) -> list[Privilege]:
         for each in records.list_privileges()
         if str(each.properties.get(key, "")).lower() == value
     ]
-
-
-def _repositories() -> Iterator[tuple[str, str]]:
-    """Return format and name of each repository that has privileges; ``*``: all of them."""
-    repositories = records.list_repositories()
-    yield ANY, ANY
-    yield from dict.fromkeys((format_, ANY) for format_, _ in repositories)
-    yield from repositories
 
 
 def _repository_of(privilege: str) -> str | None:

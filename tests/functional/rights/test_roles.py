@@ -211,6 +211,18 @@ def test_each_repository_brings_its_privileges(repoman, privileges):
     assert view("read", "third") not in names()
 
 
+def test_a_format_has_its_privileges_before_its_first_repository(repoman, privileges, roles):
+    name = "nx-repository-view-docker-*-read"
+    roles.create(Role("puller", "", privileges=(name,)))
+    for each in list(repoman.repositories.all()):
+        repoman.repositories.delete(each.name)
+    assert name in {each.name for each in privileges.of_repositories()}
+    assert privileges.get(name).properties["format"] == "docker"
+    assert roles.get("puller").privileges == (name,)
+    with pytest.raises(NotFound):
+        privileges.get("nx-repository-view-pears-*-read")
+
+
 def test_a_later_repository_of_the_same_name_inherits_no_rights(
     repoman, roles, privileges, allowed
 ):
