@@ -24,7 +24,7 @@ from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
 from repoman.http.pages import PAGE_POLICY, install_pages
-from repoman.http.rest import create_rest, install_server_name, is_rest
+from repoman.http.rest import create_rest, install_server_name, is_rest, takes_form
 from repoman.http.rest_errors import RestErrors
 from repoman.http.rest_sessions import SESSION_PATH, protect_session, session_blueprint
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
@@ -77,8 +77,8 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         check_origin(request)
         _identify()
         if is_rest(request.path):
-            protect_session()  # an endpoint reads its body itself, after its right is checked
-            return
+            protect_session(takes_form=takes_form(app))
+            return  # an endpoint reads its body itself, after its right is checked
         _fetch_body()
         if SESSION in environ and request.path != SESSION_PATH:
             marks.protect()

@@ -124,6 +124,11 @@ class _View:
             None if output in (None, str, Reply) else TypeAdapter(output)
         )
 
+    @property
+    def takes_form(self) -> bool:
+        """Whether it reads a multipart form."""
+        return self._endpoint.open_part is not None
+
     def __call__(self, **path: str) -> Response:
         """Return the answer."""
         environ, endpoint = current_environ(), self._endpoint
@@ -228,6 +233,12 @@ def _proven(form: OpenForm) -> OpenForm:
         return form
     form.close()
     raise refuse_forged()
+
+
+def takes_form(app: Flask) -> bool:
+    """Return whether an endpoint answers the request that reads a multipart form."""
+    view = app.view_functions.get(request.endpoint or "")
+    return isinstance(view, _View) and view.takes_form
 
 
 def is_rest(path: str) -> bool:

@@ -81,10 +81,11 @@ def _decoded(key: str) -> str:
         raise Invalid(f"{key}: must be text in base64.") from error
 
 
-def protect_session() -> None:
+def protect_session(*, takes_form: bool) -> None:
     """Return if no session vouches for a change, or something proves that our client sent it.
 
-    The field of a form is seen later: see :func:`take_proof`.
+    The field of a form is seen later: see :func:`take_proof`. ``takes_form`` says whether whoever
+    answers reads one; everybody else would never look for the proof.
 
     Raises:
         HTTPException: a page of another site may have sent it.
@@ -92,7 +93,8 @@ def protect_session() -> None:
     if request.method in SAFE_METHODS or current_session() is None:
         return
     given = request.headers.get(PROOF)
-    if given is None and request.mimetype == FORM and MARK_HEADER not in request.headers:
+    is_form = takes_form and request.mimetype == FORM
+    if given is None and is_form and MARK_HEADER not in request.headers:
         current_environ()[IS_UNPROVEN] = True
     elif not (_is_proof(given) or _is_of_our_pages()):
         raise refuse_forged()

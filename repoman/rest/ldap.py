@@ -17,7 +17,9 @@ class LdapServerBody(LdapFields, Resource):
     """An LDAP server."""
 
     auth_password: SecretStr | None = Field(
-        None, description="Password to log in with; without one, a change keeps it. Never shown."
+        None,
+        description="Password to log in with; without one, a change that leaves protocol, host and "
+        "port as they are keeps it. Never shown.",
     )
 
     def server(self) -> LdapServer:

@@ -55,7 +55,7 @@ class EmailSettings(EmailFields):
 
 
 class NewEmailSettings(EmailFields):
-    """The mail server. Without a password, a change keeps that of the same user."""
+    """The mail server. Without a password, a change keeps that of the same user and server."""
 
     host: str = Field(min_length=1, description="Host name or address.")
     port: int = Field(ge=1, le=65535, description="Port.")
@@ -82,7 +82,7 @@ def set_email_settings(call: Call, body: NewEmailSettings) -> None:
     values = body.model_dump(by_alias=False)
     with call.repoman.database.transaction(), wire_names():
         old = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
-        values["password"] = _kept(body.username, body.password, old.username, old.password)
+        values["password"] = _kept(old.password, body.password, _place(body), _place(old))
         call.repoman.options.update(EMAIL_OPTIONS, values)
 
 
@@ -116,7 +116,10 @@ class LoginFields(Resource):
 
 
 class ProxyLogin(LoginFields):
-    """The login at an HTTP proxy. Without a password, a change keeps that of the same user."""
+    """The login at an HTTP proxy.
+
+    Without a password, a change keeps that of the same user and proxy.
+    """
 
     password: SecretStr | None = Field(None, description="Password of the user.")
 
@@ -235,22 +238,32 @@ def _shown(options: HttpProxyOptions) -> ProxyAddressView | None:
 
 def _values_of(proxy: ProxyAddress, old: HttpProxyOptions) -> dict[str, Any]:
     login = proxy.auth_info or ProxyLogin()
+    place = (login.username, proxy.host, int(proxy.port))
     return {
         "enabled": proxy.enabled,
         "host": proxy.host,
         "port": int(proxy.port),
         "auth_enabled": login.enabled,
         "username": login.username or "",
-        "password": _kept(login.username, login.password, old.username, old.password),
+        "password": _kept(old.password, login.password, place, _place(old)),
         "ntlm_host": login.ntlm_host,
         "ntlm_domain": login.ntlm_domain,
     }
 
 
-def _kept(
-    username: str | None, given: SecretStr | None, old_name: str | None, old: SecretStr
-) -> SecretStr:
-    """Return a new password; the old one if none is given for the same user."""
+# A user name, and the host and port to which the password is sent.
+Place = tuple[str | None, str | None, int | None]
+
+
+def _place(options: EmailFields | EmailOptions | HttpProxyOptions) -> Place:
+    return options.username, options.host, options.port
+
+
+def _kept(old: SecretStr, given: SecretStr | None, place: Place, old_place: Place) -> SecretStr:
+    """Return a new password; the old one if none is given for the same user and server.
+
+    So who does not know it cannot have it sent to a server of their choice.
+    """
     if given is not None and given.get_secret_value():
         return given
-    return old if username and username == old_name else SecretStr("")
+    return old if place[0] and place == old_place else SecretStr("")

@@ -159,6 +159,11 @@ class LdapServer(LdapFields, Section):
     id: str = Field("", description="Id of the server.")
     auth_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
 
+    @property
+    def address(self) -> tuple[LdapProtocol, str, int]:
+        """Where its password is sent, and how."""
+        return self.protocol, self.host.lower(), self.port
+
 
 class _Servers(Section):
     """All LDAP servers in their order."""
@@ -208,6 +213,9 @@ class LdapServers:
     def replace(self, name: str, server: LdapServer) -> None:
         """Make a server another one, maybe of another name; without a password it keeps its own.
 
+        At another address it does not, nor without TLS: who does not know the password cannot have
+        it sent to a server of their choice.
+
         Raises:
             NotFound: there is none of this name.
             Invalid: the new name is taken, or something is missing or wrong.
@@ -217,7 +225,7 @@ class LdapServers:
             at = self._index(servers, name)
             old = servers[at]
             kept: dict[str, Any] = {"id": old.id}
-            if not server.auth_password.get_secret_value():
+            if not server.auth_password.get_secret_value() and server.address == old.address:
                 kept["auth_password"] = old.auth_password
             servers[at] = new = _checked(server.model_copy(update=kept))
             self._save(servers)

@@ -129,6 +129,12 @@ def test_a_password_that_is_left_out_is_kept(client, repoman):
         assert repoman.ldap_servers.get("one").auth_password.get_secret_value() == "secret"
     send(client, "PUT", "/one", {**body, "authPassword": "another"})
     assert repoman.ldap_servers.get("one").auth_password.get_secret_value() == "another"
+    for other in ({"host": "evil.example.org"}, {"port": 10389}, {"protocol": "LDAPS"}):
+        answer = send(client, "PUT", "/one", {**body, "authPassword": None, **other})
+        assert (answer.status_code, answer.json[0]["id"]) == (400, "PARAMETER authPassword"), other
+    anonymous = {"authPassword": None, "host": "evil.example.org", "authScheme": "NONE"}
+    assert send(client, "PUT", "/one", {**body, **anonymous}).status_code == 204
+    assert repoman.ldap_servers.get("one").auth_password.get_secret_value() == ""
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,10 @@ def test_the_mail_server_is_given_back_without_its_password(client, repoman, rep
     options = again.options._read("email")
     assert options.password.get_secret_value() == PASSWORD, "a PUT without one keeps it"
     client = HttpClient(again)
-    set_email(client, **{**wanted, "username": "another"})
-    assert again.options._read("email").password.get_secret_value() == ""
+    for other in ({"username": "another"}, {"host": "evil.example.org"}, {"port": 2525}):
+        set_email(client, password=PASSWORD, **wanted)
+        set_email(client, **{**wanted, **other})
+        assert again.options._read("email").password.get_secret_value() == "", other
     assert ask(client, "DELETE", "/email").status_code == 204
     assert ask(client, "GET", "/email").json["host"] is None
     assert PASSWORD.encode() not in b"".join(
@@ -229,6 +231,11 @@ def test_http_settings_are_given_back_without_passwords(client, repoman, repoman
     again = repoman_factory({"raw": raw})
     assert again.options._read("http_proxy").password.get_secret_value() == PASSWORD
     client = HttpClient(again)
+    for other in ({"host": "evil.example.org"}, {"port": "8080"}):
+        elsewhere = {**wanted, "httpProxy": {**wanted["httpProxy"], **other}}
+        for body in (sent, elsewhere, wanted):
+            assert ask(client, "PUT", "/http", body).status_code == 204
+        assert again.options._read("http_proxy").password.get_secret_value() == "", other
     assert ask(client, "GET", "/http").json == wanted
     assert ask(client, "PUT", "/http", {}).status_code == 204
     assert ask(client, "GET", "/http").json == NO_HTTP

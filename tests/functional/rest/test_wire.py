@@ -371,6 +371,15 @@ def test_a_form_has_its_proof_in_a_field(browser):
     assert json.loads(send(a="b", **{PROOF: browser.proof}).text) == {"a": ["b"]}
 
 
+def test_only_an_endpoint_that_reads_forms_waits_for_a_proof_in_one(browser):
+    browser.log_in()
+    form = {"data": {"a": "b"}, "content_type": "multipart/form-data"}
+    for path in ("read-only/freeze", "toy/bare", "tasks/x/run"):
+        assert browser.client.post(f"/service/rest/v1/{path}", **form).status_code == 401, path
+    assert browser.client.delete("/service/rest/v1/tasks/x", **form).status_code == 401
+    assert browser.client.get("/service/rest/v1/read-only").json["frozen"] is False
+
+
 @pytest.mark.parametrize("form", [{}, {"username": "x", "password": "!"}, {"username": "Og=="}])
 def test_an_odd_login_is_refused(browser, form):
     answer = browser.client.post(SESSION, data=form)
