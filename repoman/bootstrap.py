@@ -49,6 +49,11 @@ def seed(
     _log.info("Created the user %s. Its password is in %s.", ADMIN, data / PASSWORD_FILE)
 
 
+def has_first_password(data: Path) -> bool:
+    """Return whether admin still has the password that the first start made."""
+    return (data / PASSWORD_FILE).exists()
+
+
 def forget_first_password(data: Path, name: str) -> None:
     """Remove the file with the first password of admin, once ``name`` has another one or is gone.
 

@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from repoman.bootstrap import ADMIN, has_first_password
 from repoman.errors import Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource, lower_case
@@ -147,6 +148,13 @@ class UserSource(Resource):
     name: str
 
 
+class OnboardingStep(Resource):
+    """Something to do on a new server."""
+
+    type: str = Field(description="What it is: `ChangeAdminPassword`.")
+    priority: int = Field(0, description="The lower, the earlier.")
+
+
 @users.get("/v1/security/users", Permission("users", "read"))
 def list_users(call: Call, query: UserQuery) -> list[UserView]:
     """List users by name; those of other sources only after their first login."""
@@ -209,6 +217,19 @@ def change_password(call: Call, user_id: str, text: str) -> None:
     if user_id == ANONYMOUS.name:
         raise Invalid("The user anonymous has no password.")
     call.repoman.users.set_password(user_id, text)
+
+
+@users.put("/internal/ui/onboarding/change-admin-password", Permission("*", "*"))
+def change_admin_password(call: Call, text: str) -> None:
+    """Give the user `admin` another password, as scripts do that set up a server."""
+    change_password(call, ADMIN, text)
+
+
+@users.get("/internal/ui/onboarding", Permission("*", "*"))
+def list_onboarding_steps(call: Call) -> list[OnboardingStep]:
+    """List what is left to do on a new server: to change the first password of `admin`."""
+    is_new = has_first_password(call.repoman.data)
+    return [OnboardingStep(type="ChangeAdminPassword")] if is_new else []
 
 
 @users.get("/v1/security/user-sources", Permission("users", "read"))

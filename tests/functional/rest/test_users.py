@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from repoman.bootstrap import PASSWORD_FILE
 from repoman.security.actors import Actor, Limit
 from repoman.security.user_records import Status, find_user, insert_user
 from repoman_docker import plugin
@@ -221,6 +222,21 @@ def test_a_compatible_server_accepts_short_passwords(repoman_factory, chosen, ve
     rest.done("POST", "/users", user_of("jo", password="x" * least))
     answer = rest.ask("POST", "/users", user_of("jim", password="x" * (least - 1)))
     assert answer.status_code == 400
+
+
+def test_a_script_that_sets_up_a_server_changes_the_first_password(rest):
+    path = "/service/rest/internal/ui/onboarding"
+    first = rest.repoman.data / PASSWORD_FILE
+    first.write_text("any")
+    assert rest.http.get(path).json == [{"type": "ChangeAdminPassword", "priority": 0}]
+    own = {"auth": rest.make_helper("helper", "users", "*")}
+    text = {"data": b"quite another one", "content_type": "text/plain"}
+    for method, address in (("GET", path), ("PUT", f"{path}/change-admin-password")):
+        assert rest.http.request(method, address, **text, **own).status_code == 403
+    answer = rest.http.put(f"{path}/change-admin-password", **text)
+    assert (answer.status_code, first.exists()) == (204, False)
+    assert rest.http.get(path, auth=("admin", "quite another one")).json == []
+    assert rest.http.get(path).status_code == 401
 
 
 def test_only_who_may_do_everything_changes_passwords(rest):
