@@ -24,11 +24,9 @@ from repoman.http.multipart import OpenForm, receive_form
 from repoman.http.rest_errors import ENDPOINT, JSON, input_error
 from repoman.http.rest_sessions import refuse_forged, take_proof
 from repoman.plugins import unique
-from repoman.rest.areas import AREAS
 from repoman.rest.audit import EventQuery, EventView, find_events
 from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, Function, Reply
 from repoman.rest.openapi import describe_api
-from repoman.rest.repository_settings import settings_area
 from repoman.rest.resources import Page, Query
 
 METRICS_ROOT = "/service/metrics"  # Where exporters look for what is below NEXUS_ROOT as well.
@@ -53,6 +51,10 @@ def create_rest(repoman: Repoman, formats: Mapping[str, Format]) -> Blueprint:
     Raises:
         Conflict: two of them answer the same method on the same path, or have one name.
     """
+    # Their many models take a third of a second to make, and commands need none of them.
+    from repoman.rest.areas import AREAS
+    from repoman.rest.repository_settings import settings_area
+
     settings = settings_area(repoman.repositories.list_recipes())
     areas = [*AREAS, settings, *chain(*repoman.plugins.hook.repoman_register_rest())]
     endpoints = [each for area in areas for each in area.endpoints]
