@@ -68,8 +68,8 @@ def test_every_category_of_the_manual_can_be_chosen(browser):
     browser.log_in()
     table = (ROOT / "docs/security.md").read_text().partition("| domain | types |")[2]
     rows = table.partition("\n\n")[0].splitlines()[2:]
-    documented = {each for row in rows for each in re.findall(r"`(\w+)`", row.split("|")[1])}
-    offered = re.findall(r"<option(?: selected)?>(\w+)<", browser.get("/audit").text)
+    documented = {each for row in rows for each in re.findall(r"`([\w-]+)`", row.split("|")[1])}
+    offered = re.findall(r"<option(?: selected)?>([\w-]+)<", browser.get("/audit").text)
     assert "login" in documented
     assert offered == sorted(documented)
 

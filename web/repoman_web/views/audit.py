@@ -7,8 +7,9 @@ from flask import Blueprint, render_template, request, url_for
 from repoman.plugin import permission_needed, requested_events
 
 DOMAINS = (
-    *("access", "audit", "content", "login", "option", "privilege", "repository"),
-    *("role", "secret", "selector", "task", "token", "user"),
+    *("access", "audit", "blob-store", "certificate", "cleanup-policy", "content", "ldap", "login"),
+    *("option", "privilege", "repository", "role", "routing-rule", "secret", "selector", "server"),
+    *("task", "token", "user"),
 )
 
 audit = Blueprint("audit", "repoman_web", url_prefix="/audit")
