@@ -192,12 +192,12 @@ class SecuritySettings(_Part):
     password_memory: float = Field(
         50, ge=0, le=50, description="Seconds for which a verified password is cached."
     )
-    password_min_chars: int | None = Field(
-        None,
-        ge=1,
+    password_min_chars: int = Field(
+        0,
+        ge=0,
         le=100,
         description=(
-            f"Characters that a password has at least. Default: {PASSWORD_MIN_CHARS}, and 1 with "
+            f"Characters that a password has at least; 0: {PASSWORD_MIN_CHARS}, and 1 with "
             "server.nexus_compatibility."
         ),
     )
@@ -328,10 +328,8 @@ class Settings(BaseSettings):
 
         Clients that are written for Sonatype Nexus Repository 3 set passwords of any length.
         """
-        chosen = self.security.password_min_chars
-        if chosen is not None:
-            return chosen
-        return 1 if self.server.nexus_compatibility else PASSWORD_MIN_CHARS
+        usual = 1 if self.server.nexus_compatibility else PASSWORD_MIN_CHARS
+        return self.security.password_min_chars or usual
 
     @classmethod
     def settings_customise_sources(

@@ -29,6 +29,9 @@ EXPECTED = [
     (errors.UpstreamBusy("too many wait", 7), 503),
     (errors.UpstreamRateLimited("too often"), 429),
     (errors.TooManyRequests("wait", 7), 429),
+    (errors.PageKeyInvalid("page"), 406),
+    (errors.Unprocessable("name"), 422),
+    (errors.Frozen("read only"), 503),
     (errors.RepomanError("something else"), 500),
 ]
 

@@ -50,8 +50,8 @@ def parse(url, **docker_proxy):
         ),
     ],
 )
-def test_an_address_is_stored_right(given, stored):
-    assert parse(given)["proxy"].remote_url == stored
+def test_an_address_is_used_right(given, stored):
+    assert parse(given)["proxy"].remote == stored
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_index_has_no_secrets_either():
             parse(HUB, index_type="custom", index_url=given)
         assert "s3cret" not in str(caught.value)
     made = parse(HUB, index_type="custom", index_url="https://index.docker.io/v1/")
-    assert made["docker_proxy"].index_url == "https://index.docker.io"
+    assert made["docker_proxy"].index == "https://index.docker.io"
 
 
 # --- Namespaces ----------------------------------------------------------------------------------
