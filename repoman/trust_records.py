@@ -2,7 +2,7 @@
 
 import time
 
-from repoman.db.trust_models import CertificateRecord
+from repoman.db.settings_models import CertificateRecord
 
 
 def list_certificates() -> list[str]:

@@ -8,6 +8,7 @@ import click
 from repoman.cli.common import with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
+from repoman.printable import pluralize
 from repoman.stores.model import Quota, QuotaKind, StoreState
 
 USED = click.option(
@@ -113,7 +114,7 @@ def _quota(used: int | None, remaining: int | None) -> Quota | None:
 
 def _line_of(state: StoreState) -> str:
     info, usage = state.info, state.usage
-    parts = [f"{usage.blobs:,} blobs, {usage.size:,} bytes", info.path or info.type]
+    parts = [f"{pluralize(usage.blobs, 'blob')}, {usage.size:,} bytes", info.path or info.type]
     if info.quota is not None:
         parts.append(f"quota {info.quota}")
     told = state.problem or state.violation

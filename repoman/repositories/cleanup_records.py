@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from repoman.db.policy_models import CleanupPolicyRecord
+from repoman.db.settings_models import CleanupPolicyRecord
 
 ALL_FORMATS = "*"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from repoman.db.policy_models import RoutingRuleRecord
+from repoman.db.settings_models import RoutingRuleRecord
 from repoman.patterns import find_pattern
 
 

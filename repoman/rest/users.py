@@ -4,7 +4,6 @@ What is called a realm here is a source of users there. The user ``anonymous`` i
 for the options of access without a login: its roles are those.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from pydantic import (
 
 from repoman.bootstrap import ADMIN, has_first_password
 from repoman.errors import Invalid, NotFound
+from repoman.mail import is_address
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource, lower_case
 from repoman.rest.wording import PARAMETER, worded
@@ -32,7 +32,6 @@ DEFAULT = "default"  # The source of the users of the local realm.
 SOURCES = {LOCAL: DEFAULT, LDAP: "LDAP"}  # Sources by realm; others are called as their realms.
 TITLES = {DEFAULT: "Local"}  # What sources are called to people, if not by their names.
 FOUND_MAX_USERS = 100  # Users in a list that is not of the default source alone.
-ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 FIELDS: Mapping[str, str | None] = {
     "name": f"{PARAMETER}userId",
     "first_name": f"{PARAMETER}firstName",
@@ -287,7 +286,7 @@ def _about(body: NewUser | ChangedUser) -> dict[str, str]:
 
 
 def _check_address(text: str) -> str:
-    if not ADDRESS.fullmatch(text):
+    if not is_address(text):
         raise ValueError("must be a mail address, such as ana@example.org")
     return text
 

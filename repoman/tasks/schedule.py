@@ -241,12 +241,16 @@ def _weekday_fields(text: str, sunday: int) -> dict[str, str]:
 
 
 def _expand(part: str, sunday: int) -> Iterator[int]:
-    """Yield the days of one part of a list: a day, or a range that may wrap around the week."""
+    """Yield the days of one part of a list: a day, or a range that may wrap around the week.
+
+    A day with a step, such as 2/2, begins a range that ends with Saturday.
+    """
     found = _WEEKDAY_PART.fullmatch(part.replace("*", f"{sunday}-{sunday + 6}"))
     if found is None or (found[3] is not None and int(found[3]) == 0):
         raise ValueError(f"{part!r} is not a day of the week")
     first = _weekday(found[1], sunday)
-    last = first if found[2] is None else _weekday(found[2], sunday)
+    end = found[2] or (found[3] and "sat") or found[1]
+    last = _weekday(end, sunday)
     for number in range(0, (last - first) % 7 + 1, int(found[3] or 1)):
         yield (first + number) % 7
 

@@ -13,9 +13,8 @@ from peewee import SqliteDatabase
 from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, Database
 from repoman.db.models import MODELS, Revision, database_proxy
-from repoman.db.policy_models import POLICY_MODELS
+from repoman.db.settings_models import SETTINGS_MODELS
 from repoman.db.topics import TOPICS
-from repoman.db.trust_models import TRUST_MODELS
 from repoman.db.usage_models import USAGE_MODELS
 from repoman.errors import Invalid, StorageFull, Unavailable
 
@@ -31,7 +30,7 @@ def insert(name, size=0):
 # --- Schema --------------------------------------------------------------------------------------
 
 
-ALL_MODELS = (*MODELS, *TRUST_MODELS, *USAGE_MODELS, *POLICY_MODELS)
+ALL_MODELS = (*MODELS, *USAGE_MODELS, *SETTINGS_MODELS)
 # The tables of migrations and of SQLite, and those that are used by plain SQL alone.
 NO_MODELS = {"schema_migration", "migration_backfill", "sqlite_schema", "content_event", "follower"}
 NO_MODELS |= {"pull_day", "read_only"}

@@ -103,3 +103,9 @@ def test_a_wrong_schedule_is_refused(text, problem):
 def test_an_unknown_time_zone_is_refused():
     with pytest.raises(Invalid, match="Mars/Olympus"):
         parse_schedule("daily 03:00", "Mars/Olympus")
+
+
+def test_a_day_with_a_step_begins_a_range_to_saturday():
+    schedule = parse_schedule("cron 0 0 1 ? * 3/2")
+    days = [datetime.fromtimestamp(at, UTC).strftime("%a") for at in schedule.list_next(0.0, 4)]
+    assert days == ["Thu", "Sat", "Tue", "Thu"]

@@ -1,6 +1,6 @@
-"""The tables of what repositories refer to by name: routing rules and cleanup policies."""
+"""The tables of what settings refer to: routing rules, cleanup policies, trusted certificates."""
 
-from peewee import IntegerField, JSONField, TextField
+from peewee import DoubleField, IntegerField, JSONField, TextField
 
 from repoman.db.models import Record
 
@@ -36,4 +36,15 @@ class CleanupPolicyRecord(Record):
         table_name = "cleanup_policy"
 
 
-POLICY_MODELS = (RoutingRuleRecord, CleanupPolicyRecord)
+class CertificateRecord(Record):
+    """A trusted certificate; ``id`` is its fingerprint. Times in seconds since the epoch."""
+
+    id = TextField(primary_key=True)
+    pem = TextField()
+    added_at = DoubleField()
+
+    class Meta:
+        table_name = "certificate"
+
+
+SETTINGS_MODELS = (RoutingRuleRecord, CleanupPolicyRecord, CertificateRecord)
