@@ -4,7 +4,7 @@ import pytest
 
 from repoman.plugin import Denied
 from repoman.testing import HttpClient
-from repoman_docker.hosted import deletion, manifests
+from repoman_docker.hosted import deletion
 from repoman_docker.protocol.reference import Digest, Tag
 from tests.functional.docker.images import OCI_INDEX, digest_of, index_of
 
@@ -17,7 +17,6 @@ TAGS = [f"v{number}" for number in range(7)]
 def hosted(in_process, monkeypatch):
     """The manifests of a repository with one manifest that has many tags."""
     monkeypatch.setattr(deletion, "BATCH_ASSETS", 2)
-    monkeypatch.setattr(manifests, "BATCH_ASSETS", 2)
     repoman = in_process.repoman
     made = repoman.repositories.create("many-tags", "docker-hosted", {})
     client = HttpClient(repoman, connector="many-tags")

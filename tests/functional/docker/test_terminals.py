@@ -1,10 +1,13 @@
 """Control characters that somebody sends, and what terminals and logs get of them."""
 
+import sqlite3
 from base64 import b64encode
+from contextlib import closing
 from urllib.parse import quote, urlencode
 
 import pytest
 
+from repoman.db.database import FILE
 from repoman.errors import UpstreamUnavailable
 from repoman_docker.layout import image as image_component
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
@@ -77,7 +80,12 @@ def test_an_error_with_the_words_of_a_remote_is_printable(in_process, name, monk
 def test_commands_show_no_orders(shared_server):
     """Names, descriptions, and what was typed wrong."""
     shared_server.cli("selector", "create", "evil", f'path == "/v2/{EVIL}"')
-    shared_server.cli("role", "create", "evil", "--description", EVIL)
+    refused = shared_server.cli("role", "create", "evil", "--description", EVIL, check=False)
+    assert refused.stderr.startswith("Error: description: ")
+    shared_server.cli("role", "create", "evil", "--description", "good")
+    with closing(sqlite3.connect(shared_server.data / FILE)) as connection, connection:
+        # Earlier versions have stored such descriptions.
+        connection.execute("UPDATE role SET description = ? WHERE id = 'evil'", [EVIL])
     for command in (("selector", "list"), ("role", "list"), ("role", "show", "evil")):
         shown = shared_server.cli(*command).stdout
         assert "owned\\x07" in shown
