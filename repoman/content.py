@@ -18,6 +18,7 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content_records import (
     AssetValues,
     SavedAsset,
+    add_transfer,
     delete_references,
     drop_empty_components,
     find_asset,
@@ -261,6 +262,15 @@ class ContentStore:
             )
             if saved.former_component is not None and saved.former_component != values.component:
                 drop_empty_components([saved.former_component])
+
+    def add_transfer(self, path: str, part: str, alias: str) -> None:
+        """Count what a client downloads with the asset at a path, besides its own bytes.
+
+        That is the first present asset to which it refers by the kind ``part``, in the order of
+        its references. Assets that refer to the path by the kind ``alias`` get the same size.
+        """
+        with self.transaction():
+            add_transfer(self._repository, path, part, alias)
 
     def delete_assets(
         self, paths: Iterable[str], audit: Mapping[str, AuditEntry] = MappingProxyType({})

@@ -68,6 +68,15 @@ _REFERRING = (
     "WHERE r.repository_id = ? AND r.path = ? AND r.kind = ? AND r.source > ? "
     "ORDER BY r.source LIMIT ?"
 )
+_ADD_TRANSFER = (
+    "UPDATE asset SET transfer_size = (SELECT size FROM blob WHERE id = asset.blob_id) + "
+    "coalesce(part.transfer_size, part.size) FROM (SELECT a.transfer_size, b.size "
+    "FROM reference r JOIN asset a ON a.repository_id = r.repository_id AND a.path = r.path "
+    "JOIN blob b ON b.id = a.blob_id WHERE r.kind = ? AND r.asset_id = "
+    "(SELECT id FROM asset WHERE repository_id = ? AND path = ?) ORDER BY r.id LIMIT 1) AS part "
+    "WHERE asset.id IN (SELECT id FROM asset WHERE repository_id = ? AND path = ? UNION ALL "
+    "SELECT asset_id FROM reference WHERE repository_id = ? AND path = ? AND kind = ?)"
+)
 _FIND_CONDEMNED = 'SELECT 1 FROM "condemned" WHERE store = ? AND digest = ?'
 _DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
 _INSERT_REFERENCES = (
@@ -232,6 +241,12 @@ def list_referring(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the columns of the assets that name a path, in the order of their own paths."""
     return _select(_REFERRING, (repository, path, kind, after, limit))
+
+
+def add_transfer(repository: int, path: str, part: str, alias: str) -> None:
+    """Count the first asset to which an asset refers; see ``ContentStore.add_transfer``."""
+    here = (repository, path)
+    _execute(_ADD_TRANSFER, (part, *here, *here, *here, alias))
 
 
 def delete_references(asset_id: int) -> None:

@@ -209,6 +209,19 @@ def new_tag(
     )
 
 
+def size_indexes(content: ContentStore, saved: NewAsset) -> None:
+    """Count the image that most clients pull into indexes: a saved one, and those that list it.
+
+    Of the images that are there, it is the first of those in the order of the references. To be
+    called after saving a manifest and its tags, in the same transaction.
+    """
+    indexes = [each.path for each in content.referring(saved.path, CHILD)]
+    if any(each.kind == CHILD for each in saved.references):
+        indexes.insert(0, saved.path)
+    for path in indexes:
+        content.add_transfer(path, CHILD, alias=TAG)
+
+
 def manifest_pull(content: ContentStore, asset: Asset) -> Pull:
     """Return what a client has that gets a manifest: by its tag, or by digest with all its tags."""
     if asset.kind == TAG:

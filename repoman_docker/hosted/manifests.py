@@ -25,6 +25,7 @@ from repoman_docker.layout import (
     new_manifest,
     new_tag,
     reference_path,
+    size_indexes,
     tag_path,
 )
 from repoman_docker.protocol.descriptor import Descriptor
@@ -128,6 +129,7 @@ class HostedManifests:
             for tag in dict.fromkeys(tags):
                 new = new_tag(name, tag, digest, media_type, blob, size, labels)
                 self._content.save_asset(replace(new, audit=_pushed(name, tag, digest)))
+            size_indexes(self._content, stored)
             if description:
                 may_replace = _may_edit(check_move, tags[0] if tags else Tag(str(digest)))
                 self._content.describe_component(image(name), description, replace=may_replace)

@@ -45,6 +45,9 @@ _SCHEMA1_REFUSED = (
 )
 
 UNLIMITED = sys.maxsize
+
+USUAL_PLATFORM = ("linux", "amd64")
+"""What most clients pull of an index."""
 """No limit on descriptors: stored manifests are always read."""
 
 
@@ -110,9 +113,13 @@ class Manifest:
         return tuple(dict.fromkeys((*named, *self.mentioned)))
 
     def descriptors(self) -> tuple[Descriptor, ...]:
-        """Return the descriptors of config, layers and children."""
+        """Return the descriptors of config, layers and children; the latter as ``by_platform``."""
         config = () if self.config is None else (self.config,)
-        return (*config, *self.layers, *self.children)
+        return (*config, *self.layers, *self.by_platform())
+
+    def by_platform(self) -> list[Descriptor]:
+        """Return the children, first those that most clients pull, and attestations last."""
+        return sorted(self.children, key=_rank)
 
 
 def parse_manifest(
@@ -299,6 +306,15 @@ def _find_digest(value: object) -> Digest | None:
         return Digest.parse(value) if isinstance(value, str) else None
     except RegistryError:
         return None
+
+
+def _rank(child: Descriptor) -> int:
+    platform = child.platform
+    if platform is None:
+        return 1
+    # Attestations are listed beside their images, with an unknown platform.
+    is_unknown = "unknown" in (platform.os, platform.architecture)
+    return 2 if is_unknown else (platform.os, platform.architecture) != USUAL_PLATFORM
 
 
 def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

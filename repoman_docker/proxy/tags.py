@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from repoman.plugin import Asset, LruCache, NewAsset, StoredBlob, store_bytes
-from repoman_docker.layout import manifest_path, new_manifest, new_tag, tag_path
+from repoman_docker.layout import manifest_path, new_manifest, new_tag, size_indexes, tag_path
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.texts import searchable_labels
 from repoman_docker.proxy.site import ProxySite
@@ -107,6 +107,7 @@ class TagStore:
                         image, each, digest, media_type, blob, manifest.transfer_size, labels
                     )
                     self._save(replace(new, checked_at=at))
+                size_indexes(self._content, manifest)
 
         return _as_asset(manifest), self._site.cache.keep(f"{image}@{digest}", write)
 

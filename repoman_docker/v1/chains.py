@@ -6,7 +6,7 @@ and config, and cached in memory.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from repoman.plugin import (
     Content,
@@ -42,7 +42,6 @@ from repoman_docker.service import (
 )
 from repoman_docker.v1.reading import read_content
 
-PREFERRED = ("linux", "amd64")
 CONFIG_MAX_BYTES = 4 << 20  # maximum bytes of a config
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
@@ -104,7 +103,7 @@ class Chains:
             return self._memory.get((name, found.etag), lambda: self._derive(name, found))
         index = self._parse(found)
         reason = _unusable("it is an index without a runnable image")
-        for child in _by_preference(index.children):
+        for child in filter(_is_runnable, index.by_platform()):
             try:
                 return self._images_of(name, child.digest)
             except RegistryFailure as error:
@@ -141,12 +140,6 @@ class Chains:
 def _weigh(chain: Sequence[V1Image]) -> int:
     # Besides its JSON each image has the ids of its ancestors, which share their strings.
     return sum(len(each.json) + 8 * len(each.ancestry) + 512 for each in chain)
-
-
-def _by_preference(children: Sequence[Descriptor]) -> Iterator[Descriptor]:
-    """Yield the images of an index, the best for V1 engines first."""
-    images = [each for each in children if _is_runnable(each)]
-    yield from sorted(images, key=lambda each: _platform(each) != PREFERRED)
 
 
 def _is_runnable(child: Descriptor) -> bool:

@@ -161,3 +161,40 @@ def test_0036_gives_each_task_an_id_of_its_own(make_database):
     assert uuid.UUID(first.uid) != uuid.UUID(second.uid)
     assert (first.kept, find_task_by_uid(second.uid)) == ({}, second)
     assert database.read_only.state is None
+
+
+def test_0041_counts_the_first_image_of_an_index(make_database, tmp_path):
+    asset = (
+        "insert into asset (id, repository_id, path, kind, blob_id, media_type, attributes, "
+        "created_at, updated_at, transfer_size, uploader, uploader_address) values"
+    )
+    refer = "insert into reference (repository_id, asset_id, source, kind, path) values"
+    database = make_database(
+        "0039_search_merges",
+        "insert into repository (id, name, key, format, type, is_online, settings, created_at, "
+        "updated_at) values (1, 'files', 'files', 'raw', 'hosted', 1, '{}', 0, 0)",
+        *(
+            f"insert into blob (id, store, digest, size, created_at) values "
+            f"({number}, 'default', 'd{number}', {10**number}, 0)"
+            for number in (1, 2, 3)
+        ),
+        f"{asset} (1, 1, 'index', 'm', 1, '', '{{}}', 0, 0, 10, '', '')",
+        f"{asset} (2, 1, 'first', 'm', 2, '', '{{}}', 0, 0, 5000, '', '')",
+        f"{asset} (3, 1, 'second', 'm', 3, '', '{{}}', 0, 0, 7000, '', '')",
+        f"{asset} (4, 1, 'name', 't', 1, '', '{{}}', 0, 0, 10, '', '')",
+        f"{asset} (5, 1, 'name of one', 't', 2, '', '{{}}', 0, 0, 5000, '', '')",
+        f"{refer} (1, 1, 'index', 'child', 'absent')",
+        f"{refer} (1, 1, 'index', 'child', 'first')",
+        f"{refer} (1, 1, 'index', 'child', 'second')",
+        f"{refer} (1, 4, 'name', 'tag', 'index')",
+        f"{refer} (1, 5, 'name of one', 'tag', 'first')",
+    )
+    content = ContentStore(database, 1, "default", file_store(tmp_path / "blobs"))
+    found = content.existing(["index", "first", "second", "name", "name of one"])
+    assert {path: each.transfer_size for path, each in found.items()} == {
+        "index": 5010,
+        "first": 5000,
+        "second": 7000,
+        "name": 5010,
+        "name of one": 5000,
+    }
