@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
+from typing import ClassVar
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -29,6 +30,18 @@ def is_address(text: str) -> bool:
 
 class EmailOptions(Section):
     """The mail server."""
+
+    audience: ClassVar = frozenset(
+        {
+            "host",
+            "port",
+            "username",
+            "start_tls_required",
+            "ssl_on_connect_enabled",
+            "ssl_server_identity_check_enabled",
+            "use_trust_store",
+        }
+    )
 
     enabled: bool = Field(False, description="Whether e-mail is sent.")
     host: str | None = Field(None, description="Host name or address of the mail server.")

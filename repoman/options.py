@@ -11,7 +11,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.errors import NotFound
 from repoman.option_records import delete_option, find_option, save_option
-from repoman.sections import Section, merge, parse_section
+from repoman.sections import MASK, Section, apply_patch, merge, parse_section
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -57,15 +57,40 @@ class Options:
         """
         self._check_name(name)
         with self._database.transaction():
+            self._change(name, self._read(name), values)
+
+    def patch(self, name: str, patch: Mapping[str, Any]) -> Section:
+        """Change a section by a JSON merge patch (RFC 7396), and return it.
+
+        Where the patch changes who is sent the secrets of the section, those that it does not give
+        go: who does not know them cannot have them sent to a server of their choice.
+
+        Raises:
+            NotFound, Invalid: see :meth:`update`.
+        """
+        self._check_name(name)
+        with self._database.transaction():
             present = self._read(name)
-            merged = merge(type(present), present.model_dump(), values)
-            section = self._parse(name, merged)
-            section.check_names()
-            save_option(name, section.sealed(self._database.keyring.seal))
-            changed = [
-                key for key in sorted(values) if getattr(section, key) != getattr(present, key)
-            ]
-            self._database.note_change("option.change", name, keys=" ".join(changed))
+            if not patch:
+                return present
+            values = apply_patch(type(present), present.model_dump(), patch)
+            for key in (key for key, value in patch.items() if value is None):
+                values[key] = getattr(self._defaults[name], key, None)
+            section = self._parse(name, merge(type(present), present.model_dump(), values))
+            if any(getattr(section, key) != getattr(present, key) for key in present.audience):
+                kept = {key for key in present.secret_keys() if patch.get(key, MASK) == MASK}
+                values |= dict.fromkeys(kept, "")
+            return self._change(name, present, values)
+
+    def _change(self, name: str, present: Section, values: Mapping[str, Any]) -> Section:
+        """Change keys of a section; within a transaction."""
+        merged = merge(type(present), present.model_dump(), values)
+        section = self._parse(name, merged)
+        section.check_names()
+        save_option(name, section.sealed(self._database.keyring.seal))
+        changed = [key for key in sorted(values) if getattr(section, key) != getattr(present, key)]
+        self._database.note_change("option.change", name, keys=" ".join(changed))
+        return section
 
     def reset(self, name: str) -> None:
         """Make a section what it was before anybody changed it (NotFound)."""

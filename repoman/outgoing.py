@@ -1,5 +1,6 @@
 """The option sections of the network: how requests of proxies leave this server."""
 
+from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator
@@ -45,6 +46,8 @@ class HttpOptions(Section):
 
 class HttpProxyOptions(Section):
     """An HTTP proxy through which requests leave."""
+
+    audience: ClassVar = frozenset({"host", "port", "username"})
 
     enabled: bool = Field(False, description="Whether to use it.")
     host: str = Field("", description="Its host name or address.")

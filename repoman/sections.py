@@ -118,9 +118,11 @@ class Section(BaseModel):
     Attributes:
         in_rest: how the REST API shows fields, see :class:`Rest`; None: not at all. Those of its
             bases apply as well.
+        audience: the fields that say where its secrets are sent.
     """
 
     in_rest: ClassVar[Mapping[str, Rest | None]] = {}
+    audience: ClassVar[frozenset[str]] = frozenset()
 
     # Errors leave out what was given: it may be a secret, and they end in logs.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -148,6 +150,19 @@ class Section(BaseModel):
             told |= vars(base).get("in_rest", {})
         shown = {key: told.get(key, Rest()) for key in cls.model_fields}
         return {key: rest for key, rest in shown.items() if rest is not None}
+
+    @classmethod
+    def secret_keys(cls) -> set[str]:
+        """Return the names of the fields that are secrets."""
+        return {key for key, field in cls.model_fields.items() if field.annotation is SecretStr}
+
+    @classmethod
+    def default_of(cls, key: str) -> Any:
+        """Return the default of a field; None if it has none, or if there is no such field."""
+        field = cls.model_fields.get(key)
+        if field is None or field.is_required():
+            return None
+        return field.get_default(call_default_factory=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -186,13 +201,35 @@ def merge(kind: type[Section], old: Mapping[str, Any], new: Mapping[str, Any]) -
     A secret given as the stars that are shown in its place stays as it is, so that what was read
     may be sent back.
     """
-    fields = kind.model_fields
-    shown = {
-        key
-        for key, value in new.items()
-        if value == MASK and key in fields and fields[key].annotation is SecretStr
-    }
+    shown = {key for key in kind.secret_keys() if new.get(key) == MASK}
     return {**old, **{key: value for key, value in new.items() if key not in shown}}
+
+
+def apply_patch(
+    kind: type[Section], old: Mapping[str, Any], patch: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the values that a JSON merge patch (RFC 7396) gives a section.
+
+    None is the default: of a value or, as the whole patch, of all of them.
+    """
+    given = dict.fromkeys(kind.model_fields) if patch is None else patch
+    return {
+        key: kind.default_of(key) if value is None else _merge_tables(old.get(key), value)
+        for key, value in given.items()
+    }
+
+
+def _merge_tables(old: Any, patch: Any) -> Any:
+    """Return a value with a merge patch."""
+    if not isinstance(patch, Mapping):
+        return patch
+    table = dict(old) if isinstance(old, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = _merge_tables(table.get(key), value)
+    return table
 
 
 def parse_section(kind: type[Part], values: Mapping[str, Any], name: str = "") -> Part:

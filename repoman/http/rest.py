@@ -26,7 +26,7 @@ from repoman.http.rest_sessions import refuse_forged, take_proof
 from repoman.plugins import unique
 from repoman.rest.audit import EventQuery, EventView, find_events
 from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, Function, Reply
-from repoman.rest.openapi import describe_api
+from repoman.rest.openapi import MERGE_PATCH, describe_api
 from repoman.rest.resources import Page, Query
 
 METRICS_ROOT = "/service/metrics"  # Where exporters look for what is below NEXUS_ROOT as well.
@@ -39,6 +39,7 @@ DESCRIPTIONS = {
 }
 # In paths, old scripts use the second one for the first.
 OLD_PATHS = (("/v1/", "/beta/"), (f"{NEXUS_ROOT}/metrics/", f"{METRICS_ROOT}/"))
+PATCH_TYPES = (MERGE_PATCH, JSON)  # Media types of merge patches.
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
 TAG_CHARS = 32  # Of the hash of an answer.
 
@@ -116,7 +117,8 @@ class _View:
         self._repoman = repoman
         self._formats = formats
         self._endpoint = endpoint
-        self._has_tag = endpoint.function in shown
+        # A patch answers as what shows the resource.
+        self._has_tag = endpoint.function in shown or endpoint.method == "PATCH"
         self._changing: dict[tuple[str, ...], object] = {}  # What is being changed, by its path.
         takes = inspect.signature(endpoint.function).parameters
         self._names = [name for name in endpoint.names if name in takes]
@@ -190,17 +192,19 @@ class _View:
 
     def _inputs(self, call: Call) -> Iterator[tuple[str, Any]]:
         """Yield what the function takes besides parts of the path; the body comes last."""
-        environ, inputs = current_environ(), self._endpoint.inputs
+        environ, endpoint = current_environ(), self._endpoint
+        inputs = endpoint.inputs
         if "query" in inputs:
             yield "query", parse_query(inputs["query"])
         if self._body is not None:
-            yield "body", _parse_body(self._body)
+            kinds = PATCH_TYPES if endpoint.method == "PATCH" else (JSON,)
+            yield "body", _parse_body(self._body, kinds)
         elif "text" in inputs:
-            if request.mimetype == JSON and not self._endpoint.takes_any_type:
+            if request.mimetype == JSON and not endpoint.takes_any_type:
                 raise UnsupportedMediaType("The body must be text/plain.")
             yield "text", _decode(read_body(environ, BODY_MAX_BYTES))
-        elif self._endpoint.open_part is not None:
-            form = receive_form(environ, partial(self._endpoint.open_part, call))
+        elif endpoint.open_part is not None:
+            form = receive_form(environ, partial(endpoint.open_part, call))
             yield "form", _proven(form)
 
     def _dump(self, answer: Any) -> bytes:
@@ -283,9 +287,10 @@ def parse_query(model: type[AnyQuery]) -> AnyQuery:
         raise input_error(error) from error
 
 
-def _parse_body(adapter: TypeAdapter[Any]) -> Any:
-    if request.mimetype != JSON:
-        raise UnsupportedMediaType("The body must be application/json.")
+def _parse_body(adapter: TypeAdapter[Any], kinds: tuple[str, ...]) -> Any:
+    """Return the body, which is of the first of these media types or another one of them."""
+    if request.mimetype not in kinds:
+        raise UnsupportedMediaType(f"The body must be {kinds[0]}.")
     data = read_body(current_environ(), BODY_MAX_BYTES)
     try:
         return adapter.validate_json(data)

@@ -5,30 +5,36 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from pydantic import SecretStr
-
 from repoman.errors import Invalid
 from repoman.proxy.redirects import is_same_server
-from repoman.repositories.recipes import Recipe, Settings
+from repoman.repositories.recipes import Patch, Recipe, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.sections import ProxySection
-from repoman.sections import MASK, Section, merge, parse_section
+from repoman.sections import MASK, Section, apply_patch, merge, parse_section
 
 
-def merge_settings(recipe: Recipe, old: Settings, new: Settings) -> dict[str, dict[str, Any]]:
-    """Return stored settings with changes.
+def merge_settings(
+    recipe: Recipe, old: Settings, new: Patch, *, is_patch: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return stored settings with changes, which may be a patch.
 
     Secrets that the changes leave out go if the remote is on another server than before.
     """
+    given = {
+        name: apply_patch(recipe.sections.get(name, Section), old.get(name, {}), values)
+        if is_patch or values is None
+        else values
+        for name, values in new.items()
+    }
     merged = {
-        name: merge(recipe.sections.get(name, Section), old.get(name, {}), new.get(name, {}))
-        for name in {**old, **new}
+        name: merge(recipe.sections.get(name, Section), old.get(name, {}), given.get(name, {}))
+        for name in {**old, **given}
     }
     former, remote = remote_in(recipe, old), remote_in(recipe, merged)
     if former == remote or _is_same_server(former, remote):
         return merged
     return {
-        name: _without_secrets(recipe.sections.get(name, Section), values, new.get(name, {}))
+        name: _without_secrets(recipe.sections.get(name, Section), values, given.get(name, {}))
         for name, values in merged.items()
     }
 
@@ -43,9 +49,7 @@ def _without_secrets(
     kind: type[Section], values: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the values of a section without the secrets that are not given."""
-    fields = kind.model_fields
-    secrets = {key for key, field in fields.items() if field.annotation is SecretStr}
-    kept = {key for key in secrets if given.get(key, MASK) == MASK}
+    kept = {key for key in kind.secret_keys() if given.get(key, MASK) == MASK}
     return {key: value for key, value in values.items() if key not in kept}
 
 

@@ -23,12 +23,7 @@ from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
-from repoman.repositories.changes import (
-    changed_keys,
-    merge_settings,
-    remote_in,
-    without_member,
-)
+from repoman.repositories.changes import changed_keys, merge_settings, remote_in, without_member
 from repoman.repositories.checks import (
     NAME,
     check_group,
@@ -46,14 +41,14 @@ from repoman.repositories.model import (
     RepositoryType,
     Step,
 )
-from repoman.repositories.recipes import Recipe, RepositoryContext, Settings
+from repoman.repositories.recipes import Patch, Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.routing_records import RoutingRule, list_rules
 from repoman.repositories.sections import (
     GroupSection,
-    RoutingSection,
     StorageSection,
     external_url_of,
+    with_rules,
 )
 from repoman.sections import Section
 from repoman.uploads import UploadSessions
@@ -223,18 +218,24 @@ class RepositoryManager:
             check_ports(name, sections, self._server)
             _check_names(row, sections, sections)
             row_id = records.insert_row(row)
-            records.replace_ports(row_id, [each[1:] for each in ports_of(sections)])
-            self._database.bump(REPOSITORIES)
+            self._take_ports(row_id, sections)
             self._database.note_change("repository.create", name, recipe=recipe_name)
         self.refresh()
         return self.get(name)
 
-    def update(self, name: str, settings: Settings, *, is_online: bool | None = None) -> Repository:
+    def update(
+        self,
+        name: str,
+        settings: Patch,
+        *,
+        is_online: bool | None = None,
+        is_patch: bool = False,
+    ) -> Repository:
         """Change the given settings of a repository, keep the others, and return it.
 
-        A proxy that gets another remote loses what it had from the former one; where that is on
-        another server, it loses passwords that are not given as well, so that who does not know
-        them cannot have them sent to a server of their choice.
+        In a patch None is the default of a setting, and tables are merged. A proxy with another
+        remote loses what it had from the former one and, where that is on another server, passwords
+        that are not given: nobody can have them sent to a server of their choice.
 
         Raises:
             NotFound: there is no such repository.
@@ -245,7 +246,7 @@ class RepositoryManager:
             row = self._get_row(name)
             recipe = self.get_recipe(f"{row.format}-{row.type}")
             old = self._unseal(row)
-            sections = recipe.parse(merge_settings(recipe, old, settings))
+            sections = recipe.parse(merge_settings(recipe, old, settings, is_patch=is_patch))
             self._check_blob_store(sections, row)
             check_ports(row.name, sections, self._server)
             _check_names(row, sections, settings)
@@ -255,9 +256,7 @@ class RepositoryManager:
             if keys or online != row.is_online:
                 changed = replace(row, is_online=online, settings=self._seal(sections))
                 is_same = remote_in(recipe, old) == remote_in(recipe, changed.settings)
-                row_id = self._store(row, changed, is_same_remote=is_same)
-                records.replace_ports(row_id, [each[1:] for each in ports_of(sections)])
-                self._database.bump(REPOSITORIES)
+                self._take_ports(self._store(row, changed, is_same_remote=is_same), sections)
                 told = {} if online == row.is_online else {"is_online": str(online)}
                 self._database.note_change(
                     "repository.change", row.name, keys=" ".join(keys), **told
@@ -370,6 +369,11 @@ class RepositoryManager:
         self._bury(row)
         return records.insert_row(changed)
 
+    def _take_ports(self, row_id: int, sections: Mapping[str, Section]) -> None:
+        """Give a repository the ports of its settings, and have all processes see the change."""
+        records.replace_ports(row_id, [each[1:] for each in ports_of(sections)])
+        self._database.bump(REPOSITORIES)
+
     def _bury(self, row: Row) -> None:
         insert_buried(row.id, time.time())
         records.bury_row(row.id)
@@ -438,7 +442,7 @@ class RepositoryManager:
             return Repository(config, None, problem=problem)
         try:
             sections = recipe.parse(self._unseal(row))
-            config = replace(config, sections=_with_rules(sections, rules))
+            config = replace(config, sections=with_rules(sections, rules))
             store = _storage(config.sections).blob_store
             blobs = self._blob_stores.get(store)
             context = RepositoryContext(
@@ -478,16 +482,6 @@ def _check_names(row: Row, sections: Mapping[str, Section], given: Collection[st
     group = sections.get("group")
     if isinstance(group, GroupSection):
         check_group(row.name, row.format, group, records.list_rows(), is_new="group" in given)
-
-
-def _with_rules(
-    sections: Mapping[str, Section], rules: Mapping[str, RoutingRule]
-) -> dict[str, Section]:
-    """Return sections with the routing rules that they name (Invalid)."""
-    return {
-        name: section.with_rule(rules) if isinstance(section, RoutingSection) else section
-        for name, section in sections.items()
-    }
 
 
 def _storage(sections: Mapping[str, Section]) -> StorageSection:

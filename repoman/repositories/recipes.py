@@ -20,6 +20,8 @@ from repoman.sections import Section, parse_section
 from repoman.uploads import UploadSessions
 
 Settings = Mapping[str, Mapping[str, Any]]
+# The same with None for a whole section that takes its defaults.
+Patch = Mapping[str, Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)

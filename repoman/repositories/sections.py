@@ -401,6 +401,16 @@ class RoutingSection(Section):
         return rule is None or rule.allows([*names, *(self.path_of(name, part) for name in names)])
 
 
+def with_rules(
+    sections: Mapping[str, Section], rules: Mapping[str, RoutingRule]
+) -> dict[str, Section]:
+    """Return sections with the routing rules that they name (Invalid)."""
+    return {
+        name: section.with_rule(rules) if isinstance(section, RoutingSection) else section
+        for name, section in sections.items()
+    }
+
+
 class CleanupSection(Section):
     """Which components of a repository a cleanup removes."""
 

@@ -19,6 +19,7 @@ from repoman.rest.roles import roles
 from repoman.rest.routing import routing
 from repoman.rest.search import search
 from repoman.rest.selectors import selectors
+from repoman.rest.settings import settings
 from repoman.rest.status import status
 from repoman.rest.system import system
 from repoman.rest.tasks import tasks
@@ -49,6 +50,7 @@ AREAS = (
     system,
     metrics,
     operation,
+    settings,
     usage,
     events,
     audit,

@@ -345,6 +345,10 @@ class Area:
         """Have a function answer PUT; ``options`` as of :meth:`add`."""
         return self.add("PUT", path, right, **options)
 
+    def patch(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
+        """Have a function answer PATCH with a JSON merge patch; ``options`` as of :meth:`add`."""
+        return self.add("PATCH", path, right, **options)
+
     def delete(self, path: str, right: Right, **options: Any) -> Callable[[Function], Function]:
         """Have a function answer DELETE; ``options`` as of :meth:`add`."""
         return self.add("DELETE", path, right, **options)

@@ -12,7 +12,8 @@ OPENAPI_VERSION = "3.1.0"
 REF = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
-METHODS_OF_CHANGE = ("POST", "PUT", "DELETE")
+MERGE_PATCH = "application/merge-patch+json"
+METHODS_OF_CHANGE = ("POST", "PUT", "PATCH", "DELETE")
 
 Mode = Literal["validation", "serialization"]
 Key = tuple[str, Mode]
@@ -127,7 +128,8 @@ class _Description:
 
     def _request_body(self, endpoint: Endpoint) -> Json:
         if "body" in endpoint.inputs:
-            return {JSON: {"schema": self._schemas[_key(endpoint, "body"), "validation"]}}
+            kind = MERGE_PATCH if endpoint.method == "PATCH" else JSON
+            return {kind: {"schema": self._schemas[_key(endpoint, "body"), "validation"]}}
         if "text" in endpoint.inputs:
             return TEXT
         if "form" not in endpoint.inputs:

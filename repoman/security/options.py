@@ -2,6 +2,7 @@
 
 import re
 from itertools import chain
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -18,6 +19,8 @@ PORTS = {"ldap": 389, "ldaps": 636}
 
 class LdapOptions(Section):
     """A directory whose users may log in. Times in seconds."""
+
+    audience: ClassVar = frozenset({"urls", "start_tls", "ca_file", "use_trust_store", "bind_dn"})
 
     enabled: bool = Field(False, description="Whether users can log in with LDAP.")
     urls: tuple[str, ...] = Field(

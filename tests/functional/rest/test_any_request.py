@@ -32,7 +32,7 @@ EXAMPLES = {"admin": 6, "ann": 3, "nobody": 2}  # Requests to each operation.
 LOGINS = {"admin": ADMIN, "ann": ANN, "nobody": None}
 NAMES = ["files", "images", "default", "ann", "admin", "nx-admin", "all", "raw", "ü%"]
 DOCUMENTS = ["/service/rest/openapi.json", "/api/v1/openapi.json"]
-ORDER = ("GET", "POST", "PUT", "DELETE")
+ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # After these little works, after each of them less.
 LAST = ("realms", "anonymous", "read-only", "-password")
 
