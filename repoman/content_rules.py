@@ -100,6 +100,7 @@ class ContentRules:
         shown: returns namespace, name and version of a component as users see them. They may begin
             with a slash that the stored ones do not have.
         search_fields: the search parameters of the format, by name (``hello.greeting``).
+        tree_roots: the directories at the top of the stored paths that users browse; none: all.
     """
 
     version_key: Callable[[str], str] = version_key
@@ -112,6 +113,7 @@ class ContentRules:
     component_kinds: tuple[str, ...] = ()
     shown: Callable[[Coordinate], Coordinate] = as_stored
     search_fields: Mapping[str, SearchField] = field(default_factory=dict)
+    tree_roots: tuple[str, ...] = ()
 
 
 DEFAULT_RULES = ContentRules()

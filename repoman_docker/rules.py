@@ -67,4 +67,5 @@ RULES = ContentRules(
         ),
         "docker.labels": SearchField(SearchTarget.LABEL, "A label, as NAME=VALUE."),
     },
+    tree_roots=("blobs", "manifests", "tags"),
 )

@@ -17,7 +17,12 @@ from repoman.catalog.assets import (
     package_listing,
     package_view,
 )
-from repoman.catalog.components import Components, component_view, is_component_seen
+from repoman.catalog.components import (
+    Components,
+    component_view,
+    is_component_seen,
+    is_shown,
+)
 from repoman.catalog.listing import Listing, Sealer, read_page
 from repoman.catalog.model import (
     AssetQuery,
@@ -96,6 +101,19 @@ class Catalog:
                 found[each.component].append(each)
         return found
 
+    def components_of(
+        self, assets: Iterable[AssetView], viewer: Viewer
+    ) -> dict[int, ComponentView]:
+        """Return the components of some assets by component id, as far as they are shown."""
+        scopes = _by_id(viewer.scopes())
+        ids = {each.component for each in assets if each.component is not None}
+        views = (
+            component_view(row, scopes)
+            for row in records.list_rows("component", ids)
+            if is_component_seen(row, scopes)
+        )
+        return {each.id: each for each in views if is_shown(scopes[each.repository_id], each.kind)}
+
     # Single things ------------------------------------------------------------------------------
 
     def component(self, id_: int, viewer: Viewer) -> ComponentView:
@@ -146,6 +164,9 @@ class Catalog:
         names = [_child(directory, path) for path in firsts]
         has_more = len(names) > page.size
         names = names[: page.size]
+        last = names[-1] if has_more else None
+        if not directory and (roots := scope.rules.tree_roots):
+            names = [each for each in names if each.removesuffix("/") in roots]
         rows = records.find_assets(scope.id, [each for each in names if not each.endswith("/")])
         seen = {path: row for path, row in rows.items() if is_asset_seen(row, scopes)}
         views = {each.stored_path: each for each in asset_views(list(seen.values()), scopes)}
@@ -158,7 +179,7 @@ class Catalog:
                     items.append(BrowseNode(name[len(directory) : -1], name))
             elif name in views:
                 items.append(BrowseNode(name[len(directory) :], name, views[name]))
-        return Page(items, names[-1] if has_more else None)
+        return Page(items, last)
 
     # Sums ---------------------------------------------------------------------------------------
 

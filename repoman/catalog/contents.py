@@ -15,6 +15,7 @@ from repoman.catalog.listing import Wildcards
 from repoman.catalog.model import (
     AssetQuery,
     AssetView,
+    BrowseNode,
     ComponentQuery,
     ComponentView,
     Page,
@@ -92,8 +93,10 @@ class Contents:
         self._repositories = repositories
         self._authorizer = authorizer
 
-    def repository(self, name: str, actor: Actor | None) -> Repository:
-        """Return a repository in which the actor may see something.
+    def repository(
+        self, name: str, actor: Actor | None, actions: frozenset[Action] = READING
+    ) -> Repository:
+        """Return a repository in which the actor may see something, by one of these actions.
 
         Raises:
             NotFound: there is none, and the actor could see it if there were.
@@ -104,10 +107,11 @@ class Contents:
             absent = RepositoryRef("", name, anonymous=False)
             ref = absent if repository is None else repository.ref
             may = self._authorizer.may_do_somewhere
-            if not any(may(actor, ref, frozenset({each})) for each in READING):
+            if not any(may(actor, ref, frozenset({each})) for each in actions):
                 if actor.is_anonymous:
                     raise Unauthenticated("Authentication is required.")
-                raise Denied(f"{actor.name} is not allowed to browse or read {name}.")
+                allowed = " or ".join(sorted(actions))
+                raise Denied(f"{actor.name} is not allowed to {allowed} {name}.")
         if repository is None:
             raise NotFound(f"There is no repository {name!r}.")
         return repository
@@ -180,6 +184,38 @@ class Contents:
             if page.next is None:
                 return
             after = page.next
+
+    # Trees --------------------------------------------------------------------------------------
+
+    def browse(
+        self, repository: Repository, directory: str, page: PageRequest, actor: Actor | None
+    ) -> Page[BrowseNode]:
+        """Return the children of a directory of a repository, or of the members of a group.
+
+        Slashes around the path of the directory do not matter; the top is empty. Of what several
+        members have, the one of the first member is shown. See
+        :meth:`repoman.catalog.catalog.Catalog.browse`.
+        """
+        directory = "".join(f"{each}/" for each in [directory.strip("/")] if each)
+        pages = [
+            self._catalog.browse(each.name, directory, page, ScopeViewer([each]))
+            for each in self._scopes_of(repository, actor)
+        ]
+        found: dict[str, BrowseNode] = {}
+        for node in (node for each in pages for node in each.items):
+            found.setdefault(node.path, node)
+        last = min((each.next for each in pages if each.next is not None), default=None)
+        paths = [each for each in sorted(found) if last is None or each <= last]
+        if len(paths) > page.size:
+            paths = paths[: page.size]
+            last = paths[-1]
+        return Page([found[each] for each in paths], last)
+
+    def components_of(
+        self, repository: Repository, assets: Iterable[AssetView], actor: Actor | None
+    ) -> dict[int, ComponentView]:
+        """Return the components of assets of a repository that users see, by component id."""
+        return self._catalog.components_of(assets, ScopeViewer(self._scopes_of(repository, actor)))
 
     # Single ones --------------------------------------------------------------------------------
 

@@ -205,11 +205,6 @@ class BrowseNode:
     path: str
     asset: AssetView | None = None
 
-    @property
-    def is_directory(self) -> bool:
-        """Whether it has children."""
-        return self.path.endswith("/")
-
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -221,11 +216,6 @@ class Usage:
     packages: int = 0
     size: int = 0
     own_size: int = 0
-
-    @property
-    def shared_size(self) -> int:
-        """The bytes that are used elsewhere too."""
-        return self.size - self.own_size
 
 
 @dataclass(frozen=True, slots=True)

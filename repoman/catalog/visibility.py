@@ -51,10 +51,10 @@ class ActorViewer:
         return _sorted(each for each in found if each is not None)
 
     def scopes_of(self, repository: Repository) -> list[Scope]:
-        """Return what the actor may see of one repository, by id.
+        """Return what the actor may see of one repository.
 
-        The scopes of a group are its members, seen with the rights in the group. A member that the
-        actor may not know of has the name of the group.
+        The scopes of a group are its members in their order, seen with the rights in the group.
+        One that the actor may not know of has the name of the group.
         """
         whole = self._scope(repository)
         if whole is None or repository.config.type is not RepositoryType.GROUP:
@@ -72,7 +72,7 @@ class ActorViewer:
                 group=repository.name,
             )
             found.setdefault(scope.id, scope)
-        return _sorted(found.values())
+        return list(found.values())
 
     def _scope(self, repository: Repository) -> Scope | None:
         ref, config, may = repository.ref, repository.config, self._authorizer
@@ -107,14 +107,14 @@ class EveryViewer:
         return _sorted(map(_whole, self._repositories.all()))
 
     def scopes_of(self, repository: Repository) -> list[Scope]:
-        """Return one repository, or the members of a group, by id."""
+        """Return one repository, or the members of a group in their order."""
         if repository.config.type is not RepositoryType.GROUP:
             return [_whole(repository)]
         found: dict[int, Scope] = {}
         for member, is_served in _members(self._repositories, repository):
             scope = _whole(member, sees=is_served, group=repository.name)
             found.setdefault(scope.id, scope)
-        return _sorted(found.values())
+        return list(found.values())
 
 
 def _whole(repository: Repository, sees: Filter | None = None, group: str = "") -> Scope:

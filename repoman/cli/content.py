@@ -114,6 +114,23 @@ def list_assets(repoman: Repoman, repository: str, limit: int | None, as_json: b
         _print_asset(each, as_json=as_json)
 
 
+@asset.command("tree")
+@click.argument("repository")
+@click.argument("directory", default="")
+@LIMIT
+@with_repoman
+def list_directory(repoman: Repoman, repository: str, directory: str, limit: int | None) -> None:
+    """List what is in DIRECTORY (default: the top) of REPOSITORY, or of the members of a group.
+
+    Directories end with a slash.
+    """
+    found = repoman.repositories.get(repository)
+    browse = repoman.contents.browse
+    for each in _pages(lambda page: browse(found, directory, page, None), limit):
+        size = "" if each.asset is None else each.asset.size
+        click.echo(f"{size:>12}  {each.path}")
+
+
 @asset.command("show")
 @click.argument("id_", metavar="ID")
 @with_repoman

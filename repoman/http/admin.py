@@ -18,6 +18,7 @@ from repoman.core import Repoman
 from repoman.http.addresses import AddressBook
 from repoman.http.api_page import api_page
 from repoman.http.body import read_body
+from repoman.http.browse_page import create_browse_page
 from repoman.http.content import POLICY
 from repoman.http.current import ACTOR, AUDIT, SECURITY, current_actor, current_environ
 from repoman.http.errors import Failure, install_error_handlers, render_plain
@@ -129,6 +130,7 @@ def _blueprints(repoman: Repoman, formats: Mapping[str, Format]) -> Iterator[Blu
     yield create_health_rest(repoman)
     yield create_rest(repoman, formats)
     yield session_blueprint
+    yield create_browse_page(repoman)
     yield api_page
     for blueprints in repoman.plugins.hook.repoman_register_web():
         yield from blueprints

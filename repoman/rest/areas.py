@@ -3,6 +3,7 @@
 from repoman.rest.absent import absent
 from repoman.rest.audit import audit
 from repoman.rest.blob_stores import blob_stores
+from repoman.rest.browse import browse
 from repoman.rest.certificates import certificates
 from repoman.rest.cleanup import cleanup
 from repoman.rest.components import assets, components, formats
@@ -31,6 +32,7 @@ AREAS = (
     repositories,
     components,
     assets,
+    browse,
     search,
     formats,
     blob_stores,

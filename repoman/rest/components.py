@@ -263,7 +263,7 @@ def asset_xo(call: Call, asset: AssetView) -> AssetXO:
     """Return an asset as clients see it; who stored it is not for anonymous users."""
     is_told = not call.actor.is_anonymous
     return AssetXO(
-        download_url=download_url(call, asset),
+        download_url=download_url(call.base_url, asset),
         path=asset.path,
         id=render_id(asset),
         repository=asset.address,
@@ -280,9 +280,9 @@ def asset_xo(call: Call, asset: AssetView) -> AssetXO:
     )
 
 
-def download_url(call: Call, asset: AssetView) -> str:
-    """Return the address of an asset on the main port."""
-    return f"{call.base_url}/repository/{asset.address}{quote(asset.path, safe=PATH_SAFE)}"
+def download_url(base_url: str, asset: AssetView) -> str:
+    """Return the address of an asset on the main port, which has this address."""
+    return f"{base_url}/repository/{asset.address}{quote(asset.path, safe=PATH_SAFE)}"
 
 
 def _upload_spec(format_: str, spec: UploadSpec) -> UploadSpecXO:

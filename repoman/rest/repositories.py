@@ -2,6 +2,8 @@
 
 from pydantic import Field
 
+from repoman.catalog.model import Usage
+from repoman.catalog.visibility import EveryViewer
 from repoman.errors import Conflict, Invalid
 from repoman.repositories.model import Repository, RepositoryType
 from repoman.repositories.sections import ProxySection
@@ -14,6 +16,10 @@ from repoman.security.actors import Action
 repositories = Area("Repositories", "Repositories: lists, deletion and other actions.")
 
 
+def _is_unknown(value: int | None) -> bool:
+    return value is None
+
+
 class RepositoryView(Resource):
     """A repository."""
 
@@ -21,6 +27,11 @@ class RepositoryView(Resource):
     format: str = Field(description="Format.")
     type: RepositoryType = Field(description="hosted, proxy or group.")
     url: str = Field(description="Address on the main port.")
+    size: int | None = Field(
+        None,
+        exclude_if=_is_unknown,
+        description="Bytes of all blobs of the repository; not there for a group.",
+    )
     attributes: dict[str, dict[str, str]] = Field(
         description="For a proxy `proxy.remoteUrl`, the address of its remote; else empty."
     )
@@ -37,14 +48,15 @@ def list_repositories(call: Call) -> list[RepositoryView]:
     """List the repositories in which the user may browse something."""
     may = call.repoman.security.authorizer.may_do_somewhere
     browsing = frozenset({Action.BROWSE})
-    found = call.repoman.repositories.all()
-    return [_shown(call, each) for each in found if may(call.actor, each.ref, browsing)]
+    everything = call.repoman.repositories.all()
+    found = [each for each in everything if may(call.actor, each.ref, browsing)]
+    return _shown(call, found)
 
 
 @repositories.get("/v1/repositories/{name}", ViewRepository(), bare=(404,))
 def show_repository(call: Call) -> RepositoryView:
     """Show a repository."""
-    return _shown(call, call.repository)
+    return _shown(call, [call.repository])[0]
 
 
 @repositories.delete("/v1/repositories/{name}", ConfigureRepository(Action.DELETE), bare=(404,))
@@ -90,7 +102,12 @@ def disable_health_check(call: Call) -> None:
     _check_proxy(call.repository)
 
 
-def _shown(call: Call, repository: Repository) -> RepositoryView:
+def _shown(call: Call, repositories: list[Repository]) -> list[RepositoryView]:
+    usages = call.repoman.catalog.usages(EveryViewer(call.repoman.repositories))
+    return [_view(call, each, usages.get(each.name, Usage())) for each in repositories]
+
+
+def _view(call: Call, repository: Repository, usage: Usage) -> RepositoryView:
     config = repository.config
     proxy = config.sections.get("proxy")
     remote = {"remoteUrl": proxy.remote_url} if isinstance(proxy, ProxySection) else None
@@ -99,6 +116,7 @@ def _shown(call: Call, repository: Repository) -> RepositoryView:
         format=config.format,
         type=config.type,
         url=url_of(repository, call.base_url),
+        size=None if config.type is RepositoryType.GROUP else usage.size,
         attributes={"proxy": remote} if remote else {},
     )
 

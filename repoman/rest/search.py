@@ -116,4 +116,4 @@ def search_assets(call: Call, query: SearchQuery) -> Page[AssetXO]:
 def download_asset(call: Call, query: SearchQuery) -> Reply:
     """Redirect to the only asset that matches; of several, to the first one of a `sort`."""
     asset = call.repoman.contents.find_one(query.terms, call.actor)
-    return Reply(headers={"Location": download_url(call, asset)})
+    return Reply(headers={"Location": download_url(call.base_url, asset)})

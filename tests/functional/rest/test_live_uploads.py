@@ -165,6 +165,8 @@ def test_the_command_line_shows_and_changes_the_same(own, tmp_path):
     assert shown == json.loads(own.cli("component", "show", listed[1]["id"]).stdout)
     assert shown["assets"][0]["digest"] == hashlib.sha256(b"b.txt").hexdigest()
     assert len(own.cli("asset", "list", "files", "--limit", "1").stdout.splitlines()) == 1
+    assert own.cli("asset", "tree", "files").stdout.split()[-1] == "docs/"
+    assert own.cli("asset", "tree", "files", "/docs/").stdout.split()[-1] == "docs/b.txt"
     asset_id = shown["assets"][0]["id"]
     assert json.loads(own.cli("asset", "show", asset_id).stdout)["path"] == "/docs/b.txt"
     done = own.cli("component", "delete", listed[0]["id"])

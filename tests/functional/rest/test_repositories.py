@@ -78,10 +78,14 @@ def test_repositories_are_listed_with_what_clients_read(client):
         "format": "raw",
         "type": "proxy",
         "url": "http://localhost/repository/cache",
+        "size": 0,
         "attributes": {"proxy": {"remoteUrl": "https://files.example.com/"}},
     }
     assert listed["files"]["attributes"] == listed["all"]["attributes"] == {}
     assert ask(client, "GET", "repositories/CACHE").json == listed["cache"]
+    assert client.put("/repository/files/a", b"12345").status_code == 201
+    assert ask(client, "GET", "repositories/files").json["size"] == 5
+    assert "size" not in listed["all"]  # Its members have the bytes.
 
 
 def test_who_may_browse_something_sees_the_repository(client, make_user):
