@@ -265,6 +265,21 @@ class TaskSettings(_Part):
     concurrent: PositiveInt = Field(4, description="Most runs of tasks at the same time.")
 
 
+class DoctorSettings(_Part):
+    """What the doctor checks, and when."""
+
+    interval: int = Field(
+        3600, ge=60, description="Seconds after which all checks of the doctor are made again."
+    )
+    timeout: Seconds = Field(5, description="Seconds that a check may take.")
+    certificate_days: PositiveInt = Field(
+        30, description="Days before the end of a certificate from which on it is a finding."
+    )
+    free_space: PositiveInt = Field(
+        5368709120, description="Free bytes of a disk below which it is a finding."
+    )
+
+
 class EventSettings(_Part):
     """What is kept of changes and pulls of content."""
 
@@ -318,6 +333,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     audit: AuditSettings = AuditSettings()
     tasks: TaskSettings = TaskSettings()
+    doctor: DoctorSettings = DoctorSettings()
     events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()

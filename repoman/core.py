@@ -23,6 +23,15 @@ from repoman.catalog.uploading import ComponentUploads
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
+from repoman.doctor.builtin import (
+    access_checks,
+    content_checks,
+    machine_checks,
+    network_checks,
+)
+from repoman.doctor.model import DoctorCheck
+from repoman.doctor.service import Doctor
+from repoman.doctor.sightings import ProxySightings
 from repoman.errors import RepomanError, Unavailable
 from repoman.events.follower import EventLog
 from repoman.events.plugins import PluginFollower, plugin_followers
@@ -87,6 +96,8 @@ class Repoman:
         catalog: what is stored, across repositories.
         contents: the same, as users see it.
         uploads: uploads of components by a form.
+        doctor: what is wrong around the server, and how to mend it.
+        sightings: the proxies in front that requests came through.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
         metrics: what monitoring is told.
@@ -119,6 +130,7 @@ class Repoman:
         self.metrics = Metrics(PrintableFormatter(LOG_FORMAT))
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
+        self.sightings = ProxySightings(clock)
         recipes = chain.from_iterable(self.plugins.hook.repoman_register_recipes())
         self._recipes = unique("recipe", [(each.name, each) for each in recipes])
         found = self.plugins.hook.repoman_register_blob_stores()
@@ -207,6 +219,7 @@ class Repoman:
         self.contents = Contents(self.catalog, self.repositories, authorizer)
         self.uploads = ComponentUploads(self.repositories, authorizer)
         self._add_checks()
+        self._create_doctor()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 
     def _open_stores(self) -> None:
@@ -272,6 +285,29 @@ class Repoman:
         for watch in self._chores:
             add(watch.name, partial(getattr, watch, "problem"))
         self.writing.add("writing to the database", self.database.check_writable)
+
+    def _create_doctor(self) -> None:
+        data, security = self.data, self.security
+        checks = [
+            *network_checks(self.settings, data, self.sightings, self.repositories, self.probe_key),
+            *access_checks(
+                data, self.options, security, self.ldap_servers, self.trust_store, self.mailer
+            ),
+            *content_checks(self.tasks, self.proxies.clock),
+            *chain.from_iterable(self.plugins.hook.repoman_doctor_checks()),
+            *machine_checks(
+                self.settings, data, self.database, self.stores, self.health, self.writing
+            ),
+        ]
+        found: dict[str, DoctorCheck] = unique("check", [(each.id, each) for each in checks])
+        self.doctor = Doctor(
+            self.database, self.settings.doctor, list(found.values()), self.repositories.all
+        )
+        self.doctor.load()
+
+    def probe_key(self) -> str:
+        """Return the key by which a probe knows that it came to this server."""
+        return self.security.sessions.signing_key
 
     def _check_created_stores(self) -> str:
         for info in self.stores.all():

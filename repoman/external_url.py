@@ -37,7 +37,8 @@ def is_host(text: str) -> bool:
         return False
 
 
-def _check(url: str) -> str:
+def check_external_url(url: str) -> str:
+    """Return an address without a slash at its end (ValueError: it is none)."""
     if not url:
         return ""
     try:
@@ -55,4 +56,4 @@ def _check(url: str) -> str:
 
 
 # An http or https address, without a slash at its end; empty: none.
-ExternalUrl = Annotated[str, AfterValidator(_check)]
+ExternalUrl = Annotated[str, AfterValidator(check_external_url)]

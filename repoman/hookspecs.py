@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Response
 
     from repoman.blobs.manager import BlobStoreFactory
+    from repoman.doctor.model import DoctorCheck
     from repoman.events.event import ContentEvent
     from repoman.http.errors import Failure
     from repoman.http.formats import Format
@@ -56,6 +57,15 @@ def repoman_register_tasks() -> "list[TaskType]":
     """Return types of tasks. A duplicate id aborts the start.
 
     The ``run`` of a type is called in a thread of its own, whenever a task of the type is due.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_doctor_checks() -> "list[DoctorCheck]":
+    """Return checks of the doctor. A duplicate id aborts the start.
+
+    The ``run`` of a check is called in a thread of its own, each hour and on demand.
     """
     raise NotImplementedError
 

@@ -99,6 +99,21 @@ class Mailer:
         text = "This message was sent to verify the mail server of repoman.\n"
         self._send(address, "Verification of the mail server", text)
 
+    def check(self) -> None:
+        """Return if the mail server answers, and accepts the login.
+
+        Raises:
+            Unavailable: it does not, and why.
+        """
+        options = self._options.get(EMAIL_OPTIONS, EmailOptions)
+        try:
+            with waiting(), self._connected(options) as server:
+                server.noop()
+        except (OSError, smtplib.SMTPException, UnicodeError) as error:
+            raise Unavailable(
+                f"{options.host}:{options.port} cannot be used: {_reason(error)}."
+            ) from error
+
     def _send(self, address: str, subject: str, text: str) -> None:
         options = self._options.get(EMAIL_OPTIONS, EmailOptions)
         if not is_address(address):

@@ -1,9 +1,11 @@
 """What monitoring is told of the services; they count nothing for it, but are asked."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from repoman.caching import BUDGET
 from repoman.core import Repoman
+from repoman.doctor.model import ORDER, PROBLEMS
 from repoman.metrics import Metric, gauge, labelled
 from repoman.tasks.model import RunState
 
@@ -15,6 +17,7 @@ def collect_all(repoman: Repoman) -> list[Metric]:
         *_collect_state(repoman),
         *_collect_stores(repoman),
         *_collect_tasks(repoman),
+        *_collect_doctor(repoman),
     ]
 
 
@@ -60,3 +63,10 @@ def _collect_tasks(repoman: Repoman) -> Iterator[Metric]:
         for each in states
     }
     yield labelled("gauge", "repoman_task_running", "Whether the task runs.", "task", running)
+
+
+def _collect_doctor(repoman: Repoman) -> Iterator[Metric]:
+    found = Counter(each.state for each in repoman.doctor.problems())
+    counts = {state.value: found[state] for state in ORDER if state in PROBLEMS}
+    text = "What the doctor has found and somebody has to mend."
+    yield labelled("gauge", "repoman_doctor_findings", text, "state", counts)

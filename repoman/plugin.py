@@ -26,6 +26,7 @@ from repoman.content_rules import (
 )
 from repoman.core import Repoman
 from repoman.db.sqlite import LAST_CHARACTER
+from repoman.doctor.model import CheckResult, DoctorCheck, Finding, Fix, bad, good, unchecked, warn
 from repoman.errors import (
     Conflict,
     Denied,
@@ -190,6 +191,7 @@ __all__ = [
     "CachedFiles",
     "Call",
     "Capabilities",
+    "CheckResult",
     "CheckWrite",
     "CleanupSection",
     "ComponentSection",
@@ -204,11 +206,14 @@ __all__ = [
     "Credentials",
     "DecodedBody",
     "Denied",
+    "DoctorCheck",
     "Download",
     "Failure",
     "FetchRequest",
     "FieldType",
+    "Finding",
     "FirstTask",
+    "Fix",
     "Form",
     "Format",
     "FormatUi",
@@ -302,6 +307,7 @@ __all__ = [
     "WebAddress",
     "WritePolicy",
     "allow_caching",
+    "bad",
     "bearer_token",
     "begin_session",
     "beginning_with",
@@ -316,6 +322,7 @@ __all__ = [
     "end_session",
     "find_pattern",
     "first_found",
+    "good",
     "hookimpl",
     "hookspec",
     "is_same_server",
@@ -339,6 +346,8 @@ __all__ = [
     "requested_events",
     "send_content",
     "store_bytes",
+    "unchecked",
     "waiting",
+    "warn",
     "with_repoman",
 ]

@@ -67,3 +67,13 @@ class PrintableStream(TextIOWrapper):
 def printable(stream: TextIO) -> TextIO:
     """Return a stream in place of another one that sends on what can be printed alone."""
     return PrintableStream(stream) if isinstance(stream, TextIOWrapper) else stream
+
+
+def render_size(size: int) -> str:
+    """Return a number of bytes with one decimal, such as ``142.3 MiB``."""
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -9,6 +9,7 @@ from repoman.plugin import (
     AccessSection,
     CleanupSection,
     ComponentSection,
+    DoctorCheck,
     Format,
     FormatUi,
     GroupSection,
@@ -24,6 +25,7 @@ from repoman.plugin import (
     hookimpl,
 )
 from repoman_docker import hookspecs
+from repoman_docker.doctor import hub_check
 from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
@@ -95,6 +97,12 @@ def repoman_register_realms() -> list[RealmType]:
 def repoman_register_tasks() -> list[TaskType]:
     """Return the tasks of the format."""
     return [incomplete_uploads_task(), unused_blobs_task()]
+
+
+@hookimpl
+def repoman_doctor_checks() -> list[DoctorCheck]:
+    """Return the check of Docker Hub's limit."""
+    return [hub_check()]
 
 
 @hookimpl

@@ -27,6 +27,7 @@ CORE = (
     {"support"},
     {"monitoring"},
     {"core"},
+    {"doctor"},
     {"bootstrap"},
     {"tasks"},
     {"stores"},
@@ -49,7 +50,7 @@ CORE = (
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (
     {"plugin"},
-    {"routes", "views", "tasks", "commands"},
+    {"routes", "views", "tasks", "commands", "doctor"},
     {"hosted", "proxy", "group", "v1"},
     {"service", "hookspecs"},
     {"remote", "index", "merge", "layout", "rules", "paths", "search", "sections"},

@@ -20,7 +20,9 @@ from repoman.plugin import (
     Built,
     Call,
     Conflict,
+    DoctorCheck,
     FirstTask,
+    Fix,
     Format,
     Invalid,
     Limit,
@@ -39,6 +41,7 @@ from repoman.plugin import (
     hookspec,
     list_pages,
     store_bytes,
+    warn,
     with_repoman,
 )
 from repoman.plugins import create_plugin_manager
@@ -216,6 +219,25 @@ def test_hook_repoman_register_blob_stores(repoman_factory):
     context.content.save_asset(NewAsset("a", "file", blob, "text/plain"))
     with context.content.open_asset(context.content.get_asset("a")) as file:
         assert file.read() == b"some bytes"
+
+
+def test_hook_repoman_doctor_checks(repoman_factory):
+    class Greeter:
+        @hookimpl
+        def repoman_doctor_checks(self):
+            def look(repositories):
+                for each in repositories:
+                    fix = Fix("Wait.")
+                    yield warn(f"{each.name} greets nobody", "", fix, repository=each.name)
+
+            return [DoctorCheck("hello", "Greetings", look)]
+
+    repoman = repoman_factory({"raw": raw, "greeter": Greeter()})
+    repoman.repositories.create("files", "raw-hosted", {})
+    (result,) = (each for each in repoman.doctor.examine("hello") if each.check == "hello")
+    assert (result.title, result.state) == ("Greetings", "warn")
+    with pytest.raises(Conflict, match="check 'hello'"):
+        repoman_factory({"greeter": Greeter(), "another": Greeter()})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from repoman.cli.blob_stores import blobstore
 from repoman.cli.blobs import blob
 from repoman.cli.cleanup import cleanup
 from repoman.cli.content import asset, component, search
+from repoman.cli.doctor import doctor
 from repoman.cli.email import email
 from repoman.cli.events import event
 from repoman.cli.keys import cert, secret
@@ -98,6 +99,7 @@ for command in (
     freeze,
     release,
     support_zip,
+    doctor,
     export,
     apply,
 ):

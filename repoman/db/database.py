@@ -350,6 +350,11 @@ class Database:
             self.reserve.check()
         return ""
 
+    def find_damage(self) -> str:
+        """Return what SQLite finds wrong in the file; empty: nothing. It reads all of it."""
+        (found,) = self._sqlite.execute_plain("PRAGMA quick_check(1)").fetchone()
+        return "" if found == "ok" else str(found)
+
     def sizes(self) -> dict[str, int]:
         """Return the sizes of its files, in bytes, by what they are: database and log."""
         files = {"database": self._path, "log": self._path.with_name(f"{self._path.name}-wal")}

@@ -20,6 +20,7 @@ EXEMPT_TABLES = frozenset(
     {
         "audit",
         "connector_state",
+        "doctor_result",
         "follower",
         "migration_backfill",
         "pull_day",

@@ -1,4 +1,4 @@
-"""The tables of what settings refer to: routing rules, cleanup policies, trusted certificates."""
+"""The tables of what settings refer to, and of what the doctor found about them."""
 
 from peewee import DoubleField, IntegerField, JSONField, TextField
 
@@ -47,4 +47,16 @@ class CertificateRecord(Record):
         table_name = "certificate"
 
 
-SETTINGS_MODELS = (RoutingRuleRecord, CleanupPolicyRecord, CertificateRecord)
+class DoctorResultRecord(Record):
+    """What a check of the doctor last found; ``took`` in seconds."""
+
+    check = TextField(primary_key=True)
+    at = DoubleField()
+    took = DoubleField()
+    findings = JSONField()
+
+    class Meta:
+        table_name = "doctor_result"
+
+
+SETTINGS_MODELS = (RoutingRuleRecord, CleanupPolicyRecord, CertificateRecord, DoctorResultRecord)

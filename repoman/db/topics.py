@@ -65,6 +65,7 @@ TOPICS: Mapping[str, str] = {
     "task_line": NONE,
     "first_task": NONE,
     "read_only": NONE,
+    "doctor_result": NONE,
     "revision": NONE,  # Each row is a topic itself: see ``Database.revision``.
     "migration_backfill": NONE,
 }

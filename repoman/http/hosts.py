@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Response
 
+from repoman.doctor.sightings import ProxySightings
 from repoman.errors import Denied
 from repoman.external_url import HOST_MAX_CHARS, is_host
 from repoman.http.body import WSGI, Environ
@@ -25,6 +26,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ALIAS = "repoman.alias"
 PORTS = {"http": ":80", "https": ":443"}  # What an address leaves out.
 PREFIX = "HTTP_X_FORWARDED_"
+SCHEME = PREFIX + "PROTO"
 SCHEMES = ("http", "https")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -95,19 +97,25 @@ class Forwarded:
     host in a link.
     """
 
-    def __init__(self, app: WSGI, proxies: Sequence[Network]) -> None:
+    def __init__(self, app: WSGI, proxies: Sequence[Network], sightings: ProxySightings) -> None:
         self._app = app
         self._proxies = proxies
+        self._sightings = sightings
         self._fixed = ProxyFix(app, x_for=0, x_proto=1, x_host=1, x_port=1, x_prefix=1)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        if self._proxies and self._is_proxy(environ.get("REMOTE_ADDR", "")):
+        address = environ.get("REMOTE_ADDR", "")
+        if self._proxies and self._is_proxy(address):
+            has_scheme = bool(environ.get(SCHEME))
+            self._sightings.note(address, is_trusted=True, has_scheme=has_scheme)
             environ["REMOTE_ADDR"] = self._client(environ)
             _tidy(environ)
             return self._fixed(environ, start_response)
-        for key in tuple(environ):
-            if key.startswith(PREFIX):
+        sent = [key for key in environ if key.startswith(PREFIX)]
+        if sent:
+            self._sightings.note(address, is_trusted=False, has_scheme=SCHEME in sent)
+            for key in sent:
                 del environ[key]
         return self._app(environ, start_response)
 

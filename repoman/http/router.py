@@ -52,7 +52,7 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
     if not repoman.settings.log.access:
         write = bool  # The requests count nevertheless.
     app = AccessLog(router, write, repoman.metrics.requests.note)
-    return Forwarded(app, repoman.settings.server.trusted_proxies)
+    return Forwarded(app, repoman.settings.server.trusted_proxies, repoman.sightings)
 
 
 def registered_formats(repoman: Repoman) -> dict[str, Format]:

@@ -7,6 +7,7 @@ from repoman.rest.browse import browse
 from repoman.rest.certificates import certificates
 from repoman.rest.cleanup import cleanup
 from repoman.rest.components import assets, components, formats
+from repoman.rest.doctor import doctor
 from repoman.rest.events import events
 from repoman.rest.ldap import ldap
 from repoman.rest.metrics import metrics
@@ -53,6 +54,7 @@ AREAS = (
     metrics,
     operation,
     settings,
+    doctor,
     usage,
     events,
     audit,

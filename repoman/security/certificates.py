@@ -75,14 +75,14 @@ def create_certificate(files: CertificateFiles, names: Iterable[str], days: int)
         raise Unavailable(f"The certificate cannot be written: {error}") from error
 
 
-def describe_certificate(path: Path) -> dict[str, str]:
-    """Return what a certificate says: names, validity, issuer, fingerprint.
+def read_certificate(path: Path) -> x509.Certificate:
+    """Return the first certificate in a PEM file.
 
     Raises:
         Invalid: there is not a certificate in the file.
     """
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        return x509.load_pem_x509_certificate(path.read_bytes())
     except FileNotFoundError as error:
         raise Invalid(
             f"There is no certificate at {path}. Make one with 'repoman cert create', or name "
@@ -90,6 +90,15 @@ def describe_certificate(path: Path) -> dict[str, str]:
         ) from error
     except (OSError, ValueError) as error:
         raise Invalid(f"{path} is not a certificate: {error}") from error
+
+
+def describe_certificate(path: Path) -> dict[str, str]:
+    """Return what a certificate says: names, validity, issuer, fingerprint.
+
+    Raises:
+        Invalid: there is not a certificate in the file.
+    """
+    certificate = read_certificate(path)
     return {
         "file": str(path),
         "names": ", ".join(_names(certificate)),

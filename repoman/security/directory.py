@@ -125,6 +125,11 @@ class Directory:
             entry = self._find(connection, query)
             return None if entry is None else self._describe(connection, entry)
 
+    def check(self) -> None:
+        """Return if a server answers, and accepts the login for searches (Unavailable)."""
+        with self._searcher():
+            pass
+
     # Connections --------------------------------------------------------------------------------
 
     @contextmanager

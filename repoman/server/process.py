@@ -15,6 +15,7 @@ from pathlib import Path
 
 from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
+from repoman.doctor.service import LOOK_INTERVAL_S
 from repoman.errors import Unavailable
 from repoman.files import make_directory
 from repoman.health import Health
@@ -118,18 +119,22 @@ def _background_work(repoman: Repoman) -> Iterator[None]:
     # Makes the reserve on the disk again when there is space for it.
     reserve = Periodic("reserve", repoman.database.reserve.keep, RESERVE_INTERVAL_S)
     runner = repoman.make_runner(launch=partial(_launch_task, repoman.settings))
+    doctor = Periodic("doctor", repoman.doctor.look, LOOK_INTERVAL_S)
     reserve.start()
     runner.start()
+    doctor.start()
     repoman.tasks.on_request(runner.wake)
     for each in repoman.event_followers:
         each.thread.start()
     repoman.health.add("reserve", lambda: reserve.problem)
     repoman.health.add("tasks", lambda: runner.problem)
+    repoman.health.add("doctor", lambda: doctor.problem)
     try:
         yield
     finally:
         for each in repoman.event_followers:
             each.thread.stop()
+        doctor.stop()
         runner.stop()
         reserve.stop()
 

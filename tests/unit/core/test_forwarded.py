@@ -3,6 +3,7 @@ import ipaddress
 import pytest
 from werkzeug.test import EnvironBuilder
 
+from repoman.doctor.sightings import ProxySightings
 from repoman.http.hosts import Forwarded
 
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1")]
@@ -18,7 +19,7 @@ def seen(peer: str, headers: dict[str, str], proxies=PROXIES) -> dict:
 
     environ = EnvironBuilder(path="/v2/", headers=headers).get_environ()
     environ["REMOTE_ADDR"] = peer
-    Forwarded(app, proxies)(environ, lambda *_: None)
+    Forwarded(app, proxies, ProxySightings())(environ, lambda *_: None)
     return result
 
 
