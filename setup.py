@@ -78,6 +78,7 @@ setup(
         "pyyaml>=6.0",
         "requests>=2.32",
         "waitress==3.0.2",
+        "zstandard>=0.22",
         "wtforms>=3.1",
     ],
     extras_require={

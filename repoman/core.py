@@ -20,6 +20,7 @@ from repoman.catalog.catalog import Catalog
 from repoman.catalog.contents import Contents
 from repoman.catalog.sample_records import Samples
 from repoman.catalog.uploading import ComponentUploads
+from repoman.catalog.views import RepositoryViews
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
@@ -95,6 +96,7 @@ class Repoman:
     Attributes:
         catalog: what is stored, across repositories.
         contents: the same, as users see it.
+        views: the same, for the pages of formats.
         uploads: uploads of components by a form.
         doctor: what is wrong around the server, and how to mend it.
         sightings: the proxies in front that requests came through.
@@ -217,6 +219,7 @@ class Repoman:
         self.catalog = Catalog(self.settings.catalog, self.security.cursors, TrigramIndex())
         authorizer = self.security.authorizer
         self.contents = Contents(self.catalog, self.repositories, authorizer)
+        self.views = RepositoryViews(self.catalog, self.repositories, authorizer, self.blob_stores)
         self.uploads = ComponentUploads(self.repositories, authorizer)
         self._add_checks()
         self._create_doctor()

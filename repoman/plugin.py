@@ -13,6 +13,12 @@ from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.caching import LruCache
+from repoman.catalog.model import ComponentQuery, ComponentView, PackageQuery, PackageView
+from repoman.catalog.model import Order as ListOrder
+from repoman.catalog.model import Page as ListPage
+from repoman.catalog.model import PageRequest as ListRequest
+from repoman.catalog.use_records import AssetKey, Referrer, Use
+from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.content import Asset, ContentStore, NewAsset, Reference
@@ -149,6 +155,7 @@ from repoman.security.actors import (
 from repoman.security.contracts import SecurityServices
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
 from repoman.uploads import Upload, UploadSessions, UploadSink
+from repoman.versions import NAME_KEYS, VERSION_KEYS
 from repoman.waiting import waiting
 
 # The first number grows when something changes or goes, the second one when something is added.
@@ -166,9 +173,11 @@ __all__ = [
     "EVERYBODY",
     "FILE_FIELD",
     "LAST_CHARACTER",
+    "NAME_KEYS",
     "READING",
     "SIGNED_IN",
     "STORAGE_ERRORS",
+    "VERSION_KEYS",
     "WRITING",
     "Access",
     "AccessSection",
@@ -177,6 +186,7 @@ __all__ = [
     "AnyCase",
     "Area",
     "Asset",
+    "AssetKey",
     "AuditEntry",
     "BlobStat",
     "BlobStore",
@@ -194,7 +204,9 @@ __all__ = [
     "CheckResult",
     "CheckWrite",
     "CleanupSection",
+    "ComponentQuery",
     "ComponentSection",
+    "ComponentView",
     "ConfirmedClock",
     "Conflict",
     "ConnectorSection",
@@ -224,6 +236,9 @@ __all__ = [
     "HttpClientSection",
     "Invalid",
     "Limit",
+    "ListOrder",
+    "ListPage",
+    "ListRequest",
     "LruCache",
     "Member",
     "MemberPool",
@@ -231,6 +246,8 @@ __all__ = [
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
+    "PackageQuery",
+    "PackageView",
     "Page",
     "PageLink",
     "PageQuery",
@@ -248,6 +265,7 @@ __all__ = [
     "RealmType",
     "Recipe",
     "Reference",
+    "Referrer",
     "RegularExpression",
     "Remote",
     "RemoteCredentials",
@@ -262,6 +280,8 @@ __all__ = [
     "RepositoryContext",
     "RepositorySettings",
     "RepositoryType",
+    "RepositoryView",
+    "RepositoryViews",
     "Resource",
     "Rest",
     "RoutingSection",
@@ -276,6 +296,7 @@ __all__ = [
     "Span",
     "StorageFull",
     "StorageSection",
+    "StoredAsset",
     "StoredBlob",
     "Stream",
     "TaskContext",
@@ -304,6 +325,7 @@ __all__ = [
     "UpstreamRefused",
     "UpstreamResponse",
     "UpstreamUnavailable",
+    "Use",
     "WebAddress",
     "WritePolicy",
     "allow_caching",

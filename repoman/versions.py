@@ -29,10 +29,15 @@ _PRE_RELEASES = {
     )
     for name in names
 }
+_VERSION_BEGINNING, _NAME_BEGINNING = "0", "1"
+VERSION_KEYS = (_VERSION_BEGINNING, _NAME_BEGINNING)
+"""The half-open range of the keys of what is a version."""
+NAME_KEYS = (_NAME_BEGINNING, "2")
+"""That of the keys of names that are none."""
+
 # These are such names only before a number: 1.0b2, but not 2024b.
 _SHORT = frozenset({"a", "b", "c", "m"})
 # What stands before and after the numbers of a version; the order of the characters counts.
-_VERSION, _NAME = "0", "1"
 _PRE, _END, _SUFFIX, _MORE = "!", "+", ",", "."
 
 
@@ -40,13 +45,18 @@ def version_key(version: str) -> str:
     """Return a text by which versions sort, the lowest first, compared by code points."""
     parsed = _parse(version)
     if parsed is None:
-        key = _NAME + re.sub("[0-9]+", lambda found: _padded(found[0]), version.lower())
+        key = _NAME_BEGINNING + re.sub("[0-9]+", lambda found: _padded(found[0]), version.lower())
     else:
         numbers, tokens, is_pre = parsed
         while len(numbers) > 1 and not int(numbers[-1]):
             numbers.pop()
         mark = _PRE if is_pre else _SUFFIX if tokens else _END
-        key = _VERSION + _MORE.join(map(_padded, numbers)) + mark + ".".join(map(_ranked, tokens))
+        key = (
+            _VERSION_BEGINNING
+            + _MORE.join(map(_padded, numbers))
+            + mark
+            + ".".join(map(_ranked, tokens))
+        )
     return key[:KEY_MAX_CHARS]
 
 

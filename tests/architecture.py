@@ -50,8 +50,8 @@ CORE = (
 # A plugin: the same, but parts of one line may know each other.
 PLUGIN = (
     {"plugin"},
-    {"routes", "views", "tasks", "commands", "doctor"},
-    {"hosted", "proxy", "group", "v1"},
+    {"routes", "views", "tasks", "commands", "doctor", "rest"},
+    {"hosted", "proxy", "group", "v1", "browsing"},
     {"service", "hookspecs"},
     {"remote", "index", "merge", "layout", "rules", "paths", "search", "sections"},
     {"protocol"},
@@ -93,6 +93,7 @@ LIBRARIES = {
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/schedule.py",),
     "yaml": ("repoman/provisioning/documents.py",),
+    "zstandard": ("repoman_docker/browsing/archives.py",),
 }
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]
 LIBRARIES["repoman.db.models"] = LIBRARIES["peewee"]

@@ -205,7 +205,7 @@ def package_listing(query: PackageQuery, scopes: list[Scope]) -> Listing:
 def package_view(row: Row, scopes: Mapping[int, Scope]) -> PackageView:
     """Return a row as a package."""
     scope = scopes[row[1]]
-    return PackageView(row[0], scope.name, scope.format, *row[2:])
+    return PackageView(row[0], scope.id, scope.name, scope.format, *row[2:])
 
 
 def is_package_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:

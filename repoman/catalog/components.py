@@ -162,8 +162,9 @@ class Components:
         order = self._query.order
         if self._name.is_exact and order in _OF_PACKAGE and (packages := self._packages()):
             for each in packages:
-                columns = _ORDERS[order][1]
-                yield Scan("component", _OF_PACKAGE[order], (("package_id", each),), columns)
+                columns, bounds = _ORDERS[order][1], self._bounds(order)
+                equal = (("package_id", each),)
+                yield Scan("component", _OF_PACKAGE[order], equal, columns, bounds)
             return
         for repository, kind in self._kinds():
             scope = self._scopes[repository]
@@ -188,7 +189,6 @@ class Components:
         kind: str,
         bounds: tuple[tuple[str, object], ...] | None = None,
     ) -> Scan:
-        query = self._query
         index, columns = _ORDERS[order]
         equal: list[tuple[str, object]] = [("repository_id", repository), ("kind", kind)]
         if order is Order.NAME and self._name.is_exact:
@@ -196,17 +196,24 @@ class Components:
         if order is Order.NAMESPACE and self._namespace.is_exact:
             equal.append(("namespace", self._namespace.text))
         if bounds is None:
-            bounds = ()
-            if order is Order.NAME:
-                bounds = bounds_of(beginning_with(self._name.beginning))
-            elif order is Order.NAMESPACE:
-                bounds = bounds_of(beginning_with(self._namespace.beginning))
-            elif order is Order.UPDATED:
-                bounds = within(query.updated)
-            elif order is Order.DOWNLOADED:
-                bounds = within(query.downloaded)
+            bounds = self._bounds(order)
         names = self._repository_names if order is Order.REPOSITORY else {}
         return Scan("component", index, tuple(equal), columns, bounds, names)
+
+    def _bounds(self, order: Order) -> tuple[tuple[str, object], ...]:
+        """Return the range of the first column of an order that holds every candidate."""
+        query = self._query
+        if order is Order.NAME:
+            return bounds_of(beginning_with(self._name.beginning))
+        if order is Order.NAMESPACE:
+            return bounds_of(beginning_with(self._namespace.beginning))
+        if order is Order.UPDATED:
+            return within(query.updated)
+        if order is Order.DOWNLOADED:
+            return within(query.downloaded)
+        if order is Order.VERSION and query.version_keys is not None:
+            return bounds_of(query.version_keys)
+        return ()
 
     # What belongs to the list -------------------------------------------------------------------
 
@@ -243,6 +250,9 @@ class Components:
                 yield _FIELD[column], pattern.fits
         if query.is_prerelease is not None:
             yield _FIELD["is_prerelease"], bool(query.is_prerelease).__eq__
+        if query.version_keys is not None:
+            low, high = query.version_keys
+            yield _FIELD["version_key"], lambda key: low <= key < high
         for column, span in (("updated_at", query.updated), ("downloaded_at", query.downloaded)):
             if span != (None, None):
                 yield _FIELD[column], partial(is_within, span=span)

@@ -64,6 +64,7 @@ class ComponentQuery:
         updated: the range of times in which it was last stored.
         downloaded: the range of times in which it was last downloaded.
         is_prerelease: whether its version is a pre-release.
+        version_keys: the half-open range in which the key of its version is.
         text: words, each in its name, namespace, version or description; with ``*`` and ``?``.
             In quotes, several words are one.
     """
@@ -83,6 +84,7 @@ class ComponentQuery:
     updated: Range = (None, None)
     downloaded: Range = (None, None)
     is_prerelease: bool | None = None
+    version_keys: tuple[str, str] | None = None
     text: str = ""
     order: Order = Order.ID
     is_descending: bool = False
@@ -181,6 +183,7 @@ class PackageView:
     """A package in a list; ``own_size`` counts the blobs that nothing else uses."""
 
     id: int
+    repository_id: int
     repository: str
     format: str
     kind: str
