@@ -1,0 +1,289 @@
+"""Deletions of tags and manifests: what goes with them, what stays and why, and how much it frees.
+
+The plan is worked out anew when it is carried out, so what was pushed after somebody had looked at
+it stays. A crash in the middle leaves manifests without a tag, which are listed as such.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from repoman.plugin import (
+    Action,
+    AssetKey,
+    Conflict,
+    HostedStorageSection,
+    Invalid,
+    NotFound,
+    RepositoryView,
+    StoredAsset,
+    Unsupported,
+    WritePolicy,
+)
+from repoman_docker.browsing.kinds import LEGACY_SUFFIXES
+from repoman_docker.browsing.loading import legacy_path
+from repoman_docker.browsing.reading import READER
+from repoman_docker.layout import (
+    BLOB,
+    CHILD,
+    SUBJECT,
+    TAG,
+    blob_path,
+    manifest_path,
+    reference_path,
+    tagged,
+)
+from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.protocol.reference import Digest, Tag, parse_reference
+
+REFERENCES_MAX = 200
+"""The tags and digests of one deletion."""
+REFERRERS_MAX = 5_000
+USES_MAX = 100  # Uses of one blob that are looked at; with more, it counts as shared.
+BLOBS_MAX = 2_000  # Blobs whose uses are looked at; the others count as shared.
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceDeletion:
+    """What becomes of a tag, or of a manifest that is named by its digest.
+
+    Attributes:
+        stays_because: a sentence; empty: it goes.
+        image_goes: whether the image goes with it.
+        other_tags: those by which the image stays.
+    """
+
+    reference: str
+    digest: str
+    pulled_at: float
+    stays_because: str = ""
+    image_goes: bool = False
+    other_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPlan:
+    """What a deletion does; sizes are in bytes.
+
+    Attributes:
+        rows: the tags and digests that were asked for.
+        images: the digests of the manifests that go, with the children of indexes.
+        attachments: those of what is attached to them, which goes as well.
+        size: of all blobs of these.
+        freed_size: of those that nothing else uses.
+    """
+
+    name: str
+    rows: tuple[ReferenceDeletion, ...]
+    images: tuple[str, ...]
+    attachments: tuple[str, ...]
+    size: int
+    freed_size: int
+
+    @property
+    def going(self) -> tuple[ReferenceDeletion, ...]:
+        """Return what goes of what was asked for."""
+        return tuple(each for each in self.rows if not each.stays_because)
+
+
+def plan_deletion(view: RepositoryView, name: str, references: Iterable[str]) -> DeletionPlan:
+    """Return what deleting these tags and digests of an image would do; changes nothing.
+
+    Raises:
+        Invalid: there are none, or too many.
+        NotFound: none of them is there, or the viewer may not see them.
+        Unsupported: nothing can be deleted from this repository.
+    """
+    return _Planner(view, name, _check(view, references)).plan()
+
+
+def delete_references(view: RepositoryView, name: str, references: Iterable[str]) -> DeletionPlan:
+    """Delete tags and digests of an image, and return what was done; errors as of planning.
+
+    Raises:
+        ReadOnly: the write policy refuses it.
+        Conflict: a tag was set to one of the images in the meantime.
+    """
+    plan = plan_deletion(view, name, references)
+    delete_asset = view.repository.capabilities.delete_asset
+    delete_component = view.repository.capabilities.delete_component
+    if delete_asset is None or delete_component is None:
+        raise _undeletable(view)
+    tags = {each.reference for each in plan.going}
+    paths = {view.repository.rules.component_path(tagged(name, Tag(each))) for each in tags}
+
+    def check(path: str) -> None:
+        if path not in paths and not path.endswith(tuple(LEGACY_SUFFIXES)):
+            raise Conflict(f"{path} was pushed in the meantime. Look again at what would go.")
+
+    for each in plan.going:
+        if not each.image_goes:
+            with suppress(NotFound):  # Somebody else has deleted it.
+                delete_component(tagged(name, Tag(each.reference)))
+    for digest in (*plan.images, *plan.attachments):
+        with suppress(NotFound):
+            delete_asset(manifest_path(name, Digest.parse(digest)), check)
+    return plan
+
+
+def _check(view: RepositoryView, references: Iterable[str]) -> list[str]:
+    found = list(dict.fromkeys(references))
+    if not found:
+        raise Invalid("Choose at least one tag.")
+    if len(found) > REFERENCES_MAX:
+        raise Invalid(f"At most {REFERENCES_MAX} tags can be deleted at once.")
+    if view.repository.capabilities.delete_component is None:
+        raise _undeletable(view)
+    return found
+
+
+def _undeletable(view: RepositoryView) -> Unsupported:
+    return Unsupported(
+        f"Nothing can be deleted from {view.repository.name}. Delete it in the repository that "
+        "stores it."
+    )
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Works out one plan, for one repository that stores its content."""
+
+    view: RepositoryView
+    name: str
+    references: list[str]
+    _repository: int = field(init=False)
+    _going: set[AssetKey] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._repository = next(iter(self.view.scopes), 0)
+
+    def plan(self) -> DeletionPlan:
+        """Return the plan."""
+        entries = self._entries()
+        digests = {each: str(stored.attributes["digest"]) for each, stored in entries.items()}
+        tags = self._tags_of(digests.values())
+        rows = [self._judge(each, entries[each], tags[digests[each]]) for each in entries]
+        staying = {each.reference for each in rows if each.stays_because}
+        rows = [self._with_image(each, tags[each.digest], staying) for each in rows]
+        images = self._with_children({each.digest for each in rows if each.image_goes})
+        attachments = self._attachments(images)
+        size, freed = self._sizes([*images, *attachments])
+        return DeletionPlan(self.name, tuple(rows), tuple(images), tuple(attachments), size, freed)
+
+    def _key(self, digest: str) -> AssetKey:
+        return self._repository, manifest_path(self.name, Digest.parse(digest))
+
+    def _entries(self) -> dict[str, StoredAsset]:
+        """Return what is stored of what was asked for."""
+        keys: dict[AssetKey, str] = {}
+        for each in self.references:
+            with suppress(RegistryError):
+                path = reference_path(self.name, parse_reference(each))
+                if self.view.sees(self._repository, tagged(self.name, Tag(each))):
+                    keys[self._repository, path] = each
+        found = self.view.stored(keys)
+        if not found:
+            raise NotFound(f"None of these tags of {self.name} exists any more.")
+        return {each: found[key] for key, each in keys.items() if key in found}
+
+    def _tags_of(self, digests: Iterable[str]) -> Mapping[str, set[str]]:
+        """Return all tags of manifests, by digest."""
+        found: dict[str, set[str]] = defaultdict(set)
+        keys = [self._key(each) for each in digests]
+        for each in self.view.referrers(keys, (TAG,), REFERRERS_MAX):
+            found[each.key[1].rpartition("/")[2]].add(each.source.rpartition("/")[2])
+        return found
+
+    def _judge(self, reference: str, stored: StoredAsset, tags: set[str]) -> ReferenceDeletion:
+        reason = ""
+        storage = self.view.repository.config.sections.get("storage")
+        if isinstance(storage, HostedStorageSection) and storage.write_policy is WritePolicy.DENY:
+            reason = f"{self.view.repository.name} is read-only."
+        elif not self.view.may(Action.DELETE, tagged(self.name, Tag(reference))):
+            reason = "You may not delete it."
+        elif stored.kind != TAG and tags:
+            names = ", ".join(sorted(tags)[:3])
+            reason = f"It has tags: {names}. Delete these instead."
+        digest = str(stored.attributes["digest"])
+        return ReferenceDeletion(reference, digest, stored.downloaded_at, reason)
+
+    def _with_image(
+        self, row: ReferenceDeletion, tags: set[str], staying: set[str]
+    ) -> ReferenceDeletion:
+        """Return a row with what becomes of its image."""
+        others = {each for each in tags if each in staying or each not in self.references}
+        may = self.view.may(Action.DELETE, tagged(self.name, Tag(row.digest)))
+        return ReferenceDeletion(
+            row.reference,
+            row.digest,
+            row.pulled_at,
+            row.stays_because,
+            image_goes=not row.stays_because and not others and may,
+            other_tags=tuple(sorted(others - {row.reference})),
+        )
+
+    def _with_children(self, digests: set[str]) -> list[str]:
+        """Return the digests with those of the children of indexes that nothing else names."""
+        found = self.view.stored(map(self._key, digests))
+        children = {
+            str(child.digest)
+            for stored in found.values()
+            for child in READER.manifest(self.view, stored).child_manifests()
+        } - digests
+        going = set(found)
+        stored = self.view.stored(map(self._key, children))
+        named = {
+            each.key
+            for each in self.view.referrers(stored, (TAG, CHILD), REFERRERS_MAX)
+            if (self._repository, each.source) not in going
+        }
+        free = [str(each.attributes["digest"]) for key, each in stored.items() if key not in named]
+        may = self.view.may
+        return [
+            *sorted(digests),
+            *(each for each in sorted(free) if may(Action.DELETE, tagged(self.name, Tag(each)))),
+        ]
+
+    def _attachments(self, digests: list[str]) -> list[str]:
+        """Return the digests of what is attached to manifests that go."""
+        keys = [self._key(each) for each in digests]
+        found = {
+            each.source.rpartition("/")[2]
+            for each in self.view.referrers(keys, (SUBJECT,), REFERRERS_MAX)
+        }
+        legacy = [
+            (self._repository, legacy_path(self.name, Digest.parse(each), suffix))
+            for each in digests
+            for suffix in LEGACY_SUFFIXES
+        ]
+        found |= {str(each.attributes["digest"]) for each in self.view.stored(legacy).values()}
+        found -= set(digests)
+        tags = self._tags_of(found)
+        return [
+            each
+            for each in sorted(found)
+            if all(tag.endswith(tuple(LEGACY_SUFFIXES)) for tag in tags[each])
+            and self.view.may(Action.DELETE, tagged(self.name, Tag(each)))
+        ]
+
+    def _sizes(self, digests: list[str]) -> tuple[int, int]:
+        """Return the bytes of all blobs of manifests, and of those that nothing else uses."""
+        going = {self._key(each) for each in digests}
+        manifests = self.view.stored(going)
+        keys = {
+            (self._repository, blob_path(self.name, each.digest))
+            for stored in manifests.values()
+            for each in READER.manifest(self.view, stored).required_blobs()
+        }
+        blobs = {each.digest: each.size for each in self.view.stored(keys).values()}
+        asked = list(blobs)[:BLOBS_MAX]
+        uses = self.view.uses(asked, (BLOB, TAG, CHILD), USES_MAX)
+        own = sum(each.size for each in manifests.values())
+        freed = own + sum(
+            blobs[digest]
+            for digest in asked
+            if len(uses[digest]) < USES_MAX
+            and all((each.repository_id, each.user) in going for each in uses[digest])
+        )
+        return own + sum(blobs.values()), freed
