@@ -69,6 +69,7 @@ from repoman.http.current import (
     current_actor,
     current_environ,
     current_ref,
+    current_repoman,
     current_repository,
     note_failed_login,
     note_pull,
@@ -78,7 +79,15 @@ from repoman.http.errors import Failure, render_plain
 from repoman.http.formats import Format, FormatUi
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
-from repoman.http.pages import PageLink, ShownLink, list_pages
+from repoman.http.page_lists import ListQuery, read_list, row_key
+from repoman.http.page_tools import (
+    content_repository,
+    done,
+    may_administer,
+    page_call,
+    settings_repository,
+)
+from repoman.http.pages import PageLink, ShownLink, SomeSettings, list_pages
 from repoman.http.rest import requested_events
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
@@ -238,6 +247,7 @@ __all__ = [
     "Limit",
     "ListOrder",
     "ListPage",
+    "ListQuery",
     "ListRequest",
     "LruCache",
     "Member",
@@ -292,6 +302,7 @@ __all__ = [
     "SecurityServices",
     "ShownLink",
     "SingleFlight",
+    "SomeSettings",
     "Source",
     "Span",
     "StorageFull",
@@ -334,12 +345,15 @@ __all__ = [
     "begin_session",
     "beginning_with",
     "body_length",
+    "content_repository",
     "current_actor",
     "current_environ",
     "current_ref",
+    "current_repoman",
     "current_repository",
     "current_security",
     "current_session",
+    "done",
     "encoding_of",
     "end_session",
     "find_pattern",
@@ -354,19 +368,24 @@ __all__ = [
     "log_in",
     "login_needed",
     "main_address",
+    "may_administer",
     "merge_spans",
     "note_failed_login",
     "note_pull",
     "open_cache",
+    "page_call",
     "permission_needed",
     "plain_address",
     "read_body",
+    "read_list",
     "readable",
     "receive_body",
     "render_plain",
     "render_time",
     "requested_events",
+    "row_key",
     "send_content",
+    "settings_repository",
     "store_bytes",
     "unchecked",
     "waiting",

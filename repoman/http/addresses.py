@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, request
 
 from repoman.http.current import current_actor, current_security
-from repoman.http.formats import Format
+from repoman.http.formats import Format, name_of_file
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Connector, Repository
 
@@ -69,6 +69,11 @@ class AddressBook:
             usage=format_.ui.usage(urls[0]) if format_ and urls else "",
         )
 
+    def name_of(self, format_name: str, path: str) -> str:
+        """Return the name of what a path in a repository of a format is about."""
+        found = self._formats.get(format_name)
+        return name_of_file(path) if found is None else found.name_of(path)
+
     def main(self) -> str:
         """Return the address of the main port, external or as it was asked for."""
         return self._external_url or request.url_root.rstrip("/")
@@ -104,3 +109,8 @@ def main_address() -> str:
 def list_addresses() -> list[RepositoryAddress]:
     """Return the repositories that the visitor of this page may know about, by name."""
     return cast("AddressBook", current_app.extensions[EXTENSION]).visible()
+
+
+def format_name_of(format_name: str, path: str) -> str:
+    """Return the name, as patterns of tokens see it, of what a path in a repository is about."""
+    return cast("AddressBook", current_app.extensions[EXTENSION]).name_of(format_name, path)

@@ -19,8 +19,16 @@ from repoman.http.addresses import AddressBook
 from repoman.http.api_page import api_page
 from repoman.http.body import read_body
 from repoman.http.browse_page import create_browse_page
+from repoman.http.compression import install_compression
 from repoman.http.content import POLICY
-from repoman.http.current import ACTOR, AUDIT, SECURITY, current_actor, current_environ
+from repoman.http.current import (
+    ACTOR,
+    AUDIT,
+    REPOMAN,
+    SECURITY,
+    current_actor,
+    current_environ,
+)
 from repoman.http.errors import Failure, install_error_handlers, render_plain
 from repoman.http.formats import Format
 from repoman.http.guard import actor_of_header
@@ -31,6 +39,7 @@ from repoman.http.rest import create_rest, install_server_name, is_rest, takes_f
 from repoman.http.rest_errors import RestErrors
 from repoman.http.rest_sessions import SESSION_PATH, protect_session, session_blueprint
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
+from repoman.http.static_files import StaticFiles
 from repoman.security.actors import ANONYMOUS
 
 BODY_LIMIT = 1 << 20  # Bytes of a body; forms and settings are far smaller.
@@ -73,6 +82,7 @@ class _AdminApp(Flask):
 def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     """Return the app of the main port."""
     app = _AdminApp("repoman", static_folder=None)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.secret_key = repoman.security.sessions.signing_key
     app.session_interface = FormsCookie()
     app.config.update(
@@ -85,16 +95,16 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
     AddressBook(repoman.repositories, formats, external_url).install(app)
     install_error_handlers(app, _renderer(repoman))
     _install_page_headers(app, repoman.settings.security.hsts)
+    install_compression(app)
     install_server_name(app, repoman.settings.server.nexus_compatibility)
-    for blueprint in _blueprints(repoman, formats):
-        app.register_blueprint(blueprint)
-    install_pages(app, repoman)
+    _install_blueprints(app, repoman, formats)
 
     @app.before_request
     def _guard() -> None:
         environ = current_environ()
         environ[SECURITY] = repoman.security
         environ[AUDIT] = repoman.audit
+        environ[REPOMAN] = repoman
         environ[ACTOR] = ANONYMOUS  # until it is known: the page of a failure asks too
         if request.path in OPEN:
             return
@@ -124,6 +134,14 @@ def _install_page_headers(app: Flask, hsts: int) -> None:
         if hsts and request.is_secure:
             response.headers["Strict-Transport-Security"] = f"max-age={hsts}"
         return response
+
+
+def _install_blueprints(app: Flask, repoman: Repoman, formats: Mapping[str, Format]) -> None:
+    """Add all routes, the navigation that leads to them, and their static files."""
+    for blueprint in _blueprints(repoman, formats):
+        app.register_blueprint(blueprint)
+    install_pages(app, repoman)
+    StaticFiles(app).install(app)
 
 
 def _blueprints(repoman: Repoman, formats: Mapping[str, Format]) -> Iterator[Blueprint]:

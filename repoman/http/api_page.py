@@ -65,7 +65,8 @@ def show() -> Response:
         proof="" if session is None else proof_of(session),
     )
     response = Response(text, mimetype="text/html")
-    response.headers[POLICY] = PAGE_POLICY.replace("style-src", f"style-src {STYLE}")
+    policy = PAGE_POLICY.replace("style-src", f"style-src {STYLE}")
+    response.headers[POLICY] = policy.replace("img-src", "img-src data:")
     return response
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from flask import Request, request
 
+from repoman.core import Repoman
 from repoman.db.topics import SERVED, Dependencies, Topics
 from repoman.events.origin import Origin, current_origin
 from repoman.http.body import Environ
@@ -28,6 +29,7 @@ REPOSITORY = "repoman.repository"  # keys of the WSGI environment
 ACTOR = "repoman.actor"
 SECURITY = "repoman.security"
 SOURCE = "repoman.source"
+REPOMAN = "repoman.services"
 CONNECTOR = "repoman.connector"
 
 MAIN = "*"  # the main port, in place of a repository; no repository can be called so
@@ -62,6 +64,11 @@ def current_actor() -> Actor:
 def current_security() -> Security:
     """Return the services that decide who may do what."""
     return cast("Security", request.environ[SECURITY])
+
+
+def current_repoman() -> Repoman:
+    """Return all services of the server; for the pages of the main port."""
+    return cast("Repoman", request.environ[REPOMAN])
 
 
 def bearer_token(request: Request) -> str | None:

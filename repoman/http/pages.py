@@ -1,25 +1,29 @@
 """The navigation of the pages as data: links that plugins register, and who may see them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import cast
+from typing import Protocol, cast
 
 from flask import Flask, current_app, request, url_for
 
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.http.current import current_actor, current_security
-from repoman.rest.endpoints import EVERYBODY, Everybody, Permission, SignedIn
+from repoman.rest.endpoints import EVERYBODY
+from repoman.security.actors import Action, Actor
+from repoman.security.authorization import Authorizer
 
 EXTENSION = "repoman_pages"
+# The sections of the navigation in their order; those of plugins follow.
+SECTIONS = ("", "Content", "Security", "System")
 # What a page may load (the header Content-Security-Policy).
 PAGE_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data:",
+        "img-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
@@ -28,25 +32,47 @@ PAGE_POLICY = "; ".join(
 )
 
 
+class Visibility(Protocol):
+    """Who sees a link: everybody, who has logged in, who has a permission."""
+
+    def allows(self, actor: Actor, authorizer: Authorizer) -> bool:
+        """Return whether this actor does."""
+
+
+@dataclass(frozen=True, slots=True)
+class SomeSettings:
+    """The right to an action on the settings of some repository; there need not be one."""
+
+    action: Action
+
+    def allows(self, actor: Actor, authorizer: Authorizer) -> bool:
+        """Return whether the actor has it."""
+        return not actor.is_anonymous and authorizer.may_configure_some(actor, self.action)
+
+
 @dataclass(frozen=True, slots=True)
 class PageLink:
     """A page of the main port, as the navigation has it.
 
     Attributes:
-        section: what it stands under; sections with the same title are one.
+        section: what it stands under; sections with the same title are one. The first one has no
+            title.
         title: its name.
         icon: the name of its symbol.
         endpoint: of its view, as Flask knows it: ``blueprint.function``; it takes no arguments.
         permission: who may see the link; the view itself checks who may see the page.
         order: small numbers come first.
+        count: returns how many things on the page need attention; asked for each page, so it must
+            be at hand.
     """
 
     section: str
     title: str
     icon: str
     endpoint: str
-    permission: Everybody | SignedIn | Permission = EVERYBODY
+    permission: Visibility = EVERYBODY
     order: int = 100
+    count: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +83,7 @@ class ShownLink:
     icon: str
     url: str
     is_current: bool
+    count: int = 0
 
 
 def install_pages(app: Flask, repoman: Repoman) -> None:
@@ -69,7 +96,12 @@ def install_pages(app: Flask, repoman: Repoman) -> None:
     for each in links:
         if each.endpoint not in app.view_functions:
             raise Invalid(f"The page {each.title!r} has no view: {each.endpoint} is unknown.")
-    app.extensions[EXTENSION] = sorted(links, key=lambda link: (link.order, link.title))
+    app.extensions[EXTENSION] = sorted(links, key=_place)
+
+
+def _place(link: PageLink) -> tuple[int, int, str]:
+    section = SECTIONS.index(link.section) if link.section in SECTIONS else len(SECTIONS)
+    return (section, link.order, link.title)
 
 
 def list_pages() -> Mapping[str, list[ShownLink]]:
@@ -79,9 +111,11 @@ def list_pages() -> Mapping[str, list[ShownLink]]:
     shown: dict[str, list[ShownLink]] = {}
     for each in links:
         if each.permission.allows(actor, authorizer):
-            url = url_for(each.endpoint)
-            is_current = request.path == url or request.path.startswith(f"{url}/")
-            shown.setdefault(each.section, []).append(
-                ShownLink(each.title, each.icon, url, is_current)
-            )
+            shown.setdefault(each.section, []).append(_show(each))
     return shown
+
+
+def _show(link: PageLink) -> ShownLink:
+    url, here = url_for(link.endpoint), request.script_root + request.path
+    is_current = here == url or here.startswith(f"{url}/")
+    return ShownLink(link.title, link.icon, url, is_current, link.count() if link.count else 0)

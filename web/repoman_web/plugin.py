@@ -3,7 +3,7 @@
 import click
 from flask import Blueprint, Response
 
-from repoman.plugin import SIGNED_IN, Failure, PageLink, Permission, hookimpl
+from repoman.plugin import Failure, PageLink, Permission, hookimpl
 from repoman_web.commands import session
 from repoman_web.views import failures
 from repoman_web.views.account import account, tokens
@@ -22,8 +22,8 @@ def repoman_register_web() -> list[Blueprint]:
 def repoman_register_pages() -> list[PageLink]:
     """Return the links to the pages above."""
     return [
-        PageLink("Administration", "Audit log", "log", "audit.show", Permission("audit", "read")),
-        PageLink("Account", "Your account", "person", "account.show", SIGNED_IN),
+        PageLink("", "Home", "home", "pages.start", order=10),
+        PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
     ]
 
 

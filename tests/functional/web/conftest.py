@@ -42,7 +42,8 @@ class Browser:
             buffered=True,
             **options,
         )
-        if found := MARK.search(answer.text):
+        is_text = "Content-Encoding" not in answer.headers
+        if is_text and (found := MARK.search(answer.text)):
             self.mark = found[1]
         return answer
 

@@ -1,27 +1,206 @@
-// Improvements to pages that all work without a script.
+// What pages do better with a script; each of them works without.
 "use strict";
 
-// A button that copies the text beside it. Browsers offer the clipboard over HTTPS and on loopback
-// only; elsewhere a click selects the text.
-for (const box of document.querySelectorAll("[data-copy]")) {
-  if (!navigator.clipboard) break;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "button is-quiet is-small";
-  button.textContent = "Copy";
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(box.querySelector("code").textContent);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
-  });
-  box.append(button);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// Copy. Browsers offer the clipboard over HTTPS and on loopback only; elsewhere the text is selected
+// by a click on it, and the buttons go.
+if (!navigator.clipboard) all("[data-copy]").forEach((each) => each.remove());
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.classList.add("is-done");
+  say("Copied");
+  setTimeout(() => button.classList.remove("is-done"), 1500);
+});
+
+// One line for screen readers about what has just happened.
+const live = document.createElement("p");
+live.className = "hidden";
+live.setAttribute("role", "status");
+document.body.append(live);
+const say = (text) => { live.textContent = ""; requestAnimationFrame(() => { live.textContent = text; }); };
+
+// "/" goes to the search box. Menus need nothing here: the browser opens and closes them.
+document.addEventListener("keydown", (event) => {
+  const box = document.querySelector("[data-hotkey]");
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (box && event.key === box.dataset.hotkey && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    box.focus();
+    box.select();
+  }
+});
+
+// Times: the tooltip is the reader's own clock; the shown text stays what the server wrote.
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+for (const time of all("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  if (!Number.isNaN(moment.getTime())) time.title = `${clock.format(moment)} (${time.title})`;
 }
 
-// Show times in the time zone and the format of the reader.
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const moment = new Date(time.dateTime);
-  if (Number.isNaN(moment.getTime())) continue;
-  time.title = time.textContent;
-  time.textContent = clock.format(moment);
+// Light, dark, or as the system: at once, and in a cookie for the next page.
+for (const form of all("[data-theme-form]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const theme = event.submitter.value;
+    form.hidePopover?.();
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+    document.cookie = `repoman-theme=${theme}; path=${form.dataset.themeForm}; max-age=31536000; samesite=lax`;
+    for (const each of all("button", form)) each.setAttribute("aria-pressed", String(each === event.submitter));
+  });
+}
+
+// Filter what is on the page already: lists that come whole.
+for (const input of all("[data-filter]")) {
+  const rows = [...(document.getElementById(input.dataset.filter)?.children ?? [])];
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const fits = words.every((word) => row.textContent.toLowerCase().includes(word));
+      row.hidden = !fits;
+      shown += fits;
+    }
+    say(`${shown} of ${rows.length}`);
+  });
+}
+
+// What is chosen in a table: the bar above it counts, and has the actions for as many.
+for (const bar of all("[data-selection]")) {
+  const table = document.getElementById(bar.dataset.selection);
+  const picks = all("tbody .pick", table);
+  const whole = table.querySelector("thead .pick");
+  const update = () => {
+    const count = picks.filter((each) => each.checked).length;
+    bar.classList.toggle("is-on", count > 0);
+    bar.querySelector("output").textContent = `${count} chosen`;
+    for (const each of all("[data-needs]", bar)) each.disabled = Number(each.dataset.needs) !== count;
+    if (whole) {
+      whole.checked = count === picks.length;
+      whole.indeterminate = count > 0 && count < picks.length;
+    }
+  };
+  picks.forEach((each) => each.addEventListener("change", update));
+  whole?.addEventListener("change", () => { picks.forEach((each) => { each.checked = whole.checked; }); update(); });
+  update();
+}
+
+// An ordered choice: buttons that send the form where there is no script, or dragging.
+for (const picker of all("[data-picker]")) {
+  const rows = picker.querySelector(".picker");
+  let moving = null;
+  const told = (row) => {
+    const order = [...rows.children];
+    order.forEach((each, place) => {
+      each.querySelector('[data-move="up"]').disabled = place === 0;
+      each.querySelector('[data-move="down"]').disabled = place === order.length - 1;
+    });
+    row.dispatchEvent(new Event("input", { bubbles: true }));
+    say(`${row.dataset.name} is number ${order.indexOf(row) + 1} of ${order.length}`);
+  };
+  rows.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-move]");
+    if (!button) return;
+    event.preventDefault();
+    const row = button.closest(".picked");
+    if (button.dataset.move === "up") row.previousElementSibling?.before(row);
+    else row.nextElementSibling?.after(row);
+    told(row);
+    (button.disabled ? row.querySelector("[data-move]:enabled") : button)?.focus();
+  });
+  for (const row of rows.children) {
+    row.draggable = true;
+    row.addEventListener("dragstart", () => { moving = row; row.classList.add("is-moving"); });
+    row.addEventListener("dragend", () => { moving = null; row.classList.remove("is-moving"); told(row); });
+    row.addEventListener("dragover", (event) => {
+      if (!moving) return;
+      event.preventDefault();
+      if (moving === row) return;
+      const box = row.getBoundingClientRect();
+      if (event.clientY < box.top + box.height / 2) row.before(moving); else row.after(moving);
+    });
+  }
+}
+
+// A form with changes asks before it is left.
+for (const form of all("form[data-guard]")) {
+  let changed = false;
+  form.addEventListener("input", () => { changed = true; form.querySelector("[data-changed]")?.removeAttribute("hidden"); });
+  form.addEventListener("submit", () => { changed = false; });
+  window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
+}
+
+// A name to be typed before something goes for good.
+for (const input of all("[data-must-be]")) {
+  const button = input.form.querySelector("[data-final]");
+  const update = () => { button.disabled = input.value !== input.dataset.mustBe; };
+  input.addEventListener("input", update);
+  update();
+}
+
+// Files that are dropped on a page go into its input.
+for (const drop of all("[data-drop]")) {
+  const input = document.getElementById(drop.dataset.drop);
+  drop.addEventListener("dragover", (event) => event.preventDefault());
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}
+
+// What is checked by the server while a form is filled in, when a field is left: the answer is the
+// text of its hint, as JSON: {"text": "Free.", "tone": "ok"}.
+for (const input of all("[data-check]")) {
+  input.addEventListener("change", async () => {
+    const line = document.getElementById(input.getAttribute("aria-describedby") ?? "");
+    if (!line) return;
+    const query = new URLSearchParams({ value: input.value });
+    const answer = await fetch(`${input.dataset.check}${input.dataset.check.includes("?") ? "&" : "?"}${query}`).catch(() => null);
+    if (!answer?.ok) return;
+    const { text, tone } = await answer.json();
+    line.textContent = text;
+    line.className = `field-said is-${tone}`;
+    input.closest(".field").classList.toggle("is-wrong", tone === "error");
+    input.closest(".field").classList.toggle("is-right", tone === "ok");
+  });
+}
+
+// Pieces of a page that go on: fetched again while the server marks them so.
+const LIVE_MS = 2000, FAILURES_MAX = 5;
+const follow = (log) => { log.scrollTop = log.scrollHeight; };
+for (const piece of all("[data-live]")) {
+  let failures = 0;
+  all(".log", piece).forEach(follow);
+  const again = () => setTimeout(refresh, LIVE_MS);
+  const fail = () => {
+    failures += 1;
+    if (failures < FAILURES_MAX) return again();
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button is-quiet is-small";
+    button.textContent = "No connection. Try again";
+    button.addEventListener("click", () => { failures = 0; button.remove(); refresh(); });
+    piece.append(button);
+  };
+  const refresh = async () => {
+    if (document.hidden) return again();
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer?.ok) return fail();
+    failures = 0;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(piece.id);
+    if (!fresh) return location.reload();
+    const before = all(".log", piece).map((log) => [log.scrollTop, log.scrollTop + log.clientHeight >= log.scrollHeight - 20]);
+    piece.replaceChildren(...fresh.childNodes);
+    all(".log", piece).forEach((log, place) => {
+      const [top, isAtEnd] = before[place] ?? [0, true];
+      if (isAtEnd) follow(log); else log.scrollTop = top;
+    });
+    if (fresh.hasAttribute("data-live")) again();
+  };
+  again();
 }

@@ -4,10 +4,11 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
+    Action,
     Actor,
     Conflict,
     Credentials,
@@ -15,8 +16,10 @@ from repoman.plugin import (
     Unauthenticated,
     begin_session,
     current_actor,
+    current_repoman,
     current_security,
     current_session,
+    done,
     end_session,
     log_in,
     login_needed,
@@ -30,8 +33,15 @@ tokens = Blueprint("tokens", "repoman_web", url_prefix="/account/tokens")
 @account.get("")
 @login_needed
 def show() -> str:
-    """Return the page."""
-    return render_account()
+    """Return the page with the tokens."""
+    return _render_tokens(TokenForm(formdata=None))
+
+
+@account.get("/password")
+@login_needed
+def show_password() -> str:
+    """Return the page about the user and the password."""
+    return _render_password(PasswordForm(formdata=None))
 
 
 @account.post("/password")
@@ -40,20 +50,55 @@ def change_password() -> tuple[str, int] | Response:
     """Set a new password and end all sessions but this one, which gets a new secret."""
     form = PasswordForm()
     if not form.validate():
-        return render_account(password_form=form), HTTPStatus.BAD_REQUEST
+        return _render_password(form), HTTPStatus.BAD_REQUEST
     actor, security = current_actor(), current_security()
     if not _is_password_of(actor, form.present.data):
         form.present.errors = ["This is not your current password."]
-        return render_account(password_form=form), HTTPStatus.FORBIDDEN
+        return _render_password(form), HTTPStatus.FORBIDDEN
     try:
         security.users.set_password(actor.name, form.password.data, is_own=True)
     except Invalid as error:
         form.password.errors = [str(error).removeprefix("password: ")]
-        return render_account(password_form=form), HTTPStatus.BAD_REQUEST
+        return _render_password(form), HTTPStatus.BAD_REQUEST
     if current_session() is not None:
         begin_session(actor)
-    flash("Your password was changed, and all other sessions have ended.")
-    return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
+    return done(
+        "Your password was changed, and all other sessions have ended.",
+        url_for("account.show_password"),
+    )
+
+
+@account.get("/sessions")
+@login_needed
+def show_sessions() -> str:
+    """Return the page with the browsers in which the user is logged in."""
+    sessions = current_security().sessions.of_user(current_actor().name)
+    return render_template(
+        "repoman/account_sessions.html", sessions=sessions, own=current_session()
+    )
+
+
+@account.get("/rights")
+@login_needed
+def show_rights() -> str:
+    """Return the page with the roles and what they allow in which repository."""
+    actor, security = current_actor(), current_security()
+    user = security.users.get(actor.name)
+    found = []
+    for repository in current_repoman().repositories.all():
+        allowed = {
+            each
+            for each in Action
+            if security.authorizer.may_do_somewhere(actor, repository.ref, frozenset({each}))
+        }
+        if allowed:
+            found.append((repository.config, allowed))
+    return render_template(
+        "repoman/account_rights.html",
+        roles=[*user.roles, *user.external_roles],
+        actions=[str(each) for each in Action],
+        repositories=found,
+    )
 
 
 @account.post("/sessions/<id_>/end")
@@ -65,23 +110,19 @@ def end_one(id_: str) -> Response:
         end_session()
         return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
     current_security().sessions.end_of_user(current_actor().name, id_)
-    flash("Ended the session.")
-    return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
+    return done("The session was ended.", url_for("account.show_sessions"))
 
 
-def render_account(**values: Any) -> str:
-    """Return the page; ``values`` override what the template gets, such as a form."""
-    security, name = current_security(), current_actor().name
-    shown = {
-        "user": security.users.get(name),
-        "password_form": PasswordForm(formdata=None),
-        "token_form": TokenForm(formdata=None),
-        "tokens": security.user_tokens.of_user(name),
-        "sessions": security.sessions.of_user(name),
-        "own": current_session(),
-        "now": time.time(),
-    }
-    return render_template("repoman/account.html", **{**shown, **values})
+def _render_password(form: PasswordForm) -> str:
+    user = current_security().users.get(current_actor().name)
+    return render_template("repoman/account_password.html", user=user, form=form)
+
+
+def _render_tokens(form: TokenForm, **values: Any) -> str:
+    found = current_security().user_tokens.of_user(current_actor().name)
+    return render_template(
+        "repoman/tokens.html", form=form, tokens=found, now=time.time(), **values
+    )
 
 
 def _is_password_of(actor: Actor, password: str) -> bool:
@@ -106,15 +147,15 @@ def create_token() -> str | tuple[str, int]:
     """Create a token and show its secret: only in this answer, never in a URL or a cookie."""
     form = TokenForm()
     if not form.validate():
-        return render_account(token_form=form), HTTPStatus.BAD_REQUEST
+        return _render_tokens(form), HTTPStatus.BAD_REQUEST
     name, limit, days = form.name.data, form.limit(), form.days.data
     try:
         secret = current_security().user_tokens.create(current_actor().name, name, limit, days)
     except (Conflict, Invalid) as error:
         at = (error.field if isinstance(error, Invalid) else None) or "name"
         form[at].errors = [str(error).removeprefix(f"{at}: ")]
-        return render_account(token_form=form), HTTPStatus.BAD_REQUEST
-    return render_account(made=name, secret=secret)
+        return _render_tokens(form), HTTPStatus.BAD_REQUEST
+    return _render_tokens(TokenForm(formdata=None), made=name, secret=secret)
 
 
 @tokens.post("/<id_>/revoke")
@@ -122,5 +163,4 @@ def create_token() -> str | tuple[str, int]:
 def revoke_token(id_: str) -> Response:
     """Revoke one of the user's tokens."""
     token = current_security().user_tokens.revoke(current_actor().name, id_)
-    flash(f"Revoked the token {token.name}.")
-    return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
+    return done(f"Revoked the token {token.name}.", url_for("account.show"))

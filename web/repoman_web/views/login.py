@@ -17,9 +17,8 @@ from repoman.plugin import (
     log_in,
     note_failed_login,
 )
+from repoman_web.views.addresses import local_address
 from repoman_web.views.forms import LoginForm
-
-NEXT_MAX_CHARS = 2000  # The longest address to open after the login.
 
 login = Blueprint("login", "repoman_web")
 
@@ -51,8 +50,8 @@ def enter() -> tuple[str, int] | Response:
         return _refused(form, Unauthenticated("Wrong user name or password."))
     begin_session(actor)
     if current_security().users.get(actor.name).must_change_password:
-        flash("Change your password: your present one was meant for the first login only.")
-        return redirect(url_for("account.show"), HTTPStatus.SEE_OTHER)
+        flash("Change your password: your present one was meant for the first login only.", "warn")
+        return redirect(url_for("account.show_password"), HTTPStatus.SEE_OTHER)
     return redirect(local_address(form.next.data or ""), HTTPStatus.SEE_OTHER)
 
 
@@ -70,16 +69,3 @@ def _refused(form: LoginForm, error: RepomanError) -> Response:
     page = render_template("repoman/login.html", form=form, problem=str(error))
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return Response(page, status, headers, mimetype="text/html")
-
-
-def local_address(wanted: str) -> str:
-    r"""Return the address if it is a path of these pages, else that of the start page.
-
-    Browsers take ``//host`` and ``/\host`` for other servers, and strip control characters
-    before they parse an address.
-    """
-    root = url_for("pages.start")
-    is_path = wanted.startswith(root) and not wanted.startswith("//") and "\\" not in wanted
-    if is_path and wanted.isprintable() and " " not in wanted and len(wanted) <= NEXT_MAX_CHARS:
-        return wanted
-    return root

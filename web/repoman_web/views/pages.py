@@ -1,14 +1,18 @@
-"""What all pages share, the start page, and filters that make values readable."""
+"""What all pages share, the start page, and the choice of the appearance."""
 
 import re
-from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
 
 from repoman import __version__
 from repoman.plugin import current_actor, list_addresses, list_pages, list_problems
+from repoman_web.views.addresses import local_address
+from repoman_web.views.rendering import FILTERS, GLOBALS, THEME_COOKIE, THEMES, current_theme
 
+THEME_LIFETIME_S = 365 * 86_400  # How long a browser keeps the choice of the appearance.
 # The first one found in the User-Agent counts; most browsers claim to be others as well.
 BROWSERS = (
     ("Edg", "Edge"),
@@ -35,10 +39,22 @@ pages = Blueprint(
 )
 
 
+for each in FILTERS:
+    pages.add_app_template_filter(each)
+for each in GLOBALS:
+    pages.add_app_template_global(each)
+
+
 @pages.app_context_processor
 def _shared() -> dict[str, Any]:
     """Return the values of the layout that all pages share."""
-    return {"visitor": current_actor(), "version": __version__, "navigation": list_pages()}
+    return {
+        "visitor": current_actor(),
+        "version": __version__,
+        "navigation": list_pages(),
+        "theme": current_theme(),
+        "themes": THEMES,
+    }
 
 
 @pages.get("/")
@@ -49,6 +65,22 @@ def start() -> str:
     )
 
 
+@pages.get("/appearance")
+def choose_appearance() -> Response:
+    """Have pages light, dark, or as the system, and go back; browsers with scripts never ask."""
+    theme = request.args.get("theme", "")
+    response = redirect(local_address(request.args.get("next", "")), HTTPStatus.SEE_OTHER)
+    if theme in THEMES:
+        response.set_cookie(
+            THEME_COOKIE,
+            theme,
+            max_age=THEME_LIFETIME_S,
+            path=request.script_root or "/",
+            samesite="Lax",
+        )
+    return response
+
+
 @pages.app_template_filter()
 def browser_of(agent: str) -> str:
     """Return the browser and the system that a User-Agent names, or else its first word."""
@@ -57,15 +89,3 @@ def browser_of(agent: str) -> str:
         return re.split(r"[\s/]", agent.strip(), maxsplit=1)[0][:40] or "unknown client"
     system = next((name for mark, name in SYSTEMS if mark in agent), None)
     return f"{browser} on {system}" if system else browser
-
-
-@pages.app_template_filter()
-def moment_of(seconds: float) -> str:
-    """Return a time, given in seconds since the epoch, to the minute."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-@pages.app_template_filter()
-def day_of(seconds: float) -> str:
-    """Return the date of a time, given in seconds since the epoch."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
