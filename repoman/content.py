@@ -31,6 +31,7 @@ from repoman.content_records import (
     keep_blob,
     list_assets,
     list_referring,
+    list_values,
     replace_labels,
     save_asset,
     save_checksums,
@@ -357,8 +358,9 @@ class ContentStore:
 
     @staticmethod
     def _page(query: Query, column: Any, after: str, limit: int) -> list[str]:
-        rows = query.where(column > after).order_by(column).limit(limit).tuples()
-        return [value for (value,) in rows]
+        # As one value: each row costs a change of the interpreter's lock, for which all may queue.
+        sql, values = query.where(column > after).order_by(column).limit(limit).sql()
+        return list_values(sql, values)
 
     def _is(self, coordinate: Coordinate) -> Expression:
         return (

@@ -5,7 +5,7 @@ ten times as long as the database. Times are seconds since the epoch, sizes are 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,6 +247,13 @@ def add_transfer(repository: int, path: str, part: str, alias: str) -> None:
     """Count the first asset to which an asset refers; see ``ContentStore.add_transfer``."""
     here = (repository, path)
     _execute(_ADD_TRANSFER, (part, *here, *here, *here, alias))
+
+
+def list_values(sql: str, values: Sequence[Any]) -> list[str]:
+    """Return the only column of the rows of a SELECT."""
+    wrapped = f"WITH found(value) AS ({sql}) SELECT json_group_array(value) FROM found"  # noqa: S608
+    listed: list[str] = json.loads(_execute(wrapped, tuple(values)).fetchone()[0])
+    return listed
 
 
 def delete_references(asset_id: int) -> None:

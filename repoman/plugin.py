@@ -165,7 +165,7 @@ from repoman.security.contracts import SecurityServices
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.versions import NAME_KEYS, VERSION_KEYS
-from repoman.waiting import waiting
+from repoman.waiting import turn, waiting
 
 # The first number grows when something changes or goes, the second one when something is added.
 API_VERSION = "1.0"
@@ -387,6 +387,7 @@ __all__ = [
     "send_content",
     "settings_repository",
     "store_bytes",
+    "turn",
     "unchecked",
     "waiting",
     "warn",

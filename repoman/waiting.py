@@ -11,6 +11,7 @@ class Wait(Enum):
 
     REMOTE = auto()
     DATABASE = auto()
+    TURN = auto()
 
 
 Announce = Callable[[Wait], AbstractContextManager[None]]
@@ -33,7 +34,8 @@ def waiting(what: Wait = Wait.REMOTE) -> AbstractContextManager[None]:
     """Return a context for a wait of the calling thread that may be long; waits may nest.
 
     Raises:
-        UpstreamBusy, Unavailable: too many threads wait for this already; on entering.
+        UpstreamBusy, Unavailable: too many threads wait for a remote or the database already; on
+            entering.
     """
     thread = threading.current_thread()
     if not isinstance(thread, Worker) or thread.awaits is not None:
@@ -49,3 +51,22 @@ def _announced(thread: Worker, what: Wait) -> Iterator[None]:
             yield
         finally:
             thread.awaits = None
+
+
+_turns = threading.Lock()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Return a context for a millisecond or so of a long computation: one thread at a time has it.
+
+    All threads share one lock of the interpreter. Were many in such computations, each short
+    request would queue for it behind all of them.
+    """
+    if not _turns.acquire(blocking=False):
+        with waiting(Wait.TURN):
+            _turns.acquire()
+    try:
+        yield
+    finally:
+        _turns.release()

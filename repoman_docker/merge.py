@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import islice, takewhile
 
-from repoman.plugin import LAST_CHARACTER, Span, beginning_with
+from repoman.plugin import LAST_CHARACTER, Span, beginning_with, turn
 from repoman_docker.protocol.descriptor import Descriptor
 
 BATCH_NAMES = 500  # names read at a time from a filtered list
@@ -70,7 +70,8 @@ def read_names(
         after = max(after, _before(span[0]))
         batch = read(after, BATCH_NAMES)
         inside = list(takewhile(span[1].__gt__, batch))
-        found += filter(counts, inside)
+        with turn():
+            found += filter(counts, inside)
         budget.spend(len(inside) or 1)
         if len(found) >= limit:
             return Names.page(found[:limit], limit)

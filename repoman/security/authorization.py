@@ -98,15 +98,20 @@ class Authorizer:
         return bool(self._allowed(actor, ref))
 
     def name_filter(
-        self, actor: Actor, ref: RepositoryRef, access_of: Callable[[str], Access]
+        self,
+        actor: Actor,
+        ref: RepositoryRef,
+        actions: frozenset[Action],
+        path_of: Callable[[str], str],
     ) -> Filter | None:
         """Return which names in a repository the actor may see in lists; None means all of them.
 
-        ``access_of`` returns what it takes to see a name. Nothing is asked of the database for it.
+        Those are names on whose path, as ``path_of`` returns it, the actor may do this as of now.
         """
-        if self.may_do_everywhere(actor, ref, access_of("").actions):
+        if self.may_do_everywhere(actor, ref, actions):
             return None
-        return lambda name: self.is_allowed(actor, ref, access_of(name))
+        may = self.path_filter(actor, ref, actions)
+        return lambda name: may(path_of(name), name)
 
     def path_filter(
         self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
@@ -116,13 +121,12 @@ class Authorizer:
         It is for many paths at a time: rights that change meanwhile do not count.
         """
         allowed, limit = self._allowed(actor, ref), actor.limit
-        is_free = actions <= allowed.everything
+        is_free, format_ = actions <= allowed.everything, ref.format
 
         def may(path: str, name: str) -> bool:
-            access = Access(actions, path, name)
-            if limit is not None and not _is_within(limit, ref, access):
+            if limit is not None and not _is_within(limit, ref, Access(actions, path, name)):
                 return False
-            return is_free or allowed.covers(actions, _subject(ref, access))
+            return is_free or allowed.covers(actions, Subject(format_, path))
 
         return may
 

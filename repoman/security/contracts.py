@@ -28,7 +28,11 @@ class Authorizing(Protocol):
         self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
     ) -> bool: ...
     def name_filter(
-        self, actor: Actor, ref: RepositoryRef, access_of: Callable[[str], Access]
+        self,
+        actor: Actor,
+        ref: RepositoryRef,
+        actions: frozenset[Action],
+        path_of: Callable[[str], str],
     ) -> Callable[[str], bool] | None: ...
 
 

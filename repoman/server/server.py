@@ -38,9 +38,11 @@ REMOVAL_TIMEOUT_S = 5.0
 # That there are too many connections is logged once in this time.
 WARNING_INTERVAL_S = 60.0
 
-# So many workers may wait for remotes, and for the database, while others take their places.
+# So many workers may wait while others take their places: for remotes, for the database, and for
+# their turn in long computations.
 REMOTE_WAITS_MAX = 64
 DATABASE_WAITS_MAX = 32
+TURN_WAITS_MAX = 16
 
 # Workers have this long to end when all connections are closed.
 LAST_WORK_TIMEOUT_S = 5.0
@@ -69,7 +71,9 @@ class Server:
         self.settings = settings
         self.spool = spool
         self.main = Loop("main", MAIN_BUFFER_BYTES, tick)
-        self.workers = WorkerPool(settings.threads, REMOTE_WAITS_MAX, DATABASE_WAITS_MAX)
+        self.workers = WorkerPool(
+            settings.threads, REMOTE_WAITS_MAX, DATABASE_WAITS_MAX, TURN_WAITS_MAX
+        )
         self.main.after_turn = self.workers.nudge
         self.main.backlog = self.workers.queue
         self.main.on_tick = self._tick

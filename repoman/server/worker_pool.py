@@ -29,18 +29,25 @@ class WorkerPool:
 
     Of all threads, ``threads`` work at a time. As many as ``remote_waits`` may wait for remotes,
     and as many as ``database_waits`` for the database; others take their places, so that a slow
-    remote or a locked database does not block other requests.
+    remote or a locked database does not block other requests. So it is with ``turn_waits``, but
+    further ones keep their places while they wait for their turn.
     """
 
-    def __init__(self, threads: int, remote_waits: int = 0, database_waits: int = 0) -> None:
+    def __init__(
+        self, threads: int, remote_waits: int = 0, database_waits: int = 0, turn_waits: int = 0
+    ) -> None:
         self._lock = threading.Lock()
         self.queue: deque[tuple[float, Work]] = deque()
         self._idle: list[threading.Lock] = []
         self._places = threads
-        self._bounds = {Wait.REMOTE: remote_waits, Wait.DATABASE: database_waits}
+        self._bounds = {
+            Wait.REMOTE: remote_waits,
+            Wait.DATABASE: database_waits,
+            Wait.TURN: turn_waits,
+        }
         self._waits = dict.fromkeys(Wait, 0)
         self._waiting = 0  # The sum of the waits.
-        count = threads + remote_waits + database_waits
+        count = threads + sum(self._bounds.values())
         self._active = count  # with those that wait
         self._is_waking = False
         self._is_stopping = False
@@ -101,21 +108,28 @@ class WorkerPool:
     @contextmanager
     def _announce_wait(self, what: Wait) -> Iterator[None]:
         """Let another thread take the place of the calling one while it waits."""
+        leaves = self._leave_place(what)
+        try:
+            yield
+        finally:
+            if leaves:
+                with self._lock:
+                    self._waits[what] -= 1
+                    self._waiting -= 1
+
+    def _leave_place(self, what: Wait) -> bool:
         with self._lock:
             if self._is_refusing and what is Wait.REMOTE:
                 raise UpstreamBusy("The server is shutting down.", RETRY_AFTER_S)
             if self._waits[what] >= self._bounds[what]:
+                if what is Wait.TURN:
+                    return False
                 raise _refusal(what)
             self._waits[what] += 1
             self._waiting += 1
             if self.queue:
                 self._wake_one()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waits[what] -= 1
-                self._waiting -= 1
+            return True
 
     def _wake_one(self) -> None:
         if self._idle and not self._is_waking and self._active - self._waiting < self._places:

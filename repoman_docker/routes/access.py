@@ -72,7 +72,7 @@ def sees_images() -> bool:
 def visible_images() -> Filter | None:
     """Return a filter for the image names whose tags the actor may list; None: all."""
     authorizer = current_security().authorizer
-    return authorizer.name_filter(current_actor(), current_ref(), _to_list)
+    return authorizer.name_filter(current_actor(), current_ref(), BROWSE, _tags_path)
 
 
 def visible_spans() -> list[Span]:
@@ -126,8 +126,8 @@ def manifest_path(name: str, reference: str) -> str:
     return f"/v2/{name}/manifests/{reference}"
 
 
-def _to_list(name: str) -> Access:
-    return Access(BROWSE, f"/v2/{name}/tags/list", name)
+def _tags_path(name: str) -> str:
+    return f"/v2/{name}/tags/list"
 
 
 def _is_allowed(actor: Actor, access: Access) -> bool:

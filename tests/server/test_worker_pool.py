@@ -7,7 +7,7 @@ import pytest
 
 from repoman.errors import Unavailable, UpstreamBusy
 from repoman.server.worker_pool import WorkerPool
-from repoman.waiting import Wait, waiting
+from repoman.waiting import Wait, turn, waiting
 from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually
 
@@ -189,6 +189,32 @@ def test_waits_for_the_database_take_no_place_and_are_bounded():
     eventually(lambda: (pool.nudge(), done.is_set())[1])
     go_on.set()
     assert pool.stop(5)
+
+
+def test_computations_take_turns_and_leave_their_places_while_they_wait():
+    pool = WorkerPool(2, turn_waits=1)
+    pool.start()
+    first, both, done = threading.Event(), threading.Semaphore(0), threading.Event()
+
+    def compute():
+        with turn():
+            both.release()
+            assert first.wait(LONG_S)
+
+    pool.submit(compute)
+    eventually(lambda: (pool.nudge(), both.acquire(blocking=False))[1])
+    pool.submit(compute)  # its place is free, for it waits
+    eventually(lambda: (pool.nudge(), pool._waiting == 1)[1])
+    pool.submit(compute)  # no more threads may wait so: it keeps the place
+    eventually(lambda: (pool.nudge(), not pool.queue)[1])
+    pool.submit(done.set)
+    pool.nudge()
+    assert not both.acquire(blocking=False), "two computed at a time"
+    assert pool.queue
+    first.set()
+    eventually(lambda: (pool.nudge(), done.is_set())[1])
+    assert pool.stop(5)
+    assert pool._waiting == 0
 
 
 def test_a_wait_in_another_thread_is_nobodys_business():
