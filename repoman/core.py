@@ -39,12 +39,12 @@ from repoman.events.plugins import PluginFollower, plugin_followers
 from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
+from repoman.logs import LogLevel
 from repoman.mail import EMAIL_OPTIONS, EmailOptions, Mailer
 from repoman.metrics import Metrics
 from repoman.options import Options
 from repoman.outgoing import create_network, network_options
 from repoman.plugins import create_plugin_manager, unique
-from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.cleanup import CleanupPolicies
 from repoman.repositories.manager import RepositoryManager
@@ -103,6 +103,7 @@ class Repoman:
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
         metrics: what monitoring is told.
+        log_level: the level of the log, for a while.
     """
 
     def __init__(
@@ -129,7 +130,8 @@ class Repoman:
         self._create_security(settings, plugins, clock)
         self.events = EventLog(self.database, settings.events.days)
         self.event_followers = self._follow_events()
-        self.metrics = Metrics(PrintableFormatter(LOG_FORMAT))
+        self.metrics = Metrics()
+        self.log_level = LogLevel()
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
         self.sightings = ProxySightings(clock)
@@ -181,6 +183,7 @@ class Repoman:
             Watch("audit log"): self.audit.flush,
             Watch("audit file"): self._audit_file.follow,
             Watch("requests"): self.metrics.requests.add_up,
+            Watch("log level"): self.log_level.settle,
             Watch("samples"): Samples(self.database, self.proxies.clock).take,
         }
 
@@ -307,6 +310,16 @@ class Repoman:
             self.database, self.settings.doctor, list(found.values()), self.repositories.all
         )
         self.doctor.load()
+
+    def change_log_level(self, level: str, seconds: float) -> None:
+        """Log from another level on for a while; empty: from that of the settings."""
+        with self.database.transaction(touches=()):
+            told = level or self.settings.log.level
+            self.database.note_change("server.log-level", told, seconds=f"{seconds:.0f}")
+        if level:
+            self.log_level.change(level, seconds)
+        else:
+            self.log_level.reset()
 
     def probe_key(self) -> str:
         """Return the key by which a probe knows that it came to this server."""

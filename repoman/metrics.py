@@ -6,25 +6,23 @@ tuples up, so that a request pays for one append. Everything else is read when s
 Source: the text format 0.0.4 and the names of Prometheus (prometheus.io/docs/instrumenting).
 """
 
-import logging
 import os
 import resource
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from repoman.logs import LogRing
 
 QUEUE_MAX = 200_000  # Requests that may wait to be added up, some 40 MB.
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"  # What other methods are called, which clients can invent.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """The upper bounds of the durations that are counted together."""
-LINES_KEPT = 2_000  # Lines of the server log that are kept in memory.
-LINE_MAX_CHARS = 2_000  # A longer line is cut, there.
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -173,43 +171,20 @@ def _bytes_of(length: str) -> int:
     return int(length) if length.isascii() and length.isdigit() else 0
 
 
-class LogRing(logging.Handler):
-    """Keeps the last lines of the server log in memory, and counts all of them by their level."""
-
-    def __init__(self, formatter: logging.Formatter | None = None) -> None:
-        super().__init__()
-        self.setFormatter(formatter)
-        self.counts: Counter[str] = Counter()
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record, whatever is in it."""
-        self.counts[record.levelname.lower()] += 1
-        with suppress(Exception):
-            self._lines.append(self.format(record)[:LINE_MAX_CHARS])
-
-    def lines(self) -> list[str]:
-        """Return the lines that are kept, the oldest first."""
-        return list(self._lines)
-
-
 Read = Callable[[], Iterable[Metric]]
 
 
 class Metrics:
     """What all parts of the server can tell.
 
-    Args:
-        formatter: makes lines of records of the log.
-
     Attributes:
         requests: the requests so far.
         log: the lines of the server log.
     """
 
-    def __init__(self, formatter: logging.Formatter | None = None) -> None:
+    def __init__(self) -> None:
         self.requests = Requests()
-        self.log = LogRing(formatter)
+        self.log = LogRing()
         self._reads: list[Read] = [self.requests.collect, self._collect_log, collect_process]
 
     def add(self, read: Read) -> None:

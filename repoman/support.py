@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any
 
@@ -67,7 +68,42 @@ def system_information(repoman: Repoman) -> dict[str, Any]:
         "data": str(repoman.data),
         "database_bytes": repoman.database.sizes(),
         "plugins": [list(each) for each in installed_plugins(repoman.plugins)],
+        "missing_formats": missing_formats(repoman),
     }
+
+
+def missing_formats(repoman: Repoman) -> list[str]:
+    """Return the formats of repositories that no installed plugin provides, by name."""
+    known = {each.format for each in repoman.repositories.list_recipes()}
+    return sorted({each.config.format for each in repoman.repositories.all()} - known)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSetting:
+    """A setting that is not at its default, as text; ``default`` is None where there is none."""
+
+    name: str
+    value: str
+    default: str | None
+
+
+def changed_settings(settings: Settings) -> list[ChangedSetting]:
+    """Return the settings that differ from their defaults, by name; what may be secret is stars."""
+    defaults = dict(_flat(shown_settings(Settings.model_construct())))
+    return [
+        ChangedSetting(name, value, defaults.get(name))
+        for name, value in sorted(_flat(shown_settings(settings)))
+        if defaults.get(name) != value
+    ]
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the values of nested tables as JSON, by their names with dots."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", json.dumps(value, ensure_ascii=False)
 
 
 def shown_settings(settings: Settings) -> dict[str, Any]:

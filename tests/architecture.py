@@ -45,6 +45,7 @@ CORE = (
     {"config", "sections", "keyring"},
     {"threads", "files"},
     {"waiting", "health", "clocks", "caching", "metrics"},
+    {"logs"},
     {"errors", "external_url", "patterns", "printable", "problems", "versions"},
 )
 # A plugin: the same, but parts of one line may know each other.

@@ -10,6 +10,7 @@ from repoman.rest.components import assets, components, formats
 from repoman.rest.doctor import doctor
 from repoman.rest.events import events
 from repoman.rest.ldap import ldap
+from repoman.rest.logs import logs
 from repoman.rest.metrics import metrics
 from repoman.rest.network import network
 from repoman.rest.operation import operation
@@ -55,6 +56,7 @@ AREAS = (
     operation,
     settings,
     doctor,
+    logs,
     usage,
     events,
     audit,

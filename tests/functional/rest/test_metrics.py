@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from repoman.logs import LINES_KEPT
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 
@@ -146,12 +147,12 @@ def test_records_of_the_log_are_counted_and_the_last_ones_kept(repoman):
     import logging
 
     log = repoman.metrics.log
-    for number in range(3_000):
+    for number in range(LINES_KEPT + 1_000):
         log.emit(logging.makeLogRecord({"msg": "line %d", "args": (number,), "levelname": "INFO"}))
     log.emit(logging.makeLogRecord({"msg": "%d", "args": ("no number",), "levelname": "ERROR"}))
-    assert log.counts == {"info": 3_000, "error": 1}
-    assert len(log.lines()) == 2_000
-    assert log.lines()[-1].endswith("line 2999")
+    assert log.counts == {"info": LINES_KEPT + 1_000, "error": 1}
+    assert len(log.lines()) == LINES_KEPT
+    assert str(log.lines()[-1]).endswith(f"line {LINES_KEPT + 999}")
 
 
 def test_blob_stores_and_tasks_are_told(client, repoman):
