@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from repoman.blobs.manager import BlobStoreFactory
     from repoman.doctor.model import DoctorCheck
-    from repoman.events.event import ContentEvent
+    from repoman.events.event import ContentEvent, Coordinate
     from repoman.http.errors import Failure
+    from repoman.http.format_pages import ComponentLink, RepositoryTab, UseGuide, UseRequest
     from repoman.http.formats import Format
     from repoman.http.pages import PageLink
+    from repoman.repositories.model import Repository
     from repoman.repositories.recipes import Recipe
     from repoman.rest.endpoints import Area
     from repoman.security.actors import Actor, Credentials, RealmType
@@ -110,6 +112,35 @@ def repoman_register_web() -> "list[Blueprint]":
 @hookspec
 def repoman_register_pages() -> "list[PageLink]":
     """Return links for the navigation of the main port. One without a view aborts the start."""
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_web_tabs(repository: "Repository") -> "list[RepositoryTab]":
+    """Return tabs of the pages of a repository, of the plugin's own format; else none.
+
+    Called in a worker thread, for each of these pages; the first tab is the first page.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def repoman_web_component(
+    repository: "Repository", coordinate: "Coordinate"
+) -> "ComponentLink | None":
+    """Return the link to the page about a component; None if it is of another format.
+
+    Called in a worker thread, for each row of a list: it reads nothing.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def repoman_web_use(request: "UseRequest") -> "UseGuide | None":
+    """Return how clients use a repository; None if it is of another format.
+
+    Called in a worker thread.
+    """
     raise NotImplementedError
 
 

@@ -76,6 +76,15 @@ from repoman.http.current import (
 )
 from repoman.http.current import current_security as _current_security
 from repoman.http.errors import Failure, render_plain
+from repoman.http.format_pages import (
+    ComponentLink,
+    RepositoryTab,
+    Snippet,
+    UseGuide,
+    UseNotice,
+    UseRequest,
+    UseSection,
+)
 from repoman.http.formats import Format, FormatUi
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
@@ -213,6 +222,7 @@ __all__ = [
     "CheckResult",
     "CheckWrite",
     "CleanupSection",
+    "ComponentLink",
     "ComponentQuery",
     "ComponentSection",
     "ComponentView",
@@ -289,6 +299,7 @@ __all__ = [
     "RepositoryContent",
     "RepositoryContext",
     "RepositorySettings",
+    "RepositoryTab",
     "RepositoryType",
     "RepositoryView",
     "RepositoryViews",
@@ -302,6 +313,7 @@ __all__ = [
     "SecurityServices",
     "ShownLink",
     "SingleFlight",
+    "Snippet",
     "SomeSettings",
     "Source",
     "Span",
@@ -337,6 +349,10 @@ __all__ = [
     "UpstreamResponse",
     "UpstreamUnavailable",
     "Use",
+    "UseGuide",
+    "UseNotice",
+    "UseRequest",
+    "UseSection",
     "WebAddress",
     "WritePolicy",
     "allow_caching",

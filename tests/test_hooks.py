@@ -19,7 +19,9 @@ from repoman.plugin import (
     BlobStat,
     Built,
     Call,
+    ComponentLink,
     Conflict,
+    Coordinate,
     DoctorCheck,
     FirstTask,
     Fix,
@@ -33,10 +35,15 @@ from repoman.plugin import (
     RealmType,
     Recipe,
     Repoman,
+    RepositoryTab,
     RepositoryType,
+    Snippet,
     StorageSection,
     StoredBlob,
     TaskType,
+    UseGuide,
+    UseRequest,
+    UseSection,
     hookimpl,
     hookspec,
     list_pages,
@@ -388,6 +395,47 @@ def test_hook_repoman_register_pages(repoman_factory):
     assert client.get("/public").json == {"Staff": [["Private", "/private", False]], **public}
     with pytest.raises(Invalid, match="'Public' has no view"):
         HttpClient(repoman_factory({"pages": Pages("show.nothing")}))
+
+
+class Books:
+    """Pages of one format."""
+
+    @hookimpl
+    def repoman_web_tabs(self, repository):
+        return [RepositoryTab("shelves", "Shelves", "books.shelves")] if repository.name else []
+
+    @hookimpl
+    def repoman_web_component(self, repository, coordinate):
+        return ComponentLink(f"/books/{coordinate.name}", "file") if repository.name else None
+
+    @hookimpl
+    def repoman_web_use(self, request):
+        line = Snippet(f"curl {request.address}/BOOK")
+        return UseGuide((UseSection("curl", "By hand", "curl", (line,)),))
+
+
+def test_hook_repoman_web_tabs(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw})
+    repository = repoman.repositories.create("files", "raw-hosted", {})
+    [tabs] = repoman.plugins.hook.repoman_web_tabs(repository=repository)
+    assert [each.endpoint for each in tabs] == ["books.shelves"]
+
+
+def test_hook_repoman_web_component(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw})
+    repository = repoman.repositories.create("files", "raw-hosted", {})
+    found = repoman.plugins.hook.repoman_web_component(
+        repository=repository, coordinate=Coordinate("book", "emma")
+    )
+    assert found.url == "/books/emma"
+
+
+def test_hook_repoman_web_use(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw})
+    repository = repoman.repositories.create("files", "raw-hosted", {})
+    asked = UseRequest(repository, repository, "https://books.example")
+    guide = repoman.plugins.hook.repoman_web_use(request=asked)
+    assert guide.sections[0].snippets[0].text == "curl https://books.example/BOOK"
 
 
 def test_hook_repoman_register_commands(repoman_factory, monkeypatch):
