@@ -98,6 +98,7 @@ from repoman.http.page_tools import (
 )
 from repoman.http.pages import PageLink, ShownLink, SomeSettings, list_pages
 from repoman.http.rest import requested_events
+from repoman.http.section_forms import FormSection, SectionForm
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
@@ -246,6 +247,7 @@ __all__ = [
     "FirstTask",
     "Fix",
     "Form",
+    "FormSection",
     "Format",
     "FormatUi",
     "GroupSearch",
@@ -310,6 +312,7 @@ __all__ = [
     "SearchField",
     "SearchTarget",
     "Section",
+    "SectionForm",
     "SecurityServices",
     "ShownLink",
     "SingleFlight",

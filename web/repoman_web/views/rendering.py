@@ -136,6 +136,11 @@ def attributes(values: Mapping[str, Any]) -> Markup:
     return Markup("").join(shown)
 
 
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping with what both have; the second one counts more."""
+    return {**first, **second}
+
+
 def highlight(text: str, word: str) -> Markup:
     """Return a text with the first occurrence of a word marked, whatever its case."""
     at = text.lower().find(word.lower()) if word else -1
@@ -147,6 +152,6 @@ def highlight(text: str, word: str) -> Markup:
 
 FILTERS: tuple[Callable[..., Any], ...] = (
     *(size, number, span, relative, moment_of, stamp_of, short, code, split_name, line, area),
-    *(attributes, highlight),
+    *(attributes, highlight, merged),
 )
 GLOBALS: tuple[Callable[..., Any], ...] = (icon, unique_id, may_administer, page_url)
