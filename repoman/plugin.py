@@ -60,7 +60,7 @@ from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
 from repoman.group.trace import GroupTrace, Question
 from repoman.hookspecs import PROJECT
-from repoman.http.addresses import list_addresses, main_address
+from repoman.http.addresses import RepositoryAddress, list_addresses, list_reaching, main_address
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -297,6 +297,7 @@ __all__ = [
     "Repoman",
     "RepomanError",
     "Repository",
+    "RepositoryAddress",
     "RepositoryConfig",
     "RepositoryContent",
     "RepositoryContext",
@@ -384,6 +385,7 @@ __all__ = [
     "list_addresses",
     "list_pages",
     "list_problems",
+    "list_reaching",
     "log_in",
     "login_needed",
     "main_address",

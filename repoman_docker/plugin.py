@@ -8,7 +8,9 @@ from pluggy import PluginManager
 from repoman.plugin import (
     AccessSection,
     CleanupSection,
+    ComponentLink,
     ComponentSection,
+    Coordinate,
     DoctorCheck,
     Format,
     FormatUi,
@@ -18,18 +20,25 @@ from repoman.plugin import (
     RealmType,
     Recipe,
     ReplicationSection,
+    Repository,
+    RepositoryTab,
     RepositoryType,
     Section,
     StorageSection,
     TaskType,
+    UseGuide,
+    UseRequest,
     hookimpl,
 )
 from repoman_docker import hookspecs
+from repoman_docker.browsing.snippets import guide
 from repoman_docker.doctor import hub_check
 from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
+from repoman_docker.routes.links import link_component
+from repoman_docker.routes.pages import pages
 from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, token_of, v2
@@ -107,8 +116,32 @@ def repoman_doctor_checks() -> list[DoctorCheck]:
 
 @hookimpl
 def repoman_register_web() -> list[Any]:
-    """Return the routes with which the main port answers registry clients."""
-    return [main_port]
+    """Return the routes with which the main port answers registry clients, and the pages."""
+    return [main_port, pages]
+
+
+@hookimpl
+def repoman_web_tabs(repository: Repository) -> list[RepositoryTab]:
+    """Return the tab with the images of a repository."""
+    if not _is_ours(repository):
+        return []
+    return [RepositoryTab("images", "Images", "docker_pages.images")]
+
+
+@hookimpl
+def repoman_web_component(repository: Repository, coordinate: Coordinate) -> ComponentLink | None:
+    """Return the link to the page about a tag or an image."""
+    return link_component(repository, coordinate) if _is_ours(repository) else None
+
+
+@hookimpl
+def repoman_web_use(request: UseRequest) -> UseGuide | None:
+    """Return how clients use a repository."""
+    return guide(request) if _is_ours(request.repository) else None
+
+
+def _is_ours(repository: Repository) -> bool:
+    return repository.config.format == DOCKER.name
 
 
 @hookimpl

@@ -24,6 +24,7 @@ from repoman.catalog.model import (
     Page,
     PageRequest,
     Scope,
+    Usage,
 )
 from repoman.catalog.records import FIELDS, Row
 from repoman.catalog.use_records import AssetKey, Referrer, Use
@@ -131,6 +132,13 @@ class RepositoryView:
             return {}
         names = [(each.repository_id, each.name) for each in packages]
         return records.list_descriptions(names, packages[0].kind)
+
+    def usage(self) -> Usage | None:
+        """Return what is kept of a repository; None: of a group, or of what is not seen whole."""
+        scopes = list(self.scopes.values())
+        if len(scopes) != 1 or scopes[0].sees is not None or scopes[0].group:
+            return None
+        return self._services.catalog.usage(scopes[0].name, self._shown)
 
     @property
     def _shown(self) -> ScopeViewer:

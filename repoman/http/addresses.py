@@ -56,6 +56,13 @@ class AddressBook:
         everything = self._repositories.all()
         return [self._describe(each) for each in everything if knows(actor, each.ref)]
 
+    def reaching(self, repository: Repository) -> list[RepositoryAddress]:
+        """Return the repository, and the groups with it that the visitor may know about."""
+        knows, actor = current_security().authorizer.knows, current_actor()
+        groups = self._repositories.groups_with(repository.name)
+        found = [repository, *(each for each in groups if knows(actor, each.ref))]
+        return [self._describe(each) for each in found]
+
     def _describe(self, repository: Repository) -> RepositoryAddress:
         config = repository.config
         format_ = self._formats.get(config.format)
@@ -109,6 +116,11 @@ def main_address() -> str:
 def list_addresses() -> list[RepositoryAddress]:
     """Return the repositories that the visitor of this page may know about, by name."""
     return cast("AddressBook", current_app.extensions[EXTENSION]).visible()
+
+
+def list_reaching(repository: Repository) -> list[RepositoryAddress]:
+    """Return by what clients of this visitor reach a repository: itself, then groups with it."""
+    return cast("AddressBook", current_app.extensions[EXTENSION]).reaching(repository)
 
 
 def format_name_of(format_name: str, path: str) -> str:

@@ -10,12 +10,13 @@ from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
+from repoman_web.views.use import use
 
 
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages, login, account, tokens, audit]
+    return [pages, login, account, tokens, audit, use]
 
 
 @hookimpl
