@@ -22,6 +22,7 @@ def read_version() -> str:
 
 
 TEST = [
+    "axe-playwright-python>=0.1.4",
     "hypothesis>=6.100",
     "nexus-api-client>=3.97",
     "oras>=0.2.40",

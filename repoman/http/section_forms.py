@@ -55,6 +55,7 @@ REVISION = "revision"  # The input with the state of what was read.
 MOVE, ADD = ".move", ".add"  # At the ends of the names of the buttons and the choice of a list.
 CLEAR = ".clear"  # At the end of the name of the box that removes a secret.
 REVISION_CHARS = 16
+GENERAL = "general"  # The title of the section without a key.
 HIDDEN = "none"  # The widget of fields that forms leave out.
 PAGE_ERRORS = (NotFound, Denied, Unauthenticated, Frozen)  # These have pages of their own.
 
@@ -214,7 +215,7 @@ class SectionForm:
     # --- Showing
 
     def _show(self, key: str, model: type[BaseModel]) -> FormSection:
-        title = self._titles.get(key) or model.model_config.get("title") or label_of(key)
+        title = self._titles.get(key) or model.model_config.get("title") or label_of(key or GENERAL)
         about = (model.__doc__ or "").partition("\n")[0]
         fields = [self._field(key, model, name) for name in self._names(key, model)]
         return FormSection(key, title, about, tuple(fields))

@@ -38,7 +38,7 @@ class TokenForm(FlaskForm):
     """A new token for the signed-in user."""
 
     name = StringField("Name", [InputRequired("Enter a name.")])
-    days = IntegerField("Lifetime in days", [Optional()], default=TOKEN_LIFETIME_DAYS)
+    days = IntegerField("Lifetime", [Optional()], default=TOKEN_LIFETIME_DAYS)
     actions = SelectField("Access", choices=list(ACTIONS))
     repositories = StringField("Repositories")
     names = StringField("Names")

@@ -1,0 +1,58 @@
+"""Every page, light and dark: accessible, not wider than a phone, without a word of complaint."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.architecture import ROOT
+from tests.chromium import open_chromium
+from tests.live import LiveServer
+from tests.page_checks import check_page, open_page, sign_in
+
+# Pages that nobody has to log in for.
+OPEN_PAGES = ("/", "/login", "/nowhere")
+# Pages of an administrator; whoever makes one adds it.
+ADMIN_PAGES = (
+    *("/", "/account", "/account/password", "/account/sessions", "/account/rights"),
+    *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
+    *("/gallery", "/gallery/form"),
+)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[LiveServer]:
+    """A server with the components of the gallery as an installed plugin."""
+    directory = tmp_path_factory.mktemp("pages")
+    installed = directory / "plugins" / "gallery-1.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: gallery\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text(
+        "[repoman.plugins]\ngallery = tests.gallery.plugin\n"
+    )
+    server = LiveServer(directory)
+    server.environment["PYTHONPATH"] = os.pathsep.join([str(installed.parent), str(ROOT)])
+    yield server.start()
+    server.end()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_for_everybody_keep_the_rules(chromium, server, scheme):
+    with open_page(chromium, server.main_url, scheme=scheme) as page:
+        found = {path: check_page(page, path) for path in OPEN_PAGES}
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_of_an_administrator_keep_the_rules(chromium, server, scheme):
+    with open_page(chromium, server.main_url, scheme=scheme) as page:
+        sign_in(page, *server.admin)
+        found = {path: check_page(page, path) for path in ADMIN_PAGES}
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
