@@ -32,7 +32,7 @@ from pydantic_settings import (
 )
 
 from repoman.errors import Invalid
-from repoman.external_url import ExternalUrl
+from repoman.external_url import ContextPath, ExternalUrl
 from repoman.problems import problem_of
 
 PREFIX = "REPOMAN_"
@@ -80,6 +80,12 @@ class ServerSettings(_Part):
         "",
         description=(
             "Address of the main port as clients know it; empty: the address that the client used."
+        ),
+    )
+    context_path: ContextPath = Field(
+        "",
+        description=(
+            "Path below which the main port serves everything, such as /nexus; empty: the root."
         ),
     )
     trusted_proxies: list[IPvAnyNetwork] = Field(

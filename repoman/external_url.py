@@ -1,4 +1,4 @@
-"""The address under which others know the server or a repository, as a setting."""
+"""The address and the path under which others know the server or a repository, as settings."""
 
 import re
 from functools import lru_cache
@@ -15,6 +15,7 @@ HOST = re.compile(
     r"|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?"
 )
 PORT_MAX = 65_535
+PATH_PART = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 @lru_cache(maxsize=1000)
@@ -57,3 +58,17 @@ def check_external_url(url: str) -> str:
 
 # An http or https address, without a slash at its end; empty: none.
 ExternalUrl = Annotated[str, AfterValidator(check_external_url)]
+
+
+def check_context_path(path: str) -> str:
+    """Return a path with a slash at its begin and none at its end (ValueError: it is none)."""
+    path = path.strip("/")
+    if not path:
+        return ""
+    if not all(PATH_PART.fullmatch(part) and part.strip(".") for part in path.split("/")):
+        raise ValueError("must be a path of letters, digits, dots, dashes and underscores")
+    return f"/{path}"
+
+
+# A path such as /nexus; empty: none.
+ContextPath = Annotated[str, AfterValidator(check_context_path)]

@@ -23,6 +23,7 @@ from repoman.http.access_log import ACCESS, AccessLog, Write
 from repoman.http.admin import create_admin_app
 from repoman.http.body import RECEIVED, WSGI, Environ, close_untaken
 from repoman.http.content import protect_content
+from repoman.http.context_path import OUTSIDE, ContextPath
 from repoman.http.current import CONNECTOR, MAIN, REPOSITORY, begin_request, origin_of
 from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
@@ -51,7 +52,9 @@ def create_application(repoman: Repoman, write_access: Write | None = None) -> W
     write = write_access or ACCESS.info
     if not repoman.settings.log.access:
         write = bool  # The requests count nevertheless.
-    app = AccessLog(router, write, repoman.metrics.requests.note)
+    app: WSGI = AccessLog(router, write, repoman.metrics.requests.note)
+    if path := repoman.settings.server.context_path:
+        app = ContextPath(app, path)
     return Forwarded(app, repoman.settings.server.trusted_proxies, repoman.sightings)
 
 
@@ -127,6 +130,9 @@ class Router:
             _encode_query(environ)
         if (refusal := check_host(environ)) is not None:
             return refusal(environ, start_response)
+        if OUTSIDE in environ:
+            outside: Response = environ[OUTSIDE]
+            return outside(environ, start_response)
         name = environ.get(CONNECTOR, MAIN).partition(":")[0]
         if name != MAIN:
             return self._serve_connector(name, environ, start_response)

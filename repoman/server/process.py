@@ -84,17 +84,13 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         repoman.metrics.add(partial(_collect, server))
         _obey_signals(server, connectors)
         _warn_of_address(settings.server)
-        announce([_named(each) for each in (main, *connectors.open_connectors())])
+        entry = ("main", main.url.rstrip("/") + settings.server.context_path + "/")
+        announce([entry, *((each.repository, each.url) for each in connectors.open_connectors())])
         _calm_collector()
         try:
             server.run()
         finally:
             connectors.stop()
-
-
-def _named(connector: Connector) -> tuple[str, str]:
-    name = "main" if connector.repository == MAIN else connector.repository
-    return name, connector.url
 
 
 def _launch_task(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":

@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.chromium import open_chromium
 from tests.clock import WAIT_S
+from tests.live import live_server
+from tests.page_checks import open_page
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,21 @@ def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_serv
     page.get_by_text(f"Revoked the token {name}.").wait_for()
     assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 401
     assert secret not in page.content()
+
+
+def test_below_a_context_path_pages_work_and_connectors_stay_at_the_root(chromium, tmp_path):
+    settings = {"server": {"context_path": "/nexus"}}
+    with live_server(tmp_path / "moved", settings=settings) as server:
+        assert server.listeners["main"] == f"{server.main_url}/nexus/"
+        url = f"http://{server.registry}/v2/"
+        assert requests.get(url, auth=server.admin, timeout=WAIT_S).status_code == 200
+        with open_page(chromium, server.main_url) as page:
+            page.goto("/")
+            page.get_by_role("link", name="Sign in").first.click()
+            page.get_by_label("User name").fill("admin")
+            page.get_by_label("Password").fill(server.password)
+            page.keyboard.press("Enter")
+            page.get_by_role("button", name="Your account").click()
+            page.get_by_role("link", name="Account and tokens").click()
+            page.get_by_role("heading", name="Your account").wait_for()
+            assert page.url == f"{server.main_url}/nexus/account"
