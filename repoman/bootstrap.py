@@ -54,6 +54,11 @@ def has_first_password(data: Path) -> bool:
     return (data / PASSWORD_FILE).exists()
 
 
+def is_first_login(data: Path, name: str) -> bool:
+    """Return whether this is admin, who still has the password that the first start made."""
+    return name == ADMIN and has_first_password(data)
+
+
 def forget_first_password(data: Path, name: str) -> None:
     """Remove the file with the first password of admin, once ``name`` has another one or is gone.
 

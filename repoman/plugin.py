@@ -12,6 +12,7 @@ import pluggy
 from repoman.blobs.manager import BlobStoreFactory
 from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
+from repoman.bootstrap import is_first_login
 from repoman.caching import LruCache
 from repoman.catalog.model import ComponentQuery, ComponentView, PackageQuery, PackageView
 from repoman.catalog.model import Order as ListOrder
@@ -99,7 +100,12 @@ from repoman.http.page_tools import (
 from repoman.http.pages import PageLink, ShownLink, SomeSettings, list_pages
 from repoman.http.rest import requested_events
 from repoman.http.section_forms import FormSection, SectionForm
-from repoman.http.sessions import begin_session, current_session, end_session
+from repoman.http.sessions import (
+    begin_session,
+    current_session,
+    end_session,
+    has_lost_session,
+)
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
@@ -172,6 +178,7 @@ from repoman.security.actors import (
     Scope,
 )
 from repoman.security.contracts import SecurityServices
+from repoman.security.options import ANONYMOUS_OPTIONS
 from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.versions import NAME_KEYS, VERSION_KEYS
@@ -187,6 +194,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ANONYMOUS",
+    "ANONYMOUS_OPTIONS",
     "API_ROOT",
     "API_VERSION",
     "EVERYBODY",
@@ -379,8 +387,10 @@ __all__ = [
     "find_pattern",
     "first_found",
     "good",
+    "has_lost_session",
     "hookimpl",
     "hookspec",
+    "is_first_login",
     "is_same_server",
     "list_addresses",
     "list_pages",

@@ -1,6 +1,7 @@
 """From an error to an HTTP response: the status in one place, the wording by the format."""
 
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ HTTP_TEXTS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support the method of the request.",
 }
+NUMBER_BYTES = 4  # Random bytes of the number of an unexpected error.
 PATH_MAX = 1000  # characters of a path in the log
 WARNING_PAUSE_S = 60.0  # How long further refusals for lack of disk space are not logged.
 CHALLENGE = 'Basic realm="repoman"'
@@ -55,11 +57,13 @@ class Failure:
         status: the HTTP status.
         message: a sentence, free of secrets.
         error: the core's error, or None for one of HTTP itself or an unexpected one.
+        number: what the server log calls an unexpected error; else nothing.
     """
 
     status: int
     message: str
     error: errors.RepomanError | None = None
+    number: str = ""
 
 
 def render_plain(failure: Failure) -> Response:
@@ -114,9 +118,11 @@ def _describe(error: Exception) -> Failure:
         _log.error("The database cannot be used: %s", error)
         outage = errors.Unavailable("The database cannot be used at the moment.")
         return Failure(HTTPStatus.SERVICE_UNAVAILABLE, str(outage), outage)
-    _log.error("%s %r failed", request.method, request.path[:PATH_MAX], exc_info=error)
+    number = secrets.token_hex(NUMBER_BYTES)
+    path = request.path[:PATH_MAX]
+    _log.error("%s %r failed (%s)", request.method, path, number, exc_info=error)
     message = "Internal server error. The server log has the details."
-    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, message, number=number)
 
 
 class _Teller:

@@ -11,7 +11,7 @@ HTTPS by one of plain HTTP, so with one name nobody could log in at both ports o
 
 from typing import cast
 
-from flask import Flask, Request, Response, after_this_request, request, session
+from flask import Flask, Request, Response, after_this_request, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 
 from repoman.http.current import current_actor, current_security, note_login, note_logout
@@ -20,6 +20,7 @@ from repoman.security.session_records import Session
 
 LOGIN_COOKIE = "repoman-login"
 FORMS_COOKIE = "repoman-forms"
+MARK = "csrf_token"  # In Flask's g: the mark that Flask-WTF has made for this request.
 SESSION = "repoman.session"  # environ: the Session of the request, if there is one
 
 _OWNER = "login"  # in Flask's session: which login it belongs to
@@ -56,6 +57,7 @@ def tie_forms(found: Session | None) -> None:
     owner = found.id if found else ""
     if session.get(_OWNER, "") != owner:
         session.clear()
+        g.pop(MARK, None)
         if owner:
             session[_OWNER] = owner
 
@@ -63,6 +65,11 @@ def tie_forms(found: Session | None) -> None:
 def current_session() -> Session | None:
     """Return the browser session of the request; None where there is none."""
     return cast("Session | None", request.environ.get(SESSION))
+
+
+def has_lost_session() -> bool:
+    """Return whether the browser had a session, and it has ended."""
+    return bool(_secret(request)) and current_session() is None
 
 
 def begin_session(actor: Actor) -> Session | None:

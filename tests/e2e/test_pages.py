@@ -15,7 +15,14 @@ from tests.page_checks import check_page, open_page, sign_in
 OPEN_PAGES = ("/", "/login", "/nowhere")
 # Pages of an administrator; whoever makes one adds it.
 ADMIN_PAGES = (
-    *("/", "/account", "/account/password", "/account/sessions", "/account/rights"),
+    *(
+        "/",
+        "/setup/password",
+        "/account",
+        "/account/password",
+        "/account/sessions",
+        "/account/rights",
+    ),
     *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
     *("/gallery", "/gallery/form"),
 )

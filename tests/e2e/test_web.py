@@ -124,6 +124,8 @@ def test_below_a_context_path_pages_work_and_connectors_stay_at_the_root(chromiu
             page.get_by_label("User name").fill("admin")
             page.get_by_label("Password").fill(server.password)
             page.keyboard.press("Enter")
+            page.get_by_role("heading", name="Choose the password of admin").wait_for()
+            page.get_by_role("link", name="Later").click()
             page.get_by_role("button", name="Your account").click()
             page.get_by_role("link", name="Account and tokens").click()
             page.get_by_role("heading", name="Your account").wait_for()

@@ -8,6 +8,7 @@ from repoman_web.commands import session
 from repoman_web.views import failures
 from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
+from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
 from repoman_web.views.use import use
@@ -16,7 +17,7 @@ from repoman_web.views.use import use
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages, login, account, tokens, audit, use]
+    return [pages, login, first_run, account, tokens, audit, use]
 
 
 @hookimpl

@@ -1,6 +1,7 @@
 """What a client is told when something fails, and what it is not."""
 
 import logging
+import re
 import sqlite3
 
 import pytest
@@ -79,7 +80,7 @@ def test_an_unexpected_error_tells_the_client_nothing_and_the_log_everything(cli
     for word in ("hunter2", "ValueError", "Traceback", ".py"):
         assert word not in answer.text
     [record] = [record for record in caplog.records if record.name == "repoman.http.errors"]
-    assert record.getMessage() == "GET '/fail' failed"
+    assert re.fullmatch(r"GET '/fail' failed \([0-9a-f]{8}\)", record.getMessage())
     assert record.exc_info[1] is toy.failure
 
 

@@ -17,21 +17,31 @@ ACTIONS = {  # what a token may be used for; the last one: everything that its u
 
 
 class LoginForm(FlaskForm):
-    """User name and password, and the page to open after the login."""
+    """User name and password, and the page to open after the login, or the form to send then."""
 
     name = StringField("User name", [InputRequired("Enter your user name.")])
     password = PasswordField("Password", [InputRequired("Enter your password.")])
     next = HiddenField()
+    unsent = HiddenField()
 
 
-class PasswordForm(FlaskForm):
-    """A new password for the signed-in user."""
+class NewPasswordForm(FlaskForm):
+    """A password, twice."""
 
-    present = PasswordField("Current password", [InputRequired("Enter your current password.")])
     password = PasswordField("New password", [InputRequired("Enter a new password.")])
     again = PasswordField(
         "Repeat the new password", [EqualTo("password", "The two new passwords do not match.")]
     )
+
+
+class PasswordForm(NewPasswordForm):
+    """A new password for the signed-in user."""
+
+    present = PasswordField("Current password", [InputRequired("Enter your current password.")])
+
+
+class AnonymousForm(FlaskForm):
+    """Whether anybody may read; its choice is made of cards."""
 
 
 class TokenForm(FlaskForm):

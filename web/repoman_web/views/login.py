@@ -1,4 +1,4 @@
-"""The login page, and signing out."""
+"""The login page, also for whoever lost a session within a form, and signing out."""
 
 from http import HTTPStatus
 
@@ -6,19 +6,24 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
+    Actor,
     Credentials,
     RepomanError,
     TooManyRequests,
     Unauthenticated,
     begin_session,
     current_actor,
+    current_repoman,
     current_security,
     end_session,
+    has_lost_session,
+    is_first_login,
     log_in,
     note_failed_login,
 )
 from repoman_web.views.addresses import local_address
 from repoman_web.views.forms import LoginForm
+from repoman_web.views.unsent import UnsentForm
 
 login = Blueprint("login", "repoman_web")
 
@@ -30,11 +35,18 @@ def show() -> str | Response:
     if not current_actor().is_anonymous:
         return redirect(local_address(wanted), HTTPStatus.SEE_OTHER)
     form = LoginForm(formdata=None, next=wanted)
-    return render_template("repoman/login.html", form=form)
+    return render_template("repoman/login.html", form=form, has_ended=has_lost_session())
+
+
+def render_expired() -> str:
+    """Return the login page for a form whose session has ended; it carries what was typed."""
+    unsent = UnsentForm.of_request()
+    form = LoginForm(formdata=None, unsent=unsent.packed())
+    return render_template("repoman/login.html", form=form, has_ended=True)
 
 
 @login.post("/login")
-def enter() -> tuple[str, int] | Response:
+def enter() -> tuple[str, int] | Response | str:
     """Begin a session for a user who gives the right password."""
     form = LoginForm()
     if not form.validate():
@@ -49,10 +61,20 @@ def enter() -> tuple[str, int] | Response:
         note_failed_login(credentials.name)
         return _refused(form, Unauthenticated("Wrong user name or password."))
     begin_session(actor)
+    unsent = UnsentForm.unpacked(form.unsent.data or "")
+    if unsent is not None:
+        return render_template("repoman/unsent.html", unsent=unsent, visitor=actor)
+    return redirect(_next_page(actor, form.next.data or ""), HTTPStatus.SEE_OTHER)
+
+
+def _next_page(actor: Actor, wanted: str) -> str:
+    """Return where to go after a login: to where one wanted, unless something comes first."""
     if current_security().users.get(actor.name).must_change_password:
         flash("Change your password: your present one was meant for the first login only.", "warn")
-        return redirect(url_for("account.show_password"), HTTPStatus.SEE_OTHER)
-    return redirect(local_address(form.next.data or ""), HTTPStatus.SEE_OTHER)
+        return url_for("account.show_password")
+    if not wanted and is_first_login(current_repoman().data, actor.name):
+        return url_for("first_run.show_password")
+    return local_address(wanted)
 
 
 @login.post("/logout")
