@@ -56,7 +56,7 @@ class Certificate:
             raise Invalid(f"There are {count} certificates; add one at a time.")
         try:
             return cls._of(x509.load_pem_x509_certificate(pem.encode("ascii")))
-        except ValueError as error:
+        except (ValueError, TypeError, x509.InvalidVersion) as error:  # it may be made by anybody
             raise Invalid(
                 "This is not a certificate in PEM format, which begins with "
                 "-----BEGIN CERTIFICATE-----."
