@@ -17,8 +17,11 @@ import re2
 
 DEPTH_MAX = 50  # Parentheses in parentheses.
 TEXT_MAX_CHARS = 2000  # A longer text does not match.
+PATTERN_MAX_CHARS = 4000  # The longest expression.
+EXPRESSIONS_MAX = 200  # Expressions in a list, each of which takes time and memory.
 PATTERN_MAX_BYTES = 1 << 20  # Memory that RE2 may take for one expression.
 PATTERNS_MAX = 500  # Compiled expressions that are kept.
+TOLD_MAX_CHARS = 200  # What an error tells of an expression.
 
 _TOKEN = re.compile(
     r"""(?P<atom>\[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^]\\])*\]|\\[dswDSW_\W]|[^][\\(){}*+?|^$])
@@ -54,6 +57,8 @@ class Pattern:
     """
 
     def __init__(self, text: str) -> None:
+        if len(text) > PATTERN_MAX_CHARS:
+            raise PatternError(f"more than {PATTERN_MAX_CHARS} characters", PATTERN_MAX_CHARS)
         beginnings = _Parser(text).beginnings()
         self._whole = _compile(text)
         self._beginnings = _compile(beginnings)
@@ -79,7 +84,8 @@ def check_pattern(text: str) -> str:
         find_pattern(text)
     except PatternError as error:
         raise ValueError(
-            f"{text!r} is not a valid regular expression: {error} (at character {error.at + 1})"
+            f"{text[:TOLD_MAX_CHARS]!r} is not a valid regular expression: {error} "
+            f"(at character {error.at + 1})"
         ) from error
     return text
 

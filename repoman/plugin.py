@@ -164,7 +164,7 @@ from repoman.rest.endpoints import (
     RepositorySettings,
 )
 from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Timestamp
-from repoman.sections import RegularExpression, Rest, Section, WebAddress, plain_address
+from repoman.sections import RegularExpressions, Rest, Section, WebAddress, plain_address
 from repoman.security.actors import (
     ANONYMOUS,
     READING,
@@ -296,7 +296,7 @@ __all__ = [
     "Recipe",
     "Reference",
     "Referrer",
-    "RegularExpression",
+    "RegularExpressions",
     "Remote",
     "RemoteCredentials",
     "RemoteFiles",

@@ -17,6 +17,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     SecretStr,
     SerializationInfo,
     SerializerFunctionWrapHandler,
@@ -28,7 +29,7 @@ from pydantic.fields import FieldInfo
 
 from repoman.errors import Invalid
 from repoman.external_url import is_host
-from repoman.patterns import check_pattern
+from repoman.patterns import EXPRESSIONS_MAX, check_pattern
 from repoman.problems import problem_of
 
 SEAL = "seal"  # in the context of a dump: what makes of a secret text what is stored
@@ -50,6 +51,7 @@ class Text(str):
 
 # A regular expression on a whole text; `find_pattern` compiles it.
 RegularExpression = Annotated[str, AfterValidator(check_pattern)]
+RegularExpressions = Annotated[tuple[RegularExpression, ...], Field(max_length=EXPRESSIONS_MAX)]
 
 
 def _check_web_address(text: str) -> str:

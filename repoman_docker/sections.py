@@ -9,7 +9,7 @@ from repoman.plugin import (
     ConnectorSection,
     HostedStorageSection,
     ProxySection,
-    RegularExpression,
+    RegularExpressions,
     Rest,
     RoutingSection,
     Section,
@@ -166,7 +166,7 @@ class DockerProxySection(Section):
     cache_foreign_layers: bool = Field(
         False, description="Whether foreign layers are fetched from their own addresses."
     )
-    foreign_layer_url_whitelist: tuple[RegularExpression, ...] = Field(
+    foreign_layer_url_whitelist: RegularExpressions = Field(
         (),
         description="Regular expressions that the whole address of a foreign layer must match; "
         "empty: none is fetched.",

@@ -7,7 +7,7 @@ from pydantic import Field
 from repoman.provisioning.kind import Kind, State, check_same, parse_entry
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
-from repoman.sections import RegularExpression, Section
+from repoman.sections import RegularExpressions, Section
 from repoman.stores.model import Quota, QuotaKind
 
 
@@ -74,7 +74,7 @@ class RoutingRuleEntry(Section):
     """A routing rule in the file."""
 
     mode: RoutingMode = Field(description="Whether the matchers allow or block.")
-    matchers: tuple[RegularExpression, ...] = Field(description="Regular expressions on paths.")
+    matchers: RegularExpressions = Field(description="Regular expressions on paths.")
     description: str = ""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from repoman.db.database import Database
 from repoman.errors import Invalid, NotFound
+from repoman.patterns import EXPRESSIONS_MAX
 from repoman.repositories import repository_records
 from repoman.repositories import routing_records as records
 from repoman.repositories.checks import check_expression, check_name
@@ -119,6 +120,8 @@ def _check(rule: RoutingRule) -> None:
         raise Invalid(f"name: a routing rule cannot be named {rule.name!r}.", field="name")
     if not rule.matchers:
         raise Invalid("matchers: there must be at least one matcher.", field="matchers")
+    if len(rule.matchers) > EXPRESSIONS_MAX:
+        raise Invalid(f"matchers: there are more than {EXPRESSIONS_MAX}.", field="matchers")
     for number, matcher in enumerate(rule.matchers):
         check_expression(f"matchers[{number}]", matcher)
 

@@ -19,7 +19,7 @@ from repoman.repositories.routing_records import (
     find_rule,
     is_allowed,
 )
-from repoman.sections import RegularExpression, Rest, Section, WebAddress, plain_address
+from repoman.sections import RegularExpressions, Rest, Section, WebAddress, plain_address
 
 
 class ConnectorSection(Section):
@@ -354,7 +354,7 @@ class RoutingSection(Section):
 
     rule: str = Field("", description="Routing rule that applies; empty: none.")
     mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether the matchers allow or block.")
-    matchers: tuple[RegularExpression, ...] = Field(
+    matchers: RegularExpressions = Field(
         (), description="Regular expressions that have to match the whole path."
     )
     _rule: RoutingRule | None = PrivateAttr(None)

@@ -3,6 +3,8 @@
 import pytest
 
 from repoman.errors import Invalid
+from repoman.patterns import EXPRESSIONS_MAX, PATTERN_MAX_CHARS
+from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.testing import HttpClient
 from repoman_docker import plugin as docker
 from tests.clock import cpu_limit
@@ -49,3 +51,31 @@ def test_what_would_need_another_way_is_refused(repoman, expression, recipe, set
         sections["group"] = {"members": ["member"]}
     with pytest.raises(Invalid, match="is not a valid regular expression"):
         repoman.repositories.create("refused", recipe, sections)
+
+
+def whitelist(expressions):
+    """The settings of a proxy that has these expressions."""
+    section = {"foreign_layer_url_whitelist": expressions}
+    return {"proxy": {"remote_url": "http://127.0.0.1:9"}, "docker_proxy": section}
+
+
+def test_a_list_of_expressions_takes_little_time_however_long_it_is(repoman):
+    many = [f"a{{1000}}{number}" for number in range(20_000)]
+    with cpu_limit(10):  # all of them take a minute
+        with pytest.raises(Invalid, match=f"at most {EXPRESSIONS_MAX}"):
+            repoman.repositories.create("refused", "docker-proxy", whitelist(many))
+        rule = RoutingRule("long", RoutingMode.ALLOW, tuple(many))
+        with pytest.raises(Invalid, match=f"more than {EXPRESSIONS_MAX}"):
+            repoman.routing_rules.create(rule)
+    most = tuple(f"/{number}" for number in range(EXPRESSIONS_MAX))
+    repoman.routing_rules.create(RoutingRule("most", RoutingMode.ALLOW, most))
+    assert repoman.repositories.find("refused") is None
+
+
+def test_an_expression_is_not_given_back_however_long_it_is(repoman):
+    long = ["[a-z]" * 100_000]
+    with pytest.raises(Invalid, match=f"more than {PATTERN_MAX_CHARS} characters") as refused:
+        repoman.repositories.create("refused", "docker-proxy", whitelist(long))
+    assert len(str(refused.value)) < 1000
+    longest = "a" * PATTERN_MAX_CHARS
+    repoman.repositories.create("longest", "docker-proxy", whitelist([longest]))
