@@ -51,11 +51,13 @@ class Conflict(RepomanError):
 
     Attributes:
         field: the dotted path of the setting at fault (``raw.http_port``), or None.
+        owner: the repository that has what is taken; empty if that is nothing to hide.
     """
 
-    def __init__(self, message: str, field: str | None = None) -> None:
+    def __init__(self, message: str, field: str | None = None, owner: str = "") -> None:
         super().__init__(message)
         self.field = field
+        self.owner = owner
 
 
 class Invalid(RepomanError):

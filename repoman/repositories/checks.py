@@ -154,7 +154,8 @@ def check_ports(name: str, sections: Mapping[str, Section], server: ServerSettin
         if port in (server.port, server.https_port):
             raise Conflict(f"{key}: port {port} is the main port of this server.", key)
         if owner != name:
-            raise Conflict(f"{key}: port {port} is used by the repository {owner!r}.", key)
+            problem = f"{key}: port {port} is used by the repository {owner!r}."
+            raise Conflict(problem, key, owner)
         if port in seen:
             raise Conflict(f"{key}: port {port} is given twice.", key)
         seen.add(port)

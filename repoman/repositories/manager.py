@@ -25,8 +25,8 @@ from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.changes import changed_keys, merge_settings, remote_in, without_member
 from repoman.repositories.checks import (
-    NAME,
     check_group,
+    check_name,
     check_not_member,
     check_ports,
     check_trust,
@@ -41,7 +41,7 @@ from repoman.repositories.model import (
     RepositoryType,
     Step,
 )
-from repoman.repositories.recipes import Patch, Recipe, RepositoryContext, Settings
+from repoman.repositories.recipes import Check, Patch, Recipe, RepositoryContext, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.routing_records import RoutingRule, list_rules
 from repoman.repositories.sections import (
@@ -192,22 +192,24 @@ class RepositoryManager:
     # Changing ---------------------------------------------------------------------------------
 
     def create(
-        self, name: str, recipe_name: str, settings: Settings, *, is_online: bool = True
+        self,
+        name: str,
+        recipe_name: str,
+        settings: Settings,
+        *,
+        is_online: bool = True,
+        check: Check = bool,
     ) -> Repository:
-        """Create a repository and return it.
+        """Create a repository and return it; ``check`` as for :meth:`update`.
 
         Raises:
             Invalid: the name, the recipe or a setting is wrong.
             Conflict: the name or a port is taken.
         """
-        if not NAME.fullmatch(name):
-            raise Invalid(
-                f"name: {name!r} is not a valid repository name: use at most 200 letters, digits, "
-                "'-', '_' and '.', beginning with a letter, a digit or '-'.",
-                field="name",
-            )
+        check_name("repository", name)
         recipe = self.get_recipe(recipe_name)
         sections = recipe.parse(settings)
+        check(sections)
         self._check_blob_store(sections)
         probe_ports(sections, self._server)
         with self._database.transaction():
@@ -230,12 +232,14 @@ class RepositoryManager:
         *,
         is_online: bool | None = None,
         is_patch: bool = False,
+        check: Check = bool,
     ) -> Repository:
         """Change the given settings of a repository, keep the others, and return it.
 
         In a patch None is the default of a setting, and tables are merged. A proxy with another
         remote loses what it had from the former one and, where that is on another server, passwords
-        that are not given: nobody can have them sent to a server of their choice.
+        that are not given: nobody can have them sent to a server of their choice. ``check`` raises
+        if whoever asks may not have such settings.
 
         Raises:
             NotFound: there is no such repository.
@@ -247,6 +251,7 @@ class RepositoryManager:
             recipe = self.get_recipe(f"{row.format}-{row.type}")
             old = self._unseal(row)
             sections = recipe.parse(merge_settings(recipe, old, settings, is_patch=is_patch))
+            check(sections)
             self._check_blob_store(sections, row)
             check_ports(row.name, sections, self._server)
             _check_names(row, sections, settings)

@@ -22,6 +22,8 @@ from repoman.uploads import UploadSessions
 Settings = Mapping[str, Mapping[str, Any]]
 # The same with None for a whole section that takes its defaults.
 Patch = Mapping[str, Mapping[str, Any] | None]
+# Takes parsed sections by name, and raises if whoever asks for them may not have them.
+Check = Callable[[Mapping[str, Section]], object]
 
 
 @dataclass(frozen=True, slots=True)

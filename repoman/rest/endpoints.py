@@ -69,6 +69,11 @@ class Call:
     _repository: Repository | None = None
 
     @property
+    def has_no_repository(self) -> bool:
+        """Whether the right of the endpoint refers to no repository that is there already."""
+        return self._repository is None
+
+    @property
     def repository(self) -> Repository:
         """Return the repository that the right of the endpoint refers to."""
         if self._repository is None:

@@ -3,13 +3,16 @@
 Who lacks a right gets the same answer for a repository that does not exist.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from repoman.errors import Denied, NotFound
+from repoman.errors import Conflict, Denied, Invalid, NotFound
 from repoman.repositories.model import Repository
+from repoman.repositories.sections import GroupSection
 from repoman.rest.endpoints import Call
-from repoman.security.actors import READING, Action, RepositoryRef
+from repoman.sections import Section
+from repoman.security.actors import READING, WRITING, Action, RepositoryRef
 
 NO_FORMAT = ""  # The format of a repository that does not exist: no right is about it alone.
 
@@ -86,6 +89,79 @@ class ViewRepository:
             call.require_login()
             raise Denied(f"{call.actor.name} is not allowed to see this repository.")
         call.repository = _existing(found)
+
+
+def check_reach(call: Call, sections: Mapping[str, Section]) -> None:
+    """Return if settings of a repository let the actor reach nothing else (Invalid).
+
+    A group hands on the content of its members to everybody with a right in the group. So it takes
+    the right to read, or to write, everything in a member that is new, or the right to edit its
+    settings. Who may not know that there is such a repository is told that there is none. Files of
+    the server and private networks are the business of administrators.
+    """
+    old = {} if call.has_no_repository else call.repository.config.sections
+    group, client = sections.get("group"), sections.get("http_client")
+    if isinstance(group, GroupSection):
+        former = old.get("group")
+        _check_members(
+            call, group, former if isinstance(former, GroupSection) else GroupSection(members=())
+        )
+    for key in ("ca_bundle", "allow_private") if client is not None else ():
+        value = getattr(client, key, None)
+        is_new = value and value != getattr(old.get("http_client"), key, None)
+        may_administer = call.repoman.security.authorizer.may_administer
+        if is_new and not may_administer(call.actor, "*", "*"):
+            field = f"http_client.{key}"
+            raise Invalid(f"{field}: only administrators can set it.", field=field)
+
+
+def _check_members(call: Call, group: GroupSection, old: GroupSection) -> None:
+    find, had = call.repoman.repositories.find, {each.lower() for each in old.members}
+    for name in group.members:
+        found = find(name)
+        if found is None or name.lower() in had or _may_share(call, found, READING):
+            continue
+        if not knows(call, name):
+            raise _no_member(f"{name!r} is not the name of another repository.")
+        raise _no_member(f"you need the right to read everything in {name!r}.")
+    name = group.writable_member
+    found = find(name) if name.lower() != old.writable_member.lower() else None
+    if found is not None and not _may_share(call, found, WRITING | {Action.DELETE}):
+        field = "group.writable_member"
+        problem = f"{field}: you need the right to write and delete everything in {name!r}."
+        raise Invalid(problem, field=field)
+
+
+def _may_share(call: Call, repository: Repository, actions: frozenset[Action]) -> bool:
+    authorizer, ref = call.repoman.security.authorizer, repository.ref
+    return authorizer.may_configure(call.actor, ref, Action.EDIT) or authorizer.may_do_everywhere(
+        call.actor, ref, actions
+    )
+
+
+def _no_member(problem: str) -> Invalid:
+    return Invalid(f"group.members: {problem}", field="group.members")
+
+
+def knows(call: Call, name: str) -> bool:
+    """Return whether the actor may know that there is a repository of this name."""
+    found, authorizer = call.repoman.repositories.find(name), call.repoman.security.authorizer
+    return found is not None and (
+        authorizer.knows(call.actor, found.ref)
+        or any(authorizer.may_configure(call.actor, found.ref, each) for each in Action)
+    )
+
+
+@contextmanager
+def hiding_owners(call: Call) -> Iterator[None]:
+    """Have conflicts with a repository that the actor may not know of leave out its name."""
+    try:
+        yield
+    except Conflict as error:
+        if not error.owner or knows(call, error.owner):
+            raise
+        problem = f"{error.field}: it is used by another repository."
+        raise Conflict(problem, error.field) from error
 
 
 def _find(call: Call, name: str) -> tuple[Repository | None, RepositoryRef]:

@@ -7,6 +7,7 @@ they do not show are kept.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Union
 
@@ -20,7 +21,13 @@ from repoman.repositories.recipes import Recipe
 from repoman.repositories.sections import RoutingSection
 from repoman.rest.blocks import Block, block_of
 from repoman.rest.endpoints import SIGNED_IN, Area, Call
-from repoman.rest.repository_rights import AddRepository, ConfigureRepository, ReadSettings
+from repoman.rest.repository_rights import (
+    AddRepository,
+    ConfigureRepository,
+    ReadSettings,
+    check_reach,
+    hiding_owners,
+)
 from repoman.rest.resources import Resource
 from repoman.security.actors import Action, RepositoryRef
 
@@ -203,9 +210,13 @@ def _create_function(models: SettingsModels) -> Callable[..., None]:
         ref = RepositoryRef(recipe.format, body.name)
         if not call.repoman.security.authorizer.may_configure(call.actor, ref, Action.ADD):
             raise Denied(f"{call.actor.name} is not allowed to add the repository {body.name}.")
-        with models.in_words_of_json():
+        with models.in_words_of_json(), hiding_owners(call):
             call.repoman.repositories.create(
-                body.name, recipe.name, models.read(body), is_online=body.online
+                body.name,
+                recipe.name,
+                models.read(body),
+                is_online=body.online,
+                check=partial(check_reach, call),
             )
 
     return _declared(create, recipe, "Create {}.", body=models.request)
@@ -230,8 +241,13 @@ def _replace_function(models: SettingsModels) -> Callable[..., None]:
         name = _checked(call, recipe).name
         if body.name.lower() != name.lower():
             raise Invalid("A repository cannot be renamed: the name must be that in the path.")
-        with models.in_words_of_json():
-            call.repoman.repositories.update(name, models.read(body), is_online=body.online)
+        with models.in_words_of_json(), hiding_owners(call):
+            call.repoman.repositories.update(
+                name,
+                models.read(body),
+                is_online=body.online,
+                check=partial(check_reach, call),
+            )
 
     text = "Replace the settings of {}; secrets that are left out are kept."
     return _declared(replace, recipe, text, body=models.request)

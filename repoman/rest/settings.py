@@ -6,6 +6,7 @@ is a JSON merge patch (RFC 7396). Null is the default of a setting, and what is 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,7 @@ from repoman.rest.endpoints import (
     Permission,
     RepositorySettings,
 )
+from repoman.rest.repository_rights import check_reach, hiding_owners
 from repoman.rest.resources import Resource
 from repoman.security.actors import Action
 from repoman.security.options import ANONYMOUS_OPTIONS, LDAP_OPTIONS, USER_TOKEN_OPTIONS
@@ -123,9 +125,14 @@ def patch_repository_settings(call: Call, body: RepositoryPatch) -> RepositoryDo
     config = call.repository.config
     _check_same(body, config)
     is_online = body.online if "online" in body.model_fields_set else None
-    changed = call.repoman.repositories.update(
-        config.name, body.settings, is_online=is_online, is_patch=True
-    )
+    with hiding_owners(call):
+        changed = call.repoman.repositories.update(
+            config.name,
+            body.settings,
+            is_online=is_online,
+            is_patch=True,
+            check=partial(check_reach, call),
+        )
     return _document(changed)
 
 
