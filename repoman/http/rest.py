@@ -23,6 +23,7 @@ from repoman.http.formats import Format, name_of_file
 from repoman.http.multipart import OpenForm, receive_form
 from repoman.http.rest_errors import ENDPOINT, JSON, input_error
 from repoman.http.rest_sessions import refuse_forged, take_proof
+from repoman.http.sessions import current_session
 from repoman.plugins import unique
 from repoman.rest.audit import EventQuery, EventView, find_events
 from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, Function, Reply
@@ -143,6 +144,7 @@ class _View:
             address=request.remote_addr or "",
             base_url=main_address(),
             accept=request.headers.get("Accept", ""),
+            is_session=current_session() is not None,
             name_of=self._name_of,
         )
         try:

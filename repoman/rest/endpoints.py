@@ -57,6 +57,7 @@ class Call:
         name_of: takes a format and a path in a repository of it, and returns the name in the path
             with which patterns of tokens are compared.
         accept: the media types that the client accepts, as it wrote them.
+        is_session: whether the session of a browser vouches for the actor, and no password.
         repository: the repository that the right of the endpoint refers to.
     """
 
@@ -66,6 +67,7 @@ class Call:
     base_url: str
     name_of: Callable[[str, str], str]
     accept: str = ""
+    is_session: bool = False
     _repository: Repository | None = None
 
     @property

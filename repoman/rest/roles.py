@@ -7,7 +7,7 @@ from pydantic import Field
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
-from repoman.rest.users import DEFAULT, Filled, list_user_sources
+from repoman.rest.users import DEFAULT, NAMES_MAX, Filled, list_user_sources
 from repoman.rest.wording import PARAMETER, worded
 from repoman.security.rights_records import Role
 
@@ -34,8 +34,12 @@ class RoleBody(Resource):
     id: Filled = Field(description="The id, which cannot be changed.")
     name: Filled = Field(description="What the role is called.")
     description: str | None = Field(None, description="What it is for; by default the id.")
-    privileges: list[str] = Field(default_factory=list, description="Names of privileges.")
-    roles: list[str] = Field(default_factory=list, description="Ids of the roles that it includes.")
+    privileges: list[str] = Field(
+        default_factory=list, max_length=NAMES_MAX, description="Names of privileges."
+    )
+    roles: list[str] = Field(
+        default_factory=list, max_length=NAMES_MAX, description="Ids of the roles that it includes."
+    )
 
     def role(self) -> Role:
         """Return it as the service knows it."""

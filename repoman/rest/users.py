@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from repoman.bootstrap import ADMIN, has_first_password
-from repoman.errors import Invalid, NotFound
+from repoman.errors import Denied, Invalid, NotFound
 from repoman.mail import is_address
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource, lower_case
@@ -31,6 +31,7 @@ from repoman.security.users import ABOUT_MAX_CHARS
 DEFAULT = "default"  # The source of the users of the local realm.
 SOURCES = {LOCAL: DEFAULT, LDAP: "LDAP"}  # Sources by realm; others are called as their realms.
 TITLES = {DEFAULT: "Local"}  # What sources are called to people, if not by their names.
+NAMES_MAX = 10_000  # Names of roles or privileges that a request may have.
 FOUND_MAX_USERS = 100  # Users in a list that is not of the default source alone.
 FIELDS: Mapping[str, str | None] = {
     "name": f"{PARAMETER}userId",
@@ -56,7 +57,10 @@ def check_filled(text: str) -> str:
 
 Filled = Annotated[str, AfterValidator(check_filled)]
 StatusText = Annotated[Status, BeforeValidator(lower_case)]
-RoleIds = Annotated[list[str], Field(min_length=1, description="The ids of the user's roles.")]
+RoleIds = Annotated[
+    list[str],
+    Field(min_length=1, max_length=NAMES_MAX, description="The ids of the user's roles."),
+]
 
 
 class UserQuery(Query):
@@ -210,7 +214,12 @@ def delete_user(call: Call, user_id: str, query: DeletionQuery) -> None:
 
 @users.put("/v1/security/users/{user_id}/change-password", Permission("*", "*"))
 def change_password(call: Call, user_id: str, text: str) -> None:
-    """Give a local user another password, which is the body; all logins of the user end."""
+    """Give a local user another password, which is the body; all logins of the user end.
+
+    Nobody can change their own password with just the session of a browser.
+    """
+    if call.is_session and user_id == call.actor.name:
+        raise Denied("A session is not enough to change its own password. Send the password.")
     if not text.strip():
         raise Invalid("The body must be the new password.")
     if user_id == ANONYMOUS.name:
