@@ -84,12 +84,12 @@ class Watch:
         repoman.database._write_access = self._watched  # type: ignore[method-assign]
 
     @contextmanager
-    def _watched(self, *, is_brief: bool) -> Iterator[None]:
+    def _watched(self, *, is_brief: bool) -> Iterator[float]:
         begin, cpu = time.perf_counter(), time.thread_time()
         try:
-            with self._write_access(is_brief=is_brief):
+            with self._write_access(is_brief=is_brief) as deadline:
                 begin, cpu = time.perf_counter(), time.thread_time()
-                yield
+                yield deadline
         finally:
             if threading.current_thread() is self.thread:
                 self.longest = max(self.longest, time.perf_counter() - begin)

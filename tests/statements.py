@@ -10,9 +10,11 @@ from repoman.db.models import database_proxy
 def executed_statements() -> Iterator[list[str]]:
     """Collect what this thread executes in the block, with the values in each statement."""
     statements: list[str] = []
-    connection = database_proxy.connection()
-    connection.set_trace_callback(statements.append)
+    connections = (database_proxy.connection(), database_proxy.writer)
+    for each in connections:
+        each.set_trace_callback(statements.append)
     try:
         yield statements
     finally:
-        connection.set_trace_callback(None)
+        for each in connections:
+            each.set_trace_callback(None)

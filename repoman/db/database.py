@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 PLAIN_TEXT = "plain text"  # the revision that says that free pages may have secrets in plain text
 
 
+_NOTHING = nullcontext()
 _log = logging.getLogger(__name__)
 
 
@@ -89,6 +90,7 @@ class Database:
                 "temp_store": "memory",
             },
             timeout=settings.busy_timeout,
+            check_same_thread=False,  # of the one that writes: one thread has it at a time
         )
         self._sqlite.owner = self
         self._sqlite.keyring = self.keyring
@@ -166,9 +168,17 @@ class Database:
                 Revision.delete().where(Revision.name == PLAIN_TEXT).execute()
 
     def close(self) -> None:
-        """Close the connection of the calling thread; others close when their threads end."""
+        """Close the connection of the calling thread, and the one that writes unless it is in use.
+
+        Those of other threads close when these end.
+        """
         if not self._sqlite.is_closed():
             self._sqlite.close()
+        if self._write_lock.acquire(timeout=UNREPORTED_WAIT_S):
+            try:
+                self._sqlite.close_writer()
+            finally:
+                self._write_lock.release()
 
     @contextmanager
     def transaction(
@@ -178,6 +188,7 @@ class Database:
         repository: int | None = None,
         is_durable: bool | None = None,
         is_brief: bool = False,
+        can_fail_alone: bool = True,
     ) -> Iterator[None]:
         """Run the block as one write transaction; nested blocks join the outer one.
 
@@ -191,6 +202,8 @@ class Database:
             is_durable: whether to wait for the disk; if it is not said, only ``touches=()`` does
                 not, and a power cut may take what was written.
             is_brief: whether to wait for other writers briefly, in a thread that has more to do.
+            can_fail_alone: whether an outer block may continue after an error in this one, which
+                costs a savepoint; if not, it must not.
 
         Raises:
             Unavailable: other writers took longer than ``database.busy_timeout``, all in all; or
@@ -204,24 +217,26 @@ class Database:
                 yield
             return
         outer.is_durable |= waits
-        with outer.scope(scope), self._sqlite.savepoint_named(outer.next_name()):
+        savepoint = self._sqlite.savepoint_named(outer.next_name()) if can_fail_alone else _NOTHING
+        with outer.scope(scope, can_fail_alone=can_fail_alone), savepoint:
             yield
 
     @contextmanager
     def _outermost(self, current: "_Transaction", *, is_brief: bool) -> Iterator[None]:
         """Run the block as a transaction that joins no other one."""
-        with self._write_access(is_brief=is_brief or self.thread.waits_briefly):
-            self.thread.transaction = current
-            try:
-                with self._sqlite.atomic("IMMEDIATE"):
-                    before = self._changes()
-                    self._is_stalled = False
+        with self._write_access(is_brief=is_brief or self.thread.waits_briefly) as deadline:
+            with self._sqlite.writing(deadline) as writer:
+                before = writer.total_changes
+                self._is_stalled = False
+                self.thread.transaction = current
+                try:
                     yield
+                    current.check()
                     self._move_topics(current)
-            finally:
-                self.thread.transaction = None
+                finally:
+                    self.thread.transaction = None
             self.topics.publish(current.numbers)
-            commit = self._wal.note_commit(self._changes() - before)
+            commit = self._wal.note_commit(writer.total_changes - before)
         if current.is_durable:
             self._wal.wait_until_durable(commit)
         if self._wal.take_checkpoint():
@@ -248,9 +263,6 @@ class Database:
         if topics:
             sql = _MOVE.format(", ".join(["(?, 1)"] * len(topics)))
             current.numbers.update(self._sqlite.execute_plain(sql, topics).fetchall())
-
-    def _changes(self) -> int:
-        return int(self._sqlite.connection().total_changes)
 
     def checkpoint(self) -> None:
         """Copy the log into the database and empty it, as far as nobody else uses it.
@@ -298,8 +310,8 @@ class Database:
         self._last_wait_ends = time.monotonic() + seconds
 
     @contextmanager
-    def _write_access(self, *, is_brief: bool) -> Iterator[None]:
-        """Hold the lock of writers, and set one deadline for it and for SQLite's own lock."""
+    def _write_access(self, *, is_brief: bool) -> Iterator[float]:
+        """Hold the lock of writers, and yield the deadline for it and for SQLite's own lock."""
         wait = self._busy_timeout
         if is_brief:
             wait = 0.0 if self._is_stalled else BRIEF_WAIT_S
@@ -308,11 +320,10 @@ class Database:
         if not self._write_lock.acquire(timeout=unreported):
             self._wait_for_write_lock(deadline)
         try:
-            self._sqlite.deadline = deadline
             self.reserve.release_if_full()
             if self._wal.has_failed:
                 self._recover()
-            yield
+            yield deadline
         except Locked:
             self._is_stalled = True
             raise
@@ -448,6 +459,7 @@ class _Transaction:
 
     def __init__(self, scope: Scope, *, is_durable: bool) -> None:
         self.is_durable = is_durable
+        self.has_failed = False  # in a part that cannot fail alone
         self.scopes = [scope]
         self.topics = set(scope[0] or ())
         self.bumped: set[str] = set()  # those whose numbers have moved already
@@ -455,14 +467,23 @@ class _Transaction:
         self._count = 0
 
     @contextmanager
-    def scope(self, scope: Scope) -> Iterator[None]:
+    def scope(self, scope: Scope, *, can_fail_alone: bool) -> Iterator[None]:
         """Have the statements of the block count for these topics, and for this repository."""
         self.scopes.append(scope)
         self.topics.update(scope[0] or ())
+        had_failed = self.has_failed
         try:
             yield
+        except BaseException:
+            self.has_failed = had_failed or not can_fail_alone
+            raise
         finally:
             self.scopes.pop()
+
+    def check(self) -> None:
+        """Refuse to keep a part of what belongs together (RuntimeError); that is a bug."""
+        if self.has_failed:
+            raise RuntimeError("The transaction continued after a failure of its part.")
 
     def next_name(self) -> str:
         """Return the name of another savepoint."""

@@ -4,13 +4,15 @@ Every statement goes by :class:`Sqlite`, so that whatever it reads or writes is 
 of caches.
 """
 
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from peewee import DatabaseError, SqliteDatabase
+from peewee import __exception_wrapper__ as wrapped_errors
 
 from repoman.db.read_only import MESSAGE, REFUSAL
 from repoman.db.topics import READER, Topics, written_table
@@ -41,11 +43,30 @@ class Owner(Protocol):
 
 
 class Sqlite(SqliteDatabase):
-    """SQLite whose disk failures are raised as errors of the core."""
+    """SQLite whose disk failures are raised as errors of the core.
+
+    Each thread has a connection that reads. All transactions that write share one: its pages stay
+    in memory, while what others read before is outdated by each commit.
+    """
 
     owner: Owner
     keyring: Keyring  # for migrations, and for fields that seal what they store
-    deadline = 0.0  # Until when the next BEGIN waits, in monotonic seconds; set by the writer.
+    _writer: sqlite3.Connection | None = None
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        """The connection that writes; only for the holder of the write lock."""
+        if self._writer is None:
+            with translated_errors(), wrapped_errors:
+                self._writer = self._connect()
+            _set_busy_timeout(self._writer, 0.0)
+        return self._writer
+
+    def close_writer(self) -> None:
+        """Close the connection that writes, which opens again when it is needed."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Execute a statement, and note what it reads or writes."""
@@ -62,8 +83,47 @@ class Sqlite(SqliteDatabase):
 
     def execute_plain(self, sql: str, params: Any = None) -> Any:
         """Execute a statement that neither reads nor writes what caches depend on."""
-        with translated_errors():
-            return super().execute_sql(sql, params)
+        try:  # no context manager of our own, and not by peewee: they take longer than SQLite
+            with wrapped_errors:
+                return self.connection().execute(sql, params or ())
+        except DatabaseError as error:
+            _translate(error)
+
+    @contextmanager
+    def writing(self, deadline: float) -> Iterator[sqlite3.Connection]:
+        """Run the block as a transaction of the connection that writes.
+
+        It waits for other programs until ``deadline``, in monotonic seconds.
+
+        Raises:
+            Locked, StorageFull, Unavailable: it cannot begin or end; nothing was written.
+        """
+        writer, state = self.writer, self._state
+        own = state.conn, state.closed
+        self._begin(writer, deadline)
+        state.conn, state.closed = writer, False
+        self.push_transaction(writer)
+        try:
+            yield writer
+            self.execute_plain("COMMIT")
+        except BaseException:
+            if not self._has_ended():
+                self.execute_plain("ROLLBACK")
+            raise
+        finally:
+            self.pop_transaction()
+            state.conn, state.closed = own
+
+    def _begin(self, writer: sqlite3.Connection, deadline: float) -> None:
+        try:
+            _begin(writer)
+        except Locked:
+            with waiting(Wait.DATABASE):
+                _set_busy_timeout(writer, deadline - time.monotonic())
+                try:
+                    _begin(writer)
+                finally:
+                    _set_busy_timeout(writer, 0.0)
 
     @contextmanager
     def savepoint_named(self, name: str) -> Iterator[None]:
@@ -76,35 +136,6 @@ class Sqlite(SqliteDatabase):
                 self.execute_plain(f"ROLLBACK TO SAVEPOINT {name}")
             raise
         self.execute_plain(f"RELEASE SAVEPOINT {name}")
-
-    def begin(self, lock_type: str | None = None) -> None:
-        """Begin a transaction; wait for other programs until the deadline (Locked)."""
-        try:
-            self._begin_within(0.0, lock_type)
-        except Locked:
-            with waiting(Wait.DATABASE):
-                self._begin_within(self.deadline - time.monotonic(), lock_type)
-
-    def _begin_within(self, seconds: float, lock_type: str | None) -> None:
-        self._set_busy_timeout(seconds)
-        try:
-            with translated_errors():
-                super().begin(lock_type)
-        finally:
-            self._set_busy_timeout(self._timeout)  # Reads meet a lock for moments only.
-
-    def _set_busy_timeout(self, seconds: float) -> None:
-        self.connection().execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
-
-    def commit(self) -> None:
-        """End the transaction (StorageFull, Unavailable)."""
-        with translated_errors():
-            super().commit()
-
-    def rollback(self) -> None:
-        """Take the transaction back, unless SQLite has done so."""
-        if not self._has_ended():
-            super().rollback()
 
     def _has_ended(self) -> bool:
         """Return whether SQLite ended the transaction itself, as it does on a full disk."""
@@ -124,18 +155,31 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
+def _begin(writer: sqlite3.Connection) -> None:
+    with translated_errors(), wrapped_errors:
+        writer.execute("BEGIN IMMEDIATE")
+
+
+def _set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn SQLite errors that are not bugs into errors of the core."""
     try:
         yield
     except DatabaseError as error:
-        for mark, kind, message in _TROUBLES:
-            if mark in str(error):
-                raise kind(message.format(error)) from error
-        if type(error) is DatabaseError:  # SQLite's word for a file that is damaged
-            raise Unavailable(UNUSABLE.format(error)) from error
-        raise
+        _translate(error)
+
+
+def _translate(error: DatabaseError) -> NoReturn:
+    for mark, kind, message in _TROUBLES:
+        if mark in str(error):
+            raise kind(message.format(error)) from error
+    if type(error) is DatabaseError:  # SQLite's word for a file that is damaged
+        raise Unavailable(UNUSABLE.format(error)) from error
+    raise error
 
 
 BUSY = "The database is busy. Try again."

@@ -108,10 +108,10 @@ def test_checks_are_forgotten_in_short_transactions(records, save, content, data
 
     @contextmanager
     def counted(**options):
-        before = database._sqlite.connection().total_changes
+        before = database._sqlite.writer.total_changes
         with transaction(**options):
             yield
-            sizes.append(database._sqlite.connection().total_changes - before)
+            sizes.append(database._sqlite.writer.total_changes - before)
 
     monkeypatch.setattr(database, "transaction", counted)
     records.forget_checks("tags/a/")

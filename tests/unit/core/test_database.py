@@ -290,7 +290,7 @@ def test_nothing_new_is_stored_while_the_reserve_is_spent(impatient):
 def full_disk(database):
     """The database may not grow by a single page."""
     [(pages,)] = database_proxy.execute_sql("pragma page_count").fetchall()
-    database_proxy.execute_sql(f"pragma max_page_count = {pages}")
+    database_proxy.writer.execute(f"pragma max_page_count = {pages}")
 
 
 def test_a_full_disk_is_said_and_nothing_of_the_transaction_stays(database, full_disk):
@@ -319,7 +319,7 @@ def test_a_full_disk_is_said_from_inside_a_nested_transaction(database, full_dis
 def test_the_database_works_again_when_there_is_room(database, full_disk):
     with pytest.raises(StorageFull), database.transaction():
         insert("large", size=1_000_000)
-    database_proxy.execute_sql("pragma max_page_count = 1000000")
+    database_proxy.writer.execute("pragma max_page_count = 1000000")
     with database.transaction():
         insert("large", size=1_000_000)
     assert len(names()) == 1
@@ -327,7 +327,7 @@ def test_the_database_works_again_when_there_is_room(database, full_disk):
 
 def test_a_database_that_cannot_be_written_can_still_be_read(database):
     insert("before")
-    database_proxy.execute_sql("pragma query_only = 1")
+    database_proxy.writer.execute("pragma query_only = 1")
     with pytest.raises(Unavailable, match="readonly"), database.transaction():
         insert("after")
     assert names() == ["before"]
@@ -370,6 +370,7 @@ def test_the_error_of_a_program_is_not_taken_for_one_of_the_disk(database):
 def test_a_damaged_database_cannot_be_used_and_says_so(tmp_path, place):
     database = Database(tmp_path, DatabaseSettings())
     database.open()
+    database_proxy.close_writer()  # The mode cannot change while another connection is open.
     database_proxy.execute_sql("PRAGMA journal_mode = DELETE")
     root = 0
     if place == "virtual table":

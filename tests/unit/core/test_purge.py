@@ -138,7 +138,7 @@ def changes(database, monkeypatch):
 
     @contextmanager
     def counted(**options):
-        connection = database._sqlite.connection()
+        connection = database._sqlite.writer
         is_outer, before = not database.in_transaction(), connection.total_changes
         with transaction(**options):
             yield

@@ -71,10 +71,10 @@ def test_no_transaction_is_large(database, make_repository, clock, monkeypatch):
 
     @contextmanager
     def counted(*arguments, **options):
-        before = database_proxy.connection().total_changes
+        before = database_proxy.writer.total_changes
         with transaction(*arguments, **options):
             yield
-        changed.append(database_proxy.connection().total_changes - before)
+        changed.append(database_proxy.writer.total_changes - before)
 
     transaction = database.transaction
     monkeypatch.setattr(database, "transaction", counted)
