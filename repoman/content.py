@@ -17,17 +17,17 @@ from repoman.blobs.reader import CACHED_MAX_BYTES, BlobReader
 from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content_records import (
     AssetValues,
-    SavedAsset,
+    Present,
     add_transfer,
     delete_references,
     drop_empty_components,
     find_asset,
     find_assets,
-    find_blob,
+    find_present,
     find_referenced,
     insert_blob,
+    insert_package,
     insert_references,
-    is_condemned,
     keep_blob,
     list_assets,
     list_referring,
@@ -246,23 +246,26 @@ class ContentStore:
             StorageFull: the disk is full.
             Unavailable: the bytes are no longer in the blob store, since no asset named them.
         """
-        now = time.time()
-        with self.transaction():
+        now, package = time.time(), _package_of(new)
+        with self._database.transaction(repository=self._repository, can_fail_alone=False):
             self._database.admit()
-            values = self._values_of(new, now)
-            saved = save_asset(self._repository, new.path, values)
-            self._save_details(saved, values.component, new)
+            present = find_present(
+                self._repository, new.path, self._blob_store, new.blob.digest, package
+            )
+            values = self._values_of(new, present, package, now)
+            asset = save_asset(self._repository, new.path, values, present.asset)
+            self._save_details(asset, values.component, new, is_new=present.asset is None)
             insert_saved(
                 self._repository,
                 now,
                 new.kind,
                 new.path,
                 new.component,
-                (saved.former_digest, new.blob.digest),
+                (present.digest, new.blob.digest),
                 new.audit,
             )
-            if saved.former_component is not None and saved.former_component != values.component:
-                drop_empty_components([saved.former_component])
+            if present.component is not None and present.component != values.component:
+                drop_empty_components([present.component])
 
     def add_transfer(self, path: str, part: str, alias: str) -> None:
         """Count what a client downloads with the asset at a path, besides its own bytes.
@@ -371,33 +374,30 @@ class ContentStore:
             & (ComponentRecord.version == coordinate.version)
         )
 
-    def _values_of(self, new: NewAsset, now: float) -> AssetValues:
+    def _values_of(
+        self, new: NewAsset, present: Present, package: Coordinate | None, now: float
+    ) -> AssetValues:
         """Return the columns of an asset; what it belongs to, and its blob, are saved for it."""
-        origin, package = current_origin(), self._save_package(new)
-        component = None
+        origin, package_id, component = current_origin(), present.package, None
+        if package is not None and package_id is None:
+            package_id = insert_package(self._repository, package)
         if new.component is not None:
-            component = self._save_component(new.component, package, now)
+            component = self._save_component(new.component, package_id, now)
         return AssetValues(
             component=component,
             kind=new.kind,
-            blob=self._save_blob(new, now),
+            blob=self._save_blob(new, present, now),
             media_type=new.media_type,
             attributes=new.attributes,
             updated_at=now,
             checked_at=new.checked_at,
             remote_etag=new.remote_etag,
             remote_modified=new.remote_modified,
-            package=package,
+            package=package_id,
             transfer_size=new.transfer_size,
             uploader=origin.actor,
             uploader_address=origin.address,
         )
-
-    def _save_package(self, new: NewAsset) -> int | None:
-        package = new.package
-        if package is None and new.component is not None and new.component.version:
-            package = new.component
-        return None if package is None else save_package(self._repository, package)
 
     def _save_component(self, coordinate: Coordinate, package: int | None, now: float) -> int:
         version = coordinate.version
@@ -406,13 +406,12 @@ class ContentStore:
             order = (self._rules.version_key(version), self._rules.is_prerelease(version))
         return save_component(self._repository, coordinate, package, order, now)
 
-    def _save_blob(self, new: NewAsset, now: float) -> int:
-        blob = new.blob
-        blob_id, is_safe = find_blob(self._blob_store, blob.digest)
+    def _save_blob(self, new: NewAsset, present: Present, now: float) -> int:
+        blob, blob_id = new.blob, present.blob
+        is_safe = blob_id is not None and present.released_at is None
         # Only what an asset names is safe from compaction.
         if not is_safe and (
-            is_condemned(self._blob_store, blob.digest)
-            or not self._reader.exists(blob.digest, blob.size)
+            present.is_condemned or not self._reader.exists(blob.digest, blob.size)
         ):
             raise Unavailable(
                 f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it "
@@ -425,10 +424,19 @@ class ContentStore:
         save_checksums(blob_id, {**blob.checksums, **new.checksums})
         return blob_id
 
-    def _save_details(self, saved: SavedAsset, component: int | None, new: NewAsset) -> None:
-        if saved.former_digest is not None:
-            delete_references(saved.id)
+    def _save_details(
+        self, asset: int, component: int | None, new: NewAsset, *, is_new: bool
+    ) -> None:
+        if not is_new:
+            delete_references(asset)
         named = ((each.kind, each.path, each.size) for each in dict.fromkeys(new.references))
-        insert_references(self._repository, saved.id, new.path, named)
+        insert_references(self._repository, asset, new.path, named)
         if component is not None and new.labels is not None:
             replace_labels(component, new.labels)
+
+
+def _package_of(new: NewAsset) -> Coordinate | None:
+    """Return what the bytes of an asset count for."""
+    if new.package is None and new.component is not None and new.component.version:
+        return new.component
+    return new.package

@@ -32,7 +32,6 @@ _DROP_EMPTY = (
     'DELETE FROM "component" WHERE id IN ({}) '
     "AND NOT EXISTS (SELECT 1 FROM asset WHERE component_id = component.id)"
 )
-_FIND_BLOB = 'SELECT id, released_at FROM "blob" WHERE store = ? AND digest = ?'
 _INSERT_BLOB = (
     'INSERT INTO "blob" (store, digest, size, created_at) VALUES (?, ?, ?, ?) RETURNING id'
 )
@@ -41,9 +40,14 @@ _SAVE_CHECKSUM = (
     'INSERT INTO "blob_checksum" (blob_id, algorithm, value) VALUES (?, ?, ?) '
     "ON CONFLICT DO NOTHING"
 )
-_FIND_ASSET = (
-    "SELECT asset.id, asset.component_id, blob.digest FROM asset "
-    "JOIN blob ON blob.id = asset.blob_id WHERE asset.repository_id = ? AND asset.path = ?"
+# All in one statement: what is at a path now, and what of the new asset is there already.
+_FIND_PRESENT = (
+    "SELECT 'package', id, NULL, NULL FROM package "
+    "WHERE repository_id = ?1 AND kind = ?5 AND namespace = ?6 AND name = ?7 "
+    "UNION ALL SELECT 'blob', id, released_at, NULL FROM blob WHERE store = ?3 AND digest = ?4 "
+    "UNION ALL SELECT 'condemned', 1, NULL, NULL FROM condemned WHERE store = ?3 AND digest = ?4 "
+    "UNION ALL SELECT 'asset', asset.id, component_id, blob.digest FROM asset "
+    "JOIN blob ON blob.id = blob_id WHERE repository_id = ?1 AND path = ?2"
 )
 _COLUMNS = (
     "component_id, kind, blob_id, media_type, attributes, updated_at, checked_at, remote_etag, "
@@ -77,7 +81,6 @@ _ADD_TRANSFER = (
     "WHERE asset.id IN (SELECT id FROM asset WHERE repository_id = ? AND path = ? UNION ALL "
     "SELECT asset_id FROM reference WHERE repository_id = ? AND path = ? AND kind = ?)"
 )
-_FIND_CONDEMNED = 'SELECT 1 FROM "condemned" WHERE store = ? AND digest = ?'
 _DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
 _INSERT_REFERENCES = (
     'INSERT INTO "reference" (repository_id, asset_id, source, kind, path, size) '
@@ -107,20 +110,56 @@ class AssetValues:
     uploader_address: str
 
 
-@dataclass(frozen=True, slots=True)
-class SavedAsset:
-    """An asset that was saved: its id, and its component and digest of before, if there was one."""
+_ABSENT = (None, None, None)
 
-    id: int
-    former_component: int | None = None
-    former_digest: str | None = None
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the database has of an asset that is to be stored: ids, and None for what is missing.
+
+    Attributes:
+        released_at: since when no asset names the blob; None: one does.
+        is_condemned: whether compaction is removing the bytes of the blob.
+        asset: what is at the path now.
+        digest: that of its bytes.
+    """
+
+    package: int | None
+    blob: int | None
+    released_at: float | None
+    is_condemned: bool
+    asset: int | None
+    component: int | None
+    digest: str | None
+
+
+def find_present(
+    repository: int, path: str, store: str, digest: str, package: Coordinate | None
+) -> Present:
+    """Return what is there of an asset with such a path, such bytes and such a package."""
+    key: tuple[str | None, ...] = (None, None, None)
+    if package is not None:
+        key = (package.kind, package.namespace, package.name)
+    rows = _execute(_FIND_PRESENT, (repository, path, store, digest, *key)).fetchall()
+    found = {table: values for table, *values in rows}
+    package_id, *_ = found.get("package", _ABSENT)
+    blob, released_at, _ = found.get("blob", _ABSENT)
+    return Present(
+        package_id, blob, released_at, "condemned" in found, *found.get("asset", _ABSENT)
+    )
+
+
+def insert_package(repository: int, package: Coordinate) -> int:
+    """Make a package and return its id."""
+    values = (repository, package.kind, package.namespace, package.name)
+    return int(_execute(_INSERT_PACKAGE, values).fetchone()[0])
 
 
 def save_package(repository: int, package: Coordinate) -> int:
     """Return the id of a package, which is made where it is missing."""
     values = (repository, package.kind, package.namespace, package.name)
     found = _execute(_FIND_PACKAGE, values).fetchone()
-    return int((found or _execute(_INSERT_PACKAGE, values).fetchone())[0])
+    return insert_package(repository, package) if found is None else int(found[0])
 
 
 def save_component(
@@ -145,17 +184,6 @@ def drop_empty_components(components: Iterable[int]) -> None:
         _execute(_DROP_EMPTY.format(", ".join("?" * len(batch))), tuple(batch))
 
 
-def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
-    """Return the id of a blob, if it has a row, and whether an asset names it."""
-    blob_id, released_at = _execute(_FIND_BLOB, (store, digest)).fetchone() or (None, None)
-    return blob_id, blob_id is not None and released_at is None
-
-
-def is_condemned(store: str, digest: str) -> bool:
-    """Return whether compaction is removing the bytes of a blob."""
-    return _execute(_FIND_CONDEMNED, (store, digest)).fetchone() is not None
-
-
 def insert_blob(store: str, blob: StoredBlob, now: float) -> int:
     """Make the row of a blob and return its id."""
     return int(_execute(_INSERT_BLOB, (store, blob.digest, blob.size, now)).fetchone()[0])
@@ -172,8 +200,8 @@ def save_checksums(blob_id: int, checksums: Mapping[str, str]) -> None:
         _execute(_SAVE_CHECKSUM, (blob_id, algorithm, value))
 
 
-def save_asset(repository: int, path: str, new: AssetValues) -> SavedAsset:
-    """Store an asset at a path, in place of the one that is there."""
+def save_asset(repository: int, path: str, new: AssetValues, former: int | None) -> int:
+    """Store an asset at a path, in place of the ``former`` one; return its id."""
     values = (
         new.component,
         new.kind,
@@ -189,13 +217,11 @@ def save_asset(repository: int, path: str, new: AssetValues) -> SavedAsset:
         new.uploader,
         new.uploader_address,
     )
-    found = _execute(_FIND_ASSET, (repository, path)).fetchone()
-    if found is None:
+    if former is None:
         made = _execute(_INSERT_ASSET, (*values, repository, path, new.updated_at))
-        return SavedAsset(int(made.fetchone()[0]))
-    asset_id, component, digest = found
-    _execute(_UPDATE_ASSET, (*values, asset_id))
-    return SavedAsset(asset_id, component, digest)
+        return int(made.fetchone()[0])
+    _execute(_UPDATE_ASSET, (*values, former))
+    return former
 
 
 def find_asset(repository: int, path: str) -> tuple[Any, ...] | None:

@@ -39,9 +39,13 @@ def list_begun(repository_id: int, before: float, after: str, limit: int) -> lis
     return list(_execute(_LIST_BEGUN, (repository_id, before, after, limit)))
 
 
-def delete_upload(upload_id: str) -> None:
-    """Forget a session; its bytes stay."""
-    _execute('DELETE FROM "upload" WHERE id = ?', (upload_id,))
+def delete_upload(upload_id: str, actor: str | None = None) -> bool:
+    """Forget a session, only that of an actor if it is given; return whether it was there.
+
+    Its bytes stay.
+    """
+    sql = 'DELETE FROM "upload" WHERE id = ? AND actor = coalesce(?, actor)'
+    return bool(_execute(sql, (upload_id, actor)).rowcount)
 
 
 def open_upload_ids(blob_store: str) -> set[str]:

@@ -220,15 +220,15 @@ class UploadSessions:
         return self._hold(upload, start)
 
     def _hold(self, upload: Upload, start: int | None = None) -> UploadSink:
+        if upload.id not in self._live:  # It may have ended, and its row was deleted before that.
+            self.get(upload.id, upload.scope, upload.actor)
         live = self._find_live(upload.id)
         if not live.lock.acquire(blocking=False):
             raise Conflict("Another request is writing to this upload; try again later.")
         sink = UploadSink(live, self._release)
         try:
-            if live.has_failed:
+            if live.has_failed or live.is_over:  # while it was not locked yet
                 raise NotFound(UNKNOWN)
-            # Again: the session may have ended, here or in another process, before it was locked.
-            self.get(upload.id, upload.scope, upload.actor)
             if start is not None and start != sink.offset:
                 raise RangeInvalid(
                     f"The next byte expected is {sink.offset}, not {start}.", sink.offset
@@ -243,8 +243,12 @@ class UploadSessions:
         """Remove the session's row; call it in the transaction that saves what it became.
 
         The caller holds the session's sink.
+
+        Raises:
+            NotFound: another process has ended it, or taken it from its actor.
         """
-        delete_upload(upload.id)
+        if not delete_upload(upload.id, upload.actor):
+            raise NotFound(UNKNOWN)
         self._find_live(upload.id).is_over = True
 
     def cancel(self, upload: Upload) -> None:

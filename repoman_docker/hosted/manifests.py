@@ -1,6 +1,6 @@
 """Manifests and tags of a hosted repository."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from repoman.plugin import (
@@ -112,9 +112,10 @@ class HostedManifests:
         if isinstance(reference, Tag):
             tags = (reference, *tags)
         # Checked before storing the bytes, to fail early, and again in the transaction.
-        self._check_bytes(self._check(name, tags, digest, manifest, check_move))
+        needed = self._check(name, tags, digest, manifest, check_move)
+        self._check_bytes(needed)
         blob = store_bytes(self._blobs, body)
-        told = self._labels(name, manifest.config)
+        told = self._labels(manifest.config, needed)
         description = ""
         if manifest.subject is None:
             description = description_of(manifest.annotations, told)
@@ -154,10 +155,12 @@ class HostedManifests:
         if not is_deleted:
             raise _unknown(name, reference)
 
-    def _labels(self, name: str, config: Descriptor | None) -> Mapping[str, object]:
+    def _labels(
+        self, config: Descriptor | None, needed: Mapping[Digest, Asset]
+    ) -> Mapping[str, object]:
         if config is None or config.media_type not in CONFIGS or config.size > CONFIG_MAX_BYTES:
             return {}
-        asset = self._content.find_asset(blob_path(name, config.digest))
+        asset = needed.get(config.digest)
         if asset is None:
             return {}
         try:
@@ -175,8 +178,13 @@ class HostedManifests:
         check_move: CheckMove | None,
     ) -> dict[Digest, Asset]:
         """Return the assets that the manifest needs and that exist."""
-        self._check_present(name, tags, digest, manifest.media_type, check_move)
-        return self._check_references(name, manifest)
+        blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
+        present = {manifest_path(name, digest): None, **{tag_path(name, tag): tag for tag in tags}}
+        found = self._content.existing([*present, *blobs])
+        for path, tag in present.items():
+            if path in found:
+                self._check_present(name, tag, found[path], digest, manifest, check_move)
+        return self._check_references(blobs, found, manifest)
 
     def _check_bytes(self, needed: Mapping[Digest, Asset]) -> None:
         """Refuse blobs that lost their bytes; the client then pushes them again for all images."""
@@ -186,40 +194,40 @@ class HostedManifests:
     def _check_present(
         self,
         name: str,
-        tags: Iterable[Tag],
+        tag: Tag | None,
+        asset: Asset,
         digest: Digest,
-        media_type: str,
+        manifest: Manifest,
         check_move: CheckMove | None,
     ) -> None:
-        """Check whether the push may change existing tags and the manifest itself.
+        """Check whether the push may change an existing tag, or the manifest itself.
 
         Raises:
             RegistryFailure: MANIFEST_INVALID, the bytes exist under another media type; DENIED,
                 a tag must not be moved.
         """
-        paths = {tag_path(name, tag): tag for tag in tags}
-        for path, asset in self._content.existing([manifest_path(name, digest), *paths]).items():
-            old = asset.attributes["digest"]
-            if old == str(digest):
-                _check_media_type(name, asset, media_type)
-            elif check_move is not None:
-                check_move(paths[path])
-            if path in paths:
-                self._policy.check_tag(name, paths[path], old, digest)
+        old = asset.attributes["digest"]
+        if old == str(digest):
+            _check_media_type(name, asset, manifest.media_type)
+        elif check_move is not None and tag is not None:
+            check_move(tag)
+        if tag is not None:
+            self._policy.check_tag(name, tag, old, digest)
 
-    def _check_references(self, name: str, manifest: Manifest) -> dict[Digest, Asset]:
-        blobs = {blob_path(name, each.digest): each for each in manifest.required_blobs()}
-        found = self._content.existing(blobs)
+    def _check_references(
+        self, blobs: Mapping[str, Descriptor], found: Mapping[str, Asset], manifest: Manifest
+    ) -> dict[Digest, Asset]:
+        there = {each.digest: found[path] for path, each in blobs.items() if path in found}
         missing = [each for path, each in blobs.items() if path not in found]
-        there = {blobs[path].digest for path in found}
         if missing and not (self._sparse and _is_sparse(manifest, there)):
             raise RegistryFailure(missing_blobs([each.digest for each in missing]))
-        for path, asset in found.items():
-            _check_size(blobs[path], asset)
-        return {blobs[path].digest: asset for path, asset in found.items()}
+        for path, each in blobs.items():
+            if path in found:
+                _check_size(each, found[path])
+        return there
 
 
-def _is_sparse(manifest: Manifest, there: set[Digest]) -> bool:
+def _is_sparse(manifest: Manifest, there: Container[Digest]) -> bool:
     """Return whether enough exists for a sparse image, as opposed to a failed push."""
     has_config = manifest.config is None or manifest.config.digest in there
     return has_config and any(layer.digest in there for layer in manifest.layers)
