@@ -132,8 +132,11 @@ def body_length(environ: Environ) -> int | None:
 
 
 def _check_room(environ: Environ, sink: BodySink) -> None:
+    length = body_length(environ)
+    if length == 0:  # The last request of an upload has none.
+        return
     try:
-        sink.check_room(body_length(environ) or 0)
+        sink.check_room(length or 0)
     except BaseException:
         sink.close()
         raise

@@ -12,7 +12,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
@@ -24,7 +25,14 @@ from repoman.http.admin import create_admin_app
 from repoman.http.body import RECEIVED, WSGI, Environ, close_untaken
 from repoman.http.content import protect_content
 from repoman.http.context_path import OUTSIDE, ContextPath
-from repoman.http.current import CONNECTOR, MAIN, REPOSITORY, begin_request, origin_of
+from repoman.http.current import (
+    CONNECTOR,
+    ENVIRON,
+    MAIN,
+    REPOSITORY,
+    begin_request,
+    origin_of,
+)
 from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
 from repoman.http.guard import HIDDEN, SPEAKER, Guard, Hidden
@@ -114,6 +122,7 @@ class Router:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
+        current = ENVIRON.set(environ)
         acting = ACTING.set(partial(origin_of, environ))
         reading = READER.set(begin_request(environ, self._topics))
         try:
@@ -124,6 +133,7 @@ class Router:
         finally:
             READER.reset(reading)
             ACTING.reset(acting)
+            ENVIRON.reset(current)
 
     def _serve(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if not environ.get("QUERY_STRING", "").isascii():
@@ -219,10 +229,21 @@ class RestConverter(BaseConverter):
     part_isolating = False
 
 
+class NoSessions(SessionInterface):
+    """The sessions of clients that have none; Flask would try to open one for each request."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """Return a session that remembers nothing."""
+        return self._none
+
+
 class FormatApp(Flask):
-    """Flask for functions that are no coroutines, which it else looks for at each call."""
+    """Flask without what formats do not use: sessions, and views that are coroutines."""
 
     request_class = HostRequest
+    session_interface = NoSessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is."""

@@ -23,6 +23,7 @@ from repoman.plugin import (
     bearer_token,
     beginning_with,
     current_actor,
+    current_environ,
     current_ref,
     current_repository,
     current_security,
@@ -241,7 +242,7 @@ def is_v1(path: str) -> bool:
 
 def current_route() -> Route | None:
     """Return the parsed path of the request, or None if it is not of this API."""
-    environ = request.environ
+    environ = current_environ()
     return environ[ROUTE] if ROUTE in environ else route_of(request.path)
 
 
@@ -259,7 +260,7 @@ def name_of(path: str) -> str:
 
 def repository() -> DockerRepository:
     """Return the services of the repository of the request."""
-    return cast("DockerRepository", request.environ.get(VIEW) or current_repository().service)
+    return cast("DockerRepository", current_environ().get(VIEW) or current_repository().service)
 
 
 def address(path: str) -> str:
