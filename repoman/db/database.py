@@ -33,10 +33,7 @@ LOG_FRAMES_MAX = 8_192  # A longer log (of 4 KiB each) is copied while no other 
 SEALING = "0006_sealed_secrets"  # the migration before which nothing was sealed
 PLAIN_TEXT = "plain text"  # the revision that says that free pages may have secrets in plain text
 
-
-_NOTHING = nullcontext()
 _log = logging.getLogger(__name__)
-
 
 _MOVE = (
     'INSERT INTO "revision" ("name", "value") VALUES {} '
@@ -217,7 +214,9 @@ class Database:
                 yield
             return
         outer.is_durable |= waits
-        savepoint = self._sqlite.savepoint_named(outer.next_name()) if can_fail_alone else _NOTHING
+        savepoint = (
+            self._sqlite.savepoint_named(outer.next_name()) if can_fail_alone else nullcontext()
+        )
         with outer.scope(scope, can_fail_alone=can_fail_alone), savepoint:
             yield
 
