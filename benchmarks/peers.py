@@ -74,7 +74,7 @@ def repoman(directory: Path) -> Iterator[Ours]:
     try:
         server.start()
         port = free_port()
-        server.cli("repo", "update", "docker-hosted", "--set", f"docker.https_port={port}")
+        server.cli("repo", "set", "docker-hosted", "--set", f"docker.https_port={port}")
         wait_until(lambda: is_open(port), what="the HTTPS connector")
         pid, login = server.process.pid, basic(*server.admin)
         yield Ours(

@@ -22,6 +22,7 @@ from repoman.external_url import is_host
 from repoman.waiting import waiting
 
 CERTIFICATES_MAX = 1_000  # Certificates in the trust store.
+_UNKNOWN = "There is no certificate {!r} in the trust store."
 FETCH_TIMEOUT_S = 10.0  # How long a server may take to connect, and to show its certificate.
 _BEGIN = re.compile("-----BEGIN CERTIFICATE-----")
 
@@ -86,6 +87,13 @@ class TrustStore:
         """Return the trusted certificates, in the order in which they were added."""
         return [Certificate.parse(pem) for pem in records.list_certificates()]
 
+    def get(self, id_: str) -> Certificate:
+        """Return the certificate with this fingerprint (NotFound)."""
+        for each in self.all():
+            if each.id == id_.upper():
+                return each
+        raise NotFound(_UNKNOWN.format(id_))
+
     def pem(self) -> str:
         """Return all of them as one text in PEM; empty if there is none."""
         return self._pem.get("pem", lambda: "".join(records.list_certificates()))
@@ -115,7 +123,7 @@ class TrustStore:
         """
         with self._database.transaction():
             if not records.delete_certificate(id_.upper()):
-                raise NotFound(f"There is no certificate {id_!r} in the trust store.")
+                raise NotFound(_UNKNOWN.format(id_))
             self._database.note_change("certificate.remove", id_.upper())
 
 

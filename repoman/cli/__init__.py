@@ -19,6 +19,7 @@ from repoman.cli.ldap import ldap
 from repoman.cli.options import option
 from repoman.cli.privileges import privilege
 from repoman.cli.provisioning import apply, export
+from repoman.cli.realms import realm
 from repoman.cli.repositories import repo
 from repoman.cli.rights import rights
 from repoman.cli.roles import role
@@ -80,6 +81,7 @@ for command in (
     privilege,
     selector,
     option,
+    realm,
     secret,
     ldap,
     email,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import AS_JSON, print_details, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.printable import pluralize
@@ -31,7 +31,7 @@ def blobstore() -> None:
 
 
 @blobstore.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the blob stores with their sizes, paths and soft quotas.
@@ -47,6 +47,15 @@ def list_(repoman: Repoman, as_json: bool) -> None:
             click.echo(f"{state.info.name:<{width}}  {_line_of(state)}")
     if any(state.problem for state in states):
         click.get_current_context().exit(1)
+
+
+@blobstore.command()
+@click.argument("name")
+@AS_JSON
+@with_repoman
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
+    """Show the blob store NAME: its size, its path and its soft quota."""
+    print_details(_as_json(repoman.stores.state(name)), as_json=as_json)
 
 
 @blobstore.command()

@@ -1,13 +1,13 @@
 """Commands about cleanup policies."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import AS_JSON, print_details, with_repoman
 from repoman.core import Repoman
 from repoman.repositories.cleanup import RELEASE_TYPES
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
@@ -49,19 +49,28 @@ def cleanup() -> None:
 
 
 @cleanup.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the cleanup policies, and how many repositories use them."""
     policies, uses = repoman.cleanup_policies.all(), repoman.cleanup_policies.count_uses()
     if as_json:
-        found = [{**asdict(each), "in_use": uses[each.name.lower()]} for each in policies]
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps([_described(each, uses) for each in policies], indent=2))
         return
     width = max([0, *(len(each.name) for each in policies)])
     for each in policies:
         used = f"used by {uses[each.name.lower()]}"
         click.echo(f"{each.name:<{width}}  {each.format}  {_criteria_of(each)}  ({used})")
+
+
+@cleanup.command()
+@click.argument("name")
+@AS_JSON
+@with_repoman
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
+    """Show the cleanup policy NAME, and how many repositories use it."""
+    policies = repoman.cleanup_policies
+    print_details(_described(policies.get(name), policies.count_uses()), as_json=as_json)
 
 
 @cleanup.command()
@@ -116,6 +125,10 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
         click.confirm(f"Delete the cleanup policy {name}?", abort=True)
     repoman.cleanup_policies.delete(name)
     click.echo(f"Deleted the cleanup policy {name}.")
+
+
+def _described(policy: CleanupPolicy, uses: Mapping[str, int]) -> dict[str, Any]:
+    return {**asdict(policy), "in_use": uses[policy.name.lower()]}
 
 
 def _attribute_of(option: str) -> str:

@@ -1,9 +1,10 @@
 """Options and helpers that commands share: where the settings and the data are."""
 
+import json
 import os
 import pwd
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -22,6 +23,7 @@ from repoman.sections import Text
 STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
 LOWEST_PRIORITY = 19  # The niceness of long work beside a server.
 PATH = click.Path(path_type=Path)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,6 +88,15 @@ def cli_origin() -> Origin:
     except KeyError:  # a container's user need not be in its list
         user = str(os.getuid())
     return Origin("cli", source="command", attributes={"user": user})
+
+
+def print_details(values: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what a command shows of one thing: as JSON, or a line ``key = value`` for each."""
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    for key, value in values.items():
+        click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")
 
 
 def render_time(seconds: float) -> str:

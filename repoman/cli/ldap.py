@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import parse_assignments, read_stdin, read_values, with_repoman
+from repoman.cli.common import (
+    AS_JSON,
+    parse_assignments,
+    print_details,
+    read_stdin,
+    read_values,
+    with_repoman,
+)
 from repoman.core import Repoman
 from repoman.errors import Invalid, RepomanError
 from repoman.sections import merge, parse_section
@@ -94,11 +101,11 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 
 @ldap.command()
 @click.argument("name")
+@AS_JSON
 @with_repoman
-def show(repoman: Repoman, name: str) -> None:
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
     """Show the settings of the LDAP server NAME, with secrets masked."""
-    for key, value in repoman.ldap_servers.get(name).model_dump(mode="json").items():
-        click.echo(f"{key} = {json.dumps(value)}")
+    print_details(repoman.ldap_servers.get(name).model_dump(mode="json"), as_json=as_json)
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -4,7 +4,13 @@ import json
 
 import click
 
-from repoman.cli.common import parse_assignments, read_values, with_repoman
+from repoman.cli.common import (
+    AS_JSON,
+    parse_assignments,
+    print_details,
+    read_values,
+    with_repoman,
+)
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.security.options import REALM_OPTIONS
@@ -16,25 +22,25 @@ def option() -> None:
 
 
 @option.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the sections with their values.")
 @with_repoman
-def list_(repoman: Repoman) -> None:
+def list_(repoman: Repoman, as_json: bool) -> None:
     """List the sections of options."""
-    for name in repoman.options.names():
+    names = repoman.options.names()
+    if as_json:
+        click.echo(json.dumps({name: repoman.options.describe(name) for name in names}, indent=2))
+        return
+    for name in names:
         click.echo(name)
 
 
 @option.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print the section as JSON.")
+@AS_JSON
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
     """Show the current values of the section NAME, with secrets masked."""
-    values = repoman.options.describe(name)
-    if as_json:
-        click.echo(json.dumps(values, indent=2))
-        return
-    for key, value in values.items():
-        click.echo(f"{key} = {json.dumps(value)}")
+    print_details(repoman.options.describe(name), as_json=as_json)
 
 
 @option.command("set")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import AS_JSON, with_repoman
 from repoman.core import Repoman
 from repoman.security.permissions import PRIVILEGE_TYPES
 from repoman.security.privileges import parse_properties
@@ -52,7 +52,7 @@ def privilege() -> None:
     is_flag=True,
     help="Include the privileges that repositories bring with them.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, everything: bool, as_json: bool) -> None:
     """List the privileges, with the permission that each grants."""
@@ -92,7 +92,7 @@ def set_(repoman: Repoman, name: str, description: str | None, **options: Any) -
 
 @privilege.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
     """Show the privilege NAME."""

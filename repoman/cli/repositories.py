@@ -124,13 +124,13 @@ def create(
     _report("created", repoman, made)
 
 
-@repo.command()
+@repo.command("set")
 @click.argument("name")
 @SET
 @STDIN
 @ONLINE
 @with_repoman
-def update(
+def set_(
     repoman: Repoman,
     name: str,
     assignments: tuple[str, ...],

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import AS_JSON, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.security.rights_records import Role
@@ -24,7 +24,7 @@ def role() -> None:
 
 
 @role.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the roles."""
@@ -41,7 +41,7 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 
 @role.command()
 @click.argument("role_id", metavar="ROLE")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def show(repoman: Repoman, role_id: str, as_json: bool) -> None:
     """Show the privileges of ROLE and the roles it includes."""

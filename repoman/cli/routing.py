@@ -1,11 +1,13 @@
 """Commands about routing rules; a running server applies the changes within seconds."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import AS_JSON, print_details, with_repoman
 from repoman.core import Repoman
 from repoman.repositories.routing import merge_rule
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
@@ -19,19 +21,28 @@ def routing() -> None:
 
 
 @routing.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the routing rules, and how many repositories use them."""
     rules, uses = repoman.routing_rules.all(), repoman.routing_rules.count_uses()
     if as_json:
-        found = [{**asdict(each), "in_use": uses[each.name.lower()]} for each in rules]
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps([_described(each, uses) for each in rules], indent=2))
         return
     width = max([0, *(len(each.name) for each in rules)])
     for each in rules:
         used = f"used by {uses[each.name.lower()]}"
         click.echo(f"{each.name:<{width}}  {each.mode} {' '.join(each.matchers)}  ({used})")
+
+
+@routing.command()
+@click.argument("name")
+@AS_JSON
+@with_repoman
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
+    """Show the routing rule NAME, and how many repositories use it."""
+    rules = repoman.routing_rules
+    print_details(_described(rules.get(name), rules.count_uses()), as_json=as_json)
 
 
 @routing.command()
@@ -94,3 +105,7 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
         click.confirm(f"Delete the routing rule {name}?", abort=True)
     repoman.routing_rules.delete(name)
     click.echo(f"Deleted the routing rule {name}.")
+
+
+def _described(rule: RoutingRule, uses: Mapping[str, int]) -> dict[str, Any]:
+    return {**asdict(rule), "in_use": uses[rule.name.lower()]}

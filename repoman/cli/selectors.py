@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import AS_JSON, print_details, with_repoman
 from repoman.core import Repoman
 from repoman.security.expressions import Subject, parse_expression
 from repoman.security.rights_records import SelectorRow
@@ -17,7 +17,7 @@ def selector() -> None:
 
 
 @selector.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the content selectors, with their expressions."""
@@ -28,6 +28,15 @@ def list_(repoman: Repoman, as_json: bool) -> None:
     width = max([0, *(len(each.name) for each in found)])
     for each in found:
         click.echo(f"{each.name:<{width}}  {each.expression}")
+
+
+@selector.command()
+@click.argument("name")
+@AS_JSON
+@with_repoman
+def show(repoman: Repoman, name: str, as_json: bool) -> None:
+    """Show the content selector NAME."""
+    print_details(asdict(repoman.security.selectors.get(name)), as_json=as_json)
 
 
 @selector.command()

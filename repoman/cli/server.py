@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 import click
 
-from repoman.cli.common import PATH, with_data, with_repoman, with_settings
+from repoman.cli.common import AS_JSON, PATH, with_data, with_repoman, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.errors import Unavailable
@@ -59,10 +59,16 @@ def check_config(settings: Settings) -> None:
 
 
 @click.command()
+@AS_JSON
 @with_settings
-def plugins(settings: Settings) -> None:
+def plugins(settings: Settings, as_json: bool) -> None:
     """List the installed plugins."""
-    for name, distribution, version in installed_plugins(Repoman(settings).plugins):
+    found = installed_plugins(Repoman(settings).plugins)
+    if as_json:
+        keys = ("name", "distribution", "version")
+        click.echo(json.dumps([dict(zip(keys, each, strict=True)) for each in found], indent=2))
+        return
+    for name, distribution, version in found:
         click.echo(f"{name:<20} {distribution} {version}")
 
 

@@ -5,11 +5,18 @@ import logging
 import os
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from repoman.cli.common import LOWEST_PRIORITY, parse_assignments, render_time, with_repoman
+from repoman.cli.common import (
+    AS_JSON,
+    LOWEST_PRIORITY,
+    parse_assignments,
+    render_time,
+    with_repoman,
+)
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.errors import Conflict, Invalid, NotFound
@@ -60,9 +67,17 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 
 
 @task.command()
+@AS_JSON
 @with_repoman
-def types(repoman: Repoman) -> None:
+def types(repoman: Repoman, as_json: bool) -> None:
     """List the types that tasks can be created of, with their settings."""
+    if as_json:
+        found = [
+            {"id": each.id, "title": each.title, "settings": each.settings.model_json_schema()}
+            for each in repoman.tasks.types()
+        ]
+        click.echo(json.dumps(found, indent=2))
+        return
     for each in repoman.tasks.types():
         click.echo(f"{each.id:<40} {each.title}")
         for key, field in each.settings.model_fields.items():
@@ -73,11 +88,25 @@ def types(repoman: Repoman) -> None:
 @task.command()
 @click.argument("name", metavar="TASK")
 @FOLLOW
+@click.option("--json", "as_json", is_flag=True, help="Print all details but the log as JSON.")
 @with_repoman
-def show(repoman: Repoman, name: str, follow: bool) -> None:
+def show(repoman: Repoman, name: str, follow: bool, as_json: bool) -> None:
     """Show TASK with its settings, its runs and the log of the last run."""
     found = _find(repoman, name)
     state = next((each for each in repoman.tasks.states() if each.task.id == found.id), None)
+    if as_json and state is not None:
+        told = {"runs": [asdict(each) for each in repoman.tasks.runs(found)]}
+        click.echo(json.dumps(_as_json(repoman, state) | told, indent=2))
+        return
+    _tell_task(repoman, found, state)
+    runs = repoman.tasks.runs(found)
+    for run in reversed(runs):
+        click.echo(_line_of(run))
+    if runs:
+        _tell_run(repoman, runs[0], follow=follow)
+
+
+def _tell_task(repoman: Repoman, found: Task, state: TaskState | None) -> None:
     click.echo(f"id: {found.id}\nname: {found.name}\ntype: {found.type}")
     click.echo(f"enabled: {'yes' if found.is_enabled else 'no'}")
     click.echo(f"schedule: {found.schedule} ({found.schedule.time_zone})")
@@ -91,11 +120,6 @@ def show(repoman: Repoman, name: str, follow: bool) -> None:
         click.echo(f"state: {_word_of(state)}")
     for key, value in repoman.tasks.settings_of(found).items():
         click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-    runs = repoman.tasks.runs(found)
-    for run in reversed(runs):
-        click.echo(_line_of(run))
-    if runs:
-        _tell_run(repoman, runs[0], follow=follow)
 
 
 @task.command()
@@ -158,7 +182,7 @@ def create(
     click.echo(f"Created the task {made.name} with the id {made.id}.")
 
 
-@task.command()
+@task.command("set")
 @click.argument("name", metavar="TASK")
 @click.option("--name", "new_name", help="Another name.")
 @SCHEDULE
@@ -166,7 +190,7 @@ def create(
 @SET
 @click.option("--enabled/--disabled", default=None, help="Whether it runs.")
 @with_repoman
-def update(
+def set_(
     repoman: Repoman,
     name: str,
     new_name: str | None,

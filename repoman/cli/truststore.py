@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from repoman.cli.common import PATH, read_stdin, with_repoman
+from repoman.cli.common import AS_JSON, PATH, print_details, read_stdin, with_repoman
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.trust_store import Certificate, fetch_certificate
@@ -19,7 +19,7 @@ def truststore() -> None:
 
 
 @truststore.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+@AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
     """List the certificates: fingerprint, end of validity, common name."""
@@ -29,6 +29,15 @@ def list_(repoman: Repoman, as_json: bool) -> None:
         return
     for each in found:
         click.echo(_line(each))
+
+
+@truststore.command()
+@click.argument("id", metavar="FINGERPRINT")
+@AS_JSON
+@with_repoman
+def show(repoman: Repoman, id: str, as_json: bool) -> None:
+    """Show the certificate with this SHA-1 FINGERPRINT."""
+    print_details(asdict(repoman.trust_store.get(id)), as_json=as_json)
 
 
 @truststore.command()

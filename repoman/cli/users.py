@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from repoman.cli.common import read_stdin, render_time, with_repoman
+from repoman.cli.common import AS_JSON, read_stdin, render_time, with_repoman
 from repoman.cli.roles import check_taken
 from repoman.core import Repoman
 from repoman.errors import Invalid
@@ -24,7 +24,6 @@ STATUS = click.option(
     type=click.Choice([each.value for each in Status]),
     help="Whether the user can log in; changepassword: yes, and the pages ask for a new password.",
 )
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 SHOWN = ("name", "realm", "status", "first_name", "last_name", "email", "roles", "external_roles")
 
 

@@ -38,7 +38,7 @@ def add_proxy_and_group(server: LiveServer) -> None:
     """Have a proxy of the server's own registry and a group of both, for both versions."""
     name, password = server.admin
     both = ("--set", "docker.v1_enabled=true")
-    server.cli("repo", "update", "docker-hosted", *both)
+    server.cli("repo", "set", "docker-hosted", *both)
     server.cli(
         *("repo", "create", "docker-proxy", "mirror", *both),
         *("--set", f"proxy.remote_url=http://{server.registry}"),

@@ -92,7 +92,7 @@ def server(tmp_path_factory):
     }
     with live_server(tmp_path_factory.mktemp("odd"), settings=settings) as server:
         server.cli("repo", "create", "raw-hosted", "files")
-        server.cli("repo", "update", "docker-hosted", "--set", "docker.v1_enabled=true")
+        server.cli("repo", "set", "docker-hosted", "--set", "docker.v1_enabled=true")
         wait_until(lambda: _ask(server, "a connector, version 1", b"GET") == 401)
         yield server
         assert "Traceback" not in server.log

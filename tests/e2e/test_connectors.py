@@ -52,7 +52,7 @@ def test_delete_closes_the_connector(server, team):
 
 def test_an_update_moves_the_connector(server, team):
     other = free_port()
-    server.cli("repo", "update", "team", "--set", f"docker.http_port={other}")
+    server.cli("repo", "set", "team", "--set", f"docker.http_port={other}")
     wait_until(lambda: is_open(other) and not is_open(team), what="the moved connector")
 
 

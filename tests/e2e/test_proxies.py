@@ -477,7 +477,7 @@ def test_an_administrator_sees_how_the_upstream_is(open_server, upstream, hub):
     assert get(port, f"/v2/{NAME}/manifests/2")[0] == 502
     wait_until(lambda: "answered with the error 503" in told()["reason"], what="the probe")
     wait_until(lambda: is_told("Remote Unavailable", "error 503"), what="the failure")
-    open_server.cli("repo", "update", name, "--offline")
+    open_server.cli("repo", "set", name, "--offline")
     assert is_told("Offline - Repository Offline")
     wait_until(lambda: told()["status"] == "Offline - Repository Offline", what="the server")
 

@@ -140,7 +140,7 @@ def switch(server: LiveServer, image: str) -> Iterator[Callable[..., None]]:
     def change(everywhere: bool, here: bool | None, expected: int) -> None:
         server.cli("option", "set", "anonymous", f"enabled={str(everywhere).lower()}")
         own = "null" if here is None else str(here).lower()
-        server.cli("repo", "update", "docker-hosted", "--set", f"access.anonymous={own}")
+        server.cli("repo", "set", "docker-hosted", "--set", f"access.anonymous={own}")
         wait_until(lambda: status(server, image) == expected, what="the change")
 
     yield change

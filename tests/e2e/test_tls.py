@@ -22,7 +22,7 @@ def port(server: LiveServer) -> int:
     """An HTTPS connector of docker-hosted, with a certificate made on the command line."""
     port = free_port()
     server.cli("cert", "create", "127.0.0.1", "localhost")
-    server.cli("repo", "update", "docker-hosted", "--set", f"docker.https_port={port}")
+    server.cli("repo", "set", "docker-hosted", "--set", f"docker.https_port={port}")
     wait_until(lambda: is_open(port), what="the HTTPS connector")
     return port
 
@@ -101,7 +101,7 @@ def test_a_renewed_certificate_is_taken_over_while_a_connection_stays(server, po
 
 def test_without_a_certificate_the_log_says_how_to_make_one(server):
     port = free_port()
-    change = ("repo", "update", "docker-hosted", "--set", f"docker.https_port={port}")
+    change = ("repo", "set", "docker-hosted", "--set", f"docker.https_port={port}")
     done = server.cli(*change, check=False)
     assert (done.returncode, "repoman cert create" in done.stderr) == (1, True)
     wait_until(lambda: "repoman cert create" in server.log, what="the hint in the log")

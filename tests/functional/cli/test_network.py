@@ -75,6 +75,8 @@ def test_certificates_are_added_beside_a_running_server(server, tmp_path):
     assert added == f"Added the certificate {shown['id']} (localhost).\n"
     assert server.cli("truststore", "list").stdout.startswith(f"{shown['id']}  20")
     assert json.loads(server.cli("truststore", "list", "--json").stdout)[0]["pem"] == shown["pem"]
+    one = server.cli("truststore", "show", shown["id"].lower(), "--json").stdout
+    assert json.loads(one)["pem"] == shown["pem"]
     again = server.cli("truststore", "add", "-", given=shown["pem"], check=False)
     assert "is in the trust store already" in again.stderr
     missing = server.cli("truststore", "add", str(tmp_path / "none"), check=False)

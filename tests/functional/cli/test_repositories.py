@@ -39,7 +39,7 @@ def test_a_connector_that_cannot_open_fails_the_command_that_asked_for_it(server
         f"Error: The connector https://127.0.0.1:{port}/ of the repository team could not be "
         "opened: there is no TLS certificate at "
     )
-    again = server.cli("repo", "update", "team", "--offline", check=False)
+    again = server.cli("repo", "set", "team", "--offline", check=False)
     assert (again.returncode, again.stderr) == (1, made.stderr)
     listed = server.cli("repo", "list", check=False)
     assert (listed.returncode, listed.stderr) == (1, made.stderr)
@@ -49,7 +49,7 @@ def test_a_connector_that_cannot_open_fails_the_command_that_asked_for_it(server
     server.cli("cert", "create", "localhost")
     wait_until(lambda: state_of(server, "team")[0]["state"] == "open", what="the open connector")
     assert server.cli("repo", "list").stderr == ""
-    server.cli("repo", "update", "team", "--set", "docker.https_port=null")
+    server.cli("repo", "set", "team", "--set", "docker.https_port=null")
     assert state_of(server, "team") == []
 
 
@@ -139,7 +139,7 @@ def test_a_password_is_taken_as_it_is_written(offline, password):
 def test_standard_input_is_taken_whole_but_for_one_newline(offline):
     words = ("--set", "proxy.remote_url=https://registry.example.com")
     offline.cli("repo", "create", "docker-proxy", "mirror", *words)
-    update = ("repo", "update", "mirror", "--stdin", "http_client.password")
+    update = ("repo", "set", "mirror", "--stdin", "http_client.password")
     offline.cli(*update, given=KEY_FILE + "\n")
     assert password_of(offline.data, "mirror") == KEY_FILE
     offline.cli(*update, "--stdin", "http_client.username", given="secret\nreader\n")
@@ -197,7 +197,7 @@ def test_a_certificate_that_is_not_there_can_be_made(offline):
 
 def test_an_update_without_settings_changes_nothing_and_says_so(offline):
     offline.cli("repo", "create", "docker-hosted", "team")
-    updated = offline.cli("repo", "update", "team", check=False)
+    updated = offline.cli("repo", "set", "team", check=False)
     assert (updated.returncode, updated.stdout) == (1, "")
     assert updated.stderr.startswith("Error: There is nothing to change: give --set ")
 
@@ -210,9 +210,9 @@ def test_addresses_for_clients_are_the_external_ones(offline):
     assert f"team https://repoman.example.com:{port}" not in made
     assert f"team http://repoman.example.com:{port}" in made
     external = "docker.external_url=https://registry.example.com"
-    changed = offline.cli("repo", "update", "team", "--set", external).stdout
+    changed = offline.cli("repo", "set", "team", "--set", external).stdout
     assert changed.splitlines()[1] == "team https://registry.example.com"
     assert "https://registry.example.com" in offline.cli("repo", "list").stdout
-    without = offline.cli("repo", "update", "team", "--set", "docker.http_port=").stdout
+    without = offline.cli("repo", "set", "team", "--set", "docker.http_port=").stdout
     assert without.splitlines() == ["The repository team was changed."]
     assert "https://registry.example.com" not in offline.cli("repo", "list").stdout

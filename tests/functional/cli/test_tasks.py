@@ -20,7 +20,7 @@ def test_the_server_runs_a_task_in_a_process_of_its_own(server):
     assert tasks_of(server)["blobstore.verify"]["enabled"] is False
     refused = server.cli("task", "run", VERIFY, check=False)
     assert (refused.returncode, "disabled" in refused.stderr) == (1, True)
-    server.cli("task", "update", VERIFY, "--enabled", "--schedule", "manual")
+    server.cli("task", "set", VERIFY, "--enabled", "--schedule", "manual")
     done = server.cli("task", "run", VERIFY, "--follow")
     assert done.stdout.splitlines() == [
         f"The server runs the task {VERIFY}.",
@@ -46,7 +46,7 @@ def test_a_task_is_created_changed_and_deleted(server):
     made = server.cli("task", "create", "blobstore.verify", "--name", "x", "--schedule", "hourly")
     number = made.stdout.split()[-1].rstrip(".")
     when = ("--schedule", "weekly mon 03:00", "--time-zone", "Europe/Berlin")
-    server.cli("task", "update", number, "--name", "y", *when)
+    server.cli("task", "set", number, "--name", "y", *when)
     shown = server.cli("task", "show", "y").stdout
     assert "schedule: weekly mon 03:00 (Europe/Berlin)" in shown
     for words, problem in (

@@ -97,12 +97,12 @@ class LiveSite:
 
     def change(self, registry: Registry, settings: Settings, is_seen: Callable[[], bool]) -> None:
         """See :class:`Site`."""
-        self._server.cli("repo", "update", registry.repository, *_options(settings))
+        self._server.cli("repo", "set", registry.repository, *_options(settings))
         wait_until(is_seen, what="the change")
 
     def take_offline(self, registry: Registry) -> None:
         """See :class:`Site`."""
-        self._server.cli("repo", "update", registry.repository, "--offline")
+        self._server.cli("repo", "set", registry.repository, "--offline")
         wait_until(lambda: registry.get("").status == 503, what="the end of service")
 
     def make_user(self) -> Login:

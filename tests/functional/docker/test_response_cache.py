@@ -215,7 +215,7 @@ def test_a_repository_taken_offline_answers_no_more(server):
     registry = Registry(Socket(server.connector_port), "", server.admin)
     registry.push("app", "1", make_image())
     ask_until_repeated(server, registry, "app/manifests/1")
-    server.cli("repo", "update", "docker-hosted", "--offline")
+    server.cli("repo", "set", "docker-hosted", "--offline")
     wait_until(lambda: registry.get("app/manifests/1").status == 503, what="the end of service")
 
 

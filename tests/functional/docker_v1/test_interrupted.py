@@ -42,7 +42,7 @@ class Deadly(Socket):
 def own(server: LiveServer) -> Registry:
     """The repository of a server that the test may end."""
     [(key, value)] = V1.items()
-    server.cli("repo", "update", "docker-hosted", "--set", f"{key}={str(value).lower()}")
+    server.cli("repo", "set", "docker-hosted", "--set", f"{key}={str(value).lower()}")
     registry = Registry(Socket(server.connector_port), "", server.admin)
     wait_until(lambda: registry.wire.send("GET", "/v1/_ping", {}).status == 200)
     return registry

@@ -115,7 +115,7 @@ def test_a_rotation_beside_a_running_server(cli, server, hub):
     assert "secrets with a new key" in cli("secret", "rotate")
     new = (server.data / "keys" / "secrets.key").read_text()
     assert (len(new.split()), new == old) == (1, False)
-    cli("repo", "update", "hub", "--set", "http_client.retries=0")
+    cli("repo", "set", "hub", "--set", "http_client.retries=0")
     cli("secret", "rotate")
     server.restart()
     listed = {each["name"]: each for each in json.loads(cli("repo", "list", "--json"))}

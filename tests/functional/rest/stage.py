@@ -356,9 +356,7 @@ def _begin_use_of_rule(stage: Stage) -> None:
 
 
 def _set_cleanup(stage: Stage, is_enabled: bool) -> None:
-    stage.server.cli(
-        "task", "update", "Cleanup service", "--enabled" if is_enabled else "--disabled"
-    )
+    stage.server.cli("task", "set", "Cleanup service", "--enabled" if is_enabled else "--disabled")
 
 
 DOCKER = ("docker-hosted", "docker-hosted")

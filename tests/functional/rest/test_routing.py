@@ -310,6 +310,6 @@ def test_the_commands(server):
         "description": "",
         "in_use": 0,
     }
-    server.cli("repo", "update", "docker-hosted", "--offline")
+    server.cli("repo", "set", "docker-hosted", "--offline")
     server.cli("routing", "delete", "new", "--yes")
     assert server.cli("routing", "list").stdout == ""

@@ -1,0 +1,108 @@
+"""The same things have the same commands, whatever they are about."""
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from repoman.cli import cli
+
+SYNONYMS = {"update", "change", "edit", "modify", "get", "describe", "info"}
+ALWAYS_JSON = {"component show", "asset show"}
+OF_FILES = {"cert show"}  # What it shows are files of the configuration, in the words of OpenSSL.
+
+
+def commands(group=cli, path=()):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, click.Group):
+            yield from commands(found, (*path, name))
+        else:
+            yield " ".join((*path, name)), found
+
+
+def test_what_changes_a_thing_is_called_set():
+    names = [name for name, _ in commands()]
+    assert "repo set" in names
+    assert [name for name in names if name.split()[-1] in SYNONYMS] == []
+
+
+def test_what_lists_or_shows_prints_json_on_request():
+    lacking = {
+        name
+        for name, each in commands()
+        if name.split()[-1] in ("list", "show")
+        and not any("--json" in option.opts for option in each.params)
+    }
+    assert lacking == ALWAYS_JSON | OF_FILES
+
+
+@pytest.mark.parametrize("kind", ["repo", "task"])
+def test_former_names_are_gone(kind):
+    done = CliRunner().invoke(cli, [kind, "update", "x"])
+    assert (done.exit_code, "No such command 'update'" in done.output) == (2, True)
+
+
+@pytest.fixture
+def run(repoman_factory, monkeypatch):
+    repoman_factory({}).repositories.all()
+    monkeypatch.setenv("REPOMAN_DATA", str(repoman_factory.data))
+
+    def call(*arguments, **options):
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False, **options)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "shown"),
+    [
+        ("routing", ["inner", "/a/.*"], {"name": "inner", "matchers": ["/a/.*"], "in_use": 0}),
+        ("cleanup", ["old", "--updated-days", "9"], {"name": "old", "last_updated_days": 9}),
+        ("selector", ["team", 'path =^ "/a/"'], {"name": "team", "expression": 'path =^ "/a/"'}),
+        ("blobstore", ["more", "--used-quota", "9"], {"name": "more", "blobs": 0}),
+        ("role", ["dev", "--privilege", "nx-all"], {"id": "dev", "privileges": ["nx-all"]}),
+        (
+            "ldap",
+            [
+                "people",
+                "protocol=LDAP",
+                "host=ldap.example.com",
+                "port=389",
+                "search_base=dc=example,dc=com",
+                "auth_scheme=NONE",
+            ],
+            {"name": "people", "host": "ldap.example.com", "auth_password": ""},
+        ),
+    ],
+)
+def test_one_thing_is_shown_as_in_the_list(run, kind, arguments, shown):
+    run(kind, "create", *arguments)
+    name = arguments[0]
+    found = json.loads(run(kind, "show", name, "--json"))
+    assert found.items() >= shown.items()
+    listed = json.loads(run(kind, "list", "--json"))
+    varying = {"free": found.get("free")}  # Others write to the disk.
+    assert found in [{**each, **varying} if "free" in each else each for each in listed]
+    text = run(kind, "show", name)
+    assert name in text
+    unknown = CliRunner().invoke(cli, [kind, "show", "nobody"])
+    assert "nobody" in str(unknown.exception)
+
+
+def test_tasks_options_and_realms_as_json(run):
+    task = json.loads(run("task", "list", "--json").splitlines()[0])
+    assert json.loads(run("task", "show", task["name"], "--json")) == {**task, "runs": []}
+    types = json.loads(run("task", "types", "--json"))
+    assert {each["id"] for each in types} >= {"blobstore.verify"}
+    options = json.loads(run("option", "list", "--json"))
+    assert json.loads(run("option", "show", "http", "--json")) == options["http"]
+    realms = {each["name"]: each for each in json.loads(run("realm", "list", "--json"))}
+    assert realms["local"]["active"] is True
+    assert realms["ldap"]["id"] == "LdapRealm"
+    assert "LdapRealm" in run("realm", "list")
+    assert [each["name"] for each in json.loads(run("plugins", "--json"))]
