@@ -43,7 +43,7 @@ def _judged(repository: Repository, budget: object) -> Iterator[Finding]:
     fixes = [Fix("Wait: pulls become free again with time. Copies are served meanwhile.")]
     if not login.username:
         text = "Log in, which allows more pulls (the command reads the access token):"
-        command = f"repoman repo update {name} http_client.username=NAME --stdin"
+        command = f"repoman repo set {name} --set http_client.username=NAME --stdin"
         fixes.insert(0, Fix(text, f"{command} http_client.password"))
     yield warn(
         f"Few pulls from Docker Hub are left for {name}",

@@ -96,7 +96,7 @@ def _judged(name: str, state: RemoteState | None) -> Iterator[Finding]:
     elif state.condition == Condition.LOGIN_REFUSED:
         fix = Fix(
             "Set a user and a password or token that it accepts (the command reads it):",
-            f"repoman repo update {name} http_client.username=NAME --stdin http_client.password",
+            f"repoman repo set {name} --set http_client.username=NAME --stdin http_client.password",
         )
         yield bad(
             f"The upstream of {name} refuses the login",
@@ -159,7 +159,7 @@ def verification_check(tasks: Tasks) -> DoctorCheck:
             return
         fixes = []
         if states:
-            command = f"repoman task update {states[0].task.id} --enabled"
+            command = f"repoman task set {states[0].task.id} --enabled"
             fixes = [Fix("Enable the task that does, which runs once a week:", command)]
         yield unchecked("Nobody has read all blobs to find damaged ones.", *fixes)
 

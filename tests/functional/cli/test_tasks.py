@@ -50,9 +50,9 @@ def test_a_task_is_created_changed_and_deleted(server):
     shown = server.cli("task", "show", "y").stdout
     assert "schedule: weekly mon 03:00 (Europe/Berlin)" in shown
     for words, problem in (
-        (("update", "y"), "nothing to change"),
-        (("update", "y", "--schedule", "weekly 03:00"), "days of the week"),
-        (("update", "y", "--set", "a=b"), "settings.a: unknown key"),
+        (("set", "y"), "nothing to change"),
+        (("set", "y", "--schedule", "weekly 03:00"), "days of the week"),
+        (("set", "y", "--set", "a=b"), "settings.a: unknown key"),
         (("create", "z"), "no task type 'z'"),
         (("show", "x"), "There is no task 'x'"),
         (("stop", "y"), "is not running"),
