@@ -30,12 +30,14 @@ from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, F
 from repoman.rest.openapi import MERGE_PATCH, describe_api
 from repoman.rest.resources import Page, Query
 
+YAML = "application/yaml"  # JSON is YAML as well.
 METRICS_ROOT = "/service/metrics"  # Where exporters look for what is below NEXUS_ROOT as well.
 ROOTS = (NEXUS_ROOT, METRICS_ROOT, API_ROOT)
 # From the address of a description to what it describes; the second one is that of Nexus.
 DESCRIPTIONS = {
     f"{NEXUS_ROOT}/openapi.json": NEXUS_ROOT,
     f"{NEXUS_ROOT}/swagger.json": NEXUS_ROOT,
+    f"{NEXUS_ROOT}/swagger.yaml": NEXUS_ROOT,
     f"{API_ROOT}/openapi.json": API_ROOT,
 }
 # In paths, old scripts use the second one for the first.
@@ -85,11 +87,12 @@ def _add_descriptions(blueprint: Blueprint, areas: list[Area], nexus_version: st
         described = [each for each in areas if each.root == root]
         return json.dumps(describe_api(described, nexus_version or __version__, root), indent=2)
 
-    def show(root: str) -> Response:
-        return Response(describe(root), mimetype=JSON)
+    def show(root: str, media_type: str) -> Response:
+        return Response(describe(root), mimetype=media_type)
 
     for path, root in DESCRIPTIONS.items():
-        blueprint.add_url_rule(path, path.replace(".", "_"), partial(show, root))
+        media_type = YAML if path.endswith(".yaml") else JSON
+        blueprint.add_url_rule(path, path.replace(".", "_"), partial(show, root, media_type))
 
 
 def _rules(endpoint: Endpoint) -> set[str]:

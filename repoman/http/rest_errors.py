@@ -38,6 +38,8 @@ BARE = frozenset(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
 )
+# Requests are refused with it before it is known which endpoint they reach.
+BEFORE = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class InvalidInput(Invalid):
@@ -98,7 +100,7 @@ class RestErrors:
             return _empty(status)
         if isinstance(failure.error, Frozen):
             return render_plain(failure)
-        if endpoint is not None and endpoint.has_plain_errors:
+        if endpoint is not None and endpoint.has_plain_errors and status not in BEFORE:
             text = f"ValidationErrorXO{{id='*', message='{failure.message}'}}"
             return Response(text, status, mimetype="text/plain")
         return _render_json(failure)

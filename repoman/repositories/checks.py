@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from repoman.config import ServerSettings
@@ -16,7 +16,12 @@ from repoman.patterns import check_pattern
 from repoman.repositories import repository_records as records
 from repoman.repositories.model import RepositoryType
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import GroupSection, HttpClientSection, ProxySection
+from repoman.repositories.sections import (
+    CleanupSection,
+    GroupSection,
+    HttpClientSection,
+    ProxySection,
+)
 from repoman.sections import Section
 
 SECTION = "group"
@@ -40,6 +45,21 @@ def check_expression(field: str, text: str) -> None:
         check_pattern(text)
     except ValueError as error:
         raise Invalid(f"{field}: {error}.", field=field) from error
+
+
+def check_names(row: Row, sections: Mapping[str, Section], given: Collection[str]) -> None:
+    """Return if what the settings of a repository name is there, and may be named (Invalid).
+
+    ``given`` are the names of the sections that were given; others may have names that are gone.
+    """
+    for name in given:
+        sections[name].check_names()
+    check_trust(sections)
+    cleanup, group = sections.get("cleanup"), sections.get("group")
+    if isinstance(cleanup, CleanupSection) and "cleanup" in given:
+        cleanup.check_policies(row.format)
+    if isinstance(group, GroupSection):
+        check_group(row.name, row.format, group, records.list_rows(), is_new="group" in given)
 
 
 def check_group(

@@ -66,7 +66,9 @@ class CleanupPolicies:
         self._check(policy)
         with self._database.transaction():
             if records.find_policy(policy.name) is not None:
-                raise Conflict(f"name: a cleanup policy named {policy.name!r} already exists.")
+                raise Conflict(
+                    f"name: a cleanup policy named {policy.name!r} already exists.", field="name"
+                )
             records.save_policy(policy)
             self._note("create", policy, records.FIELDS)
         return policy

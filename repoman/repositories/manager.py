@@ -8,7 +8,7 @@ repository keeps its upload sessions.
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,11 +25,10 @@ from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
 from repoman.repositories.changes import changed_keys, merge_settings, remote_in, without_member
 from repoman.repositories.checks import (
-    check_group,
     check_name,
+    check_names,
     check_not_member,
     check_ports,
-    check_trust,
     names_below,
     ports_of,
     probe_ports,
@@ -45,7 +44,6 @@ from repoman.repositories.recipes import Check, Patch, Recipe, RepositoryContext
 from repoman.repositories.repository_records import Row
 from repoman.repositories.routing_records import RoutingRule, list_rules
 from repoman.repositories.sections import (
-    GroupSection,
     StorageSection,
     external_url_of,
     with_rules,
@@ -218,7 +216,7 @@ class RepositoryManager:
             if records.find_row(name) is not None:
                 raise Conflict(f"name: a repository named {name!r} already exists.", field="name")
             check_ports(name, sections, self._server)
-            _check_names(row, sections, sections)
+            check_names(row, sections, sections)
             row_id = records.insert_row(row)
             self._take_ports(row_id, sections)
             self._database.note_change("repository.create", name, recipe=recipe_name)
@@ -254,7 +252,7 @@ class RepositoryManager:
             check(sections)
             self._check_blob_store(sections, row)
             check_ports(row.name, sections, self._server)
-            _check_names(row, sections, settings)
+            check_names(row, sections, settings)
             probe_ports(sections, self._server)
             online = row.is_online if is_online is None else is_online
             keys = changed_keys(recipe, old, sections)
@@ -478,15 +476,6 @@ class RepositoryManager:
                 self._database, repository_id, store, blobs
             )
         return self._uploads[repository_id]
-
-
-def _check_names(row: Row, sections: Mapping[str, Section], given: Collection[str]) -> None:
-    for name in given:
-        sections[name].check_names()
-    check_trust(sections)
-    group = sections.get("group")
-    if isinstance(group, GroupSection):
-        check_group(row.name, row.format, group, records.list_rows(), is_new="group" in given)
 
 
 def _storage(sections: Mapping[str, Section]) -> StorageSection:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from repoman.db.database import Database
-from repoman.errors import Invalid, NotFound
+from repoman.errors import Conflict, Invalid, NotFound
 from repoman.patterns import EXPRESSIONS_MAX
 from repoman.repositories import repository_records
 from repoman.repositories import routing_records as records
@@ -61,7 +61,8 @@ class RoutingRules:
 
         Raises:
             NotFound: there is none with this name.
-            Invalid: the new name is taken or not valid, or a matcher is not.
+            Conflict: the new name is taken.
+            Invalid: the new name is not valid, or a matcher is not.
         """
         _check(rule)
         with self._database.transaction():
@@ -104,7 +105,7 @@ class RoutingRules:
 
     def _check_is_free(self, name: str) -> None:
         if records.find_rule(name) is not None:
-            raise Invalid(f"name: a routing rule named {name!r} already exists.", field="name")
+            raise Conflict(f"name: a routing rule named {name!r} already exists.", field="name")
 
     def _note(self, verb: str, target: str, rule: RoutingRule) -> None:
         told = {"mode": rule.mode.value, "matchers": " ".join(rule.matchers)}

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, SecretStr, field_validator
 from repoman.errors import Invalid
 from repoman.external_url import ExternalUrl
 from repoman.proxy.connections import BundleError, check_bundle
-from repoman.repositories.cleanup_records import list_policies
+from repoman.repositories.cleanup_records import ALL_FORMATS, list_policies
 from repoman.repositories.routing_records import (
     RoutingMode,
     RoutingRule,
@@ -420,11 +420,19 @@ class CleanupSection(Section):
         None, description="Cleanup policies; what any of them selects is removed."
     )
 
-    def check_names(self) -> None:
-        """Return if there are all policies that are named (Invalid)."""
-        wanted = self.policy_names or ()
-        known = {each.name.lower() for each in list_policies(wanted)}
-        missing = [each for each in wanted if each.lower() not in known]
-        if missing:
-            field = "cleanup.policy_names"
-            raise Invalid(f"{field}: there is no cleanup policy {missing[0]!r}.", field=field)
+    def check_policies(self, format_name: str) -> None:
+        """Return if all policies that are named are there, and for this format (Invalid)."""
+        known = {each.name.lower(): each.format for each in list_policies(self.policy_names or ())}
+        for name in self.policy_names or ():
+            format_ = known.get(name.lower())
+            if format_ is None:
+                raise _wrong_policy(f"there is no cleanup policy {name!r}.")
+            if format_ not in (ALL_FORMATS, format_name):
+                raise _wrong_policy(
+                    f"the cleanup policy {name!r} is for repositories of the format {format_}."
+                )
+
+
+def _wrong_policy(problem: str) -> Invalid:
+    field = "cleanup.policy_names"
+    return Invalid(f"{field}: {problem}", field=field)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from repoman.rest.endpoints import API_ROOT, Area, Call, Permission
 from repoman.rest.resources import Page, PageQuery, Resource, Time, Timestamp
+from repoman.rest.wording import wrong_token
 from repoman.security.audit import Audit
 
 PAGE_EVENTS = 100  # Events of a page, unless the request says otherwise.
@@ -27,13 +28,6 @@ class EventQuery(PageQuery):
     target: str | None = Field(None, description="Only events with this target.")
     since: Time | None = Field(None, description="Only events at or after this time (ISO 8601).")
     limit: int = Field(PAGE_EVENTS, ge=1, le=PAGE_EVENTS_MAX, description="Events of a page.")
-
-    @field_validator("continuation_token")
-    @classmethod
-    def _check_token(cls, value: str | None) -> str | None:
-        if value is not None and not (value.isascii() and value.isdigit() and int(value) < ID_MAX):
-            raise ValueError("is not a token of this list")
-        return value
 
     def filters(self) -> Mapping[str, str]:
         """Return the required values by column."""
@@ -66,6 +60,8 @@ def list_events(call: Call, query: EventQuery) -> Page[EventView]:
 def find_events(log: Audit, query: EventQuery) -> Page[EventView]:
     """Return a page of events, the newest first (Invalid: the token is of no event)."""
     after = query.continuation_token
+    if after is not None and not (after.isascii() and after.isdigit() and int(after) < ID_MAX):
+        raise wrong_token()
     rows = log.search(
         query.filters(),
         since=query.since or 0.0,

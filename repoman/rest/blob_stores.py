@@ -1,13 +1,13 @@
 """Blob stores over REST: those of the type file, with their soft quotas."""
 
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import Field
 
 from repoman.errors import Invalid
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import AnyCase, Resource
+from repoman.rest.wording import worded
 from repoman.stores.model import FILE, Quota, QuotaKind, StoreInfo, StoreState
 
 INT64_MAX = 2**63 - 1  # The largest number that clients can read.
@@ -93,10 +93,11 @@ def create_file_blob_store(call: Call, body: NewFileBlobStore) -> None:
 
     Only administrators, who have all permissions, can place it outside of the data directory.
     """
-    may_administer = call.repoman.security.authorizer.may_administer
-    if Path(body.path).is_absolute() and not may_administer(call.actor, "*", "*"):
-        raise Invalid("path: only administrators can use an absolute path.", field="path")
-    call.repoman.stores.create(body.name, body.path, _quota(body.soft_quota))
+    is_anywhere = call.repoman.security.authorizer.may_administer(call.actor, "*", "*")
+    with worded({}, taken="name"):
+        call.repoman.stores.create(
+            body.name, body.path, _quota(body.soft_quota), is_anywhere=is_anywhere
+        )
 
 
 @blob_stores.get("/v1/blobstores/file/{name}", READ)
@@ -139,49 +140,32 @@ def get_blob_store_quota_status(call: Call, name: str) -> QuotaStatus:
 # Types that the server does not have -------------------------------------------------------------
 
 
-@blob_stores.post("/v1/blobstores/s3", CREATE)
-def create_s3_blob_store(call: Call, body: dict[str, Any]) -> None:
-    """Refuse the request: blob stores of the type S3 cannot be created."""
-    _refuse("S3")
+def _add_refusals(path: str, type_: str) -> None:
+    """Add the endpoints of a type that refuse every request."""
+
+    def create(call: Call, body: dict[str, Any]) -> None:
+        """Refuse the request: this server has no blob stores of the type {}."""
+        raise Invalid(f"There are no blob stores of the type {type_}. Create one of type File.")
+
+    def get(call: Call, name: str) -> None:
+        """Refuse the request: no blob store has the type {}."""
+        info = call.repoman.stores.get(name)
+        raise Invalid(f"The blob store {name!r} has the type {_type_name(info)}, not {type_}.")
+
+    def update(call: Call, name: str, body: dict[str, Any]) -> None:
+        """Refuse the request: no blob store has the type {}."""
+        get(call, name)
+
+    for function in (create, get, update):
+        function.__name__ += f"_{path}_blob_store"
+        function.__doc__ = (function.__doc__ or "").format(type_)
+    blob_stores.post(f"/v1/blobstores/{path}", CREATE)(create)
+    blob_stores.get(f"/v1/blobstores/{path}/{{name}}", READ)(get)
+    blob_stores.put(f"/v1/blobstores/{path}/{{name}}", UPDATE)(update)
 
 
-@blob_stores.get("/v1/blobstores/s3/{name}", READ)
-def get_s3_blob_store(call: Call, name: str) -> None:
-    """Refuse the request: no blob store has the type S3."""
-    _refuse_existing(call, name, "S3")
-
-
-@blob_stores.put("/v1/blobstores/s3/{name}", UPDATE)
-def update_s3_blob_store(call: Call, name: str, body: dict[str, Any]) -> None:
-    """Refuse the request: no blob store has the type S3."""
-    _refuse_existing(call, name, "S3")
-
-
-@blob_stores.post("/v1/blobstores/group", CREATE)
-def create_group_blob_store(call: Call, body: dict[str, Any]) -> None:
-    """Refuse the request: groups of blob stores cannot be created."""
-    _refuse("Group")
-
-
-@blob_stores.get("/v1/blobstores/group/{name}", READ)
-def get_group_blob_store(call: Call, name: str) -> None:
-    """Refuse the request: there are no groups of blob stores."""
-    _refuse_existing(call, name, "Group")
-
-
-@blob_stores.put("/v1/blobstores/group/{name}", UPDATE)
-def update_group_blob_store(call: Call, name: str, body: dict[str, Any]) -> None:
-    """Refuse the request: there are no groups of blob stores."""
-    _refuse_existing(call, name, "Group")
-
-
-def _refuse(type_: str) -> NoReturn:
-    raise Invalid(f"This server has no blob stores of the type {type_}. Create one of type File.")
-
-
-def _refuse_existing(call: Call, name: str, type_: str) -> NoReturn:
-    info = call.repoman.stores.get(name)
-    raise Invalid(f"The blob store {name!r} has the type {_type_name(info)}, not {type_}.")
+for _path, _type in (("s3", "S3"), ("azure", "Azure"), ("google", "Google"), ("group", "Group")):
+    _add_refusals(_path, _type)
 
 
 def _get_file_store(call: Call, name: str) -> StoreInfo:

@@ -5,11 +5,10 @@ They differ in statuses and rights: ``/internal/`` is that of the editions witho
 
 from pydantic import Field
 
-from repoman.errors import Conflict, Invalid
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
-from repoman.rest.wording import worded
+from repoman.rest.wording import PARAMETER, worded
 
 READ = Permission("settings", "read")
 CREATE = Permission("settings", "create")
@@ -137,10 +136,8 @@ def list_internal_cleanup_policies(call: Call, query: PolicyQuery) -> list[Clean
 @cleanup.post(INTERNAL_POLICIES, ROOT)
 def create_internal_cleanup_policy(call: Call, body: NewCleanupPolicy) -> CleanupPolicyView:
     """Create a cleanup policy and show it."""
-    try:
+    with worded({}, taken=f"{PARAMETER}name"):
         return _create(call, body)
-    except Conflict as error:
-        raise Invalid(str(error).removeprefix("name: "), field="PARAMETER name") from error
 
 
 @cleanup.get(INTERNAL_POLICY, READ, bare=(404,))

@@ -4,11 +4,11 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from repoman.errors import Invalid
 from repoman.events.event import ContentEvent
 from repoman.events.event_records import FILTERS, MAX_ID
 from repoman.rest.endpoints import API_ROOT, Area, Call, Permission
 from repoman.rest.resources import Page, PageQuery, Resource, Time, Timestamp
+from repoman.rest.wording import wrong_token
 
 PAGE_EVENTS = 100  # Events of a page, unless the request says otherwise.
 PAGE_EVENTS_MAX = 1000
@@ -103,7 +103,7 @@ def _open(call: Call, token: str) -> int:
     """Return the position in a token (Invalid)."""
     kind, _, position = (call.repoman.security.cursors.open(token) or "").partition(":")
     if kind != "events":
-        raise Invalid("continuationToken: is not a token of this list.", "continuationToken")
+        raise wrong_token()
     return int(position)
 
 

@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from repoman.errors import Invalid
 from repoman.rest.resources import Resource, lower_case
-from repoman.tasks.schedule import LAST_DATE, LAST_DAY, WEEKDAYS, Frequency, Schedule, make_schedule
+from repoman.tasks.cron import LAST_DAY, WEEKDAYS
+from repoman.tasks.schedule import LAST_DATE, Frequency, Schedule, make_schedule
 
 LAST_DAY_NUMBER = 999  # The last day of the month, among the days of a month.
 DAYS_MAX = 40  # Days that a list may have.
@@ -17,6 +18,8 @@ UNIX_FIELDS = 5  # Fields of an expression of crontab, which has no seconds.
 DAY_OF_MONTH, DAY_OF_WEEK = 3, 5  # Where Quartz has them among its fields.
 _DAY_NUMBER = re.compile(r"(?<![/#\w])\d")  # A day of the week, not a step nor an ordinal.
 UTC = "UTC"  # The time zone of a schedule whose client names none.
+# The fields that are wrong if a schedule with this frequency is.
+CULPRITS = {Frequency.CRON: "cronExpression", Frequency.ONCE: "startDate"}
 START_MAX_MS = int(LAST_DATE.timestamp() * 1000)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 from repoman.errors import NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Resource
-from repoman.rest.wording import wire_names
+from repoman.rest.wording import PARAMETER, wire_names
 from repoman.security.ldap_servers import LdapFields, LdapServer
 
 ldap = Area("LDAP", "LDAP servers whose users can log in, in the order in which they are asked.")
@@ -59,14 +59,14 @@ def show_ldap_server(call: Call, name: str) -> LdapServerView:
 @ldap.post("/v1/security/ldap", Permission("ldap", "create"), status=201)
 def create_ldap_server(call: Call, body: LdapServerBody) -> None:
     """Add an LDAP server, which is asked last. Its users can log in at once."""
-    with wire_names():
+    with wire_names(taken=f"{PARAMETER}name"):
         call.repoman.ldap_servers.create(body.server())
 
 
 @ldap.put("/v1/security/ldap/{name}", Permission("ldap", "update"), matches=show_ldap_server)
 def change_ldap_server(call: Call, name: str, body: LdapServerBody) -> None:
     """Change an LDAP server: all of it, but for a password that is left out."""
-    with wire_names():
+    with wire_names(taken=f"{PARAMETER}name"):
         call.repoman.ldap_servers.replace(name, body.server())
 
 

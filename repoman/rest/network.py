@@ -79,11 +79,9 @@ def show_email_settings(call: Call) -> EmailSettings:
 @network.put("/v1/email", UPDATE, matches=show_email_settings)
 def set_email_settings(call: Call, body: NewEmailSettings) -> None:
     """Change the settings of the mail server."""
-    values = body.model_dump(by_alias=False)
-    with call.repoman.database.transaction(), wire_names():
-        old = call.repoman.options.get(EMAIL_OPTIONS, EmailOptions)
-        values["password"] = _kept(old.password, body.password, _place(body), _place(old))
-        call.repoman.options.update(EMAIL_OPTIONS, values)
+    values = {**body.model_dump(by_alias=False, exclude={"password"}), **_given(body.password)}
+    with wire_names():
+        call.repoman.options.patch(EMAIL_OPTIONS, values)
 
 
 @network.delete("/v1/email", UPDATE)
@@ -207,8 +205,7 @@ def set_http_settings(call: Call, body: HttpSettings) -> None:
             if proxy is None:
                 options.reset(name)
             else:
-                old = options.get(name, HttpProxyOptions)
-                options.update(name, _values_of(proxy, old))
+                options.patch(name, _values_of(proxy))
 
 
 @network.delete("/v1/http", UPDATE)
@@ -236,34 +233,21 @@ def _shown(options: HttpProxyOptions) -> ProxyAddressView | None:
     )
 
 
-def _values_of(proxy: ProxyAddress, old: HttpProxyOptions) -> dict[str, Any]:
+def _values_of(proxy: ProxyAddress) -> dict[str, Any]:
     login = proxy.auth_info or ProxyLogin()
-    place = (login.username, proxy.host, int(proxy.port))
     return {
         "enabled": proxy.enabled,
         "host": proxy.host,
         "port": int(proxy.port),
         "auth_enabled": login.enabled,
         "username": login.username or "",
-        "password": _kept(old.password, login.password, place, _place(old)),
         "ntlm_host": login.ntlm_host,
         "ntlm_domain": login.ntlm_domain,
+        **_given(login.password),
     }
 
 
-# A user name, and the host and port to which the password is sent.
-Place = tuple[str | None, str | None, int | None]
-
-
-def _place(options: EmailFields | EmailOptions | HttpProxyOptions) -> Place:
-    return options.username, options.host, options.port
-
-
-def _kept(old: SecretStr, given: SecretStr | None, place: Place, old_place: Place) -> SecretStr:
-    """Return a new password; the old one if none is given for the same user and server.
-
-    So who does not know it cannot have it sent to a server of their choice.
-    """
-    if given is not None and given.get_secret_value():
-        return given
-    return old if place[0] and place == old_place else SecretStr("")
+def _given(password: SecretStr | None) -> dict[str, str]:
+    """Return a new password under its name; nothing if the old one is to be kept."""
+    text = password.get_secret_value() if password else ""
+    return {"password": text} if text else {}

@@ -152,7 +152,7 @@ class _Description:
         for status in sorted(_errors_of(endpoint, is_open=is_open)):
             if status in endpoint.bare:
                 answers[str(status)] = {"description": ERRORS.get(status, "It is refused.")}
-            elif endpoint.has_plain_errors and status not in BARE:
+            elif endpoint.has_plain_errors and status not in {*BARE, 429}:
                 answers[str(status)] = {"description": ERRORS[status], "content": TEXT}
             else:
                 answers[str(status)] = {"$ref": f"#/components/responses/{status}"}
@@ -166,6 +166,8 @@ class _Description:
             content = {PROBLEM_JSON: {"schema": problem}}
         else:
             content = {JSON: {"schema": {"oneOf": [problem, {"type": "array", "items": problem}]}}}
+            if status == 503:
+                content |= TEXT
         is_bare = self._root != API_ROOT and status in BARE
         return {"description": ERRORS[status], **({} if is_bare else {"content": content})}
 

@@ -14,7 +14,7 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import AnyCase, Resource
 from repoman.rest.users import Filled
-from repoman.rest.wording import PARAMETER, worded
+from repoman.rest.wording import BODY, PARAMETER, worded
 from repoman.security.permissions import (
     ADMIN,
     ANY,
@@ -26,15 +26,15 @@ from repoman.security.permissions import (
 )
 from repoman.security.rights_records import Privilege
 
-FIELDS: Mapping[str, str | None] = {
+FIELDS: Mapping[str, str] = {
     "name": f"{PARAMETER}name",
     "pattern": f"{PARAMETER}pattern",
     "domain": f"{PARAMETER}domain",
     "script": f"{PARAMETER}scriptName",
-    "description": None,
-    "format": None,
-    "repository": None,
-    "selector": None,
+    "description": BODY,
+    "format": BODY,
+    "repository": BODY,
+    "selector": BODY,
 }
 # The names of properties of privileges that have others on the wire.
 PROPERTIES = {"content_selector": "selector", "script_name": "script"}
@@ -275,7 +275,7 @@ def _view(call: Call, privilege: Privilege) -> PrivilegeView:
 
 
 def _create(call: Call, kind: Kind, body: PrivilegeBody) -> None:
-    with worded(FIELDS, taken=True):
+    with worded(FIELDS, taken=BODY):
         call.repoman.security.privileges.create(
             body.name, kind.name, kind.properties_of(body), body.description or ""
         )

@@ -8,10 +8,10 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
 from repoman.rest.users import DEFAULT, NAMES_MAX, Filled, list_user_sources
-from repoman.rest.wording import PARAMETER, worded
+from repoman.rest.wording import BODY, PARAMETER, worded
 from repoman.security.rights_records import Role
 
-FIELDS: Mapping[str, str | None] = {"privileges": None, "roles": None, "description": None}
+FIELDS: Mapping[str, str] = {"privileges": BODY, "roles": BODY, "description": BODY}
 
 roles = Area("Roles", "Roles: privileges under one name, for users and other roles.")
 
@@ -80,7 +80,7 @@ def show_role(call: Call, role_id: str, query: RoleQuery = LOCAL_ROLES) -> RoleV
 @roles.post("/v1/security/roles", Permission("roles", "create"))
 def create_role(call: Call, body: RoleBody) -> RoleView:
     """Create a role."""
-    with worded({**FIELDS, "name": f"{PARAMETER}id"}, taken=True):
+    with worded({**FIELDS, "name": f"{PARAMETER}id"}, taken=BODY):
         call.repoman.security.roles.create(body.role())
     return _view(call, call.repoman.security.roles.get(body.id))
 

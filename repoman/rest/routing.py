@@ -10,6 +10,7 @@ from repoman.errors import Denied
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Resource, lower_case
+from repoman.rest.wording import worded
 from repoman.security.actors import Action
 
 ROOT = Permission("*", "*")
@@ -64,13 +65,15 @@ def get_routing_rule(call: Call, name: str) -> RoutingRuleView:
 @routing.post("/v1/routing-rules", ROOT)
 def create_routing_rule(call: Call, body: RoutingRuleView) -> None:
     """Create a routing rule, which repositories can then name."""
-    call.repoman.routing_rules.create(_rule(body))
+    with worded({}, taken="name"):
+        call.repoman.routing_rules.create(_rule(body))
 
 
 @routing.put("/v1/routing-rules/{name}", ROOT, matches=get_routing_rule)
 def update_routing_rule(call: Call, name: str, body: RoutingRuleView) -> None:
     """Replace a routing rule; repositories that use it follow, also when its name changes."""
-    call.repoman.routing_rules.change(name, _rule(body))
+    with worded({}, taken="name"):
+        call.repoman.routing_rules.change(name, _rule(body))
 
 
 @routing.delete("/v1/routing-rules/{name}", ROOT, matches=get_routing_rule)

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from repoman.errors import Conflict, Invalid
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Resource
+from repoman.rest.wording import worded
 from repoman.security.rights_records import SelectorRow
 
 selectors = Area("Content selectors", "Expressions that select content for privileges.")
@@ -48,12 +48,8 @@ def show_selector(call: Call, name: str) -> SelectorView:
 def create_selector(call: Call, body: NewSelector) -> None:
     """Create a content selector."""
     row = SelectorRow(body.name, body.expression, body.description or "")
-    try:
+    with worded({}, taken="name"):
         call.repoman.security.selectors.create(row)
-    except Conflict as error:
-        raise Invalid(str(error), field="name") from error
-    except Invalid as error:
-        raise _explained(error) from error
 
 
 @selectors.put(
@@ -63,10 +59,7 @@ def create_selector(call: Call, body: NewSelector) -> None:
 )
 def change_selector(call: Call, name: str, body: SelectorChange) -> None:
     """Change the expression and the description of a content selector."""
-    try:
-        call.repoman.security.selectors.change(name, body.expression, body.description or "")
-    except Invalid as error:
-        raise _explained(error) from error
+    call.repoman.security.selectors.change(name, body.expression, body.description or "")
 
 
 @selectors.delete(
@@ -81,11 +74,3 @@ def delete_selector(call: Call, name: str) -> None:
 
 def _view(row: SelectorRow) -> SelectorView:
     return SelectorView(name=row.name, description=row.description, expression=row.expression)
-
-
-def _explained(error: Invalid) -> Invalid:
-    """Return an error in an expression in the words that clients know."""
-    if error.field != "expression":
-        return error
-    message = str(error).removeprefix("expression: ")
-    return Invalid(f"Invalid CSEL: {message}", field="expression")

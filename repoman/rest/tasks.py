@@ -1,7 +1,7 @@
 """Tasks over REST, in the words of Sonatype Nexus Repository 3."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any
 
@@ -10,12 +10,14 @@ from pydantic import Field, SecretStr
 from repoman.errors import Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.frequencies import (
+    CULPRITS,
     MANUAL_FREQUENCY,
     FrequencyView,
     frequency_of,
     schedule_of,
 )
 from repoman.rest.resources import AnyCase, Page, Query, Resource, Timestamp
+from repoman.rest.wording import renamed
 from repoman.sections import MASK, Text
 from repoman.tasks.model import Run, RunState, Task, TaskType
 from repoman.tasks.service import Tasks, TaskState
@@ -117,7 +119,7 @@ def create_task(call: Call, body: TaskTemplate) -> TaskView:
     """Create a task."""
     service = call.repoman.tasks
     type_ = _type_of(service, body.type)
-    with _named():
+    with _in_words_of(body):
         task = service.create(
             type_.id,
             body.name,
@@ -159,7 +161,7 @@ def update_task(call: Call, id: str, body: TaskChange) -> None:
     type_ = _type_of(service, body.type or task.type)
     if type_.id != task.type:
         raise Invalid(f"type: the type of a task cannot be changed: {task.type}.", field="type")
-    with _named():
+    with _in_words_of(body):
         service.update(
             task,
             name=body.name.strip() or type_.title,
@@ -198,16 +200,10 @@ def _type_of(service: Tasks, type_id: str) -> TaskType:
     return found
 
 
-@contextmanager
-def _named() -> Iterator[None]:
-    """Name settings as the client does, where one is wrong."""
-    try:
-        yield
-    except Invalid as error:
-        if error.field is None or not error.field.startswith(SETTINGS):
-            raise
-        message = str(error).removeprefix(SETTINGS)
-        raise Invalid(message, field=error.field.removeprefix(SETTINGS)) from error
+def _in_words_of(body: TaskChange) -> AbstractContextManager[None]:
+    """Have errors name fields as a client does: settings by their names alone."""
+    fields = {"schedule": CULPRITS.get(body.frequency.schedule, "schedule")}
+    return renamed(lambda field: fields.get(field, field.removeprefix(SETTINGS)))
 
 
 def _settings_of(type_: TaskType, properties: Mapping[str, str]) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from pydantic import Field
 
 from repoman.catalog.model import Order, PackageQuery, PageRequest, Usage
 from repoman.catalog.visibility import ActorViewer
-from repoman.errors import Invalid, PageKeyInvalid
+from repoman.errors import PageKeyInvalid
 from repoman.repositories.model import Repository
 from repoman.rest.endpoints import API_ROOT, SIGNED_IN, Area, Call, Permission, RepositoryContent
 from repoman.rest.resources import Page, PageQuery, Resource, Timestamp
+from repoman.rest.wording import wrong_token
 
 PAGE_PACKAGES = 100  # Packages of a page, unless the request says otherwise.
 
@@ -103,8 +104,7 @@ def list_package_usage(call: Call, query: PackagesQuery) -> Page[PackageUsage]:
     try:
         found = call.repoman.catalog.packages(asked, page, _viewer(call))
     except PageKeyInvalid as error:  # Lists of our own refuse it as any other wrong parameter.
-        problem = "continuationToken: is not a token of this list."
-        raise Invalid(problem, "continuationToken") from error
+        raise wrong_token() from error
     items = [
         PackageUsage.model_validate(
             {**asdict(each), "downloaded_at": each.downloaded_at or None}, by_name=True

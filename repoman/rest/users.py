@@ -21,7 +21,7 @@ from repoman.errors import Denied, Invalid, NotFound
 from repoman.mail import is_address
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource, lower_case
-from repoman.rest.wording import PARAMETER, worded
+from repoman.rest.wording import BODY, PARAMETER, worded
 from repoman.security.actors import ANONYMOUS, LOCAL
 from repoman.security.ldap import LDAP
 from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
@@ -33,7 +33,7 @@ SOURCES = {LOCAL: DEFAULT, LDAP: "LDAP"}  # Sources by realm; others are called 
 TITLES = {DEFAULT: "Local"}  # What sources are called to people, if not by their names.
 NAMES_MAX = 10_000  # Names of roles or privileges that a request may have.
 FOUND_MAX_USERS = 100  # Users in a list that is not of the default source alone.
-FIELDS: Mapping[str, str | None] = {
+FIELDS: Mapping[str, str] = {
     "name": f"{PARAMETER}userId",
     "first_name": f"{PARAMETER}firstName",
     "last_name": f"{PARAMETER}lastName",
@@ -177,7 +177,7 @@ def create_user(call: Call, body: NewUser) -> UserView:
         raise Invalid("The password must not be empty.")
     if body.user_id == ANONYMOUS.name:
         raise Invalid(f"A user named {ANONYMOUS.name!r} already exists.")
-    with worded(FIELDS, taken=True):
+    with worded(FIELDS, taken=BODY):
         call.repoman.users.create(
             body.user_id, password, body.roles, status=body.status, about=_about(body)
         )

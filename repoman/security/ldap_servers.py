@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.errors import Invalid, NotFound
+from repoman.errors import Conflict, Invalid, NotFound
 from repoman.external_url import is_host
 from repoman.option_records import find_option, save_option
 from repoman.sections import Section
@@ -266,7 +266,7 @@ class LdapServers:
         whole = _Servers(servers=tuple(servers))
         names = [each.name for each in whole.servers]
         if taken := [name for name in names if names.count(name) > 1]:
-            raise Invalid(f"name: an LDAP server named {taken[0]!r} already exists.", field="name")
+            raise Conflict(f"name: an LDAP server named {taken[0]!r} already exists.", field="name")
         save_option(ROW, whole.sealed(self._database.keyring.seal))
 
     @staticmethod

@@ -84,7 +84,7 @@ class Privileges:
         check_name("privilege", name)
         with self._database.transaction():
             if records.find_privileges([name]):
-                raise Conflict(f"name: a privilege named {name!r} already exists.")
+                raise Conflict(f"name: a privilege named {name!r} already exists.", field="name")
             made = self._save(Privilege(name, kind, description), properties)
             self._database.note_change("privilege.create", name, type=kind, **_told(made))
 
@@ -141,8 +141,8 @@ class Privileges:
         rest = wanted - {each.name for each in known}
         if rest:
             raise Invalid(
-                f"privileges: there is no privilege {min(rest)!r}; list the available ones with "
-                "'repoman privilege list --all'.",
+                f"privileges: there is no privilege {min(rest)!r}; use the name of an existing "
+                "privilege.",
                 field="privileges",
             )
 

@@ -57,7 +57,7 @@ class Roles:
         check_name("role", role.id)
         with self._database.transaction():
             if records.find_roles([role.id]):
-                raise Conflict(f"name: a role named {role.id!r} already exists.")
+                raise Conflict(f"name: a role named {role.id!r} already exists.", field="name")
             self._database.note_change("role.create", role.id, **_told(self._save(role)))
 
     def change(self, role: Role) -> None:

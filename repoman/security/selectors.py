@@ -44,7 +44,9 @@ class Selectors:
         parse_expression(row.expression)
         with self._database.transaction():
             if row.name.lower() in {each.name.lower() for each in records.list_selectors()}:
-                raise Conflict(f"name: a content selector named {row.name!r} already exists.")
+                raise Conflict(
+                    f"name: a content selector named {row.name!r} already exists.", field="name"
+                )
             records.save_selector(row)
             self._database.note_change("selector.create", row.name, expression=row.expression)
 

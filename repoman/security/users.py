@@ -155,7 +155,7 @@ class Users:
         with self._database.transaction():
             check_roles(given)
             if records.find_user(name) is not None:
-                raise Conflict(f"name: a user named {name!r} already exists.")
+                raise Conflict(f"name: a user named {name!r} already exists.", field="name")
             records.insert_user(name, password_hash, given, **values)
             self._database.note_change("user.create", name, roles=" ".join(given), **values)
 

@@ -161,14 +161,21 @@ class BlobStores:
 
     # Changing -----------------------------------------------------------------------------------
 
-    def create(self, name: str, path: str, quota: Quota | None = None) -> None:
+    def create(
+        self, name: str, path: str, quota: Quota | None = None, *, is_anywhere: bool = True
+    ) -> None:
         """Create a blob store of the type file; a relative path is below ``blobs`` of the data.
 
+        ``is_anywhere`` says whether it may lie elsewhere, too, which is up to administrators.
+
         Raises:
-            Invalid: the name or the path is not valid, or is used; ``field`` tells which.
+            Conflict: the name is taken.
+            Invalid: the name or the path is not valid, or the path is used; ``field`` tells which.
             StorageFull, Unavailable: it cannot be created.
         """
         check_name("blob store", name)
+        if Path(path).is_absolute() and not is_anywhere:
+            raise Invalid("path: only administrators can use an absolute path.", field="path")
         directory = find_directory(path, self._data)
         settings = {"type": FILE, "path": path}
         row = StoreRow(name, settings, None if quota is None else asdict(quota))
@@ -293,13 +300,13 @@ class BlobStores:
                     self._check_new(row, directory)
                     records.insert_store(row, identity)
                     self._note_new(row)
-            except Invalid:
+            except (Conflict, Invalid):
                 if is_ours:
                     store.remove()
                 raise
 
     def _check_new(self, row: StoreRow, directory: Path) -> None:
-        """Return if the name and the directory are free (Invalid)."""
+        """Return if the name and the directory are free (Conflict, Invalid)."""
         rows = records.list_stores()
         key = row.name.lower()
         if any(other.is_deleted and other.name.lower() == key for other in rows):
@@ -309,7 +316,7 @@ class BlobStores:
                 field="name",
             )
         if key in {name.lower() for name in (*self._stores.configured, *(r.name for r in rows))}:
-            raise Invalid(f"name: a blob store named {row.name!r} already exists.", field="name")
+            raise Conflict(f"name: a blob store named {row.name!r} already exists.", field="name")
         check_apart(directory, self._directories(rows))
 
     def _directories(self, rows: Iterable[StoreRow]) -> Iterator[tuple[str, Path]]:

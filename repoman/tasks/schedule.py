@@ -5,34 +5,24 @@ A schedule is written as words: ``manual``, ``once 2027-03-01T02:00``, ``hourly 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import Field, model_validator
 
 from repoman.errors import Invalid
 from repoman.sections import Section, parse_section
+from repoman.tasks.cron import LAST_DAY, WEEKDAYS, Trigger, parse_cron
 
 # The search for a fire time ends here; for an impossible date it would go on until the year 9999.
 LAST_DATE = datetime(2100, 1, 1, tzinfo=UTC)
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-LAST_DAY = "last"
 CRON_MAX_CHARS = 200  # The longest cron expression.
-# The fields of a cron expression by their number: those of Unix, of Spring and of Quartz.
-_CRON_FIELDS = {
-    5: ("minute", "hour", "day", "month", "day_of_week"),
-    6: ("second", "minute", "hour", "day", "month", "day_of_week"),
-    7: ("second", "minute", "hour", "day", "month", "day_of_week", "year"),
-}
 _OFFSET = re.compile(r"([+-])(0\d|1[0-4]):([0-5]\d)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-_WEEKDAY_PART = re.compile(r"(\w+)(?:-(\w+))?(?:/(\d+))?")
-_ORDINALS = ("1st", "2nd", "3rd", "4th", "5th")
 
 
 class Frequency(StrEnum):
@@ -108,7 +98,7 @@ class Schedule(Section):
         if self.frequency in (Frequency.MANUAL, Frequency.ONCE):
             return None
         fields = _FIELDS[self.frequency](self)
-        return CronTrigger(timezone=self.zone, end_date=LAST_DATE, **fields)
+        return Trigger(timezone=self.zone, end_date=LAST_DATE, **fields)
 
     def next_after(self, at: float) -> float | None:
         """Return the next fire time after ``at``, in seconds since the epoch; None: there is none.
@@ -200,22 +190,7 @@ def _monthly(schedule: Schedule) -> dict[str, str]:
 
 
 def _cron(schedule: Schedule) -> dict[str, str]:
-    words = schedule.cron.lower().split()
-    names = _CRON_FIELDS.get(len(words))
-    if names is None:
-        raise ValueError("a cron expression has 5 fields, or 6 or 7 beginning with the seconds")
-    fields = {name: "*" if word == "?" else word for name, word in zip(names, words, strict=True)}
-    if fields["day"] == "l":
-        fields["day"] = LAST_DAY
-    if fields["day"] != "*" and fields["day_of_week"] != "*":
-        raise ValueError("give the day of the month or the day of the week, and ? for the other")
-    sunday = 0 if len(words) == 5 else 1
-    fields |= _weekday_fields(fields["day_of_week"], sunday)
-    try:
-        CronTrigger(timezone=UTC, **fields)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"the cron expression is not valid: {error}") from error
-    return fields
+    return parse_cron(schedule.cron)
 
 
 _FIELDS: Mapping[Frequency, Callable[[Schedule], dict[str, str]]] = {
@@ -225,41 +200,3 @@ _FIELDS: Mapping[Frequency, Callable[[Schedule], dict[str, str]]] = {
     Frequency.MONTHLY: _monthly,
     Frequency.CRON: _cron,
 }
-
-
-def _weekday_fields(text: str, sunday: int) -> dict[str, str]:
-    """Return the fields for a day of the week of cron; ``sunday`` is the number of that day."""
-    if text == "*":
-        return {}
-    if (nth := re.fullmatch(r"(\w+)#([1-5])", text)) is not None:
-        day = WEEKDAYS[_weekday(nth[1], sunday)]
-        return {"day_of_week": "*", "day": f"{_ORDINALS[int(nth[2]) - 1]} {day}"}
-    if (last := re.fullmatch(r"([0-7]|[a-z]{3})l", text)) is not None:
-        return {"day_of_week": "*", "day": f"last {WEEKDAYS[_weekday(last[1], sunday)]}"}
-    days = {day for part in text.split(",") for day in _expand(part, sunday)}
-    return {"day_of_week": ",".join(WEEKDAYS[day] for day in sorted(days))}
-
-
-def _expand(part: str, sunday: int) -> Iterator[int]:
-    """Yield the days of one part of a list: a day, or a range that may wrap around the week.
-
-    A day with a step, such as 2/2, begins a range that ends with Saturday.
-    """
-    found = _WEEKDAY_PART.fullmatch(part.replace("*", f"{sunday}-{sunday + 6}"))
-    if found is None or (found[3] is not None and int(found[3]) == 0):
-        raise ValueError(f"{part!r} is not a day of the week")
-    first = _weekday(found[1], sunday)
-    end = found[2] or (found[3] and "sat") or found[1]
-    last = _weekday(end, sunday)
-    for number in range(0, (last - first) % 7 + 1, int(found[3] or 1)):
-        yield (first + number) % 7
-
-
-def _weekday(word: str, sunday: int) -> int:
-    """Return the number of a day of the week, beginning with 0 for Monday."""
-    if word in WEEKDAYS:
-        return WEEKDAYS.index(word)
-    most = sunday + 6 + (sunday == 0)  # Unix knows Sunday as 0 and as 7
-    if not (word.isascii() and word.isdigit() and sunday <= int(word) <= most):
-        raise ValueError(f"{word!r} is not a day of the week")
-    return (int(word) - sunday - 1) % 7

@@ -1,4 +1,4 @@
-"""Read-only mode, as clients of proxies and groups see it: every pull goes on, and nothing stays."""
+"""Read-only mode, for clients of proxies and groups: every pull goes on, and nothing stays."""
 
 import pytest
 

@@ -201,8 +201,6 @@ def test_what_is_wrong_with_a_selector_is_told_by_its_field(client, body, field)
     ask(client, "POST", "/security/content-selectors", selector())
     answer = ask(client, "POST", "/security/content-selectors", body)
     assert (answer.status_code, answer.json[0]["id"]) == (400, field)
-    if field == "expression":
-        assert answer.json[0]["message"].startswith("Invalid CSEL: ")
 
 
 def test_a_selector_in_use_stays(client, repoman):

@@ -166,7 +166,7 @@ def test_a_lost_update_is_noticed(send):
     assert send("PUT", "/file/default", body, headers={"If-Match": etag}).status_code == 412
 
 
-@pytest.mark.parametrize("kind", ["s3", "group"])
+@pytest.mark.parametrize("kind", ["s3", "azure", "google", "group"])
 def test_other_types_are_refused(send, kind):
     answer = send("POST", f"/{kind}", {"name": "x", "bucketConfiguration": {}})
     assert (answer.status_code, answer.json["id"]) == (400, "*")

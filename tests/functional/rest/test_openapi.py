@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 from repoman import __version__
 from repoman.testing import HttpClient
@@ -27,6 +28,9 @@ def operations(described):
 
 def test_it_is_open_and_has_the_address_of_nexus_too(client, described):
     assert client.get("/service/rest/swagger.json", login=False).json == described
+    as_yaml = client.get("/service/rest/swagger.yaml", login=False)
+    assert as_yaml.mimetype == "application/yaml"
+    assert yaml.safe_load(as_yaml.text) == described
     assert described["openapi"].startswith("3.")
     assert described["info"]["version"] == __version__
 
@@ -70,3 +74,17 @@ def test_it_describes_parameters_and_answers(client, described):
     assert set(page["properties"]) == {"items", "continuationToken"}
     remote = described["paths"]["/v1/repositories/{name}/invalidate-cache"]["post"]
     assert "content" not in remote["responses"]["204"]
+
+
+def test_who_guesses_passwords_gets_the_answer_that_is_described(client, described):
+    path = "/v1/security/realms/active"  # Its other errors are plain text.
+    answer = client.get(f"/service/rest{path}", login=False)
+    for _ in range(100):
+        if answer.status_code == 429:
+            break
+        answer = client.put(f"/service/rest{path}", b"[]", login=False, auth=("admin", "wrong"))
+    assert (answer.status_code, answer.mimetype) == (429, "application/json")
+    told = described["paths"][path]["put"]["responses"]
+    assert "text/plain" in told["400"]["content"]
+    for status in ("401", "429"):
+        assert told[status] == {"$ref": f"#/components/responses/{status}"}

@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from repoman.errors import Invalid
+from repoman.errors import Conflict, Invalid
 from repoman.repositories.routing_records import RoutingMode, RoutingRule, delete_rule
 from repoman.testing import ADMIN, HttpClient
 from repoman_docker import plugin as docker
@@ -162,7 +162,7 @@ def test_of_two_clients_that_create_a_rule_at_once_one_fails(repoman):
         barrier.wait()
         try:
             repoman.routing_rules.create(RoutingRule("rr", RoutingMode.BLOCK, (f"/{number}",)))
-        except Invalid as error:
+        except Conflict as error:
             failures.append(error)
         finally:
             repoman.database.close()

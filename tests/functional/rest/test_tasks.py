@@ -109,6 +109,7 @@ def test_a_list_has_all_visible_tasks_on_one_page(client):
         {"schedule": "weekly", "startDate": EIGHT_DAYS_MS, "recurringDays": [1, 3, 7]},
         {"schedule": "monthly", "startDate": EIGHT_DAYS_MS, "recurringDays": [1, 31, 999]},
         {"schedule": "cron", "cronExpression": "0 0 2 * * ?"},
+        {"schedule": "cron", "cronExpression": "0 0 22-4 LW * ?"},
         {"schedule": "cron", "cronExpression": "0 0 2 ? * MON", "timeZoneOffset": "+00:00"},
     ],
 )
@@ -170,11 +171,12 @@ def test_a_change_may_leave_out_the_type(client):
         ({"schedule": "weekly", "startDate": 0, "recurringDays": [8]}, "recurringDays"),
         ({"schedule": "monthly"}, "recurringDays"),
         ({"schedule": "cron"}, "cronExpression"),
-        ({"schedule": "cron", "cronExpression": "0 0 30 2 *"}, "schedule"),
+        ({"schedule": "cron", "cronExpression": "0 0 30 2 *"}, "cronExpression"),
+        ({"schedule": "cron", "cronExpression": "0 0 2 ? * X"}, "cronExpression"),
         ({"schedule": "daily", "startDate": -1}, "PARAMETER startDate"),
         ({"schedule": "daily", "startDate": 10**30}, "PARAMETER startDate"),
         ({"schedule": "daily", "timeZoneOffset": "Mars"}, "timeZoneOffset"),
-        ({"schedule": "once", "startDate": 1000}, "schedule"),
+        ({"schedule": "once", "startDate": 1000}, "startDate"),
     ],
 )
 def test_a_frequency_that_never_comes_is_refused(client, frequency, id_):

@@ -6,11 +6,13 @@ from contextlib import closing
 
 import pytest
 
+from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.testing import HttpClient, RepomanFactory
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from tests.functional.rest.repository_requests import (
     DOCKER,
+    HOSTED,
     PROXY,
     SECRET,
     create,
@@ -190,3 +192,30 @@ def test_a_repository_is_not_renamed(client):
     assert refused(client, "PUT", HUB, {**PROXY, "name": "other"})["id"] == "*"
     replace(client, HUB.replace("hub", "HUB"), {**PROXY, "name": "Hub"})
     assert read(client, HUB)["name"] == "hub"
+
+
+def test_a_cleanup_policy_is_for_its_format(client, repoman):
+    for name, format_ in (("of-raw", "raw"), ("of-docker", "docker"), ("of-any", "*")):
+        repoman.cleanup_policies.create(CleanupPolicy(name, format_))
+    for name in ("of-docker", "OF-ANY"):
+        body = with_value(PROXY, "cleanup.policyNames", [name])
+        assert send(client, "PUT", HUB, body).status_code == 204
+    body = with_value(PROXY, "cleanup.policyNames", ["of-any", "of-raw"])
+    told = refused(client, "PUT", HUB, body)
+    assert [each["id"] for each in told] == ["PARAMETER policyNames"]
+    assert "raw" in told[0]["message"]
+    assert send(client, "PUT", HUB, PROXY).status_code == 204
+
+
+def test_null_is_what_is_not_set(client):
+    """Clients send null for what they do not set."""
+    base = {"name": "nulls", "online": True, "storage": HOSTED, "docker": DOCKER}
+    for body in (
+        with_value(base, "storage.latestPolicy", None),
+        with_value(base, "docker.subdomain", None),
+    ):
+        create(client, "/docker/hosted", body)
+        found = read(client, "/docker/hosted/nulls")
+        assert found["storage"]["latestPolicy"] is False
+        assert found["docker"]["subdomain"] is None
+        assert client.delete("/service/rest/v1/repositories/nulls").status_code == 204

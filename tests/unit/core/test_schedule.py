@@ -40,6 +40,19 @@ def following(text, zone="UTC", now=NOW, count=3):
         ("cron 0 0 1 ? * 6L", "Fri 2026-12-25 01:00"),
         ("cron 0 0 1 L * ? 2027", "Sun 2027-01-31 01:00"),
         ("cron 0 */20 * * * *", "Sun 2026-11-29 12:40"),
+        ("cron 0 0 1 L-3 * ?", "Mon 2026-12-28 01:00"),
+        ("cron 0 0 1 L-30 2,3 ?", "Mon 2027-03-01 01:00"),
+        ("cron 0 0 1 LW 1 ?", "Fri 2027-01-29 01:00"),
+        ("cron 0 0 1 L-1W 2 ?", "Fri 2027-02-26 01:00"),
+        ("cron 0 0 1 15W 8 ?", "Mon 2027-08-16 01:00"),  # the 15th is a Sunday
+        ("cron 0 0 1 1W 8 ?", "Mon 2027-08-02 01:00"),
+        ("cron 0 0 1 1W 5 ?", "Mon 2027-05-03 01:00"),  # the 1st is a Saturday
+        ("cron 0 0 1 31W 2 ?", "Fri 2027-02-26 01:00"),  # the 28th is a Sunday
+        ("cron 0 0 1 15W,20 12 ?", "Tue 2026-12-15 01:00"),
+        ("cron 0 22-4 * * *", "Sun 2026-11-29 22:00"),
+        ("cron 0 0 14-12/2 * * ?", "Sun 2026-11-29 14:00"),
+        ("cron 0 3 1 NOV-FEB *", "Tue 2026-12-01 03:00"),
+        ("cron 0 3 28-2 * *", "Mon 2026-11-30 03:00"),
     ],
 )
 def test_a_schedule_fires_next(text, first):
@@ -92,6 +105,12 @@ def test_a_schedule_is_written_as_it_is_read(text):
         ("cron 0 3 * * 9", "not a day of the week"),
         ("cron 0 3 * * 1-5/00", "not a day of the week"),
         ("cron 0 0 30 2 *", "no such date"),
+        ("cron 0 0 1 32W * ?", "no such day"),
+        ("cron 0 0 1 0W * ?", "no such day"),
+        ("cron 0 0 1 L-31 * ?", "no such day"),
+        ("cron 0 0 1 W * ?", "not valid"),
+        ("cron 0 25-4 * * *", "not valid"),
+        ("cron 0 22-4/0 * * *", "not valid"),
         ("cron 0 0 1 * * ? 2001", "no such date"),
     ],
 )
@@ -109,3 +128,9 @@ def test_a_day_with_a_step_begins_a_range_to_saturday():
     schedule = parse_schedule("cron 0 0 1 ? * 3/2")
     days = [datetime.fromtimestamp(at, UTC).strftime("%a") for at in schedule.list_next(0.0, 4)]
     assert days == ["Thu", "Sat", "Tue", "Thu"]
+
+
+def test_a_range_that_wraps_around_is_its_hours():
+    schedule = parse_schedule("cron 0 22-4/3 * * *")
+    hours = [datetime.fromtimestamp(at, UTC).hour for at in schedule.list_next(0.0, 4)]
+    assert hours == [1, 4, 22, 1]
