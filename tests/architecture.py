@@ -92,7 +92,7 @@ LIBRARIES = {
         "repoman/proxy/upstream.py",
     ),
     "waitress": ("repoman/server/*",),
-    "apscheduler": ("repoman/tasks/schedule.py",),
+    "apscheduler": ("repoman/tasks/cron.py",),
     "yaml": ("repoman/provisioning/documents.py",),
     "zstandard": ("repoman_docker/browsing/archives.py",),
 }

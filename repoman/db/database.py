@@ -214,9 +214,8 @@ class Database:
                 yield
             return
         outer.is_durable |= waits
-        savepoint = (
-            self._sqlite.savepoint_named(outer.next_name()) if can_fail_alone else nullcontext()
-        )
+        begin = self._sqlite.savepoint_named
+        savepoint = begin(outer.next_name()) if can_fail_alone else nullcontext()
         with outer.scope(scope, can_fail_alone=can_fail_alone), savepoint:
             yield
 

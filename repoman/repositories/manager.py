@@ -8,7 +8,7 @@ repository keeps its upload sessions.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -260,12 +260,13 @@ class RepositoryManager:
                 changed = replace(row, is_online=online, settings=self._seal(sections))
                 is_same = remote_in(recipe, old) == remote_in(recipe, changed.settings)
                 self._take_ports(self._store(row, changed, is_same_remote=is_same), sections)
-                told = {} if online == row.is_online else {"is_online": str(online)}
-                self._database.note_change(
-                    "repository.change", row.name, keys=" ".join(keys), **told
-                )
+                self._note_change(row, keys, is_online=online)
         self.refresh()
         return self.get(name)
+
+    def _note_change(self, row: Row, keys: Iterable[str], *, is_online: bool) -> None:
+        told = {} if is_online == row.is_online else {"is_online": str(is_online)}
+        self._database.note_change("repository.change", row.name, keys=" ".join(keys), **told)
 
     def remote_of(self, name: str) -> Remote:
         """Return the remote of a proxy.

@@ -124,8 +124,7 @@ class HostedManifests:
         size, media_type = stored.transfer_size, manifest.media_type
         with self._content.transaction():
             self._check(name, tags, digest, manifest, check_move)
-            by_digest = isinstance(reference, Digest)
-            entry = _pushed(name, reference, digest) if by_digest else None
+            entry = _pushed(name, reference, digest) if isinstance(reference, Digest) else None
             self._content.save_asset(replace(stored, audit=entry))
             for tag in dict.fromkeys(tags):
                 new = new_tag(name, tag, digest, media_type, blob, size, labels)
