@@ -42,6 +42,7 @@ _PART_COST = 5  # How many other rows it takes to find out whether a component h
 _OF_PACKAGE = {
     Order.UPDATED: "component_package_id_updated_at",
     Order.VERSION: "component_package_id_version_key",
+    Order.SIZE: "component_package_id_size",
 }
 
 Among = Callable[[Collection[int]], set[int]]

@@ -307,6 +307,7 @@ class ComponentRecord(Record):
             (("repository", "kind", "size"), False),
             (("package", "updated_at"), False),
             (("package", "version_key"), False),
+            (("package", "size"), False),
         )
 
 

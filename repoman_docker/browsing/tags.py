@@ -52,17 +52,19 @@ EXAMINED_MAX = 500  # Tags that a page looks into, which shows those for one pla
 
 
 class TagOrder(StrEnum):
-    """What tags are sorted by: the last push, the version (both descending), or the name."""
+    """What tags are sorted by: the name, or, descending, the last push, the version, the size."""
 
     NEWEST = "newest"
     VERSION = "version"
     NAME = "name"
+    SIZE = "size"
 
 
 _ORDERS = {
     TagOrder.NEWEST: ListOrder.UPDATED,
     TagOrder.VERSION: ListOrder.VERSION,
     TagOrder.NAME: ListOrder.NAME,
+    TagOrder.SIZE: ListOrder.SIZE,
 }
 
 

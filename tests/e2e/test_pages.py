@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 
 from tests.architecture import ROOT
 from tests.chromium import open_chromium
+from tests.e2e.pushed_images import image_pages, push_images
 from tests.live import LiveServer
 from tests.page_checks import check_page, open_page, sign_in
 
@@ -50,6 +51,19 @@ def server(tmp_path_factory) -> Iterator[LiveServer]:
     server.end()
 
 
+@pytest.fixture(scope="module")
+def images(server, tmp_path_factory) -> list[str]:
+    """The addresses of pages about images, which are pushed."""
+    for words in (
+        ("docker-hosted", "empty"),
+        ("docker-proxy", "hub", "--set", "proxy.remote_url=https://registry.example"),
+        ("docker-group", "all", "--set", 'group.members=["docker-hosted"]'),
+    ):
+        server.cli("repo", "create", *words)
+    push_images(server, tmp_path_factory.mktemp("images"))
+    return image_pages()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_for_everybody_keep_the_rules(chromium, server, scheme):
     with open_page(chromium, server.main_url, scheme=scheme) as page:
@@ -62,4 +76,12 @@ def test_pages_of_an_administrator_keep_the_rules(chromium, server, scheme):
     with open_page(chromium, server.main_url, scheme=scheme) as page:
         sign_in(page, *server.admin)
         found = {path: check_page(page, path) for path in ADMIN_PAGES}
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_about_images_keep_the_rules(chromium, server, images, scheme):
+    with open_page(chromium, server.main_url, scheme=scheme) as page:
+        sign_in(page, *server.admin)
+        found = {path: check_page(page, path) for path in images}
     assert {path: wrong for path, wrong in found.items() if wrong} == {}

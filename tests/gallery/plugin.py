@@ -9,7 +9,7 @@ from repoman.plugin import (
     Conflict,
     Invalid,
     PageLink,
-    RegularExpression,
+    RegularExpressions,
     Section,
     SectionForm,
     Unavailable,
@@ -40,7 +40,7 @@ class Look(Section):
     width: int = Field(60, ge=10, json_schema_extra={"unit": "minutes"})
     limit: int = Field(0, ge=0, json_schema_extra={"unit": "MiB", "advanced": True})
     open: bool | None = None
-    patterns: tuple[RegularExpression, ...] = Field((), description="Expressions.")
+    patterns: RegularExpressions = Field((), description="Expressions.")
     store: str = "default"
     parts: tuple[str, ...] = Field((), json_schema_extra={"widget": "picker"})
     tags: tuple[str, ...] = ()

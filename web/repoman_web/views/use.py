@@ -40,7 +40,7 @@ def show(repository: str) -> str:
         address=address,
         guide=guide,
         name=_field("name"),
-        version=_field("version"),
+        wanted=_field("version"),  # "version" is that of the product
         user=_field("user") or _visitor(),
     )
 
