@@ -14,7 +14,14 @@ from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.bootstrap import is_first_login
 from repoman.caching import LruCache
-from repoman.catalog.model import ComponentQuery, ComponentView, PackageQuery, PackageView
+from repoman.catalog.model import (
+    ComponentQuery,
+    ComponentView,
+    PackageQuery,
+    PackageView,
+    RepositorySummary,
+    Usage,
+)
 from repoman.catalog.model import Order as ListOrder
 from repoman.catalog.model import Page as ListPage
 from repoman.catalog.model import PageRequest as ListRequest
@@ -112,7 +119,8 @@ from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
 from repoman.proxy.redirects import is_same_server
-from repoman.proxy.remote_health import Remote
+from repoman.proxy.remote_health import Condition as RemoteCondition
+from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
 from repoman.repositories.component_upload import (
@@ -298,8 +306,10 @@ __all__ = [
     "Referrer",
     "RegularExpressions",
     "Remote",
+    "RemoteCondition",
     "RemoteCredentials",
     "RemoteFiles",
+    "RemoteState",
     "ReplicationSection",
     "Reply",
     "Repoman",
@@ -310,6 +320,7 @@ __all__ = [
     "RepositoryContent",
     "RepositoryContext",
     "RepositorySettings",
+    "RepositorySummary",
     "RepositoryTab",
     "RepositoryType",
     "RepositoryView",
@@ -360,6 +371,7 @@ __all__ = [
     "UpstreamRefused",
     "UpstreamResponse",
     "UpstreamUnavailable",
+    "Usage",
     "Use",
     "UseGuide",
     "UseNotice",

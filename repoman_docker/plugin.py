@@ -66,7 +66,12 @@ DOCKER = Format(
     name_of=name_of,
     needs_root=True,  # clients send /v2/ directly after the host
     trust="/etc/docker/certs.d/HOST:PORT/ca.crt",
-    ui=FormatUi("box", lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG"),
+    ui=FormatUi(
+        "box",
+        lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG",
+        packages=("image", "images"),
+        versions=("tag", "tags"),
+    ),
 )
 
 RECIPE = partial(Recipe, format=DOCKER.name, rules=RULES)

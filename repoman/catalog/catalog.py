@@ -34,6 +34,7 @@ from repoman.catalog.model import (
     PackageView,
     Page,
     PageRequest,
+    RepositorySummary,
     Scope,
     StoreUsage,
     Usage,
@@ -194,6 +195,18 @@ class Catalog:
         return {
             each.name: Usage(*rows[each.id]) if each.id in rows else Usage()
             for each in sorted(viewer.scopes(), key=lambda scope: scope.name.lower())
+        }
+
+    def summaries(self, viewer: Viewer) -> dict[str, RepositorySummary]:
+        """Return in short the repositories that the viewer sees whole, by name."""
+        usages, times = records.list_repository_usages(), records.list_repository_times()
+        return {
+            each.name: RepositorySummary(
+                Usage(*usages.get(each.id, ())),
+                *(at or 0.0 for at in times.get(each.id, ())),
+            )
+            for each in viewer.scopes()
+            if each.sees is None
         }
 
     def store_usages(self) -> dict[str, StoreUsage]:

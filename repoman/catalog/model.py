@@ -222,6 +222,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositorySummary:
+    """A repository in short; the times are 0 if nothing was ever stored, or downloaded."""
+
+    usage: Usage = Usage()
+    stored_at: float = 0.0
+    downloaded_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class StoreUsage:
     """The sums of a blob store; ``reclaimable`` are the bytes that compaction may remove."""
 

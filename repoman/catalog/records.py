@@ -334,6 +334,16 @@ def list_package_ids(repository: int, name: str, namespace: str | None) -> list[
 _USAGE = "assets, components, versions, packages, size, own_size"
 
 
+# Each is one step in an index. Where there are no packages, components of the first kind count.
+_TIMES = (
+    "SELECT r.id, coalesce((SELECT max(updated_at) FROM package WHERE repository_id = r.id), "
+    "(SELECT max(updated_at) FROM component WHERE repository_id = r.id "
+    "AND kind = (SELECT min(kind) FROM component WHERE repository_id = r.id))), "
+    "(SELECT max(downloaded_at) FROM asset WHERE repository_id = r.id) "
+    "FROM repository r WHERE r.deleted_at IS NULL"
+)
+
+
 def find_repository_usage(repository: int) -> Row | None:
     """Return assets, components, versions, packages, size and own size of a repository."""
     query = f"SELECT {_USAGE} FROM repository_usage WHERE repository_id = ?"  # noqa: S608 - constants
@@ -344,6 +354,14 @@ def list_repository_usages() -> dict[int, Row]:
     """Return the same of all repositories, by id."""
     rows = _all(f"SELECT repository_id, {_USAGE} FROM repository_usage", [])  # noqa: S608
     return {row[0]: row[1:] for row in rows}
+
+
+def list_repository_times() -> dict[int, Row]:
+    """Return when something was last stored and last downloaded in repositories, by id.
+
+    In seconds since the epoch; None: never.
+    """
+    return {row[0]: row[1:] for row in _all(_TIMES, [])}
 
 
 def list_store_usages() -> dict[str, Row]:

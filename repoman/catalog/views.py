@@ -23,6 +23,7 @@ from repoman.catalog.model import (
     PackageView,
     Page,
     PageRequest,
+    RepositorySummary,
     Scope,
     Usage,
 )
@@ -91,6 +92,12 @@ class RepositoryViews:
         if actor is not None:
             viewer = ActorViewer(services.authorizer, services.repositories, actor, READING)
         return RepositoryView(repository, actor, viewer, services)
+
+    def summaries(self, actor: Actor) -> dict[str, RepositorySummary]:
+        """Return in short the repositories that an actor sees whole, by name; groups are empty."""
+        services = self._services
+        viewer = ActorViewer(services.authorizer, services.repositories, actor, READING)
+        return services.catalog.summaries(viewer)
 
 
 class RepositoryView:

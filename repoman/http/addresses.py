@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, request
 
 from repoman.http.current import current_actor, current_security
-from repoman.http.formats import Format, name_of_file
+from repoman.http.formats import Format, FormatUi, name_of_file
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Connector, Repository
 
@@ -21,19 +21,23 @@ class RepositoryAddress:
 
     Attributes:
         format: the title of its format.
+        format_name: the name of its format.
         type: hosted, proxy or group.
         is_online: whether it serves requests.
         urls: its external address or else its connectors, HTTPS first, and its path on the main
             port if its clients can take one.
         usage: how a client gets something, by the first of these; empty if there is nothing to say.
+        ui: how pages show its format.
     """
 
     name: str
     format: str
+    format_name: str
     type: str
     is_online: bool
     urls: tuple[str, ...]
     usage: str
+    ui: FormatUi
 
 
 class AddressBook:
@@ -70,10 +74,12 @@ class AddressBook:
         return RepositoryAddress(
             name=config.name,
             format=format_.title if format_ else config.format,
+            format_name=config.format,
             type=config.type,
             is_online=config.is_online and repository.problem is None and format_ is not None,
             urls=urls,
             usage=format_.ui.usage(urls[0]) if format_ and urls else "",
+            ui=format_.ui if format_ else FormatUi(),
         )
 
     def name_of(self, format_name: str, path: str) -> str:

@@ -51,10 +51,14 @@ class FormatUi:
         icon: the name of its symbol.
         usage: returns the command with which a user gets something from a repository at this
             address, with words in capitals for what the user chooses; one line.
+        packages: what one package is called, and what many are; None: only files are counted.
+        versions: the same for the versions of packages.
     """
 
     icon: str = ""
     usage: Callable[[str], str] = no_usage
+    packages: tuple[str, str] | None = None
+    versions: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

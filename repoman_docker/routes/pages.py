@@ -132,7 +132,6 @@ def images(repository: str) -> str:
         query=query,
         older=query.older(page.next or ""),
         host=host_of(view.repository),
-        usage=view.usage(),
         deletable=lambda each: may_delete(view, image(each.name)),
     )
 

@@ -24,6 +24,7 @@ ADMIN_PAGES = (
         "/account/sessions",
         "/account/rights",
     ),
+    *("/browse", "/browse?type=group", "/browse/docker-hosted"),
     *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
     *("/gallery", "/gallery/form"),
 )

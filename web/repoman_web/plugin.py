@@ -8,6 +8,7 @@ from repoman_web.commands import session
 from repoman_web.views import failures
 from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
+from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
@@ -17,7 +18,7 @@ from repoman_web.views.use import use
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages, login, first_run, account, tokens, audit, use]
+    return [pages, login, first_run, account, tokens, audit, browse, use]
 
 
 @hookimpl
@@ -25,6 +26,7 @@ def repoman_register_pages() -> list[PageLink]:
     """Return the links to the pages above."""
     return [
         PageLink("", "Home", "home", "pages.start", order=10),
+        PageLink("", "Browse", "layers", "browse.show", order=20),
         PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
     ]
 

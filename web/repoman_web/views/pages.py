@@ -11,7 +11,7 @@ from repoman import __version__
 from repoman.plugin import current_actor, list_addresses, list_pages, list_problems
 from repoman_web.views.addresses import local_address
 from repoman_web.views.rendering import FILTERS, GLOBALS, THEME_COOKIE, THEMES, current_theme
-from repoman_web.views.repository_frame import repository_tabs
+from repoman_web.views.repository_frame import FRAME
 
 THEME_LIFETIME_S = 365 * 86_400  # How long a browser keeps the choice of the appearance.
 # The first one found in the User-Agent counts; most browsers claim to be others as well.
@@ -42,7 +42,7 @@ pages = Blueprint(
 
 for each in FILTERS:
     pages.add_app_template_filter(each)
-for each in (*GLOBALS, repository_tabs):
+for each in (*GLOBALS, *FRAME):
     pages.add_app_template_global(each)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import current_app, g, request, url_for
 from markupsafe import Markup, escape
@@ -64,6 +65,18 @@ def stamp_of(seconds: float) -> str:
 def short(digest: str) -> str:
     """Return the first characters of a digest, without its algorithm."""
     return digest.rpartition(":")[2][:DIGEST_CHARS]
+
+
+def bare_address(url: str) -> str:
+    """Return the address of a connector as host and port, others as they are."""
+    parts = urlsplit(url)
+    return url if parts.path.strip("/") else parts.netloc
+
+
+def short_address(url: str) -> str:
+    """Return the same for a column of a table: of other addresses, only the path."""
+    path = urlsplit(url).path.rstrip("/")
+    return f"…{path}" if path else bare_address(url)
 
 
 def code(text: str) -> Markup:
@@ -152,6 +165,6 @@ def highlight(text: str, word: str) -> Markup:
 
 FILTERS: tuple[Callable[..., Any], ...] = (
     *(size, number, span, relative, moment_of, stamp_of, short, code, split_name, line, area),
-    *(attributes, highlight, merged),
+    *(attributes, highlight, merged, bare_address, short_address),
 )
 GLOBALS: tuple[Callable[..., Any], ...] = (icon, unique_id, may_administer, page_url)
