@@ -187,7 +187,18 @@ from repoman.security.actors import (
 )
 from repoman.security.contracts import SecurityServices
 from repoman.security.options import ANONYMOUS_OPTIONS
-from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskStopped, TaskType
+from repoman.tasks.model import (
+    FirstTask,
+    Run,
+    RunState,
+    Task,
+    TaskContext,
+    TaskPlace,
+    TaskStopped,
+    TaskType,
+)
+from repoman.tasks.schedule import Frequency, Schedule, make_schedule
+from repoman.tasks.service import Tasks, TaskState
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.versions import NAME_KEYS, VERSION_KEYS
 from repoman.waiting import turn, waiting
@@ -266,6 +277,7 @@ __all__ = [
     "FormSection",
     "Format",
     "FormatUi",
+    "Frequency",
     "GroupSearch",
     "GroupSection",
     "GroupTrace",
@@ -328,6 +340,9 @@ __all__ = [
     "Resource",
     "Rest",
     "RoutingSection",
+    "Run",
+    "RunState",
+    "Schedule",
     "Scope",
     "SearchField",
     "SearchTarget",
@@ -345,10 +360,13 @@ __all__ = [
     "StoredAsset",
     "StoredBlob",
     "Stream",
+    "Task",
     "TaskContext",
     "TaskPlace",
+    "TaskState",
     "TaskStopped",
     "TaskType",
+    "Tasks",
     "Timestamp",
     "TooLarge",
     "TooManyRequests",
@@ -411,6 +429,7 @@ __all__ = [
     "log_in",
     "login_needed",
     "main_address",
+    "make_schedule",
     "may_administer",
     "merge_spans",
     "note_failed_login",

@@ -12,7 +12,12 @@ class IncompleteUploadsSettings(Section):
     """Which incomplete uploads are deleted."""
 
     age: int = Field(
-        24, ge=1, le=8760, description="Hours without activity after which an upload is deleted."
+        24,
+        ge=1,
+        le=8760,
+        title="Idle for",
+        description="Hours without activity after which an upload is deleted.",
+        json_schema_extra={"unit": "hours"},
     )
 
 
@@ -20,7 +25,12 @@ class UnusedBlobsSettings(Section):
     """Which blobs are deleted."""
 
     age: int = Field(
-        24, ge=1, le=87_600, description="Hours after its push before which no blob is deleted."
+        24,
+        ge=1,
+        le=87_600,
+        title="Older than",
+        description="Hours after its push before which no blob is deleted.",
+        json_schema_extra={"unit": "hours"},
     )
 
 
@@ -44,7 +54,11 @@ def unused_blobs_task() -> TaskType:
         return f"Deleted {count} unused {blobs}." if count else ""
 
     return TaskType(
-        "repository.docker.gc", "Docker - Delete unused blobs", run, settings=UnusedBlobsSettings
+        "repository.docker.gc",
+        "Docker - Delete unused blobs",
+        run,
+        settings=UnusedBlobsSettings,
+        description="Deletes the blobs of hosted repositories that no manifest needs.",
     )
 
 
@@ -73,4 +87,5 @@ def incomplete_uploads_task() -> TaskType:
         run,
         settings=IncompleteUploadsSettings,
         first=FirstTask("hourly 10"),
+        description="Deletes uploads that nobody continues.",
     )

@@ -112,10 +112,8 @@ def _tell_task(repoman: Repoman, found: Task, state: TaskState | None) -> None:
     click.echo(f"schedule: {found.schedule} ({found.schedule.time_zone})")
     if found.schedule.start is not None:
         click.echo(f"start: {render_time(found.schedule.start)}")
-    next_run = repoman.tasks.next_run(found)
-    if next_run is not None:
-        later = found.schedule.list_next(next_run, NEXT_SHOWN - 1)
-        click.echo(f"next: {', '.join(map(render_time, [next_run, *later]))}")
+    if next_runs := repoman.tasks.next_runs(found, NEXT_SHOWN):
+        click.echo(f"next: {', '.join(map(render_time, next_runs))}")
     if state is not None:
         click.echo(f"state: {_word_of(state)}")
     for key, value in repoman.tasks.settings_of(found).items():

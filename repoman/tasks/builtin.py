@@ -54,6 +54,7 @@ def compaction_task(compactor: Compactor, stores: BlobStores) -> TaskType:
         run,
         first=FirstTask("cron */30 * * * * *"),
         is_needed=lambda: compactor.is_needed() or stores.has_finished_deletions(),
+        description="Frees the disk space of deleted content.",
     )
 
 
@@ -65,7 +66,11 @@ def sweep_task(compactor: Compactor) -> TaskType:
         return f"Removed {pluralize(count, 'blob')} without a row in the database." if count else ""
 
     return TaskType(
-        "blobstore.sweep", "Admin - Remove unknown blobs", run, first=FirstTask("hourly 40")
+        "blobstore.sweep",
+        "Admin - Remove unknown blobs",
+        run,
+        first=FirstTask("hourly 40"),
+        description="Removes files that the database does not know, as a crash may leave them.",
     )
 
 
@@ -77,14 +82,24 @@ def purge_task(purge: Purge) -> TaskType:
         told = pluralize(count, "deleted repository", "deleted repositories")
         return f"Removed the content of {told}." if count else ""
 
-    return TaskType(PURGE, "Admin - Remove deleted repositories", run, first=FirstTask("hourly 20"))
+    return TaskType(
+        PURGE,
+        "Admin - Remove deleted repositories",
+        run,
+        first=FirstTask("hourly 20"),
+        description="Removes the content of deleted repositories.",
+    )
 
 
 class ExpirySettings(Section):
     """Which expired tokens are removed."""
 
     token_days: int = Field(
-        30, ge=1, description="Days after which an expired user token is removed."
+        30,
+        ge=1,
+        title="Keep expired tokens",
+        description="Days after which an expired user token is removed.",
+        json_schema_extra={"unit": "days"},
     )
 
 
@@ -106,6 +121,7 @@ def expiry_task(sessions: SessionService, tokens: UserTokens) -> TaskType:
         run,
         settings=ExpirySettings,
         first=FirstTask("hourly 50"),
+        description="Removes ended browser sessions, and user tokens that expired long ago.",
     )
 
 
@@ -117,7 +133,11 @@ def trim_task(proxies: ProxyServices) -> TaskType:
         return f"Removed {pluralize(count, 'file')} from caches." if count else ""
 
     return TaskType(
-        "repository.trim-caches", "Proxy - Trim caches", run, first=FirstTask("hourly 35")
+        "repository.trim-caches",
+        "Proxy - Trim caches",
+        run,
+        first=FirstTask("hourly 35"),
+        description="Removes from proxies what exceeds the limits of their caches.",
     )
 
 
@@ -166,6 +186,7 @@ def cleanup_task(list_repositories: Callable[[], list[Repository]]) -> TaskType:
         run,
         first=FirstTask("daily 01:00", name="Cleanup service"),
         is_needed=lambda: bool(names()),
+        description="Reports the repositories with cleanup policies, which are not applied yet.",
     )
 
 
@@ -190,6 +211,7 @@ def verification_task(stores: BlobStoreManager) -> TaskType:
         place=TaskPlace.PROCESS,
         first=FirstTask("weekly sun 03:30", is_enabled=False),
         writes=False,
+        description="Reads every blob, and finds those that are damaged or missing.",
     )
 
 
@@ -204,4 +226,10 @@ def pruning_task(prunes: Iterable[Callable[[int], int]]) -> TaskType:
         total = sum(_repeat(context, prune) for prune in prunes)
         return f"Removed {pluralize(total, 'old record')}." if total else ""
 
-    return TaskType("events.prune", "Admin - Remove old events", run, first=FirstTask("hourly 50"))
+    return TaskType(
+        "events.prune",
+        "Admin - Remove old events",
+        run,
+        first=FirstTask("hourly 50"),
+        description="Removes old audit events, content events and numbers of pulls.",
+    )

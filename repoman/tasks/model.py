@@ -79,6 +79,7 @@ class TaskType:
         aliases: other ids under which tasks of this type can be created, such as the one that
             Sonatype Nexus Repository 3 has for the same task.
         writes: whether it changes content or configuration; it then pauses in read-only mode.
+        description: what it does, in a sentence for people.
     """
 
     id: str
@@ -91,6 +92,7 @@ class TaskType:
     is_needed: Callable[[], bool] = field(default=always, repr=False)
     aliases: tuple[str, ...] = ()
     writes: bool = True
+    description: str = ""
 
     def parse(self, values: Mapping[str, Any]) -> Section:
         """Return the settings made of plain values (Invalid)."""

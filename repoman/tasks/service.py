@@ -168,6 +168,15 @@ class Tasks:
             return task.next_at
         return task.schedule.next_after(now) or task.next_at
 
+    def next_runs(self, task: Task, count: int) -> list[float]:
+        """Return at most ``count`` times when a task runs next by its schedule."""
+        first = self.next_run(task)
+        return [] if first is None else [first, *task.schedule.list_next(first, count - 1)]
+
+    def fire_times(self, schedule: Schedule, count: int) -> list[float]:
+        """Return at most ``count`` times of a schedule from now on, in seconds since the epoch."""
+        return schedule.list_next(self._clock(), count)
+
     def lines(self, run: Run, after: int = 0, limit: int = LINES_LISTED) -> list[Line]:
         """Return lines of the log of a run whose numbers are above ``after``, in order."""
         return records.list_lines(run.id, after, limit)

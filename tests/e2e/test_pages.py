@@ -1,14 +1,13 @@
 """Every page, light and dark: accessible, not wider than a phone, without a word of complaint."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.architecture import ROOT
 from tests.chromium import open_chromium
 from tests.e2e.pushed_images import image_pages, push_images
+from tests.gallery.installed import gallery_server
 from tests.live import LiveServer
 from tests.page_checks import check_page, open_page, sign_in
 
@@ -27,6 +26,8 @@ ADMIN_PAGES = (
     *("/browse", "/browse?type=group", "/browse/docker-hosted"),
     *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
     *("/gallery", "/gallery/form"),
+    *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
+    "/admin/tasks/new/gallery.dust",
 )
 
 
@@ -38,16 +39,8 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[LiveServer]:
-    """A server with the components of the gallery as an installed plugin."""
-    directory = tmp_path_factory.mktemp("pages")
-    installed = directory / "plugins" / "gallery-1.dist-info"
-    installed.mkdir(parents=True)
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: gallery\nVersion: 1\n")
-    (installed / "entry_points.txt").write_text(
-        "[repoman.plugins]\ngallery = tests.gallery.plugin\n"
-    )
-    server = LiveServer(directory)
-    server.environment["PYTHONPATH"] = os.pathsep.join([str(installed.parent), str(ROOT)])
+    """A server with the gallery."""
+    server = gallery_server(tmp_path_factory.mktemp("pages"))
     yield server.start()
     server.end()
 

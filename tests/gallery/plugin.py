@@ -12,6 +12,8 @@ from repoman.plugin import (
     RegularExpressions,
     Section,
     SectionForm,
+    TaskContext,
+    TaskType,
     Unavailable,
     done,
     hookimpl,
@@ -62,6 +64,22 @@ class Look(Section):
         return self
 
 
+class Dusting(Section):
+    """How much is dusted."""
+
+    shelves: int = Field(3, ge=1, json_schema_extra={"unit": "shelves"})
+
+
+def dust(context: TaskContext) -> str:
+    """Dust slowly, so that somebody can watch."""
+    count = context.settings(Dusting).shelves
+    for number in range(1, count + 1):
+        context.log(f"Dusted shelf {number}.")
+        context.progress(number, count, f"Dusting shelf {number}")
+        context.pause(0.05)
+    return f"Dusted {count} shelves."
+
+
 class Shelves:
     """The service behind the form, and what it refuses."""
 
@@ -110,6 +128,19 @@ def form():
 @hookimpl
 def repoman_register_web():
     return [gallery]
+
+
+@hookimpl
+def repoman_register_tasks() -> list[TaskType]:
+    return [
+        TaskType(
+            "gallery.dust",
+            "Gallery - Dust shelves",
+            dust,
+            settings=Dusting,
+            description="Takes as long as there are shelves.",
+        )
+    ]
 
 
 @hookimpl

@@ -12,13 +12,18 @@ from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
+from repoman_web.views.task_forms import task_forms
+from repoman_web.views.tasks import tasks
 from repoman_web.views.use import use
 
 
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
-    return [pages, login, first_run, account, tokens, audit, browse, use]
+    return [
+        *(pages, login, first_run, account, tokens, audit, browse, use),
+        *(tasks, task_forms),
+    ]
 
 
 @hookimpl
@@ -27,6 +32,7 @@ def repoman_register_pages() -> list[PageLink]:
     return [
         PageLink("", "Home", "home", "pages.start", order=10),
         PageLink("", "Browse", "layers", "browse.show", order=20),
+        PageLink("Content", "Tasks", "task", "tasks.show", Permission("tasks", "read"), 50),
         PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
     ]
 

@@ -204,3 +204,16 @@ for (const piece of all("[data-live]")) {
   };
   again();
 }
+
+// What the fields of a form would mean, told by the server while they are filled in.
+for (const piece of all("[data-preview]")) {
+  const form = piece.closest("form");
+  form.addEventListener("change", async (event) => {
+    if (!event.target.name.startsWith(piece.dataset.prefix)) return;
+    const fields = [...new FormData(form)].filter(([name]) => name.startsWith(piece.dataset.prefix));
+    const answer = await fetch(`${piece.dataset.preview}?${new URLSearchParams(fields)}`).catch(() => null);
+    if (!answer?.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    piece.replaceChildren(...page.body.childNodes);
+  });
+}
