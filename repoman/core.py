@@ -44,6 +44,8 @@ from repoman.mail import EMAIL_OPTIONS, EmailOptions, Mailer
 from repoman.metrics import Metrics
 from repoman.options import Options
 from repoman.outgoing import create_network, network_options
+from repoman.overview.activity import ActivityLog
+from repoman.overview.service import Overview
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.cleanup import CleanupPolicies
@@ -99,6 +101,7 @@ class Repoman:
         views: the same, for the pages of formats.
         uploads: uploads of components by a form.
         doctor: what is wrong around the server, and how to mend it.
+        overview: how the server is doing, at a glance.
         sightings: the proxies in front that requests came through.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
@@ -132,6 +135,9 @@ class Repoman:
         self.event_followers = self._follow_events()
         self.metrics = Metrics()
         self.log_level = LogLevel()
+        self._activity = ActivityLog(
+            self.database, self.metrics.requests, lambda: self.pulls.counted, clock
+        )
         self._chores = self._list_chores()
         self.health, self.writing = Health(), Health()
         self.sightings = ProxySightings(clock)
@@ -184,6 +190,7 @@ class Repoman:
             Watch("audit file"): self._audit_file.follow,
             Watch("requests"): self.metrics.requests.add_up,
             Watch("log level"): self.log_level.settle,
+            Watch("activity"): self._activity.take,
             Watch("samples"): Samples(self.database, self.proxies.clock).take,
         }
 
@@ -219,14 +226,21 @@ class Repoman:
         for each in self.event_followers:
             each.begin()
         self._add_tasks()
+        self._create_views()
+        self._add_checks()
+        self._create_doctor()
+        seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
+
+    def _create_views(self) -> None:
+        """Create what shows users the content."""
         self.catalog = Catalog(self.settings.catalog, self.security.cursors, TrigramIndex())
         authorizer = self.security.authorizer
         self.contents = Contents(self.catalog, self.repositories, authorizer)
         self.views = RepositoryViews(self.catalog, self.repositories, authorizer, self.blob_stores)
         self.uploads = ComponentUploads(self.repositories, authorizer)
-        self._add_checks()
-        self._create_doctor()
-        seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
+        self.overview = Overview(
+            self.catalog, self.repositories, authorizer, self.stores, self.proxies.clock
+        )
 
     def _open_stores(self) -> None:
         """Open the blob stores of the database, and see that all belong to it."""
@@ -363,6 +377,7 @@ class Repoman:
         self.proxies.close()
         self.security.flush()
         self.pulls.flush(is_last=True)
+        self._activity.flush()
         self.audit.flush(is_last=True)
         self.database.close()
 

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from repoman.doctor.model import DoctorCheck
     from repoman.events.event import ContentEvent, Coordinate
     from repoman.http.errors import Failure
-    from repoman.http.format_pages import ComponentLink, RepositoryTab, UseGuide, UseRequest
+    from repoman.http.format_pages import (
+        ComponentLink,
+        HomeCard,
+        RepositoryTab,
+        UseGuide,
+        UseRequest,
+    )
     from repoman.http.formats import Format
     from repoman.http.pages import PageLink
     from repoman.repositories.model import Repository
@@ -140,6 +146,16 @@ def repoman_web_use(request: "UseRequest") -> "UseGuide | None":
     """Return how clients use a repository; None if it is of another format.
 
     Called in a worker thread.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_web_home(requests: "list[UseRequest]") -> "list[HomeCard]":
+    """Return what a visitor can try first, of the plugin's own format; nothing: no card.
+
+    Called in a worker thread, for the home page while nothing is stored yet. There is a request
+    for each repository that the visitor may know about and clients can reach.
     """
     raise NotImplementedError
 

@@ -87,6 +87,7 @@ class Requests:
         by_status: how many there were, by method and status.
         by_method: how long they took, by method.
         by_source: how many there were, by how a cache took part.
+        sent_by_source: bytes of the responses, by the same.
         received: bytes of their bodies; sent: bytes of the responses.
         repeated: how many were answered from the response cache.
     """
@@ -98,6 +99,7 @@ class Requests:
         self.by_status: Counter[tuple[str, str]] = Counter()
         self.by_method: dict[str, Durations] = {}
         self.by_source: Counter[str] = Counter()
+        self.sent_by_source: Counter[str] = Counter()
         self.received = self.sent = self.repeated = 0
 
     def add_up(self) -> None:
@@ -105,6 +107,15 @@ class Requests:
         with self._lock:
             for _ in range(len(self._queue)):
                 self._add(self._queue.popleft())
+
+    def totals(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
+        """Return requests by status, and those that caches took part in with their bytes."""
+        self.add_up()
+        with self._lock:
+            statuses: Counter[str] = Counter()
+            for (_, status), count in self.by_status.items():
+                statuses[status] += count
+            return statuses, Counter(self.by_source), Counter(self.sent_by_source)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of all requests so far."""
@@ -150,9 +161,11 @@ class Requests:
         method = method if method in METHODS else OTHER
         self.by_status[method, status] += 1
         self.by_method.setdefault(method, Durations()).add(seconds)
+        size = _bytes_of(sent) if has_body else 0
         if source != "-":
             self.by_source[source] += 1
-        self.sent += _bytes_of(sent) if has_body else 0
+            self.sent_by_source[source] += size
+        self.sent += size
         self.received += _bytes_of(received)
         self.repeated += is_repeated
 

@@ -86,6 +86,7 @@ from repoman.http.current import current_security as _current_security
 from repoman.http.errors import Failure, render_plain
 from repoman.http.format_pages import (
     ComponentLink,
+    HomeCard,
     RepositoryTab,
     Snippet,
     UseGuide,
@@ -113,6 +114,7 @@ from repoman.http.sessions import (
     end_session,
     has_lost_session,
 )
+from repoman.overview.service import RecentEvent, RepositoryOverview, StorageSummary
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
@@ -281,6 +283,7 @@ __all__ = [
     "GroupSearch",
     "GroupSection",
     "GroupTrace",
+    "HomeCard",
     "HostedStorageSection",
     "HttpClientSection",
     "Invalid",
@@ -313,6 +316,7 @@ __all__ = [
     "RangeInvalid",
     "ReadOnly",
     "RealmType",
+    "RecentEvent",
     "Recipe",
     "Reference",
     "Referrer",
@@ -331,6 +335,7 @@ __all__ = [
     "RepositoryConfig",
     "RepositoryContent",
     "RepositoryContext",
+    "RepositoryOverview",
     "RepositorySettings",
     "RepositorySummary",
     "RepositoryTab",
@@ -357,6 +362,7 @@ __all__ = [
     "Span",
     "StorageFull",
     "StorageSection",
+    "StorageSummary",
     "StoredAsset",
     "StoredBlob",
     "Stream",

@@ -15,6 +15,7 @@ from repoman.plugin import (
     Format,
     FormatUi,
     GroupSection,
+    HomeCard,
     HttpClientSection,
     NegativeCacheSection,
     RealmType,
@@ -31,6 +32,7 @@ from repoman.plugin import (
     hookimpl,
 )
 from repoman_docker import hookspecs
+from repoman_docker.browsing.first_steps import first_steps
 from repoman_docker.browsing.snippets import guide
 from repoman_docker.doctor import hub_check
 from repoman_docker.group import build_group
@@ -143,6 +145,12 @@ def repoman_web_component(repository: Repository, coordinate: Coordinate) -> Com
 def repoman_web_use(request: UseRequest) -> UseGuide | None:
     """Return how clients use a repository."""
     return guide(request) if _is_ours(request.repository) else None
+
+
+@hookimpl
+def repoman_web_home(requests: list[UseRequest]) -> list[HomeCard]:
+    """Return a pull and a push to try."""
+    return first_steps([each for each in requests if _is_ours(each.repository)])
 
 
 def _is_ours(repository: Repository) -> bool:

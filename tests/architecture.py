@@ -28,7 +28,7 @@ CORE = (
     {"monitoring"},
     {"core"},
     {"doctor"},
-    {"bootstrap"},
+    {"bootstrap", "overview"},
     {"tasks"},
     {"stores"},
     {"catalog"},

@@ -26,6 +26,7 @@ from repoman.plugin import (
     FirstTask,
     Fix,
     Format,
+    HomeCard,
     Invalid,
     Limit,
     NewAsset,
@@ -413,6 +414,10 @@ class Books:
         line = Snippet(f"curl {request.address}/BOOK")
         return UseGuide((UseSection("curl", "By hand", "curl", (line,)),))
 
+    @hookimpl
+    def repoman_web_home(self, requests):
+        return [HomeCard("Try it", tuple(Snippet(f"curl {each.address}") for each in requests))]
+
 
 def test_hook_repoman_web_tabs(repoman_factory):
     repoman = repoman_factory({"books": Books(), "raw": raw})
@@ -436,6 +441,14 @@ def test_hook_repoman_web_use(repoman_factory):
     asked = UseRequest(repository, repository, "https://books.example")
     guide = repoman.plugins.hook.repoman_web_use(request=asked)
     assert guide.sections[0].snippets[0].text == "curl https://books.example/BOOK"
+
+
+def test_hook_repoman_web_home(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw})
+    repository = repoman.repositories.create("files", "raw-hosted", {})
+    asked = [UseRequest(repository, repository, "https://books.example")]
+    [[card]] = repoman.plugins.hook.repoman_web_home(requests=asked)
+    assert card.snippets[0].text == "curl https://books.example"
 
 
 def test_hook_repoman_register_commands(repoman_factory, monkeypatch):

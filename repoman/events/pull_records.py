@@ -38,6 +38,11 @@ _INSERT_DAYS = _GIVEN + (
     "AND asset.path = given.path AND asset.component_id IS NOT NULL WHERE given.n > 0 "
     "ON CONFLICT (repository_id, path, day) DO UPDATE SET n = n + excluded.n"
 )
+_COUNT_WHOLE = _GIVEN + (  # noqa: S608 - constants
+    "SELECT coalesce(sum(given.n), 0) FROM given CROSS JOIN asset "
+    "ON asset.repository_id = given.repository_id AND asset.path = given.path "
+    "AND asset.component_id IS NOT NULL"
+)
 _SELECT_REFERRERS = (
     "SELECT r.repository_id, r.source, json_extract(value, '$[3]'), json_extract(value, '$[4]') "
     "FROM json_each(?) CROSS JOIN reference r ON r.repository_id = json_extract(value, '$[0]') "
@@ -47,9 +52,18 @@ _SELECT_REFERRERS = (
 
 def save_pulls(rows: Sequence[PullRow]) -> None:
     """Store pulls of at most some hundred assets, one row for each; within a transaction."""
-    given = json.dumps([[each.repository_id, each.path, each.count, each.at] for each in rows])
+    given = _given(rows)
     database_proxy.execute_sql(_UPDATE_ASSETS, (given,))
     database_proxy.execute_sql(_INSERT_DAYS, (given,))
+
+
+def count_whole(rows: Sequence[PullRow]) -> int:
+    """Return how many of these pulls were of assets of components, not of their parts."""
+    return int(database_proxy.execute_sql(_COUNT_WHOLE, (_given(rows),)).fetchone()[0])
+
+
+def _given(rows: Sequence[PullRow]) -> str:
+    return json.dumps([[each.repository_id, each.path, each.count, each.at] for each in rows])
 
 
 def list_referrers(rows: Sequence[tuple[PullRow, str]], limit: int) -> list[PullRow]:

@@ -68,6 +68,7 @@ class PullLog:
     Attributes:
         note: takes a pull, and whether to count it; a HEAD request, for example, shows that an
             asset is in use, but is not counted. Cheap, for any thread.
+        counted: how many pulls were counted and written since the start, of whole components.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class PullLog:
         self._retention = Retention(days, records.find_newest, records.find_oldest, clock)
         self._queue: deque[tuple[Pull, bool]] = deque(maxlen=QUEUE_MAX)
         self.note: Callable[[tuple[Pull, bool]], None] = self._queue.append
+        self.counted = 0
         self._lock = threading.Lock()
         self._waiting: dict[Pull, _Sum] = {}
         self._due: deque[tuple[Pull, _Sum]] = deque()  # taken from those that wait
@@ -179,6 +181,7 @@ class PullLog:
         for start in range(0, len(merged), BATCH_ROWS):
             with self._database.transaction(touches=(), is_brief=True):
                 records.save_pulls(merged[start : start + BATCH_ROWS])
+        self.counted += records.count_whole([row for row, _ in rows])
 
 
 def _merge(rows: list[PullRow]) -> list[PullRow]:

@@ -100,3 +100,15 @@ class UseGuide:
     sections: tuple[UseSection, ...]
     notices: tuple[UseNotice, ...] = ()
     placeholders: tuple[str, str] = ("Name", "Version")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeCard:
+    """What to try first, on the home page of a server in which nothing is stored yet.
+
+    Attributes:
+        snippets: the steps in their order; their captions say what each one does.
+    """
+
+    title: str
+    snippets: tuple[Snippet, ...]

@@ -4,12 +4,13 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from repoman import __version__
-from repoman.plugin import current_actor, list_addresses, list_pages, list_problems
+from repoman.plugin import current_actor, list_pages
 from repoman_web.views.addresses import local_address
+from repoman_web.views.home import home
 from repoman_web.views.rendering import FILTERS, GLOBALS, THEME_COOKIE, THEMES, current_theme
 from repoman_web.views.repository_frame import FRAME
 
@@ -60,10 +61,8 @@ def _shared() -> dict[str, Any]:
 
 @pages.get("/")
 def start() -> str:
-    """Return the start page: the visitor's repositories, for administrators what does not work."""
-    return render_template(
-        "repoman/start.html", repositories=list_addresses(), problems=list_problems()
-    )
+    """Return the home page."""
+    return home()
 
 
 @pages.get("/appearance")

@@ -56,23 +56,27 @@ def _label(url: str, via: RepositoryAddress, repository: Repository) -> str:
 
 
 def _guide(repository: Repository, via: RepositoryAddress, address: str) -> UseGuide | None:
-    authorizer, actor = current_security().authorizer, current_actor()
     found = current_repoman().repositories.find(via.name) or repository
-    add, read = frozenset({Action.ADD}), READING
-    asked = UseRequest(
+    asked = use_request(repository, found, address)
+    guide: UseGuide | None = current_repoman().plugins.hook.repoman_web_use(request=asked)
+    return guide
+
+
+def use_request(repository: Repository, via: Repository, address: str) -> UseRequest:
+    """Return what a format is asked about a repository, for the visitor and what they filled in."""
+    authorizer, actor = current_security().authorizer, current_actor()
+    return UseRequest(
         repository=repository,
-        via=found,
+        via=via,
         address=address,
         name=_field("name"),
         version=_field("version"),
         user=_field("user") or _visitor(),
-        may_add=authorizer.may_do_somewhere(actor, found.ref, add),
+        may_add=authorizer.may_do_somewhere(actor, via.ref, frozenset({Action.ADD})),
         is_open=all(
-            authorizer.may_do_everywhere(ANONYMOUS, found.ref, frozenset({each})) for each in read
+            authorizer.may_do_everywhere(ANONYMOUS, via.ref, frozenset({each})) for each in READING
         ),
     )
-    guide: UseGuide | None = current_repoman().plugins.hook.repoman_web_use(request=asked)
-    return guide
 
 
 def _field(name: str) -> str:
