@@ -17,6 +17,7 @@ from repoman.blobs.store import BlobStore
 from repoman.bootstrap import forget_first_password, seed
 from repoman.caching import BUDGET
 from repoman.catalog.catalog import Catalog
+from repoman.catalog.cleanup_preview import CleanupPreview
 from repoman.catalog.contents import Contents
 from repoman.catalog.sample_records import Samples
 from repoman.catalog.uploading import ComponentUploads
@@ -236,6 +237,7 @@ class Repoman:
         self.catalog = Catalog(self.settings.catalog, self.security.cursors, TrigramIndex())
         authorizer = self.security.authorizer
         self.contents = Contents(self.catalog, self.repositories, authorizer)
+        self.cleanup_preview = CleanupPreview(self.contents, self.cleanup_policies)
         self.views = RepositoryViews(self.catalog, self.repositories, authorizer, self.blob_stores)
         self.uploads = ComponentUploads(self.repositories, authorizer)
         self.overview = Overview(

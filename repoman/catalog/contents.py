@@ -40,6 +40,7 @@ from repoman.security.actors import READING, Access, Action, Actor, RepositoryRe
 from repoman.security.authorization import Authorizer
 
 DELETE = frozenset({Action.DELETE})
+SHOWN = ComponentQuery(only_shown=True)
 PAGES_MAX = 10
 """So many pages are read to find the one asset that a search means."""
 
@@ -119,7 +120,11 @@ class Contents:
     # Lists --------------------------------------------------------------------------------------
 
     def components(
-        self, repository: Repository, page: PageRequest, actor: Actor | None
+        self,
+        repository: Repository,
+        page: PageRequest,
+        actor: Actor | None,
+        query: ComponentQuery = SHOWN,
     ) -> Page[Entry]:
         """Return a page of the components of a repository, or of the members of a group.
 
@@ -127,7 +132,6 @@ class Contents:
             PageKeyInvalid: the key of the page does not belong to this list.
         """
         scopes = self._scopes_of(repository, actor)
-        query = ComponentQuery(only_shown=True)
         return self._entries(replace(query, order=usual_order(query, scopes)), page, scopes)
 
     def assets(

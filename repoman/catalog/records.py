@@ -4,6 +4,7 @@ A list is read by **scans**: each is one range of one index, in its order, and y
 are asked for, so that the reader can stop anywhere. No statement sorts.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -151,6 +152,37 @@ def list_component_assets(components: Iterable[int], limit: int) -> list[Row]:
             f"WHERE component_id IN ({_marks(batch)}) LIMIT ?"
         )
         found += _all(query, [*batch, limit])
+    return found
+
+
+# The last one of the newest components of each package, where it has more.
+_LAST_OF_NEWEST = """
+SELECT last.package_id, last.kind, last.{column}, last.id FROM json_each(?1) AS wanted
+CROSS JOIN component AS last ON last.id = (
+    SELECT id FROM component INDEXED BY component_package_id_{column}
+    WHERE package_id = json_extract(wanted.value, '$[0]')
+    AND kind = json_extract(wanted.value, '$[1]')
+    ORDER BY {column} DESC, id DESC LIMIT 1 OFFSET ?2
+)
+"""
+
+
+def list_beyond_newest(ids: Iterable[int], count: int, column: str) -> set[int]:
+    """Return those of the components that are not among the ``count`` newest of their packages.
+
+    ``column`` is what they are sorted by: ``version_key`` or ``updated_at``.
+    """
+    package = itemgetter(*map(FIELDS["component"].__getitem__, ("package_id", "kind")))
+    order = itemgetter(FIELDS["component"][column], 0)
+    found: set[int] = set()
+    for batch in batches(ids):
+        rows = list_rows("component", batch)
+        packages = json.dumps([*{package(row) for row in rows}])
+        newest = _all(_LAST_OF_NEWEST.format(column=column), [packages, count - 1])
+        last = {(row[0], row[1]): row[2:] for row in newest}
+        found |= {
+            row[0] for row in rows if package(row) in last and order(row) < last[package(row)]
+        }
     return found
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from repoman.catalog.contents import render_id
 from repoman.cli.common import AS_JSON, print_details, with_repoman
 from repoman.core import Repoman
+from repoman.printable import pluralize
 from repoman.repositories.cleanup import RELEASE_TYPES
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 
@@ -45,7 +47,7 @@ def _with_criteria(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def cleanup() -> None:
-    """List, create, change and delete cleanup policies."""
+    """List, create, change, try and delete cleanup policies."""
 
 
 @cleanup.command("list")
@@ -113,6 +115,27 @@ def set_(
     removed: dict[str, Any] = {_attribute_of(each): None for each in unset}
     repoman.cleanup_policies.change(name, replace(policy, **changes, **removed))
     click.echo(f"Updated the cleanup policy {policy.name}.")
+
+
+@cleanup.command()
+@click.argument("name")
+@click.argument("repository")
+@AS_JSON
+@with_repoman
+def preview(repoman: Repoman, name: str, repository: str, as_json: bool) -> None:
+    """List what the cleanup policy NAME chooses in REPOSITORY, and remove nothing."""
+    policy = repoman.cleanup_policies.get(name)
+    found = repoman.cleanup_preview.choose(
+        repoman.contents.repository(repository, None), policy, None
+    )
+    if as_json:
+        shown = [{"id": render_id(each.view), **asdict(each.shown)} for each in found.entries]
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for each in found.entries:
+        click.echo(f"{each.shown.name} {each.shown.version}".rstrip())
+    more = "" if found.is_complete else " so far; the repository is too large to examine all of it"
+    click.echo(f"{pluralize(len(found.entries), 'component')}{more}")
 
 
 @cleanup.command()

@@ -21,7 +21,7 @@ from repoman.http.body import close_untaken, read_body
 from repoman.http.current import AUDIT, current_actor, current_environ
 from repoman.http.formats import Format, name_of_file
 from repoman.http.multipart import OpenForm, receive_form
-from repoman.http.rest_errors import ENDPOINT, JSON, input_error
+from repoman.http.rest_errors import ENDPOINT, JSON, empty, input_error
 from repoman.http.rest_sessions import refuse_forged, take_proof
 from repoman.http.sessions import current_session
 from repoman.plugins import unique
@@ -30,6 +30,7 @@ from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, F
 from repoman.rest.openapi import MERGE_PATCH, describe_api
 from repoman.rest.resources import Page, Query
 
+TEXT = "text/plain"
 YAML = "application/yaml"  # JSON is YAML as well.
 METRICS_ROOT = "/service/metrics"  # Where exporters look for what is below NEXUS_ROOT as well.
 ROOTS = (NEXUS_ROOT, METRICS_ROOT, API_ROOT)
@@ -220,12 +221,13 @@ class _View:
     def _render(self, answer: Any) -> Response:
         status = self._endpoint.status
         if isinstance(answer, Reply):
-            kind = answer.media_type if answer.body else None
-            response = Response(answer.body, answer.status or status, mimetype=kind)
+            response = empty(answer.status or status)
+            if answer.body:
+                response = Response(answer.body, response.status, mimetype=answer.media_type)
             response.headers.update(answer.headers)
             return response
         if self._output is None:
-            return Response(answer, status, mimetype="text/plain")
+            return empty(status) if answer is None else Response(answer, status, mimetype=TEXT)
         data = self._dump(answer)
         response = Response(data, status, mimetype=JSON)
         if self._has_tag:
@@ -260,14 +262,15 @@ def is_rest(path: str) -> bool:
 def install_server_name(app: Flask, nexus_version: str) -> None:
     """Have answers of the REST API name a version of Nexus Repository, for clients that check it.
 
-    An empty version: they name the product, as all answers do.
+    So does the start page, where some clients look for it. An empty version: they name the product,
+    as all answers do.
     """
     if not nexus_version:
         return
 
     @app.after_request
     def _name(response: Response) -> Response:
-        if request.path.startswith(f"{NEXUS_ROOT}/"):
+        if request.path == "/" or request.path.startswith(f"{NEXUS_ROOT}/"):
             response.headers["Server"] = f"Nexus/{nexus_version} (OSS)"
         return response
 

@@ -95,9 +95,9 @@ class RestErrors:
         if isinstance(failure.error, Unauthenticated):
             return self._refuse()
         if status == HTTPStatus.FORBIDDEN or (failure.error is None and status in BARE):
-            return _empty(status)
+            return empty(status)
         if endpoint is not None and status in endpoint.bare:
-            return _empty(status)
+            return empty(status)
         if isinstance(failure.error, Frozen):
             return render_plain(failure)
         if endpoint is not None and endpoint.has_plain_errors and status not in BEFORE:
@@ -114,25 +114,32 @@ class RestErrors:
         has_tried = header is not None and parse_basic(header) != Credentials("", "")
         options = self._options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
         if not has_tried and (options.enabled or request.headers.get("X-Nexus-UI") == "true"):
-            return _empty(HTTPStatus.FORBIDDEN)
-        response = _empty(HTTPStatus.UNAUTHORIZED)
+            return empty(HTTPStatus.FORBIDDEN)
+        response = empty(HTTPStatus.UNAUTHORIZED)
         response.headers["WWW-Authenticate"] = self._challenge
         return response
 
 
-def _empty(status: int) -> Response:
+def empty(status: int) -> Response:
+    """Return a response without a body, and so without a media type."""
     response = Response(status=status)
     del response.headers["Content-Type"]
     return response
 
 
+def _without_field(failure: Failure) -> str:
+    """Return the message of a failure without the name of the field in front of it."""
+    field: str | None = getattr(failure.error, "field", None)
+    return failure.message.removeprefix(f"{field}: ") if field else failure.message
+
+
 def _render_json(failure: Failure) -> Response:
     error = failure.error
-    told: Any = {"id": "*", "message": f'"{failure.message}"'}
+    message = _without_field(failure)
+    told: Any = {"id": "*", "message": f'"{message}"'}
     if isinstance(error, InvalidInput):
         told = [each.model_dump() for each in error.problems]
     elif isinstance(error, Invalid) and error.field:
-        message = failure.message.removeprefix(f"{error.field}: ")
         told = [{"id": error.field, "message": message}]
     elif failure.message.startswith("Could not process the input"):
         told["message"] = failure.message
@@ -148,8 +155,7 @@ def _render_problem(failure: Failure) -> Response:
             for each in error.problems
         ]
     elif isinstance(error, Invalid) and error.field:
-        message = failure.message.removeprefix(f"{error.field}: ")
-        wrong = [FieldProblem(field=error.field, message=message)]
+        wrong = [FieldProblem(field=error.field, message=_without_field(failure))]
     told = ProblemDetails(
         title=HTTPStatus(failure.status).phrase,
         status=failure.status,

@@ -20,6 +20,7 @@ from repoman.errors import Invalid, Unauthenticated
 from repoman.http.current import current_environ, note_failed_login
 from repoman.http.guard import log_in
 from repoman.http.hosts import SAFE_METHODS
+from repoman.http.rest_errors import empty
 from repoman.http.sessions import begin_session, current_session, end_session
 from repoman.security.actors import Actor, Credentials
 from repoman.security.session_records import Session
@@ -39,7 +40,7 @@ def log_in_by_form() -> Response:
     session = begin_session(_log_in(Credentials(_decoded("username"), _decoded("password"))))
     if session is None:
         raise Unauthenticated("The login has ended already.")
-    response = Response(status=HTTPStatus.NO_CONTENT)
+    response = empty(HTTPStatus.NO_CONTENT)
     response.set_cookie(
         PROOF,
         proof_of(session),
@@ -69,7 +70,7 @@ def proof_of(session: Session) -> str:
 def log_out() -> Response:
     """End the browser session."""
     end_session()
-    response = Response(status=HTTPStatus.NO_CONTENT)
+    response = empty(HTTPStatus.NO_CONTENT)
     response.delete_cookie(PROOF, path=request.script_root or "/")
     return response
 

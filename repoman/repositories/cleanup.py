@@ -63,7 +63,7 @@ class CleanupPolicies:
             Invalid: its name or a criterion is not valid; ``field`` is its attribute.
         """
         check_name("cleanup policy", policy.name)
-        self._check(policy)
+        self.check(policy)
         with self._database.transaction():
             if records.find_policy(policy.name) is not None:
                 raise Conflict(
@@ -80,7 +80,7 @@ class CleanupPolicies:
             NotFound: there is none with this name.
             Invalid: a criterion is not valid, or the format would change while it is used.
         """
-        self._check(policy)
+        self.check(policy)
         with self._database.transaction():
             old = self.get(name)
             new = replace(policy, name=old.name)
@@ -113,8 +113,12 @@ class CleanupPolicies:
             self._database.note_change("cleanup-policy.delete", policy.name, **told)
         self._repositories.refresh()
 
-    def _check(self, policy: CleanupPolicy) -> None:
-        """Return if the criteria can be stored (Invalid)."""
+    def check(self, policy: CleanupPolicy) -> None:
+        """Return if the criteria are valid.
+
+        Raises:
+            Invalid: they are not; ``field`` is the attribute.
+        """
         if policy.format not in (ALL_FORMATS, *self._formats):
             known = ", ".join(self.formats())
             raise Invalid(

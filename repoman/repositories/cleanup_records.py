@@ -33,6 +33,12 @@ class CleanupPolicy:
     retain: int | None = None
     sort_by: str | None = None
 
+    @property
+    def has_criteria(self) -> bool:
+        """Whether it has any criterion; without one it chooses nothing."""
+        criteria = (self.last_updated_days, self.last_downloaded_days, self.retain)
+        return any((*criteria, self.release_type, self.asset_regex))
+
 
 FIELDS = tuple(CleanupPolicy.__slots__)
 

@@ -144,8 +144,11 @@ def _add_refusals(path: str, type_: str) -> None:
     """Add the endpoints of a type that refuse every request."""
 
     def create(call: Call, body: dict[str, Any]) -> None:
-        """Refuse the request: this server has no blob stores of the type {}."""
-        raise Invalid(f"There are no blob stores of the type {type_}. Create one of type File.")
+        """Refuse the request: blob stores of the type {} are not supported."""
+        raise Invalid(
+            f"Blob stores of the type {type_} are not supported. Create a blob store of the type "
+            "File."
+        )
 
     def get(call: Call, name: str) -> None:
         """Refuse the request: no blob store has the type {}."""

@@ -5,6 +5,8 @@ They differ in statuses and rights: ``/internal/`` is that of the editions witho
 
 from pydantic import Field
 
+from repoman.catalog.contents import Entry, render_id
+from repoman.catalog.visibility import BROWSE
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
@@ -29,7 +31,9 @@ FIELDS = {
     "asset_regex": "criteriaAssetRegex",
 }
 # What the criteria are called in the list of formats.
-CRITERIA = ["lastBlobUpdated", "lastDownloaded", "isPrerelease", "regex", "retain"]
+CRITERIA = ["lastBlobUpdated", "lastDownloaded", "isPrerelease", "regex", "retain", "sortBy"]
+
+PREVIEW_ITEMS = 50  # So many components of a preview are shown.
 
 cleanup = Area("Cleanup policies", "Which components are removed from repositories.")
 
@@ -56,14 +60,13 @@ class CleanupPolicyUpdate(Resource):
 
     def policy(self, name: str) -> CleanupPolicy:
         """Return it as a policy with this name."""
-        release_type = self.criteria_release_type
         return CleanupPolicy(
             name=name,
             format=self.format,
             notes=self.notes,
             last_updated_days=self.criteria_last_blob_updated,
             last_downloaded_days=self.criteria_last_downloaded,
-            release_type=release_type.upper() if release_type else None,
+            release_type=_upper(self.criteria_release_type),
             asset_regex=self.criteria_asset_regex,
             retain=self.retain,
             sort_by=self.sort_by,
@@ -86,6 +89,42 @@ class PolicyQuery(Query):
     """Selects cleanup policies."""
 
     format: str | None = Field(None, description="Only policies for repositories of this format.")
+
+
+class PreviewRequest(Resource):
+    """A repository, and criteria that choose components in it; those that are null do not count."""
+
+    repository: str = Field(description="Name of the repository.")
+    criteria_last_blob_updated: int | None = None
+    criteria_last_downloaded: int | None = None
+    criteria_release_type: str | None = None
+    criteria_asset_regex: str | None = None
+    criteria_retain: int | None = None
+    criteria_sort_by: str | None = None
+    filter: str | None = Field(
+        None, description="Words, each in the name, the group, the version or the description."
+    )
+
+
+class ChosenComponent(Resource):
+    """A component that the criteria choose."""
+
+    id: str
+    repository_name: str
+    group: str | None
+    name: str
+    version: str
+    format: str
+
+
+class PreviewPage(Resource):
+    """The first components that the criteria choose."""
+
+    total: int = Field(
+        description="How many were found. In a large repository the search ends early, and there "
+        "may be more."
+    )
+    results: list[ChosenComponent]
 
 
 class CriteriaView(Resource):
@@ -164,7 +203,55 @@ def delete_internal_cleanup_policy(call: Call, name: str) -> None:
 def list_cleanup_criteria(call: Call) -> list[CriteriaView]:
     """List the formats with the criteria that their policies can have."""
     formats = call.repoman.cleanup_policies.formats()
-    return [CriteriaView(id=each, name=each, available_criteria=CRITERIA) for each in formats]
+    return [
+        CriteriaView(
+            id=each,
+            name="All Formats" if each == ALL_FORMATS else each,
+            available_criteria=CRITERIA,
+        )
+        for each in formats
+    ]
+
+
+@cleanup.post(f"{INTERNAL_POLICIES}/preview/components", ROOT, bare=(404,))
+def preview_cleanup(call: Call, body: PreviewRequest) -> PreviewPage:
+    """Show what a cleanup policy with these criteria would choose, and remove nothing.
+
+    A component that was never downloaded counts as last downloaded when it was stored. Without
+    criteria nothing is chosen. Up to 50 components are shown.
+    """
+    repository = call.repoman.contents.repository(body.repository, call.actor, BROWSE)
+    policy = CleanupPolicy(
+        name="",
+        format=repository.config.format,
+        last_updated_days=body.criteria_last_blob_updated,
+        last_downloaded_days=body.criteria_last_downloaded,
+        release_type=_upper(body.criteria_release_type),
+        asset_regex=body.criteria_asset_regex,
+        retain=body.criteria_retain,
+        sort_by=body.criteria_sort_by,
+    )
+    with worded({**FIELDS, "retain": "criteriaRetain"}):
+        found = call.repoman.cleanup_preview.choose(
+            repository, policy, call.actor, body.filter or ""
+        )
+    shown = [_chosen(each) for each in found.entries[:PREVIEW_ITEMS]]
+    return PreviewPage(total=len(found.entries), results=shown)
+
+
+def _chosen(entry: Entry) -> ChosenComponent:
+    return ChosenComponent(
+        id=render_id(entry.view),
+        repository_name=entry.view.repository,
+        group=entry.shown.namespace or None,
+        name=entry.shown.name,
+        version=entry.shown.version,
+        format=entry.view.format,
+    )
+
+
+def _upper(text: str | None) -> str | None:
+    return text.upper() if text else None
 
 
 def _list(call: Call) -> list[CleanupPolicyView]:

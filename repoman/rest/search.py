@@ -4,12 +4,15 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
 
+from repoman.catalog.contents import render_id
 from repoman.catalog.model import PageRequest
 from repoman.catalog.search_terms import Terms
 from repoman.rest.components import AssetXO, ComponentXO, asset_xo, component_xo, download_url
 from repoman.rest.endpoints import EVERYBODY, Area, Call, Reply
-from repoman.rest.resources import AnyCase, Page, PageQuery
+from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource
 
+SUGGEST_MIN_CHARS = 2  # The shortest beginning for which there are suggestions.
+SUGGESTIONS_MAX = 20  # The most suggestions.
 NO_SUCH_PAGE = (406,)  # The status of errors that have no body.
 
 search = Area(
@@ -83,6 +86,27 @@ class SearchQuery(PageQuery):
         return PageRequest(after=self.continuation_token or "")
 
 
+class SuggestQuery(Query):
+    """What somebody has begun to type."""
+
+    q: str = Field(
+        min_length=SUGGEST_MIN_CHARS, description="Words, each in a name, group or version."
+    )
+    format: str = Field("", description="Name of a format.")
+    limit: int = Field(10, ge=1, le=SUGGESTIONS_MAX, description="How many there are at most.")
+
+
+class SuggestionXO(Resource):
+    """A component, without its assets."""
+
+    id: str
+    repository: str
+    format: str
+    group: str | None
+    name: str
+    version: str
+
+
 @search.get("/v1/search", EVERYBODY, bare=NO_SUCH_PAGE)
 def search_components(call: Call, query: SearchQuery) -> Page[ComponentXO]:
     """Search for components; only those that the user may browse are found.
@@ -93,6 +117,24 @@ def search_components(call: Call, query: SearchQuery) -> Page[ComponentXO]:
     found = call.repoman.contents.search(query.terms, query.page, call.actor)
     items = [component_xo(call, each) for each in found.items]
     return Page[ComponentXO](items=items, continuation_token=found.next)
+
+
+@search.get("/v1/search/suggest", EVERYBODY)
+def suggest_components(call: Call, query: SuggestQuery) -> list[SuggestionXO]:
+    """List some components for what somebody has begun to type."""
+    terms = Terms((("q", query.q), ("format", query.format)))
+    found = call.repoman.contents.search(terms, PageRequest(query.limit), call.actor)
+    return [
+        SuggestionXO(
+            id=render_id(each.view),
+            repository=each.view.repository,
+            format=each.view.format,
+            group=each.shown.namespace or None,
+            name=each.shown.name,
+            version=each.shown.version,
+        )
+        for each in found.items
+    ]
 
 
 @search.get("/v1/search/assets", EVERYBODY, bare=NO_SUCH_PAGE)

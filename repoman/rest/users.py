@@ -79,7 +79,9 @@ class DeletionQuery(Query):
     """Says which user to delete."""
 
     realm: str | None = Field(
-        None, description="The source of a user that is not a local one; see `source`."
+        None,
+        description="The source of a user that is not a local one, see `source`; or the id of the "
+        "realm, such as `LdapRealm`.",
     )
 
 
@@ -207,7 +209,8 @@ def delete_user(call: Call, user_id: str, query: DeletionQuery) -> None:
     if query.realm is None and user.realm != LOCAL:
         source = _source_of(user.realm)
         raise Invalid(f"{user_id} is not a local user. Name the source with '?realm={source}'.")
-    if query.realm is not None and _realm_of(query.realm) != user.realm:
+    realms = {each.id: each.name for each in call.repoman.security.realms.available()}
+    if query.realm is not None and realms.get(query.realm, _realm_of(query.realm)) != user.realm:
         raise Invalid(f"The user {user_id} does not belong to {query.realm!r}.")
     call.repoman.users.delete(user_id, call.actor)
 

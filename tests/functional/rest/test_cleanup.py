@@ -181,7 +181,7 @@ def test_changes_are_in_the_audit_log(send, repoman):
     ]
 
 
-def test_the_commands(server):
+def test_the_commands(server, tmp_path):
     server.cli("cleanup", "create", "old", "--format", "raw", "--updated-days", "30")
     server.cli("cleanup", "set", "old", "--retain", "3", "--unset", "updated-days")
     [policy] = json.loads(server.cli("cleanup", "list", "--json").stdout)
@@ -192,5 +192,15 @@ def test_the_commands(server):
         "in_use": 0,
     }
     assert server.cli("cleanup", "list").stdout == "old  raw  retain=3  (used by 0)\n"
+    server.cli("repo", "create", "raw-hosted", "previewed")
+    file = tmp_path / "a.txt"
+    file.write_text("a file")
+    server.cli("component", "upload", "previewed", str(file), "--field", "directory=/")
+    assert server.cli("cleanup", "preview", "old", "previewed").stdout == "0 components\n"
+    server.cli("cleanup", "set", "old", "--asset-regex", ".*", "--unset", "retain")
+    listed = server.cli("cleanup", "preview", "old", "previewed").stdout
+    assert listed == "/a.txt\n1 component\n"
+    [chosen] = json.loads(server.cli("cleanup", "preview", "old", "previewed", "--json").stdout)
+    assert (chosen["name"], chosen["namespace"]) == ("/a.txt", "/")
     server.cli("cleanup", "delete", "old", "--yes")
     assert server.cli("cleanup", "list").stdout == ""

@@ -256,3 +256,36 @@ def test_a_search_finds_what_may_be_browsed(site):
     whole = site.user(*rights("raw", "all", "browse"))
     assert site.names("/search?repository=all", whole) == FILES
     assert site.names("/search?", whole) == []
+
+
+def test_suggestions_are_short(site):
+    [found] = site.get("/search/suggest?q=c.txt")
+    [same] = site.items("/search?name=c.txt&repository=files")
+    expected = {"id": same["id"], "repository": "files", "format": "raw"}
+    assert found == {**expected, "group": "/", "name": "/c.txt", "version": ""}
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("q=team", 3),
+        ("q=team&limit=2", 2),
+        ("q=team&format=docker", 3),
+        ("q=team&format=raw", 0),
+        ("q=team&limit=21", None),
+        ("q=team&limit=0", None),
+        ("q=t", None),
+        ("", None),
+    ],
+)
+def test_suggestions_have_a_bound(site, query, count):
+    answer = site.ask(f"/search/suggest?{query}")
+    assert answer.status_code == (400 if count is None else 200)
+    assert count is None or len(answer.json) == count
+
+
+def test_suggestions_are_of_what_may_be_browsed(site):
+    login = site.user(*rights("raw", "files", "browse"))
+    assert site.get("/search/suggest?q=team", login) == []
+    found = site.get("/search/suggest?q=a.txt", login)
+    assert [each["repository"] for each in found] == ["files"]

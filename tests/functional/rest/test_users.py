@@ -336,8 +336,21 @@ def test_a_user_of_a_directory_has_its_source_and_may_get_roles(rest):
     assert rest.ask("PUT", "/users/dora", change_of("dora")).status_code == 404
     for path, status in (("/users/dora", 400), ("/users/dora?realm=x", 400)):
         assert rest.ask("DELETE", path).status_code == status
+    assert rest.ask("DELETE", "/users/dora?realm=NexusAuthenticatingRealm").status_code == 400
     rest.done("DELETE", "/users/dora?realm=LDAP")
     assert find_user("dora") is None
+
+
+@pytest.mark.parametrize(
+    ("realm", "source"),
+    [("ldap", "LdapRealm"), ("local", "NexusAuthenticatingRealm"), ("local", "default")],
+)
+def test_a_user_of_a_realm_can_be_deleted_by_its_id(rest, realm, source):
+    rest.repoman.security.accounts.keep(Actor("dora", realm="ldap", roles=("nx-anonymous",)))
+    rest.done("POST", "/users", user_of("jo"))
+    name = {"ldap": "dora", "local": "jo"}[realm]
+    rest.done("DELETE", f"/users/{name}?realm={source}")
+    assert find_user(name) is None
 
 
 # --- The audit log, and two at once --------------------------------------------------------------

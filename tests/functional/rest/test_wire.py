@@ -300,6 +300,7 @@ def test_the_server_may_name_another_version(repoman_factory, version):
         expected = f"Nexus/{version} (OSS)" if version else None
         assert answer.headers.get("Server") == expected
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get("/").headers.get("Server") == expected
     assert "Server" not in client.get("/login").headers
     if version:
         assert client.get("/service/rest/swagger.json").json["info"]["version"] == version

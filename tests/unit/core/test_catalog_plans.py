@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from repoman.catalog import records
 from repoman.catalog.model import ComponentQuery, PageRequest
 from repoman.catalog.search_terms import compile_terms
 from repoman.catalog.visibility import ScopeViewer
@@ -27,7 +28,7 @@ SEARCHED = ComponentQuery(repositories=("r3",), kind="tag")
 INTERNAL = ("'component_index_", "'version_index_")
 # There are few of them; or they are the rows of an index that was asked.
 SMALL = ("SCAN blob_store_usage", "SCAN CONSTANT", "SCAN component_index", "SCAN version_index")
-SMALL = (*SMALL, "SCAN user", "SCAN child", "SCAN part")
+SMALL = (*SMALL, "SCAN user", "SCAN child", "SCAN part", "SCAN wanted")
 
 
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
@@ -108,6 +109,15 @@ def test_an_index_answers_a_search(opened, name):
     bad = {each: bad_steps(each) for each in statements if bad_steps(each)}
     assert statements
     assert bad == {}
+
+
+@pytest.mark.parametrize("column", ["version_key", "updated_at"])
+def test_an_index_says_what_is_beyond_the_newest(opened, column):
+    ids = [row[0] for row in records.list_rows("component", range(1, 200))]
+    with executed_statements() as asked:
+        records.list_beyond_newest(ids, 2, column)
+    assert len(asked) == 2
+    assert [step for each in asked for step in bad_steps(each)] == []
 
 
 def test_a_page_costs_few_statements_however_many_items_it_has(opened):
