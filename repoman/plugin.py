@@ -188,7 +188,13 @@ from repoman.security.actors import (
     Scope,
 )
 from repoman.security.contracts import SecurityServices
+from repoman.security.explanation import Extent, RightsOverview, find_actor
 from repoman.security.options import ANONYMOUS_OPTIONS
+from repoman.security.permissions import ADMINISTERED
+from repoman.security.rights_records import Privilege, Role, SelectorRow
+from repoman.security.user_records import Status as UserStatus
+from repoman.security.user_records import User, UserQuery
+from repoman.security.user_token_records import TokenQuery, UserToken
 from repoman.tasks.model import (
     FirstTask,
     Run,
@@ -214,6 +220,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
+    "ADMINISTERED",
     "ANONYMOUS",
     "ANONYMOUS_OPTIONS",
     "API_ROOT",
@@ -269,6 +276,7 @@ __all__ = [
     "Denied",
     "DoctorCheck",
     "Download",
+    "Extent",
     "Failure",
     "FetchRequest",
     "FieldType",
@@ -308,6 +316,7 @@ __all__ = [
     "PartSink",
     "PassThrough",
     "Permission",
+    "Privilege",
     "ProxyCache",
     "ProxySection",
     "Pull",
@@ -344,6 +353,8 @@ __all__ = [
     "RepositoryViews",
     "Resource",
     "Rest",
+    "RightsOverview",
+    "Role",
     "RoutingSection",
     "Run",
     "RunState",
@@ -354,6 +365,7 @@ __all__ = [
     "Section",
     "SectionForm",
     "SecurityServices",
+    "SelectorRow",
     "ShownLink",
     "SingleFlight",
     "Snippet",
@@ -374,6 +386,7 @@ __all__ = [
     "TaskType",
     "Tasks",
     "Timestamp",
+    "TokenQuery",
     "TooLarge",
     "TooManyRequests",
     "Trace",
@@ -401,6 +414,10 @@ __all__ = [
     "UseNotice",
     "UseRequest",
     "UseSection",
+    "User",
+    "UserQuery",
+    "UserStatus",
+    "UserToken",
     "WebAddress",
     "WritePolicy",
     "allow_caching",
@@ -420,6 +437,7 @@ __all__ = [
     "done",
     "encoding_of",
     "end_session",
+    "find_actor",
     "find_pattern",
     "first_found",
     "good",

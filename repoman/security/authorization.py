@@ -24,7 +24,7 @@ from repoman.security.actors import (
     Limit,
     RepositoryRef,
 )
-from repoman.security.explanation import Decision, Reason, Source, reasons_for
+from repoman.security.explanation import Decision, Reason, RightsOverview, Source, reasons_for
 from repoman.security.expressions import Subject
 from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
 from repoman.security.rights import Allowed, Rights, RightsBook
@@ -89,6 +89,12 @@ class Authorizer:
             )
             for action, one in sorted(single.items())
         ]
+
+    def overview(self, actor: Actor) -> RightsOverview:
+        """Return what the actor may do where, and by which roles, as it is stored now."""
+        anonymous = self._anonymous
+        own = () if actor.is_anonymous else self._roles_of(actor)
+        return RightsOverview(own, anonymous.roles if anonymous.enabled else ())
 
     def knows(self, actor: Actor, ref: RepositoryRef) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""

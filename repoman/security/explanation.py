@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repoman.errors import NotFound
-from repoman.security.actors import ANONYMOUS, Action, Actor, RepositoryRef
+from repoman.security.actors import ANONYMOUS, READING, Action, Actor, RepositoryRef
 from repoman.security.expressions import Subject
-from repoman.security.rights import Rights, list_grants, rights_from
+from repoman.security.permissions import DOMAIN, SELECTOR
+from repoman.security.rights import Allowed, Rights, list_grants, rights_from
 from repoman.security.user_records import find_user
 
 
@@ -53,6 +54,83 @@ class Decision:
     is_allowed: bool
     is_within_limit: bool
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What somebody may do in a repository, or with a part of the server.
+
+    Attributes:
+        everything: the actions that are allowed with everything there.
+        partly: those that are allowed with what content selectors pick, or may be.
+        roles: the roles of the user that allow something.
+        anybody: whether some of it is allowed to anybody.
+    """
+
+    everything: frozenset[str] = frozenset()
+    partly: frozenset[str] = frozenset()
+    roles: tuple[str, ...] = ()
+    anybody: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """What one role of somebody gives."""
+
+    source: Source
+    role: str
+    rights: Rights
+
+
+class RightsOverview:
+    """What somebody may do in many repositories, and by which roles; read once when it is made.
+
+    Args:
+        roles: those of the user.
+        anonymous: the roles of those without a login; none if there is no such access.
+    """
+
+    def __init__(self, roles: Iterable[str], anonymous: Iterable[str] = ()) -> None:
+        self._holdings = (
+            *_holdings(roles, Source.USER),
+            *_holdings(anonymous, Source.ANONYMOUS),
+        )
+
+    def of_repository(self, ref: RepositoryRef) -> Extent:
+        """Return what they may do with the content of a repository."""
+        found = Allowed(READING) if ref.anonymous else Allowed()
+        anybody, roles = bool(ref.anonymous), []
+        for each in self._holdings:
+            if each.source is Source.ANONYMOUS and ref.anonymous is not None:
+                continue
+            if allowed := each.rights.allowed(ref):
+                found |= allowed
+                anybody |= each.source is Source.ANONYMOUS
+                roles += [each.role] if each.source is Source.USER else []
+        everything = found.everything
+        return Extent(everything, found.anything - everything, tuple(roles), anybody)
+
+    def of_server(self, domain: str, actions: Iterable[str]) -> Extent:
+        """Return which of some actions they may do with a part of the server."""
+        found: dict[str, list[str]] = {}
+        for action in actions:
+            holders = [each for each in self._holdings if each.source is Source.USER]
+            names = [each.role for each in holders if each.rights.permits(domain, action)]
+            if names:
+                found[action] = names
+        roles = dict.fromkeys(name for names in found.values() for name in names)
+        return Extent(frozenset(found), roles=tuple(roles))
+
+
+def _holdings(roles: Iterable[str], source: Source) -> Iterator[_Holding]:
+    grants = list_grants(roles)
+    selectors = rights_from(grants).selectors
+    for role in dict.fromkeys(each.roles[0] for each in grants):
+        own = tuple(dict.fromkeys(each.permission for each in grants if each.roles[0] == role))
+        reached = tuple(
+            each for each in selectors if any(one.reaches(DOMAIN, SELECTOR, each[0]) for one in own)
+        )
+        yield _Holding(source, role, Rights(own, reached))
 
 
 def find_actor(name: str) -> tuple[Actor, bool]:

@@ -253,7 +253,7 @@ SHIPPED_ROLES = (
 )
 
 # What is administered, and what it is called to people.
-_ADMINISTERED = {
+ADMINISTERED = {
     "audit": "the audit log",
     "blobstores": "blob stores",
     "capabilities": "capabilities",
@@ -305,9 +305,9 @@ def _ship() -> Iterator[Privilege]:
     yield Privilege("nx-all", WILDCARD, "All permissions", {"pattern": ALL})
     for name, (text, domain, actions) in _SINGLE.items():
         yield _application(name, text, domain, actions)
-    for domain, title in {**_ADMINISTERED, **_WHOLES}.items():
+    for domain, title in {**ADMINISTERED, **_WHOLES}.items():
         yield _application(f"nx-{domain}-all", f"All permissions for {title}", domain, (ANY,))
-    for domain, title in _ADMINISTERED.items():
+    for domain, title in ADMINISTERED.items():
         for action in ("create", "read", "update", "delete"):
             text = f"{action.capitalize()} permission for {title}"
             actions = (action,) if action == "read" else (action, "read")

@@ -1,6 +1,7 @@
 """The rows of local users; values in, values out."""
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -9,7 +10,7 @@ from peewee import fn
 
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.models import UploadRecord, UserRecord
+from repoman.db.models import UploadRecord, UserRecord, database_proxy
 from repoman.security.actors import LOCAL, Actor
 
 
@@ -27,6 +28,11 @@ class Status(StrEnum):
 
 
 WORKING = (Status.ACTIVE, Status.CHANGE_PASSWORD)  # The statuses of users who may log in.
+# How many users have which role, of a list of them as JSON.
+_HOLDERS = """SELECT role, COUNT(*) FROM (
+    SELECT u.id, held.value AS role FROM "user" u, json_each(u.roles) held
+    UNION SELECT u.id, held.value FROM "user" u, json_each(u.external_roles) held
+) WHERE role IN (SELECT value FROM json_each(?)) GROUP BY role"""
 HIGHEST = "\U0010ffff"  # Follows each other character.
 
 
@@ -70,6 +76,23 @@ class User:
         return self.realm == LOCAL and bool(self.password_hash)
 
 
+@dataclass(frozen=True, slots=True)
+class UserQuery:
+    """Selects users, and says how they are ordered.
+
+    Attributes:
+        text: a part of the name or the mail address, in any case; empty: any.
+        realm: None: any.
+        is_robot: whether users without a password here are wanted, or the others; None: both.
+        by_login: whether those who logged in last come first, instead of by name.
+    """
+
+    text: str = ""
+    realm: str | None = None
+    is_robot: bool | None = None
+    by_login: bool = False
+
+
 def list_users() -> list[User]:
     """Return all users by name."""
     query = UserRecord.select(*_COLUMNS).order_by(UserRecord.name)
@@ -85,6 +108,41 @@ def search_users(prefix: str, realm: str | None, limit: int | None) -> list[User
     if realm is not None:
         query = query.where(UserRecord.realm == realm)
     return [_user(row) for row in query.tuples()]
+
+
+def page_users(query: UserQuery, after: tuple[float, str] | None, limit: int) -> list[User]:
+    """Return users behind a key: the time of the last login (0: none), and the name."""
+    name, login = fn.lower(UserRecord.name), fn.coalesce(UserRecord.last_login_at, 0.0)
+    found = UserRecord.select(*_COLUMNS).where(*_conditions_of(query)).limit(limit)
+    if query.by_login:
+        found = found.order_by(login.desc(), UserRecord.name)
+        if after is not None:
+            is_next = (login == after[0]) & (UserRecord.name > after[1])
+            found = found.where((login < after[0]) | is_next)
+    else:
+        found = found.order_by(name, UserRecord.name)
+        if after is not None:
+            low = fn.lower(after[1])
+            found = found.where((name > low) | ((name == low) & (UserRecord.name > after[1])))
+    return [_user(row) for row in found.tuples()]
+
+
+def _conditions_of(query: UserQuery) -> Iterator[Any]:
+    yield UserRecord.id > 0
+    if query.text:
+        part = fn.lower(query.text)
+        in_name = fn.instr(fn.lower(UserRecord.name), part) > 0
+        yield in_name | (fn.instr(fn.lower(UserRecord.email), part) > 0)
+    if query.realm is not None:
+        yield UserRecord.realm == query.realm
+    if query.is_robot is not None:
+        is_robot = (UserRecord.realm == LOCAL) & (UserRecord.password_hash == "")
+        yield is_robot if query.is_robot else ~is_robot
+
+
+def count_holders(roles: Iterable[str]) -> dict[str, int]:
+    """Return how many users have each of these roles, given here or by their realm."""
+    return dict(database_proxy.execute_sql(_HOLDERS, (json.dumps(list(roles)),)))
 
 
 def list_realms() -> set[str]:

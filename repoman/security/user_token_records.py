@@ -1,8 +1,10 @@
 """The rows of user tokens; values in, values out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from peewee import fn
 
 from repoman.db.models import UserRecord, UserTokenRecord
 from repoman.security.actors import Action, Limit
@@ -42,6 +44,46 @@ def list_tokens(user: str | None = None) -> list[UserToken]:
     if user is not None:
         query = query.where(UserRecord.name == user)
     return [_token(row) for row in query.tuples()]
+
+
+def count_tokens(users: Iterable[str]) -> dict[str, int]:
+    """Return how many tokens each of these users has; those without any are missing."""
+    query = _query(UserRecord.name, fn.count(UserTokenRecord.id))
+    found = query.where(UserRecord.name.in_(list(users))).group_by(UserRecord.name)
+    return dict(found.tuples())
+
+
+@dataclass(frozen=True, slots=True)
+class TokenQuery:
+    """Selects tokens of all users.
+
+    Attributes:
+        text: a part of the name of the token or of its user, in any case; empty: any.
+        is_endless: only those that never expire.
+        is_unused: only those that were never used.
+    """
+
+    text: str = ""
+    is_endless: bool = False
+    is_unused: bool = False
+
+
+def page_tokens(query: TokenQuery, after: tuple[str, str] | None, limit: int) -> list[UserToken]:
+    """Return tokens behind the names of a user and of a token of theirs, by these."""
+    found = _query().order_by(UserRecord.name, UserTokenRecord.name).limit(limit)
+    if after is not None:
+        user, name = after
+        is_later = (UserRecord.name == user) & (UserTokenRecord.name > name)
+        found = found.where((UserRecord.name > user) | is_later)
+    if query.text:
+        part = fn.lower(query.text)
+        in_user = fn.instr(fn.lower(UserRecord.name), part) > 0
+        found = found.where(in_user | (fn.instr(fn.lower(UserTokenRecord.name), part) > 0))
+    if query.is_endless:
+        found = found.where(UserTokenRecord.expires_at.is_null())
+    if query.is_unused:
+        found = found.where(UserTokenRecord.last_used_at.is_null())
+    return [_token(row) for row in found.tuples()]
 
 
 def insert_token(token: UserToken) -> None:
@@ -85,20 +127,23 @@ def note_uses(times: Mapping[str, float]) -> None:
         UserTokenRecord.update(last_used_at=at).where(UserTokenRecord.id == id_).execute()
 
 
-def _query() -> Any:
+_COLUMNS = (
+    UserTokenRecord.id,
+    UserRecord.name,
+    UserTokenRecord.name,
+    UserTokenRecord.digest,
+    UserTokenRecord.repositories,
+    UserTokenRecord.names,
+    UserTokenRecord.actions,
+    UserTokenRecord.created_at,
+    UserTokenRecord.expires_at,
+    UserTokenRecord.last_used_at,
+)
+
+
+def _query(*columns: Any) -> Any:
     """Return the query for the tokens whose user is still of the realm that they were made in."""
-    return UserTokenRecord.select(
-        UserTokenRecord.id,
-        UserRecord.name,
-        UserTokenRecord.name,
-        UserTokenRecord.digest,
-        UserTokenRecord.repositories,
-        UserTokenRecord.names,
-        UserTokenRecord.actions,
-        UserTokenRecord.created_at,
-        UserTokenRecord.expires_at,
-        UserTokenRecord.last_used_at,
-    ).join(
+    return UserTokenRecord.select(*(columns or _COLUMNS)).join(
         UserRecord,
         on=(UserTokenRecord.user == UserRecord.id) & (UserTokenRecord.realm == UserRecord.realm),
     )

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pluggy
@@ -23,7 +23,7 @@ from repoman.security import user_token_records as records
 from repoman.security.actors import Action, Actor, Credentials, Limit, RealmType
 from repoman.security.options import UserTokenOptions
 from repoman.security.user_records import User, find_user, user_finder
-from repoman.security.user_token_records import UserToken
+from repoman.security.user_token_records import TokenQuery, UserToken
 
 TOKEN = "token"  # noqa: S105 - the name of the realm
 FORM = re.compile(r"rpm_([0-9a-f]{16})_")  # how a secret begins, and a part of one too
@@ -123,6 +123,14 @@ class UserTokens:
     def of_user(self, user: str | None = None) -> list[UserToken]:
         """Return the tokens of a user, or of all users, by user and name."""
         return records.list_tokens(user)
+
+    def page(self, query: TokenQuery, after: tuple[str, str] | None, limit: int) -> list[UserToken]:
+        """Return tokens of all users behind the names of a user and a token, by these."""
+        return records.page_tokens(query, after, limit)
+
+    def count(self, users: Iterable[str]) -> dict[str, int]:
+        """Return how many tokens each of these users has; those without any are missing."""
+        return records.count_tokens(users)
 
     def create(self, user: str, name: str, limit: Limit, days: int | None = None) -> str:
         """Make a token and return its secret, which nobody can get to see again.

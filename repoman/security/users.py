@@ -16,7 +16,7 @@ from repoman.security.actors import LOCAL, RESERVED, Actor, Credentials, RealmTy
 from repoman.security.names import check_text
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.rights import check_roles, keeping_administrator
-from repoman.security.user_records import Status, User
+from repoman.security.user_records import Status, User, UserQuery
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.@-]{0,99}")
 PASSWORD_MAX_CHARS = 1000  # Longer passwords only serve to keep the hash busy.
@@ -98,6 +98,10 @@ class Users:
     ) -> list[User]:
         """Return the users whose names begin so, in any case, by name; None: of any realm, all."""
         return records.search_users(prefix, realm, limit)
+
+    def page(self, query: UserQuery, after: tuple[float, str] | None, limit: int) -> list[User]:
+        """Return users behind a key: the time of the last login (0: none), and the name."""
+        return records.page_users(query, after, limit)
 
     def realms(self) -> set[str]:
         """Return the realms that the users belong to; the local one is always among them."""

@@ -12,6 +12,8 @@ from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
+from repoman_web.views.security.pages import BLUEPRINTS as SECURITY
+from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
 from repoman_web.views.task_forms import task_forms
 from repoman_web.views.tasks import tasks
 from repoman_web.views.use import use
@@ -23,6 +25,7 @@ def repoman_register_web() -> list[Blueprint]:
     return [
         *(pages, login, first_run, account, tokens, audit, browse, use),
         *(tasks, task_forms),
+        *SECURITY,
     ]
 
 
@@ -34,6 +37,7 @@ def repoman_register_pages() -> list[PageLink]:
         PageLink("", "Browse", "layers", "browse.show", order=20),
         PageLink("Content", "Tasks", "task", "tasks.show", Permission("tasks", "read"), 50),
         PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
+        *SECURITY_LINKS,
     ]
 
 

@@ -8,23 +8,28 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
-    Action,
     Actor,
-    Conflict,
     Credentials,
     Invalid,
     Unauthenticated,
     begin_session,
     current_actor,
-    current_repoman,
     current_security,
     current_session,
     done,
     end_session,
     log_in,
     login_needed,
+    read_list,
 )
-from repoman_web.views.forms import PasswordForm, TokenForm
+from repoman_web.views.forms import PasswordForm, TokenForm, made_token
+from repoman_web.views.security.extents import (
+    ACTIONS,
+    MATRIX_ROWS,
+    known_repositories,
+    overview_of,
+    repository_lines,
+)
 
 account = Blueprint("account", "repoman_web", url_prefix="/account")
 tokens = Blueprint("tokens", "repoman_web", url_prefix="/account/tokens")
@@ -82,22 +87,16 @@ def show_sessions() -> str:
 @login_needed
 def show_rights() -> str:
     """Return the page with the roles and what they allow in which repository."""
-    actor, security = current_actor(), current_security()
-    user = security.users.get(actor.name)
-    found = []
-    for repository in current_repoman().repositories.all():
-        allowed = {
-            each
-            for each in Action
-            if security.authorizer.may_do_somewhere(actor, repository.ref, frozenset({each}))
-        }
-        if allowed:
-            found.append((repository.config, allowed))
+    actor, query = current_actor(), read_list(rows=MATRIX_ROWS)
+    user = current_security().users.get(actor.name)
+    lines, older = repository_lines(overview_of(actor), known_repositories(), query)
     return render_template(
         "repoman/account_rights.html",
         roles=[*user.roles, *user.external_roles],
-        actions=[str(each) for each in Action],
-        repositories=found,
+        actions=ACTIONS,
+        lines=lines,
+        older=older,
+        query=query,
     )
 
 
@@ -148,14 +147,10 @@ def create_token() -> str | tuple[str, int]:
     form = TokenForm()
     if not form.validate():
         return _render_tokens(form), HTTPStatus.BAD_REQUEST
-    name, limit, days = form.name.data, form.limit(), form.days.data
-    try:
-        secret = current_security().user_tokens.create(current_actor().name, name, limit, days)
-    except (Conflict, Invalid) as error:
-        at = (error.field if isinstance(error, Invalid) else None) or "name"
-        form[at].errors = [str(error).removeprefix(f"{at}: ")]
+    secret = made_token(form, current_actor().name)
+    if secret is None:
         return _render_tokens(form), HTTPStatus.BAD_REQUEST
-    return _render_tokens(TokenForm(formdata=None), made=name, secret=secret)
+    return _render_tokens(TokenForm(formdata=None), made=form.name.data, secret=secret)
 
 
 @tokens.post("/<id_>/revoke")

@@ -1,12 +1,23 @@
 """The forms of the pages. Their CSRF tokens are checked before a view is called."""
 
 import re
+from collections.abc import Callable
 
 from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
 from wtforms import HiddenField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Optional
 
-from repoman.plugin import READING, WRITING, Action, Limit
+from repoman.plugin import (
+    READING,
+    WRITING,
+    Action,
+    Conflict,
+    Invalid,
+    Limit,
+    SectionForm,
+    current_security,
+)
 
 TOKEN_LIFETIME_DAYS = 90  # The lifetime that the form proposes.
 ACTIONS = {  # what a token may be used for; the last one: everything that its user may do
@@ -58,6 +69,25 @@ class TokenForm(FlaskForm):
         return Limit(
             _patterns(self.repositories), _patterns(self.names), ACTIONS[self.actions.data]
         )
+
+
+def made_token(form: TokenForm, user: str) -> str | None:
+    """Create a token of a user, and return its secret; None: the form says what is wrong."""
+    name, limit, days = form.name.data, form.limit(), form.days.data
+    try:
+        return current_security().user_tokens.create(user, name, limit, days)
+    except (Conflict, Invalid) as error:
+        at = (error.field if isinstance(error, Invalid) else None) or "name"
+        form[at].errors = [str(error).removeprefix(f"{at}: ")]
+        return None
+
+
+def try_saving(form: SectionForm, save: Callable[[], Response]) -> Response | None:
+    """Return the answer after a change; None if it was refused, and the form says why."""
+    answers: list[Response] = []
+    with form.saving():
+        answers.append(save())
+    return answers[0] if answers else None
 
 
 def _patterns(field: StringField) -> tuple[str, ...]:
