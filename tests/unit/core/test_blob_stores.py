@@ -76,7 +76,7 @@ def test_names_and_directories_are_used_once(stores):
         ("two", "default", "path"),
         ("two", "../two", "path"),
     ):
-        with pytest.raises(Invalid) as caught:
+        with pytest.raises((Conflict, Invalid)) as caught:
             stores.create(name, path)
         assert caught.value.field == field, (name, path)
     assert [each.name for each in stores.all()] == ["default", "one"]
@@ -104,7 +104,7 @@ def test_of_two_creations_at_once_one_fails(repoman):
         barrier.wait()
         try:
             repoman.stores.create(name, path)
-        except Invalid as error:
+        except (Conflict, Invalid) as error:
             failures.append(error)
         finally:
             repoman.database.close()
