@@ -1,0 +1,292 @@
+"""Open every page about very much content, and say how long the server takes for each.
+
+Run by hand: ``python -m benchmarks.pages [--components N]``. The content gets into the database
+past the application; its triggers make sums and indexes. An administrator then follows the links of
+each page, a few for each kind of page, by whole requests to the application, without a socket. The
+program fails if a page takes longer than the bar, if a first visit is larger than its bar, or if a
+link leads nowhere.
+"""
+
+import argparse
+import gc
+import hashlib
+import html
+import json
+import re
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, RequestRedirect
+from werkzeug.test import Client, TestResponse
+
+from benchmarks.__main__ import _roomy
+from benchmarks.search import print_times
+from repoman.core import Repoman
+from repoman.db.database import FILE
+from repoman.http.admin import create_admin_app
+from repoman.http.router import create_application, registered_formats
+from repoman.testing import ADMIN, HttpClient, RepomanFactory
+from repoman.testing.client import after_admission
+from repoman_docker import plugin as docker
+from repoman_raw import plugin as raw
+from repoman_web import plugin as web
+from tests.fill import fill
+
+BAR = 0.150  # seconds of processor time, p99
+FIRST_VISIT_MAX_BYTES = 60_000  # compressed, with styles and scripts
+REPOSITORIES = 500
+USERS = 5_000
+TAGS = 100_000
+FILLED = 10  # repositories that share the components
+OF_A_KIND = 12  # pages of one route with the same names of parameters
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+LINK = re.compile(r'<a\b[^>]*?\bhref="([^"]+)"')
+PART = re.compile(r'<(?:link|script|use)\b[^>]*?\b(?:href|src)="([^"#]+)')
+MARK = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+STARTS = ("/", "/search?q=team-5", "/search?q=app-102", "/search?q=team-5*", "/search?q=1.7")
+
+
+def prepare(repoman: Repoman, database: Path, components: int) -> None:
+    """Create repositories, users, one image with very many tags, and so many components."""
+    names = [f"files-{number}" for number in range(REPOSITORIES - 2)]
+    for name in names:
+        repoman.repositories.create(name, "raw-hosted", {})
+    repoman.repositories.create("images", "docker-hosted", {})
+    repoman.repositories.create("all", "raw-group", {"group": {"members": names[:FILLED]}})
+    push_image(HttpClient(repoman))
+    repoman.users.create("person-0", ADMIN[1], ["nx-anonymous"])
+    ids = [repoman.repositories.get(name).config.id for name in names[:FILLED]]
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -262144")
+        fill(connection, ids, components)
+        repeat_users(connection)
+        repeat_tags(connection)
+        connection.commit()
+
+
+def push_image(client: HttpClient) -> None:
+    """Push the image of which all tags are copies."""
+    config = {"architecture": "amd64", "os": "linux", "config": {"Labels": {"team": "five"}}}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": push_blob(client, json.dumps(config).encode(), CONFIG_TYPE),
+        "layers": [push_blob(client, bytes([n]) * 1000, LAYER_TYPE) for n in range(20)],
+    }
+    answer = client.put(
+        "/repository/images/v2/team/app/manifests/release-0",
+        json.dumps(manifest).encode(),
+        content_type=MANIFEST_TYPE,
+    )
+    assert answer.status_code == 201, answer.text
+
+
+def push_blob(client: HttpClient, data: bytes, media_type: str) -> dict[str, object]:
+    """Push a blob and return its descriptor."""
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    path = f"/repository/images/v2/team/app/blobs/uploads/?digest={digest}"
+    answer = client.request("POST", path, data=data)
+    assert answer.status_code == 201, answer.text
+    return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+
+def repeat_tags(connection: sqlite3.Connection) -> None:
+    """Copy the rows of the one tag for all others."""
+    query = "SELECT * FROM component WHERE version = 'release-0'"
+    component = dict(connection.execute(query).fetchone())
+    query = "SELECT * FROM asset WHERE component_id = ?"
+    asset = dict(connection.execute(query, [component.pop("id")]).fetchone())
+    query = "SELECT * FROM reference WHERE asset_id = ?"
+    references = list(map(dict, connection.execute(query, [asset.pop("id")])))
+    for number in range(1, TAGS):
+        name = f"release-{number}"
+        key = f"release-{len(str(number)):03}{number}"
+        component |= {"version": name, "version_key": key, "created_at": 1.7e9 + number}
+        component["updated_at"] = component["created_at"]
+        asset["component_id"] = insert(connection, "component", component)
+        asset["path"] = f"tags/team/app/{name}"
+        asset_id = insert(connection, "asset", asset)
+        for each in references:
+            row = {**each, "asset_id": asset_id, "source": asset["path"]}
+            del row["id"]
+            insert(connection, "reference", row)
+
+
+def repeat_users(connection: sqlite3.Connection) -> None:
+    """Copy the row of the one user for all others."""
+    query = "SELECT * FROM user WHERE name = 'person-0'"
+    user = dict(connection.execute(query).fetchone())
+    del user["id"]
+    for number in range(1, USERS):
+        insert(connection, "user", {**user, "name": f"person-{number}"})
+
+
+def insert(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> int | None:
+    """Insert a row and return its id."""
+    columns, places = ", ".join(row), ", ".join("?" * len(row))
+    return connection.execute(
+        f"INSERT INTO {table} ({columns}) VALUES ({places})", list(row.values())
+    ).lastrowid
+
+
+class Browser:
+    """Keeps the cookies of an administrator."""
+
+    def __init__(self, repoman: Repoman) -> None:
+        self._client = Client(after_admission(create_application(repoman)))
+        mark = MARK.search(self.get("/login").text)
+        assert mark is not None
+        name, password = ADMIN
+        fields = {"csrf_token": mark[1], "name": name, "password": password}
+        answer = self._client.post("/login", data=fields, environ_overrides=self._environ)
+        assert answer.status_code == 303, answer.text
+
+    _environ = {"REMOTE_ADDR": "127.0.0.1"}  # noqa: RUF012 - nobody changes it
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        """Open an address as a browser does."""
+        return self._client.get(
+            path,
+            headers={"Accept": "text/html", **headers},
+            environ_overrides=self._environ,
+            buffered=True,
+        )
+
+
+@dataclass(slots=True)
+class Kind:
+    """What was seen of the pages of one route."""
+
+    times: list[float] = field(default_factory=list)
+    largest: int = 0
+    slowest: tuple[float, str] = (0.0, "")
+
+
+@dataclass
+class Walk:
+    """Follows the links from page to page, and notes what each kind of page takes."""
+
+    browser: Browser
+    routes: MapAdapter
+    rounds: int
+    kinds: dict[str, Kind] = field(default_factory=lambda: defaultdict(Kind))
+    broken: list[str] = field(default_factory=list)
+    _parts: dict[str, int] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Open the pages that are reached from the first ones."""
+        queue, seen, opened = deque(STARTS), set(STARTS), defaultdict[str, int](int)
+        while queue:
+            address = queue.popleft()
+            kind = self._kind(address)
+            if kind is None or opened[kind] >= OF_A_KIND:
+                continue
+            opened[kind] += 1
+            for link in self._open(kind, address):
+                if link not in seen:
+                    seen.add(link)
+                    queue.append(link)
+
+    def _kind(self, address: str) -> str | None:
+        """Return the route of a page and the names of its parameters, None for other things."""
+        parts = urlsplit(address)
+        if parts.netloc or parts.path.startswith(("/repository/", "/service/", "/static/")):
+            return None
+        try:
+            endpoint, _ = self.routes.match(parts.path, "GET")
+        except RequestRedirect:
+            return None
+        except HTTPException:
+            self.broken.append(address)
+            return None
+        return " ".join([endpoint, *sorted({name for name, _ in parse_qsl(parts.query)})])
+
+    def _open(self, kind: str, address: str) -> Iterator[str]:
+        found, page = self.kinds[kind], None
+        for number in range(self.rounds + 1):
+            begin = time.thread_time()
+            page = self.browser.get(address)
+            took = time.thread_time() - begin
+            if number:  # The first one fills caches.
+                found.times.append(took)
+                found.slowest = max(found.slowest, (took, address))
+        assert page is not None
+        if page.status_code >= 400:
+            self.broken.append(f"{page.status_code} {address}")
+        if page.mimetype != "text/html":
+            return
+        found.largest = max(found.largest, self._first_visit(address, page.text))
+        for link in LINK.findall(page.text):
+            url = urljoin(address, html.unescape(link)).partition("#")[0]
+            yield url.removeprefix("http://localhost")
+
+    def _first_visit(self, address: str, text: str) -> int:
+        """Return the compressed bytes of a page and all that it loads."""
+        parts = {urljoin(address, html.unescape(part)) for part in PART.findall(text)}
+        return sum(self._size(each) for each in {address, *parts})
+
+    def _size(self, address: str) -> int:
+        if address in self._parts:
+            return self._parts[address]
+        answer = self.browser.get(address, **{"Accept-Encoding": "gzip"})
+        if "max-age=31536000" in answer.headers.get("Cache-Control", ""):
+            self._parts[address] = len(answer.data)
+        return len(answer.data)
+
+
+def report(kinds: dict[str, Kind], broken: Iterable[str]) -> list[str]:
+    """Print what each kind of page took, and return what misses a bar."""
+    missed = list(broken)
+    for name, kind in sorted(kinds.items()):
+        took, address = kind.slowest
+        what = f"{name} ({kind.largest / 1000:.1f} kB; slowest {took * 1000:.0f} ms {address[:80]})"
+        if print_times(what, sorted(kind.times)) > BAR or kind.largest > FIRST_VISIT_MAX_BYTES:
+            missed.append(what)
+    return missed
+
+
+def run(directory: Path, components: int, rounds: int) -> list[str]:
+    """Measure, and return what misses a bar."""
+    factory = RepomanFactory(directory)
+    repoman = factory({"docker": docker, "raw": raw, "web": web})
+    begin = time.perf_counter()
+    prepare(repoman, directory / FILE, components)
+    size = (directory / FILE).stat().st_size / (1 << 20)
+    took = time.perf_counter() - begin
+    print(f"{components:,} components stored in {took:.0f} s; the database has {size:,.0f} MiB")
+    routes = create_admin_app(repoman, registered_formats(repoman)).url_map.bind("localhost")
+    walk = Walk(Browser(repoman), routes, rounds)
+    gc.freeze()  # as the server does at its start
+    walk.run()
+    factory.stop()
+    return report(walk.kinds, walk.broken)
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
+    parser.add_argument("--components", type=int, default=1_000_000, metavar="N")
+    parser.add_argument("--rounds", type=int, default=10, metavar="N")
+    parser.add_argument("--directory", type=Path, default=_roomy())
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pages-", dir=options.directory) as directory:
+        missed = run(Path(directory), options.components, options.rounds)
+    if missed:
+        sys.exit("These miss the bar:\n" + "\n".join(missed))
+
+
+if __name__ == "__main__":
+    main()
