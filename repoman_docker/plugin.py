@@ -39,8 +39,8 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
+from repoman_docker.routes.deletion_pages import pages
 from repoman_docker.routes.links import link_component
-from repoman_docker.routes.pages import pages
 from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, token_of, v2

@@ -39,7 +39,7 @@ _PULLS = (
 _DESCRIPTIONS = (
     f"{_GIVEN} SELECT c.repository_id, c.name, c.description FROM given CROSS JOIN component c "  # noqa: S608 - constants
     "ON c.repository_id = given.repository_id AND c.kind = ? AND c.namespace = '' "
-    "AND c.name = given.path AND c.version = '' WHERE c.description != ''"
+    "AND c.name = given.path AND c.version = ''"
 )
 _BELOW = (
     f"SELECT {', '.join(f'a.{each}' for each in COLUMNS['asset'].split(', '))}, "  # noqa: S608 - constants
@@ -125,7 +125,10 @@ def sum_pulls(keys: Iterable[AssetKey], first_day: int) -> dict[AssetKey, int]:
 
 
 def list_descriptions(names: Iterable[AssetKey], kind: str) -> dict[AssetKey, str]:
-    """Return the descriptions of components without a version, by repository and name."""
+    """Return the descriptions of components without a version, by repository and name.
+
+    What has no such component is missing.
+    """
     rows = _all(_DESCRIPTIONS, (json.dumps(list(names)), kind))
     return {(repository, name): text for repository, name, text in rows}
 

@@ -133,7 +133,10 @@ class RepositoryView:
         return self._services.catalog.components(query, page, self._shown)
 
     def descriptions(self, packages: Iterable[PackageView]) -> dict[AssetKey, str]:
-        """Return what people are told of packages, by the ids of repositories and names."""
+        """Return what people are told of packages, by the ids of repositories and names.
+
+        What has no component without a version is missing: only parts of it are stored.
+        """
         packages = list(packages)
         if not packages:
             return {}
@@ -200,6 +203,17 @@ class RepositoryView:
         return reader.open(stored.digest, stored.size)
 
     # Rights ---------------------------------------------------------------------------------------
+
+    def whole(self) -> "RepositoryView":
+        """Return the same repository as the program itself sees it: all of it."""
+        viewer = EveryViewer(self._services.repositories)
+        return RepositoryView(self.repository, None, viewer, self._services)
+
+    def may_everywhere(self, action: Action) -> bool:
+        """Return whether the actor may do something with everything in this repository."""
+        return self.actor is None or self._services.authorizer.may_do_everywhere(
+            self.actor, self.repository.ref, frozenset({action})
+        )
 
     def owner(self, repository_id: int) -> Repository:
         """Return the repository in which something of this view is stored."""

@@ -51,7 +51,8 @@ class ReferenceDeletion:
     Attributes:
         stays_because: a sentence; empty: it goes.
         image_goes: whether the image goes with it.
-        other_tags: those by which the image stays.
+        other_tags: those by which the image stays, as far as the viewer may see them.
+        is_tagged_elsewhere: whether there are any.
     """
 
     reference: str
@@ -60,6 +61,12 @@ class ReferenceDeletion:
     stays_because: str = ""
     image_goes: bool = False
     other_tags: tuple[str, ...] = ()
+    is_tagged_elsewhere: bool = False
+
+    @property
+    def is_digest(self) -> bool:
+        """Return whether a manifest was asked for by its digest, and not a tag."""
+        return ":" in self.reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ def delete_references(view: RepositoryView, name: str, references: Iterable[str]
     delete_asset = view.repository.capabilities.delete_asset
     delete_component = view.repository.capabilities.delete_component
     if delete_asset is None or delete_component is None:
-        raise _undeletable(view)
+        return plan  # Planning has refused it already.
     tags = {each.reference for each in plan.going}
     paths = {view.repository.rules.component_path(tagged(name, Tag(each))) for each in tags}
 
@@ -133,16 +140,25 @@ def _check(view: RepositoryView, references: Iterable[str]) -> list[str]:
         raise Invalid("Choose at least one tag.")
     if len(found) > REFERENCES_MAX:
         raise Invalid(f"At most {REFERENCES_MAX} tags can be deleted at once.")
-    if view.repository.capabilities.delete_component is None:
-        raise _undeletable(view)
+    check_deletable(view)
     return found
 
 
-def _undeletable(view: RepositoryView) -> Unsupported:
-    return Unsupported(
-        f"Nothing can be deleted from {view.repository.name}. Delete it in the repository that "
-        "stores it."
-    )
+def check_deletable(view: RepositoryView) -> None:
+    """Return if a repository is of a type from which something can be deleted (Unsupported)."""
+    if view.repository.capabilities.delete_component is None:
+        raise Unsupported(
+            f"Nothing can be deleted from {view.repository.name}. Delete it in the repository that "
+            "stores it."
+        )
+
+
+def refusal_of(view: RepositoryView) -> str:
+    """Return why nothing may be deleted from a repository at all; empty: it may."""
+    storage = view.repository.config.sections.get("storage")
+    if isinstance(storage, HostedStorageSection) and storage.write_policy is WritePolicy.DENY:
+        return f"{view.repository.name} is read-only."
+    return ""
 
 
 @dataclass(slots=True)
@@ -196,14 +212,11 @@ class _Planner:
         return found
 
     def _judge(self, reference: str, stored: StoredAsset, tags: set[str]) -> ReferenceDeletion:
-        reason = ""
-        storage = self.view.repository.config.sections.get("storage")
-        if isinstance(storage, HostedStorageSection) and storage.write_policy is WritePolicy.DENY:
-            reason = f"{self.view.repository.name} is read-only."
-        elif not self.view.may(Action.DELETE, tagged(self.name, Tag(reference))):
+        reason = refusal_of(self.view)
+        if not reason and not self.view.may(Action.DELETE, tagged(self.name, Tag(reference))):
             reason = "You may not delete it."
-        elif stored.kind != TAG and tags:
-            names = ", ".join(sorted(tags)[:3])
+        if not reason and stored.kind != TAG and tags:
+            names = ", ".join(sorted(self._seen(tags))[:3]) or "you may not see them"
             reason = f"It has tags: {names}. Delete these instead."
         digest = str(stored.attributes["digest"])
         return ReferenceDeletion(reference, digest, stored.downloaded_at, reason)
@@ -220,8 +233,14 @@ class _Planner:
             row.pulled_at,
             row.stays_because,
             image_goes=not row.stays_because and not others and may,
-            other_tags=tuple(sorted(others - {row.reference})),
+            other_tags=tuple(sorted(self._seen(others - {row.reference}))),
+            is_tagged_elsewhere=bool(others - {row.reference}),
         )
+
+    def _seen(self, tags: set[str]) -> set[str]:
+        """Return those of the tags that the viewer may know of."""
+        sees = self.view.sees
+        return {each for each in tags if sees(self._repository, tagged(self.name, Tag(each)))}
 
     def _with_children(self, digests: set[str]) -> list[str]:
         """Return the digests with those of the children of indexes that nothing else names."""

@@ -7,8 +7,9 @@ from repoman_docker.browsing.attachments import Attachment, list_attachments
 from repoman_docker.browsing.layers import Layers, describe_layers
 from repoman_docker.browsing.loading import LoadedImage, load_image
 from repoman_docker.browsing.tags import PULL_DAYS
-from repoman_docker.layout import SUBJECT, TAG, manifest_path
+from repoman_docker.layout import SUBJECT, TAG, manifest_path, tagged
 from repoman_docker.protocol.image_config import Step
+from repoman_docker.protocol.reference import Tag
 
 REFERRERS_MAX = 1_000  # Tags of the same manifest, and things attached to it, that are looked at.
 
@@ -68,7 +69,11 @@ def describe_image(
     pulls = view.pulls([image.entry.key], PULL_DAYS)
     return ImageDetails(
         image=image,
-        same=tuple(sorted(each for each in named if each != image.tag)),
+        same=tuple(
+            each
+            for each in sorted(named)
+            if each != image.tag and view.sees(image.repository_id, tagged(name, Tag(each)))
+        ),
         layers=describe_layers(view, image, named),
         attachments=tuple(list_attachments(view, image, referrers)),
         labels=labels_of(image),

@@ -74,12 +74,12 @@ def list_images(
         name=_pattern(text), order=_ORDERS[order], is_descending=order is not ImageOrder.NAME
     )
     page = view.packages(query, ListRequest(size, after))
-    described = view.descriptions(page.items)
+    described = view.descriptions(page.items)  # The others are layers that wait for a manifest.
     rows = [
         ImageRow(
             each.name,
             each.repository,
-            described.get((each.repository_id, each.name), ""),
+            described[each.repository_id, each.name],
             each.versions,
             each.size,
             each.own_size,
@@ -87,6 +87,7 @@ def list_images(
             each.downloaded_at,
         )
         for each in page.items
+        if (each.repository_id, each.name) in described
     ]
     return ListPage(rows, page.next)
 

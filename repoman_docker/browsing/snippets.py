@@ -5,11 +5,12 @@ Only checked names get into them: they are pasted into shells and files.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from shlex import quote
 from urllib.parse import urlsplit
 
 from repoman.plugin import Snippet, UseGuide, UseNotice, UseRequest, UseSection
+from repoman_docker.browsing.kinds import ArtifactKind
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import parse_name, parse_tag
 from repoman_docker.protocol.registries import is_hub
@@ -39,21 +40,35 @@ def guide(asked: UseRequest) -> UseGuide:
     return UseGuide(tuple(sections), tuple(lines.notices()), ("Image", "Tag"))
 
 
-def pull_commands(host: str, image: str, digest: str = "") -> tuple[UseSection, ...]:
-    """Return how clients pull one image: by ``NAME:TAG``, and by its digest if it is given."""
+_IMAGE_PULLS = (
+    ("docker", "docker", "docker pull {}"),
+    ("podman", "podman", "podman pull {}"),
+    ("crictl", "crictl", "crictl pull {}"),
+    ("kubernetes", "Kubernetes", "image: {}"),
+    ("dockerfile", "Dockerfile", "FROM {}"),
+)
+_PULLS: Mapping[ArtifactKind, tuple[tuple[str, str, str], ...]] = {
+    ArtifactKind.IMAGE: _IMAGE_PULLS,
+    ArtifactKind.INDEX: _IMAGE_PULLS,
+    ArtifactKind.CACHE: (("buildx", "docker buildx", "--cache-from type=registry,ref={}"),),
+    ArtifactKind.ARTIFACT: (("oras", "oras", "oras pull {}"),),
+}
+
+
+def pull_commands(
+    host: str, image: str, digest: str = "", kind: ArtifactKind = ArtifactKind.IMAGE
+) -> tuple[UseSection, ...]:
+    """Return how clients get one thing: by ``NAME:TAG``, and by its digest if it is given."""
+    name, _, tag = image.rpartition(":")
+    if kind is ArtifactKind.CHART:
+        line = f"helm pull oci://{host}/{name or image}" + (f" --version {tag}" if name else "")
+        return (UseSection("helm", _BY_HAND, "helm", (Snippet(line),)),)
     references = [f"{host}/{image}"]
     if digest:
-        references.append(f"{host}/{image.rpartition(':')[0] or image}@{digest}")
-    shapes = (
-        ("docker", "docker", "docker pull {}"),
-        ("podman", "podman", "podman pull {}"),
-        ("crictl", "crictl", "crictl pull {}"),
-        ("kubernetes", "Kubernetes", "image: {}"),
-        ("dockerfile", "Dockerfile", "FROM {}"),
-    )
+        references.append(f"{host}/{name or image}@{digest}")
     return tuple(
         UseSection(key, _BY_HAND, title, tuple(Snippet(shape.format(each)) for each in references))
-        for key, title, shape in shapes
+        for key, title, shape in _PULLS[kind]
     )
 
 

@@ -235,13 +235,19 @@ class _TagPage:
             platforms=tuple(each.platform for each in images if each.platform),
             size=None if shown is None else shown.size,
             total_size=sum(sizes),
-            also=tuple(sorted(each for each in self._names[own] if each != found.version)),
+            also=tuple(self._also(own, found.version)),
             is_signed=own in self._signed or signature_key(self._name, tag) in self._parts,
             pushed_at=found.updated_at,
             pushed_by=tag.uploader,
             pulled_at=found.downloaded_at,
             pulls=self._pulls.get(key, 0),
         )
+
+    def _also(self, manifest: AssetKey, tag: str) -> Iterator[str]:
+        """Yield the other tags of a manifest that the viewer may see."""
+        for each in sorted(self._names[manifest]):
+            if each != tag and self._view.sees(manifest[0], tagged(self._name, Tag(each))):
+                yield each
 
     def _manifest_key(self, tag: StoredAsset) -> AssetKey:
         digest = Digest.parse(tag.attributes["digest"])

@@ -6,22 +6,17 @@ to an image is behind ``/-/``, as no part of a name is a hyphen.
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
-from werkzeug.wrappers import Response
 
 from repoman.plugin import (
     Action,
     Coordinate,
-    Denied,
     Invalid,
-    ListRequest,
     NotFound,
-    PackageQuery,
     PackageView,
     Repository,
     RepositoryType,
@@ -29,12 +24,11 @@ from repoman.plugin import (
     content_repository,
     current_actor,
     current_repoman,
-    done,
     list_reaching,
     read_list,
 )
+from repoman_docker.browsing import opening
 from repoman_docker.browsing.comparison import compare
-from repoman_docker.browsing.deleting import delete_references, plan_deletion
 from repoman_docker.browsing.details import describe_image
 from repoman_docker.browsing.images import ImageOrder, list_images
 from repoman_docker.browsing.layer_files import (
@@ -45,6 +39,7 @@ from repoman_docker.browsing.layer_files import (
     find_layer,
 )
 from repoman_docker.browsing.loading import LoadedImage, load_image
+from repoman_docker.browsing.opening import find_package
 from repoman_docker.browsing.reading import READER
 from repoman_docker.browsing.snippets import pull_commands
 from repoman_docker.browsing.tags import (
@@ -92,19 +87,18 @@ def open_view(name: str) -> RepositoryView:
         Unauthenticated, NotFound: there is none, or the visitor may not know.
         Denied: the visitor may see nothing in it.
     """
-    repository = content_repository(name)
-    if repository.config.format != "docker":
-        raise NotFound(f"{name} is not a Docker repository.")
-    view = current_repoman().views.open(repository, current_actor())
-    if not view.scopes and repository.config.type is not RepositoryType.GROUP:
-        raise Denied(f"{current_actor().name} is not allowed to browse or read {name}.")
-    return view
+    return opening.open_view(current_repoman(), content_repository(name), current_actor())
 
 
 def host_of(repository: Repository) -> str:
     """Return host and port by which clients reach a repository, with HTTPS if they can."""
-    found = next((each.urls[0] for each in list_reaching(repository) if each.urls), "")
-    return found.partition("://")[2] or PLACEHOLDER
+    return address_of(repository).partition("://")[2] or PLACEHOLDER
+
+
+def address_of(repository: Repository) -> str:
+    """Return the address for clients, with HTTPS if there is one; empty: there is none."""
+    urls = [url for each in list_reaching(repository) for url in each.urls]
+    return min(urls, key=lambda url: not url.startswith("https:"), default="")
 
 
 def may_delete(view: RepositoryView, coordinate: Coordinate) -> bool:
@@ -132,6 +126,9 @@ def images(repository: str) -> str:
         query=query,
         older=query.older(page.next or ""),
         host=host_of(view.repository),
+        may_edit=current_repoman().security.authorizer.may_configure(
+            current_actor(), view.repository.ref, Action.EDIT
+        ),
         deletable=lambda each: may_delete(view, image(each.name)),
     )
 
@@ -140,7 +137,7 @@ def images(repository: str) -> str:
 def show(repository: str, name: str) -> str:
     """Return the tags of an image."""
     view = open_view(repository)
-    package = _package(view, name)
+    package = find_package(view, name)
     query = read_list(orders=tuple(TagOrder), rows=PAGE_TAGS)
     platform = request.args.get("platform", "")
     asked = TagQuery(query.filter, platform, TagOrder(query.order))
@@ -164,7 +161,7 @@ def show(repository: str, name: str) -> str:
 def untagged(repository: str, name: str) -> str:
     """Return the manifests of an image that have no tag."""
     view = open_view(repository)
-    package = _package(view, name)
+    package = find_package(view, name)
     query = read_list(rows=PAGE_TAGS)
     page = list_untagged(view, name, query.after, query.rows)
     return render_template(
@@ -176,14 +173,6 @@ def untagged(repository: str, name: str) -> str:
         deletable=lambda each: may_delete(view, tagged(name, Tag(each.digest))),
         section="untagged",
     )
-
-
-def _package(view: RepositoryView, name: str) -> PackageView:
-    """Return what is kept of an image name (NotFound)."""
-    found = view.packages(PackageQuery(name=name), ListRequest(1)).items if "*" not in name else []
-    if not found:
-        raise NotFound(f"There is no image {name} in {view.repository.name}.")
-    return found[0]
 
 
 def _about(view: RepositoryView, name: str, package: PackageView) -> dict[str, Any]:
@@ -237,7 +226,7 @@ def _image_page(repository: str, name: str, reference: str, section: str) -> str
         image=loaded,
         platform=platform,
         url=_urls_of(repository, name, reference, platform),
-        pulls=pull_commands(host, shown, str(loaded.digest)),
+        pulls=pull_commands(host, shown, str(loaded.digest), loaded.kind),
         host=host,
         deletable=may_delete(view, tagged(name, Tag(reference))),
         manifest=_manifest_text(view, loaded) if section == "manifest" else "",
@@ -385,27 +374,3 @@ def _load(view: RepositoryView, name: str, text: str, platform: str) -> LoadedIm
 def _platforms(*images: LoadedImage) -> list[str]:
     found = [each.platform for image in images for each in image.platforms]
     return list(dict.fromkeys(found))
-
-
-# Deletion -----------------------------------------------------------------------------------------
-
-
-@pages.get("/image/<image:name>/-/delete")
-def show_deletion(repository: str, name: str) -> str:
-    """Return what deleting tags of an image would do."""
-    view = open_view(repository)
-    plan = plan_deletion(view, name, request.args.getlist("tag"))
-    return render_template("docker/delete.html", repository=view.repository, name=name, plan=plan)
-
-
-@pages.post("/image/<image:name>/-/delete")
-def delete(repository: str, name: str) -> Response:
-    """Delete tags, and go back to the image, or to the images if nothing is left of it."""
-    view = open_view(repository)
-    gone = len(delete_references(view, name, request.form.getlist("tag")).going)
-    text = f"{gone} {'tag was' if gone == 1 else 'tags were'} deleted from {name}."
-    back = url_for("docker_pages.images", repository=repository)
-    with suppress(NotFound):
-        _package(view, name)
-        back = url_for("docker_pages.show", repository=repository, name=name)
-    return done(text, back, tone="good" if gone else "warn")

@@ -173,6 +173,7 @@ def image_pages() -> list[str]:
         f"{app}/-/compare?left={APP}:0&right={APP}:2.14.1",
         f"{layer}?reference=2.14.1",
         f"{app}/-/delete?tag=2.14.0&tag=2.14&tag={LONG_TAG}",
+        f"{app}/-/delete-image",
         f"{root}/image/tools/nightly",
         f"{root}/image/{LONG}",
         f"{root}/image/{LONG}/-/tags/{LONG_TAG}",

@@ -11,8 +11,9 @@ from repoman_web import plugin as web
 from tests.functional.docker.browsed import artifact, attestation, built, index, tar_of, with_child
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.test_browsing import STEPS, push_index
-from tests.functional.rights.stage import Stage
+from tests.functional.rights.stage import Stage, view
 from tests.functional.web.conftest import Browser
+from tests.live import free_port
 from tests.statements import executed_statements
 
 HOSTILE = '"><script>alert(1)</script>\u202e'
@@ -81,8 +82,17 @@ def test_images_are_listed(browser, hosted):
 
 
 def test_an_empty_repository_says_what_to_do(stage, browser):
-    assert "docker push" in page(browser, f"/browse/{stage.make_repository()}/images")
-    group = stage.make_repository("docker-group", group__members=[stage.make_repository()])
+    ported = stage.make_repository(docker__http_port=(port := free_port()))
+    assert f"docker push localhost:{port}/" in page(browser, f"/browse/{ported}/images")
+    bare = stage.make_repository()
+    text = page(browser, f"/browse/{bare}/images")
+    assert f"repoman repo set {bare} --set docker.http_port=5000" in text
+    reader = Browser(stage.repoman)
+    reader.log_in(*stage.make_user(*view(bare, "browse")))
+    assert "repoman repo set" not in page(reader, f"/browse/{bare}/images")
+    group = stage.make_repository(
+        "docker-group", group__members=[bare], docker__http_port=free_port()
+    )
     assert "No member" in page(browser, f"/browse/{group}/images")
 
 
@@ -155,16 +165,39 @@ def test_tags_are_deleted_after_a_look_at_what_goes(stage, browser):
         registry.push("app", tag, make_image())
     address = f"/browse/{name}/image/app/-/delete"
     text = page(browser, f"{address}?tag=1")
-    assert "its image with it" in text
+    assert "its manifest with it" in text
     assert "Delete 1 tag" in text
     assert registry.tags("app") == ["1", "2"]
     assert browser.open("POST", address, data={"tag": "1"}).status_code == 400  # no CSRF token
     page(browser, f"{address}?tag=1")
     assert browser.post(address, tag="1").status_code == 303
     assert registry.tags("app") == ["2"]
-    assert "1 tag was deleted from app." in page(browser, f"/browse/{name}/image/app")
+    assert "1 tag was deleted from app, and 1 manifest." in page(
+        browser, f"/browse/{name}/image/app"
+    )
     page(browser, f"{address}?tag=1", 404)
     page(browser, address, 400)
+
+
+def test_an_image_is_deleted_once_its_name_is_typed(stage, browser):
+    name = stage.make_repository()
+    registry = stage.mounted(name)
+    for tag in ("1", "2"):
+        registry.push("team/app", tag, make_image())
+    address = f"/browse/{name}/image/team/app/-/delete-image"
+    assert address in page(browser, f"/browse/{name}/images")
+    text = page(browser, address)
+    assert "Delete 2 tags" in text
+    assert "This cannot be undone." in text
+    assert browser.post(address, typed="app").status_code == 200
+    assert "Type team/app, exactly" in browser.post(address, typed="").text
+    assert registry.tags("team/app") == ["1", "2"]
+    assert browser.open("POST", address, data={"typed": "team/app"}).status_code == 400
+    page(browser, address)
+    assert browser.post(address, typed="team/app").status_code == 303
+    assert registry.tags("team/app") == []
+    assert "team/app was deleted with 2 tags." in page(browser, f"/browse/{name}/images")
+    page(browser, address, 404)
 
 
 def test_who_may_only_read_sees_no_deletion(stage, hosted):
@@ -173,6 +206,10 @@ def test_who_may_only_read_sees_no_deletion(stage, hosted):
     reader.log_in(*stage.make_user(selected))
     text = page(reader, f"/browse/{hosted}/image/team/app")
     assert "/-/delete" not in text
+    assert "/-/delete" not in page(reader, f"/browse/{hosted}/images")
+    address = f"/browse/{hosted}/image/team/app/-/delete-image"
+    assert "You may not delete everything" in page(reader, address)
+    assert reader.post(address, typed="team/app").status_code == 403
     assert "stays" in page(reader, f"/browse/{hosted}/image/team/app/-/delete?tag=2.0")
     reader.post(f"/browse/{hosted}/image/team/app/-/delete", tag="2.0")
     assert "2.0" in stage.mounted(hosted).tags("team/app")
@@ -181,6 +218,7 @@ def test_who_may_only_read_sees_no_deletion(stage, hosted):
 @pytest.mark.parametrize("path", [
     "images", "image/team/app", "image/team/app/-/tags/2.1", "image/team/app/-/untagged",
     "image/team/app/-/compare", "image/team/app/-/delete?tag=1", "use",
+    "image/team/app/-/delete-image",
     f"image/team/app/-/layers/{digest_of(BASE)}",
 ])  # fmt: skip
 def test_others_do_not_learn_that_it_exists(stage, hosted, path):
@@ -228,7 +266,7 @@ def test_a_page_takes_as_many_statements_however_much_there_is(stage, browser):
 
 
 def test_each_client_has_lines_to_copy(stage, browser, hosted):
-    port = 47_113
+    port = free_port()
     name = stage.make_repository(docker__http_port=port)
     text = page(browser, f"/browse/{name}/use?name=team/app&version=2.1")
     assert f"docker pull localhost:{port}/team/app:2.1" in text

@@ -1,0 +1,136 @@
+"""Deletions of whole images: what is told before, who may, and that all of it goes and no more."""
+
+import pytest
+
+from repoman.errors import Denied, NotFound, Unsupported
+from repoman.testing import RepomanFactory
+from repoman_docker import plugin as docker
+from repoman_docker.browsing import image_deletion
+from repoman_docker.browsing.deleting import plan_deletion
+from repoman_docker.browsing.details import describe_image
+from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
+from repoman_docker.browsing.images import list_images
+from repoman_docker.browsing.tags import TagQuery, list_tags
+from tests.functional.docker.browsed import artifact, built, tar_of
+from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker.test_browsing import see
+from tests.functional.rights.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    factory = RepomanFactory(tmp_path_factory.mktemp("deleting"))
+    yield Stage(factory({"docker": docker}, security={"login_failures": 0}))
+    factory.stop()
+
+
+@pytest.fixture
+def hosted(stage):
+    return stage.make_repository()
+
+
+@pytest.fixture
+def registry(stage, hosted):
+    return stage.mounted(hosted)
+
+
+def test_an_image_goes_with_all_that_belongs_to_it(stage, hosted, registry):
+    shared, own = tar_of("shared"), tar_of("own" * 50)
+    image, old = built(shared, own), make_image()
+    registry.push("app", "1", old)
+    for tag in ("1", "2"):
+        registry.push("app", tag, image)
+    signature = artifact(image.manifest, "application/vnd.cncf.notary.signature", b"signed")
+    registry.push_blobs("app", signature)
+    registry.push_manifest("app", digest_of(signature.manifest), signature.manifest)
+    registry.push("app/below", "1", built(shared))
+    plan = plan_image_deletion(see(stage, hosted), "app")
+    assert (plan.tags, plan.refusal) == (2, "")
+    assert [each.tag for each in plan.newest] == ["2", "1"]
+    assert 0 < plan.freed_size < plan.size
+    assert registry.tags("app") == ["1", "2"]  # Nothing has happened yet.
+    assert delete_image(see(stage, hosted), "app") == plan
+    assert registry.tags("app") == []
+    for digest in (image.digest, old.digest, digest_of(signature.manifest)):
+        assert registry.get(f"app/manifests/{digest}").status == 404
+    assert registry.tags("app/below") == ["1"]
+    assert [each.name for each in list_images(see(stage, hosted)).items] == ["app/below"]
+    with pytest.raises(NotFound):
+        plan_image_deletion(see(stage, hosted), "app")
+
+
+def test_layers_that_wait_for_a_manifest_are_no_image(stage, hosted, registry):
+    registry.push_blobs("app", make_image())
+    assert list_images(see(stage, hosted)).items == []
+    with pytest.raises(NotFound):
+        plan_image_deletion(see(stage, hosted), "app")
+
+
+def test_who_may_not_delete_a_part_deletes_nothing(stage, hosted, registry):
+    for tag in ("1", "hidden"):
+        registry.push("app", tag, make_image())
+    path = '"/v2/app/tags/list"'
+    chosen = f'path == {path} or path =~ "/v2/app/manifests/(1|sha256.*)"'
+    limited = stage.make_selected(hosted, chosen, ["browse", "read", "delete"])
+    view = see(stage, hosted, stage.make_user(limited))
+    plan = plan_image_deletion(view, "app")
+    assert plan.refusal == "You may not delete everything in app. Delete single tags instead."
+    assert [each.tag for each in plan.newest] == ["1"]
+    with pytest.raises(Denied, match="everything in app"):
+        delete_image(view, "app")
+    assert registry.tags("app") == ["1", "hidden"]
+    whole = stage.make_selected(hosted, 'path =^ "/v2/app/"', ["browse", "read", "delete"])
+    delete_image(see(stage, hosted, stage.make_user(whole)), "app")
+    assert registry.tags("app") == []
+
+
+def test_manifests_without_a_tag_need_the_right_as_well(stage, hosted, registry):
+    for _ in range(2):
+        registry.push("app", "1", make_image())
+    chosen = 'path =~ "/v2/app/(tags/list|manifests/1)"'
+    limited = stage.make_selected(hosted, chosen, ["browse", "read", "delete"])
+    with pytest.raises(Denied):
+        delete_image(see(stage, hosted, stage.make_user(limited)), "app")
+    assert registry.tags("app") == ["1"]
+
+
+def test_too_many_references_are_not_looked_up_one_by_one(stage, hosted, registry, monkeypatch):
+    monkeypatch.setattr(image_deletion, "CHECKED_MAX", 2)
+    monkeypatch.setattr(image_deletion, "BATCH", 1)
+    for tag in ("1", "2"):
+        registry.push("app", tag, make_image())
+    whole = stage.make_selected(hosted, 'path =^ "/v2/app/"', ["browse", "read", "delete"])
+    view = see(stage, hosted, stage.make_user(whole))
+    assert "more than 2 tags and manifests" in plan_image_deletion(view, "app").refusal
+    monkeypatch.setattr(image_deletion, "CHECKED_MAX", 4)
+    assert plan_image_deletion(view, "app").refusal == ""
+
+
+def test_what_cannot_be_deleted_says_why(stage, hosted, registry):
+    registry.push("app", "1", make_image())
+    group = stage.make_repository("docker-group", group__members=[hosted])
+    with pytest.raises(Unsupported):
+        plan_image_deletion(see(stage, group), "app")
+    stage.repoman.repositories.update(hosted, {"storage": {"write_policy": "deny"}})
+    assert plan_image_deletion(see(stage, hosted), "app").refusal == f"{hosted} is read-only."
+    with pytest.raises(Denied):
+        delete_image(see(stage, hosted), "app")
+    for name in ("none", "*", "\0"):
+        with pytest.raises(NotFound):
+            plan_image_deletion(see(stage, hosted), name)
+
+
+def test_tags_that_one_may_not_see_are_not_named(stage, hosted, registry):
+    image = make_image()
+    for tag in ("1", "2", "secret"):
+        registry.push("app", tag, image)
+    limited = stage.make_selected(
+        hosted, 'path =~ "/v2/app/manifests/([12]|sha256.*)"', ["browse", "read", "delete"]
+    )
+    view = see(stage, hosted, stage.make_user(limited))
+    assert [each.also for each in list_tags(view, "app", TagQuery()).items] == [("1",), ("2",)]
+    assert describe_image(view, "app", "1").same == ("2",)
+    one = plan_deletion(view, "app", ["1", "2"]).rows[0]
+    assert (one.other_tags, one.is_tagged_elsewhere, one.image_goes) == ((), True, False)
+    [only] = plan_deletion(view, "app", [image.digest]).rows
+    assert only.stays_because == "It has tags: 1, 2. Delete these instead."
