@@ -68,7 +68,13 @@ from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
 from repoman.group.trace import GroupTrace, Question
 from repoman.hookspecs import PROJECT
-from repoman.http.addresses import RepositoryAddress, list_addresses, list_reaching, main_address
+from repoman.http.addresses import (
+    RepositoryAddress,
+    find_format,
+    list_addresses,
+    list_reaching,
+    main_address,
+)
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.content import Content, send_content
 from repoman.http.current import (
@@ -125,6 +131,7 @@ from repoman.proxy.remote_health import Condition as RemoteCondition
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.response import DecodedBody, UpstreamResponse, encoding_of
 from repoman.proxy.upstream import UpstreamClient
+from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.repositories.component_upload import (
     FILE_FIELD,
     CheckWrite,
@@ -135,14 +142,26 @@ from repoman.repositories.component_upload import (
     UploadSpec,
     UploadTarget,
 )
+from repoman.repositories.connectors import ConnectorReport, ConnectorStatus, report_connectors
 from repoman.repositories.model import (
     Capabilities,
+    Outcome,
     Repository,
     RepositoryConfig,
     RepositoryType,
+    Step,
     Trace,
 )
+from repoman.repositories.ports import PortReport
+from repoman.repositories.proxy_sections import (
+    HttpClientSection,
+    NegativeCacheSection,
+    ProxySection,
+    RemoteCredentials,
+    ReplicationSection,
+)
 from repoman.repositories.recipes import Built, Recipe, RepositoryContext, open_cache
+from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.repositories.sections import (
     AccessSection,
     CleanupSection,
@@ -150,11 +169,6 @@ from repoman.repositories.sections import (
     ConnectorSection,
     GroupSection,
     HostedStorageSection,
-    HttpClientSection,
-    NegativeCacheSection,
-    ProxySection,
-    RemoteCredentials,
-    ReplicationSection,
     RoutingSection,
     StorageSection,
     WritePolicy,
@@ -173,6 +187,7 @@ from repoman.rest.endpoints import (
     RepositoryContent,
     RepositorySettings,
 )
+from repoman.rest.managed_repositories import ManagedRepositories
 from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Timestamp
 from repoman.sections import RegularExpressions, Rest, Section, WebAddress, plain_address
 from repoman.security.actors import (
@@ -221,6 +236,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)  # for hooks that a plugin adds itself
 
 __all__ = [
     "ADMINISTERED",
+    "ALL_FORMATS",
     "ANONYMOUS",
     "ANONYMOUS_OPTIONS",
     "API_ROOT",
@@ -258,6 +274,7 @@ __all__ = [
     "Capabilities",
     "CheckResult",
     "CheckWrite",
+    "CleanupPolicy",
     "CleanupSection",
     "ComponentLink",
     "ComponentQuery",
@@ -265,7 +282,9 @@ __all__ = [
     "ComponentView",
     "ConfirmedClock",
     "Conflict",
+    "ConnectorReport",
     "ConnectorSection",
+    "ConnectorStatus",
     "Content",
     "ContentEvent",
     "ContentRules",
@@ -301,12 +320,14 @@ __all__ = [
     "ListQuery",
     "ListRequest",
     "LruCache",
+    "ManagedRepositories",
     "Member",
     "MemberPool",
     "Members",
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
+    "Outcome",
     "PackageQuery",
     "PackageView",
     "Page",
@@ -316,6 +337,7 @@ __all__ = [
     "PartSink",
     "PassThrough",
     "Permission",
+    "PortReport",
     "Privilege",
     "ProxyCache",
     "ProxySection",
@@ -355,6 +377,8 @@ __all__ = [
     "Rest",
     "RightsOverview",
     "Role",
+    "RoutingMode",
+    "RoutingRule",
     "RoutingSection",
     "Run",
     "RunState",
@@ -372,6 +396,7 @@ __all__ = [
     "SomeSettings",
     "Source",
     "Span",
+    "Step",
     "StorageFull",
     "StorageSection",
     "StorageSummary",
@@ -438,6 +463,7 @@ __all__ = [
     "encoding_of",
     "end_session",
     "find_actor",
+    "find_format",
     "find_pattern",
     "first_found",
     "good",
@@ -468,6 +494,7 @@ __all__ = [
     "receive_body",
     "render_plain",
     "render_time",
+    "report_connectors",
     "requested_events",
     "row_key",
     "send_content",

@@ -73,6 +73,7 @@ DOCKER = Format(
         lambda url: f"docker pull {url.partition('://')[2]}/IMAGE:TAG",
         packages=("image", "images"),
         versions=("tag", "tags"),
+        about="Images, Helm charts and other OCI artifacts",
     ),
 )
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from repoman.plugin import (
     ConnectorSection,
@@ -54,58 +54,104 @@ class DockerSection(ConnectorSection):
     v1_enabled: bool = Field(
         False,
         description="Whether the Docker V1 API is enabled, which docker search needs.",
+        title="Docker V1 API",
+        json_schema_extra={"hint": "docker search needs it."},
     )
     manifest_limit: int = Field(
-        8_388_608, ge=1_048_576, description="Maximum size of a manifest, in bytes."
+        8_388_608,
+        ge=1_048_576,
+        description="Maximum size of a manifest, in bytes.",
+        title="Largest manifest",
+        json_schema_extra={"unit": "MiB", "hint": "Clients read up to 4 MiB.", "advanced": True},
     )
     sparse: bool = Field(
         False,
         description="Whether an image may lack layers; its config and one layer must exist. "
         "An index may always lack images.",
+        title="Accept images that lack layers",
+        json_schema_extra={"hint": "An index may always lack images.", "advanced": True},
     )
     descriptor_limit: int = Field(
         1_000,
         ge=1,
         description="Maximum number of layers of a pushed image, or of images in an index.",
+        title="Most layers of an image",
+        json_schema_extra={"hint": "Or images of an index.", "advanced": True},
     )
     page_limit: int = Field(
         10_000,
         ge=1,
         description="Maximum number of tags or image names on one page of a list.",
+        title="Most names on a page",
+        json_schema_extra={"hint": "Of tags, or of images.", "advanced": True},
     )
     catalog_page: int = Field(
-        1_000, ge=1, description="Number of image names on a page if the client asks for no number."
+        1_000,
+        ge=1,
+        description="Number of image names on a page if the client asks for no number.",
+        title="Names on a page of the catalog",
+        json_schema_extra={"hint": "If the client asks for no number.", "advanced": True},
     )
     scan_limit: int = Field(
         10_000,
         ge=1,
         description="Maximum number of entries of a list that one request reads for a client that "
         "may see, or asks for, only some of them; the rest is on further pages.",
+        title="Most entries read for a list",
+        json_schema_extra={
+            "hint": "By one request of a client that may see only some of them.",
+            "advanced": True,
+        },
     )
     referrers_limit: int = Field(
-        4_194_304, ge=65_536, description="Maximum size of a page of referrers, in bytes."
+        4_194_304,
+        ge=65_536,
+        description="Maximum size of a page of referrers, in bytes.",
+        title="Largest page of referrers",
+        json_schema_extra={"unit": "MiB", "hint": "", "advanced": True},
     )
     force_basic_auth: bool = Field(
         False,
         description="Whether clients authenticate with Basic only and get no tokens; docker then "
         "cannot pull anonymously, because it asks for a token first.",
+        title="Force basic authentication",
+        json_schema_extra={
+            "hint": "Clients get no tokens; docker then cannot pull without a login."
+        },
     )
     namespaces: tuple[RegistryHost, ...] = Field(
         (),
         description="Hosts of the registries that it mirrors for clients that send ?ns=; empty: "
         "the remote of a proxy, the registries of the members of a group.",
+        title="Registries that it mirrors",
+        json_schema_extra={
+            "hint": "Hosts, for clients that send ?ns=. Empty: the upstream of a proxy, the "
+            "registries of the members of a group.",
+            "rows": 2,
+            "advanced": True,
+        },
     )
     chunk_min_length: int = Field(
         0,
         ge=0,
         description="Minimum length of upload chunks, in bytes, that clients are asked for; 0: no "
         "minimum. Shorter chunks are accepted as well.",
+        title="Smallest upload chunk",
+        json_schema_extra={
+            "unit": "MiB",
+            "hint": "What clients are asked for. 0: no minimum.",
+            "advanced": True,
+        },
     )
     subdomain: str = Field(
-        "", description="Kept for clients of the REST API; must be empty until subdomains work."
+        "",
+        description="Kept for clients of the REST API; must be empty until subdomains work.",
+        json_schema_extra={"widget": "none"},
     )
     path_enabled: bool | None = Field(
-        None, description="Kept for clients of the REST API; must not be true until paths work."
+        None,
+        description="Kept for clients of the REST API; must not be true until paths work.",
+        json_schema_extra={"widget": "none"},
     )
 
     @field_validator("subdomain")
@@ -145,6 +191,8 @@ class IndexType(StrEnum):
 class DockerProxySection(Section):
     """How a proxy uses its remote."""
 
+    model_config = ConfigDict(title="Images of the upstream")
+
     in_rest: ClassVar = {
         "index_type": Rest(is_required=True, words=tuple(IndexType)),
         "v1_remote": None,
@@ -154,26 +202,54 @@ class DockerProxySection(Section):
     index_type: str = Field(
         IndexType.REGISTRY,
         description="Where images are searched: registry (the remote), hub (Docker Hub) or custom.",
+        title="Docker index",
+        json_schema_extra={
+            "hint": "Where docker search looks.",
+            "labels": {
+                "registry": "The upstream itself",
+                "hub": "Docker Hub, whose own registry has no search",
+                "custom": "Another index",
+            },
+        },
     )
     index_url: WebAddress | Literal[""] = Field(
-        "", description="Address of the index, for index_type custom."
+        "",
+        description="Address of the index, for index_type custom.",
+        title="Address of the index",
+        json_schema_extra={"hint": "Only for a custom index."},
     )
     v1_remote: bool = Field(
         False,
         description="Whether the remote speaks only the Docker V1 API. The whole image "
         "is then fetched when its tag is first requested.",
+        title="The upstream speaks only the Docker V1 API",
+        json_schema_extra={"advanced": True, "hint": ""},
     )
     cache_foreign_layers: bool = Field(
-        False, description="Whether foreign layers are fetched from their own addresses."
+        False,
+        description="Whether foreign layers are fetched from their own addresses.",
+        title="Fetch foreign layers",
+        json_schema_extra={"hint": "From their own addresses.", "advanced": True},
     )
     foreign_layer_url_whitelist: RegularExpressions = Field(
         (),
         description="Regular expressions that the whole address of a foreign layer must match; "
         "empty: none is fetched.",
+        title="Addresses of foreign layers",
+        json_schema_extra={
+            "hint": "Regular expressions that match the whole address. Empty: none is fetched.",
+            "advanced": True,
+        },
     )
     expand_library: bool | None = Field(
         None,
         description="Whether NAME means library/NAME; unset: only at Docker Hub.",
+        title="NAME means library/NAME",
+        json_schema_extra={
+            "hint": "",
+            "labels": {"": "Only at Docker Hub", "true": "Yes", "false": "No"},
+            "advanced": True,
+        },
     )
 
     @property
@@ -196,7 +272,11 @@ class DockerRemoteSection(ProxySection):
     in_rest: ClassVar = {"minimum_age": None}
 
     minimum_age: int = Field(
-        0, ge=0, description="Hours to hold back new content of a tag; 0: not at all."
+        0,
+        ge=0,
+        description="Hours to hold back new content of a tag; 0: not at all.",
+        title="Hold back young tags",
+        json_schema_extra={"unit": "hours", "hint": "A moved tag stays as it was for so long."},
     )
 
     @field_validator("remote_url", mode="before")
@@ -223,7 +303,10 @@ class DockerHostedStorageSection(HostedStorageSection):
     in_rest: ClassVar = {"redeploy_latest": Rest("latestPolicy")}
 
     redeploy_latest: bool = Field(
-        False, description="Whether the tag latest may be moved even with allow_once."
+        False,
+        description="Whether the tag latest may be moved even with allow_once.",
+        title="Let the tag latest be moved",
+        json_schema_extra={"hint": "Even if redeploy is disabled."},
     )
 
 

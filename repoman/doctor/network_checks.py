@@ -1,7 +1,6 @@
 """Checks between clients and the server: proxies in front, connectors, certificates."""
 
 import secrets
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -15,13 +14,12 @@ from repoman.doctor.sightings import ProxySightings
 from repoman.errors import Invalid
 from repoman.printable import pluralize
 from repoman.repositories.model import Repository
+from repoman.repositories.ports import free_ports
 from repoman.repositories.repository_records import ConnectorState, list_states
 from repoman.security.certificates import describe_certificate, read_certificate
 
 SOON_DAYS = 7  # A certificate that ends within so many days is more than a warning.
 MAIN_PORT = "*"  # What stands in place of a repository in the state of a connector.
-PORTS_TRIED = 20  # Ports above a taken one that are tried.
-PORTS_TOLD = 3  # Free ports that are proposed.
 NGINX_HEADERS = (
     "proxy_set_header Host              $http_host;\n"
     "proxy_set_header X-Forwarded-For   $proxy_add_x_forwarded_for;\n"
@@ -179,26 +177,6 @@ def _failed(state: ConnectorState, taken: Iterable[int]) -> Finding:
         *fixes,
         repository=name,
     )
-
-
-def free_ports(host: str, port: int, taken: Iterable[int]) -> list[int]:
-    """Return a few ports above ``port`` that nobody listens on, and that are not ``taken``."""
-    tried = (each for each in range(port + 1, port + 1 + PORTS_TRIED) if each <= 65_535)
-    used = set(taken)
-    free = (each for each in tried if each not in used and is_free(host, each))
-    return [found for _, found in zip(range(PORTS_TOLD), free, strict=False)]
-
-
-def is_free(host: str, port: int) -> bool:
-    """Return whether a server could listen on a port now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as found:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, port))
-        except (OSError, UnicodeError):
-            return False
-        return True
 
 
 # --- Certificates ---------------------------------------------------------------------------------

@@ -87,6 +87,10 @@ class AddressBook:
         found = self._formats.get(format_name)
         return name_of_file(path) if found is None else found.name_of(path)
 
+    def format(self, name: str) -> Format | None:
+        """Return a format; None if it is not installed."""
+        return self._formats.get(name)
+
     def main(self) -> str:
         """Return the address of the main port, external or as it was asked for."""
         return self._external_url or request.url_root.rstrip("/")
@@ -127,6 +131,11 @@ def list_addresses() -> list[RepositoryAddress]:
 def list_reaching(repository: Repository) -> list[RepositoryAddress]:
     """Return by what clients of this visitor reach a repository: itself, then groups with it."""
     return cast("AddressBook", current_app.extensions[EXTENSION]).reaching(repository)
+
+
+def find_format(name: str) -> Format | None:
+    """Return a format; None if it is not installed."""
+    return cast("AddressBook", current_app.extensions[EXTENSION]).format(name)
 
 
 def format_name_of(format_name: str, path: str) -> str:

@@ -2,8 +2,9 @@
 
 A model may say more about a field in ``json_schema_extra``: ``unit`` (beside the input; a size such
 as ``GiB`` means that the value itself is in bytes), ``widget`` (another template, or ``none``),
-``labels`` (texts of words, of ``true``, ``false`` and, for unset, of the empty text), ``advanced``
-(folded), ``rows`` of a text with several lines.
+``labels`` (texts of words, of ``true``, ``false`` and, for unset, of the empty text; of a text they
+are what is proposed), ``hint`` (in place of the description), ``advanced`` (folded), ``rows`` of a
+text with several lines.
 """
 
 import json
@@ -48,6 +49,7 @@ class FormField:
         rows: lines of a text with several.
         texts: the value as the input has it; several for a list.
         is_set: whether a secret is stored.
+        said: what the server says of the value, in place of the hint; ``tone`` is ok or error.
         error: what is wrong with the value.
         stored: what somebody else has stored meanwhile, if that is another value.
     """
@@ -65,6 +67,8 @@ class FormField:
     rows: int = 4
     texts: tuple[str, ...] = ()
     is_set: bool = False
+    said: str = ""
+    tone: str = "ok"
     error: str = ""
     stored: str = ""
 
@@ -92,7 +96,7 @@ def describe_field(
     found = FormField(
         path=path,
         label=info.title or label_of(path.rpartition(".")[2]),
-        hint=info.description or "",
+        hint=str(extra.get("hint", info.description or "")),
         widget=str(extra.get("widget") or _widget_of(kind, is_nullable, options, choices)),
         options=options,
         unit=str(extra.get("unit", "")),
@@ -186,6 +190,8 @@ def _options_of(
         words = [str(each) for each in get_args(kind)]
     elif kind is bool and is_nullable:
         words, labels = ["true", "false"], {"": "As usual", "true": "Yes", "false": "No", **labels}
+    elif kind is str:
+        words = [*labels]  # The words that are known; there may be others.
     if words and is_nullable:
         words = ["", *words]
     return tuple((each, labels.get(each) or label_of(each) or "As usual") for each in words)

@@ -53,12 +53,14 @@ class FormatUi:
             address, with words in capitals for what the user chooses; one line.
         packages: what one package is called, and what many are; None: only files are counted.
         versions: the same for the versions of packages.
+        about: what its repositories hold, in a few words.
     """
 
     icon: str = ""
     usage: Callable[[str], str] = no_usage
     packages: tuple[str, str] | None = None
     versions: tuple[str, str] | None = None
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ field by its path.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -86,7 +85,8 @@ class SectionForm:
     ``stored`` has the present values of what is changed, as plain values with stars for secrets; a
     new thing has none. ``choices`` are what fields can be at present, by path. ``fixed`` fields are
     shown and not read, ``without`` fields are not there at all. ``titles`` gives sections other
-    titles. Fields of the section with an empty key have no prefix.
+    titles, ``attrs`` gives inputs attributes. Fields of the section with an empty key have no
+    prefix.
 
     Attributes:
         errors: what is wrong, by path.
@@ -103,6 +103,7 @@ class SectionForm:
         fixed: Collection[str] = (),
         without: Collection[str] = (),
         titles: Mapping[str, str] | None = None,
+        attrs: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._sections = sections
         self._stored = stored
@@ -110,6 +111,8 @@ class SectionForm:
         self._fixed = frozenset(fixed)
         self._without = frozenset(without)
         self._titles = titles or {}
+        self._attrs = attrs or {}
+        self._said: dict[str, tuple[str, str]] = {}
         self._sent: MultiDict[str, str] | None = None
         self._is_rearranged = False  # A button of a list was pressed, and not that of the form.
         self.errors: dict[str, str] = {}
@@ -169,15 +172,9 @@ class SectionForm:
             raise Invalid("")
         return found
 
-    @contextmanager
-    def saving(self) -> Iterator[None]:
+    def saving(self) -> "Saving":
         """Keep errors of the block in the form; those about rights have a page of their own."""
-        try:
-            yield
-        except PAGE_ERRORS:
-            raise
-        except RepomanError as error:
-            self.refuse(error)
+        return Saving(self)
 
     def refuse(self, error: RepomanError) -> None:
         """Show an error beside its field, or above the form if it is about none."""
@@ -189,6 +186,10 @@ class SectionForm:
             self.errors.setdefault(path, _sentence(str(error).removeprefix(f"{field}: ")))
         elif str(error):
             self.problem = str(error)
+
+    def say(self, path: str, text: str, *, is_good: bool) -> None:
+        """Have a text about the value of a field stand in place of its hint."""
+        self._said[path] = text, "ok" if is_good else "error"
 
     def render(self, template: str, **values: Any) -> tuple[str, int]:
         """Return the page with the form, which the template knows as ``form``."""
@@ -236,12 +237,16 @@ class SectionForm:
         is_read = self._sent is not None and path not in self._fixed
         texts = tuple(self._texts(path)) if is_read else present
         described = describe_field(path, info, self._choices.get(path))
+        said, tone = self._said.get(path, ("", "ok"))
         shown = replace(
             described,
             options=_with_present(described.options, texts),
             texts=() if is_set_secret(info, value) else texts,
             is_set=is_set_secret(info, value),
             is_fixed=path in self._fixed,
+            attrs={**described.attrs, **self._attrs.get(path, {})},
+            said=said,
+            tone=tone,
             error=self.errors.get(path, ""),
         )
         is_other = read_value(info, texts) != read_value(info, present)
@@ -299,6 +304,25 @@ class SectionForm:
         while path and path not in known:
             path = path.rpartition(".")[0]
         return path or None
+
+
+class Saving:
+    """The block of :meth:`SectionForm.saving`: a class, whose type says that it may hide errors."""
+
+    def __init__(self, form: SectionForm) -> None:
+        self._form = form
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        """Return whether the form shows the error."""
+        if not isinstance(error, RepomanError) or isinstance(error, PAGE_ERRORS):
+            return False
+        self._form.refuse(error)
+        return True
 
 
 def rearranged(values: list[str], move: str, added: str) -> list[str]:

@@ -271,6 +271,13 @@ class ProxyCache:
         self._check()
         return self.state
 
+    def examine(self) -> RemoteState:
+        """Test the remote and the login at it, and return how it is, without a word to others."""
+        self.client.examine()
+        if self.status.condition is Condition.AVAILABLE:
+            self._check_login()
+        return self.state
+
     def notice_check(self) -> None:
         """Do the same, in the background, if another process has done it."""
         checks = self.records.checks()
@@ -355,9 +362,7 @@ class ProxyCache:
     def _check(self) -> None:
         self.status.reset()
         if not self.status.is_blocked:
-            self.client.examine()
-            if self.status.condition is Condition.AVAILABLE:
-                self._check_login()
+            self.examine()
         self._told = None
         self._tell()
 
@@ -397,6 +402,10 @@ class CacheRemote:
     def check(self) -> RemoteState:
         """Ask it now, and return how it is."""
         return self.cache.check()
+
+    def examine(self) -> RemoteState:
+        """Ask it now, without a word to other processes."""
+        return self.cache.examine()
 
     def invalidate(self) -> None:
         """Have it asked again for all that can change."""

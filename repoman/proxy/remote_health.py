@@ -431,6 +431,9 @@ class Remote(Protocol):
     def check(self) -> RemoteState:
         """Ask it now, whatever failed before, and return how it is; other processes do the same."""
 
+    def examine(self) -> RemoteState:
+        """Ask it now, and return how it is; other processes do not learn of it."""
+
     def invalidate(self) -> None:
         """Have it asked again for all that can change, by all processes."""
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from repoman.errors import Invalid
 from repoman.proxy.redirects import is_same_server
+from repoman.repositories.proxy_sections import ProxySection
 from repoman.repositories.recipes import Patch, Recipe, Settings
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import ProxySection
 from repoman.sections import MASK, Section, apply_patch, merge, parse_section
 
 

@@ -1,27 +1,19 @@
-"""What settings have to agree with besides their own form: other repositories, free ports.
+"""What settings have to agree with besides their own form: other repositories.
 
 The members of a group exist, have its format, and never contain it.
 """
 
-import errno
-import os
 import re
-import socket
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid
 from repoman.patterns import check_pattern
 from repoman.repositories import repository_records as records
 from repoman.repositories.model import RepositoryType
+from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
 from repoman.repositories.repository_records import Row
-from repoman.repositories.sections import (
-    CleanupSection,
-    GroupSection,
-    HttpClientSection,
-    ProxySection,
-)
+from repoman.repositories.sections import CleanupSection, GroupSection
 from repoman.sections import Section
 
 SECTION = "group"
@@ -150,65 +142,3 @@ def check_trust(sections: Mapping[str, Section]) -> None:
         return
     if client.use_trust_store and not proxy.remote.startswith("https:"):
         raise Invalid("The trust store can be used only for a remote with an https address.")
-
-
-def ports_of(sections: Mapping[str, Section]) -> list[tuple[str, str, int]]:
-    """Return the connectors that settings ask for, as (path of the setting, scheme, port)."""
-    return [
-        (f"{name}.{key}", scheme, port)
-        for name, section in sections.items()
-        for key, scheme, port in section.ports()
-    ]
-
-
-def check_ports(name: str, sections: Mapping[str, Section], server: ServerSettings) -> None:
-    """Return if no other repository has a port that the repository ``name`` asks for.
-
-    Raises:
-        Conflict: one has, or the server itself, or the port is given twice.
-    """
-    owners = records.port_owners()
-    seen: set[int] = set()
-    for key, _, port in ports_of(sections):
-        owner = owners.get(port, name)
-        if port in (server.port, server.https_port):
-            raise Conflict(f"{key}: port {port} is the main port of this server.", key)
-        if owner != name:
-            problem = f"{key}: port {port} is used by the repository {owner!r}."
-            raise Conflict(problem, key, owner)
-        if port in seen:
-            raise Conflict(f"{key}: port {port} is given twice.", key)
-        seen.add(port)
-
-
-def probe_ports(sections: Mapping[str, Section], server: ServerSettings) -> None:
-    """Return if a listener could be opened on each port that is new (Conflict, Invalid)."""
-    owned = {*records.port_owners(), server.port, server.https_port}
-    for key, _, port in ports_of(sections):
-        if port not in owned:
-            check_port_is_free(server.host, port, key)
-
-
-def check_port_is_free(host: str, port: int, field: str) -> None:
-    """Return if a listener could be opened on the port now, or if only the server can tell.
-
-    The server may have a right that this process lacks, such as that to a port below 1024.
-
-    Raises:
-        Conflict: another program listens there.
-        Invalid: the system lets nobody listen there.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                problem = f"{field}: another program listens on port {port}."
-                raise Conflict(problem, field) from error
-            if error.errno in (errno.EACCES, errno.EPERM):
-                return
-            reason = os.strerror(error.errno or 0)
-            raise Invalid(f"{field}: cannot listen on {host}:{port}: {reason}.", field) from error

@@ -5,53 +5,45 @@ database) in another one, makes a new snapshot; what did not change is taken ove
 repository keeps its upload sessions.
 """
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from repoman.blob_records import find_store
 from repoman.blobs.manager import BlobStoreManager
 from repoman.config import ServerSettings
-from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.db.topics import REPOSITORIES, SERVED
-from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unsupported
+from repoman.errors import Conflict, Invalid, NotFound, Unsupported
 from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
+from repoman.repositories.builder import RepositoryBuilder, storage_of
 from repoman.repositories.changes import changed_keys, merge_settings, remote_in, without_member
 from repoman.repositories.checks import (
+    check_group,
     check_name,
     check_names,
     check_not_member,
-    check_ports,
     names_below,
+)
+from repoman.repositories.model import Capabilities, Connector, Repository, RepositoryType, Step
+from repoman.repositories.ports import (
+    PortReport,
+    check_ports,
     ports_of,
     probe_ports,
+    report_port,
 )
-from repoman.repositories.model import (
-    Connector,
-    Repository,
-    RepositoryConfig,
-    RepositoryType,
-    Step,
-)
-from repoman.repositories.recipes import Check, Patch, Recipe, RepositoryContext, Settings
+from repoman.repositories.recipes import Check, Patch, Recipe, Settings
 from repoman.repositories.repository_records import Row
 from repoman.repositories.routing_records import RoutingRule, list_rules
-from repoman.repositories.sections import (
-    StorageSection,
-    external_url_of,
-    with_rules,
-)
+from repoman.repositories.sections import GroupSection
 from repoman.sections import Section
-from repoman.uploads import UploadSessions
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +72,15 @@ class RepositoryManager:
         self._recipes = recipes
         self._blob_stores = blob_stores
         self._server = server
-        self._proxies = proxies or ProxyServices(database)
-        self._hook = hook
-        self._uploads: dict[int, UploadSessions] = {}
+        self._builder = RepositoryBuilder(
+            database,
+            recipes,
+            blob_stores,
+            proxies or ProxyServices(database),
+            hook,
+            self.find,
+            self.all,
+        )
         self._snapshot = _Snapshot()
         self._refresh_lock = threading.RLock()
         self._observers: list[Callable[[], None]] = []
@@ -187,6 +185,10 @@ class RepositoryManager:
             for _, scheme, port in ports_of(repository.config.sections)
         ]
 
+    def report_port(self, port: int, scheme: str, name: str = "") -> PortReport:
+        """Return how a port is for a connector of a repository, which may be new."""
+        return report_port(port, scheme, name, self._server)
+
     # Changing ---------------------------------------------------------------------------------
 
     def create(
@@ -211,7 +213,7 @@ class RepositoryManager:
         self._check_blob_store(sections)
         probe_ports(sections, self._server)
         with self._database.transaction():
-            self._check_kept(_storage(sections).blob_store)
+            self._check_kept(storage_of(sections).blob_store)
             row = Row(0, name, recipe.format, recipe.type, is_online, self._seal(sections))
             if records.find_row(name) is not None:
                 raise Conflict(f"name: a repository named {name!r} already exists.", field="name")
@@ -296,6 +298,31 @@ class RepositoryManager:
         if trace is None:
             raise Unsupported(f"{repository.name} is not a group, or it does not work.")
         return trace(path)
+
+    @contextmanager
+    def trial(
+        self, recipe_name: str, settings: Settings, *, name: str = "", check: Check = bool
+    ) -> Iterator[Capabilities]:
+        """Have a repository with settings that are not stored: what the core may ask of it.
+
+        ``name`` is that of the stored repository whose settings they would change; ``check`` as
+        for :meth:`update`.
+
+        Raises:
+            NotFound: there is no such repository.
+            Invalid: a setting is wrong.
+        """
+        recipe, old = self.get_recipe(recipe_name), {}
+        if name:
+            old = self._unseal(self._get_row(name))
+        sections = recipe.parse(merge_settings(recipe, old, settings))
+        check(sections)
+        self._check_blob_store(sections)
+        group = sections.get("group")
+        if isinstance(group, GroupSection):
+            check_group(name, recipe.format, group, self._snapshot.rows.values(), is_new=True)
+        with self._builder.trial(name, recipe, sections, self._snapshot.rules) as capabilities:
+            yield capabilities
 
     def check(self, name: str) -> RemoteState:
         """Check the remote of a proxy now; errors as of :meth:`remote_of`."""
@@ -401,7 +428,7 @@ class RepositoryManager:
         return opened
 
     def _check_blob_store(self, sections: Mapping[str, Section], row: Row | None = None) -> None:
-        store = _storage(sections).blob_store
+        store = storage_of(sections).blob_store
         problem = None
         if not self._blob_stores.has(store):
             known = ", ".join(self._blob_stores.names())
@@ -428,59 +455,10 @@ class RepositoryManager:
         for key, row in rows.items():
             name = row.routing_rule.lower()
             is_same = old.rows.get(key) == row and old.rules.get(name) == rules.get(name)
-            repositories[key] = old.repositories[key] if is_same else self._build(row, rules)
+            repositories[key] = (
+                old.repositories[key] if is_same else self._builder.build(row, rules)
+            )
         ids = {row.id for row in rows.values()}
         for gone in {row.id for row in old.rows.values()} - ids:
-            self._uploads.pop(gone, None)
-            self._proxies.retire(gone)
+            self._builder.forget(gone)
         return _Snapshot(revision, rows, rules, repositories)
-
-    def _build(self, row: Row, rules: Mapping[str, RoutingRule]) -> Repository:
-        self._proxies.leave(row.id)
-        config = RepositoryConfig(
-            row.id, row.name, row.format, RepositoryType(row.type), row.is_online, {}
-        )
-        recipe = self._recipes.get(config.recipe)
-        if recipe is None:
-            problem = f"The format {row.format!r} is not installed."
-            return Repository(config, None, problem=problem)
-        try:
-            sections = recipe.parse(self._unseal(row))
-            config = replace(config, sections=with_rules(sections, rules))
-            store = _storage(config.sections).blob_store
-            blobs = self._blob_stores.get(store)
-            context = RepositoryContext(
-                config=config,
-                content=ContentStore(self._database, row.id, store, blobs, recipe.rules),
-                blobs=blobs,
-                uploads=self._sessions(row.id, store),
-                find_repository=self.find,
-                list_repositories=self.all,
-                proxies=self._proxies,
-                hook=self._hook,
-            )
-            built = recipe.build(context)
-            url = external_url_of(config.sections)
-            return Repository(
-                config, built.service, built.capabilities, external_url=url, rules=recipe.rules
-            )
-        except RepomanError as error:
-            return Repository(config, None, problem=f"Its settings are not valid: {error}")
-        except Exception:  # noqa: BLE001 - of a plugin; the other repositories do without it
-            _log.exception("The repository %s could not be built", config.name)
-            return Repository(config, None, problem="Its plugin failed; see the server log.")
-
-    def _sessions(self, repository_id: int, store: str) -> UploadSessions:
-        if repository_id not in self._uploads:
-            blobs = self._blob_stores.get(store)
-            self._uploads[repository_id] = UploadSessions(
-                self._database, repository_id, store, blobs
-            )
-        return self._uploads[repository_id]
-
-
-def _storage(sections: Mapping[str, Section]) -> StorageSection:
-    section = sections["storage"]
-    if not isinstance(section, StorageSection):
-        raise TypeError("The section storage is not a StorageSection.")
-    return section

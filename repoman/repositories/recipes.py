@@ -15,7 +15,11 @@ from repoman.proxy.services import ProxyServices
 from repoman.proxy.upstream import ClientOptions
 from repoman.repositories.component_upload import UploadSpec
 from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
-from repoman.repositories.sections import HttpClientSection, NegativeCacheSection, ProxySection
+from repoman.repositories.proxy_sections import (
+    HttpClientSection,
+    NegativeCacheSection,
+    ProxySection,
+)
 from repoman.sections import Section, parse_section
 from repoman.uploads import UploadSessions
 

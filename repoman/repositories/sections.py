@@ -1,17 +1,15 @@
 """The sections of a repository's settings that are common to formats."""
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import Field, PrivateAttr, SecretStr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic.config import JsonDict
 
 from repoman.errors import Invalid
 from repoman.external_url import ExternalUrl
-from repoman.proxy.connections import BundleError, check_bundle
 from repoman.repositories.cleanup_records import ALL_FORMATS, list_policies
 from repoman.repositories.routing_records import (
     RoutingMode,
@@ -19,17 +17,29 @@ from repoman.repositories.routing_records import (
     find_rule,
     is_allowed,
 )
-from repoman.sections import RegularExpressions, Rest, Section, WebAddress, plain_address
+from repoman.sections import RegularExpressions, Rest, Section
+
+IN_NO_FORM: JsonDict = {"widget": "none"}
 
 
 class ConnectorSection(Section):
     """The ports at which clients reach a repository."""
 
+    model_config = ConfigDict(title="Connectors")
+
     http_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the HTTP connector; none: no connector."
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the HTTP connector; none: no connector.",
+        json_schema_extra={"hint": "Plain HTTP: for loopback, or behind a proxy with TLS."},
     )
     https_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the HTTPS connector; none: no connector."
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the HTTPS connector; none: no connector.",
+        json_schema_extra={"hint": "With the certificate of this server."},
     )
     external_url: ExternalUrl = Field(
         "",
@@ -37,6 +47,7 @@ class ConnectorSection(Section):
             "Address of the connectors as clients know it, such as "
             "https://registry.example.com; empty: the address that the client used."
         ),
+        json_schema_extra={"advanced": True},
     )
 
     def ports(self) -> Iterable[tuple[str, str, int]]:
@@ -70,15 +81,21 @@ class StorageSection(Section):
     }
 
     blob_store: str = Field(
-        "default", description="Blob store; cannot be changed after the repository was created."
+        "default",
+        description="Blob store; cannot be changed after the repository was created.",
+        json_schema_extra={"hint": "Cannot be changed after the repository was created."},
     )
     strict_content_type_validation: bool = Field(
-        True, description="Kept for clients of the REST API; has no effect."
+        True,
+        description="Kept for clients of the REST API; has no effect.",
+        json_schema_extra=IN_NO_FORM,
     )
 
 
 class AccessSection(Section):
     """Access to a repository without authentication."""
+
+    model_config = ConfigDict(title="Access")
 
     in_rest: ClassVar = {"anonymous": None}
 
@@ -87,6 +104,11 @@ class AccessSection(Section):
         description=(
             "Whether clients can read without authentication; unset: as for the whole server."
         ),
+        title="Reading without a login",
+        json_schema_extra={
+            "hint": "",
+            "labels": {"": "As for the whole server", "true": "Allowed", "false": "Not allowed"},
+        },
     )
 
 
@@ -96,7 +118,17 @@ class HostedStorageSection(StorageSection):
     in_rest: ClassVar = {"write_policy": Rest(is_required=True)}
 
     write_policy: WritePolicy = Field(
-        WritePolicy.ALLOW, description="Deployment policy: allow, allow_once or deny."
+        WritePolicy.ALLOW,
+        description="Deployment policy: allow, allow_once or deny.",
+        title="Deployment policy",
+        json_schema_extra={
+            "hint": "",
+            "labels": {
+                "allow": "Allow redeploy: what is stored may be replaced",
+                "allow_once": "Disable redeploy: everything is stored once",
+                "deny": "Read-only: nothing is stored, replaced or deleted",
+            },
+        },
     )
 
 
@@ -104,222 +136,16 @@ class ComponentSection(Section):
     """What a hosted repository says of its components."""
 
     proprietary_components: bool = Field(
-        False, description="Kept for clients of the REST API; has no effect."
+        False,
+        description="Kept for clients of the REST API; has no effect.",
+        json_schema_extra=IN_NO_FORM,
     )
-
-
-class ReplicationSection(Section):
-    """Whether a proxy gets content before it is asked for."""
-
-    in_rest: ClassVar = {"preemptive_pull_enabled": Rest(empty=False)}
-
-    preemptive_pull_enabled: bool | None = Field(
-        None, description="Kept for clients of the REST API; has no effect."
-    )
-    asset_path_regex: str = Field(
-        "", description="Kept for clients of the REST API; has no effect."
-    )
-
-
-Minutes = Annotated[int, Field(ge=-1)]
-
-
-class ProxySection(Section):
-    """Where a proxy gets its content, and how long it caches it."""
-
-    in_rest: ClassVar = {"follow_deletion": None, "cache_limit": None}
-
-    remote_url: WebAddress = Field(description="Address of the remote, http or https.")
-    content_max_age: Minutes = Field(
-        1440,
-        description="Minutes for which content is cached before it is checked again; -1: forever.",
-    )
-    metadata_max_age: Minutes = Field(
-        1440,
-        description=(
-            "Minutes for which lists and movable names are cached before they are checked "
-            "again; -1: forever."
-        ),
-    )
-    follow_deletion: bool = Field(
-        False, description="Whether to delete cached content that was deleted on the remote."
-    )
-    cache_limit: int = Field(
-        0,
-        ge=0,
-        description=(
-            "Most bytes to cache; the least recently used content is removed first. 0: no limit."
-        ),
-    )
-
-    @property
-    def remote(self) -> str:
-        """Return the address of the remote without a slash at its end."""
-        return plain_address(self.remote_url)
-
-
-class NegativeCacheSection(Section):
-    """The negative cache: whether to remember what the remote does not have."""
-
-    in_rest: ClassVar = {"time_to_live": Rest(empty=1440)}
-
-    enabled: bool = Field(
-        True, description="Whether to cache that content was not found on the remote."
-    )
-    time_to_live: Minutes = Field(5, description="Minutes for which it is cached; -1: forever.")
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteCredentials:
-    """A user and a password, or a token; all empty for anonymous access."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    bearer_token: str = field(default="", repr=False)
-
-    @property
-    def basic(self) -> str | None:
-        """The Authorization header with user name and password; None without a user name."""
-        if not self.username:
-            return None
-        pair = f"{self.username}:{self.password}".encode()
-        return f"Basic {b64encode(pair).decode('ascii')}"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers to send without waiting for a challenge."""
-        header = f"Bearer {self.bearer_token}" if self.bearer_token else self.basic
-        return {} if header is None else {"Authorization": header}
-
-
-class RemoteLogin(StrEnum):
-    """How a proxy logs in at its remote."""
-
-    USERNAME = "username"
-    BEARER_TOKEN = "bearerToken"  # noqa: S105 - a word, not a token
-    NTLM = "ntlm"
-
-
-class HttpClientSection(Section):
-    """How to contact the remote. Times in seconds."""
-
-    in_rest: ClassVar = {
-        "retries": Rest("connection.retries"),
-        "timeout": Rest("connection.timeout"),
-        "user_agent_suffix": Rest("connection.userAgentSuffix"),
-        "enable_circular_redirects": Rest("connection.enableCircularRedirects", empty=False),
-        "enable_cookies": Rest("connection.enableCookies", empty=False),
-        "use_trust_store": Rest("connection.useTrustStore", empty=False),
-        "authentication": Rest(
-            "authentication.type", is_required=True, is_upper=False, shows="login"
-        ),
-        "username": Rest("authentication.username"),
-        "password": Rest("authentication.password"),
-        "bearer_token": Rest("authentication.bearerToken"),
-        "ntlm_host": Rest("authentication.ntlmHost"),
-        "ntlm_domain": Rest("authentication.ntlmDomain"),
-        "ca_bundle": None,
-        "allow_private": None,
-    }
-
-    blocked: bool = Field(
-        False, description="Do not contact the remote; serve cached content only."
-    )
-    auto_block: bool = Field(
-        True, description="Stop contacting the remote for a while after failures."
-    )
-    retries: int | None = Field(
-        None,
-        ge=0,
-        le=10,
-        description="Number of retries after a failure; unset: http.retries, or 2.",
-    )
-    timeout: int | None = Field(
-        None,
-        ge=1,
-        le=3600,
-        description="Timeout for a response, in seconds; unset: http.timeout, or 20.",
-    )
-    user_agent_suffix: str = Field("", description="Text to add to the User-Agent header.")
-    authentication: RemoteLogin | None = Field(
-        None,
-        description=(
-            "Type of the login: username, bearerToken or ntlm; unset: by what is set. ntlm is kept "
-            "for clients of the REST API, but not supported: nothing is sent."
-        ),
-    )
-    username: str = Field("", description="User name for the remote.")
-    password: SecretStr = Field(SecretStr(""), description="Password or token of that user.")
-    bearer_token: SecretStr = Field(
-        SecretStr(""), description="Bearer token to send instead of a user name and password."
-    )
-    ntlm_host: str = Field("", description="Kept for clients of the REST API; has no effect.")
-    ntlm_domain: str = Field("", description="Kept for clients of the REST API; has no effect.")
-    enable_circular_redirects: bool | None = Field(
-        None, description="Kept for clients of the REST API; has no effect."
-    )
-    enable_cookies: bool | None = Field(
-        None, description="Kept for clients of the REST API; has no effect."
-    )
-    ca_bundle: str = Field(
-        "",
-        description=(
-            "PEM file of authorities to trust in addition to the public ones and those of "
-            "the system."
-        ),
-    )
-    use_trust_store: bool | None = Field(
-        None, description="Whether to trust the certificates of the trust store as well."
-    )
-    allow_private: bool = Field(
-        False, description="Whether redirects may lead to private and loopback addresses."
-    )
-
-    @field_validator("user_agent_suffix", "bearer_token")
-    @classmethod
-    def _check_header(cls, value: str | SecretStr) -> str | SecretStr:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if not (text.isascii() and text.isprintable()):
-            raise ValueError("must be one line of ASCII characters, since a header takes no others")
-        return value
-
-    @classmethod
-    def from_rest(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of a request: one type of login replaces the other."""
-        if values["authentication"] is RemoteLogin.BEARER_TOKEN:
-            return {**values, "username": "", "password": ""}
-        return {**values, "bearer_token": ""}
-
-    @property
-    def login(self) -> RemoteLogin | None:
-        """The type of the login at the remote; None: there is no login."""
-        if self.authentication is RemoteLogin.NTLM:
-            return RemoteLogin.NTLM
-        if self.bearer_token.get_secret_value():
-            return RemoteLogin.BEARER_TOKEN
-        return RemoteLogin.USERNAME if self.username else self.authentication
-
-    @property
-    def credentials(self) -> RemoteCredentials:
-        """The login at the remote."""
-        if self.login is RemoteLogin.NTLM:
-            return RemoteCredentials()
-        return RemoteCredentials(
-            self.username, self.password.get_secret_value(), self.bearer_token.get_secret_value()
-        )
-
-    def check_names(self) -> None:
-        """Return if there is a bundle where one is named (Invalid)."""
-        try:
-            if self.ca_bundle:
-                check_bundle(self.ca_bundle)
-        except BundleError as error:
-            field = "http_client.ca_bundle"
-            raise Invalid(f"{field}: {error}.", field=field) from error
 
 
 class GroupSection(Section):
     """The repositories that a group shows as one."""
+
+    model_config = ConfigDict(title="Members")
 
     in_rest: ClassVar = {
         "members": Rest("memberNames", is_required=True),
@@ -328,13 +154,24 @@ class GroupSection(Section):
 
     members: tuple[str, ...] = Field(
         description="Names of the members; the first one that has the content answers.",
+        json_schema_extra={
+            "widget": "picker",
+            "hint": "Asked from first to last; the first one that has the content answers.",
+        },
     )
     writable_member: str = Field(
-        "", description="The hosted member that receives pushes; empty: none."
+        "",
+        description="The hosted member that receives pushes; empty: none.",
+        title="Pushes go to",
+        json_schema_extra={"hint": "One of the hosted members."},
     )
     pins: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Patterns of names, such as acme/*, and the only members that serve them.",
+        json_schema_extra={
+            "rows": 3,
+            "hint": "Names that come from certain members only: acme/* = internal, releases.",
+        },
     )
 
     def pinned(self, *names: str) -> set[str] | None:
@@ -350,12 +187,33 @@ class GroupSection(Section):
 class RoutingSection(Section):
     """Which paths a proxy may request, and what a group serves."""
 
+    model_config = ConfigDict(title="Routing")
+
     in_rest: ClassVar = {"mode": None, "matchers": None}
 
-    rule: str = Field("", description="Routing rule that applies; empty: none.")
-    mode: RoutingMode = Field(RoutingMode.BLOCK, description="Whether the matchers allow or block.")
+    rule: str = Field(
+        "",
+        description="Routing rule that applies; empty: none.",
+        title="Routing rule",
+        json_schema_extra={"hint": "A rule that several repositories can share."},
+    )
+    mode: RoutingMode = Field(
+        RoutingMode.BLOCK,
+        description="Whether the matchers allow or block.",
+        title="Names that match one of the matchers",
+        json_schema_extra={
+            "hint": "",
+            "labels": {"allow": "are let through, no others", "block": "are blocked"},
+            "advanced": True,
+        },
+    )
     matchers: RegularExpressions = Field(
-        (), description="Regular expressions that have to match the whole path."
+        (),
+        description="Regular expressions that have to match the whole path.",
+        json_schema_extra={
+            "hint": "Regular expressions for this repository alone, which match whole names.",
+            "advanced": True,
+        },
     )
     _rule: RoutingRule | None = PrivateAttr(None)
 
@@ -417,7 +275,10 @@ class CleanupSection(Section):
     in_rest: ClassVar = {"policy_names": Rest(empty=())}
 
     policy_names: tuple[str, ...] | None = Field(
-        None, description="Cleanup policies; what any of them selects is removed."
+        None,
+        description="Cleanup policies; what any of them selects is removed.",
+        title="Cleanup policies",
+        json_schema_extra={"hint": "What any of them selects is removed."},
     )
 
     def check_policies(self, format_name: str) -> None:

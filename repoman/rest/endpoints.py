@@ -200,7 +200,10 @@ class RepositorySettings:
         if found is not None and may_configure(call.actor, found.ref, self.action):
             call.repository = found  # It takes no right to the content.
             return
-        repository = _known_repository(call, name)
+        if found is not None and any(may_configure(call.actor, found.ref, each) for each in Action):
+            repository = found
+        else:
+            repository = _known_repository(call, name)
         what = f"{self.action} the settings of {repository.name}"
         raise Denied(f"{call.actor.name} is not allowed to {what}.")
 

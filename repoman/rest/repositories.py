@@ -6,7 +6,7 @@ from repoman.catalog.model import Usage
 from repoman.catalog.visibility import EveryViewer
 from repoman.errors import Conflict, Invalid
 from repoman.repositories.model import Repository, RepositoryType
-from repoman.repositories.sections import ProxySection
+from repoman.repositories.proxy_sections import ProxySection
 from repoman.rest.endpoints import EVERYBODY, Area, Call
 from repoman.rest.repository_rights import ConfigureRepository, ViewRepository
 from repoman.rest.repository_settings import url_of

@@ -7,29 +7,27 @@ they do not show are kept.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Union
 
 from pydantic import Field, create_model
 from pydantic.alias_generators import to_camel
 
-from repoman.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from repoman.errors import Conflict, Invalid, NotFound, Unavailable
 from repoman.repositories.checks import NAME
 from repoman.repositories.model import Repository, RepositoryType
 from repoman.repositories.recipes import Recipe
 from repoman.repositories.sections import RoutingSection
 from repoman.rest.blocks import Block, block_of
 from repoman.rest.endpoints import SIGNED_IN, Area, Call
+from repoman.rest.managed_repositories import ManagedRepositories
 from repoman.rest.repository_rights import (
     AddRepository,
     ConfigureRepository,
     ReadSettings,
-    check_reach,
-    hiding_owners,
 )
 from repoman.rest.resources import Resource
-from repoman.security.actors import Action, RepositoryRef
+from repoman.security.actors import Action
 
 REQUIRED = {"storage", "proxy", "negative_cache", "http_client", "group"}  # Blocks of each request.
 ROUTING = "routing"
@@ -207,16 +205,9 @@ def _create_function(models: SettingsModels) -> Callable[..., None]:
     recipe = models.recipe
 
     def create(call: Call, body: Any) -> None:
-        ref = RepositoryRef(recipe.format, body.name)
-        if not call.repoman.security.authorizer.may_configure(call.actor, ref, Action.ADD):
-            raise Denied(f"{call.actor.name} is not allowed to add the repository {body.name}.")
-        with models.in_words_of_json(), hiding_owners(call):
-            call.repoman.repositories.create(
-                body.name,
-                recipe.name,
-                models.read(body),
-                is_online=body.online,
-                check=partial(check_reach, call),
+        with models.in_words_of_json():
+            ManagedRepositories(call).create(
+                body.name, recipe, models.read(body), is_online=body.online
             )
 
     return _declared(create, recipe, "Create {}.", body=models.request)
@@ -241,13 +232,8 @@ def _replace_function(models: SettingsModels) -> Callable[..., None]:
         name = _checked(call, recipe).name
         if body.name.lower() != name.lower():
             raise Invalid("A repository cannot be renamed: the name must be that in the path.")
-        with models.in_words_of_json(), hiding_owners(call):
-            call.repoman.repositories.update(
-                name,
-                models.read(body),
-                is_online=body.online,
-                check=partial(check_reach, call),
-            )
+        with models.in_words_of_json():
+            ManagedRepositories(call).change(models.read(body), is_online=body.online)
 
     text = "Replace the settings of {}; secrets that are left out are kept."
     return _declared(replace, recipe, text, body=models.request)

@@ -32,6 +32,9 @@ ADMIN_PAGES = (
     *("/gallery", "/gallery/form"),
     *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
     "/admin/tasks/new/gallery.dust",
+    *("/admin/repositories", "/admin/repositories?type=group", "/admin/repositories/new"),
+    *("/admin/repositories/new/docker-proxy", "/admin/repositories/new/docker-group"),
+    "/admin/repositories/docker-hosted",
 )
 
 

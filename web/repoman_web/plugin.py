@@ -3,20 +3,24 @@
 import click
 from flask import Blueprint, Response
 
-from repoman.plugin import Failure, PageLink, Permission, hookimpl
+from repoman.plugin import Action, Failure, PageLink, Permission, SomeSettings, hookimpl
 from repoman_web.commands import session
-from repoman_web.views import failures
+from repoman_web.views import failures, repository_editing
 from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
 from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
+from repoman_web.views.repositories import repositories
 from repoman_web.views.security.pages import BLUEPRINTS as SECURITY
 from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
 from repoman_web.views.task_forms import task_forms
 from repoman_web.views.tasks import tasks
 from repoman_web.views.use import use
+
+# The modules whose views are in the blueprint of another module.
+MORE_VIEWS = (repository_editing,)
 
 
 @hookimpl
@@ -26,6 +30,7 @@ def repoman_register_web() -> list[Blueprint]:
         *(pages, login, first_run, account, tokens, audit, browse, use),
         *(tasks, task_forms),
         *SECURITY,
+        repositories,
     ]
 
 
@@ -36,6 +41,14 @@ def repoman_register_pages() -> list[PageLink]:
         PageLink("", "Home", "home", "pages.start", order=10),
         PageLink("", "Browse", "layers", "browse.show", order=20),
         PageLink("Content", "Tasks", "task", "tasks.show", Permission("tasks", "read"), 50),
+        PageLink(
+            "Content",
+            "Repositories",
+            "box",
+            "repositories.show",
+            SomeSettings(Action.READ),
+            order=10,
+        ),
         PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
         *SECURITY_LINKS,
     ]

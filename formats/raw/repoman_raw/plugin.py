@@ -47,7 +47,7 @@ RAW = Format(
     name="raw",
     title="Raw",
     blueprints=(files,),
-    ui=FormatUi("file", lambda url: f"curl -O {url}/PATH"),
+    ui=FormatUi("file", lambda url: f"curl -O {url}/PATH", about="Plain files under their paths"),
 )
 
 

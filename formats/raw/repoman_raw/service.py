@@ -67,11 +67,19 @@ class RawSection(ConnectorSection):
     }
 
     scripts: bool = Field(
-        False, description="Whether pages may run scripts on a connector; never on the main port."
+        False,
+        description="Whether pages may run scripts on a connector; never on the main port.",
+        title="Let pages run scripts",
+        json_schema_extra={"hint": "On a connector; never on the main port.", "advanced": True},
     )
     content_disposition: ContentDisposition = Field(
         ContentDisposition.INLINE,
         description="Whether browsers show files (inline) or save them (attachment).",
+        title="Browsers",
+        json_schema_extra={
+            "hint": "",
+            "labels": {"inline": "show files", "attachment": "save files"},
+        },
     )
 
     @property

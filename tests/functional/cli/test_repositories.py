@@ -8,7 +8,7 @@ import pytest
 
 from repoman.config import load_settings
 from repoman.core import Repoman
-from repoman.repositories.sections import HttpClientSection
+from repoman.repositories.proxy_sections import HttpClientSection
 from tests.live import LiveServer, free_port, is_open, wait_until
 
 

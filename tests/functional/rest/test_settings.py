@@ -8,7 +8,7 @@ import pytest
 import repoman_docker.plugin
 import repoman_raw.plugin
 from repoman.mail import EMAIL_OPTIONS, EmailOptions
-from repoman.repositories.sections import HttpClientSection
+from repoman.repositories.proxy_sections import HttpClientSection
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN, HttpClient
 

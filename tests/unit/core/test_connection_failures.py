@@ -14,7 +14,7 @@ from repoman.proxy import connections
 from repoman.proxy.failures import without_secrets
 from repoman.proxy.remote_health import RemoteHealth
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
-from repoman.repositories.sections import HttpClientSection
+from repoman.repositories.proxy_sections import HttpClientSection
 from repoman.security.certificates import CertificateFiles, create_certificate
 from tests.fakes.registry import Fault, fake_registry
 from tests.live import free_port

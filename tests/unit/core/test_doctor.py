@@ -20,7 +20,6 @@ from repoman.doctor.network_checks import (
     _failed,
     body_check,
     certificate_check,
-    free_ports,
     proxy_check,
 )
 from repoman.doctor.probe import proof_of
@@ -28,6 +27,7 @@ from repoman.doctor.service import Doctor
 from repoman.doctor.sightings import FORGOTTEN_S, ProxySightings
 from repoman.errors import Conflict, NotFound, Unavailable
 from repoman.proxy.remote_health import Condition, RemoteState
+from repoman.repositories.ports import free_ports
 from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.certificates import CertificateFiles, create_certificate
 from repoman.testing import RepomanFactory

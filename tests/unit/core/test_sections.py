@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, SecretStr
 
 from repoman.errors import Invalid
-from repoman.repositories.sections import HttpClientSection
+from repoman.repositories.proxy_sections import HttpClientSection
 from repoman.sections import RegularExpression, Section, Text, WebAddress, parse_section
 
 

@@ -169,6 +169,25 @@ for (const input of all("[data-check]")) {
   });
 }
 
+// Buttons that try what is typed: the piece of the answer replaces that of the page, and the form
+// stays as it is, with its secrets.
+for (const button of all("[data-try]")) {
+  button.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const piece = document.getElementById(button.dataset.try);
+    const body = new URLSearchParams(new FormData(button.form, button));
+    button.disabled = true;
+    say("Trying");
+    const answer = await fetch(button.form.action, { method: "POST", body }).catch(() => null);
+    button.disabled = false;
+    const page = new DOMParser().parseFromString((await answer?.text()) ?? "", "text/html");
+    const fresh = page.getElementById(button.dataset.try);
+    if (!fresh) return button.form.requestSubmit(button);
+    piece.replaceChildren(...fresh.childNodes);
+    say(piece.textContent);
+  });
+}
+
 // Pieces of a page that go on: fetched again while the server marks them so.
 const LIVE_MS = 2000, FAILURES_MAX = 5;
 const follow = (log) => { log.scrollTop = log.scrollHeight; };
