@@ -40,7 +40,17 @@ from repoman.content_rules import (
 )
 from repoman.core import Repoman
 from repoman.db.sqlite import LAST_CHARACTER
-from repoman.doctor.model import CheckResult, DoctorCheck, Finding, Fix, bad, good, unchecked, warn
+from repoman.doctor.model import (
+    CheckResult,
+    DoctorCheck,
+    Finding,
+    FindingState,
+    Fix,
+    bad,
+    good,
+    unchecked,
+    warn,
+)
 from repoman.errors import (
     Conflict,
     Denied,
@@ -120,6 +130,8 @@ from repoman.http.sessions import (
     end_session,
     has_lost_session,
 )
+from repoman.logs import LEVELS, LogLine
+from repoman.overview.listeners import list_certificates, list_ports
 from repoman.overview.service import RecentEvent, RepositoryOverview, StorageSummary
 from repoman.patterns import find_pattern
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
@@ -244,6 +256,7 @@ __all__ = [
     "EVERYBODY",
     "FILE_FIELD",
     "LAST_CHARACTER",
+    "LEVELS",
     "NAME_KEYS",
     "READING",
     "SIGNED_IN",
@@ -300,6 +313,7 @@ __all__ = [
     "FetchRequest",
     "FieldType",
     "Finding",
+    "FindingState",
     "FirstTask",
     "Fix",
     "Form",
@@ -319,6 +333,7 @@ __all__ = [
     "ListPage",
     "ListQuery",
     "ListRequest",
+    "LogLine",
     "LruCache",
     "ManagedRepositories",
     "Member",
@@ -473,7 +488,9 @@ __all__ = [
     "is_first_login",
     "is_same_server",
     "list_addresses",
+    "list_certificates",
     "list_pages",
+    "list_ports",
     "list_problems",
     "list_reaching",
     "log_in",

@@ -101,7 +101,7 @@ def describe_certificate(path: Path) -> dict[str, str]:
     certificate = read_certificate(path)
     return {
         "file": str(path),
-        "names": ", ".join(_names(certificate)),
+        "names": ", ".join(names_of(certificate)),
         "issuer": certificate.issuer.rfc4514_string(),
         "valid from": f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
         "valid until": f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
@@ -184,7 +184,8 @@ def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
     return x509.DNSName(host)
 
 
-def _names(certificate: x509.Certificate) -> list[str]:
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """Return the host names and addresses that a certificate is for, or else its subject."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

@@ -29,6 +29,7 @@ ADMIN_PAGES = (
     *("/admin/users/-/new?robot=", "/admin/users/admin", "/admin/users/admin/profile"),
     *("/admin/users/admin/tokens", "/admin/users/admin/sessions", "/admin/users/admin/delete"),
     "/admin/tokens",
+    *("/admin/doctor", "/admin/connectors", "/admin/logs", "/admin/logs?filter=nothing-at-all"),
     *("/gallery", "/gallery/form"),
     *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
     "/admin/tasks/new/gallery.dust",

@@ -15,6 +15,8 @@ from repoman_web.views.pages import pages
 from repoman_web.views.repositories import repositories
 from repoman_web.views.security.pages import BLUEPRINTS as SECURITY
 from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
+from repoman_web.views.server_pages import BLUEPRINTS as SERVER
+from repoman_web.views.server_pages import LINKS as SERVER_LINKS
 from repoman_web.views.task_forms import task_forms
 from repoman_web.views.tasks import tasks
 from repoman_web.views.use import use
@@ -30,6 +32,7 @@ def repoman_register_web() -> list[Blueprint]:
         *(pages, login, first_run, account, tokens, audit, browse, use),
         *(tasks, task_forms),
         *SECURITY,
+        *SERVER,
         repositories,
     ]
 
@@ -51,6 +54,7 @@ def repoman_register_pages() -> list[PageLink]:
         ),
         PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
         *SECURITY_LINKS,
+        *SERVER_LINKS,
     ]
 
 
