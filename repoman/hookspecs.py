@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Response
 
     from repoman.blobs.manager import BlobStoreFactory
+    from repoman.catalog.model import AssetView
     from repoman.doctor.model import DoctorCheck
     from repoman.events.event import ContentEvent, Coordinate
     from repoman.http.errors import Failure
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
         ComponentLink,
         HomeCard,
         RepositoryTab,
+        UploadGuide,
         UseGuide,
         UseRequest,
     )
     from repoman.http.formats import Format
     from repoman.http.pages import PageLink
+    from repoman.http.search_pages import FindRequest, FoundElsewhere, SearchCriteria
     from repoman.repositories.model import Repository
     from repoman.repositories.recipes import Recipe
     from repoman.rest.endpoints import Area
@@ -137,6 +140,43 @@ def repoman_web_component(
     """Return the link to the page about a component; None if it is of another format.
 
     Called in a worker thread, for each row of a list: it reads nothing.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def repoman_web_asset(repository: "Repository", asset: "AssetView") -> "ComponentLink | None":
+    """Return the link to the page about an asset; None: all that is known is its path.
+
+    Called in a worker thread, for each row of a list: it reads nothing.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_web_criteria() -> "list[SearchCriteria]":
+    """Return by what components of the plugin's formats are searched for.
+
+    Called in a worker thread, for each search page. Components of formats without any are found as
+    files and packages.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def repoman_web_find(request: "FindRequest") -> "list[FoundElsewhere]":
+    """Return what remotes of the plugin's formats have, and this server has not.
+
+    Called in a worker thread, only when a visitor asks for it: the words leave this server.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def repoman_web_upload(repository: "Repository") -> "UploadGuide | None":
+    """Return how the form for uploads to a repository looks; None if it is of another format.
+
+    Called in a worker thread. What the form has is in the ``upload`` of the recipe.
     """
     raise NotImplementedError
 

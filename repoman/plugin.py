@@ -14,7 +14,9 @@ from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.bootstrap import is_first_login
 from repoman.caching import LruCache
+from repoman.catalog.contents import Entry
 from repoman.catalog.model import (
+    AssetView,
     ComponentQuery,
     ComponentView,
     PackageQuery,
@@ -25,6 +27,7 @@ from repoman.catalog.model import (
 from repoman.catalog.model import Order as ListOrder
 from repoman.catalog.model import Page as ListPage
 from repoman.catalog.model import PageRequest as ListRequest
+from repoman.catalog.search_terms import Terms as SearchTerms
 from repoman.catalog.use_records import AssetKey, Referrer, Use
 from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
 from repoman.cli.common import render_time, with_repoman
@@ -105,6 +108,7 @@ from repoman.http.format_pages import (
     HomeCard,
     RepositoryTab,
     Snippet,
+    UploadGuide,
     UseGuide,
     UseNotice,
     UseRequest,
@@ -123,6 +127,14 @@ from repoman.http.page_tools import (
 )
 from repoman.http.pages import PageLink, ShownLink, SomeSettings, list_pages
 from repoman.http.rest import requested_events
+from repoman.http.search_pages import (
+    FindRequest,
+    FoundElsewhere,
+    FoundItem,
+    SearchCriteria,
+    SearchInput,
+    SearchKind,
+)
 from repoman.http.section_forms import FormSection, SectionForm
 from repoman.http.sessions import (
     begin_session,
@@ -271,6 +283,7 @@ __all__ = [
     "Area",
     "Asset",
     "AssetKey",
+    "AssetView",
     "AuditEntry",
     "BlobStat",
     "BlobStore",
@@ -308,10 +321,12 @@ __all__ = [
     "Denied",
     "DoctorCheck",
     "Download",
+    "Entry",
     "Extent",
     "Failure",
     "FetchRequest",
     "FieldType",
+    "FindRequest",
     "Finding",
     "FindingState",
     "FirstTask",
@@ -320,6 +335,8 @@ __all__ = [
     "FormSection",
     "Format",
     "FormatUi",
+    "FoundElsewhere",
+    "FoundItem",
     "Frequency",
     "GroupSearch",
     "GroupSection",
@@ -399,8 +416,12 @@ __all__ = [
     "RunState",
     "Schedule",
     "Scope",
+    "SearchCriteria",
     "SearchField",
+    "SearchInput",
+    "SearchKind",
     "SearchTarget",
+    "SearchTerms",
     "Section",
     "SectionForm",
     "SecurityServices",
@@ -436,6 +457,7 @@ __all__ = [
     "Upload",
     "UploadField",
     "UploadForm",
+    "UploadGuide",
     "UploadSessions",
     "UploadSink",
     "UploadSpec",

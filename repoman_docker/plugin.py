@@ -7,13 +7,16 @@ from pluggy import PluginManager
 
 from repoman.plugin import (
     AccessSection,
+    AssetView,
     CleanupSection,
     ComponentLink,
     ComponentSection,
     Coordinate,
     DoctorCheck,
+    FindRequest,
     Format,
     FormatUi,
+    FoundElsewhere,
     GroupSection,
     HomeCard,
     HttpClientSection,
@@ -24,6 +27,7 @@ from repoman.plugin import (
     Repository,
     RepositoryTab,
     RepositoryType,
+    SearchCriteria,
     Section,
     StorageSection,
     TaskType,
@@ -40,7 +44,8 @@ from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
 from repoman_docker.routes.deletion_pages import pages
-from repoman_docker.routes.links import link_component
+from repoman_docker.routes.found import find_elsewhere
+from repoman_docker.routes.links import CRITERIA, link_asset, link_component
 from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, token_of, v2
@@ -140,6 +145,24 @@ def repoman_web_tabs(repository: Repository) -> list[RepositoryTab]:
 def repoman_web_component(repository: Repository, coordinate: Coordinate) -> ComponentLink | None:
     """Return the link to the page about a tag or an image."""
     return link_component(repository, coordinate) if _is_ours(repository) else None
+
+
+@hookimpl
+def repoman_web_asset(repository: Repository, asset: AssetView) -> ComponentLink | None:
+    """Return the link to the page about a manifest, a tag or a layer."""
+    return link_asset(repository, asset) if _is_ours(repository) else None
+
+
+@hookimpl
+def repoman_web_criteria() -> list[SearchCriteria]:
+    """Return by what images and tags are searched for."""
+    return [CRITERIA]
+
+
+@hookimpl
+def repoman_web_find(request: FindRequest) -> list[FoundElsewhere]:
+    """Return the images that the indexes of proxies have."""
+    return find_elsewhere(request)
 
 
 @hookimpl

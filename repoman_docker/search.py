@@ -40,13 +40,14 @@ Filter = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class ImageHit:
-    """An image that was found, as the index describes it."""
+    """An image that was found, as the index describes it; ``is_stored``: it is here as well."""
 
     name: str
     description: str = ""
     stars: int = 0
     is_official: bool = False
     is_automated: bool = False
+    is_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from repoman.plugin import (
     FirstTask,
     Fix,
     Format,
+    FoundElsewhere,
+    FoundItem,
     HomeCard,
     Invalid,
     Limit,
@@ -38,10 +40,14 @@ from repoman.plugin import (
     Repoman,
     RepositoryTab,
     RepositoryType,
+    SearchCriteria,
+    SearchInput,
+    SearchKind,
     Snippet,
     StorageSection,
     StoredBlob,
     TaskType,
+    UploadGuide,
     UseGuide,
     UseRequest,
     UseSection,
@@ -55,6 +61,7 @@ from repoman.plugin import (
 from repoman.plugins import create_plugin_manager
 from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin as raw
+from repoman_web import plugin as web
 from tests.clock import wait_until
 from tests.toy import ToyPlugin
 
@@ -410,6 +417,25 @@ class Books:
         return ComponentLink(f"/books/{coordinate.name}", "file") if repository.name else None
 
     @hookimpl
+    def repoman_web_asset(self, repository, asset):
+        return ComponentLink(f"/books/pages/{asset.stored_path}", "file")
+
+    @hookimpl
+    def repoman_web_criteria(self):
+        kinds = (SearchKind("books", "Books", "package", "file"),)
+        return [SearchCriteria("raw", kinds, (SearchInput("raw.name", "Title"),))]
+
+    @hookimpl
+    def repoman_web_find(self, request):
+        [name] = [each.name for each in request.repositories]
+        item = FoundItem(request.text, command=f"lend {request.text} from {name}")
+        return [FoundElsewhere(name, (item,), 1)]
+
+    @hookimpl
+    def repoman_web_upload(self, repository):
+        return UploadGuide({"directory": "Shelf"}) if repository.name else None
+
+    @hookimpl
     def repoman_web_use(self, request):
         line = Snippet(f"curl {request.address}/BOOK")
         return UseGuide((UseSection("curl", "By hand", "curl", (line,)),))
@@ -433,6 +459,43 @@ def test_hook_repoman_web_component(repoman_factory):
         repository=repository, coordinate=Coordinate("book", "emma")
     )
     assert found.url == "/books/emma"
+
+
+def test_hook_repoman_web_asset(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw, "web": web})
+    repoman.repositories.create("files", "raw-hosted", {})
+    client = HttpClient(repoman)
+    client.put("/repository/files/emma.txt", b"Emma Woodhouse")
+    digest = hashlib.sha256(b"Emma Woodhouse").hexdigest()
+    answer = client.get(f"/search?q=sha256:{digest}")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/books/pages/emma.txt")
+
+
+def test_hook_repoman_web_criteria(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw, "web": web})
+    repoman.repositories.create("files", "raw-hosted", {})
+    client = HttpClient(repoman)
+    client.put("/repository/files/emma.txt", b"Emma Woodhouse")
+    text = client.get("/search?raw.name=e*").text
+    assert 'name="raw.name" type="text" value="e*"' in text
+    assert '<h2 id="found-books">Books</h2>' in text
+    assert 'href="/books/emma.txt"' in text
+    assert "Files and packages" not in text
+
+
+def test_hook_repoman_web_find(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw, "web": web})
+    proxy = {"proxy": {"remote_url": "http://127.0.0.1:9"}}
+    repoman.repositories.create("library", "raw-proxy", proxy)
+    text = HttpClient(repoman).get("/search?q=emma&upstream=1").text
+    assert 'data-copy="lend emma from library"' in text
+
+
+def test_hook_repoman_web_upload(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw})
+    repository = repoman.repositories.create("files", "raw-hosted", {})
+    guide = repoman.plugins.hook.repoman_web_upload(repository=repository)
+    assert guide.labels == {"directory": "Shelf"}
 
 
 def test_hook_repoman_web_use(repoman_factory):

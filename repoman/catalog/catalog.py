@@ -115,6 +115,16 @@ class Catalog:
         )
         return {each.id: each for each in views if is_shown(scopes[each.repository_id], each.kind)}
 
+    def packages_of(
+        self, components: Iterable[ComponentView], viewer: Viewer
+    ) -> dict[int, PackageView]:
+        """Return the packages of some components by package id, as far as the viewer sees them."""
+        scopes = _by_id(viewer.scopes())
+        ids = {each.package for each in components if each.package is not None}
+        rows = records.list_rows("package", ids)
+        views = (package_view(row, scopes) for row in rows if is_package_seen(row, scopes))
+        return {each.id: each for each in views}
+
     # Single things ------------------------------------------------------------------------------
 
     def component(self, id_: int, viewer: Viewer) -> ComponentView:

@@ -18,10 +18,12 @@ from repoman.catalog.model import (
     BrowseNode,
     ComponentQuery,
     ComponentView,
+    PackageView,
     Page,
     PageRequest,
     Scope,
 )
+from repoman.catalog.records import DIGEST
 from repoman.catalog.search_terms import REPOSITORY, Terms, compile_terms, usual_order
 from repoman.catalog.visibility import BROWSE, ActorViewer, EveryViewer, ScopeViewer
 from repoman.errors import (
@@ -158,6 +160,27 @@ class Contents:
         found = self.search(terms, page, actor)
         assets = (asset for each in found.items for asset in each.assets)
         return Page([each for each in assets if terms.has_checksums(each)], found.next)
+
+    def searchable(self, actor: Actor | None) -> list[Repository]:
+        """Return the repositories that the actor may search, by name; groups are among them."""
+        seen = {each.id for each in self._viewer(actor, BROWSE).scopes()}
+        return [each for each in self._repositories.all() if each.config.id in seen]
+
+    def stored_as(
+        self, algorithm: str, checksum: str, actor: Actor | None, limit: int
+    ) -> list[AssetView]:
+        """Return at most ``limit`` of the assets with a checksum, given in hex, by age."""
+        if algorithm == DIGEST:
+            query = AssetQuery(digest=checksum)
+        else:
+            query = AssetQuery(checksum=(algorithm, checksum))
+        viewer = ScopeViewer(self._beside_groups(actor))
+        return self._catalog.assets(query, PageRequest(limit), viewer).items
+
+    def packages_of(self, entries: Iterable[Entry], actor: Actor | None) -> dict[int, PackageView]:
+        """Return the packages of components of a search, by package id."""
+        views = [each.view for each in entries]
+        return self._catalog.packages_of(views, self._viewer(actor, BROWSE)) if views else {}
 
     def find_one(self, terms: Terms, actor: Actor | None) -> AssetView:
         """Return the only asset that matches; of several, the first one if an order is given.

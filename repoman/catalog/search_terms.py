@@ -44,6 +44,10 @@ class Terms:
     """A search: all of its pairs of parameters and values must hold.
 
     Attributes:
+        formats: of these, one must be that of the repository; empty: any.
+        kind: the kind of the component; empty: those that its format shows to users.
+        content: the SHA-256 of bytes that it is made of or refers to, directly or not, in hex.
+        is_newest_first: whether results that are in the order of their age begin with the newest.
         sort: one of ``SORTS``, or empty.
         is_descending: None: as is usual for this order; versions are descending.
     """
@@ -51,6 +55,10 @@ class Terms:
     pairs: tuple[tuple[str, str], ...] = ()
     sort: str = ""
     is_descending: bool | None = None
+    formats: tuple[str, ...] = ()
+    kind: str = ""
+    content: str = ""
+    is_newest_first: bool = False
 
     def __post_init__(self) -> None:
         """Check it (Invalid)."""
@@ -142,12 +150,20 @@ def compile_terms(
     is_long = sum(map(len, parts.texts)) > TEXT_MAX_CHARS
     if not scopes or is_long or len(parts.prereleases) > 1 or not parts.is_possible:
         return None
-    return _ordered(terms, _query(parts), scopes), scopes
+    if terms.content:
+        parts.parts.append(terms.content)
+    query = replace(_query(parts), kind=terms.kind, only_shown=not terms.kind)
+    return _ordered(terms, query, scopes), scopes
 
 
 def _of_formats(terms: Terms, scopes: Iterable[Scope]) -> list[Scope]:
     patterns = [Wildcards.parse(each) for each in terms.values(FORMAT)]
-    return [scope for scope in scopes if all(each.fits(scope.format) for each in patterns)]
+    return [
+        scope
+        for scope in scopes
+        if (not terms.formats or scope.format in terms.formats)
+        and all(each.fits(scope.format) for each in patterns)
+    ]
 
 
 def _query(parts: _Parts) -> ComponentQuery:
@@ -158,7 +174,6 @@ def _query(parts: _Parts) -> ComponentQuery:
         leading[target] = first
         also += [(str(target), each) for each in rest]
     return ComponentQuery(
-        only_shown=True,
         namespace=leading.get(SearchTarget.NAMESPACE),
         name=leading.get(SearchTarget.NAME),
         version=leading.get(SearchTarget.VERSION),
@@ -192,7 +207,8 @@ def _ordered(terms: Terms, query: ComponentQuery, scopes: Iterable[Scope]) -> Co
             query, order=order, is_descending=order is Order.VERSION if down is None else down
         )
     order = usual_order(query, scopes)
-    return replace(query, order=order, is_descending=bool(terms.is_descending))
+    down = bool(terms.is_descending) or (terms.is_newest_first and order is Order.ID)
+    return replace(query, order=order, is_descending=down)
 
 
 def usual_order(query: ComponentQuery, scopes: Iterable[Scope]) -> Order:

@@ -1,6 +1,7 @@
 """What formats add to the pages of their repositories, as data: tabs, links and lines to copy."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from repoman.repositories.model import Repository
 
@@ -23,11 +24,17 @@ class RepositoryTab:
 
 @dataclass(frozen=True, slots=True)
 class ComponentLink:
-    """The page about a component; ``text`` is what the component is, such as ``linux/amd64``."""
+    """The page about a component, or about one of its files.
+
+    Attributes:
+        text: what it is, such as ``linux/amd64``.
+        title: its name as people write it; empty: name and version.
+    """
 
     url: str
     icon: str
     text: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +119,22 @@ class HomeCard:
 
     title: str
     snippets: tuple[Snippet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadGuide:
+    """How the page with the form for uploads looks.
+
+    Attributes:
+        labels: what fields of the form are called, by their names.
+        hints: what may be in them.
+        stores_each: whether each file is stored by itself, so that one that is refused does not
+            keep the others out.
+        command: the line with which a client stores a file, with words in capitals for what the
+            user chooses.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
+    stores_each: bool = False
+    command: str = ""

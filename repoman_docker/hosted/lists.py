@@ -70,4 +70,4 @@ class HostedSearch:
     ) -> SearchResult:
         """See :class:`repoman_docker.search.ImageSearch`."""
         found = self._content.search(IMAGE, term, SEARCH_MAX_IMAGES, is_visible)
-        return collect(ImageHit(each.name, each.description) for each in found)
+        return collect(ImageHit(each.name, each.description, is_stored=True) for each in found)

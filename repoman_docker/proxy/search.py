@@ -51,7 +51,7 @@ class ProxySearch:
             _log.warning("The proxy %s searched only its cache: %s", self._site.name, error)
             return collect(local, (self._site.name,))
         told = {each.name: each for each in answer.hits}
-        hits = [told.get(each.name, each) for each in local]
+        hits = [replace(told.get(each.name, each), is_stored=True) for each in local]
         hits += [each for each in answer.hits if self._may_show(each.name, is_visible)]
         # The number of further images would reveal some that must not be seen.
         return collect(hits, (), answer.total if is_whole else 0)

@@ -188,4 +188,6 @@ def image_pages() -> list[str]:
         "/browse/hub/images",
         "/browse/all/images",
         f"/browse/all/image/{APP}",
+        *(f"/search?q=gateway{each}" for each in ("", "&kind=tags", "&upstream=1")),
+        f"/search?docker.layerId={descriptor(BASE[0], OCI_LAYER)['digest']}",
     ]

@@ -24,6 +24,7 @@ ADMIN_PAGES = (
         "/account/rights",
     ),
     *("/browse", "/browse?type=group", "/browse/docker-hosted"),
+    *("/search", "/search?q=nothing-has-this", "/search?checksum=1&name=*"),
     *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
     *("/admin/users", "/admin/users?filter=nobody-at-all", "/admin/users/-/new"),
     *("/admin/users/-/new?robot=", "/admin/users/admin", "/admin/users/admin/profile"),

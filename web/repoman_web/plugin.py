@@ -13,6 +13,7 @@ from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
 from repoman_web.views.repositories import repositories
+from repoman_web.views.search import search
 from repoman_web.views.security.pages import BLUEPRINTS as SECURITY
 from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
 from repoman_web.views.server_pages import BLUEPRINTS as SERVER
@@ -29,7 +30,7 @@ MORE_VIEWS = (repository_editing,)
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
     return [
-        *(pages, login, first_run, account, tokens, audit, browse, use),
+        *(pages, login, first_run, account, tokens, audit, browse, search, use),
         *(tasks, task_forms),
         *SECURITY,
         *SERVER,
@@ -52,6 +53,7 @@ def repoman_register_pages() -> list[PageLink]:
             SomeSettings(Action.READ),
             order=10,
         ),
+        PageLink("", "Search", "search", "search.show", order=30),
         PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
         *SECURITY_LINKS,
         *SERVER_LINKS,
