@@ -234,6 +234,7 @@ from repoman.security.rights_records import Privilege, Role, SelectorRow
 from repoman.security.user_records import Status as UserStatus
 from repoman.security.user_records import User, UserQuery
 from repoman.security.user_token_records import TokenQuery, UserToken
+from repoman.stores.model import Quota, QuotaKind, StoreInfo, StoreState
 from repoman.tasks.model import (
     FirstTask,
     Run,
@@ -376,6 +377,8 @@ __all__ = [
     "Pull",
     "Query",
     "Question",
+    "Quota",
+    "QuotaKind",
     "RangeInvalid",
     "ReadOnly",
     "RealmType",
@@ -436,6 +439,8 @@ __all__ = [
     "StorageFull",
     "StorageSection",
     "StorageSummary",
+    "StoreInfo",
+    "StoreState",
     "StoredAsset",
     "StoredBlob",
     "Stream",

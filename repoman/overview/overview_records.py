@@ -19,8 +19,8 @@ _SAMPLES = (
     "WHERE name = given.value AND period = 'day' AND at >= ?3"
 )
 _STORED = (
-    "SELECT at, sum(sample.value) FILTER (WHERE given.value ->> 1 = 'size'), "
-    "sum(sample.value) FILTER (WHERE given.value ->> 1 = 'reclaimable') "
+    "SELECT at, total(sample.value) FILTER (WHERE given.value ->> 1 = 'size'), "
+    "total(sample.value) FILTER (WHERE given.value ->> 1 = 'reclaimable') "
     "FROM json_each(?1) AS given CROSS JOIN sample "
     "ON name = 'store ' || (given.value ->> 0) || ' ' || (given.value ->> 1) "
     "AND period = 'day' AND at >= ?2 GROUP BY at ORDER BY at"

@@ -141,6 +141,13 @@ class BlobStores:
         info = self.get(name)
         return self._state(info, StoreUsage(*list_store_usages().get(name, ())))
 
+    def users(self) -> dict[str, list[str]]:
+        """Return the names of the repositories that use each blob store, by its name."""
+        found: dict[str, list[str]] = {}
+        for row in list_rows():
+            found.setdefault(row.blob_store, []).append(row.name)
+        return found
+
     def _state(self, info: StoreInfo, usage: StoreUsage) -> StoreState:
         try:
             return StoreState(info, usage, self._stores.get(info.name).free_bytes())
@@ -215,8 +222,7 @@ class BlobStores:
         """
         with self._database.transaction():
             info = self.get(name)
-            users = [row.name for row in list_rows() if row.blob_store == name]
-            if users:
+            if users := self.users().get(name):
                 raise Invalid(
                     f"The blob store {name!r} is used by {', '.join(users)} and cannot be deleted."
                 )

@@ -37,6 +37,8 @@ ADMIN_PAGES = (
     *("/admin/repositories", "/admin/repositories?type=group", "/admin/repositories/new"),
     *("/admin/repositories/new/docker-proxy", "/admin/repositories/new/docker-group"),
     "/admin/repositories/docker-hosted",
+    *("/admin/blobstores", "/admin/blobstores/new", "/admin/blobstores/default/edit"),
+    "/admin/blobstores/default/delete",
 )
 
 

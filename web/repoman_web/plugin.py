@@ -3,11 +3,10 @@
 import click
 from flask import Blueprint, Response
 
-from repoman.plugin import Action, Failure, PageLink, Permission, SomeSettings, hookimpl
+from repoman.plugin import Action, Failure, PageLink, SomeSettings, hookimpl
 from repoman_web.commands import session
 from repoman_web.views import failures, repository_editing
 from repoman_web.views.account import account, tokens
-from repoman_web.views.audit import audit
 from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
@@ -18,8 +17,7 @@ from repoman_web.views.security.pages import BLUEPRINTS as SECURITY
 from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
 from repoman_web.views.server_pages import BLUEPRINTS as SERVER
 from repoman_web.views.server_pages import LINKS as SERVER_LINKS
-from repoman_web.views.task_forms import task_forms
-from repoman_web.views.tasks import tasks
+from repoman_web.views.system import SYSTEM, SYSTEM_LINKS
 from repoman_web.views.use import use
 
 # The modules whose views are in the blueprint of another module.
@@ -30,8 +28,8 @@ MORE_VIEWS = (repository_editing,)
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
     return [
-        *(pages, login, first_run, account, tokens, audit, browse, search, use),
-        *(tasks, task_forms),
+        *(pages, login, first_run, account, tokens, browse, search, use),
+        *SYSTEM,
         *SECURITY,
         *SERVER,
         repositories,
@@ -44,7 +42,6 @@ def repoman_register_pages() -> list[PageLink]:
     return [
         PageLink("", "Home", "home", "pages.start", order=10),
         PageLink("", "Browse", "layers", "browse.show", order=20),
-        PageLink("Content", "Tasks", "task", "tasks.show", Permission("tasks", "read"), 50),
         PageLink(
             "Content",
             "Repositories",
@@ -54,7 +51,7 @@ def repoman_register_pages() -> list[PageLink]:
             order=10,
         ),
         PageLink("", "Search", "search", "search.show", order=30),
-        PageLink("System", "Audit log", "audit", "audit.show", Permission("audit", "read"), 30),
+        *SYSTEM_LINKS,
         *SECURITY_LINKS,
         *SERVER_LINKS,
     ]

@@ -95,7 +95,7 @@ def _of_administrators(rows: Sequence[Row]) -> dict[str, Any]:
         shown = {"findings": repoman.doctor.problems(), "activity": repoman.overview.activity()}
     if may_administer("blobstores", "read"):
         storage = repoman.overview.storage()
-        shown |= {"storage": storage, "chart": _chart(storage)}
+        shown |= {"storage": storage, "chart": storage_chart(storage)}
     if may_administer("audit", "read"):
         shown["events"] = [_event(each) for each in repoman.overview.recent()]
     if may_administer("tasks", "read"):
@@ -178,7 +178,7 @@ def _event(recent: RecentEvent) -> ShownEvent:
     )
 
 
-def _chart(storage: StorageSummary) -> Chart | None:
+def storage_chart(storage: StorageSummary) -> Chart | None:
     """Return the chart of what is stored; None while there is less than two days of it."""
     days = storage.days
     if len(days) < 2:
