@@ -230,9 +230,26 @@ from repoman.security.contracts import SecurityServices
 from repoman.security.explanation import Extent, RightsOverview, find_actor
 from repoman.security.options import ANONYMOUS_OPTIONS
 from repoman.security.permissions import ADMINISTERED
-from repoman.security.rights_records import Privilege, Role, SelectorRow
+from repoman.security.rights import Grant, list_grants
+from repoman.security.rights_records import (
+    Privilege,
+    Role,
+    SelectorRow,
+    roles_including,
+    roles_with_privilege,
+)
+from repoman.security.role_rights import (
+    LINE_ACTIONS,
+    SUBJECT_ACTIONS,
+    SUBJECTS,
+    RightLine,
+    RoleRights,
+    SelectedRight,
+    is_subject_covered,
+    subject_names,
+)
 from repoman.security.user_records import Status as UserStatus
-from repoman.security.user_records import User, UserQuery
+from repoman.security.user_records import User, UserQuery, count_holders
 from repoman.security.user_token_records import TokenQuery, UserToken
 from repoman.stores.model import Quota, QuotaKind, StoreInfo, StoreState
 from repoman.tasks.model import (
@@ -270,10 +287,13 @@ __all__ = [
     "FILE_FIELD",
     "LAST_CHARACTER",
     "LEVELS",
+    "LINE_ACTIONS",
     "NAME_KEYS",
     "READING",
     "SIGNED_IN",
     "STORAGE_ERRORS",
+    "SUBJECTS",
+    "SUBJECT_ACTIONS",
     "VERSION_KEYS",
     "WRITING",
     "Access",
@@ -339,6 +359,7 @@ __all__ = [
     "FoundElsewhere",
     "FoundItem",
     "Frequency",
+    "Grant",
     "GroupSearch",
     "GroupSection",
     "GroupTrace",
@@ -410,8 +431,10 @@ __all__ = [
     "RepositoryViews",
     "Resource",
     "Rest",
+    "RightLine",
     "RightsOverview",
     "Role",
+    "RoleRights",
     "RoutingMode",
     "RoutingRule",
     "RoutingSection",
@@ -428,6 +451,7 @@ __all__ = [
     "Section",
     "SectionForm",
     "SecurityServices",
+    "SelectedRight",
     "SelectorRow",
     "ShownLink",
     "SingleFlight",
@@ -494,6 +518,7 @@ __all__ = [
     "beginning_with",
     "body_length",
     "content_repository",
+    "count_holders",
     "current_actor",
     "current_environ",
     "current_ref",
@@ -514,8 +539,10 @@ __all__ = [
     "hookspec",
     "is_first_login",
     "is_same_server",
+    "is_subject_covered",
     "list_addresses",
     "list_certificates",
+    "list_grants",
     "list_pages",
     "list_ports",
     "list_problems",
@@ -540,10 +567,13 @@ __all__ = [
     "render_time",
     "report_connectors",
     "requested_events",
+    "roles_including",
+    "roles_with_privilege",
     "row_key",
     "send_content",
     "settings_repository",
     "store_bytes",
+    "subject_names",
     "turn",
     "unchecked",
     "waiting",

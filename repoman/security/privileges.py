@@ -5,8 +5,9 @@ as there is the repository. Roles lose what is gone, so that no later repository
 inherits anything.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from itertools import chain, count
 from typing import Any
 
 from repoman.db.database import Database
@@ -19,6 +20,7 @@ from repoman.security.permissions import (
     ADMIN,
     ANY,
     PRIVILEGE_TYPES,
+    SELECTOR,
     SHIPPED_PRIVILEGES,
     VIEW,
     PrivilegeSection,
@@ -31,6 +33,9 @@ from repoman.security.permissions import (
 )
 from repoman.security.rights import keeping_administrator
 from repoman.security.rights_records import Privilege, list_selectors
+from repoman.security.role_rights import SelectedRight
+
+NAME_BASE_CHARS = 95  # Of the name of a privilege that is made with a role.
 
 
 class Privileges:
@@ -44,6 +49,10 @@ class Privileges:
         """Have privileges on all repositories of these formats, even before there is one."""
         self._formats = tuple(sorted({*self._formats, *formats}))
 
+    def formats(self) -> list[str]:
+        """Return the formats that have privileges."""
+        return sorted({format_ for format_, _ in self._repositories()} - {ANY})
+
     def all(self) -> list[Privilege]:
         """Return the privileges that do not come with a repository, by name."""
         shipped = SHIPPED_PRIVILEGES.values()
@@ -56,6 +65,12 @@ class Privileges:
                 for action in (ANY, *Action):
                     right = RepositoryRight(kind, format_, name, action)
                     yield right.privilege(name_of(format_, name, action))
+
+    def find(self, names: Iterable[str]) -> dict[str, Privilege]:
+        """Return those of these privileges that exist, of any kind, by name."""
+        wanted = set(names)
+        found = (*records.find_privileges(wanted), *self._built_in(wanted))
+        return {each.name: each for each in found}
 
     def get(self, name: str) -> Privilege:
         """Return a privilege of any kind.
@@ -118,6 +133,33 @@ class Privileges:
             self._get_made(name)
             self._drop([name])
             self._database.note_change("privilege.delete", name)
+
+    def ensure_selected(self, rights: Iterable[SelectedRight]) -> list[str]:
+        """Return the names of privileges for what content selectors pick; new ones are made.
+
+        To be used inside a transaction.
+
+        Raises:
+            Invalid: there is no such selector, repository or action.
+        """
+        wanted = list(dict.fromkeys(rights))
+        made = records.list_privileges() if wanted else []
+        names = []
+        for right in wanted:
+            found = next((each.name for each in made if right.is_granted_by(each)), None)
+            names.append(found or self._create_selected(right, {each.name for each in made}))
+        return names
+
+    def _create_selected(self, right: SelectedRight, taken: Collection[str]) -> str:
+        base = right.name[:NAME_BASE_CHARS]
+        free = (
+            each for each in chain([base], (f"{base}-{n}" for n in count(2))) if each not in taken
+        )
+        name = next(free)
+        properties = {**asdict(right), "actions": [right.action]}
+        del properties["action"]
+        self.create(name, SELECTOR, properties)
+        return name
 
     def forget_repository(self, name: str) -> None:
         """Remove the privileges on a repository that is being deleted; in its transaction."""

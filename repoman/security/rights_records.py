@@ -2,9 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from repoman.db.models import PrivilegeRecord, RepositoryRecord, RoleRecord, SelectorRecord
+from peewee import fn
+
+from repoman.db.models import (
+    PrivilegeRecord,
+    RepositoryRecord,
+    RoleRecord,
+    SelectorRecord,
+    database_proxy,
+)
+
+# The roles that have a name in one of their lists.
+_WITH = "SELECT id FROM role r WHERE ?1 IN (SELECT value FROM json_each(r.{})) ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,22 @@ def list_roles() -> list[Role]:
     return [_role(each) for each in RoleRecord.select().order_by(RoleRecord.id)]
 
 
+def page_roles(text: str, after: str | None, limit: int) -> list[Role]:
+    """Return roles behind an id, by id; with a part of the id, the name or the description."""
+    query = RoleRecord.select().order_by(RoleRecord.id).limit(limit)
+    if text:
+        columns = (RoleRecord.id, RoleRecord.name, RoleRecord.description)
+        query = query.where(_has_part(columns, text))
+    if after is not None:
+        query = query.where(RoleRecord.id > after)
+    return [_role(each) for each in query]
+
+
+def _has_part(columns: Iterable[Any], text: str) -> Any:
+    """Return the condition that one of some columns has a part, in any case of ASCII letters."""
+    return reduce(or_, (fn.instr(fn.lower(each), fn.lower(text)) > 0 for each in columns))
+
+
 def find_roles(ids: Iterable[str]) -> list[Role]:
     """Return the roles with these ids."""
     return [_role(each) for each in RoleRecord.select().where(RoleRecord.id.in_(list(ids)))]
@@ -51,6 +80,29 @@ def delete_role(role_id: str) -> bool:
 def list_privileges() -> list[Privilege]:
     """Return all privileges that somebody made, by name."""
     return [_privilege(each) for each in PrivilegeRecord.select().order_by(PrivilegeRecord.name)]
+
+
+def page_privileges(text: str, kind: str | None, after: str | None, limit: int) -> list[Privilege]:
+    """Return privileges behind a name, by name; with a part of the name or the description."""
+    query = PrivilegeRecord.select().order_by(PrivilegeRecord.name).limit(limit)
+    if text:
+        columns = (PrivilegeRecord.name, PrivilegeRecord.description)
+        query = query.where(_has_part(columns, text))
+    if kind is not None:
+        query = query.where(PrivilegeRecord.type == kind)
+    if after is not None:
+        query = query.where(PrivilegeRecord.name > after)
+    return [_privilege(each) for each in query]
+
+
+def roles_with_privilege(name: str) -> list[str]:
+    """Return the ids of the roles that have a privilege, by id."""
+    return [id_ for (id_,) in database_proxy.execute_sql(_WITH.format("privileges"), (name,))]
+
+
+def roles_including(role_id: str) -> list[str]:
+    """Return the ids of the roles that include a role, by id."""
+    return [id_ for (id_,) in database_proxy.execute_sql(_WITH.format("roles"), (role_id,))]
 
 
 def find_privileges(names: Iterable[str]) -> list[Privilege]:

@@ -1,5 +1,6 @@
 """Roles: names for privileges that belong together; a role may include others."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from repoman.db.database import Database
@@ -13,6 +14,7 @@ from repoman.security.permissions import SHIPPED_ROLES
 from repoman.security.privileges import Privileges
 from repoman.security.rights import check_roles, keeping_administrator
 from repoman.security.rights_records import Role
+from repoman.security.role_rights import SelectedRight
 
 NAME_MAX_CHARS = 200  # The longest name of a role; its id is shorter.
 
@@ -47,8 +49,20 @@ class Roles:
         """Return whether a role is of the program."""
         return role_id in _SHIPPED
 
-    def create(self, role: Role) -> None:
-        """Make a role.
+    def page(self, text: str, after: str | None, limit: int) -> list[Role]:
+        """Return roles behind an id, by id; with a part of the id, the name or the description."""
+        wanted = text.casefold()
+        shipped = [
+            each
+            for each in SHIPPED_ROLES
+            if (after is None or each.id > after)
+            and any(wanted in one.casefold() for one in (each.id, each.name, each.description))
+        ]
+        made = records.page_roles(text, after, limit)
+        return sorted([*shipped, *made], key=lambda each: each.id)[:limit]
+
+    def create(self, role: Role, selected: Iterable[SelectedRight] = ()) -> None:
+        """Make a role; with privileges for what content selectors pick, which are made too.
 
         Raises:
             Invalid: the id will not do, or a privilege or an included role does not exist.
@@ -58,10 +72,11 @@ class Roles:
         with self._database.transaction():
             if records.find_roles([role.id]):
                 raise Conflict(f"name: a role named {role.id!r} already exists.", field="name")
+            role = self._with_selected(role, selected)
             self._database.note_change("role.create", role.id, **_told(self._save(role)))
 
-    def change(self, role: Role) -> None:
-        """Give the role with this id other values.
+    def change(self, role: Role, selected: Iterable[SelectedRight] = ()) -> None:
+        """Give the role with this id other values; likewise.
 
         Raises:
             NotFound: there is no such role.
@@ -71,7 +86,7 @@ class Roles:
         """
         with self._database.transaction(), keeping_administrator():
             was = _told(self._get_made(role.id))
-            now = _told(self._save(role))
+            now = _told(self._save(self._with_selected(role, selected)))
             changed = {key: value for key, value in now.items() if value != was[key]}
             if changed:
                 self._database.note_change("role.change", role.id, **changed)
@@ -90,6 +105,10 @@ class Roles:
             records.delete_role(role_id)
             self._take_away(role_id)
             self._database.note_change("role.delete", role_id)
+
+    def _with_selected(self, role: Role, selected: Iterable[SelectedRight]) -> Role:
+        names = self._privileges.ensure_selected(selected)
+        return replace(role, privileges=(*role.privileges, *names))
 
     def _get_made(self, role_id: str) -> Role:
         found = self.get(role_id)

@@ -31,6 +31,7 @@ ADMIN_PAGES = (
     *("/admin/users/admin/tokens", "/admin/users/admin/sessions", "/admin/users/admin/delete"),
     "/admin/tokens",
     *("/admin/doctor", "/admin/connectors", "/admin/logs", "/admin/logs?filter=nothing-at-all"),
+    *("/admin/tokens", "/admin/roles", "/admin/roles/-/new", "/admin/roles/nx-developer"),
     *("/gallery", "/gallery/form"),
     *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
     "/admin/tasks/new/gallery.dust",
