@@ -42,6 +42,7 @@ HTTP_TEXTS: dict[int, str] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support the method of the request.",
 }
 NUMBER_BYTES = 4  # Random bytes of the number of an unexpected error.
+MESSAGE_MAX_CHARS = 2000  # What a client is told of an error, which may name what it has sent.
 PATH_MAX = 1000  # characters of a path in the log
 WARNING_PAUSE_S = 60.0  # How long further refusals for lack of disk space are not logged.
 CHALLENGE = 'Basic realm="repoman"'
@@ -85,7 +86,7 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     @app.errorhandler(errors.RepomanError)
     def _expected(error: errors.RepomanError) -> Response:
         _tell(error)
-        response = render(Failure(status_of(error), escaped(str(error)), error))
+        response = render(Failure(status_of(error), _shortened(escaped(str(error))), error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return _finish(response)
@@ -103,6 +104,10 @@ def install_error_handlers(app: Flask, render: Callable[[Failure], Response]) ->
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
         return _finish(render(_describe(error)))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MESSAGE_MAX_CHARS else f"{text[: MESSAGE_MAX_CHARS - 1]}…"
 
 
 def _text_of(error: HTTPException, status: int) -> str:

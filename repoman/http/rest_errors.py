@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Response, request
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from repoman.core import Repoman
 from repoman.errors import Frozen, Invalid, Unauthenticated
@@ -27,6 +28,7 @@ from repoman.security.options import ANONYMOUS_OPTIONS, AnonymousOptions
 ENDPOINT = "repoman.endpoint"  # environ: the Endpoint that a request reached
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+PROBLEMS_MAX = 100  # A body can have hundreds of thousands of them.
 PARAMETER = "PARAMETER "  # In front of the name of a field or parameter that is invalid.
 NEXUS_CHALLENGE = 'BASIC realm="Sonatype Nexus Repository Manager"'
 # HTTP itself refuses the request, so there is nothing to say about it.
@@ -58,14 +60,14 @@ class InvalidInput(Invalid):
 
 def input_error(error: ValidationError, *, is_body: bool = False) -> Invalid:
     """Return what a client is told of a body or of parameters that are not as they must be."""
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return Invalid(f"Could not process the input: {first['msg']}.")
-    return InvalidInput(list(_problems(error, is_body=is_body)))
+    found = error.errors(include_url=False)
+    if found[0]["type"] == "json_invalid":
+        return Invalid(f"Could not process the input: {found[0]['msg']}.")
+    return InvalidInput(list(_problems(found[:PROBLEMS_MAX], is_body=is_body)))
 
 
-def _problems(error: ValidationError, *, is_body: bool) -> Iterator[Problem]:
-    for each in error.errors():
+def _problems(found: list[ErrorDetails], *, is_body: bool) -> Iterator[Problem]:
+    for each in found:
         name = _name_of(each["loc"])
         is_wrong_type = is_body and each["type"].endswith("_type") and each["input"] is not None
         id_ = name if is_wrong_type else f"{PARAMETER}{name}"
