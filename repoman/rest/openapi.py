@@ -1,9 +1,10 @@
 """The OpenAPI description of the REST API, made from the same data that serves it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
+from pydantic.alias_generators import to_camel
 
 from repoman.rest.endpoints import API_ROOT, EVERYBODY, Area, Endpoint, Reply
 from repoman.rest.resources import Problem, ProblemDetails
@@ -39,6 +40,7 @@ ERRORS = {
     503: "The server cannot do this at the moment.",
     507: "There is not enough disk space.",
 }
+LINK_STEPS = 3  # What is created at a path is shown below it, or below one or two steps above.
 BARE = frozenset({401, 403, 406, 415})  # These have no body below the root of Nexus.
 
 
@@ -148,6 +150,8 @@ class _Description:
         elif _has_model(endpoint):
             content = {JSON: {"schema": self._schemas[_key(endpoint, "output"), "serialization"]}}
         done: Json = {"description": "Done.", **({"content": content} if content else {})}
+        if links := self._links(endpoint):
+            done["links"] = links
         answers: Json = {str(endpoint.status): done}
         for status in sorted(_errors_of(endpoint, is_open=is_open)):
             if status in endpoint.bare:
@@ -160,6 +164,28 @@ class _Description:
             answers[str(status)] = {"description": text}
         return answers
 
+    def _links(self, endpoint: Endpoint) -> Json:
+        """Return where what a request has created is shown, changed and deleted."""
+        if endpoint.method != "POST":
+            return {}
+        sources = {
+            **self._properties(endpoint, "body", "validation", "$request"),
+            **self._properties(endpoint, "output", "serialization", "$response"),
+        }
+        above = [endpoint.path.rsplit("/", count)[0] for count in range(LINK_STEPS)]
+        begins = tuple(f"{path}/{{" for path in above)
+        links: Json = {}
+        for each in self._endpoints:
+            found = {name: sources.get(_field_of(name, sources)) for name in each.names}
+            if each.path.startswith(begins) and all(found.values()):
+                links[each.operation_id] = {"operationId": each.operation_id, "parameters": found}
+        return links
+
+    def _properties(self, endpoint: Endpoint, what: str, mode: Mode, place: str) -> dict[str, str]:
+        """Return expressions for the fields of a body, by their names."""
+        schema = self.resolved(self._schemas.get((_key(endpoint, what), mode), {}))
+        return {name: f"{place}.body#/{name}" for name in schema.get("properties", {})}
+
     def _error(self, status: int) -> Json:
         problem = self._schemas["problem", "serialization"]
         if self._root == API_ROOT:
@@ -170,6 +196,12 @@ class _Description:
                 content |= TEXT
         is_bare = self._root != API_ROOT and status in BARE
         return {"description": ERRORS[status], **({} if is_bare else {"content": content})}
+
+
+def _field_of(name: str, fields: Container[str]) -> str:
+    """Return the field of a body that a part of a path is: ``role_id`` may be its ``id``."""
+    whole = to_camel(name)
+    return whole if whole in fields else name.rpartition("_")[2]
 
 
 def _without_null(schema: Json) -> Json:

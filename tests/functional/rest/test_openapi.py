@@ -53,6 +53,29 @@ def test_each_operation_says_what_it_does_and_needs(described):
         assert named == set(re.findall(r"\{(\w+)\}", path))
 
 
+def test_what_creates_something_links_to_what_shows_changes_and_deletes_it(described):
+    paths = described["paths"]
+    links = {
+        path: paths[path]["post"]["responses"][status]["links"]
+        for path, status in (
+            ("/v1/security/users", "200"),
+            ("/v1/security/roles", "200"),
+            ("/v1/security/privileges/wildcard", "201"),
+            ("/v1/blobstores/file", "204"),
+        )
+    }
+    users, roles, privileges, stores = links.values()
+    assert users["delete_user"] == {
+        "operationId": "delete_user",
+        "parameters": {"user_id": "$response.body#/userId"},
+    }
+    assert roles["show_role"]["parameters"] == {"role_id": "$response.body#/id"}
+    assert privileges["show_privilege"]["parameters"] == {"name": "$request.body#/name"}
+    assert stores["delete_blob_store"]["parameters"] == {"name": "$request.body#/name"}
+    known = {operation["operationId"] for _, _, operation in operations(described)}
+    assert {each for found in links.values() for each in found} <= known
+
+
 def test_the_operations_are_there(client, described):
     for path, method, operation in operations(described):
         url = "/service/rest" + re.sub(r"\{\w+\}", "none", path) + "?repository=none"
