@@ -153,6 +153,16 @@ def repoman_web_asset(repository: "Repository", asset: "AssetView") -> "Componen
     raise NotImplementedError
 
 
+@hookspec(firstresult=True)
+def repoman_web_deletion(repository: "Repository", asset: "AssetView") -> "str | None":
+    """Return the address of the page that deletes an asset.
+
+    None: it is of another format, or the page for files of all formats does it well. Called in a
+    worker thread: it reads nothing.
+    """
+    raise NotImplementedError
+
+
 @hookspec
 def repoman_web_criteria() -> "list[SearchCriteria]":
     """Return by what components of the plugin's formats are searched for.

@@ -14,9 +14,10 @@ from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.bootstrap import is_first_login
 from repoman.caching import LruCache
-from repoman.catalog.contents import Entry
+from repoman.catalog.contents import Entry, render_id
 from repoman.catalog.model import (
     AssetView,
+    BrowseNode,
     ComponentQuery,
     ComponentView,
     PackageQuery,
@@ -89,7 +90,7 @@ from repoman.http.addresses import (
     main_address,
 )
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
-from repoman.http.content import Content, send_content
+from repoman.http.content import Content, protect_content, send_content
 from repoman.http.current import (
     allow_caching,
     bearer_token,
@@ -313,6 +314,7 @@ __all__ = [
     "BlobWriter",
     "Body",
     "BodySink",
+    "BrowseNode",
     "Built",
     "CacheRemote",
     "CachedFile",
@@ -559,10 +561,12 @@ __all__ = [
     "page_call",
     "permission_needed",
     "plain_address",
+    "protect_content",
     "read_body",
     "read_list",
     "readable",
     "receive_body",
+    "render_id",
     "render_plain",
     "render_time",
     "report_connectors",

@@ -45,7 +45,7 @@ from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
 from repoman_docker.routes.deletion_pages import pages
 from repoman_docker.routes.found import find_elsewhere
-from repoman_docker.routes.links import CRITERIA, link_asset, link_component
+from repoman_docker.routes.links import CRITERIA, link_asset, link_component, link_deletion
 from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
 from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, token_of, v2
@@ -151,6 +151,12 @@ def repoman_web_component(repository: Repository, coordinate: Coordinate) -> Com
 def repoman_web_asset(repository: Repository, asset: AssetView) -> ComponentLink | None:
     """Return the link to the page about a manifest, a tag or a layer."""
     return link_asset(repository, asset) if _is_ours(repository) else None
+
+
+@hookimpl
+def repoman_web_deletion(repository: Repository, asset: AssetView) -> str | None:
+    """Return the address of the page that deletes a tag or a manifest."""
+    return link_deletion(repository, asset) if _is_ours(repository) else None
 
 
 @hookimpl

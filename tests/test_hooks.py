@@ -436,6 +436,10 @@ class Books:
         return UploadGuide({"directory": "Shelf"}) if repository.name else None
 
     @hookimpl
+    def repoman_web_deletion(self, repository, asset):
+        return f"/burn/{asset.stored_path}" if repository.name else None
+
+    @hookimpl
     def repoman_web_use(self, request):
         line = Snippet(f"curl {request.address}/BOOK")
         return UseGuide((UseSection("curl", "By hand", "curl", (line,)),))
@@ -496,6 +500,14 @@ def test_hook_repoman_web_upload(repoman_factory):
     repository = repoman.repositories.create("files", "raw-hosted", {})
     guide = repoman.plugins.hook.repoman_web_upload(repository=repository)
     assert guide.labels == {"directory": "Shelf"}
+
+
+def test_hook_repoman_web_deletion(repoman_factory):
+    repoman = repoman_factory({"books": Books(), "raw": raw, "web": web})
+    repoman.repositories.create("files", "raw-hosted", {})
+    client = HttpClient(repoman)
+    client.put("/repository/files/emma.txt", b"Emma Woodhouse")
+    assert 'href="/burn/emma.txt"' in client.get("/browse/files/paths/emma.txt").text
 
 
 def test_hook_repoman_web_use(repoman_factory):

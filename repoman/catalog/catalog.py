@@ -46,6 +46,9 @@ from repoman.content_rules import beginning_with
 from repoman.errors import NotFound
 from repoman.search import SearchIndex
 
+COPIES_MAX = 1_000
+"""Assets with the same bytes are counted up to this number."""
+
 Query = TypeVar("Query", ComponentQuery, AssetQuery, PackageQuery)
 
 
@@ -147,6 +150,14 @@ class Catalog:
                 return asset_views([row], scopes)[0]
         raise NotFound(f"There is no asset {id_}.")
 
+    def asset_at(self, path: str, viewer: Viewer) -> AssetView:
+        """Return the asset at a stored path, of the first scope that has it; NotFound as above."""
+        for scope in viewer.scopes():
+            for row in records.find_assets(scope.id, [path]).values():
+                if is_asset_seen(row, {scope.id: scope}):
+                    return asset_views([row], {scope.id: scope})[0]
+        raise NotFound(f"There is no file {path}.")
+
     def package(self, id_: int, viewer: Viewer) -> PackageView:
         """Return a package; NotFound as of :meth:`component`."""
         scopes = _by_id(viewer.scopes())
@@ -154,6 +165,11 @@ class Catalog:
             if is_package_seen(row, scopes):
                 return package_view(row, scopes)
         raise NotFound(f"There is no package {id_}.")
+
+    @staticmethod
+    def count_copies(asset: AssetView) -> int:
+        """Return how many assets have the bytes of one, itself included; at most COPIES_MAX."""
+        return records.count_copies(asset.blob_store, asset.digest, COPIES_MAX)
 
     # Trees --------------------------------------------------------------------------------------
 

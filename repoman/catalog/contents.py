@@ -38,6 +38,7 @@ from repoman.errors import (
 from repoman.events.event import Coordinate
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository, RepositoryType
+from repoman.repositories.sections import HostedStorageSection, WritePolicy
 from repoman.security.actors import READING, Access, Action, Actor, RepositoryRef
 from repoman.security.authorization import Authorizer
 
@@ -137,11 +138,14 @@ class Contents:
         return self._entries(replace(query, order=usual_order(query, scopes)), page, scopes)
 
     def assets(
-        self, repository: Repository, page: PageRequest, actor: Actor | None
+        self, repository: Repository, page: PageRequest, actor: Actor | None, path: str = ""
     ) -> Page[AssetView]:
-        """Return a page of the assets of a repository; as :meth:`components`."""
+        """Return a page of the assets of a repository; as :meth:`components`.
+
+        ``path`` is a pattern of their paths, as users see them; empty: all.
+        """
         viewer = ScopeViewer(self._scopes_of(repository, actor))
-        return self._catalog.assets(AssetQuery(), page, viewer)
+        return self._catalog.assets(AssetQuery(path=path), page, viewer)
 
     def search(self, terms: Terms, page: PageRequest, actor: Actor | None) -> Page[Entry]:
         """Return a page of the components that match.
@@ -266,6 +270,29 @@ class Contents:
         """Return an asset; errors as of :meth:`component`."""
         number, scopes = self._resolve(id_, actor)
         return self._catalog.asset(number, ScopeViewer(scopes))
+
+    def asset_at(self, repository: Repository, path: str, actor: Actor | None) -> AssetView:
+        """Return the asset at a stored path of a repository, or of the first member that has it.
+
+        Raises:
+            NotFound: there is none, or the actor may not see it.
+        """
+        scopes = self._scopes_of(repository, actor, READING)
+        return self._catalog.asset_at(path, ScopeViewer(scopes))
+
+    def why_undeletable(self, asset: AssetView, actor: Actor | None) -> str:
+        """Return why the actor cannot delete an asset, as a sentence; empty: nothing is known."""
+        repository = self._repositories.by_id(asset.repository_id)
+        storage = repository.config.sections.get("storage")
+        if isinstance(storage, HostedStorageSection) and storage.write_policy is WritePolicy.DENY:
+            return f"{asset.repository} is read-only."
+        if repository.capabilities.delete_asset is None:
+            return str(_undeletable(repository))
+        try:
+            self._check_delete(repository, asset.path, actor)
+        except (Denied, Unauthenticated):
+            return "You may not delete it."
+        return ""
 
     def delete_component(self, id_: str, actor: Actor | None) -> Entry:
         """Delete a component with its assets, and return what it was.

@@ -446,6 +446,16 @@ def find_assets(repository: int, paths: Iterable[str]) -> dict[str, Row]:
     return found
 
 
+def count_copies(store: str, digest: str, limit: int) -> int:
+    """Return how many assets have these bytes, at most ``limit``."""
+    query = (
+        "SELECT count(*) FROM (SELECT 1 FROM blob JOIN asset ON asset.blob_id = blob.id "
+        "WHERE blob.store = ? AND blob.digest = ? LIMIT ?)"
+    )
+    [(count,)] = _all(query, [store, digest, limit])
+    return int(count)
+
+
 def _all(sql: str, values: list[Any]) -> list[Row]:
     rows: list[Row] = database_proxy.execute_sql(sql, values).fetchall()
     return rows

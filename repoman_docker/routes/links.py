@@ -62,3 +62,13 @@ def link_asset(repository: Repository, asset: AssetView) -> ComponentLink | None
 
 def _what(asset: AssetView) -> str:
     return "Tag" if asset.kind == TAG else "Manifest"
+
+
+def link_deletion(repository: Repository, asset: AssetView) -> str | None:
+    """Return the address of the page that deletes a tag or a manifest; None: of other things."""
+    if asset.kind not in (MANIFEST, TAG):
+        return None
+    _, _, rest = asset.stored_path.partition("/")
+    name, _, reference = rest.rpartition("/")
+    values: dict[str, Any] = {"repository": repository.name, "name": name, "tag": reference}
+    return url_for("docker_pages.show_deletion", **values)

@@ -23,7 +23,7 @@ ADMIN_PAGES = (
         "/account/sessions",
         "/account/rights",
     ),
-    *("/browse", "/browse?type=group", "/browse/docker-hosted"),
+    *("/browse", "/browse?type=group", "/browse/docker-hosted", "/browse/docker-hosted/paths"),
     *("/search", "/search?q=nothing-has-this", "/search?checksum=1&name=*"),
     *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
     *("/admin/users", "/admin/users?filter=nobody-at-all", "/admin/users/-/new"),

@@ -110,7 +110,7 @@ def test_the_first_page_of_a_repository_is_that_of_its_format(stage, browser):
     group = stage.make_repository("docker-group", group__members=[hosted])
     stage.mounted(hosted).push("team/app", "1", make_image())
     text = page(browser, f"/browse/{hosted}")
-    assert "<code>localhost:47211</code>" in text
+    assert ">localhost:47211</code>" in text
     assert f'also in <a href="/browse/{group}">' in text
     assert "<dt>Overwriting</dt><dd>allowed</dd>" in text
     assert f'href="/browse/{hosted}/image/team/app"' in text

@@ -36,6 +36,8 @@ COMMON = (
     RepositoryTab("use", "Use", "use.show"),
 )
 FILES = ("file", "files")
+# The first tab of formats that have none of their own.
+FILES_TAB = RepositoryTab("paths", "Files", "browse.paths")
 OVERWRITING = {
     WritePolicy.ALLOW: "allowed",
     WritePolicy.ALLOW_ONCE: "not allowed",
@@ -69,8 +71,9 @@ def first_tab(repository: Repository) -> RepositoryTab:
 
 
 def _tabs(repository: Repository) -> Iterator[RepositoryTab]:
-    own = chain(*current_repoman().plugins.hook.repoman_web_tabs(repository=repository))
-    return (each for each in (*own, *COMMON) if each.endpoint in current_app.view_functions)
+    own = list(chain(*current_repoman().plugins.hook.repoman_web_tabs(repository=repository)))
+    common = COMMON if own else (FILES_TAB, *COMMON[1:])
+    return (each for each in (*own, *common) if each.endpoint in current_app.view_functions)
 
 
 # State --------------------------------------------------------------------------------------------
