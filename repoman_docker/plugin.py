@@ -3,10 +3,12 @@
 from functools import partial
 from typing import Any
 
+import click
 from pluggy import PluginManager
 
 from repoman.plugin import (
     AccessSection,
+    Area,
     AssetView,
     CleanupSection,
     ComponentLink,
@@ -38,6 +40,7 @@ from repoman.plugin import (
 from repoman_docker import hookspecs
 from repoman_docker.browsing.first_steps import first_steps
 from repoman_docker.browsing.snippets import guide
+from repoman_docker.commands import docker as docker_commands
 from repoman_docker.doctor import hub_check
 from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
@@ -131,6 +134,20 @@ def repoman_doctor_checks() -> list[DoctorCheck]:
 def repoman_register_web() -> list[Any]:
     """Return the routes with which the main port answers registry clients, and the pages."""
     return [main_port, pages]
+
+
+@hookimpl
+def repoman_register_rest() -> list[Area]:
+    """Return the endpoints about images."""
+    from repoman_docker.routes.rest import docker  # Commands need none of its many models.
+
+    return [docker]
+
+
+@hookimpl
+def repoman_register_commands() -> list[click.Command]:
+    """Return the commands about images."""
+    return [docker_commands]
 
 
 @hookimpl

@@ -1,0 +1,267 @@
+"""Commands about the images of a repository; the same as its pages and the REST API show."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import click
+
+from repoman.plugin import (
+    Invalid,
+    ListPage,
+    Repoman,
+    RepositoryView,
+    Resource,
+    render_time,
+    with_repoman,
+)
+from repoman_docker.browsing.comparison import Change, compare
+from repoman_docker.browsing.deleting import DeletionPlan, delete_references, plan_deletion
+from repoman_docker.browsing.details import describe_image
+from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
+from repoman_docker.browsing.images import ImageOrder, ImageRow, list_images
+from repoman_docker.browsing.layer_files import LISTS, find_layer
+from repoman_docker.browsing.loading import load_image
+from repoman_docker.browsing.opening import find_package, open_view
+from repoman_docker.browsing.tags import TagOrder, TagQuery, TagRow, list_tags
+from repoman_docker.protocol.image_config import Step
+from repoman_docker.protocol.texts import one_line
+
+Row = TypeVar("Row")
+
+PAGE_ITEMS = 200  # The items that a command reads at a time.
+SIGNS = {Change.SAME: "=", Change.CHANGED: "~", Change.ADDED: "+", Change.REMOVED: "-"}
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the REST API does.")
+FILTER = click.option("--filter", "text", default="", help="A part of the name; * is anything.")
+LIMIT = click.option("--limit", type=click.IntRange(1), help="Show only so many. Default: all.")
+PLATFORM = click.option("--platform", default="", help="Of an index, such as linux/arm64.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+
+
+@click.group()
+def docker() -> None:
+    """List, show, compare and delete the images of Docker repositories."""
+
+
+def _open(repoman: Repoman, repository: str) -> RepositoryView:
+    return open_view(repoman, repoman.repositories.get(repository), None)
+
+
+@docker.command("images")
+@click.argument("repository")
+@FILTER
+@click.option("--order", type=click.Choice([*map(str, ImageOrder)]), default="name")
+@LIMIT
+@AS_JSON
+@with_repoman
+def show_images(
+    repoman: Repoman, repository: str, text: str, order: str, limit: int | None, as_json: bool
+) -> None:
+    """List the images of REPOSITORY: name, tags, bytes, last push."""
+    view = _open(repoman, repository)
+
+    def read(after: str, size: int) -> ListPage[ImageRow]:
+        return list_images(view, text, ImageOrder(order), after, size)
+
+    for each in _rows(read, limit):
+        if as_json:
+            from repoman_docker.routes.rest_models import ImageXO  # Others need no models.
+
+            _print(ImageXO.model_validate(each, from_attributes=True))
+        else:
+            click.echo(f"{each.name}  {each.tags}  {each.size}  {render_time(each.pushed_at)}")
+
+
+@docker.command("tags")
+@click.argument("repository")
+@click.argument("image")
+@FILTER
+@PLATFORM
+@click.option("--order", type=click.Choice([*map(str, TagOrder)]), default="newest")
+@LIMIT
+@AS_JSON
+@with_repoman
+def show_tags(
+    repoman: Repoman,
+    repository: str,
+    image: str,
+    text: str,
+    platform: str,
+    order: str,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List the tags of IMAGE: tag, digest, platforms, bytes, last push."""
+    view = _open(repoman, repository)
+    find_package(view, image)
+    query = TagQuery(text, platform, TagOrder(order))
+
+    def read(after: str, size: int) -> ListPage[TagRow]:
+        return list_tags(view, image, query, after, size)
+
+    for each in _rows(read, limit):
+        if as_json:
+            from repoman_docker.routes.rest_models import TagXO
+
+            _print(TagXO.model_validate(each, from_attributes=True))
+        else:
+            platforms = ",".join(each.platforms) or each.kind
+            size = "?" if each.size is None else each.size
+            pushed = render_time(each.pushed_at)
+            click.echo(f"{each.tag}  {each.digest}  {platforms}  {size}  {pushed}")
+
+
+def _rows(read: Callable[[str, int], ListPage[Row]], limit: int | None) -> Iterator[Row]:
+    """Yield the items of a list, a page at a time, up to a limit."""
+    after: str | None = ""
+    left = limit
+    while after is not None and left != 0:
+        page = read(after, PAGE_ITEMS if left is None else min(PAGE_ITEMS, left))
+        yield from page.items
+        left = left and left - len(page.items)
+        after = page.next
+
+
+@docker.command("show")
+@click.argument("repository")
+@click.argument("reference", metavar="IMAGE:TAG")
+@PLATFORM
+@AS_JSON
+@with_repoman
+def show(repoman: Repoman, repository: str, reference: str, platform: str, as_json: bool) -> None:
+    """Show a tag, or IMAGE@DIGEST: platforms, layers with their steps, what is attached."""
+    found = describe_image(_open(repoman, repository), *_parse(reference), platform)
+    if as_json:
+        from repoman_docker.routes.rest_models import manifest_xo
+
+        _print(manifest_xo(found))
+        return
+    image = found.image
+    click.echo(f"digest = {image.digest}")
+    click.echo(f"kind = {image.kind}")
+    for each in image.platforms:
+        size = "not stored" if each.size is None else f"{each.size} bytes"
+        click.echo(f"platform {each.platform} = {each.digest}, {size}")
+    if found.same:
+        click.echo(f"also = {', '.join(found.same)}")
+    for layer in found.layers.rows:
+        click.echo(f"layer {layer.digest}  {layer.size}  {_told(layer.step)}".rstrip())
+    for attached in found.attachments:
+        click.echo(f"attached {attached.digest}  {attached.type.name}, {attached.media_type}")
+
+
+@docker.command("compare")
+@click.argument("repository")
+@click.argument("left", metavar="IMAGE:TAG")
+@click.argument("right", metavar="IMAGE:TAG")
+@PLATFORM
+@AS_JSON
+@with_repoman
+def compare_images(
+    repoman: Repoman, repository: str, left: str, right: str, platform: str, as_json: bool
+) -> None:
+    """Show what changes from one image to another: layers, and parts of the configuration."""
+    view = _open(repoman, repository)
+    found = compare(*(load_image(view, *_parse(each), platform) for each in (left, right)))
+    if as_json:
+        from repoman_docker.routes.rest_models import comparison_xo
+
+        _print(comparison_xo(found))
+        return
+    for each in found.layers:
+        layer = each.right or each.left
+        digest = "" if layer is None else layer.digest
+        click.echo(f"{SIGNS[each.change]} layer {digest}  {each.growth:+}  {_told(each.step)}")
+    for value in found.values:
+        click.echo(
+            f"{SIGNS[value.change]} {value.what} {one_line(value.name)}: "
+            f"{one_line(value.left)} -> {one_line(value.right)}"
+        )
+    click.echo(f"{found.download_size} bytes to download for who has {left}")
+
+
+@docker.command("files")
+@click.argument("repository")
+@click.argument("image")
+@click.argument("digest")
+@AS_JSON
+@with_repoman
+def show_files(repoman: Repoman, repository: str, image: str, digest: str, as_json: bool) -> None:
+    """List the files of the layer DIGEST of IMAGE: mode, owner, bytes, path."""
+    view = _open(repoman, repository)
+    found = LISTS.get(view, find_layer(view, image, digest))
+    if as_json:
+        from repoman_docker.routes.rest_models import LayerFilesXO
+
+        _print(LayerFilesXO.model_validate(found, from_attributes=True))
+        return
+    for each in found.files:
+        removed = "  (removed)" if each.is_removed else ""
+        click.echo(f"{each.mode}  {each.owner}  {each.size}  {each.path}{removed}")
+    if found.cut:
+        click.echo(found.cut, err=True)
+
+
+@docker.command("delete")
+@click.argument("repository")
+@click.argument("image")
+@click.argument("references", metavar="TAG...", nargs=-1, required=True)
+@DRY_RUN
+@with_repoman
+def delete(
+    repoman: Repoman, repository: str, image: str, references: tuple[str, ...], dry_run: bool
+) -> None:
+    """Delete tags, or digests, of IMAGE; a manifest goes with its last tag."""
+    view = _open(repoman, repository)
+    act = plan_deletion if dry_run else delete_references
+    _tell_deletion(act(view, image, references), "would delete" if dry_run else "deleted")
+
+
+def _tell_deletion(plan: DeletionPlan, verb: str) -> None:
+    for each in plan.rows:
+        if each.stays_because:
+            click.echo(f"kept {each.reference}: {each.stays_because}")
+            continue
+        others = f", which stays as {', '.join(each.other_tags)}" if each.other_tags else ""
+        manifest = " with its manifest" if each.image_goes else f", not its manifest{others}"
+        click.echo(f"{verb} {each.reference}{'' if each.is_digest else manifest}")
+    click.echo(
+        f"{len(plan.images)} manifests, {len(plan.attachments)} attached things; "
+        f"frees {plan.freed_size} of {plan.size} bytes once unused layers are removed"
+    )
+
+
+@docker.command("delete-image")
+@click.argument("repository")
+@click.argument("image")
+@DRY_RUN
+@with_repoman
+def delete_whole(repoman: Repoman, repository: str, image: str, dry_run: bool) -> None:
+    """Delete IMAGE with all its tags and manifests."""
+    view = _open(repoman, repository)
+    plan = (plan_image_deletion if dry_run else delete_image)(view, image)
+    if plan.refusal:
+        click.echo(f"kept {image}: {plan.refusal}")
+        return
+    click.echo(
+        f"{'would delete' if dry_run else 'deleted'} {image} with {plan.tags} tags; frees "
+        f"{plan.freed_size} of {plan.size} bytes once unused layers are removed"
+    )
+
+
+def _parse(text: str) -> tuple[str, str]:
+    """Return image and reference of ``IMAGE:TAG`` or ``IMAGE@DIGEST`` (Invalid)."""
+    image, mark, reference = text.partition("@")
+    if not mark:
+        image, mark, reference = text.rpartition(":")
+    if not image or not reference:
+        raise Invalid(f"{text}: write it as IMAGE:TAG or IMAGE@DIGEST.")
+    return image, reference
+
+
+def _told(step: Step | None) -> str:
+    return "" if step is None else f"{step.verb} {step.text}".strip()
+
+
+def _print(resource: Resource) -> None:
+    click.echo(resource.model_dump_json())

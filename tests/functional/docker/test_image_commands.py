@@ -1,0 +1,111 @@
+"""The commands about images, on the data of a server that may run beside them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from repoman.cli import cli
+from repoman.testing import RepomanFactory
+from repoman_docker import plugin as docker
+from tests.functional.docker.browsed import artifact, built, index, tar_of
+from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker.test_browsing import STEPS, push_index
+from tests.functional.rights.stage import Stage
+
+BASE = tar_of("etc/os-release", ".wh.gone")
+ARM = built(BASE, architecture="arm64", steps=STEPS[:1])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Data with a repository ``images``."""
+    factory = RepomanFactory(tmp_path_factory.mktemp("commands"))
+    stage = Stage(factory({"docker": docker}))
+    stage.repoman.repositories.create("images", "docker-hosted", {})
+    registry = stage.mounted("images")
+    old = built(BASE, tar_of("old"), steps=STEPS[:2], config={"Env": ["A=1", "ODD=a\nforged"]})
+    amd = built(BASE, tar_of("new"), steps=STEPS[:2], config={"Env": ["A=2"]})
+    registry.push("team/app", "1.9", old)
+    body = index((amd.manifest, "linux/amd64"), (ARM.manifest, "linux/arm64"))
+    push_index(registry, "team/app", "1.10", body, amd, ARM)
+    registry.push_manifest("team/app", "latest", body)
+    sbom = artifact(body, "application/spdx+json", b"{}")
+    registry.push_blobs("team/app", sbom)
+    registry.push_manifest("team/app", digest_of(sbom.manifest), sbom.manifest)
+    for tag in ("1", "2"):
+        registry.push("other", tag, make_image())
+    factory.stop()
+    return factory.data
+
+
+@pytest.fixture
+def run(data):
+    def run(*words, status=0):
+        done = CliRunner().invoke(cli, ["docker", *words, "--data", str(data)])
+        assert done.exit_code == status, (done.output, done.exception)
+        return str(done.exception) if status and done.exception else done.output
+
+    return run
+
+
+def test_images_and_tags_are_listed(run):
+    lines = run("images", "images").splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [["other", "2"], ["team/app", "3"]]
+    found = map(json.loads, run("images", "images", "--json").splitlines())
+    assert [each["name"] for each in found] == ["other", "team/app"]
+    assert run("images", "images", "--filter", "nothing") == ""
+    tags = run("tags", "images", "team/app", "--order", "version").splitlines()
+    assert [line.split("  ")[0] for line in tags] == ["1.10", "1.9", "latest"]
+    assert "linux/amd64,linux/arm64" in tags[0]
+    limited = run("tags", "images", "team/app", "--order", "name", "--limit", "1", "--json")
+    assert json.loads(limited)["also"] == ["latest"]
+    arm = run("tags", "images", "team/app", "--platform", "linux/arm64").splitlines()
+    assert [line.split("  ")[0] for line in arm] == ["latest", "1.10"]
+    assert "There is no image none" in run("tags", "images", "none", status=1)
+
+
+def test_an_image_is_shown_with_its_layers(run):
+    text = run("show", "images", "team/app:1.10")
+    assert f"platform linux/arm64 = {ARM.digest}" in text
+    assert "also = latest" in text
+    assert f"layer {digest_of(BASE)}  {len(BASE)}  ADD rootfs.tar.xz /\n" in text
+    assert "SBOM, application/spdx+json" in text
+    found = json.loads(run("show", "images", f"team/app@{ARM.digest}", "--json"))
+    assert (found["tag"], found["platform"]) == (None, "linux/arm64")
+    assert "IMAGE:TAG or IMAGE@DIGEST" in run("show", "images", "app", status=1)
+
+
+def test_images_are_compared(run):
+    lines = run("compare", "images", "team/app:1.9", "team/app:1.10").splitlines()
+    assert [line[0] for line in lines] == ["=", "~", "~", "-", *lines[-1][:1]]
+    assert "~ variable A: 1 -> 2" in lines
+    assert "- variable ODD: a forged -> " in lines
+    assert lines[-1].endswith("bytes to download for who has team/app:1.9")
+    arm = ("compare", "images", "team/app:1.10", "team/app:latest", "--platform", "linux/arm64")
+    assert json.loads(run(*arm, "--json"))["equalLayers"] == 1
+
+
+def test_files_of_a_layer_are_listed(run):
+    lines = run("files", "images", "team/app", digest_of(BASE)).splitlines()
+    assert "-rw-r--r--  0:0  7  etc/os-release" in lines
+    assert any(line.endswith("gone  (removed)") for line in lines)
+    files = json.loads(run("files", "images", "team/app", digest_of(BASE), "--json"))
+    assert len(files["files"]) == 2
+
+
+def test_deletions_say_first_what_goes(run):
+    told = run("delete", "images", "team/app", "1.10", "1.9", "--dry-run").splitlines()
+    assert told[:2] == [
+        "would delete 1.10, not its manifest, which stays as latest",
+        "would delete 1.9 with its manifest",
+    ]
+    assert told[2].startswith("1 manifests, 0 attached things; frees ")
+    assert len(run("tags", "images", "team/app").splitlines()) == 3
+    assert run("delete", "images", "team/app", "1.9").startswith("deleted 1.9 with its manifest\n")
+    assert len(run("tags", "images", "team/app").splitlines()) == 2
+    assert run("delete-image", "images", "other", "--dry-run").startswith(
+        "would delete other with 2 tags; frees "
+    )
+    assert run("delete-image", "images", "other").startswith("deleted other with 2 tags; frees ")
+    assert "other" not in run("images", "images")
