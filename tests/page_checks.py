@@ -57,7 +57,7 @@ def open_page(
 
 def _complaints_of(message: ConsoleMessage) -> list[str]:
     """The text of a message; none for advice, and for a page that is meant to be a failure."""
-    if message.type == "debug":
+    if message.type == "verbose":
         return []
     is_page = message.location.get("url", "") == (message.page.url if message.page else "")
     return [] if is_page and "status of 4" in message.text else [message.text]

@@ -208,7 +208,10 @@ class HttpClientSection(Section):
         json_schema_extra=IN_NO_FORM,
     )
     username: str = Field(
-        "", description="User name for the remote.", json_schema_extra={"hint": "At the upstream."}
+        "",
+        description="User name for the remote.",
+        title="User name",
+        json_schema_extra={"hint": "At the upstream."},
     )
     password: SecretStr = Field(SecretStr(""), description="Password or token of that user.")
     bearer_token: SecretStr = Field(

@@ -13,6 +13,7 @@ from repoman.repositories.model import Capabilities, Repository, Step
 from repoman.repositories.ports import PortReport
 from repoman.repositories.recipes import Recipe, Settings
 from repoman.rest.endpoints import Call
+from repoman.rest.repository_deletion import RepositoryDeletion, plan_deletion
 from repoman.rest.repository_rights import check_reach, hiding_owners, knows
 from repoman.security.actors import Action, RepositoryRef
 
@@ -74,6 +75,14 @@ class ManagedRepositories:
             return self._repositories.update(
                 self._call.repository.name, settings, is_online=is_online, check=self._check
             )
+
+    def plan_deletion(self) -> RepositoryDeletion:
+        """Return what goes if the repository of the call is deleted now."""
+        return plan_deletion(self._call.repoman, self._call.repository)
+
+    def delete(self) -> None:
+        """Delete the repository of the call; groups lose it as a member."""
+        self._repositories.delete(self._call.repository.name, leaves_groups=True)
 
     def examine(self, recipe: Recipe, settings: Settings) -> RemoteState:
         """Return how the remote of a proxy is that would have these settings.

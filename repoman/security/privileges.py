@@ -163,10 +163,14 @@ class Privileges:
 
     def forget_repository(self, name: str) -> None:
         """Remove the privileges on a repository that is being deleted; in its transaction."""
+        self._drop(self.of_repository(name))
+
+    def of_repository(self, name: str) -> set[str]:
+        """Return the names of the privileges on a repository that were made, or that roles have."""
         key = name.lower()
         made = {each.name for each in _made_of("repository", key)}
         named = {each for role in records.list_roles() for each in role.privileges}
-        self._drop(made | {each for each in named if _repository_of(each) == key})
+        return made | {each for each in named if _repository_of(each) == key}
 
     def made_of_selector(self, name: str) -> list[str]:
         """Return the names of the privileges on what a selector picks."""

@@ -37,9 +37,9 @@ ADMIN_PAGES = (
     "/admin/tasks/new/gallery.dust",
     *("/admin/repositories", "/admin/repositories?type=group", "/admin/repositories/new"),
     *("/admin/repositories/new/docker-proxy", "/admin/repositories/new/docker-group"),
-    "/admin/repositories/docker-hosted",
     *("/admin/blobstores", "/admin/blobstores/new", "/admin/blobstores/default/edit"),
     "/admin/blobstores/default/delete",
+    *("/admin/repositories/docker-hosted", "/admin/repositories/docker-hosted/delete"),
 )
 
 

@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 
 from repoman.plugin import Action, Failure, PageLink, SomeSettings, hookimpl
 from repoman_web.commands import session
-from repoman_web.views import browse_paths, failures, repository_editing
+from repoman_web.views import browse_paths, failures, repository_deletion, repository_editing
 from repoman_web.views.account import account, tokens
 from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
@@ -21,7 +21,7 @@ from repoman_web.views.system import SYSTEM, SYSTEM_LINKS
 from repoman_web.views.use import use
 
 # The modules whose views are in the blueprint of another module.
-MORE_VIEWS = (browse_paths, repository_editing)
+MORE_VIEWS = (browse_paths, repository_deletion, repository_editing)
 
 
 @hookimpl

@@ -6,6 +6,7 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.router import create_application
+from repoman.security.rights_records import Role
 from repoman.testing import ADMIN
 from repoman.testing.client import after_admission
 from repoman_raw import plugin as raw
@@ -90,3 +91,23 @@ def open_browser(repoman):
 @pytest.fixture
 def browser(open_browser):
     return open_browser()
+
+
+@pytest.fixture
+def admin(browser):
+    browser.log_in()
+    return browser
+
+
+@pytest.fixture
+def browser_of(repoman, open_browser):
+    """Log in a user with these privileges."""
+
+    def open_(*privileges) -> Browser:
+        repoman.security.roles.create(Role("some", "some", "", privileges))
+        repoman.users.create("ann", "a long password", ["some"])
+        browser = open_browser()
+        browser.log_in("ann", "a long password")
+        return browser
+
+    return open_

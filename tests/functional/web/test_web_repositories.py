@@ -3,36 +3,11 @@
 import re
 import socket
 
-import pytest
-
 from repoman.repositories.repository_records import ConnectorState, save_states
-from repoman.security.rights_records import Role
-from tests.functional.web.conftest import Browser
 from tests.live import free_port
 from tests.statements import executed_statements
 
-PASSWORD = "a long password"
 LIST = "/admin/repositories"
-
-
-@pytest.fixture
-def admin(browser):
-    browser.log_in()
-    return browser
-
-
-@pytest.fixture
-def browser_of(repoman, open_browser):
-    """Log in a user with these privileges."""
-
-    def open_(*privileges) -> Browser:
-        repoman.security.roles.create(Role("some", "some", "", privileges))
-        repoman.users.create("ann", PASSWORD, ["some"])
-        browser = open_browser()
-        browser.log_in("ann", PASSWORD)
-        return browser
-
-    return open_
 
 
 def names_in(answer):
