@@ -8,6 +8,7 @@
     ├── Invalid               bad input; ``field`` names the setting's path
     │   ├── RangeInvalid      bytes out of order; carries the true ``offset``
     │   ├── PageKeyInvalid    the position in a list is not one of this list
+    │   ├── ExpressionInvalid  a mistake in an expression; says where: ``at``
     │   └── Unprocessable     an identifier is malformed, or is missing
     ├── TooLarge              a configured limit was exceeded
     ├── Unauthenticated       no credentials, or wrong ones
@@ -86,6 +87,18 @@ class RangeInvalid(Invalid):
 
 class PageKeyInvalid(Invalid):
     """The position at which a list should continue is not one that this list has given out."""
+
+
+class ExpressionInvalid(Invalid):
+    """An expression is not written as it must be.
+
+    Attributes:
+        at: the index of the character where it goes wrong.
+    """
+
+    def __init__(self, text: str, at: int) -> None:
+        super().__init__(text, field="expression")
+        self.at = at
 
 
 class Unprocessable(Invalid):

@@ -58,6 +58,7 @@ from repoman.doctor.model import (
 from repoman.errors import (
     Conflict,
     Denied,
+    ExpressionInvalid,
     Invalid,
     NotFound,
     RangeInvalid,
@@ -229,8 +230,16 @@ from repoman.security.actors import (
 )
 from repoman.security.contracts import SecurityServices
 from repoman.security.explanation import Extent, RightsOverview, find_actor
-from repoman.security.options import ANONYMOUS_OPTIONS
-from repoman.security.permissions import ADMINISTERED
+from repoman.security.expressions import Subject, parse_expression
+from repoman.security.ldap_servers import LdapServer, directory_of
+from repoman.security.ldap_trial import LdapTrial, try_directory
+from repoman.security.options import (
+    ANONYMOUS_OPTIONS,
+    LDAP_OPTIONS,
+    AnonymousOptions,
+    LdapOptions,
+)
+from repoman.security.permissions import ADMINISTERED, PRIVILEGE_TYPES, SHIPPED_PRIVILEGES
 from repoman.security.rights import Grant, list_grants
 from repoman.security.rights_records import (
     Privilege,
@@ -265,6 +274,7 @@ from repoman.tasks.model import (
 )
 from repoman.tasks.schedule import Frequency, Schedule, make_schedule
 from repoman.tasks.service import Tasks, TaskState
+from repoman.trust_store import Certificate, fetch_certificate
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.versions import NAME_KEYS, VERSION_KEYS
 from repoman.waiting import turn, waiting
@@ -287,10 +297,13 @@ __all__ = [
     "EVERYBODY",
     "FILE_FIELD",
     "LAST_CHARACTER",
+    "LDAP_OPTIONS",
     "LEVELS",
     "LINE_ACTIONS",
     "NAME_KEYS",
+    "PRIVILEGE_TYPES",
     "READING",
+    "SHIPPED_PRIVILEGES",
     "SIGNED_IN",
     "STORAGE_ERRORS",
     "SUBJECTS",
@@ -301,6 +314,7 @@ __all__ = [
     "AccessSection",
     "Action",
     "Actor",
+    "AnonymousOptions",
     "AnyCase",
     "Area",
     "Asset",
@@ -321,6 +335,7 @@ __all__ = [
     "CachedFiles",
     "Call",
     "Capabilities",
+    "Certificate",
     "CheckResult",
     "CheckWrite",
     "CleanupPolicy",
@@ -345,6 +360,7 @@ __all__ = [
     "DoctorCheck",
     "Download",
     "Entry",
+    "ExpressionInvalid",
     "Extent",
     "Failure",
     "FetchRequest",
@@ -369,6 +385,9 @@ __all__ = [
     "HostedStorageSection",
     "HttpClientSection",
     "Invalid",
+    "LdapOptions",
+    "LdapServer",
+    "LdapTrial",
     "Limit",
     "ListOrder",
     "ListPage",
@@ -470,6 +489,7 @@ __all__ = [
     "StoredAsset",
     "StoredBlob",
     "Stream",
+    "Subject",
     "Task",
     "TaskContext",
     "TaskPlace",
@@ -528,9 +548,11 @@ __all__ = [
     "current_repository",
     "current_security",
     "current_session",
+    "directory_of",
     "done",
     "encoding_of",
     "end_session",
+    "fetch_certificate",
     "find_actor",
     "find_format",
     "find_pattern",
@@ -559,6 +581,7 @@ __all__ = [
     "note_pull",
     "open_cache",
     "page_call",
+    "parse_expression",
     "permission_needed",
     "plain_address",
     "protect_content",
@@ -578,6 +601,7 @@ __all__ = [
     "settings_repository",
     "store_bytes",
     "subject_names",
+    "try_directory",
     "turn",
     "unchecked",
     "waiting",

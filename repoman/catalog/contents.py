@@ -41,6 +41,7 @@ from repoman.repositories.model import Repository, RepositoryType
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
 from repoman.security.actors import READING, Access, Action, Actor, RepositoryRef
 from repoman.security.authorization import Authorizer
+from repoman.security.expressions import Expression, Subject
 
 DELETE = frozenset({Action.DELETE})
 SHOWN = ComponentQuery(only_shown=True)
@@ -146,6 +147,13 @@ class Contents:
         """
         viewer = ScopeViewer(self._scopes_of(repository, actor))
         return self._catalog.assets(AssetQuery(path=path), page, viewer)
+
+    def selected(
+        self, repository: Repository, expression: Expression, page: PageRequest, actor: Actor | None
+    ) -> Page[AssetView]:
+        """Return a page of the assets that an expression picks; as :meth:`assets`."""
+        scopes = [_narrowed(each, expression) for each in self._scopes_of(repository, actor)]
+        return self._catalog.assets(AssetQuery(), page, ScopeViewer(scopes))
 
     def search(self, terms: Terms, page: PageRequest, actor: Actor | None) -> Page[Entry]:
         """Return a page of the components that match.
@@ -402,3 +410,13 @@ def _undeletable(repository: Repository) -> Unavailable | Unsupported:
     if repository.problem is not None:
         return Unavailable(repository.problem)
     return Unsupported(f"Nothing can be deleted from the repository {repository.name!r}.")
+
+
+def _narrowed(scope: Scope, expression: Expression) -> Scope:
+    """Return what an expression picks of a scope."""
+
+    def sees(path: str) -> bool:
+        is_seen = scope.sees is None or scope.sees(path)
+        return is_seen and expression.holds(Subject(scope.format, path))
+
+    return replace(scope, sees=sees, prefixes=expression.prefixes(scope.format))

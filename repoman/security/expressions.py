@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from repoman.errors import Invalid
+from repoman.errors import ExpressionInvalid, Invalid
 from repoman.patterns import DEPTH_MAX, Pattern, PatternError
 
 ANYHOW = ("",)  # The prefixes of paths of which nothing is known.
@@ -278,5 +278,5 @@ def _tokens(source: str) -> Iterator[_Token]:
     yield _Token("end", "", end)
 
 
-def _invalid(problem: str, at: int) -> Invalid:
-    return Invalid(f"expression: at character {at + 1}, {problem}.", field="expression")
+def _invalid(problem: str, at: int) -> ExpressionInvalid:
+    return ExpressionInvalid(f"expression: at character {at + 1}, {problem}.", at)

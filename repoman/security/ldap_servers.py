@@ -224,14 +224,19 @@ class LdapServers:
             servers = list(self.all())
             at = self._index(servers, name)
             old = servers[at]
-            kept: dict[str, Any] = {"id": old.id}
-            if not server.auth_password.get_secret_value() and server.address == old.address:
-                kept["auth_password"] = old.auth_password
-            servers[at] = new = _checked(server.model_copy(update=kept))
+            servers[at] = new = _checked(_completed(server, old))
             self._save(servers)
             fields = LdapServer.model_fields
             changed = [key for key in fields if getattr(old, key) != getattr(new, key)]
             self._database.note_change("ldap.change", name, keys=" ".join(changed))
+
+    def completed(self, name: str | None, server: LdapServer) -> LdapServer:
+        """Return a server as it would be stored, in place of one or as a new one.
+
+        Raises:
+            NotFound, Invalid: as of :meth:`replace`.
+        """
+        return _checked(server if name is None else _completed(server, self.get(name)))
 
     def delete(self, name: str) -> None:
         """Remove a server: its users can no longer log in.
@@ -275,6 +280,14 @@ class LdapServers:
             if each.name == name:
                 return number
         raise NotFound(f"There is no LDAP server {name!r}.")
+
+
+def _completed(server: LdapServer, old: LdapServer) -> LdapServer:
+    """Return a server with what it keeps of the one that it replaces."""
+    kept: dict[str, Any] = {"id": old.id}
+    if not server.auth_password.get_secret_value() and server.address == old.address:
+        kept["auth_password"] = old.auth_password
+    return server.model_copy(update=kept)
 
 
 def _checked(server: LdapServer) -> LdapServer:

@@ -58,6 +58,10 @@ class Privileges:
         shipped = SHIPPED_PRIVILEGES.values()
         return sorted([*shipped, *records.list_privileges()], key=lambda each: each.name)
 
+    def page(self, text: str, kind: str | None, after: str | None, limit: int) -> list[Privilege]:
+        """Return privileges that somebody made behind a name, by name; of a type, or of any."""
+        return records.page_privileges(text, kind, after, limit)
+
     def of_repositories(self) -> Iterator[Privilege]:
         """Return the privileges that come with the repositories, and those for all of them."""
         for format_, name in self._repositories():

@@ -31,6 +31,7 @@ EXPECTED = [
     (errors.UpstreamRateLimited("too often"), 429),
     (errors.TooManyRequests("wait", 7), 429),
     (errors.PageKeyInvalid("page"), 406),
+    (errors.ExpressionInvalid("expression", 3), 400),
     (errors.Unprocessable("name"), 422),
     (errors.Frozen("read only"), 503),
     (errors.RepomanError("something else"), 500),

@@ -1,0 +1,140 @@
+"""The pages about LDAP servers: the order, the form, and trials with a real directory."""
+
+import re
+
+import pytest
+
+from repoman.security.rights_records import Role
+from repoman_raw import plugin as raw
+from repoman_web import plugin as web
+from tests.fakes.slapd import BASE, READER, READER_PASSWORD
+from tests.functional.ldap.conftest import ALICE
+from tests.functional.web.conftest import Browser
+from tests.live import free_port
+
+
+@pytest.fixture
+def repoman(repoman_factory):
+    return repoman_factory({"raw": raw, "web": web})
+
+
+@pytest.fixture
+def admin(repoman):
+    browser = Browser(repoman)
+    browser.log_in()
+    browser.get("/account")
+    return browser
+
+
+@pytest.fixture
+def fields(directory):
+    """What a person types of the directory."""
+    port = directory.url.rpartition(":")[2].strip("/")
+    return {
+        "name": "one",
+        "protocol": "LDAP",
+        "host": "localhost",
+        "port": port,
+        "search_base": BASE,
+        "auth_scheme": "SIMPLE",
+        "auth_username": READER,
+        "auth_password": READER_PASSWORD,
+        "connection_timeout_seconds": "30",
+        "user_subtree": "on",
+    }
+
+
+def follow(browser, answer):
+    assert answer.status_code == 303, answer.text
+    return browser.get(answer.location)
+
+
+def test_they_are_for_those_who_have_the_right(repoman, admin, fields):
+    follow(admin, admin.post("/admin/ldap/-/new", **fields))
+    repoman.security.roles.create(Role("readers", "", "", ("nx-ldap-read",)))
+    repoman.users.create("eve", "a password", ["readers"])
+    repoman.users.create("bob", "a password", ["nx-developer"])
+    stranger, eve, bob = Browser(repoman), Browser(repoman), Browser(repoman)
+    eve.log_in("eve", "a password")
+    bob.log_in("bob", "a password")
+    for path in ("", "/-/new", "/one", "/one/delete"):
+        assert stranger.get(f"/admin/ldap{path}").status_code == 303
+        assert bob.get(f"/admin/ldap{path}").status_code == 403
+    assert eve.get("/admin/ldap").status_code == 200
+    page = eve.get("/admin/ldap/one").text
+    assert 'class="buttons"' not in page
+    assert READER_PASSWORD not in page
+    for path in ("/one", "/-/new", "/-/order", "/one/delete"):
+        assert eve.post(f"/admin/ldap{path}", **fields, test="connection").status_code == 403
+
+
+def test_a_server_is_tried_before_it_is_saved(repoman, admin, fields):
+    admin.get("/admin/ldap/-/new")
+
+    def test(**more):
+        return admin.post("/admin/ldap/-/new", **{**fields, **more})
+
+    page = test(test="connection")
+    assert page.status_code == 200
+    assert "It works" in page.text
+    assert READER_PASSWORD not in page.text
+    page = test(test="user", **{"test.user": "alice"})
+    assert "alice@example.org" in page.text
+    assert "It works" in test(test="login", **{"test.user": "alice", "test.password": ALICE}).text
+    page = test(test="login", **{"test.user": "alice", "test.password": "wrong password"})
+    assert "It does not work" in page.text
+    assert "wrong password" not in page.text
+    assert "It does not work" in test(test="user", **{"test.user": "nobody"}).text
+    assert "It does not work" in test(test="connection", port=str(free_port())).text
+    for more, said in (
+        ({"test": "user"}, "Enter the name of a user"),
+        ({"test": "login", "test.user": "alice"}, "Enter the password of the user"),
+        ({"test": "connection", "auth_password": ""}, "Is required unless"),
+        ({"test": "connection", "host": "a b"}, "host name or address"),
+    ):
+        answer = test(**more)
+        assert answer.status_code == 400
+        assert said in answer.text
+    assert repoman.ldap_servers.all() == ()
+
+
+def test_a_server_is_added_changed_and_removed(repoman, admin, fields):
+    assert "No LDAP servers yet" in admin.get("/admin/ldap").text
+    admin.get("/admin/ldap/-/new")
+    follow(admin, admin.post("/admin/ldap/-/new", **fields))
+    again = admin.post("/admin/ldap/-/new", **fields)
+    assert again.status_code == 409
+    assert "already exists" in again.text
+    page = admin.get("/admin/ldap/one")
+    revision = re.search(r'name="revision" value="([^"]+)"', page.text)[1]
+    changed = {**fields, "auth_password": "", "user_ldap_filter": "(uid=a*)", "revision": revision}
+    follow(admin, admin.post("/admin/ldap/one", **changed))
+    server = repoman.ldap_servers.get("one")
+    assert server.user_ldap_filter == "(uid=a*)"
+    assert server.auth_password.get_secret_value() == READER_PASSWORD
+    assert admin.post("/admin/ldap/one", **changed).status_code == 409  # of an older revision
+    assert "can no longer log in" in admin.get("/admin/ldap/one/delete").text
+    follow(admin, admin.post("/admin/ldap/one/delete"))
+    assert repoman.ldap_servers.all() == ()
+    assert admin.get("/admin/ldap/one").status_code == 404
+
+
+def test_the_stored_password_is_sent_to_no_other_server(repoman, admin, fields):
+    admin.get("/admin/ldap/-/new")
+    follow(admin, admin.post("/admin/ldap/-/new", **fields))
+    kept = {**fields, "auth_password": "", "test": "connection"}
+    assert "It works" in admin.post("/admin/ldap/one", **kept).text
+    other = admin.post("/admin/ldap/one", **{**kept, "host": "127.0.0.1"})
+    assert other.status_code == 400
+    assert "Is required unless" in other.text
+
+
+def test_servers_are_put_in_order(repoman, admin, fields):
+    admin.get("/admin/ldap/-/new")
+    for name in ("one", "two", "three"):
+        follow(admin, admin.post("/admin/ldap/-/new", **{**fields, "name": name}))
+    page = follow(admin, admin.post("/admin/ldap/-/order", name="three", to="up"))
+    assert "three is asked as number 2." in page.text
+    follow(admin, admin.post("/admin/ldap/-/order", name="one", to="down"))
+    assert [each.name for each in repoman.ldap_servers.all()] == ["three", "one", "two"]
+    assert admin.post("/admin/ldap/-/order", name="none", to="up").status_code == 404

@@ -1,0 +1,173 @@
+"""LDAP servers: in the order in which logins ask them, with a form and trials of what it says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from pydantic import SecretStr
+from werkzeug.wrappers import Response
+
+from repoman.plugin import (
+    LDAP_OPTIONS,
+    Denied,
+    Invalid,
+    LdapOptions,
+    LdapServer,
+    LdapTrial,
+    SectionForm,
+    current_repoman,
+    directory_of,
+    done,
+    may_administer,
+    permission_needed,
+    try_directory,
+)
+
+# What is only kept for clients, or not said by a person.
+KEPT = (
+    *("id", "auth_realm", "connection_retry_delay_seconds", "max_incidents_count"),
+    "user_password_attribute",
+)
+# The fields of the form by its sections: title, text, names.
+LAYOUT = (
+    (
+        "Connection",
+        "Where it is, and how to search there.",
+        *("name", "protocol", "host", "port", "use_trust_store", "search_base"),
+        *("auth_scheme", "auth_username", "auth_password", "connection_timeout_seconds"),
+    ),
+    (
+        "Users",
+        "Which entries are users, and what is known of them.",
+        *("user_base_dn", "user_subtree", "user_object_class", "user_ldap_filter"),
+        *("user_id_attribute", "user_real_name_attribute", "user_email_address_attribute"),
+    ),
+    (
+        "Groups as roles",
+        "A user gets the roles whose ids are names of their groups.",
+        *("ldap_groups_as_roles", "group_type", "user_member_of_attribute", "group_base_dn"),
+        *("group_subtree", "group_object_class", "group_id_attribute", "group_member_attribute"),
+        "group_member_format",
+    ),
+)
+CHOICES = {
+    "protocol": [("LDAPS", "ldaps: with TLS"), ("LDAP", "ldap: in clear text")],
+    "auth_scheme": [("SIMPLE", "with a DN and a password"), ("NONE", "anonymously")],
+    "group_type": [("STATIC", "groups name their members"), ("DYNAMIC", "users name their groups")],
+}
+
+ldap = Blueprint("ldap", "repoman_web", url_prefix="/admin/ldap")
+
+
+@ldap.get("")
+@permission_needed("ldap", "read")
+def show_all() -> str:
+    """Return the list of LDAP servers in their order."""
+    first = current_repoman().options.get(LDAP_OPTIONS, LdapOptions)
+    realms = current_repoman().security.realms
+    return render_template(
+        "repoman/security/ldap.html",
+        first=first if first.urls else None,
+        servers=current_repoman().ldap_servers.all(),
+        is_active="LdapRealm" in realms.active(),
+    )
+
+
+@ldap.post("/-/order")
+@permission_needed("ldap", "update")
+def move() -> Response:
+    """Ask a server earlier or later."""
+    service = current_repoman().ldap_servers
+    names = [each.name for each in service.all()]
+    name = service.get(request.form.get("name", "")).name
+    at, names = names.index(name), [each for each in names if each != name]
+    to = max(0, at - 1) if request.form.get("to") == "up" else at + 1
+    service.reorder([*names[:to], name, *names[to:]])
+    return done(f"{name} is asked as number {min(to, len(names)) + 1}.", url_for("ldap.show_all"))
+
+
+@ldap.route("/-/new", methods=["GET", "POST"])
+@permission_needed("ldap", "create")
+def create() -> Response | tuple[str, int]:
+    """Return the form of a new LDAP server, try it, or add it."""
+    form, trial = _form(None), None
+    if request.method == "POST":
+        with form.read(request.form).saving():
+            server = LdapServer(**form.values()[""])
+            if "test" not in request.form:
+                current_repoman().ldap_servers.create(server)
+                return _saved(server.name, "was added. Its users can log in at once.")
+            trial = _try(directory_of(current_repoman().ldap_servers.completed(None, server)))
+    return _render(form, "", trial)
+
+
+@ldap.route("/<name>", methods=["GET", "POST"])
+@permission_needed("ldap", "read")
+def show(name: str) -> Response | tuple[str, int]:
+    """Return an LDAP server, try it, or change it."""
+    old, trial = current_repoman().ldap_servers.get(name), None
+    form = _form(old)
+    if request.method == "POST":
+        if not may_administer("ldap", "update"):
+            raise Denied("You are not allowed to update LDAP servers.")
+        with form.read(request.form).saving():
+            server = _server_of(form.values()[""], old)
+            if "test" not in request.form:
+                current_repoman().ldap_servers.replace(name, server)
+                return _saved(server.name, "was saved.")
+            trial = _try(directory_of(current_repoman().ldap_servers.completed(name, server)))
+    return _render(form, name, trial)
+
+
+@ldap.route("/<name>/delete", methods=["GET", "POST"])
+@permission_needed("ldap", "delete")
+def delete(name: str) -> Response | str:
+    """Return the page that says who is locked out, or remove the server."""
+    server = current_repoman().ldap_servers.get(name)
+    if request.method == "POST":
+        current_repoman().ldap_servers.delete(name)
+        return done(f"The LDAP server {name} was removed.", url_for("ldap.show_all"))
+    return render_template("repoman/security/ldap_delete.html", server=server)
+
+
+def _form(old: LdapServer | None) -> SectionForm:
+    if old is None:
+        return SectionForm({"": LdapServer}, without=KEPT, choices=CHOICES)
+    fixed = [] if may_administer("ldap", "update") else list(LdapServer.model_fields)
+    stored = {"": old.model_dump(mode="json")}
+    return SectionForm({"": LdapServer}, stored, without=KEPT, fixed=fixed, choices=CHOICES)
+
+
+def _server_of(values: Mapping[str, Any], old: LdapServer) -> LdapServer:
+    """Return a server with the values of the form; its password only if it was typed."""
+    kept = {each: getattr(old, each) for each in KEPT}
+    return LdapServer(**{"auth_password": SecretStr(""), **kept, **values})
+
+
+def _try(options: LdapOptions) -> LdapTrial:
+    """Return how the directory answers what the form asks of it."""
+    kind, name = request.form.get("test", ""), request.form.get("test.user", "").strip()
+    password = request.form.get("test.password", "")
+    if kind != "connection" and not name:
+        raise Invalid("Enter the name of a user to look for.")
+    if kind == "login" and not password:
+        raise Invalid("Enter the password of the user to log in with.")
+    trusted = current_repoman().trust_store.pem()
+    if kind == "connection":
+        return try_directory(options, trusted)
+    return try_directory(options, trusted, name, password if kind == "login" else "")
+
+
+def _saved(name: str, what: str) -> Response:
+    return done(f"The LDAP server {name} {what}", url_for("ldap.show", name=name))
+
+
+def _render(form: SectionForm, name: str, trial: LdapTrial | None) -> tuple[str, int]:
+    layout = [(title, text, fields) for title, text, *fields in LAYOUT]
+    return form.render(
+        "repoman/security/ldap_server.html",
+        name=name,
+        trial=trial,
+        layout=layout,
+        asked=request.form.get("test.user", ""),
+    )
