@@ -128,7 +128,7 @@ from repoman.http.page_tools import (
     settings_repository,
 )
 from repoman.http.pages import PageLink, ShownLink, SomeSettings, list_pages
-from repoman.http.rest import requested_events
+from repoman.http.rest import requested_event_lines, requested_events
 from repoman.http.search_pages import (
     FindRequest,
     FoundElsewhere,
@@ -593,6 +593,7 @@ __all__ = [
     "render_plain",
     "render_time",
     "report_connectors",
+    "requested_event_lines",
     "requested_events",
     "roles_including",
     "roles_with_privilege",

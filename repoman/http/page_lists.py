@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import request, url_for
 
@@ -54,8 +55,10 @@ class ListQuery:
     def url(self, **changes: str) -> str:
         """Return the address of this page with other parameters, at the start of the list."""
         wanted = {**request.args.to_dict(), "after": "", **changes}
-        parameters = {name: value for name, value in wanted.items() if value}
-        return url_for(request.endpoint or "", **{**parameters, **(request.view_args or {})})
+        parameters = urlencode({name: value for name, value in wanted.items() if value})
+        # Not as arguments of url_for: some names mean something to it.
+        path = url_for(request.endpoint or "", **(request.view_args or {}))
+        return f"{path}?{parameters}" if parameters else path
 
     def column(
         self, text: str, order: str, cls: str = "", *, falls: bool = False

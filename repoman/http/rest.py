@@ -25,7 +25,7 @@ from repoman.http.rest_errors import ENDPOINT, JSON, empty, input_error
 from repoman.http.rest_sessions import refuse_forged, take_proof
 from repoman.http.sessions import current_session
 from repoman.plugins import unique
-from repoman.rest.audit import EventQuery, EventView, find_events
+from repoman.rest.audit import EventQuery, EventView, export_events, find_events
 from repoman.rest.endpoints import API_ROOT, NEXUS_ROOT, Area, Call, Endpoint, Function, Reply
 from repoman.rest.openapi import MERGE_PATCH, describe_api
 from repoman.rest.resources import Page, Query
@@ -320,3 +320,12 @@ def requested_events() -> Page[EventView]:
         Invalid: a parameter is not valid.
     """
     return find_events(current_environ()[AUDIT], parse_query(EventQuery))
+
+
+def requested_event_lines() -> Iterator[str]:
+    """Return the events of the audit log that the request asks for, as lines of JSON.
+
+    Raises:
+        Invalid: a parameter is not valid.
+    """
+    return export_events(current_environ()[AUDIT], parse_query(EventQuery))

@@ -96,7 +96,7 @@ def test_the_name_of_a_local_user_gives_nothing_of_theirs(repoman, send, browse,
     assert answer.status_code == 403
     assert client.get("/account").status_code in (303, 401)
     assert repoman.security.sessions.of_user("admin") == []
-    for path in ("/account", "/audit", "/api/v1/audit"):
+    for path in ("/account", "/admin/audit", "/api/v1/audit"):
         assert send(path, login, port="").status_code == 403, path
     answer = send("/account/tokens", login, method="POST", port="", data={"name": "stolen"})
     assert answer.status_code == 403

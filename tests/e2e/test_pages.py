@@ -25,7 +25,7 @@ ADMIN_PAGES = (
     ),
     *("/browse", "/browse?type=group", "/browse/docker-hosted", "/browse/docker-hosted/paths"),
     *("/search", "/search?q=nothing-has-this", "/search?checksum=1&name=*"),
-    *("/audit", "/audit?actor=nobody-at-all", "/nowhere"),
+    *("/admin/audit", "/admin/audit?actor=nobody-at-all", "/nowhere"),
     *("/admin/users", "/admin/users?filter=nobody-at-all", "/admin/users/-/new"),
     *("/admin/users/-/new?robot=", "/admin/users/admin", "/admin/users/admin/profile"),
     *("/admin/users/admin/tokens", "/admin/users/admin/sessions", "/admin/users/admin/delete"),

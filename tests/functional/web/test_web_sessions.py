@@ -160,7 +160,7 @@ def test_a_user_changes_the_password_and_stays(browser, open_browser):
 
 def test_who_must_change_the_password_is_led_to_the_page_for_it(browser, repoman):
     repoman.users.create("ann", "a first one", status=Status.CHANGE_PASSWORD)
-    answer = browser.log_in("ann", "a first one", next="/audit")
+    answer = browser.log_in("ann", "a first one", next="/admin/audit")
     assert answer.headers["Location"] == "/account/password"
     assert "Change your password" in browser.get("/account/password").text
     fields = {"present": "a first one", "password": "a better one", "again": "a better one"}

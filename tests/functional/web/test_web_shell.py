@@ -47,7 +47,7 @@ def browser(repoman_factory):
 def links(page):
     """Those of the links in the navigation that this test is about."""
     found = re.findall(r'class="nav-link" href="([^"]+)"', page.text)
-    return [each for each in found if each in ("/", "/shelf", "/audit")]
+    return [each for each in found if each in ("/", "/shelf", "/admin/audit")]
 
 
 def test_everybody_sees_the_links_that_they_may_follow(browser):
@@ -56,8 +56,8 @@ def test_everybody_sees_the_links_that_they_may_follow(browser):
     assert links(browser.get("/")) == ["/"]
     browser.log_in()
     page = browser.get("/shelf")
-    ours = {"/", "/shelf", "/audit"}
-    assert [each for each in links(page) if each in ours] == ["/", "/shelf", "/audit"]
+    ours = {"/", "/shelf", "/admin/audit"}
+    assert [each for each in links(page) if each in ours] == ["/", "/shelf", "/admin/audit"]
     assert 'href="/shelf" aria-current="page"' in page.text
     assert page.text.count('aria-current="page"') == 1
 
