@@ -286,6 +286,15 @@ class DoctorSettings(_Part):
     )
 
 
+class PluginSettings(_Part):
+    """The installed plugins. One that cannot be loaded is left out, and the doctor tells of it."""
+
+    required: list[str] = Field(
+        default_factory=list,
+        description="Names of plugins without which the server does not start.",
+    )
+
+
 class EventSettings(_Part):
     """What is kept of changes and pulls of content."""
 
@@ -340,6 +349,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     tasks: TaskSettings = TaskSettings()
     doctor: DoctorSettings = DoctorSettings()
+    plugins: PluginSettings = PluginSettings()
     events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()

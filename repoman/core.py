@@ -31,6 +31,7 @@ from repoman.doctor.builtin import (
     machine_checks,
     network_checks,
 )
+from repoman.doctor.machine_checks import plugin_check
 from repoman.doctor.model import DoctorCheck
 from repoman.doctor.service import Doctor
 from repoman.doctor.sightings import ProxySightings
@@ -169,7 +170,9 @@ class Repoman:
             trusted=self.trust_store.pem,
         )
         realms = [ldap, self.users, tokens]  # The last one is asked first.
-        self.plugins = create_plugin_manager([FileStorePlugin(), *realms], plugins)
+        self.plugins = create_plugin_manager(
+            [FileStorePlugin(), *realms], plugins, settings.plugins.required
+        )
         self.security = create_security(
             self.database, settings, self.options, self.plugins, self.users, tokens, clock
         )
@@ -316,6 +319,7 @@ class Repoman:
                 data, self.options, security, self.ldap_servers, self.trust_store, self.mailer
             ),
             *content_checks(self.tasks, self.proxies.clock),
+            plugin_check(self.plugins.installed),
             *chain.from_iterable(self.plugins.hook.repoman_doctor_checks()),
             *machine_checks(
                 self.settings, data, self.database, self.stores, self.health, self.writing

@@ -148,6 +148,7 @@ from repoman.logs import LEVELS, LogLine
 from repoman.overview.listeners import list_certificates, list_ports
 from repoman.overview.service import RecentEvent, RepositoryOverview, StorageSummary
 from repoman.patterns import find_pattern
+from repoman.plugins import InstalledPlugin
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
@@ -262,6 +263,7 @@ from repoman.security.user_records import Status as UserStatus
 from repoman.security.user_records import User, UserQuery, count_holders
 from repoman.security.user_token_records import TokenQuery, UserToken
 from repoman.stores.model import Quota, QuotaKind, StoreInfo, StoreState
+from repoman.support import changed_settings, make_support_zip, missing_formats, system_information
 from repoman.tasks.model import (
     FirstTask,
     Run,
@@ -384,6 +386,7 @@ __all__ = [
     "HomeCard",
     "HostedStorageSection",
     "HttpClientSection",
+    "InstalledPlugin",
     "Invalid",
     "LdapOptions",
     "LdapServer",
@@ -539,6 +542,7 @@ __all__ = [
     "begin_session",
     "beginning_with",
     "body_length",
+    "changed_settings",
     "content_repository",
     "count_holders",
     "current_actor",
@@ -575,8 +579,10 @@ __all__ = [
     "login_needed",
     "main_address",
     "make_schedule",
+    "make_support_zip",
     "may_administer",
     "merge_spans",
+    "missing_formats",
     "note_failed_login",
     "note_pull",
     "open_cache",
@@ -602,6 +608,7 @@ __all__ = [
     "settings_repository",
     "store_bytes",
     "subject_names",
+    "system_information",
     "try_directory",
     "turn",
     "unchecked",

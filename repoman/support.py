@@ -12,7 +12,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
 from typing import Any
 
@@ -21,7 +21,6 @@ from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.metrics import memory_bytes, render_prometheus, resident_bytes, uptime
 from repoman.monitoring import collect_all
-from repoman.plugins import installed_plugins
 from repoman.sections import MASK
 from repoman.tasks.service import TaskState
 from repoman.threads import describe_threads
@@ -67,7 +66,7 @@ def system_information(repoman: Repoman) -> dict[str, Any]:
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "data": str(repoman.data),
         "database_bytes": repoman.database.sizes(),
-        "plugins": [list(each) for each in installed_plugins(repoman.plugins)],
+        "plugins": [asdict(each) for each in repoman.plugins.installed()],
         "missing_formats": missing_formats(repoman),
     }
 

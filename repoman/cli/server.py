@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,7 +18,6 @@ from repoman.core import Repoman
 from repoman.errors import Unavailable
 from repoman.events.origin import current_origin
 from repoman.files import NewFile, replace_files
-from repoman.plugins import installed_plugins
 from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.server.process import serve as run_server
 from repoman.support import make_support_zip, shown_settings
@@ -63,13 +63,13 @@ def check_config(settings: Settings) -> None:
 @with_settings
 def plugins(settings: Settings, as_json: bool) -> None:
     """List the installed plugins."""
-    found = installed_plugins(Repoman(settings).plugins)
+    found = Repoman(settings).plugins.installed()
     if as_json:
-        keys = ("name", "distribution", "version")
-        click.echo(json.dumps([dict(zip(keys, each, strict=True)) for each in found], indent=2))
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
         return
-    for name, distribution, version in found:
-        click.echo(f"{name:<20} {distribution} {version}")
+    for each in found:
+        problem = f" left out: {each.problem}" if each.problem else ""
+        click.echo(f"{each.name:<20} {each.distribution} {each.version}{problem}")
 
 
 @click.command()

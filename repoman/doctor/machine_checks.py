@@ -10,6 +10,7 @@ from repoman.config import DoctorSettings
 from repoman.db.database import Database
 from repoman.doctor.model import DoctorCheck, Finding, Fix, bad, good, unchecked, warn
 from repoman.health import Health
+from repoman.plugins import InstalledPlugin
 from repoman.printable import pluralize, render_size
 from repoman.repositories.model import Repository
 from repoman.stores.model import StoreState
@@ -34,6 +35,28 @@ def health_check(*healths: Health) -> DoctorCheck:
         yield good(f"{pluralize(count, 'part')} of the server looked at")
 
     return DoctorCheck("health", "The server", run, needs_server=True)
+
+
+def plugin_check(list_installed: Callable[[], list[InstalledPlugin]]) -> DoctorCheck:
+    """Return the check whether all installed plugins could be loaded."""
+
+    def run(_repositories: list[Repository]) -> Iterator[Finding]:
+        installed = list_installed()
+        failed = [each for each in installed if each.problem]
+        for each in failed:
+            yield bad(
+                f"The plugin {each.name} was left out",
+                f"It cannot be loaded: {each.problem}. What it brings is missing, and repositories "
+                "of its formats do not work.",
+                Fix(
+                    "Install a version that fits, and restart:",
+                    f"pip install --upgrade {each.distribution}",
+                ),
+            )
+        if count := len(installed) - len(failed):
+            yield good(f"{pluralize(count, 'plugin')} loaded")
+
+    return DoctorCheck("plugins", "Plugins", run)
 
 
 def read_only_check(database: Database) -> DoctorCheck:

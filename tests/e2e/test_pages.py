@@ -36,6 +36,7 @@ ADMIN_PAGES = (
     *("/admin/privileges/-/new?type=repository-view", "/admin/privileges/nx-users-read"),
     *("/admin/selectors", "/admin/selectors/-/new", "/admin/anonymous", "/admin/realms"),
     *("/admin/certificates", "/admin/certificates/-/new", "/admin/ldap", "/admin/ldap/-/new"),
+    "/admin/information",
     *("/gallery", "/gallery/form"),
     *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
     "/admin/tasks/new/gallery.dust",

@@ -1,11 +1,15 @@
 """The pages about the server itself: doctor, connectors, logs."""
 
+import io
 import logging
 import re
+import zipfile
 
 import pytest
 
+from repoman.db.models import RepositoryRecord
 from repoman.doctor.model import CheckResult, Fix, bad, good, unchecked, warn
+from repoman.plugins import InstalledPlugin
 from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.certificates import CertificateFiles, create_certificate
 from repoman.security.rights_records import Role
@@ -16,6 +20,7 @@ PAGES = {
     "/admin/doctor": ("Doctor", "nx-metrics-read"),
     "/admin/connectors": ("Connectors", "nx-settings-read"),
     "/admin/logs": ("Logs", "nx-logging-read"),
+    "/admin/information": ("Information", "nx-atlas-all"),
 }
 LOG = logging.getLogger("repoman.test")
 
@@ -225,3 +230,54 @@ def test_an_unknown_level_is_refused(repoman, admin, ring):
     admin.get("/admin/logs")
     assert admin.post("/admin/logs/level", level="LOUD").status_code == 400
     assert repoman.log_level.changed is None
+
+
+# Information --------------------------------------------------------------------------------------
+
+
+def test_it_tells_of_plugins_that_were_left_out_or_are_missing(repoman, admin):
+    repoman.plugins._installed["tape"] = InstalledPlugin(
+        "tape", "repoman-tape", "0.0.3", (), "ImportError: needs <repoman> 3"
+    )
+    with repoman.database.transaction():
+        RepositoryRecord.update(format="reel").where(RepositoryRecord.name == "files").execute()
+    repoman.repositories.refresh()
+    text = text_of(admin.get("/admin/information"))
+    assert "tape 0.0.3 repoman-tape" in text
+    assert "left out ImportError: needs &lt;repoman&gt; 3" in " ".join(text.split())
+    assert "the format of 1 repository not installed" in " ".join(text.split())
+
+
+def test_it_tells_of_settings_that_are_not_the_default(admin):
+    text = text_of(admin.get("/admin/information"))
+    assert "server.trusted_proxies" in text
+    assert "10.0.0.1" in text
+    assert "server.backlog" not in text
+
+
+def test_the_support_bundle_has_no_secrets(repoman, browser, admin):
+    repoman.repositories.create(
+        "mirror",
+        "raw-proxy",
+        {
+            "proxy": {"remote_url": "http://127.0.0.1:9/"},
+            "http_client": {"username": "me", "password": "the-secret-of-the-mirror"},
+        },
+    )
+    answer = admin.get("/admin/information/support.zip")
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="support-')
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        names = archive.namelist()
+        content = b"".join(archive.read(each) for each in names)
+    assert "repoman-support/system.json" in names
+    assert b"mirror" in content
+    assert b"the-secret-of-the-mirror" not in content
+
+
+def test_who_may_read_the_page_may_not_have_the_bundle(repoman, browser):
+    pattern = {"pattern": "nexus:atlas:read"}
+    repoman.security.privileges.create("information", "wildcard", pattern)
+    give(repoman, "reader", "information")
+    browser.log_in("reader", "password of reader")
+    assert "Support bundle" not in browser.get("/admin/information").text
+    assert browser.get("/admin/information/support.zip").status_code == 403
