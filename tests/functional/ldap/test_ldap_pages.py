@@ -64,7 +64,7 @@ def test_they_are_for_those_who_have_the_right(repoman, admin, fields):
     page = eve.get("/admin/ldap/one").text
     assert 'class="buttons"' not in page
     assert READER_PASSWORD not in page
-    for path in ("/one", "/-/new", "/-/order", "/one/delete"):
+    for path in ("/one", "/one/login", "/-/new", "/-/order", "/one/delete"):
         assert eve.post(f"/admin/ldap{path}", **fields, test="connection").status_code == 403
 
 
@@ -80,15 +80,10 @@ def test_a_server_is_tried_before_it_is_saved(repoman, admin, fields):
     assert READER_PASSWORD not in page.text
     page = test(test="user", **{"test.user": "alice"})
     assert "alice@example.org" in page.text
-    assert "It works" in test(test="login", **{"test.user": "alice", "test.password": ALICE}).text
-    page = test(test="login", **{"test.user": "alice", "test.password": "wrong password"})
-    assert "It does not work" in page.text
-    assert "wrong password" not in page.text
     assert "It does not work" in test(test="user", **{"test.user": "nobody"}).text
     assert "It does not work" in test(test="connection", port=str(free_port())).text
     for more, said in (
         ({"test": "user"}, "Enter the name of a user"),
-        ({"test": "login", "test.user": "alice"}, "Enter the password of the user"),
         ({"test": "connection", "auth_password": ""}, "Is required unless"),
         ({"test": "connection", "host": "a b"}, "host name or address"),
     ):
@@ -96,6 +91,26 @@ def test_a_server_is_tried_before_it_is_saved(repoman, admin, fields):
         assert answer.status_code == 400
         assert said in answer.text
     assert repoman.ldap_servers.all() == ()
+
+
+def test_a_login_is_tried_at_a_stored_server(repoman, admin, fields):
+    admin.get("/admin/ldap/-/new")
+    follow(admin, admin.post("/admin/ldap/-/new", **fields))
+
+    def test(**more):
+        return admin.post("/admin/ldap/one/login", test="login", **more)
+
+    page = test(**{"test.user": "alice", "test.password": ALICE})
+    assert "It works" in page.text
+    assert "The password is correct." in page.text
+    assert ALICE not in page.text
+    page = test(**{"test.user": "alice", "test.password": "wrong password"})
+    assert "It does not work" in page.text
+    assert "wrong password" not in page.text
+    answer = test(**{"test.user": "alice"})
+    assert answer.status_code == 400
+    assert "Enter the password of the user" in answer.text
+    assert repoman.security.sessions.of_user("alice") == []
 
 
 def test_a_server_is_added_changed_and_removed(repoman, admin, fields):

@@ -122,3 +122,33 @@ def test_a_user_is_found_as_the_one_who_acts(repoman, security):
     assert find_actor("anonymous") == (ANONYMOUS, True)
     with pytest.raises(NotFound, match="no user 'nobody'"):
         find_actor("nobody")
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("name", ["ann", "lea", "ray", "none", "root", "anonymous"])
+def test_the_overview_agrees_with_decisions(repoman, security, name, is_open):
+    repoman.options.update("anonymous", {"enabled": is_open})
+    actor, _ = find_actor(name)
+    overview, authorizer = security.authorizer.overview(actor), security.authorizer
+    for repository in repoman.repositories.all():
+        extent = overview.of_repository(repository.ref)
+        for action in Action:
+            single = frozenset({action})
+            everywhere = authorizer.may_do_everywhere(actor, repository.ref, single)
+            somewhere = authorizer.may_do_somewhere(actor, repository.ref, single)
+            assert (action in extent.everything) == everywhere
+            assert (action in extent.everything | extent.partly) == somewhere
+    for domain, action in product(("users", "search", "tasks"), ("read", "create", "start")):
+        found = overview.of_server(domain, [action]).everything
+        if actor is not ANONYMOUS:
+            assert (action in found) == authorizer.may_administer(actor, domain, action)
+
+
+def test_the_overview_names_the_roles_of_the_user(repoman, security):
+    overview = security.authorizer.overview(find_actor("lea")[0])
+    extent = overview.of_repository(repoman.repositories.get("files").ref)
+    assert (extent.roles, extent.anybody) == (("base", "lead"), False)
+    assert extent.everything == {Action.BROWSE}
+    assert extent.partly == {Action.READ, Action.ADD, Action.EDIT}
+    shown = overview.of_repository(repoman.repositories.get("open").ref)
+    assert shown.anybody

@@ -1,5 +1,7 @@
 """Who is let in: access without a login, and the realms."""
 
+from dataclasses import replace
+
 from flask import Blueprint, request, url_for
 from pydantic import Field
 from werkzeug.wrappers import Response
@@ -50,7 +52,12 @@ def show() -> Response | tuple[str, int]:
     overview, query = overview_of(ANONYMOUS), read_list(rows=MATRIX_ROWS)
     lines, older = repository_lines(overview, known_repositories(), query)
     return form.render(
-        "repoman/security/anonymous.html", lines=lines, older=older, query=query, actions=ACTIONS
+        "repoman/security/anonymous.html",
+        enabled=replace(form.field("enabled"), label="Allow access without a login", hint=""),
+        lines=lines,
+        older=older,
+        query=query,
+        actions=ACTIONS,
     )
 
 

@@ -1,6 +1,7 @@
 """LDAP servers: in the order in which logins ask them, with a form and trials of what it says."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -28,26 +29,60 @@ KEPT = (
     *("id", "auth_realm", "connection_retry_delay_seconds", "max_incidents_count"),
     "user_password_attribute",
 )
-# The fields of the form by its sections: title, text, names.
-LAYOUT = (
+# The fields of the form by its sections: the title, the text, and each with its label and hint.
+LAYOUT: tuple[tuple[str, str, dict[str, tuple[str, str]]], ...] = (
     (
         "Connection",
         "Where it is, and how to search there.",
-        *("name", "protocol", "host", "port", "use_trust_store", "search_base"),
-        *("auth_scheme", "auth_username", "auth_password", "connection_timeout_seconds"),
+        {
+            "name": ("Name", "What it is called here."),
+            "protocol": ("Protocol", "Without TLS, passwords cross the network in clear text."),
+            "host": ("Host", "Host name or address."),
+            "port": ("Port", "Mostly 636, without TLS 389."),
+            "use_trust_store": ("Trust certificates of the trust store as well", ""),
+            "search_base": ("Search base", "Base DN of all searches, such as dc=example,dc=com."),
+            "auth_scheme": ("Log in for searches", ""),
+            "auth_username": ("DN", "Such as cn=reader,dc=example,dc=com."),
+            "auth_password": ("Password", ""),
+            "connection_timeout_seconds": (
+                "Timeout in seconds",
+                "For each response; a login waits for 60 at most.",
+            ),
+        },
     ),
     (
         "Users",
         "Which entries are users, and what is known of them.",
-        *("user_base_dn", "user_subtree", "user_object_class", "user_ldap_filter"),
-        *("user_id_attribute", "user_real_name_attribute", "user_email_address_attribute"),
+        {
+            "user_base_dn": ("Users below", "Relative to the search base, such as ou=people."),
+            "user_subtree": ("Anywhere below that", ""),
+            "user_object_class": ("Object class", "Such as inetOrgPerson. Empty: any."),
+            "user_ldap_filter": ("Filter", "Which users have to match as well."),
+            "user_id_attribute": ("Attribute of the user name", "Empty: uid."),
+            "user_real_name_attribute": ("Attribute of the full name", "Empty: cn."),
+            "user_email_address_attribute": ("Attribute of the mail address", "Empty: mail."),
+        },
     ),
     (
         "Groups as roles",
         "A user gets the roles whose ids are names of their groups.",
-        *("ldap_groups_as_roles", "group_type", "user_member_of_attribute", "group_base_dn"),
-        *("group_subtree", "group_object_class", "group_id_attribute", "group_member_attribute"),
-        "group_member_format",
+        {
+            "ldap_groups_as_roles": ("Groups are roles", ""),
+            "group_type": ("Who names whom", ""),
+            "user_member_of_attribute": (
+                "Attribute of users with their groups",
+                "If users name their groups. Empty: memberOf.",
+            ),
+            "group_base_dn": ("Groups below", "Relative to the search base, such as ou=groups."),
+            "group_subtree": ("Groups anywhere below that", ""),
+            "group_object_class": ("Object class of groups", "Empty: any."),
+            "group_id_attribute": ("Attribute of the group name", "Empty: cn."),
+            "group_member_attribute": ("Attribute with the members", "Empty: member."),
+            "group_member_format": (
+                "How groups name a member",
+                "With ${username} or ${dn}. Empty: ${dn}.",
+            ),
+        },
     ),
 )
 CHOICES = {
@@ -119,6 +154,17 @@ def show(name: str) -> Response | tuple[str, int]:
     return _render(form, name, trial)
 
 
+@ldap.post("/<name>/login")
+@permission_needed("ldap", "update")
+def try_login(name: str) -> tuple[str, int]:
+    """Return how a stored LDAP server answers a name and a password."""
+    server = current_repoman().ldap_servers.get(name)
+    form, trial = _form(server), None
+    with form.saving():
+        trial = _try(directory_of(server))
+    return _render(form, name, trial)
+
+
 @ldap.route("/<name>/delete", methods=["GET", "POST"])
 @permission_needed("ldap", "delete")
 def delete(name: str) -> Response | str:
@@ -147,15 +193,15 @@ def _server_of(values: Mapping[str, Any], old: LdapServer) -> LdapServer:
 def _try(options: LdapOptions) -> LdapTrial:
     """Return how the directory answers what the form asks of it."""
     kind, name = request.form.get("test", ""), request.form.get("test.user", "").strip()
-    password = request.form.get("test.password", "")
-    if kind != "connection" and not name:
-        raise Invalid("Enter the name of a user to look for.")
-    if kind == "login" and not password:
-        raise Invalid("Enter the password of the user to log in with.")
+    password = request.form.get("test.password", "") if kind == "login" else ""
     trusted = current_repoman().trust_store.pem()
     if kind == "connection":
         return try_directory(options, trusted)
-    return try_directory(options, trusted, name, password if kind == "login" else "")
+    if not name:
+        raise Invalid("Enter the name of a user to look for.")
+    if kind == "login" and not password:
+        raise Invalid("Enter the password of the user to log in with.")
+    return try_directory(options, trusted, name, password)
 
 
 def _saved(name: str, what: str) -> Response:
@@ -163,11 +209,17 @@ def _saved(name: str, what: str) -> Response:
 
 
 def _render(form: SectionForm, name: str, trial: LdapTrial | None) -> tuple[str, int]:
-    layout = [(title, text, fields) for title, text, *fields in LAYOUT]
+    shown = {
+        key: replace(form.field(key), label=label, hint=hint)
+        for _, _, fields in LAYOUT
+        for key, (label, hint) in fields.items()
+    }
     return form.render(
         "repoman/security/ldap_server.html",
         name=name,
         trial=trial,
-        layout=layout,
+        layout=LAYOUT,
+        shown=shown,
+        kind=request.form.get("test", ""),
         asked=request.form.get("test.user", ""),
     )
