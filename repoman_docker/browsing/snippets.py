@@ -9,7 +9,18 @@ from collections.abc import Iterator, Mapping
 from shlex import quote
 from urllib.parse import urlsplit
 
-from repoman.plugin import Snippet, UseGuide, UseNotice, UseRequest, UseSection
+from repoman.plugin import (
+    GroupSection,
+    HostedStorageSection,
+    Repository,
+    RepositoryType,
+    Snippet,
+    UseGuide,
+    UseNotice,
+    UseRequest,
+    UseSection,
+    WritePolicy,
+)
 from repoman_docker.browsing.kinds import ArtifactKind
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import parse_name, parse_tag
@@ -72,6 +83,20 @@ def pull_commands(
     )
 
 
+def takes_pushes(repository: Repository) -> bool:
+    """Return whether clients can push to a repository, if they have the right."""
+    sections, kind = repository.config.sections, repository.config.type
+    if kind is RepositoryType.GROUP:
+        group = sections.get("group")
+        return isinstance(group, GroupSection) and bool(group.writable_member)
+    storage = sections.get("storage")
+    return (
+        kind is RepositoryType.HOSTED
+        and isinstance(storage, HostedStorageSection)
+        and storage.write_policy is not WritePolicy.DENY
+    )
+
+
 class _Lines:
     """The lines for one request."""
 
@@ -87,7 +112,10 @@ class _Lines:
         self._reference = f"{self._image}:{self._tag}"
         self._user = quote(asked.user) if asked.user else USER
         service = asked.via.service
-        self._mirrors = service.namespaces if isinstance(service, DockerRepository) else None
+        is_docker = isinstance(service, DockerRepository)
+        self._mirrors = service.namespaces if is_docker else None
+        self._is_searched = is_docker and service.settings.v1_enabled
+        self._may_push = asked.may_add and takes_pushes(asked.via)
 
     @property
     def _is_hub_mirror(self) -> bool:
@@ -102,12 +130,14 @@ class _Lines:
             ),
             Snippet(f"docker pull {self._reference}", "Pull"),
         ]
-        if self._asked.may_add:
+        if self._may_push:
             snippets.append(
                 Snippet(
                     f"docker tag {last} {self._reference}\ndocker push {self._reference}", "Push"
                 )
             )
+        if self._is_searched:
+            snippets.append(Snippet(f"docker search {self._host}/{last}", "Search"))
         return UseSection("docker", _BY_HAND, "Docker", tuple(snippets))
 
     def podman(self) -> UseSection:
@@ -116,6 +146,7 @@ class _Lines:
         snippets = [
             Snippet(f"podman login{flag} {self._host} -u {self._user}", "Log in"),
             Snippet(f"podman pull{flag} {self._reference}", "Pull"),
+            Snippet(f"podman search{flag} {self._host}/{self._name}", "Search"),
             Snippet(
                 f"skopeo copy{skopeo} docker://{self._reference} oci:{TAG.lower()}-copy",
                 "Copy without an engine",
@@ -156,9 +187,10 @@ class _Lines:
             )
         else:
             registry = self._host
+            push = ', "push"' if self._may_push else ""
             text = (
                 f'server = "{self._url}"\n\n[host."{self._url}"]\n'
-                '  capabilities = ["pull", "resolve", "push"]'
+                f'  capabilities = ["pull", "resolve"{push}]'
             )
         return UseSection(
             "containerd",
@@ -167,8 +199,9 @@ class _Lines:
             (
                 Snippet(text, f"/etc/containerd/certs.d/{registry}/hosts.toml"),
                 Snippet(
-                    f"ctr images pull --hosts-dir /etc/containerd/certs.d {self._reference}",
-                    "Pull",
+                    "ctr images pull --hosts-dir /etc/containerd/certs.d "
+                    f"--user {self._user} {self._reference}",
+                    "Pull; it asks for the password",
                 ),
             ),
         )
@@ -205,8 +238,12 @@ class _Lines:
                     "- uses: docker/login-action@v3\n  with:\n"
                     f"    registry: {self._host}\n    username: {self._user}\n"
                     "    password: ${{ secrets.REGISTRY_TOKEN }}\n"
-                    "- uses: docker/build-push-action@v6\n  with:\n    push: true\n"
-                    f"    tags: {self._image}:${{{{ github.ref_name }}}}",
+                    + (
+                        "- uses: docker/build-push-action@v6\n  with:\n    push: true\n"
+                        f"    tags: {self._image}:${{{{ github.ref_name }}}}"
+                        if self._may_push
+                        else f"- run: docker pull {self._reference}"
+                    ),
                     "Steps of a job; REGISTRY_TOKEN is a secret of the repository",
                 ),
             ),
@@ -216,32 +253,37 @@ class _Lines:
         insecure = (
             f'\n      command: ["--insecure-registry={self._host}"]' if self._is_plain else ""
         )
+        built = f"{self._image}:$CI_COMMIT_TAG"
+        lines = [f"docker pull {self._reference}"]
+        if self._may_push:
+            lines = [f"docker build -t {built} .", f"docker push {built}"]
+        work = "".join(f"\n    - {each}" for each in lines)
         return UseSection(
             "gitlab",
             _BUILDS,
             "GitLab CI",
             (
                 Snippet(
-                    "push:\n  image: docker:27\n  services:\n    - name: docker:27-dind"
-                    f"{insecure}\n  script:\n"
+                    f"{'push' if self._may_push else 'pull'}:\n  image: docker:27\n  services:\n"
+                    f"    - name: docker:27-dind{insecure}\n  script:\n"
                     f'    - echo "$REGISTRY_TOKEN" | docker login -u {self._user} '
-                    f"--password-stdin {self._host}\n"
-                    f"    - docker build -t {self._image}:$CI_COMMIT_TAG .\n"
-                    f"    - docker push {self._image}:$CI_COMMIT_TAG",
+                    f"--password-stdin {self._host}{work}",
                     ".gitlab-ci.yml; REGISTRY_TOKEN is a masked variable",
                 ),
             ),
         )
 
     def jenkins(self) -> UseSection:
+        work = f"docker.image('{self._name}:{self._tag}').pull()"
+        if self._may_push:
+            work = f"docker.build('{self._name}').push(env.TAG_NAME)"
         return UseSection(
             "jenkins",
             _BUILDS,
             "Jenkins",
             (
                 Snippet(
-                    f"docker.withRegistry('{self._url}', 'registry') {{\n"
-                    f"  docker.build('{self._name}').push(env.TAG_NAME)\n}}",
+                    f"docker.withRegistry('{self._url}', 'registry') {{\n  {work}\n}}",
                     "Jenkinsfile; registry is a credential with a user name and a token",
                 ),
             ),
@@ -295,7 +337,10 @@ class _Lines:
                 "The Docker daemon sends no login to a mirror, so it cannot use this repository "
                 "as one until everybody may read it.",
             )
-        if not asked.may_add and asked.user:
+        if asked.may_add and not self._may_push:
+            name = asked.via.name
+            yield UseNotice("plain", "", f"{name} is for pulls: it takes no pushes.")
+        elif not asked.may_add and asked.user:
             yield UseNotice("plain", "", "You may read here, not push or delete.")
 
 

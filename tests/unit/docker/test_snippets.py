@@ -6,14 +6,26 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from repoman.plugin import UseRequest
+from repoman.plugin import GroupSection, HostedStorageSection, RepositoryType, UseRequest
 from repoman_docker.browsing.snippets import guide, pull_commands
+from repoman_docker.sections import DockerSection
 from repoman_docker.service import DockerRepository
 
 
-def repository(name="images", namespaces=None, *, is_online=True):
-    service = DockerRepository(*([None] * 8), namespaces=namespaces)
-    return SimpleNamespace(name=name, service=service, config=SimpleNamespace(is_online=is_online))
+def repository(
+    name="images",
+    namespaces=None,
+    *,
+    is_online=True,
+    kind=RepositoryType.HOSTED,
+    v1_enabled=False,
+    **sections,
+):
+    settings = DockerSection(v1_enabled=v1_enabled)
+    service = DockerRepository(settings, *([None] * 7), namespaces=namespaces)
+    sections = sections or {"storage": HostedStorageSection()}
+    config = SimpleNamespace(is_online=is_online, type=kind, sections=sections)
+    return SimpleNamespace(name=name, service=service, config=config)
 
 
 def guided(address="https://images.example:5443", **asked):
@@ -73,6 +85,28 @@ def test_a_proxy_of_the_hub_is_a_mirror_if_everybody_may_read():
     quay = guided(repository=repository("quay", frozenset({"quay.io"})))
     assert [each.key for each in quay.sections if each.key == "daemon"] == []
     assert section(quay, "containerd").snippets[0].caption.endswith("certs.d/quay.io/hosts.toml")
+
+
+def test_what_takes_no_pushes_has_lines_for_pulls_alone():
+    proxy = repository("hub", kind=RepositoryType.PROXY)
+    locked = repository(storage=HostedStorageSection(write_policy="deny"))
+    group = {"kind": RepositoryType.GROUP}
+    reading = repository(**group, group=GroupSection(members=("a",)))
+    for each in (proxy, locked, reading):
+        found = guided(repository=each, may_add=True, user="ann")
+        assert "push" not in "".join(texts(found)).replace("build-push", "push"), each.name
+        assert found.notices[0].text == f"{each.name} is for pulls: it takes no pushes."
+        assert "docker pull" in section(found, "gitlab").snippets[0].text
+    writing = repository(**group, group=GroupSection(members=("a",), writable_member="a"))
+    found = guided(repository=writing, may_add=True)
+    assert "docker push" in "".join(texts(found))
+    assert found.notices == ()
+
+
+def test_docker_searches_where_version_1_is_enabled():
+    assert "docker search" not in "".join(texts(guided()))
+    found = guided(repository=repository(v1_enabled=True), name="team/app")
+    assert section(found, "docker").snippets[-1].text == "docker search images.example:5443/app"
 
 
 def test_what_is_offline_says_so():
