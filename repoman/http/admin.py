@@ -66,7 +66,7 @@ class _Rule(Rule):
         compile_now = super()._compile_builder
         found: list[Callable[..., tuple[str, str]]] = []
 
-        def build(rule: Rule, **values: Any) -> tuple[str, str]:
+        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
             if not found:
                 found.append(compile_now(append_unknown))
             return found[0](rule, **values)

@@ -181,7 +181,7 @@ class SectionForm:
         if not self._is_rearranged:
             self.status = HTTPStatus(status_of(error))
         field = getattr(error, "field", None) or ""
-        path = self._nearest(field)
+        path = self._nearest(field) or self._find_bare(field)
         if path is not None:
             self.errors.setdefault(path, _sentence(str(error).removeprefix(f"{field}: ")))
         elif str(error):
@@ -294,13 +294,22 @@ class SectionForm:
                 else:
                     self.problem = self.problem or said
 
-    def _nearest(self, path: str) -> str | None:
-        """Return the path of the field that a path of an error is about, or lies in."""
-        known = {
+    def _find_bare(self, name: str) -> str | None:
+        """Return the path of the only field with this name: services know nothing of sections."""
+        bare = name.partition("[")[0]
+        found = [each for each in self._paths() if each.rpartition(".")[2] == bare]
+        return found[0] if len(found) == 1 else None
+
+    def _paths(self) -> set[str]:
+        return {
             _path(key, name)
             for key, model in self._sections.items()
             for name in self._names(key, model)
         }
+
+    def _nearest(self, path: str) -> str | None:
+        """Return the path of the field that a path of an error is about, or lies in."""
+        known = self._paths()
         while path and path not in known:
             path = path.rpartition(".")[0]
         return path or None

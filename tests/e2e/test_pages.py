@@ -45,6 +45,7 @@ ADMIN_PAGES = (
     *("/admin/blobstores", "/admin/blobstores/new", "/admin/blobstores/default/edit"),
     "/admin/blobstores/default/delete",
     *("/admin/repositories/docker-hosted", "/admin/repositories/docker-hosted/delete"),
+    *("/admin/routing", "/admin/routing/new", "/admin/cleanup", "/admin/cleanup/new"),
 )
 
 

@@ -3,15 +3,16 @@
 import click
 from flask import Blueprint, Response
 
-from repoman.plugin import Action, Failure, PageLink, SomeSettings, hookimpl
+from repoman.plugin import Failure, PageLink, hookimpl
 from repoman_web.commands import session
-from repoman_web.views import browse_paths, failures, repository_deletion, repository_editing
+from repoman_web.views import browse_paths, failures
 from repoman_web.views.account import account, tokens
 from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
 from repoman_web.views.login import login
 from repoman_web.views.pages import pages
-from repoman_web.views.repositories import repositories
+from repoman_web.views.repository_pages import BLUEPRINTS as REPOSITORIES
+from repoman_web.views.repository_pages import LINKS as REPOSITORY_LINKS
 from repoman_web.views.search import search
 from repoman_web.views.security.pages import BLUEPRINTS as SECURITY
 from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
@@ -21,7 +22,7 @@ from repoman_web.views.system import SYSTEM, SYSTEM_LINKS
 from repoman_web.views.use import use
 
 # The modules whose views are in the blueprint of another module.
-MORE_VIEWS = (browse_paths, repository_deletion, repository_editing)
+MORE_VIEWS = (browse_paths,)
 
 
 @hookimpl
@@ -32,7 +33,7 @@ def repoman_register_web() -> list[Blueprint]:
         *SYSTEM,
         *SECURITY,
         *SERVER,
-        repositories,
+        *REPOSITORIES,
     ]
 
 
@@ -42,15 +43,8 @@ def repoman_register_pages() -> list[PageLink]:
     return [
         PageLink("", "Home", "home", "pages.start", order=10),
         PageLink("", "Browse", "layers", "browse.show", order=20),
-        PageLink(
-            "Content",
-            "Repositories",
-            "box",
-            "repositories.show",
-            SomeSettings(Action.READ),
-            order=10,
-        ),
         PageLink("", "Search", "search", "search.show", order=30),
+        *REPOSITORY_LINKS,
         *SYSTEM_LINKS,
         *SECURITY_LINKS,
         *SERVER_LINKS,

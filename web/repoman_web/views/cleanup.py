@@ -1,0 +1,241 @@
+"""Cleanup policies: the list, their form, and deletion."""
+
+from enum import StrEnum
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from pydantic import Field
+
+from repoman.plugin import (
+    ALL_FORMATS,
+    CleanupPolicy,
+    CleanupSection,
+    ManagedRepositories,
+    Section,
+    SectionForm,
+    current_repoman,
+    done,
+    find_format,
+    may_administer,
+    page_call,
+    permission_needed,
+)
+
+DOMAIN = "settings"  # Of the permissions on policies, as clients of the REST API know them.
+
+cleanup = Blueprint("cleanup", "repoman_web", url_prefix="/admin/cleanup")
+
+
+class ReleaseType(StrEnum):
+    """Which versions a policy is about."""
+
+    RELEASES = "RELEASES"
+    PRERELEASES = "PRERELEASES"
+
+
+class PolicySection(Section):
+    """What a policy is called, and where it may be used."""
+
+    name: str = Field(max_length=200, description="It cannot be changed later.")
+    format: str = Field(ALL_FORMATS, description="Only repositories of this format may use it.")
+    notes: str | None = Field(
+        None, max_length=1000, description="What it is for.", json_schema_extra={"hint": ""}
+    )
+
+
+class CriteriaSection(Section):
+    """A component is removed if all of these apply; those that are empty do not count."""
+
+    last_updated_days: int | None = Field(
+        None,
+        ge=1,
+        title="Stored at least",
+        json_schema_extra={"unit": "days ago"},
+    )
+    last_downloaded_days: int | None = Field(
+        None,
+        ge=1,
+        title="Not downloaded for",
+        json_schema_extra={"unit": "days"},
+    )
+    release_type: ReleaseType | None = Field(
+        None,
+        title="Versions",
+        json_schema_extra={
+            "labels": {"": "All", "RELEASES": "Only releases", "PRERELEASES": "Only pre-releases"}
+        },
+    )
+    asset_regex: str | None = Field(
+        None,
+        title="Path",
+        description="A regular expression that matches the whole path of one of its assets.",
+    )
+
+
+class RetainSection(Section):
+    """Of what the criteria select, the newest versions can stay."""
+
+    retain: int | None = Field(
+        None,
+        ge=1,
+        title="Keep the newest",
+        description="Of each component.",
+        json_schema_extra={"unit": "versions"},
+    )
+    sort_by: str | None = Field(None, json_schema_extra={"widget": "none"})
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "": PolicySection,
+    "criteria": CriteriaSection,
+    "retain": RetainSection,
+}
+TITLES = {"criteria": "What is removed", "retain": "What stays"}
+
+
+@cleanup.get("")
+@permission_needed(DOMAIN, "read")
+def show() -> str:
+    """Return the list of all policies."""
+    policies = current_repoman().cleanup_policies
+    return render_template(
+        "repoman/cleanup.html",
+        policies=[(each, describe(each), format_name(each.format)) for each in policies.all()],
+        uses=policies.count_uses(),
+        may_create=may_administer(DOMAIN, "create"),
+        may_update=may_administer(DOMAIN, "update"),
+        may_delete=may_administer(DOMAIN, "delete"),
+    )
+
+
+@cleanup.route("/new", methods=["GET", "POST"])
+@permission_needed(DOMAIN, "create")
+def create() -> Any:
+    """Create a policy."""
+    form = _form(None)
+    if request.method == "POST":
+        with form.read(request.form).saving():
+            made = current_repoman().cleanup_policies.create(_policy(form, None))
+            return done(f"The cleanup policy {made.name} was created.", url_for("cleanup.show"))
+    return form.render("repoman/cleanup_form.html", policy=None, users=(), may_update=True)
+
+
+@cleanup.route("/<policy>", methods=["GET", "POST"])
+@permission_needed(DOMAIN, "read")
+def edit(policy: str) -> Any:
+    """Show or change a policy."""
+    found = current_repoman().cleanup_policies.get(policy)
+    may_update = may_administer(DOMAIN, "update")
+    form = _form(found, may_update=may_update)
+    if request.method == "POST":
+        return _change(form, found)
+    return form.render(
+        "repoman/cleanup_form.html",
+        policy=found,
+        users=_users(found),
+        may_update=may_update,
+        may_delete=may_administer(DOMAIN, "delete"),
+    )
+
+
+@permission_needed(DOMAIN, "update")
+def _change(form: SectionForm, policy: CleanupPolicy) -> Any:
+    with form.read(request.form).saving():
+        current_repoman().cleanup_policies.change(policy.name, _policy(form, policy))
+        return done(f"The cleanup policy {policy.name} was saved.", url_for("cleanup.show"))
+    return form.render(
+        "repoman/cleanup_form.html", policy=policy, users=_users(policy), may_update=True
+    )
+
+
+@cleanup.route("/<policy>/delete", methods=["GET", "POST"])
+@permission_needed(DOMAIN, "delete")
+def confirm_delete(policy: str) -> Any:
+    """Delete a policy; repositories that use it do not any more."""
+    found = current_repoman().cleanup_policies.get(policy)
+    if request.method == "POST":
+        current_repoman().cleanup_policies.delete(found.name)
+        return done(f"The cleanup policy {found.name} was deleted.", url_for("cleanup.show"))
+    return render_template(
+        "repoman/cleanup_delete.html",
+        policy=found,
+        text=describe(found),
+        users=_users(found),
+        count=current_repoman().cleanup_policies.count_uses()[found.name.lower()],
+    )
+
+
+def describe(policy: CleanupPolicy) -> str:
+    """Return in words what a policy removes."""
+    kinds = {None: "components", "RELEASES": "releases", "PRERELEASES": "pre-releases"}
+    parts = [kinds.get(policy.release_type, "components")]
+    if policy.asset_regex:
+        parts.append(f"with a path like {policy.asset_regex}")
+    ages = []
+    if policy.last_updated_days:
+        ages.append(f"stored {policy.last_updated_days} days ago or earlier")
+    if policy.last_downloaded_days:
+        ages.append(f"not downloaded for {policy.last_downloaded_days} days")
+    parts += [" and ".join(ages)] if ages else []
+    text = " ".join(parts)
+    if policy.retain:
+        text += f", but the newest {policy.retain}"
+    return text if text != "components" else "nothing: it has no criteria"
+
+
+def format_name(name: str) -> str:
+    """Return how people call the format of a policy."""
+    found = find_format(name)
+    return "any" if name == ALL_FORMATS else name if found is None else found.title
+
+
+def _form(policy: CleanupPolicy | None, *, may_update: bool = True) -> SectionForm:
+    formats = [
+        (each, "any format" if each == ALL_FORMATS else format_name(each))
+        for each in current_repoman().cleanup_policies.formats()
+    ]
+    fixed: tuple[str, ...] = () if policy is None else ("name",)
+    stored = None
+    if policy is not None:
+        stored = {
+            key: {name: getattr(policy, name) for name in model.model_fields}
+            for key, model in SECTIONS.items()
+        }
+        if not may_update:
+            fixed = tuple(
+                f"{key}.{name}".lstrip(".")
+                for key, model in SECTIONS.items()
+                for name in model.model_fields
+            )
+    return SectionForm(SECTIONS, stored, choices={"format": formats}, fixed=fixed, titles=TITLES)
+
+
+def _policy(form: SectionForm, policy: CleanupPolicy | None) -> CleanupPolicy:
+    """Return the policy that a form describes; what it does not show stays."""
+    values = form.values()
+    general = {"name": policy.name if policy else "", **values[""]}
+    criteria = values["criteria"]
+    return CleanupPolicy(
+        name=general["name"],
+        format=general["format"],
+        notes=general["notes"] or None,
+        last_updated_days=criteria["last_updated_days"],
+        last_downloaded_days=criteria["last_downloaded_days"],
+        release_type=criteria["release_type"],
+        asset_regex=criteria["asset_regex"] or None,
+        retain=values["retain"]["retain"],
+        sort_by=policy.sort_by if policy else None,
+    )
+
+
+def _users(policy: CleanupPolicy) -> list[str]:
+    """Return the names of the repositories that use a policy, as far as one may know them."""
+    managed = ManagedRepositories(page_call())
+    return [
+        each.name
+        for each in current_repoman().repositories.all()
+        for section in each.config.sections.values()
+        if isinstance(section, CleanupSection)
+        and policy.name.lower() in {name.lower() for name in section.policy_names or ()}
+        and managed.knows(each.name)
+    ]
