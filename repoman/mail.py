@@ -29,7 +29,7 @@ def is_address(text: str) -> bool:
 
 
 class EmailOptions(Section):
-    """The mail server."""
+    """The server that messages are handed to."""
 
     audience: ClassVar = frozenset(
         {
@@ -43,27 +43,41 @@ class EmailOptions(Section):
         }
     )
 
-    enabled: bool = Field(False, description="Whether e-mail is sent.")
+    enabled: bool = Field(False, title="Send e-mail", description="Whether e-mail is sent.")
     host: str | None = Field(None, description="Host name or address of the mail server.")
-    port: int | None = Field(None, ge=1, le=65535, description="Port of the mail server.")
-    username: str | None = Field(None, description="User name; none: no login.")
+    port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the mail server, such as 587."
+    )
+    username: str | None = Field(None, title="User name", description="User name; none: no login.")
     password: SecretStr = Field(SecretStr(""), description="Password of that user.")
-    from_address: str | None = Field(None, description="Address of the sender.")
+    from_address: str | None = Field(
+        None, title="From address", description="Address of the sender."
+    )
     subject_prefix: str | None = Field(None, description="Text in front of each subject.")
     start_tls_enabled: bool = Field(
-        False, description="Whether to switch to TLS (STARTTLS) if the mail server offers it."
+        False,
+        title="STARTTLS if offered",
+        description="Whether to switch to TLS (STARTTLS) if the mail server offers it.",
     )
     start_tls_required: bool = Field(
-        False, description="Whether to send nothing if the mail server does not offer STARTTLS."
+        False,
+        title="STARTTLS required",
+        description="Whether to send nothing if the mail server does not offer STARTTLS.",
     )
     ssl_on_connect_enabled: bool = Field(
-        False, description="Whether to use TLS from the start (SMTPS)."
+        False,
+        title="TLS from the start",
+        description="Whether to use TLS from the start (SMTPS), as on port 465.",
     )
     ssl_server_identity_check_enabled: bool = Field(
-        False, description="Whether the certificate must be valid for the host name."
+        False,
+        title="Check the host name",
+        description="Whether the certificate must be valid for the host name.",
     )
     use_trust_store: bool = Field(
-        False, description="Whether to trust the certificates of the trust store as well."
+        False,
+        title="Use the trust store",
+        description="Whether to trust the certificates of the trust store as well.",
     )
 
     @field_validator("host", "username", "from_address", "subject_prefix")

@@ -19,12 +19,15 @@ HTTPS_PROXY_OPTIONS = "https_proxy"
 class HttpOptions(Section):
     """Requests to other servers."""
 
-    user_agent: str | None = Field(None, description="Text to add to the User-Agent header.")
+    user_agent: str | None = Field(
+        None, title="User-Agent", description="Text to add to the User-Agent header."
+    )
     timeout: int | None = Field(
         None,
         ge=1,
         le=3600,
         description="Timeout for a response, in seconds, of proxies that set none; unset: 20.",
+        json_schema_extra={"unit": "seconds"},
     )
     retries: int | None = Field(
         None,
@@ -33,7 +36,9 @@ class HttpOptions(Section):
         description="Number of retries after a failure, of proxies that set none; unset: 2.",
     )
     non_proxy_hosts: tuple[str, ...] = Field(
-        (), description="Hosts to contact without an HTTP proxy, such as *.example.com."
+        (),
+        title="Without an HTTP proxy",
+        description="Hosts to contact without an HTTP proxy, such as *.example.com.",
     )
 
     @field_validator("user_agent")
@@ -49,14 +54,22 @@ class HttpProxyOptions(Section):
 
     audience: ClassVar = frozenset({"host", "port", "username"})
 
-    enabled: bool = Field(False, description="Whether to use it.")
+    enabled: bool = Field(False, title="Use it", description="Whether to use it.")
     host: str = Field("", description="Its host name or address.")
     port: int | None = Field(None, ge=1, le=65535, description="Its port.")
-    auth_enabled: bool = Field(False, description="Whether it requires a login.")
-    username: str = Field("", description="User name for it.")
+    auth_enabled: bool = Field(False, title="Log in", description="Whether it requires a login.")
+    username: str = Field("", title="User name", description="User name for it.")
     password: SecretStr = Field(SecretStr(""), description="Password of that user.")
-    ntlm_host: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
-    ntlm_domain: str | None = Field(None, description="Kept for clients; NTLM is not supported.")
+    ntlm_host: str | None = Field(
+        None,
+        description="Kept for clients; NTLM is not supported.",
+        json_schema_extra={"widget": "none"},
+    )
+    ntlm_domain: str | None = Field(
+        None,
+        description="Kept for clients; NTLM is not supported.",
+        json_schema_extra={"widget": "none"},
+    )
 
     @field_validator("host")
     @classmethod
