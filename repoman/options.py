@@ -73,14 +73,29 @@ class Options:
             present = self._read(name)
             if not patch:
                 return present
-            values = apply_patch(type(present), present.model_dump(), patch)
-            for key in (key for key, value in patch.items() if value is None):
-                values[key] = getattr(self._defaults[name], key, None)
-            section = self._parse(name, merge(type(present), present.model_dump(), values))
-            if any(getattr(section, key) != getattr(present, key) for key in present.audience):
-                kept = {key for key in present.secret_keys() if patch.get(key, MASK) == MASK}
-                values |= dict.fromkeys(kept, "")
-            return self._change(name, present, values)
+            return self._change(name, present, self._patched(name, present, patch))
+
+    def preview(self, name: str, patch: Mapping[str, Any]) -> Section:
+        """Return what :meth:`patch` would make of a section; nothing is changed.
+
+        Raises:
+            NotFound, Invalid: see :meth:`update`.
+        """
+        self._check_name(name)
+        present = self._read(name)
+        values = self._patched(name, present, patch)
+        return self._parse(name, merge(type(present), present.model_dump(), values))
+
+    def _patched(self, name: str, present: Section, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a patch, and of the secrets that go with it."""
+        values = apply_patch(type(present), present.model_dump(), patch)
+        for key in (key for key, value in patch.items() if value is None):
+            values[key] = getattr(self._defaults[name], key, None)
+        section = self._parse(name, merge(type(present), present.model_dump(), values))
+        if any(getattr(section, key) != getattr(present, key) for key in present.audience):
+            kept = {key for key in present.secret_keys() if patch.get(key, MASK) == MASK}
+            values |= dict.fromkeys(kept, "")
+        return values
 
     def patch_all(self, patches: Mapping[str, Mapping[str, Any]]) -> None:
         """Change several sections in one transaction, each as :meth:`patch` does (errors too)."""

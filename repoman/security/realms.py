@@ -111,6 +111,16 @@ class Realms:
             self._accounts.keep(replace(found, name=name, realm=realm))
         return found is not None
 
+    def knows(self, realm: str, name: str) -> bool | None:
+        """Return whether a realm still has a user; None: it is not active, or cannot tell."""
+        find = self._finders.get(realm)
+        if find is None or realm not in self._names():
+            return None
+        try:
+            return find(name=name) is not None
+        except Unavailable:
+            return None
+
     def _names(self) -> dict[str, Any]:
         active = self._options.get(REALM_OPTIONS, RealmOptions).active
         if active != self._active:

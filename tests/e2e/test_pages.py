@@ -37,6 +37,7 @@ ADMIN_PAGES = (
     *("/admin/selectors", "/admin/selectors/-/new", "/admin/anonymous", "/admin/realms"),
     *("/admin/certificates", "/admin/certificates/-/new", "/admin/ldap", "/admin/ldap/-/new"),
     "/admin/information",
+    "/admin/ldap/-/options",
     *("/gallery", "/gallery/form"),
     *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
     "/admin/tasks/new/gallery.dust",

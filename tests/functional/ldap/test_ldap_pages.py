@@ -4,10 +4,12 @@ import re
 
 import pytest
 
+from repoman.security.options import LdapOptions
 from repoman.security.rights_records import Role
+from repoman.security.user_records import insert_user
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
-from tests.fakes.slapd import BASE, READER, READER_PASSWORD
+from tests.fakes.slapd import BASE, GROUPS, PEOPLE, READER, READER_PASSWORD
 from tests.functional.ldap.conftest import ALICE
 from tests.functional.web.conftest import Browser
 from tests.live import free_port
@@ -57,14 +59,14 @@ def test_they_are_for_those_who_have_the_right(repoman, admin, fields):
     stranger, eve, bob = Browser(repoman), Browser(repoman), Browser(repoman)
     eve.log_in("eve", "a password")
     bob.log_in("bob", "a password")
-    for path in ("", "/-/new", "/one", "/one/delete"):
+    for path in ("", "/-/new", "/-/options", "/one", "/one/delete"):
         assert stranger.get(f"/admin/ldap{path}").status_code == 303
         assert bob.get(f"/admin/ldap{path}").status_code == 403
     assert eve.get("/admin/ldap").status_code == 200
     page = eve.get("/admin/ldap/one").text
     assert 'class="buttons"' not in page
     assert READER_PASSWORD not in page
-    for path in ("/one", "/one/login", "/-/new", "/-/order", "/one/delete"):
+    for path in ("/one", "/one/login", "/-/new", "/-/options", "/-/order", "/one/delete"):
         assert eve.post(f"/admin/ldap{path}", **fields, test="connection").status_code == 403
 
 
@@ -153,3 +155,43 @@ def test_servers_are_put_in_order(repoman, admin, fields):
     follow(admin, admin.post("/admin/ldap/-/order", name="one", to="down"))
     assert [each.name for each in repoman.ldap_servers.all()] == ["three", "one", "two"]
     assert admin.post("/admin/ldap/-/order", name="none", to="up").status_code == 404
+
+
+def test_the_first_directory_is_tried_and_saved(repoman, admin, directory):
+    fields = {"urls": directory.url, "timeout": "5", "bind_dn": READER, "user_base": PEOPLE}
+    fields |= {"bind_password": READER_PASSWORD, "group_base": GROUPS, "user_subtree": "on"}
+    fields |= {"user_filter": "(uid={user})", "group_filter": "(member={dn})"}
+    fields |= {"name_attribute": "uid", "group_attribute": "cn", "group_subtree": "on"}
+    fields |= {"roles": "developers = nx-developer", "email_attribute": "mail"}
+    admin.get("/admin/ldap/-/options")
+    page = admin.post("/admin/ldap/-/options", **fields, **{"test": "user", "test.user": "alice"})
+    assert page.status_code == 200
+    assert "<dd>nx-developer</dd>" in page.text
+    assert READER_PASSWORD not in page.text
+    assert repoman.options.get("ldap", LdapOptions).urls == ()
+    follow(admin, admin.post("/admin/ldap/-/options", **fields, enabled="on"))
+    options = repoman.options.get("ldap", LdapOptions)
+    assert (options.enabled, options.roles) == (True, {"developers": ("nx-developer",)})
+    assert "First directory" in admin.get("/admin/ldap").text
+    kept = {**fields, "bind_password": "", "test": "connection"}
+    assert "It works" in admin.post("/admin/ldap/-/options", **kept).text
+    kept["urls"] = directory.url.replace("localhost", "127.0.0.1")
+    assert kept["urls"] != directory.url
+    other = admin.post("/admin/ldap/-/options", **kept)
+    assert other.status_code == 400
+    assert "requires a bind_password" in other.text
+
+
+def test_a_realm_is_asked_whether_it_still_has_a_user(repoman, admin, fields):
+    admin.get("/admin/ldap/-/new")
+    follow(admin, admin.post("/admin/ldap/-/new", **fields))
+    for name in ("alice", "gone"):
+        insert_user(name, "", realm="ldap")
+        assert "Ask LDAP" in admin.get(f"/admin/users/{name}").text
+    assert "/admin/users/admin/realm" not in admin.get("/admin/users/admin").text
+    assert "LDAP has alice." in follow(admin, admin.post("/admin/users/alice/realm")).text
+    page = follow(admin, admin.post("/admin/users/gone/realm"))
+    assert "LDAP has no gone any more" in page.text
+    repoman.security.realms.activate(["NexusAuthenticatingRealm"])
+    page = follow(admin, admin.post("/admin/users/alice/realm"))
+    assert "LDAP is not active or does not answer." in page.text

@@ -86,6 +86,19 @@ def test_anonymous_access_is_switched_and_shown_by_repository(repoman, admin):
     assert "there is no role" in refused.text.lower()
 
 
+def test_the_roles_of_anybody_are_those_of_a_user(repoman, open_browser):
+    privileges = ("nx-settings-update", "nx-users-read")
+    repoman.security.roles.create(Role("settings", "", "", privileges))
+    repoman.users.create("eve", "a password", ["settings"])
+    eve = open_browser()
+    eve.log_in("eve", "a password")
+    eve.get("/admin/anonymous")
+    fields = {"enabled": "on", "access.roles": "nx-admin"}
+    follow(eve, eve.post("/admin/anonymous", **fields))
+    options = repoman.options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
+    assert (options.enabled, options.roles) == (True, ("nx-anonymous",))
+
+
 def test_the_matrix_of_anybody_takes_as_many_statements(repoman, admin):
     def count():
         with executed_statements() as statements:

@@ -63,12 +63,17 @@ def show() -> Response | tuple[str, int]:
 
 def _anonymous_form() -> SectionForm:
     options = current_repoman().options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
-    is_fixed = not may_administer("settings", "update")
+    fixed = []
+    if not may_administer("settings", "update"):
+        fixed.append("enabled")
+    # Who sets the roles of anybody changes the roles of a user.
+    if fixed or not may_administer("users", "update"):
+        fixed.append("access.roles")
     return SectionForm(
         {"": AnonymousOptions, "access": RoleChoice},
         {"": {"enabled": options.enabled}, "access": {"roles": list(options.roles)}},
         without=KEPT,
-        fixed=("enabled", "access.roles") if is_fixed else (),
+        fixed=fixed,
         titles={"": "Access without a login"},
     )
 
@@ -76,9 +81,8 @@ def _anonymous_form() -> SectionForm:
 @permission_needed("settings", "update")
 def _change_anonymous(form: SectionForm) -> Response:
     values = form.values()
-    is_open, roles = values[""]["enabled"], values["access"]["roles"]
-    options = current_repoman().options
-    options.update(ANONYMOUS_OPTIONS, {"enabled": is_open, "roles": roles})
+    is_open = values[""]["enabled"]
+    current_repoman().options.update(ANONYMOUS_OPTIONS, {"enabled": is_open, **values["access"]})
     text = "Anybody may read without a login." if is_open else "Everybody has to log in."
     return done(text, url_for("anonymous.show"))
 

@@ -154,6 +154,34 @@ def show(name: str) -> Response | tuple[str, int]:
     return _render(form, name, trial)
 
 
+@ldap.route("/-/options", methods=["GET", "POST"])
+@permission_needed("ldap", "read")
+def show_options() -> Response | tuple[str, int]:
+    """Return the directory of the options, which is asked first; try it, or change it."""
+    options, trial = current_repoman().options, None
+    stored = options.get(LDAP_OPTIONS, LdapOptions).model_dump(mode="json")
+    fixed = [] if may_administer("ldap", "update") else list(LdapOptions.model_fields)
+    form = SectionForm(
+        {"": LdapOptions}, {"": stored}, fixed=fixed, titles={"": "The first directory"}
+    )
+    if request.method == "POST":
+        if fixed:
+            raise Denied("You are not allowed to update LDAP servers.")
+        with form.read(request.form).saving():
+            values = form.values()[""]
+            if "test" not in request.form:
+                options.patch(LDAP_OPTIONS, values)
+                return done("The first directory was saved.", url_for("ldap.show_options"))
+            wanted = LdapOptions.model_validate(options.preview(LDAP_OPTIONS, values))
+            if not (wanted.urls and wanted.user_base):
+                raise Invalid("Enter addresses and where the users are.")
+            trial = _try(wanted)
+    asked = request.form.get("test.user", "")
+    return form.render(
+        "repoman/security/ldap_options.html", trial=trial, asked=asked, is_fixed=bool(fixed)
+    )
+
+
 @ldap.post("/<name>/login")
 @permission_needed("ldap", "update")
 def try_login(name: str) -> tuple[str, int]:

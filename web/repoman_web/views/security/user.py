@@ -44,6 +44,7 @@ from repoman_web.views.security.users import (
     Profile,
     RoleChoice,
     is_robot,
+    realm_title,
 )
 
 ABOUT = ("first_name", "last_name", "email")
@@ -144,6 +145,20 @@ def _reason(found: Any) -> str:
     way = ", which includes ".join(found.roles)
     selector = f" for what {found.selector} selects" if found.selector else ""
     return f"{whose} {way}, with the privilege {found.privilege}{selector}"
+
+
+@user.post("/<path:name>/realm")
+@permission_needed("users", "read")
+def ask_realm(name: str) -> Response:
+    """Ask the realm of a user whether it still has them."""
+    found = current_repoman().users.get(name)
+    is_known = current_repoman().security.realms.knows(found.realm, name)
+    title, back = realm_title(found.realm), url_for("user.show", name=name)
+    if is_known is None:
+        return done(f"{title} is not active or does not answer.", back, tone="warn")
+    if is_known:
+        return done(f"{title} has {name}.", back)
+    return done(f"{title} has no {name} any more, who can no longer log in.", back, tone="warn")
 
 
 # Profile and password ----------------------------------------------------------------------------
