@@ -34,10 +34,10 @@ QUESTIONS = {
     "components of a group": "components?repository=all",
     "assets": "assets?repository=r3",
     "all components": "search?",
-    "name": "search?name=team-5/app-102",
-    "name, by version": "search?name=team-5/app-102&sort=version",
+    "name": "search?name=team-5/app-587",
+    "name, by version": "search?name=team-5/app-587&sort=version",
     "beginning of names": "search?name=team-5/*",
-    "end of names": "search?name=*-102",
+    "end of names": "search?name=*-587",
     "middle of names": "search?name=*5/app-1*",
     "names in one repository, by group": "search?repository=r3&name=*77*&sort=group",
     "version": "search?version=1.7",
@@ -46,7 +46,7 @@ QUESTIONS = {
     "by repository": "search?sort=repository&direction=desc",
     "by repository, of names": "search?sort=repository&name=*-77",
     "format and version": "search?format=raw&version=1.1?",
-    "words": "search?q=team-5 app-102",
+    "words": "search?q=team-5 app-587",
     "common word": "search?q=team",
     "short word": "search?q=te",
     "word with wildcards": "search?q=app-1*2",
@@ -55,10 +55,11 @@ QUESTIONS = {
     "checksum of none": f"search?md5={'0' * 32}",
     "parameter that does not exist": "search?nope=1",
     "assets of names": "search/assets?name=team-5/*",
-    "download": "search/assets/download?name=team-5/app-102&repository=r0&sort=version",
+    "download": "search/assets/download?name=team-5/app-587&repository=r0&sort=version",
 }
-PATTERN = 'path =~ "/team-[0-9]+/app-[0-9]*7"'
-RANGE = 'path =^ "/team-5/"'
+# What a user may see of components, whose paths are their names, and of their assets.
+PATTERN = 'path =~ "(/tags)?/team-[0-9]+/app-[0-9]*7(/.*)?"'
+RANGE = 'path =^ "/team-5/" or path =^ "/tags/team-5/"'
 
 
 def prepare(repoman: Repoman, database: Path, components: int) -> None:

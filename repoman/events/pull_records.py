@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repoman.db.models import database_proxy
-from repoman.db.sqlite import LAST_CHARACTER
 
 DAY_S = 86_400
 
@@ -75,21 +74,6 @@ def list_referrers(rows: Sequence[tuple[PullRow, str]], limit: int) -> list[Pull
         [[each.repository_id, each.path, kind, each.count, each.at] for each, kind in rows]
     )
     return [PullRow(*row) for row in database_proxy.execute_sql(_SELECT_REFERRERS, (given, limit))]
-
-
-def count_by_day(repository_id: int, prefix: str, first_day: int) -> dict[int, int]:
-    """Return the number of pulls by day since the epoch.
-
-    A ``prefix`` that ends with a slash counts all assets below it; any other one is the path of
-    one asset.
-    """
-    last = prefix + LAST_CHARACTER if prefix.endswith("/") else prefix
-    rows = database_proxy.execute_sql(
-        "SELECT day, sum(n) FROM pull_day WHERE repository_id = ? AND path >= ? AND path <= ? "
-        "AND day >= ? GROUP BY day ORDER BY day",
-        (repository_id, prefix, last, first_day),
-    )
-    return {int(day): int(n) for day, n in rows}
 
 
 def delete_before(at: float, limit: int) -> int:

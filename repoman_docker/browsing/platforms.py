@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from repoman.plugin import AssetKey, RepositoryView, StoredAsset
+from repoman.plugin import AssetKey, StoredAsset
 from repoman_docker.browsing.kinds import is_attestation
 from repoman_docker.layout import manifest_path
 from repoman_docker.protocol.descriptor import Descriptor
@@ -76,10 +76,3 @@ def choose(images: Iterable[PlatformImage], platform: str = "") -> PlatformImage
 def _rank(platform: str) -> tuple[int, bool, bool, str]:
     usual = USUAL.index(platform) if platform in USUAL else len(USUAL)
     return usual, not platform.startswith("linux/"), platform == UNNAMED, platform
-
-
-def stored_children(
-    view: RepositoryView, repository_id: int, name: str, index: Manifest
-) -> dict[AssetKey, StoredAsset]:
-    """Return what is stored of the children of an index."""
-    return view.stored(child_keys(repository_id, name, index.child_manifests()))

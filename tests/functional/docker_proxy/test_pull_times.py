@@ -3,9 +3,9 @@
 import pytest
 
 from repoman.db.models import AssetRecord, RepositoryRecord
-from repoman.events.pull_records import count_by_day
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker_proxy.proxies import MINUTE, name_of
+from tests.pull_days import pulls_by_day
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def pulled(make_proxy, clock):
         return {
             each.path: (
                 each.downloaded_at is not None,
-                sum(count_by_day(mine, each.path, 0).values()),
+                sum(pulls_by_day(mine, each.path).values()),
             )
             for each in found
         }

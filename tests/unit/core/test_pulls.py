@@ -9,6 +9,7 @@ from repoman.events import pull_records as records
 from repoman.events import pulls as module
 from repoman.events.event import Coordinate
 from repoman.events.pulls import PullLog
+from tests.pull_days import pulls_by_day
 from tests.statements import executed_statements
 
 DAY = 20_000
@@ -47,7 +48,7 @@ def last(path):
 
 
 def days(path):
-    return records.count_by_day(1, path, 0)
+    return pulls_by_day(1, path)
 
 
 def test_pulls_are_written_once_a_minute(content, save, pulls, clock):
