@@ -1,14 +1,16 @@
 """LDAP servers over REST."""
 
+from base64 import b64decode
 from typing import Self
 
 from pydantic import Field, SecretStr
 
-from repoman.errors import NotFound
+from repoman.errors import Invalid, NotFound
 from repoman.rest.endpoints import Area, Call, Permission
-from repoman.rest.resources import Resource
+from repoman.rest.resources import Query, Resource
 from repoman.rest.wording import PARAMETER, wire_names
-from repoman.security.ldap_servers import LdapFields, LdapServer
+from repoman.security.ldap_servers import LdapFields, LdapServer, directory_of
+from repoman.security.ldap_trial import try_directory
 
 ldap = Area("LDAP", "LDAP servers whose users can log in, in the order in which they are asked.")
 
@@ -80,6 +82,58 @@ def delete_ldap_server(call: Call, name: str) -> None:
 def order_ldap_servers(call: Call, body: list[str]) -> None:
     """Set the order in which the LDAP servers are asked; those left out come last."""
     call.repoman.ldap_servers.reorder(body)
+
+
+class TriedServerQuery(Query):
+    """Names the server whose place the tried one would take."""
+
+    existing_server_name: str | None = Field(
+        None, description="A server at the same address, whose password is used if there is none."
+    )
+
+
+class TriedLogin(Resource):
+    """A login, and the LDAP server that is asked about it."""
+
+    ldap_server: LdapServerBody
+    base64_username: str = Field(description="The name of the user, in base64.")
+    base64_password: SecretStr = Field(description="The password of the user, in base64.")
+
+
+@ldap.post("/v1/security/ldap/verify-connection", Permission("ldap", "update"), status=200)
+def verify_ldap_connection(call: Call, query: TriedServerQuery, body: LdapServerBody) -> None:
+    """Connect to an LDAP server, which need not be stored, and log in for searches."""
+    _try(call, query, body)
+
+
+@ldap.post("/v1/security/ldap/verify-login", Permission("ldap", "update"), status=200)
+def verify_ldap_login(call: Call, query: TriedServerQuery, body: TriedLogin) -> None:
+    """Ask an LDAP server, which need not be stored, whether a user may log in."""
+    name = _decoded("base64Username", body.base64_username)
+    password = _decoded("base64Password", body.base64_password.get_secret_value())
+    _try(call, query, body.ldap_server, name, password)
+
+
+def _try(
+    call: Call, query: TriedServerQuery, body: LdapServerBody, name: str = "", password: str = ""
+) -> None:
+    """Return if a server answers and, with a name and a password, lets the user in (Invalid)."""
+    with wire_names():
+        server = call.repoman.ldap_servers.completed(query.existing_server_name, body.server())
+    trial = try_directory(directory_of(server), call.repoman.trust_store.pem(), name, password)
+    if not trial.is_good:
+        raise Invalid(" ".join(trial.steps))
+
+
+def _decoded(field: str, text: str) -> str:
+    """Return a text that is not empty (Invalid)."""
+    try:
+        decoded = b64decode(text, validate=True).decode()
+    except ValueError as error:
+        raise Invalid(f"{field}: must be text in base64.", field=field) from error
+    if not decoded:
+        raise Invalid(f"{field}: is required.", field=field)
+    return decoded
 
 
 def _views(call: Call) -> list[LdapServerView]:

@@ -277,6 +277,8 @@ def test_a_host_is_a_name_or_an_address(attack, post, host):
         ("GET", "/security/ssl?host=127.0.0.1"),
         ("POST", "/email/verify"),
         ("POST", "/security/ldap"),
+        ("POST", "/security/ldap/verify-connection"),
+        ("POST", "/security/ldap/verify-login"),
         ("POST", "/repositories/raw/proxy"),
         ("PUT", "/http"),
     ],

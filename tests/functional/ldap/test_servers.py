@@ -1,6 +1,7 @@
 """Several LDAP servers over REST: what is kept, and whose users they let in."""
 
 import json
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -392,3 +393,58 @@ def test_a_filter_that_is_not_in_parentheses_is_put_into_them(client, repoman):
     options = directory_of(repoman.ldap_servers.get("one"))
     assert options.user_filter == "(&(objectClass=person)(uid={user})(a=b))"
     assert options.urls == ("ldap://localhost:389",)
+
+
+# --- What can be tried before it is kept ---------------------------------------------------------
+
+
+def server_at(directory, **more):
+    port = int(directory.url.rpartition(":")[2])
+    login = {"authScheme": "SIMPLE", "authUsername": READER, "authPassword": READER_PASSWORD}
+    return {**MIN, "host": "127.0.0.1", "port": port, "userBaseDn": "ou=people", **login, **more}
+
+
+def login_at(server, name="alice", password=ALICE):
+    encoded = {
+        "base64Username": b64encode(name.encode()).decode(),
+        "base64Password": b64encode(password.encode()).decode(),
+    }
+    return {"ldapServer": server, **encoded}
+
+
+def test_a_connection_is_tried(client, directory):
+    answer = send(client, "POST", "/verify-connection", server_at(directory))
+    assert (answer.status_code, answer.data) == (200, b"")
+    for wrong in ({"authPassword": "wrong"}, {"port": free_port()}):
+        answer = send(client, "POST", "/verify-connection", server_at(directory, **wrong))
+        assert answer.status_code == 400
+        assert "cannot be used" in answer.json["message"]
+        assert "wrong" not in answer.json["message"]
+    assert client.get(WHERE).json == []
+
+
+def test_a_login_is_tried(client, directory):
+    server = server_at(directory)
+    answer = send(client, "POST", "/verify-login", login_at(server))
+    assert (answer.status_code, answer.data) == (200, b"")
+    for name, password in (("alice", "wrong one"), ("nobody", ALICE), ("*", ALICE)):
+        answer = send(client, "POST", "/verify-login", login_at(server, name, password))
+        assert answer.status_code == 400
+        assert "Connected to" in answer.json["message"]
+        assert password not in answer.json["message"]
+    for encoded in ("!", ""):
+        broken = {**login_at(server), "base64Password": encoded}
+        answer = send(client, "POST", "/verify-login", broken)
+        assert [each["id"] for each in answer.json] == ["base64Password"]
+
+
+def test_a_stored_password_is_tried_at_its_own_address_only(client, directory):
+    assert send(client, "POST", "", server_at(directory)).status_code == 201
+    lacking = {**server_at(directory), "authPassword": None}
+    answer = send(client, "POST", "/verify-connection", lacking)
+    assert [each["id"] for each in answer.json] == ["PARAMETER authPassword"]
+    known = "/verify-connection?existingServerName="
+    assert send(client, "POST", f"{known}one", lacking).status_code == 200
+    elsewhere = {**lacking, "host": "localhost"}
+    assert send(client, "POST", f"{known}one", elsewhere).status_code == 400
+    assert send(client, "POST", f"{known}none", lacking).status_code == 404
