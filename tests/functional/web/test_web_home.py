@@ -13,6 +13,8 @@ from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN
 from repoman.testing.client import HttpClient
+from repoman_web.views.home import round_up
+from repoman_web.views.rendering import size
 from tests.statements import executed_statements
 
 STATEMENTS_MAX = 9
@@ -193,3 +195,21 @@ def test_each_statement_goes_by_an_index(repoman, statement, values):
     plan = [row[3] for row in database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
     tables = ("audit", "component", "sample", "run", "task")
     assert not [step for step in plan if step in {f"SCAN {table}" for table in tables}], plan
+
+
+@pytest.mark.parametrize(
+    ("value", "scale"),
+    [
+        (4096, ["1.5 KiB", "3.0 KiB", "4.5 KiB"]),
+        (11_953_766, ["4.0 MiB", "8.0 MiB", "12.0 MiB"]),
+        (413 * 2**30, ["150.0 GiB", "300.0 GiB", "450.0 GiB"]),
+        (4 * 2**40 - 1, ["1.5 TiB", "3.0 TiB", "4.5 TiB"]),
+    ],
+)
+def test_the_scale_of_the_chart_has_round_numbers(value, scale):
+    top = round_up(value)
+    assert [size(top * step / 3).replace("\u00a0", " ") for step in (1, 2, 3)] == scale
+
+
+def test_nothing_stored_has_a_scale_too():
+    assert round_up(0) > 0

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
+from math import floor, log10
 from typing import Any
 
 from flask import render_template
@@ -30,6 +31,7 @@ from repoman_web.views.use import use_request
 SHOWN_MAX = 10  # Repositories, and upstreams, on the page; "All" leads to the others.
 TRIED_MAX = 50  # Repositories that formats are asked about on a new server.
 SCALE_STEPS = 3  # Lines of the chart above zero.
+ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)  # Of each decade.
 DAYS_SHOWN = 4  # Texts below the chart, before "today".
 
 
@@ -184,7 +186,7 @@ def storage_chart(storage: StorageSummary) -> Chart | None:
     if len(days) < 2:
         return None
     stored = [each[1] for each in days]
-    top = max(*stored, 1.0) * 1.1
+    top = round_up(max(stored))
     marks = [days[len(days) * place // DAYS_SHOWN][0] for place in range(DAYS_SHOWN)]
     label = f"Stored bytes over {len(days)} days, from {size(stored[0])} to {size(stored[-1])}"
     return Chart(
@@ -198,6 +200,16 @@ def storage_chart(storage: StorageSummary) -> Chart | None:
         ],
         label=label,
     )
+
+
+def round_up(value: float) -> float:
+    """Return the least of the round numbers of bytes that is above a value and has easy thirds."""
+    unit = 1024.0
+    while unit * 1024 <= value:
+        unit *= 1024
+    tens = 10.0 ** floor(log10(max(value / unit, 1.0) / SCALE_STEPS))
+    steps = (each * tens * unit * SCALE_STEPS for each in ROUND_STEPS)
+    return next(each for each in steps if each > value)
 
 
 def _day_of(at: float) -> str:
