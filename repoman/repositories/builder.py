@@ -1,7 +1,8 @@
 """Builds repositories by their recipes: those that are stored, and trials of settings that are not.
 
 A **trial** is a repository with settings that somebody wants to try before they are stored. It
-keeps nothing, and nothing of it goes on by itself.
+keeps nothing, and nothing of it goes on by itself; see
+``docs/adr/0048-settings-are-tried-before-they-are-stored.md``.
 """
 
 import logging

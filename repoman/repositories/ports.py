@@ -4,8 +4,9 @@ import errno
 import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from repoman.config import ServerSettings
 from repoman.errors import Conflict, Invalid
@@ -58,31 +59,35 @@ class PortReport:
 def report_port(port: int, scheme: str, name: str, server: ServerSettings) -> PortReport:
     """Return how a port is for a connector of the repository ``name``, which may be new."""
     owners = records.port_owners()
-    owner = owners.get(port, "")
-    free = tuple(free_ports(server.host, port, {*owners, server.port, server.https_port or 0}))
+    report = _report(port, scheme, name, owners.get(port, ""), server)
+    if report.state not in (PortState.TAKEN, PortState.REFUSED, PortState.FAILED):
+        return report
+    taken = {*owners, server.port, server.https_port or 0}
+    return replace(report, free=tuple(free_ports(server.host, port, taken)))
+
+
+def _report(port: int, scheme: str, name: str, owner: str, server: ServerSettings) -> PortReport:
     if port in (server.port, server.https_port):
-        text = f"Port {port} is the main port of this server."
-        return PortReport(PortState.TAKEN, text, free=free)
+        return PortReport(PortState.TAKEN, f"Port {port} is the main port of this server.")
     if owner and owner.lower() != name.lower():
-        text = f"Port {port} belongs to {owner}."
-        return PortReport(PortState.TAKEN, text, owner, free)
+        return PortReport(PortState.TAKEN, f"Port {port} belongs to {owner}.", owner)
     if owner:
-        return _own_port(port, connector_key(owner, scheme), free)
+        return _report_own(port, connector_key(owner, scheme))
     try:
         check_port_is_free(server.host, port, "")
     except (Conflict, Invalid) as error:
         text = str(error).removeprefix(": ")
-        return PortReport(PortState.REFUSED, text[:1].upper() + text[1:], free=free)
+        return PortReport(PortState.REFUSED, text[:1].upper() + text[1:])
     return PortReport(PortState.FREE, "Free.")
 
 
-def _own_port(port: int, key: str, free: tuple[int, ...]) -> PortReport:
+def _report_own(port: int, key: str) -> PortReport:
     """Return how a port is that the repository has, perhaps for the other scheme."""
     state = next((each for each in records.list_states() if each.key == key), None)
-    if state is None or not state.url.rstrip("/").endswith(f":{port}"):
+    if state is None or urlsplit(state.url).port != port:
         return PortReport(PortState.CLOSED, "Not open yet.")
     if state.problem:
-        return PortReport(PortState.FAILED, f"Closed: {state.problem}", free=free)
+        return PortReport(PortState.FAILED, f"Closed: {state.problem}")
     return PortReport(PortState.OPEN, "Open.")
 
 

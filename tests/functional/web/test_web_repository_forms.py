@@ -1,6 +1,7 @@
 """Forms of repositories: created, changed, tried before they are saved, and deleted."""
 
 import re
+import socket
 from html import unescape
 
 import pytest
@@ -13,6 +14,7 @@ from repoman.security.rights_records import Role
 from tests.fakes.scripted import reply, scripted
 from tests.functional.web.test_web_forms import said, value_of
 from tests.live import free_port
+from tests.statements import executed_statements
 
 LIST = "/admin/repositories"
 SECRET = "a secret of the upstream"
@@ -130,6 +132,15 @@ def test_a_port_is_checked_while_the_form_is_filled_in(repoman, admin):
     assert ask(main)["text"].startswith(f"Port {main} is the main port of this server.")
 
 
+def test_a_port_of_another_program_is_refused_with_free_ones(admin):
+    with socket.socket() as program:
+        program.bind(("127.0.0.1", port := free_port()))
+        program.listen(1)
+        answer = admin.get(f"{LIST}/new/port?value={port}").json
+    assert answer["tone"] == "error"
+    assert answer["text"].startswith(f"Another program listens on port {port}. Free ports near it")
+
+
 def test_a_port_does_not_tell_of_repositories_that_one_may_not_know(repoman, browser_of):
     port = free_port()
     repoman.repositories.create("secret", "raw-hosted", {"raw": {"http_port": port}})
@@ -226,7 +237,9 @@ def test_an_upstream_is_asked_with_values_that_are_not_saved(repoman, admin, mir
     assert mirror is repoman.repositories.get("mirror")
     assert mirror.config.sections["proxy"].remote_url == "http://127.0.0.1:9"
     assert [each.authorization for each in upstream.log] == [None], "of another server"
-    answer = send(admin, "mirror", **{"try": "upstream"})
+    with executed_statements() as statements:
+        answer = send(admin, "mirror", **{"try": "upstream"})
+    assert [each for each in statements if "remote" in each and "SELECT" not in each] == []
     assert "The remote http://127.0.0.1:9 cannot be reached" in answer.text
     assert mirror.capabilities.remote.state.reason == ""
 
