@@ -1,11 +1,13 @@
-"""Tasks in a browser, as an administrator uses them."""
+"""Tasks, blob stores, the audit log and the mail server in a browser, as an administrator does."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.chromium import open_chromium
+from tests.fakes.smtp import MailServer
 from tests.gallery.installed import gallery_server
 from tests.live import LiveServer
 from tests.page_checks import check_page, open_page, sign_in
@@ -61,3 +63,55 @@ def _change_and_delete(page, server):
     assert check_page(page, page.url.removeprefix(server.main_url)) == []
     page.get_by_role("button", name="Delete task").click()
     expect(page.get_by_text("Spring was deleted.")).to_be_visible()
+
+
+def test_a_blob_store_is_created_gets_a_quota_and_is_deleted(chromium, server):
+    with open_page(chromium, server.main_url) as page:
+        sign_in(page, *server.admin, to="/admin/blobstores")
+        page.get_by_role("link", name="Create blob store").click()
+        page.get_by_role("button", name="Create blob store").click()
+        expect(page.get_by_text("Is required.")).to_be_visible()
+        page.get_by_label("Name").fill("archive")
+        page.get_by_label("If less is free than").check()
+        page.get_by_label("Limit").fill("1000000")
+        page.get_by_role("button", name="Create blob store").click()
+        row = page.get_by_role("row").filter(has_text="archive")
+        expect(row.get_by_text("beyond its quota")).to_be_visible()
+        page.get_by_role("link", name="archive", exact=True).click()
+        page.get_by_label("Never").check()
+        page.get_by_role("button", name="Save").click()
+        expect(row.get_by_text("beyond its quota")).to_have_count(0)
+        page.get_by_role("button", name="More about archive").click()
+        page.get_by_role("link", name="Delete …").click()
+        expect(page.get_by_role("button", name="Delete blob store")).to_be_disabled()
+        assert check_page(page, page.url.removeprefix(server.main_url)) == []
+        page.get_by_label("to delete it").fill("archive")
+        page.get_by_role("button", name="Delete blob store").click()
+        expect(page.get_by_text("archive was deleted.")).to_be_visible()
+        page.get_by_role("button", name="Work on all blob stores").click()
+        page.get_by_role("button", name="Verify now").click()
+        expect(page.get_by_text("damaged or missing: 0").first).to_be_visible(timeout=60_000)
+
+
+def test_the_mail_server_is_tried_and_the_audit_log_tells_it(chromium, server):
+    mail = MailServer()
+    with open_page(chromium, server.main_url) as page:
+        sign_in(page, *server.admin, to="/admin/email")
+        page.get_by_label("Host optional").fill("127.0.0.1")
+        page.get_by_label("Port").fill(str(mail.port))
+        page.get_by_label("From address").fill("repoman@example.org")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_label("To", exact=True).fill("ann@example.org")
+        page.get_by_role("button", name="Send test message").click()
+        expect(page.get_by_text("A test message was sent to ann@example.org.")).to_be_visible()
+        assert len(mail.messages) == 1
+        mail.stop()
+        page.get_by_role("link", name="Audit log").click()
+        page.get_by_label("Category").select_option("option")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_text("option change")).to_be_visible()
+        assert check_page(page, page.url.removeprefix(server.main_url)) == []
+        with page.expect_download() as found:
+            page.get_by_role("link", name="As JSON lines").click()
+        lines = found.value.path().read_text(encoding="utf-8").splitlines()
+        assert {json.loads(each)["domain"] for each in lines} == {"option"}
