@@ -98,3 +98,35 @@ def test_pages_about_images_keep_the_rules(chromium, server, images, scheme):
         sign_in(page, *server.admin)
         found = {path: check_page(page, path) for path in images}
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_a_pull_command_is_copied_by_keyboard_alone(chromium, server, images):
+    with open_page(chromium, server.main_url) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        sign_in(page, *server.admin, to="/browse/docker-hosted/images?filter=gateway")
+        tab_to(page, "api-gateway", "link")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="platform/api-gateway").wait_for()
+        tab_to(page, "Copy: How to pull the newest version", "button")
+        page.keyboard.press("Enter")
+        command = f"docker pull {server.registry}/platform/api-gateway:2.14.1"
+        assert page.evaluate("navigator.clipboard.readText()") == command
+        tab_to(page, "Choose 2.14.1", "checkbox")
+        page.keyboard.press("Space")
+        tab_to(page, "Choose 2.14.0", "checkbox")
+        page.keyboard.press("Space")
+        page.get_by_text("2 chosen").wait_for()
+        tab_to(page, "Compare the two", "button", backwards=True)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Compare").wait_for()
+        assert page.get_by_label("From").input_value() == "platform/api-gateway:2.14.0"
+
+
+def tab_to(page, name: str, role: str, *, backwards: bool = False) -> None:
+    """Press Tab until something has the focus."""
+    wanted = page.get_by_role(role, name=name).first
+    for _ in range(120):
+        if wanted.evaluate("each => each === document.activeElement"):
+            return
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+    raise AssertionError(f"Tab does not lead to {name}")
