@@ -119,6 +119,8 @@ from repoman.http.format_pages import (
 from repoman.http.formats import Format, FormatUi
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
+from repoman.http.multipart import FILES_MAX, OpenForm
+from repoman.http.page_forms import receive_page_form, streams_form
 from repoman.http.page_lists import ListQuery, read_list, row_key
 from repoman.http.page_tools import (
     content_repository,
@@ -297,6 +299,7 @@ __all__ = [
     "API_ROOT",
     "API_VERSION",
     "EVERYBODY",
+    "FILES_MAX",
     "FILE_FIELD",
     "LAST_CHARACTER",
     "LDAP_OPTIONS",
@@ -405,6 +408,7 @@ __all__ = [
     "NegativeCacheSection",
     "NewAsset",
     "NotFound",
+    "OpenForm",
     "Outcome",
     "PackageQuery",
     "PackageView",
@@ -595,6 +599,7 @@ __all__ = [
     "read_list",
     "readable",
     "receive_body",
+    "receive_page_form",
     "render_id",
     "render_plain",
     "render_time",
@@ -607,6 +612,7 @@ __all__ = [
     "send_content",
     "settings_repository",
     "store_bytes",
+    "streams_form",
     "subject_names",
     "system_information",
     "try_directory",

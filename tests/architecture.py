@@ -71,10 +71,12 @@ LIBRARIES = {
         "repoman/http/admin.py",
         "repoman/http/rest_sessions.py",
         "web/repoman_web/views/*",
+        "repoman/http/page_forms.py",
     ),
     "wtforms": (
         "repoman/http/rest_sessions.py",
         "web/repoman_web/views/*",
+        "repoman/http/page_forms.py",
     ),
     "peewee": (
         "repoman/db/*",

@@ -496,10 +496,11 @@ def test_hook_repoman_web_find(repoman_factory):
 
 
 def test_hook_repoman_web_upload(repoman_factory):
-    repoman = repoman_factory({"books": Books(), "raw": raw})
-    repository = repoman.repositories.create("files", "raw-hosted", {})
-    guide = repoman.plugins.hook.repoman_web_upload(repository=repository)
-    assert guide.labels == {"directory": "Shelf"}
+    repoman = repoman_factory({"raw": raw, "web": web, "books": Books()})
+    repoman.repositories.create("files", "raw-hosted", {})
+    text = HttpClient(repoman).get("/upload/files").text
+    assert '<label for="directory">Shelf</label>' in text
+    assert "All of it is stored, or nothing." in text
 
 
 def test_hook_repoman_web_deletion(repoman_factory):

@@ -1,6 +1,7 @@
 """Uploads of components by a form, on behalf of a user: rights, rules, and the whole or nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from repoman.blobs.upload import BlobUpload
 from repoman.errors import Denied, Invalid, ReadOnly, Unauthenticated
@@ -29,6 +30,16 @@ class ComponentUploads:
         self._repositories = repositories
         self._authorizer = authorizer
 
+    def targets(self, actor: Actor | None) -> Iterator[Repository]:
+        """Yield the repositories into which the actor may upload something, by name."""
+        formats = upload_specs(self._repositories.list_recipes())
+        for each in self._repositories.all():
+            config = each.config
+            if config.type is RepositoryType.HOSTED and config.format in formats:
+                with suppress(Invalid, Unauthenticated, Denied):
+                    self.check(each, actor)
+                    yield each
+
     def check(self, repository: Repository, actor: Actor | None) -> None:
         """Return if the actor may upload anything into a repository; it costs nothing to ask.
 
@@ -52,7 +63,7 @@ class ComponentUploads:
     def open_file(self, repository: Repository, field: str) -> BlobUpload:
         """Begin to store the file of a field (Invalid: the format knows no such file)."""
         format_ = repository.config.format
-        if not is_file_field(self._spec(repository), format_, field):
+        if not is_file_field(self.spec(repository), format_, field):
             raise Invalid(f"{field}: uploads of the format {format_} have no such file.", field)
         return self._target(repository).open_file_upload()
 
@@ -62,10 +73,11 @@ class ComponentUploads:
         fields: Mapping[str, Sequence[str]],
         files: Sequence[tuple[str, UploadedFile]],
         actor: Actor | None,
-    ) -> None:
+    ) -> list[str]:
         """Store a form with the fields and files of a request, as a whole or not at all.
 
-        The files come with the names of their fields, and are closed by the caller.
+        The files come with the names of their fields, and are closed by the caller. Return where
+        they are stored.
 
         Raises:
             Invalid: something is wrong with the form, the write policy refuses it, or the actor may
@@ -80,13 +92,14 @@ class ComponentUploads:
             verb = "add" if is_new else "overwrite"
             raise Invalid(f"{actor.name} is not allowed to {verb} {path} in {repository.name}.")
 
-        form = parse_form(self._spec(repository), repository.config.format, fields, files)
+        form = parse_form(self.spec(repository), repository.config.format, fields, files)
         try:
-            self._target(repository).store_upload(form, check)
+            return self._target(repository).store_upload(form, check)
         except ReadOnly as error:
             raise Invalid(str(error)) from error
 
-    def _spec(self, repository: Repository) -> UploadSpec:
+    def spec(self, repository: Repository) -> UploadSpec:
+        """Return what the form of a repository has (Invalid: it takes no uploads)."""
         self._target(repository)
         return upload_spec(self._repositories.list_recipes(), repository.config.format)
 

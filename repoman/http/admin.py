@@ -34,6 +34,7 @@ from repoman.http.formats import Format
 from repoman.http.guard import actor_of_header
 from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
+from repoman.http.page_forms import is_streamed
 from repoman.http.pages import PAGE_POLICY, install_pages
 from repoman.http.rest import create_rest, install_server_name, is_rest, takes_form
 from repoman.http.rest_errors import RestErrors
@@ -114,9 +115,9 @@ def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:
         if is_rest(request.path):
             protect_session(takes_form=takes_form(app))
             return  # an endpoint reads its body itself, after its right is checked
-        _fetch_body()
-        if SESSION in environ and request.path != SESSION_PATH:
-            marks.protect()
+        if not is_streamed(app):
+            _fetch_body()
+            _protect_form(marks)
 
     return app
 
@@ -169,6 +170,12 @@ def _identify() -> None:
     if session is not None:
         environ[ACTOR] = session.actor
     tie_forms(session)
+
+
+def _protect_form(marks: CSRFProtect) -> None:
+    """Refuse a form without its mark, if it is the browser that vouches for the visitor."""
+    if SESSION in current_environ() and request.path != SESSION_PATH:
+        marks.protect()
 
 
 def _fetch_body() -> None:

@@ -128,13 +128,12 @@ class UploadGuide:
     Attributes:
         labels: what fields of the form are called, by their names.
         hints: what may be in them.
+        values: what is in them at first.
         stores_each: whether each file is stored by itself, so that one that is refused does not
             keep the others out.
-        command: the line with which a client stores a file, with words in capitals for what the
-            user chooses.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
     stores_each: bool = False
-    command: str = ""

@@ -87,8 +87,10 @@ class UploadTarget(Protocol):
     def open_file_upload(self) -> BlobUpload:
         """Begin the upload of the bytes of a file."""
 
-    def store_upload(self, form: UploadForm, check: CheckWrite) -> None:
+    def store_upload(self, form: UploadForm, check: CheckWrite) -> list[str]:
         """Store a form, as a whole or not at all; ``check`` is asked about each path.
+
+        Return the paths of the assets that the files have become, in their order.
 
         Raises:
             Invalid: something is wrong with the form.

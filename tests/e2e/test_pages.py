@@ -24,6 +24,7 @@ ADMIN_PAGES = (
         "/account/rights",
     ),
     *("/browse", "/browse?type=group", "/browse/docker-hosted", "/browse/docker-hosted/paths"),
+    *("/upload", "/upload/docker-hosted"),
     *("/search", "/search?q=nothing-has-this", "/search?checksum=1&name=*"),
     *("/admin/audit", "/admin/audit?actor=nobody-at-all", "/nowhere"),
     *("/admin/users", "/admin/users?filter=nobody-at-all", "/admin/users/-/new"),

@@ -19,6 +19,7 @@ from repoman_web.views.security.pages import LINKS as SECURITY_LINKS
 from repoman_web.views.server_pages import BLUEPRINTS as SERVER
 from repoman_web.views.server_pages import LINKS as SERVER_LINKS
 from repoman_web.views.system import SYSTEM, SYSTEM_LINKS
+from repoman_web.views.upload import SomeUploads, upload
 from repoman_web.views.use import use
 
 # The modules whose views are in the blueprint of another module.
@@ -29,7 +30,7 @@ MORE_VIEWS = (browse_paths,)
 def repoman_register_web() -> list[Blueprint]:
     """Return the pages of the main port."""
     return [
-        *(pages, login, first_run, account, tokens, browse, search, use),
+        *(pages, login, first_run, account, tokens, browse, search, upload, use),
         *SYSTEM,
         *SECURITY,
         *SERVER,
@@ -45,6 +46,7 @@ def repoman_register_pages() -> list[PageLink]:
         PageLink("", "Browse", "layers", "browse.show", order=20),
         PageLink("", "Search", "search", "search.show", order=30),
         *REPOSITORY_LINKS,
+        PageLink("", "Upload", "upload", "upload.show", SomeUploads(), 40),
         *SYSTEM_LINKS,
         *SECURITY_LINKS,
         *SERVER_LINKS,

@@ -99,7 +99,7 @@ class RawHosted:
         """See :class:`repoman.plugin.UploadTarget`."""
         return BlobUpload(self._blobs, CHECKSUMS)
 
-    def store_upload(self, form: UploadForm, check: CheckWrite) -> None:
+    def store_upload(self, form: UploadForm, check: CheckWrite) -> list[str]:
         """See :class:`repoman.plugin.UploadTarget`."""
         files = _paths(form)
         for path in files:
@@ -113,6 +113,7 @@ class RawHosted:
                 # As above, since another client may have been faster.
                 check(f"/{each.path}", self._check_write(each.path))
                 self._content.save_asset(each)
+        return list(files)
 
     def delete(self, path: str) -> None:
         """Remove a file."""

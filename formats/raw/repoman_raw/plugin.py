@@ -20,6 +20,7 @@ from repoman.plugin import (
     ProxySection,
     Recipe,
     ReplicationSection,
+    Repository,
     RepositoryContext,
     RepositoryType,
     RoutingSection,
@@ -27,6 +28,7 @@ from repoman.plugin import (
     SearchTarget,
     Section,
     StorageSection,
+    UploadGuide,
     beginning_with,
     hookimpl,
 )
@@ -48,6 +50,13 @@ RAW = Format(
     title="Raw",
     blueprints=(files,),
     ui=FormatUi("file", lambda url: f"curl -O {url}/PATH", about="Plain files under their paths"),
+)
+
+GUIDE = UploadGuide(
+    labels={"directory": "Folder"},
+    hints={"directory": "A slash is the top. Missing folders are made."},
+    values={"directory": "/"},
+    stores_each=True,
 )
 
 
@@ -135,6 +144,12 @@ GROUP = RECIPE(
 def repoman_register_formats() -> list[Format]:
     """Return the format: its name and its routes."""
     return [RAW]
+
+
+@hookimpl
+def repoman_web_upload(repository: Repository) -> UploadGuide | None:
+    """Return how the form for uploads looks."""
+    return GUIDE if repository.config.format == RAW.name else None
 
 
 @hookimpl

@@ -142,7 +142,7 @@ for (const input of all("[data-must-be]")) {
 }
 
 // Files that are dropped on a page go into its input.
-for (const drop of all("[data-drop]")) {
+const takeDrops = (root) => { for (const drop of all("[data-drop]", root)) {
   const input = document.getElementById(drop.dataset.drop);
   drop.addEventListener("dragover", (event) => event.preventDefault());
   drop.addEventListener("drop", (event) => {
@@ -150,7 +150,64 @@ for (const drop of all("[data-drop]")) {
     input.files = event.dataTransfer.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
-}
+} };
+takeDrops(document);
+
+// Uploads: what has been chosen, and how much of it has been sent. The answer is the next page.
+const sizeOf = (bytes) => {
+  const unit = Math.min(Math.floor(Math.log2(bytes || 1) / 10), 4);
+  return `${(bytes / 1024 ** unit).toFixed(unit ? 1 : 0)}\u00a0${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`;
+};
+const takeUploads = (root) => { for (const form of all("form[data-upload]", root)) {
+  const input = form.querySelector("input[type=file]"), list = form.querySelector("[data-files]");
+  const sending = form.querySelector("[data-sending]"), button = form.querySelector(".button:not(label)");
+  const show = () => {
+    list.hidden = !input.files.length;
+    list.replaceChildren(...[...input.files].map((file) => {
+      const row = document.createElement("li"), name = document.createElement("span"), size = document.createElement("span");
+      name.className = "grow";
+      name.textContent = file.name;
+      size.className = "soft small nowrap";
+      size.textContent = sizeOf(file.size);
+      row.append(name, size);
+      return row;
+    }));
+  };
+  input.addEventListener("change", show);
+  show();
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const request = new XMLHttpRequest(), [bar, text] = sending.children;
+    const fail = () => {
+      sending.hidden = false;
+      bar.hidden = true;
+      button.disabled = false;
+      text.textContent = "The connection broke. What was stored is stored; send the rest again.";
+    };
+    sending.hidden = false;
+    bar.hidden = false;
+    button.disabled = true;
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
+      bar.value = 100 * loaded / total;
+      text.textContent = loaded < total ? `${sizeOf(loaded)} of ${sizeOf(total)}` : "Storing …";
+    });
+    request.addEventListener("error", fail);
+    request.addEventListener("load", () => {
+      const main = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("main");
+      if (!main) return fail();
+      document.querySelector("main").replaceWith(main);
+      takeDrops(main);
+      takeUploads(main);
+      main.focus();
+      say(main.querySelector(".notice")?.textContent.trim() ?? "");
+      scrollTo(0, 0);
+    });
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "text/html");
+    request.send(new FormData(form));
+  });
+} };
+takeUploads(document);
 
 // What is checked by the server while a form is filled in, when a field is left: the answer is the
 // text of its hint, as JSON: {"text": "Free.", "tone": "ok"}.

@@ -137,11 +137,12 @@ def _component_row(kind: Kind, entry: Entry, package: PackageView | None) -> Row
             repository=repository, coordinate=coordinate
         )
     only = entry.assets[0] if len(entry.assets) == 1 and view.version else None
+    first = entry.assets[0].stored_path if entry.assets else ""
     shown = entry.shown
     name = f"{shown.name} {shown.version}".strip()
     return Row(
         title=(link and link.title) or name.removeprefix("/"),
-        url=link.url if link else path_url(view.repository, entry.assets),
+        url=link.url if link else path_url(view.repository, first),
         icon=link.icon if link else kind.icon,
         repository=view.repository,
         text=view.description or (link.text if link else ""),
@@ -164,7 +165,7 @@ def _asset_row(asset: AssetView) -> Row:
         link = current_repoman().plugins.hook.repoman_web_asset(repository=repository, asset=asset)
     return Row(
         title=(link and link.title) or asset.path.removeprefix("/"),
-        url=link.url if link else path_url(asset.repository, [asset]),
+        url=link.url if link else path_url(asset.repository, asset.stored_path),
         icon=link.icon if link else "file",
         repository=asset.repository,
         text=link.text if link else asset.media_type,
@@ -172,12 +173,11 @@ def _asset_row(asset: AssetView) -> Row:
     )
 
 
-def path_url(repository: str, assets: Iterable[AssetView]) -> str:
-    """Return the address of the page about the first of some files; nothing if there is none."""
-    first = next(iter(assets), None)
-    if first is None or PATHS not in current_app.view_functions:
+def path_url(repository: str, path: str) -> str:
+    """Return the address of the page about a file at a stored path; nothing if there is none."""
+    if not path or PATHS not in current_app.view_functions:
         return ""
-    return f"{url_for(PATHS, repository=repository)}/{quote(first.stored_path)}"
+    return f"{url_for(PATHS, repository=repository)}/{quote(path)}"
 
 
 def _repository(name: str) -> Repository | None:
