@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import ge, gt, itemgetter, le, lt
 from typing import Any
 
 from repoman.content_rules import Span
@@ -17,8 +17,10 @@ from repoman.db.sqlite import LAST_CHARACTER, batches
 
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]
+Limit = tuple[str, str, Any]  # A column, a comparison, and a value.
 
 DIGEST = "sha256"  # The algorithm of the checksum that each blob is stored under.
+COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 CONTAINED_DEPTH = 3
 """Steps from a part to what refers to it: part, whole, list of wholes, name."""
 
@@ -92,9 +94,11 @@ def _steps(
         return
     own, (repository, kind) = after[: len(scan.order)], after[len(scan.order) :]
     more = "<" if is_descending else ">"
-    if _may_have_equal(scan, (repository, kind), is_descending):
+    # The key may be that of a scan with other bounds; then no row here begins as it does.
+    has_beginning = all(COMPARE[each](own[0], value) for each, value in scan.bounds)
+    if has_beginning and _may_have_equal(scan, (repository, kind), is_descending):
         yield _condition(scan, [*equal, *zip(scan.order, own, strict=True)])
-    for length in reversed(range(len(scan.order))):
+    for length in reversed(range(len(scan.order) if has_beginning else 1)):
         fixed = [*equal, *zip(scan.order[:length], own, strict=False)]
         yield _condition(scan, fixed, (scan.order[length], more, own[length]))
 
@@ -109,21 +113,33 @@ def _may_have_equal(scan: Scan, place: tuple[int, str], is_descending: bool) -> 
 
 
 def _condition(
-    scan: Scan, equal: list[tuple[str, Any]], then: tuple[str, str, Any] | None = None
+    scan: Scan, equal: list[tuple[str, Any]], then: Limit | None = None
 ) -> tuple[str, list[Any]]:
-    terms = [f'"{column}" = ?' for column, _ in equal]
-    values = [value for _, value in equal]
-    if then is not None:
-        column, comparison, value = then
-        terms.append(f'"{column}" {comparison} ?')
-        values.append(value)
     first = scan.order[0]
-    if first not in {column for column, _ in equal}:
-        terms += [f'"{first}" {comparison} ?' for comparison, _ in scan.bounds]
-        values += [value for _, value in scan.bounds]
+    bounds = () if first in {column for column, _ in equal} else scan.bounds
+    limits = [(first, *each) for each in bounds] + ([] if then is None else [then])
+    terms = [f'"{column}" = ?' for column, _ in equal]
+    terms += [f'"{column}" {comparison} ?' for column, comparison, _ in _tightest(limits)]
+    values = [*(value for _, value in equal), *(value for *_, value in _tightest(limits))]
     if scan.table == "asset" and ("uploader" in {column for column, _ in equal}):
         terms.append("\"uploader\" != ''")  # The index has no others.
     return " AND ".join(terms), values
+
+
+def _tightest(limits: list[Limit]) -> list[Limit]:
+    """Return the tightest limit of each column in each direction.
+
+    SQLite begins at one of several limits and reads all rows up to the other one, which are as many
+    as there are between two beginnings of names.
+    """
+    found: dict[tuple[str, str], Limit] = {}
+    for limit in limits:
+        column, comparison, value = limit
+        known = found.setdefault((column, comparison[0]), limit)
+        is_tighter = value < known[2] if comparison[0] == "<" else value > known[2]
+        if is_tighter or (value == known[2] and len(comparison) == 1):
+            found[column, comparison[0]] = limit
+    return list(found.values())
 
 
 def bounds_of(span: Span) -> tuple[tuple[str, Any], ...]:

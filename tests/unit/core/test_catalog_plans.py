@@ -2,14 +2,16 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 
 import pytest
 
 from repoman.catalog import records
-from repoman.catalog.model import ComponentQuery, PageRequest
+from repoman.catalog.model import ComponentQuery, Order, PageRequest, Scope
 from repoman.catalog.search_terms import compile_terms
 from repoman.catalog.visibility import ScopeViewer
 from repoman.config import DatabaseSettings
+from repoman.content_rules import ContentRules, beginning_with
 from repoman.db.database import FILE, Database
 from repoman.db.models import database_proxy
 from tests.catalog_questions import (
@@ -21,9 +23,11 @@ from tests.catalog_questions import (
     fill_database,
     make_catalog,
 )
+from tests.fill import VERSIONS
 from tests.statements import executed_statements
 
 PAGES = 3
+RULES = ContentRules(names_below=lambda path: beginning_with(path.removeprefix("/")))
 SEARCHED = ComponentQuery(repositories=("r3",), kind="tag")
 INTERNAL = ("'component_index_", "'version_index_")
 # There are few of them; or they are the rows of an index that was asked.
@@ -118,6 +122,65 @@ def test_an_index_says_what_is_beyond_the_newest(opened, column):
         records.list_beyond_newest(ids, 2, column)
     assert len(asked) == 2
     assert [step for each in asked for step in bad_steps(each)] == []
+
+
+def work_of(ask):
+    """How much the database does for an answer, in hundreds of its instructions."""
+    connection, count = database_proxy.connection(), 0
+
+    def note():
+        nonlocal count
+        count += 1
+
+    connection.set_progress_handler(note, 100)
+    try:
+        ask()
+    finally:
+        connection.set_progress_handler(None, 0)
+    return count
+
+
+def pages_of(is_descending, *beginnings):
+    """Ask for the pages of what somebody sees who sees such names."""
+    seen = tuple(f"/{each}" for each in beginnings)
+    viewer = ScopeViewer([Scope(1, "r0", "some", RULES, lambda _: True, seen)])
+    query = ComponentQuery(order=Order.NAME, is_descending=is_descending)
+    return lambda page: make_catalog().components(query, page, viewer)
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+def test_each_row_of_two_beginnings_is_on_one_page(opened, is_descending):
+    ask, found, after = pages_of(is_descending, "team-0/", "team-9/"), [], ""
+    while after is not None:
+        page = ask(PageRequest(3, after))
+        found += [(each.name, each.version) for each in page.items]
+        after = page.next
+    names = {"team-0/app-0", "team-9/app-9"}
+    assert found == sorted(found, reverse=is_descending)
+    assert {name for name, _ in found} == names
+    assert len(found) == len(set(found)) == len(names) * VERSIONS
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+def test_what_lies_between_two_beginnings_is_not_read(opened, is_descending):
+    neighbours = ("team-8/", "team-9/") if is_descending else ("team-0/", "team-1/")
+    costs = []
+    for beginnings in (neighbours, ("team-0/", "team-9/")):
+        ask = pages_of(is_descending, *beginnings)
+        after = ask(PageRequest(3)).next
+        costs.append(work_of(partial(ask, PageRequest(3, after))))
+    assert costs[1] <= costs[0] + 2
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+def test_what_lies_on_other_pages_is_not_read(opened, is_descending):
+    ask, costs, after = pages_of(is_descending, "team-"), [], ""
+    while after is not None:
+        page = ask(PageRequest(3, after))
+        costs.append(work_of(partial(ask, PageRequest(3, after))))
+        after = page.next
+    assert len(costs) > 100
+    assert max(costs) <= min(costs) + 5
 
 
 def test_a_page_costs_few_statements_however_many_items_it_has(opened):
