@@ -16,9 +16,11 @@ from repoman.blobs.manager import BlobStoreManager, FileStorePlugin
 from repoman.blobs.store import BlobStore
 from repoman.bootstrap import forget_first_password, seed
 from repoman.caching import BUDGET
+from repoman.catalog.activity import Activity
 from repoman.catalog.catalog import Catalog
 from repoman.catalog.cleanup_preview import CleanupPreview
 from repoman.catalog.contents import Contents
+from repoman.catalog.open_uploads import OpenUploads
 from repoman.catalog.sample_records import Samples
 from repoman.catalog.uploading import ComponentUploads
 from repoman.catalog.views import RepositoryViews
@@ -102,6 +104,8 @@ class Repoman:
         contents: the same, as users see it.
         views: the same, for the pages of formats.
         uploads: uploads of components by a form.
+        open_uploads: the unfinished uploads of clients.
+        activity: what happened to the content of a repository.
         doctor: what is wrong around the server, and how to mend it.
         overview: how the server is doing, at a glance.
         sightings: the proxies in front that requests came through.
@@ -243,6 +247,8 @@ class Repoman:
         self.cleanup_preview = CleanupPreview(self.contents, self.cleanup_policies)
         self.views = RepositoryViews(self.catalog, self.repositories, authorizer, self.blob_stores)
         self.uploads = ComponentUploads(self.repositories, authorizer)
+        self.open_uploads = OpenUploads(self.database, authorizer)
+        self.activity = Activity(self.events, self.repositories, authorizer)
         self.overview = Overview(
             self.catalog, self.repositories, authorizer, self.stores, self.proxies.clock
         )

@@ -12,6 +12,7 @@ cuts off and a chunk out of order end nothing.
 """
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -39,6 +40,22 @@ class Upload:
     scope: str
     actor: str
     started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProgress:
+    """How far a session is.
+
+    Attributes:
+        size: bytes so far; None if no request has written since the start of this process.
+        written_at: when its last byte came, in seconds since the epoch; None: none has come.
+        is_active: whether a request is writing to it.
+    """
+
+    upload: Upload
+    size: int | None
+    written_at: float | None
+    is_active: bool
 
 
 class UploadSink:
@@ -200,6 +217,27 @@ class UploadSessions:
         if row is None or row[1:3] != (scope, actor) or (live is not None and live.is_left_over):
             raise NotFound(UNKNOWN)
         return Upload(*row)
+
+    def list_after(self, after: str, limit: int) -> list[UploadProgress]:
+        """Return at most ``limit`` sessions with ids after ``after``, in their order."""
+        rows = list_begun(self._repository, math.inf, after, limit)
+        return [self._progress(Upload(*row)) for row in rows]
+
+    def find(self, upload_id: str) -> UploadProgress:
+        """Return a session, whoever began it (NotFound)."""
+        row = find_upload(self._repository, upload_id)
+        if row is None:
+            raise NotFound(UNKNOWN)
+        return self._progress(Upload(*row))
+
+    def _progress(self, upload: Upload) -> UploadProgress:
+        live = self._live.get(upload.id)
+        return UploadProgress(
+            upload,
+            size=None if live is None else live.writer.size,
+            written_at=self._blobs.written_at(upload.id),
+            is_active=live is not None and live.lock.locked(),
+        )
 
     def offset(self, upload: Upload) -> int:
         """Return how many bytes of the session are stored."""

@@ -225,6 +225,27 @@ def trace(repoman: Repoman, name: str, path: str, as_json: bool) -> None:
     _tell_steps(steps)
 
 
+@repo.command("uploads")
+@click.argument("name")
+@click.option("--cancel", metavar="ID", help="Cancel the upload with this id instead.")
+@click.option("--after", default="", metavar="ID", help="Continue after the upload with this id.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))
+@with_repoman
+def uploads_(repoman: Repoman, name: str, cancel: str | None, after: str, limit: int) -> None:
+    """List the unfinished uploads to the repository NAME, or cancel one of them."""
+    repository = repoman.repositories.get(name)
+    if cancel is not None:
+        gone = repoman.open_uploads.cancel(repository, cancel, None).upload
+        click.echo(f"The upload of {gone.actor} to {gone.scope} was cancelled.")
+        return
+    page = repoman.open_uploads.list(repository, None, after=after, limit=limit)
+    for each in page.uploads:
+        last = "never" if each.written_at is None else _render_time(each.written_at)
+        click.echo(f"{each.upload.id} {each.upload.actor} {each.upload.scope} last byte: {last}")
+    if page.next:
+        click.echo(f"There may be more: --after {page.next}", err=True)
+
+
 def _tell_steps(steps: Iterable[Step], indent: str = "") -> None:
     for each in steps:
         reason = f": {each.reason}" if each.reason else ""

@@ -13,6 +13,7 @@ from repoman.repositories.component_upload import UploadTarget
 from repoman.repositories.sections import AccessSection, StorageSection
 from repoman.sections import Section
 from repoman.security.actors import RepositoryRef
+from repoman.uploads import UploadSessions
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -129,6 +130,7 @@ class Capabilities:
             is called, before anything is removed, with the paths of those others, as content
             selectors see them, and may raise an error.
         upload: takes the files of a form.
+        upload_sessions: the uploads of clients that come in several requests.
     """
 
     remote: Remote | None = None
@@ -136,6 +138,7 @@ class Capabilities:
     delete_component: Callable[[Coordinate], None] | None = None
     delete_asset: Callable[[str, CheckPath], None] | None = None
     upload: UploadTarget | None = None
+    upload_sessions: UploadSessions | None = None
 
 
 @dataclass(frozen=True, slots=True)

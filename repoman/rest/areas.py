@@ -26,6 +26,7 @@ from repoman.rest.settings import settings
 from repoman.rest.status import status
 from repoman.rest.system import system
 from repoman.rest.tasks import tasks
+from repoman.rest.uploads import uploads
 from repoman.rest.usage import usage
 from repoman.rest.user_tokens import user_tokens
 from repoman.rest.users import users
@@ -58,6 +59,7 @@ AREAS = (
     doctor,
     logs,
     usage,
+    uploads,
     events,
     audit,
     rights,

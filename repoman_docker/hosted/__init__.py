@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from repoman.plugin import Built, Capabilities, RepositoryContext
+from repoman.plugin import Built, Capabilities, RepositoryContext, UploadSessions
 from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
 from repoman_docker.hosted.deletion import Deletion, delete_unused_blobs
 from repoman_docker.hosted.lists import HostedLists, HostedSearch
@@ -48,9 +48,12 @@ def build_hosted(context: RepositoryContext) -> Built:
         delete_unused=delete_unused,
     )
     deletion = Deletion(context.content, policy.read_only)
-    return Built(
-        service,
-        Capabilities(
-            delete_component=deletion.delete_component, delete_asset=deletion.delete_asset
-        ),
+    return Built(service, _capabilities(deletion, context.uploads))
+
+
+def _capabilities(deletion: Deletion, uploads: UploadSessions) -> Capabilities:
+    return Capabilities(
+        delete_component=deletion.delete_component,
+        delete_asset=deletion.delete_asset,
+        upload_sessions=uploads,
     )

@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 
 from repoman.plugin import Failure, PageLink, hookimpl
 from repoman_web.commands import session
-from repoman_web.views import browse_paths, failures
+from repoman_web.views import browse_history, browse_paths, failures
 from repoman_web.views.account import account, tokens
 from repoman_web.views.browse import browse
 from repoman_web.views.first_run import first_run
@@ -23,7 +23,7 @@ from repoman_web.views.upload import SomeUploads, upload
 from repoman_web.views.use import use
 
 # The modules whose views are in the blueprint of another module.
-MORE_VIEWS = (browse_paths,)
+MORE_VIEWS = (browse_history, browse_paths)
 
 
 @hookimpl

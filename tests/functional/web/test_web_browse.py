@@ -12,6 +12,7 @@ from repoman_web import plugin as web
 from tests.functional.docker.images import make_image
 from tests.functional.rights.stage import Stage
 from tests.functional.web.conftest import Browser
+from tests.live import free_port
 from tests.statements import executed_statements
 
 UPSTREAM = "http://127.0.0.1:9"  # Nobody listens there.
@@ -106,11 +107,12 @@ def test_the_list_takes_as_many_statements_however_many_there_are(stage, browser
 
 
 def test_the_first_page_of_a_repository_is_that_of_its_format(stage, browser):
-    hosted = stage.make_repository(docker__http_port=47_211)
+    port = free_port()
+    hosted = stage.make_repository(docker__http_port=port)
     group = stage.make_repository("docker-group", group__members=[hosted])
     stage.mounted(hosted).push("team/app", "1", make_image())
     text = page(browser, f"/browse/{hosted}")
-    assert ">localhost:47211</code>" in text
+    assert f">localhost:{port}</code>" in text
     assert f'also in <a href="/browse/{group}">' in text
     assert "<dt>Overwriting</dt><dd>allowed</dd>" in text
     assert f'href="/browse/{hosted}/image/team/app"' in text
@@ -146,18 +148,6 @@ def test_a_proxy_says_how_its_upstream_is(stage, browser, open_as):
         "raw-proxy", proxy__remote_url=UPSTREAM, http_client__blocked=True
     )
     assert "is blocked by the settings" in page(browser, f"/browse/{blocked}")
-
-
-def test_a_repository_of_a_format_that_is_gone_says_so(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("gone"))
-    repoman = factory({"docker": docker, "web": web})
-    repoman.repositories.create("images", "docker-hosted", {})
-    repoman.stop()
-    browser = Browser(factory({"raw": raw, "web": web}))
-    browser.log_in()
-    assert "does not work" in page(browser, "/browse")
-    assert "The format &#39;docker&#39; is not installed." in page(browser, "/browse/images")
-    factory.stop()
 
 
 def test_others_see_only_what_they_may_know_of(stage, open_as):

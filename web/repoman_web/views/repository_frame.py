@@ -73,7 +73,9 @@ def first_tab(repository: Repository) -> RepositoryTab:
 def _tabs(repository: Repository) -> Iterator[RepositoryTab]:
     own = list(chain(*current_repoman().plugins.hook.repoman_web_tabs(repository=repository)))
     common = COMMON if own else (FILES_TAB, *COMMON[1:])
-    return (each for each in (*own, *common) if each.endpoint in current_app.view_functions)
+    hidden = () if repository.capabilities.upload_sessions else ("uploads",)
+    known = current_app.view_functions
+    return (each for each in (*own, *common) if each.endpoint in known and each.key not in hidden)
 
 
 # State --------------------------------------------------------------------------------------------
