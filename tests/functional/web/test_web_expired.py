@@ -97,7 +97,7 @@ def test_what_was_not_kept_by_us_is_ignored(browser, text):
 
 def test_the_number_of_a_failure_is_in_the_log(repoman_factory, caplog, monkeypatch):
     browser = Browser(repoman_factory({"raw": raw, "web": web}))
-    monkeypatch.setattr("repoman_web.views.pages.list_problems", lambda: 1 / 0)
+    monkeypatch.setattr("repoman_web.views.pages.home", lambda: 1 / 0)
     answer = browser.get("/")
     assert answer.status_code == 500
     number = re.search(r'aria-label="Number of the failure">([0-9a-f]{8})<', answer.text)[1]

@@ -157,7 +157,10 @@ def test_a_whole_digest_leads_to_what_it_belongs_to(browser, images, files):
     assert (answer.status_code, answer.headers["Location"]) == (302, where)
     layer = browser.get("/search", query_string={"q": digest_of(LAYER).upper()[7:]})
     assert layer.headers["Location"].endswith(f"/-/layers/{digest_of(LAYER)}")
+    single = browser.get("/search", query_string={"q": digest_of(b"firmware")})
+    assert single.headers["Location"] == f"/browse/{files}/paths/firmware/gateway-x2.bin"
     text = page(browser, {"q": digest_of(b"the same")})
+    assert f'href="/browse/{files}/paths/same/a.txt"' in text
     assert found(text)["With this checksum"] == ["same/a.txt", "same/b.txt"]
     both = {"q": "gateway", "checksum": digest_of(image.manifest)}
     assert found(page(browser, both))["Tags"] == ["platform/api-gateway:2.1"]

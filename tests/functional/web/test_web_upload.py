@@ -90,6 +90,7 @@ def test_several_files_are_stored(stage, browser, files):
         "firmware/x2/a.bin Stored, SHA-256 ccca685709aa 2.0 KiB",
         "firmware/x2/b.txt Stored, SHA-256 3e23e8160039 1 B",
     ]
+    assert f'href="/browse/{files}/paths/firmware/x2/a.bin"' in text
     assert 'value="firmware/x2"' in text
     assert stored(stage, files, "firmware/x2/a.bin") == b"A" * 2000
     assert rows(page(browser, f"/upload/{files}")) == []
