@@ -33,13 +33,14 @@ from repoman.plugin import (
     hookimpl,
 )
 from repoman_raw.group import RawGroup, open_members, parse_question
-from repoman_raw.hosted import UPLOAD, RawHosted
+from repoman_raw.hosted import FILE, UPLOAD, RawHosted
 from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.service import RawSection
 
 RULES = ContentRules(
     component_path=lambda file: f"/{file.name}",
+    component_kinds=(FILE,),  # Lists need not look which there are.
     stored_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
     names_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
     shown=lambda file: Coordinate(file.kind, f"/{file.name}", "", f"/{file.namespace}"),
