@@ -275,3 +275,20 @@ def test_each_client_has_lines_to_copy(stage, browser, hosted):
     assert "This address is plain HTTP" in text
     assert "No address yet" in page(browser, f"/browse/{hosted}/use")
     page(browser, f"/browse/{name}/use?name={HOSTILE}&version=$(id)&address=odd&user={HOSTILE}")
+
+
+def test_https_is_preferred_wherever_an_address_is_shown(stage, browser):
+    plain, secure = free_port(), free_port()
+    name = stage.make_repository(docker__http_port=plain, docker__https_port=secure)
+    stage.mounted(name).push("app", "1", make_image())
+    assert f"docker pull localhost:{secure}/app:1" in page(browser, f"/browse/{name}/image/app")
+    address = f"/browse/{name}/use"
+    text = page(browser, address)
+    assert f"docker login localhost:{secure} -u" in text
+    assert "This address is plain HTTP" not in text
+    text = page(browser, f"{address}?address=http://localhost:{plain}")
+    assert f"docker login localhost:{plain} -u" in text
+    assert "This address is plain HTTP" in text
+    stage.repoman.repositories.update(name, {"docker": {"external_url": "https://images.example"}})
+    assert "docker login images.example -u" in page(browser, address)
+    assert "docker pull images.example/app:1" in page(browser, f"/browse/{name}/image/app")
