@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from repoman.db.models import SampleRecord
+from repoman.db.usage_models import SampleRecord
 from repoman.security.actors import Limit
 from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin as raw
