@@ -73,6 +73,8 @@ def prepare(repoman: Repoman, database: Path, components: int) -> None:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
         fill(connection, ids, components)
+        connection.execute("UPDATE component SET kind = 'file'")  # What the format shows.
+        connection.commit()
     for user, expression in (("range", RANGE), ("pattern", PATTERN)):
         repoman.security.selectors.create(SelectorRow(user, expression))
         properties = {"selector": user, "repository": "*", "actions": ["browse", "read"]}
