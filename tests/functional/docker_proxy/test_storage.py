@@ -47,9 +47,9 @@ def no_room(request, monkeypatch):
 @pytest.fixture
 def no_writes():
     """A database that can only be read."""
-    database_proxy.execute_sql("pragma query_only = 1")
+    database_proxy.writer.execute("pragma query_only = 1")
     yield
-    database_proxy.execute_sql("pragma query_only = 0")
+    database_proxy.writer.execute("pragma query_only = 0")
 
 
 def test_an_image_is_pulled_though_nothing_can_be_kept(proxy, upstream, image, no_room):

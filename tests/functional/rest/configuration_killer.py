@@ -76,7 +76,7 @@ def killed_before(number: int) -> Iterator[None]:
                 os.kill(os.getpid(), signal.SIGKILL)
             count += 1
 
-    connection = database_proxy.connection()
+    connection = database_proxy.writer
     connection.set_trace_callback(note)
     yield
     connection.set_trace_callback(None)

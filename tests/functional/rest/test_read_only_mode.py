@@ -103,11 +103,12 @@ def test_tasks_that_write_wait_and_say_why_and_others_run(repoman, client):
     tasks = {each.type: each for each in repoman.tasks.all()}
     runner = repoman.make_runner("server")
     queued = repoman.tasks.run(tasks["blobstore.compact"])
+    verify = repoman.tasks.update(tasks["blobstore.verify"], is_enabled=True)
     repoman.database.freeze("admin")
     refused = client.request("POST", f"{API}/tasks/{tasks['blobstore.compact'].uid}/run")
     assert (refused.status_code, "read-only mode" in refused.text) == (503, True)
     assert refused.headers["Retry-After"]
-    read = repoman.tasks.run(tasks["blobstore.verify"])
+    read = repoman.tasks.run(verify)
     runner.look()
     wait_until(lambda: repoman.tasks.get_run(read.id).is_over, what="the task that only reads")
     assert repoman.tasks.get_run(read.id).state == "ok"

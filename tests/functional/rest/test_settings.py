@@ -218,7 +218,7 @@ def test_rights_on_settings(repoman, client):
     assert patch(client, FILES, {}, user=ANN).status_code == 404
     give(repoman, "nx-repository-admin-raw-files-read")
     assert client.request("GET", f"/api/v1{FILES}", auth=ANN, login=False).status_code == 200
-    assert patch(client, FILES, {}, user=ANN).status_code == 404
+    assert patch(client, FILES, {}, user=ANN).status_code == 403
     assert patch(client, REMOTE, {}, user=ANN).status_code == 404
     give(repoman, "nx-repository-admin-raw-files-edit")
     assert (
