@@ -65,6 +65,10 @@ audit: $(VENV)/audit.stamp ## Check the pinned packages for known vulnerabilitie
 api: $(VENV)/dev.stamp ## Make docs/rest_api.md from the models of the REST API
 	$(BIN)/python -m tests.rest_docs
 
+.PHONY: pictures
+pictures: programs $(VENV)/dev.stamp ## Take the pictures of docs/web.md
+	$(BIN)/python -m tests.pictures
+
 .PHONY: bench
 bench: programs $(VENV)/dev.stamp ## Run the benchmarks against other servers
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
