@@ -232,7 +232,10 @@ class ListService(Protocol):
         """Return image names; entries that are read but not returned are taken from the budget."""
 
     def has_image(self, name: str) -> bool:
-        """Return whether a manifest of the image is stored here and served; contacts no remote."""
+        """Return whether a manifest of the image is here; contacts no remote.
+
+        A proxy also has an image of which it served a manifest that it could not store.
+        """
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """Return the manifests with this subject, ordered by digest."""

@@ -82,7 +82,7 @@ class ProxyLists:
             except (UpstreamError, NotFound) as error:
                 # The cached tags are better than nothing, also if the remote deletes its own.
                 is_to_go = isinstance(error, NotFound) and self._site.proxy.follow_deletion
-                if is_to_go or not self.has_image(name):
+                if is_to_go or not self._local.has_image(image):
                     raise
                 return self._known(self._local.tags(image, after, limit), error)
         start = bisect_right(found.entries, after) if after else 0
@@ -102,7 +102,10 @@ class ProxyLists:
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        return self._site.serves(name) and self._local.has_image(self._site.long_name(name))
+        image = self._site.long_name(name)
+        return self._site.serves(name) and (
+            self._local.has_image(image) or self._site.unkept.find(image) is not None
+        )
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""

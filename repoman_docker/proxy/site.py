@@ -1,13 +1,14 @@
 """What the services of one Docker proxy share: the cache, the remote, names and messages."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
 from repoman.plugin import (
     BlobStore,
     ContentStore,
+    LruCache,
     ProxyCache,
     RoutingSection,
 )
@@ -29,6 +30,7 @@ class ProxySite:
         name: of the repository.
         cache: the proxy cache of the core.
         registry: the client of the remote registry.
+        unkept: the images of which a manifest was served that could not be stored.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ProxySite:
     blobs: BlobStore
     cache: ProxyCache
     registry: RemoteRegistry
+    unkept: LruCache[bool] = field(default_factory=LruCache)
 
     @property
     def host(self) -> str:

@@ -109,7 +109,10 @@ class TagStore:
                     self._save(replace(new, checked_at=at))
                 size_indexes(self._content, manifest)
 
-        return _as_asset(manifest), self._site.cache.keep(f"{image}@{digest}", write)
+        is_kept = self._site.cache.keep(f"{image}@{digest}", write)
+        if not is_kept:
+            self._site.unkept.save(image, True)
+        return _as_asset(manifest), is_kept
 
     def point(self, image: str, tag: Tag, manifest: Asset) -> Asset:
         """Set a tag to a stored manifest, and return the asset of the tag."""

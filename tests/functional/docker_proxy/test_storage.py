@@ -60,6 +60,11 @@ def test_an_image_is_pulled_though_nothing_can_be_kept(proxy, upstream, image, n
         assert proxy.get(f"{NAME}/referrers/{image.digest}").status == 200
 
 
+def test_a_group_passes_on_what_its_proxy_cannot_keep(make_proxy, proxy, image, no_room):
+    group = make_proxy.group(make_proxy.hosted(), proxy)
+    assert group.pull(NAME, "1") == image.manifest
+
+
 def test_an_image_is_pulled_though_the_database_takes_nothing(
     proxy, upstream, image, no_writes, caplog
 ):
