@@ -9,7 +9,7 @@ from repoman.events.event import ContentEvent
 from repoman.events.follower import EventLog
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository, RepositoryType
-from repoman.security.actors import READING, Actor
+from repoman.security.actors import Actor
 from repoman.security.authorization import Authorizer
 
 READ_EVENTS = 1_000
@@ -51,7 +51,7 @@ class Activity:
         ``by`` is the user who did it, or empty; ``after`` the id of the event behind which to go
         on, None at the newest one.
         """
-        viewer = ActorViewer(self._authorizer, self._repositories, actor, READING)
+        viewer = ActorViewer(self._authorizer, self._repositories, actor)
         scopes = {each.id: each for each in viewer.scopes_of(repository)}
         filters = {"actor": by}
         if repository.config.type is not RepositoryType.GROUP:

@@ -8,7 +8,7 @@ it with :meth:`RepositoryView.sees`.
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, BinaryIO
 
@@ -46,7 +46,8 @@ _FIELD = FIELDS["asset"]
 class StoredAsset:
     """An asset at a key; ``digest`` is the sha256 in hex, sizes are in bytes.
 
-    ``transfer_size`` is what a client downloads to use it.
+    ``transfer_size`` is what a client downloads to use it; ``uploader`` is empty for who has not
+    logged in.
     """
 
     key: AssetKey
@@ -84,13 +85,18 @@ class RepositoryViews:
     ) -> None:
         self._services = Services(catalog, repositories, authorizer, stores)
 
-    def open(self, repository: Repository, actor: Actor | None) -> "RepositoryView":
-        """Return a repository as an actor sees it; None is the program itself."""
+    def open(
+        self,
+        repository: Repository,
+        actor: Actor | None,
+        actions: frozenset[Action] = READING,
+    ) -> "RepositoryView":
+        """Return a repository as an actor sees it by one of these; None is the program itself."""
         viewer: ActorViewer | EveryViewer
         services = self._services
         viewer = EveryViewer(services.repositories)
         if actor is not None:
-            viewer = ActorViewer(services.authorizer, services.repositories, actor, READING)
+            viewer = ActorViewer(services.authorizer, services.repositories, actor, actions)
         return RepositoryView(repository, actor, viewer, services)
 
     def summaries(self, actor: Actor) -> dict[str, RepositorySummary]:
@@ -159,7 +165,7 @@ class RepositoryView:
     def stored(self, keys: Iterable[AssetKey]) -> dict[AssetKey, StoredAsset]:
         """Return what is stored at these keys; nothing where there is nothing."""
         keys = list(dict.fromkeys(keys))
-        found = map(_stored, records.find_stored(keys)) if keys else ()
+        found = map(self._stored, records.find_stored(keys)) if keys else ()
         return {each.key: each for each in found}
 
     def below(
@@ -170,7 +176,13 @@ class RepositoryView:
         Each with whether something names it by a reference of one of ``kinds``.
         """
         rows = records.list_below(repository_id, kind, span, kinds, limit)
-        return [(_stored(row[:-1]), bool(row[-1])) for row in rows]
+        return [(self._stored(row[:-1]), bool(row[-1])) for row in rows]
+
+    def _stored(self, row: Row) -> StoredAsset:
+        """Return a row as an asset; who stored it is not told to who has not logged in."""
+        found = _as_stored(row)
+        is_anonymous = self.actor is not None and self.actor.is_anonymous
+        return replace(found, uploader="") if is_anonymous else found
 
     def referrers(
         self, keys: Iterable[AssetKey], kinds: Iterable[str], limit: int
@@ -247,7 +259,7 @@ def _sees(scope: Scope | None, coordinate: Coordinate) -> bool:
     return scope.sees is None or scope.sees(scope.rules.component_path(coordinate))
 
 
-def _stored(row: Row) -> StoredAsset:
+def _as_stored(row: Row) -> StoredAsset:
     transfer_size, digest, size, store = row[len(_FIELD) :]
     return StoredAsset(
         key=(row[_FIELD["repository_id"]], row[_FIELD["path"]]),

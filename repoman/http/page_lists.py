@@ -99,7 +99,7 @@ def row_key(*values: str | float | None) -> str:
 def _values_of(key: str) -> list[Any]:
     try:
         found = json.loads(urlsafe_b64decode(key + "=" * (-len(key) % 4)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PageKeyInvalid(UNKNOWN_KEY) from error
     if not isinstance(found, list):
         raise PageKeyInvalid(UNKNOWN_KEY)

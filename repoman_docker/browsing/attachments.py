@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from repoman.plugin import Referrer, RepositoryView, StoredAsset
+from repoman.plugin import Action, Referrer, RepositoryView, StoredAsset
 from repoman_docker.browsing.kinds import (
     ATTESTATION_KEY,
     ATTESTED_KEY,
@@ -20,7 +20,8 @@ from repoman_docker.browsing.kinds import (
 from repoman_docker.browsing.loading import LoadedImage, legacy_path
 from repoman_docker.browsing.platforms import platform_of
 from repoman_docker.browsing.reading import READER
-from repoman_docker.layout import SUBJECT, manifest_path
+from repoman_docker.layout import SUBJECT, manifest_path, tagged
+from repoman_docker.protocol.reference import Tag
 
 ATTACHED_MAX = 200  # Things that are shown; images have a few.
 DETAIL_MAX_CHARS = 300
@@ -67,7 +68,10 @@ def list_attachments(
     ]
     found += _of_tags(image, subjects)
     found += _of_index(view, image)
-    return found[:ATTACHED_MAX]
+    may = view.may
+    return [each for each in found if may(Action.READ, tagged(image.name, Tag(each.digest)))][
+        :ATTACHED_MAX
+    ]
 
 
 def _subjects(image: LoadedImage) -> dict[str, str]:

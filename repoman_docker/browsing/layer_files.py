@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repoman.plugin import (
+    Action,
     Invalid,
     LruCache,
     NotFound,
     RepositoryView,
     StoredAsset,
     Unavailable,
+    waiting,
 )
 from repoman_docker.browsing.archives import OutOfTime, UnpackedLayer
 from repoman_docker.layout import blob_path, tagged
@@ -20,6 +22,9 @@ from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.tar import Entry, EntryKind, NotAnArchive, read_entries
 
 ENTRIES_MAX = 20_000
+NAME_MAX_BYTES = 4096  # Of one name or target, as they are shown.
+NAMES_MAX_BYTES = 4 << 20
+"""Of the names and targets of all entries: one entry may have a megabyte of them."""
 SECONDS_MAX = 5.0
 LISTINGS_AT_ONCE = 2
 """Layers that are read at the same time; others wait."""
@@ -89,7 +94,9 @@ class LayerLists:
         found = self._kept.find(stored.digest)
         if found is not None:
             return found
-        if not self._turns.acquire(timeout=WAIT_S):
+        with waiting():
+            is_ours = self._turns.acquire(timeout=WAIT_S)
+        if not is_ours:
             raise Unavailable("Other layers are being read at the moment. Try again in a minute.")
         try:
             return self._kept.get(stored.digest, lambda: _list(view, stored))
@@ -113,6 +120,8 @@ def find_layer(view: RepositoryView, name: str, digest: str) -> StoredAsset:
     except RegistryError as error:
         raise absent from error
     coordinate = tagged(name, Tag(digest))
+    if not view.may(Action.READ, coordinate):
+        raise absent
     keys = [(each, path) for each in view.scopes if view.sees(each, coordinate)]
     for stored in view.stored(keys).values():
         return stored
@@ -138,9 +147,11 @@ def _list(view: RepositoryView, stored: StoredAsset) -> LayerFiles:
 def collect(layer: UnpackedLayer, limit: int = ENTRIES_MAX) -> tuple[list[Entry], Truncation]:
     """Return the entries of a layer, and why they are not all."""
     found: list[Entry] = []
+    room = NAMES_MAX_BYTES
     try:
         for each in read_entries(layer.read):
-            if len(found) == limit:
+            room -= len(each.name) + len(each.target)
+            if len(found) == limit or room < 0:
                 return found, Truncation.MANY
             found.append(each)
     except OutOfTime:
@@ -175,7 +186,7 @@ def _shown(entry: Entry) -> LayerFile:
 
 def safe_text(text: bytes) -> str:
     """Return a name as people can read it: what cannot be printed is written as its code."""
-    return "".join(_safe_characters(text.decode("utf-8", "backslashreplace")))
+    return "".join(_safe_characters(text[:NAME_MAX_BYTES].decode("utf-8", "backslashreplace")))
 
 
 def _safe_characters(text: str) -> Iterable[str]:

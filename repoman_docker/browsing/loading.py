@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from repoman.plugin import NotFound, RepositoryView, StoredAsset
+from repoman.plugin import Action, Coordinate, NotFound, RepositoryView, StoredAsset
 from repoman_docker.browsing.kinds import LEGACY_SUFFIXES, ArtifactKind, kind_of
 from repoman_docker.browsing.platforms import PlatformImage, child_keys, choose, platform_images
 from repoman_docker.browsing.reading import READER
@@ -94,8 +94,6 @@ def load_image(view: RepositoryView, name: str, reference: str, platform: str = 
         empty = Manifest("", Kind.OTHER)
         manifest = empty if image is None else READER.manifest(view, image)
     blobs = _blobs(view, repository, name, manifest)
-    config = blobs.get("" if manifest.config is None else str(manifest.config.digest))
-    is_image = kind_of(manifest) is ArtifactKind.IMAGE and config is not None
     return LoadedImage(
         name=name,
         reference=reference,
@@ -109,10 +107,24 @@ def load_image(view: RepositoryView, name: str, reference: str, platform: str = 
         chosen=chosen,
         image=image,
         manifest=manifest,
-        config=READER.config(view, config) if is_image and config else ImageConfig(),
+        config=_config(view, tagged(name, Tag(reference)), manifest, blobs),
         blobs=blobs,
         nearby={path: each for (_, path), each in nearby.items()},
     )
+
+
+def _config(
+    view: RepositoryView,
+    coordinate: Coordinate,
+    manifest: Manifest,
+    blobs: Mapping[str, StoredAsset],
+) -> ImageConfig:
+    """Return the config of an image; an empty one of other things, and for who may not read it."""
+    stored = blobs.get("" if manifest.config is None else str(manifest.config.digest))
+    is_image = kind_of(manifest) is ArtifactKind.IMAGE
+    if stored is None or not is_image or not view.may(Action.READ, coordinate):
+        return ImageConfig()
+    return READER.config(view, stored)
 
 
 def _find(view: RepositoryView, name: str, reference: str) -> StoredAsset:

@@ -1,6 +1,8 @@
 """Who sees what of a Docker repository: pages, REST and commands begin here."""
 
 from repoman.plugin import (
+    READING,
+    Action,
     Actor,
     Denied,
     ListRequest,
@@ -13,8 +15,15 @@ from repoman.plugin import (
     RepositoryView,
 )
 
+LISTING = frozenset({Action.BROWSE})
 
-def open_view(repoman: Repoman, repository: Repository, actor: Actor | None) -> RepositoryView:
+
+def open_view(
+    repoman: Repoman,
+    repository: Repository,
+    actor: Actor | None,
+    actions: frozenset[Action] = READING,
+) -> RepositoryView:
     """Return a Docker repository as an actor sees it; None is the program itself.
 
     Raises:
@@ -23,10 +32,11 @@ def open_view(repoman: Repoman, repository: Repository, actor: Actor | None) -> 
     """
     if repository.config.format != "docker":
         raise NotFound(f"{repository.name} is not a Docker repository.")
-    view = repoman.views.open(repository, actor)
+    view = repoman.views.open(repository, actor, actions)
     is_group = repository.config.type is RepositoryType.GROUP
     if actor is not None and not view.scopes and not is_group:
-        raise Denied(f"{actor.name} is not allowed to browse or read {repository.name}.")
+        what = " or ".join(sorted(actions))
+        raise Denied(f"{actor.name} is not allowed to {what} {repository.name}.")
     return view
 
 

@@ -19,6 +19,7 @@ STEPS_MAX = 2_000
 """Further steps of a history are left out."""
 VALUES_MAX = 2_000
 """Further variables, labels, ports or volumes are left out."""
+TIME_MAX_S = 253_402_300_800.0  # The year 10,000, which no date can show.
 
 _NOP = re.compile(r"^(?:/bin/sh -c )?#\(nop\)\s*")
 _SHELL = re.compile(
@@ -84,7 +85,8 @@ class ImageConfig:
 def parse_config(body: bytes) -> ImageConfig | None:
     """Return what a config says; None if it is not a JSON object."""
     try:
-        fields = json.loads(body)
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        fields = json.loads(text.encode("utf-8", "replace"))  # no halves of surrogate pairs
     except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict):
@@ -121,7 +123,8 @@ def parse_time(value: object) -> float | None:
         seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         return None
-    return seconds if seconds > 0 else None  # Reproducible builds say 1970, or the year 1.
+    # Reproducible builds say 1970, or the year 1.
+    return seconds if 0 < seconds < TIME_MAX_S else None
 
 
 def parse_step(created_by: str, *, is_empty: bool = False, created_at: float | None = None) -> Step:

@@ -48,10 +48,16 @@ def searchable_labels(*sources: Mapping[str, object]) -> dict[str, str]:
     found: dict[str, str] = {}
     for source in sources:
         for name, value in source.items():
-            is_short = isinstance(value, str) and len(value) <= LABEL_MAX_CHARS
-            if is_short and len(name) <= LABEL_MAX_CHARS and len(found) < LABELS_MAX:
+            if len(found) < LABELS_MAX and _is_searchable(name) and _is_searchable(value):
                 found.setdefault(name, str(value))
     return found
+
+
+def _is_searchable(text: object) -> bool:
+    """Return whether a text is short, and can be stored: half a surrogate pair is no text."""
+    if not isinstance(text, str) or len(text) > LABEL_MAX_CHARS:
+        return False
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def labels_of(config: bytes) -> Mapping[str, object]:

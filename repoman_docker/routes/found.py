@@ -50,7 +50,8 @@ def find_elsewhere(request: FindRequest) -> list[FoundElsewhere]:
 
     collected = _pool.collect(asked.items(), search, request.patience)
     results = dict(collected.answers)
-    return [_found(each, results.get(name), request.limit) for name, each in asked.items()]
+    known = {each.name.lower() for each in request.repositories}
+    return [_found(each, results.get(name), request.limit, known) for name, each in asked.items()]
 
 
 def _searched(request: FindRequest) -> Iterator[Repository]:
@@ -77,14 +78,17 @@ def _asked(repository: Repository) -> _Asked:
     return _Asked(repository, host_of(repository), is_visible)
 
 
-def _found(asked: _Asked, result: SearchResult | None, limit: int) -> FoundElsewhere:
+def _found(
+    asked: _Asked, result: SearchResult | None, limit: int, known: set[str]
+) -> FoundElsewhere:
     name = asked.repository.name
     if result is None:
         return FoundElsewhere(name, problem=f"{name} {FAILED}")
     absent = [each for each in result.hits if not each.is_stored]
     items = tuple(_item(asked.host, each) for each in absent[:limit] if _is_name(each.name))
     total = max(len(absent), result.total - len(result.hits) + len(absent))
-    problem = ", ".join(f"{each} {_why(asked.repository)}" for each in result.failed)
+    failed = (each if each.lower() in known else f"A member of {name}" for each in result.failed)
+    problem = ", ".join(f"{each} {_why(asked.repository)}" for each in dict.fromkeys(failed))
     return FoundElsewhere(name, items, total, problem)
 
 

@@ -13,6 +13,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from repoman.plugin import (
+    READING,
     Action,
     Coordinate,
     Invalid,
@@ -80,14 +81,14 @@ def _know_names(state: BlueprintSetupState) -> None:
     state.app.url_map.converters["image"] = ImageName
 
 
-def open_view(name: str) -> RepositoryView:
+def open_view(name: str, actions: frozenset[Action] = READING) -> RepositoryView:
     """Return a Docker repository as the visitor sees it.
 
     Raises:
         Unauthenticated, NotFound: there is none, or the visitor may not know.
         Denied: the visitor may see nothing in it.
     """
-    return opening.open_view(current_repoman(), content_repository(name), current_actor())
+    return opening.open_view(current_repoman(), content_repository(name), current_actor(), actions)
 
 
 def host_of(repository: Repository) -> str:
@@ -113,7 +114,7 @@ def may_delete(view: RepositoryView, coordinate: Coordinate) -> bool:
 @pages.get("/images")
 def images(repository: str) -> str:
     """Return the images of a repository."""
-    view = open_view(repository)
+    view = open_view(repository, opening.LISTING)
     query = read_list(orders=tuple(ImageOrder), rows=PAGE_TAGS)
     order = ImageOrder(query.order)
     page = list_images(view, query.filter, order, query.after, query.rows)
@@ -136,7 +137,7 @@ def images(repository: str) -> str:
 @pages.get("/image/<image:name>")
 def show(repository: str, name: str) -> str:
     """Return the tags of an image."""
-    view = open_view(repository)
+    view = open_view(repository, opening.LISTING)
     package = find_package(view, name)
     query = read_list(orders=tuple(TagOrder), rows=PAGE_TAGS)
     platform = request.args.get("platform", "")
@@ -160,7 +161,7 @@ def show(repository: str, name: str) -> str:
 @pages.get("/image/<image:name>/-/untagged")
 def untagged(repository: str, name: str) -> str:
     """Return the manifests of an image that have no tag."""
-    view = open_view(repository)
+    view = open_view(repository, opening.LISTING)
     package = find_package(view, name)
     query = read_list(rows=PAGE_TAGS)
     page = list_untagged(view, name, query.after, query.rows)
@@ -214,6 +215,7 @@ def _image_page(repository: str, name: str, reference: str, section: str) -> str
     platform = request.args.get("platform", "")
     found = describe_image(view, name, reference, platform)
     loaded = found.image
+    may_read = view.may(Action.READ, tagged(name, Tag(reference)))
     host = host_of(view.repository)
     shown = f"{name}:{loaded.tag}" if loaded.tag else name
     return render_template(
@@ -229,7 +231,7 @@ def _image_page(repository: str, name: str, reference: str, section: str) -> str
         pulls=pull_commands(host, shown, str(loaded.digest), loaded.kind),
         host=host,
         deletable=may_delete(view, tagged(name, Tag(reference))),
-        manifest=_manifest_text(view, loaded) if section == "manifest" else "",
+        manifest=_manifest_text(view, loaded) if section == "manifest" and may_read else "",
         total=sum(each.size for each in found.layers.rows) or 1,
     )
 
@@ -254,9 +256,10 @@ def _manifest_text(view: RepositoryView, loaded: LoadedImage) -> str:
     stored = loaded.image or loaded.entry
     body = READER.body(view, stored, MANIFEST_SHOWN_MAX_BYTES)
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False) if body else ""
+        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False) if body else ""
     except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")
+    return text.encode("utf-8", "replace").decode()
 
 
 @pages.get("/image/<image:name>/-/layers/<digest>")
@@ -334,19 +337,20 @@ def _layer_of(
 def comparison(repository: str, name: str) -> str:
     """Return two images side by side."""
     view = open_view(repository)
+    listed = current_repoman().views.open(view.repository, view.actor, opening.LISTING)
     chosen = request.args.getlist("tag")
     left, right = request.args.get("left", ""), request.args.get("right", "")
     if len(chosen) > 1:  # As they are chosen in a list, whose first one is the newest.
         left, right = f"{name}:{chosen[1]}", f"{name}:{chosen[0]}"
     elif chosen:
-        left, right = left or f"{name}:{newest_tag(view, name)}", f"{name}:{chosen[0]}"
+        left, right = left or f"{name}:{newest_tag(listed, name)}", f"{name}:{chosen[0]}"
     platform, problem, found = request.args.get("platform", ""), "", None
     if left and right:
         try:
             found = compare(*(_load(view, name, each, platform) for each in (left, right)))
         except NotFound as error:
             problem = str(error)
-    suggestions: list[TagRow] = list_tags(view, name, TagQuery(), size=20).items
+    suggestions: list[TagRow] = list_tags(listed, name, TagQuery(), size=20).items
     return render_template(
         "docker/compare.html",
         repository=view.repository,

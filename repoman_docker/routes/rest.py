@@ -4,6 +4,8 @@ from pydantic import Field
 
 from repoman.plugin import (
     API_ROOT,
+    READING,
+    Action,
     Area,
     Call,
     Page,
@@ -19,7 +21,7 @@ from repoman_docker.browsing.image_deletion import delete_image, plan_image_dele
 from repoman_docker.browsing.images import ImageOrder, list_images
 from repoman_docker.browsing.layer_files import LISTS, find_layer
 from repoman_docker.browsing.loading import load_image
-from repoman_docker.browsing.opening import find_package, open_view
+from repoman_docker.browsing.opening import LISTING, find_package, open_view
 from repoman_docker.browsing.tags import TagOrder, TagQuery, list_tags, list_untagged
 from repoman_docker.routes.rest_models import (
     ComparisonXO,
@@ -111,15 +113,15 @@ class ReferencesQuery(Query):
     )
 
 
-def _view(call: Call) -> RepositoryView:
-    return open_view(call.repoman, call.repository, call.actor)
+def _view(call: Call, actions: frozenset[Action] = READING) -> RepositoryView:
+    return open_view(call.repoman, call.repository, call.actor, actions)
 
 
 @docker.get(f"{ROOT}/images", RepositoryContent())
 def list_docker_images(call: Call, query: ImagesQuery) -> Page[ImageXO]:
     """List the images of a repository, or of the members of a group."""
     after = query.continuation_token or ""
-    found = list_images(_view(call), query.filter, query.order, after, PAGE_ITEMS)
+    found = list_images(_view(call, LISTING), query.filter, query.order, after, PAGE_ITEMS)
     items = [ImageXO.model_validate(each, from_attributes=True) for each in found.items]
     return Page[ImageXO](items=items, continuation_token=found.next)
 
@@ -127,7 +129,7 @@ def list_docker_images(call: Call, query: ImagesQuery) -> Page[ImageXO]:
 @docker.get(f"{ROOT}/tags", RepositoryContent())
 def list_docker_tags(call: Call, query: TagsQuery) -> Page[TagXO]:
     """List the tags of an image. A page may be short although there are more."""
-    view = _view(call)
+    view = _view(call, LISTING)
     find_package(view, query.image)
     asked = TagQuery(query.filter, query.platform, query.order)
     found = list_tags(view, query.image, asked, query.continuation_token or "", PAGE_ITEMS)
@@ -137,7 +139,7 @@ def list_docker_tags(call: Call, query: TagsQuery) -> Page[TagXO]:
 @docker.get(f"{ROOT}/untagged", RepositoryContent())
 def list_docker_untagged(call: Call, query: UntaggedQuery) -> Page[UntaggedXO]:
     """List the manifests of an image that no tag leads to. A page may be short."""
-    view = _view(call)
+    view = _view(call, LISTING)
     find_package(view, query.image)
     found = list_untagged(view, query.image, query.continuation_token or "", PAGE_ITEMS)
     items = [UntaggedXO.model_validate(each, from_attributes=True) for each in found.items]

@@ -84,7 +84,7 @@ def activity(repository: str) -> str:
     page = current_repoman().activity.list(
         found,
         current_actor(),
-        by=query.filter,
+        by="" if current_actor().is_anonymous else query.filter,
         after=after[0] if after else None,
         limit=query.rows,
     )

@@ -1,16 +1,21 @@
 """The ports of the server with their real state, and the certificates that they show."""
 
 import time
+from dataclasses import replace
 
 from flask import Blueprint, render_template
 
 from repoman.plugin import (
     ConnectorStatus,
+    ManagedRepositories,
     current_repoman,
     list_certificates,
     list_ports,
+    page_call,
     permission_needed,
 )
+
+HIDDEN = "*"  # In place of the name of a repository that the visitor may not know of.
 
 connectors = Blueprint("connectors", "repoman_web", url_prefix="/admin/connectors")
 
@@ -22,6 +27,13 @@ def show() -> str:
     repoman = current_repoman()
     settings, repositories = repoman.settings, repoman.repositories
     ports = list_ports(settings.server, repositories.connectors())
+    knows = ManagedRepositories(page_call()).knows
+    ports = [
+        replace(each, repository=HIDDEN, problem=each.problem and "Not open.")
+        if each.repository and not knows(each.repository)
+        else each
+        for each in ports
+    ]
     has_tls = any(each.scheme == "https" for each in ports)
     return render_template(
         "repoman/connectors.html",

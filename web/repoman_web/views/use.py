@@ -80,7 +80,8 @@ def use_request(repository: Repository, via: Repository, address: str) -> UseReq
 
 
 def _field(name: str) -> str:
-    return request.args.get(name, "").strip()[:FIELD_MAX_CHARS]
+    text = request.args.get(name, "").strip()[:FIELD_MAX_CHARS]
+    return text if text.isprintable() else ""  # Lines are pasted into files line by line.
 
 
 def _visitor() -> str:

@@ -127,6 +127,8 @@ def create() -> Response | tuple[str, int]:
     """Return the form of a new LDAP server, try it, or add it."""
     form, trial = _form(None), None
     if request.method == "POST":
+        if "test" in request.form and not may_administer("ldap", "update"):
+            raise Denied("You are not allowed to try LDAP servers.")
         with form.read(request.form).saving():
             server = LdapServer(**form.values()[""])
             if "test" not in request.form:
