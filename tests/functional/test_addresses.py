@@ -113,10 +113,11 @@ def test_links_are_below_the_external_address(external):
 
 
 def test_the_pages_tell_the_external_addresses(external):
-    page = HttpClient(external).get("/").text
-    assert "docker pull registry.example.com/IMAGE:TAG" in page
-    assert f"{SERVER}/repository/files" in page
-    assert "localhost" not in page
+    client = HttpClient(external)
+    images, files = client.get("/browse/images").text, client.get("/browse/files").text
+    assert "docker push registry.example.com/" in images
+    assert f"{SERVER}/repository/files" in files
+    assert "localhost" not in images + files
 
 
 def test_an_external_address_without_a_connector_is_shown_to_nobody(external):
@@ -180,8 +181,8 @@ def test_https_is_preferred_in_hints(repoman_factory):
     repoman = repoman_factory(PLUGINS)
     ports = {"http_port": 25_001, "https_port": 25_443}
     repoman.repositories.create("images", "docker-hosted", {"docker": ports})
-    page = HttpClient(repoman).get("/", headers={"Host": "my_host:8081"}).text
-    assert "docker pull my_host:25443/IMAGE:TAG" in page
+    page = HttpClient(repoman).get("/browse/images", headers={"Host": "my_host:8081"}).text
+    assert "docker push my_host:25443/" in page
 
 
 # --- A registry client at the main port ---------------------------------------------------------

@@ -1,6 +1,7 @@
 """The commands about images, on the data of a server that may run beside them."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,7 @@ ARM = built(BASE, architecture="arm64", steps=STEPS[:1])
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def filled(tmp_path_factory):
     """Data with a repository ``images``."""
     factory = RepomanFactory(tmp_path_factory.mktemp("commands"))
     stage = Stage(factory({"docker": docker}))
@@ -37,6 +38,12 @@ def data(tmp_path_factory):
         registry.push("other", tag, make_image())
     factory.stop()
     return factory.data
+
+
+@pytest.fixture
+def data(filled, tmp_path):
+    """A copy of the test's own: some tests delete."""
+    return shutil.copytree(filled, tmp_path / "data")
 
 
 @pytest.fixture

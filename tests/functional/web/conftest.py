@@ -43,7 +43,7 @@ class Browser:
             buffered=True,
             **options,
         )
-        is_text = "Content-Encoding" not in answer.headers and "text" in answer.mimetype
+        is_text = "Content-Encoding" not in answer.headers and "text" in (answer.mimetype or "")
         if is_text and (found := MARK.search(answer.text)):
             self.mark = found[1]
         return answer

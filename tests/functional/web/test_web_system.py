@@ -149,9 +149,9 @@ def test_each_port_has_its_real_state(repoman, admin):
     save_states(repoman.database, 1, states)
     text = text_of(admin.get("/admin/connectors"))
     rows = re.search(r"8081 pages and REST.*?listens (.*)All ports", text)[1]
-    assert re.search(r"47301 a http listens 47302 b http closed", " ".join(rows.split()))
+    assert re.search(r"27301 a http listens 27302 b http closed", " ".join(rows.split()))
     assert "Another program &lt;has&gt; it." in rows
-    assert "47303 c http not opened yet" in " ".join(rows.split())
+    assert "27303 c http not opened yet" in " ".join(rows.split())
     assert "1 port is closed" in text
     assert "No port speaks HTTPS" in text
 
