@@ -137,7 +137,7 @@ def test_an_unknown_check_is_not_found(admin):
 
 
 def test_each_port_has_its_real_state(repoman, admin):
-    for name, port, is_online in (("a", 47_301, True), ("b", 47_302, True), ("c", 47_303, False)):
+    for name, port, is_online in (("a", 27_301, True), ("b", 27_302, True), ("c", 27_303, False)):
         repoman.repositories.create(name, "raw-hosted", {"raw": {"http_port": port}})
         repoman.repositories.update(name, {}, is_online=is_online)
     states = [
@@ -157,7 +157,7 @@ def test_each_port_has_its_real_state(repoman, admin):
 
 
 def test_certificates_tell_when_they_end(repoman, admin):
-    repoman.repositories.create("safe", "raw-hosted", {"raw": {"https_port": 47_304}})
+    repoman.repositories.create("safe", "raw-hosted", {"raw": {"https_port": 27_304}})
     text = text_of(admin.get("/admin/connectors"))
     assert "cannot be used" in text
     create_certificate(CertificateFiles.below(repoman.data / "tls"), ["registry.example"], 12)
@@ -175,7 +175,7 @@ def test_ports_are_read_at_once(repoman, admin):
 
     few = count()
     for number in range(12):
-        settings = {"raw": {"http_port": 47_310 + number}}
+        settings = {"raw": {"http_port": 27_310 + number}}
         repoman.repositories.create(f"r{number}", "raw-hosted", settings)
     assert count() == few <= 3
 
