@@ -17,29 +17,27 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import urljoin
 
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, RequestRedirect
 from werkzeug.test import Client, TestResponse
 
 from benchmarks.__main__ import _roomy
 from benchmarks.search import print_times
 from repoman.core import Repoman
 from repoman.db.database import FILE
-from repoman.http.admin import create_admin_app
-from repoman.http.router import create_application, registered_formats
+from repoman.http.router import create_application
 from repoman.testing import ADMIN, HttpClient, RepomanFactory
 from repoman.testing.client import after_admission
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
 from tests.fill import fill
+from tests.page_walk import PageWalk, Visited, routes_of
 
 BAR = 0.150  # seconds of processor time, p99
 FIRST_VISIT_MAX_BYTES = 60_000  # compressed, with styles and scripts
@@ -47,11 +45,10 @@ REPOSITORIES = 500
 USERS = 5_000
 TAGS = 100_000
 FILLED = 10  # repositories that share the components
-OF_A_KIND = 12  # pages of one route with the same names of parameters
+OF_A_KIND = 12  # pages of one route with parameters of the same names
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
-LINK = re.compile(r'<a\b[^>]*?\bhref="([^"]+)"')
 PART = re.compile(r'<(?:link|script|use)\b[^>]*?\b(?:href|src)="([^"#]+)')
 MARK = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 STARTS = ("/", "/search?q=team-5", "/search?q=app-102", "/search?q=team-5*", "/search?q=1.7")
@@ -176,62 +173,24 @@ class Kind:
 
 
 @dataclass
-class Walk:
-    """Follows the links from page to page, and notes what each kind of page takes."""
+class Meter:
+    """Notes what each kind of page takes."""
 
     browser: Browser
-    routes: MapAdapter
     rounds: int
     kinds: dict[str, Kind] = field(default_factory=lambda: defaultdict(Kind))
-    broken: list[str] = field(default_factory=list)
     _parts: dict[str, int] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """Open the pages that are reached from the first ones."""
-        queue, seen, opened = deque(STARTS), set(STARTS), defaultdict[str, int](int)
-        while queue:
-            address = queue.popleft()
-            kind = self._kind(address)
-            if kind is None or opened[kind] >= OF_A_KIND:
-                continue
-            opened[kind] += 1
-            for link in self._open(kind, address):
-                if link not in seen:
-                    seen.add(link)
-                    queue.append(link)
-
-    def _kind(self, address: str) -> str | None:
-        """Return the route of a page and the names of its parameters, None for other things."""
-        parts = urlsplit(address)
-        if parts.netloc or parts.path.startswith(("/repository/", "/service/", "/static/")):
-            return None
-        try:
-            endpoint, _ = self.routes.match(parts.path, "GET")
-        except RequestRedirect:
-            return None
-        except HTTPException:
-            self.broken.append(address)
-            return None
-        return " ".join([endpoint, *sorted({name for name, _ in parse_qsl(parts.query)})])
-
-    def _open(self, kind: str, address: str) -> Iterator[str]:
-        found, page = self.kinds[kind], None
-        for number in range(self.rounds + 1):
+    def measure(self, visited: Visited) -> None:
+        """Open a page again and again; its first visit has filled the caches."""
+        found = self.kinds[visited.kind]
+        for _ in range(self.rounds):
             begin = time.thread_time()
-            page = self.browser.get(address)
+            self.browser.get(visited.address)
             took = time.thread_time() - begin
-            if number:  # The first one fills caches.
-                found.times.append(took)
-                found.slowest = max(found.slowest, (took, address))
-        assert page is not None
-        if page.status_code >= 400:
-            self.broken.append(f"{page.status_code} {address}")
-        if page.mimetype != "text/html":
-            return
-        found.largest = max(found.largest, self._first_visit(address, page.text))
-        for link in LINK.findall(page.text):
-            url = urljoin(address, html.unescape(link)).partition("#")[0]
-            yield url.removeprefix("http://localhost")
+            found.times.append(took)
+            found.slowest = max(found.slowest, (took, visited.address))
+        found.largest = max(found.largest, self._first_visit(visited.address, visited.page.text))
 
     def _first_visit(self, address: str, text: str) -> int:
         """Return the compressed bytes of a page and all that it loads."""
@@ -267,12 +226,13 @@ def run(directory: Path, components: int, rounds: int) -> list[str]:
     size = (directory / FILE).stat().st_size / (1 << 20)
     took = time.perf_counter() - begin
     print(f"{components:,} components stored in {took:.0f} s; the database has {size:,.0f} MiB")
-    routes = create_admin_app(repoman, registered_formats(repoman)).url_map.bind("localhost")
-    walk = Walk(Browser(repoman), routes, rounds)
+    browser = Browser(repoman)
+    walk, meter = PageWalk(routes_of(repoman), browser.get, OF_A_KIND), Meter(browser, rounds)
     gc.freeze()  # as the server does at its start
-    walk.run()
+    for visited in walk.run(*STARTS):
+        meter.measure(visited)
     factory.stop()
-    return report(walk.kinds, walk.broken)
+    return report(meter.kinds, walk.broken)
 
 
 def main() -> None:

@@ -3,16 +3,10 @@
 import html
 import json
 import re
-from collections import defaultdict, deque
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
-from repoman.http.admin import create_admin_app
-from repoman.http.router import registered_formats
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing import HttpClient, RepomanFactory
 from repoman_docker import plugin as docker
@@ -21,9 +15,9 @@ from repoman_web import plugin as web
 from tests.functional.docker.images import make_image
 from tests.functional.rights.stage import Stage
 from tests.functional.web.conftest import Browser
+from tests.page_walk import PageWalk, routes_of
 
 HOSTILE = "<script>alert(1)</script>\"'&"
-LINK = re.compile(r'<a\b[^>]*?\bhref="([^"]+)"')
 FORM = re.compile(r"<form\b[^>]*>")
 ACTION = re.compile(r'\b(?:form)?action="([^"]*)"')
 BUTTON = re.compile(r'<(?:button|input)\b[^>]*\bformaction="([^"]*)"')
@@ -53,76 +47,33 @@ def repoman(tmp_path_factory):
     factory.stop()
 
 
-@dataclass
-class Walk:
+class Seen:
     """The pages that one user reaches by links, and the addresses that their buttons post to."""
 
-    browser: Browser
-    routes: object
-    pages: dict[str, str] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
-    posts: set[str] = field(default_factory=set)
-
-    def run(self, *starts):
-        queue, seen, opened = deque(starts), set(starts), defaultdict(int)
-        while queue:
-            address = queue.popleft()
-            kind = self.kind(address)
-            if kind is None or opened[kind] >= OF_A_KIND:
-                continue
-            opened[kind] += 1
-            for link in self.open(address):
-                if link not in seen:
-                    seen.add(link)
-                    queue.append(link)
-        return self
-
-    def kind(self, address):
-        parts = urlsplit(address)
-        if parts.scheme or parts.path.startswith(("/repository/", "/service/", "/static/")):
-            return None
-        try:
-            endpoint, _ = self.routes.match(parts.path, "GET")
-        except RequestRedirect:
-            return None
-        except HTTPException:
-            self.broken.append(address)
-            return None
-        return endpoint, *sorted({name for name, _ in parse_qsl(parts.query)})
-
-    def open(self, address):
-        page = self.browser.get(address)
-        if page.status_code >= 400:
-            self.broken.append(f"{page.status_code} {address}")
-        if page.mimetype != "text/html":
-            return
-        self.pages[address] = page.text
-        for form in FORM.findall(page.text):
-            if 'method="post"' in form.lower():
-                found = ACTION.search(form)
-                target = html.unescape(found[1]) if found else ""
-                self.posts.add(urljoin(address, target or urlsplit(address).path))
-        self.posts |= {urljoin(address, html.unescape(each)) for each in BUTTON.findall(page.text)}
-        for link in LINK.findall(page.text):
-            url = urljoin(address, html.unescape(link)).partition("#")[0]
-            yield url.removeprefix("http://localhost")
-
-
-@pytest.fixture(scope="module")
-def walk_as(repoman):
-    routes = create_admin_app(repoman, registered_formats(repoman)).url_map.bind("localhost")
-
-    def walk(*login):
+    def __init__(self, repoman, *login):
         browser = Browser(repoman)
         browser.log_in(*login)
-        return Walk(browser, routes).run("/", "/search?q=app")
+        walk = PageWalk(routes_of(repoman), browser.get, OF_A_KIND)
+        self.pages, self.posts, self.broken = {}, set(), walk.broken
+        for visited in walk.run("/", "/search?q=app"):
+            self.pages[visited.address] = visited.page.text
+            self.posts |= set(posts_of(visited.address, visited.page.text))
 
-    return walk
+
+def posts_of(address, text):
+    """The addresses that the forms and buttons of a page post to."""
+    for form in FORM.findall(text):
+        if 'method="post"' in form.lower():
+            found = ACTION.search(form)
+            target = html.unescape(found[1]) if found else ""
+            yield urljoin(address, target or urlsplit(address).path)
+    for button in BUTTON.findall(text):
+        yield urljoin(address, html.unescape(button))
 
 
 @pytest.fixture(scope="module")
-def admins(walk_as):
-    return walk_as()
+def admins(repoman):
+    return Seen(repoman)
 
 
 def test_no_link_is_broken(admins):
@@ -138,10 +89,10 @@ def test_hostile_text_stays_text(admins):
     assert sum("&lt;script&gt;alert" in text for text in admins.pages.values()) > 3
 
 
-def test_a_user_without_rights_sees_no_broken_link(walk_as):
-    walk = walk_as("nobody", PASSWORD)
-    assert walk.broken == []
-    assert not any(path.startswith("/admin") for path in walk.pages)
+def test_a_user_without_rights_sees_no_broken_link(repoman):
+    seen = Seen(repoman, "nobody", PASSWORD)
+    assert seen.broken == []
+    assert not any(path.startswith("/admin") for path in seen.pages)
 
 
 def test_pages_are_refused_to_whom_they_are_not_for(repoman, admins):

@@ -1,4 +1,4 @@
-"""Creating a repository, and changing its settings."""
+"""Creating a repository, changing its settings, and deleting it."""
 
 from itertools import groupby
 from typing import Any
@@ -129,3 +129,28 @@ def _about(format_name: str) -> str:
 
 def _place_of_type(recipe: Recipe) -> int:
     return list(RepositoryType).index(recipe.type)
+
+
+@repositories.route("/<repository>/delete", methods=["GET", "POST"])
+def confirm_delete(repository: str) -> Any:
+    """Show what goes with a repository; delete it, if its name was typed."""
+    call = page_call()
+    call.repository = found = settings_repository(repository, Action.DELETE)
+    managed, error = ManagedRepositories(call), ""
+    if request.method == "POST":
+        if request.form.get("typed", "").strip() == found.name:
+            managed.delete()
+            text = f"{found.name} was deleted. A task removes its content."
+            return done(text, url_for("repositories.show"))
+        error = f"Type {found.name} to delete it."
+    shown = render_template(
+        "repoman/repository_delete.html",
+        repository=found,
+        format=format_title(found.config.format),
+        state=describe_state(found),
+        plan=managed.plan_deletion(),
+        knows=managed.knows,
+        may_edit=managed.may(Action.EDIT, found),
+        error=error,
+    )
+    return shown, 400 if error else 200
