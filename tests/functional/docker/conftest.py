@@ -9,6 +9,7 @@ from repoman.testing import RepomanFactory
 from repoman_docker import plugin
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.sites import InProcessSite, LiveSite, Site
+from tests.functional.rights.stage import Stage
 from tests.live import LiveServer
 
 
@@ -48,3 +49,11 @@ def name() -> str:
 def other_name() -> str:
     """A second one."""
     return f"other-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    """A Repoman in process, with users and repositories as tests ask for them."""
+    factory = RepomanFactory(tmp_path_factory.mktemp("stage"))
+    yield Stage(factory({"docker": plugin}, security={"login_failures": 0}))
+    factory.stop()

@@ -6,7 +6,6 @@ import pytest
 
 from repoman.errors import Invalid, NotFound
 from repoman.security.actors import Credentials
-from repoman_docker import plugin as docker
 from repoman_docker.browsing.comparison import Change, compare
 from repoman_docker.browsing.details import describe_image
 from repoman_docker.browsing.images import ImageOrder, list_images
@@ -24,21 +23,12 @@ from tests.functional.docker.browsed import (
     with_child,
 )
 from tests.functional.docker.images import descriptor, digest_of, make_image, to_json
-from tests.functional.rights.stage import Stage, view
+from tests.functional.rights.stage import view
 from tests.statements import executed_statements
 
 BASE = tar_of("etc/os-release")
 PACKAGES = tar_of("usr/bin/curl")
 APP = tar_of("app/main")
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    from repoman.testing import RepomanFactory
-
-    factory = RepomanFactory(tmp_path_factory.mktemp("browsed"))
-    yield Stage(factory({"docker": docker}, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import pytest
 
 from repoman.errors import Denied, NotFound, Unsupported
-from repoman.testing import RepomanFactory
-from repoman_docker import plugin as docker
 from repoman_docker.browsing import image_deletion
 from repoman_docker.browsing.deleting import plan_deletion
 from repoman_docker.browsing.details import describe_image
@@ -14,14 +12,6 @@ from repoman_docker.browsing.tags import TagQuery, list_tags
 from tests.functional.docker.browsed import artifact, built, tar_of
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.test_browsing import see
-from tests.functional.rights.stage import Stage
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("deleting"))
-    yield Stage(factory({"docker": docker}, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture

@@ -3,21 +3,11 @@
 import pytest
 
 from repoman.errors import Conflict, Invalid, NotFound, Unsupported
-from repoman.testing import RepomanFactory
-from repoman_docker import plugin as docker
 from repoman_docker.browsing.deleting import delete_references, plan_deletion
 from repoman_docker.browsing.tags import list_untagged
 from tests.functional.docker.browsed import artifact, built, index, tar_of
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.test_browsing import push_index, see
-from tests.functional.rights.stage import Stage
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("deleting"))
-    yield Stage(factory({"docker": docker}, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture

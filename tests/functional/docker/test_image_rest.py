@@ -2,21 +2,13 @@
 
 import pytest
 
-from repoman.testing import ADMIN, HttpClient, RepomanFactory
-from repoman_docker import plugin as docker
+from repoman.testing import ADMIN, HttpClient
 from tests.functional.docker.browsed import artifact, built, index, tar_of
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.test_browsing import STEPS, push_index
-from tests.functional.rights.stage import Stage, view
+from tests.functional.rights.stage import view
 
 BASE = tar_of("etc/os-release")
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("rest"))
-    yield Stage(factory({"docker": docker}, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture

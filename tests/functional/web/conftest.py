@@ -7,10 +7,12 @@ from werkzeug.test import Client
 
 from repoman.http.router import create_application
 from repoman.security.rights_records import Role
-from repoman.testing import ADMIN
+from repoman.testing import ADMIN, RepomanFactory
 from repoman.testing.client import after_admission
+from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
+from tests.functional.rights.stage import Stage
 
 MARK = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
@@ -111,3 +113,24 @@ def browser_of(repoman, open_browser):
         return browser
 
     return open_
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """A Repoman with the pages, with users and repositories as tests ask for them."""
+    factory = RepomanFactory(tmp_path_factory.mktemp("stage"))
+    plugins = {"docker": docker, "raw": raw, "web": web}
+    yield Stage(factory(plugins, security={"login_failures": 0}))
+    factory.stop()
+
+
+@pytest.fixture
+def open_as(stage):
+    """Open a browser as a user with privileges; without any, as a user who may do nothing."""
+
+    def open_as(*privileges: str) -> Browser:
+        browser = Browser(stage.repoman)
+        browser.log_in(*stage.make_user(*privileges))
+        return browser
+
+    return open_as

@@ -5,12 +5,8 @@ import re
 import pytest
 
 from repoman.security.actors import Action
-from repoman.testing import HttpClient, RepomanFactory
-from repoman_docker import plugin as docker
-from repoman_raw import plugin as raw
-from repoman_web import plugin as web
+from repoman.testing import HttpClient
 from tests.functional.docker.images import make_image
-from tests.functional.rights.stage import Stage
 from tests.functional.web.conftest import Browser
 from tests.live import free_port
 from tests.statements import executed_statements
@@ -18,31 +14,11 @@ from tests.statements import executed_statements
 UPSTREAM = "http://127.0.0.1:9"  # Nobody listens there.
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("browse"))
-    plugins = {"docker": docker, "raw": raw, "web": web}
-    yield Stage(factory(plugins, security={"login_failures": 0}))
-    factory.stop()
-
-
 @pytest.fixture
 def browser(stage):
     browser = Browser(stage.repoman)
     browser.log_in()
     return browser
-
-
-@pytest.fixture
-def open_as(stage):
-    """Open a browser as a user with privileges; without any, as a user who may do nothing."""
-
-    def open_as(*privileges: str) -> Browser:
-        browser = Browser(stage.repoman)
-        browser.log_in(*stage.make_user(*privileges))
-        return browser
-
-    return open_as
 
 
 def page(browser, path, status=200):

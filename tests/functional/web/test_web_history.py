@@ -4,22 +4,10 @@ import re
 
 import pytest
 
-from repoman.testing import HttpClient, RepomanFactory
-from repoman_docker import plugin as docker
-from repoman_raw import plugin as raw
-from repoman_web import plugin as web
+from repoman.testing import HttpClient
 from tests.functional.docker.images import make_image
-from tests.functional.rights.stage import Stage
 from tests.functional.web.conftest import Browser
 from tests.statements import executed_statements
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("history"))
-    plugins = {"docker": docker, "raw": raw, "web": web}
-    yield Stage(factory(plugins, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture

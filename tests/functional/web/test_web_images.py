@@ -5,26 +5,16 @@ import secrets
 
 import pytest
 
-from repoman.testing import RepomanFactory
-from repoman_docker import plugin as docker
-from repoman_web import plugin as web
 from tests.functional.docker.browsed import artifact, attestation, built, index, tar_of, with_child
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.test_browsing import STEPS, push_index
-from tests.functional.rights.stage import Stage, view
+from tests.functional.rights.stage import view
 from tests.functional.web.conftest import Browser
 from tests.live import free_port
 from tests.statements import executed_statements
 
 HOSTILE = '"><script>alert(1)</script>\u202e'
 BASE, APP = tar_of("etc/os-release"), tar_of("app/<b>main</b>", ".wh.gone")
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("pages"))
-    yield Stage(factory({"docker": docker, "web": web}, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture(scope="module")

@@ -5,25 +5,13 @@ import re
 
 import pytest
 
-from repoman.testing import HttpClient, RepomanFactory
-from repoman_docker import plugin as docker
-from repoman_raw import plugin as raw
-from repoman_web import plugin as web
+from repoman.testing import HttpClient
 from tests.functional.docker.images import make_image
-from tests.functional.rights.stage import Stage
 from tests.functional.web.conftest import Browser
 from tests.statements import executed_statements
 
 HOSTILE = "a<b>&\"'?#%41;.txt"
 QUOTED = "a%3Cb%3E&%22'%3F%23%2541;.txt"
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("paths"))
-    plugins = {"docker": docker, "raw": raw, "web": web}
-    yield Stage(factory(plugins, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +38,6 @@ def browser(stage):
     browser = Browser(stage.repoman)
     browser.log_in()
     return browser
-
-
-@pytest.fixture
-def open_as(stage):
-    def open_as(*privileges):
-        browser = Browser(stage.repoman)
-        browser.log_in(*stage.make_user(*privileges))
-        return browser
-
-    return open_as
 
 
 def page(browser, path, status=200):

@@ -5,27 +5,16 @@ from html import unescape
 
 import pytest
 
-from repoman.testing import HttpClient, RepomanFactory
-from repoman_docker import plugin as docker
-from repoman_raw import plugin as raw
-from repoman_web import plugin as web
+from repoman.testing import HttpClient
 from tests.fakes.index import fake_index
 from tests.functional.docker.browsed import built, tar_of
 from tests.functional.docker.images import digest_of, make_image
-from tests.functional.rights.stage import Stage, view
+from tests.functional.rights.stage import view
 from tests.functional.web.conftest import Browser
 from tests.statements import executed_statements
 
 HOSTILE = '"><script>alert(1)</script>'
 LAYER = tar_of("etc/os-release")
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("search"))
-    plugins = {"docker": docker, "raw": raw, "web": web}
-    yield Stage(factory(plugins, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture(scope="module")

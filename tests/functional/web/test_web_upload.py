@@ -6,22 +6,10 @@ from io import BytesIO
 
 import pytest
 
-from repoman.testing import ADMIN, HttpClient, RepomanFactory
-from repoman_docker import plugin as docker
-from repoman_raw import plugin as raw
-from repoman_web import plugin as web
-from tests.functional.rights.stage import Stage
+from repoman.testing import ADMIN, HttpClient
 from tests.functional.web.conftest import Browser
 
 HOSTILE = "<script>alert(1)<b>.txt"
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    factory = RepomanFactory(tmp_path_factory.mktemp("upload"))
-    plugins = {"docker": docker, "raw": raw, "web": web}
-    yield Stage(factory(plugins, security={"login_failures": 0}))
-    factory.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)
