@@ -1,7 +1,6 @@
 """The ports of the server with their real state, and the certificates that they show."""
 
 import time
-from dataclasses import replace
 
 from flask import Blueprint, render_template
 
@@ -15,8 +14,6 @@ from repoman.plugin import (
     permission_needed,
 )
 
-HIDDEN = "*"  # In place of the name of a repository that the visitor may not know of.
-
 connectors = Blueprint("connectors", "repoman_web", url_prefix="/admin/connectors")
 
 
@@ -27,17 +24,11 @@ def show() -> str:
     repoman = current_repoman()
     settings, repositories = repoman.settings, repoman.repositories
     ports = list_ports(settings.server, repositories.connectors())
-    knows = ManagedRepositories(page_call()).knows
-    ports = [
-        replace(each, repository=HIDDEN, problem=each.problem and "Not open.")
-        if each.repository and not knows(each.repository)
-        else each
-        for each in ports
-    ]
     has_tls = any(each.scheme == "https" for each in ports)
     return render_template(
         "repoman/connectors.html",
         ports=ports,
+        knows=ManagedRepositories(page_call()).knows,
         offline={each.name for each in repositories.all() if not each.config.is_online},
         failed=sum(each.state is ConnectorStatus.FAILED for each in ports),
         certificates=list_certificates(settings.tls, repoman.data) if has_tls else [],
