@@ -14,7 +14,7 @@ from types import TracebackType
 
 from repoman.blobs.manager import BlobStoreManager, FileStorePlugin
 from repoman.blobs.store import BlobStore
-from repoman.bootstrap import forget_first_password, seed
+from repoman.bootstrap import ADMIN, forget_first_password, seed
 from repoman.caching import BUDGET
 from repoman.catalog.activity import Activity
 from repoman.catalog.catalog import Catalog
@@ -27,6 +27,7 @@ from repoman.catalog.views import RepositoryViews
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
+from repoman.doctor.access_checks import FIRST_PASSWORD
 from repoman.doctor.builtin import (
     access_checks,
     content_checks,
@@ -336,6 +337,12 @@ class Repoman:
             self.database, self.settings.doctor, list(found.values()), self.repositories.all
         )
         self.doctor.load()
+        self.users.on_password_change(self._check_first_password)
+
+    def _check_first_password(self, name: str) -> None:
+        """Have the doctor see at once that the first password is gone."""
+        if name == ADMIN:
+            self.doctor.examine(FIRST_PASSWORD)
 
     def change_log_level(self, level: str, seconds: float) -> None:
         """Log from another level on for a while; empty: from that of the settings."""

@@ -23,6 +23,7 @@ from repoman.security.options import (
 from repoman.trust_store import TrustStore
 
 CHANGING = (Action.ADD, Action.EDIT, Action.DELETE)
+FIRST_PASSWORD = "first-password"  # noqa: S105 - the name of a check
 NAMES_TOLD = 5  # Repositories that are named.
 
 
@@ -42,7 +43,7 @@ def password_check(data: Path) -> DoctorCheck:
             ),
         )
 
-    return DoctorCheck("first-password", "First password", run)
+    return DoctorCheck(FIRST_PASSWORD, "First password", run)
 
 
 def anonymous_check(options: Options, authorizer: Authorizer) -> DoctorCheck:
