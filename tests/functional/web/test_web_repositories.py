@@ -67,6 +67,8 @@ def test_it_shows_what_each_repository_is_and_how_it_is(repoman, admin):
     assert "offline" in row_of(page, "old")
     assert f"<code>:{port}</code>" in row_of(page, "site")
     assert 'title="Not open yet."' in row_of(page, "site")
+    assert "opening" in row_of(page, "site")
+    assert "is-bad-text" not in row_of(page, "site")
 
 
 def test_a_port_that_could_not_be_opened_is_shown_with_the_reason(repoman, admin):

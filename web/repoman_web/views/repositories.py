@@ -38,11 +38,12 @@ repositories = Blueprint("repositories", "repoman_web", url_prefix="/admin/repos
 
 @dataclass(frozen=True, slots=True)
 class ShownConnector:
-    """A port of a repository; ``problem`` is why clients cannot connect."""
+    """A port of a repository; ``problem`` is why clients cannot connect, unless it is opening."""
 
     port: int
     is_secure: bool
     problem: str
+    is_opening: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +194,12 @@ def _describe(
 
 def _connector(report: ConnectorReport) -> ShownConnector:
     parts = urlsplit(report.url)
-    problem = "" if report.state is ConnectorStatus.OPEN else (report.problem or "Not open yet.")
-    return ShownConnector(parts.port or 0, parts.scheme == "https", problem)
+    return ShownConnector(
+        parts.port or 0,
+        parts.scheme == "https",
+        report.problem,
+        is_opening=report.state is ConnectorStatus.CLOSED,
+    )
 
 
 def _policies(repository: Repository) -> int | None:
