@@ -40,7 +40,7 @@ def _judged(repository: Repository, budget: object) -> Iterator[Finding]:
         yield good(f"{name}: {told}")
         return
     hours = f" within {window / 3600:.0f} hours" if window else ""
-    fixes = [Fix("Wait: pulls become free again with time. Copies are served meanwhile.")]
+    fixes = [Fix("Wait: pulls become free again with time. What is cached is served meanwhile.")]
     if not login.username:
         text = "Log in, which allows more pulls (the command reads the access token):"
         command = f"repoman repo set {name} --set http_client.username=NAME --stdin"

@@ -53,12 +53,12 @@ def upstream_check(clock: Callable[[], float] = time.time) -> DoctorCheck:
         states = _ask(pool, remotes, clock())
         for name, state in states.items():
             yield from _judged(name, state)
-        if remotes:
-            count = sum(
-                each is not None and each.condition == Condition.AVAILABLE
-                for each in states.values()
-            )
-            yield good(f"{count} of {pluralize(len(remotes), 'upstream')} answering")
+        conditions = [None if each is None else each.condition for each in states.values()]
+        upstreams = pluralize(len(conditions), "upstream")
+        if count := conditions.count(Condition.AVAILABLE):
+            yield good(f"{count} of {upstreams} answering")
+        elif conditions and set(conditions) == {Condition.BLOCKED}:
+            yield good(f"{upstreams}, blocked by the settings")
 
     return DoctorCheck("upstreams", "Upstreams", run, asks_others=True)
 
@@ -91,7 +91,7 @@ def _is_in_doubt(state: RemoteState, now: float) -> bool:
 def _judged(name: str, state: RemoteState | None) -> Iterator[Finding]:
     check = Fix("Ask it again:", f"repoman repo check {name}")
     if state is None:
-        text = f"It did not answer within {ASKING_S:.0f} seconds. Copies are served meanwhile."
+        text = f"It did not answer within {ASKING_S:.0f} seconds. What is cached is served meanwhile."
         yield warn(f"The upstream of {name} is slow", text, check, repository=name)
     elif state.condition == Condition.LOGIN_REFUSED:
         fix = Fix(
@@ -100,7 +100,7 @@ def _judged(name: str, state: RemoteState | None) -> Iterator[Finding]:
         )
         yield bad(
             f"The upstream of {name} refuses the login",
-            f"{state.reason} Only copies are served.",
+            f"{state.reason} Only what is cached is served.",
             fix,
             check,
             repository=name,
@@ -108,7 +108,7 @@ def _judged(name: str, state: RemoteState | None) -> Iterator[Finding]:
     elif state.condition in (Condition.AUTO_BLOCKED, Condition.UNAVAILABLE):
         yield warn(
             f"The upstream of {name} fails",
-            f"{state.reason} Copies are served meanwhile.",
+            f"{state.reason} What is cached is served meanwhile.",
             Fix(
                 "If the upstream itself is down, wait. If only this server fails, check the "
                 "address of the remote, the HTTP proxy, and the firewall."

@@ -370,8 +370,10 @@ def test_the_first_password(tmp_path):
     }
     (tmp_path / "data/admin.password").write_text("x")
     (result,) = repoman.doctor.examine("first-password")
-    factory.stop()
     assert result.state == "bad"
+    repoman.users.set_password("admin", "another password")
+    factory.stop()
+    assert repoman.doctor.problems() == [], "it was looked at again"
 
 
 # --- Upstreams ------------------------------------------------------------------------------------
@@ -418,6 +420,16 @@ def test_upstreams_in_doubt_are_asked():
     assert found[-1].text == "3 of 7 upstreams answering"
     asked = [name for name, each in remotes.items() if each.asked]
     assert asked == ["old", "new", "down", "locked", "lost"]
+
+
+def test_upstreams_of_which_none_answers_are_not_fine():
+    def found(**remotes):
+        return list(upstream_check(lambda: 1000.0).run(proxied(**remotes)))
+
+    down = FakeRemote(Condition.READY, then=Condition.AUTO_BLOCKED)
+    resting = FakeRemote(Condition.BLOCKED)
+    assert states(found(down=down, resting=resting)) == ["warn"]
+    assert found(resting=resting) == [good("1 upstream, blocked by the settings")]
 
 
 # --- The machine ----------------------------------------------------------------------------------
