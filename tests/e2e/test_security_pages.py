@@ -90,7 +90,7 @@ def make_user(page: Page, name: str, role: str) -> None:
     page.get_by_role("link", name="Create user").click()
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("Has to choose another password").uncheck()
+    page.get_by_label("Is asked for another password").uncheck()
     page.get_by_label(role).check()
     page.get_by_role("button", name="Create user").click()
 

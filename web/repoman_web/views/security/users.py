@@ -30,7 +30,7 @@ STATUS_LABELS = {
     "active": "Active",
     "locked": "Locked: may not log in",
     "disabled": "Disabled: may not log in",
-    "changepassword": "Has to choose another password at the next login",
+    "changepassword": "Is asked for another password at the next login",
 }
 
 users = Blueprint("users", "repoman_web", url_prefix="/admin/users")
@@ -52,7 +52,7 @@ class NewUser(NewRobot):
     password: SecretStr = Field(description="At least 8 characters.")
     must_change: bool = Field(
         True,
-        title="Has to choose another password at the first login",
+        title="Is asked for another password at the first login",
         description="So that only the user knows it.",
     )
 
