@@ -17,6 +17,7 @@ from repoman.threads import DaemonPool
 ASKED_MAX = 16  # Upstreams that are asked at the same time.
 ASKING_S = 4.0  # Seconds that all upstreams together get.
 FRESH_S = 3600.0  # An upstream that worked within so many seconds is not asked.
+SERVED = "What is cached is served meanwhile."
 VERIFY = "blobstore.verify"
 COMPACT = "blobstore.compact"
 
@@ -91,7 +92,7 @@ def _is_in_doubt(state: RemoteState, now: float) -> bool:
 def _judged(name: str, state: RemoteState | None) -> Iterator[Finding]:
     check = Fix("Ask it again:", f"repoman repo check {name}")
     if state is None:
-        text = f"It did not answer within {ASKING_S:.0f} seconds. What is cached is served meanwhile."
+        text = f"It did not answer within {ASKING_S:.0f} seconds. {SERVED}"
         yield warn(f"The upstream of {name} is slow", text, check, repository=name)
     elif state.condition == Condition.LOGIN_REFUSED:
         fix = Fix(
@@ -108,7 +109,7 @@ def _judged(name: str, state: RemoteState | None) -> Iterator[Finding]:
     elif state.condition in (Condition.AUTO_BLOCKED, Condition.UNAVAILABLE):
         yield warn(
             f"The upstream of {name} fails",
-            f"{state.reason} What is cached is served meanwhile.",
+            f"{state.reason} {SERVED}",
             Fix(
                 "If the upstream itself is down, wait. If only this server fails, check the "
                 "address of the remote, the HTTP proxy, and the firewall."
