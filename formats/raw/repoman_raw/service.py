@@ -58,7 +58,7 @@ class ContentDisposition(StrEnum):
 
 
 class RawSection(ConnectorSection):
-    """How clients reach the repository, besides ``/repository/<name>/`` on the main port."""
+    """How clients reach the repository, besides /repository/<name>/ on the main port."""
 
     in_rest: ClassVar = {
         "content_disposition": Rest(empty=ContentDisposition.ATTACHMENT),
