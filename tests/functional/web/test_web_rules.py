@@ -132,6 +132,9 @@ def test_a_rule_that_is_used_says_where_and_is_not_deleted(repoman, admin, rule)
 
 def test_a_policy_is_created_and_told_in_words(repoman, admin):
     assert "No cleanup policies yet" in admin.get(CLEANUP).text
+    for path in (CLEANUP, f"{CLEANUP}/new"):
+        assert "removes nothing by them yet" in admin.get(path).text
+    assert "nothing is removed yet" in admin.get("/admin/repositories/files").text
     fields = {
         "name": "branches",
         "format": "*",

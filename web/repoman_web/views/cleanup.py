@@ -44,7 +44,7 @@ class PolicySection(Section):
 
 
 class CriteriaSection(Section):
-    """A component is removed if all of these apply; those that are empty do not count."""
+    """A component is to go if all of these apply; those that are empty do not count."""
 
     last_updated_days: int | None = Field(
         None,
