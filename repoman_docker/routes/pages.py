@@ -343,7 +343,9 @@ def comparison(repository: str, name: str) -> str:
     if len(chosen) > 1:  # As they are chosen in a list, whose first one is the newest.
         left, right = f"{name}:{chosen[1]}", f"{name}:{chosen[0]}"
     elif chosen:
-        left, right = left or f"{name}:{newest_tag(listed, name)}", f"{name}:{chosen[0]}"
+        newest = newest_tag(listed, name)
+        left = left or (f"{name}:{newest}" if newest != chosen[0] else "")
+        right = f"{name}:{chosen[0]}"
     platform, problem, found = request.args.get("platform", ""), "", None
     if left and right:
         try:

@@ -144,7 +144,8 @@ def test_two_tags_are_compared(browser, hosted):
     assert "variable <code>ODD</code>" in text
     assert "1 of 3 the same" in page(browser, f"{base}?tag=2.1&tag=2.0")
     assert "cannot be compared" in page(browser, f"{base}?left=team/app:9&right=team/app:2.1")
-    page(browser, f"{base}?tag=2.0")
+    assert 'value="team/app:2.1"' in page(browser, f"{base}?tag=2.0")
+    assert "Choose two tags" in page(browser, f"{base}?tag=2.1"), "not with itself"
     page(browser, f"{base}?left=%00&right=:@")
 
 
