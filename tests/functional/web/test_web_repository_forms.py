@@ -103,6 +103,9 @@ def test_a_port_of_another_repository_is_refused_with_free_ones(repoman, admin):
     assert answer.status_code == 409
     assert said(answer, "raw.https_port").startswith(f"Port {port} belongs to site. Free ports")
     assert value_of(answer, "raw.https_port") == str(port)
+    answer = send(admin, "new/raw-hosted", name="a b", raw__http_port=str(port))
+    assert said(answer, "raw.http_port").startswith(f"Port {port} belongs to site.")
+    assert said(answer, "name"), "both are said at once"
 
 
 def test_who_may_create_one_format_or_name_creates_no_other(repoman, browser_of):
@@ -240,6 +243,7 @@ def test_an_upstream_is_asked_with_values_that_are_not_saved(repoman, admin, mir
     with executed_statements() as statements:
         answer = send(admin, "mirror", **{"try": "upstream"})
     assert [each for each in statements if "remote" in each and "SELECT" not in each] == []
+    assert "<b>The upstream does not answer</b>" in answer.text
     assert "The remote http://127.0.0.1:9 cannot be reached" in answer.text
     assert mirror.capabilities.remote.state.reason == ""
 

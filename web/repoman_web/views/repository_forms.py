@@ -109,9 +109,11 @@ class RepositoryForm(SectionForm):
                 self.say(f"{name}.{key}", report.advice, is_good=report.is_good)
 
     def explain_ports(self) -> None:
-        """Say of each port that was refused which ones near it are free."""
+        """Say of each port that was refused, or will be, which ones near it are free."""
+        is_new = self._repository is None
         for path, scheme in self._ports():
-            port = read_port(self.field(path).text) if path in self.errors else None
+            is_doubted = is_new or path in self.errors
+            port = read_port(self.field(path).text) if is_doubted else None
             if port is not None:
                 report = self._managed.report_port(port, scheme)
                 if not report.is_good:
