@@ -51,7 +51,8 @@ class MatcherSection(Section):
         },
     )
     matchers: RegularExpressions = Field(
-        description="Regular expressions that match a whole path: /com/example/.*.",
+        description="Regular expressions that match a whole name, such as team/.*, or a "
+        "whole path, such as /com/example/.*.",
         json_schema_extra={"rows": 5},
     )
 
