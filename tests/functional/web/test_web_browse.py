@@ -111,7 +111,7 @@ def test_an_administrator_brings_a_repository_online(stage, browser, open_as):
 
 def test_a_proxy_says_how_its_upstream_is(stage, browser, open_as):
     name = stage.make_repository("raw-proxy", proxy__remote_url=UPSTREAM)
-    assert "online" in page(browser, f"/browse/{name}")
+    assert "not asked yet" in page(browser, f"/browse/{name}")
     assert browser.post(f"/browse/{name}/check").status_code == 303
     text = page(browser, f"/browse/{name}")
     assert "127.0.0.1:9 is blocked for a while after failures" in text

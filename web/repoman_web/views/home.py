@@ -32,6 +32,7 @@ SHOWN_MAX = 10  # Repositories, and upstreams, on the page; "All" leads to the o
 TRIED_MAX = 50  # Repositories that formats are asked about on a new server.
 SCALE_STEPS = 3  # Lines of the chart above zero.
 ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)  # Of each decade.
+WELL = ("good", "plain")  # The tones of upstreams that did not fail.
 DAYS_SHOWN = 4  # Texts below the chart, before "today".
 
 
@@ -141,7 +142,7 @@ def _upstreams(rows: Sequence[Row]) -> list[Row]:
         if each.remote is not None
         and authorizer.may_configure(actor, each.found.repository.ref, Action.READ)
     ]
-    return sorted(found, key=lambda each: each.state.tone == "good")[:SHOWN_MAX]
+    return sorted(found, key=lambda each: each.state.tone in WELL)[:SHOWN_MAX]
 
 
 def _cards(rows: Sequence[Row]) -> list[HomeCard]:

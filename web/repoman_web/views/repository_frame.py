@@ -98,7 +98,7 @@ class Notice(NamedTuple):
 
 
 REMOTE_STATES = {
-    RemoteCondition.READY: State("online", "good"),
+    RemoteCondition.READY: State("not asked yet", "plain"),
     RemoteCondition.AVAILABLE: State("upstream answers", "good"),
     RemoteCondition.BLOCKED: State("upstream blocked", "warn"),
     RemoteCondition.AUTO_BLOCKED: State("upstream blocked", "warn"),
