@@ -82,6 +82,7 @@ DOCKER = Format(
         packages=("image", "images"),
         versions=("tag", "tags"),
         about="Images, Helm charts and other OCI artifacts",
+        path_example="/v2/team/app/manifests/latest",
     ),
 )
 

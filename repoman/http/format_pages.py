@@ -101,7 +101,8 @@ class UseGuide:
     """All ways to use a repository, the most usual one first.
 
     Attributes:
-        placeholders: what the name and the version are called, as labels of the fields.
+        placeholders: what the name and the version are called, as labels of the fields; empty:
+            there is none to fill in.
     """
 
     sections: tuple[UseSection, ...]

@@ -54,6 +54,7 @@ class FormatUi:
         packages: what one package is called, and what many are; None: only files are counted.
         versions: the same for the versions of packages.
         about: what its repositories hold, in a few words.
+        path_example: a path that the members of a group can be asked for.
     """
 
     icon: str = ""
@@ -61,6 +62,7 @@ class FormatUi:
     packages: tuple[str, str] | None = None
     versions: tuple[str, str] | None = None
     about: str = ""
+    path_example: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,4 +99,8 @@ def parse_question(path: str) -> Question[DockerRepository]:
             )
     except RegistryError as error:
         raise Invalid(f"path: {error}", field="path") from error
-    raise Invalid("path: must be /v2/NAME/manifests/REFERENCE or /v2/NAME/tags/list.", field="path")
+    raise Invalid(
+        "path: must be /v2/NAME/manifests/REFERENCE or /v2/NAME/tags/list, such as "
+        "/v2/team/app/manifests/latest.",
+        field="path",
+    )

@@ -29,6 +29,8 @@ from repoman.plugin import (
     Section,
     StorageSection,
     UploadGuide,
+    UseGuide,
+    UseRequest,
     beginning_with,
     hookimpl,
 )
@@ -37,6 +39,7 @@ from repoman_raw.hosted import FILE, UPLOAD, RawHosted
 from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.service import RawSection
+from repoman_raw.use import guide
 
 RULES = ContentRules(
     component_path=lambda file: f"/{file.name}",
@@ -50,7 +53,12 @@ RAW = Format(
     name="raw",
     title="Raw",
     blueprints=(files,),
-    ui=FormatUi("file", lambda url: f"curl -O {url}/PATH", about="Plain files under their paths"),
+    ui=FormatUi(
+        "file",
+        lambda url: f"curl -O {url}/PATH",
+        about="Plain files under their paths",
+        path_example="/docs/manual.pdf",
+    ),
 )
 
 GUIDE = UploadGuide(
@@ -151,6 +159,12 @@ def repoman_register_formats() -> list[Format]:
 def repoman_web_upload(repository: Repository) -> UploadGuide | None:
     """Return how the form for uploads looks."""
     return GUIDE if repository.config.format == RAW.name else None
+
+
+@hookimpl
+def repoman_web_use(request: UseRequest) -> UseGuide | None:
+    """Return how clients use a repository."""
+    return guide(request) if request.repository.config.format == RAW.name else None
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from flask import Response, jsonify, render_template, request, url_for
 from repoman.plugin import (
     Action,
     Denied,
+    FormatUi,
     ManagedRepositories,
     NotFound,
     Recipe,
@@ -35,7 +36,7 @@ def choose() -> str:
     """Return the page with the recipes that the visitor may use."""
     by_format = groupby(_managed_for_new().recipes(), lambda each: each.format)
     shown = [
-        (format_title(name), _about(name), sorted(group, key=_place_of_type))
+        (format_title(name), _ui(name).about, sorted(group, key=_place_of_type))
         for name, group in by_format
     ]
     return render_template("repoman/repository_new.html", formats=shown, texts=TYPE_TEXTS)
@@ -78,7 +79,9 @@ def create(recipe: str) -> Any:
             return done(f"{made.address} was created.", url_for("repositories.show"), use)
         form.explain_ports()
     title = f"{format_title(chosen.format)} {chosen.type}"
-    return form.render(FORM, recipe=chosen, title=title, tried=tried, may_edit=True)
+    example = _ui(chosen.format).path_example
+    shown = {"title": title, "path_example": example, "may_edit": True}
+    return form.render(FORM, recipe=chosen, tried=tried, **shown)
 
 
 @repositories.route("/<repository>", methods=["GET", "POST"])
@@ -91,6 +94,7 @@ def edit(repository: str) -> Any:
     shown = {
         "repository": found,
         "format": format_title(found.config.format),
+        "path_example": _ui(found.config.format).path_example,
         "state": describe_state(found),
         "may_edit": managed.may(Action.EDIT, found),
         "may_delete": managed.may(Action.DELETE, found),
@@ -122,9 +126,9 @@ def _managed_for_new() -> ManagedRepositories:
     return ManagedRepositories(call)
 
 
-def _about(format_name: str) -> str:
+def _ui(format_name: str) -> FormatUi:
     found = find_format(format_name)
-    return "" if found is None else found.ui.about
+    return FormatUi() if found is None else found.ui
 
 
 def _place_of_type(recipe: Recipe) -> int:

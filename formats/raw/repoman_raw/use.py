@@ -1,0 +1,37 @@
+"""Lines to copy for clients of a repository, filled in with its address and the path of a file."""
+
+import shlex
+from urllib.parse import quote
+
+from repoman.plugin import (
+    HostedStorageSection,
+    Repository,
+    Snippet,
+    UseGuide,
+    UseRequest,
+    UseSection,
+    WritePolicy,
+)
+
+PATH, USER = "PATH", "USER"
+
+
+def guide(asked: UseRequest) -> UseGuide:
+    """Return how curl downloads a file, and uploads one where the visitor may."""
+    path = quote(asked.name.strip("/")) or PATH
+    url = f"{asked.address.rstrip('/')}/{path}"
+    user = f"--user {shlex.quote(asked.user or USER)} "
+    login = "" if asked.is_open else user
+    snippets = [Snippet(f"curl --fail {login}--remote-name {url}", "Download")]
+    if asked.may_add and _takes_uploads(asked.via):
+        snippets.append(Snippet(f"curl --fail {user}--upload-file FILE {url}", "Upload"))
+    notes = () if login == "" and len(snippets) == 1 else ("curl asks for the password.",)
+    section = UseSection("curl", "By hand", "curl", tuple(snippets), notes)
+    return UseGuide((section,), placeholders=("Path", ""))
+
+
+def _takes_uploads(repository: Repository) -> bool:
+    storage = repository.config.sections.get("storage")
+    return (
+        isinstance(storage, HostedStorageSection) and storage.write_policy is not WritePolicy.DENY
+    )
