@@ -512,7 +512,7 @@ def test_hook_repoman_web_deletion(repoman_factory):
 
 
 def test_hook_repoman_web_use(repoman_factory):
-    repoman = repoman_factory({"books": Books(), "raw": raw})
+    repoman = repoman_factory({"raw": raw, "books": Books()})
     repository = repoman.repositories.create("files", "raw-hosted", {})
     asked = UseRequest(repository, repository, "https://books.example")
     guide = repoman.plugins.hook.repoman_web_use(request=asked)
