@@ -1,9 +1,8 @@
 """Deletions of components and assets that the core asks for: by administrators, and by tasks."""
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 
-from repoman.plugin import AuditEntry, Conflict, ContentStore, Coordinate, NotFound, ReadOnly
+from repoman.plugin import Conflict, ContentStore, Coordinate, NotFound, ReadOnly
 from repoman_docker.layout import (
     BLOB,
     IMAGE,
@@ -31,7 +30,6 @@ def delete_manifest(
     digest: Digest,
     *,
     check_tag: CheckDelete | None = None,
-    audit: Mapping[str, AuditEntry] = MappingProxyType({}),
 ) -> bool:
     """Delete a manifest with its tags; return whether it was there.
 
@@ -48,9 +46,10 @@ def delete_manifest(
                 for each in batch:
                     check_tag(Tag(each.rpartition("/")[2]))
             if len(tags) <= BATCH_ASSETS:
-                content.delete_assets([path, *tags, *chain_paths(content, name, digest)], audit)
+                gone = [path, *tags, *chain_paths(content, name, digest)]
+                content.delete_assets(gone, deletion_entries([path, *tags]))
                 return True
-            content.delete_assets(batch)
+            content.delete_assets(batch, deletion_entries(batch))
 
 
 def delete_unused_blobs(
@@ -135,7 +134,6 @@ class Deletion:
                 name,
                 Digest.parse(digest),
                 check_tag=check_tag,
-                audit=deletion_entries([path]),
             )
             return
         with self._content.transaction():

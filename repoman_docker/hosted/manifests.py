@@ -142,15 +142,12 @@ class HostedManifests:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
         path = reference_path(name, reference)
-        audit = deletion_entries([path])
         if isinstance(reference, Tag):
-            is_deleted = self._content.delete_assets([path], audit) > 0
+            is_deleted = self._content.delete_assets([path], deletion_entries([path])) > 0
         else:
             if check_tag is not None:
                 check_tags(self._content, path, check_tag)
-            is_deleted = delete_manifest(
-                self._content, name, reference, check_tag=check_tag, audit=audit
-            )
+            is_deleted = delete_manifest(self._content, name, reference, check_tag=check_tag)
         if not is_deleted:
             raise _unknown(name, reference)
 

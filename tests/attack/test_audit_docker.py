@@ -72,7 +72,7 @@ def test_a_pull_of_version_1_is_told_with_its_layers(wire, told):
     assert told("pull") == [f"app@{image.id}" for image in chain]
 
 
-def test_deletions_are_told_by_what_was_asked_for(registry, told):
+def test_deletions_are_told_with_the_tags_that_go(registry, told):
     image = make_image(b"a layer")
     digest = registry.push("app", "1", image)
     registry.push_manifest("app", "2", image.manifest)
@@ -81,7 +81,7 @@ def test_deletions_are_told_by_what_was_asked_for(registry, told):
     assert registry.delete(f"app/manifests/{digest}").status == 404
     blob = digest_of(b"a layer")
     assert registry.delete(f"app/blobs/{blob}").status == 202
-    assert told("delete") == ["app:1", f"app:{digest}"]
+    assert told("delete") == ["app:1", f"app:{digest}", "app:2"]
     assert told("delete blob") == [f"app@{blob}"]
 
 
@@ -95,7 +95,7 @@ def test_deletions_by_the_core_are_told_like_others(repoman, registry, told):
         capabilities.delete_asset(f"blobs/{digest_of(b'a layer')}/app", check_nothing)
         capabilities.delete_component(Coordinate("tag", "app", "2"))
         capabilities.delete_component(Coordinate("image", "other"))
-    assert told("delete")[:3] == [f"app:{digest}", "app:2", "other:1"]
+    assert told("delete")[:4] == [f"app:{digest}", "app:1", "app:2", "other:1"]
     assert told("delete blob") == [f"app@{digest_of(b'a layer')}"]
 
 
