@@ -31,6 +31,8 @@ _EVENTS = (
     "ORDER BY at DESC LIMIT ?1) WHERE type NOT LIKE 'pull%') UNION ALL "
     f"SELECT * FROM (SELECT {_EVENT} FROM audit WHERE domain = 'access' "
     "ORDER BY at DESC LIMIT ?2) UNION ALL "
+    f"SELECT * FROM (SELECT * FROM (SELECT {_EVENT} FROM audit WHERE domain = 'repository' "
+    "ORDER BY at DESC LIMIT ?1) WHERE type = 'delete') UNION ALL "
     f"SELECT * FROM (SELECT * FROM (SELECT {_EVENT} FROM audit WHERE domain = 'login' "
     "ORDER BY at DESC LIMIT ?1) WHERE NOT is_success) ORDER BY at DESC LIMIT ?2"
 )
@@ -62,7 +64,7 @@ def list_stored(stores: Iterable[str], since: float) -> list[tuple[float, float,
 
 
 def list_events(limit: int) -> list[dict[str, Any]]:
-    """Return the newest changes of content, refusals and failed logins."""
+    """Return the newest changes of content, deleted repositories, refusals and failed logins."""
     rows = _all(_EVENTS, EVENTS_EXAMINED, limit)
     names = _EVENT.split(", ")
     events = [dict(zip(names, row, strict=True)) for row in rows]

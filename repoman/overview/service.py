@@ -163,7 +163,10 @@ class Overview:
         return read_activity(self._clock())
 
     def recent(self) -> list[RecentEvent]:
-        """Return the last changes of content, refusals and failed logins, the newest first."""
+        """Return the last changes of content, deleted repositories, refusals and failed logins.
+
+        The newest is the first.
+        """
         found: list[RecentEvent] = []
         for event in records.list_events(EVENTS_READ):
             if found and _is_same(found[-1].event, event):

@@ -157,6 +157,19 @@ def test_refusals_and_wrong_passwords_are_told_once(repoman, browser, open_brows
     assert text.count("b.txt") == 2
 
 
+def test_deletions_are_told_in_short(repoman, browser, client):
+    digest = "sha256:" + "0123456789abcdef" * 4
+    client.put(f"/repository/files/{digest}", b"a", auth=ADMIN)
+    repoman.repositories.create("old", "raw-hosted", {})
+    repoman.repositories.delete("old")
+    repoman.refresh()
+    browser.log_in()
+    text = text_of(browser.get("/"))
+    assert "the repository old" in text
+    assert "sha256:0123456789ab" in text
+    assert digest not in text
+
+
 def test_storage_is_drawn_as_soon_as_there_are_two_days(repoman, browser, client, clock):
     client.put("/repository/files/a.txt", b"a" * 4096, auth=ADMIN)
     samples = Samples(repoman.database, clock)

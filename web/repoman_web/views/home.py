@@ -1,5 +1,6 @@
 """The home page: is anything wrong, is there room, what happens; as far as the visitor may know."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from repoman.plugin import (
     list_problems,
     may_administer,
 )
-from repoman_web.views.rendering import size
+from repoman_web.views.rendering import short, size
 from repoman_web.views.repository_frame import State, state_of
 from repoman_web.views.use import use_request
 
@@ -32,6 +33,7 @@ SHOWN_MAX = 10  # Repositories, and upstreams, on the page; "All" leads to the o
 TRIED_MAX = 50  # Repositories that formats are asked about on a new server.
 SCALE_STEPS = 3  # Lines of the chart above zero.
 ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)  # Of each decade.
+DIGEST = re.compile(r"\b(sha\d+:)[0-9a-f]{64,}")
 WELL = ("good", "plain")  # The tones of upstreams that did not fail.
 DAYS_SHOWN = 4  # Texts below the chart, before "today".
 
@@ -163,7 +165,9 @@ def _event(recent: RecentEvent) -> ShownEvent:
     event = recent.event
     if event["domain"] == "content":
         is_gone = event["type"].startswith("delete")
-        text, glyph = event["target"], "trash" if is_gone else "upload"
+        text, glyph = _shorten(event["target"]), "trash" if is_gone else "upload"
+    elif event["domain"] == "repository":
+        text, glyph = f"the repository {event['target']}", "trash"
     elif event["domain"] == "access":
         method = event["attributes"].get("method", "")
         text, glyph = f"not allowed: {method} {event['target']}", "bad"
@@ -179,6 +183,11 @@ def _event(recent: RecentEvent) -> ShownEvent:
         "is-bad-text" if glyph == "bad" else "",
         event["at"],
     )
+
+
+def _shorten(target: str) -> str:
+    """Return what something happened to, of a digest in it only the first characters."""
+    return DIGEST.sub(lambda found: f"{found[1]}{short(found[0])}", target)
 
 
 def storage_chart(storage: StorageSummary) -> Chart | None:
