@@ -34,12 +34,12 @@ from repoman.plugin import (
     beginning_with,
     hookimpl,
 )
+from repoman_raw.browsing import guide
 from repoman_raw.group import RawGroup, open_members, parse_question
 from repoman_raw.hosted import FILE, UPLOAD, RawHosted
 from repoman_raw.proxy import RawProxy
 from repoman_raw.routes import files
 from repoman_raw.service import RawSection
-from repoman_raw.use import guide
 
 RULES = ContentRules(
     component_path=lambda file: f"/{file.name}",

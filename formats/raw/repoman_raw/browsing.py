@@ -1,4 +1,4 @@
-"""Lines to copy for clients of a repository, filled in with its address and the path of a file."""
+"""What pages show of files: lines to copy for clients, filled in with address and path."""
 
 import shlex
 from urllib.parse import quote
