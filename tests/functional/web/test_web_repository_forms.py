@@ -260,6 +260,7 @@ def test_an_upstream_is_asked_for_a_repository_that_has_no_name_yet(admin, upstr
 def test_who_answers_is_tried_with_members_that_are_not_saved(repoman, admin):
     repoman.repositories.create("two", "raw-hosted", {})
     repoman.repositories.create("whole", "raw-group", {"group": {"members": ["files"]}})
+    assert 'placeholder="Such as /docs/manual.pdf"' in admin.get(f"{LIST}/whole").text
     changes = {"group__members": ["two", "files"], "try": "trace"}
     answer = send(admin, "whole", trace__path="docs/a.txt", **changes)
     traced = answer.text[answer.text.index('id="traced"') :]
