@@ -127,7 +127,8 @@ def _is_empty(row: Row) -> bool:
 
 def _importance(row: Row) -> tuple[bool, float]:
     """What does not work comes first, then what changed last."""
-    return not row.found.problem, -row.found.stored_at
+    works = not row.found.problem and row.state.tone not in ("bad", "warn")
+    return works, -row.found.stored_at
 
 
 def _state(found: RepositoryOverview) -> State:
