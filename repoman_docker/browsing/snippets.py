@@ -199,8 +199,8 @@ class _Lines:
             (
                 Snippet(text, f"/etc/containerd/certs.d/{registry}/hosts.toml"),
                 Snippet(
-                    "ctr images pull --hosts-dir /etc/containerd/certs.d "
-                    f"--user {self._user} {self._reference}",
+                    "ctr images pull --hosts-dir /etc/containerd/certs.d \\\n"
+                    f"  --user {self._user} {self._reference}",
                     "Pull; it asks for the password",
                 ),
             ),
