@@ -35,12 +35,13 @@ information = Blueprint("information", "repoman_web", url_prefix="/admin/informa
 @permission_needed("atlas", "read")
 def show() -> str:
     """Return what the server runs on."""
-    repoman, system = current_repoman(), system_information(current_repoman())
+    repoman, system, now = current_repoman(), system_information(current_repoman()), time.time()
     users = Counter(each.config.format for each in repoman.repositories.all())
     return render_template(
         "repoman/information.html",
         system=system,
-        started_at=time.time() - system["uptime_s"],
+        now=now,
+        started_at=now - system["uptime_s"],
         plugins=repoman.plugins.installed(),
         brings=BRINGS,
         missing={name: users[name] for name in missing_formats(repoman)},
