@@ -54,8 +54,8 @@ def test_each_connector_is_listed(page, shared_server):
 
 def test_the_log_follows_and_is_filtered(page):
     go_to(page, "Logs")
-    page.get_by_label("Write from").select_option("DEBUG")
-    page.get_by_role("button", name="for 10 minutes").click()
+    page.get_by_label("Log level").select_option("DEBUG")
+    page.get_by_role("button", name="Set for 10 minutes").click()
     page.get_by_text("The server logs from DEBUG on for another").wait_for()
     page.get_by_role("button", name="Back to INFO").click()
     page.get_by_text("The level of the settings counts again.").wait_for()
