@@ -28,11 +28,12 @@ def health_check(*healths: Health) -> DoctorCheck:
 
     def run(_repositories: list[Repository]) -> Iterator[Finding]:
         problems = {name: text for each in healths for name, text in each.problems().items()}
+        problems.pop("connectors", None)  # They have a check of their own.
         for name, text in problems.items():
-            if name != "connectors":  # They have a check of their own.
-                yield bad(f"{name} does not work", text, Fix("See the log of the server."))
-        count = sum(len(each.names()) for each in healths)
-        yield good(f"{pluralize(count, 'part')} of the server looked at")
+            yield bad(f"{name} does not work", text, Fix("See the log of the server."))
+        if not problems:
+            count = sum(len(each.names()) for each in healths)
+            yield good(f"nothing has failed in {pluralize(count, 'part')} of the server")
 
     return DoctorCheck("health", "The server", run, needs_server=True)
 
