@@ -100,7 +100,8 @@ def describe_field(
         widget=str(extra.get("widget") or _widget_of(kind, is_nullable, options, choices)),
         options=options,
         unit=str(extra.get("unit", "")),
-        is_optional=not info.is_required() and _is_empty(info.default, is_nullable),
+        is_optional=not info.is_required()
+        and _is_empty(info.get_default(call_default_factory=True), is_nullable),
         is_advanced=bool(extra.get("advanced")),
         rows=int(extra.get("rows", 4)),
         attrs=_bounds_of(info) if str(extra.get("unit", "")) not in SIZES else {},
