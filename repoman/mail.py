@@ -43,12 +43,22 @@ class EmailOptions(Section):
         }
     )
 
-    enabled: bool = Field(False, title="Send e-mail", description="Whether e-mail is sent.")
+    enabled: bool = Field(
+        False,
+        title="Send e-mail",
+        description="Whether e-mail is sent.",
+        json_schema_extra={"hint": ""},
+    )
     host: str | None = Field(None, description="Host name or address of the mail server.")
     port: int | None = Field(
         None, ge=1, le=65535, description="Port of the mail server, such as 587."
     )
-    username: str | None = Field(None, title="User name", description="User name; none: no login.")
+    username: str | None = Field(
+        None,
+        title="User name",
+        description="User name; none: no login.",
+        json_schema_extra={"hint": "Empty: no login."},
+    )
     password: SecretStr = Field(SecretStr(""), description="Password of that user.")
     from_address: str | None = Field(
         None, title="From address", description="Address of the sender."
@@ -58,26 +68,31 @@ class EmailOptions(Section):
         False,
         title="STARTTLS if offered",
         description="Whether to switch to TLS (STARTTLS) if the mail server offers it.",
+        json_schema_extra={"hint": "Switches to TLS if the mail server can."},
     )
     start_tls_required: bool = Field(
         False,
         title="STARTTLS required",
         description="Whether to send nothing if the mail server does not offer STARTTLS.",
+        json_schema_extra={"hint": "Sends nothing if the mail server does not offer it."},
     )
     ssl_on_connect_enabled: bool = Field(
         False,
         title="TLS from the start",
         description="Whether to use TLS from the start (SMTPS), as on port 465.",
+        json_schema_extra={"hint": "SMTPS, as on port 465."},
     )
     ssl_server_identity_check_enabled: bool = Field(
         False,
         title="Check the host name",
         description="Whether the certificate must be valid for the host name.",
+        json_schema_extra={"hint": "The certificate must be valid for it."},
     )
     use_trust_store: bool = Field(
         False,
         title="Use the trust store",
         description="Whether to trust the certificates of the trust store as well.",
+        json_schema_extra={"hint": "In addition to the usual authorities."},
     )
 
     @field_validator("host", "username", "from_address", "subject_prefix")

@@ -27,13 +27,19 @@ class HttpOptions(Section):
         ge=1,
         le=3600,
         description="Timeout for a response, in seconds, of proxies that set none; unset: 20.",
-        json_schema_extra={"unit": "seconds"},
+        json_schema_extra={
+            "unit": "seconds",
+            "hint": "For a response, where a proxy repository sets none. Empty: 20.",
+        },
     )
     retries: int | None = Field(
         None,
         ge=0,
         le=10,
         description="Number of retries after a failure, of proxies that set none; unset: 2.",
+        json_schema_extra={
+            "hint": "After a failure, where a proxy repository sets none. Empty: 2."
+        },
     )
     non_proxy_hosts: tuple[str, ...] = Field(
         (),
@@ -54,10 +60,17 @@ class HttpProxyOptions(Section):
 
     audience: ClassVar = frozenset({"host", "port", "username"})
 
-    enabled: bool = Field(False, title="Use it", description="Whether to use it.")
+    enabled: bool = Field(
+        False, title="Use it", description="Whether to use it.", json_schema_extra={"hint": ""}
+    )
     host: str = Field("", description="Its host name or address.")
     port: int | None = Field(None, ge=1, le=65535, description="Its port.")
-    auth_enabled: bool = Field(False, title="Log in", description="Whether it requires a login.")
+    auth_enabled: bool = Field(
+        False,
+        title="Log in",
+        description="Whether it requires a login.",
+        json_schema_extra={"hint": "With the user name and password below."},
+    )
     username: str = Field("", title="User name", description="User name for it.")
     password: SecretStr = Field(SecretStr(""), description="Password of that user.")
     ntlm_host: str | None = Field(
