@@ -189,7 +189,7 @@ class IndexType(StrEnum):
 
 
 class DockerProxySection(Section):
-    """How a proxy uses its remote."""
+    """How a proxy uses its upstream."""
 
     model_config = ConfigDict(title="Images of the upstream")
 
@@ -276,7 +276,10 @@ class DockerRemoteSection(ProxySection):
         ge=0,
         description="Hours to hold back new content of a tag; 0: not at all.",
         title="Hold back young tags",
-        json_schema_extra={"unit": "hours", "hint": "A moved tag stays as it was for so long."},
+        json_schema_extra={
+            "unit": "hours",
+            "hint": "A tag that moved upstream stays here as it was for so long. 0: not at all.",
+        },
     )
 
     @field_validator("remote_url", mode="before")

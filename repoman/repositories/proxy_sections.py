@@ -44,7 +44,7 @@ class ProxySection(Section):
     remote_url: WebAddress = Field(
         description="Address of the remote, http or https.",
         title="Address of the upstream",
-        json_schema_extra={"hint": "http or https."},
+        json_schema_extra={"hint": "http or https, such as https://registry.example.com."},
     )
     content_max_age: Minutes = Field(
         1440,
@@ -90,7 +90,7 @@ class ProxySection(Section):
 
 
 class NegativeCacheSection(Section):
-    """The negative cache: whether to remember what the remote does not have."""
+    """The negative cache: whether to remember what the upstream does not have."""
 
     model_config = ConfigDict(title="Negative cache")
 
@@ -142,7 +142,7 @@ class RemoteLogin(StrEnum):
 
 
 class HttpClientSection(Section):
-    """How to contact the remote."""
+    """How to contact the upstream."""
 
     model_config = ConfigDict(title="Requests to the upstream")
 
