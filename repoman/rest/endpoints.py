@@ -176,7 +176,10 @@ class Permission:
         require_login(actor)
         if not self.allows(actor, authorizer):
             name = f"nexus:{self.domain}:{self.action}"
-            raise Denied(f"{actor.name} does not have the permission {name}.")
+            raise Denied(
+                f"This needs the permission {name}, which {actor.name} does not have. "
+                "Ask an administrator."
+            )
 
 
 @dataclass(frozen=True, slots=True)
