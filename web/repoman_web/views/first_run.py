@@ -92,7 +92,7 @@ def save_anonymous() -> Response:
 def show_done() -> str:
     """Return what to try first; the first run is over when another page is opened."""
     _check_step()
-    usages = [each.usage for each in list_addresses() if each.usage]
+    usages = [(each.name, each.usage) for each in list_addresses() if each.usage]
     return render_template("repoman/setup_done.html", usages=usages)
 
 
