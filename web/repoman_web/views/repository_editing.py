@@ -78,7 +78,7 @@ def create(recipe: str) -> Any:
             use = "Use it", url_for("use.show", repository=made.name)
             return done(f"{made.address} was created.", url_for("repositories.show"), use)
         form.explain_ports()
-    title = f"{format_title(chosen.format)} {chosen.type}"
+    title = f"{format_title(chosen.format)} {chosen.type} repository"
     example = _ui(chosen.format).path_example
     shown = {"title": title, "path_example": example, "may_edit": True}
     return form.render(FORM, recipe=chosen, tried=tried, **shown)
