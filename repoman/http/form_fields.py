@@ -223,7 +223,7 @@ def _bounds_of(info: FieldInfo) -> dict[str, Any]:
 
 
 def _is_empty(default: Any, is_nullable: bool) -> bool:
-    return is_nullable or default in ("", (), []) or isinstance(default, SecretStr)
+    return is_nullable or default in ("", (), [], {}) or isinstance(default, SecretStr)
 
 
 def _joined(value: Any) -> str:
