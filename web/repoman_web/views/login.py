@@ -1,6 +1,7 @@
 """The login page, also for whoever lost a session within a form, and signing out."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -18,6 +19,7 @@ from repoman.plugin import (
     end_session,
     has_lost_session,
     is_first_login,
+    list_addresses,
     log_in,
     note_failed_login,
 )
@@ -35,14 +37,14 @@ def show() -> str | Response:
     if not current_actor().is_anonymous:
         return redirect(local_address(wanted), HTTPStatus.SEE_OTHER)
     form = LoginForm(formdata=None, next=wanted)
-    return render_template("repoman/login.html", form=form, has_ended=has_lost_session())
+    return _render(form, has_ended=has_lost_session())
 
 
 def render_expired() -> str:
     """Return the login page for a form whose session has ended; it carries what was typed."""
     unsent = UnsentForm.of_request()
     form = LoginForm(formdata=None, unsent=unsent.packed())
-    return render_template("repoman/login.html", form=form, has_ended=True)
+    return _render(form, has_ended=True)
 
 
 @login.post("/login")
@@ -50,7 +52,7 @@ def enter() -> tuple[str, int] | Response | str:
     """Begin a session for a user who gives the right password."""
     form = LoginForm()
     if not form.validate():
-        return render_template("repoman/login.html", form=form), HTTPStatus.BAD_REQUEST
+        return _render(form), HTTPStatus.BAD_REQUEST
     credentials = Credentials(form.name.data, form.password.data)
     try:
         actor = log_in(credentials)
@@ -84,10 +86,16 @@ def leave() -> Response:
     return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
 
 
+def _render(form: LoginForm, **values: Any) -> str:
+    """Return the login page; without a login one goes on where there is something to see."""
+    may_go_on = bool(list_addresses())
+    return render_template("repoman/login.html", form=form, may_go_on=may_go_on, **values)
+
+
 def _refused(form: LoginForm, error: RepomanError) -> Response:
     status = HTTPStatus.FORBIDDEN  # 401 would make the browser open its own login dialog
     if isinstance(error, TooManyRequests):
         status = HTTPStatus.TOO_MANY_REQUESTS
-    page = render_template("repoman/login.html", form=form, problem=str(error))
+    page = _render(form, problem=str(error))
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return Response(page, status, headers, mimetype="text/html")
