@@ -84,7 +84,7 @@ def test_details_without_a_value_are_left_out(repoman, browser):
     browser.log_in()
     record(repoman, attributes={"roles": "", "user": "root"})
     assert (
-        '<span class="soft small">user root</span>' in browser.get("/admin/audit?actor=m000").text
+        '<span class="soft small">user: root</span>' in browser.get("/admin/audit?actor=m000").text
     )
 
 

@@ -122,6 +122,22 @@ def test_a_closed_port_is_said_and_comes_first(repoman, browser, client):
     assert page.index(">closed<") < page.index(">files<")
 
 
+def test_a_blocked_upstream_comes_first(repoman, browser, client):
+    client.put("/repository/files/a.txt", b"a", auth=ADMIN)
+    settings = {"proxy": {"remote_url": "http://127.0.0.1:9/"}, "http_client": {"blocked": True}}
+    repoman.repositories.create("mirror", "raw-proxy", settings)
+    browser.log_in()
+    page = browser.get("/").text
+    assert page.index(">mirror<") < page.index(">files<")
+
+
+def test_to_go_on_without_a_login_is_offered_where_that_shows_something(repoman, browser):
+    offer = "go on without signing in"
+    assert offer not in browser.get("/login").text
+    repoman.repositories.create("open", "raw-hosted", {"access": {"anonymous": True}})
+    assert offer in browser.get("/login").text
+
+
 def test_the_remote_of_a_proxy_is_told_to_those_who_may_read_its_settings(repoman, browser, client):
     client.put("/repository/files/a.txt", b"a", auth=ADMIN)
     proxy = repoman.repositories.create(
