@@ -75,7 +75,7 @@ def said(answer, path):
 
 def names(page):
     assert page.status_code == 200, page.text
-    return re.findall(r'<a class="cut" href="[^"]+" title="([^"]+)"', page.text)
+    return re.findall(r'is-name.*?<a href="/admin/tasks/[^"]+">([^<]+)</a>', page.text)
 
 
 def make(repoman, name="Dust", schedule="manual", **options):
