@@ -66,7 +66,7 @@ def test_a_user_signs_in_looks_around_and_signs_out(page, shared_server, tmp_pat
     assert fits(page)
     page.screenshot(path=tmp_path / "account.png", full_page=True)
     go_to(page, "repoman")
-    page.get_by_role("cell", name="docker-hosted").first.wait_for()
+    page.get_by_role("heading", name="Repositories").wait_for()
     assert fits(page)
     page.screenshot(path=tmp_path / "start.png")
     page.get_by_role("button", name="Your account").click()
