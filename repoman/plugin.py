@@ -15,6 +15,8 @@ from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.bootstrap import is_first_login
 from repoman.caching import LruCache
 from repoman.catalog.contents import Entry, render_id
+from repoman.catalog.folders import FILES_MAX as FOLDER_FILES_MAX
+from repoman.catalog.folders import delete_folder, examine_folder
 from repoman.catalog.model import (
     AssetView,
     BrowseNode,
@@ -301,6 +303,7 @@ __all__ = [
     "EVERYBODY",
     "FILES_MAX",
     "FILE_FIELD",
+    "FOLDER_FILES_MAX",
     "LAST_CHARACTER",
     "LDAP_OPTIONS",
     "LEVELS",
@@ -556,10 +559,12 @@ __all__ = [
     "current_repository",
     "current_security",
     "current_session",
+    "delete_folder",
     "directory_of",
     "done",
     "encoding_of",
     "end_session",
+    "examine_folder",
     "fetch_certificate",
     "find_actor",
     "find_format",

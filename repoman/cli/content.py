@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from repoman.catalog.contents import Entry, render_id
+from repoman.catalog.folders import FILES_MAX, delete_folder, examine_folder
 from repoman.catalog.model import AssetView, Page, PageRequest
 from repoman.catalog.search_terms import SORTS, Terms
 from repoman.cli.common import PATH, parse_assignments, render_time, with_repoman
@@ -147,6 +148,26 @@ def delete_assets(repoman: Repoman, ids: tuple[str, ...]) -> None:
     for id_ in ids:
         found = repoman.contents.delete_asset(id_, None)
         click.echo(f"deleted {found.path} from {found.repository}")
+
+
+@asset.command("delete-folder")
+@click.argument("repository")
+@click.argument("folder")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_repoman
+def delete_files_in_folder(repoman: Repoman, repository: str, folder: str, yes: bool) -> None:
+    """Delete all files in FOLDER of REPOSITORY and in the folders in it."""
+    found = repoman.repositories.get(repository)
+    content = examine_folder(repoman.contents, found, folder, None)
+    if not yes:
+        count = f"more than {FILES_MAX:,}" if content.is_too_large else f"{content.count:,}"
+        click.confirm(f"Delete {count} files in {folder} of {found.name}?", abort=True)
+    result = delete_folder(repoman.contents, found, folder, None, has_limit=False)
+    click.echo(f"deleted {pluralize(result.deleted, 'file')} in {folder} from {found.name}")
+    for path, reason in result.staying:
+        click.echo(f"kept {path}: {reason}", err=True)
+    if (more := result.staying_count - len(result.staying)) > 0:
+        click.echo(f"kept {pluralize(more, 'other file')}", err=True)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter
 
 from repoman.catalog.contents import render_id
+from repoman.catalog.folders import delete_folder
 from repoman.catalog.model import BrowseNode, PageRequest
 from repoman.catalog.visibility import BROWSE
 from repoman.rest.components import NOT_HERE
@@ -85,6 +86,21 @@ def browse_repository(call: Call, query: BrowseQuery) -> list[BrowseNodeXO] | Re
     address = f"{call.base_url}{NEXUS_ROOT}{path}?path={_escape(query.path)}&after={_escape(after)}"
     body = TypeAdapter(list[BrowseNodeXO]).dump_json(shown, indent=2, by_alias=True)
     return Reply(body, "application/json", headers={"Link": f'<{address}>; rel="next"'})
+
+
+class FolderQuery(Query):
+    """Selects a directory that is deleted."""
+
+    path: str = Field(max_length=PATH_MAX_CHARS, min_length=1, description="The directory.")
+
+
+@browse.delete(PATH, BrowseContent(), bare=NOT_HERE)
+def delete_directory(call: Call, query: FolderQuery) -> None:
+    """Delete the files in a directory and in the directories in it: up to 10,000.
+
+    Files that the user may not delete stay, and those that other content needs.
+    """
+    delete_folder(call.repoman.contents, call.repository, query.path, call.actor)
 
 
 def _shown(call: Call, nodes: list[BrowseNode]) -> Iterator[BrowseNodeXO]:

@@ -214,6 +214,7 @@ class _TagPage:
                 self._names[each.key].append(each.source.rpartition("/")[2])
             elif is_signature(each):
                 self._signed.add(each.key)
+        self._seen = {key: self._seen_names(key) for key in self._names}
         self._pulls = view.pulls(self._tags, PULL_DAYS)
 
     def rows(self) -> list[TagRow]:
@@ -235,7 +236,7 @@ class _TagPage:
             platforms=tuple(each.platform for each in images if each.platform),
             size=None if shown is None else shown.size,
             total_size=sum(sizes),
-            also=tuple(self._also(own, found.version)),
+            also=tuple(each for each in self._seen.get(own, ()) if each != found.version),
             is_signed=own in self._signed or signature_key(self._name, tag) in self._parts,
             pushed_at=found.updated_at,
             pushed_by=tag.uploader,
@@ -243,11 +244,14 @@ class _TagPage:
             pulls=self._pulls.get(key, 0),
         )
 
-    def _also(self, manifest: AssetKey, tag: str) -> Iterator[str]:
-        """Yield the other tags of a manifest that the viewer may see."""
-        for each in sorted(self._names[manifest]):
-            if each != tag and self._view.sees(manifest[0], tagged(self._name, Tag(each))):
-                yield each
+    def _seen_names(self, manifest: AssetKey) -> list[str]:
+        """Return the tags of a manifest that the viewer may see, sorted."""
+        sees, repository = self._view.sees, manifest[0]
+        return [
+            each
+            for each in sorted(self._names[manifest])
+            if sees(repository, tagged(self._name, Tag(each)))
+        ]
 
     def _manifest_key(self, tag: StoredAsset) -> AssetKey:
         digest = Digest.parse(tag.attributes["digest"])

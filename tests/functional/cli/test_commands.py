@@ -106,3 +106,15 @@ def test_tasks_options_and_realms_as_json(run):
     assert realms["ldap"]["id"] == "LdapRealm"
     assert "LdapRealm" in run("realm", "list")
     assert [each["name"] for each in json.loads(run("plugins", "--json"))]
+
+
+def test_a_folder_is_deleted_after_a_question(run, tmp_path):
+    run("repo", "create", "raw-hosted", "files")
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+        run("component", "upload", "files", str(tmp_path / name), "--field", "directory=/a/b")
+    question = run("asset", "delete-folder", "files", "a/b", input="y\n")
+    assert "Delete 2 files in a/b of files?" in question
+    assert "deleted 2 files in a/b from files" in question
+    unknown = CliRunner().invoke(cli, ["asset", "delete-folder", "files", "a", "--yes"])
+    assert "There is no folder a in files." in str(unknown.exception)

@@ -174,3 +174,28 @@ def test_who_may_not_browse_sees_nothing(site):
     assert tree(site, "files", "secret", selected) == []
     assert links(page(site, "/files/", selected)) == ["public/"]
     assert page(site, "/files/secret/", selected).status_code == 404
+
+
+def test_a_directory_is_deleted_with_what_is_in_it(site):
+    def delete(path, login=ADMIN):
+        return site.ask(f"/repositories/files/browse?path={path}", login, "DELETE").status_code
+
+    for path in ("gone/1", "gone/2/3", "gone/4", "gone/5", "gone.txt"):
+        site.put(path)
+    reader = site.user(*rights("raw", "files", "browse", "read"))
+    assert delete("gone", reader) == 403
+    assert delete("gone/2") == 204
+    assert tree(site, "files", "gone") == [(f"gone/{each}", "asset") for each in (1, 4, 5)]
+    assert delete("/gone/") == 204
+    assert tree(site, "files") == [("gone.txt", "asset")]
+    assert [delete(each) for each in ("gone", "", "/", "gone.txt")] == [404, 400, 404, 404]
+
+
+def test_what_is_needed_in_a_directory_stays(site):
+    site.registry.push("app", "1", make_image())
+    path = "/repositories/images/browse?path=blobs"
+    assert site.ask(path, method="DELETE").status_code == 204
+    assert site.registry.pull("app", "1") is not None
+    assert (
+        site.ask("/repositories/everything/browse?path=blobs", method="DELETE").status_code == 405
+    )

@@ -228,3 +228,55 @@ def test_a_blob_that_is_needed_stays(browser, stage):
     answer = browser.post(f"/browse/{name}/delete/{path}")
     assert answer.status_code == 409, answer.text
     page(browser, f"/browse/{name}/paths/{path}")
+
+
+def test_a_folder_is_deleted_after_a_look_at_what_goes(browser, stage, store):
+    name = stage.make_repository("raw-hosted")
+    store(name, "a/b/one", "a/b/c/two", "a/three", "ab/four", data=b"1234")
+    text = page(browser, f"/browse/{name}/paths/a/b/")
+    address = f"/browse/{name}/delete/a/b/"
+    assert f'href="{address}"' in text
+    text = page(browser, address)
+    assert "Delete these 2 files" in text
+    assert "8&nbsp;B" in text or "8\u00a0B" in text
+    answer = browser.post(address)
+    assert (answer.status_code, answer.location) == (303, f"/browse/{name}/paths/a/")
+    text = page(browser, answer.location)
+    assert "Deleted from a/b/" in text
+    assert shown(text) == ["a", "three", "ab"]
+    page(browser, address, 404)
+
+
+def test_only_who_may_delete_is_offered_to_delete_a_folder(stage, files, open_as):
+    rights = [f"nx-repository-view-raw-{files}-{each}" for each in ("browse", "read")]
+    reader = open_as(*rights)
+    assert "/delete/" not in page(reader, f"/browse/{files}/paths/docs/")
+    assert "You may not delete it." in page(reader, f"/browse/{files}/delete/docs/")
+    assert reader.post(f"/browse/{files}/delete/docs/").status_code in (400, 403)
+    assert page(reader, f"/browse/{files}/paths/docs/readme.md")
+
+
+def test_what_is_needed_in_a_folder_stays(browser, stage):
+    name = stage.make_repository()
+    stage.mounted(name).push("team/app", "1", make_image())
+    page(browser, f"/browse/{name}/delete/blobs/")
+    answer = browser.post(f"/browse/{name}/delete/blobs/")
+    assert answer.status_code == 303
+    assert "Not deleted" in page(browser, answer.location)
+    assert "blobs" in shown(page(browser, f"/browse/{name}/paths"))
+
+
+def test_a_folder_of_a_group_is_deleted_in_its_members(browser, stage, files):
+    group = stage.make_repository("raw-group", group__members=[files])
+    assert "/delete/docs/" not in page(browser, f"/browse/{group}/paths/docs/")
+    page(browser, f"/browse/{group}/delete/docs/", 405)
+
+
+def test_a_folder_that_is_too_large_stays(browser, stage, store, monkeypatch):
+    name = stage.make_repository("raw-hosted")
+    store(name, "a/1", "a/2", "a/3")
+    monkeypatch.setattr("repoman.catalog.folders.FILES_MAX", 2)
+    assert "more than" in page(browser, f"/browse/{name}/delete/a/")
+    browser.get("/account")
+    assert browser.post(f"/browse/{name}/delete/a/").status_code == 409
+    assert shown(page(browser, f"/browse/{name}/paths")) == ["a"]

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from repoman.plugin import (
     ANONYMOUS,
+    FOLDER_FILES_MAX,
     Access,
     Action,
     AssetView,
@@ -30,7 +31,9 @@ from repoman.plugin import (
     current_actor,
     current_repoman,
     current_security,
+    delete_folder,
     done,
+    examine_folder,
     list_reaching,
     note_pull,
     protect_content,
@@ -101,6 +104,7 @@ def paths(repository: str, path: str = "") -> str:
         is_inner=bool(path),
         tree=_tree(found, path),
         may_list=_may(found, Action.BROWSE),
+        folder_deletion=_folder_deletion(found, path),
         may_add=_may(found, Action.ADD) and found.capabilities.upload is not None,
         **({} if asset is None else _about(found, asset)),
     )
@@ -229,6 +233,15 @@ def deletion_url(asset: AssetView) -> str:
     )
 
 
+def _folder_deletion(repository: Repository, path: str) -> str:
+    """Return the address of the page that deletes a folder; empty: the visitor cannot."""
+    if not path.endswith("/") or repository.capabilities.delete_asset is None:
+        return ""
+    if not _may(repository, Action.DELETE):
+        return ""
+    return url_for("browse.show_deletion", repository=repository.name, path=path)
+
+
 def _access(repository: Repository, action: Action, path: str) -> Access:
     return Access(frozenset({action}), path, repository.rules.name_of(path))
 
@@ -271,8 +284,10 @@ def download(repository: str, path: str) -> Response:
 
 @browse.get("/<repository>/delete/<path:path>")
 def show_deletion(repository: str, path: str) -> str:
-    """Return what deleting a file would do."""
+    """Return what deleting a file, or all files of a folder, would do."""
     found = open_repository(repository)
+    if path.endswith("/"):
+        return _show_folder_deletion(found, path)
     repoman, actor = current_repoman(), current_actor()
     asset = repoman.contents.asset_at(found, path, actor)
     entry = _entry_of(found, asset)
@@ -291,8 +306,10 @@ def show_deletion(repository: str, path: str) -> str:
 
 @browse.post("/<repository>/delete/<path:path>")
 def delete(repository: str, path: str) -> BaseResponse:
-    """Delete a file, or the component that it belongs to with all its files."""
+    """Delete a file, the component that it belongs to with all its files, or a folder."""
     found = open_repository(repository)
+    if path.endswith("/"):
+        return _delete_folder(found, path)
     contents, actor = current_repoman().contents, current_actor()
     asset = contents.asset_at(found, path, actor)
     if request.form.get("what") == "component" and (entry := _entry_of(found, asset)) is not None:
@@ -302,6 +319,27 @@ def delete(repository: str, path: str) -> BaseResponse:
         contents.delete_asset(render_id(asset), actor)
         text = f"{path} was deleted from {asset.repository}."
     return done(text, _nearest(found, path))
+
+
+def _show_folder_deletion(repository: Repository, folder: str) -> str:
+    contents = current_repoman().contents
+    return render_template(
+        "repoman/delete_folder.html",
+        repository=repository,
+        folder=folder,
+        content=examine_folder(contents, repository, folder, current_actor()),
+        files_max=FOLDER_FILES_MAX,
+        back=path_url(repository, folder),
+    )
+
+
+def _delete_folder(repository: Repository, folder: str) -> BaseResponse:
+    result = delete_folder(current_repoman().contents, repository, folder, current_actor())
+    text = f"Deleted from {folder} of {repository.name}: {result.deleted:,}."
+    if result.staying:
+        path, reason = result.staying[0]
+        text += f" Not deleted: {result.staying_count:,}, such as {path}: {reason}"
+    return done(text, _nearest(repository, folder))
 
 
 def component_title(entry: Entry) -> str:
@@ -319,7 +357,7 @@ def _entry_of(repository: Repository, asset: AssetView) -> Entry | None:
 def _nearest(repository: Repository, path: str) -> str:
     """Return the address of the innermost folder above a path that is still there."""
     contents, actor = current_repoman().contents, current_actor()
-    folder = path.rpartition("/")[0]
+    folder = path.rstrip("/").rpartition("/")[0]
     while folder:
         with suppress(NotFound):
             if contents.browse(repository, folder, ListRequest(1), actor).items:
