@@ -1,6 +1,6 @@
 """The rows of blobs and of the stores that keep them; values in, values out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +159,31 @@ def list_named(store: str, digests: Collection[str]) -> set[str]:
     """Return those of the digests that an asset names."""
     query = BlobRecord.select(BlobRecord.digest).join(AssetRecord).where(_among(store, digests))
     return {digest for (digest,) in query.distinct().tuples()}
+
+
+def adopt(store: str, blobs: Iterable[tuple[str, int]], at: float) -> set[str]:
+    """Make rows of blobs that no asset names, digests and sizes; return the digests of those made.
+
+    Not of those that have a row, or whose bytes compaction is removing.
+    """
+    found = dict(blobs)
+    condemned = CondemnedRecord.select(CondemnedRecord.digest).where(
+        (CondemnedRecord.store == store) & CondemnedRecord.digest.in_(list(found))
+    )
+    left = found.keys() - list_known(store, found) - {each for (each,) in condemned.tuples()}
+    rows = [
+        {
+            "store": store,
+            "digest": digest,
+            "size": found[digest],
+            "created_at": at,
+            "released_at": at,
+        }
+        for digest in sorted(left)
+    ]
+    if rows:
+        BlobRecord.insert_many(rows).execute()
+    return set(left)
 
 
 def delete_rows(store: str, digests: Collection[str]) -> None:

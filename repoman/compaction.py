@@ -15,8 +15,7 @@ from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.db.database import Database
-from repoman.errors import Unavailable
-from repoman.identity import belongs
+from repoman.identity import check_belongs
 from repoman.threads import Progress
 
 # How long an unreferenced blob stays: a client that has found it can still open it, and one that
@@ -66,19 +65,23 @@ class Compactor:
             for name in self._stores.names()
         )
 
-    def compact(self, progress: Progress | None = None) -> int:
+    def compact(
+        self, progress: Progress | None = None, names: Collection[str] | None = None
+    ) -> int:
         """Free the blobs whose last asset was removed a while ago; return how many.
+
+        Of all stores, or of some.
 
         Raises:
             RepomanError: the database or a blob store cannot be used; the next call continues.
         """
         progress = progress or Unwatched()
         count = self.finish()
-        for name in self._stores.names():
+        for name in self._stores.names() if names is None else names:
             self._correct_times(name)
             before = self._clock() - GRACE_S
             while digests := records.list_released(name, before, BATCH):
-                count += self._free(name, digests)
+                count += len(self.free(name, digests))
                 progress.progress(count, message=name)
                 progress.pause(PAUSE_S)
         return count
@@ -91,7 +94,7 @@ class Compactor:
         count = 0
         for name in self._stores.names():
             while digests := records.list_condemned(name, BATCH):
-                count += self._remove(name, digests)
+                count += len(self._remove(name, digests))
         return count
 
     def sweep_next(self, progress: Progress) -> int:
@@ -117,11 +120,18 @@ class Compactor:
             digests = self._stores.get(name).list_digests(prefix)
             while batch := list(islice(digests, BATCH)):
                 if strange := set(batch) - records.list_known(name, batch):
-                    count += self._free(name, strange)
+                    count += len(self.free(name, strange))
         return count
 
-    def _free(self, name: str, digests: Collection[str]) -> int:
-        self._check_store(name)
+    def free(self, name: str, digests: Collection[str]) -> set[str]:
+        """Free those of the blobs that no asset names; return which.
+
+        Not those that were committed less than the grace ago.
+
+        Raises:
+            RepomanError: the database or the blob store cannot be used.
+        """
+        check_belongs(self._stores.get(name), name)
         with self._database.transaction():
             named = records.list_named(name, digests)
             records.note_release(name, named, None)
@@ -129,9 +139,9 @@ class Compactor:
             records.condemn(name, condemned)
         return self._remove(name, condemned)
 
-    def _remove(self, name: str, condemned: Collection[str]) -> int:
+    def _remove(self, name: str, condemned: Collection[str]) -> set[str]:
         """Remove the bytes and rows of condemned blobs, but for those that were just committed."""
-        self._check_store(name)
+        check_belongs(self._stores.get(name), name)
         store, now = self._stores.get(name), self._clock()
         detached: dict[str, str] = {}  # ids of writers by digest
         try:
@@ -148,13 +158,7 @@ class Compactor:
             # while for large ones.
             for writer_id in detached.values():
                 store.open_writer(writer_id).cancel()
-        return len(detached)
-
-    def _check_store(self, name: str) -> None:
-        if not belongs(self._stores.get(name), name):
-            raise Unavailable(
-                f"The blob store {name} was replaced by another one. Is its disk mounted?"
-            )
+        return set(detached)
 
     def _correct_times(self, name: str) -> None:
         """Set times of release in the future to now: the clock was wrong."""

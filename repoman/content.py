@@ -32,6 +32,7 @@ from repoman.content_records import (
     list_assets,
     list_referring,
     list_values,
+    note_whole,
     replace_labels,
     save_asset,
     save_checksums,
@@ -421,6 +422,8 @@ class ContentStore:
             blob_id = insert_blob(self._blob_store, blob, now)
         elif not is_safe:
             keep_blob(blob_id)
+        if present.is_damaged and self._reader.exists(blob.digest, blob.size):
+            note_whole(self._blob_store, blob.digest)
         save_checksums(blob_id, {**blob.checksums, **new.checksums})
         return blob_id
 

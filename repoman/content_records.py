@@ -36,6 +36,7 @@ _INSERT_BLOB = (
     'INSERT INTO "blob" (store, digest, size, created_at) VALUES (?, ?, ?, ?) RETURNING id'
 )
 _KEEP_BLOB = 'UPDATE "blob" SET released_at = NULL WHERE id = ?'
+_NOTE_WHOLE = 'DELETE FROM "damaged_blob" WHERE store = ? AND digest = ?'
 _SAVE_CHECKSUM = (
     'INSERT INTO "blob_checksum" (blob_id, algorithm, value) VALUES (?, ?, ?) '
     "ON CONFLICT DO NOTHING"
@@ -46,6 +47,7 @@ _FIND_PRESENT = (
     "WHERE repository_id = ?1 AND kind = ?5 AND namespace = ?6 AND name = ?7 "
     "UNION ALL SELECT 'blob', id, released_at, NULL FROM blob WHERE store = ?3 AND digest = ?4 "
     "UNION ALL SELECT 'condemned', 1, NULL, NULL FROM condemned WHERE store = ?3 AND digest = ?4 "
+    "UNION ALL SELECT 'damaged', 1, NULL, NULL FROM damaged_blob WHERE store = ?3 AND digest = ?4 "
     "UNION ALL SELECT 'asset', asset.id, component_id, blob.digest FROM asset "
     "JOIN blob ON blob.id = blob_id WHERE repository_id = ?1 AND path = ?2"
 )
@@ -120,6 +122,7 @@ class Present:
     Attributes:
         released_at: since when no asset names the blob; None: one does.
         is_condemned: whether compaction is removing the bytes of the blob.
+        is_damaged: whether verification has found the bytes damaged or missing.
         asset: what is at the path now.
         digest: that of its bytes.
     """
@@ -128,6 +131,7 @@ class Present:
     blob: int | None
     released_at: float | None
     is_condemned: bool
+    is_damaged: bool
     asset: int | None
     component: int | None
     digest: str | None
@@ -145,7 +149,12 @@ def find_present(
     package_id, *_ = found.get("package", _ABSENT)
     blob, released_at, _ = found.get("blob", _ABSENT)
     return Present(
-        package_id, blob, released_at, "condemned" in found, *found.get("asset", _ABSENT)
+        package_id,
+        blob,
+        released_at,
+        "condemned" in found,
+        "damaged" in found,
+        *found.get("asset", _ABSENT),
     )
 
 
@@ -192,6 +201,11 @@ def insert_blob(store: str, blob: StoredBlob, now: float) -> int:
 def keep_blob(blob_id: int) -> None:
     """Note that a blob is in use again."""
     _execute(_KEEP_BLOB, (blob_id,))
+
+
+def note_whole(store: str, digest: str) -> None:
+    """Note that the bytes of a damaged blob are there again."""
+    _execute(_NOTE_WHOLE, (store, digest))
 
 
 def save_checksums(blob_id: int, checksums: Mapping[str, str]) -> None:

@@ -69,24 +69,30 @@ from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
+from repoman.stores.orphans import Orphans
 from repoman.stores.quotas import QuotaWatch
 from repoman.stores.service import BlobStores
 from repoman.tasks.builtin import (
     PURGE,
     cleanup_task,
-    compaction_task,
     expiry_task,
     pruning_task,
     purge_task,
-    sweep_task,
     trim_task,
-    verification_task,
 )
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
+from repoman.tasks.store_tasks import (
+    compaction_task,
+    orphans_task,
+    sweep_task,
+    temporary_files_task,
+    verification_task,
+)
 from repoman.threads import Watch
 from repoman.trust_store import TrustStore
 from repoman.upload_records import open_upload_ids
+from repoman.verification import Verifier
 
 LAST_WAIT_S = 5.0  # How long the end of the process waits for other writers, all in all.
 
@@ -218,6 +224,8 @@ class Repoman:
         self.security.tokens.open()
         self.security.sessions.open()
         self.compactor = Compactor(self.database, self.blob_stores)
+        self.verifier = Verifier(self.database, self.blob_stores)
+        self.orphans = Orphans(self.database, self.blob_stores, self.compactor)
         self.repositories = RepositoryManager(
             self.database,
             self._recipes,
@@ -269,13 +277,15 @@ class Repoman:
     def _add_tasks(self) -> None:
         found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
         types = [
-            compaction_task(self.compactor, self.stores),
+            compaction_task(self.compactor, self.blob_stores, self.stores),
             sweep_task(self.compactor),
             purge_task(Purge(self.database, self.blob_stores)),
             expiry_task(self.security.sessions, self.security.user_tokens),
             trim_task(self.proxies),
             cleanup_task(self.repositories.all),
-            verification_task(self.blob_stores),
+            verification_task(self.verifier, self.blob_stores),
+            orphans_task(self.orphans, self.blob_stores),
+            temporary_files_task(self.blob_stores),
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,
         ]

@@ -66,6 +66,14 @@ def belongs(store: BlobStore, name: str) -> bool:
     return store.identity() == records.find_identity(name)
 
 
+def check_belongs(store: BlobStore, name: str) -> None:
+    """Return if a store is still the one that belongs to the database (Unavailable)."""
+    if not belongs(store, name):
+        raise Unavailable(
+            f"The blob store {name} was replaced by another one. Is its disk mounted?"
+        )
+
+
 def _pair(name: str, store: BlobStore, *, adopt: bool) -> None:
     known, found = records.find_identity(name), store.identity()
     problem = _find_problem(name, store, known, found)

@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from repoman.blobs.file import IDENTITY_FILE
+from repoman.blobs.file import IDENTITY_FILE, QUARANTINE
 from repoman.blobs.store import CANONICAL
 from repoman.errors import Invalid, StorageFull
 from repoman.files import FULL, make_directory, sync_directory
 
 BLOBS = "blobs"  # Below the data directory: where relative paths begin.
 PATH_MAX_CHARS = 1000
-OWN = frozenset({CANONICAL, "uploads", IDENTITY_FILE, f"{IDENTITY_FILE}.new"})
+OWN = frozenset({CANONICAL, "uploads", QUARANTINE, IDENTITY_FILE, f"{IDENTITY_FILE}.new"})
 FOREIGN = frozenset({"lost+found"})  # What an empty file system has.
 
 

@@ -5,6 +5,7 @@
     DIRECTORY/
     ├── store.json             the identity of the store, which the database has as well
     ├── sha256/ab/abcdef…      a blob, under its digest; never changed after the rename
+    ├── quarantine/abcdef…     bytes that are not what their digest says, made when needed
     └── uploads/ID             bytes of a writer that has not committed
 
 A commit is fsync, rename, fsync of the directory; so a crash leaves either the blob or the upload.
@@ -29,6 +30,7 @@ from repoman.errors import Conflict, NotFound, Unavailable
 from repoman.files import NewFile, make_directory, replace_files, sync_directory
 
 IDENTITY_FILE = "store.json"
+QUARANTINE = "quarantine"  # The directory of what was put aside.
 PREFIXES = [f"{number:02x}" for number in range(256)]  # Directories that the blobs are spread over.
 DIGEST = re.compile(r"[0-9a-f]{64}")
 # A pipe must not keep the server waiting, and a link leads out of the store.
@@ -46,6 +48,7 @@ class FileBlobStore:
         self._directory = directory
         self._uploads = directory / "uploads"
         self._blobs = directory / CANONICAL
+        self._quarantine = directory / QUARANTINE
 
     def __str__(self) -> str:
         return str(self._directory)
@@ -99,7 +102,11 @@ class FileBlobStore:
     def remove(self) -> None:
         """Remove what the store has made; the directory stays if there are other files in it."""
         try:
-            for part in (*(self._blobs / prefix for prefix in PREFIXES), self._uploads):
+            for part in (
+                *(self._blobs / prefix for prefix in PREFIXES),
+                self._uploads,
+                self._quarantine,
+            ):
                 _remove_files(part)
             (self._directory / IDENTITY_FILE).unlink(missing_ok=True)
             for directory in (self._blobs, self._directory):
@@ -118,6 +125,11 @@ class FileBlobStore:
                 return (self._uploads / writer_id).stat().st_mtime
             except FileNotFoundError:
                 return None
+
+    def list_writers(self, written_before: float) -> list[str]:
+        """See :meth:`repoman.blobs.store.BlobStore.list_writers`."""
+        times = ((name, self.written_at(name)) for name in _names_in(self._uploads))
+        return [name for name, at in times if at is not None and at < written_before]
 
     def open(self, digest: str) -> BinaryIO:
         """See :meth:`repoman.blobs.store.BlobStore.open`."""
@@ -151,7 +163,7 @@ class FileBlobStore:
             raise storage_error(error) from error
         if not stat.S_ISREG(state.st_mode):
             return None
-        return BlobStat(state.st_size, (state.st_ino, state.st_mtime_ns, state.st_ctime_ns))
+        return _describe(state)
 
     @contextmanager
     def lock_exclusively(self) -> Iterator[None]:
@@ -198,6 +210,46 @@ class FileBlobStore:
                     raise
         return True
 
+    def quarantine(self, digest: str, found: BlobStat) -> bool:
+        """See :meth:`repoman.blobs.store.BlobStore.quarantine`."""
+        path, aside = self._path(digest), self._quarantine / digest
+        with storage_errors():
+            state = path.lstat() if path.is_file() else None
+            if state is None or _describe(state) != found:
+                return False
+            make_directory(self._quarantine)
+            path.rename(aside)
+            if aside.lstat().st_ino != state.st_ino:
+                # Committed between the look and the rename: it is right. Where it was committed
+                # once more since, that one stays.
+                with suppress(FileExistsError):
+                    os.link(aside, path)
+                aside.unlink()
+                return False
+            for directory in (path.parent, self._quarantine, self._directory):
+                sync_directory(directory)
+        return True
+
+    def list_quarantined(self) -> set[str]:
+        """See :meth:`repoman.blobs.store.BlobStore.list_quarantined`."""
+        with storage_errors():
+            return {each for each in _names_in(self._quarantine) if DIGEST.fullmatch(each)}
+
+    def drop_quarantined(self, digest: str) -> None:
+        """See :meth:`repoman.blobs.store.BlobStore.drop_quarantined`."""
+        with storage_errors():
+            (self._quarantine / digest).unlink(missing_ok=True)
+
+    def temporary_bytes(self) -> int:
+        """See :meth:`repoman.blobs.store.BlobStore.temporary_bytes`."""
+        total = 0
+        with storage_errors():
+            for directory in (self._uploads, self._quarantine):
+                for name in _names_in(directory):
+                    with suppress(FileNotFoundError):
+                        total += (directory / name).lstat().st_size
+        return total
+
     def sweep_writers(self, keep: Collection[str]) -> int:
         """See :meth:`repoman.blobs.store.BlobStore.sweep_writers`."""
         count = 0
@@ -226,6 +278,17 @@ class FileBlobStore:
             f"The blob store in {self._directory} cannot be used: "
             f"{error.filename or self._directory}: {reason}."
         )
+
+
+def _describe(state: os.stat_result) -> BlobStat:
+    return BlobStat(state.st_size, (state.st_ino, state.st_mtime_ns, state.st_ctime_ns))
+
+
+def _names_in(directory: Path) -> list[str]:
+    """Return the names of what is in a directory; nothing if it does not exist."""
+    with suppress(FileNotFoundError):
+        return [each.name for each in directory.iterdir()]
+    return []
 
 
 def _remove_files(directory: Path) -> None:

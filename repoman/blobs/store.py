@@ -147,6 +147,13 @@ class BlobStore(Protocol):
             Unavailable: the store cannot be used at the moment.
         """
 
+    def list_writers(self, written_before: float) -> list[str]:
+        """Return the ids of writers whose last bytes arrived before a time; see `written_at`.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
+        """
+
     def open(self, digest: str) -> BinaryIO:
         """Return the blob's bytes as an unbuffered file with a descriptor.
 
@@ -178,6 +185,29 @@ class BlobStore(Protocol):
         It is quick, whatever the size; open readers can continue. Returns whether
         there is no such blob now: False if it was last committed after that time, in seconds since
         the epoch, by the clock of the store.
+        """
+
+    def quarantine(self, digest: str, found: BlobStat) -> bool:
+        """Put a blob aside, whose bytes are not what its digest says; there is no such blob then.
+
+        Open readers can continue. Returns whether that was done: False if it is not any more what
+        :meth:`stat` had ``found``, since somebody has committed it again.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
+        """
+
+    def list_quarantined(self) -> set[str]:
+        """Return the digests of the blobs that were put aside (Unavailable)."""
+
+    def drop_quarantined(self, digest: str) -> None:
+        """Drop what was put aside under a digest; safe to call again (Unavailable)."""
+
+    def temporary_bytes(self) -> int:
+        """Return what writers have written and not committed, and what was put aside, in bytes.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
         """
 
     def sweep_writers(self, keep: Collection[str]) -> int:

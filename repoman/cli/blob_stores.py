@@ -1,15 +1,19 @@
 """Commands about blob stores; a running server applies the changes within seconds."""
 
 import json
+import os
 from dataclasses import asdict
 
 import click
 
-from repoman.cli.common import AS_JSON, print_details, with_repoman
+from repoman.cli.common import AS_JSON, LOWEST_PRIORITY, print_details, with_repoman
+from repoman.compaction import Unwatched
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.printable import pluralize
 from repoman.stores.model import Quota, QuotaKind, StoreState
+from repoman.stores.orphans import OrphanCount
+from repoman.verification import DamagedBlob
 
 USED = click.option(
     "--used-quota",
@@ -27,7 +31,7 @@ REMAINING = click.option(
 
 @click.group()
 def blobstore() -> None:
-    """List, create, change and delete blob stores."""
+    """List, examine, create, change and delete blob stores."""
 
 
 @blobstore.command("list")
@@ -54,8 +58,72 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 @AS_JSON
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
-    """Show the blob store NAME: its size, its path and its soft quota."""
-    print_details(_as_json(repoman.stores.state(name)), as_json=as_json)
+    """Show the blob store NAME: its size, its path, its soft quota, and how its blobs are."""
+    state, last = repoman.stores.state(name), repoman.verifier.last(name)
+    verified = None
+    if last is not None:
+        verified = {key: value for key, value in asdict(last).items() if key != "after"}
+    more = {
+        "reclaimable": state.usage.reclaimable,
+        "temporary": repoman.stores.temporary_bytes(name),
+        "damaged": repoman.verifier.count_damages().get(name, 0),
+        "verification": verified,
+    }
+    print_details({**_as_json(state), **more}, as_json=as_json)
+
+
+@blobstore.command()
+@click.argument("name")
+@AS_JSON
+@with_repoman
+def damaged(repoman: Repoman, name: str, as_json: bool) -> None:
+    """List the damaged and missing blobs of NAME that the last verifications found.
+
+    The exit status is 1 if there are any.
+    """
+    repoman.stores.get(name)
+    count, after = 0, ""
+    while found := repoman.verifier.damages(name, after):
+        for each in found:
+            click.echo(_damaged_line(each, as_json=as_json))
+        count, after = count + len(found), found[-1].damage.digest
+    if not as_json:
+        click.echo(f"{pluralize(count, 'damaged blob')}.", err=True)
+    if count:
+        click.get_current_context().exit(1)
+
+
+def _damaged_line(each: DamagedBlob, *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps({**asdict(each.damage), "places": [one._asdict() for one in each.places]})
+    places = [f"    {place.repository}: {place.path}" for place in each.places]
+    return "\n".join([f"sha256:{each.damage.digest} {each.damage.problem}", *places])
+
+
+@blobstore.command()
+@click.argument("name")
+@click.option("--adopt", is_flag=True, help="Count them as reclaimable, for compaction to free.")
+@click.option("--remove", is_flag=True, help="Remove them.")
+@with_repoman
+def orphans(repoman: Repoman, name: str, adopt: bool, remove: bool) -> None:
+    """List the files of NAME that the database does not know; nothing is changed by default.
+
+    A crash leaves such files, or a database that is older than the blob store. An adopted file is
+    freed by compaction unless the same bytes are stored first. The server may be running.
+    """
+    if adopt and remove:
+        raise Invalid("Give one of --adopt and --remove.")
+    os.nice(LOWEST_PRIORITY)
+    count = OrphanCount()
+    if adopt or remove:
+        work = repoman.orphans.adopt if adopt else repoman.orphans.remove
+        count = work(name, Unwatched())
+    else:
+        for each in repoman.orphans.find(name, Unwatched()):
+            click.echo(f"sha256:{each.digest}  {each.size:,} bytes")
+            count = count.plus([each])
+    verb = "Adopted" if adopt else "Removed" if remove else "Found"
+    click.echo(f"{verb} {pluralize(count.files, 'unknown file')}, {count.size:,} bytes.", err=True)
 
 
 @blobstore.command()

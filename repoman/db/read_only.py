@@ -19,7 +19,9 @@ from repoman.errors import Conflict, Frozen
 EXEMPT_TABLES = frozenset(
     {
         "audit",
+        "blob_verification",
         "connector_state",
+        "damaged_blob",
         "doctor_result",
         "follower",
         "migration_backfill",

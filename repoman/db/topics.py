@@ -51,6 +51,8 @@ TOPICS: Mapping[str, str] = {
     "blob_checksum": NONE,
     "blob_store": BLOB_STORES,
     "condemned": NONE,
+    "damaged_blob": NONE,
+    "blob_verification": NONE,
     "sample": NONE,
     "pull_day": NONE,
     "content_event": NONE,

@@ -24,6 +24,7 @@ from repoman.rest.search import search
 from repoman.rest.selectors import selectors
 from repoman.rest.settings import settings
 from repoman.rest.status import status
+from repoman.rest.store_maintenance import store_maintenance
 from repoman.rest.system import system
 from repoman.rest.tasks import tasks
 from repoman.rest.uploads import uploads
@@ -39,6 +40,7 @@ AREAS = (
     search,
     formats,
     blob_stores,
+    store_maintenance,
     routing,
     cleanup,
     users,

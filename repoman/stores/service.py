@@ -141,6 +141,15 @@ class BlobStores:
         info = self.get(name)
         return self._state(info, StoreUsage(*list_store_usages().get(name, ())))
 
+    def temporary_bytes(self, name: str) -> int | None:
+        """Return what uploads have written to a blob store, and what was put aside, in bytes.
+
+        None: it cannot be used at the moment.
+        """
+        with suppress(RepomanError):
+            return self._stores.get(name).temporary_bytes()
+        return None
+
     def users(self) -> dict[str, list[str]]:
         """Return the names of the repositories that use each blob store, by its name."""
         found: dict[str, list[str]] = {}

@@ -1,14 +1,11 @@
-"""The types of tasks that the core brings along."""
+"""The types of tasks that the core brings along, but for those on blob stores."""
 
-import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from pydantic import Field
 
-from repoman.blobs.manager import BlobStoreManager
-from repoman.compaction import Compactor
-from repoman.errors import Unavailable, Unsupported
+from repoman.errors import Unsupported
 from repoman.printable import pluralize
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.model import Repository
@@ -17,61 +14,12 @@ from repoman.repositories.sections import CleanupSection
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
 from repoman.security.user_tokens import UserTokens
-from repoman.stores.service import BlobStores
-from repoman.tasks.model import FirstTask, TaskContext, TaskPlace, TaskType
-from repoman.verification import verify_all
-
-_log = logging.getLogger(__name__)
+from repoman.tasks.model import FirstTask, TaskContext, TaskType
 
 BATCH_ROWS = 500  # Old records that are removed in one transaction.
 PAUSE_S = 0.02  # A pause after each transaction, for others who want to write.
 DAY_S = 86_400.0
 PURGE = "repository.purge-deleted"
-
-
-def compaction_task(compactor: Compactor, stores: BlobStores) -> TaskType:
-    """Return the type of the task that frees the disk space of unreferenced blobs.
-
-    It also removes deleted blob stores that are empty then.
-    """
-
-    def run(context: TaskContext) -> str:
-        blobs, removed = compactor.compact(context), stores.finish_deletions()
-        told = []
-        if blobs:
-            told.append(pluralize(blobs, "unreferenced blob"))
-        if removed:
-            told.append(pluralize(removed, "deleted blob store"))
-        if not told:
-            return ""
-        result = f"Removed {' and '.join(told)}."
-        _log.info(result)
-        return result
-
-    return TaskType(
-        "blobstore.compact",
-        "Admin - Compact blob stores",
-        run,
-        first=FirstTask("cron */30 * * * * *"),
-        is_needed=lambda: compactor.is_needed() or stores.has_finished_deletions(),
-        description="Frees the disk space of deleted content.",
-    )
-
-
-def sweep_task(compactor: Compactor) -> TaskType:
-    """Return the type of the task that frees blobs without a row in the database."""
-
-    def run(context: TaskContext) -> str:
-        count = compactor.sweep_next(context)
-        return f"Removed {pluralize(count, 'blob')} without a row in the database." if count else ""
-
-    return TaskType(
-        "blobstore.sweep",
-        "Admin - Remove unknown blobs",
-        run,
-        first=FirstTask("hourly 40"),
-        description="Removes files that the database does not know, as a crash may leave them.",
-    )
 
 
 def purge_task(purge: Purge) -> TaskType:
@@ -187,31 +135,6 @@ def cleanup_task(list_repositories: Callable[[], list[Repository]]) -> TaskType:
         first=FirstTask("daily 01:00", name="Cleanup service"),
         is_needed=lambda: bool(names()),
         description="Reports the repositories with cleanup policies, which are not applied yet.",
-    )
-
-
-def verification_task(stores: BlobStoreManager) -> TaskType:
-    """Return the type of the task that reads all blobs and finds damaged and missing ones."""
-
-    def run(context: TaskContext) -> str:
-        bad, told = verify_all(
-            stores,
-            stores.names(),
-            context.log,
-            lambda count, name: context.progress(count, message=name),
-        )
-        if bad:
-            raise Unavailable(f"{told} The log of this run lists them.")
-        return told
-
-    return TaskType(
-        "blobstore.verify",
-        "Admin - Verify blob stores",
-        run,
-        place=TaskPlace.PROCESS,
-        first=FirstTask("weekly sun 03:30", is_enabled=False),
-        writes=False,
-        description="Reads every blob, and finds those that are damaged or missing.",
     )
 
 

@@ -311,6 +311,28 @@ class Tasks:
                     records.request_stop(run.id)
             self._note("stop", task)
 
+    def start(self, type_id: str, name: str, settings: Mapping[str, Any]) -> Task:
+        """Run a task with exactly these settings, which is created if there is none; return it.
+
+        ``name`` is that of a new one, which runs only on request.
+
+        Raises:
+            Invalid: the type or a setting is wrong.
+            Conflict: it is running already.
+        """
+        wanted = self.get_type(type_id).parse(settings).model_dump(mode="json")
+        found = next(
+            (
+                each
+                for each in self.all()
+                if each.type == type_id and each.is_enabled and self.settings_of(each) == wanted
+            ),
+            None,
+        )
+        task = found or self.create(type_id, name, settings)
+        self.run(task)
+        return task
+
     def request(self, type_id: str) -> None:
         """Queue runs of the enabled tasks of a type for the program itself; joins a transaction."""
         with self._database.transaction():

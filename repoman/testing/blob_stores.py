@@ -280,6 +280,37 @@ class BlobStoreSuite:
         assert store.detach(sha256(DATA), "two", FUTURE)
         store.open_writer("two").cancel()
 
+    def test_what_is_put_aside_is_no_blob_until_it_is_committed_again(
+        self, store: BlobStore
+    ) -> None:
+        digest = write(store, "one", DATA).commit().digest
+        found = store.stat(digest)
+        assert found is not None
+        assert store.quarantine(digest, found)
+        assert store.stat(digest) is None
+        assert store.list_quarantined() == {digest}
+        assert store.temporary_bytes() == len(DATA)
+        assert not store.quarantine(digest, found)
+        assert write(store, "two", DATA).commit().digest == digest
+        store.drop_quarantined(digest)
+        store.drop_quarantined(digest)
+        assert (store.list_quarantined(), store.temporary_bytes()) == (set(), 0)
+        assert read(store, digest) == DATA
+
+    def test_what_was_committed_meanwhile_is_not_put_aside(self, store: BlobStore) -> None:
+        digest = write(store, "one", DATA).commit().digest
+        found = store.stat(digest)
+        assert found is not None
+        write(store, "two", DATA).commit()
+        assert not store.quarantine(digest, found)
+        assert read(store, digest) == DATA
+
+    def test_writers_are_listed_by_when_their_last_bytes_came(self, store: BlobStore) -> None:
+        write(store, "one", DATA).pause()
+        assert store.list_writers(FUTURE) == ["one"]
+        assert store.list_writers(time.time() - 60) == []
+        assert store.temporary_bytes() == len(DATA)
+
     def test_a_reader_sees_what_is_written_later(self, store: BlobStore) -> None:
         writer = store.open_writer("one")
         with writer.open_reader() as file:

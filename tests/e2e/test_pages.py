@@ -46,6 +46,7 @@ ADMIN_PAGES = (
     *("/admin/repositories", "/admin/repositories?type=group", "/admin/repositories/new"),
     *("/admin/repositories/new/docker-proxy", "/admin/repositories/new/docker-group"),
     *("/admin/blobstores", "/admin/blobstores/new", "/admin/blobstores/default/edit"),
+    "/admin/blobstores/default",
     *("/admin/blobstores/default/delete", "/admin/email", "/admin/http"),
     *("/admin/repositories/docker-hosted", "/admin/repositories/docker-hosted/delete"),
     *("/admin/routing", "/admin/routing/new", "/admin/cleanup", "/admin/cleanup/new"),

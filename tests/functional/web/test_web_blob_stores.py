@@ -6,9 +6,11 @@ from html import unescape
 
 import pytest
 
+from repoman.compaction import Unwatched
 from repoman.db.models import database_proxy
 from repoman.security.rights_records import Role
 from repoman.stores.model import Quota, QuotaKind
+from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
 from tests.functional.web.conftest import Browser
@@ -222,3 +224,27 @@ def test_all_stores_are_verified_by_a_task(repoman, browser):
     assert len(repoman.tasks.runs(task)) == 2
     answer = browser.post(f"{LIST}/compact")
     assert "was started" in browser.get(answer.location).text
+
+
+def test_the_page_of_a_store_lists_what_is_damaged_and_starts_work(repoman, browser):
+    repoman.repositories.create("files", "raw-hosted", {})
+    page = browser.get(f"{LIST}/default")
+    assert "Nobody has looked" in page.text
+    assert HttpClient(repoman).put("/repository/files/one", data="one").status_code == 201
+    for file in (repoman.data / "blobs/default/sha256").glob("*/*"):
+        file.write_bytes(b"X")
+    repoman.verifier.run(["default"], bool, Unwatched())
+    page = browser.get(f"{LIST}/default")
+    assert "is damaged: its content has the digest" in page.text
+    assert "/browse/files/paths/one" in page.text
+    answer = browser.post(f"{LIST}/default/work", work="list")
+    assert answer.location == f"{LIST}/default"
+    assert "Unknown files of default (list) was started." in browser.get(answer.location).text
+    answer = browser.post(f"{LIST}/default/work", work="burn")
+    assert "There is no such work" in browser.get(answer.location).text
+    assert browser.get(f"{LIST}/none").status_code == 404
+    ann = open_as(repoman, "nx-blobstores-read")
+    page = ann.get(f"{LIST}/default")
+    assert "repositories that you may not see" in page.text
+    assert "Verify now" not in page.text
+    assert ann.post(f"{LIST}/default/work", work="list").status_code == 403

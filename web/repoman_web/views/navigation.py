@@ -8,6 +8,7 @@ from repoman.plugin import SIGNED_IN, Action, PageLink, Permission, SomeSettings
 from repoman_web.views import browse_history, browse_paths, repository_editing
 from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
+from repoman_web.views.blob_store import blob_store
 from repoman_web.views.blob_stores import blob_stores
 from repoman_web.views.browse import browse
 from repoman_web.views.cleanup import DOMAIN as CLEANUP
@@ -43,7 +44,7 @@ MORE_VIEWS: tuple[ModuleType, ...] = (browse_history, browse_paths, repository_e
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     *(pages, login, first_run, account, tokens, browse, search, upload, use),
-    *(repositories, blob_stores, routing, cleanup, tasks, task_forms),
+    *(repositories, blob_stores, blob_store, routing, cleanup, tasks, task_forms),
     *(users, user, roles, role, privileges, selectors, all_tokens),
     *(ldap, anonymous, realms, certificates),
     *(connectors, doctor, audit, logs, network, information),
