@@ -1,64 +1,74 @@
 """The command line ``repoman``."""
 
 import sys
+from importlib import import_module
 from itertools import chain
 
 import click
 
 from repoman import __version__
-from repoman.cli.audit import audit
-from repoman.cli.blob_stores import blobstore
-from repoman.cli.blobs import blob
-from repoman.cli.cleanup import cleanup
-from repoman.cli.content import asset, component, search
-from repoman.cli.doctor import doctor
-from repoman.cli.email import email
-from repoman.cli.events import event
-from repoman.cli.keys import cert, secret
-from repoman.cli.ldap import ldap
-from repoman.cli.options import option
-from repoman.cli.privileges import privilege
-from repoman.cli.provisioning import apply, export
-from repoman.cli.realms import realm
-from repoman.cli.repositories import repo
-from repoman.cli.rights import rights
-from repoman.cli.roles import role
-from repoman.cli.routing import routing
-from repoman.cli.selectors import selector
-from repoman.cli.server import (
-    check_config,
-    freeze,
-    init,
-    plugins,
-    release,
-    serve,
-    support_zip,
-)
-from repoman.cli.task import task
-from repoman.cli.tokens import token
-from repoman.cli.truststore import truststore
-from repoman.cli.usage import usage
-from repoman.cli.users import user
 from repoman.errors import Conflict, RepomanError
 from repoman.plugins import create_plugin_manager, unique
 from repoman.printable import printable
 
+# From the name of a command to its module here, which is imported when the command is asked for.
+COMMANDS = {
+    "apply": "provisioning",
+    "asset": "content",
+    "audit": "audit",
+    "blob": "blobs",
+    "blobstore": "blob_stores",
+    "cert": "keys",
+    "check-config": "server",
+    "cleanup": "cleanup",
+    "component": "content",
+    "doctor": "doctor",
+    "email": "email",
+    "event": "events",
+    "export": "provisioning",
+    "freeze": "server",
+    "init": "server",
+    "ldap": "ldap",
+    "option": "options",
+    "plugins": "server",
+    "privilege": "privileges",
+    "realm": "realms",
+    "release": "server",
+    "repo": "repositories",
+    "role": "roles",
+    "routing": "routing",
+    "search": "content",
+    "secret": "keys",
+    "selector": "selectors",
+    "serve": "server",
+    "support-zip": "server",
+    "task": "task",
+    "token": "tokens",
+    "truststore": "truststore",
+    "usage": "usage",
+    "user": "users",
+}
+
 
 class _Commands(click.Group):
-    """The commands of the core, and those of plugins, which are loaded only where needed."""
+    """The commands of the core, and those of plugins; each is loaded only where needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted({*super().list_commands(ctx), *self._of_plugins()})
+        return sorted({*COMMANDS, *self._of_plugins()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, or None if there is none of this name."""
-        return super().get_command(ctx, cmd_name) or self._of_plugins().get(cmd_name)
+        if cmd_name not in COMMANDS:
+            return self._of_plugins().get(cmd_name)
+        module = import_module(f"repoman.cli.{COMMANDS[cmd_name]}")
+        found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return found
 
     def _of_plugins(self) -> dict[str, click.Command]:
         found = chain(*create_plugin_manager([]).hook.repoman_register_commands())
         named = unique("command", [(str(each.name), each) for each in found])
-        if taken := self.commands.keys() & named:
+        if taken := COMMANDS.keys() & named:
             raise Conflict(f"A plugin provides the command {min(taken)!r}, which is the core's.")
         return named
 
@@ -67,46 +77,6 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="repoman")
 def cli() -> None:
     """Run and administer a repository manager."""
-
-
-for command in (
-    serve,
-    init,
-    check_config,
-    plugins,
-    repo,
-    user,
-    token,
-    role,
-    privilege,
-    selector,
-    option,
-    realm,
-    secret,
-    ldap,
-    email,
-    cert,
-    truststore,
-    audit,
-    event,
-    usage,
-    blob,
-    blobstore,
-    routing,
-    cleanup,
-    component,
-    asset,
-    search,
-    task,
-    freeze,
-    release,
-    support_zip,
-    doctor,
-    export,
-    apply,
-):
-    cli.add_command(command)
-user.add_command(rights)
 
 
 def main() -> None:

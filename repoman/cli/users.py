@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from repoman.cli.common import AS_JSON, read_stdin, render_time, with_repoman
+from repoman.cli.rights import rights
 from repoman.cli.roles import check_taken
 from repoman.core import Repoman
 from repoman.errors import Invalid
@@ -41,6 +42,9 @@ def about_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.group()
 def user() -> None:
     """List, create, change and delete users."""
+
+
+user.add_command(rights)
 
 
 @user.command("list")
