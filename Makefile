@@ -12,11 +12,11 @@ PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 FORMATS := $(patsubst %/setup.py,%,$(wildcard formats/*/setup.py))
 PACKAGING := setup.py pyproject.toml constraints.txt repoman/__init__.py
 
-# Two test processes for each processor, since half of a test's time is waiting for the disk;
-# PYTEST_ARGS="-n 0 -k push" selects tests.
+# Two test processes for each processor, since half of a test's time is waiting for the disk. They
+# take tests in the order of tests/conftest.py. PYTEST_ARGS="-n 0 -k push" selects tests.
 PYTEST_ARGS ?=
 WORKERS := $(shell echo $$((2 * $$(nproc))))
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 # A fixed order and fixed examples, so that the gate of a change does not fail by chance.
 GATE := --randomly-seed=1
 # BENCH_ARGS="--quick" or "--only pulls".

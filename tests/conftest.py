@@ -7,8 +7,47 @@ import pytest
 from repoman.testing import repoman_factory
 from tests import examples
 from tests.live import LiveServer, live_server
+from tests.warm import WarmProgram
 
 __all__ = ["examples", "repoman_factory"]
+
+# Fixtures of these scopes are made once for all tests that share them.
+SHARED_SCOPES = {"class", "module", "package"}
+
+
+def pytest_configure() -> None:
+    """Have servers and commands start quickly; the first one takes as long as ever."""
+    LiveServer.warm = WarmProgram()
+
+
+def pytest_unconfigure() -> None:
+    """End the process that starts them."""
+    if LiveServer.warm is not None:
+        LiveServer.warm.end()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Have one process run the tests that share a fixture of their module, so that it is made once.
+
+    Long work comes first, and tests that stand alone come last and fill the gaps.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and _shares_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    items.sort(key=_turn)
+
+
+def _shares_fixture(item: pytest.Function) -> bool:
+    found = item._fixtureinfo.name2fixturedefs.values()
+    return any(each.scope in SHARED_SCOPES for definitions in found for each in definitions)
+
+
+def _turn(item: pytest.Function) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group is None:
+        return 2
+    return 1 if "/" in group.args[0] else 0
 
 
 @pytest.fixture(scope="session")

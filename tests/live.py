@@ -10,15 +10,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, ClassVar
 
 from tests.clock import WAIT_S, wait_until
+from tests.warm import WarmProcess, WarmProgram
 
 READY = "repoman is ready"
+PROGRAM = Path(sys.executable).with_name("repoman")
 Tables = Mapping[str, Mapping[str, Any]]
+Process = subprocess.Popen[bytes] | WarmProcess
 
 
 _dice = random.SystemRandom()  # not seeded as the tests' generator is: workers must differ
@@ -64,6 +68,71 @@ def to_toml(tables: Tables) -> str:
     return "\n".join(lines) + "\n"
 
 
+# --- Processes ---------------------------------------------------------------------------------
+
+
+def start_process(
+    command: list[str],
+    streams: Sequence[IO[Any]],
+    environment: Mapping[str, str],
+    directory: Path,
+) -> Process:
+    """Start a command with these standard streams."""
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, cwd=directory
+    )
+
+
+def start_program(
+    command: list[str],
+    streams: Sequence[IO[Any]],
+    environment: Mapping[str, str],
+    directory: Path,
+) -> Process:
+    """Start the ``repoman`` of this Python: without its imports, where that makes no difference."""
+    warm = LiveServer.warm
+    start = warm.start if warm is not None and warm.fits(environment) else start_process
+    return start(command, streams, environment, directory)
+
+
+def run_process(
+    start: Callable[..., Process], command: list[str], given: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; ``start`` takes it and its standard streams."""
+    with _text_file() as stdin, _text_file() as stdout, _text_file() as stderr:
+        stdin.write(given or "")
+        stdin.seek(0)
+        process = start(command, stdin, stdout, stderr)
+        try:
+            status = process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            raise
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(command, status, stdout.read(), stderr.read())
+
+
+def run_program(*words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the ``repoman`` of this Python without settings from the environment."""
+    environment = program_environment()
+
+    def start(command: list[str], *streams: IO[Any]) -> Process:
+        return start_program(command, streams, environment, Path.cwd())
+
+    return run_process(start, [str(PROGRAM), *words], given)
+
+
+def program_environment() -> dict[str, str]:
+    """The environment without settings of the program."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("REPOMAN_")}
+
+
+def _text_file() -> IO[str]:
+    return TemporaryFile("w+", encoding="utf-8")
+
+
 class LiveServer:
     """One data directory and, between ``start`` and ``stop``, the process that serves it.
 
@@ -72,7 +141,13 @@ class LiveServer:
         program: the ``repoman`` to start; the one of this Python when None.
         settings: tables of the configuration file, beside the ports.
         wrapper: a command that starts the server, such as ``unshare``.
+
+    Attributes:
+        warm: starts the program of this Python where nothing else is wanted; None: it is started as
+            everybody does, which benchmarks need.
     """
+
+    warm: ClassVar[WarmProgram | None] = None
 
     def __init__(
         self,
@@ -82,16 +157,15 @@ class LiveServer:
         settings: Tables | None = None,
         wrapper: tuple[str, ...] = (),
     ) -> None:
-        self.program = program or Path(sys.executable).with_name("repoman")
+        self.program = program or PROGRAM
         self.data = directory / "data"
         self.config: Path | None = directory / "repoman.toml"
         self.main_port, self.connector_port = free_port(), free_port()
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("REPOMAN_")
-        }
+        self.environment = program_environment()
         self._directory = directory
         self._wrapper = wrapper
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._is_own_program = program is not None
         directory.mkdir(parents=True, exist_ok=True)
         self.config.write_text(self._configuration(settings or {}), encoding="utf-8")
 
@@ -122,15 +196,23 @@ class LiveServer:
         wait_until(self._is_ready, what="the server's ready line")
         return self
 
-    def spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self) -> Process:
         """Start the server and return at once."""
         assert self._process is None, "the server runs already"
         command = [*self._wrapper, *self.command("serve")]
-        with self._stdout.open("wb") as stdout, self._stderr.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                command, stdout=stdout, stderr=stderr, env=self.environment, cwd=self._directory
-            )
+        with (
+            Path(os.devnull).open("rb") as stdin,
+            self._stdout.open("wb") as stdout,
+            self._stderr.open("ab") as stderr,
+        ):
+            self._process = self._run(command, stdin, stdout, stderr)
         return self._process
+
+    def _run(self, command: list[str], *streams: IO[Any]) -> Process:
+        """Start a command with these standard streams."""
+        is_plain = not self._wrapper and not self._is_own_program
+        start = start_program if is_plain else start_process
+        return start(command, streams, self.environment, self._directory)
 
     def _is_ready(self) -> bool:
         status = self.process.poll()
@@ -140,7 +222,7 @@ class LiveServer:
         return READY in self.output
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         """The running process."""
         assert self._process is not None, "the server does not run"
         return self._process
@@ -245,16 +327,7 @@ class LiveServer:
 
         ``check`` says that it must succeed, ``given`` what it reads from standard input.
         """
-        done = subprocess.run(
-            self.command(*words),
-            check=False,
-            capture_output=True,
-            text=True,
-            input=given,
-            timeout=WAIT_S,
-            env=self.environment,
-            cwd=self._directory,
-        )
+        done = run_process(self._run, self.command(*words), given)
         if check and done.returncode:
             raise AssertionError(f"repoman {' '.join(words)}:\n{done.stdout}{done.stderr}")
         return done

@@ -12,8 +12,8 @@ import pytest
 
 from repoman.cli.ownership import act_as_owner
 from repoman.errors import Unavailable
+from tests.live import run_program
 
-PROGRAM = Path(sys.executable).with_name("repoman")
 # Somebody else than the runner, if the runner may give files away; else the runner.
 OWNER = 54_321 if os.geteuid() == 0 else os.getuid()
 
@@ -30,18 +30,8 @@ def data():
     shutil.rmtree(top)
 
 
-def run(*words, given="", **options):
-    environment = {key: value for key, value in os.environ.items() if key[:8] != "REPOMAN_"}
-    return subprocess.run(
-        [PROGRAM, *map(str, words)],
-        check=False,
-        capture_output=True,
-        text=True,
-        input=given,
-        timeout=60,
-        env=environment,
-        **options,
-    )
+def run(*words, given=""):
+    return run_program(*map(str, words), given=given)
 
 
 def strangers(directory):
