@@ -24,20 +24,24 @@ from repoman.content_records import (
     find_asset,
     find_assets,
     find_present,
+    find_promised,
     find_referenced,
     insert_blob,
     insert_package,
     insert_references,
     keep_blob,
     list_assets,
+    list_component_paths,
     list_referring,
     list_values,
     note_whole,
+    release_targets,
     replace_labels,
     save_asset,
     save_checksums,
     save_component,
     save_package,
+    save_promised,
 )
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.db.cache import ReadCache
@@ -49,9 +53,13 @@ from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.event_records import insert_deleted, insert_deleted_component, insert_saved
 from repoman.events.origin import current_origin
 from repoman.events.pulls import Pull
+from repoman.graph_records import ContentGraph
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
+
+PROMISE_INTERVAL_S = 3600.0
+"""A promise is written at most once in so many seconds for one asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,9 @@ class ContentStore:
     Every method that changes something is one transaction, or joins the one that
     :meth:`transaction` has opened in the same thread. Each change of an asset writes an event
     (:mod:`repoman.events`) in it.
+
+    Attributes:
+        graph: what of the content refers to what.
     """
 
     def __init__(
@@ -143,6 +154,7 @@ class ContentStore:
         self._blob_store = blob_store
         self._reader = BlobReader(blobs)
         self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
+        self.graph = ContentGraph(repository_id)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a context in which several changes are one; what is read in it stays true."""
@@ -235,6 +247,18 @@ class ContentStore:
         read = self._reader.read_recent if is_popular else self._reader.read
         return read(asset.digest, asset.size)
 
+    def promise(self, path: str) -> bool:
+        """Note that a client relies on the asset at a path; return whether it is there.
+
+        What nothing needs is not collected for a while after that. It is written at most once in
+        ``PROMISE_INTERVAL_S`` for one asset.
+        """
+        promised_at, now = find_promised(self._repository, path), time.time()
+        if promised_at is None or 0 <= now - promised_at < PROMISE_INTERVAL_S:
+            return promised_at is not None
+        with self._database.transaction(touches=()):
+            return save_promised(self._repository, path, now)
+
     def pull_of(self, *paths: str, referrers: str = "") -> Pull:
         """Return what a client has that gets the assets at these paths."""
         return Pull(self._repository, paths, referrers)
@@ -253,6 +277,8 @@ class ContentStore:
             present = find_present(
                 self._repository, new.path, self._blob_store, new.blob.digest, package
             )
+            if present.digest not in (None, new.blob.digest):
+                release_targets(self._repository, [new.path], now, current_origin().source)
             values = self._values_of(new, present, package, now)
             asset = save_asset(self._repository, new.path, values, present.asset)
             self._save_details(asset, values.component, new, is_new=present.asset is None)
@@ -290,6 +316,7 @@ class ContentStore:
         for batch in batches(paths):
             with self.transaction():
                 insert_deleted(self._repository, now, batch, audit)
+                release_targets(self._repository, batch, now, current_origin().source)
                 mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(batch)
                 found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())
                 components = {component for (component,) in found if component is not None}
@@ -330,6 +357,8 @@ class ContentStore:
             if found is None:
                 return False
             insert_deleted_component(found.id, time.time())
+            paths = list_component_paths(found.id)
+            release_targets(self._repository, paths, time.time(), current_origin().source)
             return bool(ComponentRecord.delete().where(ComponentRecord.id == found.id).execute())
 
     def list_names(self, kind: str, after: str, limit: int, namespace: str = "") -> list[str]:

@@ -83,6 +83,20 @@ _ADD_TRANSFER = (
     "WHERE asset.id IN (SELECT id FROM asset WHERE repository_id = ? AND path = ? UNION ALL "
     "SELECT asset_id FROM reference WHERE repository_id = ? AND path = ? AND kind = ?)"
 )
+# What assets let go of when they go or change; parts without a component need no times.
+_RELEASE = (
+    "UPDATE asset SET released_at = ?, released_by = ? WHERE id IN (SELECT target.id "
+    "FROM json_each(?) given CROSS JOIN asset a ON a.repository_id = ? AND a.path = given.value "
+    "CROSS JOIN reference r ON r.asset_id = a.id CROSS JOIN asset target "
+    "ON target.repository_id = r.repository_id AND target.path = r.path "
+    "WHERE target.component_id IS NOT NULL)"
+)
+_PATHS_OF_COMPONENT = "SELECT path FROM asset WHERE component_id = ?"
+_PROMISED = (
+    "SELECT max(updated_at, coalesce(promised_at, 0)) FROM asset "
+    "WHERE repository_id = ? AND path = ?"
+)
+_PROMISE = "UPDATE asset SET promised_at = ? WHERE repository_id = ? AND path = ?"
 _DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
 _INSERT_REFERENCES = (
     'INSERT INTO "reference" (repository_id, asset_id, source, kind, path, size) '
@@ -294,6 +308,27 @@ def list_values(sql: str, values: Sequence[Any]) -> list[str]:
     wrapped = f"WITH found(value) AS ({sql}) SELECT json_group_array(value) FROM found"  # noqa: S608
     listed: list[str] = json.loads(_execute(wrapped, tuple(values)).fetchone()[0])
     return listed
+
+
+def release_targets(repository: int, paths: Iterable[str], at: float, source: str) -> None:
+    """Note that the assets at these paths let go of what they refer to; before they do."""
+    _execute(_RELEASE, (at, source, json.dumps(list(paths)), repository))
+
+
+def list_component_paths(component: int) -> list[str]:
+    """Return the paths of the assets of a component."""
+    return list_values(_PATHS_OF_COMPONENT, (component,))
+
+
+def find_promised(repository: int, path: str) -> float | None:
+    """Return when an asset was last stored, or promised to a client; None: it is not there."""
+    row = _execute(_PROMISED, (repository, path)).fetchone()
+    return None if row is None else float(row[0])
+
+
+def save_promised(repository: int, path: str, at: float) -> bool:
+    """Note that an asset is promised to a client; return whether it is there."""
+    return bool(_execute(_PROMISE, (at, repository, path)).rowcount)
 
 
 def delete_references(asset_id: int) -> None:

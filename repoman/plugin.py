@@ -35,7 +35,18 @@ from repoman.catalog.use_records import AssetKey, Referrer, Use
 from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
-from repoman.content import Asset, ContentStore, NewAsset, Reference
+from repoman.collection import (
+    CollectionOptions,
+    CollectionResult,
+    CollectionStep,
+    Collector,
+    Hold,
+    Unneeded,
+    collect,
+    list_unneeded,
+)
+from repoman.collection_records import CollectionState, find_state
+from repoman.content import PROMISE_INTERVAL_S, Asset, ContentStore, NewAsset, Reference
 from repoman.content_rules import (
     ContentRules,
     SearchField,
@@ -79,7 +90,9 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
+from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
+from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
@@ -153,6 +166,7 @@ from repoman.overview.listeners import list_certificates, list_ports
 from repoman.overview.service import RecentEvent, RepositoryOverview, StorageSummary
 from repoman.patterns import find_pattern
 from repoman.plugins import InstalledPlugin
+from repoman.printable import pluralize, render_size
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
@@ -310,6 +324,7 @@ __all__ = [
     "LINE_ACTIONS",
     "NAME_KEYS",
     "PRIVILEGE_TYPES",
+    "PROMISE_INTERVAL_S",
     "READING",
     "SHIPPED_PRIVILEGES",
     "SIGNED_IN",
@@ -348,6 +363,11 @@ __all__ = [
     "CheckWrite",
     "CleanupPolicy",
     "CleanupSection",
+    "CollectionOptions",
+    "CollectionResult",
+    "CollectionState",
+    "CollectionStep",
+    "Collector",
     "ComponentLink",
     "ComponentQuery",
     "ComponentSection",
@@ -359,6 +379,7 @@ __all__ = [
     "ConnectorStatus",
     "Content",
     "ContentEvent",
+    "ContentGraph",
     "ContentRules",
     "ContentStore",
     "Coordinate",
@@ -384,11 +405,14 @@ __all__ = [
     "FormatUi",
     "FoundElsewhere",
     "FoundItem",
+    "FreedBytes",
     "Frequency",
     "Grant",
+    "GraphNode",
     "GroupSearch",
     "GroupSection",
     "GroupTrace",
+    "Hold",
     "HomeCard",
     "HostedStorageSection",
     "HttpClientSection",
@@ -514,6 +538,7 @@ __all__ = [
     "Trace",
     "Unauthenticated",
     "Unavailable",
+    "Unneeded",
     "Unsupported",
     "Upload",
     "UploadField",
@@ -543,6 +568,7 @@ __all__ = [
     "UserToken",
     "WebAddress",
     "WritePolicy",
+    "acting_by",
     "allow_caching",
     "bad",
     "bearer_token",
@@ -550,6 +576,7 @@ __all__ = [
     "beginning_with",
     "body_length",
     "changed_settings",
+    "collect",
     "content_repository",
     "count_holders",
     "current_actor",
@@ -569,7 +596,9 @@ __all__ = [
     "find_actor",
     "find_format",
     "find_pattern",
+    "find_state",
     "first_found",
+    "freed_bytes",
     "good",
     "has_lost_session",
     "hookimpl",
@@ -584,6 +613,7 @@ __all__ = [
     "list_ports",
     "list_problems",
     "list_reaching",
+    "list_unneeded",
     "log_in",
     "login_needed",
     "main_address",
@@ -599,14 +629,17 @@ __all__ = [
     "parse_expression",
     "permission_needed",
     "plain_address",
+    "pluralize",
     "protect_content",
     "read_body",
     "read_list",
     "readable",
     "receive_body",
     "receive_page_form",
+    "released_bytes",
     "render_id",
     "render_plain",
+    "render_size",
     "render_time",
     "report_connectors",
     "requested_event_lines",

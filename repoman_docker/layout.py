@@ -49,6 +49,11 @@ V1_CHAIN = "v1-chain"  # kinds of assets, and of the references from them to ima
 V1_IMAGE = "v1-image"
 V1_PUSH = "v1-push"
 
+COLLECTION = "collection"
+"""The source of events by which the collection removes content."""
+DISMISSED = {"cleanup": "A cleanup policy removed its last tag"}
+"""Why an untagged manifest goes without a rule about those, by the source of what took its tag."""
+
 SIZE_MAX = 1 << 53
 """Larger sizes are not plausible, in bytes; a manifest may state any."""
 
@@ -108,6 +113,16 @@ def tagged(name: str, tag: Tag) -> Coordinate:
 def v1_chain_path(name: str, digest: object) -> str:
     """Return the path of the chain of V1 images of a manifest."""
     return f"v1-chains/{name}/{digest}"
+
+
+def v1_chain_of(path: str) -> str:
+    """Return the path of the chain of a manifest, given the path of that."""
+    return f"v1-chains/{path.removeprefix('manifests/')}"
+
+
+def manifest_of_chain(path: str) -> str:
+    """Return the path of the manifest of a chain."""
+    return f"manifests/{path.removeprefix('v1-chains/')}"
 
 
 def v1_chain_prefixes(name: str) -> list[str]:
@@ -243,3 +258,13 @@ def deletion_entries(paths: Iterable[str]) -> dict[str, AuditEntry]:
             digest, _, name = rest.partition("/")
             entries[path] = AuditEntry("delete blob", f"{name}@{digest}")
     return entries
+
+
+def title_of(path: str) -> str:
+    """Return the name of an asset for people, such as ``app:1.0`` or ``app@sha256:…``."""
+    kind, _, rest = path.partition("/")
+    if kind in ("blobs", "v1-images"):
+        digest, _, name = rest.partition("/")
+        return f"{name}@{digest}"
+    name, _, reference = rest.rpartition("/")
+    return f"{name}:{reference}" if kind == "tags" else f"{name}@{reference}"

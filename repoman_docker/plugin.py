@@ -55,6 +55,7 @@ from repoman_docker.routes.v2 import access_of, credentials_of, render_failure, 
 from repoman_docker.rules import RULES
 from repoman_docker.search import IndexFactory, custom_index, hub_index, registry_index
 from repoman_docker.sections import (
+    DockerHostedSection,
     DockerHostedStorageSection,
     DockerProxySection,
     DockerRemoteSection,
@@ -62,7 +63,7 @@ from repoman_docker.sections import (
     DockerSection,
     IndexType,
 )
-from repoman_docker.tasks import incomplete_uploads_task, unused_blobs_task
+from repoman_docker.tasks import collection_task, incomplete_uploads_task
 
 DOCKER = Format(
     name="docker",
@@ -122,7 +123,7 @@ def repoman_register_realms() -> list[RealmType]:
 @hookimpl
 def repoman_register_tasks() -> list[TaskType]:
     """Return the tasks of the format."""
-    return [incomplete_uploads_task(), unused_blobs_task()]
+    return [incomplete_uploads_task(), collection_task()]
 
 
 @hookimpl
@@ -213,6 +214,7 @@ def repoman_register_recipes() -> list[Recipe]:
             type=RepositoryType.HOSTED,
             sections={
                 **COMMON,
+                "docker": DockerHostedSection,
                 "storage": DockerHostedStorageSection,
                 "cleanup": CleanupSection,
                 "component": ComponentSection,

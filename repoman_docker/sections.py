@@ -180,6 +180,37 @@ class DockerSection(ConnectorSection):
         return namespaces_of(self.namespaces) if self.namespaces else None
 
 
+class DockerHostedSection(DockerSection):
+    """The same, and how long a hosted repository keeps what no tag leads to any more."""
+
+    in_rest: ClassVar = {**DockerSection.in_rest, "undo_days": None, "untagged_days": None}
+
+    undo_days: int = Field(
+        14,
+        ge=0,
+        le=365,
+        description="Deleted and moved tags can be restored for so many days; their images are "
+        "kept as long.",
+        title="Undo",
+        json_schema_extra={
+            "unit": "days",
+            "hint": "Deleted and moved tags can be restored for so long.",
+        },
+    )
+    untagged_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description="Untagged images go so many days after their last pull and after their last "
+        "tag left; unset: never.",
+        title="Delete untagged images",
+        json_schema_extra={
+            "unit": "days",
+            "hint": "After their last pull, and after their last tag left. Empty: never.",
+        },
+    )
+
+
 class IndexType(StrEnum):
     """Where a proxy searches for images; plugins may add more."""
 

@@ -336,8 +336,6 @@ class DockerRepository:
         drop_incomplete: ends uploads, V1 pushes too, without activity for some seconds, and
             returns how many; takes the present time, those seconds, and what to call between two
             steps. Only for hosted repositories.
-        delete_unused: deletes blobs that nothing needs and returns how many; takes the time before
-            which they were stored, and what to call between two steps. Only for hosted ones.
         namespaces: the registries that it mirrors, as clients name them in ``ns``; None if that
             does not matter.
         names: returns all names of the same image in this repository, including the given one.
@@ -358,7 +356,6 @@ class DockerRepository:
     v1_pushes: Callable[[str | None], V1Pushes]
     namespaces: frozenset[str] | None = None
     drop_incomplete: Callable[[float, float, Callable[[], None]], int] | None = None
-    delete_unused: Callable[[float, Callable[[], None]], int] | None = None
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     builds_on: Visible = everything
     view: "Callable[[str], DockerRepository | None] | None" = None

@@ -1,11 +1,27 @@
 """The tasks of the Docker format."""
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
-from repoman.plugin import ConfirmedClock, FirstTask, Section, TaskContext, TaskType
+from repoman.plugin import (
+    CollectionOptions,
+    Collector,
+    ConfirmedClock,
+    FirstTask,
+    NotFound,
+    Repository,
+    Section,
+    TaskContext,
+    TaskType,
+    collect,
+)
 from repoman_docker.service import DockerRepository
 
+MINUTE_S = 60.0
 HOUR_S = 3600.0
+ALL = "*"  # In place of the name of a repository.
+COLLECTION_TASK = "repository.docker.gc"
 
 
 class IncompleteUploadsSettings(Section):
@@ -21,44 +37,67 @@ class IncompleteUploadsSettings(Section):
     )
 
 
-class UnusedBlobsSettings(Section):
-    """Which blobs are deleted."""
+class CollectionSettings(Section):
+    """What is collected, and for how long."""
 
+    repository: str = Field(
+        ALL,
+        title="Repository",
+        description="Name of a hosted Docker repository; * means all.",
+    )
     age: int = Field(
         24,
         ge=1,
         le=87_600,
-        title="Older than",
-        description="Hours after its push before which no blob is deleted.",
+        title="Grace",
+        description="Hours for which content stays that nothing needs, since it was last pushed, "
+        "mounted, or found there by a client that would have pushed it.",
         json_schema_extra={"unit": "hours"},
+    )
+    minutes: int = Field(
+        20,
+        ge=1,
+        le=1440,
+        title="Time of a run",
+        description="Minutes after which a run ends; the next one goes on from there.",
+        json_schema_extra={"unit": "minutes"},
     )
 
 
-def unused_blobs_task() -> TaskType:
-    """Return the type of the task that deletes the blobs which deleted manifests needed."""
+def collectors_of(
+    repositories: Iterable[Repository], name: str = ALL
+) -> list[tuple[str, Collector]]:
+    """Return the collectors of hosted Docker repositories, with their names (NotFound: none)."""
+    found = [
+        (each.name, each.capabilities.collector)
+        for each in repositories
+        if each.capabilities.collector is not None
+        and isinstance(each.service, DockerRepository)
+        and name in (ALL, each.name)
+    ]
+    if name != ALL and not found:
+        raise NotFound(f"There is no hosted Docker repository {name}.")
+    return found
+
+
+def collection_task() -> TaskType:
+    """Return the type of the task that removes what nothing can reach any more."""
     clock = ConfirmedClock()
 
     def run(context: TaskContext) -> str:
-        before = clock() - context.settings(UnusedBlobsSettings).age * HOUR_S
-        repositories = context.list_repositories()
-        count = 0
-        for done, repository in enumerate(repositories):
-            context.progress(done, len(repositories), repository.name)
-            service = repository.service
-            if isinstance(service, DockerRepository) and service.delete_unused is not None:
-                deleted = service.delete_unused(before, context.check_stop)
-                if deleted:
-                    context.log(f"{repository.name}: {deleted}")
-                count += deleted
-        blobs = "blob" if count == 1 else "blobs"
-        return f"Deleted {count} unused {blobs}." if count else ""
+        settings = context.settings(CollectionSettings)
+        options = CollectionOptions(clock(), settings.age * HOUR_S)
+        collectors = collectors_of(context.list_repositories(), settings.repository)
+        return collect(collectors, options, context, settings.minutes * MINUTE_S).text
 
     return TaskType(
-        "repository.docker.gc",
-        "Docker - Delete unused blobs",
+        COLLECTION_TASK,
+        "Docker - Delete unused manifests and images",
         run,
-        settings=UnusedBlobsSettings,
-        description="Deletes the blobs of hosted repositories that no manifest needs.",
+        settings=CollectionSettings,
+        first=FirstTask("hourly 25"),
+        description="Deletes what nothing can reach any more in hosted repositories: layers that "
+        "no manifest needs, and untagged images as the settings of their repository say.",
     )
 
 

@@ -312,11 +312,9 @@ class ComponentRecord(Record):
 
 
 class AssetRecord(Record):
-    """A path with bytes in a repository.
+    """A path with bytes in a repository; see ``Asset``, and ``GraphNode`` for the last columns.
 
-    ``checked_at`` is when a proxy's remote last had it so, ``downloaded_at`` about when a client
-    last had it. ``transfer_size`` is what a client downloads to use it, in bytes, where that is
-    more than the asset itself.
+    ``downloaded_at`` is about when a client last had it.
     """
 
     repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", index=False)
@@ -336,6 +334,9 @@ class AssetRecord(Record):
     transfer_size = BigIntegerField(null=True)
     uploader = TextField(default="")
     uploader_address = TextField(default="")
+    promised_at = DoubleField(null=True)
+    released_at = DoubleField(null=True)
+    released_by = TextField(null=True)
 
     class Meta:
         table_name = "asset"

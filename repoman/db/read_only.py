@@ -45,6 +45,7 @@ EXEMPT_COLUMNS = frozenset(
         "last_login_at",
         "last_used_at",
         "next_at",
+        "promised_at",
         "remote_etag",
         "remote_modified",
     }

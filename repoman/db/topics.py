@@ -70,6 +70,7 @@ TOPICS: Mapping[str, str] = {
     "doctor_result": NONE,
     "revision": NONE,  # Each row is a topic itself: see ``Database.revision``.
     "migration_backfill": NONE,
+    "collection": NONE,
 }
 UNCHANGING = frozenset({"blob"})
 """The columns of these that are read never change, and a row stays while an asset names it."""

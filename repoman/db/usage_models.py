@@ -147,6 +147,26 @@ class SampleRecord(Record):
         primary_key = CompositeKey("name", "period", "at")
 
 
+class CollectionRecord(Record):
+    """How far the collection of unneeded content has come in a repository.
+
+    ``position`` is where it goes on; empty: at the beginning. ``count`` and ``size`` are of what
+    the present pass has left that a rule could remove; ``reclaimable_…`` of the last whole pass,
+    which ended at ``ended_at``. Sizes are in bytes.
+    """
+
+    repository = ForeignKeyField(RepositoryRecord, on_delete="CASCADE", primary_key=True)
+    position = TextField()
+    count = IntegerField()
+    size = BigIntegerField()
+    reclaimable_count = IntegerField(null=True)
+    reclaimable_size = BigIntegerField(null=True)
+    ended_at = DoubleField(null=True)
+
+    class Meta:
+        table_name = "collection"
+
+
 USAGE_MODELS = (
     BlobChecksumRecord,
     BlobStoreUsageRecord,
@@ -156,4 +176,5 @@ USAGE_MODELS = (
     BlobPackageRecord,
     LabelRecord,
     SampleRecord,
+    CollectionRecord,
 )

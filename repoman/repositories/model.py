@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from repoman.collection import Collector
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.events.event import Coordinate
 from repoman.proxy.remote_health import Remote
@@ -131,6 +132,7 @@ class Capabilities:
             selectors see them, and may raise an error.
         upload: takes the files of a form.
         upload_sessions: the uploads of clients that come in several requests.
+        collector: finds and removes what nothing can reach any more.
     """
 
     remote: Remote | None = None
@@ -139,6 +141,7 @@ class Capabilities:
     delete_asset: Callable[[str, CheckPath], None] | None = None
     upload: UploadTarget | None = None
     upload_sessions: UploadSessions | None = None
+    collector: Collector | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class HostedBlobs:
         asset = self._content.find_asset(blob_path(name, digest))
         if asset is None or not self._content.has_bytes(asset):
             raise _unknown(name, digest)
+        if not self._content.promise(asset.path):  # The client may not push it now.
+            raise _unknown(name, digest)
         return _content_of(self._content, asset, digest)
 
     def delete(self, name: str, digest: Digest) -> None:

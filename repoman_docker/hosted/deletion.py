@@ -52,28 +52,6 @@ def delete_manifest(
             content.delete_assets(batch, deletion_entries(batch))
 
 
-def delete_unused_blobs(
-    content: ContentStore, before: float, check_stop: Callable[[], None]
-) -> int:
-    """Delete the blobs stored before a time that no manifest or V1 image needs; return how many.
-
-    A push stores blobs first and then the manifest that needs them, so ``before`` has to be long
-    ago. Whether a blob is needed is asked in the transaction that deletes it.
-    """
-    count, after = 0, ""
-    while found := content.list_assets(BLOB, after, BATCH_ASSETS):
-        check_stop()
-        after = found[-1].path
-        old = [each.path for each in found if each.updated_at < before]
-        if set(old) <= content.referenced(old):
-            continue
-        with content.transaction():
-            unused = sorted(content.existing(old).keys() - content.referenced(old))
-            content.delete_assets(unused, deletion_entries(unused))
-        count += len(unused)
-    return count
-
-
 def check_tags(content: ContentStore, path: str, check_tag: CheckDelete) -> None:
     """Check that all tags of the manifest at a path may be deleted, before the first one is."""
     after = ""

@@ -71,6 +71,9 @@ class HostedManifests:
         asset = self._find(name, reference)
         if not self._content.has_bytes(asset):
             raise _unknown(name, reference)
+        # The client may list it in an index now, and not push it.
+        if isinstance(reference, Digest) and not self._content.promise(asset.path):
+            raise _unknown(name, reference)
         return self._content_of(asset)
 
     def _find(self, name: str, reference: Digest | Tag) -> Asset:

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from repoman.db.models import AssetRecord, UploadRecord
+from repoman.printable import render_size
 from repoman.testing import HttpClient
 from tests.functional.docker.images import digest_of, make_image
 
@@ -83,8 +84,10 @@ def test_blobs_that_no_manifest_needs_are_deleted_when_they_are_old(in_process):
     make_old(25)
     assert run_gc(repoman, age=26) == ""
     registry.push_blobs("young", young)
-    expected = len(deleted.blobs) + len(kept.blobs)
-    assert run_gc(repoman) == f"Deleted {expected} unused blobs."
+    size = sum(map(len, deleted.blobs))
+    assert run_gc(repoman, repository=registry.repository) == (
+        f"Deleted {len(deleted.blobs) + len(kept.blobs)} blobs; freed {render_size(size)}."
+    )
     for image, name, is_there in (
         (kept, "kept", True), (deleted, "gone", False), (kept, "also", False),
         (young, "young", True),
@@ -95,3 +98,20 @@ def test_blobs_that_no_manifest_needs_are_deleted_when_they_are_old(in_process):
     registry.push_manifest("young", "1", young.manifest)
     make_old(25)
     assert run_gc(repoman) == ""
+
+
+def test_the_collection_is_on_from_the_beginning(in_process):
+    repoman = in_process.repoman
+    [task] = [each for each in repoman.tasks.all() if each.type == GC]
+    assert task.name == "Docker - Delete unused manifests and images"
+    assert (str(task.schedule), task.is_enabled) == ("hourly 25", True)
+    assert repoman.tasks.settings_of(task) == {"repository": "*", "age": 24, "minutes": 20}
+
+
+def test_a_collection_of_a_repository_that_is_not_there_fails(in_process):
+    repoman = in_process.repoman
+    task = repoman.tasks.create(GC, "gc", {"repository": "nowhere"})
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "failed"
+    assert "no hosted Docker repository nowhere" in repoman.tasks.get_run(run.id).result
+    repoman.tasks.delete(task)

@@ -1,0 +1,318 @@
+"""The collection of a hosted repository: the plan of what goes, and its removal.
+
+The plan goes through the manifests without a tag, with the layers that only those need, then
+through V1 images, and last through the layers that no manifest needs. A position is the name of
+such a phase and a path.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from graphlib import CycleError, TopologicalSorter
+from itertools import islice
+from typing import TypeVar
+
+from repoman.plugin import (
+    CollectionOptions,
+    CollectionStep,
+    ContentGraph,
+    ContentStore,
+    FreedBytes,
+    GraphNode,
+    Hold,
+    Unneeded,
+    acting_by,
+    released_bytes,
+)
+from repoman_docker.hosted.explaining import explain
+from repoman_docker.hosted.reachability import Fate, Reachability, Verdict
+from repoman_docker.layout import (
+    BLOB,
+    CHILD,
+    COLLECTION,
+    MANIFEST,
+    SUBJECT,
+    TAG,
+    V1_CHAIN,
+    V1_IMAGE,
+    V1_PUSH,
+    deletion_entries,
+    manifest_of_chain,
+    title_of,
+    v1_chain_of,
+)
+from repoman_docker.sections import DockerHostedSection
+
+Item = TypeVar("Item")
+
+WINDOW_ASSETS = 1_000  # Assets that are examined together.
+STEP_ASSETS = 400  # Assets that one transaction removes.
+REFERRERS_MAX = 2_000  # Attached manifests that are planned together with their subjects.
+TALLY_MAX = 100_000  # Blobs of which it is remembered that some of their manifests could go.
+NOUNS = {MANIFEST: "manifest", BLOB: "blob", V1_CHAIN: "V1 chain", V1_IMAGE: "V1 image"}
+UNUSED = "No manifest needs it."
+
+
+class HostedCollector:
+    """Implements :class:`repoman.plugin.Collector`."""
+
+    def __init__(
+        self, repository_id: int, content: ContentStore, docker: DockerHostedSection
+    ) -> None:
+        self.repository_id = repository_id
+        self._content = content
+        self._docker = docker
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See :class:`repoman.plugin.Collector`."""
+        return self._content.transaction()
+
+    def steps(self, options: CollectionOptions, after: str = "") -> Iterator[CollectionStep]:
+        """See :class:`repoman.plugin.Collector`."""
+        return _Plan(self._content, self._reachability(options), options).steps(after)
+
+    def carry_out(self, step: CollectionStep, options: CollectionOptions) -> tuple[list[str], int]:
+        """See :class:`repoman.plugin.Collector`."""
+        with acting_by(COLLECTION), self._content.transaction():
+            gone = self._still_going(step, self._reachability(options))
+            self._content.delete_assets(gone, deletion_entries(gone))
+            paths = set(gone)
+            return gone, released_bytes(each for each in step.nodes if each.path in paths)
+
+    def explain(self, name: str, options: CollectionOptions) -> list[Hold]:
+        """See :class:`repoman.plugin.Collector`."""
+        return explain(self._content, self._reachability(options), name)
+
+    def _reachability(self, options: CollectionOptions) -> Reachability:
+        return Reachability(self._content.graph, self._docker, options)
+
+    def _still_going(self, step: CollectionStep, reachability: Reachability) -> list[str]:
+        """Return what of a step goes, as things are in this transaction."""
+        graph = self._content.graph
+        nodes = graph.nodes(each.path for each in step.nodes)
+        verdicts = reachability.judge(p for p, each in nodes.items() if each.kind == MANIFEST)
+        going = {path for path, each in verdicts.items() if each.fate is Fate.GOES}
+        chains = {manifest_of_chain(p) for p, each in nodes.items() if each.kind == V1_CHAIN}
+        staying = graph.nodes(chains - going).keys() if chains else set()
+        named = self._needed(nodes.values())
+        return [
+            path
+            for path, node in nodes.items()
+            if (node.kind == MANIFEST and path in going)
+            or (node.kind == V1_CHAIN and manifest_of_chain(path) not in staying)
+            or (
+                node.kind in (BLOB, V1_IMAGE)
+                and path not in named
+                and not reachability.is_young(node)
+            )
+        ]
+
+    def _needed(self, nodes: Iterable[GraphNode]) -> set[str]:
+        """Return the paths of the blobs and V1 images that something names."""
+        nodes = list(nodes)
+        blobs = [each.path for each in nodes if each.kind == BLOB]
+        images = [each.path for each in nodes if each.kind == V1_IMAGE]
+        used = self._content.graph.named_by(images, (V1_CHAIN, V1_PUSH)) if images else []
+        return self._content.referenced(blobs) | {path for path, _, _ in used}
+
+
+class _Plan:
+    """The steps in one repository, once.
+
+    In a dry run nothing goes, so the plan remembers what would have gone.
+    """
+
+    def __init__(
+        self, content: ContentStore, reachability: Reachability, options: CollectionOptions
+    ) -> None:
+        self._graph = content.graph
+        self._reachability = reachability
+        self._is_dry = options.is_dry
+        self._planned: set[str] = set()  # manifests
+        self._freed = _Tally(self._graph)
+        self._kept = _Tally(self._graph)
+
+    def steps(self, after: str) -> Iterator[CollectionStep]:
+        """Yield the steps after a position."""
+        phases = {
+            "manifests": self._manifests,
+            "chains": self._chains,
+            "images": self._images,
+            "blobs": self._blobs,
+        }
+        first, _, path = after.partition(":")
+        names = list(phases)
+        start = names.index(first) if first in phases else 0
+        for name in names[start:]:
+            for step, last in phases[name](path):
+                position = None if last is None else f"{name}:{last}"
+                yield CollectionStep(step.items, step.nodes, position, *self._kept.take())
+            path = ""
+
+    def _manifests(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
+        for nodes, last in self._windows(MANIFEST, after, (TAG,)):
+            verdicts = self._reachability.judge(each.path for each in nodes) if nodes else {}
+            fates = {path: each.fate for path, each in verdicts.items()}
+            for step in self._remove_manifests(
+                {
+                    each.path: verdicts[each.path]
+                    for each in nodes
+                    if fates.get(each.path) is Fate.GOES and each.path not in self._planned
+                }
+            ):
+                yield step, None
+            kept = [each for each in nodes if fates.get(each.path) is Fate.BY_RULE]
+            self._kept.add_manifests(kept)
+            yield CollectionStep(), last
+
+    def _remove_manifests(self, going: dict[str, Verdict]) -> Iterator[CollectionStep]:
+        """Yield the steps that remove manifests, with all that goes with them."""
+        order = self._with_dependants(going)
+        self._planned |= order.keys()
+        for batch in _cut(order, STEP_ASSETS // 2):
+            nodes = self._graph.nodes(batch)
+            chains = self._graph.nodes(map(v1_chain_of, nodes))
+            parts = {path for _, _, path in self._graph.names(nodes, (BLOB,))}
+            manifests = [nodes[each] for each in batch if each in nodes]
+            if self._is_dry:
+                self._freed.add_references(nodes)
+            yield self._step([*manifests, *chains.values()], {p: order[p].reason for p in nodes})
+            yield from self._remove_blobs(parts)
+
+    def _with_dependants(self, going: dict[str, Verdict]) -> dict[str, Verdict]:
+        """Return manifests with those that go with them, in the order in which they go.
+
+        What is attached goes before its subject, and an index before its images: so an end in
+        between leaves nothing that can be reached but lacks something.
+        """
+        found, new = dict(going), list(going)
+        before: dict[str, set[str]] = {path: set() for path in going}  # what has to go first
+        while new:
+            pairs = [(index, path) for index, _, path in self._graph.names(new, (CHILD,))]
+            attached = self._graph.named_by(new, (SUBJECT,), REFERRERS_MAX)
+            near = {path for _, path in pairs} | {source for _, _, source in attached}
+            pairs += [(source, subject) for subject, _, source in attached]
+            for first, then in pairs:
+                before.setdefault(then, set()).add(first)
+            wanted = near - found.keys() - self._planned
+            verdicts = self._reachability.judge(wanted) if wanted else {}
+            new = [p for p in sorted(wanted) if p in verdicts and verdicts[p].fate is Fate.GOES]
+            found.update((path, verdicts[path]) for path in new)
+        return {path: found[path] for path in _in_order(before) if path in found}
+
+    def _remove_blobs(self, paths: Iterable[str]) -> Iterator[CollectionStep]:
+        """Yield the steps that remove those of the blobs that nothing needs any more."""
+        for batch in _cut(sorted(paths), STEP_ASSETS):
+            named = self._graph.count_names(batch)
+            planned = self._freed.references
+            unused = [each for each in batch if named.get(each, 0) <= planned[each]]
+            nodes = self._graph.nodes(unused).values()
+            old = [each for each in nodes if not self._reachability.is_young(each)]
+            if old:
+                yield self._step(old, dict.fromkeys(unused, UNUSED))
+
+    def _chains(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
+        for nodes, last in self._windows(V1_CHAIN, after):
+            manifests = self._graph.nodes(manifest_of_chain(each.path) for each in nodes)
+            lost = [
+                each
+                for each in nodes
+                if manifest_of_chain(each.path) not in manifests
+                and not self._reachability.is_young(each)
+            ]
+            for batch in _cut(lost, STEP_ASSETS):
+                reasons = {each.path: "Its manifest was deleted." for each in batch}
+                yield self._step(batch, reasons), None
+            yield CollectionStep(), last
+
+    def _images(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
+        yield from self._unused(V1_IMAGE, after, (V1_CHAIN, V1_PUSH), "No tag needs it.")
+
+    def _blobs(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
+        yield from self._unused(BLOB, after, (), UNUSED)
+
+    def _unused(
+        self, kind: str, after: str, kinds: tuple[str, ...], reason: str
+    ) -> Iterator[tuple[CollectionStep, str | None]]:
+        for nodes, last in self._windows(kind, after, kinds):
+            old = [each for each in nodes if not self._reachability.is_young(each)]
+            for batch in _cut(old, STEP_ASSETS):
+                yield self._step(batch, {each.path: reason for each in batch}), None
+            yield CollectionStep(), last
+
+    def _windows(
+        self, kind: str, after: str, kinds: tuple[str, ...] = ()
+    ) -> Iterator[tuple[list[GraphNode], str | None]]:
+        """Yield what no reference names, a window at a time, and the last path of the window."""
+        last: str | None = after
+        while last is not None:
+            nodes, last = self._graph.scan(kind, last, WINDOW_ASSETS, kinds)
+            yield nodes, last
+
+    def _step(self, nodes: list[GraphNode], reasons: dict[str, str]) -> CollectionStep:
+        tally = self._freed if self._is_dry else _Tally(self._graph)
+        freed = tally.bytes.add(nodes)
+        items = tuple(
+            Unneeded(
+                path=each.path,
+                kind=NOUNS[each.kind],
+                title=title_of(each.path),
+                reason=reasons.get(each.path, "Its manifest goes."),
+                size=each.size,
+                freed=freed[each.path],
+            )
+            for each in nodes
+        )
+        return CollectionStep(items, tuple(nodes))
+
+
+class _Tally:
+    """Counts the bytes that are freed if manifests go, with the blobs that only those need."""
+
+    def __init__(self, graph: ContentGraph) -> None:
+        self._graph = graph
+        self.bytes = FreedBytes()
+        self.references: Counter[str] = Counter()  # by the path of a blob, of manifests that go
+        self._count = self._size = 0
+
+    def add_references(self, manifests: Iterable[str]) -> list[str]:
+        """Count what manifests name; return the paths of these blobs."""
+        paths = [path for _, _, path in self._graph.names(manifests, (BLOB,))]
+        self.references.update(paths)
+        return list(dict.fromkeys(paths))
+
+    def add_manifests(self, nodes: list[GraphNode]) -> None:
+        """Count manifests, and the blobs that no other one names."""
+        if not nodes:
+            return
+        if len(self.references) > TALLY_MAX:
+            self.references, self.bytes = Counter(), FreedBytes()  # It then counts too little.
+        parts = self.add_references(each.path for each in nodes)
+        named = self._graph.count_names(parts)
+        free = [path for path in parts if named.get(path, 0) <= self.references[path]]
+        blobs = self._graph.nodes(free)
+        for path in free:
+            del self.references[path]
+        freed = self.bytes.add([*nodes, *blobs.values()])
+        self._count += len(nodes)
+        self._size += sum(freed.values())
+
+    def take(self) -> tuple[int, int]:
+        """Return how many manifests, and bytes, were added since the last call."""
+        taken = self._count, self._size
+        self._count = self._size = 0
+        return taken
+
+
+def _in_order(before: Mapping[str, set[str]]) -> list[str]:
+    """Return what has to go first before what goes then, where they are in no circle."""
+    try:
+        return list(TopologicalSorter(before).static_order())
+    except CycleError:
+        return list(before)
+
+
+def _cut(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
