@@ -166,6 +166,10 @@ class CatalogSettings(_Part):
         "further pages.",
     )
     page_limit: PositiveInt = Field(500, description="Maximum number of items on a page.")
+    preview_limit: PositiveInt = Field(
+        200_000,
+        description="Maximum number of components that a preview of cleanup policies examines.",
+    )
 
 
 class DatabaseSettings(_Part):

@@ -259,9 +259,9 @@ class ContentStore:
         with self._database.transaction(touches=()):
             return save_promised(self._repository, path, now)
 
-    def pull_of(self, *paths: str, referrers: str = "") -> Pull:
+    def pull_of(self, *paths: str, referrers: str = "", wholes: str = "") -> Pull:
         """Return what a client has that gets the assets at these paths."""
-        return Pull(self._repository, paths, referrers)
+        return Pull(self._repository, paths, referrers, wholes)
 
     def save_asset(self, new: NewAsset) -> None:
         """Store an asset, in place of the one that was at its path, and its component.

@@ -18,12 +18,13 @@ from repoman.bootstrap import ADMIN, forget_first_password, seed
 from repoman.caching import BUDGET
 from repoman.catalog.activity import Activity
 from repoman.catalog.catalog import Catalog
-from repoman.catalog.cleanup_preview import CleanupPreview
 from repoman.catalog.contents import Contents
 from repoman.catalog.open_uploads import OpenUploads
 from repoman.catalog.sample_records import Samples
 from repoman.catalog.uploading import ComponentUploads
 from repoman.catalog.views import RepositoryViews
+from repoman.cleanup.cleaner import Cleaner
+from repoman.cleanup.preview import CleanupPreview
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
@@ -239,7 +240,7 @@ class Repoman:
         self.routing_rules = RoutingRules(self.database, self.repositories)
         formats = {each.format for each in self._recipes.values()}
         self.security.privileges.add_formats(formats)
-        self.cleanup_policies = CleanupPolicies(self.database, self.repositories, formats)
+        self._create_cleanup(formats)
         for each in self.event_followers:
             each.begin()
         self._add_tasks()
@@ -248,12 +249,29 @@ class Repoman:
         self._create_doctor()
         seed(self.database, self.users, self.repositories, self.settings.bootstrap, self.data)
 
+    def _create_cleanup(self, formats: set[str]) -> None:
+        """Create the cleanup policies, and what executes them."""
+        self.cleanup_policies = CleanupPolicies(self.database, self.repositories, formats)
+        self.cleaner = Cleaner(
+            self.database,
+            self.repositories,
+            self.cleanup_policies,
+            self.pulls,
+            self.proxies.clock,
+        )
+
     def _create_views(self) -> None:
         """Create what shows users the content."""
         self.catalog = Catalog(self.settings.catalog, self.security.cursors, TrigramIndex())
         authorizer = self.security.authorizer
         self.contents = Contents(self.catalog, self.repositories, authorizer)
-        self.cleanup_preview = CleanupPreview(self.contents, self.cleanup_policies)
+        self.cleanup_preview = CleanupPreview(
+            self.cleanup_policies,
+            self.repositories,
+            authorizer,
+            self.cleaner,
+            self.settings.catalog.preview_limit,
+        )
         self.views = RepositoryViews(self.catalog, self.repositories, authorizer, self.blob_stores)
         self.uploads = ComponentUploads(self.repositories, authorizer)
         self.open_uploads = OpenUploads(self.database, authorizer)
@@ -282,7 +300,7 @@ class Repoman:
             purge_task(Purge(self.database, self.blob_stores)),
             expiry_task(self.security.sessions, self.security.user_tokens),
             trim_task(self.proxies),
-            cleanup_task(self.repositories.all),
+            cleanup_task(self.cleaner),
             verification_task(self.verifier, self.blob_stores),
             orphans_task(self.orphans, self.blob_stores),
             temporary_files_task(self.blob_stores),

@@ -90,6 +90,13 @@ def check_pattern(text: str) -> str:
     return text
 
 
+def wildcards_expression(text: str) -> str:
+    """Return the expression of a pattern with ``*`` for any characters and ``?`` for one."""
+    wild = {"*": ".*", "?": "."}
+    parts = re.split(r"([*?])", re.sub(r"\*+", "*", text))
+    return "".join(wild.get(each) or re.escape(each) for each in parts)
+
+
 def _is_match(compiled: Any, text: str) -> bool:
     # As bytes, or RE2 would count the characters up to each end of the match.
     data = text.encode("utf-8", "surrogatepass")

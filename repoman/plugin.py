@@ -33,6 +33,8 @@ from repoman.catalog.model import PageRequest as ListRequest
 from repoman.catalog.search_terms import Terms as SearchTerms
 from repoman.catalog.use_records import AssetKey, Referrer, Use
 from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
+from repoman.cleanup.preview import Decision as CleanupDecision
+from repoman.cleanup.preview import PreviewQuery as CleanupQuery
 from repoman.cli.common import render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.collection import (
@@ -361,7 +363,9 @@ __all__ = [
     "Certificate",
     "CheckResult",
     "CheckWrite",
+    "CleanupDecision",
     "CleanupPolicy",
+    "CleanupQuery",
     "CleanupSection",
     "CollectionOptions",
     "CollectionResult",

@@ -238,12 +238,15 @@ def size_indexes(content: ContentStore, saved: NewAsset) -> None:
 
 
 def manifest_pull(content: ContentStore, asset: Asset) -> Pull:
-    """Return what a client has that gets a manifest: by its tag, or by digest with all its tags."""
+    """Return what a client has that gets a manifest: by its tag, or by digest with all its tags.
+
+    The tags of the indexes that list it are in use as well.
+    """
     if asset.kind == TAG:
         name = asset.path.removeprefix("tags/").rpartition("/")[0]
         digest = Digest.parse(asset.attributes["digest"])
         return content.pull_of(asset.path, manifest_path(name, digest))
-    return content.pull_of(asset.path, referrers=TAG)
+    return content.pull_of(asset.path, referrers=TAG, wholes=CHILD)
 
 
 def deletion_entries(paths: Iterable[str]) -> dict[str, AuditEntry]:

@@ -30,7 +30,7 @@ CORE = (
     {"doctor"},
     {"bootstrap", "overview"},
     {"tasks"},
-    {"stores"},
+    {"stores", "cleanup"},
     {"catalog"},
     {"repositories"},
     {"security", "mail", "outgoing"},

@@ -8,6 +8,7 @@ import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from repoman.catalog.catalog import Catalog
 from repoman.catalog.components import is_shown
@@ -64,7 +65,19 @@ class Entry:
     assets: tuple[AssetView, ...]
 
 
-def render_id(view: ComponentView | AssetView) -> str:
+class Identified(Protocol):
+    """What has an id in a repository: a component or an asset."""
+
+    @property
+    def id(self) -> int:
+        """Return its number."""
+
+    @property
+    def repository(self) -> str:
+        """Return the name of the repository."""
+
+
+def render_id(view: Identified) -> str:
     """Return by which text clients refer to a component or an asset."""
     pair = f"{view.repository}:{view.id}"
     return urlsafe_b64encode(pair.encode()).decode().rstrip("=")

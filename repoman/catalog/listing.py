@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from repoman.catalog.model import Order, PageRequest, Range
 from repoman.catalog.records import Row, Scan, Values, list_rows, read_rows
 from repoman.errors import Invalid, PageKeyInvalid
-from repoman.patterns import PatternError, find_pattern
+from repoman.patterns import PatternError, find_pattern, wildcards_expression
 
 PATTERN_MAX_CHARS = 1000
 """A longer search pattern is refused."""
@@ -146,13 +146,12 @@ class Wildcards:
                 f"A search pattern can have at most {PATTERN_MAX_CHARS} characters, and this one "
                 f"has {len(text)}."
             )
-        parts = re.split(r"([*?])", re.sub(r"\*+", "*", text))
-        if len(parts) == 1:
+        beginning = re.split("[*?]", text, maxsplit=1)[0]
+        if beginning == text:
             return cls(text, text, is_exact=True, fits=text.__eq__)
-        wild = {"*": ".*", "?": "."}
-        source = "".join(wild.get(each) or re.escape(each) for each in parts)
         try:
-            return cls(text, parts[0], is_exact=False, fits=find_pattern(source).matches)
+            fits = find_pattern(wildcards_expression(text)).matches
+            return cls(text, beginning, is_exact=False, fits=fits)
         except PatternError as error:
             raise Invalid(f"The search pattern {text[:50]!r} is not valid: {error}.") from error
 

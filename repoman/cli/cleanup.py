@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from repoman.catalog.contents import render_id
+from repoman.cleanup.preview import Decision, Explained, Preview, PreviewQuery
 from repoman.cli.common import AS_JSON, print_details, with_repoman
 from repoman.core import Repoman
-from repoman.printable import pluralize
+from repoman.printable import pluralize, render_size
 from repoman.repositories.cleanup import RELEASE_TYPES
-from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
+from repoman.repositories.cleanup_records import ALL_FORMATS, PATTERNS, CleanupPolicy
+
+LISTED = 1000  # Components that a preview lists, unless the command says otherwise.
 
 CRITERIA = (
     click.option("--notes", help="Notes for administrators."),
@@ -34,8 +37,34 @@ CRITERIA = (
         help="Only releases, or only pre-releases.",
     ),
     click.option("--asset-regex", help="Only components with an asset whose whole path matches."),
+    click.option(
+        "--name-pattern",
+        "name_patterns",
+        multiple=True,
+        help="Only components with such a name, as in team/*. Can be repeated.",
+    ),
+    click.option(
+        "--version-pattern",
+        "version_patterns",
+        multiple=True,
+        help="Only components with such a version or tag, as in build-*. Can be repeated.",
+    ),
+    click.option(
+        "--keep-name",
+        "keep_names",
+        multiple=True,
+        help="Components with such a name stay. Can be repeated.",
+    ),
+    click.option(
+        "--keep-version",
+        "keep_versions",
+        multiple=True,
+        help="Components with such a version or tag stay. Can be repeated.",
+    ),
     click.option("--retain", type=int, help="So many of the newest versions stay."),
-    click.option("--sort-by", help="How versions are ordered for --retain."),
+    click.option(
+        "--sort-by", help="date: the newest is what was stored last; else the highest version."
+    ),
 )
 
 
@@ -100,7 +129,10 @@ def create(repoman: Repoman, name: str, format_: str, **criteria: Any) -> None:
     "--unset",
     multiple=True,
     type=click.Choice(
-        ["updated-days", "downloaded-days", "release-type", "asset-regex", "retain", "sort-by"]
+        [
+            *("updated-days", "downloaded-days", "release-type", "asset-regex", "retain"),
+            *("sort-by", "name-patterns", "version-patterns", "keep-names", "keep-versions"),
+        ]
     ),
     help="A criterion to remove. Can be repeated.",
 )
@@ -111,31 +143,62 @@ def set_(
     """Change criteria of the cleanup policy NAME; the others stay."""
     policy = repoman.cleanup_policies.get(name)
     given = {**criteria, "format": format_}
-    changes = {key: value for key, value in given.items() if value is not None}
-    removed: dict[str, Any] = {_attribute_of(each): None for each in unset}
+    changes = {key: value for key, value in given.items() if value not in (None, ())}
+    removed: dict[str, Any] = {
+        name: () if name in PATTERNS else None for name in map(_attribute_of, unset)
+    }
     repoman.cleanup_policies.change(name, replace(policy, **changes, **removed))
     click.echo(f"Updated the cleanup policy {policy.name}.")
 
 
 @cleanup.command()
-@click.argument("name")
 @click.argument("repository")
+@click.option(
+    "--policy",
+    "names",
+    multiple=True,
+    help="A policy to try. Can be repeated; default: those that REPOSITORY uses.",
+)
+@click.option(
+    "--show",
+    type=click.Choice(["goes", "kept", "all"]),
+    default="goes",
+    show_default=True,
+    help="Which components to list.",
+)
+@click.option("--filter", "text", default="", help="Words, each in a name or version.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="How many to list."
+)
 @AS_JSON
 @with_repoman
-def preview(repoman: Repoman, name: str, repository: str, as_json: bool) -> None:
-    """List what the cleanup policy NAME chooses in REPOSITORY, and remove nothing."""
-    policy = repoman.cleanup_policies.get(name)
-    found = repoman.cleanup_preview.choose(
-        repoman.contents.repository(repository, None), policy, None
+def preview(
+    repoman: Repoman,
+    repository: str,
+    names: tuple[str, ...],
+    show: str,
+    text: str,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show what cleanup policies would remove from REPOSITORY now, and why; remove nothing."""
+    policies = [repoman.cleanup_policies.get(each) for each in names] or None
+    decision = None if show == "all" else Decision(show)
+    found = repoman.cleanup_preview.preview(
+        repoman.contents.repository(repository, None),
+        policies,
+        None,
+        PreviewQuery(decision, text, size=limit),
     )
     if as_json:
-        shown = [{"id": render_id(each.view), **asdict(each.shown)} for each in found.entries]
-        click.echo(json.dumps(shown, indent=2))
+        told = {"goes": found.goes, "kept": found.kept, "size": found.size}
+        told["is_complete"] = found.is_complete
+        items = [_explained(each) for each in found.items]
+        click.echo(json.dumps({**told, "items": items}, indent=2))
         return
-    for each in found.entries:
-        click.echo(f"{each.shown.name} {each.shown.version}".rstrip())
-    more = "" if found.is_complete else " so far; the repository is too large to examine all of it"
-    click.echo(f"{pluralize(len(found.entries), 'component')}{more}")
+    for each in found.items:
+        click.echo(f"{_shown(each)}  {each.reason}")
+    click.echo(_summary(found))
 
 
 @cleanup.command()
@@ -154,6 +217,33 @@ def _described(policy: CleanupPolicy, uses: Mapping[str, int]) -> dict[str, Any]
     return {**asdict(policy), "in_use": uses[policy.name.lower()]}
 
 
+def _shown(component: Explained) -> str:
+    return f"{component.shown.name}:{component.shown.version}".rstrip(":")
+
+
+def _explained(component: Explained) -> dict[str, Any]:
+    return {
+        "id": render_id(component),
+        **asdict(component.shown),
+        "size": component.size,
+        "decision": component.decision,
+        "reason": component.reason,
+        "policy": component.policy or None,
+    }
+
+
+def _summary(found: Preview) -> str:
+    goes = "goes" if found.goes == 1 else "go"
+    stays = "stays" if found.kept == 1 else "stay"
+    told = f"{pluralize(found.goes, 'component')} {goes} ({render_size(found.size)})"
+    told += f", {found.kept} {stays}"
+    if found.next is not None:
+        told += "; not all are listed"
+    return told + (
+        "." if found.is_complete else "; the repository is too large to examine all of it."
+    )
+
+
 def _attribute_of(option: str) -> str:
     name = option.replace("-", "_")
     return f"last_{name}" if name.endswith("days") else name
@@ -162,4 +252,6 @@ def _attribute_of(option: str) -> str:
 def _criteria_of(policy: CleanupPolicy) -> str:
     values = asdict(policy)
     keys = [key for key in values if key not in ("name", "format", "notes")]
-    return " ".join(f"{key}={values[key]}" for key in keys if values[key] is not None) or "-"
+    given = {key: values[key] for key in keys if values[key] not in (None, ())}
+    told = {key: ",".join(each) if key in PATTERNS else each for key, each in given.items()}
+    return " ".join(f"{key}={each}" for key, each in told.items()) or "-"

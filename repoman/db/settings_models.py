@@ -31,6 +31,10 @@ class CleanupPolicyRecord(Record):
     asset_regex = TextField(null=True)
     retain = IntegerField(null=True)
     sort_by = TextField(null=True)
+    name_patterns = JSONField(default=list)
+    version_patterns = JSONField(default=list)
+    keep_names = JSONField(default=list)
+    keep_versions = JSONField(default=list)
 
     class Meta:
         table_name = "cleanup_policy"

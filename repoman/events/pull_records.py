@@ -42,10 +42,19 @@ _COUNT_WHOLE = _GIVEN + (  # noqa: S608 - constants
     "ON asset.repository_id = given.repository_id AND asset.path = given.path "
     "AND asset.component_id IS NOT NULL"
 )
+# The referrers of the pulled assets and of the wholes that these are in, by at most two steps.
 _SELECT_REFERRERS = (
-    "SELECT r.repository_id, r.source, json_extract(value, '$[3]'), json_extract(value, '$[4]') "
-    "FROM json_each(?) CROSS JOIN reference r ON r.repository_id = json_extract(value, '$[0]') "
-    "AND r.path = json_extract(value, '$[1]') AND r.kind = json_extract(value, '$[2]') LIMIT ?"
+    "WITH RECURSIVE used(repository_id, path, kind, whole, n, at, depth) AS ("
+    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), "
+    "json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), 0 "
+    "FROM json_each(?) UNION "
+    "SELECT r.repository_id, r.source, used.kind, used.whole, 0, used.at, used.depth + 1 FROM used "
+    "CROSS JOIN reference r ON r.repository_id = used.repository_id AND r.path = used.path "
+    "AND r.kind = used.whole WHERE used.depth < 2) "
+    "SELECT * FROM (SELECT r.repository_id, r.source, used.n, used.at FROM used "
+    "CROSS JOIN reference r ON r.repository_id = used.repository_id AND r.path = used.path "
+    "AND r.kind = used.kind "
+    "UNION ALL SELECT repository_id, path, n, at FROM used WHERE depth > 0) LIMIT ?"
 )
 
 
@@ -65,13 +74,17 @@ def _given(rows: Sequence[PullRow]) -> str:
     return json.dumps([[each.repository_id, each.path, each.count, each.at] for each in rows])
 
 
-def list_referrers(rows: Sequence[tuple[PullRow, str]], limit: int) -> list[PullRow]:
+def list_referrers(rows: Sequence[tuple[PullRow, str, str]], limit: int) -> list[PullRow]:
     """Return at most ``limit`` pulls, of the assets that refer to the pulled ones.
 
-    Each row comes with the kind of reference to follow.
+    Each row comes with the kind of reference to follow, and that by which wholes refer to parts.
+    Wholes, and what refers to them, have a count of 0.
     """
     given = json.dumps(
-        [[each.repository_id, each.path, kind, each.count, each.at] for each, kind in rows]
+        [
+            [each.repository_id, each.path, kind, whole, each.count, each.at]
+            for each, kind, whole in rows
+        ]
     )
     return [PullRow(*row) for row in database_proxy.execute_sql(_SELECT_REFERRERS, (given, limit))]
 

@@ -38,11 +38,14 @@ class Pull(NamedTuple):
         repository_id: of the repository that has them, which may be a member of a group.
         paths: of the assets that were requested.
         referrers: a kind of reference; assets that refer to these by it count as pulled too.
+        wholes: a kind of reference; what refers to these by it is in use, and so is what refers to
+            that as a referrer, but neither is counted.
     """
 
     repository_id: int
     paths: tuple[str, ...]
     referrers: str = ""
+    wholes: str = ""
 
 
 class _Sum(NamedTuple):
@@ -171,17 +174,17 @@ class PullLog:
 
     def _write(self, pulls: list[tuple[Pull, _Sum]]) -> None:
         rows = [
-            (PullRow(pull.repository_id, path, *told), pull.referrers)
+            (PullRow(pull.repository_id, path, *told), pull.referrers, pull.wholes)
             for pull, told in pulls
             for path in pull.paths
         ]
         referred = [each for each in rows if each[1]]
         found = records.list_referrers(referred, REFERRERS_MAX) if referred else []
-        merged = _merge([*(row for row, _ in rows), *found])
+        merged = _merge([*(row for row, *_ in rows), *found])
         for start in range(0, len(merged), BATCH_ROWS):
             with self._database.transaction(touches=(), is_brief=True):
                 records.save_pulls(merged[start : start + BATCH_ROWS])
-        self.counted += records.count_whole([row for row, _ in rows])
+        self.counted += records.count_whole([row for row, *_ in rows])
 
 
 def _merge(rows: list[PullRow]) -> list[PullRow]:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from repoman.provisioning.kind import Kind, State, check_same, parse_entry
-from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
+from repoman.repositories.cleanup_records import ALL_FORMATS, PATTERNS, CleanupPolicy
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.sections import RegularExpressions, Section
 from repoman.stores.model import Quota, QuotaKind
@@ -122,6 +122,10 @@ class CleanupPolicyEntry(Section):
     last_downloaded_days: int | None = None
     release_type: str | None = None
     asset_regex: str | None = None
+    name_patterns: tuple[str, ...] = ()
+    version_patterns: tuple[str, ...] = ()
+    keep_names: tuple[str, ...] = ()
+    keep_versions: tuple[str, ...] = ()
     retain: int | None = None
     sort_by: str | None = None
 
@@ -135,27 +139,32 @@ class CleanupPolicyObjects(Kind):
 
     def present(self) -> dict[str, State]:
         """Return all cleanup policies."""
-        fields = CleanupPolicyEntry.model_fields
-        return {
-            each.name: {field: getattr(each, field) for field in fields}
-            for each in self._repoman.cleanup_policies.all()
-        }
+        return {each.name: _criteria(each) for each in self._repoman.cleanup_policies.all()}
 
     def parse(self, name: str, values: Any, path: str, old: State | None) -> State:
         """Return the state that an entry describes."""
-        return parse_entry(CleanupPolicyEntry, values, path).model_dump()
+        return parse_entry(CleanupPolicyEntry, values, path).model_dump(mode="json")
 
     def create(self, name: str, new: State) -> None:
         """Create a cleanup policy."""
-        self._repoman.cleanup_policies.create(CleanupPolicy(name, **new))
+        self._repoman.cleanup_policies.create(_policy(name, new))
 
     def change(self, name: str, old: State, new: State) -> None:
         """Change a cleanup policy."""
-        self._repoman.cleanup_policies.change(name, CleanupPolicy(name, **new))
+        self._repoman.cleanup_policies.change(name, _policy(name, new))
 
     def delete(self, name: str) -> None:
         """Delete a cleanup policy, also from the repositories that use it."""
         self._repoman.cleanup_policies.delete(name)
+
+
+def _criteria(policy: CleanupPolicy) -> State:
+    values = {field: getattr(policy, field) for field in CleanupPolicyEntry.model_fields}
+    return {**values, **{field: list(values[field]) for field in PATTERNS}}
+
+
+def _policy(name: str, state: State) -> CleanupPolicy:
+    return CleanupPolicy(name, **{**state, **{field: tuple(state[field]) for field in PATTERNS}})
 
 
 def _quota(state: State) -> Quota | None:

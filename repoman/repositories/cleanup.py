@@ -1,7 +1,7 @@
 """Cleanup policies: which components of a repository a cleanup removes."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 
 from repoman.db.database import Database
@@ -9,12 +9,14 @@ from repoman.errors import Conflict, Invalid, NotFound
 from repoman.repositories import cleanup_records as records
 from repoman.repositories import repository_records
 from repoman.repositories.checks import check_expression, check_name
-from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
+from repoman.repositories.cleanup_records import ALL_FORMATS, PATTERNS, CleanupPolicy
 from repoman.repositories.manager import RepositoryManager
 
 RELEASE_TYPES = ("RELEASES", "PRERELEASES")
 DAYS_MAX = 36_500  # The largest age that a criterion may have.
 RETAIN_MAX = 1_000_000  # The largest number of versions that may have to stay.
+PATTERNS_MAX = 50  # Patterns in one list of a policy.
+PATTERN_MAX_CHARS = 200
 
 
 class CleanupPolicies:
@@ -38,6 +40,10 @@ class CleanupPolicies:
     def all(self) -> list[CleanupPolicy]:
         """Return all policies by name."""
         return records.list_policies()
+
+    def named(self, names: Iterable[str]) -> list[CleanupPolicy]:
+        """Return those with these names, by name; names of none are left out."""
+        return records.list_policies(names)
 
     def get(self, name: str) -> CleanupPolicy:
         """Return a policy.
@@ -136,14 +142,33 @@ class CleanupPolicies:
             raise Invalid(f"retain: must be from 1 to {RETAIN_MAX}.", field="retain")
         if policy.asset_regex:
             check_expression("asset_regex", policy.asset_regex)
+        for field in PATTERNS:
+            _check_patterns(field, getattr(policy, field))
 
     def _note(self, verb: str, policy: CleanupPolicy, keys: Collection[str]) -> None:
         values = asdict(policy)
-        told = {key: str(values[key]) for key in keys if key != "name" and values[key] is not None}
-        removed = " ".join(key for key in keys if verb == "change" and values[key] is None)
+        empty = {key for key in keys if values[key] in (None, ())}
+        told = {key: _told(values[key]) for key in keys if key != "name" and key not in empty}
+        removed = " ".join(key for key in keys if verb == "change" and key in empty)
         if removed:
             told["removed"] = removed
         self._database.note_change(f"cleanup-policy.{verb}", policy.name, **told)
+
+
+def _told(value: object) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _check_patterns(field: str, patterns: tuple[str, ...]) -> None:
+    if len(patterns) > PATTERNS_MAX:
+        raise Invalid(f"{field}: has more than {PATTERNS_MAX} patterns.", field=field)
+    for each in patterns:
+        if not each or len(each) > PATTERN_MAX_CHARS or not each.isprintable():
+            raise Invalid(
+                f"{field}: {each[:50]!r} is not a valid pattern; use 1 to {PATTERN_MAX_CHARS} "
+                "printable characters, of which * stands for any characters and ? for one.",
+                field=field,
+            )
 
 
 def _names_of(row: repository_records.Row) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from repoman.db.settings_models import CleanupPolicyRecord
 
 ALL_FORMATS = "*"
+SORT_BY_DATE = "date"  # The `sort_by` of policies that keep what was stored last; else by version.
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,13 @@ class CleanupPolicy:
         last_downloaded_days: only components that nobody has downloaded for so many days.
         release_type: only ``RELEASES`` or only ``PRERELEASES``.
         asset_regex: only components with an asset whose whole path matches.
-        retain: so many of the newest versions stay.
+        retain: so many of the newest versions stay, of those that the patterns, the path and the
+            release type choose.
         sort_by: how versions are ordered for ``retain``.
+        name_patterns: only components with such a name; patterns have ``*`` and ``?``.
+        version_patterns: only components with such a version.
+        keep_names: components with such a name stay.
+        keep_versions: components with such a version stay.
     """
 
     name: str
@@ -32,15 +38,22 @@ class CleanupPolicy:
     asset_regex: str | None = None
     retain: int | None = None
     sort_by: str | None = None
+    name_patterns: tuple[str, ...] = ()
+    version_patterns: tuple[str, ...] = ()
+    keep_names: tuple[str, ...] = ()
+    keep_versions: tuple[str, ...] = ()
 
     @property
     def has_criteria(self) -> bool:
         """Whether it has any criterion; without one it chooses nothing."""
         criteria = (self.last_updated_days, self.last_downloaded_days, self.retain)
-        return any((*criteria, self.release_type, self.asset_regex))
+        patterns = (self.name_patterns, self.version_patterns, self.asset_regex)
+        return any((*criteria, *patterns, self.release_type))
 
 
 FIELDS = tuple(CleanupPolicy.__slots__)
+PATTERNS = ("name_patterns", "version_patterns", "keep_names", "keep_versions")
+"""The fields that are lists of patterns."""
 
 
 def find_policy(name: str) -> CleanupPolicy | None:
@@ -68,4 +81,5 @@ def delete_policy(name: str) -> None:
 
 
 def _policy(record: Any) -> CleanupPolicy:
-    return CleanupPolicy(**{name: getattr(record, name) for name in FIELDS})
+    values = {name: getattr(record, name) for name in FIELDS}
+    return CleanupPolicy(**{**values, **{name: tuple(values[name]) for name in PATTERNS}})

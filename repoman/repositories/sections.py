@@ -276,9 +276,9 @@ class CleanupSection(Section):
 
     policy_names: tuple[str, ...] | None = Field(
         None,
-        description="Cleanup policies; what any of them selects is to go; nothing is removed yet.",
+        description="Cleanup policies; what any of them selects is removed, once a day.",
         title="Cleanup policies",
-        json_schema_extra={"hint": "What any of them selects is to go; nothing is removed yet."},
+        json_schema_extra={"hint": "What any of them selects is removed, once a day."},
     )
 
     def check_policies(self, format_name: str) -> None:

@@ -6,6 +6,7 @@ from repoman.rest.blob_stores import blob_stores
 from repoman.rest.browse import browse
 from repoman.rest.certificates import certificates
 from repoman.rest.cleanup import cleanup
+from repoman.rest.cleanup_api import cleanup_api
 from repoman.rest.components import assets, components, formats
 from repoman.rest.doctor import doctor
 from repoman.rest.events import events
@@ -43,6 +44,7 @@ AREAS = (
     store_maintenance,
     routing,
     cleanup,
+    cleanup_api,
     users,
     roles,
     privileges,

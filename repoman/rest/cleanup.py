@@ -1,12 +1,16 @@
 """Cleanup policies over REST, at the two addresses that clients know.
 
-They differ in statuses and rights: ``/internal/`` is that of the editions without a license.
+They differ in statuses and rights: ``/internal/`` is that of the editions without a license. The
+patterns of a policy are in neither, and stay as they are: see :mod:`repoman.rest.cleanup_api`.
 """
+
+from dataclasses import replace
 
 from pydantic import Field
 
-from repoman.catalog.contents import Entry, render_id
+from repoman.catalog.contents import render_id
 from repoman.catalog.visibility import BROWSE
+from repoman.cleanup.preview import Decision, Explained, PreviewQuery
 from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
@@ -58,10 +62,10 @@ class CleanupPolicyUpdate(Resource):
     retain: int | None = Field(None, description="So many of the newest versions stay.")
     sort_by: str | None = Field(None, description="How versions are ordered for `retain`.")
 
-    def policy(self, name: str) -> CleanupPolicy:
-        """Return it as a policy with this name."""
-        return CleanupPolicy(
-            name=name,
+    def policy(self, old: CleanupPolicy) -> CleanupPolicy:
+        """Return it in place of a policy, whose name and patterns stay."""
+        return replace(
+            old,
             format=self.format,
             notes=self.notes,
             last_updated_days=self.criteria_last_blob_updated,
@@ -232,21 +236,19 @@ def preview_cleanup(call: Call, body: PreviewRequest) -> PreviewPage:
         sort_by=body.criteria_sort_by,
     )
     with worded({**FIELDS, "retain": "criteriaRetain"}):
-        found = call.repoman.cleanup_preview.choose(
-            repository, policy, call.actor, body.filter or ""
-        )
-    shown = [_chosen(each) for each in found.entries[:PREVIEW_ITEMS]]
-    return PreviewPage(total=len(found.entries), results=shown)
+        query = PreviewQuery(Decision.GOES, body.filter or "", size=PREVIEW_ITEMS)
+        found = call.repoman.cleanup_preview.preview(repository, [policy], call.actor, query)
+    return PreviewPage(total=found.goes, results=[_chosen(each) for each in found.items])
 
 
-def _chosen(entry: Entry) -> ChosenComponent:
+def _chosen(component: Explained) -> ChosenComponent:
     return ChosenComponent(
-        id=render_id(entry.view),
-        repository_name=entry.view.repository,
-        group=entry.shown.namespace or None,
-        name=entry.shown.name,
-        version=entry.shown.version,
-        format=entry.view.format,
+        id=render_id(component),
+        repository_name=component.repository,
+        group=component.shown.namespace or None,
+        name=component.shown.name,
+        version=component.shown.version,
+        format=component.format,
     )
 
 
@@ -268,12 +270,13 @@ def _find(call: Call, name: str) -> CleanupPolicyView:
 
 def _create(call: Call, body: NewCleanupPolicy) -> CleanupPolicyView:
     with worded(FIELDS):
-        return _view(call.repoman.cleanup_policies.create(body.policy(body.name)), 0)
+        return _view(call.repoman.cleanup_policies.create(body.policy(CleanupPolicy(body.name))), 0)
 
 
 def _change(call: Call, name: str, body: CleanupPolicyUpdate) -> CleanupPolicyView:
+    policies = call.repoman.cleanup_policies
     with worded(FIELDS):
-        policy = call.repoman.cleanup_policies.change(name, body.policy(name))
+        policy = policies.change(name, body.policy(policies.get(name)))
     return _find(call, policy.name)
 
 

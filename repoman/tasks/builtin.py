@@ -5,12 +5,11 @@ from functools import partial
 
 from pydantic import Field
 
-from repoman.errors import Unsupported
+from repoman.cleanup.cleaner import Cleaner
+from repoman.errors import Unavailable
 from repoman.printable import pluralize
 from repoman.proxy.services import ProxyServices
-from repoman.repositories.model import Repository
 from repoman.repositories.purge import Purge
-from repoman.repositories.sections import CleanupSection
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
 from repoman.security.user_tokens import UserTokens
@@ -102,39 +101,22 @@ def _repeat(context: TaskContext, remove: Callable[[int], int]) -> int:
     return total
 
 
-def cleanup_task(list_repositories: Callable[[], list[Repository]]) -> TaskType:
-    """Return the type of the task that applies cleanup policies to repositories.
-
-    Policies are stored, but this version does not delete by them: where a repository has one, the
-    run fails and says so, so that nobody relies on it.
-    """
-
-    def names() -> list[str]:
-        return [
-            each.name
-            for each in list_repositories()
-            if "cleanup" in each.config.sections
-            and each.config.section("cleanup", CleanupSection).policy_names
-        ]
+def cleanup_task(cleaner: Cleaner) -> TaskType:
+    """Return the type of the task that removes what cleanup policies choose."""
 
     def run(context: TaskContext) -> str:
-        found = names()
-        for name in found:
-            context.log(f"{name}: has cleanup policies, but nothing was deleted.")
-        if found:
-            told = pluralize(len(found), "repository has", "repositories have")
-            raise Unsupported(
-                f"Nothing was deleted: {told} cleanup policies, which are not applied yet."
-            )
-        return ""
+        removed = cleaner.run(context)
+        if removed.failed:
+            raise Unavailable(f"{removed} The log of this run has the reasons.")
+        return str(removed)
 
     return TaskType(
         "repository.cleanup",
-        "Admin - Apply cleanup policies",
+        "Admin - Cleanup repositories using their associated policies",
         run,
         first=FirstTask("daily 01:00", name="Cleanup service"),
-        is_needed=lambda: bool(names()),
-        description="Reports the repositories with cleanup policies, which are not applied yet.",
+        is_needed=cleaner.is_needed,
+        description="Removes what the cleanup policies of repositories choose.",
     )
 
 

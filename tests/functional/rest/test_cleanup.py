@@ -185,7 +185,7 @@ def test_the_commands(server, tmp_path):
     server.cli("cleanup", "create", "old", "--format", "raw", "--updated-days", "30")
     server.cli("cleanup", "set", "old", "--retain", "3", "--unset", "updated-days")
     [policy] = json.loads(server.cli("cleanup", "list", "--json").stdout)
-    assert {key: value for key, value in policy.items() if value is not None} == {
+    assert {key: value for key, value in policy.items() if value not in (None, [])} == {
         "name": "old",
         "format": "raw",
         "retain": 3,
@@ -196,11 +196,19 @@ def test_the_commands(server, tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("a file")
     server.cli("component", "upload", "previewed", str(file), "--field", "directory=/")
-    assert server.cli("cleanup", "preview", "old", "previewed").stdout == "0 components\n"
-    server.cli("cleanup", "set", "old", "--asset-regex", ".*", "--unset", "retain")
-    listed = server.cli("cleanup", "preview", "old", "previewed").stdout
-    assert listed == "/a.txt\n1 component\n"
-    [chosen] = json.loads(server.cli("cleanup", "preview", "old", "previewed", "--json").stdout)
-    assert (chosen["name"], chosen["namespace"]) == ("/a.txt", "/")
+    tried = ("cleanup", "preview", "previewed", "--policy", "old")
+    assert server.cli(*tried).stdout == "0 components go (0 bytes), 1 stays.\n"
+    server.cli("cleanup", "set", "old", "--name-pattern", "*.txt", "--unset", "retain")
+    assert server.cli("cleanup", "list").stdout == "old  raw  name_patterns=*.txt  (used by 0)\n"
+    listed = server.cli(*tried).stdout
+    assert listed == "/a.txt  goes: its name matches *.txt\n1 component goes (6 bytes), 0 stay.\n"
+    told = json.loads(server.cli(*tried, "--json").stdout)
+    assert (told["goes"], told["kept"], told["is_complete"]) == (1, 0, True)
+    [chosen] = told["items"]
+    assert (chosen["name"], chosen["namespace"], chosen["policy"]) == ("/a.txt", "/", "old")
+    server.cli("cleanup", "set", "old", "--keep-name", "a*")
+    kept = server.cli(*tried, "--show", "all").stdout.splitlines()
+    assert kept[0] == "/a.txt  kept: matches keep pattern a*"
+    assert server.cli("cleanup", "preview", "previewed").stdout.startswith("0 components go")
     server.cli("cleanup", "delete", "old", "--yes")
     assert server.cli("cleanup", "list").stdout == ""

@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from repoman.catalog import cleanup_preview
-from repoman.catalog.cleanup_preview import CleanupPreview
+from repoman.cleanup.preview import Decision, PreviewQuery
 from repoman.clocks import DAY_S
 from repoman.db.models import AssetRecord, ComponentRecord
 from repoman.repositories.cleanup_records import CleanupPolicy
@@ -154,27 +153,29 @@ def test_a_list_has_a_bound_and_total_counts_what_was_found(site, monkeypatch):
     assert (found["total"], len(found["results"])) == (8, 2)
 
 
+def decide(site, repository, *policies, **query):
+    """What policies decide about a repository."""
+    found = site.repoman.repositories.get(repository)
+    return site.repoman.cleanup_preview.preview(found, policies, None, PreviewQuery(**query))
+
+
 def test_an_examination_has_a_bound(site, monkeypatch):
-    repoman = site.repoman
     policy = CleanupPolicy("", asset_regex=".*")
-    images = repoman.repositories.get("images")
-    assert repoman.cleanup_preview.choose(images, policy, None).is_complete
-    monkeypatch.setattr(cleanup_preview, "PAGE_ITEMS", 2)
-    monkeypatch.setattr(cleanup_preview, "PAGES_MAX", 3)
-    found = repoman.cleanup_preview.choose(images, policy, None)
-    assert (len(found.entries), found.is_complete) == (6, False)
+    assert decide(site, "images", policy).is_complete
+    monkeypatch.setattr(site.repoman.cleanup_preview, "_limit", 6)
+    found = decide(site, "images", policy)
+    assert (found.goes + found.kept, found.is_complete) == (6, False)
 
 
-def test_a_preview_takes_as_many_statements_for_many_components_as_for_few(site):
-    repoman = site.repoman
-    images = repoman.repositories.get("images")
+@pytest.mark.parametrize("sort_by", [None, "date"])
+def test_a_preview_takes_as_many_statements_for_many_components_as_for_few(site, sort_by):
     counts = []
-    for release_type in ("PRERELEASES", None):
-        policy = CleanupPolicy("", asset_regex=".*", retain=1, release_type=release_type)
+    for names in (("app",), ("*",)):
+        policy = CleanupPolicy("", name_patterns=names, retain=1, sort_by=sort_by)
         with executed_statements() as asked:
-            found = repoman.cleanup_preview.choose(images, policy, None).entries
-        counts.append((len(asked), len(found)))
-    assert counts == [(6, 2), (6, 6)]
+            found = decide(site, "images", policy, decision=Decision.GOES)
+        counts.append((len(asked), len(found.items)))
+    assert counts == [(2, 3), (2, 6)]
 
 
 def test_nothing_is_removed(site):
@@ -183,11 +184,9 @@ def test_nothing_is_removed(site):
     assert AssetRecord.select().count() == before
 
 
-def test_the_time_is_that_of_a_clock(site):
-    repoman = site.repoman
-    later = CleanupPreview(
-        repoman.contents, repoman.cleanup_policies, lambda: time.time() + 50 * DAY_S
-    )
+def test_the_time_is_that_of_a_clock(site, monkeypatch):
     policy = CleanupPolicy("", last_updated_days=49)
-    found = later.choose(repoman.repositories.get("files"), policy, None)
-    assert len(found.entries) == 3
+    assert decide(site, "files", policy).goes == 0
+    later = time.time() + 50 * DAY_S
+    monkeypatch.setattr(site.repoman.cleaner, "now", lambda: later)
+    assert decide(site, "files", policy).goes == 3

@@ -132,24 +132,29 @@ def test_a_rule_that_is_used_says_where_and_is_not_deleted(repoman, admin, rule)
 
 def test_a_policy_is_created_and_told_in_words(repoman, admin):
     assert "No cleanup policies yet" in admin.get(CLEANUP).text
-    for path in (CLEANUP, f"{CLEANUP}/new"):
-        assert "removes nothing by them yet" in admin.get(path).text
-    assert "nothing is removed yet" in admin.get("/admin/repositories/files").text
     fields = {
         "name": "branches",
         "format": "*",
         "criteria__last_downloaded_days": "30",
         "criteria__release_type": "PRERELEASES",
         "criteria__asset_regex": "pr-.*",
+        "criteria__version_patterns": "pr-*\nci-*",
         "retain__retain": "5",
+        "retain__sort_by": "date",
+        "retain__keep_versions": "latest",
     }
     assert send(admin, f"{CLEANUP}/new", **fields).location == CLEANUP
     page = admin.get(CLEANUP).text
     assert "The cleanup policy branches was created." in page
-    text = "pre-releases with a path like pr-.* not downloaded for 30 days, but the newest 5"
+    text = (
+        "pre-releases with a version like pr-* or ci-* with a path like pr-.* not downloaded for "
+        "30 days, but latest or the newest 5"
+    )
     assert text in unescape(page)
     found = repoman.cleanup_policies.get("branches")
     assert (found.last_updated_days, found.retain, found.notes) == (None, 5, None)
+    assert (found.version_patterns, found.keep_versions) == (("pr-*", "ci-*"), ("latest",))
+    assert (found.sort_by, found.name_patterns) == ("date", ())
 
 
 def test_a_policy_is_changed_and_keeps_what_the_form_does_not_show(repoman, admin, policy):
@@ -176,6 +181,11 @@ def test_a_policy_is_changed_and_keeps_what_the_form_does_not_show(repoman, admi
             "Must be from 1 to 36500 days.",
         ),
         ({"retain__retain": "x"}, "retain.retain", "Must be a whole number."),
+        (
+            {"retain__keep_versions": "x" * 201},
+            "retain.keep_versions",
+            f"{'x' * 50!r} is not a valid pattern",
+        ),
         ({"criteria__asset_regex": "("}, "criteria.asset_regex", "'(' is not a valid"),
     ],
 )

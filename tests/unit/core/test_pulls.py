@@ -213,3 +213,20 @@ def test_old_days_go_in_batches(content, save, database, clock):
     pulls = PullLog(database, clock, days=496)
     assert [pulls.prune(1), pulls.prune(1), pulls.prune(1)] == [1, 1, 0]  # one day in an hour
     assert sorted(days("a")) == [DAY + 1, DAY + 2, DAY + 3, DAY + 4, DAY + 500]
+
+
+def test_the_wholes_of_a_part_are_in_use_and_not_counted(content, save, pulls, clock):
+    save("part", named=False)
+    save("list", named=False, references=(Reference("child", "part"),))
+    save("lists", named=False, references=(Reference("child", "list"),))
+    save("more lists", named=False, references=(Reference("child", "lists"),))
+    for each in ("part", "list", "lists", "more lists"):
+        save(f"tag of {each}", references=(Reference("tag", each),))
+    pulls.note((content.pull_of("part", referrers="tag", wholes="child"), True))
+    clock.now += 60
+    pulls.settle()
+    used = ("part", "list", "lists", "tag of part", "tag of list", "tag of lists")
+    assert {last(each) for each in used} == {NOON + 60}
+    assert (last("more lists"), last("tag of more lists")) == (None, None)
+    assert days("tag of part") == {DAY: 1}
+    assert days("tag of list") == days("tag of lists") == {}

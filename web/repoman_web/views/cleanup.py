@@ -33,6 +33,12 @@ class ReleaseType(StrEnum):
     PRERELEASES = "PRERELEASES"
 
 
+class SortBy(StrEnum):
+    """What the newest versions are; others that clients have set mean the version too."""
+
+    DATE = "date"
+
+
 class PolicySection(Section):
     """What a policy is called, and where it may be used."""
 
@@ -70,10 +76,22 @@ class CriteriaSection(Section):
         title="Path",
         description="A regular expression that matches the whole path of one of its assets.",
     )
+    name_patterns: tuple[str, ...] = Field(
+        (),
+        title="Names",
+        description="Patterns such as team/*, one a line.",
+        json_schema_extra={"rows": 2},
+    )
+    version_patterns: tuple[str, ...] = Field(
+        (),
+        title="Versions or tags",
+        description="Patterns such as build-*, one a line.",
+        json_schema_extra={"rows": 2},
+    )
 
 
 class RetainSection(Section):
-    """Of what the criteria select, the newest versions can stay."""
+    """Of what names, versions, path and type select, this stays whatever its age."""
 
     retain: int | None = Field(
         None,
@@ -82,7 +100,23 @@ class RetainSection(Section):
         description="Of each component.",
         json_schema_extra={"unit": "versions"},
     )
-    sort_by: str | None = Field(None, json_schema_extra={"widget": "none"})
+    sort_by: SortBy | None = Field(
+        None,
+        title="The newest",
+        json_schema_extra={"labels": {"": "have the highest version", "date": "were stored last"}},
+    )
+    keep_names: tuple[str, ...] = Field(
+        (),
+        title="Keep names",
+        description="Patterns of names, one a line.",
+        json_schema_extra={"rows": 2},
+    )
+    keep_versions: tuple[str, ...] = Field(
+        (),
+        title="Keep versions or tags",
+        description="Patterns such as latest or v*, one a line.",
+        json_schema_extra={"rows": 2},
+    )
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -169,6 +203,10 @@ def describe(policy: CleanupPolicy) -> str:
     """Return in words what a policy removes."""
     kinds = {None: "components", "RELEASES": "releases", "PRERELEASES": "pre-releases"}
     parts = [kinds.get(policy.release_type, "components")]
+    if policy.name_patterns:
+        parts.append(f"called {' or '.join(policy.name_patterns)}")
+    if policy.version_patterns:
+        parts.append(f"with a version like {' or '.join(policy.version_patterns)}")
     if policy.asset_regex:
         parts.append(f"with a path like {policy.asset_regex}")
     ages = []
@@ -178,9 +216,11 @@ def describe(policy: CleanupPolicy) -> str:
         ages.append(f"not downloaded for {policy.last_downloaded_days} days")
     parts += [" and ".join(ages)] if ages else []
     text = " ".join(parts)
+    kept = [*policy.keep_names, *policy.keep_versions]
     if policy.retain:
-        text += f", but the newest {policy.retain}"
-    return text if text != "components" else "nothing: it has no criteria"
+        kept.append(f"the newest {policy.retain}")
+    text += f", but {' or '.join(kept)}" if kept else ""
+    return text if policy.has_criteria else "nothing: it has no criteria"
 
 
 def format_name(name: str) -> str:
@@ -201,6 +241,8 @@ def _form(policy: CleanupPolicy | None, *, may_update: bool = True) -> SectionFo
             key: {name: getattr(policy, name) for name in model.model_fields}
             for key, model in SECTIONS.items()
         }
+        if policy.sort_by not in set(SortBy):
+            stored["retain"]["sort_by"] = None
         if not may_update:
             fixed = tuple(
                 f"{key}.{name}".lstrip(".")
@@ -214,7 +256,7 @@ def _policy(form: SectionForm, policy: CleanupPolicy | None) -> CleanupPolicy:
     """Return the policy that a form describes; what it does not show stays."""
     values = form.values()
     general = {"name": policy.name if policy else "", **values[""]}
-    criteria = values["criteria"]
+    criteria, kept = values["criteria"], values["retain"]
     return CleanupPolicy(
         name=general["name"],
         format=general["format"],
@@ -223,9 +265,18 @@ def _policy(form: SectionForm, policy: CleanupPolicy | None) -> CleanupPolicy:
         last_downloaded_days=criteria["last_downloaded_days"],
         release_type=criteria["release_type"],
         asset_regex=criteria["asset_regex"] or None,
-        retain=values["retain"]["retain"],
-        sort_by=policy.sort_by if policy else None,
+        name_patterns=tuple(criteria["name_patterns"]),
+        version_patterns=tuple(criteria["version_patterns"]),
+        retain=kept["retain"],
+        sort_by=kept["sort_by"] or _other_order(policy),
+        keep_names=tuple(kept["keep_names"]),
+        keep_versions=tuple(kept["keep_versions"]),
     )
+
+
+def _other_order(policy: CleanupPolicy | None) -> str | None:
+    """Return the order of a policy that a client has set and that no form offers."""
+    return policy.sort_by if policy and policy.sort_by not in set(SortBy) else None
 
 
 def _users(policy: CleanupPolicy) -> list[str]:

@@ -5,7 +5,7 @@ from types import ModuleType
 from flask import Blueprint
 
 from repoman.plugin import SIGNED_IN, Action, PageLink, Permission, SomeSettings
-from repoman_web.views import browse_history, browse_paths, repository_editing
+from repoman_web.views import browse_history, browse_paths, cleanup_preview, repository_editing
 from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
 from repoman_web.views.blob_store import blob_store
@@ -39,7 +39,12 @@ from repoman_web.views.tasks import tasks
 from repoman_web.views.upload import SomeUploads, upload
 from repoman_web.views.use import use
 
-MORE_VIEWS: tuple[ModuleType, ...] = (browse_history, browse_paths, repository_editing)
+MORE_VIEWS: tuple[ModuleType, ...] = (
+    browse_history,
+    browse_paths,
+    cleanup_preview,
+    repository_editing,
+)
 """The modules whose views are in the blueprint of another module."""
 
 BLUEPRINTS: tuple[Blueprint, ...] = (

@@ -2,7 +2,6 @@
 
 import time
 
-from repoman.repositories.sections import CleanupSection
 from repoman.security.actors import Actor, Limit
 from tests.unit.core.tasks.runs import HOUR
 
@@ -36,20 +35,12 @@ def test_the_caches_of_proxies_are_trimmed(repoman, monkeypatch):
     assert repoman.tasks.get_run(run.id).result == "Removed 3 files from caches."
 
 
-def test_cleanup_policies_that_are_not_applied_are_a_failure(repoman, monkeypatch):
+def test_the_cleanup_runs_where_a_repository_has_policies(repoman):
     [task] = [each for each in repoman.tasks.all() if each.type == "repository.cleanup"]
     assert (task.name, str(task.schedule)) == ("Cleanup service", "daily 01:00")
     type_ = repoman.tasks.find_type("repository.cleanup")
+    assert task.is_enabled
+    assert type_.title == "Admin - Cleanup repositories using their associated policies"
     assert not type_.is_needed()
     run = repoman.tasks.run(task)
     assert repoman.make_runner().execute(run) == "ok"
-    section = CleanupSection(policy_names=("old",))
-    [repository] = repoman.repositories.all()
-    monkeypatch.setitem(repository.config.sections, "cleanup", section)
-    assert type_.is_needed()
-    run = repoman.tasks.run(task)
-    assert repoman.make_runner().execute(run) == "failed"
-    result = repoman.tasks.get_run(run.id).result
-    assert result == (
-        "Nothing was deleted: 1 repository has cleanup policies, which are not applied yet."
-    )

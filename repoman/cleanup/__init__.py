@@ -1,0 +1,1 @@
+"""Cleanup: what the policies of repositories remove, previewed and executed by the same rules."""
