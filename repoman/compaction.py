@@ -39,6 +39,9 @@ class Unwatched:
     def pause(self, seconds: float) -> None:
         """Return at once."""
 
+    def freed(self, size: int) -> None:
+        """Do nothing."""
+
 
 class Compactor:
     """Frees the unreferenced blobs of all blob stores; for one thread of one process at a time."""
@@ -76,17 +79,17 @@ class Compactor:
             RepomanError: the database or a blob store cannot be used; the next call continues.
         """
         progress = progress or Unwatched()
-        count = self.finish()
+        count = self.finish(progress)
         for name in self._stores.names() if names is None else names:
             self._correct_times(name)
             before = self._clock() - GRACE_S
             while digests := records.list_released(name, before, BATCH):
-                count += len(self.free(name, digests))
+                count += len(self.free(name, digests, progress))
                 progress.progress(count, message=name)
                 progress.pause(PAUSE_S)
         return count
 
-    def finish(self) -> int:
+    def finish(self, progress: Progress | None = None) -> int:
         """Free the condemned blobs that a crash has left; return how many (RepomanError).
 
         Until then they cannot be pushed.
@@ -94,7 +97,7 @@ class Compactor:
         count = 0
         for name in self._stores.names():
             while digests := records.list_condemned(name, BATCH):
-                count += len(self._remove(name, digests))
+                count += len(self._remove(name, digests, progress or Unwatched()))
         return count
 
     def sweep_next(self, progress: Progress) -> int:
@@ -106,11 +109,11 @@ class Compactor:
         if time.monotonic() - self._started_at >= SWEEP_DELAY_S:
             for done, prefix in enumerate(islice(self._prefixes, SWEPT_PREFIXES)):
                 progress.progress(done, SWEPT_PREFIXES)
-                count += self.sweep(prefix)
+                count += self.sweep(prefix, progress)
                 progress.pause(PAUSE_S)
         return count
 
-    def sweep(self, prefix: str) -> int:
+    def sweep(self, prefix: str, progress: Progress | None = None) -> int:
         """Free the blobs without a row whose digests begin so; return how many.
 
         A process that was killed between a commit and the row leaves such a blob.
@@ -120,10 +123,12 @@ class Compactor:
             digests = self._stores.get(name).list_digests(prefix)
             while batch := list(islice(digests, BATCH)):
                 if strange := set(batch) - records.list_known(name, batch):
-                    count += len(self.free(name, strange))
+                    count += len(self.free(name, strange, progress))
         return count
 
-    def free(self, name: str, digests: Collection[str]) -> set[str]:
+    def free(
+        self, name: str, digests: Collection[str], progress: Progress | None = None
+    ) -> set[str]:
         """Free those of the blobs that no asset names; return which.
 
         Not those that were committed less than the grace ago.
@@ -137,18 +142,20 @@ class Compactor:
             records.note_release(name, named, None)
             condemned = set(digests) - named
             records.condemn(name, condemned)
-        return self._remove(name, condemned)
+        return self._remove(name, condemned, progress or Unwatched())
 
-    def _remove(self, name: str, condemned: Collection[str]) -> set[str]:
+    def _remove(self, name: str, condemned: Collection[str], progress: Progress) -> set[str]:
         """Remove the bytes and rows of condemned blobs, but for those that were just committed."""
         check_belongs(self._stores.get(name), name)
         store, now = self._stores.get(name), self._clock()
         detached: dict[str, str] = {}  # ids of writers by digest
+        size = 0
         try:
             for digest in condemned:
-                writer_id = secrets.token_hex(16)
+                writer_id, stat = secrets.token_hex(16), store.stat(digest)
                 if store.detach(digest, writer_id, now - GRACE_S):
                     detached[digest] = writer_id
+                    size += 0 if stat is None else stat.size
             with self._database.transaction():
                 records.delete_rows(name, detached.keys())
                 records.note_release(name, set(condemned) - detached.keys(), now)
@@ -158,6 +165,7 @@ class Compactor:
             # while for large ones.
             for writer_id in detached.values():
                 store.open_writer(writer_id).cancel()
+        progress.freed(size)
         return set(detached)
 
     def _correct_times(self, name: str) -> None:

@@ -170,6 +170,9 @@ class CatalogSettings(_Part):
         200_000,
         description="Maximum number of components that a preview of cleanup policies examines.",
     )
+    growth_days: PositiveInt = Field(
+        730, description="Days for which the daily sums of used space are kept."
+    )
 
 
 class DatabaseSettings(_Part):

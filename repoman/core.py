@@ -52,6 +52,7 @@ from repoman.options import Options
 from repoman.outgoing import create_network, network_options
 from repoman.overview.activity import ActivityLog
 from repoman.overview.service import Overview
+from repoman.overview.space import Space
 from repoman.plugins import create_plugin_manager, unique
 from repoman.proxy.services import ProxyServices
 from repoman.repositories.cleanup import CleanupPolicies
@@ -83,6 +84,7 @@ from repoman.tasks.builtin import (
 )
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
+from repoman.tasks.space_tasks import sum_check_task
 from repoman.tasks.store_tasks import (
     compaction_task,
     orphans_task,
@@ -116,6 +118,7 @@ class Repoman:
         activity: what happened to the content of a repository.
         doctor: what is wrong around the server, and how to mend it.
         overview: how the server is doing, at a glance.
+        space: where the disk space went, and what comes back.
         sightings: the proxies in front that requests came through.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
@@ -207,7 +210,9 @@ class Repoman:
             Watch("requests"): self.metrics.requests.add_up,
             Watch("log level"): self.log_level.settle,
             Watch("activity"): self._activity.take,
-            Watch("samples"): Samples(self.database, self.proxies.clock).take,
+            Watch("samples"): Samples(
+                self.database, self.proxies.clock, self.settings.catalog.growth_days
+            ).take,
         }
 
     def start(self) -> None:
@@ -276,8 +281,18 @@ class Repoman:
         self.uploads = ComponentUploads(self.repositories, authorizer)
         self.open_uploads = OpenUploads(self.database, authorizer)
         self.activity = Activity(self.events, self.repositories, authorizer)
-        self.overview = Overview(
-            self.catalog, self.repositories, authorizer, self.stores, self.proxies.clock
+        clock, file = self.proxies.clock, self.settings.audit.file
+        self.overview = Overview(self.catalog, self.repositories, authorizer, self.stores, clock)
+        audit_file = self.data / file if file else None
+        self.space = Space(
+            self.catalog,
+            self.repositories,
+            authorizer,
+            self.stores,
+            self.tasks,
+            self.database,
+            audit_file,
+            clock,
         )
 
     def _open_stores(self) -> None:
@@ -304,6 +319,7 @@ class Repoman:
             verification_task(self.verifier, self.blob_stores),
             orphans_task(self.orphans, self.blob_stores),
             temporary_files_task(self.blob_stores),
+            sum_check_task(self.database),
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,
         ]

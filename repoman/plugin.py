@@ -166,6 +166,7 @@ from repoman.http.sessions import (
 from repoman.logs import LEVELS, LogLine
 from repoman.overview.listeners import list_certificates, list_ports
 from repoman.overview.service import RecentEvent, RepositoryOverview, StorageSummary
+from repoman.overview.space import FreedByTask
 from repoman.patterns import find_pattern
 from repoman.plugins import InstalledPlugin
 from repoman.printable import pluralize, render_size
@@ -409,6 +410,7 @@ __all__ = [
     "FormatUi",
     "FoundElsewhere",
     "FoundItem",
+    "FreedByTask",
     "FreedBytes",
     "Frequency",
     "Grant",

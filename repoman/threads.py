@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 class Progress(Protocol):
     """Takes the progress of long work, and may end it: the part of a task's context for the core.
 
-    Both methods may raise an error, between two steps, to have the work end.
+    The first two methods may raise an error, between two steps, to have the work end.
     """
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
@@ -33,6 +33,9 @@ class Progress(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Wait, so that others can work."""
+
+    def freed(self, size: int) -> None:
+        """Note so many bytes that nothing needs any more because of this work."""
 
 
 class Watch:

@@ -250,6 +250,17 @@ class FileBlobStore:
                         total += (directory / name).lstat().st_size
         return total
 
+    def incoming(self) -> tuple[int, int]:
+        """See :meth:`repoman.blobs.store.BlobStore.incoming`."""
+        count = size = 0
+        with storage_errors(), os.scandir(self._uploads) as entries:
+            for each in entries:
+                with suppress(FileNotFoundError):  # It ends at this moment.
+                    if each.is_file(follow_symlinks=False):
+                        count += 1
+                        size += each.stat(follow_symlinks=False).st_size
+        return count, size
+
     def sweep_writers(self, keep: Collection[str]) -> int:
         """See :meth:`repoman.blobs.store.BlobStore.sweep_writers`."""
         count = 0

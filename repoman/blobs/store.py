@@ -210,6 +210,13 @@ class BlobStore(Protocol):
             Unavailable: the store cannot be used at the moment.
         """
 
+    def incoming(self) -> tuple[int, int]:
+        """Return how many writers have bytes in the store, and how many bytes.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
+        """
+
     def sweep_writers(self, keep: Collection[str]) -> int:
         """Drop the bytes of all writers but these, and return how many there were.
 

@@ -33,6 +33,7 @@ _PACKAGE_ORDERS: Mapping[Order, tuple[str, tuple[str, ...]]] = {
     Order.UPDATED: ("package_repository_id_updated_at", ("updated_at", "id")),
     Order.DOWNLOADED: ("package_repository_id_downloaded_at", ("downloaded_at", "id")),
     Order.SIZE: ("package_repository_id_size", ("size", "id")),
+    Order.OWN_SIZE: ("package_repository_id_own_size", ("own_size", "id")),
 }
 
 

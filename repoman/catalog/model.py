@@ -25,6 +25,7 @@ class Order(StrEnum):
     UPDATED = "updated"
     DOWNLOADED = "downloaded"
     SIZE = "size"
+    OWN_SIZE = "own"
     PATH = "path"
 
 

@@ -1,20 +1,20 @@
-"""Samples of the kept sums over time: one each hour for a month, one each day for two years."""
+"""Samples of the kept sums over time: one each hour for a month, one each day for years."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from repoman.db.database import Database
 from repoman.db.models import database_proxy
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
-DAYS_KEPT = {"hour": 30, "day": 730}
-"""For how many days samples of each period are kept."""
+HOURLY_DAYS = 30  # For so many days samples of hours are kept.
 STEP_ROWS = 500
 """Samples that one transaction stores or removes at most."""
 
 _SUMS = (
     "SELECT 'repository ' || repository_id || ' size' AS name, size AS value "
     "FROM repository_usage UNION ALL "
+    "SELECT 'repository ' || repository_id || ' own', own_size FROM repository_usage UNION ALL "
     "SELECT 'repository ' || repository_id || ' assets', assets FROM repository_usage UNION ALL "
     "SELECT 'store ' || store || ' size', size FROM blob_store_usage UNION ALL "
     "SELECT 'store ' || store || ' reclaimable', reclaimable FROM blob_store_usage"
@@ -37,22 +37,35 @@ DELETE FROM sample WHERE (name, period, at) IN (
     WHERE old.period = ?1 AND old.at < ?2 LIMIT ?3
 )
 """
+_ADD = (
+    "INSERT INTO sample (name, period, at, value) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (name, period, at) DO UPDATE SET value = value + excluded.value"
+)
 _LIST = "SELECT at, value FROM sample WHERE name = ? AND period = ? AND at >= ? ORDER BY at"
+
+
+def add_to_samples(counts: Mapping[str, int], now: float) -> None:
+    """Add numbers to the samples of this hour and this day, by name; within a transaction."""
+    for period, at in (("hour", now - now % HOUR_S), ("day", now - now % DAY_S)):
+        for name, n in counts.items():
+            database_proxy.execute_sql(_ADD, (name, period, at, n))
 
 
 class Samples:
     """Takes and returns samples; thread safe.
 
-    The names are ``repository ID size``, ``repository ID assets``, ``store NAME size`` and
-    ``store NAME reclaimable``; sizes are in bytes.
+    The names are ``repository ID size``, ``repository ID own``, ``repository ID assets``, ``store
+    NAME size`` and ``store NAME reclaimable``; sizes are in bytes.
 
     Args:
         clock: seconds since the epoch.
+        days: for how many days samples of days are kept.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], days: int = 730) -> None:
         self._database = database
         self._clock = clock
+        self._days_kept = {"hour": HOURLY_DAYS, "day": days}
         self._last_hour: float | None = None
 
     def take(self) -> None:
@@ -66,7 +79,7 @@ class Samples:
             return
         for period, begin in (("hour", hour), ("day", now - now % DAY_S)):
             self._repeat(_INSERT, period, begin)
-            self._repeat(_DELETE, period, now - DAYS_KEPT[period] * DAY_S)
+            self._repeat(_DELETE, period, now - self._days_kept[period] * DAY_S)
         self._last_hour = hour
 
     def _repeat(self, statement: str, period: str, at: float) -> None:

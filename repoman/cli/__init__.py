@@ -42,10 +42,10 @@ COMMANDS = {
     "selector": "selectors",
     "serve": "server",
     "support-zip": "server",
+    "space": "space",
     "task": "task",
     "token": "tokens",
     "truststore": "truststore",
-    "usage": "usage",
     "user": "users",
 }
 

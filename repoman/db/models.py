@@ -441,6 +441,7 @@ class TaskRunRecord(Record):
     started_at = DoubleField(null=True)
     ended_at = DoubleField(null=True)
     result = TextField(default="")
+    freed_bytes = BigIntegerField(default=0)
 
     class Meta:
         table_name = "task_run"

@@ -38,6 +38,11 @@ class Reserve:
         self._has_warned = False
         self.is_spent = False
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes it takes at the moment."""
+        return self._present_size() or 0
+
     def open(self) -> None:
         """Read the current state."""
         self.is_spent = self._size > 0 and self._present_size() == 0

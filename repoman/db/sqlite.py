@@ -126,6 +126,18 @@ class Sqlite(SqliteDatabase):
                     _set_busy_timeout(writer, 0.0)
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Return a context in which this thread reads the database as it is at the first look.
+
+        Nobody waits for it, but the log of the database grows meanwhile: keep it to seconds.
+        """
+        self.execute_plain("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute_plain("COMMIT")
+
+    @contextmanager
     def savepoint_named(self, name: str) -> Iterator[None]:
         """Return a context whose changes are taken back if it fails."""
         self.execute_plain(f"SAVEPOINT {name}")

@@ -89,6 +89,7 @@ class PackageRecord(Record):
             (("repository", "updated_at"), False),
             (("repository", "downloaded_at"), False),
             (("repository", "size"), False),
+            (("repository", "own_size"), False),
         )
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from repoman.catalog.sample_records import DAY_S, HOUR_S
+from repoman.catalog.sample_records import DAY_S, HOUR_S, add_to_samples
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 from repoman.metrics import Requests
@@ -82,10 +82,9 @@ class ActivityLog:
         new = {name: n - self._saved[name] for name, n in counted.items() if n > self._saved[name]}
         if not new:
             return
-        places = [("hour", now - now % HOUR_S), ("day", now - now % DAY_S)]
         try:
             with self._database.transaction(touches=(), is_brief=True):
-                records.add_to_samples(new, places)
+                add_to_samples(new, now)
         except RepomanError as error:
             _log.warning("What the server did in the last minute is written later: %s", error)
         else:

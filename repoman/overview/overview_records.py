@@ -1,17 +1,13 @@
 """The rows of an overview; each question is one statement, whatever there is."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from repoman.db.models import database_proxy
 
 EVENTS_EXAMINED = 200  # Events of a domain that are looked through for those to show.
 
-_ADD = (
-    "INSERT INTO sample (name, period, at, value) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (name, period, at) DO UPDATE SET value = value + excluded.value"
-)
 _SAMPLES = (
     "SELECT name, period, at, sample.value FROM json_each(?1) AS given CROSS JOIN sample "
     "WHERE name = given.value AND period = 'hour' AND at >= ?2 UNION ALL "
@@ -41,13 +37,6 @@ _RUNNING = (
     "FROM task_run AS run JOIN task ON task.id = run.task_id "
     "WHERE run.state = 'running' ORDER BY +run.id LIMIT ?"
 )
-
-
-def add_to_samples(counts: Mapping[str, int], places: Iterable[tuple[str, float]]) -> None:
-    """Add numbers to the samples of some periods, at these times; within a transaction."""
-    for period, at in places:
-        for name, n in counts.items():
-            database_proxy.execute_sql(_ADD, (name, period, at, n))
 
 
 def list_samples(

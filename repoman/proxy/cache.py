@@ -17,12 +17,13 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content import Asset, ContentStore
 from repoman.errors import NotFound, RepomanError, Unavailable, UpstreamError, UpstreamRefused
 from repoman.events.origin import Origin, acting_as, acting_by
+from repoman.printable import render_size
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import FetchRequest
 from repoman.proxy.freshness import Ages, NegativeCache
 from repoman.proxy.remote_health import Condition, RemoteHealth, RemoteState
-from repoman.proxy.services import ProxyServices
+from repoman.proxy.services import ProxyServices, Trimmed
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
 
 FETCH = "fetch"  # the source of what a proxy stores
@@ -315,19 +316,19 @@ class ProxyCache:
     def _trim(self) -> int:
         options = self.options
         try:
-            if self.records.size() <= options.limit:
+            if self.records.sizes()[0] <= options.limit:
                 return 0
             self._services.pulls.flush()
             with self._content.brief_waits(), acting_as(CLEANUP):
-                count = trim(self.records, self._content, options.kinds, options.limit)
+                trimmed = trim(self.records, self._content, options.kinds, options.limit)
         except RepomanError as error:
             _log.warning("The cache of %s could not be trimmed: %s", options.name, error)
             return 0
-        if count:
-            _log.info(
-                "The cache of %s exceeded its limit: %d entries were removed.", options.name, count
-            )
-        return count
+        if trimmed.files:
+            limit = render_size(options.limit)
+            _log.info("The cache of %s exceeded its %s: removed %s.", options.name, limit, trimmed)
+            self._services.note_trimmed(options.name, trimmed)
+        return trimmed.files
 
     def _settle_later(self) -> None:
         if not self._is_settling:
@@ -416,24 +417,32 @@ class CacheRemote:
         self.cache.refresh(self.places(name))
 
 
-def trim(records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int) -> int:
+def trim(
+    records: CacheRecords, content: ContentStore, kinds: tuple[str, ...], limit: int
+) -> Trimmed:
     """Remove assets of these kinds until the cache holds at most ``limit`` bytes.
 
     The least recently downloaded content is removed first. Compaction frees its bytes a while
-    later, so that content that is being read stays readable. Returns how many were removed.
+    later, so that content that is being read stays readable. Returns what was removed.
     """
-    count = 0
-    while (excess := records.size() - limit) > 0:
-        paths = []
-        for path, size in records.longest_unused(kinds, TRIM_BATCH):
+    trimmed = Trimmed()
+    while (excess := (before := records.sizes())[0] - limit) > 0:
+        paths, times = [], []
+        for path, size, used_at in records.longest_unused(kinds, TRIM_BATCH):
             paths.append(path)
+            times.append(used_at)
             excess -= size
             if excess <= 0:
                 break
         if not paths:
             break
-        count += content.delete_assets(paths)
-    return count
+        count = content.delete_assets(paths)
+        # What was fetched in between may make up for it.
+        size, own_size = (
+            max(0, was - now) for was, now in zip(before, records.sizes(), strict=True)
+        )
+        trimmed += Trimmed(count, size, own_size, times[0], times[-1])
+    return trimmed
 
 
 def _differ(told: RemoteState, state: RemoteState) -> bool:

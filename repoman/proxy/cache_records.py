@@ -110,19 +110,25 @@ class CacheRecords:
             record.condition, record.reason, record.budget, record.at, record.blocked_until
         )
 
-    def size(self) -> int:
-        """Return how many bytes the cache holds, each blob once; that is kept, not summed up."""
-        kept = RepositoryUsageRecord.select(RepositoryUsageRecord.size).where(
-            RepositoryUsageRecord.repository == self._repository
-        )
-        return int(kept.scalar() or 0)
+    def sizes(self) -> tuple[int, int]:
+        """Return how many bytes the cache holds, and how many of these nothing else needs.
 
-    def longest_unused(self, kinds: Iterable[str], limit: int) -> list[tuple[str, int]]:
-        """Return path and size of assets of these kinds, the oldest last download first."""
+        Each blob counts once. They are kept, not summed up.
+        """
+        record = RepositoryUsageRecord
+        kept = record.select(record.size, record.own_size)
+        row = kept.where(record.repository == self._repository).tuples().first()
+        return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+    def longest_unused(self, kinds: Iterable[str], limit: int) -> list[tuple[str, int, float]]:
+        """Return path, size and last use of assets of these kinds, the oldest last use first.
+
+        The last use is the last download, or, if that was later, when it was stored.
+        """
         rows: list[tuple[float, int, str, int]] = []
         for kind in kinds:
             rows += database_proxy.execute_sql(_LONGEST_UNUSED, (self._repository, kind, limit))
-        return [(path, size) for _, _, path, size in sorted(rows)[:limit]]
+        return [(path, size, used_at) for used_at, _, path, size in sorted(rows)[:limit]]
 
     @property
     def _check(self) -> str:

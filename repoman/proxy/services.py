@@ -6,12 +6,15 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from repoman.blobs.store import BlobStore
 from repoman.blobs.upload import BlobUpload
 from repoman.db.database import Database
 from repoman.events.pulls import PullLog
+from repoman.printable import pluralize, render_size
 from repoman.proxy.cache_records import CHECKS
 from repoman.proxy.download import Download
 from repoman.proxy.fetching import FetcherPool, FetchRequest, SingleFlight
@@ -21,11 +24,47 @@ from repoman.threads import Watch
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What went from a cache because it held more than its limit; sizes in bytes.
+
+    Attributes:
+        size: by so much less it holds, each blob once.
+        freed_size: of that, what nothing else needs.
+        oldest_at: when the file was last used that went first, in seconds since the epoch;
+            ``newest_at``: the one that went last.
+    """
+
+    files: int = 0
+    size: int = 0
+    freed_size: int = 0
+    oldest_at: float = float("inf")
+    newest_at: float = 0.0
+
+    def __add__(self, other: "Trimmed") -> "Trimmed":
+        """Return what went in all."""
+        return Trimmed(
+            self.files + other.files,
+            self.size + other.size,
+            self.freed_size + other.freed_size,
+            min(self.oldest_at, other.oldest_at),
+            max(self.newest_at, other.newest_at),
+        )
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        files, size = pluralize(self.files, "file"), render_size(self.size)
+        return f"{files}, {size}, last used {_render(self.oldest_at)} to {_render(self.newest_at)}"
+
+
 class Cache(Protocol):
     """The cache of one proxy, as far as the process has to care for it."""
 
     def make_room(self) -> int:
-        """Remove what is over the limit of the cache, and return how many assets that were."""
+        """Remove what is over the limit of the cache, and return how many assets that were.
+
+        What went is noted by :meth:`ProxyServices.note_trimmed`.
+        """
 
     def notice_check(self) -> None:
         """Check the remote, if another process has done so."""
@@ -113,6 +152,8 @@ class ProxyServices:
         self.alarm = Alarm()
         self._caches: weakref.WeakValueDictionary[int, Cache] = weakref.WeakValueDictionary()
         self._checks: int | None = None
+        self._lock = threading.Lock()
+        self._trimmed: dict[str, Trimmed] = {}
 
     def enter(self, repository_id: int, cache: Cache) -> None:
         """Make a cache the present one of its repository."""
@@ -136,9 +177,21 @@ class ProxyServices:
             for cache in list(self._caches.values()):
                 cache.notice_check()
 
-    def trim_caches(self) -> int:
-        """Hold all caches to their limits, and return how many assets were removed."""
-        return sum(cache.make_room() for cache in list(self._caches.values()))
+    def note_trimmed(self, name: str, trimmed: Trimmed) -> None:
+        """Note what went from the cache of a proxy."""
+        with self._lock:
+            self._trimmed[name] = self._trimmed.get(name, Trimmed()) + trimmed
+
+    def trim_caches(self) -> dict[str, Trimmed]:
+        """Hold all caches to their limits; return what went since the last call, by repository.
+
+        Most of it went while files were fetched, so that caches never exceed their limits for long.
+        """
+        for cache in list(self._caches.values()):
+            cache.make_room()
+        with self._lock:
+            trimmed, self._trimmed = self._trimmed, {}
+        return trimmed
 
     def current(self, repository_id: int) -> object:
         """Return the present cache of a repository; None if there is none."""
@@ -205,3 +258,7 @@ class Downloads:
         with self._lock:
             if self._running.get(key) is download:
                 del self._running[key]
+
+
+def _render(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"

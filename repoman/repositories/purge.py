@@ -45,9 +45,11 @@ class Purge:
         count = 0
         for repository_id, name in records.list_buried():
             self._remove_uploads(repository_id, context)
+            size = records.own_size(repository_id)
             self._remove_content(repository_id, name, context)
             with self._database.transaction():
                 records.delete_row(repository_id)
+            context.freed(size)
             count += 1
         return count
 

@@ -17,6 +17,7 @@ from repoman.db.models import (
     UploadRecord,
     database_proxy,
 )
+from repoman.db.usage_models import RepositoryUsageRecord
 
 IDS = "repository ids"  # the counter that holds the last one given
 FOLLOWED = "connectors"  # The revision of the repositories that the states of connectors belong to.
@@ -131,6 +132,12 @@ def count_content(repository_id: int) -> int:
         int(database_proxy.execute_sql(_COUNT.format(table), (repository_id,)).fetchone()[0])
         for table in CONTENT
     )
+
+
+def own_size(repository_id: int) -> int:
+    """Return how many bytes only this repository needs; that is kept, not summed up."""
+    kept = RepositoryUsageRecord.select(RepositoryUsageRecord.own_size)
+    return int(kept.where(RepositoryUsageRecord.repository == repository_id).scalar() or 0)
 
 
 def delete_content(repository_id: int, limit: int) -> int:

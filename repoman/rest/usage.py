@@ -1,4 +1,4 @@
-"""Usage over REST: how much repositories, their packages and blob stores take, from kept sums."""
+"""Usage over REST: what takes disk space, how that grew, and what came back; from kept sums."""
 
 from dataclasses import asdict
 
@@ -7,12 +7,15 @@ from pydantic import Field
 from repoman.catalog.model import Order, PackageQuery, PageRequest, Usage
 from repoman.catalog.visibility import ActorViewer
 from repoman.errors import PageKeyInvalid
+from repoman.overview.space import FreedByTask, GrowthDay, SpaceReport, StoreSpace
 from repoman.repositories.model import Repository
 from repoman.rest.endpoints import API_ROOT, SIGNED_IN, Area, Call, Permission, RepositoryContent
-from repoman.rest.resources import Page, PageQuery, Resource, Timestamp
+from repoman.rest.resources import Page, PageQuery, Query, Resource, Timestamp
 from repoman.rest.wording import wrong_token
 
 PAGE_PACKAGES = 100  # Packages of a page, unless the request says otherwise.
+GROWTH_DAYS = 91  # Days of growth, unless the request says otherwise.
+GROWTH_DAYS_MAX = 36_500  # Days of growth that may be asked for.
 
 usage = Area(
     "Usage", "What repositories, packages and blob stores take; sizes in bytes.", root=API_ROOT
@@ -37,7 +40,9 @@ class PackagesQuery(PageQuery):
     """Selects packages of a repository."""
 
     name: str = Field("", max_length=1000, description="A name, or a pattern with * and ?.")
-    order: Order = Field(Order.NAME, description="Sorts by name, size, updated or downloaded.")
+    order: Order = Field(
+        Order.NAME, description="Sorts by name, size, own (size), updated or downloaded."
+    )
     is_descending: bool = Field(
         False, alias="descending", description="Whether the order is reversed."
     )
@@ -64,6 +69,104 @@ class StoreUsageView(Resource):
     blobs: int
     size: int = Field(description="Bytes of all blobs.")
     reclaimable: int = Field(description="Bytes that nothing uses: a compaction frees them.")
+
+
+class RepositorySpace(Resource):
+    """What a repository takes in a blob store."""
+
+    name: str
+    size: int = Field(description="Bytes of all blobs of the repository, each counted once.")
+    own_size: int = Field(description="Bytes of the blobs that no other repository uses.")
+
+
+class StoreSpaceView(Resource):
+    """What a blob store holds, and who uses it."""
+
+    name: str
+    size: int = Field(description="Bytes of all blobs.")
+    waiting: int = Field(description="Bytes that nothing uses: compaction removes them by itself.")
+    uploads: int = Field(description="Unfinished uploads.")
+    uploads_size: int = Field(description="Bytes of unfinished uploads.")
+    free: int | None = Field(description="Bytes that still fit; null: it knows no limit.")
+    repositories: list[RepositorySpace] = Field(description="The largest own size comes first.")
+
+
+class SpaceView(Resource):
+    """Where the disk space went; sizes in bytes."""
+
+    total: int
+    blob_stores: list[StoreSpaceView]
+    database: int = Field(description="Bytes of the file of the database.")
+    log: int = Field(description="Bytes of the write-ahead log of the database.")
+    reserve: int = Field(description="Bytes kept back so that deletions work on a full disk.")
+    audit: int = Field(description="Bytes of the files of the audit log.")
+
+
+class FreedView(Resource):
+    """What the tasks of a type freed; sizes in bytes."""
+
+    type: str
+    title: str
+    day: int = Field(description="Within the last 24 hours.")
+    week: int = Field(description="Within the last seven days.")
+    gives_back: bool = Field(
+        description="Whether they remove bytes from the disk. What others free, these remove later."
+    )
+    tasks: list[str] = Field(description="The names of the tasks of this type.")
+    next_run: Timestamp | None = Field(description="null: none runs by itself.")
+
+
+class GrowthQuery(Query):
+    """Selects days."""
+
+    days: int = Field(GROWTH_DAYS, ge=1, le=GROWTH_DAYS_MAX, description="So many last days.")
+
+
+class RepositoryDay(Resource):
+    """What a repository took at the beginning of a day."""
+
+    at: Timestamp
+    size: int
+    own_size: int
+
+
+class StoreDay(Resource):
+    """What a blob store held at the beginning of a day."""
+
+    at: Timestamp
+    size: int
+    reclaimable: int
+
+
+@usage.get("/usage/space", Permission("blobstores", "read"))
+def show_space(call: Call) -> SpaceView:
+    """Show where the disk space went: blob stores, repositories, and the files of the server.
+
+    Repositories are those that you may know of.
+    """
+    return space_view(call.repoman.space.report(call.actor))
+
+
+@usage.get("/usage/freed", Permission("tasks", "read"))
+def list_freed(call: Call) -> list[FreedView]:
+    """List what tasks freed of late, and when they run next."""
+    return [freed_view(each) for each in call.repoman.space.freed()]
+
+
+@usage.get("/usage/blobstores/{name}/days", Permission("blobstores", "read"))
+def list_store_days(call: Call, name: str, query: GrowthQuery) -> list[StoreDay]:
+    """List what a blob store held at the beginning of each of the last days."""
+    info = call.repoman.stores.get(name)
+    days = call.repoman.space.growth_of_store(info.name, query.days)
+    return [StoreDay(at=each.at, size=each.size, reclaimable=each.part) for each in days]
+
+
+@usage.get("/repositories/{name}/usage/days", RepositoryContent())
+def list_repository_days(call: Call, query: GrowthQuery) -> list[RepositoryDay]:
+    """List what a repository took at the beginning of each of the last days."""
+    call.repoman.catalog.usage(call.repository.name, _viewer(call))
+    days = call.repoman.space.growth_of_repository(call.repository.config.id, query.days)
+    return repository_days(days)
 
 
 @usage.get("/usage/repositories", SIGNED_IN)
@@ -112,6 +215,51 @@ def list_package_usage(call: Call, query: PackagesQuery) -> Page[PackageUsage]:
         for each in found.items
     ]
     return Page[PackageUsage](items=items, continuation_token=found.next)
+
+
+def space_view(report: SpaceReport) -> SpaceView:
+    """Return a report as a resource."""
+    return SpaceView(
+        total=report.total,
+        blob_stores=[_store_view(each) for each in report.stores],
+        database=report.database,
+        log=report.log,
+        reserve=report.reserve,
+        audit=report.audit,
+    )
+
+
+def _store_view(store: StoreSpace) -> StoreSpaceView:
+    return StoreSpaceView(
+        name=store.state.info.name,
+        size=store.state.usage.size,
+        waiting=store.state.usage.reclaimable,
+        uploads=store.uploads,
+        uploads_size=store.uploads_size,
+        free=store.state.free,
+        repositories=[
+            RepositorySpace(name=name, size=each.size, own_size=each.own_size)
+            for name, each in store.repositories
+        ],
+    )
+
+
+def freed_view(freed: FreedByTask) -> FreedView:
+    """Return what tasks of a type freed as a resource."""
+    return FreedView(
+        type=freed.type,
+        title=freed.title,
+        day=freed.day,
+        week=freed.week,
+        gives_back=freed.gives_back,
+        tasks=[each.name for each in freed.tasks],
+        next_run=freed.next_at,
+    )
+
+
+def repository_days(days: list[GrowthDay]) -> list[RepositoryDay]:
+    """Return the growth of a repository as resources."""
+    return [RepositoryDay(at=each.at, size=each.size, own_size=each.part) for each in days]
 
 
 def _viewer(call: Call) -> ActorViewer:

@@ -98,7 +98,7 @@ class Orphans:
         """Remove the orphans that are older than the grace; return how many (errors as above)."""
         count = OrphanCount()
         for batch in self._batches(name, progress):
-            gone = self._compactor.free(name, [each.digest for each in batch])
+            gone = self._compactor.free(name, [each.digest for each in batch], progress)
             count = count.plus([each for each in batch if each.digest in gone])
         self._note(name, "remove", count)
         return count

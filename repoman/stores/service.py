@@ -150,6 +150,10 @@ class BlobStores:
             return self._stores.get(name).temporary_bytes()
         return None
 
+    def incoming(self, name: str) -> tuple[int, int]:
+        """Return how many uploads of a blob store are unfinished, and their bytes (Unavailable)."""
+        return self._stores.get(name).incoming()
+
     def users(self) -> dict[str, list[str]]:
         """Return the names of the repositories that use each blob store, by its name."""
         found: dict[str, list[str]] = {}

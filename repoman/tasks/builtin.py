@@ -8,7 +8,7 @@ from pydantic import Field
 from repoman.cleanup.cleaner import Cleaner
 from repoman.errors import Unavailable
 from repoman.printable import pluralize
-from repoman.proxy.services import ProxyServices
+from repoman.proxy.services import ProxyServices, Trimmed
 from repoman.repositories.purge import Purge
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
@@ -35,6 +35,7 @@ def purge_task(purge: Purge) -> TaskType:
         run,
         first=FirstTask("hourly 20"),
         description="Removes the content of deleted repositories.",
+        frees=True,
     )
 
 
@@ -75,9 +76,12 @@ def expiry_task(sessions: SessionService, tokens: UserTokens) -> TaskType:
 def trim_task(proxies: ProxyServices) -> TaskType:
     """Return the type of the task that holds the caches of proxies to their limits."""
 
-    def run(_context: TaskContext) -> str:
-        count = proxies.trim_caches()
-        return f"Removed {pluralize(count, 'file')} from caches." if count else ""
+    def run(context: TaskContext) -> str:
+        trimmed = proxies.trim_caches()
+        for name, each in sorted(trimmed.items()):
+            context.freed(each.freed_size)
+            context.log(f"{name}: removed {each}")
+        return f"Removed {sum(trimmed.values(), Trimmed())}." if trimmed else ""
 
     return TaskType(
         "repository.trim-caches",
@@ -85,6 +89,7 @@ def trim_task(proxies: ProxyServices) -> TaskType:
         run,
         first=FirstTask("hourly 35"),
         description="Removes from proxies what exceeds the limits of their caches.",
+        frees=True,
     )
 
 
@@ -117,6 +122,7 @@ def cleanup_task(cleaner: Cleaner) -> TaskType:
         first=FirstTask("daily 01:00", name="Cleanup service"),
         is_needed=cleaner.is_needed,
         description="Removes what the cleanup policies of repositories choose.",
+        frees=True,
     )
 
 

@@ -80,6 +80,8 @@ class TaskType:
             Sonatype Nexus Repository 3 has for the same task.
         writes: whether it changes content or configuration; it then pauses in read-only mode.
         description: what it does, in a sentence for people.
+        frees: whether it frees disk space, or has compaction free it; see
+            :meth:`TaskContext.freed`.
     """
 
     id: str
@@ -93,6 +95,7 @@ class TaskType:
     aliases: tuple[str, ...] = ()
     writes: bool = True
     description: str = ""
+    frees: bool = False
 
     def parse(self, values: Mapping[str, Any]) -> Section:
         """Return the settings made of plain values (Invalid)."""
@@ -132,6 +135,7 @@ class Run:
         lease_until: until when the owner is considered alive.
         attempt: how many runs in a row were interrupted before this one.
         result: the result in a sentence.
+        freed_bytes: what nothing needs any more because of it.
     """
 
     id: int
@@ -149,6 +153,7 @@ class Run:
     started_at: float | None = None
     ended_at: float | None = None
     result: str = ""
+    freed_bytes: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -187,6 +192,7 @@ class TaskContext:
         self._lock = threading.Lock()
         self._lines: deque[tuple[float, str]] = deque(maxlen=WAITING_LINES_MAX)
         self._progress: tuple[int, int | None, str] = (0, None, "")
+        self._freed = 0
 
     def settings(self, kind: type[AnySection]) -> AnySection:
         """Return the settings of the task as the model that its type declares."""
@@ -207,6 +213,14 @@ class TaskContext:
         """Add a line to the log of the run; it is written to the database within about a second."""
         with self._lock:
             self._lines.append((self._clock(), text[:LINE_MAX_CHARS]))
+
+    def freed(self, size: int) -> None:
+        """Note so many bytes that nothing needs any more because of the run; they add up.
+
+        Where the task itself does not remove them from the disk, compaction does so later.
+        """
+        with self._lock:
+            self._freed += size
 
     def check_stop(self) -> None:
         """Raise if the run is to stop; call it between steps of a second or less.
@@ -244,7 +258,14 @@ class TaskContext:
             self._lines.clear()
         return lines
 
-    def put_back(self, lines: list[tuple[float, str]]) -> None:
-        """Put lines back that could not be written."""
+    def take_freed(self) -> int:
+        """Return the freed bytes that are not written yet; they count as written."""
+        with self._lock:
+            freed, self._freed = self._freed, 0
+        return freed
+
+    def put_back(self, lines: list[tuple[float, str]], freed: int) -> None:
+        """Put lines and freed bytes back that could not be written."""
         with self._lock:
             self._lines.extendleft(reversed(lines))
+            self._freed += freed

@@ -346,12 +346,15 @@ class Runner:
         return True
 
     def _end(self, execution: _Execution, state: RunState, result: str) -> None:
-        run, lines = execution.run, execution.context.take_lines()
+        run, context = execution.run, execution.context
+        lines, freed = context.take_lines(), context.take_freed()
         try:
             with self._database.transaction():
+                if freed:
+                    records.add_freed(run, freed, self._clock())
                 self._record_end(execution, lines, state, result)
         except RepomanError:
-            execution.context.put_back(lines)
+            context.put_back(lines, freed)
             raise
         with self._lock:
             self._executions.pop(run.id, None)
@@ -397,9 +400,9 @@ class Runner:
     def _renew(self, execution: _Execution) -> None:
         """Write the progress and the new lines of a run, and renew its lease."""
         context, position = execution.context, execution.context.position
-        lines = context.take_lines()
+        lines, freed = context.take_lines(), context.take_freed()
         is_due = self._ticks() - execution.renewed_at >= RENEW_INTERVAL_S
-        if not (lines or is_due or position != execution.written):
+        if not (lines or freed or is_due or position != execution.written):
             return
         until = self._clock() + LEASE_S
         try:
@@ -408,8 +411,10 @@ class Runner:
                     records.append_lines(execution.run.id, lines)
                 else:
                     context.stop()  # another process has taken it over
+                if freed:
+                    records.add_freed(execution.run, freed, self._clock())
         except RepomanError:  # the database is busy: the next look tries again
-            context.put_back(lines)
+            context.put_back(lines, freed)
             if self._ticks() - execution.renewed_at >= LEASE_S:
                 context.stop()
             return

@@ -93,6 +93,7 @@ def compaction_task(
         first=FirstTask("cron */30 * * * * *"),
         is_needed=lambda: compactor.is_needed() or stores.has_finished_deletions(),
         description="Frees the disk space of deleted content.",
+        frees=True,
     )
 
 
@@ -109,6 +110,7 @@ def sweep_task(compactor: Compactor) -> TaskType:
         run,
         first=FirstTask("hourly 40"),
         description="Removes files that the database does not know, as a crash may leave them.",
+        frees=True,
     )
 
 
@@ -189,6 +191,7 @@ def orphans_task(orphans: Orphans, stores: BlobStoreManager) -> TaskType:
         settings=OrphanSettings,
         place=TaskPlace.PROCESS,
         description="Lists, adopts or removes files that the database does not know.",
+        frees=True,
     )
 
 

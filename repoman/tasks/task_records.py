@@ -10,12 +10,14 @@ from typing import Any
 
 from peewee import fn
 
+from repoman.catalog.sample_records import add_to_samples
 from repoman.db.models import FirstTaskRecord, TaskLineRecord, TaskRecord, TaskRunRecord
 from repoman.errors import Invalid
 from repoman.tasks.model import Line, Run, RunState, Task
 from repoman.tasks.schedule import MANUAL, Schedule, make_schedule
 
 RUNS_KEPT = 30  # Runs of a task that are kept, with their logs.
+FREED = "freed "  # How the names of samples begin of what the tasks of a type freed, in bytes.
 LINES_KEPT = 900  # Lines of the log of a run that are kept, the latest ones.
 
 _log = logging.getLogger(__name__)
@@ -164,6 +166,14 @@ def end_run(run_id: int, owner: str, state: RunState, result: str, now: float) -
     return bool(query.execute())
 
 
+def add_freed(run: Run, freed: int, now: float) -> None:
+    """Add freed bytes to a run, and to what tasks of its type freed in this hour and this day."""
+    TaskRunRecord.update(freed_bytes=TaskRunRecord.freed_bytes + freed).where(
+        TaskRunRecord.id == run.id
+    ).execute()
+    add_to_samples({FREED + run.type: freed}, now)
+
+
 def request_stop(run_id: int) -> None:
     """Ask the owner of a running run to stop it."""
     TaskRunRecord.update(is_stop_requested=True).where(
@@ -301,4 +311,5 @@ def _run(record: Any) -> Run:
         started_at=record.started_at,
         ended_at=record.ended_at,
         result=record.result,
+        freed_bytes=record.freed_bytes,
     )

@@ -216,7 +216,9 @@ class BlobStoreSuite:
         digest = write(open_store(), "done", DATA).commit().digest
         for writer_id in ("kept", "left", "forgotten"):
             write(open_store(), writer_id, DATA[:100]).pause()
+        assert open_store().incoming() == (3, 300)
         assert open_store().sweep_writers({"kept", "unknown"}) == 2
+        assert open_store().incoming() == (1, 100)
         sizes = {each: open_store().open_writer(each).size for each in ("kept", "left")}
         assert sizes == {"kept": 100, "left": 0}
         assert read(open_store(), digest) == DATA

@@ -25,13 +25,18 @@ def test_what_is_stored_and_who_may_do_what(server):
 
 
 def tell_usage(server):
-    shown = server.cli("usage").stdout
-    assert "files: 3 bytes, 3 of its own; 1 asset, " in shown
-    assert "blob store default: 8 bytes in 2 blobs, 5 reclaimable" in shown
-    told = json.loads(server.cli("usage", "--json").stdout)
-    assert {each["name"]: each["size"] for each in told["repositories"]}["files"] == 3
-    assert json.loads(server.cli("usage", "more", "--json").stdout) == []
-    assert "no repository 'none'" in server.cli("usage", "none", check=False).stderr
+    lines = [line.split("  ") for line in server.cli("space").stdout.splitlines()]
+    shown = [[each.strip() for each in line if each.strip()] for line in lines]
+    assert ["files", "3 bytes", "3 bytes", "0 bytes"] in shown
+    assert ["waiting to be freed", "5 bytes"] in shown
+    assert ["0 incomplete uploads", "0 bytes"] in shown
+    assert ["Freed within 7 days: 0 bytes; within 24 hours: 0 bytes."] in shown
+    [store] = json.loads(server.cli("space", "--json").stdout)["blobStores"]
+    assert (store["name"], store["size"], store["waiting"]) == ("default", 8, 5)
+    assert {"name": "files", "size": 3, "ownSize": 3} in store["repositories"]
+    assert json.loads(server.cli("space", "more", "--json").stdout) == []
+    assert json.loads(server.cli("space", "files", "--days", "7", "--json").stdout) == []
+    assert "no repository 'none'" in server.cli("space", "none", check=False).stderr
 
 
 def tell_events(server):

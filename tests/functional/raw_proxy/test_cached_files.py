@@ -387,9 +387,10 @@ def test_the_cache_can_be_refreshed(repoman, get, server):
 
 def test_caches_are_held_to_their_limits(repoman, make, get, origin):
     get()
-    assert repoman.proxies.trim_caches() == 0
+    assert repoman.proxies.trim_caches() == {}
     repoman.repositories.update("mirror", {"proxy": {"cache_limit": 100}})
-    assert repoman.proxies.trim_caches() == 1
+    [(name, trimmed)] = repoman.proxies.trim_caches().items()
+    assert (name, trimmed.files, trimmed.size) == ("mirror", 1, len(DATA))
     assert repoman.repositories.get("mirror").capabilities.remote.check()
     assert source(get()) == "MISS"
 

@@ -13,11 +13,11 @@ from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN
 from repoman.testing.client import HttpClient
-from repoman_web.views.home import round_up
+from repoman_web.views.charts import round_up
 from repoman_web.views.rendering import size
 from tests.statements import executed_statements
 
-STATEMENTS_MAX = 9
+STATEMENTS_MAX = 11
 
 
 class Tries:

@@ -64,13 +64,13 @@ def test_the_cache_token_is_none_at_first_and_moves(records):
 
 
 def test_the_size_counts_each_blob_once_and_no_other_repository(records, save, make_content, blobs):
-    assert records.size() == 0
+    assert records.sizes() == (0, 0)
     save("a")
     save("b")
     save("c", b"more")
     other = store_bytes(blobs, b"of another repository")
     make_content("other").save_asset(NewAsset("a", "file", other, "text/plain"))
-    assert records.size() == 14
+    assert records.sizes() == (14, 14)
 
 
 def test_what_was_downloaded_longest_ago_comes_first(database, repository_id, records, save):
@@ -80,8 +80,10 @@ def test_what_was_downloaded_longest_ago_comes_first(database, repository_id, re
     future = 9_999_999_999.0
     with database.transaction():
         save_pulls([PullRow(repository_id, p, 1, future + n) for p, n in (("a", 2), ("b", 1))])
-    assert records.longest_unused(["file"], 9) == [("c", 10), ("b", 10), ("a", 10)]
-    assert records.longest_unused(["file"], 1) == [("c", 10)]
+    found = records.longest_unused(["file"], 9)
+    assert [row[:2] for row in found] == [("c", 10), ("b", 10), ("a", 10)]
+    assert [used_at for *_, used_at in found[1:]] == [future + 1, future + 2]
+    assert records.longest_unused(["file"], 1) == found[:1]
 
 
 def test_what_is_longest_unused_is_found_by_an_index(database, records, save):
@@ -96,7 +98,7 @@ def test_what_is_longest_unused_is_found_by_an_index(database, records, save):
 def test_of_several_kinds_the_oldest_are_found(records, save):
     for path, kind in (("a", "x"), ("b", "y"), ("c", "x")):
         save(path, kind=kind)
-    assert [path for path, _ in records.longest_unused(["y", "x"], 2)] == ["a", "b"]
+    assert [path for path, *_ in records.longest_unused(["y", "x"], 2)] == ["a", "b"]
 
 
 def test_checks_are_forgotten_in_short_transactions(records, save, content, database, monkeypatch):

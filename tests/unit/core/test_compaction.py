@@ -336,6 +336,7 @@ def test_the_tasks_compact_and_sweep(repoman):
         run = repoman.tasks.run(tasks[type_])
         assert runner.execute(run) == "ok"
         assert repoman.tasks.get_run(run.id).result == result
+        assert repoman.tasks.get_run(run.id).freed_bytes == (len(b"one") if result else 0)
 
 
 # --- A wrong clock -------------------------------------------------------------------------------

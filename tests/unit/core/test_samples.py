@@ -81,7 +81,9 @@ def test_no_transaction_is_large(database, make_repository, clock, monkeypatch):
     samples = Samples(database, clock)
     samples.take()
     names = [
-        f"repository {number + 1} {of}" for number in range(count) for of in ("size", "assets")
+        f"repository {number + 1} {of}"
+        for number in range(count)
+        for of in ("size", "own", "assets")
     ]
     assert all(
         len(samples.list(name, "hour")) == len(samples.list(name, "day")) == 1 for name in names

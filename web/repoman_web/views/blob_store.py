@@ -13,7 +13,10 @@ from repoman.plugin import (
     read_list,
     row_key,
 )
+from repoman_web.views.charts import growth_chart
+from repoman_web.views.home import STORED
 
+DAYS_SHOWN = 365  # Days of the chart.
 # What can be done with a blob store: its task, the settings of that besides the store, and a name.
 WORK: dict[str, tuple[str, dict[str, str], str]] = {
     "verify": ("blobstore.verify", {}, "Verify {}"),
@@ -38,6 +41,7 @@ def show(name: str) -> str:
     found = repoman.verifier.damages(name, after, query.rows + 1)
     shown = found[: query.rows]
     is_more = len(found) > query.rows
+    days = repoman.space.growth_of_store(name, DAYS_SHOWN)
     users = repoman.stores.users().get(name, [])
     return render_template(
         "repoman/blob_store.html",
@@ -51,6 +55,7 @@ def show(name: str) -> str:
         seen=seen,
         users=[each for each in users if each in seen],
         others=sum(each not in seen for each in users),
+        chart=growth_chart([(each.at, each.size, each.part) for each in days], STORED),
     )
 
 

@@ -30,7 +30,8 @@ from repoman.plugin import (
     read_list,
     row_key,
 )
-from repoman_web.views.home import storage_chart
+from repoman_web.views.charts import growth_chart
+from repoman_web.views.home import STORED
 from repoman_web.views.rendering import size, span
 from repoman_web.views.tasks import tell_progress
 
@@ -113,7 +114,7 @@ def show() -> str:
     storage = repoman.overview.storage()
     return render_template(
         "repoman/blob_stores.html",
-        chart=storage_chart(storage),
+        chart=growth_chart(storage.days, STORED),
         growth=_growth(storage),
         rows=rows,
         query=query,

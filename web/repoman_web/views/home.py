@@ -3,21 +3,19 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
-from math import floor, log10
 from typing import Any
 
 from flask import render_template
 
 from repoman.plugin import (
     Action,
+    FreedByTask,
     HomeCard,
     RecentEvent,
     RemoteState,
     RepositoryAddress,
     RepositoryOverview,
-    StorageSummary,
     UseRequest,
     current_actor,
     current_repoman,
@@ -25,17 +23,16 @@ from repoman.plugin import (
     list_problems,
     may_administer,
 )
-from repoman_web.views.rendering import short, size
+from repoman_web.views.charts import growth_chart
+from repoman_web.views.rendering import short
 from repoman_web.views.repository_frame import State, state_of
 from repoman_web.views.use import use_request
 
 SHOWN_MAX = 10  # Repositories, and upstreams, on the page; "All" leads to the others.
 TRIED_MAX = 50  # Repositories that formats are asked about on a new server.
-SCALE_STEPS = 3  # Lines of the chart above zero.
-ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)  # Of each decade.
 DIGEST = re.compile(r"\b(sha\d+:)[0-9a-f]{64,}")
 WELL = ("good", "plain")  # The tones of upstreams that did not fail.
-DAYS_SHOWN = 4  # Texts below the chart, before "today".
+STORED = ("stored", "reclaimable")  # What the two lines of the chart are.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +61,6 @@ class ShownEvent:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """What is stored over the last days, for the macro of charts."""
-
-    series: list[list[float]]
-    top: float
-    scale: list[str]
-    days: list[str]
-    titles: list[str]
-    label: str
-
-
 def home() -> str:
     """Return the home page for the visitor."""
     actor = current_actor()
@@ -100,11 +85,12 @@ def _of_administrators(rows: Sequence[Row]) -> dict[str, Any]:
         shown = {"findings": repoman.doctor.problems(), "activity": repoman.overview.activity()}
     if may_administer("blobstores", "read"):
         storage = repoman.overview.storage()
-        shown |= {"storage": storage, "chart": storage_chart(storage)}
+        shown |= {"storage": storage, "chart": growth_chart(storage.days, STORED)}
     if may_administer("audit", "read"):
         shown["events"] = [_event(each) for each in repoman.overview.recent()]
     if may_administer("tasks", "read"):
         shown["running"] = repoman.overview.running()
+        shown["freed"] = freed_tasks(repoman.space.freed())
     return {**shown, "upstreams": _upstreams(rows)}
 
 
@@ -191,37 +177,16 @@ def _shorten(target: str) -> str:
     return DIGEST.sub(lambda found: f"{found[1]}{short(found[0])}", target)
 
 
-def storage_chart(storage: StorageSummary) -> Chart | None:
-    """Return the chart of what is stored; None while there is less than two days of it."""
-    days = storage.days
-    if len(days) < 2:
-        return None
-    stored = [each[1] for each in days]
-    top = round_up(max(stored))
-    marks = [days[len(days) * place // DAYS_SHOWN][0] for place in range(DAYS_SHOWN)]
-    label = f"Stored bytes over {len(days)} days, from {size(stored[0])} to {size(stored[-1])}"
-    return Chart(
-        series=[stored, [each[2] for each in days]],
-        top=top,
-        scale=[size(top * step / SCALE_STEPS) for step in range(SCALE_STEPS, -1, -1)],
-        days=[*dict.fromkeys(_day_of(at) for at in marks), "today"],
-        titles=[
-            f"{_day_of(at)}: {size(total)} stored, {size(spare)} reclaimable"
-            for at, total, spare in days
-        ],
-        label=label,
-    )
+# Space --------------------------------------------------------------------------------------------
 
 
-def round_up(value: float) -> float:
-    """Return the least of the round numbers of bytes that is above a value and has easy thirds."""
-    unit = 1024.0
-    while unit * 1024 <= value:
-        unit *= 1024
-    tens = 10.0 ** floor(log10(max(value / unit, 1.0) / SCALE_STEPS))
-    steps = (each * tens * unit * SCALE_STEPS for each in ROUND_STEPS)
-    return next(each for each in steps if each > value)
-
-
-def _day_of(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%d %b}".lstrip("0")
+def freed_tasks(found: Sequence[FreedByTask], limit: int = SHOWN_MAX) -> dict[str, Any]:
+    """Return what tasks freed of late, and when the next of them runs, for the macro of it."""
+    enabled = [each for each in found if any(task.is_enabled for task in each.tasks)]
+    back = [each for each in found if each.gives_back]
+    return {
+        "tasks": enabled[:limit],
+        "day": sum(each.day for each in back),
+        "week": sum(each.week for each in back),
+        "next_at": min((each.next_at for each in enabled if each.next_at), default=None),
+    }

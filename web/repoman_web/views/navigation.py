@@ -34,6 +34,7 @@ from repoman_web.views.security.roles import roles
 from repoman_web.views.security.selectors import selectors
 from repoman_web.views.security.user import user
 from repoman_web.views.security.users import users
+from repoman_web.views.space import space
 from repoman_web.views.task_forms import task_forms
 from repoman_web.views.tasks import tasks
 from repoman_web.views.upload import SomeUploads, upload
@@ -52,7 +53,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     *(repositories, blob_stores, blob_store, routing, cleanup, tasks, task_forms),
     *(users, user, roles, role, privileges, selectors, all_tokens),
     *(ldap, anonymous, realms, certificates),
-    *(connectors, doctor, audit, logs, network, information),
+    *(connectors, doctor, audit, logs, network, information, space),
 )
 
 CONTENT, SECURITY, SYSTEM = "Content", "Security", "System"
@@ -71,6 +72,7 @@ LINKS = (
     PageLink("", "Upload", "upload", "upload.show", SomeUploads(), 40),
     PageLink(CONTENT, "Repositories", "box", "repositories.show", _SOME_SETTINGS, 10),
     PageLink(CONTENT, "Blob stores", "store", "blob_stores.show", _read("blobstores"), 20),
+    PageLink(CONTENT, "Space", "cube", "space.show", _read("blobstores"), 25),
     PageLink(CONTENT, "Routing rules", "route", "routing.show", _SOME_SETTINGS, 30),
     PageLink(CONTENT, "Cleanup", "broom", "cleanup.show", _read(CLEANUP), 40),
     PageLink(CONTENT, "Tasks", "task", "tasks.show", _read("tasks"), 50),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import current_app, url_for
 
 from repoman.plugin import (
+    READING,
     Action,
     GroupSection,
     HostedStorageSection,
@@ -33,6 +34,7 @@ COMMON = (
     RepositoryTab("paths", "All paths", "browse.paths"),
     RepositoryTab("uploads", "Open uploads", "browse.uploads"),
     RepositoryTab("activity", "Activity", "browse.activity"),
+    RepositoryTab("space", "Space", "browse.of_repository"),
     RepositoryTab("use", "Use", "use.show"),
 )
 FILES = ("file", "files")
@@ -73,9 +75,17 @@ def first_tab(repository: Repository) -> RepositoryTab:
 def _tabs(repository: Repository) -> Iterator[RepositoryTab]:
     own = list(chain(*current_repoman().plugins.hook.repoman_web_tabs(repository=repository)))
     common = COMMON if own else (FILES_TAB, *COMMON[1:])
-    hidden = () if repository.capabilities.upload_sessions else ("uploads",)
+    hidden = set() if repository.capabilities.upload_sessions else {"uploads"}
+    hidden |= set() if _sees_all(repository) else {"space"}
     known = current_app.view_functions
     return (each for each in (*own, *common) if each.endpoint in known and each.key not in hidden)
+
+
+def _sees_all(repository: Repository) -> bool:
+    """Return whether a repository stores content, all of which the visitor may see."""
+    may, actor = current_security().authorizer.may_do_everywhere, current_actor()
+    is_group = repository.config.type is RepositoryType.GROUP
+    return not is_group and any(may(actor, repository.ref, frozenset({each})) for each in READING)
 
 
 # State --------------------------------------------------------------------------------------------

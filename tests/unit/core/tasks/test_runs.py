@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from repoman.catalog.sample_records import Samples
 from repoman.errors import Conflict, Unavailable
 from repoman.tasks import runner as runner_module
 from repoman.tasks import task_records as records
@@ -226,3 +227,34 @@ def test_a_running_task_is_neither_run_again_nor_deleted(tasks, running):
         tasks.run(running)
     with pytest.raises(Conflict, match="Stop it first"):
         tasks.delete(running)
+
+
+def test_what_a_run_frees_adds_up_by_run_and_by_day(tasks, runner, time_, work):
+    task = tasks.create("work")
+    work.may_end.clear()
+    tasks.run(task)
+    runner.look()
+    work.begun.acquire()
+    [execution] = runner._executions.values()
+    execution.context.freed(100)
+    runner.look()
+    assert last_run(task).freed_bytes == 100, "while it runs"
+    execution.context.freed(11)
+    work.may_end.set()
+    assert end_of(task).freed_bytes == 111
+    time_.pass_(30 * HOUR)
+    tasks.run(task)
+    runner.look()
+    end_of(task)
+    assert last_run(task).freed_bytes == 0
+    assert Samples.list("freed work", "day") == [(MIDNIGHT, 111.0)]
+    assert sum(n for _, n in Samples.list("freed work", "hour")) == 111.0
+
+
+def test_freed_bytes_that_could_not_be_written_are_written_later(tasks, runner, running, work):
+    [execution] = runner._executions.values()
+    execution.context.freed(7)
+    lines, freed = execution.context.take_lines(), execution.context.take_freed()
+    execution.context.put_back(lines, freed)
+    work.may_end.set()
+    assert end_of(running).freed_bytes == 7
