@@ -13,8 +13,8 @@ from repoman.repositories import repository_records as records
 from repoman.threads import Progress
 
 ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change others with them.
-ROWS_MIN = 20  # Rows that one transaction removes at least, however slow it is.
-TRANSACTION_S = 0.025  # A transaction that takes longer makes the next one smaller.
+STEP_ROWS = 20  # Rows that one statement removes.
+TRANSACTION_S = 0.02  # A transaction that has taken so long removes nothing more.
 PAUSE_S = 0.02  # The pause after each transaction, in which others can write.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
 
@@ -64,21 +64,23 @@ class Purge:
             context.pause(PAUSE_S)
 
     def _remove_content(self, repository_id: int, name: str, context: Progress) -> None:
-        total, done, size = records.count_content(repository_id), 0, ROWS_MIN
-        while True:
-            # A power cut may undo the last steps; the next purge repeats them.
-            with self._database.transaction(repository=repository_id, is_durable=False):
-                begin = self._ticks()
-                count = records.delete_content(repository_id, size)
-            if not count:
-                return
+        total, done = records.count_content(repository_id), 0
+        while count := self._remove_rows(repository_id):
             done += count
-            size = _next_size(size, self._ticks() - begin)
             context.progress(done, total, name)
             context.pause(PAUSE_S)
 
+    def _remove_rows(self, repository_id: int) -> int:
+        """Remove rows in a transaction, as many as its time allows; return how many.
 
-def _next_size(size: int, seconds: float) -> int:
-    """Return the size of the next batch, after one of ``size`` rows that took ``seconds``."""
-    fitting = int(size * TRANSACTION_S / max(seconds, 0.001))
-    return max(ROWS_MIN, min(fitting, size * 2, ROWS_MAX))
+        What a row costs differs from table to table, and with what other threads do meanwhile.
+        """
+        count = 0
+        # A power cut may undo the last steps; the next purge repeats them.
+        with self._database.transaction(repository=repository_id, is_durable=False):
+            end = self._ticks() + TRANSACTION_S
+            while removed := records.delete_content(repository_id, STEP_ROWS):
+                count += removed
+                if count + STEP_ROWS > ROWS_MAX or self._ticks() >= end:
+                    break
+        return count

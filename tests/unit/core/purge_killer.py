@@ -57,7 +57,7 @@ def check(directory: Path) -> None:
 
 def remove(directory: Path, kill_at: int) -> None:
     """Purge, and be killed before the given line, counted each time that it is run."""
-    purge.ROWS_MIN = purge.ROWS_MAX = purge.UPLOADS_BATCH = 1
+    purge.STEP_ROWS = purge.ROWS_MAX = purge.UPLOADS_BATCH = 1
     database, stores = opened(directory)
     with killed_at(kill_at, WATCHED, is_each_time=True):
         Purge(database, stores).run(Unwatched())

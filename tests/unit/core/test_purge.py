@@ -31,6 +31,7 @@ from tests.clock import LONG_S
 KILLER = "tests.unit.core.purge_killer"
 # With each asset change its blob, its component, its package, and the sums of all these.
 CHANGED_MAX = 12 * purge.ROWS_MAX
+ROW_S = 0.0005  # What a row takes where the database is slow.
 
 
 @pytest.fixture
@@ -167,38 +168,42 @@ def test_no_transaction_is_long(database, make_content, purging, changes, blob):
     assert purging.run(Unwatched()) == 0
 
 
-def test_slow_transactions_become_smaller(database, stores, make_content, monkeypatch):
-    now = [0.0]
-    slow = Purge(database, stores, lambda: now[0])
-    sizes, delete_content = [], repository_records.delete_content
+def test_a_slow_transaction_ends_early(database, stores, make_content, changes, monkeypatch):
+    now, delete_content = [0.0], repository_records.delete_content
+    rows = []  # that each transaction removes
 
     def delete(repository_id, limit):
-        sizes.append(limit)
-        now[0] += limit * 0.001  # each row takes a millisecond
-        return delete_content(repository_id, limit)
+        now[0] += limit * ROW_S
+        if len(rows) <= len(changes):
+            rows.append(0)
+        removed = delete_content(repository_id, limit)
+        rows[-1] += removed
+        return removed
 
-    monkeypatch.setattr(repository_records, "delete_content", delete)
     content = make_content("files")
     fill(database, content._repository, 300)
     with database.transaction():
         bury_row(content._repository)
-    slow.run(Unwatched())
-    assert max(sizes) * 0.001 <= purge.TRANSACTION_S
+    changes.clear()
+    monkeypatch.setattr(repository_records, "delete_content", delete)
+    Purge(database, stores, lambda: now[0]).run(Unwatched())
+    assert sum(rows) == 900
+    assert max(rows) * ROW_S <= purge.TRANSACTION_S + purge.STEP_ROWS * ROW_S
 
 
 def test_a_stopped_purge_continues(database, make_content, purging):
     class Stopping(Unwatched):
         def progress(self, done, total=None, message=""):
-            assert total == 300
+            assert total == 900
             raise TaskStopped
 
     content = make_content("files")
-    fill(database, content._repository, 100)
+    fill(database, content._repository, 300)
     with database.transaction():
         bury_row(content._repository)
     with pytest.raises(TaskStopped):
         purging.run(Stopping())
-    assert 0 < sum(counts()[1:]) < 300
+    assert 0 < sum(counts()[1:]) < 900
     purging.run(Unwatched())
     assert counts() == (0, 0, 0, 0)
 
