@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoman.waiting import blocking
+
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # The system refuses for space.
 DIRECTORY_MODE = 0o755  # Permissions of a data directory: a loose umask opens it to nobody else.
 PRIVATE_DIRECTORY_MODE = 0o700  # Permissions of a directory that holds keys.
@@ -67,11 +69,17 @@ def replace_files(*files: NewFile) -> None:
         sync_directory(directory)
 
 
+def sync(fd: int) -> None:
+    """Wait until what was written to a file is on the disk (OSError)."""
+    with blocking():
+        os.fsync(fd)
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(fd)
+        sync(fd)
     finally:
         os.close(fd)
 

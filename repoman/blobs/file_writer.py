@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, StoredBlob
 from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
-from repoman.files import FULL, PRIVATE_FILE_MODE, sync_directory
+from repoman.files import FULL, PRIVATE_FILE_MODE, sync, sync_directory
 
 READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.
 WRITEBACK = 1 << 25  # Bytes after which the system is to write to the disk what it still holds.
@@ -160,7 +160,7 @@ class FileBlobWriter:
 
     def _sync(self, fd: int) -> None:
         if not self._is_synced:
-            os.fsync(fd)
+            sync(fd)
             self._is_synced = True
 
     def _close(self) -> None:

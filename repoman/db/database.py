@@ -23,7 +23,7 @@ from repoman.db.write_ahead_log import WriteAheadLog
 from repoman.errors import RepomanError, Unavailable
 from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.keyring import Keyring
-from repoman.waiting import Wait, waiting
+from repoman.waiting import Wait, blocking, waiting
 
 FILE = "repoman.db"
 KEY_FILE = "keys/secrets.key"  # below the data directory, unless the settings say otherwise
@@ -286,9 +286,9 @@ class Database:
             _log.warning("The log of the database could not be copied into it: %s", error)
 
     def _copy_log(self) -> tuple[int, int, int]:
-        row: tuple[int, int, int] = self._sqlite.execute_plain(
-            "PRAGMA wal_checkpoint(PASSIVE)"
-        ).fetchone()
+        with blocking():
+            cursor = self._sqlite.execute_plain("PRAGMA wal_checkpoint(PASSIVE)")
+        row: tuple[int, int, int] = cursor.fetchone()
         return row
 
     @contextmanager

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from repoman.errors import Unavailable
 from repoman.files import sync_directory
+from repoman.waiting import blocking
 
 CHECKPOINT_ROWS = 2_000
 """A checkpoint is due after so many changed rows."""
@@ -62,17 +63,27 @@ class WriteAheadLog:
         Raises:
             Unavailable: it may not be, and nobody will know.
         """
+        with blocking():
+            if self._is_synced_by_another(commit):
+                return
+            self._sync()
+        if self.has_failed:
+            raise _failed()
+
+    def _is_synced_by_another(self, commit: int) -> bool:
+        """Wait while others sync; return whether that included a commit (Unavailable).
+
+        If not, the caller has to sync.
+        """
         with self._changed:
             while self._is_syncing and self._durable < commit and not self.has_failed:
                 self._changed.wait()
             if self._durable >= commit:
-                return
+                return True
             if self.has_failed:
                 raise _failed()
             self._is_syncing = True
-        self._sync()
-        if self.has_failed:
-            raise _failed()
+        return False
 
     def take_checkpoint(self) -> bool:
         """Return whether a checkpoint is due, to the one caller who has to make it."""

@@ -23,6 +23,7 @@ from repoman.server.response_cache import FastAnswer
 from repoman.server.send_queue import SendQueue
 from repoman.server.transport import ProgressTimer, SpokePlainHttp, Transport
 from repoman.server.worker_pool import WorkerPool
+from repoman.waiting import blocking
 
 log = logging.getLogger("repoman.server")
 
@@ -340,7 +341,8 @@ class Connection:
             return
         while self.send_queue.is_full:
             self.wake()
-            self.send_queue.wait_for_space(1)
+            with blocking():
+                self.send_queue.wait_for_space(1)
         try:
             self.send_queue.write(data, more)
         except OSError as error:

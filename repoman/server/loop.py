@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from repoman.threads import Watch
+from repoman.waiting import RUN_SLOT
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,10 @@ class Loop:
 
     Any thread may use ``call`` and ``stop`` and ask ``is_watching``.
 
+    Args:
+        takes_slot: whether it waits for other threads that run Python; not where most of its time
+            goes into system calls for large bodies.
+
     Attributes:
         buffer: bytes that members may receive into during a call, valid until they return.
         backlog: while there is something in it,
@@ -58,8 +63,11 @@ class Loop:
         on_tick: called about once per ``tick`` seconds.
     """
 
-    def __init__(self, name: str, buffer_size: int, tick: float = 1.0) -> None:
+    def __init__(
+        self, name: str, buffer_size: int, tick: float = 1.0, *, takes_slot: bool = False
+    ) -> None:
         self.name = name
+        self._takes_slot = takes_slot
         self.buffer = memoryview(bytearray(buffer_size))
         self.tick = tick
         self.backlog: Sized = ()
@@ -161,7 +169,16 @@ class Loop:
     def _turn(self) -> None:
         longest = NUDGE_INTERVAL_S if self.backlog and self.after_turn() else self.tick
         timeout = 0.0 if self._calls else longest
-        for fd, events in self._epoll.poll(timeout, EVENTS_PER_TURN):
+        found = self._epoll.poll(timeout, EVENTS_PER_TURN)
+        if self._takes_slot:
+            RUN_SLOT.take_briefly()
+        try:
+            self._work(found)
+        finally:
+            RUN_SLOT.release()
+
+    def _work(self, found: list[tuple[int, int]]) -> None:
+        for fd, events in found:
             if fd == self._wakeup:
                 os.eventfd_read(fd)
                 self._is_armed = False  # only after the read: otherwise a wake-up can get lost

@@ -70,7 +70,7 @@ class Server:
         self.application = application
         self.settings = settings
         self.spool = spool
-        self.main = Loop("main", MAIN_BUFFER_BYTES, tick)
+        self.main = Loop("main", MAIN_BUFFER_BYTES, tick, takes_slot=True)
         self.workers = WorkerPool(
             settings.threads, REMOTE_WAITS_MAX, DATABASE_WAITS_MAX, TURN_WAITS_MAX
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from repoman.errors import RepomanError, Unavailable, UpstreamBusy
 from repoman.threads import Watch
-from repoman.waiting import Wait, Worker
+from repoman.waiting import RUN_SLOT, Wait, Worker
 
 # A worker more is woken when work has waited for this long.
 WAKE_DELAY_S = 0.001
@@ -142,6 +142,7 @@ class WorkerPool:
         wakeup.acquire()
         watch = Watch("worker")
         while (work := self._take(wakeup)) is not None:
+            RUN_SLOT.take()
             try:
                 work()
             except BaseException as error:  # noqa: BLE001 - also what a plugin means to exit by
@@ -149,6 +150,8 @@ class WorkerPool:
             else:
                 if watch.failure:
                     watch.note_success()
+            finally:
+                RUN_SLOT.release()
             del work  # or its request, and the password in it, is kept until the next one
 
     def _take(self, wakeup: threading.Lock) -> Work | None:

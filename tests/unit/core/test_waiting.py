@@ -1,0 +1,118 @@
+"""Which thread runs Python next."""
+
+import threading
+
+import pytest
+
+from repoman import waiting
+from repoman.waiting import RunSlot
+from tests.clock import LONG_S, WAIT_S, wait_until
+
+
+@pytest.fixture
+def slot(monkeypatch):
+    """The slot of the process, which nobody has."""
+    slot = RunSlot()
+    monkeypatch.setattr(waiting, "RUN_SLOT", slot)
+    return slot
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Nobody loses the slot however slow the machine is."""
+    monkeypatch.setattr(waiting, "PATIENCE_S", LONG_S)
+
+
+@pytest.fixture
+def begin():
+    """Run functions in threads, which are joined at the end."""
+    threads = []
+
+    def begin(function):
+        threads.append(threading.Thread(target=function))
+        threads[-1].start()
+
+    yield begin
+    for thread in threads:
+        thread.join(LONG_S)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_one_thread_at_a_time_has_the_slot(slot, patient, begin):
+    running, most = [], []
+
+    def work():
+        for _ in range(50):
+            slot.take()
+            running.append(1)
+            most.append(len(running))
+            running.pop()
+            slot.release()
+
+    for _ in range(4):
+        begin(work)
+    wait_until(lambda: len(most) == 200, what="all work")
+    assert max(most) == 1
+
+
+def test_others_run_while_a_thread_waits_for_the_system(slot, patient, begin):
+    has_run = threading.Event()
+    slot.take()
+
+    def other():
+        slot.take()
+        has_run.set()
+        slot.release()
+
+    begin(other)
+    with waiting.blocking():
+        assert has_run.wait(WAIT_S)
+    assert not slot._lock.acquire(blocking=False), "it has the slot again"
+    assert slot.release()
+
+
+def test_who_has_the_slot_for_too_long_loses_it(slot, begin):
+    go_on, done = threading.Event(), threading.Semaphore(0)
+
+    def slow():
+        slot.take()
+        assert go_on.wait(LONG_S)
+        assert slot.release()
+        done.release()
+
+    def quick():
+        slot.take()
+        assert slot.release()
+        done.release()
+
+    begin(slow)
+    wait_until(slot._lock.locked, what="the slot to be taken")
+    first = slot._lock
+    for _ in range(3):
+        begin(quick)
+    for _ in range(3):
+        assert done.acquire(timeout=WAIT_S)
+    assert slot._lock is not first
+    go_on.set()
+    assert done.acquire(timeout=WAIT_S)
+    assert not slot._lock.locked()
+
+
+def test_a_loop_goes_on_without_the_slot(slot, begin):
+    is_over = threading.Event()
+    slot.take()
+
+    def loop():
+        slot.take_briefly()
+        assert not slot.release()
+        is_over.set()
+
+    begin(loop)
+    assert is_over.wait(WAIT_S)
+    assert slot.release()
+
+
+def test_blocking_without_the_slot_takes_none(slot):
+    with waiting.blocking():
+        pass
+    assert not slot._lock.locked()
