@@ -84,11 +84,17 @@ class Hold:
         title: what it is about.
         reason: why that is kept, a sentence.
         until: when this reason ends, in seconds since the epoch; None: it is not known.
+        repository_id: of the repository in which that is.
+        path: where that is.
+        holder: where that is which holds it, in the same repository; empty: nothing does.
     """
 
     title: str
     reason: str
     until: float | None = None
+    repository_id: int = 0
+    path: str = ""
+    holder: str = ""
 
 
 class Collector(Protocol):

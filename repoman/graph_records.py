@@ -61,7 +61,7 @@ _PATHS_OF = (
     "AND a.repository_id = ? AND a.kind = ? ORDER BY a.path LIMIT ?"
 )
 _HOLDERS = (
-    "SELECT r.name, a.path FROM blob b JOIN asset a ON a.blob_id = b.id "
+    "SELECT r.id, r.name, a.path FROM blob b JOIN asset a ON a.blob_id = b.id "
     "JOIN repository r ON r.id = a.repository_id "
     "WHERE b.store IN (SELECT store FROM blob_store_usage) AND b.digest = ? "
     "AND a.repository_id != ? AND r.deleted_at IS NULL LIMIT ?"
@@ -142,8 +142,8 @@ class ContentGraph:
         """Return the paths of assets of a kind with these bytes; the SHA-256 in hex."""
         return [path for (path,) in _all(_PATHS_OF, (digest, self._repository, kind, limit))]
 
-    def elsewhere(self, digest: str, limit: int) -> list[tuple[str, str]]:
-        """Return other repositories, with paths in them, that have the same bytes.
+    def elsewhere(self, digest: str, limit: int) -> list[tuple[int, str, str]]:
+        """Return ids and names of other repositories, with paths there that have the same bytes.
 
         ``digest`` is the SHA-256 in hex.
         """

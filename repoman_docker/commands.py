@@ -1,5 +1,6 @@
 """Commands about the images of a repository; the same as its pages and the REST API show."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -11,8 +12,17 @@ from repoman.plugin import (
     Repoman,
     RepositoryView,
     Resource,
+    collect,
+    find_state,
+    list_unneeded,
+    pluralize,
     render_time,
     with_repoman,
+)
+from repoman_docker.browsing.collecting import (
+    GRACE_HOURS,
+    explain_keeping,
+    options_now,
 )
 from repoman_docker.browsing.comparison import Change, compare
 from repoman_docker.browsing.deleting import DeletionPlan, delete_references, plan_deletion
@@ -25,9 +35,11 @@ from repoman_docker.browsing.opening import find_package, open_view
 from repoman_docker.browsing.tags import TagOrder, TagQuery, TagRow, list_tags
 from repoman_docker.protocol.image_config import Step
 from repoman_docker.protocol.texts import one_line
+from repoman_docker.tasks import ALL, collectors_of
 
 Row = TypeVar("Row")
 
+GC_MAX_S = 86_400.0  # A collection by a command ends after this time; the next one goes on.
 PAGE_ITEMS = 200  # The items that a command reads at a time.
 SIGNS = {Change.SAME: "=", Change.CHANGED: "~", Change.ADDED: "+", Change.REMOVED: "-"}
 
@@ -265,3 +277,59 @@ def _told(step: Step | None) -> str:
 
 def _print(resource: Resource) -> None:
     click.echo(resource.model_dump_json())
+
+
+@docker.command("gc")
+@click.argument("repository", required=False)
+@click.option("--dry-run", is_flag=True, help="Only say what would go, and why.")
+@click.option(
+    "--age", type=click.IntRange(1), default=GRACE_HOURS, help="The grace in hours. Default: 24."
+)
+@with_repoman
+def gc(repoman: Repoman, repository: str | None, dry_run: bool, age: int) -> None:
+    """Delete what nothing can reach any more in REPOSITORY; default: in all hosted ones."""
+    collectors = collectors_of(repoman.repositories.all(), repository or ALL)
+    if not dry_run:
+        result = collect(collectors, options_now(age), _Watcher(), GC_MAX_S)
+        click.echo(result.text or "There is nothing to delete.")
+        return
+    count = size = 0
+    for name, collector in collectors:
+        for each in list_unneeded(collector, options_now(age, is_dry=True)):
+            click.echo(f"{name}  {each.kind}  {each.title}  frees {each.freed}: {each.reason}")
+            count, size = count + 1, size + each.freed
+        state = find_state(collector.repository_id)
+        if state.reclaimable_count:
+            click.echo(
+                f"{name}  reclaimable by a rule (docker.untagged_days): "
+                f"{pluralize(state.reclaimable_count, 'untagged manifest')}, at least "
+                f"{state.reclaimable_size} bytes"
+            )
+    click.echo(f"would delete {pluralize(count, 'asset')}; frees {size} bytes")
+
+
+class _Watcher:
+    """Prints the log of a collection."""
+
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Do nothing."""
+
+    def log(self, text: str) -> None:
+        """Print a line."""
+        click.echo(text)
+
+    def pause(self, seconds: float) -> None:
+        """Let others write."""
+        time.sleep(seconds)
+
+
+@docker.command("why")
+@click.argument("repository")
+@click.argument("digest", metavar="[IMAGE@]DIGEST")
+@with_repoman
+def why(repoman: Repoman, repository: str, digest: str) -> None:
+    """Say why a manifest or a blob is kept: what needs it, and until when."""
+    image, _, digest = digest.rpartition("@")
+    for each in explain_keeping(_open(repoman, repository), image, digest):
+        until = f" Until {render_time(each.until)}." if each.until else ""
+        click.echo(f"{each.title}: {each.reason}{until}")

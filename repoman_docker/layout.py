@@ -263,6 +263,12 @@ def deletion_entries(paths: Iterable[str]) -> dict[str, AuditEntry]:
     return entries
 
 
+def name_in(path: str) -> str:
+    """Return the image name in the path of a blob, a manifest or a tag."""
+    kind, _, rest = path.partition("/")
+    return rest.partition("/")[2] if kind == "blobs" else rest.rpartition("/")[0]
+
+
 def title_of(path: str) -> str:
     """Return the name of an asset for people, such as ``app:1.0`` or ``app@sha256:…``."""
     kind, _, rest = path.partition("/")

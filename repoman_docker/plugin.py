@@ -46,7 +46,7 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
-from repoman_docker.routes.deletion_pages import pages
+from repoman_docker.routes.collection_pages import pages
 from repoman_docker.routes.found import find_elsewhere
 from repoman_docker.routes.links import CRITERIA, link_asset, link_component, link_deletion
 from repoman_docker.routes.tokens import main_port, token

@@ -81,7 +81,7 @@ class HostedCollector:
 
     def explain(self, name: str, options: CollectionOptions) -> list[Hold]:
         """See :class:`repoman.plugin.Collector`."""
-        return explain(self._content, self._reachability(options), name)
+        return explain(self.repository_id, self._content, self._reachability(options), name)
 
     def _reachability(self, options: CollectionOptions) -> Reachability:
         return Reachability(self._content.graph, self._docker, options)

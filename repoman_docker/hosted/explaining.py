@@ -1,8 +1,9 @@
 """Why something in a hosted repository is kept: the chain from its bytes to a tag, or to a date."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from repoman.plugin import ContentGraph, ContentStore, Hold, Invalid, NotFound
+from repoman.plugin import ContentGraph, ContentStore, GraphNode, Hold, Invalid, NotFound
 from repoman_docker.hosted.reachability import Fate, Reachability, Verdict
 from repoman_docker.layout import (
     BLOB,
@@ -18,7 +19,9 @@ from repoman_docker.protocol.reference import Digest
 CHAINS_MAX = 20  # Images, or manifests with a blob, whose chains are told.
 
 
-def explain(content: ContentStore, reachability: Reachability, name: str) -> list[Hold]:
+def explain(
+    repository_id: int, content: ContentStore, reachability: Reachability, name: str
+) -> list[Hold]:
     """Return why a manifest or a blob is kept, given as ``IMAGE@DIGEST`` or ``DIGEST``.
 
     Raises:
@@ -38,14 +41,23 @@ def explain(content: ContentStore, reachability: Reachability, name: str) -> lis
         users = [source for _, _, source in graph.named_by([path], (BLOB,), CHAINS_MAX)]
         verdicts = reachability.judge(users)
         for user in users:
-            holds.append(Hold(title_of(path), f"It is a part of {title_of(user)}."))
-            holds += _chain(user, verdicts)
+            reason = f"It is a part of {title_of(user)}."
+            holds += [_hold(path, reason, holder=user), *_chain(user, verdicts)]
         if not users:
-            until = reachability.young_until(node)
-            reason = "Nothing needs it; it goes with the next collection"
-            told = f"{reason}." if not reachability.is_young(node) else f"{reason} after its grace."
-            holds.append(Hold(title_of(path), told, until))
+            holds.append(_unneeded(node, reachability))
+    holds = [replace(each, repository_id=repository_id) for each in holds]
     return [*holds, *_elsewhere(graph, digest, next(iter(nodes.values())).digest)]
+
+
+def _hold(path: str, reason: str, until: float | None = None, holder: str = "") -> Hold:
+    return Hold(title_of(path), reason, until, path=path, holder=holder)
+
+
+def _unneeded(node: GraphNode, reachability: Reachability) -> Hold:
+    reason = "Nothing needs it; it goes with the next collection"
+    if not reachability.is_young(node):
+        return _hold(node.path, f"{reason}.")
+    return _hold(node.path, f"{reason} after its grace.", reachability.young_until(node))
 
 
 def _find(content: ContentStore, name: str) -> tuple[Digest, list[str]]:
@@ -73,11 +85,11 @@ def _chain(path: str, verdicts: dict[str, Verdict]) -> Iterator[Hold]:
         reason = verdict.reason
         if verdict.fate is Fate.GOES:
             reason = f"It goes with the next collection: {reason}"
-        yield Hold(title_of(path), reason, verdict.until)
+        yield _hold(path, reason, verdict.until, verdict.holder)
         path = verdict.holder
 
 
 def _elsewhere(graph: ContentGraph, digest: Digest, encoded: str) -> Iterator[Hold]:
-    for repository, path in graph.elsewhere(encoded, CHAINS_MAX):
+    for repository_id, repository, path in graph.elsewhere(encoded, CHAINS_MAX):
         reason = f"The repository {repository} has the same bytes ({title_of(path)})."
-        yield Hold(str(digest), reason)
+        yield Hold(str(digest), reason, repository_id=repository_id, path=path)

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 from repoman.plugin import (
     READING,
     Action,
+    CollectionState,
     Coordinate,
     Invalid,
     NotFound,
@@ -25,6 +26,7 @@ from repoman.plugin import (
     content_repository,
     current_actor,
     current_repoman,
+    find_state,
     list_reaching,
     read_list,
 )
@@ -131,7 +133,16 @@ def images(repository: str) -> str:
             current_actor(), view.repository.ref, Action.EDIT
         ),
         deletable=lambda each: may_delete(view, image(each.name)),
+        reclaimable=_reclaimable(view),
     )
+
+
+def _reclaimable(view: RepositoryView) -> CollectionState | None:
+    """Return what the last collection found that only a rule can remove, for who may collect."""
+    collector = view.repository.capabilities.collector
+    if collector is None or not view.may_everywhere(Action.DELETE):
+        return None
+    return find_state(collector.repository_id)
 
 
 @pages.get("/image/<image:name>")
@@ -231,6 +242,7 @@ def _image_page(repository: str, name: str, reference: str, section: str) -> str
         pulls=pull_commands(host, shown, str(loaded.digest), loaded.kind),
         host=host,
         deletable=may_delete(view, tagged(name, Tag(reference))),
+        may_ask_why=view.repository.capabilities.collector is not None,
         manifest=_manifest_text(view, loaded) if section == "manifest" and may_read else "",
         total=sum(each.size for each in found.layers.rows) or 1,
     )

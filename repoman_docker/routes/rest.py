@@ -14,6 +14,7 @@ from repoman.plugin import (
     RepositoryContent,
     RepositoryView,
 )
+from repoman_docker.browsing.collecting import explain_keeping, plan_collection
 from repoman_docker.browsing.comparison import compare
 from repoman_docker.browsing.deleting import REFERENCES_MAX, delete_references, plan_deletion
 from repoman_docker.browsing.details import describe_image
@@ -24,14 +25,17 @@ from repoman_docker.browsing.loading import load_image
 from repoman_docker.browsing.opening import LISTING, find_package, open_view
 from repoman_docker.browsing.tags import TagOrder, TagQuery, list_tags, list_untagged
 from repoman_docker.routes.rest_models import (
+    CollectionXO,
     ComparisonXO,
     DeletionXO,
+    HoldXO,
     ImageDeletionXO,
     ImageXO,
     LayerFilesXO,
     ManifestXO,
     TagXO,
     UntaggedXO,
+    collection_xo,
     comparison_xo,
     deletion_xo,
     image_deletion_xo,
@@ -111,6 +115,13 @@ class ReferencesQuery(Query):
     reference: tuple[str, ...] = Field(
         max_length=REFERENCES_MAX, description="A tag or a digest; may be repeated."
     )
+
+
+class KeptQuery(Query):
+    """Selects a manifest or a blob."""
+
+    image: str = Field("", max_length=NAME_MAX_CHARS, description="Default: of any image.")
+    digest: str
 
 
 def _view(call: Call, actions: frozenset[Action] = READING) -> RepositoryView:
@@ -203,3 +214,20 @@ def delete_docker_image(call: Call, query: ImageQuery) -> ImageDeletionXO:
     Needs the right to delete each of them. Images below its name stay.
     """
     return image_deletion_xo(delete_image(_view(call), query.image))
+
+
+@docker.get(f"{ROOT}/collection", RepositoryContent())
+def plan_docker_collection(call: Call) -> CollectionXO:
+    """Show what the task that deletes unused manifests and images would delete now, and why.
+
+    Nothing is changed. Needs the right to delete everything in the repository. At most 500 items
+    are listed, as far as they are found in 2 seconds.
+    """
+    return collection_xo(plan_collection(_view(call)))
+
+
+@docker.get(f"{ROOT}/why", RepositoryContent())
+def explain_docker_keeping(call: Call, query: KeptQuery) -> list[HoldXO]:
+    """Show why a manifest or a blob is kept: from it to a tag, or until when."""
+    found = explain_keeping(_view(call), query.image, query.digest)
+    return [HoldXO.model_validate(each, from_attributes=True) for each in found]

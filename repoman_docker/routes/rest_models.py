@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from repoman.plugin import Page, Resource, Timestamp
 from repoman_docker.browsing.attachments import Attachment
+from repoman_docker.browsing.collecting import PlannedCollection
 from repoman_docker.browsing.comparison import Change, ComparedLayer, Comparison
 from repoman_docker.browsing.deleting import DeletionPlan
 from repoman_docker.browsing.details import ImageDetails
@@ -286,6 +287,54 @@ def _attachment_xo(attachment: Attachment) -> AttachmentXO:
         size=attachment.size,
         platform=attachment.to,
         pushed_at=attachment.at,
+    )
+
+
+class UnneededXO(Resource):
+    """Something that a collection removes."""
+
+    kind: str = Field(description="Such as `manifest` or `blob`.")
+    title: str = Field(description="Such as `team/app@sha256:…`.")
+    reason: str
+    size: int
+    freed_size: int = Field(
+        alias="freedSize",
+        validation_alias="freed",
+        description="Of that, what is really freed: nothing else has the same bytes.",
+    )
+
+
+class CollectionXO(Resource):
+    """What a collection would remove now."""
+
+    items: tuple[UnneededXO, ...]
+    freed_size: int = Field(description="By all these.")
+    is_cut: bool = Field(description="Whether more may go than is listed.")
+    reclaimable_count: int | None = Field(
+        description="Untagged manifests that stay only because `docker.untagged_days` is not set, "
+        "as the last collection counted them; null: there was none yet."
+    )
+    reclaimable_size: int | None = Field(description="At least so many bytes would that free.")
+    collected_at: Moment = Field(description="When the last collection came to its end.")
+
+
+class HoldXO(Resource):
+    """A link of the chain that says why something is kept."""
+
+    title: str = Field(description="What it is about, such as `team/app@sha256:…`.")
+    reason: str
+    until: Moment = Field(description="When this reason ends; null: not known.")
+
+
+def collection_xo(plan: PlannedCollection) -> CollectionXO:
+    """Return what a collection would remove."""
+    return CollectionXO(
+        items=tuple(UnneededXO.model_validate(each, from_attributes=True) for each in plan.items),
+        freed_size=plan.freed_size,
+        is_cut=plan.is_cut,
+        reclaimable_count=plan.state.reclaimable_count,
+        reclaimable_size=plan.state.reclaimable_size,
+        collected_at=plan.state.ended_at,
     )
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -116,3 +118,29 @@ def test_deletions_say_first_what_goes(run):
     )
     assert run("delete-image", "images", "other").startswith("deleted other with 2 tags; frees ")
     assert "other" not in run("images", "images")
+
+
+def test_what_nothing_needs_is_deleted_after_a_look(run, data):
+    words = ["repo", "set", "images", "--set", "docker.undo_days=0", "--data", str(data)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    [_, digest, *_] = run("tags", "images", "other", "--filter", "1").split("  ")
+    run("delete", "images", "other", "1")
+    nothing = "would delete 0 assets; frees 0 bytes\n"
+    assert run("gc", "--dry-run") == nothing
+    with closing(sqlite3.connect(data / "repoman.db")) as connection, connection:
+        connection.execute("UPDATE asset SET updated_at = 1 WHERE path LIKE '%/other'")
+    assert run("gc", "images", "--dry-run", "--age", "999999") == nothing
+    lines = run("gc", "images", "--dry-run").splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("images  blob  other@sha256:")
+    assert lines[0].endswith(": No manifest needs it.")
+    assert lines[3].startswith("would delete 3 assets; frees ")
+    log, result = run("gc").splitlines()
+    assert log.startswith("images: deleted 3 blobs; promised ")
+    assert result.startswith("Deleted 3 blobs; freed ")
+    assert run("gc") == "There is nothing to delete.\n"
+    assert "no hosted Docker repository nowhere" in run("gc", "nowhere", status=1)
+    assert f"There is no {digest}" in run("why", "images", digest, status=1)
+    [_, digest, *_] = run("tags", "images", "other").split("  ")
+    line = f"other@{digest}: The tag other:2 leads to it.\n"
+    assert run("why", "images", digest) == run("why", "images", f"other@{digest}") == line

@@ -5,6 +5,9 @@ import secrets
 
 import pytest
 
+from repoman.db.models import AssetRecord
+from repoman.events.event import Coordinate
+from repoman.events.origin import acting_by
 from tests.functional.docker.browsed import artifact, attestation, built, index, tar_of, with_child
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.test_browsing import STEPS, push_index
@@ -283,3 +286,33 @@ def test_https_is_preferred_wherever_an_address_is_shown(stage, browser):
     stage.repoman.repositories.update(name, {"docker": {"external_url": "https://images.example"}})
     assert "docker login images.example -u" in page(browser, address)
     assert "docker pull images.example/app:1" in page(browser, f"/browse/{name}/image/app")
+
+
+def test_the_next_collection_and_why_something_is_kept(stage, browser):
+    name = stage.make_repository(docker__undo_days=0)
+    registry = stage.mounted(name)
+    gone, used = make_image(), make_image()
+    registry.push("team/app", "gone", gone)
+    registry.push("team/app", "used", used)
+    assert "Nothing to delete" in page(browser, f"/browse/{name}/collection")
+    with acting_by("cleanup"):
+        delete = stage.repoman.repositories.get(name).capabilities.delete_component
+        delete(Coordinate("tag", "team/app", "gone"))
+    AssetRecord.update(updated_at=1.0).where(AssetRecord.path.contains("team/app")).execute()
+    text = page(browser, f"/browse/{name}/collection")
+    assert f'title="team/app@{gone.digest}"' in text
+    assert "A cleanup policy removed its last tag on " in text
+    assert used.digest not in text
+    text = page(browser, f"/browse/{name}/image/team/app/-/tags/used")
+    assert f"/-/why/{used.digest}" in text
+    text = page(browser, f"/browse/{name}/image/team/app/-/why/{used.digest}")
+    assert "The tag team/app:used leads to it." in text
+    layer = digest_of(used.layers[0])
+    text = page(browser, f"/browse/{name}/image/team/app/-/why/{layer}")
+    assert f"It is a part of team/app@{used.digest}." in text
+    page(browser, f"/browse/{name}/image/team/app/-/why/sha256:{'0' * 64}", status=404)
+    assert f"/browse/{name}/collection" in page(browser, f"/browse/{name}/images")
+    reader = Browser(stage.repoman)
+    reader.log_in(*stage.make_user(*view(name, "browse", "read")))
+    page(reader, f"/browse/{name}/collection", status=403)
+    assert f"/browse/{name}/collection" not in page(reader, f"/browse/{name}/images")
