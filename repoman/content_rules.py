@@ -100,6 +100,8 @@ class ContentRules:
         shown: returns namespace, name and version of a component as users see them. They may begin
             with a slash that the stored ones do not have.
         search_fields: the search parameters of the format, by name (``hello.greeting``).
+        attached_kinds: the kinds of references from something that is attached to what it refers
+            to, and goes with it.
         tree_roots: the directories at the top of the stored paths that users browse; none: all.
     """
 
@@ -113,6 +115,7 @@ class ContentRules:
     component_kinds: tuple[str, ...] = ()
     shown: Callable[[Coordinate], Coordinate] = as_stored
     search_fields: Mapping[str, SearchField] = field(default_factory=dict)
+    attached_kinds: tuple[str, ...] = ()
     tree_roots: tuple[str, ...] = ()
 
 

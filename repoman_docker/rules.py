@@ -1,7 +1,7 @@
 """How the core sees the content of Docker repositories: by the paths of the registry API."""
 
 from repoman.plugin import ContentRules, Coordinate, SearchField, SearchTarget, beginning_with
-from repoman_docker.layout import BLOB, IMAGE, MANIFEST, TAG
+from repoman_docker.layout import BLOB, IMAGE, MANIFEST, SUBJECT, TAG
 
 ROOT = "/v2/"
 _RESOURCES = ("blobs", "manifests", "referrers", "tags")
@@ -67,5 +67,6 @@ RULES = ContentRules(
         ),
         "docker.labels": SearchField(SearchTarget.LABEL, "A label, as NAME=VALUE."),
     },
+    attached_kinds=(SUBJECT,),
     tree_roots=("blobs", "manifests", "tags"),
 )

@@ -118,3 +118,46 @@ def sum_released(blobs: Iterable[int]) -> int:
         "(SELECT 1 FROM asset INDEXED BY asset_blob_id WHERE asset.blob_id = blob.id)"
     )
     return int(database_proxy.execute_sql(query, (json.dumps([*blobs]),)).fetchone()[0])
+
+
+def list_paths(components: Iterable[int]) -> list[str]:
+    """Return the paths of the assets of components."""
+    query = (
+        "SELECT path FROM asset INDEXED BY asset_component_id "
+        "WHERE component_id IN (SELECT value FROM json_each(?))"
+    )
+    return [path for (path,) in database_proxy.execute_sql(query, (json.dumps([*components]),))]
+
+
+_TARGETS = (
+    "SELECT r.path FROM json_each(?1) AS given "
+    "CROSS JOIN asset AS a ON a.repository_id = ?2 AND a.path = given.value "
+    "CROSS JOIN reference AS r ON r.asset_id = a.id "
+    "WHERE r.kind NOT IN (SELECT value FROM json_each(?3)) "
+    "UNION SELECT r.source FROM json_each(?1) AS given "
+    "CROSS JOIN reference AS r ON r.repository_id = ?2 AND r.path = given.value "
+    "AND r.kind IN (SELECT value FROM json_each(?3))"
+)
+_SOURCES = (
+    "SELECT r.path, r.source FROM json_each(?) AS given "
+    "CROSS JOIN reference AS r ON r.repository_id = ? AND r.path = given.value "
+    "WHERE r.kind NOT IN (SELECT value FROM json_each(?))"
+)
+
+
+def list_targets(repository: int, paths: Iterable[str], attached_kinds: Iterable[str]) -> list[str]:
+    """Return the paths to which assets refer, and those of what is attached to the assets.
+
+    ``attached_kinds`` are the kinds of references by which attached things refer.
+    """
+    values = (json.dumps([*paths]), repository, json.dumps([*attached_kinds]))
+    return [path for (path,) in database_proxy.execute_sql(_TARGETS, values)]
+
+
+def read_sources(
+    repository: int, paths: Iterable[str], attached_kinds: Iterable[str]
+) -> Generator[tuple[str, str]]:
+    """Yield path and source of the references to these paths, but for those of attached things."""
+    values = (json.dumps([*paths]), repository, json.dumps([*attached_kinds]))
+    with closing(database_proxy.execute_sql(_SOURCES, values)) as cursor:
+        yield from cursor

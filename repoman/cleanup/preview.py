@@ -1,5 +1,6 @@
 """What cleanup policies would remove, with the reason for each component."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from repoman.catalog.listing import Words
 from repoman.catalog.model import Scope
 from repoman.catalog.visibility import ActorViewer, EveryViewer
 from repoman.cleanup.cleaner import Cleaner
+from repoman.cleanup.freed import COMPONENTS_MAX, freed_by
 from repoman.cleanup.selection import Judgement, Selection, coordinate_of
 from repoman.events.event import Coordinate
 from repoman.repositories.cleanup import CleanupPolicies
@@ -75,6 +77,8 @@ class Preview:
         goes: how many components go, of those that match the text.
         kept: how many stay.
         size: the bytes of the components that go, of what they share with others too.
+        freed: those of them that are really freed, once what only they needed is removed too.
+        is_more_freed: whether there are too many to work that out, so that it is more.
         next: the ``start`` of the next page; None on the last one.
         is_complete: whether everything was judged; otherwise the repository has more components
             than a preview examines.
@@ -84,6 +88,8 @@ class Preview:
     goes: int
     kept: int
     size: int
+    freed: int
+    is_more_freed: bool
     next: int | None
     is_complete: bool
 
@@ -131,16 +137,19 @@ class CleanupPreview:
             self._policies.check(each)
         page = _Page(query)
         left = self._limit
+        is_complete = True
         for scope in self._scopes(repository, actor):
             member = self._repositories.by_id(scope.id)
             selection = Selection(member, policies, self._cleaner.now())
             with closing(selection.judge_all()) as judgements:
                 for judgement in judgements:
                     if not left:
-                        return page.result(is_complete=False)
+                        is_complete = False
+                        break
                     left -= 1
                     page.take(judgement, scope)
-        return page.result(is_complete=True)
+            page.free(member)
+        return page.result(is_complete=is_complete)
 
     def explain_all(
         self, repository: Repository, policies: Sequence[CleanupPolicy] | None, actor: Actor | None
@@ -169,7 +178,9 @@ class _Page:
         if query.text.strip():
             self._fits = Words.parse(query.text).fit
         self._items: list[Explained] = []
-        self._goes = self._kept = self._size = 0
+        self._goes = self._kept = self._size = self._freed = 0
+        self._chosen = array("q")  # those of one repository
+        self._is_more_freed = False
 
     def take(self, judgement: Judgement, scope: Scope) -> None:
         """Take the next component, if the viewer sees it and it has the words."""
@@ -181,6 +192,7 @@ class _Page:
         if goes:
             number, self._goes = self._goes, self._goes + 1
             self._size += judgement.candidate.size
+            self._chosen.append(judgement.candidate.id)
         else:
             number, self._kept = self._kept, self._kept + 1
         wanted = self._query.decision
@@ -190,6 +202,12 @@ class _Page:
             return
         if self._query.start <= number < self._query.start + self._query.size:
             self._items.append(_explained(judgement, scope))
+
+    def free(self, repository: Repository) -> None:
+        """Add what is freed by the components that were taken last, which are of a repository."""
+        self._is_more_freed |= len(self._chosen) > COMPONENTS_MAX
+        self._freed += freed_by(repository, self._chosen)
+        self._chosen = array("q")
 
     def result(self, *, is_complete: bool) -> Preview:
         """Return the page."""
@@ -202,6 +220,8 @@ class _Page:
             self._goes,
             self._kept,
             self._size,
+            self._freed,
+            self._is_more_freed,
             end if end < total else None,
             is_complete,
         )

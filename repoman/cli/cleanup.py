@@ -192,6 +192,7 @@ def preview(
     )
     if as_json:
         told = {"goes": found.goes, "kept": found.kept, "size": found.size}
+        told |= {"freed": found.freed, "is_more_freed": found.is_more_freed}
         told["is_complete"] = found.is_complete
         items = [_explained(each) for each in found.items]
         click.echo(json.dumps({**told, "items": items}, indent=2))
@@ -235,8 +236,9 @@ def _explained(component: Explained) -> dict[str, Any]:
 def _summary(found: Preview) -> str:
     goes = "goes" if found.goes == 1 else "go"
     stays = "stays" if found.kept == 1 else "stay"
-    told = f"{pluralize(found.goes, 'component')} {goes} ({render_size(found.size)})"
-    told += f", {found.kept} {stays}"
+    least = "at least " if found.is_more_freed else ""
+    freed = f"{least}{render_size(found.freed)} of {render_size(found.size)} will be freed"
+    told = f"{pluralize(found.goes, 'component')} {goes} ({freed}), {found.kept} {stays}"
     if found.next is not None:
         told += "; not all are listed"
     return told + (

@@ -122,6 +122,13 @@ class DecisionsPage(Resource):
     size: int = Field(
         description="The bytes of the components that go, with what they share with others."
     )
+    freed: int = Field(
+        description="Those of them that are really freed, once what only they needed is removed "
+        "too."
+    )
+    is_more_freed: bool = Field(
+        description="Whether it is more than `freed`, since there are too many to work it out."
+    )
     is_complete: bool = Field(
         description="Whether all components were examined, or only the first ones "
         "(`catalog.preview_limit`)."
@@ -187,6 +194,8 @@ def list_cleanup_decisions(call: Call, name: str, query: DecisionsQuery) -> Deci
         goes=found.goes,
         kept=found.kept,
         size=found.size,
+        freed=found.freed,
+        is_more_freed=found.is_more_freed,
         is_complete=found.is_complete,
         items=[_decision(each) for each in found.items],
         continuation_token=token,

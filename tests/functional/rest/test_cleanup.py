@@ -197,11 +197,17 @@ def test_the_commands(server, tmp_path):
     file.write_text("a file")
     server.cli("component", "upload", "previewed", str(file), "--field", "directory=/")
     tried = ("cleanup", "preview", "previewed", "--policy", "old")
-    assert server.cli(*tried).stdout == "0 components go (0 bytes), 1 stays.\n"
+    assert (
+        server.cli(*tried).stdout
+        == "0 components go (0 bytes of 0 bytes will be freed), 1 stays.\n"
+    )
     server.cli("cleanup", "set", "old", "--name-pattern", "*.txt", "--unset", "retain")
     assert server.cli("cleanup", "list").stdout == "old  raw  name_patterns=*.txt  (used by 0)\n"
     listed = server.cli(*tried).stdout
-    assert listed == "/a.txt  goes: its name matches *.txt\n1 component goes (6 bytes), 0 stay.\n"
+    assert listed == (
+        "/a.txt  goes: its name matches *.txt\n"
+        "1 component goes (6 bytes of 6 bytes will be freed), 0 stay.\n"
+    )
     told = json.loads(server.cli(*tried, "--json").stdout)
     assert (told["goes"], told["kept"], told["is_complete"]) == (1, 0, True)
     [chosen] = told["items"]

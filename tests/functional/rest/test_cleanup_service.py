@@ -136,6 +136,30 @@ def test_files_go_with_their_bytes(site):
     assert set(reasons(site, "files")) == {"/new/a.txt:"}
 
 
+def test_a_preview_says_what_is_really_freed(site):
+    """The images of each name share a layer; only what all of them leave is freed."""
+    shared = b"shared layer" * 100
+    first, second = (make_image(text, shared) for text in (b"one freed", b"two freed"))
+    for name, tag, pushed in (
+        ("freed", "a", first),
+        ("freed", "b", second),
+        ("freed", "c", second),
+        ("freed2", "d", first),
+    ):
+        site.registry.push(name, tag, pushed)
+
+    def freed(**criteria):
+        policy = CleanupPolicy("", **criteria)
+        images = site.repoman.repositories.get("images")
+        return site.repoman.cleanup_preview.preview(images, [policy], None).freed
+
+    own = [len(each.layers[0] + each.config + each.manifest) for each in (first, second)]
+    assert freed(name_patterns=("freed",), version_patterns=("a",)) == 0, "freed2 has it too"
+    assert freed(name_patterns=("freed",), version_patterns=("b",)) == 0, "c is the same"
+    assert freed(name_patterns=("freed",)) == own[1]
+    assert freed(name_patterns=("freed*",)) == own[0] + own[1] + len(shared)
+
+
 def test_what_was_pulled_or_pushed_after_the_choice_stays(site, monkeypatch):
     push(site, "raced", *"abcdef")
     use(
