@@ -13,8 +13,10 @@ from typing import Any, BinaryIO
 
 from peewee import Expression, Query
 
-from repoman.blobs.reader import CACHED_MAX_BYTES, BlobReader
+from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.reader import CACHED_MAX_BYTES
 from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.content_blobs import ContentBlobs
 from repoman.content_records import (
     AssetValues,
     Present,
@@ -26,19 +28,15 @@ from repoman.content_records import (
     find_present,
     find_promised,
     find_referenced,
-    insert_blob,
     insert_package,
     insert_references,
-    keep_blob,
     list_assets,
     list_component_paths,
     list_referring,
     list_values,
-    note_whole,
     release_targets,
     replace_labels,
     save_asset,
-    save_checksums,
     save_component,
     save_package,
     save_promised,
@@ -48,7 +46,7 @@ from repoman.db.cache import ReadCache
 from repoman.db.database import Database
 from repoman.db.models import AssetRecord, ComponentRecord, ReferenceRecord
 from repoman.db.sqlite import LAST_CHARACTER, batches
-from repoman.errors import NotFound, Unavailable
+from repoman.errors import NotFound
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.event_records import insert_deleted, insert_deleted_component, insert_saved
 from repoman.events.origin import current_origin
@@ -132,6 +130,9 @@ class NewAsset:
 class ContentStore:
     """Components and assets of one repository; thread safe.
 
+    Its blobs are in the blob store of the repository. While that is moved, and for what a request
+    stores that began before, they may be in another of ``stores``.
+
     Every method that changes something is one transaction, or joins the one that
     :meth:`transaction` has opened in the same thread. Each change of an asset writes an event
     (:mod:`repoman.events`) in it.
@@ -147,12 +148,13 @@ class ContentStore:
         blob_store: str,
         blobs: BlobStore,
         rules: ContentRules = DEFAULT_RULES,
+        stores: BlobStoreManager | None = None,
     ) -> None:
         self._rules = rules
         self._database = database
         self._repository = repository_id
-        self._blob_store = blob_store
-        self._reader = BlobReader(blobs)
+        self._blobs = ContentBlobs(repository_id, blob_store, blobs, stores)
+        self._reader = self._blobs.reader
         self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
         self.graph = ContentGraph(repository_id)
 
@@ -275,7 +277,7 @@ class ContentStore:
         with self._database.transaction(repository=self._repository, can_fail_alone=False):
             self._database.admit()
             present = find_present(
-                self._repository, new.path, self._blob_store, new.blob.digest, package
+                self._repository, new.path, self._blobs.store, new.blob.digest, package
             )
             if present.digest not in (None, new.blob.digest):
                 release_targets(self._repository, [new.path], now, current_origin().source)
@@ -416,7 +418,7 @@ class ContentStore:
         return AssetValues(
             component=component,
             kind=new.kind,
-            blob=self._save_blob(new, present, now),
+            blob=self._blobs.save(new.blob, new.checksums, present, now),
             media_type=new.media_type,
             attributes=new.attributes,
             updated_at=now,
@@ -435,26 +437,6 @@ class ContentStore:
         if version:
             order = (self._rules.version_key(version), self._rules.is_prerelease(version))
         return save_component(self._repository, coordinate, package, order, now)
-
-    def _save_blob(self, new: NewAsset, present: Present, now: float) -> int:
-        blob, blob_id = new.blob, present.blob
-        is_safe = blob_id is not None and present.released_at is None
-        # Only what an asset names is safe from compaction.
-        if not is_safe and (
-            present.is_condemned or not self._reader.exists(blob.digest, blob.size)
-        ):
-            raise Unavailable(
-                f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it "
-                "again."
-            )
-        if blob_id is None:
-            blob_id = insert_blob(self._blob_store, blob, now)
-        elif not is_safe:
-            keep_blob(blob_id)
-        if present.is_damaged and self._reader.exists(blob.digest, blob.size):
-            note_whole(self._blob_store, blob.digest)
-        save_checksums(blob_id, {**blob.checksums, **new.checksums})
-        return blob_id
 
     def _save_details(
         self, asset: int, component: int | None, new: NewAsset, *, is_new: bool

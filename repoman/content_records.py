@@ -36,6 +36,18 @@ _INSERT_BLOB = (
     'INSERT INTO "blob" (store, digest, size, created_at) VALUES (?, ?, ?, ?) RETURNING id'
 )
 _KEEP_BLOB = 'UPDATE "blob" SET released_at = NULL WHERE id = ?'
+_NOTE_MISPLACED = (
+    'INSERT INTO "repository_move" (repository_id, store, began_at, again) VALUES (?, ?, ?, 1) '
+    "ON CONFLICT DO UPDATE SET again = 1, ended_at = NULL"
+)
+_LIST_HOLDERS = (
+    'SELECT b.store FROM "blob_store" s JOIN "blob" b ON b.store = s.name AND b.digest = ? '
+    'JOIN "blob_repository" u ON u.blob_id = b.id AND u.repository_id = ?'
+)
+_FIND_BLOB = (
+    "SELECT (SELECT id FROM blob WHERE store = ?1 AND digest = ?2), "
+    "EXISTS (SELECT 1 FROM condemned WHERE store = ?1 AND digest = ?2)"
+)
 _NOTE_WHOLE = 'DELETE FROM "damaged_blob" WHERE store = ? AND digest = ?'
 _SAVE_CHECKSUM = (
     'INSERT INTO "blob_checksum" (blob_id, algorithm, value) VALUES (?, ?, ?) '
@@ -48,6 +60,8 @@ _FIND_PRESENT = (
     "UNION ALL SELECT 'blob', id, released_at, NULL FROM blob WHERE store = ?3 AND digest = ?4 "
     "UNION ALL SELECT 'condemned', 1, NULL, NULL FROM condemned WHERE store = ?3 AND digest = ?4 "
     "UNION ALL SELECT 'damaged', 1, NULL, NULL FROM damaged_blob WHERE store = ?3 AND digest = ?4 "
+    "UNION ALL SELECT 'repository', json_extract(settings, '$.storage.blob_store'), NULL, NULL "
+    "FROM repository WHERE id = ?1 "
     "UNION ALL SELECT 'asset', asset.id, component_id, blob.digest FROM asset "
     "JOIN blob ON blob.id = blob_id WHERE repository_id = ?1 AND path = ?2"
 )
@@ -137,6 +151,7 @@ class Present:
         released_at: since when no asset names the blob; None: one does.
         is_condemned: whether compaction is removing the bytes of the blob.
         is_damaged: whether verification has found the bytes damaged or missing.
+        store: the blob store of the repository, as it is now.
         asset: what is at the path now.
         digest: that of its bytes.
     """
@@ -146,6 +161,7 @@ class Present:
     released_at: float | None
     is_condemned: bool
     is_damaged: bool
+    store: str | None
     asset: int | None
     component: int | None
     digest: str | None
@@ -168,6 +184,7 @@ def find_present(
         released_at,
         "condemned" in found,
         "damaged" in found,
+        found.get("repository", _ABSENT)[0],
         *found.get("asset", _ABSENT),
     )
 
@@ -215,6 +232,22 @@ def insert_blob(store: str, blob: StoredBlob, now: float) -> int:
 def keep_blob(blob_id: int) -> None:
     """Note that a blob is in use again."""
     _execute(_KEEP_BLOB, (blob_id,))
+
+
+def list_holders(repository: int, digest: str) -> list[str]:
+    """Return the blob stores in which a repository has a blob."""
+    return [store for (store,) in _execute(_LIST_HOLDERS, (digest, repository))]
+
+
+def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
+    """Return the id of a blob, if it has a row, and whether compaction is removing its bytes."""
+    blob_id, is_condemned = _execute(_FIND_BLOB, (store, digest)).fetchone()
+    return blob_id, bool(is_condemned)
+
+
+def note_misplaced(repository: int, store: str, now: float) -> None:
+    """Note that a repository has a blob in another store than its own, which is ``store``."""
+    _execute(_NOTE_MISPLACED, (repository, store, now))
 
 
 def note_whole(store: str, digest: str) -> None:

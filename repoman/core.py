@@ -71,6 +71,7 @@ from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
+from repoman.stores.moves import Moves
 from repoman.stores.orphans import Orphans
 from repoman.stores.quotas import QuotaWatch
 from repoman.stores.service import BlobStores
@@ -82,6 +83,7 @@ from repoman.tasks.builtin import (
     purge_task,
     trim_task,
 )
+from repoman.tasks.move_task import move_task
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
 from repoman.tasks.space_tasks import sum_check_task
@@ -242,6 +244,7 @@ class Repoman:
         )
         self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
+        self.moves = Moves(self.database, self.repositories, self.blob_stores)
         self.routing_rules = RoutingRules(self.database, self.repositories)
         formats = {each.format for each in self._recipes.values()}
         self.security.privileges.add_formats(formats)
@@ -320,6 +323,7 @@ class Repoman:
             orphans_task(self.orphans, self.blob_stores),
             temporary_files_task(self.blob_stores),
             sum_check_task(self.database),
+            move_task(self.moves),
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,
         ]

@@ -8,24 +8,26 @@ from typing import Any
 
 from repoman.db.models import database_proxy
 
-# Id, scope, actor, and when it began, in seconds since the epoch.
-Row = tuple[str, str, str, float]
+# Id, scope, actor, when it began, in seconds since the epoch, and the blob store of its bytes.
+Row = tuple[str, str, str, float, str]
 
 _INSERT = (
     'INSERT INTO "upload" (id, repository_id, store, scope, actor, started_at) '
     "VALUES (?, ?, ?, ?, ?, ?)"
 )
-_FIND = 'SELECT id, scope, actor, started_at FROM "upload" WHERE id = ? AND repository_id = ?'
+_FIND = (
+    'SELECT id, scope, actor, started_at, store FROM "upload" WHERE id = ? AND repository_id = ?'
+)
 _LIST_BEGUN = (
-    'SELECT id, scope, actor, started_at FROM "upload" '
+    'SELECT id, scope, actor, started_at, store FROM "upload" '
     "WHERE repository_id = ? AND started_at < ? AND id > ? ORDER BY id LIMIT ?"
 )
 
 
-def add_upload(repository_id: int, blob_store: str, row: Row) -> None:
-    """Save a new session, whose bytes will be in ``blob_store``."""
-    upload_id, *others = row
-    _execute(_INSERT, (upload_id, repository_id, blob_store, *others))
+def add_upload(repository_id: int, row: Row) -> None:
+    """Save a new session."""
+    upload_id, scope, actor, started_at, store = row
+    _execute(_INSERT, (upload_id, repository_id, store, scope, actor, started_at))
 
 
 def find_upload(repository_id: int, upload_id: str) -> Row | None:

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
@@ -34,12 +34,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A session: ``scope`` is what the format files it under, ``actor`` who began it."""
+    """A session: ``scope`` is what the format files it under, ``actor`` who began it.
+
+    ``store`` is the blob store that has its bytes.
+    """
 
     id: str
     scope: str
     actor: str
     started_at: float
+    store: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +187,22 @@ class UploadSessions:
     """The upload sessions of one repository; thread safe."""
 
     def __init__(
-        self, database: Database, repository_id: int, blob_store: str, blobs: BlobStore
+        self,
+        database: Database,
+        repository_id: int,
+        blob_store: str,
+        blobs: BlobStore,
+        find_store: Callable[[str], BlobStore] | None = None,
     ) -> None:
         self._database = database
         self._repository = repository_id
-        self._blob_store = blob_store
-        self._blobs = blobs
+        self._own = (blob_store, blobs)
+        self._find_store = find_store
         self._live: dict[str, _Live] = {}
+
+    def begin_in(self, blob_store: str, blobs: BlobStore) -> None:
+        """Begin sessions in another blob store from now on; those that are there stay there."""
+        self._own = (blob_store, blobs)
 
     def create(self, scope: str, actor: str, algorithms: tuple[str, ...] = ()) -> Upload:
         """Begin a session; ``algorithms`` are hashed while bytes arrive, besides sha256.
@@ -197,13 +210,12 @@ class UploadSessions:
         Raises:
             StorageFull: the disk is full.
         """
-        upload = Upload(secrets.token_hex(16), scope, actor, time.time())
+        upload = Upload(secrets.token_hex(16), scope, actor, time.time(), self._own[0])
         # A power cut may take the session: its client begins another one.
         with self._database.transaction(is_durable=False):
             self._database.admit()
-            row = (upload.id, scope, actor, upload.started_at)
-            add_upload(self._repository, self._blob_store, row)
-        self._find_live(upload.id, algorithms)
+            add_upload(self._repository, astuple(upload))
+        self._find_live(upload, algorithms)
         return upload
 
     def get(self, upload_id: str, scope: str, actor: str) -> Upload:
@@ -235,13 +247,13 @@ class UploadSessions:
         return UploadProgress(
             upload,
             size=None if live is None else live.writer.size,
-            written_at=self._blobs.written_at(upload.id),
+            written_at=self._blobs_of(upload).written_at(upload.id),
             is_active=live is not None and live.lock.locked(),
         )
 
     def offset(self, upload: Upload) -> int:
         """Return how many bytes of the session are stored."""
-        return self._find_live(upload.id).writer.size
+        return self._find_live(upload).writer.size
 
     def open_sink(self, upload: Upload, start: int | None = None) -> UploadSink:
         """Return a sink that appends to the session, and hold the session for it.
@@ -260,7 +272,7 @@ class UploadSessions:
     def _hold(self, upload: Upload, start: int | None = None) -> UploadSink:
         if upload.id not in self._live:  # It may have ended, and its row was deleted before that.
             self.get(upload.id, upload.scope, upload.actor)
-        live = self._find_live(upload.id)
+        live = self._find_live(upload)
         if not live.lock.acquire(blocking=False):
             raise Conflict("Another request is writing to this upload; try again later.")
         sink = UploadSink(live, self._release)
@@ -287,7 +299,7 @@ class UploadSessions:
         """
         if not delete_upload(upload.id, upload.actor):
             raise NotFound(UNKNOWN)
-        self._find_live(upload.id).is_over = True
+        self._find_live(upload).is_over = True
 
     def cancel(self, upload: Upload) -> None:
         """End the session and drop its bytes.
@@ -339,15 +351,22 @@ class UploadSessions:
         return True
 
     def _is_idle(self, upload: Upload, before: float) -> bool:
-        written_at = self._blobs.written_at(upload.id)
+        written_at = self._blobs_of(upload).written_at(upload.id)
         return written_at is None or written_at < before
 
-    def _find_live(self, upload_id: str, algorithms: tuple[str, ...] = ()) -> _Live:
-        live = self._live.get(upload_id)
+    def _find_live(self, upload: Upload, algorithms: tuple[str, ...] = ()) -> _Live:
+        live = self._live.get(upload.id)
         if live is None:
-            made = _Live(upload_id, self._blobs.open_writer(upload_id, algorithms))
-            live = self._live.setdefault(upload_id, made)  # atomic: one of two racers wins
+            made = _Live(upload.id, self._blobs_of(upload).open_writer(upload.id, algorithms))
+            live = self._live.setdefault(upload.id, made)  # atomic: one of two racers wins
         return live
+
+    def _blobs_of(self, upload: Upload) -> BlobStore:
+        """Return the blob store of a session; another one if the repository moved since."""
+        name, blobs = self._own
+        if upload.store == name or self._find_store is None:
+            return blobs
+        return self._find_store(upload.store)
 
     def _release(self, live: _Live) -> None:
         try:

@@ -45,6 +45,7 @@ CORE = (
         "trust_records",
         "collection_records",
     },
+    {"content_blobs"},
     {"search", "content_records", "content_rules", "graph_records"},
     {"events"},
     {"blobs", "db"},

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -18,7 +18,14 @@ CACHED_BYTES = 200  # What a blob in memory takes besides its bytes.
 # each of thousands of equal requests a second would hand the interpreter to another thread.
 TRUSTED_S = 0.1
 
+Elsewhere = Callable[[str], Iterable[BlobStore]]
+
 _log = logging.getLogger(__name__)
+
+
+def nowhere(_digest: str) -> Iterable[BlobStore]:
+    """Return no store: there is only one."""
+    return ()
 
 
 class BlobReader:
@@ -27,14 +34,19 @@ class BlobReader:
     Small blobs are compared with their digest when they are read from the disk. A cached blob is
     valid while its file is unchanged: after a loss, a repair or another commit it is read again,
     at once, or within ``TRUSTED_S`` by who asks for :meth:`read_recent`.
+
+    Args:
+        elsewhere: returns the other stores that may have a blob, by its digest; they are asked
+            where it is missing.
     """
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: BlobStore, elsewhere: Elsewhere = nowhere) -> None:
         self._blobs = blobs
+        self._elsewhere = elsewhere
         self._kept: LruCache[_Cached] = LruCache(lambda cached: len(cached.data) + CACHED_BYTES)
 
     def exists(self, digest: str, size: int) -> bool:
-        """Return whether there is a blob of this size; reads nothing.
+        """Return whether the store has a blob of this size, and not another one; reads nothing.
 
         Raises:
             Unavailable: the blob store cannot be used at the moment.
@@ -52,7 +64,7 @@ class BlobReader:
             if size <= CACHED_MAX_BYTES:
                 self.read(digest, size)
             else:
-                self._stat(digest, size)
+                self._locate(digest, size)
         except NotFound:
             return False
         return True
@@ -64,8 +76,8 @@ class BlobReader:
             NotFound: its bytes are missing, or not all there.
             Unavailable: the blob store cannot be used at the moment.
         """
-        self._stat(digest, size)
-        return self._blobs.open(digest)
+        store, _ = self._locate(digest, size)
+        return store.open(digest)
 
     def read(self, digest: str, size: int) -> bytes:
         """Return all bytes of a blob of at most ``CACHED_MAX_BYTES`` bytes.
@@ -74,10 +86,10 @@ class BlobReader:
             NotFound: they are not there, or damaged.
             Unavailable: the blob store cannot be used at the moment.
         """
-        found = self._stat(digest, size)
+        store, found = self._locate(digest, size)
         cached = self._kept.find(digest)
         if cached is None or cached.version != found.version:
-            cached = _Cached(found.version, self._read(digest))
+            cached = _Cached(found.version, _read(store, digest))
             self._kept.save(digest, cached)
         cached.trusted_until = time.monotonic() + TRUSTED_S
         return cached.data
@@ -89,22 +101,15 @@ class BlobReader:
             return cached.data
         return self.read(digest, size)
 
-    def _stat(self, digest: str, size: int) -> BlobStat:
+    def _locate(self, digest: str, size: int) -> tuple[BlobStore, BlobStat]:
         found = self._blobs.stat(digest)
-        if found is None or found.size != size:
-            raise _lost(digest, "missing" if found is None else "damaged: its size does not match")
-        return found
-
-    def _read(self, digest: str) -> bytes:
-        try:
-            with self._blobs.open(digest) as file:
-                data = file.read()
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise Unavailable(f"The blob cannot be read at the moment: {reason}.") from error
-        if hashlib.new(CANONICAL, data).hexdigest() != digest:
-            raise _lost(digest, "damaged: its content does not match its digest")
-        return data
+        if found is not None and found.size == size:
+            return self._blobs, found
+        for store in self._elsewhere(digest):
+            other = store.stat(digest)
+            if other is not None and other.size == size:
+                return store, other
+        raise _lost(digest, "missing" if found is None else "damaged: its size does not match")
 
 
 @dataclass(slots=True)
@@ -114,6 +119,18 @@ class _Cached:
     version: Hashable
     data: bytes
     trusted_until: float = 0.0  # monotonic seconds
+
+
+def _read(store: BlobStore, digest: str) -> bytes:
+    try:
+        with store.open(digest) as file:
+            data = file.read()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The blob cannot be read at the moment: {reason}.") from error
+    if hashlib.new(CANONICAL, data).hexdigest() != digest:
+        raise _lost(digest, "damaged: its content does not match its digest")
+    return data
 
 
 def _lost(digest: str, problem: str) -> NotFound:

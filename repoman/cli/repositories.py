@@ -12,6 +12,7 @@ import click
 
 from repoman.cli.common import parse_assignments, read_values, with_repoman
 from repoman.cli.connectors import addresses_of, check_connectors, list_problems, report_all
+from repoman.cli.moves import move
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.proxy.cache_records import CacheRecords
@@ -45,7 +46,10 @@ ONLINE = click.option(
 
 @click.group()
 def repo() -> None:
-    """List, create, change and delete repositories."""
+    """List, create, change, move and delete repositories."""
+
+
+repo.add_command(move)
 
 
 @repo.command("list")

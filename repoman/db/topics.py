@@ -53,6 +53,7 @@ TOPICS: Mapping[str, str] = {
     "condemned": NONE,
     "damaged_blob": NONE,
     "blob_verification": NONE,
+    "repository_move": NONE,
     "sample": NONE,
     "pull_day": NONE,
     "content_event": NONE,

@@ -118,7 +118,9 @@ class RepositoryBuilder:
         blobs = self._blob_stores.get(store)
         return RepositoryContext(
             config=config,
-            content=ContentStore(self._database, config.id, store, blobs, recipe.rules),
+            content=ContentStore(
+                self._database, config.id, store, blobs, recipe.rules, self._blob_stores
+            ),
             blobs=blobs,
             uploads=self._sessions(config.id, store),
             find_repository=self._find,
@@ -128,10 +130,13 @@ class RepositoryBuilder:
         )
 
     def _sessions(self, repository_id: int, store: str) -> UploadSessions:
-        known = self._uploads.get(repository_id)
-        if known is None:
-            blobs = self._blob_stores.get(store)
-            known = UploadSessions(self._database, repository_id, store, blobs)
+        known, blobs = self._uploads.get(repository_id), self._blob_stores.get(store)
+        if known is not None:
+            known.begin_in(store, blobs)
+        else:
+            known = UploadSessions(
+                self._database, repository_id, store, blobs, self._blob_stores.get
+            )
             if repository_id != TRIAL_ID:
                 self._uploads[repository_id] = known
         return known

@@ -32,6 +32,7 @@ from repoman.repositories.checks import (
     names_below,
 )
 from repoman.repositories.model import Capabilities, Connector, Repository, RepositoryType, Step
+from repoman.repositories.move_records import begin_move
 from repoman.repositories.ports import (
     PortReport,
     check_ports,
@@ -266,6 +267,34 @@ class RepositoryManager:
         self.refresh()
         return self.get(name)
 
+    def change_store(self, name: str, store: str, now: float) -> Repository:
+        """Have a repository keep its bytes in another blob store, and return it.
+
+        What it has is to be moved by :mod:`repoman.stores.moves`.
+
+        Raises:
+            NotFound: there is no such repository.
+            Invalid: there is no such store.
+            Conflict: it is the one that the repository has.
+        """
+        with self._database.transaction():
+            row = self._get_row(name)
+            recipe = self.get_recipe(f"{row.format}-{row.type}")
+            settings = merge_settings(
+                recipe, self._unseal(row), {"storage": {"blob_store": store}}, is_patch=True
+            )
+            sections = recipe.parse(settings)
+            self._check_blob_store(sections)
+            self._check_kept(store)
+            if store == row.blob_store:
+                raise Conflict(f"The blob store of {row.name} is {store} already.")
+            records.update_row(replace(row, settings=self._seal(sections)))
+            begin_move(row.id, store, now)
+            self._database.bump(REPOSITORIES)
+            self._database.note_change("repository.move", row.name, blob_store=store)
+        self.refresh()
+        return self.get(name)
+
     def _note_change(self, row: Row, keys: Iterable[str], *, is_online: bool) -> None:
         told = {} if is_online == row.is_online else {"is_online": str(is_online)}
         self._database.note_change("repository.change", row.name, keys=" ".join(keys), **told)
@@ -434,7 +463,7 @@ class RepositoryManager:
             known = ", ".join(self._blob_stores.names())
             problem = f"there is no blob store {store!r}; choose one of: {known}."
         elif row is not None and store != row.blob_store:
-            problem = "cannot be changed after the repository was created."
+            problem = f"cannot be changed here: use 'repoman repo move {row.name} {store}'."
         if problem is not None:
             raise Invalid(f"storage.blob_store: {problem}", field="storage.blob_store")
 

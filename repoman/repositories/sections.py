@@ -82,8 +82,8 @@ class StorageSection(Section):
 
     blob_store: str = Field(
         "default",
-        description="Blob store; cannot be changed after the repository was created.",
-        json_schema_extra={"hint": "Cannot be changed after the repository was created."},
+        description="Blob store; an existing repository is moved to another one.",
+        json_schema_extra={"hint": "An existing repository is moved to another one."},
     )
     strict_content_type_validation: bool = Field(
         True,

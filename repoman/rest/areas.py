@@ -18,6 +18,7 @@ from repoman.rest.operation import operation
 from repoman.rest.privileges import privileges
 from repoman.rest.realms import realms
 from repoman.rest.repositories import repositories
+from repoman.rest.repository_moves import repository_moves
 from repoman.rest.rights import rights
 from repoman.rest.roles import roles
 from repoman.rest.routing import routing
@@ -42,6 +43,7 @@ AREAS = (
     formats,
     blob_stores,
     store_maintenance,
+    repository_moves,
     routing,
     cleanup,
     cleanup_api,

@@ -27,6 +27,7 @@ from repoman.db.topics import BLOB_STORES
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unavailable
 from repoman.identity import belongs
 from repoman.repositories.checks import check_name
+from repoman.repositories.move_records import list_moving
 from repoman.repositories.repository_records import list_rows
 from repoman.stores.model import FILE, Quota, StoreInfo, StoreState, path_of, quota_of
 
@@ -244,9 +245,22 @@ class BlobStores:
                     f"The blob store {name!r} is in the settings file. Remove it there, and "
                     "restart the server."
                 )
+            self._check_no_move(name)
             records.update_store(name, None, time.time())
             self._database.note_change("blob-store.delete", name)
         self.finish_deletions()
+
+    @staticmethod
+    def _check_no_move(name: str) -> None:
+        """Return if nothing that moves to another blob store can be in this one (Invalid)."""
+        usage = StoreUsage(*list_store_usages().get(name, ()))
+        moving = list_moving() if usage.size > usage.reclaimable else []
+        if moving:
+            names = ", ".join(each.name for each in moving)
+            raise Invalid(
+                f"The blob store {name!r} cannot be deleted while {names} may have blobs in it. "
+                "Wait until it has moved to its new blob store."
+            )
 
     def has_finished_deletions(self) -> bool:
         """Return whether there is a deleted store that nothing is left in; cheap."""

@@ -213,8 +213,8 @@ def test_the_uploads_of_a_deleted_user_are_nobodys_in_bounded_steps(users, conte
     with database.transaction():
         for actor, count in ((Actor("ann").owner, 1_001), (Actor("bob").owner, 1)):
             for number in range(count):
-                row = (f"{actor} {number}", "scope", actor, 1.0)
-                add_upload(content._repository, "default", row)
+                row = (f"{actor} {number}", "scope", actor, 1.0, "default")
+                add_upload(content._repository, row)
     with executed_statements() as statements:
         users.delete("ann")
     owners = Counter(row[2] for row in list_begun(content._repository, 2.0, "", 2_000))

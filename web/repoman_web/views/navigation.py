@@ -5,7 +5,13 @@ from types import ModuleType
 from flask import Blueprint
 
 from repoman.plugin import SIGNED_IN, Action, PageLink, Permission, SomeSettings
-from repoman_web.views import browse_history, browse_paths, cleanup_preview, repository_editing
+from repoman_web.views import (
+    browse_history,
+    browse_paths,
+    cleanup_preview,
+    repository_editing,
+    repository_move,
+)
 from repoman_web.views.account import account, tokens
 from repoman_web.views.audit import audit
 from repoman_web.views.blob_store import blob_store
@@ -45,6 +51,7 @@ MORE_VIEWS: tuple[ModuleType, ...] = (
     browse_paths,
     cleanup_preview,
     repository_editing,
+    repository_move,
 )
 """The modules whose views are in the blueprint of another module."""
 

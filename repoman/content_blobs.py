@@ -1,0 +1,98 @@
+"""The blobs of one repository: in its blob store, or in another one while it moves.
+
+A repository looks into its own store first. Where the bytes are missing there, the rows say in
+which other stores it has the blob.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from repoman.blobs.manager import BlobStoreManager
+from repoman.blobs.reader import BlobReader
+from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.content_records import (
+    Present,
+    find_blob,
+    insert_blob,
+    keep_blob,
+    list_holders,
+    note_misplaced,
+    note_whole,
+    save_checksums,
+)
+from repoman.errors import Unavailable
+
+
+class ContentBlobs:
+    """Reads the blobs of a repository, and records those that its assets name; thread safe.
+
+    Args:
+        blobs: the store of the repository, called ``store``.
+        stores: all stores; None: there is no other one.
+
+    Attributes:
+        reader: reads the blobs, wherever they are.
+    """
+
+    def __init__(
+        self, repository_id: int, store: str, blobs: BlobStore, stores: BlobStoreManager | None
+    ) -> None:
+        self.store = store
+        self._repository = repository_id
+        self._stores = stores
+        self.reader = BlobReader(blobs, self._elsewhere)
+
+    def save(
+        self, blob: StoredBlob, checksums: Mapping[str, str], present: Present, now: float
+    ) -> int:
+        """Return the id of the row of a blob, which is made where it is missing.
+
+        Within the transaction that has an asset name it.
+
+        Raises:
+            Unavailable: the bytes are in no blob store any more, since no asset named them.
+        """
+        store = self.store
+        # Only what an asset names is safe from compaction.
+        if present.blob is not None and present.released_at is None:
+            blob_id = present.blob
+        elif not present.is_condemned and self.reader.exists(blob.digest, blob.size):
+            blob_id = _use(store, blob, present.blob, now)
+        else:
+            store, blob_id = self._find_elsewhere(blob, now)
+        if present.is_damaged and self.reader.exists(blob.digest, blob.size):
+            note_whole(self.store, blob.digest)
+        if present.store not in (None, store):
+            note_misplaced(self._repository, str(present.store), now)
+        save_checksums(blob_id, {**blob.checksums, **checksums})
+        return blob_id
+
+    def _elsewhere(self, digest: str) -> Iterator[BlobStore]:
+        """Yield the other stores in which the repository has a blob."""
+        for name in list_holders(self._repository, digest) if self._stores else ():
+            store = self._stores.find(name) if self._stores else None
+            if name != self.store and store is not None:
+                yield store
+
+    def _find_elsewhere(self, blob: StoredBlob, now: float) -> tuple[str, int]:
+        """Return another store that has a blob, and the id of its row there (Unavailable)."""
+        for name in self._stores.names() if self._stores else ():
+            store = self._stores.find(name) if self._stores else None
+            if name == self.store or store is None:
+                continue
+            blob_id, is_condemned = find_blob(name, blob.digest)
+            with suppress(Unavailable):
+                found = store.stat(blob.digest)
+                if not is_condemned and found is not None and found.size == blob.size:
+                    return name, _use(name, blob, blob_id, now)
+        raise Unavailable(
+            f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it again."
+        )
+
+
+def _use(store: str, blob: StoredBlob, blob_id: int | None, now: float) -> int:
+    """Return the id of the row of a blob whose bytes are there; compaction keeps it from now on."""
+    if blob_id is None:
+        return insert_blob(store, blob, now)
+    keep_blob(blob_id)
+    return blob_id
