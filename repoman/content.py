@@ -40,6 +40,7 @@ from repoman.content_records import (
     save_component,
     save_package,
     save_promised,
+    trash_assets,
 )
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.db.cache import ReadCache
@@ -49,6 +50,7 @@ from repoman.db.sqlite import LAST_CHARACTER, batches
 from repoman.errors import NotFound
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.event_records import insert_deleted, insert_deleted_component, insert_saved
+from repoman.events.histories import Histories
 from repoman.events.origin import current_origin
 from repoman.events.pulls import Pull
 from repoman.graph_records import ContentGraph
@@ -139,6 +141,7 @@ class ContentStore:
 
     Attributes:
         graph: what of the content refers to what.
+        histories: what happened to its assets.
     """
 
     def __init__(
@@ -155,6 +158,7 @@ class ContentStore:
         self._repository = repository_id
         self._blobs = ContentBlobs(repository_id, blob_store, blobs, stores)
         self._reader = self._blobs.reader
+        self.histories = Histories(repository_id)
         self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
         self.graph = ContentGraph(repository_id)
 
@@ -314,17 +318,34 @@ class ContentStore:
         keep no asset go with them. The bytes stay for compaction, since other assets may share
         them. ``audit`` is how the audit log tells of some of them, by path.
         """
-        count, now = 0, time.time()
-        for batch in batches(paths):
-            with self.transaction():
-                insert_deleted(self._repository, now, batch, audit)
-                release_targets(self._repository, batch, now, current_origin().source)
-                mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(batch)
-                found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())
-                components = {component for (component,) in found if component is not None}
-                count += AssetRecord.delete().where(mine).execute()
-                drop_empty_components(components)
-        return count
+        return sum(self._remove(each, audit) for each in batches(paths))
+
+    def trash_assets(
+        self, paths: Iterable[str], audit: Mapping[str, AuditEntry] = MappingProxyType({})
+    ) -> int:
+        """Remove assets as :meth:`delete_assets` does, but keep their bytes, and return how many.
+
+        They are then at other paths (:func:`trash_path`), belong to no component, and were released
+        then. They, and their references, are of other kinds (:func:`trashed_kind`). Delete them
+        there once nobody will want them back.
+        """
+        return sum(self._remove(each, audit, is_kept=True) for each in batches(paths))
+
+    def _remove(
+        self, paths: list[str], audit: Mapping[str, AuditEntry], *, is_kept: bool = False
+    ) -> int:
+        now, source = time.time(), current_origin().source
+        with self.transaction():
+            insert_deleted(self._repository, now, paths, audit)
+            release_targets(self._repository, paths, now, source)
+            mine = (AssetRecord.repository == self._repository) & AssetRecord.path.in_(paths)
+            found = list(AssetRecord.select(AssetRecord.component).where(mine).tuples())
+            if is_kept:
+                trash_assets(self._repository, paths, now, source)
+            else:
+                AssetRecord.delete().where(mine).execute()
+            drop_empty_components({component for (component,) in found if component is not None})
+        return len(found)
 
     # Components -------------------------------------------------------------------------------
 

@@ -111,6 +111,22 @@ _PROMISED = (
     "WHERE repository_id = ? AND path = ?"
 )
 _PROMISE = "UPDATE asset SET promised_at = ? WHERE repository_id = ? AND path = ?"
+# What is in the trash keeps its row, and what it refers to, under names that nobody asks for.
+TRASH = "trash/"
+TRASHED = "trashed-"
+_FORGET_TRASH = (
+    'DELETE FROM "asset" WHERE repository_id = ? '  # noqa: S608 - constants
+    f"AND path IN (SELECT '{TRASH}' || value FROM json_each(?))"
+)
+_THESE = "repository_id = ? AND path IN (SELECT value FROM json_each(?))"
+_TRASH_REFERENCES = (
+    f"UPDATE \"reference\" SET kind = '{TRASHED}' || kind, source = '{TRASH}' || source "  # noqa: S608
+    f'WHERE asset_id IN (SELECT id FROM "asset" WHERE {_THESE})'
+)
+_TRASH_ASSETS = (
+    f"UPDATE \"asset\" SET kind = '{TRASHED}' || kind, path = '{TRASH}' || path, "  # noqa: S608
+    f"component_id = NULL, released_at = ?, released_by = ? WHERE {_THESE}"
+)
 _DELETE_REFERENCES = 'DELETE FROM "reference" WHERE asset_id = ?'
 _INSERT_REFERENCES = (
     'INSERT INTO "reference" (repository_id, asset_id, source, kind, path, size) '
@@ -334,6 +350,24 @@ def add_transfer(repository: int, path: str, part: str, alias: str) -> None:
     """Count the first asset to which an asset refers; see ``ContentStore.add_transfer``."""
     here = (repository, path)
     _execute(_ADD_TRANSFER, (part, *here, *here, *here, alias))
+
+
+def trash_path(path: str) -> str:
+    """Return the path of an asset that is in the trash, given the one that it had."""
+    return f"{TRASH}{path}"
+
+
+def trashed_kind(kind: str) -> str:
+    """Return the kind of such an asset, or of a reference from it, given the one that it had."""
+    return f"{TRASHED}{kind}"
+
+
+def trash_assets(repository: int, paths: Sequence[str], now: float, source: str) -> None:
+    """Move assets to the trash; see ``ContentStore.trash_assets``."""
+    these = (repository, json.dumps(paths))
+    _execute(_FORGET_TRASH, these)
+    _execute(_TRASH_REFERENCES, these)
+    _execute(_TRASH_ASSETS, (now, source, *these))
 
 
 def list_values(sql: str, values: Sequence[Any]) -> list[str]:

@@ -245,6 +245,7 @@ class Repoman:
         self.repositories.on_delete(self.security.privileges.forget_repository)
         self.repositories.refresh()
         self.moves = Moves(self.database, self.repositories, self.blob_stores)
+        self.events.need(self.repositories.undo_days)
         self.routing_rules = RoutingRules(self.database, self.repositories)
         formats = {each.format for each in self._recipes.values()}
         self.security.privileges.add_formats(formats)

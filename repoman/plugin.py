@@ -49,6 +49,7 @@ from repoman.collection import (
 )
 from repoman.collection_records import CollectionState, find_state
 from repoman.content import PROMISE_INTERVAL_S, Asset, ContentStore, NewAsset, Reference
+from repoman.content_records import trash_path, trashed_kind
 from repoman.content_rules import (
     ContentRules,
     SearchField,
@@ -236,7 +237,7 @@ from repoman.rest.endpoints import (
     RepositorySettings,
 )
 from repoman.rest.managed_repositories import ManagedRepositories
-from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Timestamp
+from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Time, Timestamp
 from repoman.sections import RegularExpressions, Rest, Section, WebAddress, plain_address
 from repoman.security.actors import (
     ANONYMOUS,
@@ -537,6 +538,7 @@ __all__ = [
     "TaskStopped",
     "TaskType",
     "Tasks",
+    "Time",
     "Timestamp",
     "TokenQuery",
     "TooLarge",
@@ -659,6 +661,8 @@ __all__ = [
     "streams_form",
     "subject_names",
     "system_information",
+    "trash_path",
+    "trashed_kind",
     "try_directory",
     "turn",
     "unchecked",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
@@ -27,11 +28,13 @@ from repoman_docker.browsing.collecting import (
 from repoman_docker.browsing.comparison import Change, compare
 from repoman_docker.browsing.deleting import DeletionPlan, delete_references, plan_deletion
 from repoman_docker.browsing.details import describe_image
+from repoman_docker.browsing.histories import TagEvent, left_tags, tag_history
 from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
 from repoman_docker.browsing.images import ImageOrder, ImageRow, list_images
 from repoman_docker.browsing.layer_files import LISTS, find_layer
 from repoman_docker.browsing.loading import load_image
 from repoman_docker.browsing.opening import find_package, open_view
+from repoman_docker.browsing.restoring import Past, plan_restoration, restore_tags
 from repoman_docker.browsing.tags import TagOrder, TagQuery, TagRow, list_tags
 from repoman_docker.protocol.image_config import Step
 from repoman_docker.protocol.texts import one_line
@@ -52,7 +55,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what would be d
 
 @click.group()
 def docker() -> None:
-    """List, show, compare and delete the images of Docker repositories."""
+    """List, show, compare, delete and restore the images of Docker repositories."""
 
 
 def _open(repoman: Repoman, repository: str) -> RepositoryView:
@@ -259,6 +262,85 @@ def delete_whole(repoman: Repoman, repository: str, image: str, dry_run: bool) -
         f"{'would delete' if dry_run else 'deleted'} {image} with {plan.tags} tags; frees "
         f"{plan.freed_size} of {plan.size} bytes once unused layers are removed"
     )
+
+
+@docker.group()
+def tag() -> None:
+    """Show what tags were, and restore them."""
+
+
+@tag.command("history")
+@click.argument("repository")
+@click.argument("reference", metavar="[IMAGE[:TAG]]", default="")
+@LIMIT
+@AS_JSON
+@with_repoman
+def show_history(
+    repoman: Repoman, repository: str, reference: str, limit: int | None, as_json: bool
+) -> None:
+    """Show what happened to a tag, or the moves and deletions of an image or of all, newest first.
+
+    As far back as content events are kept: time, image and tag, what, digests, who, by what.
+    """
+    view = _open(repoman, repository)
+    image, tag_name = _parse_image(reference)
+
+    def read(after: str, size: int) -> ListPage[TagEvent]:
+        if tag_name:
+            return tag_history(view, image, tag_name, after, size)
+        return left_tags(view, image or None, after, size)
+
+    for each in _rows(read, limit):
+        if as_json:
+            from repoman_docker.routes.rest_tags import event_xo
+
+            _print(event_xo(each))
+        else:
+            digests = f"{each.old or '-'} -> {each.new or '-'}"
+            told = f"{each.name}:{each.tag}  {each.what}  {digests}  {each.actor}  {each.source}"
+            click.echo(f"{render_time(each.at)}  {told}")
+
+
+@tag.command("restore")
+@click.argument("repository")
+@click.argument("reference", metavar="[IMAGE[:TAG]]", default="")
+@click.option("--at", type=click.DateTime(), help="As they were at this time (UTC).")
+@click.option("--digest", default="", help="The manifest to which the tag should lead.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be restored.")
+@with_repoman
+def restore(
+    repoman: Repoman,
+    repository: str,
+    reference: str,
+    at: datetime | None,
+    digest: str,
+    dry_run: bool,
+) -> None:
+    """Restore a tag that was moved or deleted: as it was before its last change, or as you say.
+
+    With --at and without a tag: all tags of IMAGE, or of REPOSITORY, that have changed since. What
+    is new since then stays.
+    """
+    view = _open(repoman, repository)
+    begin = None if at is None else at.replace(tzinfo=UTC).timestamp()
+    past = Past(*_parse_image(reference), begin, digest)
+    found = (plan_restoration if dry_run else restore_tags)(view, past)
+    verb = "would restore" if dry_run else "restored"
+    for each in found.changes:
+        what = f"{each.name}:{each.tag}"
+        if each.refusal:
+            click.echo(f"kept {what}: {each.refusal}")
+        else:
+            click.echo(f"{verb} {what} to {each.new} (was {each.old or 'deleted'})")
+    click.echo(f"{len(found.going)} of {len(found.changes)} tags")
+    if not found.is_complete:
+        click.echo("There are more. Restore again.", err=True)
+
+
+def _parse_image(text: str) -> tuple[str, str]:
+    """Return image and tag of ``IMAGE:TAG``, either of which may be missing."""
+    image, _, tag_name = text.partition(":")
+    return image, tag_name
 
 
 def _parse(text: str) -> tuple[str, str]:

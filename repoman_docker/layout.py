@@ -29,6 +29,7 @@ from repoman.plugin import (
     Pull,
     Reference,
     StoredBlob,
+    trash_path,
 )
 from repoman_docker.protocol.manifest import Manifest
 from repoman_docker.protocol.media_types import OCTET_STREAM
@@ -271,7 +272,7 @@ def name_in(path: str) -> str:
 
 def title_of(path: str) -> str:
     """Return the name of an asset for people, such as ``app:1.0`` or ``app@sha256:…``."""
-    kind, _, rest = path.partition("/")
+    kind, _, rest = path.removeprefix(trash_path("")).partition("/")
     if kind in ("blobs", "v1-images"):
         digest, _, name = rest.partition("/")
         return f"{name}@{digest}"

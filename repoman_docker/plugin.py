@@ -46,8 +46,8 @@ from repoman_docker.group import build_group
 from repoman_docker.hosted import build_hosted
 from repoman_docker.proxy import build_proxy
 from repoman_docker.routes.access import name_of, speaks
-from repoman_docker.routes.collection_pages import pages
 from repoman_docker.routes.found import find_elsewhere
+from repoman_docker.routes.history_pages import pages
 from repoman_docker.routes.links import CRITERIA, link_asset, link_component, link_deletion
 from repoman_docker.routes.tokens import main_port, token
 from repoman_docker.routes.v1 import v1
@@ -141,7 +141,7 @@ def repoman_register_web() -> list[Any]:
 @hookimpl
 def repoman_register_rest() -> list[Area]:
     """Return the endpoints about images."""
-    from repoman_docker.routes.rest import docker  # Commands need none of its many models.
+    from repoman_docker.routes.rest_tags import docker  # Commands need none of its many models.
 
     return [docker]
 
@@ -154,10 +154,13 @@ def repoman_register_commands() -> list[click.Command]:
 
 @hookimpl
 def repoman_web_tabs(repository: Repository) -> list[RepositoryTab]:
-    """Return the tab with the images of a repository."""
+    """Return the tabs with the images of a repository, and with what their tags were."""
     if not _is_ours(repository):
         return []
-    return [RepositoryTab("images", "Images", "docker_pages.images")]
+    return [
+        RepositoryTab("images", "Images", "docker_pages.images"),
+        RepositoryTab("tag-history", "Deleted and moved tags", "docker_pages.history"),
+    ]
 
 
 @hookimpl

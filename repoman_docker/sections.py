@@ -16,6 +16,7 @@ from repoman.plugin import (
     WebAddress,
     plain_address,
 )
+from repoman_docker.protocol.patterns import PATTERNS_MAX, check_patterns, parse_pattern
 from repoman_docker.protocol.registries import (
     HUB_URL,
     is_hub,
@@ -26,6 +27,11 @@ from repoman_docker.protocol.registries import (
 )
 
 RegistryHost = Annotated[str, AfterValidator(parse_host)]
+TagPatterns = Annotated[
+    tuple[Annotated[str, AfterValidator(parse_pattern)], ...],
+    Field(max_length=PATTERNS_MAX),
+    AfterValidator(check_patterns),
+]
 
 
 class DockerSection(ConnectorSection):
@@ -181,9 +187,12 @@ class DockerSection(ConnectorSection):
 
 
 class DockerHostedSection(DockerSection):
-    """The same, and how long a hosted repository keeps what no tag leads to any more."""
+    """The same, which tags of a hosted repository stay, and how long what no tag leads to."""
 
-    in_rest: ClassVar = {**DockerSection.in_rest, "undo_days": None, "untagged_days": None}
+    in_rest: ClassVar = {
+        **DockerSection.in_rest,
+        **dict.fromkeys(("undo_days", "untagged_days", "immutable_tags")),
+    }
 
     undo_days: int = Field(
         14,
@@ -207,6 +216,17 @@ class DockerHostedSection(DockerSection):
         json_schema_extra={
             "unit": "days",
             "hint": "After their last pull, and after their last tag left. Empty: never.",
+        },
+    )
+    immutable_tags: TagPatterns = Field(
+        (),
+        description="Patterns of tags that can neither be moved nor deleted, such as v*; those "
+        "after a ! are exceptions, such as !v*-rc*. IMAGE:TAG is a pattern for some images.",
+        title="Immutable tags",
+        json_schema_extra={
+            "hint": "Patterns such as v* or team/app:v*, and after a ! exceptions such as "
+            "!v*-rc*. These tags can neither be moved nor deleted.",
+            "rows": 3,
         },
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from repoman.plugin import (
+    AuditEntry,
     BlobUpload,
     Content,
     RepomanError,
@@ -29,6 +30,8 @@ Entry = TypeVar("Entry")
 
 CheckMove = Callable[[Tag], None]  # raises if the actor is not allowed to move a tag
 CheckDelete = Callable[[Tag], None]  # … or to delete it
+# Deletes manifests, perhaps so that they can come back; takes paths, and what is audited of them.
+Discard = Callable[[Iterable[str], Mapping[str, AuditEntry]], int]
 Visible = Callable[[str], bool]  # whether the actor may see an image name
 
 
@@ -329,6 +332,52 @@ class V1Pushes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TagChange:
+    """What restoring does to a tag.
+
+    Attributes:
+        old: the digest to which it leads now; empty: it was deleted.
+        new: the one to which it will lead; empty: it is not known.
+        refusal: why it cannot be done, a sentence; empty: it can.
+    """
+
+    name: str
+    tag: str
+    old: str
+    new: str
+    refusal: str = ""
+
+
+class TagUndo(Protocol):
+    """Brings back tags that were moved or deleted."""
+
+    def find(self, name: str, tag: Tag, at: float | None, digest: Digest | None) -> TagChange:
+        """Return what a tag becomes: as it was at a time, at a digest, or before its last change.
+
+        Raises:
+            NotFound: the tag has no such past.
+            Invalid: the time is not within the days in which tags can be restored.
+        """
+
+    def list(self, name: str | None, at: float) -> Iterator[TagChange]:
+        """Yield what tags of an image, or of all of them, become to be as at a time.
+
+        In the order of their paths. Tags that are new since then stay as they are.
+
+        Raises:
+            Invalid: the time is not within the days in which tags can be restored.
+        """
+
+    def restore(self, change: TagChange, check_move: CheckMove) -> None:
+        """Set a tag to the manifest that it had, which comes back with all that belongs to it.
+
+        Raises:
+            RegistryFailure: DENIED, the deployment policy or a rule refuses it; MANIFEST_UNKNOWN,
+                the manifest is gone.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class DockerRepository:
     """A Docker repository: what a recipe of this format builds.
 
@@ -338,6 +387,7 @@ class DockerRepository:
             steps. Only for hosted repositories.
         namespaces: the registries that it mirrors, as clients name them in ``ns``; None if that
             does not matter.
+        undo: brings back tags; only for hosted repositories.
         names: returns all names of the same image in this repository, including the given one.
         builds_on: returns whether pushes may use the content of an image name; for a group,
             whether its rules and pins let pulls of the name read from the writable member.
@@ -356,6 +406,7 @@ class DockerRepository:
     v1_pushes: Callable[[str | None], V1Pushes]
     namespaces: frozenset[str] | None = None
     drop_incomplete: Callable[[float, float, Callable[[], None]], int] | None = None
+    undo: TagUndo | None = None
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     builds_on: Visible = everything
     view: "Callable[[str], DockerRepository | None] | None" = None

@@ -16,6 +16,7 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.reader import BlobReader
 from repoman.catalog import use_records as records
 from repoman.catalog.catalog import Catalog
+from repoman.catalog.histories import page_departures, page_history
 from repoman.catalog.model import (
     ComponentQuery,
     ComponentView,
@@ -31,7 +32,7 @@ from repoman.catalog.records import FIELDS, Row
 from repoman.catalog.use_records import AssetKey, Referrer, Use
 from repoman.catalog.visibility import ActorViewer, EveryViewer, ScopeViewer
 from repoman.content_rules import Span
-from repoman.events.event import Coordinate
+from repoman.events.event import ContentEvent, Coordinate
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository
 from repoman.security.actors import READING, Access, Action, Actor
@@ -157,6 +158,10 @@ class RepositoryView:
         return self._services.catalog.usage(scopes[0].name, self._shown)
 
     @property
+    def _is_anonymous(self) -> bool:
+        return self.actor is not None and self.actor.is_anonymous
+
+    @property
     def _shown(self) -> ScopeViewer:
         return ScopeViewer(list(self.scopes.values()))
 
@@ -181,8 +186,7 @@ class RepositoryView:
     def _stored(self, row: Row) -> StoredAsset:
         """Return a row as an asset; who stored it is not told to who has not logged in."""
         found = _as_stored(row)
-        is_anonymous = self.actor is not None and self.actor.is_anonymous
-        return replace(found, uploader="") if is_anonymous else found
+        return replace(found, uploader="") if self._is_anonymous else found
 
     def referrers(
         self, keys: Iterable[AssetKey], kinds: Iterable[str], limit: int
@@ -213,6 +217,26 @@ class RepositoryView:
         """
         reader = BlobReader(self._services.stores.get(stored.store))
         return reader.open(stored.digest, stored.size)
+
+    # Histories ------------------------------------------------------------------------------------
+
+    def history(self, kind: str, path: str, page: PageRequest) -> Page[ContentEvent]:
+        """Return what happened to the asset at a path, newest first (PageKeyInvalid).
+
+        As far back as events are kept; who did it is not told to who has not logged in.
+        """
+        return self._told(page_history(self.scopes.values(), kind, path, page))
+
+    def departures(
+        self, kind: str, page: PageRequest, name: str | None = None
+    ) -> Page[ContentEvent]:
+        """Return when assets were deleted or replaced; see :func:`page_departures`."""
+        return self._told(page_departures(self.scopes.values(), kind, page, name))
+
+    def _told(self, page: Page[ContentEvent]) -> Page[ContentEvent]:
+        if not self._is_anonymous:
+            return page
+        return Page([replace(each, actor="", address="") for each in page.items], page.next)
 
     # Rights ---------------------------------------------------------------------------------------
 

@@ -12,17 +12,17 @@ from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import Origin, current_origin
 
 MAX_ID = 2**63 - 1  # No row has a higher id.
-_COLUMNS = (
+SELECTED = (  # The columns of an event, besides its id.
     "repository_id, repository, at, actor, realm, address, connector, requested, source, "
     "attributes, kind, path, component, old_digest, new_digest, audit"
 )
-_SELECT = f"SELECT id, {_COLUMNS} FROM content_event WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
+_SELECT = f"SELECT id, {SELECTED} FROM content_event WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
 _INSERT = (
-    f"INSERT INTO content_event ({_COLUMNS}) "  # noqa: S608 - constants
+    f"INSERT INTO content_event ({SELECTED}) "  # noqa: S608 - constants
     "SELECT id, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM repository WHERE id = ?"
 )
 _GONE = (
-    f"INSERT INTO content_event ({_COLUMNS}) "
+    f"INSERT INTO content_event ({SELECTED}) "
     "SELECT r.id, r.name, ?, ?, ?, ?, ?, ?, ?, ?, a.kind, a.path, "
     "CASE WHEN c.id IS NOT NULL THEN json_array(c.kind, c.name, c.version, c.namespace) END, "
     "b.digest, NULL, "
@@ -77,7 +77,7 @@ def insert_buried(repository_id: int, at: float) -> None:
 def list_events(after: int, limit: int) -> list[ContentEvent]:
     """Return at most ``limit`` events with ids after ``after``, in their order."""
     rows = database_proxy.execute_sql(_SELECT, (after, limit))
-    return [_event(row) for row in rows]
+    return [read_event(row) for row in rows]
 
 
 FILTERS = ("repository", "actor", "source", "kind", "path")  # Columns to compare with a value.
@@ -99,11 +99,11 @@ def search_events(
     terms = ["id BETWEEN ? AND ?", "at >= ?", *(f"{name} = ?" for name in given)]
     order = "DESC" if is_descending else "ASC"
     rows = database_proxy.execute_sql(
-        f"SELECT id, {_COLUMNS} FROM content_event "  # noqa: S608 - names of our own
+        f"SELECT id, {SELECTED} FROM content_event "  # noqa: S608 - names of our own
         f"WHERE {' AND '.join(terms)} ORDER BY id {order} LIMIT ?",
         (*ids, since, *given.values(), limit),
     )
-    return [_event(row) for row in rows]
+    return [read_event(row) for row in rows]
 
 
 def find_distant(start: int, distance: int, *, is_descending: bool) -> int | None:
@@ -148,6 +148,16 @@ def find_oldest() -> float | None:
     """Return when the event with the lowest id happened; None if there is none."""
     row = database_proxy.execute_sql("SELECT at FROM content_event ORDER BY id LIMIT 1").fetchone()
     return None if row is None else float(row[0])
+
+
+def read_event(row: Sequence[Any]) -> ContentEvent:
+    """Return the event of a row with its id and the columns ``SELECTED``."""
+    values = dict(zip(("id", *SELECTED.split(", ")), row, strict=True))
+    component, audit = values["component"], values["audit"]
+    values["component"] = None if component is None else Coordinate(*json.loads(component))
+    values["audit"] = None if audit is None else AuditEntry(*json.loads(audit))
+    values["attributes"] = json.loads(values["attributes"])
+    return ContentEvent(**values)
 
 
 # Followers --------------------------------------------------------------------------------------
@@ -196,12 +206,3 @@ def _render(audit: AuditEntry | None) -> str | None:
     if audit is None:
         return None
     return json.dumps([audit.type, audit.target, dict(audit.attributes)])
-
-
-def _event(row: Sequence[Any]) -> ContentEvent:
-    values = dict(zip(("id", *_COLUMNS.split(", ")), row, strict=True))
-    component, audit = values["component"], values["audit"]
-    values["component"] = None if component is None else Coordinate(*json.loads(component))
-    values["audit"] = None if audit is None else AuditEntry(*json.loads(audit))
-    values["attributes"] = json.loads(values["attributes"])
-    return ContentEvent(**values)

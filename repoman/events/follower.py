@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
-from repoman.clocks import Retention
+from repoman.clocks import DAY_S, Retention
 from repoman.db.database import Database
 from repoman.events.event import ContentEvent
 from repoman.events.event_records import (
@@ -111,11 +111,17 @@ class EventLog:
     ) -> None:
         self._database = database
         self._retention = Retention(days, _newest_time, find_oldest, clock)
+        self._days = days
         self._positions: list[Callable[[], int]] = []
+        self._needed_days: Callable[[], int] = lambda: 0
 
     def wait_for(self, position: Callable[[], int]) -> None:
         """Keep the events after a position, which a follower of this process has yet to handle."""
         self._positions.append(position)
+
+    def need(self, days: Callable[[], int]) -> None:
+        """Keep events for at least so many days, which are asked for each time."""
+        self._needed_days = days
 
     @staticmethod
     def search(
@@ -157,6 +163,7 @@ class EventLog:
             before = self._retention.limit()
             if before is None:
                 return 0
+            before -= max(0, self._needed_days() - self._days) * DAY_S
             handled = min((position() for position in self._positions), default=MAX_ID)
             return delete_events(before, handled, limit)
 

@@ -165,6 +165,10 @@ class RepositoryManager:
         """Return all repositories, by name."""
         return list(self._snapshot.repositories.values())
 
+    def undo_days(self) -> int:
+        """Return the longest time for which a repository can restore what it had, in days."""
+        return max((each.capabilities.undo_days for each in self.all()), default=0)
+
     def groups_with(self, name: str) -> list[Repository]:
         """Return the groups that contain a repository, also by way of other groups."""
         rows = self._snapshot.rows

@@ -130,6 +130,10 @@ class Capabilities:
             Raises NotFound, ReadOnly, Conflict: something needs it. It also takes a function that
             is called, before anything is removed, with the paths of those others, as content
             selectors see them, and may raise an error.
+        protection: returns why a component must stay, a sentence that names the rule; empty: it may
+            go. None: there are no such rules. The deletions raise Denied with it.
+        undo_days: the days within which what was deleted or replaced can be restored; content
+            events are kept for so long.
         upload: takes the files of a form.
         upload_sessions: the uploads of clients that come in several requests.
         collector: finds and removes what nothing can reach any more.
@@ -139,6 +143,8 @@ class Capabilities:
     trace: Trace | None = None
     delete_component: Callable[[Coordinate], None] | None = None
     delete_asset: Callable[[str, CheckPath], None] | None = None
+    protection: Callable[[Coordinate], str] | None = None
+    undo_days: int = 0
     upload: UploadTarget | None = None
     upload_sessions: UploadSessions | None = None
     collector: Collector | None = None

@@ -161,6 +161,12 @@ def refusal_of(view: RepositoryView) -> str:
     return ""
 
 
+def protection_of(view: RepositoryView, name: str, tag: str) -> str:
+    """Return why a tag stays in any case, such as that it is immutable; empty: it may go."""
+    protection = view.repository.capabilities.protection
+    return protection(tagged(name, Tag(tag))) if protection is not None else ""
+
+
 @dataclass(slots=True)
 class _Planner:
     """Works out one plan, for one repository that stores its content."""
@@ -215,6 +221,8 @@ class _Planner:
         reason = refusal_of(self.view)
         if not reason and not self.view.may(Action.DELETE, tagged(self.name, Tag(reference))):
             reason = "You may not delete it."
+        if not reason and stored.kind == TAG:
+            reason = protection_of(self.view, self.name, reference)
         if not reason and stored.kind != TAG and tags:
             names = ", ".join(sorted(self._seen(tags))[:3]) or "you may not see them"
             reason = f"It has tags: {names}. Delete these instead."

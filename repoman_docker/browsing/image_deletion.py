@@ -17,7 +17,7 @@ from repoman.plugin import (
     NotFound,
     RepositoryView,
 )
-from repoman_docker.browsing.deleting import check_deletable, refusal_of
+from repoman_docker.browsing.deleting import check_deletable, protection_of, refusal_of
 from repoman_docker.browsing.opening import find_package
 from repoman_docker.browsing.tags import TagQuery, TagRow, list_tags
 from repoman_docker.layout import MANIFEST, TAG, image, manifest_prefixes, tagged
@@ -69,7 +69,7 @@ def plan_image_deletion(view: RepositoryView, name: str) -> ImageDeletion:
         size=package.size,
         freed_size=package.own_size,
         pulled_at=package.downloaded_at,
-        refusal=refusal_of(view) or _missing_right(view, name),
+        refusal=refusal_of(view) or _missing_right(view, name) or _protection(view, name),
     )
 
 
@@ -109,17 +109,29 @@ def _missing_right(view: RepositoryView, name: str) -> str:
     return ""
 
 
+def _protection(view: RepositoryView, name: str) -> str:
+    """Return why a tag of an image stays in any case; empty: all may go."""
+    if view.repository.capabilities.protection is None:
+        return ""
+    reasons = (protection_of(view, name, each) for each in _tags(view.whole(), name))
+    return next(filter(None, reasons), "")
+
+
 def _references(view: RepositoryView, name: str) -> Iterator[str]:
     """Yield the tags and the digests of an image."""
+    yield from _tags(view, name)
+    for repository in view.scopes:
+        for prefix in manifest_prefixes(name):
+            yield from _digests(view, repository, prefix)
+
+
+def _tags(view: RepositoryView, name: str) -> Iterator[str]:
     query = ComponentQuery(kind=TAG, name=name, order=ListOrder.NAME)
     after: str | None = ""
     while after is not None:
         page = view.components(query, ListRequest(BATCH, after))
         yield from (each.version for each in page.items)
         after = page.next
-    for repository in view.scopes:
-        for prefix in manifest_prefixes(name):
-            yield from _digests(view, repository, prefix)
 
 
 def _digests(view: RepositoryView, repository: int, prefix: str) -> Iterator[str]:

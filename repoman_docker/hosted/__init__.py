@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
-from repoman.plugin import Built, Capabilities, RepositoryContext, UploadSessions
+from repoman.plugin import Built, Capabilities, RepositoryContext
 from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
 from repoman_docker.hosted.collection import HostedCollector
 from repoman_docker.hosted.deletion import Deletion
 from repoman_docker.hosted.lists import HostedLists, HostedSearch
 from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
+from repoman_docker.hosted.trash import Trash
+from repoman_docker.hosted.undo import HostedUndo
+from repoman_docker.protocol.patterns import TagChoice
 from repoman_docker.sections import DockerHostedSection, DockerHostedStorageSection
 from repoman_docker.service import DockerRepository
 from repoman_docker.v1.images import open_images
@@ -18,15 +21,13 @@ from repoman_docker.v1.pushes import open_pushes
 def build_hosted(context: RepositoryContext) -> Built:
     """Return the services of a hosted repository."""
     docker = context.config.section("docker", DockerHostedSection)
-    storage = context.config.section("storage", DockerHostedStorageSection)
-    policy = DeploymentPolicy(
-        context.config.name, storage.write_policy, redeploy_latest=storage.redeploy_latest
-    )
+    policy = _policy_of(context, docker)
+    trash = Trash(context.content, docker.undo_days)
     blobs = HostedBlobs(context.content, policy)
-    manifests = HostedManifests(context.content, context.blobs, policy, docker)
+    manifests = HostedManifests(context.content, context.blobs, policy, docker, trash.discard)
     lists = HostedLists(context.content)
     images = open_images(context, manifests, blobs, lists.tags)
-    pushes = open_pushes(context, policy, manifests, images)
+    pushes = open_pushes(context, policy, manifests, images, trash.discard)
 
     def drop_incomplete(now: float, idle_s: float, check_stop: Callable[[], None]) -> int:
         uploads = context.uploads.end_idle(now - idle_s, check_stop)
@@ -43,18 +44,31 @@ def build_hosted(context: RepositoryContext) -> Built:
         v1_pushes=lambda _: pushes,
         namespaces=docker.stands_for,
         drop_incomplete=drop_incomplete,
+        undo=HostedUndo(context.content, manifests, policy, trash, docker.undo_days),
     )
-    deletion = Deletion(context.content, policy.read_only)
-    collector = HostedCollector(context.config.id, context.content, docker)
-    return Built(service, _capabilities(deletion, context.uploads, collector))
+    return Built(service, _capabilities(context, docker, policy, trash))
+
+
+def _policy_of(context: RepositoryContext, docker: DockerHostedSection) -> DeploymentPolicy:
+    storage = context.config.section("storage", DockerHostedStorageSection)
+    return DeploymentPolicy(
+        context.config.name,
+        storage.write_policy,
+        redeploy_latest=storage.redeploy_latest,
+        immutable=TagChoice(docker.immutable_tags),
+    )
 
 
 def _capabilities(
-    deletion: Deletion, uploads: UploadSessions, collector: HostedCollector
+    context: RepositoryContext, docker: DockerHostedSection, policy: DeploymentPolicy, trash: Trash
 ) -> Capabilities:
+    deletion = Deletion(context.content, policy.read_only, policy.check_delete, trash.discard)
+    collector = HostedCollector(context.config.id, context.content, docker)
     return Capabilities(
         collector=collector,
         delete_component=deletion.delete_component,
         delete_asset=deletion.delete_asset,
-        upload_sessions=uploads,
+        protection=policy.protection if docker.immutable_tags else None,
+        undo_days=docker.undo_days,
+        upload_sessions=context.uploads,
     )

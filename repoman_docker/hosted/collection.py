@@ -1,8 +1,8 @@
 """The collection of a hosted repository: the plan of what goes, and its removal.
 
-The plan goes through the manifests without a tag, with the layers that only those need, then
-through V1 images, and last through the layers that no manifest needs. A position is the name of
-such a phase and a path.
+The plan goes through the trash and through the manifests without a tag, with the layers that only
+those need, then through V1 images, and last through the layers that no manifest needs. A position
+is the name of such a phase and a path.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ from repoman.plugin import (
 )
 from repoman_docker.hosted.explaining import explain
 from repoman_docker.hosted.reachability import Fate, Reachability, Verdict
+from repoman_docker.hosted.trash import TRASHED_BLOB, TRASHED_MANIFEST
 from repoman_docker.layout import (
     BLOB,
     CHILD,
@@ -49,8 +50,15 @@ WINDOW_ASSETS = 1_000  # Assets that are examined together.
 STEP_ASSETS = 400  # Assets that one transaction removes.
 REFERRERS_MAX = 2_000  # Attached manifests that are planned together with their subjects.
 TALLY_MAX = 100_000  # Blobs of which it is remembered that some of their manifests could go.
-NOUNS = {MANIFEST: "manifest", BLOB: "blob", V1_CHAIN: "V1 chain", V1_IMAGE: "V1 image"}
+NOUNS = {
+    MANIFEST: "manifest",
+    TRASHED_MANIFEST: "manifest",
+    BLOB: "blob",
+    V1_CHAIN: "V1 chain",
+    V1_IMAGE: "V1 image",
+}
 UNUSED = "No manifest needs it."
+FINAL = "It was deleted, and can no longer be restored."
 
 
 class HostedCollector:
@@ -99,6 +107,7 @@ class HostedCollector:
             path
             for path, node in nodes.items()
             if (node.kind == MANIFEST and path in going)
+            or (node.kind == TRASHED_MANIFEST and reachability.is_final(node))
             or (node.kind == V1_CHAIN and manifest_of_chain(path) not in staying)
             or (
                 node.kind in (BLOB, V1_IMAGE)
@@ -135,6 +144,7 @@ class _Plan:
     def steps(self, after: str) -> Iterator[CollectionStep]:
         """Yield the steps after a position."""
         phases = {
+            "trash": self._trash,
             "manifests": self._manifests,
             "chains": self._chains,
             "images": self._images,
@@ -148,6 +158,19 @@ class _Plan:
                 position = None if last is None else f"{name}:{last}"
                 yield CollectionStep(step.items, step.nodes, position, *self._kept.take())
             path = ""
+
+    def _trash(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
+        for nodes, last in self._windows(TRASHED_MANIFEST, after):
+            final = [each for each in nodes if self._reachability.is_final(each)]
+            for batch in _cut(final, STEP_ASSETS // 2):
+                paths = [each.path for each in batch]
+                parts = {path for _, _, path in self._graph.names(paths, (TRASHED_BLOB,))}
+                if self._is_dry:
+                    self._freed.add_references(paths, TRASHED_BLOB)
+                yield self._step(batch, dict.fromkeys(paths, FINAL)), None
+                for step in self._remove_blobs(parts):
+                    yield step, None
+            yield CollectionStep(), last
 
     def _manifests(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
         for nodes, last in self._windows(MANIFEST, after, (TAG,)):
@@ -275,9 +298,9 @@ class _Tally:
         self.references: Counter[str] = Counter()  # by the path of a blob, of manifests that go
         self._count = self._size = 0
 
-    def add_references(self, manifests: Iterable[str]) -> list[str]:
-        """Count what manifests name; return the paths of these blobs."""
-        paths = [path for _, _, path in self._graph.names(manifests, (BLOB,))]
+    def add_references(self, manifests: Iterable[str], kind: str = BLOB) -> list[str]:
+        """Count what manifests name by a kind of reference; return the paths of these blobs."""
+        paths = [path for _, _, path in self._graph.names(manifests, (kind,))]
         self.references.update(paths)
         return list(dict.fromkeys(paths))
 

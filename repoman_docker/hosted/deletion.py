@@ -1,6 +1,6 @@
 """Deletions of components and assets that the core asks for: by administrators, and by tasks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from repoman.plugin import Conflict, ContentStore, Coordinate, NotFound, ReadOnly
 from repoman_docker.layout import (
@@ -18,7 +18,7 @@ from repoman_docker.layout import (
 )
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.rules import component_path
-from repoman_docker.service import CheckDelete
+from repoman_docker.service import CheckDelete, Discard
 from repoman_docker.v1.records import chain_paths
 
 BATCH_ASSETS = 500  # Assets of an image that are deleted in one transaction.
@@ -28,10 +28,11 @@ def delete_manifest(
     content: ContentStore,
     name: str,
     digest: Digest,
+    discard: Discard,
     *,
     check_tag: CheckDelete | None = None,
 ) -> bool:
-    """Delete a manifest with its tags; return whether it was there.
+    """Delete a manifest, by ``discard``, with its tags; return whether it was there.
 
     Of many tags some go in transactions of their own: a crash leaves the manifest with the others.
     """
@@ -46,8 +47,9 @@ def delete_manifest(
                 for each in batch:
                     check_tag(Tag(each.rpartition("/")[2]))
             if len(tags) <= BATCH_ASSETS:
-                gone = [path, *tags, *chain_paths(content, name, digest)]
-                content.delete_assets(gone, deletion_entries([path, *tags]))
+                gone = [*tags, *chain_paths(content, name, digest)]
+                content.delete_assets(gone, deletion_entries(tags))
+                discard([path], deletion_entries([path]))
                 return True
             content.delete_assets(batch, deletion_entries(batch))
 
@@ -67,11 +69,21 @@ class Deletion:
     Args:
         content: of the repository.
         read_only: why nothing may be deleted; empty if it may.
+        check_tag: is called with the image name and the tag before a tag is deleted, and may raise.
+        discard: deletes manifests; None: for good.
     """
 
-    def __init__(self, content: ContentStore, read_only: str = "") -> None:
+    def __init__(
+        self,
+        content: ContentStore,
+        read_only: str = "",
+        check_tag: Callable[[str, str], None] = lambda _name, _tag: None,
+        discard: Discard | None = None,
+    ) -> None:
         self._content = content
         self._read_only = read_only
+        self._check_tag = check_tag
+        self._discard = discard or content.delete_assets
 
     def delete_component(self, coordinate: Coordinate) -> None:
         """Delete a tag, or an image name with all its tags and manifests.
@@ -79,7 +91,7 @@ class Deletion:
         Its blobs remain, as after every deletion of a manifest: a push may be about to use them.
 
         Raises:
-            NotFound, ReadOnly: see :class:`repoman.plugin.Capabilities`.
+            NotFound, ReadOnly, Denied: see :class:`repoman.plugin.Capabilities`.
         """
         self._check_write()
         if not self._content.has_component(coordinate):
@@ -88,6 +100,7 @@ class Deletion:
         if coordinate.kind == IMAGE:
             self._delete_image(coordinate.name)
         else:
+            self._check_tag(coordinate.name, coordinate.version)
             self._delete([tag_path(coordinate.name, Tag(coordinate.version))])
 
     def delete_asset(self, path: str, check: Callable[[str], None]) -> None:
@@ -96,7 +109,7 @@ class Deletion:
         ``check`` is asked about the path of each of these tags.
 
         Raises:
-            NotFound, ReadOnly, Conflict: see :class:`repoman.plugin.Capabilities`.
+            NotFound, ReadOnly, Denied, Conflict: see :class:`repoman.plugin.Capabilities`.
         """
         self._check_write()
         asset = self._content.get_asset(path)
@@ -105,15 +118,20 @@ class Deletion:
 
             def check_tag(tag: Tag) -> None:
                 check(component_path(tagged(name, tag)))
+                self._check_tag(name, tag)
 
             check_tags(self._content, path, check_tag)
             delete_manifest(
                 self._content,
                 name,
                 Digest.parse(digest),
+                self._discard,
                 check_tag=check_tag,
             )
             return
+        if asset.kind == TAG:
+            name, _, tag_name = path.removeprefix("tags/").rpartition("/")
+            self._check_tag(name, tag_name)
         with self._content.transaction():
             asset = self._content.get_asset(path)
             if asset.kind == BLOB and self._content.referring(path, BLOB, limit=1):
@@ -130,16 +148,24 @@ class Deletion:
 
     def _delete_image(self, name: str) -> None:
         """Delete tags first: a tag never points to a manifest that is gone."""
+        for tags in self._tags_of(name):
+            for each in tags:
+                self._check_tag(name, each)
+        for tags in self._tags_of(name):
+            self._delete(tag_path(name, Tag(each)) for each in tags)
+        self._delete_below(V1_CHAIN, v1_chain_prefixes(name), self._content.delete_assets)
+        self._delete_below(MANIFEST, manifest_prefixes(name), self._discard)
+
+    def _tags_of(self, name: str) -> Iterator[list[str]]:
         after = ""
         while tags := self._content.list_versions(TAG, name, after, BATCH_ASSETS):
-            self._delete(tag_path(name, Tag(each)) for each in tags)
+            yield tags
             after = tags[-1]
-        self._delete_below(V1_CHAIN, v1_chain_prefixes(name))
-        self._delete_below(MANIFEST, manifest_prefixes(name))
 
-    def _delete_below(self, kind: str, prefixes: Iterable[str]) -> None:
+    def _delete_below(self, kind: str, prefixes: Iterable[str], delete: Discard) -> None:
         for prefix in prefixes:
             after = ""
             while found := self._content.list_assets(kind, after, BATCH_ASSETS, prefix):
-                self._delete(each.path for each in found)
-                after = found[-1].path
+                paths = [each.path for each in found]
+                delete(paths, deletion_entries(paths))
+                after = paths[-1]

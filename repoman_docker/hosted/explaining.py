@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from repoman.plugin import ContentGraph, ContentStore, GraphNode, Hold, Invalid, NotFound
 from repoman_docker.hosted.reachability import Fate, Reachability, Verdict
+from repoman_docker.hosted.trash import TRASHED_BLOB
 from repoman_docker.layout import (
     BLOB,
     MANIFEST,
@@ -43,6 +44,10 @@ def explain(
         for user in users:
             reason = f"It is a part of {title_of(user)}."
             holds += [_hold(path, reason, holder=user), *_chain(user, verdicts)]
+        for _, _, source in graph.named_by([path], (TRASHED_BLOB,), CHAINS_MAX):
+            reason = f"It is a part of {title_of(source)}, which was deleted and can be restored."
+            holds.append(_hold(path, reason))
+            users.append(source)
         if not users:
             holds.append(_unneeded(node, reachability))
     holds = [replace(each, repository_id=repository_id) for each in holds]

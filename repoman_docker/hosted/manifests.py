@@ -37,6 +37,7 @@ from repoman_docker.sections import DockerSection
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,
+    Discard,
     RegistryFailure,
     StoredManifest,
     failure,
@@ -55,10 +56,12 @@ class HostedManifests:
         blobs: BlobStore,
         policy: DeploymentPolicy,
         docker: DockerSection,
+        discard: Discard,
     ) -> None:
         self._content = content
         self._blobs = blobs
         self._policy = policy
+        self._discard = discard
         self._sparse = docker.sparse
         self._descriptor_limit = docker.descriptor_limit
 
@@ -106,8 +109,10 @@ class HostedManifests:
         body: bytes,
         content_type: str | None,
         check_move: CheckMove | None = None,
+        *,
+        verb: str = "push",
     ) -> StoredManifest:
-        """See :class:`repoman_docker.service.ManifestService`."""
+        """See :class:`repoman_docker.service.ManifestService`; the audit log has the ``verb``."""
         self._policy.check_write()
         digest = _digest_of(body, reference)
         with registry_failures():
@@ -119,19 +124,17 @@ class HostedManifests:
         self._check_bytes(needed)
         blob = store_bytes(self._blobs, body)
         told = self._labels(manifest.config, needed)
-        description = ""
-        if manifest.subject is None:
-            description = description_of(manifest.annotations, told)
+        description = "" if manifest.subject else description_of(manifest.annotations, told)
         labels = searchable_labels(manifest.annotations, told)
         stored = new_manifest(name, digest, manifest, blob, body)
         size, media_type = stored.transfer_size, manifest.media_type
         with self._content.transaction():
             self._check(name, tags, digest, manifest, check_move)
-            entry = _pushed(name, reference, digest) if isinstance(reference, Digest) else None
+            entry = _entry(verb, name, digest, digest) if isinstance(reference, Digest) else None
             self._content.save_asset(replace(stored, audit=entry))
             for tag in dict.fromkeys(tags):
                 new = new_tag(name, tag, digest, media_type, blob, size, labels)
-                self._content.save_asset(replace(new, audit=_pushed(name, tag, digest)))
+                self._content.save_asset(replace(new, audit=_entry(verb, name, tag, digest)))
             size_indexes(self._content, stored)
             if description:
                 may_replace = _may_edit(check_move, tags[0] if tags else Tag(str(digest)))
@@ -146,13 +149,22 @@ class HostedManifests:
         self._policy.check_write()
         path = reference_path(name, reference)
         if isinstance(reference, Tag):
+            if self._content.find_asset(path) is not None:
+                self._policy.check_delete(name, reference)
             is_deleted = self._content.delete_assets([path], deletion_entries([path])) > 0
         else:
-            if check_tag is not None:
-                check_tags(self._content, path, check_tag)
-            is_deleted = delete_manifest(self._content, name, reference, check_tag=check_tag)
+            is_deleted = self._delete_manifest(name, reference, check_tag)
         if not is_deleted:
             raise _unknown(name, reference)
+
+    def _delete_manifest(self, name: str, digest: Digest, check_tag: CheckDelete | None) -> bool:
+        def check(tag: Tag) -> None:
+            if check_tag is not None:
+                check_tag(tag)
+            self._policy.check_delete(name, tag)
+
+        check_tags(self._content, manifest_path(name, digest), check)
+        return delete_manifest(self._content, name, digest, self._discard, check_tag=check)
 
     def _labels(
         self, config: Descriptor | None, needed: Mapping[Digest, Asset]
@@ -244,8 +256,8 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
     return reference
 
 
-def _pushed(name: str, reference: Digest | Tag, digest: Digest) -> AuditEntry:
-    return AuditEntry("push", f"{name}:{reference}", {"digest": str(digest)})
+def _entry(verb: str, name: str, reference: Digest | Tag, digest: Digest) -> AuditEntry:
+    return AuditEntry(verb, f"{name}:{reference}", {"digest": str(digest)})
 
 
 def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:

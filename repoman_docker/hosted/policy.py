@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from repoman.plugin import WritePolicy
+from repoman.plugin import Coordinate, Denied, WritePolicy
+from repoman_docker.layout import TAG, tagged
 from repoman_docker.protocol.errors import ErrorCode
-from repoman_docker.protocol.reference import Digest
+from repoman_docker.protocol.patterns import TagChoice
+from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.service import failure
 
 LATEST = "latest"
@@ -18,11 +20,13 @@ class DeploymentPolicy:
         repository: its name, for messages.
         policy: the setting of the repository.
         redeploy_latest: whether ``allow_once`` makes an exception for the tag latest.
+        immutable: the tags that can neither be moved nor deleted.
     """
 
     repository: str
     policy: WritePolicy
     redeploy_latest: bool
+    immutable: TagChoice
 
     @property
     def read_only(self) -> str:
@@ -46,7 +50,11 @@ class DeploymentPolicy:
         Raises:
             RegistryFailure: DENIED, the tag exists with other content and must not be moved.
         """
-        if self.policy is WritePolicy.ALLOW or old is None or old == str(new):
+        if old is None or old == str(new):
+            return
+        if reason := self.protection(tagged(name, Tag(tag))):
+            raise failure(ErrorCode.DENIED, f"{reason} Push another tag.")
+        if self.policy is WritePolicy.ALLOW:
             return
         if tag == LATEST and self.redeploy_latest:
             return
@@ -55,3 +63,18 @@ class DeploymentPolicy:
             f"{name}:{tag} exists in the repository {self.repository} with other content and "
             "cannot be overwritten (deployment policy: disable redeploy). Push another tag.",
         )
+
+    def protection(self, coordinate: Coordinate) -> str:
+        """Return why a tag can neither be moved nor deleted, a sentence; empty: it can."""
+        if coordinate.kind != TAG:
+            return ""
+        name, tag = coordinate.name, coordinate.version
+        rule = self.immutable.rule_for(name, tag)
+        if not rule:
+            return ""
+        return f"{name}:{tag} is immutable in the repository {self.repository} (rule {rule})."
+
+    def check_delete(self, name: str, tag: str) -> None:
+        """Check whether a tag may be deleted (Denied: it is immutable)."""
+        if reason := self.protection(tagged(name, Tag(tag))):
+            raise Denied(f"{reason} It cannot be deleted.")

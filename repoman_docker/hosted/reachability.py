@@ -93,6 +93,10 @@ class Reachability:
         """Return whether something was stored or promised to a client within the grace."""
         return self.young_until(node) > self._options.now
 
+    def is_final(self, node: GraphNode) -> bool:
+        """Return whether what is in the trash can no longer be restored."""
+        return (node.released_at or 0.0) + self._docker.undo_days * DAY_S <= self._options.now
+
     def young_until(self, node: GraphNode) -> float:
         """Return when the grace of something ends, in seconds since the epoch."""
         # A promise may be so much younger than the time that is stored.

@@ -5,11 +5,11 @@ from contextlib import suppress
 from flask import render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from repoman.plugin import NotFound, done
+from repoman.plugin import NotFound, acting_by, done
 from repoman_docker.browsing.deleting import DeletionPlan, delete_references, plan_deletion
 from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
 from repoman_docker.browsing.opening import find_package
-from repoman_docker.routes.pages import open_view, pages
+from repoman_docker.routes.pages import PAGE, open_view, pages
 
 __all__ = ["pages"]  # with the views of this module
 
@@ -26,7 +26,8 @@ def show_deletion(repository: str, name: str) -> str:
 def delete(repository: str, name: str) -> Response:
     """Delete tags, and go back to the image, or to the images if nothing is left of it."""
     view = open_view(repository)
-    plan = delete_references(view, name, request.form.getlist("tag"))
+    with acting_by(PAGE):
+        plan = delete_references(view, name, request.form.getlist("tag"))
     back = url_for("docker_pages.images", repository=repository)
     with suppress(NotFound):
         if view.descriptions([find_package(view, name)]):
@@ -56,7 +57,8 @@ def delete_whole(repository: str, name: str) -> Response | str:
     """Delete an image, if its name was typed, and go to the images."""
     if request.form.get("typed", "").strip() != name:
         return _image_page(repository, name, f"Type {name}, exactly as it is written here.")
-    plan = delete_image(open_view(repository), name)
+    with acting_by(PAGE):
+        plan = delete_image(open_view(repository), name)
     tags = f"{plan.tags:,} {'tag' if plan.tags == 1 else 'tags'}"
     return done(
         f"{name} was deleted with {tags}.", url_for("docker_pages.images", repository=repository)

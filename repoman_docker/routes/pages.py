@@ -58,6 +58,7 @@ from repoman_docker.layout import image, tagged
 from repoman_docker.protocol.reference import Tag
 
 MANIFEST_SHOWN_MAX_BYTES = 1 << 19  # A longer manifest is not shown as text.
+PAGE = "page"  # The source of what visitors change.
 FILES_SHOWN = 500  # Files of a layer on one page.
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "windows/amd64")  # To choose from.
 PLACEHOLDER = "HOST:PORT"  # In commands, where no connector reaches the repository.

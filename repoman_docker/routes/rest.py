@@ -13,6 +13,7 @@ from repoman.plugin import (
     Query,
     RepositoryContent,
     RepositoryView,
+    acting_by,
 )
 from repoman_docker.browsing.collecting import explain_keeping, plan_collection
 from repoman_docker.browsing.comparison import compare
@@ -44,6 +45,7 @@ from repoman_docker.routes.rest_models import (
 )
 
 ROOT = "/repositories/{name}/docker"
+API = "api"  # The source of what is changed here.
 PAGE_ITEMS = 100  # The items of a page of a list.
 NAME_MAX_CHARS = 300
 NAME = Field(max_length=NAME_MAX_CHARS, description="Name of the image, such as `team/app`.")
@@ -124,7 +126,8 @@ class KeptQuery(Query):
     digest: str
 
 
-def _view(call: Call, actions: frozenset[Action] = READING) -> RepositoryView:
+def view_of(call: Call, actions: frozenset[Action] = READING) -> RepositoryView:
+    """Return the repository of a request as the actor sees it."""
     return open_view(call.repoman, call.repository, call.actor, actions)
 
 
@@ -132,7 +135,7 @@ def _view(call: Call, actions: frozenset[Action] = READING) -> RepositoryView:
 def list_docker_images(call: Call, query: ImagesQuery) -> Page[ImageXO]:
     """List the images of a repository, or of the members of a group."""
     after = query.continuation_token or ""
-    found = list_images(_view(call, LISTING), query.filter, query.order, after, PAGE_ITEMS)
+    found = list_images(view_of(call, LISTING), query.filter, query.order, after, PAGE_ITEMS)
     items = [ImageXO.model_validate(each, from_attributes=True) for each in found.items]
     return Page[ImageXO](items=items, continuation_token=found.next)
 
@@ -140,7 +143,7 @@ def list_docker_images(call: Call, query: ImagesQuery) -> Page[ImageXO]:
 @docker.get(f"{ROOT}/tags", RepositoryContent())
 def list_docker_tags(call: Call, query: TagsQuery) -> Page[TagXO]:
     """List the tags of an image. A page may be short although there are more."""
-    view = _view(call, LISTING)
+    view = view_of(call, LISTING)
     find_package(view, query.image)
     asked = TagQuery(query.filter, query.platform, query.order)
     found = list_tags(view, query.image, asked, query.continuation_token or "", PAGE_ITEMS)
@@ -150,7 +153,7 @@ def list_docker_tags(call: Call, query: TagsQuery) -> Page[TagXO]:
 @docker.get(f"{ROOT}/untagged", RepositoryContent())
 def list_docker_untagged(call: Call, query: UntaggedQuery) -> Page[UntaggedXO]:
     """List the manifests of an image that no tag leads to. A page may be short."""
-    view = _view(call, LISTING)
+    view = view_of(call, LISTING)
     find_package(view, query.image)
     found = list_untagged(view, query.image, query.continuation_token or "", PAGE_ITEMS)
     items = [UntaggedXO.model_validate(each, from_attributes=True) for each in found.items]
@@ -160,14 +163,14 @@ def list_docker_untagged(call: Call, query: UntaggedQuery) -> Page[UntaggedXO]:
 @docker.get(f"{ROOT}/manifest", RepositoryContent())
 def show_docker_manifest(call: Call, query: ManifestQuery) -> ManifestXO:
     """Show a tag or a manifest: its platforms, layers, config, and what is attached."""
-    found = describe_image(_view(call), query.image, query.reference, query.platform)
+    found = describe_image(view_of(call), query.image, query.reference, query.platform)
     return manifest_xo(found)
 
 
 @docker.get(f"{ROOT}/comparison", RepositoryContent())
 def compare_docker_images(call: Call, query: ComparisonQuery) -> ComparisonXO:
     """Compare two tags or digests of an image."""
-    view = _view(call)
+    view = view_of(call)
     pair = (query.left, query.right)
     left, right = (load_image(view, query.image, each, query.platform) for each in pair)
     return comparison_xo(compare(left, right))
@@ -180,7 +183,7 @@ def compare_docker_images(call: Call, query: ComparisonQuery) -> ComparisonXO:
 )
 def list_docker_layer_files(call: Call, query: LayerQuery) -> LayerFilesXO:
     """List the files of a layer, up to 20,000 and as far as they are read in 5 seconds."""
-    view = _view(call)
+    view = view_of(call)
     found = LISTS.get(view, find_layer(view, query.image, query.digest))
     return LayerFilesXO.model_validate(found, from_attributes=True)
 
@@ -188,7 +191,7 @@ def list_docker_layer_files(call: Call, query: LayerQuery) -> LayerFilesXO:
 @docker.get(f"{ROOT}/tags/deletion", RepositoryContent())
 def plan_docker_tag_deletion(call: Call, query: ReferencesQuery) -> DeletionXO:
     """Show what a deletion of tags and digests would do; nothing is changed."""
-    return deletion_xo(plan_deletion(_view(call), query.image, query.reference))
+    return deletion_xo(plan_deletion(view_of(call), query.image, query.reference))
 
 
 @docker.delete(f"{ROOT}/tags", RepositoryContent())
@@ -198,13 +201,14 @@ def delete_docker_tags(call: Call, query: ReferencesQuery) -> DeletionXO:
     The manifest of a tag goes with its last tag, and what is attached to it too. Layers go with the
     task that deletes unused ones. The answer says what was deleted, and why something stays.
     """
-    return deletion_xo(delete_references(_view(call), query.image, query.reference))
+    with acting_by(API):
+        return deletion_xo(delete_references(view_of(call), query.image, query.reference))
 
 
 @docker.get(f"{ROOT}/images/deletion", RepositoryContent())
 def plan_docker_image_deletion(call: Call, query: ImageQuery) -> ImageDeletionXO:
     """Show what a deletion of an image would do; nothing is changed."""
-    return image_deletion_xo(plan_image_deletion(_view(call), query.image))
+    return image_deletion_xo(plan_image_deletion(view_of(call), query.image))
 
 
 @docker.delete(f"{ROOT}/images", RepositoryContent())
@@ -213,7 +217,8 @@ def delete_docker_image(call: Call, query: ImageQuery) -> ImageDeletionXO:
 
     Needs the right to delete each of them. Images below its name stay.
     """
-    return image_deletion_xo(delete_image(_view(call), query.image))
+    with acting_by(API):
+        return image_deletion_xo(delete_image(view_of(call), query.image))
 
 
 @docker.get(f"{ROOT}/collection", RepositoryContent())
@@ -223,11 +228,11 @@ def plan_docker_collection(call: Call) -> CollectionXO:
     Nothing is changed. Needs the right to delete everything in the repository. At most 500 items
     are listed, as far as they are found in 2 seconds.
     """
-    return collection_xo(plan_collection(_view(call)))
+    return collection_xo(plan_collection(view_of(call)))
 
 
 @docker.get(f"{ROOT}/why", RepositoryContent())
 def explain_docker_keeping(call: Call, query: KeptQuery) -> list[HoldXO]:
     """Show why a manifest or a blob is kept: from it to a tag, or until when."""
-    found = explain_keeping(_view(call), query.image, query.digest)
+    found = explain_keeping(view_of(call), query.image, query.digest)
     return [HoldXO.model_validate(each, from_attributes=True) for each in found]

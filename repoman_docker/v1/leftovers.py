@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from repoman.plugin import Asset, ContentStore
-from repoman_docker.layout import BLOB, V1_CHAIN, V1_PUSH, v1_image_path
+from repoman_docker.layout import V1_CHAIN, V1_PUSH, v1_image_path
 from repoman_docker.v1.reading import read_asset
 from repoman_docker.v1.records import BATCH_ASSETS, ImageRecord
 
@@ -44,12 +44,9 @@ class Leftovers:
 
     def drop_layers(self, paths: Iterable[str]) -> None:
         """Remove unreferenced blobs of an image name."""
+        layers = dict.fromkeys(paths)
         with self._content.transaction():
-            self._content.delete_assets(
-                path
-                for path in dict.fromkeys(paths)
-                if not self._content.referring(path, BLOB, "", 1)
-            )
+            self._content.delete_assets(layers.keys() - self._content.referenced(layers))
 
     def has_ended(self, push: Asset) -> bool:
         """Return whether each image of a push belongs to a tag."""

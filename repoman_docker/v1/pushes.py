@@ -38,6 +38,7 @@ from repoman_docker.protocol.v1 import CHAIN_MAX_IMAGES, BrokenJson, is_image_id
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,
+    Discard,
     ManifestService,
     Pusher,
     StoredManifest,
@@ -64,9 +65,10 @@ def open_pushes(
     policy: DeploymentPolicy,
     manifests: ManifestService,
     images: StoredImages,
+    discard: Discard,
 ) -> "HostedPushes":
     """Return the V1 pushes of a hosted repository, given its V2 services."""
-    tagging = Tagging(context.content, context.blobs, manifests, images)
+    tagging = Tagging(context.content, context.blobs, manifests, images, discard)
     return HostedPushes(context.content, context.blobs, policy, images, tagging)
 
 
@@ -204,7 +206,12 @@ class HostedPushes:
     def delete_all(self, name: str, check_tag: CheckDelete) -> list[Tag]:
         """See :class:`repoman_docker.service.V1Pushes`."""
         self._policy.check_write()
-        return self._tagging.delete_all(name, check_tag)
+
+        def check(tag: Tag) -> None:
+            check_tag(tag)
+            self._policy.check_delete(name, tag)
+
+        return self._tagging.delete_all(name, check)
 
     # Inside -------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from repoman_docker.protocol.v1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST
 from repoman_docker.service import (
     CheckDelete,
     CheckMove,
+    Discard,
     ManifestService,
     Pusher,
     StoredManifest,
@@ -63,12 +64,18 @@ class Tagging:
     """Sets tags of a hosted repository to V1 images, and removes all tags."""
 
     def __init__(
-        self, content: ContentStore, blobs: BlobStore, manifests: ManifestService, images: V1Images
+        self,
+        content: ContentStore,
+        blobs: BlobStore,
+        manifests: ManifestService,
+        images: V1Images,
+        discard: Discard,
     ) -> None:
         self._content = content
         self._blobs = blobs
         self._manifests = manifests
         self._images = images
+        self._discard = discard
 
     def put(
         self, name: str, tag: Tag, pusher: Pusher, image_id: str, check_move: CheckMove
@@ -119,7 +126,8 @@ class Tagging:
             path = manifest_path(name, digest)
             if not self._content.referring(path, TAG, "", 1):
                 chain = chain_paths(self._content, name, digest)
-                self._content.delete_assets([path, *chain])
+                self._content.delete_assets(chain)
+                self._discard([path], {})
 
     def _find_manifest(self, name: str, image_id: str) -> Asset | None:
         """Return the existing manifest of an image in an image name, whoever pushed it."""

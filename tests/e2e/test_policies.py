@@ -53,3 +53,17 @@ def test_a_push_to_a_read_only_repository_is_refused_at_once_with_the_reason(gua
     assert refused.status != 0
     assert "The repository archive is read-only" in refused.text
     assert "Retrying" not in refused.text
+
+
+def test_an_immutable_tag_is_refused_with_its_rule(guarded, docker, server):
+    registry = guarded("fixed")
+    server.cli("repo", "set", "fixed", '--set=docker.immutable_tags=["v*", "!v*-rc*"]')
+    image = f"{registry}/app:v1"
+    docker.import_image(image, secrets.token_bytes(100))
+    docker.run("push", image)
+    docker.run("push", image)  # the same again: a client may have lost the answer
+    docker.import_image(image, secrets.token_bytes(100))
+    refused = docker.run("push", image, check=False)
+    assert refused.status != 0
+    assert "denied: app:v1 is immutable in the repository fixed (rule v*)." in refused.text
+    assert "Retrying" not in refused.text

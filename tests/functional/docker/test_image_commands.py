@@ -144,3 +144,22 @@ def test_what_nothing_needs_is_deleted_after_a_look(run, data):
     [_, digest, *_] = run("tags", "images", "other").split("  ")
     line = f"other@{digest}: The tag other:2 leads to it.\n"
     assert run("why", "images", digest) == run("why", "images", f"other@{digest}") == line
+
+
+def test_tags_are_restored_and_their_history_told(run):
+    run("delete", "images", "team/app", "1.9")
+    lines = run("tag", "history", "images", "team/app:1.9").splitlines()
+    assert ["  deleted  " in lines[0], "  pushed  " in lines[1]] == [True, True]
+    assert lines[0].endswith("-> -  cli  command")
+    assert len(run("tag", "history", "images", "team/app", "--limit", "1").splitlines()) == 1
+    assert json.loads(run("tag", "history", "images", "--json", "--limit", "1"))["tag"] == "1.9"
+    told = run("tag", "restore", "images", "team/app:1.9", "--dry-run").splitlines()
+    assert told[0].startswith("would restore team/app:1.9 to sha256:")
+    assert told[0].endswith(" (was deleted)")
+    assert "1.9" not in run("tags", "images", "team/app", "--filter", "1.9")
+    assert run("tag", "restore", "images", "team/app:1.9").splitlines()[1] == "1 of 1 tags"
+    assert "1.9" in run("tags", "images", "team/app", "--filter", "1.9")
+    assert "Without a tag" in run("tag", "restore", "images", "team/app", status=1)
+    assert "within the last 14 days" in run(
+        "tag", "restore", "images", "--at", "2001-01-01", status=1
+    )

@@ -162,3 +162,59 @@ def test_nothing_is_deleted_from_a_group(stage):
     assert client.get(f"/api/v1/repositories/{group}/docker/images").json["items"] == []
     refused = client.delete(f"/api/v1/repositories/{group}/docker/images?image=app")
     assert "Delete it in the repository that stores it." in refused.json["detail"]
+
+
+def test_tags_are_restored_after_a_look(stage, hosted, ask):
+    ask("tags", "DELETE", image="team/app", reference=["1.9"])
+    [gone] = ask("tags/history", image="team/app", tag="1.9")["items"][:1]
+    assert (gone["what"], gone["actor"], gone["source"], gone["new"]) == (
+        "deleted",
+        "admin",
+        "api",
+        None,
+    )
+    [left] = [each for each in ask("tags/left", image="team/app")["items"] if not each["new"]]
+    assert left == gone
+    plan = ask("tags/restoration", image="team/app", tag="1.9")
+    assert plan == {
+        "changes": [
+            {
+                "image": "team/app",
+                "tag": "1.9",
+                "old": None,
+                "new": gone["old"],
+                "refusal": "",
+            }
+        ],
+        "isComplete": True,
+    }
+    assert "1.9" not in stage.mounted(hosted).tags("team/app")
+    assert ask("tags/restoration", "POST", image="team/app", tag="1.9") == plan
+    assert "1.9" in stage.mounted(hosted).tags("team/app")
+    assert ask("tags/history", image="team/app", tag="1.9")["items"][0]["source"] == "restore"
+    ask("tags/restoration", "POST", image="team/app", tag="none", status=404)
+    ask("tags/restoration", image="team/app", status=400)
+    ask("tags/restoration", image="team/app", at="2001-01-01T00:00:00Z", status=400)
+    ask("tags/restoration", image="team/app", at="then", status=400)
+    ask("tags/history", image="team/app", status=400)
+    ask("tags/history", image="team/app", tag="1.9", continuationToken="x", status=406)
+
+
+def test_histories_and_restorations_need_rights(stage, hosted, ask):
+    query = {"image": "team/app", "tag": "1.9"}
+    for path in ("tags/history", "tags/left", "tags/restoration"):
+        ask(path, login=None, status=401, **query)
+        ask(path, login=stage.make_user(), status=404, **query)
+    reader = stage.make_user(*view(hosted, "browse", "read"))
+    [change] = ask("tags/restoration", "POST", login=reader, **query)["changes"]
+    assert change["refusal"] == "You may not push this tag."
+
+
+def test_a_group_tells_histories_but_restores_nothing(stage, hosted):
+    group = stage.make_repository("docker-group", group__members=[hosted])
+    client = HttpClient(stage.repoman)
+    root = f"/api/v1/repositories/{group}/docker/tags"
+    history = client.get(f"{root}/history?image=team/app&tag=1.9").json["items"]
+    assert [each["repository"] for each in history] == [hosted, hosted]
+    refused = client.request("POST", f"{root}/restoration?image=team/app&tag=1.9")
+    assert "only hosted repositories" in refused.json["detail"]

@@ -74,7 +74,7 @@ def make_old(hours):
 
 def test_blobs_that_no_manifest_needs_are_deleted_when_they_are_old(in_process):
     repoman = in_process.repoman
-    registry = in_process.create()
+    registry = in_process.create({"docker.undo_days": 0})
     kept, deleted, young = make_image(), make_image(), make_image()
     registry.push("kept", "1", kept)
     registry.push("gone", "1", deleted)

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from datetime import UTC, datetime
 
 import pytest
 
@@ -173,6 +174,32 @@ def test_tags_are_deleted_after_a_look_at_what_goes(stage, browser):
     page(browser, address, 400)
 
 
+def test_a_tag_is_restored_after_a_look_at_what_changes(stage, browser):
+    name = stage.make_repository()
+    registry = stage.mounted(name)
+    image = make_image()
+    registry.push("team/app", "1", image)
+    page(browser, f"/browse/{name}/image/team/app/-/delete?tag=1")
+    browser.post(f"/browse/{name}/image/team/app/-/delete", tag="1")
+    root = f"/browse/{name}/image/team/app/-"
+    for listed in (f"/browse/{name}/tag-history", f"{root}/history", f"{root}/history/1"):
+        text = page(browser, listed)
+        assert "deleted" in text
+        assert "page" in text
+        assert f"{root}/restore?tag=1&amp;digest=sha256" in text
+    assert "Nothing happened" in page(browser, f"{root}/history/none")
+    text = page(browser, f"{root}/restore?tag=1&digest={image.digest}")
+    assert "The tag comes back." in text
+    assert registry.get("team/app/manifests/1").status == 404
+    answer = browser.post(f"{root}/restore", tag="1", digest=image.digest, at="")
+    assert answer.headers["Location"].endswith(f"{root}/history/1")
+    assert "1 tag was restored." in page(browser, f"{root}/history/1")
+    assert registry.pull("team/app", "1") == image.manifest
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+", "%2B")
+    assert "Nothing to restore" in page(browser, f"/browse/{name}/restore?at={now}")
+    assert "not a valid time" in page(browser, f"/browse/{name}/restore?at=then", 400)
+
+
 def test_an_image_is_deleted_once_its_name_is_typed(stage, browser):
     name = stage.make_repository()
     registry = stage.mounted(name)
@@ -182,7 +209,7 @@ def test_an_image_is_deleted_once_its_name_is_typed(stage, browser):
     assert address in page(browser, f"/browse/{name}/images")
     text = page(browser, address)
     assert "Delete 2 tags" in text
-    assert "This cannot be undone." in text
+    assert "They can be restored for 14 days." in text
     assert browser.post(address, typed="app").status_code == 200
     assert "Type team/app, exactly" in browser.post(address, typed="").text
     assert registry.tags("team/app") == ["1", "2"]

@@ -212,6 +212,14 @@ def test_events_that_somebody_has_yet_to_follow_stay(log):
     assert (log.prune(), ids()) == (2, [4, 5])
 
 
+def test_events_that_a_repository_needs_stay_longer(log):
+    days = [45]
+    log.need(lambda: days[0])
+    assert log.prune() == 0
+    days[0] = 0
+    assert log.prune() == 3
+
+
 def test_the_newest_event_stays_so_that_ids_go_on(database, old, save):
     with database.transaction():
         database_proxy.execute_sql("UPDATE content_event SET at = ?", (NOW - 40 * DAY_S,))

@@ -8,6 +8,7 @@ import pytest
 from repoman.plugin import WritePolicy
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.protocol.patterns import TagChoice
 from repoman_docker.protocol.reference import Digest, Resource
 from repoman_docker.routes.v2 import HANDLERS
 from repoman_docker.service import RegistryFailure
@@ -39,13 +40,17 @@ def test_an_error_has_a_row_with_its_usual_status(code):
     assert re.search(rf"^\| `{code}` \| (\d+, )*{code.status}\b", PAGE, re.MULTILINE)
 
 
+def make_policy(repository, policy):
+    return DeploymentPolicy(repository, policy, redeploy_latest=False, immutable=TagChoice())
+
+
 def move_a_tag():
-    policy = DeploymentPolicy("releases", WritePolicy.ALLOW_ONCE, redeploy_latest=False)
+    policy = make_policy("releases", WritePolicy.ALLOW_ONCE)
     policy.check_tag("app", "1", "sha256:a", Digest.of("sha256", b""))
 
 
 def write():
-    DeploymentPolicy("archive", WritePolicy.DENY, redeploy_latest=False).check_write()
+    make_policy("archive", WritePolicy.DENY).check_write()
 
 
 @pytest.mark.parametrize("attempt", [move_a_tag, write])
