@@ -100,10 +100,9 @@ _ADD_TRANSFER = (
 # What assets let go of when they go or change; parts without a component need no times.
 _RELEASE = (
     "UPDATE asset SET released_at = ?, released_by = ? WHERE id IN (SELECT target.id "
-    "FROM json_each(?) given CROSS JOIN asset a ON a.repository_id = ? AND a.path = given.value "
-    "CROSS JOIN reference r ON r.asset_id = a.id CROSS JOIN asset target "
+    "FROM asset a CROSS JOIN reference r ON r.asset_id = a.id CROSS JOIN asset target "
     "ON target.repository_id = r.repository_id AND target.path = r.path "
-    "WHERE target.component_id IS NOT NULL)"
+    "WHERE a.repository_id = ? AND a.path IN ({}) AND target.component_id IS NOT NULL)"
 )
 _PATHS_OF_COMPONENT = "SELECT path FROM asset WHERE component_id = ?"
 _PROMISED = (
@@ -379,7 +378,9 @@ def list_values(sql: str, values: Sequence[Any]) -> list[str]:
 
 def release_targets(repository: int, paths: Iterable[str], at: float, source: str) -> None:
     """Note that the assets at these paths let go of what they refer to; before they do."""
-    _execute(_RELEASE, (at, source, json.dumps(list(paths)), repository))
+    for batch in batches(paths):
+        marks = ", ".join("?" * len(batch))
+        _execute(_RELEASE.format(marks), (at, source, repository, *batch))
 
 
 def list_component_paths(component: int) -> list[str]:

@@ -148,10 +148,10 @@ class Reachability:
     def _judge_released(self, node: GraphNode) -> Verdict | None:
         """Return what follows from how a manifest lost its last name; None: nothing."""
         released_at, by = node.released_at, node.released_by or ""
+        if released_at is None or released_at < node.updated_at:
+            return None  # It was never named, or pushed again after that.
         if by == COLLECTION:
             return Verdict(Fate.GOES, "What it belonged to is gone.")
-        if released_at is None:
-            return None
         ago = _ago(self._options.now, released_at)
         until = released_at + self._docker.undo_days * DAY_S
         if until > self._options.now:
