@@ -136,6 +136,9 @@ class CollectionProgress(Protocol):
     def pause(self, seconds: float) -> None:
         """Let others work."""
 
+    def freed(self, size: int) -> None:
+        """Take how many bytes nothing needs any more because of it."""
+
 
 @dataclass(slots=True)
 class CollectionResult:
@@ -240,6 +243,7 @@ class _Run:
         self._result.counts.update(each.kind for each in removed)
         self._result.promised += promised
         self._result.freed += freed
+        self._watcher.freed(freed)
         if removed:
             counts = Counter(each.kind for each in removed)
             told = ", ".join(pluralize(n, kind) for kind, n in sorted(counts.items()))

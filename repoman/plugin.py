@@ -200,6 +200,7 @@ from repoman.repositories.model import (
     RepositoryType,
     Step,
     Trace,
+    VersionSpace,
 )
 from repoman.repositories.ports import PortReport
 from repoman.repositories.proxy_sections import (
@@ -574,6 +575,7 @@ __all__ = [
     "UserQuery",
     "UserStatus",
     "UserToken",
+    "VersionSpace",
     "WebAddress",
     "WritePolicy",
     "acting_by",

@@ -98,6 +98,7 @@ def collection_task() -> TaskType:
         first=FirstTask("hourly 25"),
         description="Deletes what nothing can reach any more in hosted repositories: layers that "
         "no manifest needs, and untagged images as the settings of their repository say.",
+        frees=True,
     )
 
 
@@ -127,4 +128,5 @@ def incomplete_uploads_task() -> TaskType:
         settings=IncompleteUploadsSettings,
         first=FirstTask("hourly 10"),
         description="Deletes uploads that nobody continues.",
+        frees=True,
     )

@@ -44,6 +44,9 @@ class Run(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait, so that others can work; raises if the run is to stop."""
 
+    def freed(self, size: int) -> None:
+        """Note so many bytes that nothing needs any more because of it."""
+
 
 @dataclass(slots=True)
 class Removed:
@@ -155,6 +158,7 @@ class Cleaner:
             for done in range(0, len(chosen), BATCH_COMPONENTS):
                 run.progress(done, len(chosen), f"{name}: removing components")
                 count, size = deletion.delete_batch(chosen[done : done + BATCH_COMPONENTS])
+                run.freed(size)
                 if count:
                     run.log(
                         f"{name}: removed {pluralize(count, 'component')}, {render_size(size)}."

@@ -12,6 +12,7 @@ from repoman.catalog.catalog import Catalog
 from repoman.catalog.model import Usage
 from repoman.catalog.sample_records import DAY_S
 from repoman.catalog.visibility import EveryViewer
+from repoman.collection_records import find_states
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 from repoman.overview import space_records as records
@@ -31,18 +32,32 @@ GIVING_BACK = ("blobstore.compact", "blobstore.sweep", "blobstore.orphans")
 
 
 @dataclass(frozen=True, slots=True)
+class RepositorySpace:
+    """A repository in a report.
+
+    Attributes:
+        by_rule: bytes that would be freed if a rule removed what only the lack of one keeps; None:
+            nobody has looked yet.
+    """
+
+    name: str
+    usage: Usage
+    by_rule: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSpace:
     """A blob store in a report; sizes in bytes.
 
     Attributes:
         uploads: how many unfinished uploads have bytes in it; ``uploads_size``: how many.
-        repositories: their names and sums, the one with most bytes of its own first.
+        repositories: the one with most bytes of its own first.
     """
 
     state: StoreState
     uploads: int
     uploads_size: int
-    repositories: tuple[tuple[str, Usage], ...]
+    repositories: tuple[RepositorySpace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,11 @@ class SpaceReport:
     def waiting(self) -> int:
         """Return the bytes of those that nothing uses: compaction removes them by itself."""
         return sum(each.state.usage.reclaimable for each in self.stores)
+
+    @property
+    def by_rule(self) -> int:
+        """Return the bytes that rules could free."""
+        return sum(each.by_rule or 0 for store in self.stores for each in store.repositories)
 
     @property
     def uploads(self) -> int:
@@ -155,11 +175,19 @@ class Space:
         None is the program itself.
         """
         usages = self._catalog.usages(EveryViewer(self._repositories))
-        by_store: dict[str, list[tuple[str, Usage]]] = {}
-        for each in self._repositories.all():
-            is_known = actor is None or self._authorizer.knows(actor, each.ref)
-            if is_known and each.config.type is not RepositoryType.GROUP and each.name in usages:
-                by_store.setdefault(each.blob_store, []).append((each.name, usages[each.name]))
+        found = [
+            each
+            for each in self._repositories.all()
+            if each.config.type is not RepositoryType.GROUP and each.name in usages
+            if actor is None or self._authorizer.knows(actor, each.ref)
+        ]
+        states = find_states([each.config.id for each in found])
+        by_store: dict[str, list[RepositorySpace]] = {}
+        for each in found:
+            state = states.get(each.config.id)
+            by_rule = None if state is None else state.reclaimable_size
+            space = RepositorySpace(each.name, usages[each.name], by_rule)
+            by_store.setdefault(each.blob_store, []).append(space)
         sizes = self._database.sizes()
         return SpaceReport(
             tuple(self._store(each, by_store) for each in self._stores.states()),
@@ -169,9 +197,9 @@ class Space:
             _size_of(self._audit_file),
         )
 
-    def _store(self, state: StoreState, by_store: dict[str, list[tuple[str, Usage]]]) -> StoreSpace:
+    def _store(self, state: StoreState, by_store: dict[str, list[RepositorySpace]]) -> StoreSpace:
         found = by_store.get(state.info.name, [])
-        found.sort(key=lambda each: (-each[1].own_size, -each[1].size, each[0].lower()))
+        found.sort(key=lambda each: (-each.usage.own_size, -each.usage.size, each.name.lower()))
         try:
             count, size = self._stores.incoming(state.info.name)
         except RepomanError:  # The state says that it cannot be used.

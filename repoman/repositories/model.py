@@ -106,6 +106,23 @@ class Step:
     steps: "tuple[Step, ...]" = ()
 
 
+@dataclass(frozen=True, slots=True)
+class VersionSpace:
+    """What one version of something takes, in bytes, each blob once.
+
+    Attributes:
+        own_size: of the blobs that would be free if only this went.
+    """
+
+    size: int
+    own_size: int
+
+    @property
+    def shared_size(self) -> int:
+        """Return the bytes that something else uses as well."""
+        return self.size - self.own_size
+
+
 Trace = Callable[[str], list[Step]]
 CheckPath = Callable[[str], None]
 
@@ -134,6 +151,8 @@ class Capabilities:
             go. None: there are no such rules. The deletions raise Denied with it.
         undo_days: the days within which what was deleted or replaced can be restored; content
             events are kept for so long.
+        version_space: returns what a component takes with all that it needs, and what of that
+            would be free without it; zeros: it is not there.
         upload: takes the files of a form.
         upload_sessions: the uploads of clients that come in several requests.
         collector: finds and removes what nothing can reach any more.
@@ -145,6 +164,7 @@ class Capabilities:
     delete_asset: Callable[[str, CheckPath], None] | None = None
     protection: Callable[[Coordinate], str] | None = None
     undo_days: int = 0
+    version_space: Callable[[Coordinate], VersionSpace] | None = None
     upload: UploadTarget | None = None
     upload_sessions: UploadSessions | None = None
     collector: Collector | None = None

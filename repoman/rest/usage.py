@@ -71,12 +71,16 @@ class StoreUsageView(Resource):
     reclaimable: int = Field(description="Bytes that nothing uses: a compaction frees them.")
 
 
-class RepositorySpace(Resource):
+class RepositorySpaceView(Resource):
     """What a repository takes in a blob store."""
 
     name: str
     size: int = Field(description="Bytes of all blobs of the repository, each counted once.")
     own_size: int = Field(description="Bytes of the blobs that no other repository uses.")
+    by_rule: int | None = Field(
+        description="Bytes that a rule could free, such as one for untagged images; null: not "
+        "known yet."
+    )
 
 
 class StoreSpaceView(Resource):
@@ -88,7 +92,7 @@ class StoreSpaceView(Resource):
     uploads: int = Field(description="Unfinished uploads.")
     uploads_size: int = Field(description="Bytes of unfinished uploads.")
     free: int | None = Field(description="Bytes that still fit; null: it knows no limit.")
-    repositories: list[RepositorySpace] = Field(description="The largest own size comes first.")
+    repositories: list[RepositorySpaceView] = Field(description="The largest own size comes first.")
 
 
 class SpaceView(Resource):
@@ -238,8 +242,13 @@ def _store_view(store: StoreSpace) -> StoreSpaceView:
         uploads_size=store.uploads_size,
         free=store.state.free,
         repositories=[
-            RepositorySpace(name=name, size=each.size, own_size=each.own_size)
-            for name, each in store.repositories
+            RepositorySpaceView(
+                name=each.name,
+                size=each.usage.size,
+                own_size=each.usage.own_size,
+                by_rule=each.by_rule,
+            )
+            for each in store.repositories
         ],
     )
 

@@ -15,6 +15,7 @@ class ImageOrder(StrEnum):
     PUSHED = "push"
     PULLED = "pull"
     SIZE = "size"
+    OWN = "own"
 
 
 _ORDERS = {
@@ -22,6 +23,7 @@ _ORDERS = {
     ImageOrder.PUSHED: ListOrder.UPDATED,
     ImageOrder.PULLED: ListOrder.DOWNLOADED,
     ImageOrder.SIZE: ListOrder.SIZE,
+    ImageOrder.OWN: ListOrder.OWN_SIZE,
 }
 
 

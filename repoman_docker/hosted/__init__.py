@@ -1,8 +1,10 @@
 """Hosted Docker repositories: images that clients push."""
 
 from collections.abc import Callable
+from functools import partial
 
 from repoman.plugin import Built, Capabilities, RepositoryContext
+from repoman_docker.browsing.space import version_space
 from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
 from repoman_docker.hosted.collection import HostedCollector
 from repoman_docker.hosted.deletion import Deletion
@@ -70,5 +72,6 @@ def _capabilities(
         delete_asset=deletion.delete_asset,
         protection=policy.protection if docker.immutable_tags else None,
         undo_days=docker.undo_days,
+        version_space=partial(version_space, context.config.id),
         upload_sessions=context.uploads,
     )

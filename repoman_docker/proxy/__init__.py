@@ -1,5 +1,7 @@
 """Proxies of registries: they cache what clients pull through them."""
 
+from functools import partial
+
 from repoman.plugin import (
     Built,
     CacheRemote,
@@ -12,6 +14,7 @@ from repoman.plugin import (
     RoutingSection,
     open_cache,
 )
+from repoman_docker.browsing.space import version_space
 from repoman_docker.hosted.deletion import Deletion
 from repoman_docker.layout import BLOB
 from repoman_docker.proxy.blobs import ProxyBlobs
@@ -63,15 +66,16 @@ def build_proxy(context: RepositoryContext) -> Built:
         namespaces=docker.stands_for or site.namespaces,
         names=site.names,
     )
-    return Built(service, _capabilities(site))
+    return Built(service, _capabilities(config.id, site))
 
 
-def _capabilities(site: ProxySite) -> Capabilities:
+def _capabilities(repository_id: int, site: ProxySite) -> Capabilities:
     deletion = Deletion(site.content)
     return Capabilities(
         remote=CacheRemote(site.cache, site.places),
         delete_component=deletion.delete_component,
         delete_asset=deletion.delete_asset,
+        version_space=partial(version_space, repository_id),
     )
 
 

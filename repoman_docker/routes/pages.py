@@ -45,6 +45,7 @@ from repoman_docker.browsing.loading import LoadedImage, load_image
 from repoman_docker.browsing.opening import find_package
 from repoman_docker.browsing.reading import READER
 from repoman_docker.browsing.snippets import pull_commands
+from repoman_docker.browsing.space import space_of
 from repoman_docker.browsing.tags import (
     PAGE_TAGS,
     TagOrder,
@@ -238,6 +239,9 @@ def _image_page(repository: str, name: str, reference: str, section: str) -> str
         section=section,
         found=found,
         image=loaded,
+        space=space_of(
+            loaded.repository_id, name, Tag(loaded.tag) if loaded.tag else loaded.digest
+        ),
         platform=platform,
         url=_urls_of(repository, name, reference, platform),
         pulls=pull_commands(host, shown, str(loaded.digest), loaded.kind),

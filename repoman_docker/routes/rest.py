@@ -24,7 +24,9 @@ from repoman_docker.browsing.images import ImageOrder, list_images
 from repoman_docker.browsing.layer_files import LISTS, find_layer
 from repoman_docker.browsing.loading import load_image
 from repoman_docker.browsing.opening import LISTING, find_package, open_view
+from repoman_docker.browsing.space import space_of
 from repoman_docker.browsing.tags import TagOrder, TagQuery, list_tags, list_untagged
+from repoman_docker.protocol.reference import Tag
 from repoman_docker.routes.rest_models import (
     CollectionXO,
     ComparisonXO,
@@ -34,6 +36,7 @@ from repoman_docker.routes.rest_models import (
     ImageXO,
     LayerFilesXO,
     ManifestXO,
+    SpaceXO,
     TagXO,
     UntaggedXO,
     collection_xo,
@@ -86,11 +89,16 @@ class UntaggedQuery(PageQuery):
     image: str = NAME
 
 
-class ManifestQuery(Query):
+class ReferenceQuery(Query):
     """Selects a tag or a manifest."""
 
     image: str = NAME
     reference: str = Field(description="A tag or a digest.")
+
+
+class ManifestQuery(ReferenceQuery):
+    """Selects a tag or a manifest, and a platform."""
+
     platform: str = Field("", description="Of an index. Default: the usual one that is stored.")
 
 
@@ -165,6 +173,15 @@ def show_docker_manifest(call: Call, query: ManifestQuery) -> ManifestXO:
     """Show a tag or a manifest: its platforms, layers, config, and what is attached."""
     found = describe_image(view_of(call), query.image, query.reference, query.platform)
     return manifest_xo(found)
+
+
+@docker.get(f"{ROOT}/space", RepositoryContent())
+def show_docker_space(call: Call, query: ReferenceQuery) -> SpaceXO:
+    """Show what a tag takes, and what would be free without it; of a digest, with all its tags."""
+    found = load_image(view_of(call), query.image, query.reference)
+    reference = Tag(found.tag) if found.tag else found.digest
+    space = space_of(found.repository_id, found.name, reference)
+    return SpaceXO.model_validate(space, from_attributes=True)
 
 
 @docker.get(f"{ROOT}/comparison", RepositoryContent())

@@ -112,6 +112,14 @@ class LabelXO(Resource):
     source: str = Field(description="`label`, `annotation` or `both`.")
 
 
+class SpaceXO(Resource):
+    """What a tag takes with its image, those of an index, and what is attached; each blob once."""
+
+    size: int
+    own_size: int = Field(description="What would be free if only this went.")
+    shared_size: int = Field(description="What something else uses as well.")
+
+
 class ConfigXO(Resource):
     """How a container of the image runs."""
 

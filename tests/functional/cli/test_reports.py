@@ -33,7 +33,7 @@ def tell_usage(server):
     assert ["Freed within 7 days: 0 bytes; within 24 hours: 0 bytes."] in shown
     [store] = json.loads(server.cli("space", "--json").stdout)["blobStores"]
     assert (store["name"], store["size"], store["waiting"]) == ("default", 8, 5)
-    assert {"name": "files", "size": 3, "ownSize": 3} in store["repositories"]
+    assert {"name": "files", "size": 3, "ownSize": 3, "byRule": None} in store["repositories"]
     assert json.loads(server.cli("space", "more", "--json").stdout) == []
     assert json.loads(server.cli("space", "files", "--days", "7", "--json").stdout) == []
     assert "no repository 'none'" in server.cli("space", "none", check=False).stderr

@@ -34,6 +34,7 @@ class Watcher:
 
     def __init__(self):
         self.lines = []
+        self.size = 0
 
     def progress(self, done, total=None, message=""):
         pass
@@ -43,6 +44,9 @@ class Watcher:
 
     def pause(self, seconds):
         pass
+
+    def freed(self, size):
+        self.size += size
 
 
 class Hosted:
@@ -115,6 +119,7 @@ def test_the_plan_is_what_a_run_does(hosted):
     result = hosted.collect()
     assert (result.counts, result.promised, result.freed) == ({"blob": 6}, size, size)
     assert result.text == f"Deleted 6 blobs; freed {render_size(size)}."
+    assert hosted.watcher.size == size
     assert hosted.watcher.lines == [
         f"{hosted.name}: deleted 6 blobs; promised {size} bytes, freed {size}."
     ]

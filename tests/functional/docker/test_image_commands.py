@@ -163,3 +163,20 @@ def test_tags_are_restored_and_their_history_told(run):
     assert "within the last 14 days" in run(
         "tag", "restore", "images", "--at", "2001-01-01", status=1
     )
+
+
+def test_what_tags_take_is_listed(data):
+    def run(*words, status=0):
+        done = CliRunner().invoke(cli, ["space", *words, "--data", str(data)])
+        assert done.exit_code == status, (done.output, done.exception)
+        return str(done.exception) if status else done.output
+
+    lines = [line.split() for line in run("images", "team/app").splitlines()]
+    assert [line[0] for line in lines] == ["total", "1.9", "1.10", "latest"]
+    found = {each["version"]: each for each in json.loads(run("images", "team/app", "--json"))}
+    assert found["1.10"]["own_size"] == found["latest"]["own_size"] == 0
+    assert found["1.10"]["size"] == found["latest"]["size"]
+    assert 0 < found["1.9"]["own_size"] < found["1.9"]["size"]
+    packages = [line.split()[0] for line in run("images").splitlines()[2:]]
+    assert packages == ["team/app", "other"], "the one with most of its own first"
+    assert "There is no 'none' with versions in images." in run("images", "none", status=1)

@@ -168,8 +168,8 @@ def test_rest_says_the_same(repoman, client):
     [store] = space["blobStores"]
     assert (store["name"], store["size"], store["waiting"]) == ("default", 4 * KIB, 0)
     assert store["repositories"] == [
-        {"name": "files", "size": 4 * KIB, "ownSize": 3 * KIB},
-        {"name": "more", "size": KIB, "ownSize": 0},
+        {"name": "files", "size": 4 * KIB, "ownSize": 3 * KIB, "byRule": None},
+        {"name": "more", "size": KIB, "ownSize": 0, "byRule": None},
     ]
     parts = sum(space[name] for name in ("database", "log", "reserve", "audit"))
     assert space["total"] == 4 * KIB + parts

@@ -64,7 +64,7 @@ def show() -> str:
     """Return where the disk space of the server went."""
     repoman = current_repoman()
     report = repoman.space.report(current_actor())
-    usages = [usage for store in report.stores for _, usage in store.repositories]
+    usages = [each.usage for store in report.stores for each in store.repositories]
     largest = max((each.size for each in usages), default=0)
     freed = repoman.space.freed() if may_administer("tasks", "read") else []
     return render_template(
