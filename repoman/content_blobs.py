@@ -14,6 +14,7 @@ from repoman.content_records import (
     Present,
     find_blob,
     insert_blob,
+    is_store_kept,
     keep_blob,
     list_holders,
     note_misplaced,
@@ -52,11 +53,15 @@ class ContentBlobs:
         Raises:
             Unavailable: the bytes are in no blob store any more, since no asset named them.
         """
-        store = self.store
+        store, has_moved = self.store, present.store not in (None, self.store)
         # Only what an asset names is safe from compaction.
         if present.blob is not None and present.released_at is None:
             blob_id = present.blob
-        elif not present.is_condemned and self.reader.exists(blob.digest, blob.size):
+        elif (
+            not present.is_condemned
+            and not (has_moved and not is_store_kept(store))
+            and self.reader.exists(blob.digest, blob.size)
+        ):
             blob_id = _use(store, blob, present.blob, now)
         else:
             store, blob_id = self._find_elsewhere(blob, now)
@@ -81,9 +86,11 @@ class ContentBlobs:
             if name == self.store or store is None:
                 continue
             blob_id, is_condemned = find_blob(name, blob.digest)
+            if is_condemned or not is_store_kept(name):
+                continue
             with suppress(Unavailable):
                 found = store.stat(blob.digest)
-                if not is_condemned and found is not None and found.size == blob.size:
+                if found is not None and found.size == blob.size:
                     return name, _use(name, blob, blob_id, now)
         raise Unavailable(
             f"The blob sha256:{blob.digest} was deleted while it was being stored. Store it again."

@@ -48,6 +48,7 @@ _FIND_BLOB = (
     "SELECT (SELECT id FROM blob WHERE store = ?1 AND digest = ?2), "
     "EXISTS (SELECT 1 FROM condemned WHERE store = ?1 AND digest = ?2)"
 )
+_IS_KEPT = 'SELECT 1 FROM "blob_store" WHERE name = ? AND deleted_at IS NULL'
 _NOTE_WHOLE = 'DELETE FROM "damaged_blob" WHERE store = ? AND digest = ?'
 _SAVE_CHECKSUM = (
     'INSERT INTO "blob_checksum" (blob_id, algorithm, value) VALUES (?, ?, ?) '
@@ -258,6 +259,11 @@ def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
     """Return the id of a blob, if it has a row, and whether compaction is removing its bytes."""
     blob_id, is_condemned = _execute(_FIND_BLOB, (store, digest)).fetchone()
     return blob_id, bool(is_condemned)
+
+
+def is_store_kept(store: str) -> bool:
+    """Return whether nobody has deleted a blob store."""
+    return _execute(_IS_KEPT, (store,)).fetchone() is not None
 
 
 def note_misplaced(repository: int, store: str, now: float) -> None:

@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from repoman.blobs.file import FileBlobStore
+from repoman.compaction import Unwatched
 from repoman.db.models import database_proxy
 from repoman.errors import StorageFull, Unavailable
 from tests.functional.docker.images import digest_of, make_image
@@ -174,6 +175,41 @@ def test_lost_blobs_are_fetched_again(make_proxy, proxy, upstream, image):
     lose(make_proxy, proxy, image.layers[0])
     answer = proxy.get(f"{NAME}/blobs/{digest_of(image.layers[0])}")
     assert (answer.body, source(answer)) == (image.layers[0], "MISS")
+
+
+def test_damaged_blobs_are_fetched_again_and_leave_the_list(make_proxy, proxy, upstream):
+    repoman, data = make_proxy.repoman, secrets.token_bytes(100_000)  # too large for the memory
+    path = f"{NAME}/blobs/{upstream.put_blob(NAME, data)}"
+    assert proxy.get(path).body == data
+    file = site_of(make_proxy, proxy).blobs._path(digest_of(data).removeprefix("sha256:"))
+    file.write_bytes(bytes(100_000))
+    assert repoman.verifier.run(["default"], bool, Unwatched()).bad == 1
+    [found] = repoman.verifier.damages("default")
+    assert found.places[0].repository == name_of(proxy)
+    answer = proxy.get(path)
+    assert (answer.body, source(answer)) == (data, "MISS")
+    wait_until(lambda: repoman.verifier.damages("default") == [])
+    assert source(proxy.get(path)) == "HIT"
+
+
+def test_a_proxy_moves_to_another_blob_store(make_proxy, proxy, upstream, image):
+    repoman, name = make_proxy.repoman, name_of(proxy)
+    repoman.stores.create("other", "other")
+    proxy.pull(NAME, "1")
+    repoman.moves.begin(name, "other")
+    later = make_image()
+    upstream.put(NAME, "2", later)
+    proxy.pull(NAME, "2")
+    repoman.moves.run(Unwatched(), bool, 1 << 40)
+    used = database_proxy.execute_sql(
+        "SELECT DISTINCT b.store FROM asset a JOIN blob b ON b.id = a.blob_id "
+        "JOIN repository r ON r.id = a.repository_id WHERE r.name = ?",
+        (name,),
+    )
+    assert used.fetchall() == [("other",)]
+    upstream.stop()
+    assert proxy.pull(NAME, "1") == image.manifest
+    assert proxy.pull(NAME, "2") == later.manifest
 
 
 def test_lost_blobs_are_not_shared(make_proxy, proxy, upstream, image):

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from repoman.blob_records import update_store
 from repoman.blobs.upload import store_bytes
 from repoman.compaction import GRACE_S, Compactor, Unwatched
 from repoman.content import NewAsset
@@ -284,6 +285,22 @@ def test_a_store_that_is_being_left_cannot_be_deleted(repoman, moves, filled):
         repoman.stores.delete("third")
     run(moves)
     repoman.stores.delete("third")
+
+
+def test_nothing_is_stored_in_a_store_that_was_deleted(repoman, moves, content, save):
+    save("one", b"one")
+    repoman.stores.create("third", "third")
+    moves.begin("Team", "third")
+    former = content()
+    blob = store_bytes(repoman.blob_stores.get("third"), b"of a slow client")
+    moves.begin("Team", "other")
+    run(moves)
+    with repoman.database.transaction():  # deleted, but not removed yet
+        update_store("third", None, 1.0)
+    for store in (former, content()):
+        with pytest.raises(Unavailable, match="was deleted while it was being stored"):
+            store.save_asset(NewAsset("slow", "file", blob, "text/plain"))
+    assert stores_of() == {"one": "other"}
 
 
 def test_what_cannot_be_done_is_refused(repoman, moves):
