@@ -22,12 +22,14 @@ class StoreRow:
     Attributes:
         settings: of one that was created while the server ran; None: it is in the settings file.
         quota: the kind and the limit of its soft quota.
+        hard_quota: in bytes; None: it has none.
         is_deleted: whether it is a tombstone.
     """
 
     name: str
     settings: dict[str, Any] | None = None
     quota: dict[str, Any] | None = None
+    hard_quota: int | None = None
     is_deleted: bool = False
 
 
@@ -46,14 +48,18 @@ def find_store(name: str) -> StoreRow | None:
 def insert_store(row: StoreRow, identity: str) -> None:
     """Store a new blob store."""
     BlobStoreRecord.insert(
-        name=row.name, identity=identity, settings=row.settings, quota=row.quota
+        name=row.name,
+        identity=identity,
+        settings=row.settings,
+        quota=row.quota,
+        hard_quota=row.hard_quota,
     ).execute()
 
 
-def update_store(name: str, quota: dict[str, Any] | None, deleted_at: float | None) -> None:
-    """Set what can change of a blob store."""
-    BlobStoreRecord.update(quota=quota, deleted_at=deleted_at).where(
-        BlobStoreRecord.name == name
+def update_store(row: StoreRow, deleted_at: float | None = None) -> None:
+    """Set what can change of a blob store; a tombstone has the time of its deletion."""
+    BlobStoreRecord.update(quota=row.quota, hard_quota=row.hard_quota, deleted_at=deleted_at).where(
+        BlobStoreRecord.name == row.name
     ).execute()
 
 
@@ -72,7 +78,8 @@ def is_store_empty(name: str) -> bool:
 
 
 def _store(record: Any) -> StoreRow:
-    return StoreRow(record.name, record.settings, record.quota, record.deleted_at is not None)
+    is_deleted = record.deleted_at is not None
+    return StoreRow(record.name, record.settings, record.quota, record.hard_quota, is_deleted)
 
 
 def find_identity(store: str) -> str | None:

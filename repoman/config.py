@@ -188,6 +188,19 @@ class DatabaseSettings(_Part):
     )
 
 
+class StorageSettings(_Part):
+    """The disks of the database and of blob stores in directories."""
+
+    min_free: int = Field(
+        1073741824,
+        ge=0,
+        description="Bytes of a disk that must stay free, or nothing new is stored; 0: none.",
+    )
+    min_free_percent: float = Field(
+        2, ge=0, lt=100, description="The same in percent of the disk; the smaller one counts."
+    )
+
+
 class BlobStoreSettings(_Part):
     """One blob store; keys other than ``type`` belong to the type."""
 
@@ -350,6 +363,7 @@ class Settings(BaseSettings):
     tls: TlsSettings = TlsSettings()
     database: DatabaseSettings = DatabaseSettings()
     catalog: CatalogSettings = CatalogSettings()
+    storage: StorageSettings = StorageSettings()
     blob_stores: dict[str, BlobStoreSettings] = Field(default_factory=_default_blob_stores)
     security: SecuritySettings = SecuritySettings()
     sessions: SessionSettings = SessionSettings()

@@ -54,6 +54,7 @@ from repoman.events.histories import Histories
 from repoman.events.origin import current_origin
 from repoman.events.pulls import Pull
 from repoman.graph_records import ContentGraph
+from repoman.quotas import SpaceLimits
 from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
@@ -152,8 +153,10 @@ class ContentStore:
         blobs: BlobStore,
         rules: ContentRules = DEFAULT_RULES,
         stores: BlobStoreManager | None = None,
+        limits: SpaceLimits | None = None,
     ) -> None:
         self._rules = rules
+        self._limits = limits or SpaceLimits()
         self._database = database
         self._repository = repository_id
         self._blobs = ContentBlobs(repository_id, blob_store, blobs, stores)
@@ -274,7 +277,7 @@ class ContentStore:
 
         Raises:
             Conflict: the repository was deleted at the same time.
-            StorageFull: the disk is full.
+            StorageFull: the disk or a quota is full.
             Unavailable: the bytes are no longer in the blob store, since no asset named them.
         """
         now, package = time.time(), _package_of(new)
@@ -431,6 +434,7 @@ class ContentStore:
         self, new: NewAsset, present: Present, package: Coordinate | None, now: float
     ) -> AssetValues:
         """Return the columns of an asset; what it belongs to, and its blob, are saved for it."""
+        self._limits.check_blob(new.blob.digest, new.blob.size)
         origin, package_id, component = current_origin(), present.package, None
         if package is not None and package_id is None:
             package_id = insert_package(self._repository, package)

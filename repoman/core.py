@@ -28,6 +28,7 @@ from repoman.cleanup.preview import CleanupPreview
 from repoman.compaction import Compactor
 from repoman.config import Settings
 from repoman.db.database import FILE, Database
+from repoman.disk_space import MinFree
 from repoman.doctor.access_checks import FIRST_PASSWORD
 from repoman.doctor.builtin import (
     access_checks,
@@ -37,6 +38,7 @@ from repoman.doctor.builtin import (
 )
 from repoman.doctor.machine_checks import plugin_check
 from repoman.doctor.model import DoctorCheck
+from repoman.doctor.quota_checks import QUOTAS
 from repoman.doctor.service import Doctor
 from repoman.doctor.sightings import ProxySightings
 from repoman.errors import RepomanError, Unavailable
@@ -73,7 +75,7 @@ from repoman.security.user_tokens import UserTokens
 from repoman.security.users import Users
 from repoman.stores.moves import Moves
 from repoman.stores.orphans import Orphans
-from repoman.stores.quotas import QuotaWatch
+from repoman.stores.quotas import QuotaWatch, RepositoryQuotas
 from repoman.stores.service import BlobStores
 from repoman.tasks.builtin import (
     PURGE,
@@ -121,6 +123,7 @@ class Repoman:
         doctor: what is wrong around the server, and how to mend it.
         overview: how the server is doing, at a glance.
         space: where the disk space went, and what comes back.
+        quotas: the quotas of repositories, and what is used of them.
         sightings: the proxies in front that requests came through.
         health: what is needed to serve, and whether it works.
         writing: what is needed to write besides, and whether it works.
@@ -141,6 +144,8 @@ class Repoman:
         self.data: Path = settings.data.absolute()
         key_file = self.data / settings.security.key_file
         self.database = Database(self.data, settings.database, key_file)
+        self._min_free = MinFree(settings.storage.min_free, settings.storage.min_free_percent)
+        self.database.reserve.min_free = self._min_free
         self.pulls = PullLog(self.database, clock, settings.events.pull_days)
         self.options = Options(self.database, option_sections(settings))
         self.trust_store = TrustStore(self.database)
@@ -224,7 +229,9 @@ class Repoman:
             RepomanError: something is wrong with the data directory or the settings.
         """
         BUDGET.resize(self.settings.server.cache_memory)
-        self.blob_stores = BlobStoreManager(self.settings.blob_stores, self._store_types, self.data)
+        self.blob_stores = BlobStoreManager(
+            self.settings.blob_stores, self._store_types, self.data, self._min_free
+        )
         if not self._adopt and not has_database(self.data):
             check_new_database(self.blob_stores)
         self.database.open()
@@ -309,7 +316,9 @@ class Repoman:
         with suppress(RepomanError):  # The next look at changes logs it.
             self.stores.refresh()
         self._chores[Watch("blob stores")] = self.stores.refresh
-        self._chores[Watch("quotas")] = QuotaWatch(self.stores).look
+        self.quotas = RepositoryQuotas(lambda: self.repositories.all())
+        watch = QuotaWatch(self.stores, self.quotas, lambda: self.doctor.examine(QUOTAS))
+        self._chores[Watch("quotas")] = watch.look
 
     def _add_tasks(self) -> None:
         found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
@@ -378,7 +387,13 @@ class Repoman:
             plugin_check(self.plugins.installed),
             *chain.from_iterable(self.plugins.hook.repoman_doctor_checks()),
             *machine_checks(
-                self.settings, data, self.database, self.stores, self.health, self.writing
+                self.settings,
+                data,
+                self.database,
+                self.stores,
+                self.quotas,
+                self.health,
+                self.writing,
             ),
         ]
         found: dict[str, DoctorCheck] = unique("check", [(each.id, each) for each in checks])

@@ -19,6 +19,7 @@
     ├── Unavailable           offline, format not installed, blob store missing
     │   └── Frozen            the whole server is in read-only mode
     ├── StorageFull           no space left
+    │   └── QuotaExceeded     a hard quota leaves no space
     └── UpstreamError         the remote of a proxy did not give what was asked for
         ├── UpstreamUnavailable   no connection, a broken one, or a server error
         │   └── UpstreamTimeout   no answer in time
@@ -145,6 +146,10 @@ class Frozen(Unavailable):
 
 class StorageFull(RepomanError):
     """The disk or the quota behind a blob store or the database is full."""
+
+
+class QuotaExceeded(StorageFull):
+    """The hard quota of a repository or a blob store leaves no space: trying again is in vain."""
 
 
 class UpstreamError(RepomanError):

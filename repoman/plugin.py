@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pluggy
 
 from repoman.blobs.manager import BlobStoreFactory
-from repoman.blobs.store import BlobStat, BlobStore, BlobWriter, StoredBlob
+from repoman.blobs.store import BlobStat, BlobStore, BlobTarget, BlobWriter, StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.bootstrap import is_first_login
 from repoman.caching import LruCache
@@ -77,6 +77,7 @@ from repoman.errors import (
     ExpressionInvalid,
     Invalid,
     NotFound,
+    QuotaExceeded,
     RangeInvalid,
     ReadOnly,
     RepomanError,
@@ -219,6 +220,7 @@ from repoman.repositories.sections import (
     ConnectorSection,
     GroupSection,
     HostedStorageSection,
+    QuotaSection,
     RoutingSection,
     StorageSection,
     WritePolicy,
@@ -286,6 +288,7 @@ from repoman.security.user_records import Status as UserStatus
 from repoman.security.user_records import User, UserQuery, count_holders
 from repoman.security.user_token_records import TokenQuery, UserToken
 from repoman.stores.model import Quota, QuotaKind, StoreInfo, StoreState
+from repoman.stores.quotas import RepositoryQuota
 from repoman.support import changed_settings, make_support_zip, missing_formats, system_information
 from repoman.tasks.model import (
     FirstTask,
@@ -352,6 +355,7 @@ __all__ = [
     "BlobStat",
     "BlobStore",
     "BlobStoreFactory",
+    "BlobTarget",
     "BlobUpload",
     "BlobWriter",
     "Body",
@@ -462,7 +466,9 @@ __all__ = [
     "Query",
     "Question",
     "Quota",
+    "QuotaExceeded",
     "QuotaKind",
+    "QuotaSection",
     "RangeInvalid",
     "ReadOnly",
     "RealmType",
@@ -486,6 +492,7 @@ __all__ = [
     "RepositoryContent",
     "RepositoryContext",
     "RepositoryOverview",
+    "RepositoryQuota",
     "RepositorySettings",
     "RepositorySummary",
     "RepositoryTab",

@@ -23,6 +23,7 @@ from dataclasses import astuple, dataclass
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
+from repoman.quotas import SpaceLimits
 from repoman.upload_records import add_upload, delete_upload, find_upload, list_begun
 
 LISTED_SESSIONS = 100  # Sessions that are read at a time to find idle ones.
@@ -193,7 +194,9 @@ class UploadSessions:
         blob_store: str,
         blobs: BlobStore,
         find_store: Callable[[str], BlobStore] | None = None,
+        limits: SpaceLimits | None = None,
     ) -> None:
+        self._limits = limits or SpaceLimits()
         self._database = database
         self._repository = repository_id
         self._own = (blob_store, blobs)
@@ -208,8 +211,9 @@ class UploadSessions:
         """Begin a session; ``algorithms`` are hashed while bytes arrive, besides sha256.
 
         Raises:
-            StorageFull: the disk is full.
+            StorageFull: the disk or a quota is full.
         """
+        self._limits.check_any()
         upload = Upload(secrets.token_hex(16), scope, actor, time.time(), self._own[0])
         # A power cut may take the session: its client begins another one.
         with self._database.transaction(is_durable=False):
@@ -357,7 +361,8 @@ class UploadSessions:
     def _find_live(self, upload: Upload, algorithms: tuple[str, ...] = ()) -> _Live:
         live = self._live.get(upload.id)
         if live is None:
-            made = _Live(upload.id, self._blobs_of(upload).open_writer(upload.id, algorithms))
+            writer = self._blobs_of(upload).open_writer(upload.id, algorithms)
+            made = _Live(upload.id, self._limits.guard(writer))
             live = self._live.setdefault(upload.id, made)  # atomic: one of two racers wins
         return live
 

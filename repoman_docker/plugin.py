@@ -23,6 +23,7 @@ from repoman.plugin import (
     HomeCard,
     HttpClientSection,
     NegativeCacheSection,
+    QuotaSection,
     RealmType,
     Recipe,
     ReplicationSection,
@@ -90,6 +91,8 @@ DOCKER = Format(
 RECIPE = partial(Recipe, format=DOCKER.name, rules=RULES)
 # The sections of all types.
 COMMON: dict[str, type[Section]] = {"access": AccessSection, "docker": DockerSection}
+# Those of the types that store something.
+KEEPING: dict[str, type[Section]] = {"quota": QuotaSection, "cleanup": CleanupSection}
 
 
 @hookimpl
@@ -219,7 +222,7 @@ def repoman_register_recipes() -> list[Recipe]:
                 **COMMON,
                 "docker": DockerHostedSection,
                 "storage": DockerHostedStorageSection,
-                "cleanup": CleanupSection,
+                **KEEPING,
                 "component": ComponentSection,
             },
             build=build_hosted,
@@ -229,7 +232,7 @@ def repoman_register_recipes() -> list[Recipe]:
             sections={
                 **COMMON,
                 "storage": StorageSection,
-                "cleanup": CleanupSection,
+                **KEEPING,
                 "proxy": DockerRemoteSection,
                 "negative_cache": NegativeCacheSection,
                 "http_client": HttpClientSection,

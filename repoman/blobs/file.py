@@ -26,6 +26,7 @@ from typing import BinaryIO
 
 from repoman.blobs.file_writer import FileBlobWriter, storage_error, storage_errors
 from repoman.blobs.store import CANONICAL, BlobStat
+from repoman.disk_space import NOTHING_FREE
 from repoman.errors import Conflict, NotFound, Unavailable
 from repoman.files import NewFile, make_directory, replace_files, sync_directory
 
@@ -42,9 +43,14 @@ _log = logging.getLogger(__name__)
 
 
 class FileBlobStore:
-    """A blob store in a directory of a local or network file system."""
+    """A blob store in a directory of a local or network file system.
+
+    Attributes:
+        min_free: how much of its disk must stay free.
+    """
 
     def __init__(self, directory: Path) -> None:
+        self.min_free = NOTHING_FREE
         self._directory = directory
         self._uploads = directory / "uploads"
         self._blobs = directory / CANONICAL
@@ -99,6 +105,13 @@ class FileBlobStore:
             raise self._unusable(error) from error
         return state.f_bavail * state.f_frsize
 
+    def check_free(self) -> None:
+        """Return if so much of the disk is free as must stay so (StorageFull, Unavailable)."""
+        try:
+            self.min_free.check(os.statvfs(self._directory), "blob store")
+        except OSError as error:
+            raise self._unusable(error) from error
+
     def remove(self) -> None:
         """Remove what the store has made; the directory stays if there are other files in it."""
         try:
@@ -116,7 +129,7 @@ class FileBlobStore:
 
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> FileBlobWriter:
         """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
-        return FileBlobWriter(self._uploads / writer_id, self._path, algorithms)
+        return FileBlobWriter(self._uploads / writer_id, self._path, algorithms, self.min_free)
 
     def written_at(self, writer_id: str) -> float | None:
         """See :meth:`repoman.blobs.store.BlobStore.written_at`."""

@@ -18,19 +18,27 @@ from pathlib import Path
 from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, StoredBlob
+from repoman.disk_space import NOTHING_FREE, MinFree
 from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
 from repoman.files import FULL, PRIVATE_FILE_MODE, sync, sync_directory
 
 READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.
 WRITEBACK = 1 << 25  # Bytes after which the system is to write to the disk what it still holds.
+LOOK_BYTES = 1 << 20  # Bytes after which is looked again whether enough of the disk is free.
 
 
 class FileBlobWriter:
     """Writes one file below ``uploads`` and hashes its bytes while they pass."""
 
     def __init__(
-        self, path: Path, place: Callable[[str], Path], algorithms: tuple[str, ...]
+        self,
+        path: Path,
+        place: Callable[[str], Path],
+        algorithms: tuple[str, ...],
+        min_free: MinFree = NOTHING_FREE,
     ) -> None:
+        self._min_free = min_free
+        self._look_at = 0  # From this size on the disk is looked at again.
         self._path = path
         self._place = place
         self._fd: int | None = None  # the file is made and opened when it is first needed
@@ -51,15 +59,16 @@ class FileBlobWriter:
     def check_room(self, size: int) -> None:
         """Compare with what the file system has left."""
         with self._step():
-            state = os.statvfs(self._path.parent)
-            if size > state.f_bavail * state.f_frsize:
-                raise StorageFull("Not enough disk space in the blob store.")
+            self._min_free.check(os.statvfs(self._path.parent), "blob store", size)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the file and to the hashes."""
         view = memoryview(data)
         done = 0
         with self._step():
+            if self._min_free is not NOTHING_FREE and self._size >= self._look_at:
+                self._look_at = self._size + LOOK_BYTES
+                self._min_free.check(os.statvfs(self._path.parent), "blob store")
             fd = self._open()
             self._is_synced = False
             try:

@@ -11,7 +11,8 @@ import pluggy
 from repoman.blobs.file import FileBlobStore
 from repoman.blobs.store import BlobStore
 from repoman.config import BlobStoreSettings
-from repoman.errors import Invalid, RepomanError
+from repoman.disk_space import NOTHING_FREE, MinFree
+from repoman.errors import Invalid, RepomanError, StorageFull
 from repoman.hookspecs import PROJECT
 
 _hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -54,6 +55,7 @@ class BlobStoreManager:
 
     Attributes:
         look_again: called when an unknown name is asked for; another process may have created it.
+        quotas: the hard quotas in bytes, by the names of the stores that have one.
     """
 
     def __init__(
@@ -61,10 +63,15 @@ class BlobStoreManager:
         settings: Mapping[str, BlobStoreSettings],
         factories: Mapping[str, BlobStoreFactory],
         data: Path,
+        min_free: MinFree = NOTHING_FREE,
     ) -> None:
         self.configured = frozenset(settings)
         self.look_again: Callable[[], object] = lambda: None
-        self._stores = {name: self._make(name, factories, settings, data) for name in settings}
+        self.quotas: Mapping[str, int] = {}
+        self._min_free = min_free
+        self._stores = {
+            name: self._limited(self._make(name, factories, settings, data)) for name in settings
+        }
         self._lock = threading.Lock()
         # The locks of the stores, while this process serves.
         self._held: dict[str, ExitStack] | None = None
@@ -87,6 +94,30 @@ class BlobStoreManager:
         except Invalid as error:
             path = f"blob_stores.{name}.{error.field}"
             raise Invalid(f"{path}: {error}", path) from error
+
+    def _limited(self, store: BlobStore) -> BlobStore:
+        """Have a store leave on its disk what must stay free; other types know no disk."""
+        if isinstance(store, FileBlobStore):
+            store.min_free = self._min_free
+        return store
+
+    def find_quota(self, name: str) -> int | None:
+        """Return the hard quota of a store in bytes; None: it has none."""
+        return self.quotas.get(name)
+
+    def find_shortage(self, name: str) -> str:
+        """Return why the disk of a store takes nothing more; empty: it does, or knows no disk.
+
+        Raises:
+            Unavailable: the store cannot be used at the moment.
+        """
+        store = self._stores.get(name)
+        try:
+            if isinstance(store, FileBlobStore):
+                store.check_free()
+        except StorageFull as error:
+            return str(error)
+        return ""
 
     def names(self) -> list[str]:
         """Return the names of all stores, sorted."""
@@ -122,7 +153,7 @@ class BlobStoreManager:
         """Use a store from now on (Conflict: somebody else does)."""
         with self._lock:
             self._hold(name, store)
-            self._stores = {**self._stores, name: store}
+            self._stores = {**self._stores, name: self._limited(store)}
 
     def drop(self, name: str) -> None:
         """Do not use a store any more."""

@@ -90,7 +90,20 @@ class BlobWriter(Protocol):
         """Drop the bytes. Safe to call again, and without effect after ``commit``."""
 
 
-class BlobStore(Protocol):
+class BlobTarget(Protocol):
+    """Where new blobs are written: a store, perhaps within the limits of a repository.
+
+    Two are equal if they write to the same store.
+    """
+
+    def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> BlobWriter:
+        """Return the writer with this id, new or from before a restart.
+
+        ``algorithms`` are hashed while bytes arrive, besides sha256.
+        """
+
+
+class BlobStore(BlobTarget, Protocol):
     """A place for blobs. All methods may be called from any thread.
 
     ``str(store)`` says where it is, for administrators. Until :meth:`create` was called, only it,
@@ -130,12 +143,6 @@ class BlobStore(Protocol):
 
         Raises:
             Unavailable: it cannot be removed.
-        """
-
-    def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> BlobWriter:
-        """Return the writer with this id, new or from before a restart.
-
-        ``algorithms`` are hashed while bytes arrive, besides sha256.
         """
 
     def written_at(self, writer_id: str) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO
 
-from repoman.blobs.store import CANONICAL, BlobStore, StoredBlob
+from repoman.blobs.store import CANONICAL, BlobTarget, StoredBlob
 from repoman.errors import RepomanError
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class BlobUpload:
     while bytes arrive, besides sha256.
     """
 
-    def __init__(self, blobs: BlobStore, algorithms: tuple[str, ...] = ()) -> None:
+    def __init__(self, blobs: BlobTarget, algorithms: tuple[str, ...] = ()) -> None:
         self.store = blobs
         self._algorithms = algorithms
         self._writer = blobs.open_writer(secrets.token_hex(16), algorithms)
@@ -79,7 +79,7 @@ class BlobUpload:
         self.close()
 
 
-def store_bytes(blobs: BlobStore, data: bytes) -> StoredBlob:
+def store_bytes(blobs: BlobTarget, data: bytes) -> StoredBlob:
     """Make ``data`` a blob, durably, and return it."""
     with BlobUpload(blobs) as upload:
         upload.write(data)

@@ -27,6 +27,12 @@ REMAINING = click.option(
     metavar="BYTES",
     help="Warn when fewer bytes are free.",
 )
+HARD = click.option(
+    "--hard-quota",
+    type=click.IntRange(min=0, max=2**63 - 1),
+    metavar="BYTES",
+    help="Refuse whatever goes beyond so many used bytes.",
+)
 
 
 @click.group()
@@ -38,7 +44,7 @@ def blobstore() -> None:
 @AS_JSON
 @with_repoman
 def list_(repoman: Repoman, as_json: bool) -> None:
-    """List the blob stores with their sizes, paths and soft quotas.
+    """List the blob stores with their sizes, paths and quotas.
 
     The exit status is 1 if one of them cannot be used.
     """
@@ -58,7 +64,7 @@ def list_(repoman: Repoman, as_json: bool) -> None:
 @AS_JSON
 @with_repoman
 def show(repoman: Repoman, name: str, as_json: bool) -> None:
-    """Show the blob store NAME: its size, its path, its soft quota, and how its blobs are."""
+    """Show the blob store NAME: its size, its path, its quotas, and how its blobs are."""
     state, last = repoman.stores.state(name), repoman.verifier.last(name)
     verified = None
     if last is not None:
@@ -131,6 +137,7 @@ def orphans(repoman: Repoman, name: str, adopt: bool, remove: bool) -> None:
 @click.argument("path", required=False)
 @USED
 @REMAINING
+@HARD
 @with_repoman
 def create(
     repoman: Repoman,
@@ -138,13 +145,14 @@ def create(
     path: str | None,
     used_quota: int | None,
     remaining_quota: int | None,
+    hard_quota: int | None,
 ) -> None:
     """Create the blob store NAME in the directory PATH, which is empty or does not exist.
 
     A relative PATH is below 'blobs' in the data directory. Default: NAME.
     """
     quota = _quota(used_quota, remaining_quota)
-    repoman.stores.create(name, name if path is None else path, quota)
+    repoman.stores.create(name, name if path is None else path, quota, hard_quota=hard_quota)
     click.echo(f"Created the blob store {name}.")
 
 
@@ -153,6 +161,8 @@ def create(
 @USED
 @REMAINING
 @click.option("--no-quota", is_flag=True, help="Remove the soft quota.")
+@HARD
+@click.option("--no-hard-quota", is_flag=True, help="Remove the hard quota.")
 @with_repoman
 def set_(
     repoman: Repoman,
@@ -160,12 +170,24 @@ def set_(
     used_quota: int | None,
     remaining_quota: int | None,
     no_quota: bool,
+    hard_quota: int | None,
+    no_hard_quota: bool,
 ) -> None:
-    """Set or remove the soft quota of the blob store NAME."""
+    """Set or remove the quotas of the blob store NAME.
+
+    Beyond a soft quota there are warnings; beyond the hard quota nothing more is stored.
+    """
     quota = _quota(used_quota, remaining_quota)
-    if no_quota is (quota is not None):
-        raise Invalid("Give one of --used-quota, --remaining-quota and --no-quota.")
-    repoman.stores.change(name, None, quota)
+    soft = "--used-quota, --remaining-quota and --no-quota"
+    hard = "--hard-quota and --no-hard-quota"
+    _check_one(soft, no_quota, quota is not None)
+    _check_one(hard, no_hard_quota, hard_quota is not None)
+    if not (no_quota or quota or no_hard_quota or hard_quota is not None):
+        raise Invalid(f"Give one of {soft}, or one of {hard}.")
+    if no_quota or quota is not None:
+        repoman.stores.change(name, None, quota)
+    if no_hard_quota or hard_quota is not None:
+        repoman.stores.limit(name, hard_quota)
     click.echo(f"Updated the blob store {name}.")
 
 
@@ -181,6 +203,12 @@ def delete(repoman: Repoman, name: str, yes: bool) -> None:
     click.echo(f"Deleted the blob store {name}.")
 
 
+def _check_one(options: str, *given: bool) -> None:
+    """Return if at most one of some options was given (Invalid)."""
+    if sum(given) > 1:
+        raise Invalid(f"Give one of {options}.")
+
+
 def _quota(used: int | None, remaining: int | None) -> Quota | None:
     given = [(QuotaKind.USED, used), (QuotaKind.REMAINING, remaining)]
     quotas = [Quota(kind, limit) for kind, limit in given if limit is not None]
@@ -194,11 +222,14 @@ def _line_of(state: StoreState) -> str:
     parts = [f"{pluralize(usage.blobs, 'blob')}, {usage.size:,} bytes", info.path or info.type]
     if info.quota is not None:
         parts.append(f"quota {info.quota}")
-    told = state.problem or state.violation
+    if info.hard_quota is not None:
+        parts.append(f"hard quota {info.hard_quota}")
+    told = state.problem or state.refusal or state.violation
     return "; ".join([*parts, told] if told else parts)
 
 
 def _as_json(state: StoreState) -> dict[str, object]:
     info = asdict(state.info)
     sums = {"blobs": state.usage.blobs, "size": state.usage.size, "free": state.free}
-    return {**info, **sums, "problem": state.problem, "violation": state.violation}
+    told = {"problem": state.problem, "violation": state.violation, "refusal": state.refusal}
+    return {**info, **sums, **told}

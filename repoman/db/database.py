@@ -374,11 +374,11 @@ class Database:
 
         Raises:
             Frozen: the server is in read-only mode.
-            StorageFull: the disk was full, and there is still not enough disk space.
+            StorageFull: the disk is full, or less of it is free than must stay free.
         """
         if self.read_only.state is not None:
             self.read_only.check()
-        self.reserve.check()
+        self.reserve.check_free()
 
     def freeze(self, actor: str) -> None:
         """Begin read-only mode: nothing of content or configuration changes from now on.

@@ -261,13 +261,15 @@ class BlobStoreRecord(Record):
     """Which blob store belongs to this database; the store has the same identity.
 
     ``settings`` are those of a store that was created over REST or by a command; null: it is in the
-    settings file. One with ``deleted_at`` is a tombstone, which holds what is still to be removed.
+    settings file. ``quota`` is the soft quota, ``hard_quota`` is in bytes. One with ``deleted_at``
+    is a tombstone, which holds what is still to be removed.
     """
 
     name = TextField(primary_key=True)
     identity = TextField()
     settings = JSONField(null=True)
     quota = JSONField(null=True)
+    hard_quota = BigIntegerField(null=True)
     deleted_at = DoubleField(null=True)
 
     class Meta:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from repoman.disk_space import NOTHING_FREE
 from repoman.errors import StorageFull, Unavailable
 from repoman.files import FULL, PRIVATE_FILE_MODE
 
@@ -29,6 +30,7 @@ class Reserve:
 
     Attributes:
         is_spent: whether it is released at the moment.
+        min_free: how much of the disk must stay free for something new to be stored.
     """
 
     def __init__(self, path: Path, size: int) -> None:
@@ -37,6 +39,7 @@ class Reserve:
         self._size = size
         self._has_warned = False
         self.is_spent = False
+        self.min_free = NOTHING_FREE
 
     @property
     def size(self) -> int:
@@ -78,6 +81,18 @@ class Reserve:
                 "The disk that holds the database is full. Nothing new is stored until disk space "
                 "is freed: delete something."
             )
+
+    def check_free(self) -> None:
+        """Return if something new may be stored, and so much of the disk is free as must stay so.
+
+        Raises:
+            StorageFull: it may not.
+            Unavailable: the disk cannot be used.
+        """
+        self.check()
+        if self.min_free is not NOTHING_FREE:
+            with _translated_errors():
+                self.min_free.check(os.statvfs(self._directory), "database")
 
     def keep(self) -> None:
         """Create or restore the reserve when there is disk space; the server calls it regularly.

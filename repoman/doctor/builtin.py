@@ -28,6 +28,7 @@ from repoman.doctor.network_checks import (
     connector_check,
     proxy_check,
 )
+from repoman.doctor.quota_checks import quota_check
 from repoman.doctor.sightings import ProxySightings
 from repoman.health import Health
 from repoman.mail import Mailer
@@ -35,6 +36,7 @@ from repoman.options import Options
 from repoman.repositories.manager import RepositoryManager
 from repoman.security.ldap_servers import LdapServers
 from repoman.security.services import Security
+from repoman.stores.quotas import RepositoryQuotas
 from repoman.stores.service import BlobStores
 from repoman.tasks.service import Tasks
 from repoman.trust_store import TrustStore
@@ -80,13 +82,19 @@ def access_checks(
 
 
 def machine_checks(
-    settings: Settings, data: Path, database: Database, stores: BlobStores, *healths: Health
+    settings: Settings,
+    data: Path,
+    database: Database,
+    stores: BlobStores,
+    quotas: RepositoryQuotas,
+    *healths: Health,
 ) -> list[DoctorCheck]:
     """Return the checks of the process and what it runs on."""
     return [
         health_check(*healths),
         read_only_check(database),
         disk_check(settings.doctor, data, stores),
+        quota_check(stores, quotas, database),
         clock_check(),
         files_check(settings.server.connection_limit),
         database_check(database),

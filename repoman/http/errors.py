@@ -3,7 +3,6 @@
 import logging
 import secrets
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from repoman import errors
+from repoman.disk_space import RefusalLog
 from repoman.http.current import note_refused
 from repoman.printable import escaped
 
@@ -31,6 +31,7 @@ STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.QuotaExceeded: HTTPStatus.FORBIDDEN,  # Clients show its text, and do not try again.
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.UpstreamBlocked: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -44,7 +45,6 @@ HTTP_TEXTS: dict[int, str] = {
 NUMBER_BYTES = 4  # Random bytes of the number of an unexpected error.
 MESSAGE_MAX_CHARS = 2000  # What a client is told of an error, which may name what it has sent.
 PATH_MAX = 1000  # characters of a path in the log
-WARNING_PAUSE_S = 60.0  # How long further refusals for lack of disk space are not logged.
 CHALLENGE = 'Basic realm="repoman"'
 
 _log = logging.getLogger(__name__)
@@ -131,27 +131,16 @@ def _describe(error: Exception) -> Failure:
 
 
 class _Teller:
-    """Records refusals in the audit log, and a full disk, now and then, in the server log."""
+    """Records refusals in the audit log, and those for lack of space in the server log."""
 
     def __init__(self) -> None:
-        self._next = 0.0
+        self._refusals = RefusalLog()
 
     def __call__(self, error: errors.RepomanError) -> None:
         if isinstance(error, errors.Denied):
             note_refused()
         elif isinstance(error, errors.StorageFull):
-            self._warn(error)
-
-    def _warn(self, error: errors.StorageFull) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + WARNING_PAUSE_S
-            _log.warning(
-                "%s %r was refused because there is not enough disk space: %s",
-                request.method,
-                request.path[:PATH_MAX],
-                error,
-            )
+            self._refusals.note(f"{request.method} {request.path[:PATH_MAX]!r}", error)
 
 
 _tell = _Teller()  # one for all apps, so that the log is not filled by each

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from repoman.core import Repoman
-from repoman.errors import Frozen, Invalid, Unauthenticated
+from repoman.errors import Frozen, Invalid, QuotaExceeded, Unauthenticated
 from repoman.http.current import current_environ
 from repoman.http.errors import CHALLENGE, Failure, render_plain
 from repoman.http.guard import parse_basic
@@ -96,7 +96,8 @@ class RestErrors:
         status = failure.status
         if isinstance(failure.error, Unauthenticated):
             return self._refuse()
-        if status == HTTPStatus.FORBIDDEN or (failure.error is None and status in BARE):
+        is_denied = status == HTTPStatus.FORBIDDEN and not isinstance(failure.error, QuotaExceeded)
+        if is_denied or (failure.error is None and status in BARE):
             return empty(status)
         if endpoint is not None and status in endpoint.bare:
             return empty(status)

@@ -25,10 +25,13 @@ class BlobStoreEntry(Section):
         "", description="Its directory, below the blobs of the data; empty: its name."
     )
     quota: QuotaEntry | None = Field(None, description="The soft quota; none: no limit.")
+    hard_quota: int | None = Field(
+        None, ge=0, lt=2**63, description="Bytes beyond which nothing is stored; none: no limit."
+    )
 
 
 class BlobStoreObjects(Kind):
-    """Blob stores of files. Of those in the settings file only the quota can change."""
+    """Blob stores of files. Of those in the settings file only the quotas can change."""
 
     section = "blob_stores"
     noun = "blob store"
@@ -42,6 +45,7 @@ class BlobStoreObjects(Kind):
             each.name: {
                 "path": "" if each.is_configured else each.path,
                 "quota": each.quota and {"kind": str(each.quota.kind), "limit": each.quota.limit},
+                "hard_quota": each.hard_quota,
             }
             for each in self._repoman.stores.all()
         }
@@ -59,11 +63,14 @@ class BlobStoreObjects(Kind):
 
     def create(self, name: str, new: State) -> None:
         """Create a blob store."""
-        self._repoman.stores.create(name, new["path"], _quota(new))
+        self._repoman.stores.create(name, new["path"], _quota(new), hard_quota=new["hard_quota"])
 
     def change(self, name: str, old: State, new: State) -> None:
-        """Set the quota."""
-        self._repoman.stores.change(name, None, _quota(new))
+        """Set the quotas."""
+        if old["quota"] != new["quota"]:
+            self._repoman.stores.change(name, None, _quota(new))
+        if old["hard_quota"] != new["hard_quota"]:
+            self._repoman.stores.limit(name, new["hard_quota"])
 
     def delete(self, name: str) -> None:
         """Delete a blob store that nothing uses."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.blobs.store import BlobTarget, StoredBlob
 from repoman.content import Asset, ContentStore
 from repoman.errors import NotFound, RepomanError, Unavailable, UpstreamError, UpstreamRefused
 from repoman.events.origin import Origin, acting_as, acting_by
@@ -85,7 +85,7 @@ class ProxyCache:
         self,
         options: CacheOptions,
         content: ContentStore,
-        blobs: BlobStore,
+        blobs: BlobTarget,
         services: ProxyServices,
     ) -> None:
         self.options = options

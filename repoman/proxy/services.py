@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from repoman.blobs.store import BlobStore
+from repoman.blobs.store import BlobTarget
 from repoman.blobs.upload import BlobUpload
 from repoman.db.database import Database
 from repoman.events.pulls import PullLog
@@ -214,7 +214,7 @@ class Downloads:
         self,
         owner: Hashable,
         name: Hashable,
-        blobs: BlobStore,
+        blobs: BlobTarget,
         make: Callable[[], FetchRequest | None],
     ) -> Download | None:
         """Return the download of that name that runs, or begin the one that ``make`` orders.
@@ -248,10 +248,10 @@ class Downloads:
         self._fetchers.submit(owner, download.run)
         return download
 
-    def _missing(self, blobs: BlobStore) -> int:
+    def _missing(self, blobs: BlobTarget) -> int:
         """Return how many bytes all downloads together will still write to a blob store."""
         with self._lock:
-            return sum(each.missing for each in self._running.values() if each.store is blobs)
+            return sum(each.missing for each in self._running.values() if each.store == blobs)
 
     def _end(self, key: Hashable, download: Download | None) -> None:
         """Let nobody join a download any more; safe to call again."""

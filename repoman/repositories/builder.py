@@ -16,11 +16,12 @@ from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.errors import RepomanError
 from repoman.proxy.services import ProxyServices
+from repoman.quotas import GuardedTarget, SpaceLimits
 from repoman.repositories.model import Capabilities, Repository, RepositoryConfig, RepositoryType
 from repoman.repositories.recipes import Recipe, RepositoryContext
 from repoman.repositories.repository_records import Row
 from repoman.repositories.routing_records import RoutingRule
-from repoman.repositories.sections import StorageSection, external_url_of, with_rules
+from repoman.repositories.sections import StorageSection, external_url_of, quota_of, with_rules
 from repoman.sections import Section
 from repoman.uploads import UploadSessions
 
@@ -55,6 +56,7 @@ class RepositoryBuilder:
         self._find = find
         self._list_all = list_all
         self._uploads: dict[int, UploadSessions] = {}
+        self._limits: dict[int, SpaceLimits] = {}
 
     def build(self, row: Row, rules: Mapping[str, RoutingRule]) -> Repository:
         """Return the repository of a row; what is wrong with it is its ``problem``."""
@@ -109,6 +111,7 @@ class RepositoryBuilder:
     def forget(self, repository_id: int) -> None:
         """Drop what a repository that is gone had in memory."""
         self._uploads.pop(repository_id, None)
+        self._limits.pop(repository_id, None)
         self._proxies.retire(repository_id)
 
     def _context(
@@ -116,26 +119,37 @@ class RepositoryBuilder:
     ) -> RepositoryContext:
         store = storage_of(config.sections).blob_store
         blobs = self._blob_stores.get(store)
+        limits = self._limits_of(config, store)
         return RepositoryContext(
             config=config,
             content=ContentStore(
-                self._database, config.id, store, blobs, recipe.rules, self._blob_stores
+                self._database, config.id, store, blobs, recipe.rules, self._blob_stores, limits
             ),
-            blobs=blobs,
-            uploads=self._sessions(config.id, store),
+            blobs=GuardedTarget(blobs, limits),
+            uploads=self._sessions(config.id, store, limits),
             find_repository=self._find,
             list_repositories=self._list_all,
             proxies=proxies,
             hook=self._hook,
         )
 
-    def _sessions(self, repository_id: int, store: str) -> UploadSessions:
+    def _limits_of(self, config: RepositoryConfig, store: str) -> SpaceLimits:
+        """Return the quotas of a repository; uploads go on under those that it has now."""
+        limits = self._limits.get(config.id)
+        if limits is None:
+            limits = SpaceLimits(config.name, config.id, self._blob_stores.find_quota)
+            if config.id != TRIAL_ID:
+                self._limits[config.id] = limits
+        limits.store, limits.quota = store, quota_of(config.sections).limit
+        return limits
+
+    def _sessions(self, repository_id: int, store: str, limits: SpaceLimits) -> UploadSessions:
         known, blobs = self._uploads.get(repository_id), self._blob_stores.get(store)
         if known is not None:
             known.begin_in(store, blobs)
         else:
             known = UploadSessions(
-                self._database, repository_id, store, blobs, self._blob_stores.get
+                self._database, repository_id, store, blobs, self._blob_stores.get, limits
             )
             if repository_id != TRIAL_ID:
                 self._uploads[repository_id] = known

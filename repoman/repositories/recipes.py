@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from repoman.blobs.store import BlobStore
+from repoman.blobs.store import BlobTarget
 from repoman.content import ContentStore
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.errors import Invalid, NotFound
@@ -34,6 +34,8 @@ Check = Callable[[Mapping[str, Section]], object]
 class RepositoryContext:
     """The parts a recipe may build a repository from; it takes what it needs.
 
+    ``blobs`` is where new bytes are written, within the quotas of the repository and its store.
+
     ``find_repository`` finds others by name, as they are when it is called: members of a group;
     ``list_repositories`` returns them all. ``proxies`` is what all proxies share, ``hook`` calls
     the hooks of plugins.
@@ -41,7 +43,7 @@ class RepositoryContext:
 
     config: RepositoryConfig
     content: ContentStore
-    blobs: BlobStore
+    blobs: BlobTarget
     uploads: UploadSessions
     find_repository: Callable[[str], Repository | None] = lambda _: None
     list_repositories: Callable[[], list[Repository]] = list

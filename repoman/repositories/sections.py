@@ -5,7 +5,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import ClassVar, Self
 
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from pydantic.config import JsonDict
 
 from repoman.errors import Invalid
@@ -130,6 +130,50 @@ class HostedStorageSection(StorageSection):
             },
         },
     )
+
+
+class QuotaSection(Section):
+    """How much a repository may store; each blob counts once."""
+
+    model_config = ConfigDict(title="Quota")
+
+    in_rest: ClassVar = {"soft_limit": None, "limit": None}
+
+    soft_limit: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="Bytes beyond which there are warnings; unset: none.",
+        title="Warn beyond",
+        json_schema_extra={
+            "unit": "GiB",
+            "hint": "In the log, the doctor and here; nothing is refused.",
+        },
+    )
+    limit: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="Bytes beyond which nothing more is stored; unset: no limit.",
+        title="Refuse beyond",
+        json_schema_extra={
+            "unit": "GiB",
+            "hint": "Nothing more is stored; a proxy passes on what it cannot keep.",
+        },
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        soft_limit, limit = self.soft_limit, self.limit
+        if soft_limit is not None and limit is not None and soft_limit > limit:
+            raise ValueError("soft_limit must not be larger than limit")
+        return self
+
+
+def quota_of(sections: Mapping[str, Section]) -> QuotaSection:
+    """Return the quota of a repository; one without any if its format has none."""
+    section = sections.get("quota")
+    return section if isinstance(section, QuotaSection) else QuotaSection()
 
 
 class ComponentSection(Section):

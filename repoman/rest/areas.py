@@ -16,6 +16,7 @@ from repoman.rest.metrics import metrics
 from repoman.rest.network import network
 from repoman.rest.operation import operation
 from repoman.rest.privileges import privileges
+from repoman.rest.quotas import quotas
 from repoman.rest.realms import realms
 from repoman.rest.repositories import repositories
 from repoman.rest.repository_moves import repository_moves
@@ -65,6 +66,7 @@ AREAS = (
     doctor,
     logs,
     usage,
+    quotas,
     uploads,
     events,
     audit,

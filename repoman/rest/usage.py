@@ -168,7 +168,7 @@ def list_store_days(call: Call, name: str, query: GrowthQuery) -> list[StoreDay]
 @usage.get("/repositories/{name}/usage/days", RepositoryContent())
 def list_repository_days(call: Call, query: GrowthQuery) -> list[RepositoryDay]:
     """List what a repository took at the beginning of each of the last days."""
-    call.repoman.catalog.usage(call.repository.name, _viewer(call))
+    call.repoman.catalog.usage(call.repository.name, viewer_of(call))
     days = call.repoman.space.growth_of_repository(call.repository.config.id, query.days)
     return repository_days(days)
 
@@ -176,7 +176,7 @@ def list_repository_days(call: Call, query: GrowthQuery) -> list[RepositoryDay]:
 @usage.get("/usage/repositories", SIGNED_IN)
 def list_repository_usage(call: Call) -> list[UsageView]:
     """List what the repositories take in which you may browse."""
-    sums = call.repoman.catalog.usages(_viewer(call))
+    sums = call.repoman.catalog.usages(viewer_of(call))
     found = (call.repoman.repositories.find(name) for name in sums)
     return [_view(each, sums[each.name]) for each in found if each is not None]
 
@@ -192,7 +192,7 @@ def list_store_usage(call: Call) -> list[StoreUsageView]:
 def show_usage(call: Call) -> UsageView:
     """Show what a repository takes; needs `browse` on something in it."""
     repository = call.repository
-    return _view(repository, call.repoman.catalog.usage(repository.name, _viewer(call)))
+    return _view(repository, call.repoman.catalog.usage(repository.name, viewer_of(call)))
 
 
 @usage.get("/repositories/{name}/packages", RepositoryContent())
@@ -209,7 +209,7 @@ def list_package_usage(call: Call, query: PackagesQuery) -> Page[PackageUsage]:
     )
     page = PageRequest(query.limit, query.continuation_token or "")
     try:
-        found = call.repoman.catalog.packages(asked, page, _viewer(call))
+        found = call.repoman.catalog.packages(asked, page, viewer_of(call))
     except PageKeyInvalid as error:  # Lists of our own refuse it as any other wrong parameter.
         raise wrong_token() from error
     items = [
@@ -271,7 +271,8 @@ def repository_days(days: list[GrowthDay]) -> list[RepositoryDay]:
     return [RepositoryDay(at=each.at, size=each.size, own_size=each.part) for each in days]
 
 
-def _viewer(call: Call) -> ActorViewer:
+def viewer_of(call: Call) -> ActorViewer:
+    """Return who asks for sums."""
     return ActorViewer(call.repoman.security.authorizer, call.repoman.repositories, call.actor)
 
 

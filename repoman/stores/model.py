@@ -1,10 +1,11 @@
-"""A blob store as administrators know it: its path, its sums, and its soft quota."""
+"""A blob store as administrators know it: its path, its sums, and its quotas."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from repoman.blob_records import StoreRow
 from repoman.catalog.model import StoreUsage
+from repoman.printable import render_size
 
 FILE = "file"  # The type of the stores that can be created.
 
@@ -34,6 +35,8 @@ class StoreInfo:
     Attributes:
         path: of its directory, as it was given; empty: it is not of the type file.
         is_configured: whether it is in the settings file.
+        quota: the soft quota.
+        hard_quota: bytes beyond which nothing more is stored; None: no limit.
     """
 
     name: str
@@ -41,6 +44,7 @@ class StoreInfo:
     path: str
     is_configured: bool
     quota: Quota | None
+    hard_quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,14 @@ class StoreState:
     Attributes:
         free: bytes that still fit into it; None: it knows no limit.
         problem: why it cannot be used; empty if it can.
+        shortage: why its disk takes nothing more, as a sentence; empty if it does.
     """
 
     info: StoreInfo
     usage: StoreUsage
     free: int | None
     problem: str = ""
+    shortage: str = ""
 
     @property
     def violation(self) -> str:
@@ -69,6 +75,17 @@ class StoreState:
         if quota.kind is QuotaKind.REMAINING and self.free is not None and self.free < quota.limit:
             return f"{told} {self.free:,} bytes are free, less than {quota.limit:,}."
         return ""
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing more is stored in it, as a sentence; empty if it has room."""
+        limit = self.info.hard_quota
+        if limit is None or self.usage.size < limit:
+            return self.shortage
+        return (
+            f"The blob store {self.info.name} has used {render_size(self.usage.size)} of its "
+            f"quota of {render_size(limit)}. Nothing more is stored in it."
+        )
 
 
 def path_of(row: StoreRow) -> str:

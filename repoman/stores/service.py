@@ -1,6 +1,6 @@
 """Creates, changes and deletes blob stores while the server runs.
 
-The settings file has some blob stores, and the database the others. Of the former only the quota
+The settings file has some blob stores, and the database the others. Of the former only the quotas
 can change here. A deleted store is a tombstone until compaction has removed what was in it.
 """
 
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from repoman import blob_records as records
@@ -76,7 +76,11 @@ class BlobStores:
             revision = self._database.revision(BLOB_STORES)
             if revision == self._revision:
                 return
-            rows = {row.name: row for row in self._created(records.list_stores())}
+            every = records.list_stores()
+            self._stores.quotas = {
+                row.name: row.hard_quota for row in every if row.hard_quota is not None
+            }
+            rows = {row.name: row for row in self._created(every)}
             for name in set(self._stores.names()) - self._stores.configured - rows.keys():
                 self._stores.drop(name)
             problems = [error for row in rows.values() if (error := self._take(row))]
@@ -115,7 +119,14 @@ class BlobStores:
         rows = {row.name: row for row in records.list_stores()}
         found = [self._configured(name, rows.get(name)) for name in self._stores.configured]
         found += [
-            StoreInfo(row.name, FILE, path_of(row), is_configured=False, quota=quota_of(row))
+            StoreInfo(
+                row.name,
+                FILE,
+                path_of(row),
+                is_configured=False,
+                quota=quota_of(row),
+                hard_quota=row.hard_quota,
+            )
             for row in self._created(rows.values())
             if not row.is_deleted
         ]
@@ -164,7 +175,8 @@ class BlobStores:
 
     def _state(self, info: StoreInfo, usage: StoreUsage) -> StoreState:
         try:
-            return StoreState(info, usage, self._stores.get(info.name).free_bytes())
+            free = self._stores.get(info.name).free_bytes()
+            return StoreState(info, usage, free, shortage=self._stores.find_shortage(info.name))
         except RepomanError as error:
             return StoreState(info, usage, None, str(error))
 
@@ -172,7 +184,14 @@ class BlobStores:
         settings = self._settings[name]
         path = str((settings.model_extra or {}).get("path", "")) if settings.type == FILE else ""
         shown = self._shown(path) if path else ""
-        return StoreInfo(name, settings.type, shown, is_configured=True, quota=quota_of(row))
+        return StoreInfo(
+            name,
+            settings.type,
+            shown,
+            is_configured=True,
+            quota=quota_of(row),
+            hard_quota=None if row is None else row.hard_quota,
+        )
 
     def _shown(self, path: str) -> str:
         """Return a path of the settings file as it would be given for a created store."""
@@ -183,11 +202,18 @@ class BlobStores:
     # Changing -----------------------------------------------------------------------------------
 
     def create(
-        self, name: str, path: str, quota: Quota | None = None, *, is_anywhere: bool = True
+        self,
+        name: str,
+        path: str,
+        quota: Quota | None = None,
+        *,
+        hard_quota: int | None = None,
+        is_anywhere: bool = True,
     ) -> None:
         """Create a blob store of the type file; a relative path is below ``blobs`` of the data.
 
-        ``is_anywhere`` says whether it may lie elsewhere, too, which is up to administrators.
+        ``quota`` is the soft one, ``hard_quota`` is in bytes. ``is_anywhere`` says whether it may
+        lie elsewhere, too, which is up to administrators.
 
         Raises:
             Conflict: the name is taken.
@@ -199,7 +225,7 @@ class BlobStores:
             raise Invalid("path: only administrators can use an absolute path.", field="path")
         directory = find_directory(path, self._data)
         settings = {"type": FILE, "path": path}
-        row = StoreRow(name, settings, None if quota is None else asdict(quota))
+        row = StoreRow(name, settings, None if quota is None else asdict(quota), hard_quota)
         if not self._revive(row):
             self._check_new(row, directory)
             self._make(row, directory)
@@ -213,17 +239,34 @@ class BlobStores:
             NotFound: there is none with this name.
             Invalid: the path is not the one that the store has; it cannot be changed.
         """
-        with self._database.transaction():
-            info = self.get(name)
+        with self._changing(name) as (info, row):
             if path is not None and path != info.path:
                 raise Invalid(
                     f"path: the blob store {name!r} lies in {info.path!r}, which cannot be "
                     "changed. Create another blob store instead.",
                     field="path",
                 )
-            records.update_store(name, None if quota is None else asdict(quota), None)
+            records.update_store(replace(row, quota=None if quota is None else asdict(quota)))
             told = "none" if quota is None else str(quota)
             self._database.note_change("blob-store.change", name, quota=told)
+
+    def limit(self, name: str, hard_quota: int | None) -> None:
+        """Set the hard quota of a blob store in bytes; None: it has none (NotFound)."""
+        with self._changing(name) as (_, row):
+            records.update_store(replace(row, hard_quota=hard_quota))
+            told = "none" if hard_quota is None else str(hard_quota)
+            self._database.note_change("blob-store.change", name, hard_quota=told)
+        with suppress(RepomanError):  # Of another store; whoever uses it is told.
+            self.refresh()
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[tuple[StoreInfo, StoreRow]]:
+        """Have a transaction, with the store as it is in it (NotFound)."""
+        with self._database.transaction():
+            info, row = self.get(name), records.find_store(name)
+            if row is None:
+                raise NotFound(f"There is no blob store {name!r}.")
+            yield info, row
 
     def delete(self, name: str) -> None:
         """Delete a blob store that no repository uses, with the files in it.
@@ -234,8 +277,7 @@ class BlobStores:
             NotFound: there is none with this name.
             Invalid: a repository uses it, or it is in the settings file.
         """
-        with self._database.transaction():
-            info = self.get(name)
+        with self._changing(name) as (info, _):
             if users := self.users().get(name):
                 raise Invalid(
                     f"The blob store {name!r} is used by {', '.join(users)} and cannot be deleted."
@@ -246,7 +288,7 @@ class BlobStores:
                     "restart the server."
                 )
             self._check_no_move(name)
-            records.update_store(name, None, time.time())
+            records.update_store(StoreRow(name), time.time())
             self._database.note_change("blob-store.delete", name)
         self.finish_deletions()
 
@@ -308,7 +350,7 @@ class BlobStores:
             old = records.find_store(row.name)
             if old is None or not old.is_deleted or old.settings != row.settings:
                 return False
-            records.update_store(row.name, row.quota, None)
+            records.update_store(row)
             self._note_new(row)
         return True
 
@@ -363,6 +405,8 @@ class BlobStores:
     def _note_new(self, row: StoreRow) -> None:
         quota = quota_of(row)
         told = {} if quota is None else {"quota": str(quota)}
+        if row.hard_quota is not None:
+            told["hard_quota"] = str(row.hard_quota)
         self._database.note_change("blob-store.create", row.name, path=path_of(row), **told)
 
 

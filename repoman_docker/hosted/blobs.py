@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from repoman.plugin import (
     Asset,
-    BlobStore,
+    BlobTarget,
     BlobUpload,
     Content,
     ContentStore,
@@ -130,7 +130,7 @@ class HostedUploads:
     def __init__(
         self,
         content: ContentStore,
-        blobs: BlobStore,
+        blobs: BlobTarget,
         sessions: UploadSessions,
         policy: DeploymentPolicy,
     ) -> None:

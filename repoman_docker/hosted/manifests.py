@@ -6,7 +6,7 @@ from dataclasses import replace
 from repoman.plugin import (
     Asset,
     AuditEntry,
-    BlobStore,
+    BlobTarget,
     Content,
     ContentStore,
     Denied,
@@ -53,7 +53,7 @@ class HostedManifests:
     def __init__(
         self,
         content: ContentStore,
-        blobs: BlobStore,
+        blobs: BlobTarget,
         policy: DeploymentPolicy,
         docker: DockerSection,
         discard: Discard,

@@ -6,7 +6,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from repoman.plugin import (
-    BlobStore,
+    BlobTarget,
     ContentStore,
     LruCache,
     ProxyCache,
@@ -38,7 +38,7 @@ class ProxySite:
     docker_proxy: DockerProxySection
     routing: RoutingSection
     content: ContentStore
-    blobs: BlobStore
+    blobs: BlobTarget
     cache: ProxyCache
     registry: RemoteRegistry
     unkept: LruCache[bool] = field(default_factory=LruCache)

@@ -7,7 +7,7 @@ moved takes one small request.
 
 from repoman.plugin import (
     Asset,
-    BlobStore,
+    BlobTarget,
     Body,
     ContentStore,
     Invalid,
@@ -43,7 +43,7 @@ class ConvertedRegistry:
     budget: Budget | None = None
 
     def __init__(
-        self, client: V1Client, content: ContentStore, blobs: BlobStore, cache: ProxyCache
+        self, client: V1Client, content: ContentStore, blobs: BlobTarget, cache: ProxyCache
     ) -> None:
         self.remote = client.remote
         self._client = client

@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from repoman.plugin import (
-    BlobStore,
+    BlobTarget,
     BlobUpload,
     ContentStore,
     Invalid,
@@ -30,7 +30,7 @@ class Fetching:
     """Fetches each image once for concurrent requests."""
 
     def __init__(
-        self, client: V1Client, content: ContentStore, blobs: BlobStore, cache: ProxyCache
+        self, client: V1Client, content: ContentStore, blobs: BlobTarget, cache: ProxyCache
     ) -> None:
         self._client = client
         self._content = content

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from repoman.plugin import (
     Asset,
-    BlobStore,
+    BlobTarget,
     BlobUpload,
     Conflict,
     ContentStore,
@@ -78,7 +78,7 @@ class HostedPushes:
     def __init__(
         self,
         content: ContentStore,
-        blobs: BlobStore,
+        blobs: BlobTarget,
         policy: DeploymentPolicy,
         images: StoredImages,
         tagging: Tagging,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from repoman.plugin import (
     Asset,
-    BlobStore,
+    BlobTarget,
     ContentStore,
     NewAsset,
     NotFound,
@@ -66,7 +66,7 @@ class Tagging:
     def __init__(
         self,
         content: ContentStore,
-        blobs: BlobStore,
+        blobs: BlobTarget,
         manifests: ManifestService,
         images: V1Images,
         discard: Discard,

@@ -409,8 +409,7 @@ def test_what_is_on_a_full_disk_can_be_deleted(small):
     # It is for deletions alone: nothing else takes the room.
     assert registry.request("POST", "/v2/team/app/blobs/uploads/").status_code == 507
     assert (
-        len(re.findall("WARNING.*was refused because there is not enough disk space", server.log))
-        == 1
+        len(re.findall("WARNING.*was refused because there is not enough space", server.log)) == 1
     )
     assert "The reserve of 16000000 bytes was released" in server.log
     assert health(server, "/service/rest/v1/status/writable").status_code == 503

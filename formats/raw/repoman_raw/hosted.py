@@ -6,7 +6,7 @@ from repoman.plugin import (
     FILE_FIELD,
     Asset,
     AuditEntry,
-    BlobStore,
+    BlobTarget,
     BlobUpload,
     CheckWrite,
     Content,
@@ -54,7 +54,7 @@ class RawHosted:
         *,
         headers: Mapping[str, str],
         content: ContentStore,
-        blobs: BlobStore,
+        blobs: BlobTarget,
     ) -> None:
         self._name = name
         self._policy = policy

@@ -18,6 +18,7 @@ from repoman.plugin import (
     HttpClientSection,
     NegativeCacheSection,
     ProxySection,
+    QuotaSection,
     Recipe,
     ReplicationSection,
     Repository,
@@ -117,6 +118,7 @@ HOSTED = RECIPE(
     sections={
         **COMMON,
         "storage": HostedStorageSection,
+        "quota": QuotaSection,
         "cleanup": CleanupSection,
         "component": ComponentSection,
     },
@@ -128,6 +130,7 @@ PROXY = RECIPE(
     sections={
         **COMMON,
         "storage": StorageSection,
+        "quota": QuotaSection,
         "cleanup": CleanupSection,
         "proxy": ProxySection,
         "negative_cache": NegativeCacheSection,

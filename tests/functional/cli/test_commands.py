@@ -118,3 +118,15 @@ def test_a_folder_is_deleted_after_a_question(run, tmp_path):
     assert "deleted 2 files in a/b from files" in question
     unknown = CliRunner().invoke(cli, ["asset", "delete-folder", "files", "a", "--yes"])
     assert "There is no folder a in files." in str(unknown.exception)
+
+
+def test_quotas_by_commands(run):
+    run("blobstore", "set", "default", "--hard-quota", "9")
+    assert "hard quota 9" in run("blobstore", "list")
+    run("blobstore", "set", "default", "--no-hard-quota", "--used-quota", "5")
+    shown = json.loads(run("blobstore", "show", "default", "--json"))
+    assert (shown["hard_quota"], shown["refusal"]) == (None, "")
+    assert shown["quota"] == {"kind": "used", "limit": 5}
+    for wrong in ([], ["--hard-quota", "1", "--no-hard-quota"], ["--no-quota", "--used-quota=1"]):
+        done = CliRunner().invoke(cli, ["blobstore", "set", "default", *wrong])
+        assert "Give one of" in str(done.exception)

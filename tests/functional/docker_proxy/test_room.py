@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from repoman.compaction import GRACE_S, Compactor
+from tests.functional.docker.images import make_image
 from tests.functional.docker_proxy.proxies import HOUR
 from tests.live import wait_until
 
@@ -56,6 +57,23 @@ def test_a_limited_cache_takes_no_more_of_the_disk(
     make_compactor(grace=-10).compact()
     assert on_disk(blobs) == 2
     assert all(proxy.get(path).body == data for path, data in blobs.items())
+
+
+def test_a_proxy_over_its_quota_passes_on_what_it_cannot_keep(
+    make_proxy, upstream, blobs, on_disk, clock
+):
+    proxy = make_proxy(upstream.url, quota__limit=2 * SIZE + 1)
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    for path, data in blobs.items():
+        assert proxy.get(path).body == data
+    assert on_disk(blobs) == 2
+    for _ in range(2):
+        assert proxy.pull(NAME, "1") == image.manifest
+    make_proxy.change(proxy, quota__limit=None)
+    for path, data in blobs.items():
+        assert proxy.get(path).body == data
+    wait_until(lambda: on_disk(blobs) == len(blobs), what="the blobs")
 
 
 def test_bytes_that_another_proxy_keeps_stay(make_proxy, upstream, blobs, on_disk, make_compactor):

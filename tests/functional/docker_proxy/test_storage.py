@@ -28,6 +28,10 @@ def site_of(make_proxy, proxy):
     return make_proxy.repoman.repositories.get(name_of(proxy)).service.blobs._site
 
 
+def store_of(make_proxy):
+    return make_proxy.repoman.blob_stores.get("default")
+
+
 def source(answer):
     return answer.headers["X-Repoman-Cache"]
 
@@ -108,7 +112,7 @@ def test_a_young_tag_is_held_back_though_that_cannot_be_noted(
 @pytest.fixture
 def unmounted(make_proxy, proxy):
     """Take the directory of the blob store away, and bring it back."""
-    directory = site_of(make_proxy, proxy).blobs._directory
+    directory = store_of(make_proxy).directory
     away = directory.with_name("away")
 
     class Unmounted:
@@ -139,7 +143,7 @@ def test_while_the_blob_store_is_gone_images_come_from_the_remote(
 
 
 def lose(make_proxy, proxy, data):
-    site_of(make_proxy, proxy).blobs._path(digest_of(data).removeprefix("sha256:")).unlink()
+    store_of(make_proxy)._path(digest_of(data).removeprefix("sha256:")).unlink()
 
 
 def test_lost_manifests_are_fetched_again(make_proxy, proxy, upstream, image, caplog):
@@ -275,7 +279,7 @@ def put_directory(path):
 @pytest.mark.parametrize("harm", [cut, put_directory])
 def test_what_is_not_whole_any_more_is_fetched_again(make_proxy, proxy, upstream, image, harm):
     proxy.pull(NAME, "1")
-    store = site_of(make_proxy, proxy).blobs
+    store = store_of(make_proxy)
     for data in (image.manifest, image.config, *image.layers):
         harm(store._path(digest_of(data).removeprefix("sha256:")))
     assert proxy.pull(NAME, "1") == image.manifest

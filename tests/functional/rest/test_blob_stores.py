@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 
-from repoman.errors import NotFound
+from repoman.errors import Invalid, NotFound
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 from tests.clock import WAIT_S, wait_until
@@ -229,3 +229,67 @@ def test_a_running_server_uses_what_commands_create(server):
     server.cli("blobstore", "delete", "empty", "--yes")
     assert "empty" not in names()
     server.cli("blobstore", "create", "empty")
+
+
+# --- Hard quotas --------------------------------------------------------------------------------
+
+
+def test_hard_quotas_are_set_and_shown_beside_the_soft_ones(repoman, send):
+    client = HttpClient(repoman)
+    path = "/api/v1/blobstores/default/quota"
+
+    def limit(number):
+        options = {"data": json.dumps({"limit": number}), "content_type": "application/json"}
+        return client.request("PUT", path, **options).status_code
+
+    assert client.get(path).json == {
+        "blobStore": "default",
+        "used": 0,
+        "limit": None,
+        "isFull": False,
+        "message": "",
+    }
+    assert (limit(0), limit(-1), limit("x")) == (204, 400, 400)
+    shown = client.get(path).json
+    assert (shown["limit"], shown["isFull"]) == (0, True)
+    assert "has used 0 bytes of its quota of 0 bytes" in shown["message"]
+    # What scripts of others know of a store stays as it is.
+    assert send("GET", "/file/default").json == {"path": "default", "softQuota": None}
+    assert send("PUT", "/file/default", {"path": "default", "softQuota": QUOTA}).status_code == 204
+    assert client.get(path).json["limit"] == 0
+    assert send("GET", "/default/quota-status").json["isViolation"] is False
+    assert limit(None) == 204
+    assert client.get("/api/v1/blobstores/none/quota").status_code == 404
+
+
+def test_the_quota_of_a_repository_is_a_setting(repoman):
+    client = HttpClient(repoman)
+    repoman.repositories.create("files", "raw-hosted", {})
+    path = "/api/v1/repositories/files"
+    assert client.get(f"{path}/quota").json == {
+        "repository": "files",
+        "used": 0,
+        "softLimit": None,
+        "limit": None,
+        "isFull": False,
+        "message": "",
+    }
+    body = json.dumps({"settings": {"quota": {"soft_limit": 3, "limit": 10}}})
+    options = {"data": body, "content_type": "application/merge-patch+json"}
+    answer = client.request("PATCH", f"{path}/settings", **options)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["settings"]["quota"] == {"soft_limit": 3, "limit": 10}
+    assert client.put("/repository/files/a", b"4444").status_code == 201
+    shown = client.get(f"{path}/quota").json
+    assert (shown["used"], shown["isFull"]) == (4, False)
+    assert shown["message"].startswith("The soft quota of the repository files is exceeded")
+    assert client.put("/repository/files/b", b"1234567").status_code == 403
+    known = client.get("/service/rest/v1/repositories/raw/hosted/files").json
+    assert "quota" not in known
+    assert client.get(f"{path}/quota", login=False).status_code == 401
+
+
+@pytest.mark.parametrize("quota", [{"limit": -1}, {"limit": "x"}, {"soft_limit": 3, "limit": 2}])
+def test_a_wrong_quota_is_refused(repoman, quota):
+    with pytest.raises(Invalid, match="quota"):
+        repoman.repositories.create("files", "raw-hosted", {"quota": quota})

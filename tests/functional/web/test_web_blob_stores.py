@@ -248,3 +248,40 @@ def test_the_page_of_a_store_lists_what_is_damaged_and_starts_work(repoman, brow
     assert "repositories that you may not see" in page.text
     assert "Verify now" not in page.text
     assert ann.post(f"{LIST}/default/work", work="list").status_code == 403
+
+
+def test_a_hard_quota_is_set_and_seen(repoman, browser):
+    browser.open("GET", f"{LIST}/default/edit")
+    sent = send(browser, f"{LIST}/default/edit", **{"hard_quota.limit": "0.5"})
+    assert sent.status_code == 303
+    assert repoman.stores.get("default").hard_quota == GIB // 2
+    assert "of 512.0" in row_of(browser.open("GET", LIST), "default")
+    repoman.stores.limit("default", 0)
+    row = row_of(browser.open("GET", LIST), "default")
+    assert "takes nothing more" in row
+    assert "Nothing more is stored in it." in row
+    page = browser.get(f"{LIST}/default").text
+    assert "Nothing more is stored in it" in page
+    repoman.stores.limit("default", GIB)
+    assert "of at most 1.0" in browser.get(f"{LIST}/default").text
+    browser.open("GET", f"{LIST}/default/edit")
+    send(browser, f"{LIST}/default/edit", name="default", **{"hard_quota.limit": ""})
+    assert repoman.stores.get("default").hard_quota is None
+
+
+def test_the_page_of_a_repository_shows_its_quota(repoman, browser):
+    repoman.repositories.create("files", "raw-hosted", {"quota": {"soft_limit": 5, "limit": 20}})
+    page = browser.open("GET", "/browse/files").text
+    assert "of its quota of 20" in page
+    assert 'class="notice is-' not in page
+    client = HttpClient(repoman)
+    client.put("/repository/files/a", b"ten bytes!")
+    page = browser.open("GET", "/browse/files").text
+    assert "The soft quota is exceeded" in page
+    assert 'class="is-warn"' in page
+    client.put("/repository/files/b", b"ten others")
+    page = browser.open("GET", "/browse/files").text
+    assert "The quota is used up" in page
+    assert "what is deleted makes room" in page
+    form = browser.open("GET", "/admin/repositories/files").text
+    assert 'name="quota.limit"' in form

@@ -273,8 +273,8 @@ def test_a_quota_is_exceeded_beyond_its_limit(repoman):
 
 
 def test_an_exceeded_quota_is_logged_now_and_then(repoman, caplog):
-    now = 0.0
-    watch = QuotaWatch(repoman.stores, lambda: now)
+    now, changes = 0.0, []
+    watch = QuotaWatch(repoman.stores, repoman.quotas, lambda: changes.append(now), lambda: now)
     caplog.set_level(logging.WARNING)
 
     def warnings_after(seconds):
@@ -295,6 +295,43 @@ def test_an_exceeded_quota_is_logged_now_and_then(repoman, caplog):
     assert warnings_after(INTERVAL_S) == 0
     repoman.stores.change("default", None, Quota(QuotaKind.REMAINING, 2**60))
     assert warnings_after(INTERVAL_S) == 1
+    assert len(changes) == 3
+
+
+def test_the_quotas_of_repositories_are_watched_too(repoman, caplog):
+    quota = {"soft_limit": 5, "limit": 20}
+    repoman.repositories.create("files", "raw-hosted", {"quota": quota})
+    repoman.repositories.create("free", "raw-hosted", {})
+    now = 0.0
+    watch = QuotaWatch(repoman.stores, repoman.quotas, ticks=lambda: now)
+    watch.look()
+    assert caplog.text == ""
+    put(repoman, "files", "a", b"ten bytes!")
+    now += INTERVAL_S
+    watch.look()
+    assert "The soft quota of the repository files is exceeded: 10 bytes are used" in caplog.text
+    put(repoman, "files", "b", b"ten others")
+    now += INTERVAL_S
+    watch.look()
+    assert "The repository files has used 20 bytes of its quota of 20 bytes." in caplog.text
+    [state] = repoman.quotas.states()
+    assert (state.repository, state.used, state.limit) == ("files", 20, 20)
+
+
+def test_a_store_has_a_hard_quota(repoman):
+    repoman.stores.create("fast", "fast", hard_quota=7)
+    assert repoman.stores.get("fast").hard_quota == 7
+    assert repoman.blob_stores.find_quota("fast") == 7
+    repoman.stores.limit("fast", 0)
+    repoman.stores.change("fast", None, Quota(QuotaKind.USED, 5))
+    info = repoman.stores.get("fast")
+    assert (info.hard_quota, info.quota) == (0, Quota(QuotaKind.USED, 5))
+    assert "Nothing more is stored" in repoman.stores.state("fast").refusal
+    repoman.stores.limit("fast", None)
+    assert (repoman.blob_stores.find_quota("fast"), repoman.stores.state("fast").refusal) == (
+        None,
+        "",
+    )
 
 
 # --- Kills ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from repoman import doctor as package
 from repoman.cli import cli
 from repoman.config import DoctorSettings, ServerSettings, Settings, TlsSettings
+from repoman.disk_space import MinFree
 from repoman.doctor import machine_checks
 from repoman.doctor.content_checks import upstream_check
 from repoman.doctor.machine_checks import TIME_ERROR, clock_check, disk_check, files_check
@@ -446,6 +447,28 @@ def test_a_disk_that_is_nearly_full(repoman):
     none = Settings(doctor={"free_space": 1 << 60}).doctor
     assert states(disk_check(free, repoman.data, repoman.stores).run([])) == ["good"]
     assert states(disk_check(none, repoman.data, repoman.stores).run([])) == ["warn"]
+
+
+def test_quotas_that_are_used_up(repoman):
+    check = repoman.doctor._checks["quotas"]
+
+    def found():
+        return [(each.state, each.title) for each in check.run([]) if each.is_problem]
+
+    assert found() == []
+    repoman.repositories.create("some", "raw-hosted", {"quota": {"limit": 0}})
+    repoman.stores.limit("default", 0)
+    assert found() == [
+        ("bad", "Nothing new is stored in the repository some"),
+        ("bad", "Nothing new is stored in the blob store default"),
+    ]
+
+
+def test_a_disk_that_must_not_become_fuller(repoman, monkeypatch):
+    monkeypatch.setattr(repoman.database.reserve, "min_free", MinFree(1 << 60, 99.99))
+    (found, *_) = repoman.doctor._checks["quotas"].run([])
+    assert (found.state, found.title) == ("bad", "Nothing new is stored")
+    assert "that must stay free" in found.text
 
 
 def test_open_files():

@@ -22,6 +22,7 @@ EXPECTED = [
     (errors.ReadOnly("not now"), 403),
     (errors.Unavailable("later"), 503),
     (errors.StorageFull("full"), 507),
+    (errors.QuotaExceeded("no more"), 403),
     (errors.UpstreamError("broken there"), 502),
     (errors.UpstreamUnavailable("broken there"), 502),
     (errors.UpstreamTimeout("silent there"), 504),

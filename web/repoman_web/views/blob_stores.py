@@ -83,6 +83,19 @@ class QuotaFields(Section):
     limit: int | None = Field(None, ge=0, lt=2**63, json_schema_extra={"unit": "GiB"})
 
 
+class HardQuotaFields(Section):
+    """Beyond it nothing more is stored; reading and deleting go on."""
+
+    limit: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        title="Refuse beyond",
+        description="Of used space. Empty: no limit.",
+        json_schema_extra={"unit": "GiB"},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class StoreRow:
     """A blob store as the list shows it.
@@ -140,11 +153,14 @@ def _place(row: StoreRow) -> str:
 
 
 def _row(store: StoreState, users: int) -> StoreRow:
-    used, quota = store.usage.size, store.info.quota
+    used, quota, hard = store.usage.size, store.info.quota, store.info.hard_quota
     whole = None if store.free is None else used + store.free
     free = "" if store.free is None else f"{size(store.free)} free"
     told = free
-    if quota is not None and quota.kind is QuotaKind.USED:
+    if hard is not None:
+        whole = hard
+        told = ", ".join(filter(None, [f"of {size(hard)}", free]))
+    elif quota is not None and quota.kind is QuotaKind.USED:
         whole = quota.limit
         told = ", ".join(filter(None, [f"of {size(quota.limit)}", free]))
     elif quota is not None:
@@ -157,6 +173,8 @@ def _row(store: StoreState, users: int) -> StoreRow:
 def _state(store: StoreState, share: float | None) -> tuple[str, str]:
     if store.problem:
         return "cannot be used", "bad"
+    if store.refusal:
+        return "takes nothing more", "bad"
     if store.violation:
         return "beyond its quota", "warn"
     if share is not None and share >= FULL_PERCENT:
@@ -254,6 +272,7 @@ def create() -> Response | tuple[str, int]:
                 name,
                 path or name,
                 _quota(values["quota"]),
+                hard_quota=values["hard_quota"].get("limit"),
                 is_anywhere=may_administer("*", "*"),
             )
             return done(
@@ -266,26 +285,34 @@ def create() -> Response | tuple[str, int]:
 @blob_stores.route("/<name>/edit", methods=["GET", "POST"])
 @permission_needed("blobstores", "update")
 def edit(name: str) -> Response | tuple[str, int]:
-    """Return the form of a blob store, or change its soft quota."""
+    """Return the form of a blob store, or change its quotas."""
     info = current_repoman().stores.get(name)
     form = _form(info)
     if request.method == "POST":
         with form.read(request.form).saving():
-            quota = _quota(form.values()["quota"])
-            current_repoman().stores.change(name, None, quota)
+            values, stores = form.values(), current_repoman().stores
+            if (quota := _quota(values["quota"])) != info.quota:
+                stores.change(name, None, quota)
+            if (hard_quota := values["hard_quota"].get("limit")) != info.hard_quota:
+                stores.limit(name, hard_quota)
             return done(f"{name} was changed.", url_for("blob_stores.show"))
     return form.render("repoman/blob_store_form.html", store=info)
 
 
 def _form(info: StoreInfo | None = None) -> SectionForm:
-    sections: dict[str, type[Section]] = {"": StoreFields, "quota": QuotaFields}
-    titles = {"": "Blob store", "quota": "Soft quota"}
+    sections: dict[str, type[Section]] = {
+        "": StoreFields,
+        "quota": QuotaFields,
+        "hard_quota": HardQuotaFields,
+    }
+    titles = {"": "Blob store", "quota": "Soft quota", "hard_quota": "Hard quota"}
     if info is None:
         return SectionForm(sections, titles=titles)
     quota = {"kind": info.quota.kind.value, "limit": info.quota.limit} if info.quota else {}
     stored: dict[str, dict[str, Any]] = {
         "": {"name": info.name, "path": info.path},
         "quota": {"kind": "none", "limit": None, **quota},
+        "hard_quota": {"limit": info.hard_quota},
     }
     return SectionForm(sections, stored, fixed=("name", "path"), titles=titles)
 

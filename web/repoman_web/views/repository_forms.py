@@ -18,6 +18,7 @@ from repoman.plugin import (
     ManagedRepositories,
     NegativeCacheSection,
     ProxySection,
+    QuotaSection,
     Recipe,
     RemoteState,
     RepomanError,
@@ -35,7 +36,8 @@ from repoman.plugin import (
 # The sections in the order of a form; others, which formats bring, are where Section stands.
 ORDER: tuple[type[Section], ...] = (
     *(ConnectorSection, AccessSection, ProxySection, Section, NegativeCacheSection),
-    *(HttpClientSection, GroupSection, RoutingSection, StorageSection, CleanupSection),
+    *(HttpClientSection, GroupSection, RoutingSection, StorageSection, QuotaSection),
+    CleanupSection,
 )
 SCHEMES = {"http_port": "http", "https_port": "https"}
 PORT_MAX = 65_535

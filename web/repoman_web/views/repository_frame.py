@@ -14,10 +14,12 @@ from repoman.plugin import (
     GroupSection,
     HostedStorageSection,
     ProxySection,
+    QuotaSection,
     RemoteCondition,
     RemoteState,
     Repository,
     RepositoryAddress,
+    RepositoryQuota,
     RepositoryTab,
     RepositoryType,
     Usage,
@@ -135,6 +137,33 @@ def _notice_of(repository: Repository) -> Notice | None:
         return Notice("bad", "This repository does not work", f"{repository.problem} {stays}")
     if not repository.config.is_online:
         return Notice("warn", "This repository is offline", "Clients get an error until it is.")
+    return _quota_notice(repository) or _upstream_notice(repository)
+
+
+def _quota_notice(repository: Repository) -> Notice | None:
+    """Return what visitors should know of the quota, if it is exceeded and they see all of it."""
+    quota = _quota_of(repository)
+    if quota is None or not (quota.refusal or quota.violation):
+        return None
+    if current_repoman().views.open(repository, current_actor()).usage() is None:
+        return None
+    if not quota.refusal:
+        return Notice("warn", "The soft quota is exceeded", quota.violation)
+    still = "It can be read, and what is deleted makes room."
+    if repository.config.type is RepositoryType.PROXY:
+        still = "What is not cached comes from the upstream each time."
+    return Notice("bad", "The quota is used up", f"{quota.refusal} {still}")
+
+
+def _quota_of(repository: Repository) -> RepositoryQuota | None:
+    """Return the quota of a repository; None: it has none."""
+    section = repository.config.sections.get("quota")
+    if not isinstance(section, QuotaSection) or section == QuotaSection():
+        return None
+    return current_repoman().quotas.find(repository)
+
+
+def _upstream_notice(repository: Repository) -> Notice | None:
     remote = repository.capabilities.remote
     return None if remote is None else _remote_notice(_upstream(repository), remote.state)
 
@@ -247,11 +276,23 @@ def repository_tiles(repository: Repository, address: RepositoryAddress) -> list
         name = (address.ui.packages or FILES)[1].capitalize()
         tiles.append(Tile(name, count.partition(" ")[0], version_text(address, usage)))
         limit = proxy.cache_limit if isinstance(proxy, ProxySection) else 0
-        tiles.append(_stored_tile(usage, limit))
+        tiles.append(_quota_tile(repository) or _stored_tile(usage, limit))
     storage = sections.get("storage")
     if isinstance(storage, HostedStorageSection):
         tiles.append(Tile("Overwriting", OVERWRITING[storage.write_policy], _policy_note(storage)))
     return tiles
+
+
+def _quota_tile(repository: Repository) -> Tile | None:
+    """Return what is used of the quota; None: there is none."""
+    quota = _quota_of(repository)
+    whole = None if quota is None else quota.soft_limit if quota.limit is None else quota.limit
+    if quota is None or not whole:
+        return None
+    tone = "is-bad" if quota.refusal else "is-warn" if quota.violation else "is-1"
+    kind = "quota" if quota.limit is not None else "soft quota"
+    share = min(100.0, quota.used * 100 / whole)
+    return Tile("Stored", size(quota.used), f"of its {kind} of {size(whole)}", ((share, tone),))
 
 
 def _stored_tile(usage: Usage, limit: int) -> Tile:
