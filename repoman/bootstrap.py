@@ -1,15 +1,19 @@
-"""The first start: fills an empty database."""
+"""The first start: fills an empty database, and begins the options as the settings say."""
 
 import logging
 import os
 import secrets
 from pathlib import Path
 
-from repoman.config import BootstrapSettings
-from repoman.db.database import Database
+from repoman.config import BootstrapSettings, Settings
+from repoman.db.database import FILE, Database
 from repoman.errors import Unavailable
 from repoman.files import NewFile, replace_files
+from repoman.mail import EMAIL_OPTIONS, EmailOptions
+from repoman.outgoing import network_options
 from repoman.repositories.manager import RepositoryManager
+from repoman.sections import Section
+from repoman.security.options import security_options
 from repoman.security.permissions import ADMIN_ROLE
 from repoman.security.users import Users
 
@@ -83,3 +87,23 @@ def _write_private(path: Path, text: str) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Unavailable(f"The password file {path} cannot be written: {reason}.") from error
+
+
+def option_sections(settings: Settings) -> dict[str, Section]:
+    """Return the sections of options as the settings file begins them."""
+    return {
+        **security_options(settings.security),
+        **network_options(),
+        EMAIL_OPTIONS: EmailOptions(),
+    }
+
+
+def has_database(data: Path) -> bool:
+    """Return whether a data directory has a database with anything in it (Unavailable)."""
+    try:
+        return (data / FILE).stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"The database {data / FILE} cannot be used: {reason}.") from error

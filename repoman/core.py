@@ -2,7 +2,6 @@
 
 import hmac
 import logging
-import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,7 +13,13 @@ from types import TracebackType
 
 from repoman.blobs.manager import BlobStoreManager, FileStorePlugin
 from repoman.blobs.store import BlobStore
-from repoman.bootstrap import ADMIN, forget_first_password, seed
+from repoman.bootstrap import (
+    ADMIN,
+    forget_first_password,
+    has_database,
+    option_sections,
+    seed,
+)
 from repoman.caching import BUDGET
 from repoman.catalog.activity import Activity
 from repoman.catalog.catalog import Catalog
@@ -27,7 +32,7 @@ from repoman.cleanup.cleaner import Cleaner
 from repoman.cleanup.preview import CleanupPreview
 from repoman.compaction import Compactor
 from repoman.config import Settings
-from repoman.db.database import FILE, Database
+from repoman.db.database import Database
 from repoman.disk_space import MinFree
 from repoman.doctor.access_checks import FIRST_PASSWORD
 from repoman.doctor.builtin import (
@@ -41,17 +46,17 @@ from repoman.doctor.model import DoctorCheck
 from repoman.doctor.quota_checks import QUOTAS
 from repoman.doctor.service import Doctor
 from repoman.doctor.sightings import ProxySightings
-from repoman.errors import RepomanError, Unavailable
+from repoman.errors import RepomanError
 from repoman.events.follower import EventLog
 from repoman.events.plugins import PluginFollower, plugin_followers
 from repoman.events.pulls import PullLog
 from repoman.health import Health
 from repoman.identity import check_new_database, pair_stores
 from repoman.logs import LogLevel
-from repoman.mail import EMAIL_OPTIONS, EmailOptions, Mailer
+from repoman.mail import Mailer
 from repoman.metrics import Metrics
 from repoman.options import Options
-from repoman.outgoing import create_network, network_options
+from repoman.outgoing import create_network
 from repoman.overview.activity import ActivityLog
 from repoman.overview.service import Overview
 from repoman.overview.space import Space
@@ -62,12 +67,11 @@ from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.purge import Purge
 from repoman.repositories.routing import RoutingRules
 from repoman.search import TrigramIndex
-from repoman.sections import Section
 from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
 from repoman.security.ldap_servers import LdapServers
-from repoman.security.options import USER_TOKEN_OPTIONS, UserTokenOptions, security_options
+from repoman.security.options import USER_TOKEN_OPTIONS, UserTokenOptions
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
 from repoman.security.throttling import LoginQueue
@@ -485,26 +489,6 @@ def _create_users(database: Database, settings: Settings) -> Users:
     security = settings.security
     passwords = PasswordVerifier(security.password_memory, security.password_cost)
     return Users(database, passwords, settings.password_min_chars)
-
-
-def option_sections(settings: Settings) -> dict[str, Section]:
-    """Return the sections of options as the settings file begins them."""
-    return {
-        **security_options(settings.security),
-        **network_options(),
-        EMAIL_OPTIONS: EmailOptions(),
-    }
-
-
-def has_database(data: Path) -> bool:
-    """Return whether a data directory has a database with anything in it (Unavailable)."""
-    try:
-        return (data / FILE).stat().st_size > 0
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise Unavailable(f"The database {data / FILE} cannot be used: {reason}.") from error
 
 
 def _check_store(store: BlobStore) -> str:

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 import repoman_docker.plugin
 import repoman_raw.plugin
 from repoman import errors, hookspecs, plugin
+from repoman.bootstrap import option_sections
 from repoman.config import Settings
-from repoman.core import option_sections
 from repoman.plugin import Recipe
 from tests.architecture import CORE, ROOT
 
