@@ -3,7 +3,8 @@
 import secrets
 from typing import Any
 
-from repoman.db.models import OptionRecord, SecretRecord
+from repoman.db.models import SecretRecord
+from repoman.db.settings_models import OptionRecord
 
 
 def find_option(name: str) -> dict[str, Any]:

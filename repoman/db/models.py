@@ -145,16 +145,6 @@ class SessionRecord(Record):
         table_name = "session"
 
 
-class OptionRecord(Record):
-    """Settings that an administrator changes while the server runs, by section."""
-
-    name = TextField(primary_key=True)
-    value = JSONField()
-
-    class Meta:
-        table_name = "option"
-
-
 class AuditRecord(Record):
     """An event; ``attributes`` hold details, never a secret."""
 
@@ -481,7 +471,6 @@ MODELS = (
     SelectorRecord,
     UserTokenRecord,
     SessionRecord,
-    OptionRecord,
     AuditRecord,
     SecretRecord,
     RepositoryRecord,

@@ -1,8 +1,18 @@
-"""The tables of what settings refer to, and of what the doctor found about them."""
+"""The tables of options, of what settings refer to, and of what the doctor found about them."""
 
 from peewee import DoubleField, IntegerField, JSONField, TextField
 
 from repoman.db.models import Record
+
+
+class OptionRecord(Record):
+    """Settings that an administrator changes while the server runs, by section."""
+
+    name = TextField(primary_key=True)
+    value = JSONField()
+
+    class Meta:
+        table_name = "option"
 
 
 class RoutingRuleRecord(Record):
@@ -63,4 +73,10 @@ class DoctorResultRecord(Record):
         table_name = "doctor_result"
 
 
-SETTINGS_MODELS = (RoutingRuleRecord, CleanupPolicyRecord, CertificateRecord, DoctorResultRecord)
+SETTINGS_MODELS = (
+    OptionRecord,
+    RoutingRuleRecord,
+    CleanupPolicyRecord,
+    CertificateRecord,
+    DoctorResultRecord,
+)

@@ -8,7 +8,8 @@ from repoman.config import DatabaseSettings
 from repoman.content import NewAsset
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.models import OptionRecord, UserRecord, database_proxy
+from repoman.db.models import UserRecord, database_proxy
+from repoman.db.settings_models import OptionRecord
 from repoman.db.topics import TOPICS, content_topic, read_tables, written_table
 from repoman.security.user_records import find_user, insert_user, update_user
 
