@@ -242,9 +242,6 @@ class Repoman:
         self._open_stores()
         self.security.tokens.open()
         self.security.sessions.open()
-        self.compactor = Compactor(self.database, self.blob_stores)
-        self.verifier = Verifier(self.database, self.blob_stores)
-        self.orphans = Orphans(self.database, self.blob_stores, self.compactor)
         self.repositories = RepositoryManager(
             self.database,
             self._recipes,
@@ -311,7 +308,7 @@ class Repoman:
         )
 
     def _open_stores(self) -> None:
-        """Open the blob stores of the database, and see that all belong to it."""
+        """Open the blob stores of the database, which belong to it, and what works on them."""
         self.stores = BlobStores(
             self.database, self.blob_stores, self.settings.blob_stores, self.data
         )
@@ -323,6 +320,9 @@ class Repoman:
         self.quotas = RepositoryQuotas(lambda: self.repositories.all())
         watch = QuotaWatch(self.stores, self.quotas, lambda: self.doctor.examine(QUOTAS))
         self._chores[Watch("quotas")] = watch.look
+        self.compactor = Compactor(self.database, self.blob_stores)
+        self.verifier = Verifier(self.database, self.blob_stores)
+        self.orphans = Orphans(self.database, self.blob_stores, self.compactor)
 
     def _add_tasks(self) -> None:
         found = chain.from_iterable(self.plugins.hook.repoman_register_tasks())
