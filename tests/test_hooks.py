@@ -229,7 +229,7 @@ def test_hook_repoman_register_blob_stores(repoman_factory):
         {"memory": MemoryPlugin()}, blob_stores={"default": {"type": "memory", "level": 9}}
     )
     context = repoman.repositories.create("files", "raw-hosted", {}).service
-    assert context.blobs.level == 9
+    assert repoman.blob_stores.get("default").level == 9
     blob = store_bytes(context.blobs, b"some bytes")
     context.content.save_asset(NewAsset("a", "file", blob, "text/plain"))
     with context.content.open_asset(context.content.get_asset("a")) as file:
