@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 WIDE_PX = 1440
 NARROW_PX = (390, 320)  # A phone, and a page at 400 % of its size (WCAG 1.4.10).
 RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
+# Those that can judge the same page differently in other colours.
+RULES_OF_COLOURS = "{runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}}"
 PICTURES = os.environ.get("PICTURES")
 
 
@@ -72,10 +74,10 @@ def sign_in(page: Page, name: str, password: str, to: str = "/account") -> None:
     page.wait_for_url(lambda url: "/login" not in url)
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, rules: str = RULES) -> list[str]:
     """What axe-core finds wrong with the page as it is shown: the rule, what to do, where."""
     page.evaluate(axe())
-    found = page.evaluate(f"axe.run(document, {RULES})")["violations"]
+    found = page.evaluate(f"axe.run(document, {rules})")["violations"]
     return [
         f"{each['id']}: {each['help']} at {node['target']}: {node['html'][:200]}"
         for each in found
@@ -84,19 +86,30 @@ def violations(page: Page) -> list[str]:
 
 
 def check_page(page: Page, path: str) -> list[str]:
-    """What is wrong with a page, wide and narrow; a failure to open it as well."""
+    """What is wrong with a page, light and dark, wide and narrow; a failure to open it as well."""
     page.set_viewport_size({"width": WIDE_PX, "height": 900})
     answer = page.goto(path)
     if answer is None or answer.status >= 500:
         return [f"{path} was not opened"]
     keep_picture(page, path, "wide")
     found = violations(page)
+    with darkened(page):
+        keep_picture(page, path, "wide")
+        found += [f"dark: {each}" for each in violations(page, RULES_OF_COLOURS)]
     for width in NARROW_PX:
         page.set_viewport_size({"width": width, "height": 800})
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
             found.append(f"wider than {width} pixels: {_widest(page)}")
     keep_picture(page, path, "narrow")
     return found
+
+
+@contextmanager
+def darkened(page: Page) -> Iterator[None]:
+    """Show a page dark in the block; only colours differ, so it is not loaded again."""
+    page.emulate_media(color_scheme="dark")
+    yield
+    page.emulate_media(color_scheme="light")
 
 
 def keep_picture(page: Page, path: str, size: str) -> None:
