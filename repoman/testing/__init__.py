@@ -4,7 +4,7 @@ Import the fixtures into a ``conftest.py``; pytest is needed, which the product 
 """
 
 from repoman.testing.blob_stores import BlobStoreSuite
-from repoman.testing.client import HttpClient, after_admission
+from repoman.testing.client import HttpClient, after_admission, application_of
 from repoman.testing.factory import ADMIN, RepomanFactory, repoman_factory
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "HttpClient",
     "RepomanFactory",
     "after_admission",
+    "application_of",
     "repoman_factory",
 ]

@@ -1,6 +1,7 @@
 """An HTTP client in process: the whole application, without a socket."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from werkzeug.test import Client, TestResponse
@@ -53,6 +54,20 @@ def _receive(environ: Environ, wanted: BodyWanted) -> Environ:
     return {RECEIVED: wanted.sink}
 
 
+@lru_cache(maxsize=1)  # One Repoman runs in a process.
+def application_of(repoman: Repoman) -> WSGI:
+    """Return the one application of a started Repoman, as :func:`after_admission` serves it.
+
+    Clients share it, as they share a server: making it takes longer than most tests.
+    """
+    return after_admission(_plain_application_of(repoman))
+
+
+@lru_cache(maxsize=1)
+def _plain_application_of(repoman: Repoman) -> WSGI:
+    return create_application(repoman)
+
+
 class HttpClient:
     """Sends requests to a started Repoman.
 
@@ -66,8 +81,7 @@ class HttpClient:
     def __init__(
         self, repoman: Repoman, *, connector: str | None = None, admission: bool = True
     ) -> None:
-        app = create_application(repoman)
-        self._client = Client(after_admission(app) if admission else app)
+        self._client = Client((application_of if admission else _plain_application_of)(repoman))
         self._environ = {"REMOTE_ADDR": "127.0.0.1"}
         if connector is not None:
             self._environ[CONNECTOR] = connector_key(connector, "http")

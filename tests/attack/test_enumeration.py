@@ -7,10 +7,9 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
-from repoman.http.router import create_application
 from repoman.repositories.model import connector_key
 from repoman.security.user_records import Status
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_web import plugin as web
 
@@ -41,7 +40,7 @@ def repoman(module_factory):
 
 @pytest.fixture(scope="module")
 def client(repoman):
-    return Client(after_admission(create_application(repoman)))
+    return Client(application_of(repoman))
 
 
 def told(answer, name):

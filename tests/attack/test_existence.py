@@ -8,10 +8,9 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.errors import Unavailable
-from repoman.http.router import create_application
 from repoman.plugin import hookimpl
 from repoman.testing import ADMIN
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
@@ -116,7 +115,7 @@ def repoman(module_factory):
 
 @pytest.fixture(scope="module")
 def client(repoman):
-    return Client(after_admission(create_application(repoman)))
+    return Client(application_of(repoman))
 
 
 @pytest.fixture

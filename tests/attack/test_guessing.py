@@ -6,12 +6,11 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.http.current import CONNECTOR
-from repoman.http.router import create_application
 from repoman.plugin import Actor, hookimpl
 from repoman.repositories.model import connector_key
 from repoman.security.actors import Limit
 from repoman.testing import ADMIN
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_web import plugin as web
 from tests.attack.raw import request, send
@@ -44,7 +43,7 @@ class Guesser:
     """Logs in by way of a proxy, from the address it wants."""
 
     def __init__(self, repoman) -> None:
-        self.client = Client(after_admission(create_application(repoman)))
+        self.client = Client(application_of(repoman))
 
     def __call__(self, name, password, path="/v2/", address="10.9.9.9", via=PROXY, **environ):
         login = b64encode(f"{name}:{password}".encode()).decode()

@@ -8,12 +8,11 @@ from werkzeug.test import Client
 
 from repoman.errors import Denied
 from repoman.http.current import CONNECTOR
-from repoman.http.router import create_application
 from repoman.plugin import Actor, Limit, hookimpl
 from repoman.repositories.model import connector_key
 from repoman.security.user_records import find_user
 from repoman.testing import ADMIN
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_web import plugin as web
 
@@ -52,7 +51,7 @@ def repoman(repoman_factory):
 @pytest.fixture
 def send(repoman):
     """Send a request with a name and password, or with a bearer token, to the connector."""
-    client = Client(after_admission(create_application(repoman)), use_cookies=False)
+    client = Client(application_of(repoman), use_cookies=False)
 
     def send(path, login=None, bearer=None, method="GET", port="images", **options):
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
@@ -70,7 +69,7 @@ def browse(repoman):
     """Log in at the pages; return the answer and what opens further pages."""
 
     def browse(name, password):
-        client = Client(after_admission(create_application(repoman)))
+        client = Client(application_of(repoman))
         mark = MARK.search(client.get("/login").text)[1]
         form = {"csrf_token": mark, "name": name, "password": password}
         return client.post("/login", data=form), client

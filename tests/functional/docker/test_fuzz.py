@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import run_wsgi_app
 
-from repoman.http.router import create_application
-from repoman.testing import ADMIN, after_admission
+from repoman.testing import ADMIN, application_of
 from tests.clock import WAIT_S
 from tests.examples import count
 from tests.functional.docker.images import OCI_MANIFEST, SCHEMA1, digest_of, make_image
@@ -176,7 +175,7 @@ def environ_of(method, path, query, headers, body, *, login):
 @pytest.fixture(scope="module")
 def application(in_process):
     """The whole application, as our server calls it."""
-    return after_admission(create_application(in_process.repoman))
+    return application_of(in_process.repoman)
 
 
 @pytest.fixture

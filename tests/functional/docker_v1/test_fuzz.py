@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import run_wsgi_app
 
-from repoman.http.router import create_application
-from repoman.testing import ADMIN, after_admission
+from repoman.testing import ADMIN, application_of
 from tests.examples import count
 from tests.functional.docker_v1.conftest import engine_of
 from tests.functional.docker_v1.driver import Engine, make_chain
@@ -88,7 +87,7 @@ headers = st.dictionaries(
 
 @pytest.fixture(scope="module")
 def application(in_process):
-    return after_admission(create_application(in_process.repoman))
+    return application_of(in_process.repoman)
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,12 @@ from werkzeug.test import Client
 
 from repoman.errors import Denied, Unauthenticated, Unavailable
 from repoman.http.current import CONNECTOR
-from repoman.http.router import create_application
 from repoman.repositories.model import connector_key
 from repoman.security.actors import Actor, Credentials, Limit
 from repoman.security.ldap import RETRY_PAUSE_S, USER_CHECK_INTERVAL_S, LdapRealm
 from repoman.security.throttling import LoginQueue
 from repoman.security.user_records import Status, find_user
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from tests.fakes.slapd import GROUPS, PEOPLE
 from tests.live import free_port
 
@@ -130,7 +129,7 @@ def test_while_the_directory_is_away_its_last_word_counts(realm, repoman, direct
 @pytest.fixture
 def open_(repoman):
     """Send a request, to the connector of images unless told otherwise."""
-    client = Client(after_admission(create_application(repoman)), use_cookies=False)
+    client = Client(application_of(repoman), use_cookies=False)
 
     def open_(path, connector="images", **options):
         environ = {CONNECTOR: connector_key(connector, "http")} if connector else {}

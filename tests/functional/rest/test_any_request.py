@@ -21,9 +21,8 @@ from schemathesis.specs.openapi.checks import (
 
 import repoman_docker.plugin
 import repoman_raw.plugin
-from repoman.http.router import create_application
 from repoman.testing import ADMIN
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 
 CHECKS = [not_a_server_error, status_code_conformance]
 CHECKS_OF_BODY = [content_type_conformance, response_schema_conformance]
@@ -51,7 +50,7 @@ def repoman(repoman_factory):
 @pytest.mark.parametrize("document", DOCUMENTS)
 @pytest.mark.parametrize("who", LOGINS)
 def test_any_request(repoman, who, document):
-    app = after_admission(create_application(repoman))
+    app = application_of(repoman)
     schema = schemathesis.openapi.from_wsgi(document, app)
     operations = sorted((each.ok() for each in schema.get_all_operations()), key=order_of)
     assert operations

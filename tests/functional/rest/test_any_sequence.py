@@ -22,9 +22,8 @@ from schemathesis.specs.openapi.checks import (
 
 import repoman_docker.plugin
 import repoman_raw.plugin
-from repoman.http.router import create_application
 from repoman.testing import ADMIN, HttpClient
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 
 CHECKS = [not_a_server_error, status_code_conformance]
 CHECKS_OF_BODY = [content_type_conformance, response_schema_conformance]
@@ -100,7 +99,7 @@ def repoman(repoman_factory):
 
 @pytest.mark.slow
 def test_any_sequence(repoman):
-    app = after_admission(create_application(repoman))
+    app = application_of(repoman)
     schema = schemathesis.openapi.from_wsgi("/service/rest/openapi.json", app)
     schema.config.generation.update(modes=[GenerationMode.POSITIVE])
     dice = random.Random(17)

@@ -8,7 +8,6 @@ from pydantic import Field
 from werkzeug.test import Client
 
 from repoman.errors import Conflict
-from repoman.http.router import create_application
 from repoman.plugin import (
     EVERYBODY,
     SIGNED_IN,
@@ -31,7 +30,7 @@ from repoman.plugin import (
     hookimpl,
 )
 from repoman.testing import ADMIN, HttpClient
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from repoman_raw import plugin as raw
 
 things = Area("Things", "Things of a test.")
@@ -408,7 +407,7 @@ def test_two_endpoints_of_one_address_abort_the_start(repoman_factory):
 
 
 def test_a_session_needs_the_mark_of_our_pages(repoman):
-    client = Client(after_admission(create_application(repoman)))
+    client = Client(application_of(repoman))
     session = repoman.security.sessions.begin(Actor(ADMIN[0]), "127.0.0.1", "a browser")
     client.set_cookie("repoman-login", session)
     path = "/service/rest/v1/things/x"

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from repoman import __version__
-from repoman.config import DatabaseSettings
-from repoman.db.database import Database
 from repoman.security.rights_records import Role
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
+from tests.live import run_program
 
 ANN = ("ann", "a password")
 
@@ -126,13 +125,11 @@ def test_what_another_process_changes_is_told_at_once(client, repoman):
         check = ask(client, "GET", "/v1/status/check").json["Read-only mode"]["healthy"]
         return shown, check, ask(client, "GET", "/v1/status/writable").status_code
 
-    other = Database(repoman.settings.data, DatabaseSettings())
-    other.open()
-    other.freeze("cli")
+    data = str(repoman.settings.data)
+    assert run_program("freeze", "--data", data).returncode == 0
     assert told() == (True, False, 503)
-    other.release()
+    assert run_program("release", "--data", data).returncode == 0
     assert told() == (False, True, 200)
-    other.close()
 
 
 def test_it_outlives_a_restart(client, repoman_factory):

@@ -10,7 +10,6 @@ from werkzeug.test import Client
 
 from repoman.config import ServerSettings
 from repoman.errors import Conflict
-from repoman.http.router import create_application
 from repoman.plugin import (
     EVERYBODY,
     SIGNED_IN,
@@ -25,7 +24,7 @@ from repoman.plugin import (
 from repoman.rest.endpoints import API_ROOT, Reply
 from repoman.rest.resources import AnyCase
 from repoman.testing import ADMIN, HttpClient
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from tests.clock import WAIT_S
 from tests.functional.rest.matching import VECTORS
 
@@ -316,7 +315,7 @@ class Browser:
     """Keeps cookies."""
 
     def __init__(self, repoman):
-        self.client = Client(after_admission(create_application(repoman)))
+        self.client = Client(application_of(repoman))
 
     def log_in(self, name=ADMIN[0], password=ADMIN[1], **options):
         form = {

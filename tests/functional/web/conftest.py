@@ -5,10 +5,9 @@ import re
 import pytest
 from werkzeug.test import Client
 
-from repoman.http.router import create_application
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN, RepomanFactory
-from repoman.testing.client import after_admission
+from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
@@ -31,7 +30,7 @@ class Browser:
     """Keeps cookies, and fills the mark of the page it saw last into its forms."""
 
     def __init__(self, repoman, **environ) -> None:
-        self.client = Client(after_admission(create_application(repoman)))
+        self.client = Client(application_of(repoman))
         self.environ = {"REMOTE_ADDR": "127.0.0.1", **environ}
         self.mark = ""
 
