@@ -10,9 +10,9 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Request, Response, request
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from repoman.core import Repoman
 from repoman.http.addresses import AddressBook
@@ -36,7 +36,7 @@ from repoman.http.health import OPEN, create_health_rest
 from repoman.http.hosts import SAFE_METHODS, HostRequest, check_origin, note_external_url
 from repoman.http.page_forms import is_streamed
 from repoman.http.pages import PAGE_POLICY, install_pages
-from repoman.http.rest import create_rest, install_server_name, is_rest, takes_form
+from repoman.http.rest import create_rest, install_server_name, is_rest, present_path, takes_form
 from repoman.http.rest_errors import RestErrors
 from repoman.http.rest_sessions import SESSION_PATH, protect_session, session_blueprint
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
@@ -78,6 +78,13 @@ class _Rule(Rule):
 class _AdminApp(Flask):
     request_class = HostRequest
     url_rule_class = _Rule
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return what finds the route of a request; former paths need no routes of their own."""
+        adapter = super().create_url_adapter(request)
+        if adapter is not None:
+            adapter.path_info = present_path(adapter.path_info)
+        return adapter
 
 
 def create_admin_app(repoman: Repoman, formats: Mapping[str, Format]) -> Flask:

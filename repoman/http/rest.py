@@ -41,8 +41,11 @@ DESCRIPTIONS = {
     f"{NEXUS_ROOT}/swagger.yaml": NEXUS_ROOT,
     f"{API_ROOT}/openapi.json": API_ROOT,
 }
-# In paths, old scripts use the second one for the first.
-OLD_PATHS = (("/v1/", "/beta/"), (f"{NEXUS_ROOT}/metrics/", f"{METRICS_ROOT}/"))
+# Where old scripts look for something, and where it is.
+OLD_PATHS = (
+    (f"{NEXUS_ROOT}/beta/", f"{NEXUS_ROOT}/v1/"),
+    (f"{METRICS_ROOT}/", f"{NEXUS_ROOT}/metrics/"),
+)
 PATCH_TYPES = (MERGE_PATCH, JSON)  # Media types of merge patches.
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
 TAG_CHARS = 32  # Of the hash of an answer.
@@ -72,10 +75,10 @@ def create_rest(repoman: Repoman, formats: Mapping[str, Format]) -> Blueprint:
     for each, view in zip(endpoints, views, strict=True):
         if each.matches is not None:
             view.shown = by_function[each.matches]
-        for path in _rules(each):
-            blueprint.add_url_rule(
-                path, each.operation_id, view, methods=[each.method], strict_slashes=False
-            )
+        rule = each.url.replace("{", "<").replace("}", ">")
+        blueprint.add_url_rule(
+            rule, each.operation_id, view, methods=[each.method], strict_slashes=False
+        )
     _add_descriptions(blueprint, areas, repoman.settings.server.nexus_compatibility)
     return blueprint
 
@@ -96,11 +99,12 @@ def _add_descriptions(blueprint: Blueprint, areas: list[Area], nexus_version: st
         blueprint.add_url_rule(path, path.replace(".", "_"), partial(show, root, media_type))
 
 
-def _rules(endpoint: Endpoint) -> set[str]:
-    """Return the paths of an endpoint as Flask knows them."""
-    rule = endpoint.url.replace("{", "<").replace("}", ">")
-    is_alias_known = endpoint.area.root == NEXUS_ROOT
-    return {rule, *(rule.replace(*each) for each in OLD_PATHS if is_alias_known)}
+def present_path(path: str) -> str:
+    """Return the path of what is asked for by a path, which may be one of former times."""
+    for old, new in OLD_PATHS:
+        if path.startswith(old):
+            return new + path.removeprefix(old)
+    return path
 
 
 class _View:
