@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from repoman.cleanup import candidate_records as records
+from repoman.cleanup.freed import COMPONENTS_MAX, freed_by
 from repoman.cleanup.selection import Selection, coordinate_of
 from repoman.clocks import ConfirmedClock
 from repoman.db.database import Database
@@ -54,6 +55,9 @@ class Removed:
 
     Attributes:
         size: bytes of the blobs that nothing uses any more.
+        freed: bytes that are free in the end, once what only the components needed is removed too;
+            as it was worked out before.
+        is_more_freed: whether it is more, since there were too many to work that out.
         failed: components that could not be removed.
         skipped: repositories that could not be cleaned up.
         repositories: those from which something was removed.
@@ -61,6 +65,8 @@ class Removed:
 
     components: int = 0
     size: int = 0
+    freed: int = 0
+    is_more_freed: bool = False
     failed: int = 0
     skipped: int = 0
     repositories: int = 0
@@ -71,7 +77,8 @@ class Removed:
         if self.components:
             found = pluralize(self.components, "component")
             where = pluralize(self.repositories, "repository", "repositories")
-            told.append(f"Removed {found} from {where}, and with them {render_size(self.size)}.")
+            least = "at least " if self.is_more_freed else ""
+            told.append(f"Removed {found} from {where}; frees {least}{render_size(self.freed)}.")
         if self.failed:
             told.append(f"{pluralize(self.failed, 'component')} could not be removed.")
         if self.skipped:
@@ -153,6 +160,11 @@ class Cleaner:
         )
         if not chosen:
             return
+        freed = freed_by(repository, chosen)
+        run.log(
+            f"{name}: {pluralize(len(chosen), 'component')} to remove, which frees "
+            f"{render_size(freed)}{'' if len(chosen) <= COMPONENTS_MAX else ' or more'}."
+        )
         deletion = _Deletion(self._database, self._pulls, repository, selection, run.log)
         try:
             for done in range(0, len(chosen), BATCH_COMPONENTS):
@@ -160,13 +172,13 @@ class Cleaner:
                 count, size = deletion.delete_batch(chosen[done : done + BATCH_COMPONENTS])
                 run.freed(size)
                 if count:
-                    run.log(
-                        f"{name}: removed {pluralize(count, 'component')}, {render_size(size)}."
-                    )
+                    run.log(f"{name}: removed {pluralize(count, 'component')}.")
                 run.pause(PAUSE_S)
         finally:
             removed.components += deletion.components
             removed.size += deletion.size
+            removed.freed += freed
+            removed.is_more_freed |= len(chosen) > COMPONENTS_MAX
             removed.failed += deletion.failed
             removed.repositories += bool(deletion.components)
             self._note(repository, policies, deletion)
@@ -181,7 +193,6 @@ class Cleaner:
                     "repository.cleanup",
                     repository.name,
                     components=str(deletion.components),
-                    bytes=str(deletion.size),
                     policies=" ".join(each.name for each in policies),
                 )
 

@@ -16,8 +16,6 @@ from repoman.events.event import Coordinate
 from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.repositories.model import Repository
 
-Protection = Callable[[Coordinate], str]
-
 LastKept = dict[tuple[int | None, str], tuple[str | float, int]]
 """By package and kind, the position of the last one of the newest versions, which stay."""
 
@@ -47,7 +45,7 @@ class Judgement(NamedTuple):
     def explain(self) -> str:
         """Return in a sentence whether the component goes, and why."""
         if self.protection:
-            return f"kept: {self.protection}"
+            return f"kept: {self.protection.removesuffix('.')}"
         chosen = self.chosen_by
         if chosen is not None:
             return f"goes: {self._worded(chosen)}"
@@ -63,7 +61,6 @@ class Selection:
 
     Args:
         now: seconds since the epoch.
-        protection: returns why a component must stay whatever the policies say, or an empty text.
     """
 
     def __init__(
@@ -71,12 +68,11 @@ class Selection:
         repository: Repository,
         policies: Iterable[CleanupPolicy],
         now: float,
-        protection: Protection | None = None,
     ) -> None:
         self._repository = repository
         self._rules = [Rule(each, repository.rules, now) for each in policies]
         self._needs_assets = any(each.needs_assets for each in self._rules)
-        self._protection = protection
+        self._protection = repository.capabilities.protection
         self._kinds: tuple[str, ...] = repository.rules.component_kinds
 
     def judge_all(self) -> Generator[Judgement]:

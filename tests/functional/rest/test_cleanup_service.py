@@ -10,6 +10,7 @@ from repoman.clocks import DAY_S
 from repoman.db.models import ComponentRecord
 from repoman.errors import Invalid
 from repoman.events.event_records import list_events
+from repoman.printable import render_size
 from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin as docker
@@ -78,7 +79,10 @@ def reasons(site, repository, name="", *policies, decision=None):
 
 
 def test_old_builds_go_and_the_newest_and_the_kept_stay(site):
-    push(site, "app", "build-1", "build-2", "build-3", "latest", "v1")
+    first, second = (make_image(b"own %d" % number) for number in (1, 2))
+    for tag, pushed in (("build-1", first), ("build-2", second)):
+        site.registry.push("app", tag, pushed)
+    push(site, "app", "build-3", "latest", "v1")
     policy = CleanupPolicy(
         "builds", version_patterns=("build-*", "latest"), keep_versions=("latest",), retain=1
     )
@@ -94,8 +98,12 @@ def test_old_builds_go_and_the_newest_and_the_kept_stay(site):
     last = max(each.id for each in list_events(0, 10_000))
     state, result, lines = run(site)
     assert (state, tags(site, "app")) == ("ok", ["build-3", "latest", "v1"])
-    assert result == "Removed 2 components from 1 repository, and with them 0 bytes."
-    assert lines == ["images: removed 2 components, 0 bytes."]
+    size = sum(len(data) for each in (first, second) for data in (*each.blobs, each.manifest))
+    assert result == f"Removed 2 components from 1 repository; frees {render_size(size)}."
+    assert lines == [
+        f"images: 2 components to remove, which frees {render_size(size)}.",
+        "images: removed 2 components.",
+    ]
     found = list_events(last, 100)
     assert {(each.source, each.actor) for each in found} == {("cleanup", "system")}
     assert {each.path for each in found} == {"tags/app/build-1", "tags/app/build-2"}
@@ -103,7 +111,7 @@ def test_old_builds_go_and_the_newest_and_the_kept_stay(site):
     entry = site.repoman.audit.search({"domain": "repository", "type": "cleanup"})[0]
     assert (entry["target"], entry["attributes"]) == (
         "images",
-        {"components": "2", "bytes": "0", "policies": "builds"},
+        {"components": "2", "policies": "builds"},
     )
     assert run(site)[:2] == ("ok", "")
 
@@ -132,7 +140,7 @@ def test_files_go_with_their_bytes(site):
         site.put(path, path.encode() * 100)
     use(site, "files", CleanupPolicy("old", "raw", name_patterns=("old/*",)))
     assert reasons(site, "files")["/new/a.txt:"] == "kept: its name does not match old/*"
-    assert run(site)[1] == "Removed 2 components from 1 repository, and with them 1.8 KiB."
+    assert run(site)[1] == "Removed 2 components from 1 repository; frees 1.8 KiB."
     assert set(reasons(site, "files")) == {"/new/a.txt:"}
 
 
@@ -217,9 +225,9 @@ def test_a_failure_does_not_end_the_run(site, monkeypatch):
     finally:
         object.__setattr__(capabilities, "delete_component", delete)
     assert (state, tags(site, "failing")) == ("failed", ["b", "c"])
-    assert result == (
-        "Removed 1 component from 1 repository, and with them 0 bytes. 2 components could not be "
-        "removed. The log of this run has the reasons."
+    assert result.startswith("Removed 1 component from 1 repository; frees ")
+    assert result.endswith(
+        "2 components could not be removed. The log of this run has the reasons."
     )
     assert "images: failing:b could not be removed: It is glued on." in lines
     told = "images: failing:c could not be removed: an unexpected error, which the server log has."
@@ -237,6 +245,22 @@ def test_a_read_only_repository_is_told_in_the_log(site):
         "take the cleanup policies from the repository."
     ]
     assert tags(site, "kept") == ["a"]
+
+
+def test_immutable_tags_stay(site):
+    push(site, "fixed", "v1", "x1")
+    use(site, "images", CleanupPolicy("all", name_patterns=("fixed",)))
+    site.repoman.repositories.update("images", {"docker": {"immutable_tags": ["v*"]}})
+    try:
+        assert reasons(site, "images", "fixed") == {
+            "fixed:v1": "kept: fixed:v1 is immutable in the repository images (rule v*)",
+            "fixed:x1": "goes: its name matches fixed",
+        }
+        state, result, _ = run(site)
+        assert (state, tags(site, "fixed")) == ("ok", ["v1"])
+        assert result.startswith("Removed 1 component ")
+    finally:
+        site.repoman.repositories.update("images", {"docker": {"immutable_tags": []}})
 
 
 def test_any_policy_may_choose_and_keeps_only_from_itself(site):
@@ -260,7 +284,7 @@ def test_several_transactions_and_a_stop_between_them(site, monkeypatch):
     push(site, "many", *"abcde")
     use(site, "images", CleanupPolicy("all", name_patterns=("many",)))
     state, result, lines = run(site)
-    assert (state, len(lines)) == ("ok", 3)
+    assert (state, len(lines)) == ("ok", 4)
     assert result.startswith("Removed 5 components ")
 
 

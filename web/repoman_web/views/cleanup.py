@@ -79,13 +79,13 @@ class CriteriaSection(Section):
     name_patterns: tuple[str, ...] = Field(
         (),
         title="Names",
-        description="Patterns such as team/*, one a line.",
+        description="Patterns such as team/*.",
         json_schema_extra={"rows": 2},
     )
     version_patterns: tuple[str, ...] = Field(
         (),
         title="Versions or tags",
-        description="Patterns such as build-*, one a line.",
+        description="Patterns such as build-*.",
         json_schema_extra={"rows": 2},
     )
 
@@ -97,7 +97,7 @@ class RetainSection(Section):
         None,
         ge=1,
         title="Keep the newest",
-        description="Of each component.",
+        description="Of each name.",
         json_schema_extra={"unit": "versions"},
     )
     sort_by: SortBy | None = Field(
@@ -108,13 +108,13 @@ class RetainSection(Section):
     keep_names: tuple[str, ...] = Field(
         (),
         title="Keep names",
-        description="Patterns of names, one a line.",
+        description="Patterns of names.",
         json_schema_extra={"rows": 2},
     )
     keep_versions: tuple[str, ...] = Field(
         (),
         title="Keep versions or tags",
-        description="Patterns such as latest or v*, one a line.",
+        description="Patterns such as latest or v*.",
         json_schema_extra={"rows": 2},
     )
 
