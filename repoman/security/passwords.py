@@ -8,9 +8,11 @@ remembered is tied to the stored hash, so a changed password counts at once.
 import hashlib
 import secrets
 import threading
+from base64 import b64encode
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from repoman.caching import LruCache
 
@@ -19,6 +21,8 @@ from repoman.caching import LruCache
 MEMORY_COST_KIB = 19_456
 PASSES = 2
 LANES = 1
+SALT_BYTES = 16
+DIGEST_BYTES = 32
 
 
 class PasswordVerifier:
@@ -31,9 +35,8 @@ class PasswordVerifier:
 
     def __init__(self, memory: float, cost: int = MEMORY_COST_KIB) -> None:
         self._memory = memory
-        self._hasher = PasswordHasher(PASSES, cost, LANES)
-        # Made here, or the first name that does not exist would take twice as long.
-        self._decoy = self._hasher.hash(secrets.token_hex(16))
+        self._hasher = PasswordHasher(PASSES, cost, LANES, DIGEST_BYTES, SALT_BYTES)
+        self._decoy = _hash_of_nothing(cost)
         self._key = secrets.token_bytes(32)
         self._known: LruCache[bool] = LruCache()
         # A hash takes memory and a processor, by design: one at a time, or a flood of logins
@@ -78,3 +81,16 @@ class PasswordVerifier:
         state.update(b"\0")
         state.update(password.encode("utf-8", "replace"))
         return state.digest()
+
+
+def _hash_of_nothing(cost: int) -> str:
+    """Return a hash that no password has; to compare one with it takes as long as with others.
+
+    It is made up: each command that has a verifier would take a hash's time for it.
+    """
+    salt, digest = (_encode(secrets.token_bytes(size)) for size in (SALT_BYTES, DIGEST_BYTES))
+    return f"$argon2id$v={ARGON2_VERSION}$m={cost},t={PASSES},p={LANES}${salt}${digest}"
+
+
+def _encode(data: bytes) -> str:
+    return b64encode(data).decode().rstrip("=")

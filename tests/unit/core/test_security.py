@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 
 from repoman.caching import CacheBudget
 from repoman.config import SecuritySettings
@@ -94,6 +94,13 @@ def test_a_hash_is_argon2id_at_its_full_cost_and_tells_nothing():
     assert one != two
     assert "secret" not in one
     assert verifier.verify("secret", one)
+
+
+def test_who_does_not_exist_is_compared_with_a_hash_of_the_same_cost():
+    verifier = PasswordVerifier(memory=60)
+    made, given = verifier.hash("secret"), verifier._decoy
+    assert extract_parameters(given) == extract_parameters(made)
+    assert not verifier.verify("secret", None)
 
 
 def test_only_the_right_password_verifies(verifier):
