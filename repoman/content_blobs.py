@@ -74,17 +74,20 @@ class ContentBlobs:
 
     def _elsewhere(self, digest: str) -> Iterator[BlobStore]:
         """Yield the other stores in which the repository has a blob."""
-        for name in list_holders(self._repository, digest) if self._stores else ():
-            store = self._stores.find(name) if self._stores else None
-            if name != self.store and store is not None:
-                yield store
+        others = self._others()
+        for name in list_holders(self._repository, digest, list(others)) if others else ():
+            yield others[name]
+
+    def _others(self) -> dict[str, BlobStore]:
+        """Return all other stores by name."""
+        if self._stores is None:
+            return {}
+        found = {name: self._stores.find(name) for name in self._stores.names()}
+        return {name: each for name, each in found.items() if each and name != self.store}
 
     def _find_elsewhere(self, blob: StoredBlob, now: float) -> tuple[str, int]:
         """Return another store that has a blob, and the id of its row there (Unavailable)."""
-        for name in self._stores.names() if self._stores else ():
-            store = self._stores.find(name) if self._stores else None
-            if name == self.store or store is None:
-                continue
+        for name, store in self._others().items():
             blob_id, is_condemned = find_blob(name, blob.digest)
             if is_condemned or not is_store_kept(name):
                 continue

@@ -41,8 +41,8 @@ _NOTE_MISPLACED = (
     "ON CONFLICT DO UPDATE SET again = 1, ended_at = NULL"
 )
 _LIST_HOLDERS = (
-    'SELECT b.store FROM "blob_store" s JOIN "blob" b ON b.store = s.name AND b.digest = ? '
-    'JOIN "blob_repository" u ON u.blob_id = b.id AND u.repository_id = ?'
+    'SELECT b.store FROM "blob" b JOIN "blob_repository" u ON u.blob_id = b.id '
+    "AND u.repository_id = ? WHERE b.digest = ? AND b.store IN ({})"
 )
 _FIND_BLOB = (
     "SELECT (SELECT id FROM blob WHERE store = ?1 AND digest = ?2), "
@@ -250,9 +250,10 @@ def keep_blob(blob_id: int) -> None:
     _execute(_KEEP_BLOB, (blob_id,))
 
 
-def list_holders(repository: int, digest: str) -> list[str]:
-    """Return the blob stores in which a repository has a blob."""
-    return [store for (store,) in _execute(_LIST_HOLDERS, (digest, repository))]
+def list_holders(repository: int, digest: str, stores: Sequence[str]) -> list[str]:
+    """Return those of the blob stores in which a repository has a blob."""
+    sql = _LIST_HOLDERS.format(", ".join("?" * len(stores)))
+    return [store for (store,) in _execute(sql, (repository, digest, *stores))]
 
 
 def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
