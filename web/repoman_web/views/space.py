@@ -115,6 +115,7 @@ def of_repository(repository: str) -> str:
         days=days,
         ranges=sorted(DAYS),
         chart=growth_chart([(each.at, each.size, each.part) for each in grown], OWN),
+        has_packages=ui.packages is not None,
         words=(ui.packages or WORDS[0], ui.versions or WORDS[1]),
     )
 
