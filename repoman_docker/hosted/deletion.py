@@ -48,8 +48,8 @@ def delete_manifest(
                     check_tag(Tag(each.rpartition("/")[2]))
             if len(tags) <= BATCH_ASSETS:
                 gone = [*tags, *chain_paths(content, name, digest)]
-                content.delete_assets(gone, deletion_entries(tags))
                 discard([path], deletion_entries([path]))
+                content.delete_assets(gone, deletion_entries(tags))
                 return True
             content.delete_assets(batch, deletion_entries(batch))
 

@@ -46,14 +46,18 @@ def test_a_tag_goes_and_its_manifest_stays(hosted, pushed, delete):
 def test_an_image_goes_in_short_transactions_and_those_below_it_stay(
     hosted, pushed, delete, monkeypatch
 ):
-    sizes, real = [], ContentStore.delete_assets
+    sizes = []
 
-    def count(self, paths, audit):
-        paths = list(paths)
-        sizes.append(len(paths))
-        return real(self, paths, audit)
+    def counted(real):
+        def count(self, paths, audit):
+            paths = list(paths)
+            sizes.append(len(paths))
+            return real(self, paths, audit)
 
-    monkeypatch.setattr(ContentStore, "delete_assets", count)
+        return count
+
+    for name in ("delete_assets", "trash_assets"):
+        monkeypatch.setattr(ContentStore, name, counted(getattr(ContentStore, name)))
     monkeypatch.setattr(deletion, "BATCH_ASSETS", 2)
     for tag in range(5):
         hosted.push(NAME, f"more-{tag}", make_image())
