@@ -163,6 +163,7 @@ class ContentStore:
         self._reader = self._blobs.reader
         self.histories = Histories(repository_id)
         self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
+        self._promised: ReadCache[list[float | None]] = ReadCache(database, repository_id)
         self.graph = ContentGraph(repository_id)
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -262,11 +263,15 @@ class ContentStore:
         What nothing needs is not collected for a while after that. It is written at most once in
         ``PROMISE_INTERVAL_S`` for one asset.
         """
-        promised_at, now = find_promised(self._repository, path), time.time()
+        # A list, since no topic moves when a promise is written.
+        known = self._promised.get(path, lambda: [find_promised(self._repository, path)])
+        promised_at, now = known[0], time.time()
         if promised_at is None or 0 <= now - promised_at < PROMISE_INTERVAL_S:
             return promised_at is not None
         with self._database.transaction(touches=()):
-            return save_promised(self._repository, path, now)
+            is_there = save_promised(self._repository, path, now)
+        known[0] = now if is_there else None
+        return is_there
 
     def pull_of(self, *paths: str, referrers: str = "", wholes: str = "") -> Pull:
         """Return what a client has that gets the assets at these paths."""

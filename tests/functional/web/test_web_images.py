@@ -335,7 +335,9 @@ def test_the_next_collection_and_why_something_is_kept(stage, browser):
     text = page(browser, f"/browse/{name}/image/team/app/-/why/{used.digest}")
     assert "The tag team/app:used leads to it." in text
     layer = digest_of(used.layers[0])
-    text = page(browser, f"/browse/{name}/image/team/app/-/why/{layer}")
+    address = f"/browse/{name}/image/team/app/-/why/{layer}"
+    assert address in page(browser, f"/browse/{name}/image/team/app/-/layers/{layer}")
+    text = page(browser, address)
     assert f"It is a part of team/app@{used.digest}." in text
     page(browser, f"/browse/{name}/image/team/app/-/why/sha256:{'0' * 64}", status=404)
     assert f"/browse/{name}/collection" in page(browser, f"/browse/{name}/images")
