@@ -1,6 +1,7 @@
 """A blob store that is full or read-only: plain answers, and what was stored stays readable."""
 
 import os
+import secrets
 import subprocess
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,22 @@ def small(tmp_path):
     store = directory / "data" / "blobs" / "default"
     wrapper = ("unshare", *NAMESPACE, "--mount", "sh", "-c", MOUNT, str(store))
     server = LiveServer(directory, wrapper=wrapper)
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
+GUARDED = {"storage": {"min_free_percent": 50}}
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """The same with a disk of which half must stay free."""
+    directory = tmp_path / "guarded"
+    store = directory / "data" / "blobs" / "default"
+    wrapper = ("unshare", *NAMESPACE, "--mount", "sh", "-c", MOUNT, str(store))
+    server = LiveServer(directory, settings=GUARDED, wrapper=wrapper)
     try:
         yield server.start()
     finally:
@@ -193,3 +210,22 @@ def test_a_disk_that_is_filled_meanwhile_breaks_no_pull(small, registry, upstrea
     assert registry.has_image("team/app", "2", HALF[::-1])
     assert "Traceback" not in small.log
     assert "is not cached: The disk that holds the blob store is full." in small.log
+
+
+def test_a_disk_takes_nothing_new_while_it_is_nearly_full(guarded):
+    registry = Registry(f"http://{guarded.registry}", guarded.admin)
+    registry.push_image("team/app", "1", KEPT)
+    large = secrets.token_bytes(5 * len(KEPT))
+    answer = registry.send_blob("team/app", large)
+    assert_plain(answer, 507)
+    half = secrets.token_bytes(int(2.7 * len(KEPT)))
+    assert registry.send_blob("team/app", half).status_code == 201
+    for _ in range(3):
+        answer = registry.send_blob("team/app", secrets.token_bytes(600_000))
+        assert_plain(answer, 507)
+    [error] = answer.json()["errors"]
+    assert (error["code"], "space" in error["message"]) == ("DENIED", True)
+    # Whatever needs no room goes on.
+    assert registry.has_image("team/app", "1", KEPT)
+    assert registry.request("DELETE", "/v2/team/app/manifests/1").status_code == 202
+    assert guarded.log.count("was refused because there is not enough space") == 1
