@@ -185,7 +185,7 @@ def test_damaged_blobs_are_fetched_again_and_leave_the_list(make_proxy, proxy, u
     repoman, data = make_proxy.repoman, secrets.token_bytes(100_000)  # too large for the memory
     path = f"{NAME}/blobs/{upstream.put_blob(NAME, data)}"
     assert proxy.get(path).body == data
-    file = site_of(make_proxy, proxy).blobs._path(digest_of(data).removeprefix("sha256:"))
+    file = store_of(make_proxy)._path(digest_of(data).removeprefix("sha256:"))
     file.write_bytes(bytes(100_000))
     assert repoman.verifier.run(["default"], bool, Unwatched()).bad == 1
     [found] = repoman.verifier.damages("default")
