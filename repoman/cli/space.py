@@ -1,7 +1,7 @@
 """The command that shows where the disk space went."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -57,31 +57,38 @@ def _show_all(repoman: Repoman, *, as_json: bool) -> None:
 
         click.echo(space_view(report).model_dump_json())
         return
-    _print_table([*_lines(report)])
+    limits = {each.repository: each.limit for each in repoman.quotas.states()}
+    _print_table([*_lines(report, limits)])
     freed = [each for each in repoman.space.freed() if each.gives_back]
     week, day = sum(each.week for each in freed), sum(each.day for each in freed)
     click.echo(f"Freed within 7 days: {render_size(week)}; within 24 hours: {render_size(day)}.")
 
 
-def _lines(report: SpaceReport) -> Iterator[Line]:
+def _lines(report: SpaceReport, limits: Mapping[str, int | None]) -> Iterator[Line]:
     for store in report.stores:
-        yield from _store_lines(store)
+        yield from _store_lines(store, limits)
     for name in ("database", "log", "reserve", "audit"):
         told = {"log": "write-ahead log", "audit": "audit log", "reserve": "reserve for deletions"}
         yield told.get(name, name), render_size(getattr(report, name))
     yield "all", render_size(report.total)
 
 
-def _store_lines(store: StoreSpace) -> Iterator[Line]:
+def _store_lines(store: StoreSpace, limits: Mapping[str, int | None]) -> Iterator[Line]:
     state = store.state
     free = "" if state.free is None else f" ({render_size(state.free)} free)"
-    yield f"blob store {state.info.name}{free}", render_size(state.usage.size)
+    limit = _of_at_most(state.info.hard_quota)
+    yield f"blob store {state.info.name}{free}{limit}", render_size(state.usage.size)
     for each in store.repositories:
-        yield f"  {each.name}", *_sizes(each.usage.size, each.usage.own_size)
+        told = f"  {each.name}{_of_at_most(limits.get(each.name))}"
+        yield told, *_sizes(each.usage.size, each.usage.own_size)
         if each.by_rule:
             yield "    reclaimable by a rule", render_size(each.by_rule)
     yield "  waiting to be freed", render_size(state.usage.reclaimable)
     yield f"  {pluralize(store.uploads, 'incomplete upload')}", render_size(store.uploads_size)
+
+
+def _of_at_most(limit: int | None) -> str:
+    return "" if limit is None else f", of at most {render_size(limit)}"
 
 
 def _show_packages(repoman: Repoman, repository: str, *, as_json: bool) -> None:

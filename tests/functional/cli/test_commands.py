@@ -123,6 +123,10 @@ def test_a_folder_is_deleted_after_a_question(run, tmp_path):
 def test_quotas_by_commands(run):
     run("blobstore", "set", "default", "--hard-quota", "9")
     assert "hard quota 9" in run("blobstore", "list")
+    run("repo", "create", "raw-hosted", "limited", "--set", "quota.limit=2048")
+    told = run("space")
+    assert "limited, of at most 2.0 KiB" in told
+    assert "free), of at most 9 bytes" in told
     run("blobstore", "set", "default", "--no-hard-quota", "--used-quota", "5")
     shown = json.loads(run("blobstore", "show", "default", "--json"))
     assert (shown["hard_quota"], shown["refusal"]) == (None, "")
