@@ -22,6 +22,7 @@ from repoman.db.database import Database
 from repoman.errors import Conflict, NotFound, RepomanError, Unavailable
 from repoman.identity import check_belongs
 from repoman.printable import pluralize
+from repoman.quotas import SpaceLimits
 from repoman.rate_limit import RateLimit
 from repoman.repositories import move_records as records
 from repoman.repositories.manager import RepositoryManager
@@ -149,8 +150,11 @@ class _Work:
         self._tell = tell
         self._limit = limit
         self._target = stores.get(move.store)
+        self._limits = SpaceLimits(find_quota=stores.find_quota)
+        self._limits.store = move.store
         self._assets = records.count_assets(move.repository_id)
         self._problems: dict[str, str] = {}  # by digest
+        self._unrecorded = 0  # bytes of blobs of this batch that were copied
 
     def run(self) -> str:
         """Look at all assets until none is left to move; return why some could not be.
@@ -199,6 +203,7 @@ class _Work:
             present = [each for each in strange if self._has(each)]
             refused = records.take_over(present, self._move.store)
             records.note_step(self._move, after, done, (len(copied), sum(copied)))
+        self._unrecorded = 0
         for each in strange:
             if each.digest in refused or each not in present:
                 self._problems.setdefault(each.digest, f"{_name(each)} was removed meanwhile.")
@@ -226,12 +231,14 @@ class _Work:
     def _write(self, source: BinaryIO, each: Scanned) -> bool:
         with BlobUpload(self._target) as upload:
             upload.check_room(each.size)
+            self._limits.check_blob(each.digest, self._unrecorded + each.size)
             while data := source.read(READ_BYTES):
                 upload.write(data)
                 self._limit.take(len(data))
             if upload.hexdigest(CANONICAL) != each.digest:
                 return self._fail(each, f"is damaged in {each.store}. Verify that blob store.")
             upload.commit()
+        self._unrecorded += each.size
         return True
 
     def _fail(self, each: Scanned, problem: str) -> bool:

@@ -50,6 +50,7 @@ ADMIN_PAGES = (
     "/admin/blobstores/default",
     *("/admin/blobstores/default/delete", "/admin/email", "/admin/http"),
     *("/admin/repositories/docker-hosted", "/admin/repositories/docker-hosted/delete"),
+    "/admin/repositories/docker-hosted/move",
     *("/admin/routing", "/admin/routing/new", "/admin/cleanup", "/admin/cleanup/new"),
     *("/admin/cleanup/-/preview", "/admin/cleanup/-/preview?repository=docker-hosted"),
 )

@@ -5,12 +5,19 @@ import sys
 
 import pytest
 
-from repoman.blob_records import update_store
+from repoman.blob_records import StoreRow, update_store
 from repoman.blobs.upload import store_bytes
 from repoman.compaction import GRACE_S, Compactor, Unwatched
 from repoman.content import NewAsset
 from repoman.db.models import database_proxy
-from repoman.errors import Conflict, Invalid, NotFound, StorageFull, Unavailable
+from repoman.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+    StorageFull,
+    Unavailable,
+)
 from repoman.stores import moves as moves_module
 from repoman.tasks.model import TaskStopped
 from tests.architecture import ROOT
@@ -256,6 +263,18 @@ def test_a_full_disk_puts_the_move_off(repoman, moves, clock, content, save):
     assert run(moves) == "Moved Team to other."
 
 
+def test_a_hard_quota_of_the_new_store_puts_the_move_off(repoman, moves, clock, content, filled):
+    repoman.stores.limit("other", 5)
+    moves.begin("Team", "other")
+    with pytest.raises(QuotaExceeded, match="blob store other has used"):
+        run(moves)
+    assert list(stores_of().values()).count("other") == 2
+    check_all(content)
+    repoman.stores.limit("other", None)
+    moves.pause("Team", is_paused=False)
+    assert run(moves) == "Moved Team to other."
+
+
 def test_what_is_damaged_or_missing_stays_and_the_rest_moves(repoman, moves, clock, save, filled):
     root = repoman.data / "blobs/default/sha256"
     for path, data in (("p1", None), ("p2", b"XX")):
@@ -296,7 +315,7 @@ def test_nothing_is_stored_in_a_store_that_was_deleted(repoman, moves, content, 
     moves.begin("Team", "other")
     run(moves)
     with repoman.database.transaction():  # deleted, but not removed yet
-        update_store("third", None, 1.0)
+        update_store(StoreRow("third"), 1.0)
     for store in (former, content()):
         with pytest.raises(Unavailable, match="was deleted while it was being stored"):
             store.save_asset(NewAsset("slow", "file", blob, "text/plain"))
