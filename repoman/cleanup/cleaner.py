@@ -54,7 +54,6 @@ class Removed:
     """What a cleanup has done.
 
     Attributes:
-        size: bytes of the blobs that nothing uses any more.
         freed: bytes that are free in the end, once what only the components needed is removed too;
             as it was worked out before.
         is_more_freed: whether it is more, since there were too many to work that out.
@@ -64,7 +63,6 @@ class Removed:
     """
 
     components: int = 0
-    size: int = 0
     freed: int = 0
     is_more_freed: bool = False
     failed: int = 0
@@ -176,7 +174,6 @@ class Cleaner:
                 run.pause(PAUSE_S)
         finally:
             removed.components += deletion.components
-            removed.size += deletion.size
             removed.freed += freed
             removed.is_more_freed |= len(chosen) > COMPONENTS_MAX
             removed.failed += deletion.failed
