@@ -128,5 +128,4 @@ def incomplete_uploads_task() -> TaskType:
         settings=IncompleteUploadsSettings,
         first=FirstTask("hourly 10"),
         description="Deletes uploads that nobody continues.",
-        frees=True,
     )
