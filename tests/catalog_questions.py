@@ -50,7 +50,7 @@ def fill_database(directory: Path, components: int) -> None:
         fill(connection, ids, components)
 
 
-ORDERS = [each for each in Order if each is not Order.PATH]
+ORDERS = [each for each in Order if each not in (Order.PATH, Order.OWN_SIZE)]  # of components
 COMPONENTS = {
     **{f"by {each}": ComponentQuery(order=each) for each in ORDERS},
     **{
@@ -122,6 +122,6 @@ ASSETS = {
 }
 PACKAGES = {
     f"packages by {each}": PackageQuery(order=each)
-    for each in (Order.NAME, Order.UPDATED, Order.DOWNLOADED, Order.SIZE)
+    for each in (Order.NAME, Order.UPDATED, Order.DOWNLOADED, Order.SIZE, Order.OWN_SIZE)
 }
 PACKAGES["packages by name"] = PackageQuery(name="team-5/*")

@@ -123,7 +123,7 @@ def test_everything_is_listed_once_whatever_the_pages(filled):
     everything, _ = filled.list(ComponentQuery())
     assert len(everything) == len(set(everything)) == 7
     for order in Order:
-        if order is Order.PATH:
+        if order in (Order.PATH, Order.OWN_SIZE):
             continue
         for down in (False, True):
             query = ComponentQuery(order=order, is_descending=down)
