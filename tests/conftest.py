@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from repoman.testing import repoman_factory
 from tests import examples
@@ -27,7 +28,7 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
     """Have one process run the tests that share a fixture of their module, so that it is made once.
 
     Long work comes first, and tests that stand alone come last and fill the gaps.
@@ -36,6 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
         if item.get_closest_marker("xdist_group") is None and _shares_fixture(item):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
     items.sort(key=_turn)
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            _tell_group(item)
+
+
+def _tell_group(item: pytest.Function) -> None:
+    """Add the group to the id, by which pytest-xdist knows it.
+
+    Its version 3.8 means to, but writes the id to an attribute that pytest 9 does not read.
+    """
+    if (group := item.get_closest_marker("xdist_group")) is not None:
+        item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
 
 
 def _shares_fixture(item: pytest.Function) -> bool:
