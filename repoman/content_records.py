@@ -433,4 +433,4 @@ def _select(sql: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _execute(sql: str, values: tuple[Any, ...]) -> Any:
-    return database_proxy.execute_sql(sql, values)
+    return database_proxy.obj.execute_sql(sql, values)

@@ -69,17 +69,12 @@ def replace_files(*files: NewFile) -> None:
         sync_directory(directory)
 
 
-def sync(fd: int) -> None:
-    """Wait until what was written to a file is on the disk (OSError)."""
-    with blocking():
-        os.fsync(fd)
-
-
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        sync(fd)
+        with blocking():
+            os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -56,4 +56,4 @@ def open_upload_ids(blob_store: str) -> set[str]:
 
 
 def _execute(sql: str, values: tuple[Any, ...]) -> Any:
-    return database_proxy.execute_sql(sql, values)
+    return database_proxy.obj.execute_sql(sql, values)

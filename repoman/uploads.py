@@ -16,8 +16,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
@@ -73,6 +72,7 @@ class UploadSink:
     def __init__(self, live: "_Live", release: Callable[["_Live"], None]) -> None:
         self._live = live
         self._release = release
+        self._ending = _Ending(live)
         self._start = live.writer.size
         self._is_open = True
         self._is_committed = False
@@ -99,7 +99,7 @@ class UploadSink:
             StorageFull: there is not enough disk space for ``size`` more bytes.
             Unavailable: the blob store cannot be used.
         """
-        with self._ending():
+        with self._ending:
             self._live.writer.check_room(size)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -108,12 +108,12 @@ class UploadSink:
         Raises:
             StorageFull, Unavailable: they cannot be stored.
         """
-        with self._ending():
+        with self._ending:
             self._live.writer.write(data)
 
     def hexdigest(self, algorithm: str) -> str:
         """Return the digest of the session's bytes, in hex (Unavailable)."""
-        with self._ending():
+        with self._ending:
             return self._live.writer.hexdigest(algorithm)
 
     def commit(self) -> StoredBlob:
@@ -123,7 +123,7 @@ class UploadSink:
             StorageFull, Unavailable: they cannot be made durable.
             NotFound: they were dropped, with the repository.
         """
-        with self._ending():
+        with self._ending:
             blob = self._live.writer.commit()
         self._is_committed = True
         return blob
@@ -146,18 +146,10 @@ class UploadSink:
         if self._is_open:
             self._is_open = False
             try:
-                with self._ending():
+                with self._ending:
                     self._live.writer.pause()
             finally:
                 self._release(self._live)
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._live.has_failed = True
-            raise
 
     def __enter__(self) -> "UploadSink":
         return self
@@ -182,6 +174,20 @@ class _Live:
     def is_left_over(self) -> bool:
         """Whether it failed and could not be removed; not while the request is told why."""
         return self.has_failed and not self.lock.locked()
+
+
+class _Ending:
+    """A context in which an error ends the session; a class, since each request enters several."""
+
+    def __init__(self, live: _Live) -> None:
+        self._live = live
+
+    def __enter__(self) -> None:
+        """Begin nothing."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._live.has_failed = True
 
 
 class UploadSessions:

@@ -129,7 +129,8 @@ class FileBlobStore:
 
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> FileBlobWriter:
         """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
-        return FileBlobWriter(self._uploads / writer_id, self._path, algorithms, self.min_free)
+        path = Path(f"{self._uploads}/{writer_id}")  # parsed once
+        return FileBlobWriter(path, self._path, algorithms, self.min_free)
 
     def written_at(self, writer_id: str) -> float | None:
         """See :meth:`repoman.blobs.store.BlobStore.written_at`."""
@@ -289,7 +290,7 @@ class FileBlobStore:
         return count
 
     def _path(self, digest: str) -> Path:
-        return self._blobs / digest[:2] / digest
+        return Path(f"{self._blobs}/{digest[:2]}/{digest}")  # parsed once
 
     def _has_directory(self, digest: str) -> bool:
         """Return whether the directory of a blob exists; if not, the disk is missing."""

@@ -20,7 +20,8 @@ from typing import BinaryIO
 from repoman.blobs.store import CANONICAL, StoredBlob
 from repoman.disk_space import NOTHING_FREE, MinFree
 from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
-from repoman.files import FULL, PRIVATE_FILE_MODE, sync, sync_directory
+from repoman.files import FULL, PRIVATE_FILE_MODE, sync_directory
+from repoman.waiting import blocking
 
 READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.
 WRITEBACK = 1 << 25  # Bytes after which the system is to write to the disk what it still holds.
@@ -127,25 +128,22 @@ class FileBlobWriter:
 
     # Inside -------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _step(self) -> Iterator[None]:
-        """Have any failure end the writer."""
+    def _step(self) -> "_Step":
+        """Return a context in which any failure ends the writer."""
         if self._has_failed:
             raise Unavailable("This upload failed on the disk of the blob store. Start a new one.")
-        try:
-            yield
-        except FileNotFoundError as error:
-            self._has_failed = True
+        return _Step(self._fail)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the writer, and say what a failure of the system means."""
+        self._has_failed = True
+        if isinstance(error, FileNotFoundError):
             if self._path.exists() or not self._path.parent.exists():
                 raise Unavailable("A directory of the blob store is missing.") from error
             # Somebody has deleted the repository.
             raise NotFound("This upload was cancelled while it was being written.") from error
-        except OSError as error:
-            self._has_failed = True
+        if isinstance(error, OSError):
             raise storage_error(error) from error
-        except BaseException:
-            self._has_failed = True
-            raise
 
     def _open(self) -> int:
         if self._fd is None:
@@ -169,7 +167,8 @@ class FileBlobWriter:
 
     def _sync(self, fd: int) -> None:
         if not self._is_synced:
-            sync(fd)
+            with blocking():
+                os.fsync(fd)
             self._is_synced = True
 
     def _close(self) -> None:
@@ -207,6 +206,22 @@ class FileBlobWriter:
         return state
 
 
+class _Step:
+    """A context whose failures are told; a class, since each request enters several."""
+
+    __slots__ = ("_fail",)
+
+    def __init__(self, fail: Callable[[BaseException], None]) -> None:
+        self._fail = fail
+
+    def __enter__(self) -> None:
+        """Begin nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self._fail(error)
+
+
 def storage_error(error: OSError) -> RepomanError:
     """Return the StorageFull or Unavailable for an operating system error."""
     if error.errno in FULL:
@@ -227,11 +242,12 @@ def storage_errors() -> Iterator[None]:
 
 
 def _size_of(path: Path) -> int:
-    with storage_errors():
-        try:
-            return path.stat().st_size
-        except FileNotFoundError:
-            return 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise storage_error(error) from error
 
 
 def _rename(path: Path, target: Path) -> None:

@@ -169,8 +169,7 @@ class Database:
 
         Those of other threads close when these end.
         """
-        if not self._sqlite.is_closed():
-            self._sqlite.close()
+        self._sqlite.close()
         if self._write_lock.acquire(timeout=UNREPORTED_WAIT_S):
             try:
                 self._sqlite.close_writer()
@@ -287,9 +286,8 @@ class Database:
 
     def _copy_log(self) -> tuple[int, int, int]:
         with blocking():
-            cursor = self._sqlite.execute_plain("PRAGMA wal_checkpoint(PASSIVE)")
-        row: tuple[int, int, int] = cursor.fetchone()
-        return row
+            row = self._sqlite.execute_plain("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(row[0]), int(row[1]), int(row[2])
 
     @contextmanager
     def brief_waits(self) -> Iterator[None]:
@@ -315,8 +313,8 @@ class Database:
             wait = 0.0 if self._is_stalled else BRIEF_WAIT_S
         deadline = min(time.monotonic() + wait, self._last_wait_ends)
         unreported = 0.0 if self._is_stalled else min(UNREPORTED_WAIT_S, wait)
-        if not self._write_lock.acquire(timeout=unreported):
-            self._wait_for_write_lock(deadline)
+        if not self._write_lock.acquire(blocking=False):
+            self._wait_for_write_lock(unreported, deadline)
         try:
             self.reserve.release_if_full()
             if self._wal.has_failed:
@@ -335,7 +333,10 @@ class Database:
             raise Unavailable(UNUSABLE.format("its disk failed"))
         _log.warning("The disk of the database works again.")
 
-    def _wait_for_write_lock(self, deadline: float) -> None:
+    def _wait_for_write_lock(self, unreported: float, deadline: float) -> None:
+        with blocking():
+            if self._write_lock.acquire(timeout=unreported):
+                return
         with waiting(Wait.DATABASE):
             if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise Locked(BUSY)

@@ -83,11 +83,13 @@ class Sqlite(SqliteDatabase):
 
     def execute_plain(self, sql: str, params: Any = None) -> Any:
         """Execute a statement that neither reads nor writes what caches depend on."""
-        try:  # no context manager of our own, and not by peewee: they take longer than SQLite
-            with wrapped_errors:
-                return self.connection().execute(sql, params or ())
-        except DatabaseError as error:
-            _translate(error)
+        state = self._state
+        try:  # no context manager, and not by peewee: they take longer than SQLite
+            connection = self.connection() if state.closed else state.conn
+            return connection.execute(sql, params or ())
+        except (sqlite3.Error, DatabaseError) as error:
+            with translated_errors(), wrapped_errors:
+                raise error
 
     @contextmanager
     def writing(self, deadline: float) -> Iterator[sqlite3.Connection]:

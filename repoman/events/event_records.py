@@ -52,7 +52,7 @@ def insert_saved(
     """Record that an asset was stored; ``digests`` are the old and the new one."""
     place = None if component is None else json.dumps(_listed(component))
     about = (kind, path, place, *digests, _render(audit))
-    database_proxy.execute_sql(_INSERT, (*_origin(at), *about, repository_id))
+    database_proxy.obj.execute_sql(_INSERT, (*_origin(at), *about, repository_id))
 
 
 def insert_deleted(

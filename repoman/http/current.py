@@ -47,7 +47,8 @@ def current_environ() -> Environ:
 
 def current_repository() -> Repository:
     """Return the repository that the request came to, by path or by connector."""
-    return cast("Repository", ENVIRON.get()[REPOSITORY])
+    repository: Repository = ENVIRON.get()[REPOSITORY]  # no cast: it is a call
+    return repository
 
 
 def is_on_main_port() -> bool:
@@ -58,17 +59,20 @@ def is_on_main_port() -> bool:
 
 def current_ref() -> RepositoryRef:
     """Return the repository of the request as rights see it."""
-    return current_repository().ref
+    repository: Repository = ENVIRON.get()[REPOSITORY]
+    return repository.ref
 
 
 def current_actor() -> Actor:
     """Return who makes the request; set once it is authenticated."""
-    return cast("Actor", ENVIRON.get()[ACTOR])
+    actor: Actor = ENVIRON.get()[ACTOR]
+    return actor
 
 
 def current_security() -> Security:
     """Return the services that decide who may do what."""
-    return cast("Security", ENVIRON.get()[SECURITY])
+    security: Security = ENVIRON.get()[SECURITY]
+    return security
 
 
 def current_repoman() -> Repoman:

@@ -8,7 +8,7 @@ anonymous pulls and pushes with a login work at one address. Otherwise Basic is 
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Any
 
 from flask import Request, Response, request
 
@@ -258,9 +258,17 @@ def name_of(path: str) -> str:
     return path if route is None else route.name or path
 
 
+def current_request() -> Request:
+    """Return the request itself; flask's stand-in looks for it again at each use."""
+    found: Request = current_environ()["werkzeug.request"]
+    return found
+
+
 def repository() -> DockerRepository:
     """Return the services of the repository of the request."""
-    return cast("DockerRepository", current_environ().get(VIEW) or current_repository().service)
+    found: Any = current_environ().get(VIEW) or current_repository().service
+    service: DockerRepository = found  # no cast: it is a call
+    return service
 
 
 def address(path: str) -> str:
@@ -269,7 +277,7 @@ def address(path: str) -> str:
     It has no scheme and no host, so that it works behind any proxy; the prefix depends on how the
     request arrived (a connector, ``/repository/<name>``, a proxy's path).
     """
-    return f"{request.script_root}/v2/{path}"
+    return f"{current_request().script_root}/v2/{path}"
 
 
 def blob_address(route: Route, digest: object) -> str:
@@ -284,8 +292,12 @@ def answer(body: object, status: int = 200) -> Response:
 
 def empty(status: int, headers: dict[str, str]) -> Response:
     """Return a response without a body."""
-    response = Response(status=status, headers=headers)
     if status != 204:  # a 204 must not have one
-        response.headers["Content-Length"] = "0"
-    response.headers.pop("Content-Type", None)
-    return response
+        headers = {**headers, "Content-Length": "0"}
+    return _Empty(status=status, headers=headers)
+
+
+class _Empty(Response):
+    """A response without a body, and so without a type."""
+
+    default_mimetype = None

@@ -1,6 +1,6 @@
 """Blobs and their uploads (OCI distribution-spec, Pulling, Pushing and Deleting blobs)."""
 
-from flask import Response, request
+from flask import Response
 
 from repoman.plugin import (
     Upload,
@@ -14,14 +14,21 @@ from repoman.plugin import (
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
 from repoman_docker.protocol.ranges import check_length, parse_content_range, render_range
 from repoman_docker.protocol.reference import Digest, Route, parse_algorithm, parse_name
-from repoman_docker.routes.access import address, blob_address, empty, may_mount, repository
+from repoman_docker.routes.access import (
+    address,
+    blob_address,
+    current_request,
+    empty,
+    may_mount,
+    repository,
+)
 
 
 def get_blob(route: Route) -> Response:
     """Answer GET and HEAD of a blob: 200, 206, 304 or 416."""
     digest = Digest.parse(route.reference)
     blobs = repository().blobs
-    find = blobs.head if request.method == "HEAD" else blobs.get
+    find = blobs.head if current_environ()["REQUEST_METHOD"] == "HEAD" else blobs.get
     response = send_content(find(route.name, digest))
     note_pull(f"{route.name}@{route.reference}", "pull blob")
     return response
@@ -35,11 +42,12 @@ def delete_blob(route: Route) -> Response:
 
 def start_upload(route: Route) -> Response:
     """Answer POST: 201 for a mount or a whole blob, else 202 and a session."""
-    if "mount" in request.args and _mount(route):
-        return _created(route, Digest.parse(request.args["mount"]))
-    if "digest" in request.args and "mount" not in request.args:
+    args = current_request().args
+    if "mount" in args and _mount(route):
+        return _created(route, Digest.parse(args["mount"]))
+    if "digest" in args and "mount" not in args:
         return _take_whole(route)
-    algorithm = parse_algorithm(request.args.get("digest-algorithm", "sha256"))
+    algorithm = parse_algorithm(args.get("digest-algorithm", "sha256"))
     upload = repository().uploads.start(route.name, current_actor().owner, algorithm)
     response = _state(route, upload, 202)
     if length := repository().settings.chunk_min_length:
@@ -81,8 +89,8 @@ def cancel_upload(route: Route) -> Response:
 
 
 def _mount(route: Route) -> bool:
-    source = request.args.get("from")
-    digest = Digest.parse(request.args["mount"])
+    args = current_request().args
+    source, digest = args.get("from"), Digest.parse(args["mount"])
     if source is not None:
         parse_name(source)
     if not may_mount(source, str(digest)):
@@ -105,14 +113,15 @@ def _find(route: Route) -> Upload:
 
 
 def _digest() -> Digest:
-    if not request.args.get("digest"):
+    text = current_request().args.get("digest")
+    if not text:
         raise RegistryError(ErrorCode.DIGEST_INVALID, "The parameter digest is missing.")
-    return Digest.parse_supported(request.args["digest"])
+    return Digest.parse_supported(text)
 
 
 def _announced() -> tuple[int | None, int | None]:
     """Return the start and the length of the chunk, as far as the client states them."""
-    header = request.headers.get("Content-Range")
+    header = current_environ().get("HTTP_CONTENT_RANGE")
     if header is None:
         return None, None
     start, end = parse_content_range(header)

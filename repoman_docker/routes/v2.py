@@ -7,7 +7,7 @@ and not by the patterns of the router.
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Request, Response
 
 from repoman.plugin import Access, Credentials, Failure, allow_caching, bearer_token
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
@@ -18,6 +18,7 @@ from repoman_docker.routes.access import (
     VIEW,
     check_ping,
     check_scopes,
+    current_request,
     current_route,
     is_v1,
     repository,
@@ -70,6 +71,7 @@ def serve(path: str = "") -> Response:
             "This is not an address of the registry API.",
             {"path": path[:200]},
         )
+    request = current_request()
     method, handlers = request.method, HANDLERS[route.resource]
     handler = handlers.get("GET" if method == "HEAD" else method)
     if handler is None:
@@ -105,7 +107,7 @@ def _unsupported(handlers: Mapping[str, Handler]) -> RegistryError:
     allowed = [*handlers, *(["HEAD"] if "GET" in handlers else [])]
     return RegistryError(
         ErrorCode.UNSUPPORTED,
-        f"The method {request.method} is not allowed here.",
+        f"The method {current_request().method} is not allowed here.",
         headers={"Allow": ", ".join(allowed)},
     )
 
@@ -139,14 +141,14 @@ def credentials_of(request: Request) -> Credentials | None:
 
 def render_failure(failure: Failure) -> Response:
     """Return the response for a failure, in the format of the API of the request."""
-    if is_v1(request.path):
+    if is_v1(current_request().path):
         return v1.render_failure(failure)
     return errors.render_failure(failure)
 
 
 @v2.app_errorhandler(HTTPStatus.METHOD_NOT_ALLOWED)
 def _unknown_method(_: Exception) -> Response:
-    return v1.unknown_method() if is_v1(request.path) else unknown_method()
+    return v1.unknown_method() if is_v1(current_request().path) else unknown_method()
 
 
 def check_namespace() -> str | None:
@@ -158,6 +160,7 @@ def check_namespace() -> str | None:
         RegistryError: NAME_UNKNOWN, this repository is not a mirror of that registry; the client
             continues with the next mirror.
     """
+    request = current_request()
     asked = request.args["ns"]
     found = repository().as_mirror_of(asked)
     if found is None:
