@@ -108,9 +108,9 @@ def test_what_gets_its_row_while_it_is_looked_at_is_no_orphan(
     clock.ahead = GRACE_S + 10
     free = compactor.free
 
-    def store_first(name, digests):
+    def store_first(*asked):
         content.save_asset(NewAsset("late", "file", orphan, "text/plain"))
-        return free(name, digests)
+        return free(*asked)
 
     monkeypatch.setattr(compactor, "free", store_first)
     assert orphans.remove("default", Unwatched()) == OrphanCount()
