@@ -35,6 +35,9 @@ class Watcher:
     def log(self, text: str) -> None:
         """Do nothing."""
 
+    def freed(self, size: int) -> None:
+        """Do nothing."""
+
     def pause(self, seconds: float) -> None:
         """Do nothing."""
 
