@@ -33,7 +33,7 @@ def insert(name, size=0):
 ALL_MODELS = (*MODELS, *USAGE_MODELS, *SETTINGS_MODELS)
 # The tables of migrations and of SQLite, and those that are used by plain SQL alone.
 NO_MODELS = {"schema_migration", "migration_backfill", "sqlite_schema", "content_event", "follower"}
-NO_MODELS |= {"pull_day", "read_only"}
+NO_MODELS |= {"pull_day", "read_only", "blob_verification", "damaged_blob", "repository_move"}
 
 
 def schema_of(connection, tables):
