@@ -80,7 +80,7 @@ def test_a_blob_store_is_created_gets_a_quota_and_is_deleted(chromium, server):
         page.get_by_role("link", name="archive", exact=True).click()
         expect(page.get_by_role("heading", name="Damaged and missing blobs")).to_be_visible()
         page.get_by_role("button", name="Work on archive").click()
-        page.get_by_role("link", name="Soft quota …").click()
+        page.get_by_role("link", name="Quotas …").click()
         page.get_by_label("Never").check()
         page.get_by_role("button", name="Save").click()
         expect(row.get_by_text("beyond its quota")).to_have_count(0)

@@ -15,6 +15,7 @@ from repoman.testing import ADMIN
 from repoman.testing.client import HttpClient
 from repoman_web.views.charts import round_up
 from repoman_web.views.rendering import size
+from tests.live import free_port
 from tests.statements import executed_statements
 
 STATEMENTS_MAX = 11
@@ -110,7 +111,7 @@ def test_a_user_sees_only_what_they_may_know(repoman, browser, client):
 
 def test_a_closed_port_is_said_and_comes_first(repoman, browser, client):
     client.put("/repository/files/a.txt", b"a", auth=ADMIN)
-    repoman.repositories.create("closed", "raw-hosted", {"raw": {"http_port": 47_201}})
+    repoman.repositories.create("closed", "raw-hosted", {"raw": {"http_port": free_port()}})
     [connector] = repoman.repositories.connectors()
     save_states(
         repoman.database, 1, [ConnectorState(connector.key, "closed", connector.url, "It is used.")]

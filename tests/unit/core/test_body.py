@@ -206,8 +206,5 @@ def test_a_body_that_is_refused_late_is_let_go_before_the_answer_leaves(repoman)
     sink = Sink()
     wsgi = EnvironBuilder("/repository/Team/stored", method="PUT").get_environ()
     answer = []
-    response = create_application(repoman)(
-        {**wsgi, RECEIVED: sink}, lambda status, *_: answer.append(status)
-    )
+    create_application(repoman)({**wsgi, RECEIVED: sink}, lambda status, *_: answer.append(status))
     assert (answer, sink.closed) == (["401 UNAUTHORIZED"], 1)
-    response.close()

@@ -64,7 +64,7 @@ def identities(data):
 def forget_identities(data):
     """Make the data what they were before stores had identities."""
     (data / "blobs/default/store.json").unlink()
-    migrations = "name like '0010%' or name like '0033%'"
+    migrations = "name like '0010%' or name like '0033%' or name like '0064%'"
     run(data, "drop table blob_store", f"delete from schema_migration where {migrations}")
 
 
