@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.chromium import open_chromium
+from tests.clock import wait_until
 from tests.live import LiveServer, live_server
 from tests.page_checks import open_page, sign_in
 
@@ -59,6 +60,9 @@ def test_what_was_typed_outlives_the_session(chromium, server):
         page.goto("/admin/roles/-/new")
         page.get_by_label("Id", exact=True).fill("typed-before-the-end")
         server.cli("session", "end", "admin")
+        # The server notices what another process has changed within a second.
+        account = f"{server.main_url}/account"
+        wait_until(lambda: page.request.get(account, max_redirects=0).status != 200, what="the end")
         page.get_by_role("button", name="Create role").click()
         expect(page.get_by_text("Your session has ended").first).to_be_visible()
         page.get_by_label("User name").fill(server.admin[0])
