@@ -101,9 +101,13 @@ def test_logs_and_the_audit_log_show_no_orders(shared_server, name):
     headers = {"Authorization": f"Basic {login}", "User-Agent": "agent\x9b31m"}
     target = f"/v2/{quote(EVIL)}/{name}/manifests/1"
     assert wire.send("GET", target, headers, None).status == 401
+
+    def listed(*more):
+        return shared_server.cli("audit", "list", "--type", "failed", *more).stdout
+
+    wait_until(lambda: "owned" in listed(), what="the entry of the audit log")
     for more in ((), ("--json",)):
-        listed = shared_server.cli("audit", "list", "--type", "failed", *more).stdout
-        assert "owned" in listed
-        assert not has_orders(listed)
+        assert "owned" in listed(*more)
+        assert not has_orders(listed(*more))
     wait_until(lambda: '"agent?31m"' in shared_server.log, what="the line of the access log")
     assert not has_orders(shared_server.log)
