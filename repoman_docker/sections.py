@@ -187,7 +187,7 @@ class DockerSection(ConnectorSection):
 
 
 class DockerHostedSection(DockerSection):
-    """The same, which tags of a hosted repository stay, and how long what no tag leads to."""
+    """How clients reach the registry, which tags are fixed, and how long old ones return."""
 
     in_rest: ClassVar = {
         **DockerSection.in_rest,

@@ -229,7 +229,7 @@ def test_all_stores_are_verified_by_a_task(repoman, browser):
 def test_the_page_of_a_store_lists_what_is_damaged_and_starts_work(repoman, browser):
     repoman.repositories.create("files", "raw-hosted", {})
     page = browser.get(f"{LIST}/default")
-    assert "Nobody has looked" in page.text
+    assert "Not verified yet" in page.text
     assert HttpClient(repoman).put("/repository/files/one", data="one").status_code == 201
     for file in (repoman.data / "blobs/default/sha256").glob("*/*"):
         file.write_bytes(b"X")
