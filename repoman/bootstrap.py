@@ -7,8 +7,8 @@ from pathlib import Path
 
 from repoman.config import BootstrapSettings, Settings
 from repoman.db.database import FILE, Database
+from repoman.durable import NewFile, replace_files
 from repoman.errors import Unavailable
-from repoman.files import NewFile, replace_files
 from repoman.mail import EMAIL_OPTIONS, EmailOptions
 from repoman.outgoing import network_options
 from repoman.repositories.manager import RepositoryManager

@@ -13,14 +13,14 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from repoman.errors import Invalid, Unavailable
-from repoman.files import (
+from repoman.durable import (
     PRIVATE_DIRECTORY_MODE,
     NewFile,
     make_directory,
     replace_files,
     sync_directory,
 )
+from repoman.errors import Invalid, Unavailable
 
 MARK = "$sealed"  # the one key of the JSON object that stands for a sealed text
 REMEDY = (

@@ -52,7 +52,7 @@ CORE = (
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
-    {"threads", "files"},
+    {"threads", "durable"},
     {"waiting", "health", "clocks", "caching", "metrics", "rate_limit", "disk_space"},
     {"logs"},
     {"errors", "external_url", "patterns", "printable", "problems", "versions"},

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from repoman.blobs.file import IDENTITY_FILE, QUARANTINE
 from repoman.blobs.store import CANONICAL
+from repoman.durable import FULL, make_directory, sync_directory
 from repoman.errors import Invalid, StorageFull
-from repoman.files import FULL, make_directory, sync_directory
 
 BLOBS = "blobs"  # Below the data directory: where relative paths begin.
 PATH_MAX_CHARS = 1000

@@ -27,8 +27,8 @@ from typing import BinaryIO
 from repoman.blobs.file_writer import FileBlobWriter, storage_error, storage_errors
 from repoman.blobs.store import CANONICAL, BlobStat
 from repoman.disk_space import NOTHING_FREE
+from repoman.durable import NewFile, make_directory, replace_files, sync_directory
 from repoman.errors import Conflict, NotFound, Unavailable
-from repoman.files import NewFile, make_directory, replace_files, sync_directory
 
 IDENTITY_FILE = "store.json"
 QUARANTINE = "quarantine"  # The directory of what was put aside.

@@ -19,8 +19,8 @@ from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, StoredBlob
 from repoman.disk_space import NOTHING_FREE, MinFree
+from repoman.durable import FULL, PRIVATE_FILE_MODE, sync_directory
 from repoman.errors import NotFound, RepomanError, StorageFull, Unavailable
-from repoman.files import FULL, PRIVATE_FILE_MODE, sync_directory
 from repoman.waiting import blocking
 
 READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.

@@ -15,9 +15,9 @@ import click
 from repoman.cli.common import AS_JSON, PATH, with_data, with_repoman, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
+from repoman.durable import NewFile, replace_files
 from repoman.errors import Unavailable
 from repoman.events.origin import current_origin
-from repoman.files import NewFile, replace_files
 from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.server.process import serve as run_server
 from repoman.support import make_support_zip, shown_settings

@@ -20,8 +20,8 @@ from repoman.db.reserve import Reserve
 from repoman.db.sqlite import BUSY, UNUSABLE, Locked, Sqlite, translated_errors
 from repoman.db.topics import CONTENT, NONE, Topics, content_topic, topic_of
 from repoman.db.write_ahead_log import WriteAheadLog
+from repoman.durable import PRIVATE_FILE_MODE, make_directory
 from repoman.errors import RepomanError, Unavailable
-from repoman.files import PRIVATE_FILE_MODE, make_directory
 from repoman.keyring import Keyring
 from repoman.waiting import Wait, blocking, waiting
 

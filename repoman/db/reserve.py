@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from repoman.disk_space import NOTHING_FREE
+from repoman.durable import FULL, PRIVATE_FILE_MODE
 from repoman.errors import StorageFull, Unavailable
-from repoman.files import FULL, PRIVATE_FILE_MODE
 
 FILE = "repoman.reserve"
 LOW_B = 1 << 22  # With less free space than this the disk counts as full.

@@ -17,8 +17,8 @@ import threading
 import weakref
 from pathlib import Path
 
+from repoman.durable import sync_directory
 from repoman.errors import Unavailable
-from repoman.files import sync_directory
 from repoman.waiting import blocking
 
 CHECKPOINT_ROWS = 2_000

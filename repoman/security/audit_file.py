@@ -13,10 +13,10 @@ from typing import Any
 
 from repoman.config import AuditSettings
 from repoman.db.database import Database
+from repoman.durable import PRIVATE_FILE_MODE, make_directory, sync_directory
 from repoman.errors import RepomanError
 from repoman.events.event_records import MAX_ID
 from repoman.events.follower import Follower
-from repoman.files import PRIVATE_FILE_MODE, make_directory, sync_directory
 from repoman.security import audit_records as records
 
 _log = logging.getLogger(__name__)

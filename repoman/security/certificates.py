@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from repoman.durable import NewFile, make_directory, replace_files
 from repoman.errors import Invalid, Unavailable
-from repoman.files import NewFile, make_directory, replace_files
 
 AUTHORITY_DAYS = 3650
 PUBLIC_FILE_MODE = 0o644  # Permissions of a certificate.

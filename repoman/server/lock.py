@@ -6,8 +6,8 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+from repoman.durable import PRIVATE_FILE_MODE, make_directory
 from repoman.errors import Conflict, Unavailable
-from repoman.files import PRIVATE_FILE_MODE, make_directory
 
 FILE = "repoman.lock"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from repoman.config import ServerSettings, Settings
 from repoman.core import Repoman
 from repoman.doctor.service import LOOK_INTERVAL_S
+from repoman.durable import make_directory
 from repoman.errors import Unavailable
-from repoman.files import make_directory
 from repoman.health import Health
 from repoman.http.access_log import AccessRing
 from repoman.http.current import MAIN

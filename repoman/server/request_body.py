@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, Protocol
 from waitress.buffers import FileBasedBuffer, OverflowableBuffer
 from waitress.rfc7230 import CHUNK_EXT_RE
 
+from repoman.durable import FULL
 from repoman.errors import RepomanError, StorageFull, TooLarge, Unavailable
-from repoman.files import FULL
 from repoman.http.body import BODY_ERROR, RECEIVED, BodySink, Environ
 
 log = logging.getLogger(__name__)

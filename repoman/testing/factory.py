@@ -13,7 +13,7 @@ import pytest
 from repoman.config import DatabaseSettings, Settings
 from repoman.core import Repoman
 from repoman.db.database import FILE, Database
-from repoman.files import PRIVATE_FILE_MODE, make_directory
+from repoman.durable import PRIVATE_FILE_MODE, make_directory
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.permissions import ADMIN_ROLE
 from repoman.security.user_records import insert_user

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from repoman.files import NewFile, make_directory, replace_files
+from repoman.durable import NewFile, make_directory, replace_files
 
 
 @pytest.fixture
