@@ -367,6 +367,12 @@ class ContentStore:
         """Return whether there is a component with exactly this coordinate."""
         return bool(ComponentRecord.select().where(self._is(coordinate)).exists())
 
+    def paths_of(self, coordinate: Coordinate) -> list[str]:
+        """Return the paths of the assets of a component, in their order."""
+        paths = AssetRecord.select(AssetRecord.path).join(ComponentRecord)
+        found = paths.where(self._is(coordinate)).order_by(AssetRecord.path)
+        return [path for (path,) in found.tuples()]
+
     def describe_component(
         self, coordinate: Coordinate, description: str, *, replace: bool = True
     ) -> None:

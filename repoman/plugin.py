@@ -97,6 +97,16 @@ from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
 from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
+from repoman.files.format import (
+    FILES_BY_PATH,
+    UPLOAD_TO_DIRECTORY,
+    File,
+    FileFormat,
+    NewFile,
+    check_path,
+)
+from repoman.files.recipes import files_format, files_recipes
+from repoman.files.service import FileRepository
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
@@ -323,6 +333,7 @@ __all__ = [
     "API_ROOT",
     "API_VERSION",
     "EVERYBODY",
+    "FILES_BY_PATH",
     "FILES_MAX",
     "FILE_FIELD",
     "FOLDER_FILES_MAX",
@@ -339,6 +350,7 @@ __all__ = [
     "STORAGE_ERRORS",
     "SUBJECTS",
     "SUBJECT_ACTIONS",
+    "UPLOAD_TO_DIRECTORY",
     "VERSION_KEYS",
     "WRITING",
     "Access",
@@ -405,6 +417,9 @@ __all__ = [
     "Failure",
     "FetchRequest",
     "FieldType",
+    "File",
+    "FileFormat",
+    "FileRepository",
     "FindRequest",
     "Finding",
     "FindingState",
@@ -446,6 +461,7 @@ __all__ = [
     "Members",
     "NegativeCacheSection",
     "NewAsset",
+    "NewFile",
     "NotFound",
     "OpenForm",
     "Outcome",
@@ -593,6 +609,7 @@ __all__ = [
     "beginning_with",
     "body_length",
     "changed_settings",
+    "check_path",
     "collect",
     "content_repository",
     "count_holders",
@@ -610,6 +627,8 @@ __all__ = [
     "end_session",
     "examine_folder",
     "fetch_certificate",
+    "files_format",
+    "files_recipes",
     "find_actor",
     "find_format",
     "find_pattern",

@@ -21,6 +21,7 @@ CORE = (
     {"testing"},
     {"plugin"},
     {"cli"},
+    {"files"},
     {"server", "group"},
     {"http"},
     {"rest", "provisioning"},
@@ -71,6 +72,8 @@ LIBRARIES = {
     "flask": (
         "repoman/http/*",
         "repoman/testing/*",
+        "repoman/files/format.py",
+        "repoman/files/routes.py",
         "web/repoman_web/views/*",
         "web/repoman_web/plugin.py",
         "*/repoman_*/routes*",

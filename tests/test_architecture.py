@@ -73,7 +73,7 @@ def test_the_whole_source_is_looked_at():
         "repoman_docker.plugin",
         "repoman_web.plugin",
     } <= found
-    assert {"repoman_raw.routes", "tests.conftest"} <= found
+    assert {"repoman_raw.browsing", "tests.conftest"} <= found
 
 
 # --- Each rule fails on a bad sample -------------------------------------------------------------

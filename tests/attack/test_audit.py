@@ -8,7 +8,7 @@ from repoman.security.audit import TEXT_MAX_CHARS, WAITING_MAX_EVENTS, Event
 from repoman.testing import HttpClient, repoman_factory
 from repoman.testing.factory import RepomanFactory
 from repoman_raw import plugin
-from repoman_raw.hosted import RawHosted
+from repoman_raw.plugin import Raw
 
 __all__ = ["repoman_factory"]
 
@@ -55,7 +55,7 @@ def test_a_repository_that_cannot_be_is_not_named(repoman):
 
 
 def test_the_log_of_errors_cannot_be_forged(repoman, caplog, monkeypatch):
-    monkeypatch.setattr(RawHosted, "get", None)
+    monkeypatch.setattr(Raw, "target", None)
     HttpClient(repoman).get("/repository/files/a%0a2026-01-01%20ERROR%20all%20is%20lost")
     [record] = [each for each in caplog.records if each.name == "repoman.http.errors"]
     assert record.getMessage().isprintable()

@@ -7,6 +7,7 @@ from repoman.plugin import (
     HostedStorageSection,
     Repository,
     Snippet,
+    UploadGuide,
     UseGuide,
     UseRequest,
     UseSection,
@@ -14,6 +15,12 @@ from repoman.plugin import (
 )
 
 PATH, USER = "PATH", "USER"
+GUIDE = UploadGuide(
+    labels={"directory": "Folder"},
+    hints={"directory": "A slash is the top. Missing folders are made."},
+    values={"directory": "/"},
+    stores_each=True,
+)
 
 
 def guide(asked: UseRequest) -> UseGuide:

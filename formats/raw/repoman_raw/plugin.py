@@ -1,161 +1,120 @@
-"""What the format registers with the core. Read this first, then service, hosted, routes."""
+"""Repositories of plain files: the smallest format. Its files lie under the paths of clients."""
 
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
 
 from repoman.plugin import (
-    AccessSection,
-    Built,
-    Capabilities,
-    CleanupSection,
-    ComponentSection,
-    ContentRules,
-    Coordinate,
+    FILES_BY_PATH,
+    UPLOAD_TO_DIRECTORY,
+    ConnectorSection,
+    File,
+    FileFormat,
     Format,
     FormatUi,
-    GroupSection,
-    GroupTrace,
-    HostedStorageSection,
-    HttpClientSection,
-    NegativeCacheSection,
-    ProxySection,
-    QuotaSection,
     Recipe,
-    ReplicationSection,
     Repository,
-    RepositoryContext,
-    RepositoryType,
-    RoutingSection,
+    RepositoryConfig,
+    Rest,
     SearchField,
     SearchTarget,
-    Section,
-    StorageSection,
     UploadGuide,
     UseGuide,
     UseRequest,
-    beginning_with,
+    check_path,
+    files_format,
+    files_recipes,
     hookimpl,
 )
-from repoman_raw.browsing import guide
-from repoman_raw.group import RawGroup, open_members, parse_question
-from repoman_raw.hosted import FILE, UPLOAD, RawHosted
-from repoman_raw.proxy import RawProxy
-from repoman_raw.routes import files
-from repoman_raw.service import RawSection
+from repoman_raw.browsing import GUIDE, guide
 
-RULES = ContentRules(
-    component_path=lambda file: f"/{file.name}",
-    component_kinds=(FILE,),  # Lists need not look which there are.
-    stored_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
-    names_below=lambda beginning: beginning_with(beginning.removeprefix("/")),
-    shown=lambda file: Coordinate(file.kind, f"/{file.name}", "", f"/{file.namespace}"),
-    search_fields={"raw.name": SearchField(SearchTarget.NAME, "Path of a file.")},
-)
-RAW = Format(
-    name="raw",
-    title="Raw",
-    blueprints=(files,),
-    ui=FormatUi(
-        "file",
-        lambda url: f"curl -O {url}/PATH",
-        about="Plain files under their paths",
-        path_example="/docs/manual.pdf",
-    ),
-)
-
-GUIDE = UploadGuide(
-    labels={"directory": "Folder"},
-    hints={"directory": "A slash is the top. Missing folders are made."},
-    values={"directory": "/"},
-    stores_each=True,
-)
+# For pages that may run scripts, this replaces the default policy of the core.
+SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
 
 
-def build_hosted(context: RepositoryContext) -> Built:
-    """Return the service of a hosted repository, and what the core may ask of it."""
-    storage = context.config.section("storage", HostedStorageSection)
-    service = RawHosted(
-        context.config.name,
-        storage.write_policy,
-        headers=context.config.section("raw", RawSection).headers,
-        content=context.content,
-        blobs=context.blobs,
+class ContentDisposition(StrEnum):
+    """What browsers do with files."""
+
+    INLINE = "inline"
+    ATTACHMENT = "attachment"
+
+
+class RawSection(ConnectorSection):
+    """How clients reach the repository, besides /repository/<name>/ on the main port."""
+
+    in_rest: ClassVar = {
+        "content_disposition": Rest(empty=ContentDisposition.ATTACHMENT),
+        # Clients refuse fields that they do not know.
+        **dict.fromkeys(("http_port", "https_port", "external_url", "scripts")),
+    }
+
+    scripts: bool = Field(
+        False,
+        description="Whether pages may run scripts on a connector; never on the main port.",
+        title="Let pages run scripts",
+        json_schema_extra={"hint": "On a connector; never on the main port.", "advanced": True},
     )
-    return Built(
-        service,
-        Capabilities(
-            delete_component=lambda file: service.delete(file.name),
-            delete_asset=lambda path, _check: service.delete(path),
-            upload=service,
-        ),
+    content_disposition: ContentDisposition = Field(
+        ContentDisposition.INLINE,
+        description="Whether browsers show files (inline) or save them (attachment).",
+        title="Browsers",
+        json_schema_extra={
+            "hint": "",
+            "labels": {"inline": "show files", "attachment": "save files"},
+        },
     )
 
 
-def build_proxy(context: RepositoryContext) -> Built:
-    """Return the service of a proxy, and what the core may ask of it."""
-    service = RawProxy(context)
-    return Built(
-        service,
-        Capabilities(
-            remote=service.remote,
-            delete_component=lambda file: service.drop(file.name),
-            delete_asset=lambda path, _check: service.drop(path),
-        ),
+class Raw(FileFormat):
+    """Any path is a file, which may change at any time."""
+
+    name = "raw"
+    title = "Raw"
+    checksums = ("md5", "sha1", "sha512")
+    takes_puts = True
+    upload = UPLOAD_TO_DIRECTORY
+    rules = replace(
+        FILES_BY_PATH,
+        search_fields={"raw.name": SearchField(SearchTarget.NAME, "Path of a file.")},
     )
 
+    def target(self, path: str) -> File | None:
+        """Return the file at a path; directories are not listed."""
+        if path == "" or path.endswith("/"):
+            return None
+        check_path(path)
+        return File(path, is_mutable=True)
 
-def build_group(context: RepositoryContext) -> Built:
-    """Return the service of a group, and what the core may ask of it."""
-    members = open_members(context)
-    return Built(RawGroup(members), Capabilities(trace=GroupTrace(members, parse_question)))
+    def headers(self, config: RepositoryConfig) -> Mapping[str, str]:
+        """Return what browsers are to do with files."""
+        section = config.section("raw", RawSection)
+        saved = section.content_disposition is ContentDisposition.ATTACHMENT
+        disposition = {"Content-Disposition": "attachment"} if saved else {}
+        return {**disposition, **(SCRIPTS if section.scripts else {})}
 
 
-RECIPE = partial(Recipe, format=RAW.name, rules=RULES)
-# The sections of all types.
-COMMON: dict[str, type[Section]] = {"access": AccessSection, "raw": RawSection}
-
-HOSTED = RECIPE(
-    type=RepositoryType.HOSTED,
-    sections={
-        **COMMON,
-        "storage": HostedStorageSection,
-        "quota": QuotaSection,
-        "cleanup": CleanupSection,
-        "component": ComponentSection,
-    },
-    build=build_hosted,
-    upload=UPLOAD,
-)
-PROXY = RECIPE(
-    type=RepositoryType.PROXY,
-    sections={
-        **COMMON,
-        "storage": StorageSection,
-        "quota": QuotaSection,
-        "cleanup": CleanupSection,
-        "proxy": ProxySection,
-        "negative_cache": NegativeCacheSection,
-        "http_client": HttpClientSection,
-        "replication": ReplicationSection,
-        "routing": RoutingSection,
-    },
-    build=build_proxy,
-)
-GROUP = RECIPE(
-    type=RepositoryType.GROUP,
-    sections={
-        **COMMON,
-        "storage": StorageSection,
-        "group": GroupSection,
-        "routing": RoutingSection,
-    },
-    build=build_group,
+RAW = Raw()
+UI = FormatUi(
+    "file",
+    lambda url: f"curl -O {url}/PATH",
+    about="Plain files under their paths",
+    path_example="/docs/manual.pdf",
 )
 
 
 @hookimpl
 def repoman_register_formats() -> list[Format]:
     """Return the format: its name and its routes."""
-    return [RAW]
+    return [files_format(RAW, UI)]
+
+
+@hookimpl
+def repoman_register_recipes() -> list[Recipe]:
+    """Return one recipe for each repository type of the format."""
+    return files_recipes(RAW, {"raw": RawSection})
 
 
 @hookimpl
@@ -168,9 +127,3 @@ def repoman_web_upload(repository: Repository) -> UploadGuide | None:
 def repoman_web_use(request: UseRequest) -> UseGuide | None:
     """Return how clients use a repository."""
     return guide(request) if request.repository.config.format == RAW.name else None
-
-
-@hookimpl
-def repoman_register_recipes() -> list[Recipe]:
-    """Return one recipe for each repository type of the format."""
-    return [HOSTED, PROXY, GROUP]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.plugin import BlobUpload, ReadOnly
+from repoman.plugin import BlobUpload, File, NewFile, ReadOnly
 
 URL = "/repository/files"
 
@@ -47,13 +47,14 @@ def test_allow_once_lets_a_file_be_deleted_and_stored_anew(client, set_policy):
 
 def test_allow_once_holds_for_the_slower_of_two_clients(service, set_policy, client):
     set_policy("allow_once")
-    raw = service()
-    with raw.open_blob_upload("a") as slow, raw.open_blob_upload("a") as fast:
+    raw, file = service(), File("a")
+    new = NewFile(file, "text/plain")
+    with raw.open_upload(file) as slow, raw.open_upload(file) as fast:
         slow.write(b"slow")
         fast.write(b"fast")
-        assert raw.save("a", fast, "text/plain")
+        assert raw.save(new, fast)
         with pytest.raises(ReadOnly):
-            raw.save("a", slow, "text/plain")
+            raw.save(new, slow)
     assert client.get(f"{URL}/a").data == b"fast"
 
 

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from repoman.content import ContentStore
+from repoman.files.format import File
 from repoman.proxy.cache import ProxyCache
 from repoman.repositories.model import check_nothing
 from repoman.testing import ADMIN, HttpClient, RepomanFactory
@@ -202,7 +203,7 @@ def test_a_download_that_has_just_begun_is_joined(repoman, client, server, monke
 
     def has_room(cache):
         if others:
-            others.pop().get(PATH)
+            others.pop().get(File(PATH))
         return True
 
     monkeypatch.setattr(ContentStore, "save_asset", save_later)

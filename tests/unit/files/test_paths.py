@@ -2,8 +2,8 @@
 
 import pytest
 
+from repoman.files.format import PATH_MAX_CHARS, check_path
 from repoman.plugin import Invalid
-from repoman_raw.service import PATH_MAX_CHARS, check_path
 
 GOOD = [
     "a",

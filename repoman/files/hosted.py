@@ -1,0 +1,142 @@
+"""A hosted repository of files: it stores what clients upload."""
+
+from repoman.blobs.store import StoredBlob
+from repoman.blobs.upload import BlobUpload
+from repoman.content import ContentStore, NewAsset
+from repoman.errors import Invalid, NotFound, ReadOnly
+from repoman.events.event import AuditEntry, Coordinate
+from repoman.files.format import FILE, File, FileFormat, NewFile, guess_media_type
+from repoman.http.content import Content
+from repoman.repositories.component_upload import CheckWrite, UploadForm
+from repoman.repositories.recipes import RepositoryContext
+from repoman.repositories.sections import HostedStorageSection, WritePolicy
+
+
+class HostedFiles:
+    """Implements :class:`repoman.files.service.FileRepository`; each file is one asset."""
+
+    def __init__(self, format_: FileFormat, context: RepositoryContext) -> None:
+        self._format = format_
+        self._name = context.config.name
+        self._policy = context.config.section("storage", HostedStorageSection).write_policy
+        self._headers = format_.headers(context.config)
+        self._content = context.content
+        self._blobs = context.blobs
+
+    def get(self, file: File) -> Content:
+        """Return a file."""
+        asset = self._content.find_asset(file.path)
+        if asset is None or not self._content.has_bytes(asset):
+            raise self._unknown(file.path)
+        return Content(
+            size=asset.size,
+            media_type=asset.media_type,
+            open=lambda: self._content.open_body(asset),
+            etag=asset.digest,
+            last_modified=asset.updated_at,
+            headers=self._headers,
+            pull=self._content.pull_of(file.path),
+        )
+
+    def open_upload(self, file: File) -> BlobUpload:
+        """Begin the upload of the bytes of a file."""
+        self._check_write(file.path)
+        return self.open_file_upload()
+
+    def save(self, new: NewFile, upload: BlobUpload) -> bool:
+        """Store the uploaded bytes as a file."""
+        asset = new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
+        with self._content.transaction():
+            is_new = self._check_write(asset.path)
+            self._content.save_asset(asset)
+        return is_new
+
+    def delete(self, file: File) -> None:
+        """Remove a file."""
+        self.delete_paths([file.path])
+
+    def delete_component(self, component: Coordinate) -> None:
+        """Remove the files of a component (NotFound, ReadOnly)."""
+        self.delete_paths(self._content.paths_of(component))
+
+    def delete_paths(self, paths: list[str]) -> None:
+        """Remove files (NotFound, ReadOnly)."""
+        self._refuse_if_read_only()
+        if not delete_files(self._content, paths):
+            raise self._unknown(", ".join(paths))
+
+    # Uploads by a form --------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        """See :class:`repoman.repositories.component_upload.UploadTarget`."""
+        self._refuse_if_read_only()
+
+    def open_file_upload(self) -> BlobUpload:
+        """See :class:`repoman.repositories.component_upload.UploadTarget`."""
+        return BlobUpload(self._blobs, self._format.checksums)
+
+    def store_upload(self, form: UploadForm, check: CheckWrite) -> list[str]:
+        """See :class:`repoman.repositories.component_upload.UploadTarget`."""
+        files = {}
+        for file, sent in self._format.files_of(form):
+            if file.path in files:
+                raise Invalid(f"The form has two files for the path {file.path!r}.")
+            files[file.path] = (file, sent)
+        for path in files:
+            check(f"/{path}", self._check_write(path))
+        new = [
+            new_asset(
+                self._format,
+                NewFile(file, sent.media_type or guess_media_type(path)),
+                sent.bytes.commit(),
+                AuditEntry("store", path),
+            )
+            for path, (file, sent) in files.items()
+        ]
+        with self._content.transaction():
+            for each in new:
+                # As above, since another client may have been faster.
+                check(f"/{each.path}", self._check_write(each.path))
+                self._content.save_asset(each)
+        return list(files)
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _unknown(self, path: str) -> NotFound:
+        return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
+
+    def _check_write(self, path: str) -> bool:
+        """Return whether the path is free; raise if the policy forbids writing to it."""
+        self._refuse_if_read_only()
+        asset = self._content.find_asset(path)
+        is_free = asset is None or not self._content.has_bytes(asset)
+        if self._policy is WritePolicy.ALLOW_ONCE and not is_free:
+            raise ReadOnly(
+                f"The file {path!r} exists in the repository {self._name!r} and cannot be "
+                "replaced (deployment policy: allow_once). Delete it, or choose another path."
+            )
+        return is_free
+
+    def _refuse_if_read_only(self) -> None:
+        if self._policy is WritePolicy.DENY:
+            raise ReadOnly(f"The repository {self._name!r} is read-only (deployment policy: deny).")
+
+
+def new_asset(
+    format_: FileFormat, new: NewFile, blob: StoredBlob, audit: AuditEntry | None = None
+) -> NewAsset:
+    """Return the asset of a file whose bytes are durable."""
+    return NewAsset(
+        new.file.path,
+        FILE,
+        blob,
+        new.media_type,
+        attributes=new.attributes,
+        component=format_.coordinate(new.file),
+        audit=audit,
+    )
+
+
+def delete_files(content: ContentStore, paths: list[str]) -> int:
+    """Remove files, told in the audit log, and return how many there were."""
+    return content.delete_assets(paths, {path: AuditEntry("delete", path) for path in paths})

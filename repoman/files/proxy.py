@@ -1,0 +1,100 @@
+"""A proxy of files: those of another server, fetched once and cached."""
+
+from typing import NoReturn
+
+from repoman.blobs.store import StoredBlob
+from repoman.blobs.upload import BlobUpload
+from repoman.content import NewAsset
+from repoman.errors import NotFound, Unsupported
+from repoman.events.event import Coordinate
+from repoman.files.format import FILE, File, FileFormat, NewFile
+from repoman.files.hosted import delete_files, new_asset
+from repoman.http.content import Content
+from repoman.proxy.cache import CacheRemote
+from repoman.proxy.cached_files import CachedFiles, RemoteFiles
+from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
+from repoman.repositories.recipes import RepositoryContext, open_cache
+from repoman.repositories.sections import RoutingSection
+
+
+class ProxyFiles:
+    """Implements :class:`repoman.files.service.FileRepository`."""
+
+    def __init__(self, format_: FileFormat, context: RepositoryContext) -> None:
+        config = context.config
+        proxy = config.section("proxy", ProxySection)
+        self._format = format_
+        self._name = config.name
+        self._content = context.content
+        self._remote = proxy.remote
+        self._routing = config.section("routing", RoutingSection)
+        self._headers = format_.headers(config)
+        cache = open_cache(context, (FILE,))
+        self.remote = CacheRemote(cache, lambda path: [(path, path)])
+        self._files = CachedFiles(
+            cache,
+            context.content,
+            RemoteFiles(
+                address=self._address,
+                new_asset=self._new_asset,
+                headers=config.section("http_client", HttpClientSection).credentials.headers,
+                follow_deletion=proxy.follow_deletion,
+                checksums=format_.checksums,
+            ),
+        )
+
+    def get(self, file: File) -> Content:
+        """Return a file."""
+        if not self._routing.allows(file.name):
+            raise NotFound(
+                f"The routing rule of the repository {self._name!r} forbids {file.name!r}."
+            )
+        found = self._files.get(file.path)
+        return Content(
+            size=found.size,
+            media_type=found.media_type,
+            open=found.open,
+            etag=found.etag,
+            last_modified=found.last_modified,
+            headers={**self._headers, **found.headers},
+            source=found.source.value,
+            pull=self._content.pull_of(file.path),
+        )
+
+    def open_upload(self, file: File) -> BlobUpload:
+        """Refuse every write, as the other methods do."""
+        self._refuse()
+
+    def save(self, new: NewFile, upload: BlobUpload) -> bool:
+        """See :meth:`open_upload`."""
+        self._refuse()
+
+    def delete(self, file: File) -> None:
+        """See :meth:`open_upload`."""
+        self._refuse()
+
+    def drop_component(self, component: Coordinate) -> None:
+        """Remove the files of a component from the cache (NotFound)."""
+        self.drop(self._content.paths_of(component))
+
+    def drop(self, paths: list[str]) -> None:
+        """Remove files from the cache (NotFound)."""
+        if not delete_files(self._content, paths):
+            raise NotFound(f"The cache of {self._name!r} does not have {', '.join(paths)!r}.")
+
+    def _address(self, path: str) -> str:
+        return self._format.remote_path(self._file_at(path))
+
+    def _new_asset(self, path: str, blob: StoredBlob, media_type: str) -> NewAsset:
+        return new_asset(self._format, NewFile(self._file_at(path), media_type), blob)
+
+    def _file_at(self, path: str) -> File:
+        file = self._format.target(path)
+        if file is None:
+            raise NotFound(f"There is nothing at {path!r}.")
+        return file
+
+    def _refuse(self) -> NoReturn:
+        raise Unsupported(
+            f"{self._name} is a proxy of {self._remote} and accepts no uploads or deletions."
+        )

@@ -1,0 +1,114 @@
+"""The format of a plugin, and its recipes: how repositories of each type are made."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from repoman.files.format import FileFormat
+from repoman.files.group import GroupFiles
+from repoman.files.hosted import HostedFiles
+from repoman.files.proxy import ProxyFiles
+from repoman.files.routes import files_blueprint
+from repoman.http.formats import Format, FormatUi
+from repoman.repositories.model import Capabilities, RepositoryType
+from repoman.repositories.proxy_sections import (
+    HttpClientSection,
+    NegativeCacheSection,
+    ProxySection,
+    ReplicationSection,
+)
+from repoman.repositories.recipes import Built, Recipe, RepositoryContext
+from repoman.repositories.sections import (
+    AccessSection,
+    CleanupSection,
+    ComponentSection,
+    GroupSection,
+    HostedStorageSection,
+    QuotaSection,
+    RoutingSection,
+    StorageSection,
+)
+from repoman.sections import Section
+
+HOSTED: Mapping[str, type[Section]] = {
+    "storage": HostedStorageSection,
+    "quota": QuotaSection,
+    "cleanup": CleanupSection,
+    "component": ComponentSection,
+}
+PROXY: Mapping[str, type[Section]] = {
+    "storage": StorageSection,
+    "quota": QuotaSection,
+    "cleanup": CleanupSection,
+    "proxy": ProxySection,
+    "negative_cache": NegativeCacheSection,
+    "http_client": HttpClientSection,
+    "replication": ReplicationSection,
+    "routing": RoutingSection,
+}
+GROUP: Mapping[str, type[Section]] = {
+    "storage": StorageSection,
+    "group": GroupSection,
+    "routing": RoutingSection,
+}
+
+
+def files_format(format_: FileFormat, ui: FormatUi) -> Format:
+    """Return the format for the hook ``repoman_register_formats``."""
+    blueprints = (files_blueprint(format_),)
+    return Format(name=format_.name, title=format_.title, blueprints=blueprints, ui=ui)
+
+
+def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) -> list[Recipe]:
+    """Return a recipe for each type, for the hook ``repoman_register_recipes``.
+
+    ``sections`` are those of the format, which all types have.
+    """
+    make = partial(Recipe, format=format_.name, rules=format_.rules)
+    common: Mapping[str, type[Section]] = {"access": AccessSection, **sections}
+    return [
+        make(
+            type=RepositoryType.HOSTED,
+            sections={**common, **HOSTED},
+            build=partial(_build_hosted, format_),
+            upload=format_.upload,
+        ),
+        make(
+            type=RepositoryType.PROXY,
+            sections={**common, **PROXY},
+            build=partial(_build_proxy, format_),
+        ),
+        make(
+            type=RepositoryType.GROUP,
+            sections={**common, **GROUP},
+            build=partial(_build_group, format_),
+        ),
+    ]
+
+
+def _build_hosted(format_: FileFormat, context: RepositoryContext) -> Built:
+    service = HostedFiles(format_, context)
+    return Built(
+        service,
+        Capabilities(
+            delete_component=service.delete_component,
+            delete_asset=lambda path, _check: service.delete_paths([path]),
+            upload=service if format_.upload else None,
+        ),
+    )
+
+
+def _build_proxy(format_: FileFormat, context: RepositoryContext) -> Built:
+    service = ProxyFiles(format_, context)
+    return Built(
+        service,
+        Capabilities(
+            remote=service.remote,
+            delete_component=service.drop_component,
+            delete_asset=lambda path, _check: service.drop([path]),
+        ),
+    )
+
+
+def _build_group(format_: FileFormat, context: RepositoryContext) -> Built:
+    service = GroupFiles(format_, context)
+    return Built(service, Capabilities(trace=service.trace))

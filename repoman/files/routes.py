@@ -1,0 +1,72 @@
+"""The HTTP routes of repositories of files: parse the request, call the service, answer."""
+
+from http import HTTPStatus
+from typing import cast
+
+from flask import Blueprint, Response, request
+
+from repoman.errors import Invalid, NotFound
+from repoman.files.format import File, FileFormat, NewFile, guess_media_type
+from repoman.files.service import FileRepository
+from repoman.http.body import receive_body
+from repoman.http.content import send_content
+from repoman.http.current import current_environ, current_repository, note_pull
+
+
+def files_blueprint(format_: FileFormat) -> Blueprint:
+    """Return the routes of a format: its own, then those of the paths of files."""
+    blueprint = Blueprint(format_.name, __name__)
+    format_.routes(blueprint)
+
+    @blueprint.get("/<rest:path>")
+    def get_file(path: str) -> Response:
+        """Send a file, or the requested range of it; handles HEAD as well."""
+        response = send_content(_repository().get(_found(format_, path)))
+        note_pull(path)
+        return response
+
+    if format_.takes_puts:
+        _add_writes(blueprint, format_)
+    return blueprint
+
+
+def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
+    @blueprint.put("/<rest:path>")
+    def put_file(path: str) -> Response:
+        """Store the body as a file."""
+        if "Content-Range" in request.headers:
+            raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
+        file, repository = _placed(format_, path), _repository()
+        # The server may call this function twice: first to ask whether it accepts the body.
+        with receive_body(current_environ(), lambda: repository.open_upload(file)) as upload:
+            media_type = request.headers.get("Content-Type") or guess_media_type(path)
+            is_new = repository.save(NewFile(file, media_type), upload)
+        return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
+
+    @blueprint.delete("/<rest:path>")
+    def delete_file(path: str) -> Response:
+        """Remove a file."""
+        _repository().delete(_found(format_, path))
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _repository() -> FileRepository:
+    return cast("FileRepository", current_repository().service)
+
+
+def _found(format_: FileFormat, path: str) -> File:
+    """Return the file that may be at a path (NotFound, Invalid)."""
+    file = format_.target(path)
+    if file is None:
+        is_directory = not path or path.endswith("/")
+        text = "Directories are not listed. Request a file." if is_directory else "Not a file."
+        raise NotFound(text)
+    return file
+
+
+def _placed(format_: FileFormat, path: str) -> File:
+    """Return the file that a client may store at a path (Invalid)."""
+    file = format_.target(path)
+    if file is None:
+        raise Invalid(f"The path {path!r} is not that of a file.")
+    return file
