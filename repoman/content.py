@@ -32,6 +32,7 @@ from repoman.content_records import (
     insert_references,
     list_assets,
     list_component_paths,
+    list_package,
     list_referring,
     list_values,
     release_targets,
@@ -173,6 +174,10 @@ class ContentStore:
     def brief_waits(self) -> AbstractContextManager[None]:
         """Return a context for what a read writes on the side: it waits for no other writer."""
         return self._database.brief_waits()
+
+    def open_cache(self) -> ReadCache[Any]:
+        """Return an empty cache of what is read from this content, until that changes."""
+        return ReadCache(self._database, self._repository)
 
     # Assets -----------------------------------------------------------------------------------
 
@@ -372,6 +377,11 @@ class ContentStore:
         paths = AssetRecord.select(AssetRecord.path).join(ComponentRecord)
         found = paths.where(self._is(coordinate)).order_by(AssetRecord.path)
         return [path for (path,) in found.tuples()]
+
+    def list_package(self, package: Coordinate) -> list[tuple[Asset, str]]:
+        """Return the assets of all versions of a package, with these, in order of their paths."""
+        rows = list_package(self._repository, package)
+        return [(Asset(*columns), version) for *columns, version in rows]
 
     def describe_component(
         self, coordinate: Coordinate, description: str, *, replace: bool = True

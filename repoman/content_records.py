@@ -84,6 +84,11 @@ _SELECT_ASSETS = (
     'FROM "asset" a JOIN "blob" b ON b.id = a.blob_id '
 )
 _ASSETS = f"{_SELECT_ASSETS} WHERE a.repository_id = ? AND "
+_PACKAGE = (
+    _SELECT_ASSETS.replace("a.remote_modified ", "a.remote_modified, c.version ")
+    + 'JOIN "component" c ON c.id = a.component_id '
+    "WHERE c.repository_id = ? AND c.kind = ? AND c.namespace = ? AND c.name = ? ORDER BY a.path"
+)
 _REFERRING = (
     f'{_SELECT_ASSETS} JOIN "reference" r ON r.asset_id = a.id '
     "WHERE r.repository_id = ? AND r.path = ? AND r.kind = ? AND r.source > ? "
@@ -343,6 +348,12 @@ def list_assets(
             conditions, values = "a.path > ? AND a.path < ?", [after, span[1]]
     sql = f"{_ASSETS} a.kind = ? AND {conditions} ORDER BY a.path LIMIT ?"
     return _select(sql, (repository, kind, *values, limit))
+
+
+def list_package(repository: int, package: Coordinate) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of the assets of all versions of a package, and the version, by path."""
+    key = (repository, package.kind, package.namespace, package.name)
+    return _select(_PACKAGE, key)
 
 
 def list_referring(

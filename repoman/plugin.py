@@ -96,17 +96,26 @@ from repoman.errors import (
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
-from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.files.format import (
     FILES_BY_PATH,
     UPLOAD_TO_DIRECTORY,
+    Document,
+    Fetch,
     File,
     FileFormat,
+    Metadata,
     NewFile,
+    Package,
+    Rendered,
+    StoredFile,
+    Target,
     check_path,
 )
+from repoman.files.forms import FileUpload, receive_file_form
 from repoman.files.recipes import files_format, files_recipes
-from repoman.files.service import FileRepository
+from repoman.files.rendering import choose_form
+from repoman.files.service import FileRepository, takes_uploads
+from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
@@ -183,7 +192,7 @@ from repoman.patterns import find_pattern
 from repoman.plugins import InstalledPlugin
 from repoman.printable import pluralize, render_size
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
-from repoman.proxy.cached_files import CachedFile, CachedFiles, RemoteFiles
+from repoman.proxy.cached_files import CachedFile, CachedFiles, Place, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
 from repoman.proxy.redirects import is_same_server
@@ -410,16 +419,19 @@ __all__ = [
     "DecodedBody",
     "Denied",
     "DoctorCheck",
+    "Document",
     "Download",
     "Entry",
     "ExpressionInvalid",
     "Extent",
     "Failure",
+    "Fetch",
     "FetchRequest",
     "FieldType",
     "File",
     "FileFormat",
     "FileRepository",
+    "FileUpload",
     "FindRequest",
     "Finding",
     "FindingState",
@@ -459,12 +471,14 @@ __all__ = [
     "Member",
     "MemberPool",
     "Members",
+    "Metadata",
     "NegativeCacheSection",
     "NewAsset",
     "NewFile",
     "NotFound",
     "OpenForm",
     "Outcome",
+    "Package",
     "PackageQuery",
     "PackageView",
     "Page",
@@ -474,6 +488,7 @@ __all__ = [
     "PartSink",
     "PassThrough",
     "Permission",
+    "Place",
     "PortReport",
     "Privilege",
     "ProxyCache",
@@ -498,6 +513,7 @@ __all__ = [
     "RemoteCredentials",
     "RemoteFiles",
     "RemoteState",
+    "Rendered",
     "ReplicationSection",
     "Reply",
     "Repoman",
@@ -553,8 +569,10 @@ __all__ = [
     "StoreState",
     "StoredAsset",
     "StoredBlob",
+    "StoredFile",
     "Stream",
     "Subject",
+    "Target",
     "Task",
     "TaskContext",
     "TaskPlace",
@@ -610,6 +628,7 @@ __all__ = [
     "body_length",
     "changed_settings",
     "check_path",
+    "choose_form",
     "collect",
     "content_repository",
     "count_holders",
@@ -671,6 +690,7 @@ __all__ = [
     "read_list",
     "readable",
     "receive_body",
+    "receive_file_form",
     "receive_page_form",
     "released_bytes",
     "render_id",
@@ -689,6 +709,7 @@ __all__ = [
     "streams_form",
     "subject_names",
     "system_information",
+    "takes_uploads",
     "trash_path",
     "trashed_kind",
     "try_directory",

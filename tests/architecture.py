@@ -73,6 +73,8 @@ LIBRARIES = {
         "repoman/http/*",
         "repoman/testing/*",
         "repoman/files/format.py",
+        "repoman/files/recipes.py",
+        "repoman/files/rendering.py",
         "repoman/files/routes.py",
         "web/repoman_web/views/*",
         "web/repoman_web/plugin.py",

@@ -6,14 +6,16 @@ A format is a few pure functions. The core makes repositories of all types of it
 
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from repoman.content_rules import DEFAULT_RULES, ContentRules, beginning_with
-from repoman.errors import Invalid
+from repoman.errors import Invalid, ReadOnly, RepomanError
 from repoman.events.event import Coordinate
+from repoman.http.errors import Failure, render_plain
+from repoman.proxy.cached_files import Place
 from repoman.repositories.component_upload import (
     FILE_FIELD,
     UploadedFile,
@@ -22,11 +24,13 @@ from repoman.repositories.component_upload import (
     UploadSpec,
 )
 from repoman.repositories.model import RepositoryConfig
+from repoman.repositories.sections import WritePolicy
 
 if TYPE_CHECKING:
-    from flask import Blueprint
+    from flask import Blueprint, Response
 
 FILE = "file"  # the kind of the assets of files, and of the components that they belong to
+METADATA = "metadata"  # the kind of the assets of a remote's documents
 PATH_MAX_CHARS = 1024  # A longer path is refused.
 # Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
@@ -77,6 +81,84 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """A document that a repository may have: a value that is made of its files, or parsed.
+
+    Attributes:
+        key: its name within the repository.
+        package: that it is about; empty: it is about the whole repository.
+    """
+
+    key: str
+    package: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name that rules are about."""
+        return self.package or self.key
+
+
+Target = File | Metadata
+Value = Any
+"""What a document says, as the format keeps it; never changed once it is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as a repository has it.
+
+    Attributes:
+        tag: changes whenever the value does.
+        source: where it came from; empty where there is but one place.
+        headers: further headers of the answer.
+        warnings: what may be missing in it, as sentences.
+    """
+
+    value: Value
+    tag: str
+    source: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a package; times in seconds since the epoch, the digest is the SHA-256 in hex."""
+
+    path: str
+    version: str
+    digest: str
+    size: int
+    media_type: str
+    updated_at: float
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package of a hosted repository, with all its files in the order of their paths."""
+
+    name: str
+    files: tuple[StoredFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How a document is asked for: its address below that of the remote, or a whole one."""
+
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A document in one of its forms."""
+
+    body: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewFile:
     """A file that is to be stored, as the format found it to be."""
 
@@ -92,7 +174,13 @@ class FileFormat:
         name: what repositories and rights are filed under.
         title: its display name.
         checksums: algorithms of the checksums that are stored with each file, besides SHA-256.
+        redirects: whether a document that is asked for at another path than its key is redirected
+            there: the links in it are relative.
+        shadows: whether a package that a hosted member of a group has is that member's alone.
         takes_puts: whether clients store a file by a PUT of its path, and delete it by DELETE.
+        write_policy: that of a hosted repository whose settings say nothing.
+        refuses_early: whether a file is refused for its path alone, before its bytes are known;
+            otherwise clients may send the same bytes again.
         rules: how lists, searches and selectors see its content.
         upload: what a form with files has; None: there are no forms.
     """
@@ -100,12 +188,16 @@ class FileFormat:
     name: ClassVar[str]
     title: ClassVar[str]
     checksums: ClassVar[tuple[str, ...]] = ()
+    redirects: ClassVar[bool] = False
+    shadows: ClassVar[bool] = True
     takes_puts: ClassVar[bool] = False
+    write_policy: ClassVar[WritePolicy] = WritePolicy.ALLOW
+    refuses_early: ClassVar[bool] = True
     rules: ClassVar[ContentRules] = DEFAULT_RULES
     upload: ClassVar[UploadSpec | None] = None
 
-    def target(self, path: str) -> File | None:
-        """Return what is at a path, relative to the root of the repository; None: nothing ever.
+    def target(self, path: str) -> Target | None:
+        """Return what may be at a path, relative to the root of the repository; None: nothing ever.
 
         Raises:
             Invalid: the path is not allowed.
@@ -118,9 +210,64 @@ class FileFormat:
             return Coordinate(FILE, file.package, file.version)
         return Coordinate(FILE, namespace=file.path.rpartition("/")[0], name=file.path)
 
-    def remote_path(self, file: File) -> str:
-        """Return the address of a file below that of the remote, or a whole one."""
-        return quote(file.path)
+    # Proxies --------------------------------------------------------------------------------------
+
+    def remote(self, file: File, find: Callable[[Metadata], Value]) -> Place:
+        """Return where a file is; ``find`` returns documents of the remote.
+
+        Raises:
+            NotFound: no document has it.
+        """
+        return Place(quote(file.path))
+
+    def fetch(self, metadata: Metadata, config: RepositoryConfig) -> Fetch:
+        """Return how a proxy with these settings asks for a document."""
+        return Fetch(quote(metadata.key))
+
+    def parse(self, metadata: Metadata, body: bytes, media_type: str, url: str) -> Value:
+        """Return the value of a document that the remote sent from an address.
+
+        Raises:
+            ValueError, KeyError, TypeError: it cannot be read.
+        """
+        raise NotImplementedError
+
+    # Hosted repositories --------------------------------------------------------------------------
+
+    def generate(self, metadata: Metadata, package: Package) -> Value:
+        """Return the value of a document about a package, which has at least one file."""
+        raise NotImplementedError
+
+    def generate_root(self, metadata: Metadata, names: Sequence[str]) -> Value:
+        """Return the value of a document about the whole repository."""
+        raise NotImplementedError
+
+    # Groups ---------------------------------------------------------------------------------------
+
+    def merge(self, metadata: Metadata, values: Sequence[Value]) -> Value:
+        """Return one value for those of several members, whose first one takes precedence."""
+        raise NotImplementedError
+
+    # Answers --------------------------------------------------------------------------------------
+
+    def variant(self, metadata: Metadata, accept: str) -> str:
+        """Return the form of a document that a header Accept asks for."""
+        return ""
+
+    def render(self, metadata: Metadata, value: Value, variant: str) -> Rendered:
+        """Return a document in a form. Its links are relative: they hold wherever it is served."""
+        raise NotImplementedError
+
+    def exists(self, path: str, repository: str) -> RepomanError:
+        """Return the error for a file that may not be replaced by one with other bytes."""
+        return ReadOnly(
+            f"The file {path!r} exists in the repository {repository!r} and cannot be replaced "
+            "(deployment policy: allow_once). Delete it, or choose another path."
+        )
+
+    def render_error(self, failure: Failure) -> "Response":
+        """Return the answer for a request that failed."""
+        return render_plain(failure)
 
     def headers(self, config: RepositoryConfig) -> Mapping[str, str]:
         """Return further headers of each file of a repository."""
@@ -136,12 +283,17 @@ class FileFormat:
             path = f"{form.fields['directory'].strip('/')}/{each.fields['filename'].strip('/')}"
             path = path.removeprefix("/")
             file = self.target(path)
-            if file is None:
+            if not isinstance(file, File):
                 raise Invalid(f"No file can have the path {path!r}.")
             yield file, each
 
     def routes(self, blueprint: "Blueprint") -> None:
         """Add routes of the format's own; those of paths are there already."""
+
+
+def asset_path(kind: str, path: str) -> str:
+    """Return the path of an asset as users see it: they do not see the documents of a remote."""
+    return "" if kind == METADATA else f"/{path}"
 
 
 def guess_media_type(path: str) -> str:

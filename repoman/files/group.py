@@ -1,16 +1,18 @@
 """A group of repositories of files at one address; the first member that has a file answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from repoman.blobs.upload import BlobUpload
 from repoman.errors import Invalid
-from repoman.files.format import File, FileFormat, NewFile
+from repoman.files.format import Document, File, FileFormat, Metadata, NewFile
 from repoman.files.service import FileRepository
+from repoman.files.tags import tag_of
 from repoman.group.asking import MemberPool
-from repoman.group.members import Members, readable
+from repoman.group.members import Member, Members, readable
 from repoman.group.trace import GroupTrace, Question
 from repoman.http.content import Content
+from repoman.proxy.cache import Source
 from repoman.repositories.model import Repository
 from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import GroupSection, RoutingSection
@@ -39,18 +41,54 @@ class GroupFiles:
         )
         self.trace = GroupTrace(self._members, self._question)
 
+    def document(self, metadata: Metadata) -> Document:
+        """Return what the members say together; what one of them lacks is told."""
+        members = self._members.serving(metadata.name)
+        shadowing = self._shadowing(members, metadata.package)
+        found, warnings = self._members.gather(
+            shadowing or members, lambda each: each.service.document(metadata)
+        )
+        warnings = [*warnings, *(text for each in found for text in each.warnings)]
+        headers = {"X-Repoman-Cache": Source.STALE} if any(map(_is_stale, found)) else {}
+        if len(found) == 1:
+            return replace(found[0], headers=headers, warnings=tuple(warnings))
+        value = self._format.merge(metadata, [each.value for each in found])
+        tag = tag_of(*(each.tag for each in found))
+        return Document(value, tag, headers=headers, warnings=tuple(warnings))
+
+    def has(self, package: str) -> bool:
+        """Return whether a member stores anything of a package."""
+        return any(each.service.has(package) for each in self._members.all())
+
+    def _shadowing(
+        self, members: list[Member[FileRepository]], package: str
+    ) -> list[Member[FileRepository]]:
+        """Return the hosted members that have a package, whose names nobody else may use.
+
+        Otherwise whoever publishes a newer version of it at a public remote would be installed
+        here.
+        """
+        if not (self._format.shadows and package):
+            return []
+        return [each for each in members if each.is_hosted and each.service.has(package)]
+
     def get(self, file: File) -> Content:
         """Return a file of the first member that has it."""
         members = self._members.serving(file.name)
+        members = self._shadowing(members, file.package) or members
         return self._members.first_content(members, lambda each: readable(each.get(file)))
 
-    def open_upload(self, file: File) -> BlobUpload:
-        """Return an upload into the writable member."""
-        return self._members.writable(file.name).open_upload(file)
+    def check_writable(self) -> None:
+        """Return if the writable member takes uploads."""
+        self._members.writable().check_writable()
 
-    def save(self, new: NewFile, upload: BlobUpload) -> bool:
+    def open_upload(self, file: File | None) -> BlobUpload:
+        """Return an upload into the writable member."""
+        return self._members.writable(None if file is None else file.name).open_upload(file)
+
+    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
         """Store the uploaded bytes in the writable member."""
-        return self._members.writable(new.file.name).save(new, upload)
+        return self._members.writable(files[0][0].file.name).save(*files)
 
     def delete(self, file: File) -> None:
         """Remove a file from the writable member."""
@@ -62,6 +100,10 @@ class GroupFiles:
             file = self._format.target(path.removeprefix("/"))
         except Invalid as error:
             raise Invalid(f"path: {error}", field="path") from error
-        if file is None:
+        if not isinstance(file, File):
             raise Invalid("path: no file can be there.", field="path")
         return Question(file.name, lambda member: member.get(file))
+
+
+def _is_stale(document: Document) -> bool:
+    return document.source == Source.STALE

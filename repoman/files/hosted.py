@@ -5,7 +5,16 @@ from repoman.blobs.upload import BlobUpload
 from repoman.content import ContentStore, NewAsset
 from repoman.errors import Invalid, NotFound, ReadOnly
 from repoman.events.event import AuditEntry, Coordinate
-from repoman.files.format import FILE, File, FileFormat, NewFile, guess_media_type
+from repoman.files.format import (
+    FILE,
+    Document,
+    File,
+    FileFormat,
+    Metadata,
+    NewFile,
+    guess_media_type,
+)
+from repoman.files.generated import GeneratedDocuments
 from repoman.http.content import Content
 from repoman.repositories.component_upload import CheckWrite, UploadForm
 from repoman.repositories.recipes import RepositoryContext
@@ -22,6 +31,15 @@ class HostedFiles:
         self._headers = format_.headers(context.config)
         self._content = context.content
         self._blobs = context.blobs
+        self._documents = GeneratedDocuments(format_, self._name, context.content)
+
+    def document(self, metadata: Metadata) -> Document:
+        """Return a document made of the files."""
+        return self._documents.get(metadata)
+
+    def has(self, package: str) -> bool:
+        """Return whether there is a file of a package."""
+        return self._documents.has(package)
 
     def get(self, file: File) -> Content:
         """Return a file."""
@@ -38,18 +56,22 @@ class HostedFiles:
             pull=self._content.pull_of(file.path),
         )
 
-    def open_upload(self, file: File) -> BlobUpload:
+    def open_upload(self, file: File | None) -> BlobUpload:
         """Begin the upload of the bytes of a file."""
-        self._check_write(file.path)
+        self._refuse_if_read_only()
+        if file is not None and self._format.refuses_early:
+            self._check_write(file.path)
         return self.open_file_upload()
 
-    def save(self, new: NewFile, upload: BlobUpload) -> bool:
-        """Store the uploaded bytes as a file."""
-        asset = new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
+    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
+        """Store uploaded bytes as files."""
+        assets = [
+            new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
+            for new, upload in files
+        ]
         with self._content.transaction():
-            is_new = self._check_write(asset.path)
-            self._content.save_asset(asset)
-        return is_new
+            first, *_ = [self._save(each) for each in assets]
+        return first
 
     def delete(self, file: File) -> None:
         """Remove a file."""
@@ -97,7 +119,7 @@ class HostedFiles:
             for each in new:
                 # As above, since another client may have been faster.
                 check(f"/{each.path}", self._check_write(each.path))
-                self._content.save_asset(each)
+                self._save(each)
         return list(files)
 
     # Inside -------------------------------------------------------------------------------------
@@ -105,16 +127,22 @@ class HostedFiles:
     def _unknown(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
-    def _check_write(self, path: str) -> bool:
-        """Return whether the path is free; raise if the policy forbids writing to it."""
+    def _save(self, asset: NewAsset) -> bool:
+        """Store a file in the transaction of the caller; return whether there was none."""
+        is_new = self._check_write(asset.path, asset.blob.digest)
+        known = self._content.find_asset(asset.path)
+        if is_new or known is None or known.digest != asset.blob.digest:
+            self._content.save_asset(asset)
+        return is_new
+
+    def _check_write(self, path: str, digest: str = "") -> bool:
+        """Return whether the path is free; raise if the policy forbids these bytes at it."""
         self._refuse_if_read_only()
         asset = self._content.find_asset(path)
         is_free = asset is None or not self._content.has_bytes(asset)
-        if self._policy is WritePolicy.ALLOW_ONCE and not is_free:
-            raise ReadOnly(
-                f"The file {path!r} exists in the repository {self._name!r} and cannot be "
-                "replaced (deployment policy: allow_once). Delete it, or choose another path."
-            )
+        is_same = asset is not None and asset.digest == digest
+        if self._policy is WritePolicy.ALLOW_ONCE and not (is_free or is_same):
+            raise self._format.exists(path, self._name)
         return is_free
 
     def _refuse_if_read_only(self) -> None:

@@ -7,11 +7,12 @@ from repoman.blobs.upload import BlobUpload
 from repoman.content import NewAsset
 from repoman.errors import NotFound, Unsupported
 from repoman.events.event import Coordinate
-from repoman.files.format import FILE, File, FileFormat, NewFile
+from repoman.files.format import FILE, Document, File, FileFormat, Metadata, NewFile
 from repoman.files.hosted import delete_files, new_asset
+from repoman.files.remote_documents import LOOKED_AGAIN_S, PREFIX, RemoteDocuments
 from repoman.http.content import Content
 from repoman.proxy.cache import CacheRemote
-from repoman.proxy.cached_files import CachedFiles, RemoteFiles
+from repoman.proxy.cached_files import CachedFiles, Place, RemoteFiles
 from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
 from repoman.repositories.recipes import RepositoryContext, open_cache
 from repoman.repositories.sections import RoutingSection
@@ -29,26 +30,35 @@ class ProxyFiles:
         self._remote = proxy.remote
         self._routing = config.section("routing", RoutingSection)
         self._headers = format_.headers(config)
+        login = config.section("http_client", HttpClientSection).credentials.headers
         cache = open_cache(context, (FILE,))
-        self.remote = CacheRemote(cache, lambda path: [(path, path)])
+        self.remote = CacheRemote(cache, self._places)
+        self._documents = RemoteDocuments(format_, context, cache, login)
         self._files = CachedFiles(
             cache,
             context.content,
             RemoteFiles(
-                address=self._address,
+                locate=self._locate,
                 new_asset=self._new_asset,
-                headers=config.section("http_client", HttpClientSection).credentials.headers,
+                is_mutable=lambda path: self._file_at(path).is_mutable,
+                headers=login,
                 follow_deletion=proxy.follow_deletion,
                 checksums=format_.checksums,
             ),
         )
 
+    def document(self, metadata: Metadata) -> Document:
+        """Return a document of the remote."""
+        self._check_routing(metadata.name)
+        return self._documents.get(metadata)
+
+    def has(self, package: str) -> bool:
+        """Return whether a file of a package is cached."""
+        return bool(self._content.list_versions(FILE, package, "", 1))
+
     def get(self, file: File) -> Content:
         """Return a file."""
-        if not self._routing.allows(file.name):
-            raise NotFound(
-                f"The routing rule of the repository {self._name!r} forbids {file.name!r}."
-            )
+        self._check_routing(file.name)
         found = self._files.get(file.path)
         return Content(
             size=found.size,
@@ -61,11 +71,15 @@ class ProxyFiles:
             pull=self._content.pull_of(file.path),
         )
 
-    def open_upload(self, file: File) -> BlobUpload:
+    def check_writable(self) -> None:
+        """See :meth:`open_upload`."""
+        self._refuse()
+
+    def open_upload(self, file: File | None) -> BlobUpload:
         """Refuse every write, as the other methods do."""
         self._refuse()
 
-    def save(self, new: NewFile, upload: BlobUpload) -> bool:
+    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
         """See :meth:`open_upload`."""
         self._refuse()
 
@@ -82,15 +96,30 @@ class ProxyFiles:
         if not delete_files(self._content, paths):
             raise NotFound(f"The cache of {self._name!r} does not have {', '.join(paths)!r}.")
 
-    def _address(self, path: str) -> str:
-        return self._format.remote_path(self._file_at(path))
+    def _check_routing(self, name: str) -> None:
+        if not self._routing.allows(name):
+            raise NotFound(f"The routing rule of the repository {self._name!r} forbids {name!r}.")
+
+    def _places(self, name: str) -> list[tuple[str, str]]:
+        """Return the beginnings and ends of the stored paths that belong to a package or path."""
+        return [(name, name), (f"{PREFIX}{name}", "")]
+
+    def _locate(self, path: str) -> Place:
+        """Return where a file is; a document that lacks it is asked for once more."""
+        file = self._file_at(path)
+        try:
+            return self._format.remote(file, lambda each: self._documents.get(each).value)
+        except NotFound:
+            return self._format.remote(
+                file, lambda each: self._documents.get(each, LOOKED_AGAIN_S).value
+            )
 
     def _new_asset(self, path: str, blob: StoredBlob, media_type: str) -> NewAsset:
         return new_asset(self._format, NewFile(self._file_at(path), media_type), blob)
 
     def _file_at(self, path: str) -> File:
         file = self._format.target(path)
-        if file is None:
+        if not isinstance(file, File):
             raise NotFound(f"There is nothing at {path!r}.")
         return file
 

@@ -1,14 +1,17 @@
 """The format of a plugin, and its recipes: how repositories of each type are made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
+from repoman.errors import Invalid, NotFound
 from repoman.files.format import FileFormat
 from repoman.files.group import GroupFiles
 from repoman.files.hosted import HostedFiles
 from repoman.files.proxy import ProxyFiles
 from repoman.files.routes import files_blueprint
-from repoman.http.formats import Format, FormatUi
+from repoman.http.formats import Format, FormatUi, access_of_method, name_of_file
 from repoman.repositories.model import Capabilities, RepositoryType
 from repoman.repositories.proxy_sections import (
     HttpClientSection,
@@ -23,11 +26,17 @@ from repoman.repositories.sections import (
     ComponentSection,
     GroupSection,
     HostedStorageSection,
+    OnceStorageSection,
     QuotaSection,
     RoutingSection,
     StorageSection,
+    WritePolicy,
 )
 from repoman.sections import Section
+from repoman.security.actors import Access
+
+if TYPE_CHECKING:
+    from flask import Request
 
 HOSTED: Mapping[str, type[Section]] = {
     "storage": HostedStorageSection,
@@ -54,8 +63,29 @@ GROUP: Mapping[str, type[Section]] = {
 
 def files_format(format_: FileFormat, ui: FormatUi) -> Format:
     """Return the format for the hook ``repoman_register_formats``."""
-    blueprints = (files_blueprint(format_),)
-    return Format(name=format_.name, title=format_.title, blueprints=blueprints, ui=ui)
+    return Format(
+        name=format_.name,
+        title=format_.title,
+        blueprints=(files_blueprint(format_),),
+        render_error=format_.render_error,
+        access_of=partial(_access_of, format_),
+        name_of=partial(_name_of, format_),
+        ui=ui,
+    )
+
+
+def _access_of(format_: FileFormat, request: "Request") -> Access:
+    """Return what a request needs: a right on a path, and for tokens on the package there."""
+    return replace(access_of_method(request), name=_name_of(format_, request.path))
+
+
+def _name_of(format_: FileFormat, path: str) -> str:
+    """Return the name, as the patterns of tokens see it, of what is at a path."""
+    try:
+        target = format_.target(path.removeprefix("/"))
+    except (Invalid, NotFound):
+        target = None
+    return name_of_file(path) if target is None else target.name
 
 
 def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) -> list[Recipe]:
@@ -68,7 +98,7 @@ def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) ->
     return [
         make(
             type=RepositoryType.HOSTED,
-            sections={**common, **HOSTED},
+            sections={**common, **HOSTED, **_storage_of(format_)},
             build=partial(_build_hosted, format_),
             upload=format_.upload,
         ),
@@ -83,6 +113,12 @@ def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) ->
             build=partial(_build_group, format_),
         ),
     ]
+
+
+def _storage_of(format_: FileFormat) -> Mapping[str, type[Section]]:
+    if format_.write_policy is WritePolicy.ALLOW:
+        return {}
+    return {"storage": OnceStorageSection}
 
 
 def _build_hosted(format_: FileFormat, context: RepositoryContext) -> Built:

@@ -2,11 +2,21 @@
 
 from http import HTTPStatus
 from typing import cast
+from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from repoman.errors import Invalid, NotFound
-from repoman.files.format import File, FileFormat, NewFile, guess_media_type
+from repoman.files.format import (
+    File,
+    FileFormat,
+    Metadata,
+    NewFile,
+    Target,
+    guess_media_type,
+)
+from repoman.files.rendering import Renderer
 from repoman.files.service import FileRepository
 from repoman.http.body import receive_body
 from repoman.http.content import send_content
@@ -18,10 +28,19 @@ def files_blueprint(format_: FileFormat) -> Blueprint:
     blueprint = Blueprint(format_.name, __name__)
     format_.routes(blueprint)
 
+    renderer = Renderer(format_)
+
     @blueprint.get("/<rest:path>")
-    def get_file(path: str) -> Response:
-        """Send a file, or the requested range of it; handles HEAD as well."""
-        response = send_content(_repository().get(_found(format_, path)))
+    def get_path(path: str) -> BaseResponse:
+        """Send a document, or a file or the requested range of it; handles HEAD as well."""
+        target = _found(format_, path)
+        if isinstance(target, Metadata):
+            if format_.redirects and path != target.key:
+                return redirect(
+                    f"{request.root_path}/{quote(target.key)}", HTTPStatus.MOVED_PERMANENTLY
+                )
+            return renderer.send(target, _repository().document(target))
+        response = send_content(_repository().get(target))
         note_pull(path)
         return response
 
@@ -40,13 +59,13 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
         # The server may call this function twice: first to ask whether it accepts the body.
         with receive_body(current_environ(), lambda: repository.open_upload(file)) as upload:
             media_type = request.headers.get("Content-Type") or guess_media_type(path)
-            is_new = repository.save(NewFile(file, media_type), upload)
+            is_new = repository.save((NewFile(file, media_type), upload))
         return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
     @blueprint.delete("/<rest:path>")
     def delete_file(path: str) -> Response:
         """Remove a file."""
-        _repository().delete(_found(format_, path))
+        _repository().delete(_placed(format_, path))
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -54,19 +73,19 @@ def _repository() -> FileRepository:
     return cast("FileRepository", current_repository().service)
 
 
-def _found(format_: FileFormat, path: str) -> File:
-    """Return the file that may be at a path (NotFound, Invalid)."""
-    file = format_.target(path)
-    if file is None:
+def _found(format_: FileFormat, path: str) -> Target:
+    """Return what may be at a path (NotFound, Invalid)."""
+    target = format_.target(path)
+    if target is None:
         is_directory = not path or path.endswith("/")
         text = "Directories are not listed. Request a file." if is_directory else "Not a file."
         raise NotFound(text)
-    return file
+    return target
 
 
 def _placed(format_: FileFormat, path: str) -> File:
-    """Return the file that a client may store at a path (Invalid)."""
+    """Return the file that a client may store at a path, or remove from it (Invalid)."""
     file = format_.target(path)
-    if file is None:
+    if not isinstance(file, File):
         raise Invalid(f"The path {path!r} is not that of a file.")
     return file

@@ -1,8 +1,8 @@
-"""The files of a remote in the cache of a proxy: content that may change, by path.
+"""The files of a remote in the cache of a proxy, by path.
 
-A file is fetched once for all clients. When its age exceeds the limit, the remote is asked again,
-with the validators of its last answer (RFC 9110, 13.1), so it sends no bytes if the file is
-unchanged. A cached file is served while the remote fails.
+A file is fetched once for all clients. What may change is asked for again when its age exceeds the
+limit, with the validators of the remote's last answer (RFC 9110, 13.1), so it sends no bytes if the
+file is unchanged. A cached file is served while the remote fails.
 """
 
 import logging
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from repoman.blobs.store import StoredBlob
 from repoman.content import Asset, ContentStore, NewAsset
@@ -20,6 +20,7 @@ from repoman.errors import NotFound, UpstreamError, UpstreamRefused, UpstreamUna
 from repoman.proxy.cache import ProxyCache, Source
 from repoman.proxy.download import STORAGE_ERRORS, Download, DownloadReader
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough
+from repoman.proxy.redirects import is_same_server
 from repoman.proxy.response import DecodedBody, encoding_of
 
 SIZE_TIMEOUT_S = 120.0  # The remote has to begin an answer, and state its length, within this time.
@@ -33,19 +34,36 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is at the remote.
+
+    Attributes:
+        url: below the address of the remote, or a whole one: another host gets no login.
+        digests: what the file has to hash to, in hex, by algorithm, as far as that is known.
+        size: in bytes, where it is known.
+    """
+
+    url: str
+    digests: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteFiles:
     """What a format defines for the files of its remote.
 
     Attributes:
-        address: returns the address of a path at the remote.
+        locate: returns where a path is at the remote (NotFound, UpstreamError).
+        is_mutable: returns whether other bytes may come to be at a path.
         new_asset: takes a path, its blob and its media type, and returns the asset to store.
         headers: sent with each request; a login among them is sent to the remote only.
         follow_deletion: whether files that the remote has deleted are deleted from the cache.
         checksums: the algorithms of the checksums that are stored with files, besides SHA-256.
     """
 
-    address: Callable[[str], str]
+    locate: Callable[[str], Place]
     new_asset: Callable[[str, StoredBlob, str], NewAsset]
+    is_mutable: Callable[[str], bool] = lambda _path: True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     follow_deletion: bool = False
     checksums: tuple[str, ...] = ()
@@ -126,7 +144,8 @@ class CachedFiles:
             return _Found(Source.HIT, asset)  # another thread was faster
         now = self._cache.clock()
         try:
-            body = self._request(path, {} if asset is None else _validators(asset))
+            place = self._remote.locate(path)
+            body = self._request(place, {} if asset is None else _validators(asset))
         except NotFound:
             if asset is None:
                 self._cache.negative.add(path)
@@ -135,7 +154,7 @@ class CachedFiles:
         if asset is not None and body.status == HTTPStatus.NOT_MODIFIED:
             body.close()
             return _Found(Source.REVALIDATED, self._cache.touch(asset, now))
-        return _Found(Source.MISS, download=self._download(path, body, now))
+        return _Found(Source.MISS, download=self._download(path, place, body, now))
 
     def _deleted(self, asset: Asset, now: float) -> _Found:
         """Treat a cached file that the remote no longer has."""
@@ -146,24 +165,26 @@ class CachedFiles:
         self._cache.negative.add(path)
         raise NotFound(f"The remote has deleted {path}.")
 
-    def _download(self, path: str, first: Body, now: float) -> Download | None:
+    def _download(self, path: str, place: Place, first: Body, now: float) -> Download | None:
         """Continue an answer of the remote as a download; return None if there is no disk space."""
         unread = [first]
 
         def open_at(start: int) -> Body:
-            return unread.pop() if unread and not start else self._request(path, _range(start))
+            return unread.pop() if unread and not start else self._request(place, _range(start))
 
         def keep(blob: StoredBlob) -> None:
-            new = self._remote.new_asset(path, blob, _media_type(first.headers))
-            etag, modified = map(first.headers.get, ("ETag", "Last-Modified"))
-            self._content.save_asset(
-                replace(
-                    new, checked_at=now, remote_etag=_short(etag), remote_modified=_short(modified)
-                )
-            )
+            new = self._remote.new_asset(path, blob, media_type_of(first.headers))
+            self._content.save_asset(replace(new, checked_at=now, **validators_of(first.headers)))
             self._cache.negative.discard(path)
 
-        request = FetchRequest(path, {}, open_at, keep, checksums=self._remote.checksums)
+        request = FetchRequest(
+            path,
+            place.digests,
+            open_at,
+            keep,
+            size=place.size,
+            checksums=self._remote.checksums,
+        )
         try:
             return self._cache.download(path, lambda: request)
         except STORAGE_ERRORS:
@@ -173,16 +194,18 @@ class CachedFiles:
             first.close()
             raise
 
-    def _request(self, path: str, headers: Mapping[str, str]) -> Body:
+    def _request(self, place: Place, headers: Mapping[str, str]) -> Body:
         """Return the answer to a request for a file: 200, or what the headers allow besides.
 
         That is 206 if they ask for a part, and 304 if they have validators. Without a digest,
         nothing else shows that a part is not the whole, or that no body is not an empty file.
         """
         client = self._cache.client
-        response = client.open(
-            "GET", self._remote.address(path), {**self._remote.headers, **headers}
-        )
+        url, login = client.address(place.url), self._remote.headers
+        if not is_same_server(client.remote, url):
+            client.targets.check(url, client.remote)
+            login = {}
+        response = client.open("GET", url, {**login, **headers})
         if response.status == HTTPStatus.OK and encoding_of(response.headers):
             return DecodedBody(response, None)
         if response.status == HTTPStatus.OK or response.status in _expected(headers):
@@ -197,7 +220,9 @@ class CachedFiles:
     # What is served -------------------------------------------------------------------------------
 
     def _is_fresh(self, asset: Asset) -> bool:
-        return self._cache.contents.is_fresh(asset.checked_at)
+        return not self._remote.is_mutable(asset.path) or self._cache.contents.is_fresh(
+            asset.checked_at
+        )
 
     def _served(self, path: str, found: _Found) -> CachedFile:
         if found.asset is not None:
@@ -228,11 +253,12 @@ class CachedFiles:
 
     def _passed(self, path: str) -> CachedFile:
         """Return a file as the remote sends it, without caching it."""
-        body = self._request(path, {})
+        place = self._remote.locate(path)
+        body = self._request(place, {})
         body.close()
         if body.length is None:
             raise UpstreamUnavailable(f"The remote did not state the size of {path}.")
-        again = PassThrough(lambda start: self._request(path, _range(start)))
+        again = PassThrough(lambda start: self._request(place, _range(start)))
         return self._arriving(body.length, body.headers, lambda: again)
 
     def _arriving(
@@ -243,7 +269,7 @@ class CachedFiles:
     ) -> CachedFile:
         return CachedFile(
             size=size,
-            media_type=_media_type(headers),
+            media_type=media_type_of(headers),
             open=open_,
             etag=f"arriving-{secrets.token_hex(8)}",  # its digest is not known yet
             headers=self._cache.headers(Source.MISS),
@@ -270,9 +296,16 @@ def _range(start: int) -> dict[str, str]:
     return {"Range": f"bytes={start}-"} if start else {}
 
 
-def _media_type(headers: Mapping[str, str]) -> str:
+def media_type_of(headers: Mapping[str, str]) -> str:
+    """Return the media type that headers tell, without parameters."""
     found = headers.get("Content-Type", "").partition(";")[0].strip()
     return found if found.isascii() and found.isprintable() and "/" in found else OCTET_STREAM
+
+
+def validators_of(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the validators of an answer, as an asset has them."""
+    etag, modified = map(headers.get, ("ETag", "Last-Modified"))
+    return {"remote_etag": _short(etag), "remote_modified": _short(modified)}
 
 
 def _short(validator: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from pydantic.config import JsonDict
@@ -112,13 +112,9 @@ class AccessSection(Section):
     )
 
 
-class HostedStorageSection(StorageSection):
-    """Where a hosted repository keeps its bytes, and who may overwrite them."""
-
-    in_rest: ClassVar = {"write_policy": Rest(is_required=True)}
-
-    write_policy: WritePolicy = Field(
-        WritePolicy.ALLOW,
+def _write_policy(default: WritePolicy) -> Any:
+    return Field(
+        default,
         description="Deployment policy: allow, allow_once or deny.",
         title="Deployment policy",
         json_schema_extra={
@@ -130,6 +126,20 @@ class HostedStorageSection(StorageSection):
             },
         },
     )
+
+
+class HostedStorageSection(StorageSection):
+    """Where a hosted repository keeps its bytes, and who may overwrite them."""
+
+    in_rest: ClassVar = {"write_policy": Rest(is_required=True)}
+
+    write_policy: WritePolicy = _write_policy(WritePolicy.ALLOW)
+
+
+class OnceStorageSection(HostedStorageSection):
+    """The same for formats whose files never change once they are published."""
+
+    write_policy: WritePolicy = _write_policy(WritePolicy.ALLOW_ONCE)
 
 
 class QuotaSection(Section):

@@ -4,14 +4,12 @@ import shlex
 from urllib.parse import quote
 
 from repoman.plugin import (
-    HostedStorageSection,
-    Repository,
     Snippet,
     UploadGuide,
     UseGuide,
     UseRequest,
     UseSection,
-    WritePolicy,
+    takes_uploads,
 )
 
 PATH, USER = "PATH", "USER"
@@ -30,15 +28,8 @@ def guide(asked: UseRequest) -> UseGuide:
     user = f"--user {shlex.quote(asked.user or USER)} "
     login = "" if asked.is_open else user
     snippets = [Snippet(f"curl --fail {login}--remote-name {url}", "Download")]
-    if asked.may_add and _takes_uploads(asked.via):
+    if asked.may_add and takes_uploads(asked.via):
         snippets.append(Snippet(f"curl --fail {user}--upload-file FILE {url}", "Upload"))
     notes = () if login == "" and len(snippets) == 1 else ("curl asks for the password.",)
     section = UseSection("curl", "By hand", "curl", tuple(snippets), notes)
     return UseGuide((section,), placeholders=("Path", ""))
-
-
-def _takes_uploads(repository: Repository) -> bool:
-    storage = repository.config.sections.get("storage")
-    return (
-        isinstance(storage, HostedStorageSection) and storage.write_policy is not WritePolicy.DENY
-    )

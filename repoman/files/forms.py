@@ -1,0 +1,90 @@
+"""Uploads by a multipart form with one file, as clients of a format send them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import cast
+
+from repoman.blobs.upload import BlobUpload
+from repoman.errors import Invalid
+from repoman.files.format import NewFile
+from repoman.files.service import FileRepository
+from repoman.http.current import (
+    current_actor,
+    current_environ,
+    current_repository,
+    current_security,
+)
+from repoman.http.multipart import OpenForm, receive_form
+from repoman.security.actors import WRITING, Access
+
+
+@dataclass(slots=True)
+class FileUpload:
+    """A form that has arrived; leaving its context drops what was not saved.
+
+    Attributes:
+        bytes: those of the file, which are no blob yet.
+    """
+
+    repository: FileRepository
+    fields: Mapping[str, Sequence[str]]
+    filename: str
+    media_type: str
+    bytes: BlobUpload
+    _form: OpenForm
+    _beside: list[BlobUpload] = field(default_factory=list)
+
+    def open_beside(self) -> BlobUpload:
+        """Begin to store a further file, which belongs to that of the form."""
+        upload = self.repository.open_upload(None)
+        self._beside.append(upload)
+        return upload
+
+    def save(self, new: NewFile, *beside: tuple[NewFile, BlobUpload]) -> bool:
+        """Store the file with those beside it; return whether it is new.
+
+        Raises:
+            Denied, Unauthenticated: the user may not store it there.
+            RepomanError: as of :meth:`repoman.files.service.FileRepository.save`.
+        """
+        ref, actor = current_repository().ref, current_actor()
+        for each, _ in ((new, self.bytes), *beside):
+            access = Access(WRITING, f"/{each.file.path}", each.file.name)
+            current_security().authorizer.check(actor, ref, access)
+        return self.repository.save((new, self.bytes), *beside)
+
+    def __enter__(self) -> "FileUpload":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._form.close()
+        for each in self._beside:
+            each.close()
+
+
+def receive_file_form(field: str) -> FileUpload:
+    """Return the form of the current request, once its file has arrived.
+
+    ``field`` is that of the file; other files are dropped.
+
+    Raises:
+        Invalid: the body is no form with such a file.
+        ReadOnly, Unsupported: the repository takes none; the body is not read.
+        RepomanError: it is too large, or cannot be stored.
+    """
+    repository = cast("FileRepository", current_repository().service)
+    repository.check_writable()
+    form = receive_form(current_environ(), lambda *_: repository.open_upload(None))
+    found = [each for each in form.parts if each.field == field]
+    if len(found) != 1:
+        form.close()
+        raise Invalid(f"{field}: the form must have exactly one file of this name.", field=field)
+    part = found[0]
+    bytes_ = cast("BlobUpload", part.sink)
+    return FileUpload(repository, form.fields, part.filename, part.media_type, bytes_, form)

@@ -1,0 +1,62 @@
+"""Documents of hosted repositories, made of the rows of their files and kept until these change."""
+
+from repoman.content import ContentStore
+from repoman.db.cache import ReadCache
+from repoman.errors import NotFound
+from repoman.events.event import Coordinate
+from repoman.files.format import FILE, Document, FileFormat, Metadata, Package, StoredFile
+from repoman.files.tags import tag_of
+
+NAMES_BATCH = 1000  # Names of packages that are read together.
+
+
+class GeneratedDocuments:
+    """The documents of one hosted repository; thread safe.
+
+    They are kept in memory, and made anew after a change of the repository.
+    """
+
+    def __init__(self, format_: FileFormat, name: str, content: ContentStore) -> None:
+        self._format = format_
+        self._name = name
+        self._content = content
+        self._made: ReadCache[Document] = content.open_cache()
+
+    def get(self, metadata: Metadata) -> Document:
+        """Return a document (NotFound: there is no such package)."""
+        return self._made.get(metadata, lambda: self._make(metadata))
+
+    def has(self, package: str) -> bool:
+        """Return whether there is a file of a package."""
+        return bool(self._content.list_versions(FILE, package, "", 1))
+
+    def _make(self, metadata: Metadata) -> Document:
+        if not metadata.package:
+            names = self._names()
+            value = self._format.generate_root(metadata, names)
+            return Document(value, tag_of(metadata.key, *names))
+        found = self._content.list_package(Coordinate(FILE, metadata.package))
+        files = tuple(
+            StoredFile(
+                asset.path,
+                version,
+                asset.digest,
+                asset.size,
+                asset.media_type,
+                asset.updated_at,
+                asset.attributes,
+            )
+            for asset, version in found
+            if asset.kind == FILE
+        )
+        if not files:
+            raise NotFound(f"There is no {metadata.package} in {self._name}.")
+        value = self._format.generate(metadata, Package(metadata.package, files))
+        state = (f"{each.path} {each.digest} {each.updated_at}" for each in files)
+        return Document(value, tag_of(metadata.key, *state))
+
+    def _names(self) -> list[str]:
+        names: list[str] = []
+        while batch := self._content.list_names(FILE, names[-1] if names else "", NAMES_BATCH):
+            names += batch
+        return names

@@ -1,0 +1,143 @@
+"""Documents of a remote in the cache of a proxy: kept as they came, and parsed when asked for.
+
+A document is fetched once for all clients, and again when its age exceeds that of metadata, with
+the validators of the remote's last answer. An old one is served while the remote fails, or sends
+what cannot be read.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
+
+from repoman.blobs.store import CANONICAL
+from repoman.blobs.upload import store_bytes
+from repoman.caching import LruCache
+from repoman.content import Asset, NewAsset
+from repoman.errors import NotFound, UpstreamError, UpstreamRefused, UpstreamUnavailable
+from repoman.files.format import METADATA, Document, FileFormat, Metadata, Value
+from repoman.proxy.cache import ProxyCache, Source
+from repoman.proxy.cached_files import NOT_THERE, REFUSED, STALE, media_type_of, validators_of
+from repoman.proxy.response import UpstreamResponse
+from repoman.repositories.recipes import RepositoryContext
+
+DOCUMENT_MAX_BYTES = 128 << 20  # A larger document of a remote is refused.
+LOOKED_AGAIN_S = 60.0  # A document that lacks a file is asked for again only so often.
+PREFIX = ".documents/"  # In front of the paths of documents: no file has such a path.
+
+_log = logging.getLogger(__name__)
+
+
+class RemoteDocuments:
+    """The documents of the remote of one proxy; thread safe."""
+
+    def __init__(
+        self,
+        format_: FileFormat,
+        context: RepositoryContext,
+        cache: ProxyCache,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._format = format_
+        self._config = context.config
+        self._content = context.content
+        self._blobs = context.blobs
+        self._cache = cache
+        self._headers = headers
+        self._parsed: LruCache[Value] = LruCache()
+
+    def get(self, metadata: Metadata, age_max_s: float | None = None) -> Document:
+        """Return a document; with ``age_max_s``, one that was checked so many seconds ago at most.
+
+        Raises:
+            NotFound: neither the remote nor the cache has it.
+            UpstreamError: the remote failed, and the cache does not have it.
+        """
+        path = PREFIX + metadata.key
+        asset = self._cache.find(path)
+        if asset is not None and self._is_fresh(asset, age_max_s):
+            return self._kept(metadata, asset, Source.HIT)
+        if asset is None and path in self._cache.negative:
+            raise NotFound(f"The remote did not have {metadata.name} recently.")
+        with self._cache.absence(metadata.name):
+            try:
+                return self._cache.once(path, lambda: self._renew(metadata, path, age_max_s))
+            except NotFound:
+                if asset is None:
+                    self._cache.negative.add(path)
+                raise
+            except UpstreamError as error:
+                if asset is None:
+                    raise
+                _log.warning("Serving a stale copy of %s: %s", metadata.key, error)
+                return self._stale(metadata, asset, str(error))
+
+    def _is_fresh(self, asset: Asset, age_max_s: float | None) -> bool:
+        if not self._cache.metadata.is_fresh(asset.checked_at):
+            return False
+        return age_max_s is None or self._cache.metadata.age(asset.checked_at) <= age_max_s
+
+    def _renew(self, metadata: Metadata, path: str, age_max_s: float | None) -> Document:
+        asset = self._cache.find(path)
+        if asset is not None and self._is_fresh(asset, age_max_s):
+            return self._kept(metadata, asset, Source.HIT)  # another thread was faster
+        now = self._cache.clock()
+        with self._ask(metadata, asset) as answer:
+            if answer.status == HTTPStatus.NOT_MODIFIED and asset is not None:
+                return self._kept(metadata, self._cache.touch(asset, now), Source.REVALIDATED)
+            body = answer.read_all(DOCUMENT_MAX_BYTES)
+        media_type = media_type_of(answer.headers)
+        value = self._parse(metadata, body, media_type, answer.url)
+        digest = hashlib.new(CANONICAL, body).hexdigest()
+        self._parsed.save((path, digest), value)
+
+        def write() -> None:
+            blob = store_bytes(self._blobs, body)
+            new = NewAsset(path, METADATA, blob, media_type, {"url": answer.url}, checked_at=now)
+            self._content.save_asset(replace(new, **validators_of(answer.headers)))
+
+        self._cache.keep(path, write)
+        self._cache.negative.discard(path)
+        is_same = asset is not None and asset.digest == digest
+        source = Source.REVALIDATED if is_same else Source.MISS
+        return Document(value, digest, source.value, self._cache.headers(source))
+
+    def _ask(self, metadata: Metadata, asset: Asset | None) -> UpstreamResponse:
+        """Return the answer to a request for a document: 200, or 304 if a copy has validators."""
+        fetch, known = self._format.fetch(metadata, self._config), {}
+        if asset is not None:
+            given = {"If-None-Match": asset.remote_etag, "If-Modified-Since": asset.remote_modified}
+            known = {name: value for name, value in given.items() if value}
+        headers = {**self._headers, **fetch.headers, **known}
+        answer = self._cache.client.open("GET", fetch.path, headers)
+        if answer.status == HTTPStatus.OK or (known and answer.status == HTTPStatus.NOT_MODIFIED):
+            return answer
+        answer.close()
+        if answer.status in NOT_THERE:
+            raise NotFound(f"{answer.host} does not have it.")
+        if answer.status in REFUSED:
+            raise UpstreamRefused(f"{answer.host} refused access, status {answer.status}.")
+        raise UpstreamUnavailable(f"{answer.host} answered with the status {answer.status}.")
+
+    def _kept(self, metadata: Metadata, asset: Asset, source: Source) -> Document:
+        def read() -> Value:
+            with self._content.open_asset(asset) as file:
+                body = file.read()
+            url = str(asset.attributes.get("url", ""))
+            return self._parse(metadata, body, asset.media_type, url)
+
+        value = self._parsed.get((asset.path, asset.digest), read)
+        return Document(value, asset.digest, source.value, self._cache.headers(source, asset))
+
+    def _stale(self, metadata: Metadata, asset: Asset, reason: str) -> Document:
+        found = self._kept(metadata, asset, Source.STALE)
+        return replace(found, headers={**found.headers, "Warning": STALE}, warnings=(reason,))
+
+    def _parse(self, metadata: Metadata, body: bytes, media_type: str, url: str) -> Value:
+        try:
+            return self._format.parse(metadata, body, media_type, url)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UpstreamUnavailable(
+                f"The remote's document {metadata.key} cannot be read: {error!r}."
+            ) from error

@@ -1,0 +1,67 @@
+"""Documents as clients get them: in one of their forms, with validators, compressed on request."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from repoman.caching import LruCache
+from repoman.files.format import Document, FileFormat, Metadata, Rendered
+from repoman.files.tags import tag_of
+from repoman.http.compression import compressed, offer
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A rendered document, and its compressed form where that is worth it."""
+
+    rendered: Rendered
+    packed: bytes | None
+
+
+class Renderer:
+    """Renders the documents of a format; thread safe.
+
+    What it has rendered is kept by the tag of the document, so it is never out of date.
+    """
+
+    def __init__(self, format_: FileFormat) -> None:
+        self._format = format_
+        self._forms: LruCache[_Form] = LruCache()
+
+    def send(self, metadata: Metadata, document: Document) -> Response:
+        """Return the answer to the current GET or HEAD request."""
+        variant = self._format.variant(metadata, request.headers.get("Accept", ""))
+        form = self._forms.get(
+            (metadata.key, document.tag, variant), lambda: self._make(metadata, document, variant)
+        )
+        response = Response(form.rendered.body, content_type=form.rendered.media_type)
+        response.headers.extend(document.headers)
+        response.headers["Cache-Control"] = "no-cache"
+        response.vary.add("Accept")
+        for each in document.warnings:
+            response.headers.add("Warning", f'199 - "{_quoted(each)}"')
+        response.set_etag(tag_of(document.tag, variant))
+        response.make_conditional(request.environ)
+        if form.packed is not None and response.status_code == HTTPStatus.OK:
+            offer(response, form.packed)
+        return response
+
+    def _make(self, metadata: Metadata, document: Document, variant: str) -> _Form:
+        rendered = self._format.render(metadata, document.value, variant)
+        return _Form(rendered, compressed(rendered.body, rendered.media_type))
+
+
+def choose_form(accept: str, forms: Sequence[str]) -> str:
+    """Return the media type that a header Accept likes most; the first one if it likes none."""
+    wanted = parse_accept_header(accept, MIMEAccept)
+    return wanted.best_match(forms, default=forms[0])
+
+
+def _quoted(text: str) -> str:
+    """Return a text as the quoted part of a header."""
+    printable = "".join(each if " " <= each <= "~" else "?" for each in text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"')
