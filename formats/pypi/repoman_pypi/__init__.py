@@ -1,0 +1,1 @@
+"""Repositories of Python packages: the simple index, files, and uploads by twine."""

@@ -1,0 +1,160 @@
+"""The simple index: forms, names, validators."""
+
+import json
+
+import pytest
+
+from repoman_pypi import index
+from repoman_pypi.names import path_of, project_of
+
+JSON = index.JSON
+HTML = "application/vnd.pypi.simple.v1+html"
+PIP = f"{JSON}, {HTML}; q=0.1, text/html; q=0.01"
+UV = f"{JSON}, {HTML};q=0.2, text/html;q=0.01"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (PIP, JSON),
+        (UV, JSON),
+        (f"{JSON}, */*;q=0.1", JSON),
+        ("text/html", "text/html; charset=utf-8"),
+        (HTML, f"{HTML}; charset=utf-8"),
+        ("*/*", "text/html; charset=utf-8"),
+        ("", "text/html; charset=utf-8"),
+        ("image/png", "text/html; charset=utf-8"),
+        ("text/html;q=x, ;;;", "text/html; charset=utf-8"),
+    ],
+)
+def test_clients_get_the_form_they_like(publisher, client, accept, media_type):
+    publisher.publish()
+    for path in ("simple/", "simple/demo/"):
+        answer = client.get(f"/repository/py/{path}", headers={"Accept": accept})
+        assert answer.headers["Content-Type"] == media_type
+        assert "Accept" in answer.headers["Vary"]
+
+
+def test_each_form_has_its_own_tag_that_moves_with_a_change(publisher, client):
+    def tag(accept, known=""):
+        headers = {"Accept": accept, **({"If-None-Match": known} if known else {})}
+        answer = client.get("/repository/py/simple/demo/", headers=headers)
+        return answer.status_code, answer.headers["ETag"]
+
+    publisher.publish()
+    (_, html), (_, json_) = tag("text/html"), tag(JSON)
+    assert html != json_
+    assert not html.startswith("W/")
+    assert tag("text/html", html) == (304, html)
+    assert tag(JSON, html)[0] == 200
+    publisher.publish(version="1.1")
+    status, now = tag("text/html", html)
+    assert (status, now != html) == (200, True)
+
+
+def test_a_head_says_the_same(publisher, client):
+    publisher.publish()
+    got = client.get("/repository/py/simple/demo/")
+    told = client.request("HEAD", "/repository/py/simple/demo/")
+    assert told.status_code == 200
+    for name in ("ETag", "Content-Type", "Content-Length"):
+        assert told.headers[name] == got.headers[name]
+
+
+@pytest.mark.parametrize("path", ["simple/Demo_Pkg/", "simple/demo-pkg", "simple/DEMO.PKG"])
+def test_other_spellings_lead_to_the_normalized_name(publisher, client, path):
+    publisher.publish("demo_pkg")
+    answer = client.get(f"/repository/py/{path}")
+    assert (answer.status_code, answer.location) == (301, "/repository/py/simple/demo-pkg/")
+    assert client.get(answer.location).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["simple/-x/", "simple/a%2fb/", "simple/a/b/", "other/", "packages/demo/", "packages/x/1/y"],
+)
+def test_other_paths_are_not_there(client, path):
+    assert client.get(f"/repository/py/{path}").status_code in (400, 404)
+
+
+def test_all_projects_are_listed(publisher, client):
+    for name in ("zoo", "demo", "Demo.Pkg"):
+        publisher.publish(name)
+    answer = client.get("/repository/py/simple/", headers={"Accept": JSON})
+    assert json.loads(answer.data)["projects"] == [
+        {"name": "demo"},
+        {"name": "demo-pkg"},
+        {"name": "zoo"},
+    ]
+
+
+def test_files_are_found_by_name_only(publisher, client, page):
+    publisher.publish()
+    assert page()["files"]
+    for path in (
+        "packages/demo/2.0/demo-1.0-py3-none-any.whl",
+        "packages/other/1.0/demo-1.0.tar.gz",
+    ):
+        assert client.get(f"/repository/py/{path}").status_code == 404
+
+
+# Parsing ------------------------------------------------------------------------------------------
+
+PAGE = """<!DOCTYPE html><html><head><base href="https://files.example.com/x/"></head><body>
+<a href="../demo-1.0.tar.gz#sha256=ab&amp;md5=cd"
+data-requires-python="&gt;=3.8">demo-1.0.tar.gz</a>
+<a href="/demo-1.1-py3-none-any.whl" data-yanked data-core-metadata="sha256=ef">a name</a>
+<a href="demo-1.2.zip" data-yanked="broken" data-dist-info-metadata="true">demo-1.2.zip</a>
+<a name="x">nothing</a> <a href="README.txt">README.txt</a></body></html>"""
+
+
+def test_a_page_of_links_is_read():
+    given = index.parse(PAGE.encode(), "text/html", "https://example.com/simple/demo/")
+    first, second, third = index.project_page("demo", given, "https://example.com/")["files"]
+    assert first == {
+        "filename": "demo-1.0.tar.gz",
+        "url": "https://files.example.com/demo-1.0.tar.gz",
+        "_url": "https://files.example.com/demo-1.0.tar.gz",
+        "hashes": {"sha256": "ab", "md5": "cd"},
+        "requires-python": ">=3.8",
+    }
+    assert (second["filename"], second["yanked"], second["core-metadata"]) == (
+        "demo-1.1-py3-none-any.whl",
+        True,
+        {"sha256": "ef"},
+    )
+    assert (third["yanked"], third["core-metadata"]) == ("broken", True)
+
+
+def test_a_page_in_html_is_the_same_after_another_reading():
+    given = index.parse(PAGE.encode(), "text/html", "https://example.com/simple/demo/")
+    page = index.project_page("demo", given, "https://example.com/")
+    rendered = index.render_project(page, "text/html")
+    again = index.parse(rendered.body, "text/html", "https://here/repository/py/simple/demo/")
+    for one, other in zip(page["files"], again["files"], strict=True):
+        assert one["filename"] == other["filename"]
+        assert one.get("yanked") == other.get("yanked")
+        assert one.get("requires-python") == other.get("requires-python")
+        assert other["url"].startswith("https://here/repository/py/packages/demo/")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"{}", b'{"meta": {"api-version": "2.0"}, "files": []}', b"\xff", b"[" * 100_000],
+)
+def test_what_cannot_be_read_is_an_error_of_a_known_kind(body):
+    with pytest.raises((ValueError, KeyError, TypeError, RecursionError)):
+        index.project_page("demo", index.parse(body, JSON, "https://example.com/"), "")
+
+
+def test_names():
+    assert [project_of(each) for each in ("A_b.C", "a%2Db", "-a", "a b", "")] == [
+        "a-b-c",
+        "a-b",
+        None,
+        None,
+        None,
+    ]
+    assert path_of("A_b-1.0.tar.gz") == "packages/a-b/1.0/A_b-1.0.tar.gz"
+    assert path_of("A_b-1.0.tar.gz.asc") == "packages/a-b/1.0/A_b-1.0.tar.gz.asc"
+    assert path_of("nothing.txt") is None

@@ -1,0 +1,103 @@
+"""Uploads by twine and its like, and what is refused."""
+
+import hashlib
+
+import pytest
+
+
+def test_a_wheel_is_listed_and_downloaded(publisher, client, page, wheel):
+    data = wheel("demo", "1.0")
+    assert publisher.publish(data=data).status_code == 200
+    found = page()
+    assert (found["name"], found["versions"], found["meta"]) == (
+        "demo",
+        ["1.0"],
+        {"api-version": "1.1"},
+    )
+    [file] = found["files"]
+    assert file["filename"] == "demo-1.0-py3-none-any.whl"
+    assert file["hashes"] == {"sha256": hashlib.sha256(data).hexdigest()}
+    assert (file["size"], file["requires-python"]) == (len(data), ">=3.8")
+    assert file["url"] == "../../packages/demo/1.0/demo-1.0-py3-none-any.whl"
+    path = file["url"].removeprefix("../../")
+    assert client.get(f"/repository/py/{path}").data == data
+    described = client.get(f"/repository/py/{path}.metadata")
+    assert described.data.startswith(b"Metadata-Version: 2.1\nName: demo\n")
+    assert file["core-metadata"] == {"sha256": hashlib.sha256(described.data).hexdigest()}
+
+
+def test_the_same_file_again_changes_nothing(publisher, page):
+    assert publisher.publish().status_code == 200
+    before = page()
+    assert publisher.publish().status_code == 200
+    assert page() == before
+
+
+def test_other_bytes_are_refused_in_words_that_clients_know(publisher, page, wheel):
+    publisher.publish()
+    before = page()
+    refused = publisher.publish(data=wheel("demo", "1.0", extra="more"))
+    assert refused.status == "400 File already exists ('demo-1.0-py3-none-any.whl')."
+    assert refused.text == "File already exists ('demo-1.0-py3-none-any.whl').\n"
+    assert page() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"sha256_digest": "0" * 64}, "sha256_digest: the digest does not match"),
+        ({"sha256_digest": None}, "no digest"),
+        ({"name": "other"}, "does not fit the name"),
+        ({"version": "1.1", "filename": "demo-1.0-py3-none-any.whl"}, "does not fit the version"),
+        ({"filename": "demo.zip"}, "is not the name of a wheel"),
+        ({"filename": "../demo-1.0-py3-none-any.whl"}, "is not the name of a wheel"),
+        ({"filename": "demo-1.0-py3-none-any.whl\r"}, ""),
+        ({"action": "submit"}, "no longer needed"),
+        ({"action": "remove"}, "is not supported"),
+        ({"data": b"no archive"}, "is not a wheel"),
+        ({"data": b"PK\x05\x06" + bytes(18)}, "does not have one METADATA"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_stores_nothing(publisher, client, repoman, options, problem):
+    if "name" in options:
+        options = {**options, "filename": "demo-1.0-py3-none-any.whl"}
+    refused = publisher.publish(**options)
+    assert refused.status_code == 400
+    assert problem in refused.text
+    assert client.get("/repository/py/simple/demo/").status_code == 404
+    assert list((repoman.data / "blobs" / "default" / "uploads").iterdir()) == []
+
+
+def test_a_form_needs_one_file(publisher, wheel):
+    fields = {":action": "file_upload", "name": "demo", "version": "1.0"}
+    assert "exactly one file" in publisher.post(fields, []).text
+    data = wheel("demo", "1.0")
+    file = ("content", "demo-1.0-py3-none-any.whl", data)
+    assert "exactly one file" in publisher.post(fields, [file, file]).text
+
+
+def test_a_source_distribution_has_no_metadata_file(publisher, client, page):
+    answer = publisher.publish(filename="demo-1.0.tar.gz", data=b"an archive")
+    assert answer.status_code == 200
+    [file] = page()["files"]
+    assert file["core-metadata"] is False
+    address = "/repository/py/packages/demo/1.0/demo-1.0.tar.gz"
+    assert client.get(address).data == b"an archive"
+    assert client.get(f"{address}.metadata").status_code == 404
+
+
+def test_a_read_only_repository_refuses(publisher, repoman):
+    repoman.repositories.update("py", {"storage": {"write_policy": "deny"}})
+    refused = publisher.publish()
+    assert (refused.status_code, "read-only" in refused.status) == (403, True)
+
+
+def test_who_may_not_add_is_refused(publisher, repoman, page, wheel):
+    repoman.users.create("amy", "a password", ["nx-anonymous"])
+    publisher.publish()
+    fields = {":action": "file_upload", "name": "demo", "version": "2.0"}
+    file = ("content", "demo-2.0-py3-none-any.whl", wheel("demo", "2.0"))
+    refused = publisher.post(fields, [file], auth=("amy", "a password"))
+    assert refused.status_code in (403, 404)
+    assert publisher.post(fields, [file], login=False).status_code == 401
+    assert page()["versions"] == ["1.0"]
