@@ -373,15 +373,13 @@ class ContentStore:
         return bool(ComponentRecord.select().where(self._is(coordinate)).exists())
 
     def paths_of(self, coordinate: Coordinate) -> list[str]:
-        """Return the paths of the assets of a component, in their order."""
-        paths = AssetRecord.select(AssetRecord.path).join(ComponentRecord)
-        found = paths.where(self._is(coordinate)).order_by(AssetRecord.path)
-        return [path for (path,) in found.tuples()]
+        """Return the paths of the assets of a component."""
+        found = ComponentRecord.get_or_none(self._is(coordinate))
+        return [] if found is None else list_component_paths(found.id)
 
     def list_package(self, package: Coordinate) -> list[tuple[Asset, str]]:
         """Return the assets of all versions of a package, with these, in order of their paths."""
-        rows = list_package(self._repository, package)
-        return [(Asset(*columns), version) for *columns, version in rows]
+        return [(Asset(*row), version) for *row, version in list_package(self._repository, package)]
 
     def describe_component(
         self, coordinate: Coordinate, description: str, *, replace: bool = True

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urldefrag, urljoin
 from packaging.version import Version
 
 from repoman.plugin import Rendered
-from repoman_pypi.names import path_of, project_of, split_filename
+from repoman_pypi.paths import path_of, project_of, split_filename
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"

@@ -37,8 +37,8 @@ from repoman.plugin import (
 )
 from repoman_pypi import index
 from repoman_pypi.browsing import guide
-from repoman_pypi.names import path_of, project_of, split_filename, whole
-from repoman_pypi.upload import add_routes
+from repoman_pypi.paths import path_of, project_of, split_filename, whole
+from repoman_pypi.routes import add_routes
 
 FORMS = (index.TEXT, index.HTML, index.JSON)
 ROOT = Metadata("simple/")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from repoman_pypi import index
-from repoman_pypi.names import path_of, project_of
+from repoman_pypi.paths import path_of, project_of
 
 JSON = index.JSON
 HTML = "application/vnd.pypi.simple.v1+html"

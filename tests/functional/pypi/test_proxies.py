@@ -9,7 +9,7 @@ from repoman.errors import UpstreamUnavailable
 from repoman.files.format import NewFile
 from repoman.testing import HttpClient, RepomanFactory
 from repoman_pypi import plugin
-from repoman_pypi.names import path_of
+from repoman_pypi.paths import path_of
 from tests.clock import wait_until
 from tests.fakes.scripted import Scripted, reply
 from tests.functional.docker_proxy.proxies import DAY, Clock

@@ -14,7 +14,7 @@ from repoman.plugin import (
     NewFile,
     receive_file_form,
 )
-from repoman_pypi.names import path_of, project_of, split_filename
+from repoman_pypi.paths import path_of, project_of, split_filename
 
 PATHS = ("/", "/legacy/", "/simple/")
 METADATA_MAX_BYTES = 4 << 20
