@@ -55,7 +55,7 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
         """Store the body as a file."""
         if "Content-Range" in request.headers:
             raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
-        file, repository = _placed(format_, path), _repository()
+        file, repository = _file_for(format_, path), _repository()
         # The server may call this function twice: first to ask whether it accepts the body.
         with receive_body(current_environ(), lambda: repository.open_upload(file)) as upload:
             media_type = request.headers.get("Content-Type") or guess_media_type(path)
@@ -65,7 +65,10 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
     @blueprint.delete("/<rest:path>")
     def delete_file(path: str) -> Response:
         """Remove a file."""
-        _repository().delete(_placed(format_, path))
+        file = _found(format_, path)
+        if not isinstance(file, File):
+            raise NotFound(f"There is no file at {path!r}; the documents there are made of files.")
+        _repository().delete(file)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -83,8 +86,8 @@ def _found(format_: FileFormat, path: str) -> Target:
     return target
 
 
-def _placed(format_: FileFormat, path: str) -> File:
-    """Return the file that a client may store at a path, or remove from it (Invalid)."""
+def _file_for(format_: FileFormat, path: str) -> File:
+    """Return the file that a client may store at a path (Invalid)."""
     file = format_.target(path)
     if not isinstance(file, File):
         raise Invalid(f"The path {path!r} is not that of a file.")

@@ -52,9 +52,9 @@ def test_allow_once_holds_for_the_slower_of_two_clients(service, set_policy, cli
     with raw.open_upload(file) as slow, raw.open_upload(file) as fast:
         slow.write(b"slow")
         fast.write(b"fast")
-        assert raw.save(new, fast)
+        assert raw.save((new, fast))
         with pytest.raises(ReadOnly):
-            raw.save(new, slow)
+            raw.save((new, slow))
     assert client.get(f"{URL}/a").data == b"fast"
 
 
