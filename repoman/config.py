@@ -166,6 +166,11 @@ class CatalogSettings(_Part):
         "further pages.",
     )
     page_limit: PositiveInt = Field(500, description="Maximum number of items on a page.")
+    versions_limit: PositiveInt = Field(
+        10_000,
+        description="Maximum number of components that a list of the versions of a component "
+        "examines; of more, it has the newest versions.",
+    )
     preview_limit: PositiveInt = Field(
         200_000,
         description="Maximum number of components that a preview of cleanup policies examines.",

@@ -23,7 +23,8 @@ from repoman.catalog.components import (
     is_component_seen,
     is_shown,
 )
-from repoman.catalog.listing import Listing, Sealer, read_page
+from repoman.catalog.distinct_versions import DistinctVersion, merge_versions
+from repoman.catalog.listing import Listing, Sealer, read_first, read_page
 from repoman.catalog.model import (
     AssetQuery,
     AssetView,
@@ -75,6 +76,19 @@ class Catalog:
         rows, key = self._read(listing, page)
         known = _by_id(scopes)
         return Page([component_view(row, known) for row in rows], key)
+
+    def versions(
+        self, query: ComponentQuery, viewer: Viewer, part: str = ""
+    ) -> list[DistinctVersion]:
+        """Return the distinct versions of some components, in no order.
+
+        ``part`` is what they contain, in any case of letters. Of more components than
+        ``catalog.versions_limit`` the first ones count, in the order of the query.
+        """
+        scopes = _chosen(viewer, query)
+        listing = Components(query, scopes, self._index).listing()
+        rows = read_first(listing, self._settings.versions_limit)
+        return merge_versions(rows, _by_id(scopes), part)
 
     def assets(self, query: AssetQuery, page: PageRequest, viewer: Viewer) -> Page[AssetView]:
         """Return a page of assets; Invalid as of :meth:`components`."""

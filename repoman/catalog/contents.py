@@ -12,6 +12,7 @@ from typing import Protocol
 
 from repoman.catalog.catalog import Catalog
 from repoman.catalog.components import is_shown
+from repoman.catalog.distinct_versions import DistinctVersion
 from repoman.catalog.listing import Wildcards
 from repoman.catalog.model import (
     AssetQuery,
@@ -19,6 +20,7 @@ from repoman.catalog.model import (
     BrowseNode,
     ComponentQuery,
     ComponentView,
+    Order,
     PackageView,
     Page,
     PageRequest,
@@ -177,6 +179,23 @@ class Contents:
         """
         found = compile_terms(terms, self._searched(terms, actor))
         return Page([]) if found is None else self._entries(found[0], page, found[1])
+
+    def versions(self, terms: Terms, actor: Actor | None, part: str = "") -> list[DistinctVersion]:
+        """Return the distinct versions of the components that match, in no order.
+
+        See :meth:`repoman.catalog.catalog.Catalog.versions`; of too many of one name, the newest
+        versions count.
+
+        Raises:
+            Invalid: a value is not valid.
+        """
+        found = compile_terms(terms, self._searched(terms, actor))
+        if found is None:
+            return []
+        query, scopes = found
+        if Wildcards.parse(query.name).is_exact:
+            query = replace(query, order=Order.VERSION, is_descending=True)
+        return self._catalog.versions(query, ScopeViewer(scopes), part)
 
     def search_assets(
         self, terms: Terms, page: PageRequest, actor: Actor | None

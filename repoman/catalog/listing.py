@@ -96,6 +96,14 @@ def read_page(
     return found, None
 
 
+def read_first(listing: Listing, budget: int) -> Iterator[Row]:
+    """Yield the rows of a list from its beginning on, as many as the budget allows to examine."""
+    rows = _rows(listing, None)
+    while budget > 0 and (chunk := list(islice(rows, CHUNK_ROWS))):
+        yield from listing.judge(chunk)
+        budget -= len(chunk) * listing.row_cost
+
+
 def _rows(listing: Listing, after: Values | None) -> Iterator[Row]:
     """Yield the rows after a key that may belong to a list, in order."""
     if not listing.scans:

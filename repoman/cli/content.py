@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from repoman.catalog.contents import Entry, render_id
+from repoman.catalog.distinct_versions import DistinctVersion, VersionOrder, sort_versions
 from repoman.catalog.folders import FILES_MAX, delete_folder, examine_folder
 from repoman.catalog.model import AssetView, Page, PageRequest
 from repoman.catalog.search_terms import SORTS, Terms
@@ -179,6 +180,12 @@ def delete_files_in_folder(repoman: Repoman, repository: str, folder: str, yes: 
     help="The direction of the order. Default: desc for versions, otherwise asc.",
 )
 @click.option("--assets", "wants_assets", is_flag=True, help="Find assets instead of components.")
+@click.option(
+    "--versions",
+    "wants_versions",
+    is_flag=True,
+    help="List the distinct versions of what is found, and the repositories that have each.",
+)
 @LIMIT
 @AS_JSON
 @with_repoman
@@ -188,6 +195,7 @@ def search(
     sort: str | None,
     direction: str | None,
     wants_assets: bool,
+    wants_versions: bool,
     limit: int | None,
     as_json: bool,
 ) -> None:
@@ -203,6 +211,12 @@ def search(
         None if direction is None else direction == "desc",
     )
     contents = repoman.contents
+    if wants_versions:
+        found = contents.versions(wanted, None)
+        is_descending = direction != "asc"
+        for each in sort_versions(found, VersionOrder.VERSION, is_descending=is_descending)[:limit]:
+            _print_version(each, as_json=as_json)
+        return
     if wants_assets:
         for each in _pages(lambda page: contents.search_assets(wanted, page, None), limit):
             _print_asset(each, as_json=as_json)
@@ -238,6 +252,15 @@ def _print_asset(found: AssetView, *, as_json: bool) -> None:
         click.echo(json.dumps(_asset(found)))
         return
     click.echo(f"{render_id(found)}  {found.repository:<20} {found.size:>12}  {found.path}")
+
+
+def _print_version(found: DistinctVersion, *, as_json: bool) -> None:
+    names = sorted(found.repositories)
+    if as_json:
+        told = {"version": found.version, "updated_at": found.updated_at, "repositories": names}
+        click.echo(json.dumps(told))
+        return
+    click.echo(f"{render_time(found.updated_at)}  {found.version:<30} {', '.join(names)}")
 
 
 def _named(entry: Entry) -> str:

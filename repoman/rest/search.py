@@ -5,14 +5,17 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from repoman.catalog.contents import render_id
+from repoman.catalog.distinct_versions import VersionOrder, sort_versions
 from repoman.catalog.model import PageRequest
 from repoman.catalog.search_terms import Terms
 from repoman.rest.components import AssetXO, ComponentXO, asset_xo, component_xo, download_url
 from repoman.rest.endpoints import EVERYBODY, Area, Call, Reply
-from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource
+from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Timestamp
 
 SUGGEST_MIN_CHARS = 2  # The shortest beginning for which there are suggestions.
 SUGGESTIONS_MAX = 20  # The most suggestions.
+VERSIONS_MAX = 250  # The most versions on a page.
+NUMBER_MAX = 2**31 - 1  # The highest number of a page.
 NO_SUCH_PAGE = (406,)  # The status of errors that have no body.
 
 search = Area(
@@ -107,6 +110,38 @@ class SuggestionXO(Resource):
     version: str
 
 
+class VersionsQuery(Query):
+    """Selects the versions of a component."""
+
+    format: str = Field(description="Name of the format.")
+    group: str = Field("", description="Group of the component. Default: any.")
+    name: str = Field(description="Name of the component.")
+    version: str = Field(
+        "", description="A part of the versions to list, in any case of letters. Default: all."
+    )
+    page: int = Field(0, ge=0, le=NUMBER_MAX, description="Number of the page, from 0 on.")
+    size: int = Field(20, ge=1, le=VERSIONS_MAX, description="How many versions a page has.")
+    sort: VersionOrder = Field(VersionOrder.VERSION, description="What they are sorted by.")
+    direction: Direction = Field(Direction.DESCENDING, description="The direction of the order.")
+
+
+class VersionXO(Resource):
+    """A version of a component."""
+
+    version: str
+    last_updated: Timestamp = Field(description="When a repository last stored it.")
+    repositories: list[str] = Field(description="Names of the repositories that have it.")
+
+
+class VersionsXO(Resource):
+    """A page of the versions of a component."""
+
+    items: list[VersionXO]
+    total: int = Field(description="How many versions there are on all pages.")
+    page: int
+    size: int
+
+
 @search.get("/v1/search", EVERYBODY, bare=NO_SUCH_PAGE)
 def search_components(call: Call, query: SearchQuery) -> Page[ComponentXO]:
     """Search for components; only those that the user may browse are found.
@@ -135,6 +170,33 @@ def suggest_components(call: Call, query: SuggestQuery) -> list[SuggestionXO]:
         )
         for each in found.items
     ]
+
+
+@search.get("/v1/search/versions", EVERYBODY)
+def list_versions(call: Call, query: VersionsQuery) -> VersionsXO:
+    """List the distinct versions of a component, with the repositories that have each.
+
+    Only repositories and versions count that the user may browse, and of a component with more
+    versions than `catalog.versions_limit`, the newest ones.
+    """
+    pairs = (("format", query.format), ("group", query.group), ("name", query.name))
+    terms = Terms(tuple(each for each in pairs if each[1]))
+    is_descending = query.direction is Direction.DESCENDING
+    found = sort_versions(
+        call.repoman.contents.versions(terms, call.actor, query.version),
+        query.sort,
+        is_descending=is_descending,
+    )
+    start = query.page * query.size
+    items = [
+        VersionXO(
+            version=each.version,
+            last_updated=each.updated_at,
+            repositories=sorted(each.repositories),
+        )
+        for each in found[start : start + query.size]
+    ]
+    return VersionsXO(items=items, total=len(found), page=query.page, size=query.size)
 
 
 @search.get("/v1/search/assets", EVERYBODY, bare=NO_SUCH_PAGE)

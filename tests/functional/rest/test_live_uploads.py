@@ -164,6 +164,9 @@ def test_the_command_line_shows_and_changes_the_same(own, tmp_path):
     shown = json.loads(found)
     assert shown == json.loads(own.cli("component", "show", listed[1]["id"]).stdout)
     assert shown["assets"][0]["digest"] == hashlib.sha256(b"b.txt").hexdigest()
+    [version] = own.cli("search", "name=*b.txt", "--versions", "--json").stdout.splitlines()
+    assert json.loads(version)["repositories"] == ["files"]
+    assert own.cli("search", "name=*b.txt", "--versions").stdout.split()[-1] == "files"
     assert len(own.cli("asset", "list", "files", "--limit", "1").stdout.splitlines()) == 1
     assert own.cli("asset", "tree", "files").stdout.split()[-1] == "docs/"
     assert own.cli("asset", "tree", "files", "/docs/").stdout.split()[-1] == "docs/b.txt"

@@ -2,13 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from repoman.catalog import records
 from repoman.catalog.model import ComponentQuery, Order, PageRequest, Scope
-from repoman.catalog.search_terms import compile_terms
+from repoman.catalog.search_terms import Terms, compile_terms
 from repoman.catalog.visibility import ScopeViewer
 from repoman.config import DatabaseSettings
 from repoman.content_rules import ContentRules, beginning_with
@@ -113,6 +114,16 @@ def test_an_index_answers_a_search(opened, name):
     bad = {each: bad_steps(each) for each in statements if bad_steps(each)}
     assert statements
     assert bad == {}
+
+
+@pytest.mark.parametrize("name", ["team-5/app-102", "team-5/*", "none"])
+def test_an_index_lists_the_versions_of_a_component(opened, name):
+    query, scopes = compile_terms(Terms((("name", name),)), Viewer().scopes())
+    for order in (Order.VERSION, query.order):
+        with executed_statements() as asked:
+            make_catalog().versions(replace(query, order=order), ScopeViewer(scopes))
+        assert asked
+        assert [step for each in asked for step in bad_steps(each)] == []
 
 
 @pytest.mark.parametrize("column", ["version_key", "updated_at"])
