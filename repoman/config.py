@@ -33,7 +33,7 @@ from pydantic_settings import (
 
 from repoman.errors import Invalid
 from repoman.external_url import ContextPath, ExternalUrl
-from repoman.problems import problem_of
+from repoman.problems import setting_problems
 
 PREFIX = "REPOMAN_"
 CONFIG = "REPOMAN_CONFIG"  # The environment variable that names the configuration file.
@@ -424,7 +424,8 @@ def load_settings(config: Path | None = None, data: Path | None = None) -> Setti
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise Invalid("\n".join(_explain(error, config))) from error
+        where = f" in {config} or in the environment" if config else " in the environment"
+        raise Invalid("\n".join(setting_problems(error, where))) from error
     except SettingsError as error:
         raise Invalid(_explain_json(error)) from error
     return settings.model_copy(update={"data": data}) if data is not None else settings
@@ -493,11 +494,3 @@ def _known_variables(sections: dict[str, Any]) -> Iterator[str]:
         yield section
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from (f"{section}__{key.upper()}" for key in field.annotation.model_fields)
-
-
-def _explain(error: ValidationError, config: Path | None) -> Iterator[str]:
-    where = f" in {config} or in the environment" if config else " in the environment"
-    for item in error.errors():
-        path = ".".join(str(part) for part in item["loc"])
-        problem = "is not a known key" if item["type"] == "extra_forbidden" else problem_of(item)
-        yield f"Setting {path}{where}: {problem}"

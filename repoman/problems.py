@@ -1,5 +1,8 @@
 """What is wrong with a value that somebody set, in words that a person knows."""
 
+from collections.abc import Iterator
+
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 # What is wrong with a value, by pydantic's name for it. The braces are its context.
@@ -33,3 +36,11 @@ def problem_of(details: ErrorDetails) -> str:
     """Return what pydantic found wrong with one value, as the end of a sentence about it."""
     words = PROBLEMS.get(details["type"])
     return words.format(**details.get("ctx", {})) if words else details["msg"]
+
+
+def setting_problems(error: ValidationError, where: str) -> Iterator[str]:
+    """Yield a sentence about each setting that is wrong; ``where`` says where they were set."""
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"])
+        problem = "is not a known key" if item["type"] == "extra_forbidden" else problem_of(item)
+        yield f"Setting {path}{where}: {problem}"
