@@ -96,6 +96,7 @@ from repoman.errors import (
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
+from repoman.files.archives import read_zip_member
 from repoman.files.format import (
     FILES_BY_PATH,
     UPLOAD_TO_DIRECTORY,
@@ -112,8 +113,9 @@ from repoman.files.format import (
     check_path,
 )
 from repoman.files.forms import FileUpload, receive_file_form
+from repoman.files.links import Link, read_links, render_links
 from repoman.files.recipes import files_format, files_recipes
-from repoman.files.rendering import choose_form
+from repoman.files.rendering import choose_form, render_json
 from repoman.files.service import FileRepository, takes_uploads
 from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.group.asking import MemberPool, first_found
@@ -142,7 +144,7 @@ from repoman.http.current import (
     note_pull,
 )
 from repoman.http.current import current_security as _current_security
-from repoman.http.errors import Failure, render_plain
+from repoman.http.errors import Failure, render_plain, render_with_reason
 from repoman.http.format_pages import (
     ComponentLink,
     HomeCard,
@@ -461,6 +463,7 @@ __all__ = [
     "LdapServer",
     "LdapTrial",
     "Limit",
+    "Link",
     "ListOrder",
     "ListPage",
     "ListQuery",
@@ -687,16 +690,21 @@ __all__ = [
     "pluralize",
     "protect_content",
     "read_body",
+    "read_links",
     "read_list",
+    "read_zip_member",
     "readable",
     "receive_body",
     "receive_file_form",
     "receive_page_form",
     "released_bytes",
     "render_id",
+    "render_json",
+    "render_links",
     "render_plain",
     "render_size",
     "render_time",
+    "render_with_reason",
     "report_connectors",
     "requested_event_lines",
     "requested_events",

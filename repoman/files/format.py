@@ -14,7 +14,7 @@ from urllib.parse import quote
 from repoman.content_rules import DEFAULT_RULES, ContentRules, beginning_with
 from repoman.errors import Invalid, ReadOnly, RepomanError
 from repoman.events.event import Coordinate
-from repoman.http.errors import Failure, render_plain
+from repoman.http.errors import Failure, render_with_reason
 from repoman.proxy.cached_files import Place
 from repoman.repositories.component_upload import (
     FILE_FIELD,
@@ -267,7 +267,7 @@ class FileFormat:
 
     def render_error(self, failure: Failure) -> "Response":
         """Return the answer for a request that failed."""
-        return render_plain(failure)
+        return render_with_reason(failure)
 
     def headers(self, config: RepositoryConfig) -> Mapping[str, str]:
         """Return further headers of each file of a repository."""
