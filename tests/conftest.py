@@ -35,7 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None and _shares_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+            # Not its location: tests of a suite are in other modules than the class that has them.
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     items.sort(key=_turn)
     if getattr(config.option, "loadgroup", False):
         for item in items:

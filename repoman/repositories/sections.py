@@ -137,7 +137,7 @@ class HostedStorageSection(StorageSection):
 
 
 class OnceStorageSection(HostedStorageSection):
-    """Where a repository keeps its bytes. What is published stays as it is by default."""
+    """The same for formats whose files never change once they are published."""
 
     write_policy: WritePolicy = _write_policy(WritePolicy.ALLOW_ONCE)
 

@@ -3,15 +3,28 @@
 Import the fixtures into a ``conftest.py``; pytest is needed, which the product itself is not.
 """
 
+import pytest
+
+# Before the suites are imported: their assertions tell what they compared.
+pytest.register_assert_rewrite("repoman.testing.blob_stores", "repoman.testing.formats")
+
 from repoman.testing.blob_stores import BlobStoreSuite
 from repoman.testing.client import HttpClient, after_admission, application_of
 from repoman.testing.factory import ADMIN, RepomanFactory, repoman_factory
+from repoman.testing.formats.remote import RemoteFile
+from repoman.testing.formats.samples import Sample
+from repoman.testing.formats.site import RepositoryClient
+from repoman.testing.formats.suite import FormatSuite
 
 __all__ = [
     "ADMIN",
     "BlobStoreSuite",
+    "FormatSuite",
     "HttpClient",
+    "RemoteFile",
     "RepomanFactory",
+    "RepositoryClient",
+    "Sample",
     "after_admission",
     "application_of",
     "repoman_factory",

@@ -1,0 +1,226 @@
+"""What proxies of every format do: fetch once, keep, check again, outlast a remote that fails."""
+
+import re
+import threading
+
+import pytest
+
+from repoman.testing.formats.base import LONG_S, FormatTests
+from repoman.testing.formats.remote import RemoteServer
+from repoman.testing.formats.samples import Sample
+from repoman.testing.formats.site import RepositoryClient, Site, wait_until
+
+READERS = 8
+REFUSALS = (401, 403)  # Many remotes say so of what they do not have.
+
+
+class ProxyTests(FormatTests):
+    """Tests of proxies."""
+
+    @pytest.mark.parametrize("way", ["main", "connector"])
+    def test_proxy_a_file_is_fetched_once(
+        self, site: Site, mirror: str, remote_files: RemoteServer, way: str
+    ) -> None:
+        client = site.client(mirror, way)
+        first, second, absent = self.samples()
+        assert self.is_named(client, first)
+        assert self.is_named(client, second)
+        assert not self.is_named(client, absent)
+        self.keep(client, first.path)
+        before = len(remote_files.asked)
+        assert self.is_named(client, first)
+        assert len(remote_files.asked) == before, remote_files.asked[before:]
+        part = client.get(first.path, headers={"Range": "bytes=1-3"})
+        assert (part.status_code, part.data) == (206, first.data[1:4])
+
+    def test_proxy_a_file_of_a_lock_file_is_found_without_its_documents(
+        self, site: Site, mirror: str
+    ) -> None:
+        first, second, _ = self.samples()
+        assert site.client(mirror).get(second.path).data == second.data
+        assert site.client(mirror).get(first.path).data == first.data
+
+    def test_proxy_head_is_get_without_the_bytes(self, site: Site, mirror: str) -> None:
+        client, sample = site.client(mirror), self.samples()[0]
+        self.keep(client, sample.path)
+        for path in (sample.path, *self.documents(sample)):
+            got, head = client.get(path), client.head(path)
+            assert (head.status_code, head.data) == (200, b"")
+            assert head.headers.get("ETag") == got.headers.get("ETag")
+        for path in self.tagged(sample):
+            got = client.get(path)
+            tagged = client.get(path, headers={"If-None-Match": got.headers["ETag"]})
+            assert tagged.status_code == 304
+
+    def test_proxy_many_readers_are_one_request(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        sample = self.samples()[0]
+        for path in self.documents(sample):
+            site.client(mirror).get(path)
+        remote_files.gate.clear()
+        remote_files.asked.clear()
+        answers: list[bytes] = []
+
+        def read() -> None:
+            answers.append(site.client(mirror).get(sample.path).data)
+
+        readers = [threading.Thread(target=read) for _ in range(READERS)]
+        for each in readers:
+            each.start()
+        wait_until(lambda: remote_files.asked, "a request")
+        remote_files.gate.set()
+        for each in readers:
+            each.join(30)
+        assert answers == [sample.data] * READERS
+        assert len(remote_files.asked) == len(set(remote_files.asked)), remote_files.asked
+
+    def test_proxy_what_is_old_is_checked_and_what_is_new_is_seen(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, (first, _, added) = site.client(mirror), self.samples()
+        assert self.is_named(client, first)
+        self.keep(client, first.path)
+        site.clock.jump(LONG_S)
+        assert self.is_named(client, first)
+        remote_files.files = dict(self.remote(self.samples()))
+        site.clock.jump(LONG_S)
+        assert self.is_named(client, added)
+
+    @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+    def test_proxy_copies_bridge_a_remote_that_fails(
+        self, site: Site, mirror: str, remote_files: RemoteServer, status: int
+    ) -> None:
+        client, (first, second, _) = site.client(mirror), self.samples()
+        assert self.is_named(client, first)
+        self.keep(client, first.path)
+        site.clock.jump(LONG_S)
+        remote_files.status = status
+        assert self.is_named(client, first)
+        for path in self.documents(first):
+            answer = client.get(path)
+            assert answer.headers["X-Repoman-Cache"] == "STALE", path
+            assert "Warning" in answer.headers
+        answer = client.get(second.path)
+        assert 400 <= answer.status_code < 600, answer.status
+        assert answer.status_code not in (200, 500), answer.status
+        assert answer.status_code != 404 or status in REFUSALS
+        remote_files.status = 0
+        assert client.get(second.path).data == second.data
+
+    def test_proxy_what_is_not_there_is_not_asked_for_again(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client = site.client(mirror)
+        absent = self.make("absent", "1.0.0")
+        paths = (absent.path, *self.documents(absent))
+        for path in paths:
+            client.get(path)
+        asked = len(remote_files.asked)
+        for path in paths:
+            answer = client.get(path)
+            assert answer.status_code == 404 or absent.data not in answer.data
+        assert len(remote_files.asked) == asked, remote_files.asked
+        remote_files.files |= self.remote([absent])
+        site.clock.jump(LONG_S)
+        assert client.get(absent.path).data == absent.data
+
+    def test_proxy_a_body_that_ends_early_is_not_kept(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, sample = site.client(mirror), self.samples()[0]
+        for path in self.documents(sample):
+            assert client.get(path).status_code == 200
+        remote_files.is_short = True
+        assert _read(client, sample) != sample.data
+        remote_files.is_short = False
+        wait_until(lambda: _read(client, sample) == sample.data, "the whole file")
+        wait_until(lambda: site.unfinished() == [], "the end of the first download")
+
+    def test_proxy_a_document_that_cannot_be_read_is_not_kept(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, sample = site.client(mirror), self.samples()[0]
+        documents = self.documents(sample)
+        assert self.is_named(client, sample)
+        good = remote_files.files
+        site.clock.jump(LONG_S)
+        remote_files.files = {
+            path: type(each)(b"\xff{[<not what it says", each.media_type)
+            for path, each in good.items()
+        }
+        for path, text in documents.items():
+            answer = client.get(path)
+            assert (answer.status_code, text in answer.text) == (200, True), answer.text
+        remote_files.files = good
+        site.clock.jump(LONG_S)
+        assert all(text in client.get(path).text for path, text in documents.items())
+
+    def test_proxy_a_routing_rule_keeps_names_from_the_remote(
+        self, site: Site, remote_files: RemoteServer
+    ) -> None:
+        sample = self.samples()[0]
+        remote_files.files = dict(self.remote([sample]))
+        rules = {"matchers": [f"/?{re.escape(sample.rule_name)}"]}
+        mirror = site.proxy(f"{self.name}-proxy", remote_files.url, routing=rules)
+        answer = site.client(mirror).get(sample.path)
+        assert 400 <= answer.status_code < 500
+        for asked in remote_files.asked:
+            assert sample.rule_name not in asked
+
+    def test_proxy_nothing_can_be_written(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, (first, _, third) = site.client(mirror), self.samples()
+        self.keep(client, first.path)
+        for sample in (first, third):
+            answer = self.upload(client, sample)
+            assert 400 <= answer.status_code < 500, answer.status
+        assert 400 <= client.delete(first.path).status_code < 500
+        assert self.is_named(client, first)
+        assert not self.is_named(client, third)
+
+    def test_proxy_serves_in_read_only_mode(self, site: Site, mirror: str) -> None:
+        client, (first, second, _) = site.client(mirror), self.samples()
+        self.keep(client, first.path)
+        site.repoman.database.freeze("suite")
+        try:
+            assert client.get(first.path).data == first.data
+            assert client.get(second.path).data == second.data
+            assert self.is_named(client, first)
+        finally:
+            site.repoman.database.release()
+
+    def test_proxy_a_deleted_copy_is_fetched_again(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, sample = site.client(mirror), self.samples()[0]
+        self.keep(client, sample.path)
+        for each in site.components(mirror):
+            found = site.http.delete(f"/service/rest/v1/components/{each['id']}")
+            assert found.status_code == 204
+        assert site.components(mirror) == []
+        remote_files.asked.clear()
+        assert client.get(sample.path).data == sample.data
+        assert remote_files.asked
+
+    def test_proxy_copies_outlast_a_restart(
+        self, site: Site, remote_files: RemoteServer, tmp_path: object
+    ) -> None:
+        """As others' downloads, those of a copy of the process need threads of its own."""
+        mirror = site.proxy(f"{self.name}-proxy", remote_files.url)
+        sample = self.samples()[0]
+        remote_files.files = dict(self.remote([sample]))
+        self.keep(site.client(mirror), sample.path)
+        site.repoman.repositories.update(mirror, {"proxy": {"content_max_age": -1}})
+        remote_files.status = 500
+        assert self.is_named(site.client(mirror), sample)
+
+
+def _read(client: RepositoryClient, sample: Sample) -> bytes | None:
+    """Return the bytes of a file; None: it cannot be read."""
+    try:
+        answer = client.get(sample.path)
+    except Exception:  # noqa: BLE001 - in process, an answer that breaks off raises what it may
+        return None
+    return answer.data if answer.status_code == 200 else None

@@ -1,0 +1,116 @@
+"""Who may do what with repositories of every format: nobody, users, tokens."""
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from repoman.http.formats import Format
+from repoman.http.router import RestConverter
+from repoman.security.actors import READING, Limit
+from repoman.testing.factory import ADMIN
+from repoman.testing.formats.base import FormatTests
+from repoman.testing.formats.site import RepositoryClient, Site
+
+REFUSED = (401, 403, 404)
+
+
+class RightsTests(FormatTests):
+    """Tests of rights."""
+
+    def privileges(self, repository: str, *actions: str) -> list[str]:
+        """Return the names of privileges on the content of a repository."""
+        return [f"nx-repository-view-{self.name}-{repository}-{each}" for each in actions]
+
+    def test_rights_nobody_reads_or_writes_without_a_login(self, client: RepositoryClient) -> None:
+        first, second, _ = self.samples()
+        self.store(client, first)
+        nobody = client.as_user(None)
+        for path in (first.path, *self.documents(first)):
+            assert nobody.get(path).status_code == 401
+        assert self.upload(nobody, second).status_code == 401
+        assert not self.is_named(client, second)
+
+    def test_rights_anonymous_visitors_read_where_they_may(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        first, second, _ = self.samples()
+        self.store(client, first)
+        site.repoman.repositories.update(hosted, {"access": {"anonymous": True}})
+        nobody = client.as_user(None)
+        assert self.is_named(nobody, first)
+        assert self.upload(nobody, second).status_code == 401
+        assert not self.is_named(client, second)
+
+    @pytest.mark.parametrize("way", ["main", "connector"])
+    def test_rights_each_action_needs_its_own(self, site: Site, hosted: str, way: str) -> None:
+        client = site.client(hosted, way)
+        first, second, _ = self.samples()
+        self.store(client, first)
+        stranger = client.as_user(site.user())
+        reader = client.as_user(site.user(*self.privileges(hosted, "browse", "read")))
+        writer = client.as_user(site.user(*self.privileges(hosted, "read", "add", "edit")))
+        assert stranger.get(first.path).status_code in REFUSED
+        assert self.is_named(reader, first)
+        for each in (stranger, reader):
+            assert self.upload(each, second).status_code in REFUSED
+            assert each.delete(first.path).status_code in (*REFUSED, 405)
+        assert not self.is_named(client, second)
+        assert self.is_named(client, first)
+        self.store(writer, second)
+        assert self.is_named(client, second)
+        assert writer.delete(first.path).status_code in (*REFUSED, 405)
+
+    def test_rights_a_token_is_held_to_its_names(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        mine, other = self.make("mine", "1.0.0"), self.make("other", "1.0.0")
+        self.store(client, mine, other)
+        names = (mine.rule_name,)
+        token = site.repoman.security.user_tokens.create(ADMIN[0], hosted, Limit(names=names))
+        limited = client.as_user((ADMIN[0], token))
+        assert limited.get(mine.path).data == mine.data
+        assert limited.get(other.path).status_code in REFUSED
+        for sample in (mine, other):
+            for path in self.documents(sample):
+                answer = limited.get(path)
+                assert answer.status_code == 200 or sample is other or "/" not in path
+        assert self.upload(limited, self.make("other", "2.0.0")).status_code in REFUSED
+        assert not self.is_named(client, self.make("other", "2.0.0"))
+
+    def test_rights_a_token_for_reading_stores_nothing(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        first, second, _ = self.samples()
+        self.store(client, first)
+        limit = Limit(actions=frozenset(READING))
+        token = site.repoman.security.user_tokens.create(ADMIN[0], f"r-{hosted}", limit)
+        limited = client.as_user((ADMIN[0], token))
+        assert self.is_named(limited, first)
+        assert self.upload(limited, second).status_code in REFUSED
+        assert not self.is_named(client, second)
+
+    def test_rights_every_route_asks_for_some(self, site: Site, hosted: str) -> None:
+        self.store(site.client(hosted), self.samples()[0])
+        stranger = site.client(hosted).as_user(site.user())
+        for rule in self._rules(site):
+            path = "".join(
+                "x" if is_dynamic else text for is_dynamic, text in rule._trace
+            ).removeprefix("|/")
+            for method in (rule.methods or set()) - {"OPTIONS"}:
+                answer = stranger.request(method, path, data=b"x" if method != "GET" else None)
+                is_open = rule.endpoint.rpartition(".")[2] in self.open_routes
+                assert is_open or answer.status_code in REFUSED, (method, path, answer.status)
+
+    def _rules(self, site: Site) -> list[Rule]:
+        """Return the rules of the format's own routes."""
+        found = site.repoman.plugins.hook.repoman_register_formats()
+        [format_] = [each for some in found for each in some if each.name == self.name]
+        app = Flask(__name__, static_folder=None)
+        app.url_map.converters["rest"] = RestConverter
+        _register(app, format_)
+        return list(app.url_map.iter_rules())
+
+
+def _register(app: Flask, format_: Format) -> None:
+    for each in format_.blueprints:
+        app.register_blueprint(each)
