@@ -36,6 +36,7 @@ from repoman.http.hosts import check_origin
 from repoman.repositories.model import Repository
 from repoman.rest.endpoints import Permission, require_login
 from repoman.security.actors import ANONYMOUS, Access, Actor, Credentials, RepositoryRef
+from repoman.security.user_tokens import is_user_token
 
 HIDDEN = "repoman.hidden"  # environ: the failure to answer with as if there were no such repository
 SPEAKER = "repoman.speaker"  # environ: the Format that clients of this path speak
@@ -120,11 +121,11 @@ class Guard:
 
     def _identify(self, request: Request, repository: Repository, format_: Format) -> Actor:
         token = format_.token_of(request)
-        if token is not None:
+        if token is not None and not is_user_token(token):
             # A long upload may outlive its token, which was valid when the request began.
             has_begun = RECEIVED in request.environ
             return self._security.tokens.verify(token, repository.name, may_have_expired=has_begun)
-        credentials = format_.credentials_of(request)
+        credentials = None if token else format_.credentials_of(request)
         if credentials is None:
             return actor_of_header(for_content=True)
         actor = log_in(credentials)
@@ -189,7 +190,7 @@ def actor_of_header(*, for_content: bool = False) -> Actor:
         return ANONYMOUS
 
     def ask() -> Actor:
-        credentials = parse_basic(header)
+        credentials = parse_basic(header) or (_parse_bearer(header) if for_content else None)
         if credentials is None:
             note_failed_login("")
             raise Unauthenticated(MALFORMED)
@@ -218,6 +219,15 @@ def parse_basic(header: str) -> Credentials | None:
         return None
     name, colon, password = text.partition(":")
     return Credentials(name, password) if colon else None
+
+
+def _parse_bearer(header: str) -> Credentials | None:
+    """Return the user token in the value of an ``Authorization`` header, as a login."""
+    scheme, _, token = header.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not is_user_token(token):
+        return None
+    return Credentials(current_security().user_tokens.owner_of(token), token)
 
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -111,6 +111,12 @@ class UserTokens:
             token=token.id,
         )
 
+    def owner_of(self, secret: str) -> str:
+        """Return whose token this looks like; it may be wrong. Empty: there is no such token."""
+        match = FORM.match(secret)
+        found = self._get(match[1]) if match else None
+        return "" if found is None else found[1].name
+
     def limit_of(self, id_: str) -> Limit | None:
         """Return what a token is for; None if it is revoked or expired, or its user disabled."""
         found = self._get(id_)
@@ -212,6 +218,11 @@ class UserTokens:
         if policy.expiration_enabled and token.created_at + policy.expiration_days * DAY_S <= now:
             return True
         return token.expires_at is not None and token.expires_at <= now
+
+
+def is_user_token(text: str) -> bool:
+    """Return whether a text looks like the secret of a user token."""
+    return FORM.match(text) is not None
 
 
 def _digest(secret: str) -> str:
