@@ -96,10 +96,12 @@ from repoman.errors import (
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
-from repoman.files.archives import read_zip_member
 from repoman.files.format import (
+    FILES_BY_PACKAGE,
     FILES_BY_PATH,
     UPLOAD_TO_DIRECTORY,
+    Change,
+    ChangePackage,
     Document,
     Fetch,
     File,
@@ -112,11 +114,17 @@ from repoman.files.format import (
     Target,
     check_path,
 )
-from repoman.files.forms import FileUpload, receive_file_form
-from repoman.files.links import Link, read_links, render_links
+from repoman.files.forms import FileUpload, receive_file_document, receive_file_form
 from repoman.files.recipes import files_format, files_recipes
-from repoman.files.rendering import choose_form, render_json
-from repoman.files.service import FileRepository, takes_uploads
+from repoman.files.rendering import choose_form
+from repoman.files.service import (
+    Backend,
+    FileRepository,
+    PackageRepository,
+    RemoteQuery,
+    takes_uploads,
+)
+from repoman.files.tags import tag_of
 from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
@@ -130,6 +138,7 @@ from repoman.http.addresses import (
     list_reaching,
     main_address,
 )
+from repoman.http.attachments import OpenDocument
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.content import Content, protect_content, send_content
 from repoman.http.current import (
@@ -144,7 +153,7 @@ from repoman.http.current import (
     note_pull,
 )
 from repoman.http.current import current_security as _current_security
-from repoman.http.errors import Failure, render_plain, render_with_reason
+from repoman.http.errors import Failure, render_plain
 from repoman.http.format_pages import (
     ComponentLink,
     HomeCard,
@@ -156,7 +165,7 @@ from repoman.http.format_pages import (
     UseRequest,
     UseSection,
 )
-from repoman.http.formats import Format, FormatUi
+from repoman.http.formats import Format, FormatUi, access_of_method
 from repoman.http.guard import log_in, login_needed, permission_needed
 from repoman.http.health import list_problems
 from repoman.http.multipart import FILES_MAX, OpenForm
@@ -344,6 +353,7 @@ __all__ = [
     "API_ROOT",
     "API_VERSION",
     "EVERYBODY",
+    "FILES_BY_PACKAGE",
     "FILES_BY_PATH",
     "FILES_MAX",
     "FILE_FIELD",
@@ -375,6 +385,7 @@ __all__ = [
     "AssetKey",
     "AssetView",
     "AuditEntry",
+    "Backend",
     "BlobStat",
     "BlobStore",
     "BlobStoreFactory",
@@ -391,6 +402,8 @@ __all__ = [
     "Call",
     "Capabilities",
     "Certificate",
+    "Change",
+    "ChangePackage",
     "CheckResult",
     "CheckWrite",
     "CleanupDecision",
@@ -463,7 +476,6 @@ __all__ = [
     "LdapServer",
     "LdapTrial",
     "Limit",
-    "Link",
     "ListOrder",
     "ListPage",
     "ListQuery",
@@ -479,10 +491,12 @@ __all__ = [
     "NewAsset",
     "NewFile",
     "NotFound",
+    "OpenDocument",
     "OpenForm",
     "Outcome",
     "Package",
     "PackageQuery",
+    "PackageRepository",
     "PackageView",
     "Page",
     "PageLink",
@@ -515,6 +529,7 @@ __all__ = [
     "RemoteCondition",
     "RemoteCredentials",
     "RemoteFiles",
+    "RemoteQuery",
     "RemoteState",
     "Rendered",
     "ReplicationSection",
@@ -622,6 +637,7 @@ __all__ = [
     "VersionSpace",
     "WebAddress",
     "WritePolicy",
+    "access_of_method",
     "acting_by",
     "allow_caching",
     "bad",
@@ -690,21 +706,17 @@ __all__ = [
     "pluralize",
     "protect_content",
     "read_body",
-    "read_links",
     "read_list",
-    "read_zip_member",
     "readable",
     "receive_body",
+    "receive_file_document",
     "receive_file_form",
     "receive_page_form",
     "released_bytes",
     "render_id",
-    "render_json",
-    "render_links",
     "render_plain",
     "render_size",
     "render_time",
-    "render_with_reason",
     "report_connectors",
     "requested_event_lines",
     "requested_events",
@@ -717,6 +729,7 @@ __all__ = [
     "streams_form",
     "subject_names",
     "system_information",
+    "tag_of",
     "takes_uploads",
     "trash_path",
     "trashed_kind",

@@ -7,14 +7,16 @@ A format is a few pure functions. The core makes repositories of all types of it
 import mimetypes
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from repoman.content_rules import DEFAULT_RULES, ContentRules, beginning_with
-from repoman.errors import Invalid, ReadOnly, RepomanError
+from repoman.content_rules import ContentRules, beginning_with
+from repoman.errors import Invalid, NotFound, ReadOnly, RepomanError
 from repoman.events.event import Coordinate
-from repoman.http.errors import Failure, render_with_reason
+from repoman.http.current import bearer_token
+from repoman.http.errors import Failure, render_plain
+from repoman.http.formats import access_of_method, name_of_file, speaks_nothing
 from repoman.proxy.cached_files import Place
 from repoman.repositories.component_upload import (
     FILE_FIELD,
@@ -25,15 +27,25 @@ from repoman.repositories.component_upload import (
 )
 from repoman.repositories.model import RepositoryConfig
 from repoman.repositories.sections import WritePolicy
+from repoman.security.actors import Access, Credentials
 
 if TYPE_CHECKING:
-    from flask import Blueprint, Response
+    from flask import Blueprint, Request, Response
 
 FILE = "file"  # the kind of the assets of files, and of the components that they belong to
-METADATA = "metadata"  # the kind of the assets of a remote's documents
+METADATA = "metadata"  # the kind of the assets of a remote's documents, and of states of packages
 PATH_MAX_CHARS = 1024  # A longer path is refused.
 # Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+
+
+def asset_path(kind: str, path: str) -> str:
+    """Return the path of an asset as users see it: they see files alone."""
+    return "" if kind == METADATA else f"/{path}"
+
+
+FILES_BY_PACKAGE = ContentRules(component_kinds=(FILE,), asset_path=asset_path)
+"""How a format sees its content whose files belong to packages."""
 
 FILES_BY_PATH = ContentRules(
     component_path=lambda file: f"/{file.name}",
@@ -87,10 +99,12 @@ class Metadata:
     Attributes:
         key: its name within the repository.
         package: that it is about; empty: it is about the whole repository.
+        part: of it that is asked for; empty: all. It is one document nevertheless.
     """
 
     key: str
     package: str = ""
+    part: str = ""
 
     @property
     def name(self) -> str:
@@ -136,10 +150,26 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package of a hosted repository, with all its files in the order of their paths."""
+    """A package of a hosted repository, with all its files in the order of their paths.
+
+    ``state`` is what the format keeps of it besides, as JSON; it outlives the last file.
+    """
 
     name: str
     files: tuple[StoredFile, ...]
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a package: its new state, and the files that go, by path."""
+
+    state: Mapping[str, Any]
+    removed: Sequence[str] = ()
+
+
+ChangePackage = Callable[[Package], Change]
+"""Returns what becomes of a package; called in a transaction, so it is pure and fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +211,9 @@ class FileFormat:
         write_policy: that of a hosted repository whose settings say nothing.
         refuses_early: whether a file is refused for its path alone, before its bytes are known;
             otherwise clients may send the same bytes again.
+        accepts_same: whether a file may come again with the same bytes where it may not change.
+        is_absolute: whether rendered documents have whole addresses, so that :meth:`render` is told
+            that of the repository; others hold wherever they are served.
         rules: how lists, searches and selectors see its content.
         upload: what a form with files has; None: there are no forms.
     """
@@ -193,7 +226,9 @@ class FileFormat:
     takes_puts: ClassVar[bool] = False
     write_policy: ClassVar[WritePolicy] = WritePolicy.ALLOW
     refuses_early: ClassVar[bool] = True
-    rules: ClassVar[ContentRules] = DEFAULT_RULES
+    accepts_same: ClassVar[bool] = True
+    is_absolute: ClassVar[bool] = False
+    rules: ClassVar[ContentRules] = FILES_BY_PACKAGE
     upload: ClassVar[UploadSpec | None] = None
 
     def target(self, path: str) -> Target | None:
@@ -254,8 +289,15 @@ class FileFormat:
         """Return the form of a document that a header Accept asks for."""
         return ""
 
-    def render(self, metadata: Metadata, value: Value, variant: str) -> Rendered:
-        """Return a document in a form. Its links are relative: they hold wherever it is served."""
+    def render(self, metadata: Metadata, value: Value, variant: str, base: str) -> Rendered:
+        """Return a document in a form.
+
+        ``base`` is the address of the repository that the client addressed, without a slash at its
+        end, if the format :attr:`is_absolute`; else empty.
+
+        Raises:
+            NotFound: it does not have the part that is asked for.
+        """
         raise NotImplementedError
 
     def exists(self, path: str, repository: str) -> RepomanError:
@@ -267,7 +309,7 @@ class FileFormat:
 
     def render_error(self, failure: Failure) -> "Response":
         """Return the answer for a request that failed."""
-        return render_with_reason(failure)
+        return render_plain(failure)
 
     def headers(self, config: RepositoryConfig) -> Mapping[str, str]:
         """Return further headers of each file of a repository."""
@@ -287,13 +329,41 @@ class FileFormat:
                 raise Invalid(f"No file can have the path {path!r}.")
             yield file, each
 
+    # Requests -------------------------------------------------------------------------------------
+
     def routes(self, blueprint: "Blueprint") -> None:
         """Add routes of the format's own; those of paths are there already."""
 
+    def access(self, request: "Request") -> Access:
+        """Return what a request needs: a right on a path, and for tokens on the package there."""
+        return replace(access_of_method(request), name=self.name_at(request.path))
 
-def asset_path(kind: str, path: str) -> str:
-    """Return the path of an asset as users see it: they do not see the documents of a remote."""
-    return "" if kind == METADATA else f"/{path}"
+    def name_at(self, path: str) -> str:
+        """Return the name that rules are about of what is at a path, which begins with a slash."""
+        try:
+            target = self.target(path.removeprefix("/"))
+        except (Invalid, NotFound):
+            target = None
+        return name_of_file(path) if target is None else target.name
+
+    def token(self, request: "Request") -> str | None:
+        """Return the token of this server that a request carries; None if it has none."""
+        return bearer_token(request)
+
+    def credentials(self, request: "Request") -> Credentials | None:
+        """Return name and password that are elsewhere than in the header; None: it counts."""
+        return None
+
+    def speaks(self, path: str) -> bool:
+        """Return whether only clients of this format ask for a path, as seen from the root."""
+        return speaks_nothing(path)
+
+    def edits(self, query: Mapping[str, str]) -> bool:
+        """Return whether a client asks for a document in order to send it back, changed.
+
+        Then it is that of the repository which takes the changes.
+        """
+        return False
 
 
 def guess_media_type(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Uploads by a multipart form with one file, as clients of a format send them."""
+"""Uploads as clients of a format send them: forms with a file, and documents with files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from repoman.blobs.upload import BlobUpload
 from repoman.errors import Invalid
 from repoman.files.format import NewFile
 from repoman.files.service import FileRepository
+from repoman.http.attachments import OpenDocument, receive_document
 from repoman.http.current import (
     current_actor,
     current_environ,
@@ -34,23 +35,6 @@ class FileUpload:
     bytes: BlobUpload
     _form: OpenForm
     _beside: list[BlobUpload] = field(default_factory=list)
-
-    def text(self, field: str) -> str:
-        """Return the first text of a field; empty: there is none."""
-        return next(iter(self.fields.get(field, ())), "")
-
-    def check_digests(self, algorithms: Mapping[str, str]) -> None:
-        """Check the file against the digests in hex that are in fields, by their algorithms.
-
-        Raises:
-            Invalid: one does not match, or there is none.
-        """
-        given = {each: text for each in algorithms if (text := self.text(each))}
-        if not given:
-            raise Invalid(f"The form has no digest of the file ({' or '.join(algorithms)}).")
-        for name, text in given.items():
-            if text.lower() != self.bytes.hexdigest(algorithms[name]):
-                raise Invalid(f"{name}: the digest does not match the uploaded file.", field=name)
 
     def open_beside(self) -> BlobUpload:
         """Begin to store a further file, which belongs to that of the form."""
@@ -105,3 +89,16 @@ def receive_file_form(field: str) -> FileUpload:
     part = found[0]
     bytes_ = cast("BlobUpload", part.sink)
     return FileUpload(repository, form.fields, part.filename, part.media_type, bytes_, form)
+
+
+def receive_file_document() -> OpenDocument[BlobUpload]:
+    """Return the JSON document of the current request, once the files in it have arrived.
+
+    Raises:
+        ReadOnly, Unsupported: the repository takes none; the body is not read.
+        Invalid: the body is no JSON object.
+        RepomanError: it is too large, or cannot be stored.
+    """
+    repository = cast("FileRepository", current_repository().service)
+    repository.check_writable()
+    return receive_document(current_environ(), lambda _: repository.open_upload(None))

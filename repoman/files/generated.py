@@ -1,5 +1,7 @@
 """Documents of hosted repositories, made of the rows of their files and kept until these change."""
 
+import json
+
 from repoman.content import ContentStore
 from repoman.db.cache import ReadCache
 from repoman.errors import NotFound
@@ -8,6 +10,7 @@ from repoman.files.format import FILE, Document, FileFormat, Metadata, Package, 
 from repoman.files.tags import tag_of
 
 NAMES_BATCH = 1000  # Names of packages that are read together.
+STATES = ".states/"  # In front of the paths of states of packages: no file has such a path.
 
 
 class GeneratedDocuments:
@@ -24,18 +27,16 @@ class GeneratedDocuments:
 
     def get(self, metadata: Metadata) -> Document:
         """Return a document (NotFound: there is no such package)."""
-        return self._made.get(metadata, lambda: self._make(metadata))
+        return self._made.get(metadata.key, lambda: self._make(metadata))
 
     def has(self, package: str) -> bool:
         """Return whether there is a file of a package."""
         return bool(self._content.list_versions(FILE, package, "", 1))
 
-    def _make(self, metadata: Metadata) -> Document:
-        if not metadata.package:
-            names = self._names()
-            value = self._format.generate_root(metadata, names)
-            return Document(value, tag_of(metadata.key, *names))
-        found = self._content.list_package(Coordinate(FILE, metadata.package))
+    def package(self, name: str) -> Package:
+        """Return a package as it is now; without files if there is none."""
+        found = self._content.list_package(Coordinate(FILE, name))
+        state = self._content.find_asset(STATES + name)
         files = tuple(
             StoredFile(
                 asset.path,
@@ -49,11 +50,19 @@ class GeneratedDocuments:
             for asset, version in found
             if asset.kind == FILE
         )
-        if not files:
+        return Package(name, files, {} if state is None else state.attributes)
+
+    def _make(self, metadata: Metadata) -> Document:
+        if not metadata.package:
+            names = self._names()
+            value = self._format.generate_root(metadata, names)
+            return Document(value, tag_of(metadata.key, *names))
+        package = self.package(metadata.package)
+        if not package.files:
             raise NotFound(f"There is no {metadata.package} in {self._name}.")
-        value = self._format.generate(metadata, Package(metadata.package, files))
-        state = (f"{each.path} {each.digest} {each.updated_at}" for each in files)
-        return Document(value, tag_of(metadata.key, *state))
+        value = self._format.generate(metadata, package)
+        files = (f"{each.path} {each.digest} {each.updated_at}" for each in package.files)
+        return Document(value, tag_of(metadata.key, json.dumps(package.state), *files))
 
     def _names(self) -> list[str]:
         names: list[str] = []

@@ -1,12 +1,13 @@
 """A group of repositories of files at one address; the first member that has a file answers."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 from repoman.blobs.upload import BlobUpload
-from repoman.errors import Invalid
+from repoman.errors import Invalid, RepomanError
 from repoman.files.format import Document, File, FileFormat, Metadata, NewFile
-from repoman.files.service import FileRepository
+from repoman.files.service import Backend, FileRepository, PackageRepository, RemoteQuery
 from repoman.files.tags import tag_of
 from repoman.group.asking import MemberPool
 from repoman.group.members import Member, Members, readable
@@ -77,6 +78,30 @@ class GroupFiles:
         members = self._members.serving(file.name)
         members = self._shadowing(members, file.package) or members
         return self._members.first_content(members, lambda each: readable(each.get(file)))
+
+    def writable(self, name: str) -> PackageRepository:
+        """Return the one behind the writable member."""
+        return self._members.writable(name).writable(name)
+
+    def backends(self) -> list[Backend]:
+        """Return those of the members."""
+        return [
+            Backend(each.service, partial(self._is_served, member, each))
+            for member in self._members.all()
+            for each in member.service.backends()
+        ]
+
+    def ask_remote(self, request: RemoteQuery) -> bytes | None:
+        """Return None: its backends have remotes."""
+        return None
+
+    def _is_served(self, member: Member[FileRepository], backend: Backend, package: str) -> bool:
+        try:
+            members = self._members.serving(package)
+        except RepomanError:  # a rule forbids it
+            return False
+        members = self._shadowing(members, package) or members
+        return member.key in {each.key for each in members} and backend.serves(package)
 
     def check_writable(self) -> None:
         """Return if the writable member takes uploads."""

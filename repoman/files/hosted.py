@@ -1,12 +1,14 @@
 """A hosted repository of files: it stores what clients upload."""
 
 from repoman.blobs.store import StoredBlob
-from repoman.blobs.upload import BlobUpload
+from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.content import ContentStore, NewAsset
 from repoman.errors import Invalid, NotFound, ReadOnly
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.files.format import (
     FILE,
+    METADATA,
+    ChangePackage,
     Document,
     File,
     FileFormat,
@@ -14,7 +16,8 @@ from repoman.files.format import (
     NewFile,
     guess_media_type,
 )
-from repoman.files.generated import GeneratedDocuments
+from repoman.files.generated import STATES, GeneratedDocuments
+from repoman.files.service import Backend, RemoteQuery
 from repoman.http.content import Content
 from repoman.repositories.component_upload import CheckWrite, UploadForm
 from repoman.repositories.recipes import RepositoryContext
@@ -63,15 +66,63 @@ class HostedFiles:
             self._check_write(file.path)
         return self.open_file_upload()
 
-    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
-        """Store uploaded bytes as files."""
+    def save(self, *files: tuple[NewFile, BlobUpload], change: ChangePackage | None = None) -> bool:
+        """Store uploaded bytes as files, and change their package with it."""
         assets = [
             new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
             for new, upload in files
         ]
+        state = self._no_bytes() if change else None
         with self._content.transaction():
             first, *_ = [self._save(each) for each in assets]
+            if change and state:
+                self._change(files[0][0].file.package, change, state)
         return first
+
+    def change(self, package: str, change: ChangePackage) -> None:
+        """Change a package in one transaction.
+
+        Raises:
+            ReadOnly: the write policy refuses it.
+            RepomanError: what ``change`` raises; then nothing is changed.
+        """
+        self._refuse_if_read_only()
+        state = self._no_bytes()
+        with self._content.transaction():
+            self._change(package, change, state, AuditEntry("change", package))
+
+    def _no_bytes(self) -> StoredBlob:
+        """Return the blob of states: they are attributes, so that a transaction can change them."""
+        return store_bytes(self._blobs, b"")
+
+    def _change(
+        self,
+        name: str,
+        change: ChangePackage,
+        no_bytes: StoredBlob,
+        audit: AuditEntry | None = None,
+    ) -> None:
+        """Change a package in the transaction of the caller."""
+        package = self._documents.package(name)
+        made = change(package)
+        if made.removed:
+            delete_files(self._content, list(made.removed))
+        if made.state != package.state:
+            path = STATES + name
+            new = NewAsset(path, METADATA, no_bytes, "application/json", made.state, audit=audit)
+            self._content.save_asset(new)
+
+    def writable(self, name: str) -> "HostedFiles":
+        """Return this repository."""
+        return self
+
+    def backends(self) -> list[Backend]:
+        """Return this repository."""
+        return [Backend(self, lambda _: True)]
+
+    def ask_remote(self, request: RemoteQuery) -> bytes | None:
+        """Return None: there is no remote."""
+        return None
 
     def delete(self, file: File) -> None:
         """Remove a file."""
@@ -140,7 +191,7 @@ class HostedFiles:
         self._refuse_if_read_only()
         asset = self._content.find_asset(path)
         is_free = asset is None or not self._content.has_bytes(asset)
-        is_same = asset is not None and asset.digest == digest
+        is_same = self._format.accepts_same and asset is not None and asset.digest == digest
         if self._policy is WritePolicy.ALLOW_ONCE and not (is_free or is_same):
             raise self._format.exists(path, self._name)
         return is_free

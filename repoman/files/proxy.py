@@ -1,21 +1,25 @@
 """A proxy of files: those of another server, fetched once and cached."""
 
+from http import HTTPStatus
 from typing import NoReturn
 
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload
 from repoman.content import NewAsset
-from repoman.errors import NotFound, Unsupported
+from repoman.errors import NotFound, Unsupported, UpstreamUnavailable
 from repoman.events.event import Coordinate
 from repoman.files.format import FILE, Document, File, FileFormat, Metadata, NewFile
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, PREFIX, RemoteDocuments
+from repoman.files.service import Backend, PackageRepository, RemoteQuery
 from repoman.http.content import Content
 from repoman.proxy.cache import CacheRemote
 from repoman.proxy.cached_files import CachedFiles, Place, RemoteFiles
 from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
 from repoman.repositories.recipes import RepositoryContext, open_cache
 from repoman.repositories.sections import RoutingSection
+
+ANSWER_MAX_BYTES = 16 << 20  # A longer answer past the cache is refused.
 
 
 class ProxyFiles:
@@ -30,8 +34,8 @@ class ProxyFiles:
         self._remote = proxy.remote
         self._routing = config.section("routing", RoutingSection)
         self._headers = format_.headers(config)
-        login = config.section("http_client", HttpClientSection).credentials.headers
-        cache = open_cache(context, (FILE,))
+        login = self._login = config.section("http_client", HttpClientSection).credentials.headers
+        cache = self._cache = open_cache(context, (FILE,))
         self.remote = CacheRemote(cache, self._places)
         self._documents = RemoteDocuments(format_, context, cache, login)
         self._files = CachedFiles(
@@ -70,6 +74,23 @@ class ProxyFiles:
             source=found.source.value,
             pull=self._content.pull_of(file.path),
         )
+
+    def writable(self, name: str) -> PackageRepository:
+        """Refuse."""
+        self._refuse()
+
+    def backends(self) -> list[Backend]:
+        """Return this repository."""
+        return [Backend(self, self._routing.allows)]
+
+    def ask_remote(self, request: RemoteQuery) -> bytes | None:
+        """Return what the remote answers."""
+        headers = {**self._login, **request.headers}
+        client = self._cache.client
+        with client.open(request.method, request.path, headers, body=request.body) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise UpstreamUnavailable(f"{answer.host} answered with {answer.status}.")
+            return answer.read_all(ANSWER_MAX_BYTES)
 
     def check_writable(self) -> None:
         """See :meth:`open_upload`."""

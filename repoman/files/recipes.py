@@ -1,17 +1,14 @@
 """The format of a plugin, and its recipes: how repositories of each type are made."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
-from repoman.errors import Invalid, NotFound
 from repoman.files.format import FileFormat
 from repoman.files.group import GroupFiles
 from repoman.files.hosted import HostedFiles
 from repoman.files.proxy import ProxyFiles
 from repoman.files.routes import files_blueprint
-from repoman.http.formats import Format, FormatUi, access_of_method, name_of_file
+from repoman.http.formats import Format, FormatUi
 from repoman.repositories.model import Capabilities, RepositoryType
 from repoman.repositories.proxy_sections import (
     HttpClientSection,
@@ -33,10 +30,6 @@ from repoman.repositories.sections import (
     WritePolicy,
 )
 from repoman.sections import Section
-from repoman.security.actors import Access
-
-if TYPE_CHECKING:
-    from flask import Request
 
 HOSTED: Mapping[str, type[Section]] = {
     "storage": HostedStorageSection,
@@ -68,24 +61,13 @@ def files_format(format_: FileFormat, ui: FormatUi) -> Format:
         title=format_.title,
         blueprints=(files_blueprint(format_),),
         render_error=format_.render_error,
-        access_of=partial(_access_of, format_),
-        name_of=partial(_name_of, format_),
+        access_of=format_.access,
+        token_of=format_.token,
+        credentials_of=format_.credentials,
+        speaks=format_.speaks,
+        name_of=format_.name_at,
         ui=ui,
     )
-
-
-def _access_of(format_: FileFormat, request: "Request") -> Access:
-    """Return what a request needs: a right on a path, and for tokens on the package there."""
-    return replace(access_of_method(request), name=_name_of(format_, request.path))
-
-
-def _name_of(format_: FileFormat, path: str) -> str:
-    """Return the name, as the patterns of tokens see it, of what is at a path."""
-    try:
-        target = format_.target(path.removeprefix("/"))
-    except (Invalid, NotFound):
-        target = None
-    return name_of_file(path) if target is None else target.name
 
 
 def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) -> list[Recipe]:

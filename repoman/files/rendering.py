@@ -1,10 +1,8 @@
 """Documents as clients get them: in one of their forms, with validators, compressed on request."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
@@ -37,8 +35,10 @@ class Renderer:
     def send(self, metadata: Metadata, document: Document) -> Response:
         """Return the answer to the current GET or HEAD request."""
         variant = self._format.variant(metadata, request.headers.get("Accept", ""))
+        base = request.url_root.rstrip("/") if self._format.is_absolute else ""
         form = self._forms.get(
-            (metadata.key, document.tag, variant), lambda: self._make(metadata, document, variant)
+            (metadata, document.tag, variant, base),
+            lambda: self._make(metadata, document, variant, base),
         )
         response = Response(form.rendered.body, content_type=form.rendered.media_type)
         response.headers.extend(document.headers)
@@ -46,20 +46,15 @@ class Renderer:
         response.vary.add("Accept")
         for each in document.warnings:
             response.headers.add("Warning", f'199 - "{_quoted(each)}"')
-        response.set_etag(tag_of(document.tag, variant))
+        response.set_etag(tag_of(document.tag, variant, base))
         response.make_conditional(request.environ)
         if form.packed is not None and response.status_code == HTTPStatus.OK:
             offer(response, form.packed)
         return response
 
-    def _make(self, metadata: Metadata, document: Document, variant: str) -> _Form:
-        rendered = self._format.render(metadata, document.value, variant)
+    def _make(self, metadata: Metadata, document: Document, variant: str, base: str) -> _Form:
+        rendered = self._format.render(metadata, document.value, variant, base)
         return _Form(rendered, compressed(rendered.body, rendered.media_type))
-
-
-def render_json(value: Any, media_type: str = "application/json") -> Rendered:
-    """Return a value as JSON, without spaces."""
-    return Rendered(json.dumps(value, separators=(",", ":")).encode(), media_type)
 
 
 def choose_form(accept: str, forms: Sequence[str]) -> str:

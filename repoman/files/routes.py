@@ -39,7 +39,10 @@ def files_blueprint(format_: FileFormat) -> Blueprint:
                 return redirect(
                     f"{request.root_path}/{quote(target.key)}", HTTPStatus.MOVED_PERMANENTLY
                 )
-            return renderer.send(target, _repository().document(target))
+            repository = _repository()
+            if format_.edits(request.args):
+                repository = repository.writable(target.name)
+            return renderer.send(target, repository.document(target))
         response = send_content(_repository().get(target))
         note_pull(path)
         return response

@@ -1,9 +1,11 @@
 """What every repository of files does, whatever its type."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from repoman.blobs.upload import BlobUpload
-from repoman.files.format import Document, File, Metadata, NewFile
+from repoman.files.format import ChangePackage, Document, File, Metadata, NewFile
 from repoman.http.content import Content
 from repoman.repositories.model import Repository
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
@@ -15,6 +17,27 @@ def takes_uploads(repository: Repository) -> bool:
     return (
         isinstance(storage, HostedStorageSection) and storage.write_policy is not WritePolicy.DENY
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteQuery:
+    """A request to the remote of a proxy, past its cache; the path is below its address."""
+
+    path: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A hosted repository or a proxy that answers for a repository: itself, or a member.
+
+    ``serves`` returns whether it answers for a package: pins, rules and shadows may forbid it.
+    """
+
+    service: "FileRepository"
+    serves: Callable[[str], bool]
 
 
 class FileRepository(Protocol):
@@ -38,6 +61,19 @@ class FileRepository(Protocol):
 
     def has(self, package: str) -> bool:
         """Return whether anything of a package is stored here; contacts no remote."""
+
+    def writable(self, name: str) -> "PackageRepository":
+        """Return the hosted repository that takes changes of a package (ReadOnly, Unsupported)."""
+
+    def backends(self) -> list[Backend]:
+        """Return which repositories answer for this one, in order."""
+
+    def ask_remote(self, request: RemoteQuery) -> bytes | None:
+        """Return the body of an answer of the remote; None: there is none.
+
+        Raises:
+            UpstreamError: it failed, or answered with another status than 200.
+        """
 
     def check_writable(self) -> None:
         """Return if anything may be stored here at all (ReadOnly, Unsupported, Unavailable)."""
@@ -68,4 +104,19 @@ class FileRepository(Protocol):
             NotFound: there is none.
             ReadOnly: the write policy refuses it.
             Unsupported: nothing can be removed from this type of repository.
+        """
+
+
+class PackageRepository(FileRepository, Protocol):
+    """Files by path, and the states of packages that a format keeps with them."""
+
+    def save(self, *files: tuple[NewFile, BlobUpload], change: ChangePackage | None = None) -> bool:
+        """Store files as above, and in the same transaction change the package of the first one."""
+
+    def change(self, package: str, change: ChangePackage) -> None:
+        """Change a package in one transaction.
+
+        Raises:
+            ReadOnly: the write policy refuses it.
+            RepomanError: what ``change`` raises; then nothing is changed.
         """
