@@ -64,7 +64,7 @@ PLUGIN = (
     {"routes", "views", "tasks", "commands", "doctor", "rest"},
     {"hosted", "proxy", "group", "v1", "browsing"},
     {"service", "hookspecs"},
-    {"remote", "index", "merge", "layout", "rules", "paths", "search", "sections"},
+    {"remote", "index", "packument", "merge", "layout", "rules", "paths", "search", "sections"},
     {"protocol"},
 )
 # Which modules may import a library; every other module must do without.
@@ -116,7 +116,7 @@ LIBRARIES = {
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]
 LIBRARIES["repoman.db.models"] = LIBRARIES["peewee"]
 # Words that belong to formats, so that the core and its pages never say them.
-WORDS = re.compile(r"docker|manifest|(?<![a-z])oci(?![a-z])|pypi", re.IGNORECASE)
+WORDS = re.compile(r"docker|manifest|(?<![a-z])oci(?![a-z])|pypi|npm", re.IGNORECASE)
 MUTATORS = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"}
 MUTATORS |= {"reverse", "setdefault", "sort", "update"}
 MODULE_LINES = 500

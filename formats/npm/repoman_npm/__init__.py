@@ -1,0 +1,1 @@
+"""Repositories of npm packages: packuments, tarballs, and what npm, yarn and pnpm publish."""

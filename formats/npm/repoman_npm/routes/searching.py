@@ -1,0 +1,114 @@
+"""The search of npm: names of packages that are hosted, and what remotes find."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from flask import Blueprint, jsonify, request
+
+from repoman.plugin import (
+    READING,
+    FileRepository,
+    Invalid,
+    Metadata,
+    NotFound,
+    RemoteQuery,
+    RepomanError,
+    current_actor,
+    current_ref,
+    current_repository,
+    current_security,
+)
+
+ALL = Metadata("-/all")  # The names of all packages of a hosted repository.
+SIZE, SIZE_MAX, FROM_MAX = 20, 250, 1000
+
+Sees = Callable[[str], bool]
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Add the route."""
+    blueprint.get("/-/v1/search")(search)
+
+
+def search() -> Any:
+    """Return packages that the visitor may read, those of the first backend first."""
+    size, start = _number("size", SIZE, SIZE_MAX), _number("from", 0, FROM_MAX)
+    text, found = request.args.get("text", "").strip(), {}
+    service = cast("FileRepository", current_repository().service)
+    may = current_security().authorizer.name_filter(
+        current_actor(), current_ref(), READING, lambda name: f"/{name}"
+    )
+    for backend in service.backends():
+
+        def sees(name: str, serves: Sees = backend.serves) -> bool:
+            return name not in found and (may is None or may(name)) and serves(name)
+
+        for each in _found_in(backend.service, text, sees, size + start):
+            found[each["package"]["name"]] = each
+    objects = list(found.values())[start : start + size]
+    now = f"{datetime.now(UTC):%a %b %d %Y %H:%M:%S GMT+0000 (UTC)}"
+    return jsonify(objects=objects, total=len(found), time=now)
+
+
+def _found_in(
+    service: FileRepository, text: str, sees: Sees, limit: int
+) -> Iterator[dict[str, Any]]:
+    """Yield what one backend finds; a remote that fails has nothing."""
+    try:
+        query = urlencode({"text": text, "size": min(limit, SIZE_MAX)})
+        body = service.ask_remote(RemoteQuery(f"-/v1/search?{query}"))
+        if body is None:
+            yield from _hosted(service, text, sees, limit)
+            return
+        for each in json.loads(body)["objects"]:
+            if isinstance(name := each["package"]["name"], str) and sees(name):
+                yield each
+    except (RepomanError, ValueError, KeyError, TypeError):
+        return
+
+
+def _hosted(service: FileRepository, text: str, sees: Sees, limit: int) -> Iterator[dict[str, Any]]:
+    words = [each for each in text.lower().split() if ":" not in each]
+    scopes = [f"@{each[6:].lstrip('@')}/" for each in text.split() if each.startswith("scope:")]
+    names = (
+        name
+        for name in service.document(ALL).value
+        if all(word in name.lower() for word in words)
+        and (not scopes or name.startswith(tuple(scopes)))
+    )
+    count = 0
+    for name in names:
+        if sees(name):
+            try:
+                yield _object(service.document(Metadata(name, name)).value)
+            except NotFound:  # deleted meanwhile
+                continue
+            count += 1
+            if count == limit:
+                return
+
+
+def _object(packument: dict[str, Any]) -> dict[str, Any]:
+    latest = packument["versions"][packument["dist-tags"]["latest"]]
+    package = {
+        "name": packument["name"],
+        "version": latest["version"],
+        "description": packument.get("description", ""),
+        "keywords": packument.get("keywords") or [],
+        "date": packument["time"]["modified"],
+        "links": {},
+        "maintainers": packument.get("maintainers") or [],
+        "publisher": {"username": ""},
+    }
+    score = {"final": 1, "detail": {"quality": 1, "popularity": 1, "maintenance": 1}}
+    return {"package": package, "score": score, "searchScore": 1}
+
+
+def _number(name: str, default: int, most: int) -> int:
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise Invalid(f"{name}: must be a number.", field=name)
+    return min(int(text), most)

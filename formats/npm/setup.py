@@ -1,0 +1,17 @@
+"""The distribution ``repoman-npm``; install it into the environment of the server."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="repoman-npm",
+    version="0.1.0",
+    description="Repositories of npm packages for repoman",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["repoman_npm"]),
+    package_data={"repoman_npm": ["py.typed"]},
+    entry_points={"repoman.plugins": ["npm = repoman_npm.plugin"]},
+    # repoman-server is not in install_requires: it is installed already in the server's
+    # environment, and a package index may have an unrelated project with that name.
+    zip_safe=False,
+)

@@ -1,0 +1,353 @@
+"""Proxies and groups of npm packages: packuments, tarballs, and remotes that fail or lie."""
+
+import base64
+import gzip
+import hashlib
+import json
+
+import pytest
+
+from repoman.errors import UpstreamUnavailable
+from repoman.testing import HttpClient, RepomanFactory
+from repoman_npm import plugin
+from tests.clock import wait_until
+from tests.fakes.scripted import Scripted, reply
+from tests.functional.docker_proxy.proxies import DAY, Clock
+
+SHORT = "application/vnd.npm.install-v1+json"
+DATA = b"a tarball" * 1000
+URL = "/repository/mirror"
+BULK = "-/npm/v1/security/advisories/bulk"
+
+
+class Registry:
+    """A remote registry; tests change what it says."""
+
+    def __init__(self):
+        self.packages = {"demo": {"1.0.0": DATA}, "@acme/lib": {"1.0.0": DATA}}
+        self.dist = {}
+        self.tag = '"one"'
+        self.instead = None
+
+    def __call__(self, asked):
+        if self.instead is not None:
+            return self.instead(asked)
+        name = asked.path[1:].replace("%2f", "/")
+        if asked.method == "POST":
+            sent = json.loads(asked.body)
+            return reply(200, {name: [{"title": "bad"}] for name in sent})
+        if name == "-/v1/search":
+            objects = [{"package": {"name": each, "version": "1.0.0"}} for each in self.packages]
+            return reply(200, {"objects": objects, "total": 2})
+        if name in self.packages:
+            if asked.headers.get("If-None-Match") == self.tag:
+                return reply(304, ETag=self.tag)
+            return self.packument(name, "gzip" in asked.headers.get("Accept-Encoding", ""))
+        if asked.path.startswith("/files/"):
+            package, _, version = asked.path[7:].partition("~")
+            return reply(200, self.packages[package.replace("+", "/")][version])
+        return reply(404, {"error": "not found"})
+
+    def packument(self, name, is_packed):
+        versions = {}
+        for version, data in self.packages[name].items():
+            integrity = base64.b64encode(hashlib.sha512(data).digest()).decode()
+            versions[version] = {
+                "name": name,
+                "version": version,
+                "dist": {
+                    "tarball": f"/files/{name.replace('/', '+')}~{version}",
+                    "integrity": f"sha512-{integrity}",
+                    **self.dist,
+                },
+            }
+        value = {
+            "name": name,
+            "_rev": "7-remote",
+            "versions": versions,
+            "dist-tags": {"latest": max(versions), "gone": "0.0.1"},
+            "time": {"modified": "2026-01-01T00:00:00.000Z"},
+        }
+        body, headers = json.dumps(value).encode(), {"ETag": self.tag}
+        if is_packed:
+            body, headers = gzip.compress(body), {**headers, "Content_Encoding": "gzip"}
+        return reply(200, body, Content_Type="application/json", **headers)
+
+
+@pytest.fixture
+def registry():
+    return Registry()
+
+
+@pytest.fixture
+def server(registry):
+    server = Scripted(registry)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def repoman(tmp_path, clock, server):
+    factory = RepomanFactory(tmp_path)
+    repoman = factory({"npm": plugin}, clock)
+    http = {"timeout": 5, "retries": 0, "auto_block": False}
+    proxy = {"remote_url": server.url}
+    repoman.repositories.create("mirror", "npm-proxy", {"proxy": proxy, "http_client": http})
+    repoman.repositories.create("own", "npm-hosted", {})
+    members = {"members": ["own", "mirror"], "writable_member": "own"}
+    repoman.repositories.create("all", "npm-group", {"group": members})
+    yield repoman
+    factory.stop()
+
+
+@pytest.fixture
+def client(repoman):
+    return HttpClient(repoman)
+
+
+@pytest.fixture
+def post(client):
+    def send(repository, path, value):
+        data = json.dumps(value).encode()
+        answer = client.request("POST", f"/repository/{repository}/{path}", data=data)
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    return send
+
+
+@pytest.fixture
+def packument(client):
+    def read(name="demo", repository="mirror", *, accept="application/json", status=200, query=""):
+        path = f"/repository/{repository}/{name.replace('/', '%2f')}{query}"
+        answer = client.get(path, headers={"Accept": accept})
+        assert answer.status_code == status, answer.text
+        return answer
+
+    return read
+
+
+@pytest.fixture
+def publish(client):
+    def send(name, version="1.0.0", repository="own"):
+        file = f"{name}-{version}.tgz"
+        data = f"our {name} {version}".encode()
+        dist = {"shasum": hashlib.sha1(data, usedforsecurity=False).hexdigest()}
+        sent = {
+            "name": name,
+            "dist-tags": {"latest": version},
+            "versions": {version: {"name": name, "version": version, "dist": dist}},
+            "_attachments": {file: {"data": base64.b64encode(data).decode()}},
+        }
+        path = f"/repository/{repository}/{name.replace('/', '%2f')}"
+        answer = client.put(path, json.dumps(sent).encode())
+        assert answer.status_code == 201, answer.text
+        return data
+
+    return send
+
+
+def asked(server, beginning="/"):
+    return [each.path for each in server.log if each.path.startswith(beginning)]
+
+
+# Proxies ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["demo", "@acme/lib"])
+def test_one_request_serves_both_forms_and_addresses_lead_here(packument, server, name):
+    first, again = packument(name), packument(name)
+    assert [each.headers["X-Repoman-Cache"] for each in (first, again)] == ["MISS", "HIT"]
+    short = packument(name, accept=SHORT)
+    assert (short.headers["Content-Type"], set(short.json)) == (
+        SHORT,
+        {"name", "dist-tags", "versions", "modified"},
+    )
+    file = f"{name.rpartition('/')[2]}-1.0.0.tgz"
+    for each in (first, short):
+        tarball = each.json["versions"]["1.0.0"]["dist"]["tarball"]
+        assert tarball == f"http://localhost{URL}/{name}/-/{file}"
+    assert first.json["dist-tags"] == {"latest": "1.0.0"}
+    assert asked(server) == [f"/{name.replace('/', '%2f')}"]
+
+
+def test_addresses_have_the_host_that_was_asked(client, packument):
+    packument()
+    headers = {"Host": "npm.example.com:8443"}
+    found = client.get(f"{URL}/demo", headers=headers).json["versions"]["1.0.0"]["dist"]["tarball"]
+    assert found == f"http://npm.example.com:8443{URL}/demo/-/demo-1.0.0.tgz"
+
+
+@pytest.mark.parametrize("name", ["demo", "@acme/lib"])
+def test_a_tarball_is_fetched_by_its_packument_and_kept(client, server, clock, name):
+    file = f"{URL}/{name}/-/{name.rpartition('/')[2]}-1.0.0.tgz"
+    assert client.get(file).data == DATA  # as a lock file has it: nobody has asked for more
+    wait_until(lambda: client.head(file).headers["X-Repoman-Cache"] == "HIT", what="the copy")
+    clock.jump(30 * DAY)
+    assert client.get(file).data == DATA
+    assert len(asked(server, "/files/")) == 1
+
+
+def test_a_packument_over_age_is_checked_with_its_validators(packument, registry, clock):
+    packument()
+    clock.jump(2 * DAY)
+    assert packument().headers["X-Repoman-Cache"] == "REVALIDATED"
+    registry.packages["demo"]["1.1.0"], registry.tag = b"more", '"two"'
+    clock.jump(2 * DAY)
+    assert list(packument().json["versions"]) == ["1.0.0", "1.1.0"]
+
+
+def test_a_version_that_the_kept_packument_lacks_is_looked_for_once_more(
+    packument, client, registry, clock
+):
+    packument()
+    registry.packages["demo"]["1.1.0"], registry.tag = b"more", '"two"'
+    clock.jump(120)
+    assert client.get(f"{URL}/demo/-/demo-1.1.0.tgz").data == b"more"
+
+
+def test_what_is_not_there_is_asked_for_once(packument, server):
+    for _ in range(3):
+        assert packument("none", status=404).json["error"]
+    assert asked(server) == ["/none"]
+
+
+@pytest.mark.parametrize("dist", [{"integrity": "sha512-AAAA"}, {"integrity": "", "shasum": "00"}])
+def test_a_wrong_digest_reaches_nobody_whole(client, registry, dist):
+    registry.dist = dist
+    try:  # The answer may have begun before the last byte is checked, which then never comes.
+        answer = client.get(f"{URL}/demo/-/demo-1.0.0.tgz")
+    except UpstreamUnavailable as error:
+        assert "does not match the digest" in str(error)  # noqa: PT017 - either way
+    else:
+        assert answer.status_code == 502
+
+
+def test_a_digest_that_is_none_is_an_error_of_the_remote(client, registry):
+    registry.dist = {"integrity": "sha512-%%%"}
+    answer = client.get(f"{URL}/demo/-/demo-1.0.0.tgz")
+    assert (answer.status_code, "a digest" in answer.json["error"]) == (502, True)
+
+
+def test_without_any_digest_the_tarball_is_taken_as_it_comes(client, registry, packument):
+    registry.dist = {"integrity": ""}
+    assert client.get(f"{URL}/demo/-/demo-1.0.0.tgz").data == DATA
+
+
+def test_old_copies_bridge_a_remote_that_fails(packument, client, registry, clock):
+    packument()
+    client.get(f"{URL}/demo/-/demo-1.0.0.tgz")
+    clock.jump(2 * DAY)
+    registry.instead = lambda _: reply(500)
+    found = packument()
+    assert found.headers["X-Repoman-Cache"] == "STALE"
+    assert "110" in found.headers["Warning"]
+    assert client.get(f"{URL}/demo/-/demo-1.0.0.tgz").data == DATA
+    assert packument("other", status=502).json["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{", b"[]", b"null", b"[" * 50_000, b'{"name": "other"}', b'{"versions": 1}'),
+        b'{"versions": {"1.0.0": {}}}',
+        b'{"versions": {"1.0.0": {"dist": {"tarball": 5}}}}',
+        b'{"versions": {"1.0.0": 5}}',
+        b'{"dist-tags": [1]}',
+    ],
+)
+def test_what_cannot_be_read_is_an_error_of_the_remote(packument, registry, body):
+    registry.instead = lambda _: reply(200, body, Content_Type="application/json")
+    assert "cannot be read" in packument(status=502).json["error"]
+
+
+def test_a_proxy_takes_no_uploads(client):
+    for method, path in (("PUT", "demo"), ("DELETE", "demo/-rev/1")):
+        answer = client.request(method, f"{URL}/{path}", data=b"{}")
+        assert (answer.status_code, "is a proxy" in answer.json["error"]) == (405, True)
+
+
+# Groups -------------------------------------------------------------------------------------------
+
+
+def test_a_group_has_what_its_members_have(packument, client, publish):
+    publish("ours")
+    assert list(packument("demo", "all").json["versions"]) == ["1.0.0"]
+    assert client.get("/repository/all/demo/-/demo-1.0.0.tgz").data == DATA
+    tarball = packument("ours", "all").json["versions"]["1.0.0"]["dist"]["tarball"]
+    assert tarball == "http://localhost/repository/all/ours/-/ours-1.0.0.tgz"
+
+
+def test_a_name_of_our_own_is_never_looked_for_elsewhere(packument, client, post, publish, server):
+    publish("demo", "0.1.0")
+    assert list(packument("demo", "all").json["versions"]) == ["0.1.0"]
+    assert client.get("/repository/all/demo/-/demo-1.0.0.tgz").status_code == 404
+    assert post("all", BULK, {"demo": ["1"]}) == {}
+    assert asked(server) == []
+
+
+def test_pinned_names_are_merged_and_the_first_member_wins(packument, client, repoman, publish):
+    group = {"pins": {"demo": ["own", "mirror"]}}
+    data = publish("demo", "0.1.0")
+    repoman.repositories.update("all", {"group": group})
+    found = packument("demo", "all").json
+    assert found["name"] == "demo"
+    assert client.get("/repository/all/demo/-/demo-0.1.0.tgz").data == data
+
+
+def test_writes_go_to_the_writable_member(packument, client, publish, server):
+    publish("ours", repository="all")
+    found = packument("ours", "all", query="?write=true").json
+    found["versions"]["1.0.0"]["deprecated"] = "old"
+    answer = client.put("/repository/all/ours", json.dumps(found).encode())
+    assert answer.status_code == 201
+    assert packument("ours", "own").json["versions"]["1.0.0"]["deprecated"] == "old"
+    packument("demo", "all", status=404, query="?write=true")
+
+
+def test_a_group_says_what_it_could_not_ask_for(packument, registry, publish):
+    registry.instead = lambda _: reply(500)
+    publish("ours")
+    assert packument("ours", "all").json["versions"]
+    assert packument("demo", "all", status=502)
+
+
+# Searches, audits ---------------------------------------------------------------------------------
+
+
+def test_a_group_finds_its_own_first_and_each_once(client, publish):
+    publish("demo", "3.0.0")
+    publish("ours")
+    answer = client.get("/repository/all/-/v1/search?text=").json
+    found = [(each["package"]["name"], each["package"]["version"]) for each in answer["objects"]]
+    assert found == [("demo", "3.0.0"), ("ours", "1.0.0"), ("@acme/lib", "1.0.0")]
+
+
+def test_an_audit_is_passed_on_without_names_of_our_own(post, publish, server):
+    publish("ours")
+    sent = {"ours": ["1.0.0"], "demo": ["1.0.0"]}
+    assert set(post("mirror", BULK, sent)) == {"ours", "demo"}
+    assert set(post("all", BULK, sent)) == {"demo"}
+    assert json.loads(server.log[-1].body) == {"demo": ["1.0.0"]}
+    tree = {"dependencies": {"ours": {"version": "1.0.0"}, "demo": {"requires": {"ours": "1"}}}}
+    post("all", "-/npm/v1/security/audits/quick", tree)
+    assert json.loads(server.log[-1].body) == {"dependencies": {"demo": {"requires": {}}}}
+
+
+def test_an_audit_fails_if_no_remote_answers(client, registry):
+    registry.instead = lambda _: reply(500)
+    path = f"/repository/all/{BULK}"
+    assert client.request("POST", path, data=b'{"demo": ["1.0.0"]}').status_code == 502
+    answer = client.get("/repository/all/-/v1/search?text=demo")
+    assert (answer.status_code, answer.json["objects"]) == (200, [])
+
+
+def test_keys_are_passed_on(client, registry):
+    registry.instead = lambda _: reply(200, {"keys": []})
+    assert client.get("/repository/all/-/npm/v1/keys").json == {"keys": []}
+    assert client.get("/repository/own/-/npm/v1/keys").status_code == 404
