@@ -71,6 +71,7 @@ from repoman.security.audit import Audit
 from repoman.security.audit_file import AuditFile
 from repoman.security.ldap import LdapRealm
 from repoman.security.ldap_servers import LdapServers
+from repoman.security.ldap_trial import LdapTrials
 from repoman.security.options import USER_TOKEN_OPTIONS, UserTokenOptions
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.services import create_security
@@ -188,11 +189,13 @@ class Repoman:
         policy = partial(self.options.get, USER_TOKEN_OPTIONS, UserTokenOptions)
         tokens = UserTokens(self.database, clock, policy)
         self.ldap_servers = LdapServers(self.database)
+        self.ldap_trials = LdapTrials(self.trust_store.pem, self.audit.note)
         ldap = LdapRealm(
             LoginQueue(max(1, settings.server.threads - 1)),
             self.options,
             memory,
             servers=self.ldap_servers.directories,
+            generation=self.ldap_servers.generation,
             trusted=self.trust_store.pem,
         )
         realms = [ldap, self.users, tokens]  # The last one is asked first.

@@ -288,7 +288,7 @@ from repoman.security.contracts import SecurityServices
 from repoman.security.explanation import Extent, RightsOverview, find_actor
 from repoman.security.expressions import Subject, parse_expression
 from repoman.security.ldap_servers import LdapServer, directory_of
-from repoman.security.ldap_trial import LdapTrial, try_directory
+from repoman.security.ldap_trial import LdapTrial
 from repoman.security.options import (
     ANONYMOUS_OPTIONS,
     LDAP_OPTIONS,
@@ -733,7 +733,6 @@ __all__ = [
     "takes_uploads",
     "trash_path",
     "trashed_kind",
-    "try_directory",
     "turn",
     "unchecked",
     "waiting",

@@ -57,15 +57,37 @@ def test(
         person = directory.log_in(name, _password(from_stdin=password_stdin))
     if person is None:
         raise RepomanError(f"{name} cannot log in.")
-    full_name = f"{person.first_name} {person.last_name}".strip()
     for what, value in (
         ("name", person.name),
-        ("full name", full_name),
+        ("full name", person.full_name),
         ("email", person.email),
         ("groups", ", ".join(person.groups)),
         ("roles", ", ".join(roles_of(person, options))),
     ):
         click.echo(f"{what:<10} {value or '-'}")
+
+
+@ldap.command()
+@click.option("--server", help="The LDAP server to ask; default: the options ldap.")
+@with_repoman
+def users(repoman: Repoman, server: str | None) -> None:
+    """List the first users of a directory with their groups, to see whether the settings fit."""
+    trial = repoman.ldap_trials.list_people(_directory(repoman, server))
+    for step in trial.steps:
+        click.echo(step, err=True)
+    if trial.people is None:
+        raise RepomanError("The directory did not list its users.")
+    for each in trial.people:
+        details = (each.name, each.full_name, each.email, ", ".join(each.group_names))
+        click.echo("  ".join(filter(None, details)))
+
+
+@ldap.command()
+@with_repoman
+def forget(repoman: Repoman) -> None:
+    """Have the server forget what it remembers of users, so that it asks the directories again."""
+    repoman.ldap_servers.forget()
+    click.echo("The directories will be asked again.")
 
 
 def _directory(repoman: Repoman, server: str | None) -> LdapOptions:

@@ -10,7 +10,9 @@ from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
 from repoman.rest.wording import PARAMETER, wire_names
 from repoman.security.ldap_servers import LdapFields, LdapServer, directory_of
-from repoman.security.ldap_trial import try_directory
+from repoman.security.ldap_templates import TEMPLATES, LdapTemplate
+from repoman.security.ldap_trial import LdapTrial
+from repoman.security.options import LdapOptions
 
 ldap = Area("LDAP", "LDAP servers whose users can log in, in the order in which they are asked.")
 
@@ -47,6 +49,25 @@ class LdapServerView(LdapFields, Resource):
 def list_ldap_servers(call: Call) -> list[LdapServerView]:
     """List the LDAP servers in the order in which they are asked."""
     return _views(call)
+
+
+class LdapTemplateView(LdapTemplate, Resource):
+    """What to fill in for users and groups of one kind of directory."""
+
+
+@ldap.get("/v1/security/ldap/templates", Permission("ldap", "read"))
+def list_ldap_templates(call: Call) -> list[LdapTemplateView]:
+    """List how users and groups are described in the usual kinds of directories."""
+    return [LdapTemplateView(**each.model_dump()) for each in TEMPLATES]
+
+
+@ldap.delete("/v1/security/ldap/cache", Permission("ldap", "update"))
+def forget_ldap_users(call: Call) -> None:
+    """Forget what is remembered of logins and users of directories, so that they are asked again.
+
+    Passwords are remembered for `security.password_memory` seconds, users for a minute.
+    """
+    call.repoman.ldap_servers.forget()
 
 
 @ldap.get("/v1/security/ldap/{name}", Permission("ldap", "read"))
@@ -100,29 +121,66 @@ class TriedLogin(Resource):
     base64_password: SecretStr = Field(description="The password of the user, in base64.")
 
 
-@ldap.post("/v1/security/ldap/verify-connection", Permission("ldap", "update"), status=200)
+class FoundUser(Resource):
+    """A user of a directory."""
+
+    username: str
+    real_name: str | None
+    email: str | None
+    membership: list[str] = Field(description="Names of the groups that are roles.")
+
+
+VERIFY = Permission("ldap", "update")
+
+
+@ldap.post("/v1/security/ldap/verify-connection", VERIFY, status=200)
 def verify_ldap_connection(call: Call, query: TriedServerQuery, body: LdapServerBody) -> None:
     """Connect to an LDAP server, which need not be stored, and log in for searches."""
-    _try(call, query, body)
+    _check(call.repoman.ldap_trials.ask(_directory(call, query, body)))
 
 
-@ldap.post("/v1/security/ldap/verify-login", Permission("ldap", "update"), status=200)
+@ldap.post("/v1/security/ldap/verify-login", VERIFY, status=200)
 def verify_ldap_login(call: Call, query: TriedServerQuery, body: TriedLogin) -> None:
     """Ask an LDAP server, which need not be stored, whether a user may log in."""
     name = _decoded("base64Username", body.base64_username)
     password = _decoded("base64Password", body.base64_password.get_secret_value())
-    _try(call, query, body.ldap_server, name, password)
+    directory = _directory(call, query, body.ldap_server)
+    _check(call.repoman.ldap_trials.ask(directory, name, password))
 
 
-def _try(
-    call: Call, query: TriedServerQuery, body: LdapServerBody, name: str = "", password: str = ""
-) -> None:
-    """Return if a server answers and, with a name and a password, lets the user in (Invalid)."""
+@ldap.post("/v1/security/ldap/verify-user-mapping", VERIFY)
+def verify_ldap_users(call: Call, query: TriedServerQuery, body: LdapServerBody) -> list[FoundUser]:
+    """List the first 20 users of an LDAP server, which need not be stored, with their groups."""
+    trial = call.repoman.ldap_trials.list_people(_directory(call, query, body))
+    if trial.people is None:
+        raise _failure(trial)
+    return [
+        FoundUser(
+            username=each.name,
+            real_name=each.full_name or None,
+            email=each.email or None,
+            membership=each.group_names,
+        )
+        for each in trial.people
+    ]
+
+
+def _directory(call: Call, query: TriedServerQuery, body: LdapServerBody) -> LdapOptions:
+    """Return how to ask the server of a request (Invalid, NotFound)."""
     with wire_names():
-        server = call.repoman.ldap_servers.completed(query.existing_server_name, body.server())
-    trial = try_directory(directory_of(server), call.repoman.trust_store.pem(), name, password)
+        return directory_of(
+            call.repoman.ldap_servers.completed(query.existing_server_name, body.server())
+        )
+
+
+def _check(trial: LdapTrial) -> None:
+    """Return if a server answers and, with a name and a password, lets the user in (Invalid)."""
     if not trial.is_good:
-        raise Invalid(" ".join(trial.steps))
+        raise _failure(trial)
+
+
+def _failure(trial: LdapTrial) -> Invalid:
+    return Invalid(" ".join(trial.steps))
 
 
 def _decoded(field: str, text: str) -> str:

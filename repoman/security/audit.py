@@ -103,6 +103,13 @@ class Audit:
             else:
                 self._waiting.append(_bounded(event))
 
+    def note(self, kind: str, target: str, *, is_success: bool = True, **attributes: str) -> None:
+        """Note what the current request or command does without changing anything.
+
+        ``kind`` is what is done to what (``ldap.try``); ``attributes`` hold no secrets.
+        """
+        self.record(_event(kind, target, attributes, is_success=is_success))
+
     def is_new_login(self, *who: str) -> bool:
         """Return whether to record a login: the same one is recorded once an hour.
 
@@ -210,20 +217,27 @@ class Audit:
 
     def _record_change(self, kind: str, target: str, attributes: Mapping[str, str]) -> None:
         """Write a change of configuration down, in the transaction that makes it."""
-        origin = current_origin()
-        domain, _, type_ = kind.partition(".")
-        event = Event(
-            domain,
-            type_,
-            origin.actor,
-            target,
-            realm=origin.realm,
-            address=origin.address,
-            connector=origin.connector,
-            repository=target if domain == "repository" else "",
-            attributes={**origin.attributes, **attributes},
-        )
-        records.insert_events([asdict(_bounded(event))])
+        records.insert_events([asdict(_bounded(_event(kind, target, attributes)))])
+
+
+def _event(
+    kind: str, target: str, attributes: Mapping[str, str], *, is_success: bool = True
+) -> Event:
+    """Return the event of what the current request or command does."""
+    origin = current_origin()
+    domain, _, type_ = kind.partition(".")
+    return Event(
+        domain,
+        type_,
+        origin.actor,
+        target,
+        realm=origin.realm,
+        address=origin.address,
+        connector=origin.connector,
+        repository=target if domain == "repository" else "",
+        is_success=is_success,
+        attributes={**origin.attributes, **attributes},
+    )
 
 
 def _told(event: ContentEvent, entry: AuditEntry) -> Event:

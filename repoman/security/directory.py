@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,16 @@ class Person:
     last_name: str = ""
     email: str = ""
     groups: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """Return first and last name."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def group_names(self) -> list[str]:
+        """Return the groups without their DNs."""
+        return [each for each in self.groups if "=" not in each]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,15 @@ class Directory:
             entry = self._find(connection, query)
             return None if entry is None else self._describe(connection, entry)
 
+    def list_people(self, limit: int) -> list[Person]:
+        """Return at most so many of the users by name, with their groups; else as log_in."""
+        query = self._options.user_filter.replace("{user}", "*")
+        with self._searcher() as (_, connection):
+            found = self._entries(connection, query, limit)[:limit]
+            self._say(f"{len(found)} entries match {query} below {self._options.user_base}.")
+            people = [self._describe(connection, each) for each in found]
+        return sorted((each for each in people if each is not None), key=attrgetter("name"))
+
     def check(self) -> None:
         """Return if a server answers, and accepts the login for searches (Unavailable)."""
         with self._searcher():
@@ -203,6 +223,16 @@ class Directory:
         return self._options.user_filter.replace("{user}", escape_filter_chars(name))
 
     def _find(self, connection: Any, query: str) -> _Entry | None:
+        found = self._entries(connection, query, limit=2)
+        if len(found) != 1:
+            base = self._options.user_base
+            self._say(f"{len(found) or 'No'} entries match {query} below {base}.")
+            return None
+        self._say(f"The user is {found[0].dn}.")
+        return found[0]
+
+    def _entries(self, connection: Any, query: str, limit: int) -> list[_Entry]:
+        """Return at most about so many entries of users, which match a filter."""
         options = self._options
         wanted = [
             options.name_attribute,
@@ -211,14 +241,9 @@ class Directory:
             options.email_attribute,
             options.member_of_attribute,
         ]
-        found = self._search(
-            connection, options.user_base, query, wanted, limit=2, is_deep=options.user_subtree
+        return self._search(
+            connection, options.user_base, query, wanted, limit, is_deep=options.user_subtree
         )
-        if len(found) != 1:
-            self._say(f"{len(found) or 'No'} entries match {query} below {options.user_base}.")
-            return None
-        self._say(f"The user is {found[0].dn}.")
-        return found[0]
 
     def _bind_in_vain(self, url: str) -> None:
         """Send as many requests as for a known name, so that the time reveals nothing."""

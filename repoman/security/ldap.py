@@ -56,6 +56,7 @@ class LdapRealm:
         memory: seconds that a login is remembered; 0 asks the directories each time.
         ticks: seconds that never run backwards.
         servers: returns the directories that come after the first one.
+        generation: returns a number that moves when everything has to be forgotten.
         trusted: returns the certificates of the trust store as PEM.
     """
 
@@ -67,6 +68,7 @@ class LdapRealm:
         ticks: Callable[[], float] = time.monotonic,
         *,
         servers: Callable[[], tuple[LdapOptions, ...]] = tuple,
+        generation: Callable[[], int] = int,
         trusted: Callable[[], str] = str,
     ) -> None:
         self.__name__ = LDAP  # what plugins are registered as
@@ -75,12 +77,13 @@ class LdapRealm:
         self._memory = memory
         self._ticks = ticks
         self._servers = servers
+        self._generation = generation
         self._trusted = trusted
         self._key = secrets.token_bytes(32)
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._known: LruCache[Actor] = LruCache(ticks=ticks)  # by name and password
         self._users: LruCache[_Seen] = LruCache(ticks=ticks)  # by name
-        self._for: tuple[LdapOptions, ...] = ()
+        self._for: tuple[int, tuple[LdapOptions, ...]] = (0, ())
         self._rests: dict[int, float] = {}  # until when, by the number of the directory
 
     @hookimpl
@@ -219,12 +222,13 @@ class LdapRealm:
             self._slots.release()
 
     def _follow(self, directories: tuple[LdapOptions, ...]) -> None:
-        """Forget everything when the directories are others than before."""
-        if directories != self._for:
+        """Forget everything when the directories are others than before, or it has to be."""
+        now = (self._generation(), directories)
+        if now != self._for:
             self._known.clear()
             self._users.clear()
             self._rests = {}
-        self._for = directories
+        self._for = now
 
     def _digest(self, name: str, password: str) -> bytes:
         state = hashlib.blake2b(key=self._key, digest_size=32)
@@ -269,5 +273,5 @@ def roles_of(person: "Person", options: LdapOptions) -> tuple[str, ...]:
         if group.casefold() in groups
         for role in roles
     ]
-    named = [each for each in person.groups if "=" not in each] if options.groups_as_roles else []
+    named = person.group_names if options.groups_as_roles else []
     return tuple(dict.fromkeys([*options.default_roles, *mapped, *named]))

@@ -21,6 +21,8 @@ from repoman.sections import Section
 from repoman.security.options import LdapOptions, check_filter
 
 ROW = "ldap_servers"  # The name of the row among those of the options.
+FORGOTTEN = "ldap_forgotten"  # That of how often what is remembered was forgotten.
+RESERVED = frozenset({"cache", "templates"})  # Their addresses over REST are those of others.
 SERVERS_MAX = 50  # LDAP servers.
 NAME_MAX_CHARS = 100  # The longest name of an LDAP server.
 TIMEOUT_MAX_S = 60  # The longest time that a login waits for a server; more is kept and cut.
@@ -178,6 +180,7 @@ class LdapServers:
         self._database = database
         self._found: ReadCache[tuple[LdapServer, ...]] = ReadCache(database)
         self._directories: ReadCache[tuple[LdapOptions, ...]] = ReadCache(database)
+        self._generation: ReadCache[int] = ReadCache(database)
 
     def all(self) -> tuple[LdapServer, ...]:
         """Return all servers in the order in which they are asked."""
@@ -195,6 +198,16 @@ class LdapServers:
     def directories(self) -> tuple[LdapOptions, ...]:
         """Return what to ask at logins, in this order."""
         return self._directories.get("directories", lambda: tuple(map(directory_of, self.all())))
+
+    def generation(self) -> int:
+        """Return how often all processes were told to forget what they remember of directories."""
+        return self._generation.get("generation", lambda: find_option(FORGOTTEN).get("count", 0))
+
+    def forget(self) -> None:
+        """Have all processes forget logins and users of directories, so that they ask again."""
+        with self._database.transaction():
+            save_option(FORGOTTEN, {"count": self.generation() + 1})
+            self._database.note_change("ldap.forget", "")
 
     def create(self, server: LdapServer) -> None:
         """Add a server, which is asked last.
@@ -292,6 +305,8 @@ def _completed(server: LdapServer, old: LdapServer) -> LdapServer:
 
 def _checked(server: LdapServer) -> LdapServer:
     """Return a server that has everything that it needs (Invalid)."""
+    if server.name in RESERVED:
+        raise Invalid(f"name: {server.name!r} is reserved; choose another name.", field="name")
     if server.auth_scheme is AuthScheme.SIMPLE:
         for field in ("auth_username", "auth_password"):
             value = getattr(server, field)

@@ -279,6 +279,8 @@ def test_a_host_is_a_name_or_an_address(attack, post, host):
         ("POST", "/security/ldap"),
         ("POST", "/security/ldap/verify-connection"),
         ("POST", "/security/ldap/verify-login"),
+        ("POST", "/security/ldap/verify-user-mapping"),
+        ("DELETE", "/security/ldap/cache"),
         ("POST", "/repositories/raw/proxy"),
         ("PUT", "/http"),
     ],

@@ -93,7 +93,12 @@ def test_a_login_is_explained_step_by_step(cli, ldap):
     assert "Refused: invalidCredentials." in text
     text = cli("ldap", "test", "nobody", "--no-password", check=False)
     assert "No entries match (uid=nobody)" in text
+    text = cli("ldap", "users")
+    assert "alice  Alice Alice  alice@example.org  Staff, developers\n" in text
+    assert "entries match (uid=*)" in text
+    assert cli("ldap", "forget") == "The directories will be asked again.\n"
     cli("option", "set", "ldap", 'urls=["ldap://127.0.0.1:1"]')
+    assert "did not list its users" in cli("ldap", "users", check=False)
     text = cli("ldap", "test", "alice", "--no-password", check=False)
     assert "ldap://127.0.0.1:1 cannot be used: " in text
 

@@ -66,7 +66,15 @@ def test_they_are_for_those_who_have_the_right(repoman, admin, fields):
     page = eve.get("/admin/ldap/one").text
     assert 'class="buttons"' not in page
     assert READER_PASSWORD not in page
-    for path in ("/one", "/one/login", "/-/new", "/-/options", "/-/order", "/one/delete"):
+    for path in (
+        "/one",
+        "/one/login",
+        "/-/new",
+        "/-/options",
+        "/-/order",
+        "/-/forget",
+        "/one/delete",
+    ):
         assert eve.post(f"/admin/ldap{path}", **fields, test="connection").status_code == 403
 
 
@@ -83,6 +91,10 @@ def test_a_server_is_tried_before_it_is_saved(repoman, admin, fields):
     page = test(test="user", **{"test.user": "alice"})
     assert "alice@example.org" in page.text
     assert "It does not work" in test(test="user", **{"test.user": "nobody"}).text
+    page = test(test="people").text
+    assert "It works" in page
+    assert "alice@example.org" in page
+    assert "It does not work" in test(test="people", user_object_class="device").text
     assert "It does not work" in test(test="connection", port=str(free_port())).text
     for more, said in (
         ({"test": "user"}, "Enter the name of a user"),
@@ -155,6 +167,17 @@ def test_servers_are_put_in_order(repoman, admin, fields):
     follow(admin, admin.post("/admin/ldap/-/order", name="one", to="down"))
     assert [each.name for each in repoman.ldap_servers.all()] == ["three", "one", "two"]
     assert admin.post("/admin/ldap/-/order", name="none", to="up").status_code == 404
+
+
+def test_what_is_remembered_can_be_forgotten(repoman, admin, fields):
+    assert "Ask again" not in admin.get("/admin/ldap").text
+    admin.get("/admin/ldap/-/new")
+    follow(admin, admin.post("/admin/ldap/-/new", **fields))
+    assert "Ask again" in admin.get("/admin/ldap").text
+    before = repoman.ldap_servers.generation()
+    page = follow(admin, admin.post("/admin/ldap/-/forget"))
+    assert "The directories will be asked again." in page.text
+    assert repoman.ldap_servers.generation() == before + 1
 
 
 def test_the_first_directory_is_tried_and_saved(repoman, admin, directory):

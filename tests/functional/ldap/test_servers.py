@@ -1,7 +1,6 @@
 """Several LDAP servers over REST: what is kept, and whose users they let in."""
 
 import json
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,23 +14,11 @@ from repoman.security.rights_records import Role
 from repoman.security.throttling import LoginQueue
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
-from tests.clock import WAIT_S
 from tests.fakes.slapd import BASE, READER, READER_PASSWORD, slapd
 from tests.functional.ldap.conftest import ALICE
+from tests.functional.ldap.wire import MIN, WHERE, body_of, send
 from tests.live import free_port
 
-WHERE = "/service/rest/v1/security/ldap"
-MIN = {
-    "name": "one",
-    "protocol": "ldap",
-    "host": "localhost",
-    "port": 389,
-    "searchBase": BASE,
-    "authScheme": "NONE",
-    "connectionTimeoutSeconds": 30,
-    "connectionRetryDelaySeconds": 0,
-    "maxIncidentsCount": 0,
-}
 VIEW = {
     "name": "one",
     "protocol": "LDAP",
@@ -74,12 +61,6 @@ def repoman(repoman_factory):
 @pytest.fixture
 def client(repoman):
     return HttpClient(repoman)
-
-
-def send(client, method, path, body):
-    return client.request(
-        method, f"{WHERE}{path}", data=json.dumps(body), content_type="application/json"
-    )
 
 
 def names(client):
@@ -144,6 +125,8 @@ def test_a_password_that_is_left_out_is_kept(client, repoman):
         ({"name": None}, "PARAMETER name"),
         ({"name": "a/b"}, "PARAMETER name"),
         ({"name": "taken"}, "PARAMETER name"),
+        ({"name": "cache"}, "PARAMETER name"),
+        ({"name": "templates"}, "PARAMETER name"),
         ({"protocol": "http"}, "PARAMETER protocol"),
         ({"host": "a:389"}, "PARAMETER host"),
         ({"host": "a b"}, "PARAMETER host"),
@@ -249,29 +232,6 @@ def second(tmp_path_factory):
         yield server
 
 
-def body_of(directory, name, **values):
-    return {
-        **MIN,
-        "name": name,
-        "port": directory.port,
-        "authScheme": "SIMPLE",
-        "authUsername": READER,
-        "authPassword": READER_PASSWORD,
-        "connectionTimeoutSeconds": int(WAIT_S),
-        "userBaseDn": "ou=people",
-        "userObjectClass": "inetOrgPerson",
-        "userIdAttribute": "uid",
-        "ldapGroupsAsRoles": True,
-        "groupType": "static",
-        "groupBaseDn": "ou=groups",
-        "groupObjectClass": "groupOfNames",
-        "groupIdAttribute": "cn",
-        "groupMemberAttribute": "member",
-        "groupMemberFormat": "${dn}",
-        **values,
-    }
-
-
 @pytest.fixture
 def both(client, directory, second):
     for server, name in ((directory, "first"), (second, "second")):
@@ -285,6 +245,7 @@ def realm(repoman):
         repoman.options,
         60,
         servers=repoman.ldap_servers.directories,
+        generation=repoman.ldap_servers.generation,
         trusted=repoman.trust_store.pem,
     )
 
@@ -343,6 +304,26 @@ def test_a_server_that_does_not_answer_leaves_the_next_one(both, realm, client, 
         realm.repoman_find_user(name="never seen")
 
 
+def test_what_is_remembered_can_be_forgotten(both, realm, client, directory, repoman):
+    send(client, "POST", "", body_of(directory, "third"))
+    assert log_in(realm, "carol", "carol's own") is not None
+    changes = repoman.ldap_servers.generation()
+    opened = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Directory, "_open", lambda self, url, *_: opened.append(url))
+        assert log_in(realm, "carol", "carol's own").name == "carol", "from memory"
+        assert opened == []
+    assert client.delete(f"{WHERE}/cache").status_code == 204
+    assert repoman.ldap_servers.generation() == changes + 1
+    open_ = Directory._open
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Directory, "_open", lambda self, *of: opened.append(of) or open_(self, *of))
+        assert log_in(realm, "carol", "carol's own").name == "carol"
+    assert opened, "the directories were asked again"
+    [event] = repoman.audit.search({"domain": "ldap", "type": "forget"}, limit=9)
+    assert event["actor"] == "admin"
+
+
 def test_roles_of_groups_count_over_http(both, client, repoman):
     repoman.security.roles.create(Role("testers", "testers", "", ("nx-search-read",)))
     answer = client.get(WHERE, auth=("carol", "carol's own"))
@@ -393,58 +374,3 @@ def test_a_filter_that_is_not_in_parentheses_is_put_into_them(client, repoman):
     options = directory_of(repoman.ldap_servers.get("one"))
     assert options.user_filter == "(&(objectClass=person)(uid={user})(a=b))"
     assert options.urls == ("ldap://localhost:389",)
-
-
-# --- What can be tried before it is kept ---------------------------------------------------------
-
-
-def server_at(directory, **more):
-    port = int(directory.url.rpartition(":")[2])
-    login = {"authScheme": "SIMPLE", "authUsername": READER, "authPassword": READER_PASSWORD}
-    return {**MIN, "host": "127.0.0.1", "port": port, "userBaseDn": "ou=people", **login, **more}
-
-
-def login_at(server, name="alice", password=ALICE):
-    encoded = {
-        "base64Username": b64encode(name.encode()).decode(),
-        "base64Password": b64encode(password.encode()).decode(),
-    }
-    return {"ldapServer": server, **encoded}
-
-
-def test_a_connection_is_tried(client, directory):
-    answer = send(client, "POST", "/verify-connection", server_at(directory))
-    assert (answer.status_code, answer.data) == (200, b"")
-    for wrong in ({"authPassword": "wrong"}, {"port": free_port()}):
-        answer = send(client, "POST", "/verify-connection", server_at(directory, **wrong))
-        assert answer.status_code == 400
-        assert "cannot be used" in answer.json["message"]
-        assert "wrong" not in answer.json["message"]
-    assert client.get(WHERE).json == []
-
-
-def test_a_login_is_tried(client, directory):
-    server = server_at(directory)
-    answer = send(client, "POST", "/verify-login", login_at(server))
-    assert (answer.status_code, answer.data) == (200, b"")
-    for name, password in (("alice", "wrong one"), ("nobody", ALICE), ("*", ALICE)):
-        answer = send(client, "POST", "/verify-login", login_at(server, name, password))
-        assert answer.status_code == 400
-        assert "Connected to" in answer.json["message"]
-        assert password not in answer.json["message"]
-    for encoded in ("!", ""):
-        broken = {**login_at(server), "base64Password": encoded}
-        answer = send(client, "POST", "/verify-login", broken)
-        assert [each["id"] for each in answer.json] == ["base64Password"]
-
-
-def test_a_stored_password_is_tried_at_its_own_address_only(client, directory):
-    assert send(client, "POST", "", server_at(directory)).status_code == 201
-    lacking = {**server_at(directory), "authPassword": None}
-    answer = send(client, "POST", "/verify-connection", lacking)
-    assert [each["id"] for each in answer.json] == ["PARAMETER authPassword"]
-    known = "/verify-connection?existingServerName="
-    assert send(client, "POST", f"{known}one", lacking).status_code == 200
-    elsewhere = {**lacking, "host": "localhost"}
-    assert send(client, "POST", f"{known}one", elsewhere).status_code == 400
-    assert send(client, "POST", f"{known}none", lacking).status_code == 404

@@ -21,7 +21,6 @@ from repoman.plugin import (
     done,
     may_administer,
     permission_needed,
-    try_directory,
 )
 
 # What is only kept for clients, or not said by a person.
@@ -119,6 +118,14 @@ def move() -> Response:
     to = max(0, at - 1) if request.form.get("to") == "up" else at + 1
     service.reorder([*names[:to], name, *names[to:]])
     return done(f"{name} is asked as number {min(to, len(names)) + 1}.", url_for("ldap.show_all"))
+
+
+@ldap.post("/-/forget")
+@permission_needed("ldap", "update")
+def forget() -> Response:
+    """Forget what is remembered of users, so that the directories are asked again."""
+    current_repoman().ldap_servers.forget()
+    return done("The directories will be asked again.", url_for("ldap.show_all"))
 
 
 @ldap.route("/-/new", methods=["GET", "POST"])
@@ -224,14 +231,16 @@ def _try(options: LdapOptions) -> LdapTrial:
     """Return how the directory answers what the form asks of it."""
     kind, name = request.form.get("test", ""), request.form.get("test.user", "").strip()
     password = request.form.get("test.password", "") if kind == "login" else ""
-    trusted = current_repoman().trust_store.pem()
+    trials = current_repoman().ldap_trials
     if kind == "connection":
-        return try_directory(options, trusted)
+        return trials.ask(options)
+    if kind == "people":
+        return trials.list_people(options)
     if not name:
         raise Invalid("Enter the name of a user to look for.")
     if kind == "login" and not password:
         raise Invalid("Enter the password of the user to log in with.")
-    return try_directory(options, trusted, name, password)
+    return trials.ask(options, name, password)
 
 
 def _saved(name: str, what: str) -> Response:
