@@ -96,6 +96,7 @@ from repoman.errors import (
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
+from repoman.files.archives import read_zip_member
 from repoman.files.format import (
     FILES_BY_PACKAGE,
     FILES_BY_PATH,
@@ -115,8 +116,9 @@ from repoman.files.format import (
     check_path,
 )
 from repoman.files.forms import FileUpload, receive_file_document, receive_file_form
+from repoman.files.links import Link, read_links, render_links
 from repoman.files.recipes import files_format, files_recipes
-from repoman.files.rendering import choose_form
+from repoman.files.rendering import choose_form, render_json
 from repoman.files.service import (
     Backend,
     FileRepository,
@@ -153,7 +155,7 @@ from repoman.http.current import (
     note_pull,
 )
 from repoman.http.current import current_security as _current_security
-from repoman.http.errors import Failure, render_plain
+from repoman.http.errors import Failure, render_plain, render_with_reason
 from repoman.http.format_pages import (
     ComponentLink,
     HomeCard,
@@ -476,6 +478,7 @@ __all__ = [
     "LdapServer",
     "LdapTrial",
     "Limit",
+    "Link",
     "ListOrder",
     "ListPage",
     "ListQuery",
@@ -706,7 +709,9 @@ __all__ = [
     "pluralize",
     "protect_content",
     "read_body",
+    "read_links",
     "read_list",
+    "read_zip_member",
     "readable",
     "receive_body",
     "receive_file_document",
@@ -714,9 +719,12 @@ __all__ = [
     "receive_page_form",
     "released_bytes",
     "render_id",
+    "render_json",
+    "render_links",
     "render_plain",
     "render_size",
     "render_time",
+    "render_with_reason",
     "report_connectors",
     "requested_event_lines",
     "requested_events",

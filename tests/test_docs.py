@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 import repoman_docker.plugin
+import repoman_pypi.plugin
 import repoman_raw.plugin
 from repoman import errors, hookspecs, plugin
 from repoman.bootstrap import option_sections
@@ -147,7 +148,10 @@ def test_no_setting_is_documented_that_is_not_there():
 # --- Settings of repositories --------------------------------------------------------------------
 
 # Where the recipes of each plugin are documented; a page that is not written yet asks for nothing.
-FORMATS = {repoman_raw.plugin: "formats/raw/README.md"}
+FORMATS = {
+    repoman_pypi.plugin: "formats/pypi/README.md",
+    repoman_raw.plugin: "formats/raw/README.md",
+}
 if (DOCS / "docker.md").exists():
     FORMATS[repoman_docker.plugin] = "docs/docker.md"
 

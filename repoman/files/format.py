@@ -15,7 +15,7 @@ from repoman.content_rules import ContentRules, beginning_with
 from repoman.errors import Invalid, NotFound, ReadOnly, RepomanError
 from repoman.events.event import Coordinate
 from repoman.http.current import bearer_token
-from repoman.http.errors import Failure, render_plain
+from repoman.http.errors import Failure, render_with_reason
 from repoman.http.formats import access_of_method, name_of_file, speaks_nothing
 from repoman.proxy.cached_files import Place
 from repoman.repositories.component_upload import (
@@ -309,7 +309,7 @@ class FileFormat:
 
     def render_error(self, failure: Failure) -> "Response":
         """Return the answer for a request that failed."""
-        return render_plain(failure)
+        return render_with_reason(failure)
 
     def headers(self, config: RepositoryConfig) -> Mapping[str, str]:
         """Return further headers of each file of a repository."""

@@ -36,6 +36,23 @@ class FileUpload:
     _form: OpenForm
     _beside: list[BlobUpload] = field(default_factory=list)
 
+    def text(self, field: str) -> str:
+        """Return the first text of a field; empty: there is none."""
+        return next(iter(self.fields.get(field, ())), "")
+
+    def check_digests(self, algorithms: Mapping[str, str]) -> None:
+        """Check the file against the digests in hex that are in fields, by their algorithms.
+
+        Raises:
+            Invalid: one does not match, or there is none.
+        """
+        given = {each: text for each in algorithms if (text := self.text(each))}
+        if not given:
+            raise Invalid(f"The form has no digest of the file ({' or '.join(algorithms)}).")
+        for name, text in given.items():
+            if text.lower() != self.bytes.hexdigest(algorithms[name]):
+                raise Invalid(f"{name}: the digest does not match the uploaded file.", field=name)
+
     def open_beside(self) -> BlobUpload:
         """Begin to store a further file, which belongs to that of the form."""
         upload = self.repository.open_upload(None)

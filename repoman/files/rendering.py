@@ -1,8 +1,10 @@
 """Documents as clients get them: in one of their forms, with validators, compressed on request."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
@@ -55,6 +57,11 @@ class Renderer:
     def _make(self, metadata: Metadata, document: Document, variant: str, base: str) -> _Form:
         rendered = self._format.render(metadata, document.value, variant, base)
         return _Form(rendered, compressed(rendered.body, rendered.media_type))
+
+
+def render_json(value: Any, media_type: str = "application/json") -> Rendered:
+    """Return a value as JSON, without spaces."""
+    return Rendered(json.dumps(value, separators=(",", ":")).encode(), media_type)
 
 
 def choose_form(accept: str, forms: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ HTTP_TEXTS: dict[int, str] = {
 NUMBER_BYTES = 4  # Random bytes of the number of an unexpected error.
 MESSAGE_MAX_CHARS = 2000  # What a client is told of an error, which may name what it has sent.
 PATH_MAX = 1000  # characters of a path in the log
+REASON_MAX_CHARS = 500  # Of a message in the status line.
 CHALLENGE = 'Basic realm="repoman"'
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,14 @@ class Failure:
 def render_plain(failure: Failure) -> Response:
     """Return the message as plain text."""
     return Response(failure.message + "\n", failure.status, mimetype="text/plain")
+
+
+def render_with_reason(failure: Failure) -> Response:
+    """Return the message as plain text, and as the reason, which is all that many clients show."""
+    response = render_plain(failure)
+    reason = "".join(each if " " <= each <= "~" else "?" for each in failure.message)
+    response.status = f"{failure.status} {reason[:REASON_MAX_CHARS]}"
+    return response
 
 
 def status_of(error: errors.RepomanError) -> int:

@@ -137,7 +137,7 @@ class HostedStorageSection(StorageSection):
 
 
 class OnceStorageSection(HostedStorageSection):
-    """The same for formats whose files never change once they are published."""
+    """Where a repository keeps its bytes. What is published stays as it is by default."""
 
     write_policy: WritePolicy = _write_policy(WritePolicy.ALLOW_ONCE)
 

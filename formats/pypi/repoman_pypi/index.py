@@ -1,194 +1,148 @@
 """The simple index in its forms: HTML (PEP 503, 592, 629, 658) and JSON (PEP 691, 700, 714).
 
-The value of a project's page is a mapping as in JSON, whose files have the key ``_url`` where a
-remote has them. The value of the page of all projects has their ``names``.
+The value of a project's page is a mapping as in JSON, whose files have the keys ``_version`` and,
+where a remote has them, ``_url``. The value of the page of all projects has their ``names``.
 """
 
-import html
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from html.parser import HTMLParser
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urldefrag, urljoin
+from urllib.parse import parse_qsl, quote, unquote, urldefrag, urljoin
 
 from packaging.version import Version
+from pydantic import BaseModel, ConfigDict, Field
 
-from repoman.plugin import Rendered
-from repoman_pypi.paths import path_of, project_of, split_filename
+from repoman.plugin import File, Link, Rendered, read_links, render_json, render_links
+from repoman_pypi.paths import file_of, project_of
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
 TEXT = "text/html"
+FORMS = (TEXT, HTML, JSON)  # The first one is for clients that do not care.
 ACCEPT = f"{JSON}, {HTML};q=0.2, {TEXT};q=0.1"
 API_VERSION = "1.1"
-API_VERSION_MIN = "1.0"  # of a page with files whose sizes or times are not known
-KEPT = ("project-status",)  # Further keys of a project that are passed on.
-# Older names of core-metadata: pip 22.3 to 23.0 fails at them in JSON (PEP 714).
-OLDER = ("dist-info-metadata", "data-dist-info-metadata")
+API_VERSION_MIN = "1.0"  # Of a page with files whose sizes or times are not known.
+ALGORITHMS = ("sha256", "sha512", "sha384", "sha1", "md5")
+STATUS = "project-status"  # A further key of a project that is passed on.
+DESCRIBED = "core-metadata"
+# Its former names, which have to go: pip 22.3 to 23.0 fails at them in JSON (PEP 714).
+FORMER = ("dist-info-metadata", "data-dist-info-metadata")
+DATA = "data-"  # In front of the keys of a file where they are attributes of a link.
 
 Page = Mapping[str, Any]
 
 
-def parse(body: bytes, media_type: str, url: str) -> dict[str, Any]:
-    """Return the page that a remote sent (ValueError, KeyError, TypeError: it cannot be read)."""
-    if media_type != JSON:
-        return PageParser(url).read(body.decode())
-    given: dict[str, Any] = json.loads(body)
-    if not str(given["meta"]["api-version"]).startswith("1."):
-        raise ValueError("the version of the API is not 1")
-    return given
+class _File(BaseModel):
+    """A file as a remote lists it; further keys are passed on."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=lambda name: name.replace("_", "-"))
+
+    filename: str
+    url: str
+    hashes: dict[str, str] = Field(default_factory=dict)
+    size: int | None = Field(None, ge=0)
+    requires_python: str | None = None
+    yanked: bool | str = False
 
 
-def project_page(name: str, given: Page, url: str) -> Page:
-    """Return the page of a project as it was sent from an address."""
-    files = [
-        {**each, "_url": urljoin(url, each["url"])}
-        for each in given["files"]
-        if split_filename(each["filename"]) is not None
-    ]
-    return {"name": name, "files": files, **{key: given[key] for key in KEPT if key in given}}
+class _Page(BaseModel):
+    meta: dict[str, Any]
+    files: list[_File] = Field(default_factory=list)
+    projects: list[dict[str, Any]] = Field(default_factory=list)
+    status: Any = Field(None, alias=STATUS)
 
 
-def root_page(given: Page) -> Page:
-    """Return the page of all projects."""
-    listed = given.get("projects")
-    texts = [each["name"] for each in (given["files"] if listed is None else listed)]
-    return {"names": sorted(filter(None, map(project_of, texts)))}
+def parse(project: str, body: bytes, media_type: str, url: str) -> Page:
+    """Return the page of a project that came from an address; without a name: of all projects.
+
+    Raises:
+        ValueError, TypeError, KeyError: it cannot be read.
+    """
+    if media_type.endswith("json"):
+        given = _Page.model_validate_json(body)
+        if not str(given.meta["api-version"]).startswith("1."):
+            raise ValueError("the version of the API is not 1")
+        if ("files" if project else "projects") not in given.model_fields_set:
+            raise ValueError("it has no list")
+        status, names = given.status, [each["name"] for each in given.projects]
+        files = [each.model_dump(by_alias=True, exclude_unset=True) for each in given.files]
+    else:
+        links = read_links(body, url)
+        status, names = None, [each.text for each in links]
+        files = [_file_of(each) for each in links]
+    if not project:
+        return {"names": sorted(set(filter(None, map(project_of, names))))}
+    known = [_known(each, found, url) for each in files if (found := file_of(each["filename"]))]
+    return {"name": project, "files": known, STATUS: status}
 
 
-def merge_projects(name: str, pages: Iterable[Page]) -> Page:
-    """Return one page for those of several repositories; the first one wins each file."""
-    files: dict[str, Mapping[str, Any]] = {}
-    for page in pages:
-        for each in page["files"]:
-            files.setdefault(each["filename"], each)
-    return {"name": name, "files": list(files.values())}
+def _file_of(link: Link) -> dict[str, Any]:
+    url, fragment = urldefrag(link.url)
+    last = unquote(url.rstrip("/").rpartition("/")[2])
+    given: dict[str, Any] = {
+        key.removeprefix(DATA): text for key, text in link.attributes.items() if DATA in key
+    }
+    if given.get("yanked") == "":
+        given["yanked"] = True
+    name = last if file_of(last) else link.text
+    return {**given, "filename": name, "url": url, "hashes": _hashes(fragment)}
 
 
-def render_root(page: Page, form: str) -> Rendered:
-    """Return the page of all projects in a form."""
-    if form == JSON:
-        projects = [{"name": each} for each in page["names"]]
-        return _json({"meta": {"api-version": API_VERSION}, "projects": projects})
-    return _html("Simple index", (f'<a href="{n}/">{n}</a><br>' for n in page["names"]), form)
+def _hashes(text: str) -> dict[str, str]:
+    return {name: digest.lower() for name, digest in parse_qsl(text) if name in ALGORITHMS}
 
 
-def render_project(page: Page, form: str) -> Rendered:
-    """Return the page of a project in a form; links are relative to it."""
-    files = [_shown(each) for each in page["files"]]
+def _known(given: dict[str, Any], file: File, url: str) -> Page:
+    described = next(filter(None, [given.pop(key, False) for key in (DESCRIBED, *FORMER)]), False)
+    if isinstance(described, str):
+        described = _hashes(described) or True
+    remote = urljoin(url, given["url"])
+    return {"hashes": {}, **given, **link_to(file), "_url": remote, DESCRIBED: described}
+
+
+def link_to(file: File) -> Page:
+    """Return what the page of a project has of a file by its path, which is the same everywhere."""
+    return {"url": f"../../{quote(file.path)}", "_version": file.version}
+
+
+def render(page: Page, form: str) -> Rendered:
+    """Return a page in a form; its links are relative."""
+    return _root(page["names"], form) if "names" in page else _project(page, form)
+
+
+def _root(names: list[str], form: str) -> Rendered:
     if form != JSON:
-        return _html(f"Links for {page['name']}", map(_link, files), form)
-    is_complete = all("size" in each and "upload-time" in each for each in files)
-    versions = {split[1] for each in files if (split := split_filename(each["filename"]))}
-    return _json(
-        {
-            "meta": {"api-version": API_VERSION if is_complete else API_VERSION_MIN},
-            "name": page["name"],
-            "versions": sorted(versions, key=Version),
-            "files": files,
-            **{key: page[key] for key in KEPT if key in page},
-        }
-    )
+        return _html("Simple index", [Link(f"{each}/", each) for each in names], form)
+    projects = [{"name": each} for each in names]
+    return render_json({"meta": {"api-version": API_VERSION}, "projects": projects}, JSON)
 
 
-def _shown(file: Page) -> dict[str, Any]:
-    shown = {key: value for key, value in file.items() if not key.startswith("_")}
-    older = [shown.pop(key, False) for key in OLDER]
-    shown["core-metadata"] = shown.get("core-metadata") or next(filter(None, older), False)
-    shown["url"] = f"../../{quote(path_of(file['filename']) or '')}"
-    shown.setdefault("hashes", {})
-    return shown
+def _project(page: Page, form: str) -> Rendered:
+    files = [{k: v for k, v in each.items() if not k.startswith("_")} for each in page["files"]]
+    if form != JSON:
+        return _html(f"Links for {page['name']}", [_link(each) for each in files], form)
+    is_complete = all(each.get("size") is not None and each.get("upload-time") for each in files)
+    shown = {
+        "meta": {"api-version": API_VERSION if is_complete else API_VERSION_MIN},
+        "name": page["name"],
+        "versions": sorted({each["_version"] for each in page["files"]}, key=Version),
+        "files": files,
+    }
+    return render_json(shown | ({STATUS: page[STATUS]} if page.get(STATUS) else {}), JSON)
 
 
-def _link(file: Page) -> str:
-    digest = file["hashes"].get("sha256")
+def _link(file: Page) -> Link:
+    digest, described, yanked = file["hashes"].get("sha256"), file[DESCRIBED], file.get("yanked")
+    known = described.get("sha256") if isinstance(described, Mapping) else None
+    text = f"sha256={known}" if known else "true" if described else None
+    given = {
+        "data-requires-python": file.get("requires-python"),
+        "data-core-metadata": text,
+        "data-dist-info-metadata": text,
+        "data-yanked": "" if yanked is True else yanked or None,
+    }
     url = f"{file['url']}#sha256={digest}" if digest else file["url"]
-    attributes = {"href": url}
-    if requires := file.get("requires-python"):
-        attributes["data-requires-python"] = requires
-    if yanked := file.get("yanked"):
-        attributes["data-yanked"] = "" if yanked is True else yanked
-    if known := file["core-metadata"]:
-        is_digest = isinstance(known, Mapping) and "sha256" in known
-        text = f"sha256={known['sha256']}" if is_digest else "true"
-        attributes |= {"data-core-metadata": text, "data-dist-info-metadata": text}
-    written = " ".join(f'{key}="{html.escape(str(text))}"' for key, text in attributes.items())
-    return f"<a {written}>{html.escape(file['filename'])}</a><br>"
+    return Link(url, file["filename"], {k: v for k, v in given.items() if v is not None})
 
 
-def _html(title: str, lines: Iterable[str], form: str) -> Rendered:
-    text = "\n".join(
-        [
-            "<!DOCTYPE html>",
-            f'<html><head><meta name="pypi:repository-version" content="{API_VERSION_MIN}">',
-            f"<title>{title}</title></head>",
-            f"<body><h1>{title}</h1>",
-            *lines,
-            "</body></html>\n",
-        ]
-    )
-    return Rendered(text.encode(), f"{form}; charset=utf-8")
-
-
-def _json(value: Page) -> Rendered:
-    return Rendered(json.dumps(value, separators=(",", ":")).encode(), JSON)
-
-
-class PageParser(HTMLParser):
-    """Reads a page of links: only anchors and the base count."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._base = url
-        self._files: list[dict[str, Any]] = []
-        self._file: dict[str, Any] | None = None
-
-    def read(self, text: str) -> dict[str, Any]:
-        """Return the page."""
-        self.feed(text)
-        return {"files": self._files}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a link, or take the base of all links."""
-        given = dict(attrs)
-        href = given.get("href")
-        if href is None:
-            return
-        if tag == "base":
-            self._base = urljoin(self._base, href)
-        if tag == "a":
-            self._file = _file_of(urljoin(self._base, href), given)
-
-    def handle_data(self, data: str) -> None:
-        """Take the text of a link."""
-        if self._file is not None:
-            self._file["filename"] += data.strip()
-
-    def handle_endtag(self, tag: str) -> None:
-        """End a link."""
-        if tag == "a" and self._file is not None:
-            last = unquote(self._file["url"].rstrip("/").rpartition("/")[2])
-            if split_filename(last) is not None:
-                self._file["filename"] = last
-            self._files.append(self._file)
-            self._file = None
-
-
-def _file_of(link: str, given: Mapping[str, str | None]) -> dict[str, Any]:
-    url, fragment = urldefrag(link)
-    file: dict[str, Any] = {"filename": "", "url": url, "hashes": dict(_hashes(fragment))}
-    if requires := given.get("data-requires-python"):
-        file["requires-python"] = requires
-    if "data-yanked" in given:
-        file["yanked"] = given["data-yanked"] or True
-    known = given.get("data-core-metadata", given.get("data-dist-info-metadata"))
-    if known is not None:
-        file["core-metadata"] = dict(_hashes(known)) or True
-    return file
-
-
-def _hashes(text: str) -> Iterator[tuple[str, str]]:
-    for each in text.split("&"):
-        name, _, digest = each.partition("=")
-        if name in ("sha256", "sha512", "sha384", "sha1", "md5") and digest:
-            yield name, digest.lower()
+def _html(title: str, links: list[Link], form: str) -> Rendered:
+    return render_links(title, links, form, {"pypi:repository-version": API_VERSION_MIN})

@@ -5,7 +5,10 @@ from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-PROJECT = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE)
+from repoman.plugin import File
+
+PROJECT = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
+FILENAME = re.compile(r"[A-Z0-9][A-Z0-9._+!-]{0,255}", re.IGNORECASE | re.ASCII)
 BESIDE = (".metadata", ".asc", ".provenance")  # Files that belong to another one of that name.
 
 
@@ -15,26 +18,20 @@ def project_of(text: str) -> str | None:
     return canonicalize_name(name) if PROJECT.fullmatch(name) else None
 
 
-def split_filename(filename: str) -> tuple[str, str] | None:
-    """Return the project and the version of a file; None: it is none of a package."""
-    try:
-        if filename.endswith(".whl"):
-            name, version, *_ = parse_wheel_filename(filename)
-        else:
-            name, version = parse_sdist_filename(filename)
-    except ValueError:  # all that these functions raise
-        return None
-    return name, str(version)
-
-
 def whole(filename: str) -> str:
     """Return the name of the file to which another one belongs, or its own."""
-    for suffix in BESIDE:
-        filename = filename.removesuffix(suffix)
-    return filename
+    suffix = next((each for each in BESIDE if filename.endswith(each)), "")
+    return filename.removesuffix(suffix)
 
 
-def path_of(filename: str) -> str | None:
-    """Return the path of a file in every repository; None: it is none of a package."""
-    found = split_filename(whole(filename))
-    return None if found is None else f"packages/{found[0]}/{found[1]}/{filename}"
+def file_of(filename: str) -> File | None:
+    """Return the file of a name, whose path is the same in every repository; None: no package's."""
+    main = whole(filename)
+    try:
+        parse = parse_wheel_filename if main.endswith(".whl") else parse_sdist_filename
+        name, version = parse(main)[:2]
+    except ValueError:  # all that these functions raise
+        return None
+    if not (PROJECT.fullmatch(name) and FILENAME.fullmatch(main)):
+        return None
+    return File(f"packages/{name}/{version}/{filename}", name, str(version))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from repoman_pypi import index
-from repoman_pypi.paths import path_of, project_of
+from repoman_pypi.paths import file_of, project_of
 
 JSON = index.JSON
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -109,14 +109,16 @@ data-requires-python="&gt;=3.8">demo-1.0.tar.gz</a>
 
 
 def test_a_page_of_links_is_read():
-    given = index.parse(PAGE.encode(), "text/html", "https://example.com/simple/demo/")
-    first, second, third = index.project_page("demo", given, "https://example.com/")["files"]
+    page = index.parse("demo", PAGE.encode(), "text/html", "https://example.com/simple/demo/")
+    first, second, third = page["files"]
     assert first == {
         "filename": "demo-1.0.tar.gz",
-        "url": "https://files.example.com/demo-1.0.tar.gz",
+        "url": "../../packages/demo/1.0/demo-1.0.tar.gz",
+        "_version": "1.0",
         "_url": "https://files.example.com/demo-1.0.tar.gz",
         "hashes": {"sha256": "ab", "md5": "cd"},
         "requires-python": ">=3.8",
+        "core-metadata": False,
     }
     assert (second["filename"], second["yanked"], second["core-metadata"]) == (
         "demo-1.1-py3-none-any.whl",
@@ -127,24 +129,45 @@ def test_a_page_of_links_is_read():
 
 
 def test_a_page_in_html_is_the_same_after_another_reading():
-    given = index.parse(PAGE.encode(), "text/html", "https://example.com/simple/demo/")
-    page = index.project_page("demo", given, "https://example.com/")
-    rendered = index.render_project(page, "text/html")
-    again = index.parse(rendered.body, "text/html", "https://here/repository/py/simple/demo/")
+    page = index.parse("demo", PAGE.encode(), "text/html", "https://example.com/simple/demo/")
+    rendered = index.render(page, "text/html")
+    url = "https://here/repository/py/simple/demo/"
+    again = index.parse("demo", rendered.body, "text/html", url)
     for one, other in zip(page["files"], again["files"], strict=True):
         assert one["filename"] == other["filename"]
         assert one.get("yanked") == other.get("yanked")
         assert one.get("requires-python") == other.get("requires-python")
-        assert other["url"].startswith("https://here/repository/py/packages/demo/")
+        assert other["_url"].startswith("https://here/repository/py/packages/demo/")
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"[]", b"{}", b'{"meta": {"api-version": "2.0"}, "files": []}', b"\xff", b"[" * 100_000],
+    [
+        b"[]",
+        b"{}",
+        b'{"meta": {"api-version": "2.0"}, "files": []}',
+        b'{"meta": {"api-version": "1.0"}}',
+        b"\xff",
+        b"[" * 100_000,
+        *(
+            b'{"meta": {"api-version": "1.0"}, "files": [{"filename": "d-1.tar.gz", %s}]}' % each
+            for each in (
+                b'"hashes": {}',
+                b'"url": 1',
+                b'"url": "http://[::"',
+                b'"url": "", "hashes": []',
+                b'"url": "", "hashes": {"sha256": 1}',
+                b'"url": "", "size": -1',
+                b'"url": "", "size": "many"',
+                b'"url": "", "requires-python": []',
+                b'"url": "", "yanked": {}',
+            )
+        ),
+    ],
 )
 def test_what_cannot_be_read_is_an_error_of_a_known_kind(body):
     with pytest.raises((ValueError, KeyError, TypeError, RecursionError)):
-        index.project_page("demo", index.parse(body, JSON, "https://example.com/"), "")
+        index.parse("demo", body, JSON, "https://example.com/")
 
 
 def test_names():
@@ -155,6 +178,26 @@ def test_names():
         None,
         None,
     ]
-    assert path_of("A_b-1.0.tar.gz") == "packages/a-b/1.0/A_b-1.0.tar.gz"
-    assert path_of("A_b-1.0.tar.gz.asc") == "packages/a-b/1.0/A_b-1.0.tar.gz.asc"
-    assert path_of("nothing.txt") is None
+    assert file_of("A_b-1.0.tar.gz").path == "packages/a-b/1.0/A_b-1.0.tar.gz"
+    assert file_of("A_b-1.0.tar.gz.asc").path == "packages/a-b/1.0/A_b-1.0.tar.gz.asc"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing.txt",
+        "demo-1.0.exe",
+        "demo-x.tar.gz",
+        "démo-1.0.tar.gz",
+        "dёmo-1.0-py3-none-any.whl",
+        "demo-1.0 .tar.gz",
+        "demo-1.0\n.tar.gz",
+        "../demo-1.0.tar.gz",
+        "a/b-1.0.tar.gz",
+        "-demo-1.0.tar.gz",
+        ".metadata",
+        f"{'d' * 260}-1.0.tar.gz",
+    ],
+)
+def test_other_names_are_none_of_a_file(name):
+    assert file_of(name) is None

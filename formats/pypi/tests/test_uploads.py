@@ -54,8 +54,8 @@ def test_other_bytes_are_refused_in_words_that_clients_know(publisher, page, whe
         ({"filename": "demo-1.0-py3-none-any.whl\r"}, ""),
         ({"action": "submit"}, "no longer needed"),
         ({"action": "remove"}, "is not supported"),
-        ({"data": b"no archive"}, "is not a wheel"),
-        ({"data": b"PK\x05\x06" + bytes(18)}, "does not have one METADATA"),
+        ({"data": b"no archive"}, "is not a valid archive"),
+        ({"data": b"PK\x05\x06" + bytes(18)}, "it has 0 files"),
     ],
 )
 def test_what_is_wrong_is_refused_and_stores_nothing(publisher, client, repoman, options, problem):

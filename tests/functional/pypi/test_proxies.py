@@ -9,7 +9,7 @@ from repoman.errors import UpstreamUnavailable
 from repoman.files.format import NewFile
 from repoman.testing import HttpClient, RepomanFactory
 from repoman_pypi import plugin
-from repoman_pypi.paths import path_of
+from repoman_pypi.paths import file_of
 from tests.clock import wait_until
 from tests.fakes.scripted import Scripted, reply
 from tests.functional.docker_proxy.proxies import DAY, Clock
@@ -230,7 +230,7 @@ def test_a_group_says_what_it_could_not_ask_for(page, index, repoman):
 def store(repoman, repository, filename, data):
     """Store a source distribution past the routes."""
     service = repoman.repositories.get(repository).service
-    file = plugin.PYPI.target(path_of(filename))
+    file = file_of(filename)
     with service.open_upload(file) as upload:
         upload.write(data)
         service.save((NewFile(file, "application/x-tar"), upload))

@@ -1,10 +1,13 @@
 """Logins in the browser: how they begin, what the cookies are like, and all that ends them."""
 
+import re
+
 import pytest
 
 from repoman.security.user_records import Status, update_user
 from repoman.testing import ADMIN
 
+FOCUSED = re.compile(r"<input [^>]*autofocus[^>]* name=\"(\w+)\"")
 HTTPS = {"X-Forwarded-Proto": "https"}
 
 
@@ -51,6 +54,11 @@ def test_a_wrong_login_does_not_say_what_is_wrong(browser, login):
     assert answer.status_code == 403
     assert "Wrong user name or password." in answer.text
     assert browser.cookie() is None
+
+
+def test_the_page_of_a_login_waits_in_the_field_that_is_empty(browser):
+    assert FOCUSED.findall(browser.get("/login").text) == ["name"]
+    assert FOCUSED.findall(browser.log_in("somebody", "wrong password").text) == ["password"]
 
 
 def test_the_secret_is_another_after_a_login_and_the_old_one_is_worth_nothing(browser):
