@@ -1,8 +1,8 @@
 """Every hook a plugin may implement; ``docs/plugin_hooks.md`` has an example of each.
 
 Hooks are called at the start unless they say otherwise. The plugin that was registered last comes
-first, so installed plugins come before the parts of the core. An error in a hook that is called at
-the start aborts the start.
+first, so installed plugins come before the parts of the core. An installed plugin that raises an
+error in a hook that is called at the start is left out.
 """
 
 from typing import TYPE_CHECKING
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from repoman.tasks.model import TaskType
 
 PROJECT = "repoman"
+# The version of the facade and of the hooks. The first number grows when something changes or goes,
+# the second one when something is added.
+API_VERSION = "1.0"
 hookspec = pluggy.HookspecMarker(PROJECT)
 
 

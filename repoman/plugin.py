@@ -132,7 +132,7 @@ from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
 from repoman.group.trace import GroupTrace, Question
-from repoman.hookspecs import PROJECT
+from repoman.hookspecs import API_VERSION, PROJECT
 from repoman.http.addresses import (
     RepositoryAddress,
     find_format,
@@ -338,9 +338,6 @@ from repoman.trust_store import Certificate, fetch_certificate
 from repoman.uploads import Upload, UploadSessions, UploadSink
 from repoman.versions import NAME_KEYS, VERSION_KEYS
 from repoman.waiting import turn, waiting
-
-# The first number grows when something changes or goes, the second one when something is added.
-API_VERSION = "1.0"
 
 current_security: Callable[[], SecurityServices] = _current_security
 

@@ -1,12 +1,14 @@
 """The plugin manager: finds plugins by the entry-point group ``repoman.plugins``.
 
-An installed plugin that cannot be loaded is left out and told of, so that one of them does not keep
-the server from its work; unless the settings name it as required.
+An installed plugin that cannot be loaded, that was written for another version of the API, or that
+fails in a hook of the start is left out and told of, so that one of them does not keep the server
+from its work; unless the settings name it as required. One that fails later is told of.
 """
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
@@ -14,11 +16,19 @@ from typing import Any
 import pluggy
 
 from repoman import hookspecs
-from repoman.errors import Conflict, Unavailable
+from repoman.errors import Conflict, RepomanError, Unavailable
+from repoman.hookspecs import API_VERSION
 
 ENTRY_POINTS = "repoman.plugins"
 TRACE = "REPOMAN_TRACE_PLUGINS"  # environment: log every hook call
 PROBLEM_MAX_CHARS = 500  # Of the reason why a plugin was left out.
+ANSWER_MAX_CHARS = 200  # Of the answer to a hook call in the log.
+DECLARED = "REPOMAN_API"  # The attribute of a plugin that says for which version it was written.
+RECIPES = "repoman_register_recipes"
+# Hooks that are called at the start: a plugin that fails in one of them cannot work.
+_START = ("repoman_register_", "repoman_add_hookspecs", "repoman_doctor_checks")
+_PAGES = ("repoman_web_", "repoman_render_failure")  # Without an answer something is not shown.
+_REALMS = ("repoman_authenticate", "repoman_find_user")  # No answer would mean a refusal.
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +40,9 @@ class InstalledPlugin:
     Attributes:
         hooks: what it implements.
         problem: why it was left out; empty: it works.
+        api: the version of the API that it was written for; empty: it does not say.
+        formats: that it brings recipes of.
+        failure: the last call of a hook that failed since the start; empty: none did.
     """
 
     name: str
@@ -37,6 +50,9 @@ class InstalledPlugin:
     version: str
     hooks: tuple[str, ...] = ()
     problem: str = ""
+    api: str = ""
+    formats: tuple[str, ...] = ()
+    failure: str = ""
 
 
 class Plugins(pluggy.PluginManager):
@@ -51,6 +67,7 @@ class Plugins(pluggy.PluginManager):
         self.add_hookspecs(hookspecs)
         self._required = frozenset(required)
         self._installed: dict[str, InstalledPlugin] = {}
+        self._is_traced = bool(os.environ.get(TRACE))
 
     def load_installed(self) -> None:
         """Register the plugins of all distributions.
@@ -88,16 +105,72 @@ class Plugins(pluggy.PluginManager):
 
     def _load(self, entry: EntryPoint, distribution: Distribution) -> None:
         name = entry.name
-        self._installed[name] = InstalledPlugin(name, distribution.name, distribution.version)
+        found = self._installed[name] = InstalledPlugin(
+            name, distribution.name, distribution.version
+        )
         try:
-            self.register(entry.load(), name)
-        except Exception as error:  # noqa: BLE001 - the code of a plugin may raise anything
+            plugin = entry.load()
+            api = str(getattr(plugin, DECLARED, ""))
+            self._installed[name] = replace(found, api=api)
+            _check_api(api)
+            self.register(plugin, name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             self._leave_out(name, error)
 
-    def _leave_out(self, name: str, error: Exception) -> None:
+    def _hookexec(
+        self,
+        hook_name: str,
+        methods: Sequence[pluggy.HookImpl],
+        kwargs: Mapping[str, object],
+        firstresult: bool,
+    ) -> object | list[object]:
+        """Call a hook of each plugin by itself, the last one that was registered first."""
+        if any(each.wrapper or each.hookwrapper for each in methods):
+            return super()._hookexec(hook_name, methods, kwargs, firstresult)
+        answers = []
+        for each in reversed(methods):
+            answer = self._call(hook_name, each, [kwargs[name] for name in each.argnames])
+            if answer is not None and firstresult:
+                return answer
+            if answer is not None:
+                answers.append(answer)
+        return None if firstresult else answers
+
+    def _call(self, hook: str, plugin: pluggy.HookImpl, arguments: Sequence[object]) -> object:
+        """Return the answer of one plugin; None if it is an installed one and failed."""
+        began, answer = time.perf_counter(), None
+        try:
+            answer = plugin.function(*arguments)
+        except Exception as error:
+            if plugin.plugin_name not in self._installed:
+                raise
+            self._forgive(plugin.plugin_name, hook, error)
+        finally:
+            if self._is_traced:
+                took_ms = (time.perf_counter() - began) * 1000
+                told = repr(answer)[:ANSWER_MAX_CHARS]
+                _log.info("hook %s of %s took %.2f ms: %s", hook, plugin.plugin_name, took_ms, told)
+        return answer
+
+    def _forgive(self, name: str, hook: str, error: Exception) -> None:
+        """Go on without the answer of an installed plugin, where that is safe."""
+        if hook.startswith(_START):
+            self._leave_out(name, error, f"{hook} failed: ")
+            return
+        is_answer = isinstance(error, RepomanError)  # an error that is meant for the client
+        if not hook.startswith((*_PAGES, *_REALMS)) or (is_answer and hook in _REALMS):
+            raise error
+        failure = f"{hook} failed: {_describe(error)}"
+        if failure != self._installed[name].failure:
+            self._installed[name] = replace(self._installed[name], failure=failure)
+            _log.error("The plugin %s: %s", name, failure, exc_info=error)
+        if hook in _REALMS:
+            raise Unavailable(f"The realm {name} has failed; see the log of the server.") from error
+
+    def _leave_out(self, name: str, error: BaseException, where: str = "") -> None:
         if self.has_plugin(name):
             self.unregister(name=name)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:PROBLEM_MAX_CHARS]
+        reason = f"{where}{_describe(error)}"
         found = self._installed[name] = replace(self._installed[name], problem=reason)
         told = f"The plugin {name} of {found.distribution} {found.version} cannot be loaded"
         if name in self._required:
@@ -108,12 +181,19 @@ class Plugins(pluggy.PluginManager):
 
     def installed(self) -> list[InstalledPlugin]:
         """Return the plugins of distributions by name, those that were left out too."""
-        found = sorted(self._installed.values(), key=lambda each: each.name)
-        return [each if each.problem else replace(each, hooks=self._hooks(each)) for each in found]
+        return [self._describe(self._installed[name]) for name in sorted(self._installed)]
 
-    def _hooks(self, installed: InstalledPlugin) -> tuple[str, ...]:
-        callers = self.get_hookcallers(self.get_plugin(installed.name)) or ()
-        return tuple(sorted(each.name for each in callers))
+    def _describe(self, installed: InstalledPlugin) -> InstalledPlugin:
+        """Return a plugin with what it brings, if it works."""
+        plugin = self.get_plugin(installed.name)
+        if installed.problem or plugin is None:
+            return installed
+        hooks = tuple(sorted(each.name for each in self.get_hookcallers(plugin) or ()))
+        formats: set[str] = set()
+        if RECIPES in hooks:
+            ask = self.subset_hook_caller(RECIPES, self.get_plugins() - {plugin})
+            formats = {each.format for recipes in ask() for each in recipes}
+        return replace(installed, hooks=hooks, formats=tuple(sorted(formats)))
 
 
 def create_plugin_manager(
@@ -140,8 +220,6 @@ def create_plugin_manager(
             manager.register(plugin, name)
     manager.hook.repoman_add_hookspecs(pluginmanager=manager)
     manager.check()
-    if os.environ.get(TRACE):
-        manager.add_hookcall_monitoring(_log_call, _log_result)
     return manager
 
 
@@ -159,11 +237,23 @@ def unique(what: str, items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _log_call(hook_name: str, _hooks: object, arguments: object) -> None:
-    _log.info("hook %s %s", hook_name, arguments)
+def _check_api(declared: str) -> None:
+    """Return if this version of the API fits a plugin that was written for another one.
+
+    Raises:
+        Unavailable: it does not.
+    """
+    if not declared:
+        return
+    try:
+        wanted = tuple(int(each) for each in declared.split("."))
+    except ValueError:
+        raise Unavailable(f"{DECLARED} is {declared!r}, which is not a version.") from None
+    ours = tuple(int(each) for each in API_VERSION.split("."))
+    if wanted[0] != ours[0] or wanted > ours:
+        raise Unavailable(f"It needs version {declared} of the plugin API; this is {API_VERSION}.")
 
 
-def _log_result(
-    outcome: pluggy.Result[Any], hook_name: str, _hooks: object, _arguments: object
-) -> None:
-    _log.info("hook %s -> %r", hook_name, outcome.exception or outcome.get_result())
+def _describe(error: BaseException) -> str:
+    """Return the kind of an error and its text, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:PROBLEM_MAX_CHARS]

@@ -66,6 +66,7 @@ from repoman_docker.sections import (
 )
 from repoman_docker.tasks import collection_task, incomplete_uploads_task
 
+REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 DOCKER = Format(
     name="docker",
     title="Docker",

@@ -18,7 +18,8 @@ from repoman.core import Repoman
 from repoman.durable import NewFile, replace_files
 from repoman.errors import Unavailable
 from repoman.events.origin import current_origin
-from repoman.printable import LOG_FORMAT, PrintableFormatter
+from repoman.plugins import InstalledPlugin
+from repoman.printable import LOG_FORMAT, PrintableFormatter, pluralize
 from repoman.server.process import serve as run_server
 from repoman.support import make_support_zip, shown_settings
 
@@ -62,14 +63,22 @@ def check_config(settings: Settings) -> None:
 @AS_JSON
 @with_settings
 def plugins(settings: Settings, as_json: bool) -> None:
-    """List the installed plugins."""
+    """List the installed plugins: their versions, what they bring, and what is wrong with them."""
     found = Repoman(settings).plugins.installed()
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2))
         return
     for each in found:
-        problem = f" left out: {each.problem}" if each.problem else ""
-        click.echo(f"{each.name:<20} {each.distribution} {each.version}{problem}")
+        click.echo(f"{each.name:<20} {each.distribution} {each.version} {_brings(each)}")
+
+
+def _brings(plugin: InstalledPlugin) -> str:
+    """Return what a plugin brings, or why it does not."""
+    if plugin.problem:
+        return f"left out: {plugin.problem}"
+    api = f"API {plugin.api}, " if plugin.api else ""
+    formats = "".join(f", format {each}" for each in plugin.formats)
+    return f"{api}{pluralize(len(plugin.hooks), 'hook')}{formats}"
 
 
 @click.command()

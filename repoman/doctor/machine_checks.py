@@ -54,6 +54,10 @@ def plugin_check(list_installed: Callable[[], list[InstalledPlugin]]) -> DoctorC
                     f"pip install --upgrade {each.distribution}",
                 ),
             )
+        for each in installed:
+            if each.failure:
+                fix = Fix("See the log of the server, and tell its authors.")
+                yield warn(f"The plugin {each.name} has failed", f"{each.failure}.", fix)
         if count := len(installed) - len(failed):
             yield good(f"{pluralize(count, 'plugin')} loaded")
 

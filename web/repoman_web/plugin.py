@@ -8,6 +8,8 @@ from flask import Blueprint, Response
 
 from repoman.plugin import Failure, PageLink, hookimpl
 
+REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
+
 
 @hookimpl
 def repoman_register_web() -> list[Blueprint]:

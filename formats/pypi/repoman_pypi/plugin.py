@@ -40,6 +40,7 @@ from repoman_pypi.browsing import guide
 from repoman_pypi.paths import file_of, project_of, whole
 from repoman_pypi.routes import add_routes
 
+REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 SIMPLE = "simple/"
 
 

@@ -31,6 +31,7 @@ from repoman.plugin import (
 )
 from repoman_raw.browsing import GUIDE, guide
 
+REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 # For pages that may run scripts, this replaces the default policy of the core.
 SCRIPTS = {"Content-Security-Policy": "frame-ancestors 'self'"}
 

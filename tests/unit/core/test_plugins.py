@@ -1,13 +1,18 @@
 """Plugins: found, checked against each other, and watched."""
 
 import logging
+import re
+from types import ModuleType
 
 import pluggy
 import pytest
 
+from repoman import hookspecs
+from repoman.config import Settings
+from repoman.core import Repoman
 from repoman.doctor.machine_checks import plugin_check
 from repoman.doctor.model import FindingState
-from repoman.errors import Conflict, Unavailable
+from repoman.errors import Conflict, Unauthenticated, Unavailable
 from repoman.plugin import hookimpl
 from repoman.plugins import TRACE, InstalledPlugin, create_plugin_manager, unique
 from repoman.testing import HttpClient
@@ -76,13 +81,31 @@ from repoman.plugin import hookimpl
 def repoman_authenticate(credentials):
     return credentials.name
 """
+FAILING = """
+from repoman.plugin import hookimpl
+@hookimpl
+def {hook}({arguments}):
+    raise {error}
+"""
 BROKEN = {
+    "of_later": WORKING + "REPOMAN_API = '1.9'",
+    "of_other": WORKING + "REPOMAN_API = '2.0'",
+    "of_none": WORKING + "REPOMAN_API = 'x'",
+    "leaves": "import sys; sys.exit(3)",
     "no_import": "import nothing_of_this_name",
     "no_python": "def ",
     "exits_not": "raise ValueError('needs repoman >= 3')",
     "misspelt": WORKING.replace("repoman_authenticate", "repoman_authenticat"),
     "arguments": WORKING.replace("credentials", "user"),
 }
+
+
+TOY_HOOKS = """
+from repoman.plugin import hookimpl
+@hookimpl
+def repoman_register_recipes():
+    return t.repoman_register_recipes()
+"""
 
 
 @pytest.fixture
@@ -100,14 +123,16 @@ def install(tmp_path, monkeypatch):
         (tmp_path / f"{module}.py").write_text(source)
 
     monkeypatch.setattr("sys.path", [str(tmp_path)])
+
     return install_one
 
 
 def test_installed_plugins_are_found_by_their_entry_point(install):
-    install("probe", WORKING)
+    install("probe", WORKING + "REPOMAN_API = '1.0'")
     manager = create_plugin_manager([])
     hooks = ("repoman_authenticate",)
-    assert manager.installed() == [InstalledPlugin("probe", "repoman-probe", "1.2", hooks)]
+    found = InstalledPlugin("probe", "repoman-probe", "1.2", hooks, api="1.0")
+    assert manager.installed() == [found]
     assert manager.get_plugin("probe").__name__.startswith("repoman_probe")
 
 
@@ -149,6 +174,106 @@ def test_the_doctor_tells_of_plugins_that_were_left_out():
     assert "repoman-b" in found[0].fixes[0].code
 
 
+def failing(hook, arguments="", error="ValueError('no')"):
+    return FAILING.format(hook=hook, arguments=arguments, error=error)
+
+
+START = [
+    each
+    for each in vars(hookspecs)
+    if each.startswith(("repoman_register_", "repoman_doctor_", "repoman_add_"))
+]
+
+
+@pytest.fixture
+def start(install, repoman_factory):
+    """Start a Repoman with the plugins that are installed, as a server does."""
+
+    def start_it(**settings):
+        repoman_factory({}).stop()
+        settings = Settings(data=repoman_factory.data, security={"password_cost": 8192}, **settings)
+        repoman = Repoman(settings)
+        repoman_factory._running = repoman
+        repoman.start()
+        return repoman
+
+    return start_it
+
+
+@pytest.mark.parametrize("hook", START)
+def test_a_plugin_that_fails_at_the_start_is_left_out(install, start, hook):
+    arguments = "pluginmanager" if hook == "repoman_add_hookspecs" else ""
+    install("bad", failing(hook, arguments))
+    install("probe", WORKING)
+    repoman = start()
+    client = HttpClient(repoman)
+    assert client.get("/api/v1/health/ready", login=False).status_code < 500
+    create_plugin_manager([]).hook.repoman_register_commands()
+    if hook != "repoman_register_commands":  # only the command line calls it
+        bad, probe = repoman.plugins.installed()
+        assert f"{hook} failed: ValueError: no" in bad.problem
+        assert probe.problem == ""
+        assert not repoman.plugins.has_plugin("bad")
+
+
+def test_a_required_plugin_that_fails_at_the_start_ends_it(install, start):
+    install("bad", failing("repoman_register_recipes"))
+    with pytest.raises(Unavailable, match=r"repoman_register_recipes failed.* plugins\.required"):
+        start(plugins={"required": ["bad"]})
+
+
+PAGES = {
+    "repoman_web_tabs": "repository",
+    "repoman_web_use": "request",
+    "repoman_web_upload": "repository",
+    "repoman_web_component": "repository, coordinate",
+    "repoman_web_home": "requests",
+    "repoman_render_failure": "failure",
+}
+
+
+@pytest.mark.parametrize("hook", PAGES)
+def test_a_plugin_that_fails_on_a_page_is_told_of(install, caplog, hook):
+    install("bad", failing(hook, PAGES[hook]))
+    good = ModuleType("good")
+    exec(failing(hook, PAGES[hook]).replace("raise ValueError('no')", "return 'fine'"), vars(good))
+    manager = create_plugin_manager([good])
+    given = dict.fromkeys(PAGES[hook].split(", "))
+    for _ in range(3):
+        answer = getattr(manager.hook, hook)(**given)
+        assert answer in ("fine", ["fine"])
+    [bad] = manager.installed()
+    assert (bad.problem, bad.failure) == ("", f"{hook} failed: ValueError: no")
+    assert caplog.text.count(f"The plugin bad: {hook} failed") == 1
+    told = [each for each in plugin_check(manager.installed).run([]) if each.state == "warn"]
+    assert [each.title for each in told] == ["The plugin bad has failed"]
+
+
+def test_a_realm_that_fails_cannot_tell(install, start):
+    install("bad", failing("repoman_authenticate", "credentials"))
+    repoman = start()
+    client = HttpClient(repoman)
+    assert client.get("/api/v1/audit").status_code == 200, "local users log in"
+    assert client.get("/api/v1/audit", auth=("who", "a password")).status_code == 503
+    [bad] = repoman.plugins.installed()
+    assert bad.failure == "repoman_authenticate failed: ValueError: no"
+
+
+def test_errors_for_clients_come_from_realms_as_they_are(install):
+    error = "__import__('repoman.plugin').plugin.Unauthenticated('wrong')"
+    install("bad", failing("repoman_authenticate", "credentials", error))
+    manager = create_plugin_manager([])
+    with pytest.raises(Unauthenticated, match="wrong"):
+        manager.hook.repoman_authenticate(credentials=None)
+    assert manager.installed()[0].failure == ""
+
+
+def test_the_formats_of_a_plugin_are_named(install):
+    install("toy", "from tests.toy import ToyPlugin\nt = ToyPlugin()\n" + TOY_HOOKS)
+    [toy] = create_plugin_manager([]).installed()
+    assert toy.formats == ("toy",)
+
+
 def test_hook_calls_are_logged_where_the_environment_asks_for_it(monkeypatch, caplog):
     manager = create_plugin_manager([], {"toy": ToyPlugin()})
     with caplog.at_level(logging.INFO, logger="repoman.plugins"):
@@ -156,5 +281,5 @@ def test_hook_calls_are_logged_where_the_environment_asks_for_it(monkeypatch, ca
         assert caplog.messages == []
         monkeypatch.setenv(TRACE, "1")
         create_plugin_manager([], {"toy": ToyPlugin()}).hook.repoman_register_recipes()
-    assert caplog.messages[0].startswith("hook repoman_register_recipes")
-    assert "toy-hosted" in caplog.messages[1] or "Recipe(" in caplog.messages[1]
+    [told] = caplog.messages
+    assert re.match(r"hook repoman_register_recipes of toy took \d+\.\d\d ms: \[Recipe\(", told)
