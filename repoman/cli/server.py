@@ -1,25 +1,23 @@
-"""Commands about the server as a whole: serve, init, check-config, plugins."""
+"""Commands about the server as a whole: serve, init, check-config."""
 
 import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
 
 import click
 
-from repoman.cli.common import AS_JSON, PATH, with_data, with_repoman, with_settings
+from repoman.cli.common import PATH, with_data, with_repoman, with_settings
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.durable import NewFile, replace_files
 from repoman.errors import Unavailable
 from repoman.events.origin import current_origin
-from repoman.plugins import InstalledPlugin
-from repoman.printable import LOG_FORMAT, PrintableFormatter, pluralize
+from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.server.process import serve as run_server
 from repoman.support import make_support_zip, shown_settings
 
@@ -57,28 +55,6 @@ def check_config(settings: Settings) -> None:
     """Check the configuration and print the effective settings."""
     click.echo(json.dumps(shown_settings(settings), indent=2))
     click.echo("The configuration is valid.", err=True)
-
-
-@click.command()
-@AS_JSON
-@with_settings
-def plugins(settings: Settings, as_json: bool) -> None:
-    """List the installed plugins: their versions, what they bring, and what is wrong with them."""
-    found = Repoman(settings).plugins.installed()
-    if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=2))
-        return
-    for each in found:
-        click.echo(f"{each.name:<20} {each.distribution} {each.version} {_brings(each)}")
-
-
-def _brings(plugin: InstalledPlugin) -> str:
-    """Return what a plugin brings, or why it does not."""
-    if plugin.problem:
-        return f"left out: {plugin.problem}"
-    api = f"API {plugin.api}, " if plugin.api else ""
-    formats = "".join(f", format {each}" for each in plugin.formats)
-    return f"{api}{pluralize(len(plugin.hooks), 'hook')}{formats}"
 
 
 @click.command()
