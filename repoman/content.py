@@ -15,7 +15,7 @@ from peewee import Expression, Query
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.reader import CACHED_MAX_BYTES
-from repoman.blobs.store import BlobStore, StoredBlob
+from repoman.blobs.store import CANONICAL, BlobStore, StoredBlob
 from repoman.content_blobs import ContentBlobs
 from repoman.content_records import (
     AssetValues,
@@ -31,6 +31,7 @@ from repoman.content_records import (
     insert_package,
     insert_references,
     list_assets,
+    list_checksums,
     list_component_paths,
     list_package,
     list_referring,
@@ -190,11 +191,7 @@ class ContentStore:
         return None if row is None else Asset(*row)
 
     def get_asset(self, path: str) -> Asset:
-        """Return the asset at a path.
-
-        Raises:
-            NotFound: there is none.
-        """
+        """Return the asset at a path (NotFound: there is none)."""
         asset = self.find_asset(path)
         if asset is None:
             raise NotFound(f"There is nothing at {path}.")
@@ -240,12 +237,12 @@ class ContentStore:
         """Return whether the asset can be given out; a look at the disk, cheap (Unavailable)."""
         return self._reader.has(asset.digest, asset.size)
 
-    def open_asset(self, asset: Asset) -> BinaryIO:
-        """Return the asset's bytes as an unbuffered file.
+    def checksums_of(self, asset: Asset) -> dict[str, str]:
+        """Return the stored checksums of an asset's bytes by algorithm, in hex."""
+        return {CANONICAL: asset.digest, **dict(list_checksums(asset.id))}
 
-        Raises:
-            NotFound: the blob store has lost them.
-        """
+    def open_asset(self, asset: Asset) -> BinaryIO:
+        """Return the asset's bytes as an unbuffered file (NotFound: the blob store lost them)."""
         return self._reader.open(asset.digest, asset.size)
 
     def open_body(self, asset: Asset, *, is_popular: bool = False) -> BinaryIO | bytes:

@@ -14,6 +14,10 @@ from repoman.db.models import database_proxy
 from repoman.db.sqlite import batches
 from repoman.events.event import Coordinate
 
+_CHECKSUMS = (
+    'SELECT c.algorithm, c.value FROM "asset" a JOIN "blob_checksum" c ON c.blob_id = a.blob_id '
+    "WHERE a.id = ?"
+)
 _FIND_PACKAGE = (
     'SELECT id FROM "package" WHERE repository_id = ? AND kind = ? AND namespace = ? AND name = ?'
 )
@@ -286,6 +290,11 @@ def save_checksums(blob_id: int, checksums: Mapping[str, str]) -> None:
     """Store digests of a blob by other algorithms, in hex."""
     for algorithm, value in checksums.items():
         _execute(_SAVE_CHECKSUM, (blob_id, algorithm, value))
+
+
+def list_checksums(asset: int) -> Iterator[tuple[str, str]]:
+    """Yield algorithm and value of the stored digests of an asset's bytes, in hex."""
+    yield from _execute(_CHECKSUMS, (asset,))
 
 
 def save_asset(repository: int, path: str, new: AssetValues, former: int | None) -> int:

@@ -112,7 +112,20 @@ class Metadata:
         return self.package or self.key
 
 
-Target = File | Metadata
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """The digest of a file or document by an algorithm, in hex, as a text beside it; not stored."""
+
+    of: File | Metadata
+    algorithm: str
+
+    @property
+    def name(self) -> str:
+        """The name that rules are about."""
+        return self.of.name
+
+
+Target = File | Metadata | Checksum
 Value = Any
 """What a document says, as the format keeps it; never changed once it is made."""
 
@@ -208,6 +221,9 @@ class FileFormat:
             there: the links in it are relative.
         shadows: whether a package that a hosted member of a group has is that member's alone.
         takes_puts: whether clients store a file by a PUT of its path, and delete it by DELETE.
+        takes_documents: whether clients store documents and checksums too; see :meth:`taken`.
+        remote_checksum: the algorithm of the checksums that the remote of a proxy has beside its
+            files; empty: it has none. Files that never change are compared with them.
         write_policy: that of a hosted repository whose settings say nothing.
         refuses_early: whether a file is refused for its path alone, before its bytes are known;
             otherwise clients may send the same bytes again.
@@ -224,6 +240,8 @@ class FileFormat:
     redirects: ClassVar[bool] = False
     shadows: ClassVar[bool] = True
     takes_puts: ClassVar[bool] = False
+    takes_documents: ClassVar[bool] = False
+    remote_checksum: ClassVar[str] = ""
     write_policy: ClassVar[WritePolicy] = WritePolicy.ALLOW
     refuses_early: ClassVar[bool] = True
     accepts_same: ClassVar[bool] = True
@@ -244,6 +262,17 @@ class FileFormat:
         if file.package:
             return Coordinate(FILE, file.package, file.version)
         return Coordinate(FILE, namespace=file.path.rpartition("/")[0], name=file.path)
+
+    def package(self, name: str) -> Coordinate:
+        """Return the coordinate of a package, without a version."""
+        return Coordinate(FILE, name)
+
+    def refusal(self, target: File | Metadata, config: RepositoryConfig) -> str:
+        """Return why a repository with these settings has no such thing; empty: it may have it.
+
+        A hosted repository takes no such file, and a proxy does not ask its remote for it.
+        """
+        return ""
 
     # Proxies --------------------------------------------------------------------------------------
 
@@ -269,9 +298,24 @@ class FileFormat:
 
     # Hosted repositories --------------------------------------------------------------------------
 
-    def generate(self, metadata: Metadata, package: Package) -> Value:
-        """Return the value of a document about a package, which has at least one file."""
+    def generate(self, metadata: Metadata, package: Package) -> Value | None:
+        """Return the value of a document about a package, which has a file or a state.
+
+        None: there is no such document.
+        """
         raise NotImplementedError
+
+    def taken(self, metadata: Metadata, body: bytes) -> ChangePackage | None:
+        """Return what a document that a client stores changes; None: nothing, as all of it is made.
+
+        Raises:
+            Invalid: it cannot be read.
+        """
+        return None
+
+    def is_final(self, file: File) -> bool:
+        """Return whether a policy that allows files once is about this one."""
+        return True
 
     def generate_root(self, metadata: Metadata, names: Sequence[str]) -> Value:
         """Return the value of a document about the whole repository."""

@@ -5,7 +5,6 @@ import json
 from repoman.content import ContentStore
 from repoman.db.cache import ReadCache
 from repoman.errors import NotFound
-from repoman.events.event import Coordinate
 from repoman.files.format import FILE, Document, FileFormat, Metadata, Package, StoredFile
 from repoman.files.tags import tag_of
 
@@ -31,11 +30,11 @@ class GeneratedDocuments:
 
     def has(self, package: str) -> bool:
         """Return whether there is a file of a package."""
-        return bool(self._content.list_versions(FILE, package, "", 1))
+        return has_package(self._content, self._format, package)
 
     def package(self, name: str) -> Package:
         """Return a package as it is now; without files if there is none."""
-        found = self._content.list_package(Coordinate(FILE, name))
+        found = self._content.list_package(self._format.package(name))
         state = self._content.find_asset(STATES + name)
         files = tuple(
             StoredFile(
@@ -58,9 +57,10 @@ class GeneratedDocuments:
             value = self._format.generate_root(metadata, names)
             return Document(value, tag_of(metadata.key, *names))
         package = self.package(metadata.package)
-        if not package.files:
+        has_any = package.files or package.state
+        value = self._format.generate(metadata, package) if has_any else None
+        if value is None:
             raise NotFound(f"There is no {metadata.package} in {self._name}.")
-        value = self._format.generate(metadata, package)
         files = (f"{each.path} {each.digest} {each.updated_at}" for each in package.files)
         return Document(value, tag_of(metadata.key, json.dumps(package.state), *files))
 
@@ -69,3 +69,9 @@ class GeneratedDocuments:
         while batch := self._content.list_names(FILE, names[-1] if names else "", NAMES_BATCH):
             names += batch
         return names
+
+
+def has_package(content: ContentStore, format_: FileFormat, name: str) -> bool:
+    """Return whether a repository stores a file of a package."""
+    package = format_.package(name)
+    return bool(content.list_versions(FILE, package.name, "", 1, package.namespace))

@@ -34,6 +34,7 @@ class HostedFiles:
         self._headers = format_.headers(context.config)
         self._content = context.content
         self._blobs = context.blobs
+        self._config = context.config
         self._documents = GeneratedDocuments(format_, self._name, context.content)
 
     def document(self, metadata: Metadata) -> Document:
@@ -57,24 +58,30 @@ class HostedFiles:
             last_modified=asset.updated_at,
             headers=self._headers,
             pull=self._content.pull_of(file.path),
+            checksums=lambda: self._content.checksums_of(asset),
         )
 
     def open_upload(self, file: File | None) -> BlobUpload:
         """Begin the upload of the bytes of a file."""
         self._refuse_if_read_only()
-        if file is not None and self._format.refuses_early:
-            self._check_write(file.path)
+        if file is not None:
+            self._check_allowed(file)
+            if self._format.refuses_early:
+                self._check_write(file)
         return self.open_file_upload()
 
     def save(self, *files: tuple[NewFile, BlobUpload], change: ChangePackage | None = None) -> bool:
         """Store uploaded bytes as files, and change their package with it."""
+        for new, _ in files:
+            self._check_allowed(new.file)
         assets = [
             new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
             for new, upload in files
         ]
         state = self._no_bytes() if change else None
         with self._content.transaction():
-            first, *_ = [self._save(each) for each in assets]
+            pairs = zip(files, assets, strict=True)
+            first, *_ = [self._save(new.file, asset) for (new, _), asset in pairs]
             if change and state:
                 self._change(files[0][0].file.package, change, state)
         return first
@@ -155,8 +162,9 @@ class HostedFiles:
             if file.path in files:
                 raise Invalid(f"The form has two files for the path {file.path!r}.")
             files[file.path] = (file, sent)
-        for path in files:
-            check(f"/{path}", self._check_write(path))
+        for path, (file, _) in files.items():
+            self._check_allowed(file)
+            check(f"/{path}", self._check_write(file))
         new = [
             new_asset(
                 self._format,
@@ -169,8 +177,9 @@ class HostedFiles:
         with self._content.transaction():
             for each in new:
                 # As above, since another client may have been faster.
-                check(f"/{each.path}", self._check_write(each.path))
-                self._save(each)
+                file, _ = files[each.path]
+                check(f"/{each.path}", self._check_write(file))
+                self._save(file, each)
         return list(files)
 
     # Inside -------------------------------------------------------------------------------------
@@ -178,22 +187,27 @@ class HostedFiles:
     def _unknown(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
-    def _save(self, asset: NewAsset) -> bool:
+    def _check_allowed(self, file: File) -> None:
+        if refusal := self._format.refusal(file, self._config):
+            raise Invalid(refusal)
+
+    def _save(self, file: File, asset: NewAsset) -> bool:
         """Store a file in the transaction of the caller; return whether there was none."""
-        is_new = self._check_write(asset.path, asset.blob.digest)
+        is_new = self._check_write(file, asset.blob.digest)
         known = self._content.find_asset(asset.path)
         if is_new or known is None or known.digest != asset.blob.digest:
             self._content.save_asset(asset)
         return is_new
 
-    def _check_write(self, path: str, digest: str = "") -> bool:
+    def _check_write(self, file: File, digest: str = "") -> bool:
         """Return whether the path is free; raise if the policy forbids these bytes at it."""
         self._refuse_if_read_only()
-        asset = self._content.find_asset(path)
+        asset = self._content.find_asset(file.path)
         is_free = asset is None or not self._content.has_bytes(asset)
         is_same = self._format.accepts_same and asset is not None and asset.digest == digest
-        if self._policy is WritePolicy.ALLOW_ONCE and not (is_free or is_same):
-            raise self._format.exists(path, self._name)
+        is_once = self._policy is WritePolicy.ALLOW_ONCE and self._format.is_final(file)
+        if is_once and not (is_free or is_same):
+            raise self._format.exists(file.path, self._name)
         return is_free
 
     def _refuse_if_read_only(self) -> None:

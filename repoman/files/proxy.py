@@ -1,5 +1,6 @@
 """A proxy of files: those of another server, fetched once and cached."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -8,7 +9,9 @@ from repoman.blobs.upload import BlobUpload
 from repoman.content import NewAsset
 from repoman.errors import NotFound, Unsupported, UpstreamUnavailable
 from repoman.events.event import Coordinate
+from repoman.files.checksums import read_checksum
 from repoman.files.format import FILE, Document, File, FileFormat, Metadata, NewFile
+from repoman.files.generated import has_package
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, PREFIX, RemoteDocuments
 from repoman.files.service import Backend, PackageRepository, RemoteQuery
@@ -19,6 +22,7 @@ from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
 from repoman.repositories.recipes import RepositoryContext, open_cache
 from repoman.repositories.sections import RoutingSection
 
+CHECKSUM_MAX_BYTES = 1 << 16  # Of the text beside a file of the remote.
 ANSWER_MAX_BYTES = 16 << 20  # A longer answer past the cache is refused.
 
 
@@ -29,6 +33,7 @@ class ProxyFiles:
         config = context.config
         proxy = config.section("proxy", ProxySection)
         self._format = format_
+        self._config = config
         self._name = config.name
         self._content = context.content
         self._remote = proxy.remote
@@ -53,16 +58,16 @@ class ProxyFiles:
 
     def document(self, metadata: Metadata) -> Document:
         """Return a document of the remote."""
-        self._check_routing(metadata.name)
+        self._check(metadata)
         return self._documents.get(metadata)
 
     def has(self, package: str) -> bool:
         """Return whether a file of a package is cached."""
-        return bool(self._content.list_versions(FILE, package, "", 1))
+        return has_package(self._content, self._format, package)
 
     def get(self, file: File) -> Content:
         """Return a file."""
-        self._check_routing(file.name)
+        self._check(file)
         found = self._files.get(file.path)
         return Content(
             size=found.size,
@@ -73,6 +78,7 @@ class ProxyFiles:
             headers={**self._headers, **found.headers},
             source=found.source.value,
             pull=self._content.pull_of(file.path),
+            checksums=found.checksums,
         )
 
     def writable(self, name: str) -> PackageRepository:
@@ -117,17 +123,37 @@ class ProxyFiles:
         if not delete_files(self._content, paths):
             raise NotFound(f"The cache of {self._name!r} does not have {', '.join(paths)!r}.")
 
-    def _check_routing(self, name: str) -> None:
-        if not self._routing.allows(name):
-            raise NotFound(f"The routing rule of the repository {self._name!r} forbids {name!r}.")
+    def _check(self, target: File | Metadata) -> None:
+        if not self._routing.allows(target.name):
+            raise NotFound(
+                f"The routing rule of the repository {self._name!r} forbids {target.name!r}."
+            )
+        if refusal := self._format.refusal(target, self._config):
+            raise NotFound(refusal)
 
     def _places(self, name: str) -> list[tuple[str, str]]:
         """Return the beginnings and ends of the stored paths that belong to a package or path."""
         return [(name, name), (f"{PREFIX}{name}", "")]
 
     def _locate(self, path: str) -> Place:
-        """Return where a file is; a document that lacks it is asked for once more."""
+        """Return where a file is, and what it has to hash to as far as the remote tells."""
         file = self._file_at(path)
+        place = self._place(file)
+        if self._format.remote_checksum and not (file.is_mutable or place.digests):
+            return replace(place, digests=self._digests_beside(place))
+        return place
+
+    def _digests_beside(self, place: Place) -> dict[str, str]:
+        """Return the checksum that the remote has beside a file."""
+        algorithm = self._format.remote_checksum
+        with self._cache.client.open("GET", f"{place.url}.{algorithm}", self._login) as answer:
+            if answer.status != HTTPStatus.OK:
+                return {}
+            digest = read_checksum(answer.read_all(CHECKSUM_MAX_BYTES), algorithm)
+        return {algorithm: digest} if digest else {}
+
+    def _place(self, file: File) -> Place:
+        """Return where a file is; a document that lacks it is asked for once more."""
         try:
             return self._format.remote(file, lambda each: self._documents.get(each).value)
         except NotFound:

@@ -1,5 +1,6 @@
 """Documents as clients get them: in one of their forms, with validators, compressed on request."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,10 +39,7 @@ class Renderer:
         """Return the answer to the current GET or HEAD request."""
         variant = self._format.variant(metadata, request.headers.get("Accept", ""))
         base = request.url_root.rstrip("/") if self._format.is_absolute else ""
-        form = self._forms.get(
-            (metadata, document.tag, variant, base),
-            lambda: self._make(metadata, document, variant, base),
-        )
+        form = self._form(metadata, document, variant, base)
         response = Response(form.rendered.body, content_type=form.rendered.media_type)
         response.headers.extend(document.headers)
         response.headers["Cache-Control"] = "no-cache"
@@ -53,6 +51,19 @@ class Renderer:
         if form.packed is not None and response.status_code == HTTPStatus.OK:
             offer(response, form.packed)
         return response
+
+    def checksum(self, metadata: Metadata, document: Document, algorithm: str) -> str:
+        """Return the digest, in hex, of a document in the form for clients that want none."""
+        variant = self._format.variant(metadata, "")
+        base = request.url_root.rstrip("/") if self._format.is_absolute else ""
+        form = self._form(metadata, document, variant, base)
+        return hashlib.new(algorithm, form.rendered.body, usedforsecurity=False).hexdigest()
+
+    def _form(self, metadata: Metadata, document: Document, variant: str, base: str) -> _Form:
+        return self._forms.get(
+            (metadata, document.tag, variant, base),
+            lambda: self._make(metadata, document, variant, base),
+        )
 
     def _make(self, metadata: Metadata, document: Document, variant: str, base: str) -> _Form:
         rendered = self._format.render(metadata, document.value, variant, base)

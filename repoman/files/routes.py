@@ -8,7 +8,9 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from repoman.errors import Invalid, NotFound
+from repoman.files.checksums import checksum_of, verify
 from repoman.files.format import (
+    Checksum,
     File,
     FileFormat,
     Metadata,
@@ -18,9 +20,12 @@ from repoman.files.format import (
 )
 from repoman.files.rendering import Renderer
 from repoman.files.service import FileRepository
-from repoman.http.body import receive_body
+from repoman.http.body import read_body, receive_body
 from repoman.http.content import send_content
 from repoman.http.current import current_environ, current_repository, note_pull
+
+CHECKSUM_MAX_BYTES = 1 << 12  # Of the text that a client stores beside a file.
+DOCUMENT_MAX_BYTES = 4 << 20  # Of a document that a client stores.
 
 
 def files_blueprint(format_: FileFormat) -> Blueprint:
@@ -32,8 +37,10 @@ def files_blueprint(format_: FileFormat) -> Blueprint:
 
     @blueprint.get("/<rest:path>")
     def get_path(path: str) -> BaseResponse:
-        """Send a document, or a file or the requested range of it; handles HEAD as well."""
+        """Send a document, a checksum, or a file or a range of it; handles HEAD as well."""
         target = _found(format_, path)
+        if isinstance(target, Checksum):
+            return _send_checksum(target, renderer)
         if isinstance(target, Metadata):
             if format_.redirects and path != target.key:
                 return redirect(
@@ -52,13 +59,30 @@ def files_blueprint(format_: FileFormat) -> Blueprint:
     return blueprint
 
 
+def _send_checksum(checksum: Checksum, renderer: Renderer) -> Response:
+    """Return the digest of what a client would get: a document is hashed as it is rendered."""
+    repository, of = _repository(), checksum.of
+    if isinstance(of, Metadata):
+        digest = renderer.checksum(of, repository.document(of), checksum.algorithm)
+    else:
+        digest = checksum_of(repository.get(of), checksum.algorithm)
+    response = Response(digest, mimetype="text/plain")
+    response.headers["Cache-Control"] = "no-cache"
+    response.set_etag(digest)
+    response.make_conditional(request.environ)
+    return response
+
+
 def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
     @blueprint.put("/<rest:path>")
     def put_file(path: str) -> Response:
-        """Store the body as a file."""
+        """Store the body as a file, or take it for a document or a checksum."""
         if "Content-Range" in request.headers:
             raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
-        file, repository = _file_for(format_, path), _repository()
+        target, repository = format_.target(path), _repository()
+        if format_.takes_documents and isinstance(target, Metadata | Checksum):
+            return _take_text(format_, target)
+        file = _file_for(format_, path)
         # The server may call this function twice: first to ask whether it accepts the body.
         with receive_body(current_environ(), lambda: repository.open_upload(file)) as upload:
             media_type = request.headers.get("Content-Type") or guess_media_type(path)
@@ -73,6 +97,19 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
             raise NotFound(f"There is no file at {path!r}; the documents there are made of files.")
         _repository().delete(file)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _take_text(format_: FileFormat, target: Metadata | Checksum) -> Response:
+    """Take what a document changes, or compare a checksum."""
+    repository = _repository().writable(target.name)
+    repository.check_writable()
+    if isinstance(target, Checksum):
+        verify(repository, target, read_body(current_environ(), CHECKSUM_MAX_BYTES))
+    else:
+        change = format_.taken(target, read_body(current_environ(), DOCUMENT_MAX_BYTES))
+        if change:
+            repository.change(target.package, change)
+    return Response(status=HTTPStatus.CREATED)
 
 
 def _repository() -> FileRepository:

@@ -58,6 +58,7 @@ class Content:
             nothing may depend on the time or on a remote.
         source: where it came from, for the access log; empty where there is but one place.
         pull: what of a repository a client has with it, if that is to be noted.
+        checksums: returns the digests that are stored with the bytes, by algorithm, in hex.
     """
 
     size: int
@@ -69,6 +70,7 @@ class Content:
     is_cacheable: bool = False
     source: str = ""
     pull: Pull | None = None
+    checksums: Callable[[], Mapping[str, str]] = dict
 
 
 def send_content(content: Content) -> Response:

@@ -80,6 +80,7 @@ class CachedFile:
     headers: Mapping[str, str]
     source: Source
     last_modified: float | None = None
+    checksums: Callable[[], Mapping[str, str]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ class CachedFiles:
             headers=headers,
             source=source,
             last_modified=_seconds(asset.remote_modified),
+            checksums=lambda: self._content.checksums_of(asset),
         )
 
     def _growing(self, download: Download) -> CachedFile:

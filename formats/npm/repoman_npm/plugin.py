@@ -108,8 +108,8 @@ class Npm(FileFormat):
     # Hosted repositories, groups ------------------------------------------------------------------
 
     def generate(self, metadata: Metadata, package: Package) -> Any:
-        """Return the packument of a hosted package."""
-        return packument.generate(package)
+        """Return the packument of a hosted package; None once it has no version."""
+        return packument.generate(package) if package.files else None
 
     def generate_root(self, metadata: Metadata, names: Sequence[str]) -> Any:
         """Return the names of all hosted packages, for searches."""

@@ -212,6 +212,8 @@ class ProxyTests(FormatTests):
         sample = self.samples()[0]
         remote_files.files = dict(self.remote([sample]))
         self.keep(site.client(mirror), sample.path)
+        for path in self.documents(sample):
+            assert site.client(mirror).get(path).status_code == 200
         site.repoman.repositories.update(mirror, {"proxy": {"content_max_age": -1}})
         remote_files.status = 500
         assert self.is_named(site.client(mirror), sample)
