@@ -95,8 +95,8 @@ clean: ## Remove build results; ./data is kept
 # --- What the targets above need ---------------------------------------------------------------
 
 # The programs that the tests and the benchmarks run, and their Debian packages.
-PROGRAMS := docker dockerd skopeo podman curl slapd ldapadd chromium nginx wrk systemd-analyze
-PACKAGES := docker.io skopeo podman curl slapd ldap-utils chromium nginx wrk systemd
+PROGRAMS := docker dockerd skopeo podman curl slapd ldapadd chromium nginx wrk systemd-analyze mvn
+PACKAGES := docker.io skopeo podman curl slapd ldap-utils chromium nginx wrk systemd maven
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
 
 # $(call debian,condition,packages): install Debian packages unless the condition holds.

@@ -1,0 +1,1 @@
+"""Repositories of Maven artifacts: the layout, checksums, and metadata that is made and merged."""

@@ -1,0 +1,49 @@
+"""The format does what all formats do."""
+
+import io
+
+from repoman.testing import FormatSuite, RemoteFile, Sample
+from repoman_maven2 import index, plugin
+
+
+class TestMaven(FormatSuite):
+    name = "maven2"
+    plugin = plugin
+    replaces = False
+    shadows = False
+    puts = True
+    takes_forms = True
+
+    def make(self, package, version, content=""):
+        path = f"org/acme/{package}/{version}/{package}-{version}.jar"
+        return Sample(path, f"{path} {content}".encode(), f"org.acme:{package}", version)
+
+    def documents(self, sample):
+        folder = "/".join(sample.path.split("/")[:-2])
+        return {f"{folder}/maven-metadata.xml": f"<version>{sample.version}</version>"}
+
+    def remote(self, samples):
+        files = {f"/{each.path}": RemoteFile(each.data) for each in samples}
+        for each in samples:
+            [path] = self.documents(each)
+            versions = tuple(other.version for other in samples if other.name == each.name)
+            body = index.render(each.name, "", index.Index("20260101000000", versions))
+            files[f"/{path}"] = RemoteFile(body, "application/xml")
+        return files
+
+    def form(self, sample):
+        return {
+            "maven2.groupId": "org.acme",
+            "maven2.artifactId": sample.name.partition(":")[2],
+            "maven2.version": sample.version,
+            "maven2.asset1": (io.BytesIO(sample.data), "any.jar"),
+            "maven2.asset1.extension": "jar",
+        }
+
+    def refused(self):
+        good = self.samples()[0]
+        paths = ("a.txt", "org/acme/demo/1.0/other-1.0.jar", "org/äcme/demo/1.0/demo-1.0.jar")
+        return [Sample(path, good.data) for path in (*paths, f"{good.path}.sha1")]
+
+    def twins(self, sample):
+        return [sample.path.upper(), sample.path.replace("acme", "Acme"), f"{sample.path}/"]
