@@ -111,8 +111,30 @@ define debian
 endef
 
 .PHONY: programs
-programs: $(BIN)/docker-registry
+programs: $(BIN)/docker-registry python-programs
 	$(call debian,for each in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$each || exit 1; done,$(PACKAGES))
+
+# Clients of indexes of Python packages, other servers of them, and real packages for these.
+PYTHON_CLIENTS := pip uv twine poetry
+PYTHON_INDEXES := devpi-server pypiserver
+PYTHON_PACKAGES := requests flask rich attrs packaging python-dateutil tomli platformdirs pluggy
+
+.PHONY: python-programs
+python-programs: $(addprefix $(VENV)/python-,$(addsuffix /complete,clients indexes packages))
+
+$(VENV)/python-clients/complete: | $(BIN)/python
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade $(PYTHON_CLIENTS)
+	touch $@
+
+$(VENV)/python-indexes/complete: | $(BIN)/python
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet $(PYTHON_INDEXES)
+	touch $@
+
+$(VENV)/python-packages/complete: | $(VENV)/python-clients/complete
+	$(VENV)/python-clients/bin/python -m pip download --quiet --dest $(@D) $(PYTHON_PACKAGES)
+	touch $@
 
 # Only the program: the package would start a registry on a port that we use.
 $(BIN)/docker-registry: | $(BIN)/python
