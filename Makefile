@@ -43,8 +43,8 @@ unit: $(VENV)/dev.stamp ## Run the tests that need no other program, in less tha
 		$(filter-out %_docs.py,$(wildcard tests/test_*.py)) formats
 
 .PHONY: fuzz
-fuzz: $(VENV)/dev.stamp ## Run the property-based tests for longer, with random examples
-	FUZZ=1 $(PYTEST) --timeout 3600 $$(grep -rl 'import.* given' tests formats --include='*.py')
+fuzz: $(VENV)/dev.stamp ## Run tests of random or very many examples for longer
+	FUZZ=1 $(PYTEST) --timeout 3600 $$(grep -rlE 'import.* given|tests.examples import' tests formats --include='test_*.py')
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style and formatting

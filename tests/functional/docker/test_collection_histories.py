@@ -1,13 +1,9 @@
-"""The collection after random histories, under many clients, and when it is killed."""
+"""The collection after random histories, and under many clients."""
 
 import random
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,12 +13,11 @@ from repoman.events.event import Coordinate
 from repoman.events.origin import acting_by
 from tests.clock import wait_until
 from tests.examples import count
-from tests.functional.docker.collection_killer import Watcher
 from tests.functional.docker.driver import Refused
 from tests.functional.docker.images import digest_of, index_of, make_image
+from tests.functional.docker.test_collection import Watcher
 from tests.functional.docker.test_concurrency import run_all
 
-ROOT = Path(__file__).parents[3]
 GRACE_S = 86_400.0
 LATER_S = 3 * GRACE_S
 CLIENTS = 6
@@ -298,20 +293,3 @@ def test_clients_and_a_collection_that_never_ends(in_process, monkeypatch):
     for tag in registry.tags("app"):
         registry.pull("app", tag)
     assert all(each.promised == each.freed for each in passes)
-
-
-# --- Kills ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_killed_collection_goes_on(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.functional.docker.collection_killer", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert int(done.stdout) >= 5  # it was killed so often

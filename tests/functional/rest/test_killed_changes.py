@@ -26,17 +26,3 @@ def test_a_kill_leaves_nothing_half_made(tmp_path, work, least):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout) >= least  # it was killed so often
-
-
-@pytest.mark.slow
-def test_a_kill_leaves_no_component_half_removed_by_a_cleanup(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.functional.rest.cleanup_killer", str(tmp_path), "9"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) >= 15
