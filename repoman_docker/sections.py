@@ -216,6 +216,12 @@ class DockerHostedSection(DockerSection):
         json_schema_extra={
             "unit": "days",
             "hint": "After their last pull, and after their last tag left. Empty: never.",
+            "first_run": {
+                "question": "Delete untagged images",
+                "text": "Each push of a tag that exists leaves an image without a tag. Clients "
+                "that know its digest can still pull it, so it stays until a rule deletes it.",
+                "proposal": 30,
+            },
         },
     )
     immutable_tags: TagPatterns = Field(

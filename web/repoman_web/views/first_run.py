@@ -1,9 +1,10 @@
-"""The first run: the password of admin, who may read, and what to try; each step is saved at once.
+"""The first run: password, who may read, what formats ask, what to try; each step is saved at once.
 
 It begins when admin logs in with the first password, and ends with its last page.
 """
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
@@ -20,6 +21,7 @@ from repoman.plugin import (
     login_needed,
     may_administer,
 )
+from repoman_web.views.first_questions import FirstQuestions
 from repoman_web.views.forms import AnonymousForm, NewPasswordForm
 
 STEP = "first_run"  # In Flask's session: that the first password was replaced, in this browser.
@@ -43,7 +45,7 @@ def show_password() -> str | Response:
     if session.get(STEP):
         return redirect(url_for("first_run.show_anonymous"), HTTPStatus.SEE_OTHER)
     _check_first_login()
-    return render_template("repoman/setup_password.html", form=NewPasswordForm(formdata=None))
+    return _render("password", form=NewPasswordForm(formdata=None))
 
 
 @first_run.post("/password")
@@ -61,7 +63,7 @@ def save_password() -> tuple[str, int] | Response:
             begin_session(actor)
             session[STEP] = True
             return redirect(url_for("first_run.show_anonymous"), HTTPStatus.SEE_OTHER)
-    return render_template("repoman/setup_password.html", form=form), HTTPStatus.BAD_REQUEST
+    return _render("password", form=form), HTTPStatus.BAD_REQUEST
 
 
 @first_run.get("/anonymous")
@@ -70,8 +72,8 @@ def show_anonymous() -> str:
     """Return the form about access without a login."""
     _check_step()
     host = current_repoman().settings.server.host
-    return render_template(
-        "repoman/setup_anonymous.html",
+    return _render(
+        "anonymous",
         form=AnonymousForm(formdata=None),
         loopback=host if host in LOOPBACK else "",
     )
@@ -84,7 +86,27 @@ def save_anonymous() -> Response:
     _check_step()
     is_open = request.form.get("anonymous") == "yes"
     current_repoman().options.update(ANONYMOUS_OPTIONS, {"enabled": is_open})
-    return redirect(url_for("first_run.show_done"), HTTPStatus.SEE_OTHER)
+    step = "show_questions" if FirstQuestions() else "show_done"
+    return redirect(url_for(f"first_run.{step}"), HTTPStatus.SEE_OTHER)
+
+
+@first_run.get("/repositories")
+@login_needed
+def show_questions() -> str:
+    """Return the form with what formats ask about the repositories that are there already."""
+    _check_step()
+    return _render("repositories", questions=_questions())
+
+
+@first_run.post("/repositories")
+@login_needed
+def save_questions() -> tuple[str, HTTPStatus] | Response:
+    """Give the repositories the settings that were ticked, and go on."""
+    _check_step()
+    questions = _questions()
+    if questions.save(request.form):
+        return redirect(url_for("first_run.show_done"), HTTPStatus.SEE_OTHER)
+    return _render("repositories", questions=questions), questions.form.status
 
 
 @first_run.get("/done")
@@ -93,7 +115,7 @@ def show_done() -> str:
     """Return what to try first; the first run is over when another page is opened."""
     _check_step()
     usages = [(each.name, each.usage) for each in list_addresses() if each.usage]
-    return render_template("repoman/setup_done.html", usages=usages)
+    return _render("done", usages=usages)
 
 
 @first_run.post("/done")
@@ -102,6 +124,27 @@ def leave() -> Response:
     """End the first run."""
     session.pop(STEP, None)
     return redirect(url_for("pages.start"), HTTPStatus.SEE_OTHER)
+
+
+def _render(step: str, **values: Any) -> str:
+    """Return the page of a step; that of the repositories is there if a format asks something."""
+    names = {"password": "Password", "anonymous": "Who may read", "repositories": "Repositories"}
+    if not FirstQuestions():
+        del names["repositories"]
+    names["done"] = "Done"
+    return render_template(
+        f"repoman/setup_{step}.html",
+        step_names=[*names.values()],
+        step_number=[*names].index(step) + 1,
+        **values,
+    )
+
+
+def _questions() -> FirstQuestions:
+    questions = FirstQuestions()
+    if not questions:
+        abort(HTTPStatus.NOT_FOUND)
+    return questions
 
 
 def _check_first_login() -> None:
