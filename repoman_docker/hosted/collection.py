@@ -138,6 +138,7 @@ class _Plan:
         self._reachability = reachability
         self._is_dry = options.is_dry
         self._planned: set[str] = set()  # manifests
+        self._chains_named: Counter[str] = Counter()  # V1 images, by planned chains that name them
         self._freed = _Tally(self._graph)
         self._kept = _Tally(self._graph)
 
@@ -199,6 +200,7 @@ class _Plan:
             manifests = [nodes[each] for each in batch if each in nodes]
             if self._is_dry:
                 self._freed.add_references(nodes)
+                self._forget_chains(chains)
             yield self._step([*manifests, *chains.values()], {p: order[p].reason for p in nodes})
             yield from self._remove_blobs(parts)
 
@@ -245,22 +247,43 @@ class _Plan:
             ]
             for batch in _cut(lost, STEP_ASSETS):
                 reasons = {each.path: "Its manifest was deleted." for each in batch}
+                if self._is_dry:
+                    self._forget_chains(reasons)
                 yield self._step(batch, reasons), None
             yield CollectionStep(), last
 
+    def _forget_chains(self, chains: Iterable[str]) -> None:
+        """Remember which V1 images these chains, which would have gone, name."""
+        named = self._graph.names(chains, (V1_CHAIN,))
+        self._chains_named.update(path for _, _, path in named)
+
     def _images(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
-        yield from self._unused(V1_IMAGE, after, (V1_CHAIN, V1_PUSH), "No tag needs it.")
+        for batch in _cut(sorted(self._chains_named), STEP_ASSETS):  # empty, unless it is dry
+            named = Counter(p for p, _, _ in self._graph.named_by(batch, (V1_CHAIN, V1_PUSH)))
+            lost = [each for each in batch if named[each] <= self._chains_named[each]]
+            for step in self._remove_images(self._graph.nodes(lost).values()):
+                yield step, None
+        for nodes, last in self._windows(V1_IMAGE, after, (V1_CHAIN, V1_PUSH)):
+            for step in self._remove_images(nodes):
+                yield step, None
+            yield CollectionStep(), last
+
+    def _remove_images(self, nodes: Iterable[GraphNode]) -> Iterator[CollectionStep]:
+        """Yield the steps that remove V1 images, and their layers if nothing else needs those."""
+        old = [each for each in nodes if not self._reachability.is_young(each)]
+        for batch in _cut(old, STEP_ASSETS):
+            paths = [each.path for each in batch]
+            layers = {path for _, _, path in self._graph.names(paths, (BLOB,))}
+            if self._is_dry:
+                self._freed.add_references(paths)
+            yield self._step(batch, dict.fromkeys(paths, "No tag needs it."))
+            yield from self._remove_blobs(layers)
 
     def _blobs(self, after: str) -> Iterator[tuple[CollectionStep, str | None]]:
-        yield from self._unused(BLOB, after, (), UNUSED)
-
-    def _unused(
-        self, kind: str, after: str, kinds: tuple[str, ...], reason: str
-    ) -> Iterator[tuple[CollectionStep, str | None]]:
-        for nodes, last in self._windows(kind, after, kinds):
+        for nodes, last in self._windows(BLOB, after):
             old = [each for each in nodes if not self._reachability.is_young(each)]
             for batch in _cut(old, STEP_ASSETS):
-                yield self._step(batch, {each.path: reason for each in batch}), None
+                yield self._step(batch, {each.path: UNUSED for each in batch}), None
             yield CollectionStep(), last
 
     def _windows(
