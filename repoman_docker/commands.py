@@ -26,7 +26,12 @@ from repoman_docker.browsing.collecting import (
     options_now,
 )
 from repoman_docker.browsing.comparison import Change, compare
-from repoman_docker.browsing.deleting import DeletionPlan, delete_references, plan_deletion
+from repoman_docker.browsing.deleting import (
+    DeletionPlan,
+    ReferenceDeletion,
+    delete_references,
+    plan_deletion,
+)
 from repoman_docker.browsing.details import describe_image
 from repoman_docker.browsing.histories import TagEvent, left_tags, tag_history
 from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
@@ -229,21 +234,40 @@ def delete(
     """Delete tags, or digests, of IMAGE; a manifest goes with its last tag."""
     view = _open(repoman, repository)
     act = plan_deletion if dry_run else delete_references
-    _tell_deletion(act(view, image, references), "would delete" if dry_run else "deleted")
+    plan = act(view, image, references)
+    _tell_deletion(plan, "would delete" if dry_run else "deleted", _when_freed(view))
 
 
-def _tell_deletion(plan: DeletionPlan, verb: str) -> None:
+def _tell_deletion(plan: DeletionPlan, verb: str, when: str) -> None:
     for each in plan.rows:
         if each.stays_because:
             click.echo(f"kept {each.reference}: {each.stays_because}")
-            continue
-        others = f", which stays as {', '.join(each.other_tags)}" if each.other_tags else ""
-        manifest = " with its manifest" if each.image_goes else f", not its manifest{others}"
-        click.echo(f"{verb} {each.reference}{'' if each.is_digest else manifest}")
+        elif each.is_digest:
+            click.echo(f"{verb} {each.reference}")
+        elif each.image_goes:
+            click.echo(f"{verb} {each.reference} with its manifest")
+        else:
+            click.echo(f"{verb} {each.reference}, not its manifest, {_why_kept(each)}")
     click.echo(
-        f"{len(plan.images)} manifests, {len(plan.attachments)} attached things; "
-        f"frees {plan.freed_size} of {plan.size} bytes once unused layers are removed"
+        f"{pluralize(len(plan.images), 'manifest')}, "
+        f"{pluralize(len(plan.attachments), 'attached thing')}; "
+        f"frees {plan.freed_size} of {plan.size} bytes {when}"
     )
+
+
+def _why_kept(row: ReferenceDeletion) -> str:
+    """Return why the manifest of a tag stays."""
+    if row.other_tags:
+        return f"which stays as {', '.join(row.other_tags)}"
+    return "which other tags have" if row.is_tagged_elsewhere else "which you may not delete"
+
+
+def _when_freed(view: RepositoryView) -> str:
+    """Return when deletions free their bytes, and until when they can be undone."""
+    days = view.repository.capabilities.undo_days
+    if not days:
+        return "once unused layers are removed; this cannot be undone"
+    return f"after {pluralize(days, 'day')}; it can be restored until then"
 
 
 @docker.command("delete-image")
@@ -259,8 +283,8 @@ def delete_whole(repoman: Repoman, repository: str, image: str, dry_run: bool) -
         click.echo(f"kept {image}: {plan.refusal}")
         return
     click.echo(
-        f"{'would delete' if dry_run else 'deleted'} {image} with {plan.tags} tags; frees "
-        f"{plan.freed_size} of {plan.size} bytes once unused layers are removed"
+        f"{'would delete' if dry_run else 'deleted'} {image} with {pluralize(plan.tags, 'tag')} "
+        f"and all manifests; frees {plan.freed_size} of {plan.size} bytes {_when_freed(view)}"
     )
 
 

@@ -59,9 +59,12 @@ def show_component(repoman: Repoman, id_: str) -> None:
 @with_repoman
 def delete_components(repoman: Repoman, ids: tuple[str, ...]) -> None:
     """Delete components with their assets. The write policy of their repositories applies."""
+    repositories = []
     for id_ in ids:
         entry = repoman.contents.delete_component(id_, None)
         click.echo(f"deleted {_named(entry)} from {entry.view.repository}")
+        repositories.append(entry.view.repository)
+    _tell_notes(repoman, repositories)
 
 
 @component.command("upload")
@@ -146,9 +149,20 @@ def show_asset(repoman: Repoman, id_: str) -> None:
 @with_repoman
 def delete_assets(repoman: Repoman, ids: tuple[str, ...]) -> None:
     """Delete assets. The write policy of their repositories applies."""
+    repositories = []
     for id_ in ids:
         found = repoman.contents.delete_asset(id_, None)
         click.echo(f"deleted {found.path} from {found.repository}")
+        repositories.append(found.repository)
+    _tell_notes(repoman, repositories)
+
+
+def _tell_notes(repoman: Repoman, repositories: list[str]) -> None:
+    """Say what else goes or stays with what was deleted."""
+    found = map(repoman.repositories.find, dict.fromkeys(repositories))
+    notes = [each.capabilities.deletion_note for each in found if each is not None]
+    for note in dict.fromkeys(filter(None, notes)):
+        click.echo(note)
 
 
 @asset.command("delete-folder")
@@ -165,6 +179,7 @@ def delete_files_in_folder(repoman: Repoman, repository: str, folder: str, yes: 
         click.confirm(f"Delete {count} files in {folder} of {found.name}?", abort=True)
     result = delete_folder(repoman.contents, found, folder, None, has_limit=False)
     click.echo(f"deleted {pluralize(result.deleted, 'file')} in {folder} from {found.name}")
+    _tell_notes(repoman, [found.name])
     for path, reason in result.staying:
         click.echo(f"kept {path}: {reason}", err=True)
     if (more := result.staying_count - len(result.staying)) > 0:

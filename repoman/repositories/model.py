@@ -149,6 +149,8 @@ class Capabilities:
             selectors see them, and may raise an error.
         protection: returns why a component must stay, a sentence that names the rule; empty: it may
             go. None: there are no such rules. The deletions raise Denied with it.
+        deletion_note: what else goes or stays with what is deleted of it, for people who delete it
+            without a page of the format; empty: nothing.
         undo_days: the days within which what was deleted or replaced can be restored; content
             events are kept for so long.
         version_space: returns what a component takes with all that it needs, and what of that
@@ -163,6 +165,7 @@ class Capabilities:
     delete_component: Callable[[Coordinate], None] | None = None
     delete_asset: Callable[[str, CheckPath], None] | None = None
     protection: Callable[[Coordinate], str] | None = None
+    deletion_note: str = ""
     undo_days: int = 0
     version_space: Callable[[Coordinate], VersionSpace] | None = None
     upload: UploadTarget | None = None

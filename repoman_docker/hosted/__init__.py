@@ -7,7 +7,7 @@ from repoman.plugin import Built, Capabilities, RepositoryContext
 from repoman_docker.browsing.space import version_space
 from repoman_docker.hosted.blobs import HostedBlobs, HostedUploads
 from repoman_docker.hosted.collection import HostedCollector
-from repoman_docker.hosted.deletion import Deletion
+from repoman_docker.hosted.deletion import NOTE, Deletion
 from repoman_docker.hosted.lists import HostedLists, HostedSearch
 from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
@@ -70,6 +70,7 @@ def _capabilities(
         collector=collector,
         delete_component=deletion.delete_component,
         delete_asset=deletion.delete_asset,
+        deletion_note=NOTE,
         protection=policy.protection if docker.immutable_tags else None,
         undo_days=docker.undo_days,
         version_space=partial(version_space, context.config.id),

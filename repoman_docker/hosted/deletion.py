@@ -21,6 +21,7 @@ from repoman_docker.rules import component_path
 from repoman_docker.service import CheckDelete, Discard
 from repoman_docker.v1.records import chain_paths
 
+NOTE = "A manifest stays when its tag is deleted; the tags of a deleted manifest go with it."
 BATCH_ASSETS = 500  # Assets of an image that are deleted in one transaction.
 
 

@@ -15,7 +15,7 @@ from repoman.plugin import (
     open_cache,
 )
 from repoman_docker.browsing.space import version_space
-from repoman_docker.hosted.deletion import Deletion
+from repoman_docker.hosted.deletion import NOTE, Deletion
 from repoman_docker.layout import BLOB
 from repoman_docker.proxy.blobs import ProxyBlobs
 from repoman_docker.proxy.lists import ProxyLists
@@ -75,6 +75,7 @@ def _capabilities(repository_id: int, site: ProxySite) -> Capabilities:
         remote=CacheRemote(site.cache, site.places),
         delete_component=deletion.delete_component,
         delete_asset=deletion.delete_asset,
+        deletion_note=NOTE,
         version_space=partial(version_space, repository_id),
     )
 

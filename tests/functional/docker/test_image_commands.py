@@ -109,14 +109,17 @@ def test_deletions_say_first_what_goes(run):
         "would delete 1.10, not its manifest, which stays as latest",
         "would delete 1.9 with its manifest",
     ]
-    assert told[2].startswith("1 manifests, 0 attached things; frees ")
+    assert told[2].startswith("1 manifest, 0 attached things; frees ")
+    assert told[2].endswith(" bytes after 14 days; it can be restored until then")
     assert len(run("tags", "images", "team/app").splitlines()) == 3
     assert run("delete", "images", "team/app", "1.9").startswith("deleted 1.9 with its manifest\n")
     assert len(run("tags", "images", "team/app").splitlines()) == 2
     assert run("delete-image", "images", "other", "--dry-run").startswith(
-        "would delete other with 2 tags; frees "
+        "would delete other with 2 tags and all manifests; frees "
     )
-    assert run("delete-image", "images", "other").startswith("deleted other with 2 tags; frees ")
+    told = run("delete-image", "images", "other")
+    assert told.startswith("deleted other with 2 tags and all manifests; frees ")
+    assert told.endswith(" bytes after 14 days; it can be restored until then\n")
     assert "other" not in run("images", "images")
 
 
@@ -124,7 +127,8 @@ def test_what_nothing_needs_is_deleted_after_a_look(run, data):
     words = ["repo", "set", "images", "--set", "docker.undo_days=0", "--data", str(data)]
     assert CliRunner().invoke(cli, words).exit_code == 0
     [_, digest, *_] = run("tags", "images", "other", "--filter", "1").split("  ")
-    run("delete", "images", "other", "1")
+    told = run("delete", "images", "other", "1")
+    assert told.endswith(" bytes once unused layers are removed; this cannot be undone\n")
     nothing = "would delete 0 assets; frees 0 bytes\n"
     assert run("gc", "--dry-run") == nothing
     with closing(sqlite3.connect(data / "repoman.db")) as connection, connection:
