@@ -5,11 +5,14 @@ are full and with or without statistics about them.
 """
 
 import sqlite3
+import time
 from contextlib import closing
+from itertools import islice
 
 import pytest
 
 from repoman.caching import BUDGET
+from repoman.collection import CollectionOptions
 from tests.functional.docker.images import (
     OCI_EMPTY,
     OCI_MANIFEST,
@@ -224,6 +227,44 @@ def test_a_mount_looks_at_no_other_digest(full):
     [statement] = [each for each in statements if "ORDER BY" in each]
     [step] = [each for each in steps_of(full, statement) if "asset" in each or "t1" in each]
     assert "path>? AND path<?" in step
+
+
+COLLECTED = ("trash", "manifests", "chains", "images", "blobs")  # The phases of a plan.
+A_YEAR_S = 366 * 86_400.0
+STEPS = 10  # Of each phase that are looked at: enough for some windows of a thousand assets.
+
+
+@pytest.fixture
+def collector(full):
+    """The collection of the full repository, which may delete manifests without a tag."""
+    manager = full.repoman.repositories
+    manager.update("docker-hosted", {"docker": {"untagged_days": 1}})
+    yield manager.get("docker-hosted").capabilities.collector
+    manager.update("docker-hosted", {"docker": {"untagged_days": None}})
+
+
+@pytest.mark.parametrize("is_dry", [True, False], ids=["dry run", "run"])
+@pytest.mark.parametrize("phase", COLLECTED)
+def test_an_index_answers_throughout_the_plan_of_a_collection(full, collector, phase, is_dry):
+    options = CollectionOptions(time.time() + A_YEAR_S, 60.0, is_dry=is_dry)
+    with executed_statements() as statements:
+        list(islice(collector.steps(options, f"{phase}:"), STEPS))
+    check(full, statements)
+
+
+def test_an_index_answers_throughout_the_run_of_a_collection(full, collector, name):
+    image = make_image()
+    full.registry.push(name, "1", image)
+    full.registry.delete(f"{name}/manifests/{image.digest}")
+    options = CollectionOptions(time.time() + A_YEAR_S, 60.0)
+    gone = []
+    with executed_statements() as statements:
+        for step in islice(collector.steps(options, "trash:"), STEPS):
+            gone += collector.carry_out(step, options)[0] if step.items else []
+        collector.explain(f"{BIG}@{SHARED}", options)
+    assert len([path for path in gone if path.startswith("trash/")]) >= 1
+    assert len([path for path in gone if path.startswith("blobs/")]) == len(image.blobs)
+    check(full, statements)
 
 
 BY_NAME = (
