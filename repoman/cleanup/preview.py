@@ -12,9 +12,10 @@ from repoman.catalog.visibility import ActorViewer, EveryViewer
 from repoman.cleanup.cleaner import Cleaner
 from repoman.cleanup.freed import COMPONENTS_MAX, freed_by
 from repoman.cleanup.selection import Judgement, Selection, coordinate_of
+from repoman.errors import Invalid
 from repoman.events.event import Coordinate
 from repoman.repositories.cleanup import CleanupPolicies
-from repoman.repositories.cleanup_records import CleanupPolicy
+from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository
 from repoman.security.actors import Actor
@@ -129,12 +130,11 @@ class CleanupPreview:
         its members.
 
         Raises:
-            Invalid: a criterion is not valid; ``field`` is its attribute.
+            Invalid: as of :meth:`check`.
         """
         if policies is None:
             policies = self._cleaner.policies_of(repository)
-        for each in policies:
-            self._policies.check(each)
+        self.check(repository, policies)
         page = _Page(query)
         left = self._limit
         is_complete = True
@@ -150,6 +150,24 @@ class CleanupPreview:
                     page.take(judgement, scope)
             page.free(member)
         return page.result(is_complete=is_complete)
+
+    def check(self, repository: Repository, policies: Sequence[CleanupPolicy]) -> None:
+        """Return if policies can be tried on a repository.
+
+        Raises:
+            Invalid: a criterion is not valid, or a policy is for another format; ``field`` is the
+                attribute.
+        """
+        format_ = repository.config.format
+        for each in policies:
+            self._policies.check(each)
+            if each.format not in (ALL_FORMATS, format_):
+                raise Invalid(
+                    f"format: {f'the policy {each.name}' if each.name else 'it'} is for "
+                    f"repositories of the format {each.format}, and {repository.name} has the "
+                    f"format {format_}.",
+                    field="format",
+                )
 
     def explain_all(
         self, repository: Repository, policies: Sequence[CleanupPolicy] | None, actor: Actor | None

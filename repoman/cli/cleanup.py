@@ -17,8 +17,8 @@ from repoman.repositories.cleanup_records import ALL_FORMATS, PATTERNS, CleanupP
 
 LISTED = 1000  # Components that a preview lists, unless the command says otherwise.
 
+NOTES = click.option("--notes", help="Notes for administrators.")
 CRITERIA = (
-    click.option("--notes", help="Notes for administrators."),
     click.option(
         "--updated-days",
         "last_updated_days",
@@ -113,6 +113,7 @@ def show(repoman: Repoman, name: str, as_json: bool) -> None:
     show_default=True,
     help="Format of the repositories that can use it; *: any.",
 )
+@NOTES
 @_with_criteria
 @with_repoman
 def create(repoman: Repoman, name: str, format_: str, **criteria: Any) -> None:
@@ -124,6 +125,7 @@ def create(repoman: Repoman, name: str, format_: str, **criteria: Any) -> None:
 @cleanup.command("set")
 @click.argument("name")
 @click.option("--format", "format_", help="Format of the repositories that can use it; *: any.")
+@NOTES
 @_with_criteria
 @click.option(
     "--unset",
@@ -170,6 +172,7 @@ def set_(
 @click.option(
     "--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="How many to list."
 )
+@_with_criteria
 @AS_JSON
 @with_repoman
 def preview(
@@ -180,9 +183,17 @@ def preview(
     text: str,
     limit: int,
     as_json: bool,
+    **criteria: Any,
 ) -> None:
-    """Show what cleanup policies would remove from REPOSITORY now, and why; remove nothing."""
+    """Show what cleanup policies would remove from REPOSITORY now, and why; remove nothing.
+
+    With criteria, it shows what a policy with them would remove; no policy is stored.
+    """
     policies = [repoman.cleanup_policies.get(each) for each in names] or None
+    if any(value not in (None, ()) for value in criteria.values()):
+        if names:
+            raise click.UsageError("Try either policies (--policy) or criteria.")
+        policies = [CleanupPolicy("", **criteria)]
     decision = None if show == "all" else Decision(show)
     found = repoman.cleanup_preview.preview(
         repoman.contents.repository(repository, None),

@@ -1,5 +1,6 @@
 """Cleanup policies over REST of our own: with patterns, and with a reason for each decision."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from pydantic import Field
@@ -80,20 +81,25 @@ class DecisionName(AnyCase):
     KEPT = "kept"
 
 
-class DecisionsQuery(PageQuery):
+class TrialQuery(PageQuery):
     """Selects decisions about the components of a repository."""
 
-    policy: tuple[str, ...] = Field(
-        (),
-        max_length=20,
-        description="A policy to try; may be repeated. Default: those that the repository uses.",
-    )
     decision: DecisionName | None = Field(None, description="Only these. Default: all.")
     filter: str = Field(
         "", max_length=200, description="Words, each in the namespace, name or version."
     )
     limit: int = Field(
         PAGE_ITEMS, ge=1, le=PAGE_ITEMS_MAX, description="Maximum number of items of a page."
+    )
+
+
+class DecisionsQuery(TrialQuery):
+    """Selects decisions about the components of a repository."""
+
+    policy: tuple[str, ...] = Field(
+        (),
+        max_length=20,
+        description="A policy to try; may be repeated. Default: those that the repository uses.",
     )
 
 
@@ -111,7 +117,10 @@ class ComponentDecision(Resource):
     pulled_at: Timestamp | None = Field(description="Null: never.")
     decision: DecisionName
     reason: str = Field(description="A sentence.")
-    policy: str | None = Field(description="The policy that chooses it; null if it stays.")
+    policy: str | None = Field(
+        description="The policy that chooses it; null if it stays, or if the criteria are not "
+        "stored."
+    )
 
 
 class DecisionsPage(Resource):
@@ -183,8 +192,27 @@ def list_cleanup_decisions(call: Call, name: str, query: DecisionsQuery) -> Deci
 
     Of the components that you may browse. Policies need not be used by the repository.
     """
-    repository = call.repoman.contents.repository(name, call.actor, BROWSE)
     policies = [call.repoman.cleanup_policies.get(each) for each in query.policy] or None
+    return _decide(call, name, policies, query)
+
+
+@cleanup_api.post("/repositories/{name}/cleanup/preview", READ)
+def preview_cleanup_criteria(
+    call: Call, name: str, query: TrialQuery, body: Criteria
+) -> DecisionsPage:
+    """Show what criteria would remove from a repository now, and why; nothing is stored or removed.
+
+    Of the components that you may browse.
+    """
+    with wire_names(""):
+        policy = CleanupPolicy("", **body.model_dump(by_alias=False))
+        return _decide(call, name, [policy], query)
+
+
+def _decide(
+    call: Call, name: str, policies: Sequence[CleanupPolicy] | None, query: TrialQuery
+) -> DecisionsPage:
+    repository = call.repoman.contents.repository(name, call.actor, BROWSE)
     start = _open(call, query.continuation_token or "")
     decision = None if query.decision is None else Decision(query.decision)
     asked = PreviewQuery(decision, query.filter, start, query.limit)

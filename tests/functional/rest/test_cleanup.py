@@ -216,5 +216,11 @@ def test_the_commands(server, tmp_path):
     kept = server.cli(*tried, "--show", "all").stdout.splitlines()
     assert kept[0] == "/a.txt  kept: matches keep pattern a*"
     assert server.cli("cleanup", "preview", "previewed").stdout.startswith("0 components go")
+    criteria = ("cleanup", "preview", "previewed", "--name-pattern", "*.txt")
+    assert server.cli(*criteria).stdout == listed
+    refused = server.cli(*criteria, "--policy", "old", check=False)
+    assert "either policies (--policy) or criteria" in refused.stderr
+    assert "0 components go" in server.cli(*criteria, "--keep-name", "a*").stdout
+    assert len(json.loads(server.cli("cleanup", "list", "--json").stdout)) == 1
     server.cli("cleanup", "delete", "old", "--yes")
     assert server.cli("cleanup", "list").stdout == ""

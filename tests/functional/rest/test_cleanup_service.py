@@ -341,3 +341,40 @@ def test_pages_of_decisions_and_who_may_see_them(site):
     assert site.client.request("GET", path, login=False).status_code in (401, 403)
     answer = site.client.request("GET", "/api/v1/repositories/images/cleanup?policy=none")
     assert answer.status_code == 404
+
+
+def test_criteria_are_tried_without_being_stored(site):
+    push(site, "tried", *"abcd")
+    known = site.repoman.cleanup_policies.all()
+    criteria = {"namePatterns": ["tried"], "retain": 1}
+
+    def preview(query="", repository="images", **body):
+        path = f"/api/v1/repositories/{repository}/cleanup/preview{query}"
+        send = {"content_type": "application/json", "data": json.dumps({**criteria, **body})}
+        return site.client.request("POST", path, **send)
+
+    page = preview("?decision=goes&limit=2&filter=tried").json
+    assert (page["goes"], page["kept"]) == (3, 1)
+    assert [(each["version"], each["policy"]) for each in page["items"]] == [
+        ("c", None),
+        ("b", None),
+    ]
+    assert page["items"][0]["reason"] == "goes: its name matches tried, 2nd newest, 1 is kept"
+    token = page["continuationToken"]
+    rest = preview(f"?decision=goes&limit=2&filter=tried&continuationToken={token}").json
+    assert [each["version"] for each in rest["items"]] == ["a"]
+    assert site.repoman.cleanup_policies.all() == known
+    assert tags(site, "tried") == [*"abcd"]
+    for wrong, field in (
+        ({"retain": 0}, "retain"),
+        ({"namePatterns": [""]}, "namePatterns"),
+        ({"format": "raw"}, "format"),
+    ):
+        answer = preview(**wrong)
+        assert answer.status_code == 400, wrong
+        assert [each["field"] for each in answer.json["errors"]] == [field]
+    assert preview(repository="none").status_code == 404
+    login = site.user("nx-settings-read")
+    path = "/api/v1/repositories/images/cleanup/preview"
+    request = {"data": "{}", "content_type": "application/json", "login": False, "auth": login}
+    assert site.client.request("POST", path, **request).status_code == 403

@@ -64,3 +64,105 @@ def test_wrong_addresses_are_refused_in_words(filled, admin):
 def test_who_may_see_a_preview(filled, browser_of, privilege, repository, status):
     path = f"{PREVIEW}?repository={repository}&policy=some"
     assert browser_of(privilege).get(path).status_code == status
+
+
+# Criteria that are not saved ----------------------------------------------------------------------
+
+FORM = {"format": "*", "criteria.name_patterns": "a/*", "retain.keep_names": "*2.txt"}
+TRY = "/admin/cleanup/-/try"
+
+
+def trial(browser, path=TRY, **fields):
+    browser.get("/admin/cleanup/new")
+    return browser.post(path, **{**FORM, "preview.repository": "files", **fields})
+
+
+def test_criteria_are_tried_before_they_are_saved_and_what_was_typed_stays(filled, repoman, admin):
+    known = repoman.cleanup_policies.all()
+    assert "Choose a repository" in admin.get("/admin/cleanup/new").text
+    answer = trial(admin)
+    page = unescape(answer.text)
+    assert answer.status_code == 200
+    assert "its name matches a/*" in page
+    assert ("/a/1.txt" in page, "/a/2.txt" in page) == (True, False)
+    assert "The criteria above remove components called a/*, but *2.txt" in page
+    assert "\na/*</textarea>" in page
+    page = unescape(trial(admin, **{"preview.show": "kept"}).text)
+    assert "matches keep pattern *2.txt" in page
+    assert ">/a/1.txt" not in page
+    assert repoman.cleanup_policies.all() == known, "nothing is stored"
+    assert admin.post("/admin/cleanup/new", name="real", **FORM).status_code == 303
+
+
+def test_changed_criteria_of_a_policy_are_tried_without_changing_it(filled, repoman, admin):
+    admin.get("/admin/cleanup/some")
+    path = f"{TRY}?policy=some"
+    answer = admin.post(
+        path, **{"format": "*", "retain.retain": "1", "preview.repository": "files"}
+    )
+    assert answer.status_code == 200
+    assert "No component goes" in answer.text
+    assert repoman.cleanup_policies.get("some").name_patterns == ("a/*",)
+    assert admin.post(f"{TRY}?policy=none", **FORM).status_code == 404
+
+
+def test_trials_have_pages_and_a_file(filled, admin, monkeypatch):
+    monkeypatch.setattr("repoman_web.views.cleanup_preview.TRIAL_ITEMS", 2)
+    page = trial(admin, **{"preview.show": "all"}).text
+    assert 'name="preview.start" value="2"' in page
+    page = trial(admin, **{"preview.show": "all", "preview.start": "2"}).text
+    assert ("1 shown" in page, "First page" in page) == (True, True)
+    export = trial(admin, f"{TRY}.csv")
+    assert export.mimetype == "text/csv"
+    decided = sorted(line.split(",")[0] for line in export.text.splitlines()[1:])
+    assert decided == ["goes", "goes", "kept"]
+
+
+@pytest.mark.parametrize("path", [TRY, f"{TRY}.csv"])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"preview.repository": ""}, "Choose a repository to see what the policy would remove"),
+        ({"criteria.asset_regex": "("}, "criteria-asset_regex"),
+        ({"criteria.last_updated_days": "0"}, "at least 1"),
+        ({"format": "nothing"}, "is not a format"),
+    ],
+)
+def test_what_is_wrong_with_a_trial_is_said_in_its_form(filled, admin, path, fields, said):
+    answer = trial(admin, path, **fields)
+    assert answer.status_code == 400
+    assert said in unescape(answer.text)
+
+
+def test_a_file_of_decisions_is_sent_while_they_are_made(filled, repoman, admin, monkeypatch):
+    monkeypatch.setattr("repoman_web.views.cleanup_preview.LINES", 1)
+    made = []
+    explain_all = repoman.cleanup_preview.explain_all
+
+    def counted(*values):
+        for each in explain_all(*values):
+            made.append(each)
+            yield each
+
+    monkeypatch.setattr(repoman.cleanup_preview, "explain_all", counted)
+    path = f"{PREVIEW}.csv?repository=files&policy=some"
+    answer = admin.client.get(path, environ_overrides=admin.environ, buffered=False)
+    pieces = iter(answer.response)
+    assert next(pieces).startswith(b"decision,namespace")
+    assert made == []
+    next(pieces)
+    assert len(made) == 1
+    assert len(list(pieces)) == 2
+    answer.close()
+
+
+@pytest.mark.parametrize(
+    ("privilege", "status"),
+    [("nx-repository-view-raw-files-browse", 403), ("nx-settings-read", 403)],
+)
+def test_who_may_try_criteria(filled, browser_of, privilege, status):
+    browser = browser_of(privilege)
+    browser.get("/account")
+    for path in (TRY, f"{TRY}.csv"):
+        answer = browser.post(path, **{**FORM, "preview.repository": "files"})
+        assert answer.status_code == status

@@ -127,7 +127,7 @@ for (const picker of all("[data-picker]")) {
 
 // A form with changes asks before it is left.
 for (const form of all("form[data-guard]")) {
-  let changed = false;
+  let changed = form.dataset.guard === "changed";
   form.addEventListener("input", () => { changed = true; form.querySelector("[data-changed]")?.removeAttribute("hidden"); });
   form.addEventListener("submit", () => { changed = false; });
   window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });

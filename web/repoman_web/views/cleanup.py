@@ -1,130 +1,28 @@
 """Cleanup policies: the list, their form, and deletion."""
 
-from enum import StrEnum
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
-from pydantic import Field
 
 from repoman.plugin import (
-    ALL_FORMATS,
     CleanupPolicy,
-    CleanupSection,
-    ManagedRepositories,
-    Section,
     SectionForm,
     current_repoman,
     done,
-    find_format,
     may_administer,
-    page_call,
     permission_needed,
 )
-
-DOMAIN = "settings"  # Of the permissions on policies, as clients of the REST API know them.
+from repoman_web.views.cleanup_forms import (
+    DOMAIN,
+    describe,
+    format_name,
+    list_users,
+    policy_form,
+    policy_of,
+    render_policy,
+)
 
 cleanup = Blueprint("cleanup", "repoman_web", url_prefix="/admin/cleanup")
-
-
-class ReleaseType(StrEnum):
-    """Which versions a policy is about."""
-
-    RELEASES = "RELEASES"
-    PRERELEASES = "PRERELEASES"
-
-
-class SortBy(StrEnum):
-    """What the newest versions are; others that clients have set mean the version too."""
-
-    DATE = "date"
-
-
-class PolicySection(Section):
-    """What a policy is called, and where it may be used."""
-
-    name: str = Field(max_length=200, description="It cannot be changed later.")
-    format: str = Field(ALL_FORMATS, description="Only repositories of this format may use it.")
-    notes: str | None = Field(
-        None, max_length=1000, description="What it is for.", json_schema_extra={"hint": ""}
-    )
-
-
-class CriteriaSection(Section):
-    """A component is to go if all of these apply; those that are empty do not count."""
-
-    last_updated_days: int | None = Field(
-        None,
-        ge=1,
-        title="Stored at least",
-        json_schema_extra={"unit": "days ago"},
-    )
-    last_downloaded_days: int | None = Field(
-        None,
-        ge=1,
-        title="Not downloaded for",
-        json_schema_extra={"unit": "days"},
-    )
-    release_type: ReleaseType | None = Field(
-        None,
-        title="Versions",
-        json_schema_extra={
-            "labels": {"": "All", "RELEASES": "Only releases", "PRERELEASES": "Only pre-releases"}
-        },
-    )
-    asset_regex: str | None = Field(
-        None,
-        title="Path",
-        description="A regular expression that matches the whole path of one of its assets.",
-    )
-    name_patterns: tuple[str, ...] = Field(
-        (),
-        title="Names",
-        description="Patterns such as team/*.",
-        json_schema_extra={"rows": 2},
-    )
-    version_patterns: tuple[str, ...] = Field(
-        (),
-        title="Versions or tags",
-        description="Patterns such as build-*.",
-        json_schema_extra={"rows": 2},
-    )
-
-
-class RetainSection(Section):
-    """Of what names, versions, path and type select, this stays whatever its age."""
-
-    retain: int | None = Field(
-        None,
-        ge=1,
-        title="Keep the newest",
-        description="Of each name.",
-        json_schema_extra={"unit": "versions"},
-    )
-    sort_by: SortBy | None = Field(
-        None,
-        title="The newest",
-        json_schema_extra={"labels": {"": "have the highest version", "date": "were stored last"}},
-    )
-    keep_names: tuple[str, ...] = Field(
-        (),
-        title="Keep names",
-        description="Patterns of names.",
-        json_schema_extra={"rows": 2},
-    )
-    keep_versions: tuple[str, ...] = Field(
-        (),
-        title="Keep versions or tags",
-        description="Patterns such as latest or v*.",
-        json_schema_extra={"rows": 2},
-    )
-
-
-SECTIONS: dict[str, type[Section]] = {
-    "": PolicySection,
-    "criteria": CriteriaSection,
-    "retain": RetainSection,
-}
-TITLES = {"criteria": "What is removed", "retain": "What stays"}
 
 
 @cleanup.get("")
@@ -146,12 +44,12 @@ def show() -> str:
 @permission_needed(DOMAIN, "create")
 def create() -> Any:
     """Create a policy."""
-    form = _form(None)
+    form = policy_form(None)
     if request.method == "POST":
         with form.read(request.form).saving():
-            made = current_repoman().cleanup_policies.create(_policy(form, None))
+            made = current_repoman().cleanup_policies.create(policy_of(form, None))
             return done(f"The cleanup policy {made.name} was created.", url_for("cleanup.show"))
-    return form.render("repoman/cleanup_form.html", policy=None, users=(), may_update=True)
+    return render_policy(form, None)
 
 
 @cleanup.route("/<policy>", methods=["GET", "POST"])
@@ -159,27 +57,16 @@ def create() -> Any:
 def edit(policy: str) -> Any:
     """Show or change a policy."""
     found = current_repoman().cleanup_policies.get(policy)
-    may_update = may_administer(DOMAIN, "update")
-    form = _form(found, may_update=may_update)
-    if request.method == "POST":
-        return _change(form, found)
-    return form.render(
-        "repoman/cleanup_form.html",
-        policy=found,
-        users=_users(found),
-        may_update=may_update,
-        may_delete=may_administer(DOMAIN, "delete"),
-    )
+    form = policy_form(found, may_update=may_administer(DOMAIN, "update"))
+    return _change(form, found) if request.method == "POST" else render_policy(form, found)
 
 
 @permission_needed(DOMAIN, "update")
 def _change(form: SectionForm, policy: CleanupPolicy) -> Any:
     with form.read(request.form).saving():
-        current_repoman().cleanup_policies.change(policy.name, _policy(form, policy))
+        current_repoman().cleanup_policies.change(policy.name, policy_of(form, policy))
         return done(f"The cleanup policy {policy.name} was saved.", url_for("cleanup.show"))
-    return form.render(
-        "repoman/cleanup_form.html", policy=policy, users=_users(policy), may_update=True
-    )
+    return render_policy(form, policy)
 
 
 @cleanup.route("/<policy>/delete", methods=["GET", "POST"])
@@ -194,99 +81,6 @@ def confirm_delete(policy: str) -> Any:
         "repoman/cleanup_delete.html",
         policy=found,
         text=describe(found),
-        users=_users(found),
+        users=list_users(found),
         count=current_repoman().cleanup_policies.count_uses()[found.name.lower()],
     )
-
-
-def describe(policy: CleanupPolicy) -> str:
-    """Return in words what a policy removes."""
-    kinds = {None: "components", "RELEASES": "releases", "PRERELEASES": "pre-releases"}
-    parts = [kinds.get(policy.release_type, "components")]
-    if policy.name_patterns:
-        parts.append(f"called {' or '.join(policy.name_patterns)}")
-    if policy.version_patterns:
-        parts.append(f"with a version like {' or '.join(policy.version_patterns)}")
-    if policy.asset_regex:
-        parts.append(f"with a path like {policy.asset_regex}")
-    ages = []
-    if policy.last_updated_days:
-        ages.append(f"stored {policy.last_updated_days} days ago or earlier")
-    if policy.last_downloaded_days:
-        ages.append(f"not downloaded for {policy.last_downloaded_days} days")
-    parts += [" and ".join(ages)] if ages else []
-    text = " ".join(parts)
-    kept = [*policy.keep_names, *policy.keep_versions]
-    if policy.retain:
-        kept.append(f"the newest {policy.retain}")
-    text += f", but {' or '.join(kept)}" if kept else ""
-    return text if policy.has_criteria else "nothing: it has no criteria"
-
-
-def format_name(name: str) -> str:
-    """Return how people call the format of a policy."""
-    found = find_format(name)
-    return "any" if name == ALL_FORMATS else name if found is None else found.title
-
-
-def _form(policy: CleanupPolicy | None, *, may_update: bool = True) -> SectionForm:
-    formats = [
-        (each, "any format" if each == ALL_FORMATS else format_name(each))
-        for each in current_repoman().cleanup_policies.formats()
-    ]
-    fixed: tuple[str, ...] = () if policy is None else ("name",)
-    stored = None
-    if policy is not None:
-        stored = {
-            key: {name: getattr(policy, name) for name in model.model_fields}
-            for key, model in SECTIONS.items()
-        }
-        if policy.sort_by not in set(SortBy):
-            stored["retain"]["sort_by"] = None
-        if not may_update:
-            fixed = tuple(
-                f"{key}.{name}".lstrip(".")
-                for key, model in SECTIONS.items()
-                for name in model.model_fields
-            )
-    return SectionForm(SECTIONS, stored, choices={"format": formats}, fixed=fixed, titles=TITLES)
-
-
-def _policy(form: SectionForm, policy: CleanupPolicy | None) -> CleanupPolicy:
-    """Return the policy that a form describes; what it does not show stays."""
-    values = form.values()
-    general = {"name": policy.name if policy else "", **values[""]}
-    criteria, kept = values["criteria"], values["retain"]
-    return CleanupPolicy(
-        name=general["name"],
-        format=general["format"],
-        notes=general["notes"] or None,
-        last_updated_days=criteria["last_updated_days"],
-        last_downloaded_days=criteria["last_downloaded_days"],
-        release_type=criteria["release_type"],
-        asset_regex=criteria["asset_regex"] or None,
-        name_patterns=tuple(criteria["name_patterns"]),
-        version_patterns=tuple(criteria["version_patterns"]),
-        retain=kept["retain"],
-        sort_by=kept["sort_by"] or _other_order(policy),
-        keep_names=tuple(kept["keep_names"]),
-        keep_versions=tuple(kept["keep_versions"]),
-    )
-
-
-def _other_order(policy: CleanupPolicy | None) -> str | None:
-    """Return the order of a policy that a client has set and that no form offers."""
-    return policy.sort_by if policy and policy.sort_by not in set(SortBy) else None
-
-
-def _users(policy: CleanupPolicy) -> list[str]:
-    """Return the names of the repositories that use a policy, as far as one may know them."""
-    managed = ManagedRepositories(page_call())
-    return [
-        each.name
-        for each in current_repoman().repositories.all()
-        for section in each.config.sections.values()
-        if isinstance(section, CleanupSection)
-        and policy.name.lower() in {name.lower() for name in section.policy_names or ()}
-        and managed.knows(each.name)
-    ]

@@ -1,7 +1,11 @@
 """What cleanup policies would remove from a repository, as a page and as a file."""
 
 import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from io import StringIO
+from itertools import islice
+from typing import Any
 
 from flask import Response, render_template, request
 
@@ -10,17 +14,28 @@ from repoman.plugin import (
     CleanupDecision,
     CleanupPolicy,
     CleanupQuery,
-    CleanupSection,
+    Invalid,
     Repository,
-    RepositoryType,
+    SectionForm,
     current_actor,
     current_repoman,
     permission_needed,
     read_list,
     row_key,
 )
-from repoman_web.views.cleanup import DOMAIN, cleanup, describe
+from repoman_web.views.cleanup import cleanup
+from repoman_web.views.cleanup_forms import (
+    DOMAIN,
+    describe,
+    list_repositories,
+    policy_form,
+    policy_of,
+    render_policy,
+)
 
+REPOSITORY, SHOW, START = "preview.repository", "preview.show", "preview.start"
+TRIAL_ITEMS = 100  # Components on a page of a trial.
+LINES = 500  # Of the file, that are sent together.
 COLUMNS = ("decision", "namespace", "name", "version", "bytes", "stored", "pulled", "reason")
 
 
@@ -29,7 +44,7 @@ COLUMNS = ("decision", "namespace", "name", "version", "bytes", "stored", "pulle
 def preview() -> str:
     """Return a page of decisions, with their reasons."""
     chosen, policies = _chosen()
-    query, wanted = read_list(), _decision()
+    query, wanted = read_list(), _decision(request.args.get("show"))
     key = query.key(int)
     page = None
     if chosen is not None:
@@ -46,29 +61,106 @@ def preview() -> str:
         older="" if page is None or page.next is None else query.older(row_key(page.next)),
         tried=[(each.name, describe(each)) for each in (used if policies is None else policies)],
         is_used=policies is None,
-        repositories=_repositories(),
+        repositories=list_repositories(),
         choices=_choices(),
         policy=request.args.get("policy", ""),
     )
+
+
+@cleanup.post("/-/try")
+@permission_needed(DOMAIN, "read")
+def try_criteria() -> tuple[str, int]:
+    """Return the form of a policy with what its criteria would remove; nothing is stored."""
+    form, policy = _sent_form()
+    shown: dict[str, Any] = {"asked": request.form}
+    with form.saving():
+        repository, criteria = _read_trial(form, policy)
+        start = request.form.get(START, 0, int)
+        decision = _decision(request.form.get(SHOW))
+        query = CleanupQuery(decision, start=max(0, start), size=TRIAL_ITEMS)
+        tried = current_repoman().cleanup_preview
+        page = tried.preview(repository, [criteria], current_actor(), query)
+        shown |= {"page": page, "tried": describe(criteria), "start": query.start}
+    return render_policy(form, policy, **shown)
+
+
+@cleanup.post("/-/try.csv")
+@permission_needed(DOMAIN, "read")
+def export_trial() -> Any:
+    """Return all decisions by the criteria of a form as a file of comma-separated values."""
+    form, policy = _sent_form()
+    with form.saving():
+        repository, criteria = _read_trial(form, policy)
+        current_repoman().cleanup_preview.check(repository, [criteria])
+        return _export(repository, [criteria])
+    return render_policy(form, policy, asked=request.form)
+
+
+def _sent_form() -> tuple[SectionForm, CleanupPolicy | None]:
+    """Return what was sent of the form of a policy, which is stored already or not (NotFound)."""
+    name = request.args.get("policy", "")
+    policy = current_repoman().cleanup_policies.get(name) if name else None
+    return policy_form(policy).read(request.form), policy
+
+
+def _read_trial(
+    form: SectionForm, policy: CleanupPolicy | None
+) -> tuple[Repository, CleanupPolicy]:
+    """Return what to try, and where; the policy needs no name for it.
+
+    Raises:
+        Invalid: something is wrong, and the form says what.
+        NotFound, Denied: as of the content of the repository.
+    """
+    name = request.form.get(REPOSITORY, "")
+    if not name:
+        raise Invalid("Choose a repository to see what the policy would remove from it.")
+    repository = current_repoman().contents.repository(name, current_actor(), READING)
+    sent = request.form.copy()
+    sent["name"] = sent.get("name") or "unnamed"
+    checked = policy_form(policy).read(sent)
+    with checked.saving():
+        return repository, replace(policy_of(checked, policy), name="")
+    form.errors = checked.errors
+    raise Invalid(checked.problem)
 
 
 @cleanup.get("/-/preview.csv")
 @permission_needed(DOMAIN, "read")
 def export_preview() -> Response:
     """Return all decisions as a file of comma-separated values."""
-    chosen, policies = _chosen()
-    text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    if chosen is not None:
-        found = current_repoman().cleanup_preview
-        for each in found.explain_all(chosen, policies, current_actor()):
-            shown = each.shown
-            times = (f"{each.updated_at:.0f}", f"{each.downloaded_at:.0f}")
-            row = (each.decision, shown.namespace, shown.name, shown.version, each.size)
-            writer.writerow((*row, *times, each.reason))
+    repository, policies = _chosen()
+    if repository is None:
+        raise Invalid("Choose a repository.")
+    current_repoman().cleanup_preview.check(repository, policies or ())
+    return _export(repository, policies)
+
+
+def _export(repository: Repository, policies: list[CleanupPolicy] | None) -> Response:
+    """Return the file; its lines are sent while the decisions are made."""
+    found = current_repoman().cleanup_preview
+    rows = (
+        (
+            *(each.decision, each.shown.namespace, each.shown.name, each.shown.version, each.size),
+            *(f"{each.updated_at:.0f}", f"{each.downloaded_at:.0f}", each.reason),
+        )
+        for each in found.explain_all(repository, policies, current_actor())
+    )
     headers = {"Content-Disposition": 'attachment; filename="cleanup.csv"'}
-    return Response(text.getvalue(), mimetype="text/csv", headers=headers)
+    return Response(_read_lines(rows), mimetype="text/csv", headers=headers)
+
+
+def _read_lines(rows: Iterator[Iterable[object]]) -> Iterator[str]:
+    """Yield the lines of the file, some hundreds at a time."""
+    yield _joined([COLUMNS])
+    while some := list(islice(rows, LINES)):
+        yield _joined(some)
+
+
+def _joined(rows: Iterable[Iterable[object]]) -> str:
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def _chosen() -> tuple[Repository | None, list[CleanupPolicy] | None]:
@@ -84,20 +176,10 @@ def _chosen() -> tuple[Repository | None, list[CleanupPolicy] | None]:
     return repoman.contents.repository(name, current_actor(), READING), policies
 
 
-def _decision() -> CleanupDecision | None:
-    shown = request.args.get("show", CleanupDecision.GOES)
+def _decision(shown: str | None) -> CleanupDecision | None:
+    """Return which decisions are shown; None: all."""
+    shown = shown or CleanupDecision.GOES
     return CleanupDecision(shown) if shown in set(CleanupDecision) else None
-
-
-def _repositories() -> list[tuple[str, str]]:
-    """Return the repositories that policies can be tried on; those that use some say so."""
-    found = []
-    for each in current_repoman().contents.searchable(current_actor()):
-        if each.config.type is not RepositoryType.GROUP:
-            section = each.config.sections.get("cleanup")
-            names = section.policy_names if isinstance(section, CleanupSection) else None
-            found.append((each.name, f"{each.name} ({', '.join(names)})" if names else each.name))
-    return [("", "Choose a repository"), *found]
 
 
 def _choices() -> list[tuple[str, str]]:

@@ -17,8 +17,8 @@ from repoman_web.views.audit import audit
 from repoman_web.views.blob_store import blob_store
 from repoman_web.views.blob_stores import blob_stores
 from repoman_web.views.browse import browse
-from repoman_web.views.cleanup import DOMAIN as CLEANUP
 from repoman_web.views.cleanup import cleanup
+from repoman_web.views.cleanup_forms import DOMAIN as CLEANUP
 from repoman_web.views.connectors import connectors
 from repoman_web.views.doctor import count_problems, doctor
 from repoman_web.views.first_run import first_run
