@@ -34,9 +34,10 @@ _NAMED_BY = (
     f"SELECT r.path, r.kind, r.source {_GIVEN} reference r "
     "ON r.repository_id = ? AND r.path = given.value AND r.kind IN ({kinds}) LIMIT ?"
 )
+# Counted for each given row by itself: a GROUP BY would sort all that is counted.
 _FIRST_NAME = (
-    f"SELECT r.path, min(r.source) {_GIVEN} reference r "
-    "ON r.repository_id = ? AND r.path = given.value AND r.kind = ? GROUP BY r.path"
+    "SELECT given.value, (SELECT min(r.source) FROM reference r "
+    "WHERE r.repository_id = ?2 AND r.path = given.value AND r.kind = ?3) FROM json_each(?1) given"
 )
 _NAMES = (
     f"SELECT a.path, r.kind, r.path {_GIVEN} asset a "
@@ -44,25 +45,25 @@ _NAMES = (
     "CROSS JOIN reference r ON r.asset_id = a.id AND r.kind IN ({kinds})"
 )
 _COUNT_NAMES = (
-    f"SELECT r.path, count(*) {_GIVEN} reference r "
-    "ON r.repository_id = ? AND r.path = given.value GROUP BY r.path"
+    "SELECT given.value, (SELECT count(*) FROM reference r "
+    "WHERE r.repository_id = ?2 AND r.path = given.value) FROM json_each(?1) given"
 )
 _COUNT_USES = (
-    f"SELECT u.blob_id, sum(u.assets) {_GIVEN} blob_repository u "
-    "ON u.blob_id = given.value GROUP BY u.blob_id"
+    "SELECT given.value, (SELECT sum(u.assets) FROM blob_repository u "
+    "WHERE u.blob_id = given.value) FROM json_each(?) given"
 )
 _RELEASED = (
     f"SELECT coalesce(sum(b.size), 0) {_GIVEN} blob b "
     "ON b.id = given.value WHERE b.released_at IS NOT NULL"
 )
 _PATHS_OF = (
-    "SELECT a.path FROM blob b JOIN asset a ON a.blob_id = b.id "
+    "SELECT a.path FROM blob b CROSS JOIN asset a ON a.blob_id = b.id "
     "WHERE b.store IN (SELECT store FROM blob_store_usage) AND b.digest = ? "
     "AND a.repository_id = ? AND a.kind = ? ORDER BY a.path LIMIT ?"
 )
 _HOLDERS = (
-    "SELECT r.id, r.name, a.path FROM blob b JOIN asset a ON a.blob_id = b.id "
-    "JOIN repository r ON r.id = a.repository_id "
+    "SELECT r.id, r.name, a.path FROM blob b CROSS JOIN asset a ON a.blob_id = b.id "
+    "CROSS JOIN repository r ON r.id = a.repository_id "
     "WHERE b.store IN (SELECT store FROM blob_store_usage) AND b.digest = ? "
     "AND a.repository_id != ? AND r.deleted_at IS NULL LIMIT ?"
 )
@@ -127,7 +128,8 @@ class ContentGraph:
 
     def first_names(self, paths: Iterable[str], kind: str) -> dict[str, str]:
         """Return for each path the first asset that refers to it by a kind, if there is one."""
-        return dict(_all(_FIRST_NAME, (json.dumps(list(paths)), self._repository, kind)))
+        rows = _all(_FIRST_NAME, (json.dumps(list(paths)), self._repository, kind))
+        return {path: source for path, source in rows if source is not None}
 
     def names(self, paths: Iterable[str], kinds: Collection[str]) -> list[tuple[str, str, str]]:
         """Return source, kind and path of the references of the assets at these paths."""
@@ -135,7 +137,7 @@ class ContentGraph:
         return _all(sql, (json.dumps(list(paths)), self._repository, *kinds))
 
     def count_names(self, paths: Iterable[str]) -> dict[str, int]:
-        """Return how many references lead to these paths; nothing where there is none."""
+        """Return how many references lead to these paths."""
         return dict(_all(_COUNT_NAMES, (json.dumps(list(paths)), self._repository)))
 
     def paths_of(self, digest: str, kind: str, limit: int) -> list[str]:
@@ -163,7 +165,8 @@ class FreedBytes:
         """
         nodes = list(nodes)
         unknown = {each.blob_id for each in nodes} - self._left.keys()
-        self._left.update(_all(_COUNT_USES, (json.dumps(list(unknown)),)))
+        uses = _all(_COUNT_USES, (json.dumps(list(unknown)),))
+        self._left.update((blob, count) for blob, count in uses if count is not None)
         freed: dict[str, int] = {}
         for each in nodes:
             self._left[each.blob_id] = left = self._left.get(each.blob_id, 1) - 1
