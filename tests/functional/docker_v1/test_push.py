@@ -13,6 +13,7 @@ from tests.functional.docker_v1.conftest import engine_of
 from tests.functional.docker_v1.driver import (
     Failures,
     Mistake,
+    Refused,
     V1Image,
     make_chain,
     make_tar,
@@ -464,3 +465,18 @@ def test_a_repeated_push_heals_what_has_lost_its_bytes(site, registry, engine, n
     engine.push(name, "1", chain)
     assert engine.pull(name, "1") == chain
     assert registry.pull(name, "1") == manifest
+
+
+def test_a_full_repository_says_so_to_the_engine(make):
+    registry = make(quota__limit=4000)
+    engine = engine_of(registry)
+    engine.push("team/app", "1", make_chain(1))
+    with pytest.raises(Refused) as refused:
+        engine.push("team/app", "2", make_chain(3))
+    assert refused.value.answer.status == 403
+    text = refused.value.answer.json()["error"]
+    assert text.startswith(f"The repository {registry.repository} has used ")
+    assert "of its quota of 3.9 KiB" in text
+    assert text.endswith("Delete something, or ask an administrator.")
+    assert len(engine.pull("team/app", "1")) == 1
+    engine.pull("team/app", "2", failure=Failures.NO_TAG)

@@ -99,6 +99,21 @@ def test_a_refused_file_keeps_no_other_out(stage, browser):
     assert stored(stage, files, "new.txt") == b"2"
 
 
+def test_a_full_repository_says_so_beside_each_file(stage, browser):
+    files = stage.make_repository("raw-hosted", quota__limit=50)
+    page(browser, f"/upload/{files}")
+    send(browser, files, ("small.txt", b"1" * 40), ("large.txt", b"2" * 11), directory="/")
+    text = page(browser, f"/upload/{files}")
+    assert "1 file was not stored" in text
+    refused = next(each for each in rows(text) if each.startswith("large.txt"))
+    assert refused == (
+        f"large.txt Refused: The repository {files} has used 40 bytes of its quota of 50 bytes, "
+        "and this upload needs 11 bytes. Delete something, or ask an administrator. 11 B"
+    )
+    assert stored(stage, files, "small.txt") == b"1" * 40
+    assert stored(stage, files, "large.txt") is None
+
+
 def test_what_is_missing_is_said_beside_it(stage, browser, files):
     page(browser, f"/upload/{files}")
     answer = send(browser, files, ("a.txt", b"a"), directory="")
