@@ -220,6 +220,8 @@ class DockerHostedSection(DockerSection):
                 "question": "Delete untagged images",
                 "text": "Each push of a tag that exists leaves an image without a tag. Clients "
                 "that know its digest can still pull it, so it stays until a rule deletes it.",
+                "label": "Keep them for",
+                "hint": "After their last pull, and after their last tag left.",
                 "proposal": 30,
             },
         },

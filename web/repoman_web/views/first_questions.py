@@ -1,11 +1,12 @@
 """What formats ask about the repositories of a new server: fields that propose a value.
 
-A field of a section asks by ``first_run`` in its ``json_schema_extra``: ``question``, ``text``
-(what the answer means) and ``proposal``. Its default is what it has without an answer.
+A field of a section asks by ``first_run`` in its ``json_schema_extra``: ``question`` and ``text``
+of a box to tick, ``label`` and ``hint`` of the input below it, and ``proposal``, the value in that.
+Its default is what it has without an answer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -46,6 +47,12 @@ class Question:
     def box(self) -> str:
         """Return the name of the box that says that the value is wanted."""
         return f"{self.path}.apply"
+
+    def field(self, form: SectionForm) -> Any:
+        """Return the input."""
+        field = form.field(self.path)
+        label, hint = self.asked["label"], self.asked["hint"]
+        return replace(field, label=label, hint=hint, is_optional=False)
 
     @property
     def default(self) -> Any:
