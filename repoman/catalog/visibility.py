@@ -133,7 +133,9 @@ def _members(
 
     Each has a function that tells by a path whether the group serves that from it; None: it does.
     """
-    settings = group.config.section("group", GroupSection)
+    settings = group.config.sections.get("group")
+    if not isinstance(settings, GroupSection):  # Its format is not installed: it serves nothing.
+        return
     for name in settings.members:
         member = repositories.find(name)
         if member is None:

@@ -72,7 +72,7 @@ class FaceTests(FormatTests):
     def test_face_the_command_line_creates_and_lists(self, site: Site, tmp_path: Any) -> None:
         def run() -> None:
             site.beside(tmp_path).repoman.stop()
-            _install(site.plugins)
+            install_plugins(site.plugins)
             data = ["--data", str(tmp_path / "data")]
             for type_, settings in self.command_settings().items():
                 words = [word for each in settings for word in ("--set", each)]
@@ -179,7 +179,7 @@ class FaceTests(FormatTests):
         assert site.http.get(f"/upload/{hosted}").status_code == 200
 
 
-def _install(plugins: Mapping[str, object]) -> None:
+def install_plugins(plugins: Mapping[str, object]) -> None:
     """Have commands of this process find these plugins."""
 
     def create(builtin: Iterable[object], _: object = None, required: Iterable[str] = ()) -> object:

@@ -209,7 +209,7 @@ class HostedTests(FormatTests):
         assert not self.is_named(client, gone)
         assert self.is_named(client, kept)
         assert digest not in str(site.components(hosted))
-        _compact(site)
+        compact(site)
         assert not site.has_blob(digest)
         assert site.has_blob(hashlib.sha256(kept.data).hexdigest())
         self.store(client, gone)
@@ -240,7 +240,7 @@ class HostedTests(FormatTests):
         site.repoman.cleanup_policies.create(policy)
         settings = {"cleanup": {"policy_names": [policy.name]}}
         site.repoman.repositories.update(hosted, settings)
-        told = _Told()
+        told = Told()
         site.repoman.cleaner.run(told)
         assert not self.is_named(client, old), told.lines
         assert self.is_named(client, newest)
@@ -325,7 +325,7 @@ class HostedTests(FormatTests):
         assert self.samples() == self.samples()
 
 
-class _Told:
+class Told:
     """Takes what a run of a task tells."""
 
     def __init__(self) -> None:
@@ -357,7 +357,7 @@ def _assert_refused(answer: TestResponse, what: str = "") -> None:
     assert answer.data, what
 
 
-def _compact(site: Site) -> None:
+def compact(site: Site) -> None:
     """Free what nothing needs, as after a while."""
     compactor = Compactor(
         site.repoman.database, site.repoman.blob_stores, lambda: time.time() + YEAR_S

@@ -121,9 +121,9 @@ class Site:
         self.repoman: Repoman = factory(plugins, self.clock, security={"login_failures": 0})
         self.http = HttpClient(self.repoman)
 
-    def beside(self, directory: Path) -> "Site":
+    def beside(self, directory: Path, plugins: Mapping[str, object] | None = None) -> "Site":
         """Start another one on data of its own, which ends this one in this process."""
-        return Site(RepomanFactory(directory / "data"), self.plugins)
+        return Site(RepomanFactory(directory / "data"), plugins or self.plugins)
 
     def create(self, recipe: str, settings: Settings | None = None, name: str = "") -> str:
         """Create a repository and return its name."""

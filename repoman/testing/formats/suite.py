@@ -15,6 +15,7 @@ The tests share one Repoman with all installed plugins, and each makes repositor
 does not apply to a format is taken out by ``test_… = None`` in the subclass, with the reason.
 """
 
+from repoman.testing.formats.absence import AbsenceTests
 from repoman.testing.formats.faces import FaceTests
 from repoman.testing.formats.group import GroupTests
 from repoman.testing.formats.hosted import HostedTests
@@ -22,5 +23,5 @@ from repoman.testing.formats.proxy import ProxyTests
 from repoman.testing.formats.rights import RightsTests
 
 
-class FormatSuite(HostedTests, ProxyTests, GroupTests, RightsTests, FaceTests):
+class FormatSuite(HostedTests, ProxyTests, GroupTests, RightsTests, FaceTests, AbsenceTests):
     """The contract of a format; see :class:`repoman.testing.formats.samples.Declarations`."""

@@ -47,6 +47,9 @@ def test_a_new_format_passes_the_suite_as_it_is(new, tmp_path):
 def test_a_new_format_keeps_to_the_rules_of_the_others(new, tmp_path):
     new("books")
     package = tmp_path / "repoman-books"
+    texts = [each.read_text() for each in package.rglob("*") if each.is_file()]
+    assert len(texts) == 5
+    assert not any("$" in text or "NAME" in text for text in texts)
     for words in (["check"], ["format", "--check"]):
         ruff = subprocess.run(
             [sys.executable, "-m", "ruff", *words, "--isolated", "--line-length", "100"],
@@ -56,9 +59,6 @@ def test_a_new_format_keeps_to_the_rules_of_the_others(new, tmp_path):
             check=False,
         )
         assert ruff.returncode == 0, ruff.stdout
-    texts = [each.read_text() for each in package.rglob("*") if each.is_file()]
-    assert len(texts) == 5
-    assert not any("$" in text or "NAME" in text for text in texts)
 
 
 @pytest.mark.parametrize(
