@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 # What is wrong with a value, by pydantic's name for it. The braces are its context.
 PROBLEMS = {
     "missing": "is required",
+    "extra_forbidden": "is not a known key",
     "string_type": "must be a string",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
@@ -50,5 +51,4 @@ def setting_problems(error: ValidationError, where: str) -> Iterator[str]:
     """Yield a sentence about each setting that is wrong; ``where`` says where they were set."""
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"])
-        problem = "is not a known key" if item["type"] == "extra_forbidden" else problem_of(item)
-        yield f"Setting {path}{where}: {problem}"
+        yield f"Setting {path}{where}: {problem_of(item)}"

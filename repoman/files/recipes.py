@@ -70,10 +70,15 @@ def files_format(format_: FileFormat, ui: FormatUi) -> Format:
     )
 
 
-def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) -> list[Recipe]:
+def files_recipes(
+    format_: FileFormat,
+    sections: Mapping[str, type[Section]],
+    proxy: Mapping[str, type[Section]] | None = None,
+) -> list[Recipe]:
     """Return a recipe for each type, for the hook ``repoman_register_recipes``.
 
-    ``sections`` are those of the format, which all types have.
+    ``sections`` are those of the format, which all types have; ``proxy`` are those that proxies
+    have besides, or in place of one of the same name.
     """
     make = partial(Recipe, format=format_.name, rules=format_.rules)
     common: Mapping[str, type[Section]] = {"access": AccessSection, **sections}
@@ -86,7 +91,7 @@ def files_recipes(format_: FileFormat, sections: Mapping[str, type[Section]]) ->
         ),
         make(
             type=RepositoryType.PROXY,
-            sections={**common, **PROXY},
+            sections={**common, **PROXY, **(proxy or {})},
             build=partial(_build_proxy, format_),
         ),
         make(

@@ -45,9 +45,14 @@ SIMPLE = "simple/"
 
 
 class PyPISection(ConnectorSection):
-    """How clients reach the repository, and where the index of a remote is."""
+    """How clients reach the repository, besides /repository/<name>/ on the main port."""
 
-    in_rest: ClassVar = dict.fromkeys(("http_port", "https_port", "external_url", "index_path"))
+    # Clients refuse fields that they do not know.
+    in_rest: ClassVar = dict.fromkeys(("http_port", "https_port", "external_url"))
+
+
+class PyPIProxySection(PyPISection):
+    """The same of a proxy, and where the index of its remote is."""
 
     index_path: str = Field(
         SIMPLE,
@@ -59,6 +64,11 @@ class PyPISection(ConnectorSection):
             "/simple is that of the index itself."
         ),
         json_schema_extra={"advanced": True, "hint": "devpi has +simple/"},
+    )
+    remove_quarantined: bool = Field(
+        False,
+        description="Kept for clients of the REST API: nothing is put into quarantine.",
+        json_schema_extra={"widget": "none"},
     )
 
 
@@ -99,7 +109,7 @@ class PyPI(FileFormat):
 
     def fetch(self, metadata: Metadata, config: RepositoryConfig) -> Fetch:
         remote = config.section("proxy", ProxySection).remote
-        path = config.section("pypi", PyPISection).index_path
+        path = config.section("pypi", PyPIProxySection).index_path
         root = "" if remote.rstrip("/").endswith("/simple") else path
         return Fetch(root + metadata.key.removeprefix(SIMPLE), {"Accept": index.ACCEPT})
 
@@ -175,7 +185,7 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type of the format."""
-    return files_recipes(PYPI, {"pypi": PyPISection})
+    return files_recipes(PYPI, {"pypi": PyPISection}, {"pypi": PyPIProxySection})
 
 
 @hookimpl

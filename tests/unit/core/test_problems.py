@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from repoman.problems import problem_of
 
 
-class Inner(BaseModel):
+class Inner(BaseModel, extra="forbid"):
     size: int = 0
 
 
@@ -27,6 +27,7 @@ class Thing(BaseModel):
         ('{"name": ""}', "must not be empty"),
         ('{"word": "a"}', "must have at least 2 characters"),
         ('{"inner": []}', "must be an object"),
+        ('{"inner": {"more": 1}}', "is not a known key"),
         ('{"inner": "x"}', "must be an object"),
         ('{"count": "' + "9" * 5000 + '"}', "is too large"),
         ('{"share": NaN}', "must be a finite number"),
