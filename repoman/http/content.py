@@ -230,6 +230,6 @@ def protect_content(response: Response) -> Response:
     """
     headers = response.headers
     headers["X-Content-Type-Options"] = "nosniff"
-    if POLICY not in headers or is_on_main_port():
+    if POLICY not in dict([*headers]) or is_on_main_port():  # its own look raises an error
         headers[POLICY] = CONTENT_POLICY
     return response

@@ -25,6 +25,7 @@ from repoman.http.current import (
     REPOSITORY,
     SECURITY,
     current_actor,
+    current_environ,
     current_security,
     is_on_main_port,
     note_failed_login,
@@ -185,7 +186,7 @@ def actor_of_header(*, for_content: bool = False) -> Actor:
     Raises:
         RepomanError: as :func:`log_in`; a header that names nobody is a wrong login.
     """
-    header = request.environ.get("HTTP_AUTHORIZATION")
+    header = current_environ().get("HTTP_AUTHORIZATION")
     if header is None:
         return ANONYMOUS
 

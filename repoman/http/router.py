@@ -8,16 +8,18 @@ or Host, which proxies rewrite.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
-from flask import Flask, Request
+from flask import Flask, Request, request
 from flask import Response as FlaskResponse
-from flask.ctx import RequestContext
-from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import BaseConverter, MapAdapter
+from flask.ctx import AppContext, RequestContext
+from flask.globals import _cv_app, _cv_request
+from flask.sessions import NullSession
+from werkzeug.routing import BaseConverter, MapAdapter, Rule
 from werkzeug.wrappers import Response
 
 from repoman.core import Repoman
@@ -50,6 +52,10 @@ ASCII = "".join(map(chr, range(128)))
 # An address without a host in which nothing has to be encoded.
 _PLAIN_LOCATION = re.compile(r"/(?!/)[A-Za-z0-9/:._~-]*", re.ASCII)
 _NEEDS_CARE = frozenset({204, 304})  # Statuses whose header loses some fields.
+_REST_RULE = re.compile(r"/(?:[^/<>]+/)?<rest:(\w+)>")
+_NO_SESSION = NullSession()  # Remembers nothing.
+
+Functions = tuple[Callable[..., Any], ...]
 
 
 def create_application(repoman: Repoman, write_access: Write | None = None) -> WSGI:
@@ -235,33 +241,102 @@ class RestConverter(BaseConverter):
     part_isolating = False
 
 
-class NoSessions(SessionInterface):
-    """The sessions of clients that have none; Flask would try to open one for each request."""
+class RestRoutes:
+    """Finds rules such as ``/v2/<rest:path>`` by their first part, where no other can be meant.
 
-    _none = NullSession()
+    ``rules`` are all of the app.
+    """
 
-    def open_session(self, app: Flask, request: Request) -> NullSession:
-        """Return a session that remembers nothing."""
-        return self._none
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules: dict[str, dict[str, tuple[Rule, str]]] = {}
+        self._fixed: set[str] = set()  # paths, without a slash at their end
+        dynamic = []
+        for rule in rules:
+            begin, mark, _ = rule.rule.partition("<")
+            if not mark:
+                self._fixed.add(begin.rstrip("/"))
+                continue
+            match = _REST_RULE.fullmatch(rule.rule)
+            dynamic.append((begin, match is not None))
+            if match is not None:
+                for method in rule.methods or ():
+                    self._rules.setdefault(begin, {}).setdefault(method, (rule, match[1]))
+        for begin, is_rest in dynamic:
+            for prefix in list(self._rules):
+                is_same = is_rest and begin == prefix
+                if not is_same and (prefix.startswith(begin) or begin.startswith(prefix)):
+                    del self._rules[prefix]
 
-    def is_null_session(self, obj: object) -> bool:
-        """Return whether there is nothing to save; there never is."""
-        return True
+    def find(self, path: str, method: str) -> tuple[Rule, dict[str, str]] | None:
+        """Return the rule for a path, which begins with one slash, and the arguments of its route.
+
+        None: the router has to look.
+        """
+        if path.rstrip("/") in self._fixed:
+            return None
+        prefix = path[: path.find("/", 1) + 1]
+        if prefix not in self._rules:
+            prefix = "/"
+        found = self._rules.get(prefix, {}).get(method)
+        return None if found is None else (found[0], {found[1]: path[len(prefix) :]})
+
+
+class FormatContext(RequestContext):
+    """The context of one request, which it enters alone."""
+
+    app: "FormatApp"
+
+    def __init__(self, app: "FormatApp", environ: Environ) -> None:
+        request = app.request_class(environ)
+        request.json_module = app.json
+        self.app = app
+        self.request = request
+        self.flashes = None
+        self._session = _NO_SESSION
+        self._after_request_functions = []
+
+    @cached_property
+    def url_adapter(self) -> MapAdapter | None:  # type: ignore[override]  # most need none
+        """What finds routes and makes addresses."""
+        return self.app.create_url_adapter(self.request)
+
+    def push(self) -> None:
+        """Enter the context."""
+        self._app_token = _cv_app.set(AppContext(self.app))
+        self._token = _cv_request.set(self)
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        """Leave the context."""
+        if "files" in self.request.__dict__:
+            self.request.close()
+        _cv_request.reset(self._token)
+        _cv_app.reset(self._app_token)
+        self.request.environ["werkzeug.request"] = None  # or there would be a cycle
 
 
 class FormatApp(Flask):
     """Flask without what formats do not use.
 
-    That is sessions, views that are coroutines, signals and teardown functions. Nearly half of the
-    calls of a small request were Flask's and Werkzeug's.
+    That is sessions, views that are coroutines, signals, teardown functions and, for routes that
+    take the rest of a path, the search for a route. Nearly half of the calls of a small request
+    were Flask's and Werkzeug's.
     """
 
     request_class = HostRequest
-    session_interface = NoSessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is."""
         return func
+
+    @cached_property
+    def rest_routes(self) -> RestRoutes:
+        """The routes that take the rest of a path."""
+        return RestRoutes(self.url_map.iter_rules())
+
+    @cached_property
+    def _functions(self) -> dict[str | None, tuple[Functions, Functions]]:
+        """What runs before and after each route."""
+        return {}
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what finds the route of a request, whose Host has been checked."""
@@ -283,53 +358,63 @@ class FormatApp(Flask):
 
     def wsgi_app(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        context = self.request_context(environ)
+        context = FormatContext(self, environ)
+        context.push()
         try:
             try:
-                context.push()
                 response = self._respond_to(context)
             except Exception as error:  # noqa: BLE001 - Flask logs it
                 response = self.handle_exception(error)
             return respond(response, environ, start_response)
         finally:
-            context.pop(None)
+            context.pop()
 
-    def _respond_to(self, context: RequestContext) -> FlaskResponse:
+    def _respond_to(self, context: FormatContext) -> FlaskResponse:
         """Return the response to the request of the context, as ``full_dispatch_request`` does."""
-        names = (*context.request.blueprints, None)
+        request = context.request
+        route = self.rest_routes.find(request.path, request.method)
+        if route is None:
+            context.match_request()
+        else:
+            request.url_rule, request.view_args = route
+        endpoint = None if request.url_rule is None else request.url_rule.endpoint
+        before, after = self._functions.get(endpoint) or self._functions_of(endpoint)
         try:
-            found = self._prepare(names)
-            if found is None:
-                found = self.dispatch_request()
+            for function in before:
+                if (found := function()) is not None:
+                    break
+            else:
+                found = self._dispatch(request)
         except Exception as error:  # noqa: BLE001 - the handlers of errors raise what is not theirs
             found = self.handle_user_exception(error)
-        response: Any = self.make_response(found)  # or Flask's types ask for coroutines
-        for function in context._after_request_functions:
+        if not isinstance(found, FlaskResponse):
+            found = self.make_response(found)
+        response: Any = found  # or Flask's types ask for coroutines
+        for function in (*context._after_request_functions, *after):
             response = function(response)
-        for name in names:
-            for function in reversed(self.after_request_funcs.get(name, ())):
-                response = function(response)
         answer: FlaskResponse = response
         return answer
 
-    def _prepare(self, names: tuple[str | None, ...]) -> Any:
-        """Return what a function before the route answers in its place; None: nothing."""
-        for name in reversed(names):
-            for function in self.before_request_funcs.get(name, ()):
-                if (answer := function()) is not None:
-                    return answer
-        return None
+    def _functions_of(self, endpoint: str | None) -> tuple[Functions, Functions]:
+        """Return what runs before and after the route of the request, each in its order."""
+        names = (*request.blueprints, None)
+        befores = (self.before_request_funcs.get(name, ()) for name in reversed(names))
+        afters = (reversed(self.after_request_funcs.get(name, ())) for name in names)
+        found = tuple(chain(*befores)), tuple(chain(*afters))
+        self._functions[endpoint] = found
+        return found
 
-    def do_teardown_request(self, exc: BaseException | None = None) -> None:
-        """Do nothing at the end of a request."""
-
-    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        """Do nothing at the end of a request."""
+    def _dispatch(self, request: Request) -> Any:
+        """Return what the route answers."""
+        rule = request.url_rule
+        if rule is None or (rule.provide_automatic_options and request.method == "OPTIONS"):  # type: ignore[attr-defined]
+            return self.dispatch_request()
+        return self.view_functions[rule.endpoint](**request.view_args or {})
 
 
 def respond(response: FlaskResponse, environ: Environ, start_response: Any) -> Iterable[bytes]:
     """Send a response as it would itself, with fewer steps where nothing has to be changed."""
-    headers = list(response.headers)
+    headers = [*response.headers]
     given = {name.lower(): value for name, value in headers}
     if (
         not isinstance(response.response, list)
@@ -339,14 +424,14 @@ def respond(response: FlaskResponse, environ: Environ, start_response: Any) -> I
         or not _PLAIN_LOCATION.fullmatch(given.get("location", "/"))
     ):
         return response(environ, start_response)
-    pieces = list(response.iter_encoded())
+    pieces = [each.encode() if isinstance(each, str) else each for each in response.response]
     if "content-length" not in given:
         headers.append(("Content-Length", str(sum(map(len, pieces)))))
     start_response(response.status, headers)
     return () if environ["REQUEST_METHOD"] == "HEAD" else pieces
 
 
-def create_format_app(repoman: Repoman, format_: Format) -> Flask:
+def create_format_app(repoman: Repoman, format_: Format) -> FormatApp:
     """Return the app that serves every repository of a format.
 
     Before any route: who asks, may they, and is the repository online?

@@ -294,7 +294,7 @@ def empty(status: int, headers: dict[str, str]) -> Response:
     """Return a response without a body."""
     if status != 204:  # a 204 must not have one
         headers = {**headers, "Content-Length": "0"}
-    return _Empty(status=status, headers=headers)
+    return _Empty(status=status, headers=list(headers.items()))  # a list is taken as it is
 
 
 class _Empty(Response):

@@ -79,7 +79,7 @@ def serve(path: str = "") -> Response:
     if route.name or route.resource not in (Resource.BASE, Resource.CATALOG):
         parse_name(route.name)
     check_scopes(route)
-    namespace = check_namespace() if "ns" in request.args else None
+    namespace = check_namespace() if request.query_string and "ns" in request.args else None
     response = handler(route)
     if namespace is not None:
         response.headers["OCI-Namespace"] = namespace

@@ -2,7 +2,10 @@
 
 import pytest
 from flask import Blueprint
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
 
+from repoman.http.router import RestConverter, RestRoutes
 from repoman.plugin import Built, Recipe, RepositoryType, StorageSection, hookimpl
 from repoman.testing import HttpClient
 
@@ -152,3 +155,48 @@ def test_a_broken_login_is_none(client, header):
 def test_a_path_is_not_told_to_those_who_may_not_read(client):
     assert client.get("/repository/Team/nothing/here", login=False).status_code == 401
     assert client.get("/repository/Team/nothing/here").status_code == 404
+
+
+# --- Routes that take the rest of a path ----------------------------------------------------------
+
+RULES = {
+    "one": ["/v2", "/v2/<rest:path>", "/v2/token"],
+    "slashes": ["/a/", "/a/<rest:path>", "/b"],
+    "every path": ["/<rest:path>"],
+    "every path and others": ["/<rest:path>", "/fixed", "/_kept/"],
+    "a choice": ["/v1/<rest:path>", "/v1/users/<name>/", "/v2/<rest:path>"],
+    "two at one place": ["/a/<rest:path>", "/a/<name>"],
+    "deeper": ["/a/b/<rest:path>", "/a/<rest:path>", "/c/<rest:path>"],
+    "a variable first": ["/<name>/x", "/a/<rest:path>"],
+}
+PATHS = ["/", "/v2", "/v2/", "/v2/token", "/v2/token/", "/v2/a//b/", "/v2//", "/v1/users/ann/"]
+PATHS += ["/v1/users/ann", "/a", "/a/", "/a//", "/a/b", "/a/b/", "/a/b/c", "/a/x", "/fixed", "/b/"]
+PATHS += ["/_kept", "/_kept/", "/_kept/x", "/c/", "/v22/x", "/a/\n", "/x"]
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_a_rest_is_found_as_the_router_finds_it(rules):
+    made = Map(
+        [Rule(each, endpoint=each, methods=["GET"]) for each in rules],
+        converters={"rest": RestConverter},
+        merge_slashes=False,
+    )
+    routes, adapter = RestRoutes(made.iter_rules()), made.bind("host")
+    for path in PATHS:
+        found = routes.find(path, "GET")
+        try:
+            expected = adapter.match(path, "GET", return_rule=True)
+        except HTTPException:
+            expected = None
+        assert found in (None, expected), path
+        assert routes.find(path, "PUT") is None
+
+
+def test_most_rests_are_found_without_the_router():
+    made = Map(
+        [Rule(each, endpoint=each, methods=["GET"]) for each in RULES["one"]],
+        converters={"rest": RestConverter},
+    )
+    found = RestRoutes(made.iter_rules()).find("/v2/team/app/manifests/1", "GET")
+    assert found is not None
+    assert (found[0].rule, found[1]) == ("/v2/<rest:path>", {"path": "team/app/manifests/1"})
