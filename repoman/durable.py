@@ -69,7 +69,7 @@ def replace_files(*files: NewFile) -> None:
         sync_directory(directory)
 
 
-def sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path | str) -> None:
     """Make the names in a directory durable."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -17,7 +17,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
@@ -26,6 +26,9 @@ from repoman.quotas import SpaceLimits
 from repoman.upload_records import add_upload, delete_upload, find_upload, list_begun
 
 LISTED_SESSIONS = 100  # Sessions that are read at a time to find idle ones.
+
+KNOWN_S = 0.5
+"""For so long a session is not looked for again: what other processes do is noticed as late."""
 
 UNKNOWN = "This upload does not exist, is finished or has expired."
 
@@ -163,12 +166,24 @@ class UploadSink:
 class _Live:
     """What this process knows of a session: the writer with its hashes, and who uses it."""
 
-    def __init__(self, upload_id: str, writer: BlobWriter) -> None:
-        self.id = upload_id
+    def __init__(self, upload: Upload, writer: BlobWriter) -> None:
+        self.id = upload.id
+        self.upload = upload
+        self.known_until = 0.0  # monotonic seconds: until then its row need not be looked for
         self.writer = writer
         self.lock = threading.Lock()
         self.is_over = False  # read and set by the holder of the lock, as is:
         self.has_failed = False
+
+    @property
+    def known(self) -> Upload | None:
+        """The session, if its row was there a moment ago, and it has not ended here since."""
+        is_fresh = not self.is_over and time.monotonic() < self.known_until
+        return self.upload if is_fresh else None
+
+    def note_known(self, upload: Upload) -> None:
+        """Take note that the row of the session is there."""
+        self.upload, self.known_until = upload, time.monotonic() + KNOWN_S
 
     @property
     def is_left_over(self) -> bool:
@@ -224,8 +239,8 @@ class UploadSessions:
         # A power cut may take the session: its client begins another one.
         with self._database.transaction(is_durable=False):
             self._database.admit()
-            add_upload(self._repository, astuple(upload))
-        self._find_live(upload, algorithms)
+            add_upload(self._repository, (upload.id, scope, actor, upload.started_at, upload.store))
+        self._find_live(upload, algorithms).note_known(upload)
         return upload
 
     def get(self, upload_id: str, scope: str, actor: str) -> Upload:
@@ -234,11 +249,18 @@ class UploadSessions:
         Raises:
             NotFound: there is none with this id in this scope that this actor began.
         """
-        row = find_upload(self._repository, upload_id)
         live = self._live.get(upload_id)
-        if row is None or row[1:3] != (scope, actor) or (live is not None and live.is_left_over):
+        found = None if live is None else live.known
+        if found is None:
+            row = find_upload(self._repository, upload_id)
+            found = None if row is None else Upload(*row)
+        if found is None or (found.scope, found.actor) != (scope, actor):
             raise NotFound(UNKNOWN)
-        return Upload(*row)
+        if live is not None:
+            if live.is_left_over:
+                raise NotFound(UNKNOWN)
+            live.note_known(found)
+        return found
 
     def list_after(self, after: str, limit: int) -> list[UploadProgress]:
         """Return at most ``limit`` sessions with ids after ``after``, in their order."""
@@ -368,7 +390,7 @@ class UploadSessions:
         live = self._live.get(upload.id)
         if live is None:
             writer = self._blobs_of(upload).open_writer(upload.id, algorithms)
-            made = _Live(upload.id, self._limits.guard(writer))
+            made = _Live(upload, self._limits.guard(writer))
             live = self._live.setdefault(upload.id, made)  # atomic: one of two racers wins
         return live
 

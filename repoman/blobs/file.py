@@ -129,8 +129,8 @@ class FileBlobStore:
 
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> FileBlobWriter:
         """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
-        path = Path(f"{self._uploads}/{writer_id}")  # parsed once
-        return FileBlobWriter(path, self._path, algorithms, self.min_free)
+        path = f"{self._uploads}/{writer_id}"
+        return FileBlobWriter(path, self._place, algorithms, self.min_free)
 
     def written_at(self, writer_id: str) -> float | None:
         """See :meth:`repoman.blobs.store.BlobStore.written_at`."""
@@ -288,6 +288,10 @@ class FileBlobStore:
                 except OSError as error:  # lost+found, or what is another user's
                     _log.warning("%s could not be removed: %s", path, os.strerror(error.errno or 0))
         return count
+
+    def _place(self, digest: str) -> tuple[str, str]:
+        directory = f"{self._blobs}/{digest[:2]}"
+        return directory, f"{directory}/{digest}"
 
     def _path(self, digest: str) -> Path:
         return Path(f"{self._blobs}/{digest[:2]}/{digest}")  # parsed once

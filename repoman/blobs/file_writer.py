@@ -14,7 +14,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO
 
 from repoman.blobs.store import CANONICAL, StoredBlob
@@ -29,18 +28,26 @@ LOOK_BYTES = 1 << 20  # Bytes after which is looked again whether enough of the 
 
 
 class FileBlobWriter:
-    """Writes one file below ``uploads`` and hashes its bytes while they pass."""
+    """Writes one file below ``uploads`` and hashes its bytes while they pass.
+
+    Paths are texts here: those of pathlib take longer than the calls of the system.
+
+    Args:
+        path: of the file.
+        place: returns the directory and the path of the blob with a digest.
+    """
 
     def __init__(
         self,
-        path: Path,
-        place: Callable[[str], Path],
+        path: str,
+        place: Callable[[str], tuple[str, str]],
         algorithms: tuple[str, ...],
         min_free: MinFree = NOTHING_FREE,
     ) -> None:
         self._min_free = min_free
         self._look_at = 0  # From this size on the disk is looked at again.
         self._path = path
+        self._directory = path.rpartition("/")[0]
         self._place = place
         self._fd: int | None = None  # the file is made and opened when it is first needed
         self._size = _size_of(path)
@@ -60,7 +67,7 @@ class FileBlobWriter:
     def check_room(self, size: int) -> None:
         """Compare with what the file system has left."""
         with self._step():
-            self._min_free.check(os.statvfs(self._path.parent), "blob store", size)
+            self._min_free.check(os.statvfs(self._directory), "blob store", size)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the file and to the hashes."""
@@ -69,7 +76,7 @@ class FileBlobWriter:
         with self._step():
             if self._min_free is not NOTHING_FREE and self._size >= self._look_at:
                 self._look_at = self._size + LOOK_BYTES
-                self._min_free.check(os.statvfs(self._path.parent), "blob store")
+                self._min_free.check(os.statvfs(self._directory), "blob store")
             fd = self._open()
             self._is_synced = False
             try:
@@ -93,16 +100,16 @@ class FileBlobWriter:
         """Open the file once more."""
         with self._step():
             self._open()
-            return self._path.open("rb", buffering=0)
+            return open(self._path, "rb", buffering=0)
 
     def commit(self) -> StoredBlob:
         """Rename the file to its digest, durably."""
         digest = self.hexdigest(CANONICAL)
-        target = self._place(digest)
+        directory, target = self._place(digest)
         with self._step():
             self._finish_file()
             _rename(self._path, target)
-            sync_directory(target.parent)
+            sync_directory(directory)
         self._is_committed = True
         return StoredBlob(digest, self._size)
 
@@ -123,8 +130,8 @@ class FileBlobWriter:
         with suppress(OSError):
             self._close()
         if not self._is_committed:
-            with storage_errors():
-                self._path.unlink(missing_ok=True)
+            with storage_errors(), suppress(FileNotFoundError):
+                os.unlink(self._path)
 
     # Inside -------------------------------------------------------------------------------------
 
@@ -138,7 +145,7 @@ class FileBlobWriter:
         """End the writer, and say what a failure of the system means."""
         self._has_failed = True
         if isinstance(error, FileNotFoundError):
-            if self._path.exists() or not self._path.parent.exists():
+            if os.path.exists(self._path) or not os.path.exists(self._directory):
                 raise Unavailable("A directory of the blob store is missing.") from error
             # Somebody has deleted the repository.
             raise NotFound("This upload was cancelled while it was being written.") from error
@@ -156,7 +163,7 @@ class FileBlobWriter:
     def _finish_file(self) -> None:
         """Sync and close the file, unless the last pause did; check that it has all bytes."""
         if self._fd is None and self._is_synced:
-            size = self._path.stat().st_size
+            size = os.stat(self._path).st_size
         else:
             fd = self._open()
             size = os.fstat(fd).st_size
@@ -241,22 +248,22 @@ def storage_errors() -> Iterator[None]:
         raise storage_error(error) from error
 
 
-def _size_of(path: Path) -> int:
+def _size_of(path: str) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except FileNotFoundError:
         return 0
     except OSError as error:
         raise storage_error(error) from error
 
 
-def _rename(path: Path, target: Path) -> None:
+def _rename(path: str, target: str) -> None:
     """Give a file its name, also in place of whatever else has it."""
     try:
-        path.rename(target)
+        os.rename(path, target)
     except IsADirectoryError:
-        target.rmdir()  # fails if it holds anything, which is for the administrator to look at
-        path.rename(target)
+        os.rmdir(target)  # fails if it holds anything, which is for the administrator to look at
+        os.rename(path, target)
 
 
 def _new_hash(algorithm: str) -> "hashlib._Hash":

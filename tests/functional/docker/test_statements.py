@@ -16,11 +16,12 @@ BLOBS = 5  # of each image, the config among them
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 # A little more than it takes, with the beginnings and ends of transactions.
-MOST = {"HEAD": 1, "POST": 3, "PATCH": 2, "PUT": 10, "manifest": 19}
+MOST = {"HEAD": 1, "POST": 3, "PATCH": 0, "PUT": 9, "manifest": 19}
 
 
 @pytest.fixture
-def client(repoman_factory):
+def client(repoman_factory, monkeypatch):
+    monkeypatch.setattr("repoman.uploads.KNOWN_S", 3600)  # however slow this machine is
     repoman = repoman_factory({"docker": plugin})
     repoman.repositories.create("images", "docker-hosted", {})
     return HttpClient(repoman, connector="images")
@@ -65,4 +66,4 @@ def counts(client):
 @pytest.mark.parametrize(("request_", "most"), MOST.items())
 def test_a_small_image_takes_few_statements(counts, request_, most):
     for statements in counts[request_]:
-        assert 0 < len(statements) <= most, "\n".join(statements)
+        assert min(1, most) <= len(statements) <= most, "\n".join(statements)

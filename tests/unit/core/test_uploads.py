@@ -16,7 +16,9 @@ from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
 from repoman.upload_records import open_upload_ids
 from repoman.uploads import UploadSessions
+from tests.clock import wait_until
 from tests.disk import file_store, room_for
+from tests.statements import executed_statements
 
 DATA = b"0123456789" * 1000
 
@@ -85,6 +87,22 @@ def test_a_push_uses_no_query_builder(sessions, database, repository, tmp_path, 
         sessions.forget(upload)
     assert list(content.existing(["a"])) == ["a"]
     assert content.referring("a", "needs") == []
+
+
+def test_a_session_is_not_looked_for_in_each_request(sessions, open_sessions, monkeypatch):
+    monkeypatch.setattr("repoman.uploads.KNOWN_S", 3600.0)  # however slow this machine is
+    upload = sessions.create("app", "ann")
+    with executed_statements() as statements:
+        assert sessions.get(upload.id, "app", "ann") == upload
+    assert statements == []
+
+
+def test_another_process_may_end_a_session(sessions, open_sessions):
+    upload = sessions.create("app", "ann")
+    open_sessions().cancel(upload)
+    wait_until(lambda: sessions._live[upload.id].known is None, what="a new look")
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
 
 
 def test_a_sink_tells_the_bytes_of_the_session_and_of_the_request(sessions):
