@@ -13,8 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from repoman.core import Repoman
@@ -80,21 +79,25 @@ class Watch:
     def __init__(self, repoman: Repoman) -> None:
         self.longest, self.longest_cpu, self.count = 0.0, 0.0, 0
         self.thread: threading.Thread | None = None
-        self._write_access = repoman.database._write_access
-        repoman.database._write_access = self._watched  # type: ignore[method-assign]
+        self._began = 0.0, 0.0
+        self._lock = repoman.database._write_lock
+        repoman.database._write_lock = self  # type: ignore[assignment]
 
-    @contextmanager
-    def _watched(self, *, is_brief: bool) -> Iterator[float]:
-        begin, cpu = time.perf_counter(), time.thread_time()
-        try:
-            with self._write_access(is_brief=is_brief) as deadline:
-                begin, cpu = time.perf_counter(), time.thread_time()
-                yield deadline
-        finally:
-            if threading.current_thread() is self.thread:
-                self.longest = max(self.longest, time.perf_counter() - begin)
-                self.longest_cpu = max(self.longest_cpu, time.thread_time() - cpu)
-                self.count += 1
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take the lock, and begin to measure."""
+        is_taken = self._lock.acquire(blocking, timeout)
+        if is_taken:
+            self._began = time.perf_counter(), time.thread_time()
+        return is_taken
+
+    def release(self) -> None:
+        """Note how long the thread held the lock, and let go of it."""
+        if threading.current_thread() is self.thread:
+            begin, cpu = self._began
+            self.longest = max(self.longest, time.perf_counter() - begin)
+            self.longest_cpu = max(self.longest_cpu, time.thread_time() - cpu)
+            self.count += 1
+        self._lock.release()
 
 
 def push(client: HttpClient, number: int) -> int:

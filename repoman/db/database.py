@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from repoman.db.reserve import FILE as RESERVE_FILE
 from repoman.db.reserve import Reserve
 from repoman.db.sqlite import BUSY, UNUSABLE, Locked, Sqlite, translated_errors
 from repoman.db.topics import CONTENT, NONE, Topics, content_topic, topic_of
+from repoman.db.transactions import Scope, ThreadState, Transaction
 from repoman.db.write_ahead_log import WriteAheadLog
 from repoman.durable import PRIVATE_FILE_MODE, make_directory
 from repoman.errors import RepomanError, Unavailable
@@ -209,19 +210,35 @@ class Database:
         waits = scope[0] != () if is_durable is None else is_durable
         outer = self.thread.transaction
         if outer is None:
-            with self._outermost(_Transaction(scope, is_durable=waits), is_brief=is_brief):
-                yield
-            return
-        outer.is_durable |= waits
-        begin = self._sqlite.savepoint_named
-        savepoint = begin(outer.next_name()) if can_fail_alone else nullcontext()
-        with outer.scope(scope, can_fail_alone=can_fail_alone), savepoint:
-            yield
+            yield from self._outermost(Transaction(scope, is_durable=waits), is_brief=is_brief)
+        else:
+            outer.is_durable |= waits
+            yield from self._inner(outer, scope, can_fail_alone=can_fail_alone)
 
-    @contextmanager
-    def _outermost(self, current: "_Transaction", *, is_brief: bool) -> Iterator[None]:
+    # No contexts themselves: each would take as long as a statement.
+
+    def _inner(self, outer: Transaction, scope: Scope, *, can_fail_alone: bool) -> Iterator[None]:
+        """Run the block as a part of a transaction."""
+        outer.scopes.append(scope)
+        outer.topics.update(scope[0] or ())
+        had_failed = outer.has_failed
+        try:
+            if not can_fail_alone:
+                yield
+                return
+            with self._sqlite.savepoint_named(outer.next_name()):
+                yield
+        except BaseException:
+            outer.has_failed = had_failed or not can_fail_alone
+            raise
+        finally:
+            outer.scopes.pop()
+
+    def _outermost(self, current: Transaction, *, is_brief: bool) -> Iterator[None]:
         """Run the block as a transaction that joins no other one."""
-        with self._write_access(is_brief=is_brief or self.thread.waits_briefly) as deadline:
+        deadline = self._take_write_lock(is_brief=is_brief or self.thread.waits_briefly)
+        try:
+            self._prepare()
             with self._sqlite.writing(deadline) as writer:
                 before = writer.total_changes
                 self._is_stalled = False
@@ -234,6 +251,11 @@ class Database:
                     self.thread.transaction = None
             self.topics.publish(current.numbers)
             commit = self._wal.note_commit(writer.total_changes - before)
+        except Locked:
+            self._is_stalled = True
+            raise
+        finally:
+            self._write_lock.release()
         if current.is_durable:
             self._wal.wait_until_durable(commit)
         if self._wal.take_checkpoint():
@@ -253,7 +275,7 @@ class Database:
         if topic != NONE:
             current.topics.add(topic)
 
-    def _move_topics(self, current: "_Transaction") -> None:
+    def _move_topics(self, current: Transaction) -> None:
         """Count the transaction in the numbers of its topics."""
         current.numbers = {name: self.revision(name) for name in current.bumped}
         topics = list(current.topics)  # Also bumped ones: an inner block may have taken that back.
@@ -279,8 +301,12 @@ class Database:
             _, frames, copied = self._copy_log()
             if frames > LOG_FRAMES_MAX and copied < frames:
                 # The log begins anew only after a moment in which all of it was copied.
-                with self._write_access(is_brief=False):
+                self._take_write_lock(is_brief=False)
+                try:
+                    self._prepare()
                     self._copy_log()
+                finally:
+                    self._write_lock.release()
         except RepomanError as error:
             _log.warning("The log of the database could not be copied into it: %s", error)
 
@@ -305,9 +331,8 @@ class Database:
         """Let no writer wait for longer than ``seconds`` from now on: the process ends."""
         self._last_wait_ends = time.monotonic() + seconds
 
-    @contextmanager
-    def _write_access(self, *, is_brief: bool) -> Iterator[float]:
-        """Hold the lock of writers, and yield the deadline for it and for SQLite's own lock."""
+    def _take_write_lock(self, *, is_brief: bool) -> float:
+        """Take the lock of writers; return the deadline for it and for SQLite's own lock."""
         wait = self._busy_timeout
         if is_brief:
             wait = 0.0 if self._is_stalled else BRIEF_WAIT_S
@@ -315,16 +340,13 @@ class Database:
         unreported = 0.0 if self._is_stalled else min(UNREPORTED_WAIT_S, wait)
         if not self._write_lock.acquire(blocking=False):
             self._wait_for_write_lock(unreported, deadline)
-        try:
-            self.reserve.release_if_full()
-            if self._wal.has_failed:
-                self._recover()
-            yield deadline
-        except Locked:
-            self._is_stalled = True
-            raise
-        finally:
-            self._write_lock.release()
+        return deadline
+
+    def _prepare(self) -> None:
+        """See that the disk takes what is written; with the lock of writers."""
+        self.reserve.release_if_full()
+        if self._wal.has_failed:
+            self._recover()
 
     def _recover(self) -> None:
         """Go on after a failed fsync, once everything is durable by other means."""
@@ -440,54 +462,6 @@ class Database:
         sql = 'SELECT "value" FROM "revision" WHERE "name" = ?'
         row = self._sqlite.execute_plain(sql, (name,)).fetchone()
         return 0 if row is None else int(row[0])
-
-
-class ThreadState(threading.local):
-    """The open transaction of a thread, and whether its writes wait for other writers briefly."""
-
-    transaction: "_Transaction | None" = None
-    waits_briefly = False
-
-
-# The topics of a block, if its statements do not say them, and its repository, if it has one.
-Scope = tuple[tuple[str, ...] | None, int | None]
-
-
-class _Transaction:
-    """An open transaction: its topics, and their numbers after it."""
-
-    def __init__(self, scope: Scope, *, is_durable: bool) -> None:
-        self.is_durable = is_durable
-        self.has_failed = False  # in a part that cannot fail alone
-        self.scopes = [scope]
-        self.topics = set(scope[0] or ())
-        self.bumped: set[str] = set()  # those whose numbers have moved already
-        self.numbers: dict[str, int] = {}
-        self._count = 0
-
-    @contextmanager
-    def scope(self, scope: Scope, *, can_fail_alone: bool) -> Iterator[None]:
-        """Have the statements of the block count for these topics, and for this repository."""
-        self.scopes.append(scope)
-        self.topics.update(scope[0] or ())
-        had_failed = self.has_failed
-        try:
-            yield
-        except BaseException:
-            self.has_failed = had_failed or not can_fail_alone
-            raise
-        finally:
-            self.scopes.pop()
-
-    def check(self) -> None:
-        """Refuse to keep a part of what belongs together (RuntimeError); that is a bug."""
-        if self.has_failed:
-            raise RuntimeError("The transaction continued after a failure of its part.")
-
-    def next_name(self) -> str:
-        """Return the name of another savepoint."""
-        self._count += 1
-        return f"s{self._count}"
 
 
 def _make_private(path: Path) -> None:

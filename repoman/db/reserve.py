@@ -58,9 +58,12 @@ class Reserve:
         """
         if self.is_spent or not self._size:
             return
-        with _translated_errors():
+        try:
             if self._free() >= LOW_B or not self._present_size():
                 return
+        except OSError as error:
+            raise _unusable(error) from error
+        with _translated_errors():
             os.truncate(self._path, 0)
             self.is_spent = True
             _log.warning(
@@ -91,8 +94,11 @@ class Reserve:
         """
         self.check()
         if self.min_free is not NOTHING_FREE:
-            with _translated_errors():
-                self.min_free.check(os.statvfs(self._directory), "database")
+            try:  # no context manager, as below: it takes longer than the system call
+                state = os.statvfs(self._directory)
+            except OSError as error:
+                raise _unusable(error) from error
+            self.min_free.check(state, "database")
 
     def keep(self) -> None:
         """Create or restore the reserve when there is disk space; the server calls it regularly.
@@ -149,5 +155,9 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise Unavailable(f"The disk that holds the database cannot be used: {reason}.") from error
+        raise _unusable(error) from error
+
+
+def _unusable(error: OSError) -> Unavailable:
+    reason = os.strerror(error.errno or 0)
+    return Unavailable(f"The disk that holds the database cannot be used: {reason}.")

@@ -170,8 +170,11 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _begin(writer: sqlite3.Connection) -> None:
-    with translated_errors(), wrapped_errors:
+    try:  # no context manager: see execute_plain
         writer.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        with translated_errors(), wrapped_errors:
+            raise error
 
 
 def _set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
