@@ -114,3 +114,43 @@ def test_a_format_is_added_by_pip(environment, sources, tmp_path):
     finally:
         server.end()
         pip(environment / "python", "uninstall", "--yes", "repoman-raw")
+
+
+def test_a_new_format_serves_a_file_after_three_commands(environment, tmp_path):
+    """Written, installed, a repository created; with the wheel alone, as users have it."""
+    done = subprocess.run(
+        [environment / "repoman", "plugin", "new", "books"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    pip(environment / "python", "install", tmp_path / "repoman-books")
+    server = LiveServer(tmp_path / "books", program=environment / "repoman")
+    try:
+        server.start()
+        server.cli("repo", "create", "books-hosted", "shelf")
+        url = f"{server.main_url}/repository/shelf/emma/1.0.0/emma.txt"
+        send = {"auth": server.admin, "timeout": WAIT_S}
+        wait_until(lambda: requests.put(url, data=b"hello", **send).ok, what="the new repository")
+        assert requests.get(url, **send).content == b"hello"
+
+        pip(environment / "python", "uninstall", "--yes", "repoman-books")
+        server.restart()
+        missing = requests.get(url, **send)
+        assert (missing.status_code, missing.text) == (
+            503,
+            "The format 'books' is not installed.\n",
+        )
+        assert "is not installed" in server.cli("repo", "list").stdout
+        assert "books" not in server.cli("plugins").stdout
+
+        pip(environment / "python", "install", tmp_path / "repoman-books")
+        server.restart()
+        assert requests.get(url, **send).content == b"hello"
+        assert "format books" in server.cli("plugins").stdout
+    finally:
+        server.end()
+        pip(environment / "python", "uninstall", "--yes", "repoman-books")
