@@ -111,7 +111,7 @@ define debian
 endef
 
 .PHONY: programs
-programs: $(BIN)/docker-registry python-programs
+programs: $(BIN)/docker-registry python-programs $(VENV)/npm/clients.stamp
 	$(call debian,for each in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$each || exit 1; done,$(PACKAGES))
 
 # Clients of indexes of Python packages, other servers of them, and real packages for these.
@@ -143,6 +143,13 @@ $(BIN)/docker-registry: | $(BIN)/python
 		|| { $(SUDO) apt-get update --quiet && apt-get download docker-registry; }; }
 	dpkg-deb --fsys-tarfile $(VENV)/debian/docker-registry_*.deb | tar -xO ./usr/bin/docker-registry > $@.part
 	chmod +x $@.part && mv $@.part $@
+
+# Clients of npm repositories, and Verdaccio. Their scripts would download more.
+$(VENV)/npm/clients.stamp: tests/npm/package.json | $(BIN)/python
+	$(call debian,command -v node && command -v npm,nodejs npm)
+	@mkdir -p $(@D) && cp $^ $(@D)/
+	npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 $(BIN)/python:
 	$(call debian,$(PYTHON) -c "import ensurepip",python3-venv)

@@ -1,0 +1,56 @@
+"""The format does what all formats do."""
+
+import json
+
+from formats.npm.tests.conftest import make_document, make_tarball
+from repoman.testing import FormatSuite, RemoteFile, Sample
+from repoman_npm import plugin
+
+
+class TestNpm(FormatSuite):
+    name = "npm"
+    plugin = plugin
+    replaces = False
+
+    # A version is published once, with any bytes: see test_publishing.
+    test_hosted_the_same_file_again_changes_nothing = None
+
+    def make(self, package, version, content=""):
+        path = f"{package}/-/{package}-{version}.tgz"
+        return Sample(path, make_tarball(package, version, content), package, version)
+
+    def upload(self, client, sample):
+        document = make_document(sample.name, sample.version, sample.data)
+        return client.put(sample.name, json.dumps(document).encode())
+
+    def documents(self, sample):
+        return {sample.name: sample.path}
+
+    def remote(self, samples):
+        packuments, files = {}, {}
+        for each in samples:
+            sent = make_document(each.name, each.version, each.data)
+            [manifest] = sent["versions"].values()
+            manifest["dist"]["tarball"] = f"/files/{each.path}"
+            known = packuments.setdefault(each.name, {"name": each.name, "versions": {}})
+            known["versions"][each.version] = manifest
+            known["dist-tags"] = {"latest": each.version}
+            files[f"/files/{each.path}"] = RemoteFile(each.data)
+        for name, packument in packuments.items():
+            body = json.dumps(packument).encode()
+            files[f"/{name}"] = RemoteFile(body, "application/json")
+        return files
+
+    def refused(self):
+        good = self.samples()[0]
+        return [
+            Sample(good.path, good.data, good.name, "1.0"),
+            Sample(good.path, good.data, good.name, "../1.0.0"),
+            Sample(good.path, good.data, "Demo", "1.0.0"),
+            Sample(good.path, good.data, "../x", "1.0.0"),
+            Sample(good.path, good.data, "demo\n", "1.0.0"),
+            Sample(good.path, good.data, "-", "1.0.0"),
+        ]
+
+    def twins(self, sample):
+        return ["Demo", "DEMO", "d%C3%A9mo", sample.path.upper(), f"{sample.path}/"]
