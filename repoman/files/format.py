@@ -135,17 +135,23 @@ class Document:
     """A document as a repository has it.
 
     Attributes:
+        read: returns the value. Who has rendered it before needs it no more, and it may be large.
         tag: changes whenever the value does.
         source: where it came from; empty where there is but one place.
         headers: further headers of the answer.
         warnings: what may be missing in it, as sentences.
     """
 
-    value: Value
+    read: Callable[[], Value]
     tag: str
     source: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> Value:
+        """What it says (UpstreamUnavailable: a copy of a remote's document cannot be read)."""
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)

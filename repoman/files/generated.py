@@ -5,7 +5,15 @@ import json
 from repoman.content import ContentStore
 from repoman.db.cache import ReadCache
 from repoman.errors import NotFound
-from repoman.files.format import FILE, Document, FileFormat, Metadata, Package, StoredFile
+from repoman.files.format import (
+    FILE,
+    Document,
+    FileFormat,
+    Metadata,
+    Package,
+    StoredFile,
+    Value,
+)
 from repoman.files.tags import tag_of
 
 NAMES_BATCH = 1000  # Names of packages that are read together.
@@ -22,11 +30,12 @@ class GeneratedDocuments:
         self._format = format_
         self._name = name
         self._content = content
-        self._made: ReadCache[Document] = content.open_cache()
+        self._made: ReadCache[tuple[Value, str]] = content.open_cache()
 
     def get(self, metadata: Metadata) -> Document:
         """Return a document (NotFound: there is no such package)."""
-        return self._made.get(metadata.key, lambda: self._make(metadata))
+        value, tag = self._made.get(metadata.key, lambda: self._make(metadata))
+        return Document(lambda: value, tag)
 
     def has(self, package: str) -> bool:
         """Return whether there is a file of a package."""
@@ -51,18 +60,19 @@ class GeneratedDocuments:
         )
         return Package(name, files, {} if state is None else state.attributes)
 
-    def _make(self, metadata: Metadata) -> Document:
+    def _make(self, metadata: Metadata) -> tuple[Value, str]:
+        """Return a document and its tag."""
         if not metadata.package:
             names = self._names()
             value = self._format.generate_root(metadata, names)
-            return Document(value, tag_of(metadata.key, *names))
+            return value, tag_of(metadata.key, *names)
         package = self.package(metadata.package)
         has_any = package.files or package.state
         value = self._format.generate(metadata, package) if has_any else None
         if value is None:
             raise NotFound(f"There is no {metadata.package} in {self._name}.")
         files = (f"{each.path} {each.digest} {each.updated_at}" for each in package.files)
-        return Document(value, tag_of(metadata.key, json.dumps(package.state), *files))
+        return value, tag_of(metadata.key, json.dumps(package.state), *files)
 
     def _names(self) -> list[str]:
         names: list[str] = []

@@ -6,7 +6,14 @@ from typing import cast
 
 from repoman.blobs.upload import BlobUpload
 from repoman.errors import Invalid, RepomanError
-from repoman.files.format import Document, File, FileFormat, Metadata, NewFile
+from repoman.files.format import (
+    Document,
+    File,
+    FileFormat,
+    Metadata,
+    NewFile,
+    Value,
+)
 from repoman.files.service import Backend, FileRepository, PackageRepository, RemoteQuery
 from repoman.files.tags import tag_of
 from repoman.group.asking import MemberPool
@@ -53,9 +60,12 @@ class GroupFiles:
         headers = {"X-Repoman-Cache": Source.STALE} if any(map(_is_stale, found)) else {}
         if len(found) == 1:
             return replace(found[0], headers=headers, warnings=tuple(warnings))
-        value = self._format.merge(metadata, [each.value for each in found])
         tag = tag_of(*(each.tag for each in found))
-        return Document(value, tag, headers=headers, warnings=tuple(warnings))
+        merged = partial(self._merged, metadata, found)
+        return Document(merged, tag, headers=headers, warnings=tuple(warnings))
+
+    def _merged(self, metadata: Metadata, found: list[Document]) -> Value:
+        return self._format.merge(metadata, [each.value for each in found])
 
     def has(self, package: str) -> bool:
         """Return whether a member stores anything of a package."""

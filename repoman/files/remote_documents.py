@@ -23,6 +23,7 @@ from repoman.proxy.response import UpstreamResponse
 from repoman.repositories.recipes import RepositoryContext
 
 DOCUMENT_MAX_BYTES = 128 << 20  # A larger document of a remote is refused.
+PARSED_MAX_BYTES = 1 << 20  # The value of a larger one would take the place of all others.
 LOOKED_AGAIN_S = 60.0  # A document that lacks a file is asked for again only so often.
 PREFIX = ".documents/"  # In front of the paths of documents: no file has such a path.
 
@@ -90,7 +91,7 @@ class RemoteDocuments:
         media_type = media_type_of(answer.headers)
         value = self._parse(metadata, body, media_type, answer.url)
         digest = hashlib.new(CANONICAL, body).hexdigest()
-        self._parsed.save((path, digest), value)
+        self._keep_parsed(path, digest, len(body), value)
 
         def write() -> None:
             blob = store_bytes(self._blobs, body)
@@ -101,7 +102,7 @@ class RemoteDocuments:
         self._cache.negative.discard(path)
         is_same = asset is not None and asset.digest == digest
         source = Source.REVALIDATED if is_same else Source.MISS
-        return Document(value, digest, source.value, self._cache.headers(source))
+        return Document(lambda: value, digest, source.value, self._cache.headers(source))
 
     def _ask(self, metadata: Metadata, asset: Asset | None) -> UpstreamResponse:
         """Return the answer to a request for a document: 200, or 304 if a copy has validators."""
@@ -121,14 +122,23 @@ class RemoteDocuments:
         raise UpstreamUnavailable(f"{answer.host} answered with the status {answer.status}.")
 
     def _kept(self, metadata: Metadata, asset: Asset, source: Source) -> Document:
-        def read() -> Value:
+        headers = self._cache.headers(source, asset)
+        return Document(lambda: self._value(metadata, asset), asset.digest, source.value, headers)
+
+    def _value(self, metadata: Metadata, asset: Asset) -> Value:
+        """Return the value of a document in the cache."""
+        value = self._parsed.find((asset.path, asset.digest))
+        if value is None:
             with self._content.open_asset(asset) as file:
                 body = file.read()
             url = str(asset.attributes.get("url", ""))
-            return self._parse(metadata, body, asset.media_type, url)
+            value = self._parse(metadata, body, asset.media_type, url)
+            self._keep_parsed(asset.path, asset.digest, asset.size, value)
+        return value
 
-        value = self._parsed.get((asset.path, asset.digest), read)
-        return Document(value, asset.digest, source.value, self._cache.headers(source, asset))
+    def _keep_parsed(self, path: str, digest: str, size: int, value: Value) -> None:
+        if size <= PARSED_MAX_BYTES:
+            self._parsed.save((path, digest), value)
 
     def _stale(self, metadata: Metadata, asset: Asset, reason: str) -> Document:
         found = self._kept(metadata, asset, Source.STALE)
