@@ -212,6 +212,17 @@ def test_the_component_is_deleted_with_its_version(publisher, repoman):
     assert (list(found["versions"]), found["dist-tags"]) == (["1.0.0"], {"latest": "1.0.0"})
 
 
+def test_without_any_version_there_is_no_package(publisher, repoman):
+    publisher.publish()
+    repository = repoman.repositories.get("js")
+    repository.capabilities.delete_asset("demo/-/demo-1.0.0.tgz", lambda *_: None)
+    assert publisher.get("demo").status_code == 404
+    assert publisher.get("-/package/demo/dist-tags").status_code == 404
+    assert publisher.get("-/v1/search?text=demo").json["objects"] == []
+    publisher.publish(version="2.0.0", tag="next")
+    assert publisher.document()["dist-tags"] == {"latest": "2.0.0", "next": "2.0.0"}
+
+
 # Rights -------------------------------------------------------------------------------------------
 
 

@@ -193,6 +193,13 @@ def test_a_tarball_is_fetched_by_its_packument_and_kept(client, server, clock, n
     assert len(asked(server, "/files/")) == 1
 
 
+def test_what_was_rendered_before_is_not_parsed_again(packument, monkeypatch, repoman):
+    first = packument()
+    repoman.repositories.get("mirror").service._documents._parsed.clear()
+    monkeypatch.setattr(plugin.packument, "parse", None)  # calling it would fail
+    assert packument().data == first.data
+
+
 def test_a_packument_over_age_is_checked_with_its_validators(packument, registry, clock):
     packument()
     clock.jump(2 * DAY)
