@@ -11,6 +11,7 @@ from typing import Any
 
 from repoman.db.models import database_proxy
 
+AFTER_ALL_TEXTS = b""  # To SQLite, bytes are greater than any text.
 _COLUMNS = (
     "a.id, a.path, a.kind, b.id, b.digest, b.size, a.updated_at, coalesce(a.promised_at, 0), "
     "coalesce(a.downloaded_at, 0), a.released_at, a.released_by"
@@ -26,7 +27,7 @@ _END = (
 )
 _UNNAMED = (
     f"SELECT {_COLUMNS} FROM asset a JOIN blob b ON b.id = a.blob_id "  # noqa: S608 - constants
-    "WHERE a.repository_id = ?1 AND a.kind = ?2 AND a.path > ?3 AND (?4 IS NULL OR a.path <= ?4) "
+    "WHERE a.repository_id = ?1 AND a.kind = ?2 AND a.path > ?3 AND a.path <= ?4 "
     "AND NOT EXISTS (SELECT 1 FROM reference r "
     "WHERE r.repository_id = ?1 AND r.path = a.path {kinds}) ORDER BY a.path"
 )
@@ -116,7 +117,9 @@ class ContentGraph:
         end = _all(_END, (self._repository, kind, after, limit - 1))
         last = end[0][0] if end else None
         sql = _UNNAMED.format(kinds=f"AND r.kind IN ({_marks(kinds, 5)})" if kinds else "")
-        rows = _all(sql, (self._repository, kind, after, last, *kinds))
+        # Both bounds are those of the index: else a window costs all that comes after it.
+        to = AFTER_ALL_TEXTS if last is None else last
+        rows = _all(sql, (self._repository, kind, after, to, *kinds))
         return [GraphNode(*row) for row in rows], last
 
     def named_by(

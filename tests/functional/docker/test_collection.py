@@ -22,6 +22,7 @@ from tests.functional.docker.images import (
     make_image,
     to_json,
 )
+from tests.statements import executed_statements
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -96,6 +97,17 @@ class Hosted:
 @pytest.fixture
 def hosted(in_process):
     return Hosted(in_process, undo_days=0)
+
+
+def test_a_window_costs_nothing_for_what_comes_after_it(hosted):
+    hosted.registry.push("app", "1", make_image())
+    with executed_statements() as statements:
+        hosted.plan()
+    windows = [each for each in statements if "NOT EXISTS" in each]
+    assert windows
+    for each in windows:
+        plan = database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {each}").fetchall()
+        assert [row[3] for row in plan if "path>? AND path<?" in row[3]], plan
 
 
 def test_the_plan_is_what_a_run_does(hosted):
