@@ -4,24 +4,32 @@ import random
 import threading
 import time
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from repoman import compaction
 from repoman.collection import CollectionOptions, collect, list_unneeded
 from repoman.db.models import AssetRecord
 from repoman.events.event import Coordinate
 from repoman.events.origin import acting_by
+from repoman.repositories.cleanup_records import CleanupPolicy
+from repoman.testing import RepomanFactory
+from repoman_docker import plugin
 from tests.clock import wait_until
 from tests.examples import count
 from tests.functional.docker.driver import Refused
 from tests.functional.docker.images import digest_of, index_of, make_image
+from tests.functional.docker.sites import InProcessSite
 from tests.functional.docker.test_collection import Watcher
 from tests.functional.docker.test_concurrency import run_all
+from tests.functional.docker.wholeness import check_nothing_left, check_whole
 
 GRACE_S = 86_400.0
 LATER_S = 3 * GRACE_S
-CLIENTS = 6
-ROUNDS = 8
+CLIENTS = 16
+ROUNDS = count(4)
+SHORT_LIVED = "short"  # How the tags begin that a cleanup removes.
 SHORT_GRACE_S = 2.0
 
 # --- Random histories -----------------------------------------------------------------------------
@@ -216,21 +224,26 @@ LOST_RACES = {("get manifest", "MANIFEST_UNKNOWN"), ("get blob", "BLOB_UNKNOWN")
 
 
 class BusyClient:
-    """Pushes, mounts, deletes and pulls; with a tag of its own, whose pulls never fail."""
+    """Pushes, mounts, retags, deletes and pulls; with a tag of its own, whose pulls never fail."""
 
     def __init__(self, registry, layers, number):
         self.registry = registry
         self.layers = layers
         self.dice = random.Random(number)
         self.tag = f"own-{number}"
+        self.number = 0
 
     def run(self):
-        for number in range(ROUNDS):
-            own = f"{self.tag} {number}".encode()
-            image = make_image(self.dice.choice(self.layers), own)
+        for _ in range(ROUNDS):
+            self.number += 1
+            image = make_image(self.dice.choice(self.layers), f"{self.tag} {self.number}".encode())
             self.push(image)
+            self.retag(image)
             assert self.registry.pull("app", self.tag) == image.manifest
-            self.meet(self.registry.pull, "app", f"own-{self.dice.randrange(CLIENTS)}")
+            for tag in (f"own-{self.dice.randrange(CLIENTS)}", self.shared_tag()):
+                self.meet(self.registry.pull, "app", tag)
+            if self.dice.random() < 0.3:
+                self.registry.delete(f"app/manifests/{self.shared_tag()}")
             if self.dice.random() < 0.3:
                 self.registry.delete(f"app/manifests/{image.digest}")
 
@@ -250,6 +263,14 @@ class BusyClient:
                 return
             assert time.monotonic() - begun > SHORT_GRACE_S, answer.body
 
+    def retag(self, image):
+        """Have a tag that all clients move lead to an image, and one that a cleanup removes."""
+        for tag in (self.shared_tag(), f"{SHORT_LIVED}-{self.tag}"):
+            assert self.registry.put_manifest("app", tag, image.manifest).status == 201
+
+    def shared_tag(self):
+        return f"shared-{self.dice.randrange(CLIENTS // 4)}"
+
     def meet(self, act, *words):
         """Do something that another client may have made impossible."""
         try:
@@ -259,37 +280,97 @@ class BusyClient:
                 raise
 
 
-def test_clients_and_a_collection_that_never_ends(in_process, monkeypatch):
+class Upkeep:
+    """Cleans up, collects and compacts without a pause, in threads.
+
+    Attributes:
+        removed: tags that went by the cleanup.
+        compacted: blobs whose bytes were freed.
+        passes: the results of the collections.
+    """
+
+    def __init__(self, site, registry):
+        self.repoman, self.leave = site.repoman, site.leave
+        repository = self.repoman.repositories.get(registry.repository)
+        self.collector = repository.capabilities.collector
+        self.removed = self.compacted = 0
+        self.passes, self.problems, self._is_over = [], [], threading.Event()
+        works = (self.clean_up, self.collect, self.compact)
+        self._threads = [threading.Thread(target=self._keep, args=(each,)) for each in works]
+
+    def clean_up(self):
+        removed = self.repoman.cleaner.run(Watcher())
+        assert (removed.failed, removed.skipped) == (0, 0)
+        self.removed += removed.components
+
+    def collect(self):
+        options = CollectionOptions(time.time() + 2 * GRACE_S, 2 * GRACE_S + SHORT_GRACE_S)
+        self.passes.append(collect([("it", self.collector)], options, Watcher(), 60.0))
+
+    def compact(self):
+        ahead = compaction.GRACE_S - SHORT_GRACE_S
+        compactor = compaction.Compactor(
+            self.repoman.database, self.repoman.blob_stores, lambda: time.time() + ahead
+        )
+        self.compacted += compactor.compact()
+
+    @property
+    def has_done_all(self):
+        """Whether each has found something, or something went wrong."""
+        collected = any(each.freed for each in self.passes)
+        return bool(self.problems or (self.removed and self.compacted and collected))
+
+    def _keep(self, work):
+        try:
+            while not self._is_over.is_set():
+                work()
+        except BaseException as error:  # noqa: BLE001 - the test reports it
+            self.problems.append(error)
+        finally:
+            self.leave()
+
+    def __enter__(self):
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        for each in self._threads:
+            each.join()
+
+
+@pytest.fixture
+def busy_site(tmp_path):
+    """A server in which nothing else is, nor was."""
+    factory = RepomanFactory(tmp_path / "data")
+    yield InProcessSite(factory({"docker": plugin}))
+    factory.stop()
+
+
+def test_clients_and_an_upkeep_that_never_ends(busy_site, monkeypatch):
     for module in ("repoman.content", "repoman_docker.hosted.reachability"):
         monkeypatch.setattr(f"{module}.PROMISE_INTERVAL_S", 0.0)
-    registry = in_process.create({"docker.undo_days": 0, "docker.untagged_days": 1})
-    collector = in_process.repoman.repositories.get(registry.repository).capabilities.collector
+    policy = CleanupPolicy("short-lived", version_patterns=(f"{SHORT_LIVED}-*",))
+    busy_site.repoman.cleanup_policies.create(policy)
+    registry = busy_site.create(
+        {
+            "docker.undo_days": 0,
+            "docker.untagged_days": 1,
+            "docker.sparse": False,
+            "cleanup.policy_names": ["short-lived"],
+        }
+    )
     layers = [f"{number}".encode() * 500 for number in range(6)]
-    is_over, passes, problems = threading.Event(), [], []
-
-    def collect_all():
-        options = CollectionOptions(time.time() + 2 * GRACE_S, 2 * GRACE_S + SHORT_GRACE_S)
-        passes.append(collect([("it", collector)], options, Watcher(), 60.0))
-
-    def keep_collecting():
-        try:
-            while not is_over.is_set():
-                collect_all()
-        except BaseException as error:  # noqa: BLE001 - the test reports it
-            problems.append(error)
-        finally:
-            in_process.leave()
-
-    thread = threading.Thread(target=keep_collecting)
-    thread.start()
-    try:
+    with Upkeep(busy_site, registry) as upkeep:
         clients = [BusyClient(registry, layers, number) for number in range(CLIENTS)]
-        assert run_all(in_process, clients) == []
-        wait_until(lambda: any(each.freed for each in passes) or problems, what="a collection")
-    finally:
-        is_over.set()
-        thread.join()
-    assert problems == []
+        assert run_all(busy_site, clients) == []
+        wait_until(lambda: upkeep.has_done_all, what="a cleanup, a collection and a compaction")
+    assert upkeep.problems == []
     for tag in registry.tags("app"):
         registry.pull("app", tag)
-    assert all(each.promised == each.freed for each in passes)
+    assert all(each.promised == each.freed for each in upkeep.passes)
+    check_whole(busy_site.repoman)
+    check_nothing_left(busy_site.repoman)
+    for tag in registry.tags("app"):
+        registry.pull("app", tag)

@@ -52,7 +52,8 @@ def check_whole(repoman: Repoman) -> None:
         assert file.exists(), f"{file} is lost"
         assert hashlib.sha256(file.read_bytes()).hexdigest() == digest, f"{file} is damaged"
     for sql in (DANGLING, EMPTY, "PRAGMA foreign_key_check"):
-        assert rows(sql) == [], sql
+        found = rows(sql)
+        assert found == [], f"{sql}: {found[:5]}"
     connection = database_proxy.connection()
     assert kept(connection) == counted(connection)
 
