@@ -41,7 +41,8 @@ class WriteAheadLog:
         self._path = path
         self._fd: int | None = None
         self._finalizer: weakref.finalize[..., WriteAheadLog] | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._committed = 0
         self._durable = 0
         self._is_syncing = False
@@ -75,7 +76,7 @@ class WriteAheadLog:
 
         If not, the caller has to sync.
         """
-        with self._changed:
+        with self._lock:
             while self._is_syncing and self._durable < commit and not self.has_failed:
                 self._changed.wait()
             if self._durable >= commit:
@@ -87,7 +88,7 @@ class WriteAheadLog:
 
     def take_checkpoint(self) -> bool:
         """Return whether a checkpoint is due, to the one caller who has to make it."""
-        with self._changed:
+        with self._lock:
             is_due = self._rows >= CHECKPOINT_ROWS
             if is_due:
                 self._rows = 0
@@ -95,7 +96,7 @@ class WriteAheadLog:
 
     def note_emptied(self) -> None:
         """Continue after a failure: everything committed is in the database, durably."""
-        with self._changed:
+        with self._lock:
             self._durable = self._committed
             self.has_failed = False
             self._changed.notify_all()
@@ -110,7 +111,7 @@ class WriteAheadLog:
         except OSError as error:
             _log.error("The database could not be made durable: %s", error)
         finally:
-            with self._changed:
+            with self._lock:
                 self._is_syncing = False
                 self.has_failed |= not is_synced
                 if is_synced:

@@ -33,6 +33,12 @@ DISCARD_MAX_BYTES = 1 << 16
 REQUESTS_PER_TURN = 16
 
 _CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
+# The start of a request whose path and query are what they seem to be.
+_PLAIN_START = re.compile(
+    rb"(?P<method>[A-Z]+) "
+    rb"(?P<address>(?P<path>/(?!/)[\w/:.~@+,=-]*)(?:\?(?P<query>[\w/:.~@+,=%&-]*))?) (?=HTTP/)",
+    re.ASCII,
+)
 _HEADER_END = b"\r\n\r\n"
 _TLS_HANDSHAKE = 0x16  # The first byte of a TLS connection.
 _REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -98,8 +104,15 @@ class Request(HTTPRequestParser):
         """
         self.raw = header_plus
         _check_lines(header_plus)
+        plain = _PLAIN_START.match(header_plus)
         try:
-            super().parse_header(header_plus)
+            if plain is None:
+                super().parse_header(header_plus)
+            else:  # The parser remembers how it has split an address that is always the same.
+                super().parse_header(b"%b / %b" % (plain["method"], header_plus[plain.end() :]))
+                self.path = plain["path"].decode("ascii")
+                self.query = (plain["query"] or b"").decode("ascii")
+                self.request_uri = plain["address"].decode("ascii")
         except ValueError as error:  # of urlsplit, for an address such as http://[
             raise ParsingError("Bad URI") from error
         self._check_fields()

@@ -92,7 +92,8 @@ class SendQueue:
         self._transport = transport
         self._progress = progress
         self._dispose = dispose
-        self._space = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # entered itself: a condition's context is two calls more
+        self._space = threading.Condition(self._lock)
         self._buffered = 0  # bytes of MemoryItem in the queue
         self._files = 0  # other items in the queue
         self._sent: list[QueueItem] = []  # files that have left, to be closed
@@ -122,7 +123,7 @@ class SendQueue:
             ClientDisconnected: the connection is closed.
             OSError: the connection is gone; the connection has to be closed.
         """
-        with self._space:
+        with self._lock:
             if self._is_closed:
                 raise ClientDisconnected
             rest: bytes | memoryview = data
@@ -146,7 +147,7 @@ class SendQueue:
                 has to be closed, and the item, which is queued, with it.
         """
         try:
-            with self._space:
+            with self._lock:
                 if self._is_closed:
                     raise ClientDisconnected
                 self._enqueue(item)
@@ -162,7 +163,7 @@ class SendQueue:
 
     def wait_for_space(self, timeout: float) -> None:
         """Wait until the queue is no longer full, at most ``timeout`` seconds."""
-        with self._space:
+        with self._lock:
             if self.is_full:
                 self._space.wait(timeout)
 
@@ -172,7 +173,7 @@ class SendQueue:
         Raises:
             OSError: the connection is gone, or a file was shorter than promised.
         """
-        with self._space:
+        with self._lock:
             self._send_some(TURN_BYTES, buffer)
             self._space.notify()
             sent, self._sent = self._sent, []
@@ -187,7 +188,7 @@ class SendQueue:
         connection is left to it: it closes what was closed meanwhile.
         """
         self._is_closed = True
-        if not self._space.acquire(blocking=not self._is_reading_disk):
+        if not self._lock.acquire(blocking=not self._is_reading_disk):
             return
         try:
             self._transport.close()
@@ -198,7 +199,7 @@ class SendQueue:
             self._sent.clear()
             self._space.notify_all()
         finally:
-            self._space.release()
+            self._lock.release()
 
     def _read_disk(self, budget: int) -> None:
         self._is_reading_disk = True  # first: close() sets its flag, then looks at this one

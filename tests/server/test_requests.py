@@ -3,6 +3,8 @@
 import logging
 
 import pytest
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser
 
 from repoman.server import request_reader
 from repoman.server.request_reader import Request
@@ -223,3 +225,35 @@ def test_environment(serve, connect):
     assert environ["SERVER_PORT"] == str(service.port)
     assert environ["HTTP_X_SOME"] == "thing"
     assert environ["wsgi.input_terminated"] is True
+
+
+# Plain ones, which do not take the parser's way, and others.
+ADDRESSES = [
+    "/",
+    "/a/b",
+    "/v2/a_b/blobs/uploads/0f?digest=sha256:00",
+    "/a?",
+    "/a?b=%20&c=d,e",
+    "/a%20b",
+]
+ADDRESSES += ["//a/b?c", "/a//b", "/a#b", "/a?b#c", "/a?b?c", "http://host/a?b", "/a;b?c=d;e", "*"]
+ADDRESSES += ["/a/../b", "/a:b@c", "/?a", "/\xe9", "/a?\xe9", "/a+b~c", "/a|b", "http://["]
+
+
+@pytest.mark.parametrize("version", [" HTTP/1.1", " HTTP/1.0", " HTTP/1.1 x", " HTTP/11", ""])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_split_as_the_parser_splits_it(address, version):
+    head = f"PUT {address}{version}\r\nHost: x\r\nContent-Length: 3\r\n\r\n".encode("latin-1")
+    ours, theirs = Request(Adjustments()), HTTPRequestParser(Adjustments())
+    assert ours.received(head) == len(head)
+    try:
+        theirs.received(head)
+    except ValueError:
+        assert ours.error is not None
+        return
+    if theirs.error is not None:
+        assert ours.error is not None
+        return
+    for name in ("command", "path", "query", "request_uri", "headers", "content_length"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.raw == head
