@@ -106,7 +106,10 @@ def size_of(value: Any, depth: int = DEPTH_MAX) -> int:
     else:
         parts = [getattr(value, name, None) for name in getattr(value, "__slots__", ())]
         parts.append(getattr(value, "__dict__", None))
-    return size + sum(size_of(part, depth - 1) for part in parts)
+    for part in parts:
+        plain = isinstance(part, _WITHOUT_PARTS)
+        size += sys.getsizeof(part) if plain else size_of(part, depth - 1)
+    return size
 
 
 class LruCache(Generic[Value]):

@@ -37,6 +37,7 @@ CONTENT_POLICY = "; ".join(
     )
 )
 POLICY = "Content-Security-Policy"
+NO_SNIFFING = "X-Content-Type-Options"
 # What has matched is never tried in another way: of spaces there may be tens of thousands.
 _RANGE = re.compile(r"bytes=\s*+(\d{0,18}+)\s*+-\s*+(\d{0,18}+)\s*+", re.IGNORECASE | re.ASCII)
 
@@ -229,7 +230,11 @@ def protect_content(response: Response) -> Response:
     the administrator have the same origin.
     """
     headers = response.headers
-    headers["X-Content-Type-Options"] = "nosniff"
-    if POLICY not in dict([*headers]) or is_on_main_port():  # its own look raises an error
+    given = dict([*headers])  # a look into the headers themselves raises an error
+    put = headers.set if NO_SNIFFING in given else headers.add
+    put(NO_SNIFFING, "nosniff")
+    if POLICY not in given:
+        headers.add(POLICY, CONTENT_POLICY)
+    elif is_on_main_port():
         headers[POLICY] = CONTENT_POLICY
     return response

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Request, Response, request
+from werkzeug.datastructures import Headers
 
 from repoman.plugin import (
     ANONYMOUS,
@@ -294,10 +295,15 @@ def empty(status: int, headers: dict[str, str]) -> Response:
     """Return a response without a body."""
     if status != 204:  # a 204 must not have one
         headers = {**headers, "Content-Length": "0"}
-    return _Empty(status=status, headers=list(headers.items()))  # a list is taken as it is
+    return _Empty(status, headers)
 
 
 class _Empty(Response):
     """A response without a body, and so without a type."""
 
     default_mimetype = None
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        made = Headers()
+        made._list.extend(headers.items())  # as it would, in two calls for each of them
+        super().__init__(status=status, headers=made)

@@ -18,11 +18,11 @@ FILES = {
     "PATCH of 400 kB": 38,
 }
 CALLS = {
-    "blob GET": 172,
-    "blob GET with a login": 183,
+    "blob GET": 171,
+    "blob GET with a login": 182,
     "manifest GET": 163,
     "manifest GET, repeated": 28,
-    "PATCH of 400 kB": 420,
+    "PATCH of 400 kB": 415,
 }
 
 
