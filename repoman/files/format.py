@@ -350,6 +350,10 @@ class FileFormat:
         """
         raise NotImplementedError
 
+    def spelling(self, path: str) -> str | None:
+        """Return what counts in a path: a version has one file of it. None: each character does."""
+        return None
+
     def exists(self, path: str, repository: str) -> RepomanError:
         """Return the error for a file that may not be replaced by one with other bytes."""
         return ReadOnly(

@@ -194,6 +194,8 @@ class HostedFiles:
     def _save(self, file: File, asset: NewAsset) -> bool:
         """Store a file in the transaction of the caller; return whether there was none."""
         is_new = self._check_write(file, asset.blob.digest)
+        if is_new and asset.component is not None:
+            self._check_twins(file.path, asset.component)
         known = self._content.find_asset(asset.path)
         if is_new or known is None or known.digest != asset.blob.digest:
             self._content.save_asset(asset)
@@ -209,6 +211,15 @@ class HostedFiles:
         if is_once and not (is_free or is_same):
             raise self._format.exists(file.path, self._name)
         return is_free
+
+    def _check_twins(self, path: str, component: Coordinate) -> None:
+        """Return if no file of the same version differs from this one in its spelling only."""
+        key = self._format.spelling(path)
+        if key is None:
+            return
+        for other in self._content.paths_of(component):
+            if other != path and self._format.spelling(other) == key:
+                raise self._format.exists(other, self._name)
 
     def _refuse_if_read_only(self) -> None:
         if self._policy is WritePolicy.DENY:

@@ -25,7 +25,10 @@ def read_links(body: bytes, url: str) -> list[Link]:
         ValueError: the page is not UTF-8, or it has an invalid address.
     """
     parser = _Parser(url)
-    parser.feed(body.decode())
+    try:
+        parser.feed(body.decode())
+    except AssertionError as error:  # the library means a declaration that it does not know
+        raise ValueError(str(error)) from error
     return parser.links
 
 

@@ -203,7 +203,13 @@ class CachedFiles:
         """
         client = self._cache.client
         url, login = client.address(place.url), self._remote.headers
-        if not is_same_server(client.remote, url):
+        try:
+            is_own = is_same_server(client.remote, url)
+        except ValueError as error:  # a document of the remote may say anything
+            raise UpstreamUnavailable(
+                f"The remote has a file at no valid address: {error}."
+            ) from error
+        if not is_own:
             client.targets.check(url, client.remote)
             login = {}
         response = client.open("GET", url, {**login, **headers})

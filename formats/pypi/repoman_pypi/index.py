@@ -71,7 +71,8 @@ def parse(project: str, body: bytes, media_type: str, url: str) -> Page:
         files = [_file_of(each) for each in links]
     if not project:
         return {"names": sorted(set(filter(None, map(project_of, names))))}
-    known = [_known(each, found, url) for each in files if (found := file_of(each["filename"]))]
+    named = ((each, file_of(each["filename"])) for each in files)
+    known = [_known(each, file, url) for each, file in named if file and file.package == project]
     return {"name": project, "files": known, STATUS: status}
 
 

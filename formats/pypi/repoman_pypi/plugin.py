@@ -1,5 +1,6 @@
 """Repositories of Python packages: what the format says, and what it registers."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -141,6 +142,9 @@ class PyPI(FileFormat):
 
     def render(self, metadata: Metadata, value: Any, variant: str, base: str) -> Rendered:
         return index.render(value, variant)
+
+    def spelling(self, path: str) -> str:
+        return re.sub("[-_.]+", "-", path).lower()
 
     def exists(self, path: str, repository: str) -> RepomanError:
         return Invalid(f"File already exists ({path.rpartition('/')[2]!r}).")

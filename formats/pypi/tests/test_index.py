@@ -150,7 +150,7 @@ def test_a_page_in_html_is_the_same_after_another_reading():
         b"\xff",
         b"[" * 100_000,
         *(
-            b'{"meta": {"api-version": "1.0"}, "files": [{"filename": "d-1.tar.gz", %s}]}' % each
+            b'{"meta": {"api-version": "1.0"}, "files": [{"filename": "demo-1.zip", %s}]}' % each
             for each in (
                 b'"hashes": {}',
                 b'"url": 1',

@@ -1,6 +1,8 @@
 """Uploads by twine and its like, and what is refused."""
 
 import hashlib
+import io
+import zipfile
 
 import pytest
 
@@ -66,6 +68,55 @@ def test_what_is_wrong_is_refused_and_stores_nothing(publisher, client, repoman,
     assert problem in refused.text
     assert client.get("/repository/py/simple/demo/").status_code == 404
     assert list((repoman.data / "blobs" / "default" / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"requires_python": "python 3"}, "requires_python: Invalid specifier"),
+        ({"filename": "demo-1.0-py3-none-any.whl.metadata"}, "is not the name of a wheel"),
+        ({"filename": "démo-1.0-py3-none-any.whl"}, "is not the name of a wheel"),
+        ({"filename": "demo-1.0 -py3-none-any.whl"}, "is not the name of a wheel"),
+        ({"filename": "a/demo-1.0-py3-none-any.whl"}, "is not the name of a wheel"),
+        ({"filename": "a\\\\demo-1.0-py3-none-any.whl"}, "is not the name of a wheel"),
+        ({"filename": f"demo-1.0-py3-none-{'x' * 300}.whl"}, "is not the name of a wheel"),
+        ({"name": "..", "filename": "demo-1.0-py3-none-any.whl"}, "does not fit the name"),
+        ({"name": "dёmo", "filename": "demo-1.0-py3-none-any.whl"}, "does not fit the name"),
+        ({"version": "1.0/../2", "filename": "demo-1.0-py3-none-any.whl"}, "fit the version"),
+    ],
+)
+def test_odd_names_and_versions_are_refused(publisher, client, wheel, options, problem):
+    refused = publisher.publish(data=wheel("demo", "1.0"), **options)
+    assert (refused.status_code, problem in refused.text) == (400, True), refused.text
+    assert client.get("/repository/py/simple/demo/").status_code == 404
+
+
+@pytest.mark.parametrize(("name", "version"), [("other", "1.0"), ("demo", "1.1"), ("", "")])
+def test_a_wheel_says_inside_what_it_is(publisher, name, version):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("demo-1.0.dist-info/METADATA", f"Name: {name}\nVersion: {version}\n")
+    refused = publisher.publish(data=data.getvalue())
+    assert (refused.status_code, "does not fit" in refused.text) == (400, True), refused.text
+
+
+@pytest.mark.parametrize(
+    ("name", "filename"),
+    [("Demo", "Demo-1.0.tar.gz"), ("demo", "DEMO-1.0.tar.gz"), ("demo", "demo-1.0.TAR.GZ")],
+)
+def test_a_version_has_a_file_once_however_it_is_spelled(publisher, page, name, filename):
+    assert publisher.publish(filename="demo-1.0.tar.gz", data=b"an archive").status_code == 200
+    refused = publisher.publish(name=name, filename=filename, data=b"another one")
+    assert refused.status_code == 400
+    assert [each["filename"] for each in page()["files"]] == ["demo-1.0.tar.gz"]
+
+
+def test_the_page_in_html_has_nothing_that_was_written_into_a_form(publisher, client):
+    nasty = "<script>alert('1')</script>"
+    publisher.publish(requires_python=">=3.8,<4", summary=nasty, author=nasty)
+    text = client.get("/repository/py/simple/demo/").text
+    assert 'data-requires-python="&gt;=3.8,&lt;4"' in text
+    assert "script" not in text
 
 
 def test_a_form_needs_one_file(publisher, wheel):
