@@ -14,10 +14,11 @@ from benchmarks.cases import CASES as SERVING
 from benchmarks.lab import laboratory
 from benchmarks.machine import describe, load_average
 from benchmarks.measure import FULL, GIB, QUICK, Row
+from benchmarks.python_packages import python_packages
 from benchmarks.report import PAGE, print_row, write_page
 from benchmarks.small_images import small_images
 
-CASES = {**SERVING, **{case.__name__: case for case in (caches, small_images)}}
+CASES = {**SERVING, **{case.__name__: case for case in (caches, small_images, python_packages)}}
 IN_MEMORY = Path("/dev/shm")
 ROOM = 13 * GIB  # the blobs of the case that needs most
 

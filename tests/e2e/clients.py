@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.clock import LONG_S, WAIT_S
-from tests.live import wait_until
+from tests.clock import LONG_S, WAIT_S, wait_until
 from tests.programs import SYSTEM_PATH, find_program
 
 OCI = "application/vnd.oci.image"
