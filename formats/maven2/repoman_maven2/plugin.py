@@ -52,6 +52,7 @@ from repoman_maven2 import index, layout, rules
 from repoman_maven2.browsing import GUIDE, guide
 from repoman_maven2.index import Index
 
+REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 KIND = "file"
 PLUGINS = "plugins"  # In the state of a package: what clients have told of a group of its name.
 

@@ -51,6 +51,7 @@ from repoman_npm.paths import (
 from repoman_npm.routes import accounts, add_routes
 from repoman_npm.sections import NpmSection
 
+REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 _PACKAGE = "-/package/"
 _OURS = re.compile(r"/(-/|@[^/]+/|[^@/]+/-/)")  # Paths that no other format has.
 
