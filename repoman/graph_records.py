@@ -63,10 +63,10 @@ _PATHS_OF = (
     "AND a.repository_id = ? AND a.kind = ? ORDER BY a.path LIMIT ?"
 )
 _HOLDERS = (
-    "SELECT r.id, r.name, a.path FROM blob b CROSS JOIN asset a ON a.blob_id = b.id "
-    "CROSS JOIN repository r ON r.id = a.repository_id "
+    "SELECT owner.id, owner.name, a.path FROM blob b CROSS JOIN asset a ON a.blob_id = b.id "
+    "CROSS JOIN repository owner ON owner.id = a.repository_id "
     "WHERE b.store IN (SELECT store FROM blob_store_usage) AND b.digest = ? "
-    "AND a.repository_id != ? AND r.deleted_at IS NULL LIMIT ?"
+    "AND a.repository_id != ? AND owner.deleted_at IS NULL LIMIT ?"
 )
 
 

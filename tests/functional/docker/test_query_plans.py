@@ -117,6 +117,7 @@ def steps_of(site, statement):
 OF_THE_INDEX = ("'component_index_", "'version_index_")
 SELECTORS = 'FROM "content_selector"'  # there are few, and all of them matter
 SMALL = ("repository", "user", "revision", "upload", "connector", "secret")
+SMALL_STEP = "SCAN owner"  # Of the repositories, for each of the few rows that were found.
 
 
 def is_internal(statement):
@@ -128,10 +129,10 @@ def is_bad(step):
     """A scan of a table that can be large, a sort, or an index made for the occasion."""
     scans = step.startswith("SCAN") and not any(f'"{each}"' in step for each in SMALL)
     is_subquery = step.startswith(("SCAN CONSTANT", "SCAN SUBQUERY"))
-    is_stores = step.startswith("SCAN blob_store_usage")  # One row for each blob store.
+    is_small = step == SMALL_STEP
     is_given = step.endswith("VIRTUAL TABLE INDEX 1:")  # the JSON list of a parameter
     return (
-        (scans and not (is_subquery or is_given or is_stores))
+        (scans and not (is_subquery or is_given or is_small))
         or "TEMP B-TREE" in step
         or "AUTOMATIC" in step
     )
