@@ -123,6 +123,22 @@ def test_deletions_say_first_what_goes(run):
     assert "other" not in run("images", "images")
 
 
+def test_commands_that_know_no_format_say_what_becomes_of_manifests(data):
+    def run(*words):
+        done = CliRunner().invoke(cli, [*words, "--data", str(data)])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    note = "A manifest stays when its tag is deleted; the tags of a deleted manifest go with it.\n"
+    components = map(json.loads, run("component", "list", "images", "--json").splitlines())
+    tags = [each["id"] for each in components if each["name"] == "other" and each["version"]]
+    told = run("component", "delete", *tags)
+    assert told.count(note) == 1
+    assert told.startswith("deleted other:")
+    told = run("asset", "delete-folder", "images", "tags/team/app", "--yes")
+    assert told == f"deleted 3 files in tags/team/app from images\n{note}"
+
+
 def test_what_nothing_needs_is_deleted_after_a_look(run, data):
     words = ["repo", "set", "images", "--set", "docker.undo_days=0", "--data", str(data)]
     assert CliRunner().invoke(cli, words).exit_code == 0

@@ -219,6 +219,15 @@ def test_tags_and_manifests_are_deleted_on_the_pages_of_their_format(browser, st
     assert "/image/team/app/-/delete?tag=sha256" in text
 
 
+def test_a_folder_of_tags_says_what_becomes_of_their_manifests(browser, stage):
+    name = stage.make_repository()
+    stage.mounted(name).push("team/app", "1", make_image())
+    text = page(browser, f"/browse/{name}/delete/tags/team/app/")
+    assert "A manifest stays when its tag is deleted" in text
+    assert "can be restored for 14 days" in text
+    assert "Nobody can bring them back" not in text
+
+
 def test_a_blob_that_is_needed_stays(browser, stage):
     name = stage.make_repository()
     stage.mounted(name).push("team/app", "1", make_image())
@@ -238,6 +247,7 @@ def test_a_folder_is_deleted_after_a_look_at_what_goes(browser, stage, store):
     assert f'href="{address}"' in text
     text = page(browser, address)
     assert "Delete these 2 files" in text
+    assert "Nobody can bring them back" in text
     assert "8&nbsp;B" in text or "8\u00a0B" in text
     answer = browser.post(address)
     assert (answer.status_code, answer.location) == (303, f"/browse/{name}/paths/a/")
