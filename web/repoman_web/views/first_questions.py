@@ -22,16 +22,14 @@ class Question:
 
     Attributes:
         asked: its ``first_run``.
-        model: the section with the field.
-        present: its value.
+        values: the section with the field.
     """
 
     repository: str
     section: str
     name: str
     asked: Mapping[str, Any]
-    model: type[Section]
-    present: Any
+    values: Section
 
     @property
     def key(self) -> str:
@@ -57,12 +55,12 @@ class Question:
     @property
     def default(self) -> Any:
         """Return the value without an answer."""
-        return self.model.default_of(self.name)
+        return self.values.default_of(self.name)
 
     @property
     def is_set(self) -> bool:
         """Return whether it has another value than without an answer."""
-        return bool(self.present != self.default)
+        return bool(getattr(self.values, self.name) != self.default)
 
 
 class FirstQuestions:
@@ -111,9 +109,10 @@ def _form_of(questions: Sequence[Question]) -> SectionForm:
     """Return the form of these fields, with the proposals where nothing is set."""
     stored: dict[str, dict[str, Any]] = {}
     for each in questions:
-        value = each.present if each.is_set else each.asked["proposal"]
-        stored.setdefault(each.key, {})[each.name] = value
-    sections = {each.key: each.model for each in questions}
+        values = stored.setdefault(each.key, each.values.model_dump(mode="json"))
+        if not each.is_set:
+            values[each.name] = each.asked["proposal"]
+    sections = {each.key: type(each.values) for each in questions}
     known = {f"{key}.{name}" for key, model in sections.items() for name in model.model_fields}
     return SectionForm(sections, stored, without=known - {each.path for each in questions})
 
@@ -121,10 +120,8 @@ def _form_of(questions: Sequence[Question]) -> SectionForm:
 def _list_questions() -> Iterator[Question]:
     for repository in current_repoman().repositories.all()[:ASKED_MAX]:
         for key, section in repository.config.sections.items():
-            model = type(section)
-            for name, info in model.model_fields.items():
+            for name, info in type(section).model_fields.items():
                 extra = info.json_schema_extra
                 asked = extra.get("first_run") if isinstance(extra, dict) else None
                 if isinstance(asked, dict):
-                    present = getattr(section, name)
-                    yield Question(repository.name, key, name, asked, model, present)
+                    yield Question(repository.name, key, name, asked, section)
