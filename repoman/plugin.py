@@ -96,7 +96,7 @@ from repoman.errors import (
 from repoman.events.event import AuditEntry, ContentEvent, Coordinate
 from repoman.events.origin import acting_by
 from repoman.events.pulls import Pull
-from repoman.files.archives import read_zip_member
+from repoman.files.archives import read_tar_member, read_zip_member
 from repoman.files.format import (
     FILES_BY_PACKAGE,
     FILES_BY_PATH,
@@ -710,6 +710,7 @@ __all__ = [
     "read_body",
     "read_links",
     "read_list",
+    "read_tar_member",
     "read_zip_member",
     "readable",
     "receive_body",

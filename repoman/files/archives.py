@@ -2,6 +2,7 @@
 
 import re
 import struct
+import tarfile
 import zipfile
 import zlib
 from typing import BinaryIO, cast
@@ -10,6 +11,8 @@ from repoman.errors import Invalid
 
 MEMBER_MAX_BYTES = 4 << 20  # A larger file of an archive is refused.
 READ_MAX_BYTES = 8 << 20  # A larger directory of an archive is refused: it is read as a whole.
+INFLATED_MAX_BYTES = 64 << 20  # An archive that unpacks to more before the file is refused.
+CHUNK_BYTES = 1 << 16  # Of an archive, so much is read at a time.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Others may ask for any amount of memory.
 # All that archives which are broken, encrypted or unusual make the library raise.
 BROKEN = (
@@ -39,9 +42,7 @@ def read_zip_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> byte
             if found[0].compress_type not in METHODS:
                 raise ValueError(f"the compression of {found[0].filename} is not supported")
             with archive.open(found[0]) as member:
-                data = member.read(MEMBER_MAX_BYTES + 1)
-        if len(data) > MEMBER_MAX_BYTES:
-            raise ValueError(f"{found[0].filename} has more than {MEMBER_MAX_BYTES} bytes")
+                data = _bounded(member.read(MEMBER_MAX_BYTES + 1), found[0].filename)
     except BROKEN as error:
         raise Invalid(f"{name} is not a valid archive: {error}.") from error
     return data
@@ -60,3 +61,50 @@ class _BoundedReads:
         if len(data) > READ_MAX_BYTES:
             raise ValueError("its directory is too large")
         return data
+
+
+def read_tar_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> bytes:
+    """Return the first file of a gzipped TAR archive whose path matches.
+
+    ``name`` is that of the archive, for messages.
+
+    Raises:
+        Invalid: it is no such archive, has no such file, or is too large to be read.
+    """
+    try:
+        with tarfile.open(fileobj=cast("BinaryIO", _Inflated(file)), mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is not None and pattern.fullmatch(member.name):
+                    return _bounded(content.read(MEMBER_MAX_BYTES + 1), member.name)
+        raise ValueError(f"it has no file {pattern.pattern}")
+    except (*BROKEN, tarfile.TarError) as error:
+        raise Invalid(f"{name} is not a valid archive: {error}.") from error
+
+
+def _bounded(data: bytes, name: str) -> bytes:
+    if len(data) > MEMBER_MAX_BYTES:
+        raise ValueError(f"{name} has more than {MEMBER_MAX_BYTES} bytes")
+    return data
+
+
+class _Inflated:
+    """What a gzipped file holds, up to a limit: little may hold very much."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._left = INFLATED_MAX_BYTES
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes (ValueError: there are too many; zlib.error: it is not gzipped)."""
+        found = bytearray()
+        while len(found) < size and not self._inflater.eof:
+            given = self._inflater.unconsumed_tail or self._file.read(CHUNK_BYTES)
+            if not given:
+                raise EOFError("it ends too early")
+            found += self._inflater.decompress(given, size - len(found))
+        self._left -= len(found)
+        if self._left < 0:
+            raise ValueError(f"it unpacks to more than {INFLATED_MAX_BYTES} bytes")
+        return bytes(found)

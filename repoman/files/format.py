@@ -6,11 +6,12 @@ A format is a few pure functions. The core makes repositories of all types of it
 
 import mimetypes
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from repoman.blobs.upload import BlobUpload
 from repoman.content_rules import ContentRules, beginning_with
 from repoman.errors import Invalid, NotFound, ReadOnly, RepomanError
 from repoman.events.event import Coordinate
@@ -324,10 +325,34 @@ class FileFormat:
         return True
 
     def generate_root(self, metadata: Metadata, names: Sequence[str]) -> Value:
-        """Return the value of a document about the whole repository."""
+        """Return the value of a document about the names of all packages."""
         raise NotImplementedError
 
+    def generate_index(self, metadata: Metadata, files: Iterable[StoredFile]) -> Value | None:
+        """Return the value of a document about all files; None: it is about names alone."""
+        return None
+
+    def inspect(self, file: File, content: BlobUpload) -> Mapping[str, object]:
+        """Return what is kept of a file that a client stores at its path, as attributes.
+
+        Raises:
+            Invalid: it is not what its path says.
+        """
+        return {}
+
     # Groups ---------------------------------------------------------------------------------------
+
+    def names(self, metadata: Metadata, value: Value) -> Iterable[str]:
+        """Return the packages that are described in a document about the whole repository.
+
+        A format says so if clients take files by that document alone: a group then leaves out what
+        a member must not serve.
+        """
+        return ()
+
+    def without(self, metadata: Metadata, value: Value, names: Collection[str]) -> Value:
+        """Return the part of such a document that is about other packages than these."""
+        raise NotImplementedError
 
     def merge(self, metadata: Metadata, values: Sequence[Value]) -> Value:
         """Return one value for those of several members, whose first one takes precedence."""

@@ -10,6 +10,7 @@ from repoman.errors import Invalid
 from repoman.files.format import NewFile
 from repoman.files.service import FileRepository
 from repoman.http.attachments import OpenDocument, receive_document
+from repoman.http.body import receive_body
 from repoman.http.current import (
     current_actor,
     current_environ,
@@ -17,6 +18,8 @@ from repoman.http.current import (
     current_security,
 )
 from repoman.http.multipart import OpenForm, receive_form
+from repoman.proxy.cached_files import OCTET_STREAM
+from repoman.rest.endpoints import Part
 from repoman.security.actors import WRITING, Access
 
 
@@ -53,6 +56,11 @@ class FileUpload:
             if text.lower() != self.bytes.hexdigest(algorithms[name]):
                 raise Invalid(f"{name}: the digest does not match the uploaded file.", field=name)
 
+    def sent_beside(self, field: str) -> BlobUpload | None:
+        """Return the bytes of another file of the form, by its field; None: it has none."""
+        found = (each.sink for each in self._form.parts if each.field == field)
+        return cast("BlobUpload | None", next(found, None))
+
     def open_beside(self) -> BlobUpload:
         """Begin to store a further file, which belongs to that of the form."""
         upload = self.repository.open_upload(None)
@@ -86,10 +94,11 @@ class FileUpload:
             each.close()
 
 
-def receive_file_form(field: str) -> FileUpload:
+def receive_file_form(field: str, *, may_be_alone: bool = False) -> FileUpload:
     """Return the form of the current request, once its file has arrived.
 
-    ``field`` is that of the file; other files are dropped.
+    ``field`` is that of the file; the others are dropped but for those that are asked for. Where
+    it ``may_be_alone``, a body that is no form is the file itself.
 
     Raises:
         Invalid: the body is no form with such a file.
@@ -98,7 +107,14 @@ def receive_file_form(field: str) -> FileUpload:
     """
     repository = cast("FileRepository", current_repository().service)
     repository.check_writable()
-    form = receive_form(current_environ(), lambda *_: repository.open_upload(None))
+    environ = current_environ()
+    media_type = environ.get("CONTENT_TYPE", "")
+    if may_be_alone and not media_type.startswith("multipart/"):
+        sink = receive_body(environ, lambda: repository.open_upload(None))
+        form = OpenForm()
+        form.parts.append(Part(field, "", media_type or OCTET_STREAM, sink))
+    else:
+        form = receive_form(environ, lambda *_: repository.open_upload(None))
     found = [each for each in form.parts if each.field == field]
     if len(found) != 1:
         form.close()

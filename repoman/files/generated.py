@@ -1,13 +1,15 @@
 """Documents of hosted repositories, made of the rows of their files and kept until these change."""
 
 import json
+from collections.abc import Iterator
 
-from repoman.content import ContentStore
+from repoman.content import Asset, ContentStore
 from repoman.db.cache import ReadCache
 from repoman.errors import NotFound
 from repoman.files.format import (
     FILE,
     Document,
+    File,
     FileFormat,
     Metadata,
     Package,
@@ -17,6 +19,7 @@ from repoman.files.format import (
 from repoman.files.tags import tag_of
 
 NAMES_BATCH = 1000  # Names of packages that are read together.
+FILES_BATCH = 1000  # Files that are read together.
 STATES = ".states/"  # In front of the paths of states of packages: no file has such a path.
 
 
@@ -45,27 +48,13 @@ class GeneratedDocuments:
         """Return a package as it is now; without files if there is none."""
         found = self._content.list_package(self._format.package(name))
         state = self._content.find_asset(STATES + name)
-        files = tuple(
-            StoredFile(
-                asset.path,
-                version,
-                asset.digest,
-                asset.size,
-                asset.media_type,
-                asset.updated_at,
-                asset.attributes,
-            )
-            for asset, version in found
-            if asset.kind == FILE
-        )
+        files = tuple(_stored(asset, version) for asset, version in found if asset.kind == FILE)
         return Package(name, files, {} if state is None else state.attributes)
 
     def _make(self, metadata: Metadata) -> tuple[Value, str]:
         """Return a document and its tag."""
         if not metadata.package:
-            names = self._names()
-            value = self._format.generate_root(metadata, names)
-            return value, tag_of(metadata.key, *names)
+            return self._make_root(metadata)
         package = self.package(metadata.package)
         has_any = package.files or package.state
         value = self._format.generate(metadata, package) if has_any else None
@@ -74,11 +63,42 @@ class GeneratedDocuments:
         files = (f"{each.path} {each.digest} {each.updated_at}" for each in package.files)
         return value, tag_of(metadata.key, json.dumps(package.state), *files)
 
+    def _make_root(self, metadata: Metadata) -> tuple[Value, str]:
+        states: list[str] = []
+        value = self._format.generate_index(metadata, self._files(states))
+        if value is not None:
+            return value, tag_of(metadata.key, *states)
+        names = self._names()
+        return self._format.generate_root(metadata, names), tag_of(metadata.key, *names)
+
+    def _files(self, states: list[str]) -> Iterator[StoredFile]:
+        """Yield all files, and note the state of each."""
+        after = ""
+        while batch := self._content.list_assets(FILE, after, FILES_BATCH):
+            after = batch[-1].path
+            for each in batch:
+                file = self._format.target(each.path)
+                version = file.version if isinstance(file, File) else ""
+                states.append(f"{each.path} {each.digest} {each.updated_at}")
+                yield _stored(each, version)
+
     def _names(self) -> list[str]:
         names: list[str] = []
         while batch := self._content.list_names(FILE, names[-1] if names else "", NAMES_BATCH):
             names += batch
         return names
+
+
+def _stored(asset: Asset, version: str) -> StoredFile:
+    return StoredFile(
+        asset.path,
+        version,
+        asset.digest,
+        asset.size,
+        asset.media_type,
+        asset.updated_at,
+        asset.attributes,
+    )
 
 
 def has_package(content: ContentStore, format_: FileFormat, name: str) -> bool:

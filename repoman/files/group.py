@@ -5,7 +5,8 @@ from functools import partial
 from typing import cast
 
 from repoman.blobs.upload import BlobUpload
-from repoman.errors import Invalid, RepomanError
+from repoman.caching import LruCache
+from repoman.errors import Invalid, RepomanError, Unavailable
 from repoman.files.format import (
     Document,
     File,
@@ -35,6 +36,9 @@ class FileMembers(Members[FileRepository]):
         return cast("FileRepository", repository.service)
 
 
+Answer = tuple[Member[FileRepository], Document]
+
+
 class GroupFiles:
     """Implements :class:`repoman.files.service.FileRepository`; writes go to one member."""
 
@@ -47,17 +51,26 @@ class GroupFiles:
             context.find_repository,
             MemberPool(),
         )
+        self._roots: LruCache[tuple[Value, str]] = LruCache()
         self.trace = GroupTrace(self._members, self._question)
 
     def document(self, metadata: Metadata) -> Document:
         """Return what the members say together; what one of them lacks is told."""
         members = self._members.serving(metadata.name)
         shadowing = self._shadowing(members, metadata.package)
-        found, warnings = self._members.gather(
-            shadowing or members, lambda each: each.service.document(metadata)
+        asked = shadowing or members
+        answers, warnings = self._members.gather(
+            asked, lambda each: (each, each.service.document(metadata))
         )
+        found = [document for _, document in answers]
+        failed = " ".join(warnings)
         warnings = [*warnings, *(text for each in found for text in each.warnings)]
         headers = {"X-Repoman-Cache": Source.STALE} if any(map(_is_stale, found)) else {}
+        if not metadata.package:
+            self._check_owners(asked, [member for member, _ in answers], failed)
+            key = (metadata, *((member.key, each.tag) for member, each in answers))
+            value, tag = self._roots.get(key, lambda: self._merge_roots(metadata, answers))
+            return Document(lambda: value, tag, headers=headers, warnings=tuple(warnings))
         if len(found) == 1:
             return replace(found[0], headers=headers, warnings=tuple(warnings))
         tag = tag_of(*(each.tag for each in found))
@@ -66,6 +79,45 @@ class GroupFiles:
 
     def _merged(self, metadata: Metadata, found: list[Document]) -> Value:
         return self._format.merge(metadata, [each.value for each in found])
+
+    def _merge_roots(self, metadata: Metadata, answers: list[Answer]) -> tuple[Value, str]:
+        """Return a document about the whole group, and its tag.
+
+        It has what each member says of the packages that it serves; names of hosted members are
+        theirs alone.
+        """
+        values = [(member, each.value, each.tag) for member, each in answers]
+        own: set[str] = set()
+        for member, value, _ in values:
+            if self._format.shadows and member.is_hosted:
+                own.update(self._format.names(metadata, value))
+        parts: list[Value] = []
+        tags: list[str] = []
+        for member, value, tag in values:
+            hidden = {
+                name
+                for name in self._format.names(metadata, value)
+                if (name in own and not member.is_hosted) or not self._members.serves(member, name)
+            }
+            parts.append(self._format.without(metadata, value, hidden) if hidden else value)
+            tags.append(tag_of(tag, *sorted(hidden)) if hidden else tag)
+        if len(parts) == 1:
+            return parts[0], tags[0]
+        return self._format.merge(metadata, parts), tag_of(*tags)
+
+    def _check_owners(
+        self,
+        asked: list[Member[FileRepository]],
+        answered: list[Member[FileRepository]],
+        failed: str,
+    ) -> None:
+        """Raise if a hosted member failed: without it, its names would be anybody's (Unavailable).
+
+        The members that have one package are known otherwise.
+        """
+        known = {each.key for each in answered}
+        if self._format.shadows and any(e.is_hosted and e.key not in known for e in asked):
+            raise Unavailable(failed or "A hosted member of the group cannot be read now.")
 
     def has(self, package: str) -> bool:
         """Return whether a member stores anything of a package."""

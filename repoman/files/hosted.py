@@ -168,7 +168,11 @@ class HostedFiles:
         new = [
             new_asset(
                 self._format,
-                NewFile(file, sent.media_type or guess_media_type(path)),
+                NewFile(
+                    file,
+                    sent.media_type or guess_media_type(path),
+                    self._format.inspect(file, sent.bytes),
+                ),
                 sent.bytes.commit(),
                 AuditEntry("store", path),
             )

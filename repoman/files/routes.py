@@ -86,7 +86,8 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
         # The server may call this function twice: first to ask whether it accepts the body.
         with receive_body(current_environ(), lambda: repository.open_upload(file)) as upload:
             media_type = request.headers.get("Content-Type") or guess_media_type(path)
-            is_new = repository.save((NewFile(file, media_type), upload))
+            found = format_.inspect(file, upload)
+            is_new = repository.save((NewFile(file, media_type, found), upload))
         return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
     @blueprint.delete("/<rest:path>")
