@@ -10,11 +10,11 @@ from pydantic import Field
 
 from repoman.plugin import (
     FILE_FIELD,
+    FILES_BY_PACKAGE,
     Change,
     ChangePackage,
     Checksum,
     ConnectorSection,
-    ContentRules,
     Coordinate,
     Failure,
     File,
@@ -100,6 +100,12 @@ class MavenSection(ConnectorSection):
     )
 
 
+class MavenGroupSection(ConnectorSection):
+    """How clients reach a group: the policies are those of its members."""
+
+    in_rest: ClassVar = dict.fromkeys(("http_port", "https_port", "external_url"))
+
+
 class Maven(FileFormat):
     """Artifacts under the paths of the layout, with checksums and metadata beside them."""
 
@@ -112,7 +118,8 @@ class Maven(FileFormat):
     takes_documents = True
     write_policy = WritePolicy.ALLOW_ONCE
     refuses_early = False
-    rules = ContentRules(
+    rules = replace(
+        FILES_BY_PACKAGE,
         version_key=rules.version_key,
         is_prerelease=rules.is_prerelease,
         search_fields={
@@ -270,7 +277,7 @@ def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type; a group has the policies of its members."""
     found = files_recipes(MAVEN, {"maven": MavenSection})
     return [
-        replace(each, sections={**each.sections, "maven": ConnectorSection})
+        replace(each, sections={**each.sections, "maven": MavenGroupSection})
         if each.type is RepositoryType.GROUP
         else each
         for each in found
