@@ -110,7 +110,7 @@ LIBRARIES = {
     ),
     "waitress": ("repoman/server/*",),
     "apscheduler": ("repoman/tasks/cron.py",),
-    "yaml": ("repoman/provisioning/documents.py",),
+    "yaml": ("repoman/provisioning/documents.py", "formats/helm/repoman_helm/index/yaml_files.py"),
     "zstandard": ("repoman_docker/browsing/archives.py",),
 }
 LIBRARIES["playhouse"] = LIBRARIES["peewee"]

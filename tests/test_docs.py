@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 import repoman_docker.plugin
+import repoman_helm.plugin
 import repoman_maven2.plugin
 import repoman_pypi.plugin
 import repoman_raw.plugin
@@ -150,6 +151,7 @@ def test_no_setting_is_documented_that_is_not_there():
 
 # Where the recipes of each plugin are documented; a page that is not written yet asks for nothing.
 FORMATS = {
+    repoman_helm.plugin: "formats/helm/README.md",
     repoman_maven2.plugin: "formats/maven2/README.md",
     repoman_pypi.plugin: "formats/pypi/README.md",
     repoman_raw.plugin: "formats/raw/README.md",

@@ -1,0 +1,1 @@
+"""The index: entries in memory, the metadata of charts, and how both are read."""

@@ -1,0 +1,54 @@
+"""The format does what all formats do."""
+
+import hashlib
+import io
+import json
+
+from formats.helm.tests.conftest import make_chart
+from repoman.testing import FormatSuite, RemoteFile, Sample
+from repoman_helm import plugin
+
+
+class TestHelm(FormatSuite):
+    name = "helm"
+    plugin = plugin
+    replaces = False
+    puts = True
+    takes_forms = True
+
+    def make(self, package, version, content=""):
+        data = make_chart(package, version, f"description: about {content or 'nothing'}\n")
+        return Sample(f"{package}-{version}.tgz", data, package, version)
+
+    def documents(self, sample):
+        return {"index.yaml": f'"{sample.path}"'}
+
+    def remote(self, samples):
+        entries = {}
+        for each in samples:
+            entry = {
+                "apiVersion": "v2",
+                "name": each.name,
+                "version": each.version,
+                "digest": hashlib.sha256(each.data).hexdigest(),
+                "urls": [f"files/{each.path}"],
+            }
+            entries.setdefault(each.name, []).append(entry)
+        body = json.dumps({"apiVersion": "v1", "entries": entries}).encode()
+        files = {f"/files/{each.path}": RemoteFile(each.data) for each in samples}
+        return {"/index.yaml": RemoteFile(body, "text/yaml"), **files}
+
+    def form(self, sample):
+        return {"helm.asset": (io.BytesIO(sample.data), sample.path)}
+
+    def refused(self):
+        good = self.samples()[0]
+        return [
+            Sample(good.path, b"no archive"),
+            Sample("other-1.0.0.tgz", good.data),
+            Sample("demo-9.9.9.tgz", good.data),
+            Sample("demo.txt", b"text"),
+        ]
+
+    def twins(self, sample):
+        return [sample.path.upper(), sample.path.replace("demo", "Demo"), f"{sample.path}/"]

@@ -1,0 +1,171 @@
+"""Proxies and groups of charts: indexes that are large, wrong, or about names of our own."""
+
+import hashlib
+import json
+
+import pytest
+import yaml
+
+from formats.helm.tests.conftest import make_chart
+from repoman.errors import Unavailable, UpstreamUnavailable
+from repoman.testing import HttpClient, RepomanFactory
+from repoman_helm import plugin
+from repoman_helm.plugin import INDEX
+from tests.fakes.scripted import Scripted, reply
+from tests.functional.docker_proxy.proxies import DAY, Clock
+
+DATA = make_chart("remote", "1.0.0")
+
+
+class Museum:
+    """A remote with an index in YAML, and archives; tests change what it says."""
+
+    def __init__(self):
+        self.charts = {("remote", "1.0.0"): DATA, ("own", "9.0.0"): make_chart("own", "9.0.0")}
+        self.digest = ""
+        self.instead = None
+
+    def __call__(self, asked):
+        if self.instead is not None:
+            return self.instead(asked)
+        if asked.path == "/index.yaml":
+            return reply(200, self.index(), Content_Type="text/plain")
+        for (name, version), data in self.charts.items():
+            if asked.path == f"/files/{name}-{version}.tgz":
+                return reply(200, data)
+        return reply(404)
+
+    def index(self):
+        entries = {}
+        for (name, version), data in self.charts.items():
+            digest = self.digest or hashlib.sha256(data).hexdigest()
+            urls = [f"files/{name}-{version}.tgz"]
+            entry = {"name": name, "version": version, "urls": urls, "digest": digest}
+            entries.setdefault(name, []).append(entry)
+        return yaml.safe_dump({"apiVersion": "v1", "entries": entries}).encode()
+
+
+@pytest.fixture
+def museum():
+    return Museum()
+
+
+@pytest.fixture
+def server(museum):
+    server = Scripted(museum)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def repoman(tmp_path, clock, server):
+    factory = RepomanFactory(tmp_path)
+    repoman = factory({"helm": plugin}, clock)
+    http = {"timeout": 5, "retries": 0, "auto_block": False}
+    proxy = {"remote_url": server.url}
+    create = repoman.repositories.create
+    create("mirror", "helm-proxy", {"proxy": proxy, "http_client": http})
+    create("charts", "helm-hosted", {})
+    members = {"members": ["mirror", "charts"], "writable_member": "charts"}
+    create("all", "helm-group", {"group": members})
+    yield repoman
+    factory.stop()
+
+
+@pytest.fixture
+def client(repoman):
+    return HttpClient(repoman)
+
+
+@pytest.fixture
+def names(client):
+    """Reads which versions an index has, by the names of charts."""
+
+    def read(repository="all"):
+        answer = client.get(f"/repository/{repository}/index.yaml")
+        assert answer.status_code == 200, answer.text
+        entries = json.loads(answer.data)["entries"]
+        return {name: [each["version"] for each in found] for name, found in entries.items()}
+
+    return read
+
+
+def publish(client, name, version):
+    answer = client.put(f"/repository/all/{name}-{version}.tgz", make_chart(name, version))
+    assert answer.status_code == 201
+
+
+def test_a_chart_is_found_by_the_index_and_compared_with_its_digest(client, museum, server):
+    assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA
+    assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA
+    assert [each.path for each in server.log] == ["/index.yaml", "/files/remote-1.0.0.tgz"]
+    assert client.get("/repository/mirror/remote-2.0.0.tgz").status_code == 404
+
+
+def test_a_wrong_archive_reaches_nobody_whole(client, museum):
+    museum.digest = "0" * 64
+    with pytest.raises(UpstreamUnavailable, match="does not match the digest"):
+        client.get("/repository/mirror/remote-1.0.0.tgz")
+
+
+def test_an_old_index_bridges_a_remote_that_fails(names, client, museum, clock):
+    assert names("mirror") == {"own": ["9.0.0"], "remote": ["1.0.0"]}
+    clock.jump(2 * DAY)
+    museum.instead = lambda _: reply(500)
+    assert names("mirror") == {"own": ["9.0.0"], "remote": ["1.0.0"]}
+    assert "Warning" in client.get("/repository/mirror/index.yaml").headers
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"entries: 1", b"entries: {a: *x}", b"{" * 5000, b"a: [", b"\xff\xfe\xff"]
+)
+def test_an_index_that_cannot_be_read_is_an_error_of_the_remote(client, museum, body):
+    museum.instead = lambda _: reply(200, body)
+    assert client.get("/repository/mirror/index.yaml").status_code == 502
+
+
+def test_a_group_lists_no_other_versions_of_a_name_of_our_own(names, client):
+    assert names() == {"own": ["9.0.0"], "remote": ["1.0.0"]}
+    publish(client, "own", "1.0.0")
+    assert names() == {"own": ["1.0.0"], "remote": ["1.0.0"]}
+    assert client.get("/repository/all/own-9.0.0.tgz").status_code == 404
+    assert client.get("/repository/all/own-1.0.0.tgz").status_code == 200
+
+
+def test_a_group_lists_no_names_that_are_pinned_elsewhere(names, repoman, client):
+    pins = {"remot*": ["charts"]}
+    repoman.repositories.update("all", {"group": {"pins": pins}})
+    assert names() == {"own": ["9.0.0"]}
+    assert client.get("/repository/all/remote-1.0.0.tgz").status_code == 404
+
+
+def test_a_group_without_its_hosted_member_is_not_served(names, repoman, monkeypatch, client):
+    publish(client, "own", "1.0.0")
+
+    def fail(_metadata):
+        raise Unavailable("The database cannot be used at the moment.")
+
+    monkeypatch.setattr(repoman.repositories.get("charts").service, "document", fail)
+    assert client.get("/repository/all/index.yaml").status_code == 503
+
+
+def test_a_group_says_what_it_could_not_ask_for(client, museum):
+    publish(client, "own", "1.0.0")
+    museum.instead = lambda _: reply(500)
+    answer = client.get("/repository/all/index.yaml")
+    assert list(json.loads(answer.data)["entries"]) == ["own"]
+    assert "mirror" in answer.headers["Warning"]
+
+
+def test_an_index_is_merged_once_until_a_member_changes(repoman, client):
+    service = repoman.repositories.get("all").service
+    service.document(INDEX)
+    once = service.document(INDEX)
+    assert service.document(INDEX).value is once.value
+    publish(client, "other", "1.0.0")
+    assert service.document(INDEX).value is not once.value
