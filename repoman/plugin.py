@@ -291,6 +291,7 @@ from repoman.security.contracts import SecurityServices
 from repoman.security.explanation import Extent, RightsOverview, find_actor
 from repoman.security.expressions import Subject, parse_expression
 from repoman.security.ldap_servers import LdapServer, directory_of
+from repoman.security.ldap_templates import LDAP_TEMPLATES
 from repoman.security.ldap_trial import LdapTrial
 from repoman.security.options import (
     ANONYMOUS_OPTIONS,
@@ -360,6 +361,7 @@ __all__ = [
     "FOLDER_FILES_MAX",
     "LAST_CHARACTER",
     "LDAP_OPTIONS",
+    "LDAP_TEMPLATES",
     "LEVELS",
     "LINE_ACTIONS",
     "NAME_KEYS",

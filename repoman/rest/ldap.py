@@ -10,7 +10,7 @@ from repoman.rest.endpoints import Area, Call, Permission
 from repoman.rest.resources import Query, Resource
 from repoman.rest.wording import PARAMETER, wire_names
 from repoman.security.ldap_servers import LdapFields, LdapServer, directory_of
-from repoman.security.ldap_templates import TEMPLATES, LdapTemplate
+from repoman.security.ldap_templates import LDAP_TEMPLATES, LdapTemplate
 from repoman.security.ldap_trial import LdapTrial
 from repoman.security.options import LdapOptions
 
@@ -58,7 +58,7 @@ class LdapTemplateView(LdapTemplate, Resource):
 @ldap.get("/v1/security/ldap/templates", Permission("ldap", "read"))
 def list_ldap_templates(call: Call) -> list[LdapTemplateView]:
     """List how users and groups are described in the usual kinds of directories."""
-    return [LdapTemplateView(**each.model_dump()) for each in TEMPLATES]
+    return [LdapTemplateView(**each.model_dump()) for each in LDAP_TEMPLATES]
 
 
 @ldap.delete("/v1/security/ldap/cache", Permission("ldap", "update"))

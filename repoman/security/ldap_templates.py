@@ -43,7 +43,7 @@ def _static(name: str, user: str, group: str, member: str, form: str) -> LdapTem
     )
 
 
-TEMPLATES = (
+LDAP_TEMPLATES = (
     LdapTemplate(
         name="Active Directory",
         user_base_dn="cn=users",

@@ -107,6 +107,20 @@ def test_a_server_is_tried_before_it_is_saved(repoman, admin, fields):
     assert repoman.ldap_servers.all() == ()
 
 
+def test_a_template_fills_the_form_in(repoman, admin):
+    page = admin.get("/admin/ldap/-/new").text
+    link = re.search(r'href="([^"]*template=Active[^"]*)"', page)[1]
+    page = admin.get(link.replace("&amp;", "&"))
+    assert page.status_code == 200
+    assert 'value="sAMAccountName"' in page.text
+    assert 'value="Active Directory"' not in page.text
+    assert re.search(r'value="DYNAMIC"[^>]* (selected|checked)', page.text)
+    assert 'value="30"' in page.text, "the usual timeout"
+    assert "Nothing was" not in page.text
+    assert admin.get("/admin/ldap/-/new?template=none").status_code == 200
+    assert repoman.ldap_servers.all() == ()
+
+
 def test_a_login_is_tried_at_a_stored_server(repoman, admin, fields):
     admin.get("/admin/ldap/-/new")
     follow(admin, admin.post("/admin/ldap/-/new", **fields))

@@ -6,10 +6,12 @@ from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from pydantic import SecretStr
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
     LDAP_OPTIONS,
+    LDAP_TEMPLATES,
     Denied,
     Invalid,
     LdapOptions,
@@ -142,6 +144,8 @@ def create() -> Response | tuple[str, int]:
                 current_repoman().ldap_servers.create(server)
                 return _saved(server.name, "was added. Its users can log in at once.")
             trial = _try(directory_of(current_repoman().ldap_servers.completed(None, server)))
+    elif template := request.args.get("template"):
+        _fill_in(form, template)
     return _render(form, "", trial)
 
 
@@ -221,6 +225,19 @@ def _form(old: LdapServer | None) -> SectionForm:
     return SectionForm({"": LdapServer}, stored, without=KEPT, fixed=fixed, choices=CHOICES)
 
 
+def _fill_in(form: SectionForm, template: str) -> None:
+    """Have the form of a new server show what a template says, and the usual for the rest."""
+    found = {each.name: each.model_dump() for each in LDAP_TEMPLATES}.get(template, {})
+    sent: MultiDict[str, str] = MultiDict()
+    for name in (each for _, _, names in LAYOUT for each in names):
+        said = None if name == "name" else found.get(name)
+        if isinstance(said, str):
+            sent[name] = said.upper() if name in CHOICES else said
+        elif said is None or said:
+            sent.setlist(name, ["on"] if said else list(form.field(name).texts))
+    form.read(sent)
+
+
 def _server_of(values: Mapping[str, Any], old: LdapServer) -> LdapServer:
     """Return a server with the values of the form; its password only if it was typed."""
     kept = {each: getattr(old, each) for each in KEPT}
@@ -258,6 +275,7 @@ def _render(form: SectionForm, name: str, trial: LdapTrial | None) -> tuple[str,
         name=name,
         trial=trial,
         layout=LAYOUT,
+        templates=() if name else [each.name for each in LDAP_TEMPLATES],
         shown=shown,
         kind=request.form.get("test", ""),
         asked=request.form.get("test.user", ""),
