@@ -1,9 +1,10 @@
 """The format of a plugin, and its recipes: how repositories of each type are made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
-from repoman.files.format import FileFormat
+from repoman.files.format import FileFormat, asset_path
 from repoman.files.group import GroupFiles
 from repoman.files.hosted import HostedFiles
 from repoman.files.proxy import ProxyFiles
@@ -80,7 +81,8 @@ def files_recipes(
     ``sections`` are those of the format, which all types have; ``proxy`` are those that proxies
     have besides, or in place of one of the same name.
     """
-    make = partial(Recipe, format=format_.name, rules=format_.rules)
+    rules = replace(format_.rules, asset_path=asset_path)
+    make = partial(Recipe, format=format_.name, rules=rules)
     common: Mapping[str, type[Section]] = {"access": AccessSection, **sections}
     return [
         make(
