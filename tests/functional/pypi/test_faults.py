@@ -75,6 +75,15 @@ def links(client):
     return json.loads(answer.data)["files"]
 
 
+def arrives(client) -> bool:
+    """Whether a client gets the whole file: it sees an error, or the connection ends before."""
+    try:
+        answer = client.get(FILE)
+    except UpstreamError:
+        return False
+    return answer.status_code == 200 and answer.data == DATA
+
+
 @pytest.mark.parametrize(
     ("path", "settings", "asked"),
     [
@@ -157,8 +166,7 @@ def test_a_file_that_is_cut_off_is_not_kept(client, remote):
     remote.answers["/x"] = lambda asked: (
         Reply(200, DATA[:5000], length) if "Range" not in asked.headers else BREAK
     )
-    with pytest.raises(UpstreamError):
-        client.get(FILE)
+    assert not arrives(client)
     remote.answers["/x"] = reply(200, DATA)
     assert client.get(FILE).data == DATA
 
@@ -183,8 +191,7 @@ def test_a_project_that_has_gone_stays_with_its_files(client, remote):
 )
 def test_bytes_with_another_digest_are_never_whole(client, remote, digest):
     remote.answers |= {"/simple/demo/": page_of("/x", hashes=digest), "/x": reply(200, DATA)}
-    with pytest.raises(UpstreamError, match="match"):
-        client.get(FILE)
+    assert not arrives(client)
 
 
 def test_many_readers_of_a_page_ask_once(client, remote, server):
