@@ -111,8 +111,10 @@ define debian
 endef
 
 .PHONY: programs
-programs: $(BIN)/docker-registry python-programs $(VENV)/npm/clients.stamp
+programs: $(BIN)/docker-registry
 	$(call debian,for each in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$each || exit 1; done,$(PACKAGES))
+	@$(MAKE) --keep-going python-programs $(VENV)/npm/clients.stamp \
+		|| echo "Some clients cannot be installed here; their tests are skipped." >&2
 
 # Clients of indexes of Python packages, other servers of them, and real packages for these.
 PYTHON_CLIENTS := pip uv twine poetry
