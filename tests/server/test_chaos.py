@@ -29,8 +29,8 @@ class WatchedUpload(BlobUpload):
     closed = 0
 
     def close(self):
-        self.closed += 1
         super().close()
+        self.closed += 1  # last: who waits for it looks for the file next
 
 
 class Everything(Uploads):
