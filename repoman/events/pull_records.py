@@ -42,19 +42,13 @@ _COUNT_WHOLE = _GIVEN + (  # noqa: S608 - constants
     "ON asset.repository_id = given.repository_id AND asset.path = given.path "
     "AND asset.component_id IS NOT NULL"
 )
-# The referrers of the pulled assets and of the wholes that these are in, by at most two steps.
+# An index answers in the order of the given rows and of the sources, so a page ends where it ends.
 _SELECT_REFERRERS = (
-    "WITH RECURSIVE used(repository_id, path, kind, whole, n, at, depth) AS ("
-    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), "
-    "json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), 0 "
-    "FROM json_each(?) UNION "
-    "SELECT r.repository_id, r.source, used.kind, used.whole, 0, used.at, used.depth + 1 FROM used "
-    "CROSS JOIN reference r ON r.repository_id = used.repository_id AND r.path = used.path "
-    "AND r.kind = used.whole WHERE used.depth < 2) "
-    "SELECT * FROM (SELECT r.repository_id, r.source, used.n, used.at FROM used "
-    "CROSS JOIN reference r ON r.repository_id = used.repository_id AND r.path = used.path "
-    "AND r.kind = used.kind "
-    "UNION ALL SELECT repository_id, path, n, at FROM used WHERE depth > 0) LIMIT ?"
+    "SELECT given.key, r.source FROM json_each(?) given CROSS JOIN reference r "
+    "ON r.repository_id = json_extract(given.value, '$[0]') "
+    "AND r.path = json_extract(given.value, '$[1]') "
+    "AND r.kind = json_extract(given.value, '$[2]') "
+    "AND r.source > json_extract(given.value, '$[3]') LIMIT ?"
 )
 
 
@@ -74,19 +68,17 @@ def _given(rows: Sequence[PullRow]) -> str:
     return json.dumps([[each.repository_id, each.path, each.count, each.at] for each in rows])
 
 
-def list_referrers(rows: Sequence[tuple[PullRow, str, str]], limit: int) -> list[PullRow]:
-    """Return at most ``limit`` pulls, of the assets that refer to the pulled ones.
+def list_referrers(
+    assets: Sequence[tuple[int, str, str]], after: str, limit: int
+) -> list[tuple[int, str]]:
+    """Return at most ``limit`` paths that refer to assets, each with the number of its asset.
 
-    Each row comes with the kind of reference to follow, and that by which wholes refer to parts.
-    Wholes, and what refers to them, have a count of 0.
+    An asset is a repository, a path, and the kind of the references. The paths are in the order of
+    the assets, and sorted for each; those of the first asset are greater than ``after``.
     """
-    given = json.dumps(
-        [
-            [each.repository_id, each.path, kind, whole, each.count, each.at]
-            for each, kind, whole in rows
-        ]
-    )
-    return [PullRow(*row) for row in database_proxy.execute_sql(_SELECT_REFERRERS, (given, limit))]
+    given = [[*asset, "" if number else after] for number, asset in enumerate(assets)]
+    rows = database_proxy.execute_sql(_SELECT_REFERRERS, (json.dumps(given), limit))
+    return [(int(number), source) for number, source in rows]
 
 
 def delete_before(at: float, limit: int) -> int:

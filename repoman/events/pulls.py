@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from repoman.clocks import Retention
@@ -25,7 +26,8 @@ BATCH_PULLS = 250  # Pulls that are prepared together.
 # Batches that one call of ``settle`` writes: its thread has to notice the writes of others soon.
 SETTLED_BATCHES = 4
 BATCH_ROWS = 500  # Assets that are written in one transaction.
-REFERRERS_MAX = 2_000  # Assets that refer to those of one batch and are counted with them.
+REFERRERS_MAX = 2_000  # Assets that refer to pulled ones and are looked up together.
+WHOLES_DEPTH = 2  # Wholes of parts, and wholes of these, are in use with them.
 PRUNED_ROWS = 1000  # Rows that are removed in one transaction.
 
 _log = logging.getLogger(__name__)
@@ -178,13 +180,53 @@ class PullLog:
             for pull, told in pulls
             for path in pull.paths
         ]
-        referred = [each for each in rows if each[1]]
-        found = records.list_referrers(referred, REFERRERS_MAX) if referred else []
-        merged = _merge([*(row for row, *_ in rows), *found])
+        waiting = [row for row, *_ in rows]
+        for page in _referrers([each for each in rows if each[1]]):
+            waiting += page
+            if len(waiting) > REFERRERS_MAX:
+                self._save(waiting)
+                waiting = []
+        self._save(waiting)
+        self.counted += records.count_whole([row for row, *_ in rows])
+
+    def _save(self, rows: list[PullRow]) -> None:
+        merged = _merge(rows)
         for start in range(0, len(merged), BATCH_ROWS):
             with self._database.transaction(touches=(), is_brief=True):
                 records.save_pulls(merged[start : start + BATCH_ROWS])
-        self.counted += records.count_whole([row for row, *_ in rows])
+
+
+def _referrers(rows: list[tuple[PullRow, str, str]], depth: int = 0) -> Iterator[list[PullRow]]:
+    """Yield, a page at a time, the wholes of assets, and what refers to those and to these.
+
+    Each row comes with the kind of reference to follow, and that by which wholes refer to parts.
+    Wholes, and what refers to them, have a count of 0.
+    """
+    yield from _pages([(row, kind) for row, kind, _ in rows])
+    if depth == WHOLES_DEPTH:
+        return
+    groups: dict[tuple[str, str], list[PullRow]] = {}
+    for row, kind, whole in rows:
+        if whole:
+            groups.setdefault((kind, whole), []).append(replace(row, count=0))
+    for (kind, whole), parts in groups.items():
+        for page in _pages([(row, whole) for row in parts]):
+            wholes = _merge(page)
+            yield wholes
+            yield from _referrers([(row, kind, whole) for row in wholes], depth + 1)
+
+
+def _pages(rows: list[tuple[PullRow, str]]) -> Iterator[list[PullRow]]:
+    """Yield what refers to assets, each by a kind of reference, with their counts and times."""
+    after = ""
+    while rows:
+        asked = [(row.repository_id, row.path, kind) for row, kind in rows]
+        found = records.list_referrers(asked, after, REFERRERS_MAX)
+        yield [replace(rows[number][0], path=source) for number, source in found]
+        if len(found) < REFERRERS_MAX:
+            return
+        number, after = found[-1]
+        rows = rows[number:]
 
 
 def _merge(rows: list[PullRow]) -> list[PullRow]:

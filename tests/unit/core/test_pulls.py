@@ -230,3 +230,31 @@ def test_the_wholes_of_a_part_are_in_use_and_not_counted(content, save, pulls, c
     assert (last("more lists"), last("tag of more lists")) == (None, None)
     assert days("tag of part") == {DAY: 1}
     assert days("tag of list") == days("tag of lists") == {}
+
+
+def test_what_refers_to_pulled_assets_is_written_however_much_there_is(
+    content, save, pulls, monkeypatch
+):
+    monkeypatch.setattr(module, "REFERRERS_MAX", 3)
+    parts, tags = ("a", "b", "c"), [f"{number}" for number in range(7)]
+    for part in parts:
+        save(part, named=False)
+        for tag in tags:
+            save(f"{part}{tag}", references=(Reference("tag", part),))
+            save(f"list {part}{tag}", named=False, references=(Reference("child", part),))
+            save(f"tag of list {part}{tag}", references=(Reference("tag", f"list {part}{tag}"),))
+        pulls.note((content.pull_of(part, referrers="tag", wholes="child"), True))
+    pulls.flush()
+    ends = [f"{part}{tag}" for part in parts for tag in tags]
+    assert {str(days(end)) for end in ends} == {str({DAY: 1})}
+    assert {last(f"{kind}{end}") for kind in ("", "list ", "tag of list ") for end in ends} == {
+        NOON
+    }
+    assert {str(days(f"tag of list {end}")) for end in ends} == {"{}"}
+
+
+def test_what_refers_to_pulled_assets_is_found_by_an_index(database):
+    query = f"EXPLAIN QUERY PLAN {records._SELECT_REFERRERS}"
+    plan = [row[3] for row in database_proxy.execute_sql(query, ("[]", 1))]
+    assert any("source>?" in each for each in plan), plan
+    assert not any("TEMP B-TREE" in each for each in plan), plan
