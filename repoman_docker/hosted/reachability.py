@@ -22,7 +22,7 @@ from repoman_docker.layout import CHILD, COLLECTION, DISMISSED, SUBJECT, TAG, ti
 from repoman_docker.sections import DockerHostedSection
 
 DAY_S = 86_400.0
-CLOSURE_MAX = 20_000  # Manifests that hold each other; of more nothing goes.
+CLOSURE_MAX = 20_000  # Manifests that hold one, and their references; what has more stays.
 
 
 # The indexes and subjects of manifests with the kind of the reference, or the other way round.
@@ -34,7 +34,8 @@ class Fate(IntEnum):
 
     GOES = 0
     BY_RULE = 1  # it stays only for want of a rule
-    HELD = 2
+    IN_USE = 2  # the rule lets it stay for a while
+    HELD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,12 @@ class _Closure:
     nodes: dict[str, GraphNode] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)  # the first tag of a manifest
     holders: _Holders = field(default_factory=lambda: defaultdict(list))
-    is_cut: bool = False
+    references: int = 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether it is too large, so that something may be missing."""
+        return max(len(self.nodes), self.references) > CLOSURE_MAX
 
 
 class Reachability:
@@ -78,16 +84,24 @@ class Reachability:
 
         Nothing is returned for a path where nothing is.
         """
+        paths = list(paths)
         closure = self._ascend(paths)
+        if closure.is_cut:
+            return self._judge_apart(paths)
         verdicts = {
             path: self._judge_alone(node, closure.tags.get(path))
             for path, node in closure.nodes.items()
         }
-        if closure.is_cut:
-            reason = "Too many manifests hold each other to be examined."
-            return dict.fromkeys(verdicts, Verdict(Fate.HELD, reason))
         _settle(verdicts, closure.holders)
         return verdicts
+
+    def _judge_apart(self, paths: list[str]) -> dict[str, Verdict]:
+        """Judge the halves of what has too many holders together; one that has them alone stays."""
+        if len(paths) == 1:
+            reason = "Too many manifests hold each other to be examined."
+            return dict.fromkeys(self._graph.nodes(paths), Verdict(Fate.HELD, reason))
+        half = len(paths) // 2
+        return self.judge(paths[:half]) | self.judge(paths[half:])
 
     def is_young(self, node: GraphNode) -> bool:
         """Return whether something was stored or promised to a client within the grace."""
@@ -108,33 +122,34 @@ class Reachability:
         while wanted:
             found = self._graph.nodes(wanted)
             closure.nodes.update(found)
-            if len(closure.nodes) > CLOSURE_MAX:
-                closure.is_cut = True
-                return closure
             tags = self._graph.first_names(found, TAG)
             closure.tags.update(tags)
-            wanted = self._find_holders(found.keys() - tags.keys(), closure.holders)
-            wanted -= closure.nodes.keys()
+            pairs = self._holders_of(found.keys() - tags.keys())
+            closure.references += len(pairs)
+            if closure.is_cut:
+                return closure
+            for path, holder, kind in pairs:
+                closure.holders[path].append((holder, kind))
+            wanted = {holder for _, holder, _ in pairs} - closure.nodes.keys()
         for path, holders in closure.holders.items():
             present = [each for each in holders if each[0] in closure.nodes and each[0] != path]
             closure.holders[path] = present
         return closure
 
-    def _find_holders(self, paths: Iterable[str], holders: _Holders) -> set[str]:
-        """Add the indexes and subjects of manifests, and return their paths."""
-        paths, found = list(paths), set()
-        pairs = [(path, source, CHILD) for path, _, source in self._named(paths)]
-        pairs += [(path, subject, SUBJECT) for path, _, subject in self._subjects(paths)]
-        for path, holder, kind in pairs:
-            holders[path].append((holder, kind))
-            found.add(holder)
-        return found
+    def _holders_of(self, paths: Iterable[str]) -> list[tuple[str, str, str]]:
+        """Return manifests with their indexes and subjects, and the kinds of the references.
 
-    def _named(self, paths: list[str]) -> list[tuple[str, str, str]]:
-        return self._graph.named_by(paths, (CHILD,), CLOSURE_MAX) if paths else []
-
-    def _subjects(self, paths: list[str]) -> list[tuple[str, str, str]]:
-        return self._graph.names(paths, (SUBJECT,)) if paths else []
+        Of more than ``CLOSURE_MAX`` some are missing, but so many that it is seen.
+        """
+        paths = list(paths)
+        if not paths:
+            return []
+        named = self._graph.named_by(paths, (CHILD,), CLOSURE_MAX + 1)
+        subjects = self._graph.names(paths, (SUBJECT,))
+        return [
+            *((path, source, CHILD) for path, _, source in named),
+            *((path, subject, SUBJECT) for path, _, subject in subjects),
+        ]
 
     def _judge_alone(self, node: GraphNode, tag: str | None) -> Verdict:
         """Return what becomes of a manifest if no other one holds it."""
@@ -143,32 +158,43 @@ class Reachability:
         if self.is_young(node):
             reason = "It was pushed, or a client was told that it is here, a short time ago."
             return Verdict(Fate.HELD, reason, self.young_until(node))
-        return self._judge_released(node) or self._judge_by_rule(node)
+        used_at = max(node.released_at or 0.0, node.updated_at, node.downloaded_at)
+        return self._judge_released(node) or self._judge_by_rule(used_at)
 
     def _judge_released(self, node: GraphNode) -> Verdict | None:
         """Return what follows from how a manifest lost its last name; None: nothing."""
         released_at, by = node.released_at, node.released_by or ""
-        if released_at is None or released_at < node.updated_at:
-            return None  # It was never named, or pushed again after that.
+        if released_at is None:
+            return None  # It was never named.
         if by == COLLECTION:
-            return Verdict(Fate.GOES, "What it belonged to is gone.")
+            return self._judge_left_behind(node, released_at)
         ago = _ago(self._options.now, released_at)
         until = released_at + self._docker.undo_days * DAY_S
         if until > self._options.now:
             reason = f"It lost its last name {ago}; that can be undone."
             return Verdict(Fate.HELD, reason, until)
-        return Verdict(Fate.GOES, f"{DISMISSED[by]} {ago}.") if by in DISMISSED else None
+        if by in DISMISSED and max(node.updated_at, node.downloaded_at) <= released_at:
+            return Verdict(Fate.GOES, f"{DISMISSED[by]} {ago}.")
+        return None
 
-    def _judge_by_rule(self, node: GraphNode) -> Verdict:
+    def _judge_left_behind(self, node: GraphNode, released_at: float) -> Verdict | None:
+        """Return what becomes of what belonged to something that is gone, if it is not in use."""
+        if released_at < node.updated_at:
+            return None  # It was pushed again after that.
+        days, used_at = self._docker.untagged_days, max(node.updated_at, node.downloaded_at)
+        if days is not None and used_at + days * DAY_S > self._options.now:
+            return self._judge_by_rule(used_at)
+        return Verdict(Fate.GOES, "What it belonged to is gone.")
+
+    def _judge_by_rule(self, used_at: float) -> Verdict:
         """Return what follows from the rule about untagged images."""
         days = self._docker.untagged_days
         if days is None:
             return Verdict(Fate.BY_RULE, "It has no tag, and no rule says that such images go.")
-        used_at = max(node.released_at or 0.0, node.updated_at, node.downloaded_at)
         until = used_at + days * DAY_S
         ago = _ago(self._options.now, used_at)
         reason = f"It has no tag, and was last tagged or pulled {ago}; untagged images stay "
-        fate = Fate.HELD if until > self._options.now else Fate.GOES
+        fate = Fate.IN_USE if until > self._options.now else Fate.GOES
         return Verdict(fate, f"{reason}{pluralize(days, 'day')}.", until)
 
 
@@ -178,7 +204,7 @@ def _settle(verdicts: dict[str, Verdict], holders: _Holders) -> None:
     for path, pairs in holders.items():
         for holder, kind in pairs:
             held[holder].append((path, kind))
-    for fate in (Fate.HELD, Fate.BY_RULE):
+    for fate in (Fate.HELD, Fate.IN_USE, Fate.BY_RULE):
         _spread(verdicts, held, fate)
     waiting = [path for path, each in verdicts.items() if each.fate is Fate.GOES]
     while waiting:

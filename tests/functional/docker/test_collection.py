@@ -261,6 +261,82 @@ def test_an_index_holds_its_images_and_takes_them_along(in_process):
     ]
 
 
+@pytest.mark.parametrize("most", [5, 6, 7, 17, 100])
+def test_what_has_many_holders_is_judged_in_parts_and_stays(hosted, monkeypatch, most):
+    monkeypatch.setattr("repoman_docker.hosted.reachability.CLOSURE_MAX", most)
+    children, lonely = [make_image() for _ in range(3)], make_image()
+    for image in (*children, lonely):
+        hosted.registry.push_blobs("app", image)
+        hosted.registry.push_manifest("app", image.digest, image.manifest)
+    for number in range(6):
+        others = [make_image()] if number else [lonely]
+        for image in others:
+            hosted.registry.push_blobs("app", image)
+            hosted.registry.push_manifest("app", image.digest, image.manifest)
+        body = index_of(*(each.manifest for each in (*children, *others)))
+        hosted.registry.push_manifest("app", f"{number}", body)
+    AssetRecord.update(released_at=time.time() + HOUR, released_by="collection").where(
+        AssetRecord.path.in_([f"manifests/app/{each.digest}" for each in children])
+    ).execute()
+    with acting_by("cleanup"):
+        hosted.repository.capabilities.delete_component(_tag("app", "0"))
+    gone = {digest_of(index_of(*(each.manifest for each in (*children, lonely)))), lonely.digest}
+    plan = [each.title for each in hosted.plan() if each.kind == "manifest"]
+    assert {each.removeprefix("app@") for each in plan} == gone
+    assert hosted.collect().counts == {"manifest": 2, "blob": 3}
+    for image in children:
+        assert hosted.has("app", image) == (True, True)
+    [hold] = hosted.why(f"app@{children[0].digest}")[:1]
+    assert ("Too many manifests" in hold) == (most == 5)
+
+
+@pytest.mark.parametrize(("rule", "stays"), [(30, True), (1, False), (None, False)])
+def test_an_image_that_is_pulled_by_digest_survives_its_index(in_process, rule, stays):
+    hosted = Hosted(in_process, undo_days=0, untagged_days=rule)
+    image = make_image()
+    hosted.registry.push_blobs("app", image)
+    hosted.registry.push_manifest("app", image.digest, image.manifest)
+    index = index_of(image.manifest)
+    hosted.registry.push_manifest("app", "1", index)
+    child, whole = (f"manifests/app/{each}" for each in (image.digest, digest_of(index)))
+    now = time.time()
+    for path, released_by in ((child, "collection"), (whole, "cleanup")):
+        AssetRecord.update(
+            updated_at=now - 100 * DAY, released_at=now - 50 * DAY, released_by=released_by
+        ).where(AssetRecord.path == path).execute()
+    AssetRecord.update(downloaded_at=now - DAY).where(AssetRecord.path == child).execute()
+    with acting_by("cleanup"):
+        hosted.repository.capabilities.delete_component(_tag("app", "1"))
+    hosted.collect()
+    assert hosted.has("app", image)[0] == stays
+    hosted.collect(after=40 * DAY)
+    assert hosted.has("app", image) == (False, False)
+
+
+def test_what_a_cleanup_policy_untagged_stays_if_it_is_pulled_since(in_process):
+    hosted = Hosted(in_process, undo_days=14, untagged_days=30)
+    image = make_image()
+    hosted.registry.push("app", "1", image)
+    with acting_by("cleanup"):
+        hosted.repository.capabilities.delete_component(_tag("app", "1"))
+    pulled_at = time.time() + 10 * DAY
+    AssetRecord.update(downloaded_at=pulled_at).where(
+        AssetRecord.path == f"manifests/app/{image.digest}"
+    ).execute()
+    assert hosted.plan(after=39 * DAY) == []
+    assert len(hosted.plan(after=41 * DAY)) == 4
+
+
+def test_a_push_by_digest_leaves_the_time_in_which_a_tag_can_come_back(in_process):
+    hosted = Hosted(in_process, undo_days=14, untagged_days=1)
+    image = make_image()
+    hosted.registry.push("app", "1", image)
+    hosted.registry.delete("app/manifests/1")
+    hosted.registry.push_manifest("app", image.digest, image.manifest)
+    assert hosted.plan(after=13 * DAY) == []
+    assert len(hosted.plan(after=15 * DAY)) == 4
+
+
 def attach(hosted, name, subject):
     """Attach something to a manifest; return the digest."""
     empty = b"{}"
