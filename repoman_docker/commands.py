@@ -257,6 +257,8 @@ def _tell_deletion(plan: DeletionPlan, verb: str, when: str) -> None:
 
 def _why_kept(row: ReferenceDeletion) -> str:
     """Return why the manifest of a tag stays."""
+    if row.is_listed:
+        return "which an index lists"
     if row.other_tags:
         return f"which stays as {', '.join(row.other_tags)}"
     return "which other tags have" if row.is_tagged_elsewhere else "which you may not delete"

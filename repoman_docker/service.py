@@ -388,6 +388,8 @@ class DockerRepository:
         namespaces: the registries that it mirrors, as clients name them in ``ns``; None if that
             does not matter.
         undo: brings back tags; only for hosted repositories.
+        delete_unneeded: deletes a manifest that no tag and no index names when it goes, and returns
+            whether it went (ReadOnly); None for groups.
         names: returns all names of the same image in this repository, including the given one.
         builds_on: returns whether pushes may use the content of an image name; for a group,
             whether its rules and pins let pulls of the name read from the writable member.
@@ -407,6 +409,7 @@ class DockerRepository:
     namespaces: frozenset[str] | None = None
     drop_incomplete: Callable[[float, float, Callable[[], None]], int] | None = None
     undo: TagUndo | None = None
+    delete_unneeded: Callable[[str, Digest], bool] | None = None
     names: Callable[[str], frozenset[str]] = lambda name: frozenset({name})
     builds_on: Visible = everything
     view: "Callable[[str], DockerRepository | None] | None" = None

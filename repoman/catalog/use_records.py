@@ -31,6 +31,13 @@ _REFERRERS = (
     "ON r.repository_id = given.repository_id AND r.path = given.path AND r.kind IN ({kinds}) "
     "JOIN asset a ON a.id = r.asset_id JOIN blob b ON b.id = a.blob_id LIMIT ?"
 )
+# Whether there is one is asked for each given row by itself, however many others have.
+_NAMED = (
+    f"{_GIVEN} SELECT given.repository_id, given.path FROM given WHERE EXISTS ("  # noqa: S608 - constants
+    "SELECT 1 FROM reference r WHERE r.repository_id = given.repository_id "
+    "AND r.path = given.path AND r.kind IN ({kinds}) "
+    "AND r.source NOT IN (SELECT value FROM json_each(?)))"
+)
 _PULLS = (
     f"{_GIVEN} SELECT p.repository_id, p.path, sum(p.n) FROM given CROSS JOIN pull_day p "  # noqa: S608 - constants
     "ON p.repository_id = given.repository_id AND p.path = given.path AND p.day >= ? "
@@ -116,6 +123,15 @@ def list_referrers(keys: Iterable[AssetKey], kinds: Iterable[str], limit: int) -
     return [
         Referrer((row[0], row[1]), row[2], row[3], json.loads(row[4]), *row[5:]) for row in rows
     ]
+
+
+def find_named(
+    keys: Iterable[AssetKey], kinds: Iterable[str], besides: Iterable[str]
+) -> set[AssetKey]:
+    """Return those of the keys that an asset names by these kinds, not counting some paths."""
+    kinds = list(kinds)
+    sql = _NAMED.format(kinds=", ".join("?" * len(kinds)))
+    return {*_all(sql, (json.dumps(list(keys)), *kinds, json.dumps(list(besides))))}
 
 
 def sum_pulls(keys: Iterable[AssetKey], first_day: int) -> dict[AssetKey, int]:

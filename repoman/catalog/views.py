@@ -195,6 +195,16 @@ class RepositoryView:
         keys = list(dict.fromkeys(keys))
         return records.list_referrers(keys, kinds, limit) if keys else []
 
+    def named(
+        self, keys: Iterable[AssetKey], kinds: Iterable[str], besides: Iterable[str] = ()
+    ) -> set[AssetKey]:
+        """Return those of the keys that something names by references of these kinds.
+
+        What is at the paths ``besides`` does not count.
+        """
+        keys = list(keys)
+        return records.find_named(keys, kinds, besides) if keys else set()
+
     def pulls(self, keys: Iterable[AssetKey], days: int) -> dict[AssetKey, int]:
         """Return how often things were pulled within the last days."""
         keys = list(dict.fromkeys(keys))

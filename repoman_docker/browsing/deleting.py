@@ -7,7 +7,7 @@ it stays. A crash in the middle leaves manifests without a tag, which are listed
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from repoman.plugin import (
     Action,
@@ -36,6 +36,7 @@ from repoman_docker.layout import (
 )
 from repoman_docker.protocol.errors import RegistryError
 from repoman_docker.protocol.reference import Digest, Tag, parse_reference
+from repoman_docker.service import DockerRepository
 
 REFERENCES_MAX = 200
 """The tags and digests of one deletion."""
@@ -53,6 +54,7 @@ class ReferenceDeletion:
         image_goes: whether the image goes with it.
         other_tags: those by which the image stays, as far as the viewer may see them.
         is_tagged_elsewhere: whether there are any.
+        is_listed: whether the image stays since an index that stays lists it.
     """
 
     reference: str
@@ -62,6 +64,7 @@ class ReferenceDeletion:
     image_goes: bool = False
     other_tags: tuple[str, ...] = ()
     is_tagged_elsewhere: bool = False
+    is_listed: bool = False
 
     @property
     def is_digest(self) -> bool:
@@ -113,25 +116,51 @@ def delete_references(view: RepositoryView, name: str, references: Iterable[str]
         Conflict: a tag was set to one of the images in the meantime.
     """
     plan = plan_deletion(view, name, references)
-    delete_asset = view.repository.capabilities.delete_asset
-    delete_component = view.repository.capabilities.delete_component
-    if delete_asset is None or delete_component is None:
-        return plan  # Planning has refused it already.
-    tags = {each.reference for each in plan.going}
-    paths = {view.repository.rules.component_path(tagged(name, Tag(each))) for each in tags}
-
-    def check(path: str) -> None:
-        if path not in paths and not path.endswith(tuple(LEGACY_SUFFIXES)):
-            raise Conflict(f"{path} was pushed in the meantime. Look again at what would go.")
-
     for each in plan.going:
         if not each.image_goes:
-            with suppress(NotFound):  # Somebody else has deleted it.
-                delete_component(tagged(name, Tag(each.reference)))
+            _delete_tag(view, name, each.reference)
+    named = {each.digest for each in plan.rows}
     for digest in (*plan.images, *plan.attachments):
-        with suppress(NotFound):
-            delete_asset(manifest_path(name, Digest.parse(digest)), check)
+        if digest in named or digest in plan.attachments:
+            _delete_manifest(view, plan, digest)
+        else:
+            _delete_child(view, name, digest)
     return plan
+
+
+def _delete_tag(view: RepositoryView, name: str, tag: str) -> None:
+    delete = view.repository.capabilities.delete_component
+    if delete is not None:
+        with suppress(NotFound):  # Somebody else has deleted it.
+            delete(tagged(name, Tag(tag)))
+
+
+def _delete_manifest(view: RepositoryView, plan: DeletionPlan, digest: str) -> None:
+    """Delete a manifest with its tags, unless it got others or an index lists it since."""
+    delete = view.repository.capabilities.delete_asset
+    if delete is None:
+        return
+    name, rules = plan.name, view.repository.rules
+    tags = {rules.component_path(tagged(name, Tag(each.reference))) for each in plan.going}
+    going = [manifest_path(name, Digest.parse(each)) for each in plan.images]
+    path = manifest_path(name, Digest.parse(digest))
+    keys = [(repository_id, path) for repository_id in view.scopes]
+
+    def check(tag: str) -> None:
+        if tag not in tags and not tag.endswith(tuple(LEGACY_SUFFIXES)):
+            raise Conflict(f"{tag} was pushed in the meantime. Look again at what would go.")
+        if view.named(keys, (CHILD,), besides=going):
+            raise Conflict(f"An index that lists {path} was pushed in the meantime. Look again.")
+
+    with suppress(NotFound):
+        delete(path, check)
+
+
+def _delete_child(view: RepositoryView, name: str, digest: str) -> None:
+    """Delete an image of an index, unless it got a tag or another index since."""
+    service = view.repository.service
+    if isinstance(service, DockerRepository) and service.delete_unneeded is not None:
+        service.delete_unneeded(name, Digest.parse(digest))
 
 
 def _check(view: RepositoryView, references: Iterable[str]) -> list[str]:
@@ -188,6 +217,7 @@ class _Planner:
         rows = [self._judge(each, entries[each], tags[digests[each]]) for each in entries]
         staying = {each.reference for each in rows if each.stays_because}
         rows = [self._with_image(each, tags[each.digest], staying) for each in rows]
+        rows = self._keep_listed(rows)
         images = self._with_children({each.digest for each in rows if each.image_goes})
         attachments = self._attachments(images)
         size, freed = self._sizes([*images, *attachments])
@@ -245,6 +275,21 @@ class _Planner:
             is_tagged_elsewhere=bool(others - {row.reference}),
         )
 
+    def _keep_listed(self, rows: list[ReferenceDeletion]) -> list[ReferenceDeletion]:
+        """Return the rows, where tags leave the images that an index lists which stays."""
+        while True:
+            going = {self._key(each.digest) for each in rows if each.image_goes}
+            listed = self.view.named(going, (CHILD,), besides=(path for _, path in going))
+            kept = [
+                replace(each, image_goes=False, is_listed=True)
+                if each.image_goes and not each.is_digest and self._key(each.digest) in listed
+                else each
+                for each in rows
+            ]
+            if kept == rows:
+                return rows
+            rows = kept  # An index among them may stay now.
+
     def _seen(self, tags: set[str]) -> set[str]:
         """Return those of the tags that the viewer may know of."""
         sees = self.view.sees
@@ -258,13 +303,8 @@ class _Planner:
             for stored in found.values()
             for child in READER.manifest(self.view, stored).child_manifests()
         } - digests
-        going = set(found)
         stored = self.view.stored(map(self._key, children))
-        named = {
-            each.key
-            for each in self.view.referrers(stored, (TAG, CHILD), REFERRERS_MAX)
-            if (self._repository, each.source) not in going
-        }
+        named = self.view.named(stored, (TAG, CHILD), besides=(path for _, path in found))
         free = [str(each.attributes["digest"]) for key, each in stored.items() if key not in named]
         may = self.view.may
         return [
@@ -287,10 +327,13 @@ class _Planner:
         found |= {str(each.attributes["digest"]) for each in self.view.stored(legacy).values()}
         found -= set(digests)
         tags = self._tags_of(found)
+        besides = (path for _, path in keys)
+        listed = self.view.named(map(self._key, found), (CHILD,), besides)
         return [
             each
             for each in sorted(found)
-            if all(tag.endswith(tuple(LEGACY_SUFFIXES)) for tag in tags[each])
+            if self._key(each) not in listed
+            and all(tag.endswith(tuple(LEGACY_SUFFIXES)) for tag in tags[each])
             and self.view.may(Action.DELETE, tagged(self.name, Tag(each)))
         ]
 

@@ -27,6 +27,7 @@ def build_hosted(context: RepositoryContext) -> Built:
     trash = Trash(context.content, docker.undo_days)
     blobs = HostedBlobs(context.content, policy)
     manifests = HostedManifests(context.content, context.blobs, policy, docker, trash.discard)
+    deletion = Deletion(context.content, policy.read_only, policy.check_delete, trash.discard)
     lists = HostedLists(context.content)
     images = open_images(context, manifests, blobs, lists.tags)
     pushes = open_pushes(context, policy, manifests, images, trash.discard)
@@ -47,8 +48,9 @@ def build_hosted(context: RepositoryContext) -> Built:
         namespaces=docker.stands_for,
         drop_incomplete=drop_incomplete,
         undo=HostedUndo(context.content, manifests, policy, trash, docker.undo_days),
+        delete_unneeded=deletion.delete_unneeded,
     )
-    return Built(service, _capabilities(context, docker, policy, trash))
+    return Built(service, _capabilities(context, docker, policy, deletion))
 
 
 def _policy_of(context: RepositoryContext, docker: DockerHostedSection) -> DeploymentPolicy:
@@ -62,9 +64,11 @@ def _policy_of(context: RepositoryContext, docker: DockerHostedSection) -> Deplo
 
 
 def _capabilities(
-    context: RepositoryContext, docker: DockerHostedSection, policy: DeploymentPolicy, trash: Trash
+    context: RepositoryContext,
+    docker: DockerHostedSection,
+    policy: DeploymentPolicy,
+    deletion: Deletion,
 ) -> Capabilities:
-    deletion = Deletion(context.content, policy.read_only, policy.check_delete, trash.discard)
     collector = HostedCollector(context.config.id, context.content, docker)
     return Capabilities(
         collector=collector,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from repoman.plugin import Conflict, ContentStore, Coordinate, NotFound, ReadOnly
 from repoman_docker.layout import (
     BLOB,
+    CHILD,
     IMAGE,
     MANIFEST,
     TAG,
@@ -138,6 +139,18 @@ class Deletion:
             if asset.kind == BLOB and self._content.referring(path, BLOB, limit=1):
                 raise Conflict(f"{path} is part of a manifest. Delete the manifest first.")
             self._delete([path])
+
+    def delete_unneeded(self, name: str, digest: Digest) -> bool:
+        """Delete a manifest if no tag and no index names it, and return whether it went (ReadOnly).
+
+        It is looked at in the transaction that deletes it.
+        """
+        self._check_write()
+        path = manifest_path(name, digest)
+        with self._content.transaction():
+            if any(self._content.referring(path, kind, limit=1) for kind in (TAG, CHILD)):
+                return False
+            return delete_manifest(self._content, name, digest, self._discard)
 
     def _delete(self, paths: Iterable[str]) -> None:
         paths = list(paths)

@@ -54,6 +54,7 @@ def build_proxy(context: RepositoryContext) -> Built:
     blobs = ProxyBlobs(site, uploads)
     manifests = ProxyManifests(site, tags, uploads)
     lists = ProxyLists(site)
+    deletion = Deletion(context.content)
     service = DockerRepository(
         settings=docker,
         blobs=blobs,
@@ -65,12 +66,12 @@ def build_proxy(context: RepositoryContext) -> Built:
         v1_pushes=uploads.refuse_v1,
         namespaces=docker.stands_for or site.namespaces,
         names=site.names,
+        delete_unneeded=deletion.delete_unneeded,
     )
-    return Built(service, _capabilities(config.id, site))
+    return Built(service, _capabilities(config.id, site, deletion))
 
 
-def _capabilities(repository_id: int, site: ProxySite) -> Capabilities:
-    deletion = Deletion(site.content)
+def _capabilities(repository_id: int, site: ProxySite, deletion: Deletion) -> Capabilities:
     return Capabilities(
         remote=CacheRemote(site.cache, site.places),
         delete_component=deletion.delete_component,

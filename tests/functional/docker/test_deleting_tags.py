@@ -2,12 +2,14 @@
 
 import pytest
 
+from repoman.db.models import database_proxy
 from repoman.errors import Conflict, Invalid, NotFound, Unsupported
 from repoman_docker.browsing.deleting import delete_references, plan_deletion
 from repoman_docker.browsing.tags import list_untagged
 from tests.functional.docker.browsed import artifact, built, index, tar_of
-from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker.images import digest_of, index_of, make_image
 from tests.functional.docker.test_browsing import push_index, see
+from tests.statements import executed_statements
 
 
 @pytest.fixture
@@ -73,6 +75,43 @@ def test_platforms_and_attachments_go_with_an_index(stage, hosted, registry):
         assert registry.get(f"app/manifests/{digest}").status == 404
 
 
+def test_what_many_other_indexes_list_stays(stage, hosted, registry, monkeypatch):
+    monkeypatch.setattr("repoman_docker.browsing.deleting.REFERRERS_MAX", 3)
+    one, two, own = make_image(), make_image(), make_image()
+    push_index(registry, "app", "1", index_of(*(each.manifest for each in (one, two, own))), own)
+    for number in range(4):
+        body = index_of(one.manifest, two.manifest, b"%d" % number)
+        push_index(registry, "app", f"other-{number}", body, one, two)
+    with executed_statements() as statements:
+        plan = delete_references(see(stage, hosted), "app", ["1"])
+    assert plan.images[1:] == (own.digest,)
+    asked = [each for each in statements if "WHERE EXISTS" in each]
+    assert asked
+    for each in asked:
+        steps = [row[3] for row in database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {each}")]
+        assert any("SEARCH r USING COVERING INDEX" in step for step in steps), steps
+    for image in (one, two):
+        assert registry.get(f"app/manifests/{image.digest}").status == 200
+
+
+def test_a_tag_leaves_its_image_to_the_index_that_lists_it(stage, hosted, registry):
+    image = make_image()
+    registry.push("app", "arm64", image)
+    body = index_of(image.manifest)
+    registry.push_manifest("app", "1", body)
+    plan = delete_references(see(stage, hosted), "app", ["arm64"])
+    assert [(each.image_goes, each.is_listed) for each in plan.rows] == [(False, True)]
+    assert registry.tags("app") == ["1"]
+    assert registry.get(f"app/manifests/{image.digest}").status == 200
+    registry.push("app", "arm64", image)
+    registry.push_manifest("app", "list", index_of(body))
+    plan = plan_deletion(see(stage, hosted), "app", ["arm64", "1"])
+    assert [each.is_listed for each in plan.rows] == [True, True]
+    plan = delete_references(see(stage, hosted), "app", ["arm64", "1", "list"])
+    assert [each.image_goes for each in plan.rows] == [True, True, True]
+    assert registry.get(f"app/manifests/{image.digest}").status == 404
+
+
 def test_a_manifest_without_a_tag_can_be_deleted(stage, hosted, registry):
     old, new = make_image(), make_image()
     registry.push("app", "1", old)
@@ -125,6 +164,24 @@ def test_a_tag_that_comes_in_the_meantime_is_not_lost(stage, hosted, registry, m
     with pytest.raises(Conflict, match="meantime"):
         delete_references(see(stage, hosted), "app", ["1"])
     assert registry.tags("app") == ["1", "2"]
+
+
+def test_what_an_index_lists_in_the_meantime_is_not_lost(stage, hosted, registry, monkeypatch):
+    from repoman_docker.browsing import deleting
+
+    image, child = make_image(), make_image()
+    registry.push("app", "arm64", image)
+    push_index(registry, "app", "1", index_of(child.manifest), child)
+    plans = [plan_deletion(see(stage, hosted), "app", [tag]) for tag in ("1", "arm64")]
+    registry.push_manifest("app", "2", index_of(child.manifest, image.manifest))
+    monkeypatch.setattr(deleting, "plan_deletion", lambda *_: plans[0])
+    assert child.digest in delete_references(see(stage, hosted), "app", ["1"]).images
+    monkeypatch.setattr(deleting, "plan_deletion", lambda *_: plans[1])
+    with pytest.raises(Conflict, match="meantime"):
+        delete_references(see(stage, hosted), "app", ["arm64"])
+    assert registry.tags("app") == ["2", "arm64"]
+    for each in (child, image):
+        assert registry.get(f"app/manifests/{each.digest}").status == 200
 
 
 def test_what_cannot_be_deleted_says_so(stage, hosted, registry):
