@@ -41,9 +41,13 @@ class HostedFiles:
         """Return a document made of the files."""
         return self._documents.get(metadata)
 
-    def has(self, package: str) -> bool:
+    def owns(self, package: str) -> bool:
         """Return whether there is a file of a package."""
         return self._documents.has(package)
+
+    def owned(self, metadata: Metadata) -> frozenset[str]:
+        """Return all packages in a document."""
+        return frozenset(self._format.names(metadata, self.document(metadata).value))
 
     def get(self, file: File) -> Content:
         """Return a file."""

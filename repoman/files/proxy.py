@@ -11,7 +11,6 @@ from repoman.errors import NotFound, Unsupported, UpstreamUnavailable
 from repoman.events.event import Coordinate
 from repoman.files.checksums import read_checksum
 from repoman.files.format import FILE, Document, File, FileFormat, Metadata, NewFile
-from repoman.files.generated import has_package
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, PREFIX, RemoteDocuments
 from repoman.files.service import Backend, PackageRepository, RemoteQuery
@@ -61,9 +60,13 @@ class ProxyFiles:
         self._check(metadata)
         return self._documents.get(metadata)
 
-    def has(self, package: str) -> bool:
-        """Return whether a file of a package is cached."""
-        return has_package(self._content, self._format, package)
+    def owns(self, package: str) -> bool:
+        """Return False: all is the remote's."""
+        return False
+
+    def owned(self, metadata: Metadata) -> frozenset[str]:
+        """Return nothing, as above."""
+        return frozenset()
 
     def get(self, file: File) -> Content:
         """Return a file."""
@@ -124,7 +127,8 @@ class ProxyFiles:
             raise NotFound(f"The cache of {self._name!r} does not have {', '.join(paths)!r}.")
 
     def _check(self, target: File | Metadata) -> None:
-        if not self._routing.allows(target.name):
+        is_root = isinstance(target, Metadata) and not target.package
+        if not (is_root or self._routing.allows(target.name)):
             raise NotFound(
                 f"The routing rule of the repository {self._name!r} forbids {target.name!r}."
             )

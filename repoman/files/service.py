@@ -59,8 +59,19 @@ class FileRepository(Protocol):
             UpstreamError: the remote of a proxy failed, and its cache does not have it.
         """
 
-    def has(self, package: str) -> bool:
-        """Return whether anything of a package is stored here; contacts no remote."""
+    def owns(self, package: str) -> bool:
+        """Return whether a package belongs to a hosted repository here; contacts no remote.
+
+        Raises:
+            Unavailable: a member of a group that is down may own it.
+        """
+
+    def owned(self, metadata: Metadata) -> frozenset[str]:
+        """Return which packages in a document about all of them belong to hosted repositories here.
+
+        Raises:
+            Unavailable: a member of a group that is down may own some.
+        """
 
     def writable(self, name: str) -> "PackageRepository":
         """Return the hosted repository that takes changes of a package (ReadOnly, Unsupported)."""

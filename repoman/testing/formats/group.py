@@ -1,5 +1,6 @@
 """What groups of every format do: one address, in the order of the members, without confusion."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -80,6 +81,71 @@ class GroupTests(FormatTests):
             )
         else:
             assert self.is_named(group.client, foreign)
+
+    def test_group_of_groups_never_asks_a_remote_for_a_name_of_our_own(
+        self, site: Site, group: Group, remote_files: RemoteServer
+    ) -> None:
+        if not self.shadows:
+            return
+        ours, foreign, *_ = self.samples()
+        self.store(site.client(group.own), ours)
+        other = site.proxy(f"{self.name}-proxy", remote_files.url)
+        members = {"members": [group.name, other]}
+        outer = site.client(site.create(f"{self.name}-group", {"group": members}))
+        remote_files.asked.clear()
+        assert self.is_named(outer, ours)
+        assert not self.is_named(outer, foreign)
+        assert not any(ours.rule_name in each for each in remote_files.asked)
+
+    @pytest.mark.parametrize("state", ["offline", "broken"])
+    def test_group_a_name_of_our_own_stays_ours_while_its_member_is_down(
+        self, site: Site, group: Group, state: str
+    ) -> None:
+        if not self.shadows:
+            return
+        ours, foreign, *_ = self.samples()
+        self.store(site.client(group.own), ours)
+        members = {"members": [group.name]}
+        outer = site.client(site.create(f"{self.name}-group", {"group": members}))
+        if state == "offline":
+            site.repoman.repositories.update(group.own, {}, is_online=False)
+        else:
+            own = site.repoman.repositories.get(group.own)
+            object.__setattr__(own, "problem", "It does not work.")
+        for client in (group.client, outer):
+            answer = client.get(foreign.path)
+            assert answer.status_code == 503
+            assert group.own in answer.text
+            for path, text in self.documents(foreign).items():
+                assert text not in client.get(path).text
+        members = {"members": [group.own, group.mirror], "pins": {ours.rule_name: [group.mirror]}}
+        pinned = site.create(f"{self.name}-group", {"group": members})
+        assert site.client(pinned).get(foreign.path).status_code == 200
+
+    def test_group_a_pin_gives_a_name_to_others_than_its_owner(
+        self, site: Site, group: Group
+    ) -> None:
+        ours, foreign, absent = self.samples()
+        self.store(site.client(group.own), absent)
+        members = {"members": [group.own, group.mirror], "pins": {ours.rule_name: [group.mirror]}}
+        pinned = site.client(site.create(f"{self.name}-group", {"group": members}))
+        assert self.is_named(pinned, ours)
+        if self.shadows:
+            assert self.is_named(pinned, foreign)
+            assert not self.is_named(pinned, absent)
+
+    def test_group_a_rule_about_packages_leaves_the_documents_about_all(
+        self, site: Site, group: Group, remote_files: RemoteServer
+    ) -> None:
+        sample = self.samples()[0]
+        allowed = {"routing": {"mode": "allow", "matchers": [re.escape(sample.rule_name)]}}
+        members = {"group": {"members": [group.own, group.mirror]}}
+        limited = site.create(f"{self.name}-group", {**members, **allowed})
+        mirror = site.proxy(f"{self.name}-proxy", remote_files.url, **allowed)
+        for name in (limited, mirror):
+            for path, text in self.documents(sample).items():
+                answer = site.client(name).get(path)
+                assert (answer.status_code, text in answer.text) == (200, True)
 
     def test_group_writes_to_its_writable_member(self, site: Site, group: Group) -> None:
         new = self.make("fresh", "1.0.0")
