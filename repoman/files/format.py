@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 FILE = "file"  # the kind of the assets of files, and of the components that they belong to
 METADATA = "metadata"  # the kind of the assets of a remote's documents, and of states of packages
+STATES = ".states/"  # In front of the paths of states of packages.
+DOCUMENTS = ".documents/"  # In front of the paths of a remote's documents.
 PATH_MAX_CHARS = 1024  # A longer path is refused.
 # Control characters, and the character that replaces bytes that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
@@ -235,6 +237,8 @@ class FileFormat:
         refuses_early: whether a file is refused for its path alone, before its bytes are known;
             otherwise clients may send the same bytes again.
         accepts_same: whether a file may come again with the same bytes where it may not change.
+        document_max_bytes: a larger document of a remote is refused. In memory it takes many times
+            as much, so this is no more than what is found in practice.
         is_absolute: whether rendered documents have whole addresses, so that :meth:`render` is told
             that of the repository; others hold wherever they are served.
         rules: how lists, searches and selectors see its content.
@@ -252,6 +256,7 @@ class FileFormat:
     write_policy: ClassVar[WritePolicy] = WritePolicy.ALLOW
     refuses_early: ClassVar[bool] = True
     accepts_same: ClassVar[bool] = True
+    document_max_bytes: ClassVar[int] = 32 << 20
     is_absolute: ClassVar[bool] = False
     rules: ClassVar[ContentRules] = FILES_BY_PACKAGE
     upload: ClassVar[UploadSpec | None] = None
@@ -299,7 +304,8 @@ class FileFormat:
         """Return the value of a document that the remote sent from an address.
 
         Raises:
-            ValueError, KeyError, TypeError: it cannot be read.
+            ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError: it
+                cannot be read.
         """
         raise NotImplementedError
 
@@ -341,6 +347,10 @@ class FileFormat:
         return {}
 
     # Groups ---------------------------------------------------------------------------------------
+
+    def pattern(self, text: str) -> str:
+        """Return a pattern of a pin, spelled as the names of packages are."""
+        return text
 
     def names(self, metadata: Metadata, value: Value) -> Iterable[str]:
         """Return the packages that are described in a document about the whole repository.
@@ -451,6 +461,12 @@ def guess_media_type(path: str) -> str:
     if guess is None or encoding is not None:  # app.tar.gz does not have the type of app.tar
         guess = "application/octet-stream"
     return guess
+
+
+def check_free(path: str) -> None:
+    """Return if no path of the server's own begins like this one (Invalid)."""
+    if path.startswith((STATES, DOCUMENTS)):
+        raise Invalid(f"Paths such as {path!r} are kept for what the server itself stores.")
 
 
 def check_path(path: str) -> None:

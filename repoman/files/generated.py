@@ -8,6 +8,7 @@ from repoman.db.cache import ReadCache
 from repoman.errors import NotFound
 from repoman.files.format import (
     FILE,
+    STATES,
     Document,
     File,
     FileFormat,
@@ -20,7 +21,6 @@ from repoman.files.tags import tag_of
 
 NAMES_BATCH = 1000  # Names of packages that are read together.
 FILES_BATCH = 1000  # Files that are read together.
-STATES = ".states/"  # In front of the paths of states of packages: no file has such a path.
 
 
 class GeneratedDocuments:

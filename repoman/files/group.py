@@ -35,7 +35,7 @@ class GroupFiles:
         self._format = format_
         self._members = FileMembers(
             context.config.name,
-            context.config.section("group", GroupSection),
+            _with_patterns(format_, context.config.section("group", GroupSection)),
             context.config.section("routing", RoutingSection),
             context.find_repository,
             MemberPool(),
@@ -163,6 +163,15 @@ class GroupFiles:
         if not isinstance(file, File):
             raise Invalid("path: no file can be there.", field="path")
         return Question(file.name, lambda member: member.get(file))
+
+
+def _with_patterns(format_: FileFormat, section: GroupSection) -> GroupSection:
+    """Return the settings of a group with pins as the format spells names."""
+    pins: dict[str, tuple[str, ...]] = {}
+    for text, members in section.pins.items():
+        pattern = format_.pattern(text)
+        pins[pattern] = (*pins.get(pattern, ()), *members)
+    return section.model_copy(update={"pins": pins})
 
 
 def _is_stale(document: Document) -> bool:

@@ -8,17 +8,20 @@ from repoman.events.event import AuditEntry, Coordinate
 from repoman.files.format import (
     FILE,
     METADATA,
+    STATES,
     ChangePackage,
     Document,
     File,
     FileFormat,
     Metadata,
     NewFile,
+    check_free,
     guess_media_type,
 )
-from repoman.files.generated import STATES, GeneratedDocuments
+from repoman.files.generated import GeneratedDocuments
 from repoman.files.service import Backend, RemoteQuery
 from repoman.http.content import Content
+from repoman.proxy.cached_files import checked_media_type
 from repoman.repositories.component_upload import CheckWrite, UploadForm
 from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
@@ -196,6 +199,7 @@ class HostedFiles:
         return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
     def _check_allowed(self, file: File) -> None:
+        check_free(file.path)
         if refusal := self._format.refusal(file, self._config):
             raise Invalid(refusal)
 
@@ -242,7 +246,7 @@ def new_asset(
         new.file.path,
         FILE,
         blob,
-        new.media_type,
+        checked_media_type(new.media_type),
         attributes=new.attributes,
         component=format_.coordinate(new.file),
         audit=audit,

@@ -10,13 +10,13 @@ from repoman.content import NewAsset
 from repoman.errors import NotFound, Unsupported, UpstreamUnavailable
 from repoman.events.event import Coordinate
 from repoman.files.checksums import read_checksum
-from repoman.files.format import FILE, Document, File, FileFormat, Metadata, NewFile
+from repoman.files.format import DOCUMENTS, FILE, Document, File, FileFormat, Metadata, NewFile
 from repoman.files.hosted import delete_files, new_asset
-from repoman.files.remote_documents import LOOKED_AGAIN_S, PREFIX, RemoteDocuments
+from repoman.files.remote_documents import LOOKED_AGAIN_S, RemoteDocuments
 from repoman.files.service import Backend, PackageRepository, RemoteQuery
 from repoman.http.content import Content
 from repoman.proxy.cache import CacheRemote
-from repoman.proxy.cached_files import CachedFiles, Place, RemoteFiles
+from repoman.proxy.cached_files import CachedFiles, Place, RemoteFiles, address_of
 from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
 from repoman.repositories.recipes import RepositoryContext, open_cache
 from repoman.repositories.sections import RoutingSection
@@ -137,7 +137,7 @@ class ProxyFiles:
 
     def _places(self, name: str) -> list[tuple[str, str]]:
         """Return the beginnings and ends of the stored paths that belong to a package or path."""
-        return [(name, name), (f"{PREFIX}{name}", "")]
+        return [(name, name), (f"{DOCUMENTS}{name}", "")]
 
     def _locate(self, path: str) -> Place:
         """Return where a file is, and what it has to hash to as far as the remote tells."""
@@ -150,7 +150,8 @@ class ProxyFiles:
     def _digests_beside(self, place: Place) -> dict[str, str]:
         """Return the checksum that the remote has beside a file."""
         algorithm = self._format.remote_checksum
-        with self._cache.client.open("GET", f"{place.url}.{algorithm}", self._login) as answer:
+        url, login = address_of(self._cache.client, f"{place.url}.{algorithm}", self._login)
+        with self._cache.client.open("GET", url, login) as answer:
             if answer.status != HTTPStatus.OK:
                 return {}
             digest = read_checksum(answer.read_all(CHECKSUM_MAX_BYTES), algorithm)

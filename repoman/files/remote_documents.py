@@ -16,16 +16,30 @@ from repoman.blobs.upload import store_bytes
 from repoman.caching import LruCache
 from repoman.content import Asset, NewAsset
 from repoman.errors import NotFound, UpstreamError, UpstreamRefused, UpstreamUnavailable
-from repoman.files.format import METADATA, Document, FileFormat, Metadata, Value
+from repoman.files.format import DOCUMENTS, METADATA, Document, FileFormat, Metadata, Value
 from repoman.proxy.cache import ProxyCache, Source
-from repoman.proxy.cached_files import NOT_THERE, REFUSED, STALE, media_type_of, validators_of
+from repoman.proxy.cached_files import (
+    NOT_THERE,
+    REFUSED,
+    STALE,
+    address_of,
+    media_type_of,
+    validators_of,
+)
 from repoman.proxy.response import UpstreamResponse
 from repoman.repositories.recipes import RepositoryContext
 
-DOCUMENT_MAX_BYTES = 128 << 20  # A larger document of a remote is refused.
 PARSED_MAX_BYTES = 1 << 20  # The value of a larger one would take the place of all others.
+# A remote may send anything, and formats need not foresee all of it.
+UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 LOOKED_AGAIN_S = 60.0  # A document that lacks a file is asked for again only so often.
-PREFIX = ".documents/"  # In front of the paths of documents: no file has such a path.
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +69,7 @@ class RemoteDocuments:
             NotFound: neither the remote nor the cache has it.
             UpstreamError: the remote failed, and the cache does not have it.
         """
-        path = PREFIX + metadata.key
+        path = DOCUMENTS + metadata.key
         asset = self._cache.find(path)
         if asset is not None and self._is_fresh(asset, age_max_s):
             return self._kept(metadata, asset, Source.HIT)
@@ -87,7 +101,7 @@ class RemoteDocuments:
         with self._ask(metadata, asset) as answer:
             if answer.status == HTTPStatus.NOT_MODIFIED and asset is not None:
                 return self._kept(metadata, self._cache.touch(asset, now), Source.REVALIDATED)
-            body = answer.read_all(DOCUMENT_MAX_BYTES)
+            body = answer.read_all(self._format.document_max_bytes)
         media_type = media_type_of(answer.headers)
         value = self._parse(metadata, body, media_type, answer.url)
         digest = hashlib.new(CANONICAL, body).hexdigest()
@@ -110,8 +124,9 @@ class RemoteDocuments:
         if asset is not None:
             given = {"If-None-Match": asset.remote_etag, "If-Modified-Since": asset.remote_modified}
             known = {name: value for name, value in given.items() if value}
-        headers = {**self._headers, **fetch.headers, **known}
-        answer = self._cache.client.open("GET", fetch.path, headers)
+        url, login = address_of(self._cache.client, fetch.path, self._headers)
+        headers = {**login, **fetch.headers, **known}
+        answer = self._cache.client.open("GET", url, headers)
         if answer.status == HTTPStatus.OK or (known and answer.status == HTTPStatus.NOT_MODIFIED):
             return answer
         answer.close()
@@ -147,7 +162,7 @@ class RemoteDocuments:
     def _parse(self, metadata: Metadata, body: bytes, media_type: str, url: str) -> Value:
         try:
             return self._format.parse(metadata, body, media_type, url)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UpstreamUnavailable(
                 f"The remote's document {metadata.key} cannot be read: {error!r}."
             ) from error

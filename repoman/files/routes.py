@@ -16,6 +16,7 @@ from repoman.files.format import (
     Metadata,
     NewFile,
     Target,
+    check_free,
     guess_media_type,
 )
 from repoman.files.rendering import Renderer
@@ -79,7 +80,7 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
         """Store the body as a file, or take it for a document or a checksum."""
         if "Content-Range" in request.headers:
             raise Invalid("A file can only be stored as a whole; Content-Range is not supported.")
-        target, repository = format_.target(path), _repository()
+        target, repository = _target(format_, path), _repository()
         if format_.takes_documents and isinstance(target, Metadata | Checksum):
             return _take_text(format_, target)
         file = _file_for(format_, path)
@@ -117,9 +118,15 @@ def _repository() -> FileRepository:
     return cast("FileRepository", current_repository().service)
 
 
+def _target(format_: FileFormat, path: str) -> Target | None:
+    """Return what a client means by a path (Invalid: it is none for clients)."""
+    check_free(path)
+    return format_.target(path)
+
+
 def _found(format_: FileFormat, path: str) -> Target:
     """Return what may be at a path (NotFound, Invalid)."""
-    target = format_.target(path)
+    target = _target(format_, path)
     if target is None:
         is_directory = not path or path.endswith("/")
         text = "Directories are not listed. Request a file." if is_directory else "Not a file."
@@ -129,7 +136,7 @@ def _found(format_: FileFormat, path: str) -> Target:
 
 def _file_for(format_: FileFormat, path: str) -> File:
     """Return the file that a client may store at a path (Invalid)."""
-    file = format_.target(path)
+    file = _target(format_, path)
     if not isinstance(file, File):
         raise Invalid(f"The path {path!r} is not that of a file.")
     return file

@@ -22,6 +22,7 @@ from repoman.proxy.download import STORAGE_ERRORS, Download, DownloadReader
 from repoman.proxy.fetching import Body, FetchRequest, PassThrough
 from repoman.proxy.redirects import is_same_server
 from repoman.proxy.response import DecodedBody, encoding_of
+from repoman.proxy.upstream import UpstreamClient
 
 SIZE_TIMEOUT_S = 120.0  # The remote has to begin an answer, and state its length, within this time.
 VALIDATOR_MAX_CHARS = 500  # A longer ETag is not remembered.
@@ -202,16 +203,7 @@ class CachedFiles:
         nothing else shows that a part is not the whole, or that no body is not an empty file.
         """
         client = self._cache.client
-        url, login = client.address(place.url), self._remote.headers
-        try:
-            is_own = is_same_server(client.remote, url)
-        except ValueError as error:  # a document of the remote may say anything
-            raise UpstreamUnavailable(
-                f"The remote has a file at no valid address: {error}."
-            ) from error
-        if not is_own:
-            client.targets.check(url, client.remote)
-            login = {}
+        url, login = address_of(client, place.url, self._remote.headers)
         response = client.open("GET", url, {**login, **headers})
         if response.status == HTTPStatus.OK and encoding_of(response.headers):
             return DecodedBody(response, None)
@@ -286,6 +278,25 @@ class CachedFiles:
         )
 
 
+def address_of(
+    client: UpstreamClient, place: str, login: Mapping[str, str]
+) -> tuple[str, Mapping[str, str]]:
+    """Return the whole address of a place, and the login to send there: none to another server.
+
+    Raises:
+        UpstreamUnavailable: it is no valid address, or one that may not be asked.
+    """
+    url = client.address(place)
+    try:
+        is_own = is_same_server(client.remote, url)
+    except ValueError as error:  # a document of the remote may say anything
+        raise UpstreamUnavailable(f"The remote has a file at no valid address: {error}.") from error
+    if is_own:
+        return url, login
+    client.targets.check(url, client.remote)
+    return url, {}
+
+
 def _validators(asset: Asset) -> dict[str, str]:
     """Return the headers with which the remote answers 304 if a cached file has not changed."""
     found = {"If-None-Match": asset.remote_etag, "If-Modified-Since": asset.remote_modified}
@@ -307,7 +318,12 @@ def _range(start: int) -> dict[str, str]:
 def media_type_of(headers: Mapping[str, str]) -> str:
     """Return the media type that headers tell, without parameters."""
     found = headers.get("Content-Type", "").partition(";")[0].strip()
-    return found if found.isascii() and found.isprintable() and "/" in found else OCTET_STREAM
+    return checked_media_type(found)
+
+
+def checked_media_type(text: str) -> str:
+    """Return a media type that can be sent in a header: the one given, or that of any bytes."""
+    return text if text.isascii() and text.isprintable() and "/" in text else OCTET_STREAM
 
 
 def validators_of(headers: Mapping[str, str]) -> dict[str, Any]:

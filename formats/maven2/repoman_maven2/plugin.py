@@ -116,6 +116,7 @@ class Maven(FileFormat):
     shadows = False
     takes_puts = True
     takes_documents = True
+    document_max_bytes = 4 << 20  # Those of the largest artifacts have 100 kB.
     write_policy = WritePolicy.ALLOW_ONCE
     refuses_early = False
     rules = replace(

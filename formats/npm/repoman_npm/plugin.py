@@ -66,6 +66,7 @@ class Npm(FileFormat):
     refuses_early = False
     accepts_same = False
     is_absolute = True
+    document_max_bytes = 128 << 20  # Some packuments with all versions have almost 100 MB.
     rules = replace(FILES_BY_PACKAGE, version_key=version_key, is_prerelease=is_prerelease)
 
     def target(self, path: str) -> Target | None:

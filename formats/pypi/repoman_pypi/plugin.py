@@ -82,6 +82,7 @@ class PyPI(FileFormat):
     write_policy = WritePolicy.ALLOW_ONCE
     refuses_early = False
     redirects = True
+    document_max_bytes = 64 << 20  # The names of all projects of pypi.org have 40 MB.
 
     def target(self, path: str) -> Target | None:
         match path.rstrip("/").split("/"):
@@ -145,6 +146,9 @@ class PyPI(FileFormat):
 
     def spelling(self, path: str) -> str:
         return re.sub("[-_.]+", "-", path).lower()
+
+    def pattern(self, text: str) -> str:
+        return self.spelling(text)
 
     def exists(self, path: str, repository: str) -> RepomanError:
         return Invalid(f"File already exists ({path.rpartition('/')[2]!r}).")

@@ -118,8 +118,9 @@ class GroupTests(FormatTests):
             assert group.own in answer.text
             for path, text in self.documents(foreign).items():
                 assert text not in client.get(path).text
-        members = {"members": [group.own, group.mirror], "pins": {ours.rule_name: [group.mirror]}}
-        pinned = site.create(f"{self.name}-group", {"group": members})
+        pins = {ours.rule_name: [group.mirror]}
+        reserved = {"members": [group.own, group.mirror], "pins": pins}
+        pinned = site.create(f"{self.name}-group", {"group": reserved})
         assert site.client(pinned).get(foreign.path).status_code == 200
 
     def test_group_a_pin_gives_a_name_to_others_than_its_owner(

@@ -62,6 +62,8 @@ class Declarations:
         "%FF",
         "a%252f..%252fb%1f",
         "x" * 5000,
+        ".states/a:b",
+        ".documents/a/b",
     )
 
     def make(self, package: str, version: str, content: str = "") -> Sample:

@@ -1,0 +1,185 @@
+"""What the core does for a format of files, whatever that makes of what it is sent."""
+
+import pytest
+
+from repoman.plugin import (
+    Fetch,
+    File,
+    FileFormat,
+    FormatUi,
+    Metadata,
+    Rendered,
+    files_format,
+    files_recipes,
+    hookimpl,
+)
+from repoman.testing import HttpClient, RepomanFactory
+from tests.fakes.scripted import reply, scripted
+
+PAGE = "/repository/mirror/index"
+HTTP = {
+    "timeout": 5,
+    "retries": 0,
+    "auto_block": False,
+    "username": "amy",
+    "password": "a password",
+}
+
+
+class Notes(FileFormat):
+    """Files, and one document, which is wherever the test says."""
+
+    name = "notes"
+    title = "Notes"
+    takes_puts = True
+    remote_checksum = "sha1"
+    document_max_bytes = 1000
+
+    def __init__(self):
+        self.address, self.error = "index", None
+
+    def target(self, path):
+        return Metadata("index") if path == "index" else File(path, path.partition("/")[0], "1")
+
+    def fetch(self, metadata, config):
+        return Fetch(self.address)
+
+    def parse(self, metadata, body, media_type, url):
+        if self.error:
+            raise self.error
+        return body
+
+    def generate_root(self, metadata, names):
+        return b"made"
+
+    def merge(self, metadata, values):
+        return b" ".join(values)
+
+    def render(self, metadata, value, variant, base):
+        return Rendered(value, "text/plain")
+
+    def pattern(self, text):
+        return text.lower()
+
+
+class Plugin:
+    def __init__(self, notes):
+        self.notes = notes
+
+    @hookimpl
+    def repoman_register_formats(self):
+        return [files_format(self.notes, FormatUi("file", lambda url: url, about="Notes"))]
+
+    @hookimpl
+    def repoman_register_recipes(self):
+        return files_recipes(self.notes, {})
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A Repoman with the format, and the format."""
+    notes = Notes()
+    factory = RepomanFactory(tmp_path_factory.mktemp("notes"))
+    yield factory({"notes": Plugin(notes)}), notes
+    factory.stop()
+
+
+@pytest.fixture
+def server():
+    with scripted(lambda _: reply(200, b"from the remote")) as server:
+        yield server
+
+
+@pytest.fixture
+def notes(running):
+    notes = running[1]
+    notes.__init__()
+    return notes
+
+
+@pytest.fixture
+def create(running, notes):
+    """Creates repositories that go after the test."""
+    names = []
+    repositories = running[0].repositories
+
+    def create(name, recipe, **settings):
+        repositories.create(name, recipe, settings)
+        names.insert(0, name)
+
+    yield create
+    for name in names:
+        repositories.delete(name)
+
+
+@pytest.fixture(autouse=True)
+def members(create, server):
+    """The names of a hosted repository and a proxy."""
+    create("own", "notes-hosted")
+    create("mirror", "notes-proxy", proxy={"remote_url": server.url}, http_client=HTTP)
+    return ["own", "mirror"]
+
+
+@pytest.fixture
+def client(running):
+    return HttpClient(running[0])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(), IndexError(), TypeError(), AttributeError(), OverflowError(), RecursionError()],
+    ids=repr,
+)
+def test_a_document_that_cannot_be_read_is_the_fault_of_the_remote(
+    create, members, client, notes, error
+):
+    create("all", "notes-group", group={"members": members})
+    notes.error = error
+    assert client.get(PAGE).status_code == 502
+    answer = client.get("/repository/all/index")
+    assert (answer.status_code, answer.data) == (200, b"made")
+    assert "mirror" in answer.headers["Warning"]
+
+
+def test_a_document_is_as_large_as_its_format_says(client, server):
+    server.answer = lambda _: reply(200, b"x" * 1001)
+    assert client.get(PAGE).status_code == 502
+    server.answer = lambda _: reply(200, b"x" * 1000)
+    assert client.get(PAGE).status_code == 200
+
+
+def test_a_document_elsewhere_is_asked_for_without_the_login(create, client, notes, server):
+    http = {**HTTP, "allow_private": True}
+    create("second", "notes-proxy", proxy={"remote_url": server.url}, http_client=http)
+    assert client.get(PAGE).data == b"from the remote"
+    with scripted(lambda _: reply(200, b"elsewhere")) as other:
+        notes.address = f"{other.url}/index"
+        assert client.get("/repository/second/index").data == b"elsewhere"
+        assert [each.authorization for each in other.log] == [None]
+    assert all(each.authorization for each in server.log)
+
+
+@pytest.mark.parametrize("way", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", [".states/a", ".documents/index"])
+def test_what_the_server_stores_for_itself_is_no_file(client, way, path):
+    client.get(PAGE)
+    for repository in ("own", "mirror"):
+        answer = client.request(way, f"/repository/{repository}/{path}", data=b"{}")
+        assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("media_type", ["text/\u2603", "text", "a/b\x01"])
+def test_a_media_type_that_cannot_be_sent_is_not_stored(client, media_type):
+    headers = {"Content-Type": media_type.encode().decode("latin-1")}
+    assert client.put("/repository/own/a", b"x", headers=headers).status_code == 201
+    answer = client.get("/repository/own/a")
+    assert (answer.status_code, answer.data) == (200, b"x")
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_a_pin_is_spelled_as_the_format_spells_names(create, members, client):
+    both, one = {"Acme*": ["mirror"], "ACME*": ["own"]}, {"Acme*": ["own"]}
+    create("all", "notes-group", group={"members": members, "pins": both})
+    create("pinned", "notes-group", group={"members": members, "pins": one})
+    assert client.get("/repository/all/acme1/x").data == b"from the remote"
+    assert client.get("/repository/pinned/acme1/x").status_code == 404
