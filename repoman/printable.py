@@ -1,8 +1,20 @@
 """Text for people: in terminals and logs, control characters would be obeyed, or forge lines."""
 
 import logging
+import re
 from io import TextIOWrapper
 from typing import TextIO
+
+
+_SECRET = re.compile(r"(rpm_[0-9a-f]{16}_)[\w-]+", re.ASCII)  # a user token, after its id
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with stars in place of the secrets of user tokens; their ids stay.
+
+    Some clients send a token as a part of an address, to end it for example.
+    """
+    return _SECRET.sub(r"\1***", text) if "rpm_" in text else text
 
 
 def escaped(text: str, keep: str = "") -> str:
@@ -35,15 +47,16 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class PrintableFormatter(logging.Formatter):
-    """Writes a record as one printable line; only tracebacks have more."""
+    """Writes a record as one printable line without secrets; only tracebacks have more."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of logging
         """Return the line of a record."""
-        return escaped(super().formatMessage(record))
+        return escaped(without_secrets(super().formatMessage(record)))
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - the name of logging
         """Return a traceback; what an error says may come from anywhere."""
-        return escaped(super().formatException(ei), keep="\n")  # type: ignore[arg-type]
+        text = super().formatException(ei)  # type: ignore[arg-type]
+        return escaped(without_secrets(text), keep="\n")
 
 
 class PrintableStream(TextIOWrapper):

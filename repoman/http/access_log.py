@@ -16,6 +16,7 @@ from repoman.http.body import WSGI, Environ
 from repoman.http.current import ACTOR, CACHEABLE, REPOSITORY, SOURCE, Validity
 from repoman.http.health import UNLOGGED, is_health_check
 from repoman.metrics import Sample
+from repoman.printable import without_secrets
 from repoman.threads import Periodic
 
 NAME_MAX_CHARS = 200  # Longer names of users and repositories are cut.
@@ -79,7 +80,7 @@ class _Line:
         target = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         if query := environ.get("QUERY_STRING"):
             target = f"{target}?{query}"
-        agent = environ.get("HTTP_USER_AGENT", "-")
+        target, agent = without_secrets(target), environ.get("HTTP_USER_AGENT", "-")
         if not _are_harmless(f"{where}{who}", f"{target}{agent}"):
             where, who = _word(where), _word(who)
             target, agent = _printable(target), _printable(agent)

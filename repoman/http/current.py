@@ -21,6 +21,7 @@ from repoman.db.topics import SERVED, Dependencies, Topics
 from repoman.events.origin import Origin, current_origin
 from repoman.http.body import Environ
 from repoman.http.hosts import SAFE_METHODS
+from repoman.printable import without_secrets
 from repoman.repositories.model import Repository
 from repoman.security.actors import Actor, RepositoryRef
 from repoman.security.audit import Audit, Event
@@ -198,7 +199,8 @@ def note_refused() -> None:
     if request.method in SAFE_METHODS or AUDIT not in environ:
         return
     method = {"method": request.method}
-    _note("access", "refused", current_origin(), request.path, method, is_success=False)
+    target = without_secrets(request.path)
+    _note("access", "refused", current_origin(), target, method, is_success=False)
 
 
 def note_login(actor: Actor) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 
 import pytest
 
@@ -42,6 +43,21 @@ def test_a_login_gets_a_token_that_works_until_the_logout(publisher, repoman):
     assert publisher.send(path, None, "DELETE", **bearer(token)).json == {"ok": True}
     assert publisher.get("-/whoami", **bearer(token)).status_code == 401
     assert publisher.get("-/whoami", **bearer(other)).status_code == 200
+
+
+def test_a_logout_writes_its_token_down_nowhere(publisher, repoman, caplog):
+    caplog.set_level(logging.INFO, logger="repoman.access")
+    token, other = (log_in(publisher).json["token"] for _ in range(2))
+    path = f"-/user/token/{token}"
+    assert publisher.send(path, None, "DELETE", **bearer(other)).status_code == 403
+    assert publisher.send(path, None, "DELETE", **bearer(token)).status_code == 200
+    told = [each.getMessage() for each in caplog.records if "/token/" in each.getMessage()]
+    assert len(told) == 2
+    repoman.audit.flush()
+    [refused] = repoman.audit.search({"domain": "access"})
+    for each in (*told, refused["target"]):
+        assert f"/-/user/token/{token[:21]}***" in each
+        assert token not in each
 
 
 def test_an_old_token_is_no_obstacle_to_a_login(publisher):

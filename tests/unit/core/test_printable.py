@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from repoman.printable import PrintableFormatter, PrintableStream, escaped
+from repoman.printable import PrintableFormatter, PrintableStream, escaped, without_secrets
 
 EVIL = "a\x1b[2J\x9b31m\x07\x7f\u202e\u2028\r\nb"
 TAMED = "a\\x1b[2J\\x9b31m\\x07\\x7f\\u202e\\u2028\\r\\nb"
@@ -36,6 +36,18 @@ def test_a_traceback_has_lines_and_nothing_else_to_obey():
         lines = render("it failed", exc_info=sys.exc_info()).split("\n")
     assert lines[:2] == ["INFO it failed", "Traceback (most recent call last):"]
     assert all(line.isprintable() for line in lines)
+
+
+def test_the_secret_of_a_user_token_is_told_nowhere():
+    path = "/-/user/token/rpm_0123456789abcdef_a-Secret_0/x?t=rpm_fedcba9876543210_Other&a=1"
+    masked = "/-/user/token/rpm_0123456789abcdef_***/x?t=rpm_fedcba9876543210_***&a=1"
+    assert without_secrets(path) == masked
+    assert render(path) == f"INFO {masked}"
+    try:
+        raise ValueError(path)
+    except ValueError:
+        assert "Secret" not in render("it failed", exc_info=sys.exc_info())
+    assert without_secrets("rpm_0123456789abcdef rpm_x_y") == "rpm_0123456789abcdef rpm_x_y"
 
 
 @pytest.mark.parametrize("errors", ["strict", "backslashreplace"])
