@@ -30,7 +30,7 @@ def guide(asked: UseRequest) -> UseGuide:
         ("pnpm", (Snippet(f"pnpm add --registry {line} {wanted}"),), ()),
         (".npmrc", (Snippet("\n".join(settings), ".npmrc"),), notes),
         ("yarn 4", (Snippet("\n".join(berry), ".yarnrc.yml"),), notes),
-        ("one scope", (Snippet(f"npm config set {scope}:registry {line}"),), ()),
+        ("one scope", (Snippet(f"npm config set {shlex.quote(f'{scope}:registry')} {line}"),), ()),
     )
     sections = [UseSection(title, "Install", title, *lines) for title, *lines in clients]
     if asked.may_add and takes_uploads(asked.via):
