@@ -374,9 +374,10 @@ class ContentStore:
         found = ComponentRecord.get_or_none(self._is(coordinate))
         return [] if found is None else list_component_paths(found.id)
 
-    def list_package(self, package: Coordinate) -> list[tuple[Asset, str]]:
-        """Return the assets of all versions of a package, with these, in order of their paths."""
-        return [(Asset(*row), version) for *row, version in list_package(self._repository, package)]
+    def list_package(self, package: Coordinate, *, outline: bool) -> list[tuple[Asset, str, int]]:
+        """Return all assets of a package by path, each with its version and size of attributes."""
+        found = list_package(self._repository, package, outline=outline)
+        return [(Asset(*row), version, chars) for *row, version, chars in found]
 
     def describe_component(
         self, coordinate: Coordinate, description: str, *, replace: bool = True

@@ -89,10 +89,13 @@ _SELECT_ASSETS = (
 )
 _ASSETS = f"{_SELECT_ASSETS} WHERE a.repository_id = ? AND "
 _PACKAGE = (
-    _SELECT_ASSETS.replace("a.remote_modified ", "a.remote_modified, c.version ")
+    _SELECT_ASSETS.replace(
+        "a.remote_modified ", "a.remote_modified, c.version, length(a.attributes) "
+    )
     + 'JOIN "component" c ON c.id = a.component_id '
     "WHERE c.repository_id = ? AND c.kind = ? AND c.namespace = ? AND c.name = ? ORDER BY a.path"
 )
+_OUTLINE = _PACKAGE.replace("a.attributes, a", "'{}', a")
 _REFERRING = (
     f'{_SELECT_ASSETS} JOIN "reference" r ON r.asset_id = a.id '
     "WHERE r.repository_id = ? AND r.path = ? AND r.kind = ? AND r.source > ? "
@@ -359,10 +362,15 @@ def list_assets(
     return _select(sql, (repository, kind, *values, limit))
 
 
-def list_package(repository: int, package: Coordinate) -> Iterator[tuple[Any, ...]]:
-    """Yield the columns of the assets of all versions of a package, and the version, by path."""
+def list_package(
+    repository: int, package: Coordinate, *, outline: bool
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of the assets of all versions of a package, by path.
+
+    The version follows, and of how many characters the attributes are; an outline lacks these.
+    """
     key = (repository, package.kind, package.namespace, package.name)
-    return _select(_PACKAGE, key)
+    return _select(_OUTLINE if outline else _PACKAGE, key)
 
 
 def list_referring(

@@ -141,7 +141,7 @@ from repoman.http.addresses import (
     list_reaching,
     main_address,
 )
-from repoman.http.attachments import OpenDocument
+from repoman.http.attachments import OpenDocument, read_json
 from repoman.http.body import BodySink, Stream, body_length, read_body, receive_body
 from repoman.http.content import Content, protect_content, send_content
 from repoman.http.current import (
@@ -710,6 +710,7 @@ __all__ = [
     "pluralize",
     "protect_content",
     "read_body",
+    "read_json",
     "read_links",
     "read_list",
     "read_tar_member",

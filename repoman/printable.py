@@ -5,7 +5,6 @@ import re
 from io import TextIOWrapper
 from typing import TextIO
 
-
 _SECRET = re.compile(r"(rpm_[0-9a-f]{16}_)[\w-]+", re.ASCII)  # a user token, after its id
 
 

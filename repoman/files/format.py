@@ -159,7 +159,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of a package; times in seconds since the epoch, the digest is the SHA-256 in hex."""
+    """A file of a package; times in seconds since the epoch, the digest is the SHA-256 in hex.
+
+    Those of a package that is to be changed lack their attributes, which may be long as JSON.
+    """
 
     path: str
     version: str
@@ -168,6 +171,7 @@ class StoredFile:
     media_type: str
     updated_at: float
     attributes: Mapping[str, Any]
+    attributes_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)

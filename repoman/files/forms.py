@@ -124,8 +124,10 @@ def receive_file_form(field: str, *, may_be_alone: bool = False) -> FileUpload:
     return FileUpload(repository, form.fields, part.filename, part.media_type, bytes_, form)
 
 
-def receive_file_document() -> OpenDocument[BlobUpload]:
+def receive_file_document(suffix: str = "") -> OpenDocument[BlobUpload]:
     """Return the JSON document of the current request, once the files in it have arrived.
+
+    Those are the attachments whose names have the suffix; others stay as they are in the document.
 
     Raises:
         ReadOnly, Unsupported: the repository takes none; the body is not read.
@@ -134,4 +136,8 @@ def receive_file_document() -> OpenDocument[BlobUpload]:
     """
     repository = cast("FileRepository", current_repository().service)
     repository.check_writable()
-    return receive_document(current_environ(), lambda _: repository.open_upload(None))
+
+    def open_file(name: str) -> BlobUpload | None:
+        return repository.open_upload(None) if name.endswith(suffix) else None
+
+    return receive_document(current_environ(), open_file)

@@ -44,11 +44,14 @@ class GeneratedDocuments:
         """Return whether there is a file of a package."""
         return has_package(self._content, self._format, package)
 
-    def package(self, name: str) -> Package:
-        """Return a package as it is now; without files if there is none."""
-        found = self._content.list_package(self._format.package(name))
+    def package(self, name: str, *, outline: bool = False) -> Package:
+        """Return a package as it is now; without files if there is none.
+
+        The files of an outline have no attributes, which may be long.
+        """
+        found = self._content.list_package(self._format.package(name), outline=outline)
         state = self._content.find_asset(STATES + name)
-        files = tuple(_stored(asset, version) for asset, version in found if asset.kind == FILE)
+        files = tuple(_stored(*each) for each in found if each[0].kind == FILE)
         return Package(name, files, {} if state is None else state.attributes)
 
     def _make(self, metadata: Metadata) -> tuple[Value, str]:
@@ -89,7 +92,7 @@ class GeneratedDocuments:
         return names
 
 
-def _stored(asset: Asset, version: str) -> StoredFile:
+def _stored(asset: Asset, version: str, attributes_chars: int = 0) -> StoredFile:
     return StoredFile(
         asset.path,
         version,
@@ -98,6 +101,7 @@ def _stored(asset: Asset, version: str) -> StoredFile:
         asset.media_type,
         asset.updated_at,
         asset.attributes,
+        attributes_chars,
     )
 
 

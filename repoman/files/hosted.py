@@ -117,7 +117,7 @@ class HostedFiles:
         audit: AuditEntry | None = None,
     ) -> None:
         """Change a package in the transaction of the caller."""
-        package = self._documents.package(name)
+        package = self._documents.package(name, outline=True)
         made = change(package)
         if made.removed:
             delete_files(self._content, list(made.removed))

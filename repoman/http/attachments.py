@@ -1,16 +1,18 @@
 """JSON documents with files in base64, which go to sinks of their own while they arrive.
 
 As in CouchDB, the object ``_attachments`` of a document has an object for each file, by its name,
-whose ``data`` is the file in base64. Only the rest of the document is kept in memory.
+whose ``data`` is the file in base64. Only the rest
+of the document is kept in memory, with the texts of those that are not asked for.
 """
 
 import binascii
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from repoman.errors import Invalid, TooLarge
 from repoman.http.body import BodySink, Environ, receive_body
@@ -49,6 +51,9 @@ class OpenDocument(Generic[Sink]):
     ) -> None:
         for each in self.files.values():
             each.close()
+
+
+OpenFile = Callable[[str], Sink | None]  # None: what it has is no base64, and stays a text
 
 
 class _Base64:
@@ -91,7 +96,7 @@ class DocumentSink(Generic[Sink]):
     is JSON is found out at the end, when the rest of it is parsed.
     """
 
-    def __init__(self, open_file: Callable[[str], Sink]) -> None:
+    def __init__(self, open_file: OpenFile[Sink]) -> None:
         self._open_file = open_file
         self._document: OpenDocument[Sink] = OpenDocument()
         self._kept = bytearray()  # The document without its files.
@@ -121,10 +126,10 @@ class DocumentSink(Generic[Sink]):
     def finish(self) -> OpenDocument[Sink]:
         """Return the whole document (Invalid: it is none)."""
         try:
-            value = json.loads(self._kept, parse_constant=_refuse)
+            value = read_json(self._kept)
             if not isinstance(value, dict):
                 raise ValueError("it is no object")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             self.close()
             raise Invalid(f"The body is not a JSON document: {error}.") from error
         self._document.value = value
@@ -191,21 +196,25 @@ class DocumentSink(Generic[Sink]):
     def _begin_text(self) -> None:
         match self._path:
             case [parent, str() as name, key] if not self._is_key:
-                if (parent, key) == (ATTACHMENTS, DATA):
-                    self._begin_file(name)
+                if (parent, key) == (ATTACHMENTS, DATA) and self._begin_file(name):
                     return
         self._step = self._take_text
         self._text = bytearray() if self._is_key and len(self._path) <= 3 else None
 
-    def _begin_file(self, name: str) -> None:
+    def _begin_file(self, name: str) -> bool:
+        """Return whether the text that begins is a file."""
         files = self._document.files
         if name in files:
             raise Invalid(f"{ATTACHMENTS}: the file {name!r} is there twice.")
         if len(files) == FILES_MAX:
             raise TooLarge(f"The document has more than {FILES_MAX} files.")
-        files[name] = self._open_file(name)
-        self._file = _Base64(files[name])
+        sink = self._open_file(name)
+        if sink is None:
+            return False
+        files[name] = sink
+        self._file = _Base64(sink)
         self._step = self._take_file
+        return True
 
     def _keep_text(self, data: bytes) -> None:
         self._kept += data
@@ -223,11 +232,27 @@ class DocumentSink(Generic[Sink]):
         self._path[-1] = key
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
+def read_json(data: bytes | bytearray) -> Any:
+    """Return a JSON value (ValueError: it is none, too deep, or has numbers that JSON cannot tell).
+
+    Python would take NaN and 1e999, and send them on as what no other reader takes.
+    """
+    try:
+        return json.loads(data, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
-def receive_document(environ: Environ, open_file: Callable[[str], Sink]) -> OpenDocument[Sink]:
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text[:80]} is no number")
+
+
+def receive_document(environ: Environ, open_file: OpenFile[Sink]) -> OpenDocument[Sink]:
     """Return the JSON document of a request, once all its files are in their sinks.
 
     Raises:

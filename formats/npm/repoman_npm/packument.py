@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from repoman.plugin import NotFound, Package, Rendered, tag_of
+from repoman.plugin import NotFound, Package, Rendered, read_json, tag_of
 from repoman_npm.paths import is_prerelease, is_version, tarball_path, version_key
 
 FULL = "application/json"
@@ -34,16 +34,14 @@ Packument = Mapping[str, Any]
 
 def parse(name: str, body: bytes, url: str) -> Packument:
     """Return what a remote sent from an address (ValueError, KeyError, TypeError: unreadable)."""
-    given = json.loads(body)
+    given = read_json(body)
     if not isinstance(given, dict) or given.get("name", name) != name:
         raise ValueError(f"it is not about {name}")
     versions = {}
     for version, manifest in _mapping(given, "versions").items():
         if is_version(version):
             manifest["dist"]["tarball"] = urljoin(url, manifest["dist"]["tarball"])
-            if not isinstance(manifest.get("scripts"), dict):  # what is told of it is told anew
-                manifest.pop("scripts", None)
-            versions[version] = manifest
+            versions[version] = without_odd_scripts(manifest)
     tags = _mapping(given, "dist-tags")
     parts = {
         "versions": versions,
@@ -51,6 +49,13 @@ def parse(name: str, body: bytes, url: str) -> Packument:
         "time": {key: each for key, each in _mapping(given, "time").items() if each},
     }
     return {**given, "name": name, **parts}
+
+
+def without_odd_scripts(manifest: Packument) -> Packument:
+    """Return a manifest without scripts that are no object: the short form tells of them anew."""
+    if isinstance(manifest.get("scripts", {}), Mapping):
+        return manifest
+    return {key: each for key, each in manifest.items() if key != "scripts"}
 
 
 def generate(package: Package) -> Packument:

@@ -5,6 +5,9 @@ import json
 
 import pytest
 
+from repoman.plugin import Change
+from repoman_npm.routes import publishing
+
 SHORT = "application/vnd.npm.install-v1+json"
 
 
@@ -46,6 +49,25 @@ def test_the_short_form_has_what_an_installation_needs(publisher):
     assert again.status_code == 304
 
 
+@pytest.mark.parametrize("scripts", ["x", ["x"], 5, None])
+def test_scripts_that_are_none_are_left_out(publisher, scripts):
+    publisher.publish(scripts=scripts)
+    for accept in (SHORT, "application/json"):
+        assert "scripts" not in publisher.document(accept=accept)["versions"]["1.0.0"]
+
+
+def test_a_provenance_beside_the_tarball_is_no_base64(publisher, document, tarball, repoman):
+    sent = document("demo", "1.0.0", tarball("demo", "1.0.0"))
+    bundle = {"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.2"}
+    sent["_attachments"]["demo-1.0.0.sigstore"] = {
+        "content_type": bundle["mediaType"],
+        "data": json.dumps(bundle),
+    }
+    assert publisher.send("demo", sent).status_code == 201
+    assert list(publisher.document()["versions"]) == ["1.0.0"]
+    assert uploads_of(repoman) == []
+
+
 def test_one_version_is_told_by_its_number_or_tag(publisher):
     publisher.publish()
     publisher.publish(version="2.0.0-rc.1", tag="next")
@@ -75,6 +97,39 @@ def test_a_version_may_be_published_again_where_the_policy_says_so(publisher, re
     assert publisher.get("demo/-/demo-1.0.0.tgz").data == data
 
 
+def test_versions_that_differ_by_their_build_only_are_the_same(publisher):
+    publisher.publish(version="1.0.0+a")
+    refused = publisher.publish(version="1.0.0+b")
+    assert (refused.status_code, "1.0.0+a" in refused.json["error"]) == (409, True)
+    assert publisher.publish(version="1.0.0").status_code == 409
+    assert publisher.publish(version="1.0.0-rc.1+a").status_code == 201
+    assert list(publisher.document()["versions"]) == ["1.0.0+a", "1.0.0-rc.1+a"]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("VERSIONS_MAX", 2), ("PACKAGE_MAX_CHARS", 800)])
+def test_a_package_has_only_so_much(publisher, monkeypatch, limit, value):
+    monkeypatch.setattr(publishing, limit, value)
+    publisher.publish()
+    publisher.publish(version="1.0.1")
+    refused = publisher.publish(version="1.0.2")
+    assert (refused.status_code, f" {value} " in refused.json["error"]) == (413, True)
+    assert sorted(publisher.document()["versions"]) == ["1.0.0", "1.0.1"]
+
+
+def test_a_change_reads_no_manifests(publisher, repoman):
+    publisher.publish()
+    seen = []
+
+    def change(package):
+        seen.append(package)
+        return Change(package.state)
+
+    repoman.repositories.get("js").service.change("demo", change)
+    [[file]] = [each.files for each in seen]
+    assert (file.version, file.attributes) == ("1.0.0", {})
+    assert file.attributes_chars > 100
+
+
 def test_a_read_only_repository_refuses(publisher, repoman):
     repoman.repositories.update("js", {"storage": {"write_policy": "deny"}})
     refused = publisher.publish()
@@ -97,6 +152,7 @@ BROKEN = {
     "no file": lambda d: d["_attachments"].update({"demo-1.0.0.tgz": {}}),
     "two files": lambda d: d["_attachments"].update({"x.tgz": d["_attachments"]["demo-1.0.0.tgz"]}),
     "an array": lambda d: d.update(versions=[1]),
+    "a long manifest": lambda d: d["versions"]["1.0.0"].update(readme="x" * (1 << 20)),
 }
 
 
@@ -105,7 +161,7 @@ def test_what_is_wrong_is_refused_and_stores_nothing(publisher, repoman, tarball
     sent = document("demo", "1.0.0", tarball("demo", "1.0.0"))
     BROKEN[broken](sent)
     refused = publisher.send("demo", sent)
-    assert refused.status_code in (400, 404), refused.text
+    assert refused.status_code in (400, 404, 413), refused.text
     assert refused.json["error"] == refused.json["reason"] != ""
     assert publisher.get("demo").status_code == 404
     assert uploads_of(repoman) == []
@@ -123,6 +179,14 @@ def test_what_is_no_document_is_refused(publisher, client, repoman, body):
     refused = client.put("/repository/js/demo", body, content_type="application/json")
     assert refused.status_code in (400, 413)
     assert uploads_of(repoman) == []
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"NaN"])
+def test_a_number_that_no_json_has_is_refused(publisher, client, document, tarball, number):
+    sent = document("demo", "1.0.0", tarball("demo", "1.0.0"), engines="HERE")
+    body = json.dumps(sent).encode().replace(b'"HERE"', number)
+    assert client.put("/repository/js/demo", body).status_code == 400
+    assert publisher.get("demo").status_code == 404
 
 
 def test_a_document_that_is_cut_off_stores_nothing(publisher, client, repoman, tarball, document):

@@ -22,15 +22,17 @@ from repoman.plugin import (
     NotFound,
     Package,
     PackageRepository,
+    TooLarge,
     current_actor,
     current_environ,
     current_ref,
     current_repository,
     current_security,
     read_body,
+    read_json,
     receive_file_document,
 )
-from repoman_npm.packument import digests_of, integrity_of, revision
+from repoman_npm.packument import digests_of, integrity_of, revision, without_odd_scripts
 from repoman_npm.paths import (
     is_new_name,
     is_tag,
@@ -42,6 +44,10 @@ from repoman_npm.paths import (
 
 VERSION_BODY_MAX_BYTES = 1024
 TEXT_MAX_CHARS = 4096  # Of a deprecation.
+MANIFEST_MAX_CHARS = 1 << 20  # Of the package.json of a version, as JSON.
+VERSIONS_MAX = 10_000  # Of a package.
+PACKAGE_MAX_CHARS = 64 << 20  # Of the manifests of all its versions together.
+TARBALL = ".tgz"
 OCTET_STREAM = "application/octet-stream"
 DELETING = frozenset({Action.DELETE})
 REVISION = "/-rev/"
@@ -68,7 +74,7 @@ def put(path: str) -> Any:
     name, rest = split_path(address)
     if not name or rest:
         raise NotFound("Packages are published at their names.")
-    with receive_file_document() as sent:
+    with receive_file_document(TARBALL) as sent:
         if sent.value.get("name", name) != name:
             raise Invalid(f"name: the document is about another package than {name}.")
         hosted = _hosted(name)
@@ -114,10 +120,9 @@ def _publish(
     if not is_new_name(name):
         raise Invalid(f"name: {name!r} is no name for a new package: use small letters.")
     versions, tags = _mapping(document, "versions"), _mapping(document, "dist-tags")
-    tarballs = [each for key, each in files.items() if key.endswith(".tgz")]
-    if len(versions) != 1 or len(tarballs) != 1:
+    if len(versions) != 1 or len(files) != 1:
         raise Invalid("A publish has exactly one version with one tarball.")
-    (version,), (tarball,) = versions, tarballs
+    (version,), (tarball,) = versions, files.values()
     if not is_version(version) or _mapping(versions, version).get("version", version) != version:
         raise Invalid(f"versions: {version[:80]!r} is no version, or not that of its package.json.")
     if not all(map(is_tag, tags)):
@@ -127,6 +132,7 @@ def _publish(
     _check(WRITING, name, f"/{file.path}")
 
     def change(package: Package) -> Change:
+        _check_package(package, version)
         state = _without(package.state, version)
         moved = {**state.get("dist-tags", {}), **dict.fromkeys(tags, version)}
         return Change({**state, "dist-tags": moved})
@@ -150,7 +156,30 @@ def _checked(name: str, version: str, manifest: Mapping[str, Any], tarball: Blob
     }
     kept = {key: value for key, value in dist.items() if key != "tarball"}
     about = {"name": name, "version": version, "_id": f"{name}@{version}"}
-    return {**manifest, **about, "dist": {**kept, **known}}
+    checked = {**without_odd_scripts(manifest), **about, "dist": {**kept, **known}}
+    if len(json.dumps(checked)) > MANIFEST_MAX_CHARS:
+        raise TooLarge(f"The package.json of {name}@{version} has over {MANIFEST_MAX_CHARS} bytes.")
+    return checked
+
+
+def _check_package(package: Package, new: str) -> None:
+    """Return if a package may have the version that it has got.
+
+    Raises:
+        Conflict: another version differs by its build only, which npm does not tell apart.
+        TooLarge: it has become more than a packument can tell.
+    """
+    core, others = new.partition("+")[0], {each.version for each in package.files} - {new}
+    twin = next((each for each in others if each.partition("+")[0] == core), None)
+    if twin is not None:
+        raise Conflict(f"The version {new} is the same as the previously published {twin}.")
+    if len(package.files) > VERSIONS_MAX:
+        raise TooLarge(f"{package.name} has {VERSIONS_MAX} versions. Unpublish old ones.")
+    if sum(each.attributes_chars for each in package.files) > PACKAGE_MAX_CHARS:
+        raise TooLarge(
+            f"The package.json of all versions of {package.name} have more than "
+            f"{PACKAGE_MAX_CHARS} bytes. Unpublish old ones."
+        )
 
 
 # Changes ------------------------------------------------------------------------------------------
@@ -197,8 +226,8 @@ def put_tag(path: str) -> Any:
     """Set a dist-tag."""
     name, tag = _tag_at(path)
     try:
-        version = json.loads(read_body(current_environ(), VERSION_BODY_MAX_BYTES))
-    except (ValueError, RecursionError) as error:
+        version = read_json(read_body(current_environ(), VERSION_BODY_MAX_BYTES))
+    except ValueError as error:
         raise Invalid("The body must be a version as a JSON text.") from error
     if not is_tag(tag):
         raise Invalid(f"{tag[:80]!r} is no dist-tag: it must not look like a version.")
