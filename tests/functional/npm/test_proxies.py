@@ -8,8 +8,10 @@ import json
 import pytest
 
 from repoman.errors import UpstreamUnavailable
+from repoman.security.rights_records import Role
 from repoman.testing import HttpClient, RepomanFactory
 from repoman_npm import plugin
+from repoman_npm.routes import audits
 from tests.clock import wait_until
 from tests.fakes.scripted import Scripted, reply
 from tests.functional.docker_proxy.proxies import DAY, Clock
@@ -266,6 +268,7 @@ def test_old_copies_bridge_a_remote_that_fails(packument, client, registry, cloc
         b'{"versions": {"1.0.0": {"dist": {"tarball": 5}}}}',
         b'{"versions": {"1.0.0": 5}}',
         b'{"dist-tags": [1]}',
+        *(b'{"readme": %s}' % number for number in (b"NaN", b"-Infinity", b"1e999")),
     ],
 )
 def test_what_cannot_be_read_is_an_error_of_the_remote(packument, registry, body):
@@ -346,6 +349,51 @@ def test_an_audit_is_passed_on_without_names_of_our_own(post, publish, server):
     assert json.loads(server.log[-1].body) == {"dependencies": {"demo": {"requires": {}}}}
 
 
+@pytest.mark.parametrize("repository", ["mirror", "all"])
+def test_what_can_be_no_name_is_never_asked_for(post, publish, server, repository):
+    sent = {"demo": ["1.0.0"], "\ud800": ["1"], "..": ["1"], "x" * 300: ["1"]}
+    assert set(post(repository, BULK, sent)) == {"demo"}
+    tree = {"dependencies": {key: {"version": "1.0.0"} for key in sent}}
+    post(repository, "-/npm/v1/security/audits", tree)
+    assert list(json.loads(server.log[-1].body)["dependencies"]) == ["demo"]
+
+
+@pytest.mark.parametrize("depth", [150, 500])
+def test_an_audit_is_neither_endless_nor_bottomless(client, server, depth):
+    names = json.dumps({f"n{number}": [] for number in range(audits.NAMES_MAX + 1)})
+    tree = '{"dependencies":{"a":' * depth + "{}" + "}}" * depth
+    wide = f'{{"dependencies":{names}}}'
+    for path, body in ((BULK, names), ("audits", tree), ("audits", wide)):
+        address = path if path == BULK else f"-/npm/v1/security/{path}"
+        answer = client.request("POST", f"/repository/all/{address}", data=body.encode())
+        assert answer.status_code in (400, 413), address
+    assert server.log == []
+
+
+def test_who_may_read_nothing_asks_no_remote(client, repoman, server):
+    repoman.users.create("amy", "a password")
+    pattern = "nexus:repository-view:npm:mirror:add"
+    repoman.security.privileges.create("writer", "wildcard", {"pattern": pattern})
+    repoman.security.roles.create(Role("writer", "writer", "", ("writer",)))
+    repoman.users.change("amy", roles=["writer"])
+    repoman.repositories.update("mirror", {"access": {"anonymous": False}})
+    amy = {"auth": ("amy", "a password")}
+    data = b'{"demo": ["1.0.0"]}'
+    for path in (BULK, "-/npm/v1/security/audits"):
+        assert client.request("POST", f"{URL}/{path}", data=data, **amy).status_code == 403
+    for path in ("-/npm/v1/keys", "-/v1/search?text=demo"):
+        assert client.get(f"{URL}/{path}", **amy).status_code == 403
+    assert server.log == []
+
+
+def test_a_search_survives_what_a_remote_says(client, registry, publish):
+    publish("ours")
+    for body in (b"[" * 100_000, b'{"objects": [{"package": {"name": "\\ud800"}}]}', b"[1e999]"):
+        registry.instead = lambda _, body=body: reply(200, body)
+        found = client.get("/repository/all/-/v1/search?text=").json["objects"]
+        assert [each["package"]["name"] for each in found] == ["ours"]
+
+
 def test_an_audit_fails_if_no_remote_answers(client, registry):
     registry.instead = lambda _: reply(500)
     path = f"/repository/all/{BULK}"
@@ -358,3 +406,14 @@ def test_keys_are_passed_on(client, registry):
     registry.instead = lambda _: reply(200, {"keys": []})
     assert client.get("/repository/all/-/npm/v1/keys").json == {"keys": []}
     assert client.get("/repository/own/-/npm/v1/keys").status_code == 404
+
+
+def test_a_remote_that_fails_hides_no_keys_of_the_next(client, repoman, registry):
+    proxy = {"remote_url": "http://127.0.0.1:9"}
+    http = {"timeout": 1, "retries": 0, "auto_block": False}
+    repoman.repositories.create("broken", "npm-proxy", {"proxy": proxy, "http_client": http})
+    group = {"members": ["broken", "mirror"]}
+    repoman.repositories.create("both", "npm-group", {"group": group})
+    registry.instead = lambda _: reply(200, {"keys": []})
+    assert client.get("/repository/both/-/npm/v1/keys").json == {"keys": []}
+    assert client.get("/repository/broken/-/npm/v1/keys").status_code == 502

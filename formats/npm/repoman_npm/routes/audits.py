@@ -2,29 +2,30 @@
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from repoman.plugin import (
-    FileRepository,
     Invalid,
     NotFound,
     RemoteQuery,
     RepomanError,
     TooLarge,
     current_environ,
-    current_repository,
     read_body,
+    read_json,
 )
+from repoman_npm.routes.remotes import Serves, backends, serves_of
 
 BODY_MAX_BYTES = 8 << 20  # Of a request, once it is decompressed.
+NAMES_MAX = 20_000  # Of packages in a request: each is looked up.
+DEPTH_MAX = 100  # Of a tree of dependencies.
+PARTS = ("requires", "dependencies")
 BULK, OLD, KEYS = "-/npm/v1/security/advisories/bulk", "-/npm/v1/security/", "-/npm/v1/keys"
 LEVELS = ("info", "low", "moderate", "high", "critical")
 COUNTS = ("dependencies", "devDependencies", "optionalDependencies", "totalDependencies")
-
-Serves = Callable[[str], bool]
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -38,6 +39,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def bulk() -> Response:
     """Return the advisories for names and versions, of all remotes."""
     given, found = _body(), dict[str, Any]()
+    _check_room(len(given))
     answers = _ask(BULK, lambda serves: {key: each for key, each in given.items() if serves(key)})
     for each in reversed(answers):
         found |= each
@@ -47,6 +49,7 @@ def bulk() -> Response:
 def audit() -> Response:
     """Return a report for a whole tree, as old clients ask for it: that of the first remote."""
     given = _body()
+    _check_tree(given)
     path = request.path.removeprefix("/")
     nothing = {
         "actions": [],
@@ -59,19 +62,25 @@ def audit() -> Response:
 
 
 def keys() -> Response:
-    """Return the keys with which a registry signs."""
-    for backend in _service().backends():
-        if (body := backend.service.ask_remote(RemoteQuery(KEYS))) is not None:
+    """Return the keys with which a registry signs: those of the first remote that has some."""
+    failure: RepomanError = NotFound("This registry does not sign packages.")
+    for backend in backends():
+        try:
+            body = backend.service.ask_remote(RemoteQuery(KEYS))
+        except RepomanError as error:
+            failure = error
+            continue
+        if body is not None:
             return Response(body, mimetype="application/json")
-    raise NotFound("This registry does not sign packages.")
+    raise failure
 
 
 def _ask(path: str, make: Callable[[Serves], dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what remotes answer, each to what is its business (UpstreamError: all failed)."""
     answers: list[dict[str, Any]] = []
     failure: RepomanError | None = None
-    for backend in _service().backends():
-        if not (wanted := make(backend.serves)):
+    for backend in backends():
+        if not (wanted := make(serves_of(backend))):
             continue
         body = json.dumps(wanted).encode()
         try:
@@ -87,10 +96,31 @@ def _ask(path: str, make: Callable[[Serves], dict[str, Any]]) -> list[dict[str, 
     return answers
 
 
+def _check_tree(tree: Mapping[str, Any]) -> None:
+    """Return if a tree is neither too wide nor too deep (TooLarge)."""
+    names, depth, level = 0, 0, _objects([tree])
+    while level:
+        parts = _objects(each.get(key) for each in level for key in PARTS)
+        names, depth = names + sum(map(len, parts)), depth + 1
+        _check_room(names)
+        if depth > DEPTH_MAX:
+            raise TooLarge(f"The tree is nested more than {DEPTH_MAX} deep.")
+        level = _objects(each for part in parts for each in part.values())
+
+
+def _check_room(names: int) -> None:
+    if names > NAMES_MAX:
+        raise TooLarge(f"An audit is about {NAMES_MAX} packages at most.")
+
+
+def _objects(values: Iterable[Any]) -> list[Mapping[str, Any]]:
+    return [each for each in values if isinstance(each, Mapping)]
+
+
 def _served(tree: Mapping[str, Any], serves: Serves) -> dict[str, Any]:
     """Return a tree of dependencies without those that are none of a remote's business."""
     kept = dict(tree)
-    for key in ("requires", "dependencies"):
+    for key in PARTS:
         parts = kept.get(key)
         if isinstance(parts, Mapping):
             kept[key] = {
@@ -117,13 +147,9 @@ def _body() -> dict[str, Any]:
 
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        found = read_json(data)
+    except ValueError as error:
         raise Invalid(f"This is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise Invalid("This is no JSON object.")
     return found
-
-
-def _service() -> FileRepository:
-    return cast("FileRepository", current_repository().service)

@@ -1,9 +1,8 @@
 """The search of npm: names of packages that are hosted, and what remotes find."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, jsonify, request
@@ -18,14 +17,13 @@ from repoman.plugin import (
     RepomanError,
     current_actor,
     current_ref,
-    current_repository,
     current_security,
+    read_json,
 )
+from repoman_npm.routes.remotes import Serves, backends, serves_of
 
 ALL = Metadata("-/all")  # The names of all packages of a hosted repository.
 SIZE, SIZE_MAX, FROM_MAX = 20, 250, 1000
-
-Sees = Callable[[str], bool]
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -37,13 +35,13 @@ def search() -> Any:
     """Return packages that the visitor may read, those of the first backend first."""
     size, start = _number("size", SIZE, SIZE_MAX), _number("from", 0, FROM_MAX)
     text, found = request.args.get("text", "").strip(), {}
-    service = cast("FileRepository", current_repository().service)
     may = current_security().authorizer.name_filter(
         current_actor(), current_ref(), READING, lambda name: f"/{name}"
     )
-    for backend in service.backends():
+    for backend in backends():
+        served = serves_of(backend)
 
-        def sees(name: str, serves: Sees = backend.serves) -> bool:
+        def sees(name: str, serves: Serves = served) -> bool:
             return name not in found and (may is None or may(name)) and serves(name)
 
         for each in _found_in(backend.service, text, sees, size + start):
@@ -54,7 +52,7 @@ def search() -> Any:
 
 
 def _found_in(
-    service: FileRepository, text: str, sees: Sees, limit: int
+    service: FileRepository, text: str, sees: Serves, limit: int
 ) -> Iterator[dict[str, Any]]:
     """Yield what one backend finds; a remote that fails has nothing."""
     try:
@@ -63,14 +61,16 @@ def _found_in(
         if body is None:
             yield from _hosted(service, text, sees, limit)
             return
-        for each in json.loads(body)["objects"]:
+        for each in read_json(body)["objects"]:
             if isinstance(name := each["package"]["name"], str) and sees(name):
                 yield each
     except (RepomanError, ValueError, KeyError, TypeError):
         return
 
 
-def _hosted(service: FileRepository, text: str, sees: Sees, limit: int) -> Iterator[dict[str, Any]]:
+def _hosted(
+    service: FileRepository, text: str, sees: Serves, limit: int
+) -> Iterator[dict[str, Any]]:
     words = [each for each in text.lower().split() if ":" not in each]
     scopes = [f"@{each[6:].lstrip('@')}/" for each in text.split() if each.startswith("scope:")]
     names = (
