@@ -252,13 +252,21 @@ class UploadSessions:
         live = self._live.get(upload_id)
         found = None if live is None else live.known
         if found is None:
-            row = find_upload(self._repository, upload_id)
-            found = None if row is None else Upload(*row)
-        if found is None or (found.scope, found.actor) != (scope, actor):
+            found = self._look_up(upload_id, live)
+        if (found.scope, found.actor) != (scope, actor) or (live and live.is_left_over):
             raise NotFound(UNKNOWN)
+        return found
+
+    def _look_up(self, upload_id: str, live: _Live | None) -> Upload:
+        """Return a session as its row has it, and take note of that in ``live`` (NotFound)."""
+        row = find_upload(self._repository, upload_id)
+        if row is None:
+            if live is not None and live.lock.acquire(blocking=False):
+                live.is_over = True
+                self._release(live)
+            raise NotFound(UNKNOWN)
+        found = Upload(*row)
         if live is not None:
-            if live.is_left_over:
-                raise NotFound(UNKNOWN)
             live.note_known(found)
         return found
 
@@ -329,9 +337,10 @@ class UploadSessions:
         Raises:
             NotFound: another process has ended it, or taken it from its actor.
         """
-        if not delete_upload(upload.id, upload.actor):
-            raise NotFound(UNKNOWN)
+        was_there = delete_upload(upload.id, upload.actor)
         self._find_live(upload).is_over = True
+        if not was_there:
+            raise NotFound(UNKNOWN)
 
     def cancel(self, upload: Upload) -> None:
         """End the session and drop its bytes.

@@ -15,7 +15,7 @@ from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull, Unavai
 from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
 from repoman.upload_records import open_upload_ids
-from repoman.uploads import UploadSessions
+from repoman.uploads import KNOWN_S, UploadSessions
 from tests.clock import wait_until
 from tests.disk import file_store, room_for
 from tests.statements import executed_statements
@@ -103,6 +103,38 @@ def test_another_process_may_end_a_session(sessions, open_sessions):
     wait_until(lambda: sessions._live[upload.id].known is None, what="a new look")
     with pytest.raises(NotFound):
         sessions.get(upload.id, "app", "ann")
+
+
+def test_a_client_that_never_rests_notices_it_too(sessions, open_sessions, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("repoman.uploads.time.monotonic", lambda: now[0])
+    upload = sessions.create("app", "ann")
+    open_sessions().cancel(upload)
+    now[0] += KNOWN_S * 0.75
+    assert sessions.get(upload.id, "app", "ann") == upload
+    now[0] += KNOWN_S * 0.75
+    with pytest.raises(NotFound):
+        sessions.get(upload.id, "app", "ann")
+    assert sessions._live == {}
+
+
+def test_a_session_that_another_process_ended_is_cancelled_once(sessions, open_sessions):
+    upload = sessions.create("app", "ann")
+    open_sessions().cancel(upload)
+    with pytest.raises(NotFound):
+        sessions.cancel(upload)
+    assert sessions._live == {}
+
+
+def test_a_session_being_written_to_is_not_let_go_of(sessions, database, monkeypatch):
+    upload = sessions.create("app", "ann")
+    monkeypatch.setattr("repoman.uploads.find_upload", lambda *_: None)
+    sessions._live[upload.id].known_until = 0.0
+    with sessions.open_sink(upload) as sink:
+        with pytest.raises(NotFound):
+            sessions.get(upload.id, "app", "ann")
+        sink.write(DATA)
+    assert finish(sessions, upload, database).size == len(DATA)
 
 
 def test_a_sink_tells_the_bytes_of_the_session_and_of_the_request(sessions):
