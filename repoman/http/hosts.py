@@ -14,6 +14,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict,
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_host
 
 from repoman.doctor.sightings import ProxySightings
 from repoman.errors import Denied
@@ -38,8 +39,6 @@ class HostRequest(Request):
 
     What few routes look at is made when they do: Werkzeug's own takes five times as many calls.
     """
-
-    _host = ""
 
     def __init__(
         self, environ: Environ, populate_request: bool = True, shallow: bool = False
@@ -78,12 +77,11 @@ class HostRequest(Request):
     def host(self) -> str:
         """Return the host and port of the request, without the usual port."""
         host: str | None = self.environ.get("HTTP_HOST")
-        return host.removesuffix(PORTS[self.scheme]) if host else self._host
+        return host.removesuffix(PORTS[self.scheme]) if host else get_host(self.environ)
 
     @host.setter
     def host(self, host: str) -> None:
-        """Take what Flask makes of Host; it counts where a client has sent none."""
-        self._host = host
+        """Leave what Flask makes of Host: it is the same."""
 
     @cached_property
     def root_url(self) -> str:

@@ -1,6 +1,7 @@
 """The addresses that clients are told: made of the Host they sent, or of the external address."""
 
 import re
+import socket
 
 import pytest
 
@@ -9,6 +10,7 @@ from repoman.testing import ADMIN, HttpClient
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
+from tests.clock import WAIT_S
 from tests.live import free_port
 
 REALM = re.compile(r'Bearer realm="([^"]*)",service="[^"]*"')
@@ -56,6 +58,17 @@ def realm(repoman, host=None, *, mounted=False):
 def test_a_host_of_any_kind_is_in_the_realm(repoman, host, told):
     assert realm(repoman, host) == f"http://{told}/v2/token"
     assert realm(repoman, host, mounted=True) == f"http://{told}/repository/images/v2/token"
+
+
+@pytest.mark.parametrize("path", ["/v2/", "/v2/team/app/manifests/1"])
+def test_without_a_host_the_address_of_the_socket_counts(shared_server, path):
+    port = shared_server.connector_port
+    head = f"GET {path} HTTP/1.0\r\nAuthorization: Bearer nothing\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as connection:
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+    assert answer.startswith("HTTP/1.0 401")
+    assert REALM.search(answer)[1] == f"http://127.0.0.1:{port}/v2/token"
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
