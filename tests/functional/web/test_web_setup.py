@@ -147,6 +147,22 @@ def test_what_is_ticked_is_set_and_can_be_taken_back(asked):
     assert untagged_days(repoman) is None
 
 
+def test_what_stays_as_it_is_is_not_stored(asked, monkeypatch):
+    repoman, browser = asked
+    update, stored = repoman.repositories.update, []
+
+    def note(name, settings):
+        stored.append((name, settings))
+        return update(name, settings)
+
+    monkeypatch.setattr(repoman.repositories, "update", note)
+    for answer in ({PATH: "30"}, {PATH: "45", BOX: "on"}, {PATH: "45", BOX: "on"}):
+        browser.get("/setup/repositories")
+        browser.post("/setup/repositories", **answer)
+    assert stored == [("images", {"docker": {"untagged_days": 45}})]
+    assert untagged_days(repoman) == 45
+
+
 def test_a_wrong_answer_is_said_beside_its_field(asked):
     repoman, browser = asked
     browser.get("/setup/repositories")

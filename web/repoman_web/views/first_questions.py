@@ -101,8 +101,9 @@ class FirstQuestions:
     def _store(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         for each in self.all:
             value = values[each.key][each.name] if each.box in self.ticked else each.default
-            settings = {each.section: {each.name: value}}
-            current_repoman().repositories.update(each.repository, settings)
+            if value != getattr(each.values, each.name):
+                settings = {each.section: {each.name: value}}
+                current_repoman().repositories.update(each.repository, settings)
 
 
 def _form_of(questions: Sequence[Question]) -> SectionForm:
