@@ -227,6 +227,8 @@ def search(
     )
     contents = repoman.contents
     if wants_versions:
+        if wants_assets or sort:
+            raise click.UsageError("--versions goes with neither --assets nor --sort.")
         found = contents.versions(wanted, None)
         is_descending = direction != "asc"
         for each in sort_versions(found, VersionOrder.VERSION, is_descending=is_descending)[:limit]:

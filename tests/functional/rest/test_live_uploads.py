@@ -167,6 +167,10 @@ def test_the_command_line_shows_and_changes_the_same(own, tmp_path):
     [version] = own.cli("search", "name=*b.txt", "--versions", "--json").stdout.splitlines()
     assert json.loads(version)["repositories"] == ["files"]
     assert own.cli("search", "name=*b.txt", "--versions").stdout.split()[-1] == "files"
+    for option in (("--assets",), ("--sort", "name")):
+        refused = own.cli("search", "name=*b.txt", "--versions", *option, check=False)
+        assert refused.returncode == 2
+        assert "--versions goes with neither --assets nor --sort." in refused.stderr
     assert len(own.cli("asset", "list", "files", "--limit", "1").stdout.splitlines()) == 1
     assert own.cli("asset", "tree", "files").stdout.split()[-1] == "docs/"
     assert own.cli("asset", "tree", "files", "/docs/").stdout.split()[-1] == "docs/b.txt"
