@@ -39,6 +39,11 @@ def _make_routes(fail: Callable[[], None]) -> Blueprint:
     def failing():
         fail()
 
+    @toy.get("/policy")
+    def policy():
+        headers = {"content-security-policy": "default-src 'self'"}
+        return Response("", headers={**headers, "x-content-type-options": "nosniff"})
+
     @toy.get("/redirect")
     def redirecting():
         return redirect(url_for("toy.seen", path="there"))

@@ -230,10 +230,11 @@ def protect_content(response: Response) -> Response:
     the administrator have the same origin.
     """
     headers = response.headers
-    given = dict([*headers])  # a look into the headers themselves raises an error
-    put = headers.set if NO_SNIFFING in given else headers.add
+    # A look for one that is not there raises an error in the headers themselves.
+    given = {name.lower() for name, _ in headers}
+    put = headers.set if NO_SNIFFING.lower() in given else headers.add
     put(NO_SNIFFING, "nosniff")
-    if POLICY not in given:
+    if POLICY.lower() not in given:
         headers.add(POLICY, CONTENT_POLICY)
     elif is_on_main_port():
         headers[POLICY] = CONTENT_POLICY

@@ -152,6 +152,7 @@ MALFORMED = (
     "The Authorization header is not valid: it must be Basic, with the user name, a colon and the "
     "password in UTF-8, encoded in base64."
 )
+ALSO_BEARER = "It may also be Bearer, with a user token."
 
 
 def log_in(credentials: Credentials | None) -> Actor:
@@ -179,9 +180,10 @@ def _check_password(actor: Actor) -> None:
 
 
 def actor_of_header(*, for_content: bool = False) -> Actor:
-    """Return who the request's ``Authorization: Basic`` names; without one, anonymous.
+    """Return who the request's ``Authorization`` names; without one, anonymous.
 
-    ``for_content`` says that it is for the content of a repository.
+    It is Basic or, where ``for_content`` says that it is for the content of a repository, Bearer
+    with a user token.
 
     Raises:
         RepomanError: as :func:`log_in`; a header that names nobody is a wrong login.
@@ -194,7 +196,7 @@ def actor_of_header(*, for_content: bool = False) -> Actor:
         credentials = parse_basic(header) or (_parse_bearer(header) if for_content else None)
         if credentials is None:
             note_failed_login("")
-            raise Unauthenticated(MALFORMED)
+            raise Unauthenticated(f"{MALFORMED} {ALSO_BEARER}" if for_content else MALFORMED)
         actor = log_in(credentials)
         if for_content:
             _check_password(actor)

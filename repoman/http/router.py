@@ -256,7 +256,7 @@ class RestRoutes:
             if not mark:
                 self._fixed.add(begin.rstrip("/"))
                 continue
-            match = _REST_RULE.fullmatch(rule.rule)
+            match = None if rule.defaults else _REST_RULE.fullmatch(rule.rule)
             dynamic.append((begin, match is not None))
             if match is not None:
                 for method in rule.methods or ():
@@ -282,7 +282,11 @@ class RestRoutes:
 
 
 class FormatContext(RequestContext):
-    """The context of one request, which it enters alone."""
+    """The context of one request, which it enters alone.
+
+    It may be entered again only after it was left, as a body made by ``stream_with_context`` does
+    that is sent, but not one that a view reads. ``copy_current_request_context`` cannot copy it.
+    """
 
     app: "FormatApp"
 
@@ -307,11 +311,13 @@ class FormatContext(RequestContext):
 
     def pop(self, exc: BaseException | None = None) -> None:
         """Leave the context."""
-        if "files" in self.request.__dict__:
-            self.request.close()
-        _cv_request.reset(self._token)
-        _cv_app.reset(self._app_token)
-        self.request.environ["werkzeug.request"] = None  # or there would be a cycle
+        try:
+            if "files" in self.request.__dict__:
+                self.request.close()
+        finally:
+            _cv_request.reset(self._token)
+            _cv_app.reset(self._app_token)
+            self.request.environ["werkzeug.request"] = None  # or there would be a cycle
 
 
 class FormatApp(Flask):

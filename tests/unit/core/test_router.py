@@ -1,11 +1,12 @@
 """From a path or a connector to the repository, and who gets in."""
 
 import pytest
-from flask import Blueprint
+from flask import Blueprint, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
+from werkzeug.test import create_environ
 
-from repoman.http.router import RestConverter, RestRoutes
+from repoman.http.router import FormatApp, FormatContext, RestConverter, RestRoutes
 from repoman.plugin import Built, Recipe, RepositoryType, StorageSection, hookimpl
 from repoman.testing import HttpClient
 
@@ -152,9 +153,26 @@ def test_a_broken_login_is_none(client, header):
     assert client.get(SEEN, auth=None, headers={"Authorization": header}).status_code == 401
 
 
+def test_a_broken_login_is_told_which_ones_there_are(client):
+    path, headers = "/repository/Team/seen/x", {"Authorization": "Digest x=1"}
+    refused = client.get(path, auth=None, headers=headers)
+    assert refused.status_code == 401
+    assert "Basic, with the user name" in refused.text
+    assert "Bearer, with a user token" in refused.text
+
+
 def test_a_path_is_not_told_to_those_who_may_not_read(client):
     assert client.get("/repository/Team/nothing/here", login=False).status_code == 401
     assert client.get("/repository/Team/nothing/here").status_code == 404
+
+
+@pytest.mark.parametrize("connector", [None, "Team"])
+def test_a_format_may_write_the_names_of_headers_as_it_likes(repoman, connector):
+    root = "" if connector else "/repository/Team"
+    answer = HttpClient(repoman, connector=connector).get(f"{root}/policy")
+    [policy] = answer.headers.getlist("Content-Security-Policy")
+    assert (policy == "default-src 'self'") is (connector is not None)
+    assert answer.headers.getlist("X-Content-Type-Options") == ["nosniff"]
 
 
 # --- Routes that take the rest of a path ----------------------------------------------------------
@@ -200,3 +218,30 @@ def test_most_rests_are_found_without_the_router():
     found = RestRoutes(made.iter_rules()).find("/v2/team/app/manifests/1", "GET")
     assert found is not None
     assert (found[0].rule, found[1]) == ("/v2/<rest:path>", {"path": "team/app/manifests/1"})
+
+
+def test_a_rule_with_values_of_its_own_is_left_to_the_router():
+    made = Map(
+        [
+            Rule("/a/<rest:path>", endpoint="a", methods=["GET"], defaults={"kind": "a"}),
+            Rule("/b/<rest:path>", endpoint="b", methods=["GET"]),
+        ],
+        converters={"rest": RestConverter},
+    )
+    routes = RestRoutes(made.iter_rules())
+    assert routes.find("/a/x", "GET") is None
+    assert routes.find("/b/x", "GET") is not None
+
+
+def test_a_context_is_left_even_if_a_file_cannot_be_closed():
+    class File:
+        def close(self):
+            raise OSError("it cannot be closed")
+
+    context = FormatContext(FormatApp(__name__), create_environ("/", method="POST"))
+    context.push()
+    context.request.__dict__["files"] = {"file": File()}
+    with pytest.raises(OSError, match="cannot be closed"):
+        context.pop()
+    assert not has_request_context()
+    assert not has_app_context()
