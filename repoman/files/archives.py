@@ -5,6 +5,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from repoman.errors import Invalid
@@ -13,6 +14,20 @@ MEMBER_MAX_BYTES = 4 << 20  # A larger file of an archive is refused.
 READ_MAX_BYTES = 8 << 20  # A larger directory of an archive is refused: it is read as a whole.
 INFLATED_MAX_BYTES = 64 << 20  # An archive that unpacks to more before the file is refused.
 CHUNK_BYTES = 1 << 16  # Of an archive, so much is read at a time.
+MEMBERS_MAX = 10_000  # A TAR archive is read so far.
+EXTENSION_MAX_BYTES = 1 << 16  # A longer header of a TAR archive, such as a path, is refused.
+LENGTH_MAX_CHARS = 8  # Of a record in such a header.
+PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)  # Headers about the next member.
+EXTENSIONS = (*PAX, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+WITHOUT_BYTES = (
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.DIRTYPE,
+    tarfile.FIFOTYPE,
+)
+PATH, SIZE = b"path", b"size"  # Keys of a PAX header.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Others may ask for any amount of memory.
 # All that archives which are broken, encrypted or unusual make the library raise.
 BROKEN = (
@@ -53,7 +68,14 @@ class _BoundedReads:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.tell, self.seekable = file.tell, file.seekable
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to a place (ValueError: there is none, wherever the archive says it is)."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            raise ValueError("it names a place outside of itself") from error
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes (ValueError: they are too many)."""
@@ -72,14 +94,66 @@ def read_tar_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> byte
         Invalid: it is no such archive, has no such file, or is too large to be read.
     """
     try:
-        with tarfile.open(fileobj=cast("BinaryIO", _Inflated(file)), mode="r|") as archive:
-            for member in archive:
-                content = archive.extractfile(member) if member.isreg() else None
-                if content is not None and pattern.fullmatch(member.name):
-                    return _bounded(content.read(MEMBER_MAX_BYTES + 1), member.name)
-        raise ValueError(f"it has no file {pattern.pattern}")
+        return _find_in_tar(_Inflated(file), pattern)
     except (*BROKEN, tarfile.TarError) as error:
         raise Invalid(f"{name} is not a valid archive: {error}.") from error
+
+
+def _find_in_tar(source: "_Inflated", pattern: re.Pattern[str]) -> bytes:
+    """Return the first file that matches (ValueError: there is none).
+
+    The library would keep all headers, and its time is quadratic to the length of some.
+    """
+    said: dict[bytes, bytes] = {}  # what headers in front of a member say of it
+    for _ in range(MEMBERS_MAX):
+        block = source.read_all(tarfile.BLOCKSIZE)
+        if not block.strip(b"\0"):
+            raise ValueError(f"it has no file {pattern.pattern}")
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        if member.type in EXTENSIONS:
+            said.update(_said(member, source))
+            continue
+        path = said.get(PATH, member.name.encode(errors="surrogateescape"))
+        size = int(said.get(SIZE, member.size))
+        if member.type == tarfile.GNUTYPE_SPARSE or size < 0 or any(map(_is_sparse, said)):
+            raise ValueError("it has a sparse file")
+        said = {}
+        if member.isreg() and pattern.fullmatch(path.decode(errors="replace")):
+            return _bounded(source.read_all(min(size, MEMBER_MAX_BYTES + 1)), member.name)
+        if member.type not in WITHOUT_BYTES:
+            source.skip(_whole_blocks(size))
+    raise ValueError(f"it has more than {MEMBERS_MAX} members")
+
+
+def _said(member: tarfile.TarInfo, source: "_Inflated") -> dict[bytes, bytes]:
+    """Return what a header says of the next member, whose path or size may not fit its own."""
+    if not 0 <= member.size <= EXTENSION_MAX_BYTES:
+        raise ValueError("it has a header that is too long")
+    data = source.read_all(_whole_blocks(member.size))[: member.size]
+    if member.type == tarfile.GNUTYPE_LONGNAME:
+        return {PATH: data.partition(b"\0")[0]}
+    return dict(_records(data)) if member.type in PAX else {}
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the keys and values of a PAX header, whose records begin with their lengths."""
+    at = 0
+    while at < len(data):
+        length = data[at : at + LENGTH_MAX_CHARS].partition(b" ")[0]
+        record = data[at : at + int(length)]
+        key, is_whole, value = record[len(length) + 1 :].partition(b"=")
+        if not (is_whole and value.endswith(b"\n")):
+            raise ValueError("it has a broken header")
+        yield key, value[:-1]
+        at += len(record)
+
+
+def _is_sparse(key: bytes) -> bool:
+    return key.startswith(b"GNU.sparse.")
+
+
+def _whole_blocks(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 def _bounded(data: bytes, name: str) -> bytes:
@@ -96,12 +170,23 @@ class _Inflated:
         self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
         self._left = INFLATED_MAX_BYTES
 
-    def read(self, size: int) -> bytes:
-        """Return the next bytes (ValueError: there are too many; zlib.error: it is not gzipped)."""
+    def skip(self, size: int) -> None:
+        """Pass over bytes; see :meth:`read_all`."""
+        for at in range(0, size, CHUNK_BYTES):
+            self.read_all(min(CHUNK_BYTES, size - at))
+
+    def read_all(self, size: int) -> bytes:
+        """Return so many bytes.
+
+        Raises:
+            EOFError: there are fewer.
+            ValueError: it unpacks to too many.
+            zlib.error: it is not gzipped.
+        """
         found = bytearray()
-        while len(found) < size and not self._inflater.eof:
+        while len(found) < size:
             given = self._inflater.unconsumed_tail or self._file.read(CHUNK_BYTES)
-            if not given:
+            if not given or self._inflater.eof:
                 raise EOFError("it ends too early")
             found += self._inflater.decompress(given, size - len(found))
         self._left -= len(found)

@@ -1,8 +1,11 @@
 """Files of archives that are broken, or made to do harm."""
 
+import gzip
 import io
 import re
 import struct
+import tarfile
+import time
 import tracemalloc
 import zipfile
 
@@ -10,7 +13,7 @@ import pytest
 
 from repoman.errors import Invalid
 from repoman.files import archives
-from repoman.files.archives import MEMBER_MAX_BYTES, read_zip_member
+from repoman.files.archives import MEMBER_MAX_BYTES, read_tar_member, read_zip_member
 
 META = re.compile(r"[^/]+/META")
 
@@ -71,6 +74,95 @@ def test_a_directory_that_is_too_large_is_not_read(monkeypatch):
         read_zip_member(_Zeros(size, end), "demo.zip", META)
     assert tracemalloc.get_traced_memory()[1] < 5 << 20
     tracemalloc.stop()
+
+
+CHART = re.compile(r"(?:\./)?[^/]+/Chart\.yaml")
+
+
+def make_tar(*members, form=tarfile.PAX_FORMAT, pax=None):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=form, pax_headers=pax) as archive:
+        for path, content, *kind in members:
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            member.type = kind[0] if kind else tarfile.REGTYPE
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def read_tar(data):
+    return read_tar_member(io.BytesIO(gzip.compress(data, 1)), "demo.tgz", CHART)
+
+
+LONG = "d" * 300
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+@pytest.mark.parametrize("path", ["demo/Chart.yaml", "./demo/Chart.yaml", f"{LONG}/Chart.yaml"])
+def test_the_file_of_a_tar_archive_is_read(form, path):
+    before = [("demo", b"", tarfile.DIRTYPE), (f"{LONG}/é", b"x" * 1000), ("pax", b"")]
+    data = make_tar(*before, (path, b"text"), ("z/Chart.yaml", b"later"), form=form)
+    assert read_tar(data) == b"text"
+    assert read_tar(make_tar(*before, (path, b"text"), pax={"comment": "é"})) == b"text"
+
+
+def with_header(kind, content):
+    return make_tar(("x", content, kind), ("demo/Chart.yaml", b"text"))
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (make_tar(("demo/other", b"")), "no file"),
+        (make_tar(("demo/Chart.yaml", b"", tarfile.SYMTYPE)), "no file"),
+        (make_tar(("demo/Chart.yaml", b"text"))[:514], "too early"),
+        (make_tar(("demo/other", b"text"))[:512], "too early"),
+        (make_tar(("demo/Chart.yaml", bytes(MEMBER_MAX_BYTES + 1))), "more than"),
+        (with_header(tarfile.XHDTYPE, b"9" * 70_000), "too long"),
+        (with_header(tarfile.XGLTYPE, b"9" * 70_000), "too long"),
+        (with_header(tarfile.GNUTYPE_LONGNAME, b"9" * 70_000), "too long"),
+        (with_header(tarfile.GNUTYPE_SPARSE, b""), "sparse"),
+        (with_header(tarfile.XHDTYPE, b"22 GNU.sparse.major=1\n"), "sparse"),
+        (with_header(tarfile.XHDTYPE, b"10 size=-1\n"), "broken"),
+        (with_header(tarfile.XHDTYPE, b"11 size=-1\n"), "sparse"),
+        (with_header(tarfile.XHDTYPE, b"0 path=x\n"), "broken"),
+        (with_header(tarfile.XHDTYPE, b"-9 path=x\n"), "broken"),
+        (with_header(tarfile.XHDTYPE, b"x path=x\n"), "invalid literal"),
+    ],
+)
+def test_what_is_wrong_with_a_tar_archive_is_said(data, problem):
+    with pytest.raises(Invalid, match=problem):
+        read_tar(data)
+
+
+def test_a_header_of_a_tar_archive_takes_time_in_proportion_to_its_length():
+    """Fifty headers of digits, each of which would take the library a second."""
+    headers = [("x", b"9" * 65_000, tarfile.XGLTYPE)] * 50
+    began = time.process_time()
+    assert read_tar(make_tar(*headers, ("demo/Chart.yaml", b"text"))) == b"text"
+    assert time.process_time() - began < 5
+
+
+def test_a_tar_archive_is_read_up_to_a_number_of_members(monkeypatch):
+    monkeypatch.setattr(archives, "MEMBERS_MAX", 10)
+    for count in (9, 10):
+        data = make_tar(*[("x", b"")] * count, ("demo/Chart.yaml", b"text"))
+        if count < 10:
+            assert read_tar(data) == b"text"
+        else:
+            with pytest.raises(Invalid, match="more than 10 members"):
+                read_tar(data)
+
+
+def test_a_directory_that_lies_outside_of_the_archive_is_no_fault_of_the_disk(tmp_path):
+    good = make(("a/META", "text"))
+    end = good.index(b"PK\x05\x06")
+    size, offset = struct.unpack("<2L", good[end + 12 : end + 20])
+    broken = tmp_path / "demo.zip"
+    for there in range(offset + 1, offset + 100):
+        broken.write_bytes(good[: end + 12] + struct.pack("<2L", size, there) + good[end + 20 :])
+        with broken.open("rb") as file, pytest.raises(Invalid):
+            read_zip_member(file, "demo.zip", META)
 
 
 class _Zeros(io.RawIOBase):
