@@ -117,14 +117,38 @@ def test_what_is_no_chart_is_refused(client, entries, data):
     assert entries() == {}
 
 
-def test_aliases_that_multiply_are_harmless(client, entries):
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    more = "\n".join([*lines, "annotations: {a: *a11}\n"])
-    refused = client.request("POST", API, data=make_chart(more=more))
-    assert refused.status_code == 400
-    assert client.request("POST", API, data=make_chart(more="\n".join(lines))).status_code == 201
-    assert len(json.dumps(entries())) < 1000
+LISTS = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+LISTS += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+TEXTS = [f"a: &a {'x' * 2000}", f"keywords: [{', '.join(['*a'] * 1000)}]"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (LISTS, "its aliases stand for"),
+        (TEXTS, "its aliases stand for"),
+        ([*LISTS, "annotations: {a: *a11}"], "its aliases stand for"),
+        (["other: &a {a: *a}"], "no anchor a"),
+        (["other: &a [*a, *a]"], "no anchor a"),
+    ],
+)
+def test_aliases_that_multiply_are_refused(client, entries, lines, problem):
+    refused = client.request("POST", API, data=make_chart(more="\n".join(lines)))
+    assert (refused.status_code, problem in refused.json["error"]) == (400, True)
+    assert entries() == {}
+
+
+def test_an_index_whose_aliases_multiply_cannot_be_read():
+    body = "\n".join(["entries: {}", *LISTS]).encode()
+    with pytest.raises(ValueError, match="its aliases stand for"):
+        entries.parse(body, "https://charts.example.com/index.yaml")
+
+
+def test_aliases_are_read(client, entries):
+    more = "appVersion: &v 1.10\ndescription: *v\nx: &x [a, b]\nkeywords: *x\n"
+    assert client.request("POST", API, data=make_chart(more=more)).status_code == 201
+    [entry] = entries()["demo"]
+    assert (entry["description"], entry["keywords"]) == ("1.10", ["a", "b"])
 
 
 @pytest.mark.parametrize(

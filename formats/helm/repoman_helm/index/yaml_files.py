@@ -20,6 +20,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+ALIASES_MAX_CHARS = 1 << 20  # A document whose aliases stand for more is refused.
+
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
@@ -45,6 +47,7 @@ class _Reader:
     def __init__(self, events: Iterator[Event]) -> None:
         self._events = events
         self._anchors: dict[str, Any] = {}
+        self._left = ALIASES_MAX_CHARS
 
     def read(self) -> Any:
         """Return the next value (ValueError: there is none)."""
@@ -59,11 +62,13 @@ class _Reader:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
                 raise ValueError(f"there is no anchor {event.anchor}")
-            return self._anchors[event.anchor]
+            value = self._anchors[event.anchor]
+            self._spend(value)
+            return value
         if isinstance(event, SequenceStartEvent):
-            return self._sequence(self._noted(event, []))
+            return self._noted(event, self._sequence())
         if isinstance(event, MappingStartEvent):
-            return self._mapping(self._noted(event, {}))
+            return self._noted(event, self._mapping())
         raise ValueError("it ends too early")
 
     def _noted(self, event: Any, value: Any) -> Any:
@@ -71,14 +76,28 @@ class _Reader:
             self._anchors[event.anchor] = value
         return value
 
-    def _sequence(self, found: list[Any]) -> list[Any]:
+    def _spend(self, value: Any) -> None:
+        """Count what an alias repeats: few of them could stand for more than any memory holds."""
+        self._left -= 1 + (len(value) if isinstance(value, str) else 0)
+        if self._left < 0:
+            raise ValueError(f"its aliases stand for more than {ALIASES_MAX_CHARS} characters")
+        if isinstance(value, list | dict):
+            for each in value:
+                self._spend(each)
+        if isinstance(value, dict):
+            for each in value.values():
+                self._spend(each)
+
+    def _sequence(self) -> list[Any]:
+        found: list[Any] = []
         for event in self._events:
             if isinstance(event, SequenceEndEvent):
                 break
             found.append(self._value(event))
         return found
 
-    def _mapping(self, found: dict[str, Any]) -> dict[str, Any]:
+    def _mapping(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for event in self._events:
             if isinstance(event, MappingEndEvent):
                 break
