@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 from flask import Blueprint, Response
-from packaging.metadata import RawMetadata, parse_email
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from repoman.plugin import (
@@ -66,11 +65,20 @@ def _described(form: FileUpload, file: File) -> Iterator[tuple[NewFile, BlobUplo
     """Yield the METADATA of a wheel as a file beside it (PEP 658)."""
     with form.bytes.open_reader() as source:
         data = read_zip_member(source, form.filename, METADATA)
-    given: RawMetadata = parse_email(data)[0]
-    _checked(form.filename, given.get("name", ""), given.get("version", ""))
+    _checked(form.filename, _field("Name", data), _field("Version", data))
     beside = form.open_beside()
     beside.write(data)
     yield NewFile(File(f"{file.path}.metadata", file.package, file.version), "text/plain"), beside
+
+
+def _field(name: str, metadata: bytes) -> str:
+    """Return a field that is there once; else nothing.
+
+    The library that reads all fields takes time quadratic to their number.
+    """
+    header = re.split(rb"\r?\n\r?\n", metadata, maxsplit=1)[0]
+    found = re.findall(rb"^%b:(.*)" % name.encode(), header, re.MULTILINE | re.IGNORECASE)
+    return found[0].decode(errors="replace").strip() if len(found) == 1 else ""
 
 
 def _check_python(versions: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import time
 import zipfile
 
 import pytest
@@ -98,6 +99,40 @@ def test_a_wheel_says_inside_what_it_is(publisher, name, version):
         archive.writestr("demo-1.0.dist-info/METADATA", f"Name: {name}\nVersion: {version}\n")
     refused = publisher.publish(data=data.getvalue())
     assert (refused.status_code, "does not fit" in refused.text) == (400, True), refused.text
+
+
+def described(text):
+    """Return a wheel with a METADATA."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("demo-1.0.dist-info/METADATA", text)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Name: demo\n",
+        "Name: demo\n\nVersion: 1.0\n",
+        "Name: demo\r\n\r\nVersion: 1.0\r\n",
+        "Name: demo\nVersion: 1.0\nName: demo\n",
+        "Name: demo\nVersion: 1.0\nname: other\n",
+        "Summary: x\n Name: demo\nVersion: 1.0\n",
+        "Name: d\u00e9mo\nVersion: 1.0\n",
+    ],
+)
+def test_a_wheel_says_once_what_it_is(publisher, text):
+    refused = publisher.publish(data=described(text))
+    assert (refused.status_code, "does not fit" in refused.text) == (400, True), refused.text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_wheel_may_have_very_many_fields(publisher, end):
+    fields = [*(f"X{number}: " for number in range(200_000)), "NAME:Demo ", "version:  1.0"]
+    text = end.join([*fields, "", "Name: other"])
+    began = time.process_time()
+    assert publisher.publish(data=described(text)).status_code == 200
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
