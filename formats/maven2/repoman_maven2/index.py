@@ -10,6 +10,8 @@ from repoman.plugin import StoredFile
 from repoman_maven2.layout import SNAPSHOT, STAMP, is_snapshot, parse_path
 from repoman_maven2.rules import version_key
 
+DOCUMENT_MAX_BYTES = 4 << 20  # A larger document is refused: its elements take far more memory.
+CHUNK_BYTES = 1 << 12  # So much is read of a document before it is known to be refused.
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 TIME_FORMAT = "%Y%m%d%H%M%S"
 
@@ -41,13 +43,24 @@ class Index:
     plugins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
+class _Tree(ElementTree.TreeBuilder):
+    """Elements of a document, which may not define entities: these could be of any size."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        """Refuse a document type, whatever its encoding (ValueError)."""
+        raise ValueError("it has a document type")
+
+
 def parse(body: bytes) -> Index:
     """Return what a document says (ValueError: it cannot be read)."""
-    if b"<!DOCTYPE" in body:
-        raise ValueError("it has a document type")
+    if len(body) > DOCUMENT_MAX_BYTES:
+        raise ValueError(f"it has more than {DOCUMENT_MAX_BYTES} bytes")
+    parser = ElementTree.XMLParser(target=_Tree())  # noqa: S314 - without a type, no entities
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - without a type there are no entities
-    except ElementTree.ParseError as error:
+        for at in range(0, len(body), CHUNK_BYTES):
+            parser.feed(body[at : at + CHUNK_BYTES])
+        root = parser.close()
+    except (ElementTree.ParseError, LookupError) as error:  # of an encoding
         raise ValueError(str(error)) from error
     for each in root.iter():
         each.tag = each.tag.rpartition("}")[2]

@@ -55,6 +55,8 @@ def parse_path(path: str) -> Artifact | None:
     if len(segments) < DEPTH_MIN or not all(map(SEGMENT.fullmatch, segments)):
         return None
     *group, name, base, file = segments
+    if "." in "".join(group):
+        return None  # the group has another folder
     version = base
     if base.endswith(SNAPSHOT):
         stem = re.escape(f"{name}-{base.removesuffix(SNAPSHOT)}")

@@ -155,6 +155,8 @@ class Maven(FileFormat):
         if name == layout.METADATA and folder:
             parts = folder.split("/")
             parts = parts[:-1] if _snapshot_of(path) else parts
+            if "." in "".join(parts[:-1]):
+                return File(path, is_mutable=True)  # the group has another folder
             return Metadata(path, f"{'.'.join(parts[:-1])}:{parts[-1]}")
         artifact = layout.parse_path(path)
         if artifact is None:

@@ -5,6 +5,8 @@ import io
 
 import pytest
 
+from repoman_maven2 import index
+
 URL = "/repository/maven"
 LIB = "org/acme/lib"
 JAR = f"{LIB}/1.0/lib-1.0.jar"
@@ -108,18 +110,49 @@ def test_prefixes_of_plugins_are_kept_and_merged(client, deploy, metadata):
     assert texts(root, "versioning/versions/version") == ["1.0"]
 
 
-BOMB = b'<!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><metadata>&b;</metadata>'
+BOMB = '<!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><metadata>&b;</metadata>'
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<metadata>", b"<html/>", BOMB, b"\xff\xfe", b"<metadata>" + b"<a>" * 100_000],
+    [
+        b"",
+        b"<metadata>",
+        b"<html/>",
+        BOMB.encode(),
+        BOMB.encode("utf-16"),
+        f'<?xml version="1.0" encoding="UTF-16BE"?>{BOMB}'.encode("utf-16-be"),
+        b'<?xml version="1.0" encoding="nothing"?><metadata/>',
+        b"\xff\xfe",
+        b"<metadata>" + b"<a>" * 100_000,
+    ],
+    ids=lambda body: hashlib.sha1(body).hexdigest()[:8],
 )
 def test_metadata_that_cannot_be_read_is_refused(client, body):
     refused = client.put(f"{URL}/org/acme/maven-metadata.xml", body)
     assert refused.status_code == 400
     assert "cannot be read" in refused.status
     assert client.get(f"{URL}/org/acme/maven-metadata.xml").status_code == 404
+
+
+@pytest.mark.parametrize("body", [BOMB.encode("utf-16"), BOMB.encode()])
+def test_no_entity_is_read(body):
+    with pytest.raises(ValueError, match="it has a document type"):
+        index.parse(body)
+
+
+def test_metadata_that_is_too_large_is_not_read():
+    with pytest.raises(ValueError, match="more than"):
+        index.parse(b"<metadata>" + b" " * index.DOCUMENT_MAX_BYTES + b"</metadata>")
+
+
+def test_a_package_has_one_folder(client, deploy):
+    deploy(JAR)
+    assert client.get(f"{URL}/{LIB}/maven-metadata.xml").status_code == 200
+    other = LIB.replace("/", ".", 1)
+    assert client.get(f"{URL}/{other}/maven-metadata.xml").status_code == 404
+    assert client.put(f"{URL}/{other}/maven-metadata.xml", b"<metadata/>").status_code == 400
+    assert client.put(f"{URL}/{other}/1.0/lib-1.0.jar", b"x").status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,9 @@ def test_a_path_says_which_artifact_it_is_of(path, expected):
         "org/acme/lib/1.0/lib-1.1.jar",
         "org/acme/lib/1.0/lib-1.0",
         "org/acme/lib/1.0/lib-1.0.1.jar",
+        "org.acme/lib/1.0/lib-1.0.jar",
+        "org.acme/lib/maven-metadata.xml",
+        "org/acme.x/lib/1.0-SNAPSHOT/maven-metadata.xml",
         "org/äcme/lib/1.0/lib-1.0.jar",
         f"{SNAPSHOTS}/lib-1.0-20261129-3.jar",
     ],
@@ -65,6 +68,7 @@ def test_metadata_is_about_a_package_or_a_group():
     assert read("org/acme/lib") == "org.acme:lib"
     assert read(SNAPSHOTS) == "org.acme:lib"
     assert read("org") == ":org"
+    assert read("org/acme/lib.core") == "org.acme:lib.core"
 
 
 def test_checksums_lie_beside_everything_but_checksums():
