@@ -26,6 +26,8 @@ STATUS = "project-status"  # A further key of a project that is passed on.
 DESCRIBED = "core-metadata"
 # Its former names, which have to go: pip 22.3 to 23.0 fails at them in JSON (PEP 714).
 FORMER = ("dist-info-metadata", "data-dist-info-metadata")
+# What a link may say of its file as texts; other things have other types in JSON.
+LINKED = ("requires-python", "yanked", "provenance", DESCRIBED, FORMER[0])
 DATA = "data-"  # In front of the keys of a file where they are attributes of a link.
 
 Page = Mapping[str, Any]
@@ -44,10 +46,14 @@ class _File(BaseModel):
     yanked: bool | str = False
 
 
+class _Project(BaseModel):
+    name: str
+
+
 class _Page(BaseModel):
     meta: dict[str, Any]
     files: list[_File] = Field(default_factory=list)
-    projects: list[dict[str, Any]] = Field(default_factory=list)
+    projects: list[_Project] = Field(default_factory=list)
     status: Any = Field(None, alias=STATUS)
 
 
@@ -63,7 +69,7 @@ def parse(project: str, body: bytes, media_type: str, url: str) -> Page:
             raise ValueError("the version of the API is not 1")
         if ("files" if project else "projects") not in given.model_fields_set:
             raise ValueError("it has no list")
-        status, names = given.status, [each["name"] for each in given.projects]
+        status, names = given.status, [each.name for each in given.projects]
         files = [each.model_dump(by_alias=True, exclude_unset=True) for each in given.files]
     else:
         links = read_links(body, url)
@@ -80,24 +86,29 @@ def _file_of(link: Link) -> dict[str, Any]:
     url, fragment = urldefrag(link.url)
     last = unquote(url.rstrip("/").rpartition("/")[2])
     given: dict[str, Any] = {
-        key.removeprefix(DATA): text for key, text in link.attributes.items() if DATA in key
+        key: link.attributes[DATA + key] for key in LINKED if DATA + key in link.attributes
     }
     if given.get("yanked") == "":
         given["yanked"] = True
     name = last if file_of(last) else link.text
-    return {**given, "filename": name, "url": url, "hashes": _hashes(fragment)}
+    return {**given, "filename": name, "url": url, "hashes": dict(parse_qsl(fragment))}
 
 
-def _hashes(text: str) -> dict[str, str]:
-    return {name: digest.lower() for name, digest in parse_qsl(text) if name in ALGORITHMS}
+def _hashes(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests that can be checked, in the spelling in which they are compared."""
+    texts = {name: text for name, text in given.items() if isinstance(text, str)}
+    return {name: text.lower() for name, text in texts.items() if name in ALGORITHMS}
 
 
 def _known(given: dict[str, Any], file: File, url: str) -> Page:
     described = next(filter(None, [given.pop(key, False) for key in (DESCRIBED, *FORMER)]), False)
     if isinstance(described, str):
-        described = _hashes(described) or True
-    remote = urljoin(url, given["url"])
-    return {"hashes": {}, **given, **link_to(file), "_url": remote, DESCRIBED: described}
+        described = dict(parse_qsl(described)) or True
+    known = {
+        "hashes": _hashes(given.get("hashes", {})),
+        DESCRIBED: (_hashes(described) or True) if isinstance(described, dict) else bool(described),
+    }
+    return {**given, **known, **link_to(file), "_url": urljoin(url, given["url"])}
 
 
 def link_to(file: File) -> Page:

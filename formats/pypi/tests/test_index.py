@@ -170,6 +170,36 @@ def test_what_cannot_be_read_is_an_error_of_a_known_kind(body):
         index.parse("demo", body, JSON, "https://example.com/")
 
 
+@pytest.mark.parametrize("name", ["1", "null", "{}", '["a"]'])
+def test_a_name_of_a_project_is_a_text(name):
+    body = f'{{"meta": {{"api-version": "1.0"}}, "projects": [{{"name": {name}}}]}}'
+    with pytest.raises(ValueError, match="string"):
+        index.parse("", body.encode(), JSON, "https://example.com/simple/")
+
+
+@pytest.mark.parametrize("media_type", [JSON, "text/html"])
+def test_digests_are_those_that_can_be_compared(media_type):
+    body = {
+        JSON: b"""{"meta": {"api-version": "1.0"}, "files": [{"filename": "demo-1.zip", "url": "x",
+            "hashes": {"sha256": "AB", "blake2b": "cd"}, "size": 5,
+            "core-metadata": {"sha256": "EF", "other": "x", "md5": 1}}]}""",
+        "text/html": b"""<a href="x#sha256=AB&amp;blake2b=cd" data-size="x" data-gpg-sig="true"
+            data-core-metadata="sha256=EF&amp;other=x">demo-1.zip</a>""",
+    }
+    [file] = index.parse("demo", body[media_type], media_type, "https://example.com/")["files"]
+    assert file["hashes"] == {"sha256": "ab"}
+    assert file["core-metadata"] == {"sha256": "ef"}
+    assert "gpg-sig" not in file
+    assert file.get("size") == (5 if media_type == JSON else None)
+
+
+def test_metadata_whose_digest_cannot_be_checked_is_there():
+    body = b"""{"meta": {"api-version": "1.0"}, "files": [{"filename": "demo-1.zip", "url": "x",
+        "hashes": {}, "core-metadata": {"other": "x"}}]}"""
+    [file] = index.parse("demo", body, JSON, "https://example.com/")["files"]
+    assert file["core-metadata"] is True
+
+
 def test_names():
     assert [project_of(each) for each in ("A_b.C", "a%2Db", "-a", "a b", "")] == [
         "a-b-c",
