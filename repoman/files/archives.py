@@ -15,7 +15,7 @@ READ_MAX_BYTES = 8 << 20  # A larger directory of an archive is refused: it is r
 INFLATED_MAX_BYTES = 64 << 20  # An archive that unpacks to more before the file is refused.
 CHUNK_BYTES = 1 << 16  # Of an archive, so much is read at a time.
 MEMBERS_MAX = 10_000  # A TAR archive is read so far.
-EXTENSION_MAX_BYTES = 1 << 16  # A longer header of a TAR archive, such as a path, is refused.
+EXTENSIONS_MAX_BYTES = 1 << 20  # All further headers of a TAR archive, such as long paths.
 LENGTH_MAX_CHARS = 8  # Of a record in such a header.
 PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)  # Headers about the next member.
 EXTENSIONS = (*PAX, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
@@ -105,12 +105,16 @@ def _find_in_tar(source: "_Inflated", pattern: re.Pattern[str]) -> bytes:
     The library would keep all headers, and its time is quadratic to the length of some.
     """
     said: dict[bytes, bytes] = {}  # what headers in front of a member say of it
+    left = EXTENSIONS_MAX_BYTES
     for _ in range(MEMBERS_MAX):
         block = source.read_all(tarfile.BLOCKSIZE)
         if not block.strip(b"\0"):
             raise ValueError(f"it has no file {pattern.pattern}")
         member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         if member.type in EXTENSIONS:
+            if not 0 <= member.size <= left:
+                raise ValueError("its headers are too long")
+            left -= member.size
             said.update(_said(member, source))
             continue
         path = said.get(PATH, member.name.encode(errors="surrogateescape"))
@@ -127,8 +131,6 @@ def _find_in_tar(source: "_Inflated", pattern: re.Pattern[str]) -> bytes:
 
 def _said(member: tarfile.TarInfo, source: "_Inflated") -> dict[bytes, bytes]:
     """Return what a header says of the next member, whose path or size may not fit its own."""
-    if not 0 <= member.size <= EXTENSION_MAX_BYTES:
-        raise ValueError("it has a header that is too long")
     data = source.read_all(_whole_blocks(member.size))[: member.size]
     if member.type == tarfile.GNUTYPE_LONGNAME:
         return {PATH: data.partition(b"\0")[0]}
