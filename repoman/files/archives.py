@@ -29,8 +29,15 @@ WITHOUT_BYTES = (
 )
 PATH, SIZE = b"path", b"size"  # Keys of a PAX header.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Others may ask for any amount of memory.
+
+
+class _Outside(OSError):
+    """An archive names a place that it does not have; the library expects this kind of error."""
+
+
 # All that archives which are broken, encrypted or unusual make the library raise.
 BROKEN = (
+    _Outside,
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -71,11 +78,11 @@ class _BoundedReads:
         self.tell, self.seekable = file.tell, file.seekable
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to a place (ValueError: there is none, wherever the archive says it is)."""
+        """Move to a place (_Outside: the archive does not have it)."""
         try:
             return self._file.seek(offset, whence)
         except OSError as error:
-            raise ValueError("it names a place outside of itself") from error
+            raise _Outside("it names a place outside of itself") from error
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes (ValueError: they are too many)."""

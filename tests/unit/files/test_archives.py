@@ -162,6 +162,16 @@ def test_a_tar_archive_is_read_up_to_a_number_of_members(monkeypatch):
                 read_tar(data)
 
 
+@pytest.mark.parametrize(
+    ("data", "problem"), [(b"", "not a zip"), (b"PK\x05\x06" + bytes(18), "0 files")]
+)
+def test_what_is_wrong_with_a_file_on_disk_is_said(tmp_path, data, problem):
+    small = tmp_path / "demo.zip"
+    small.write_bytes(data)
+    with small.open("rb") as file, pytest.raises(Invalid, match=problem):
+        read_zip_member(file, "demo.zip", META)
+
+
 def test_a_directory_that_lies_outside_of_the_archive_is_no_fault_of_the_disk(tmp_path):
     good = make(("a/META", "text"))
     end = good.index(b"PK\x05\x06")
