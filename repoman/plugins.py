@@ -2,12 +2,14 @@
 
 An installed plugin that cannot be loaded, that was written for another version of the API, or that
 fails in a hook of the start is left out and told of, so that one of them does not keep the server
-from its work; unless the settings name it as required. One that fails later is told of.
+from its work; unless the settings name it as required. One that fails later is told of, and goes on
+working: also in a hook of the start that it has answered, which some pages call again.
 """
 
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -25,7 +27,7 @@ PROBLEM_MAX_CHARS = 500  # Of the reason why a plugin was left out.
 ANSWER_MAX_CHARS = 200  # Of the answer to a hook call in the log.
 DECLARED = "REPOMAN_API"  # The attribute of a plugin that says for which version it was written.
 RECIPES = "repoman_register_recipes"
-# Hooks that are called at the start: a plugin that fails in one of them cannot work.
+# Hooks of the start: a plugin that fails in its first call of one of them cannot work.
 _START = ("repoman_register_", "repoman_add_hookspecs", "repoman_doctor_checks")
 _PAGES = ("repoman_web_", "repoman_render_failure")  # Without an answer something is not shown.
 _REALMS = ("repoman_authenticate", "repoman_find_user")  # No answer would mean a refusal.
@@ -67,6 +69,8 @@ class Plugins(pluggy.PluginManager):
         self.add_hookspecs(hookspecs)
         self._required = frozenset(required)
         self._installed: dict[str, InstalledPlugin] = {}
+        self._answered: set[tuple[str, str]] = set()  # (plugin, hook)
+        self._logged: set[tuple[str, str, str]] = set()  # (plugin, hook, kind of error)
         self._is_traced = bool(os.environ.get(TRACE))
 
     def load_installed(self) -> None:
@@ -138,34 +142,48 @@ class Plugins(pluggy.PluginManager):
 
     def _call(self, hook: str, plugin: pluggy.HookImpl, arguments: Sequence[object]) -> object:
         """Return the answer of one plugin; None if it is an installed one and failed."""
-        began, answer = time.perf_counter(), None
+        began, answer, has_failed = time.perf_counter(), None, False
         try:
             answer = plugin.function(*arguments)
+            self._answered.add((plugin.plugin_name, hook))
         except Exception as error:
             if plugin.plugin_name not in self._installed:
                 raise
             self._forgive(plugin.plugin_name, hook, error)
+            has_failed = True
         finally:
             if self._is_traced:
                 took_ms = (time.perf_counter() - began) * 1000
                 told = repr(answer)[:ANSWER_MAX_CHARS]
                 _log.info("hook %s of %s took %.2f ms: %s", hook, plugin.plugin_name, took_ms, told)
+        if has_failed and hook in _REALMS:  # Out here the error has no context with a password.
+            raise unable(plugin.plugin_name)
         return answer
 
     def _forgive(self, name: str, hook: str, error: Exception) -> None:
         """Go on without the answer of an installed plugin, where that is safe."""
-        if hook.startswith(_START):
+        if hook.startswith(_START) and (name, hook) not in self._answered:
             self._leave_out(name, error, f"{hook} failed: ")
             return
         is_answer = isinstance(error, RepomanError)  # an error that is meant for the client
-        if not hook.startswith((*_PAGES, *_REALMS)) or (is_answer and hook in _REALMS):
+        if is_answer and hook.startswith(_PAGES):
+            _log.info("The plugin %s: %s: %s", name, hook, error)
+            return
+        if not hook.startswith((*_START, *_PAGES, *_REALMS)) or (is_answer and hook in _REALMS):
             raise error
-        failure = f"{hook} failed: {_describe(error)}"
-        if failure != self._installed[name].failure:
-            self._installed[name] = replace(self._installed[name], failure=failure)
-            _log.error("The plugin %s: %s", name, failure, exc_info=error)
-        if hook in _REALMS:
-            raise Unavailable(f"The realm {name} has failed; see the log of the server.") from error
+        self._note_failure(name, hook, error)
+
+    def _note_failure(self, name: str, hook: str, error: Exception) -> None:
+        """Tell of a failure; the log has each kind once, since the text may vary by the call."""
+        kind = type(error).__name__
+        is_secret = hook in _REALMS  # The text of the error may hold a password.
+        failure = f"{hook} failed: {kind if is_secret else _describe(error)}"
+        self._installed[name] = replace(self._installed[name], failure=failure)
+        if (name, hook, kind) not in self._logged:
+            self._logged.add((name, hook, kind))
+            where = "".join(traceback.format_tb(error.__traceback__)) if is_secret else ""
+            cause = None if is_secret else error
+            _log.error("The plugin %s: %s\n%s", name, failure, where, exc_info=cause)
 
     def _leave_out(self, name: str, error: BaseException, where: str = "") -> None:
         if self.has_plugin(name):
@@ -193,7 +211,8 @@ class Plugins(pluggy.PluginManager):
         if RECIPES in hooks:
             ask = self.subset_hook_caller(RECIPES, self.get_plugins() - {plugin})
             formats = {each.format for recipes in ask() for each in recipes}
-        return replace(installed, hooks=hooks, formats=tuple(sorted(formats)))
+        present = self._installed[installed.name]  # It may have failed just now.
+        return replace(present, hooks=hooks, formats=tuple(sorted(formats)))
 
 
 def create_plugin_manager(
@@ -235,6 +254,11 @@ def unique(what: str, items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             raise Conflict(f"Two plugins provide the {what} {name!r}; uninstall one of them.")
         found[name] = thing
     return found
+
+
+def unable(realm: str) -> Unavailable:
+    """Return the error that says that a realm cannot tell who somebody is."""
+    return Unavailable(f"The realm {realm} has failed; see the log of the server.")
 
 
 def _check_api(declared: str) -> None:

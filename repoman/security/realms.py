@@ -10,6 +10,7 @@ import pluggy
 
 from repoman.errors import Invalid, Unavailable
 from repoman.options import Options
+from repoman.plugins import unable
 from repoman.security.accounts import Accounts
 from repoman.security.actors import LOCAL, Actor, RealmType
 from repoman.security.options import AUTHORIZING_REALM, REALM_OPTIONS, RealmOptions
@@ -134,8 +135,20 @@ class Realms:
 
 def _by_plugin(plugins: pluggy.PluginManager, hook: str) -> dict[str, Realm]:
     """Return what calls a hook of each plugin by itself, in the order of the manager."""
-    everybody = plugins.get_plugins()
     return {
-        each.plugin_name: plugins.subset_hook_caller(hook, everybody - {each.plugin})
+        each.plugin_name: _realm(plugins, hook, each)
         for each in reversed(getattr(plugins.hook, hook).get_hookimpls())
     }
+
+
+def _realm(plugins: pluggy.PluginManager, hook: str, plugin: pluggy.HookImpl) -> Realm:
+    """Return what calls a hook of a plugin; once the plugin was left out, it cannot tell."""
+    ask = plugins.subset_hook_caller(hook, plugins.get_plugins() - {plugin.plugin})
+
+    def realm(**given: object) -> Actor | None:
+        if not plugins.has_plugin(plugin.plugin_name):  # None would end sessions of its users.
+            raise unable(plugin.plugin_name)
+        found: Actor | None = ask(**given)
+        return found
+
+    return realm

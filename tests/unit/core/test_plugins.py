@@ -15,6 +15,7 @@ from repoman.doctor.model import FindingState
 from repoman.errors import Conflict, Unauthenticated, Unavailable
 from repoman.plugin import hookimpl
 from repoman.plugins import TRACE, InstalledPlugin, create_plugin_manager, unique
+from repoman.security.actors import Credentials
 from repoman.testing import HttpClient
 from tests.toy import ToyPlugin
 
@@ -100,8 +101,8 @@ BROKEN = {
 }
 
 
+TOY = "from repoman.plugin import hookimpl\nfrom tests.toy import ToyPlugin\nt = ToyPlugin()\n"
 TOY_HOOKS = """
-from repoman.plugin import hookimpl
 @hookimpl
 def repoman_register_recipes():
     return t.repoman_register_recipes()
@@ -256,7 +257,93 @@ def test_a_realm_that_fails_cannot_tell(install, start):
     assert client.get("/api/v1/audit").status_code == 200, "local users log in"
     assert client.get("/api/v1/audit", auth=("who", "a password")).status_code == 503
     [bad] = repoman.plugins.installed()
-    assert bad.failure == "repoman_authenticate failed: ValueError: no"
+    assert bad.failure == "repoman_authenticate failed: ValueError"
+
+
+def test_what_a_realm_fails_with_is_told_without_the_password(install, caplog):
+    error = "ValueError(f'{credentials.name} {credentials.password}')"
+    install("bad", failing("repoman_authenticate", "credentials", error))
+    manager = create_plugin_manager([])
+    for number in range(3):
+        given = Credentials("ann", f"secret-{number}")
+        with pytest.raises(Unavailable, match="The realm bad has failed") as failure:
+            manager.hook.repoman_authenticate(credentials=given)
+        assert failure.value.__cause__ is failure.value.__context__ is None
+    [bad] = manager.installed()
+    assert bad.failure == "repoman_authenticate failed: ValueError"
+    assert caplog.text.count("The plugin bad: repoman_authenticate failed") == 1
+    assert "in repoman_authenticate" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_what_varies_in_a_failure_is_logged_once(install, caplog):
+    install("bad", failing("repoman_web_tabs", "repository", "ValueError(repository)"))
+    manager = create_plugin_manager([])
+    for name in ("one", "two"):
+        assert manager.hook.repoman_web_tabs(repository=name) == []
+    assert manager.installed()[0].failure == "repoman_web_tabs failed: ValueError: two"
+    assert caplog.text.count("The plugin bad: repoman_web_tabs failed") == 1
+
+
+def test_an_answer_for_the_visitor_of_a_page_is_no_failure(install):
+    error = "__import__('repoman.plugin').plugin.NotFound('gone')"
+    install("bad", failing("repoman_web_tabs", "repository", error))
+    manager = create_plugin_manager([])
+    assert manager.hook.repoman_web_tabs(repository=None) == []
+    assert manager.installed()[0].failure == ""
+
+
+LATE = (
+    TOY
+    + """
+calls = []
+@hookimpl
+def repoman_register_recipes():
+    calls.append(1)
+    if len(calls) > 1:
+        raise ValueError("late")
+    return t.repoman_register_recipes()
+"""
+)
+
+
+def test_a_plugin_that_has_started_is_not_left_out_later(install, start):
+    install("late", LATE)
+    repoman = start(plugins={"required": ["late"]})
+    [late] = repoman.plugins.installed()
+    assert (late.problem, late.failure) == (
+        "",
+        "repoman_register_recipes failed: ValueError: late",
+    )
+    assert repoman.plugins.has_plugin("late")
+    assert repoman.plugins.hook.repoman_register_recipes() == []
+
+
+REALM = (
+    WORKING
+    + """
+from repoman.plugin import Actor
+@hookimpl
+def repoman_find_user(name):
+    return Actor(name, realm="bad")
+@hookimpl
+def repoman_register_web():
+    raise ValueError("no")
+"""
+)
+
+
+def test_a_realm_that_was_left_out_cannot_tell(install, start):
+    install("bad", REALM)
+    repoman = start()
+    realms = repoman.security.realms
+    assert realms.knows("bad", "ann") is True
+    client = HttpClient(repoman)
+    assert not repoman.plugins.has_plugin("bad")
+    assert realms.knows("bad", "ann") is None
+    assert realms.goes_on("bad", "ann")
+    assert client.get("/api/v1/audit", auth=("who", "a password")).status_code == 503
+    assert client.get("/api/v1/audit").status_code == 200, "local users log in"
 
 
 def test_errors_for_clients_come_from_realms_as_they_are(install):
@@ -269,7 +356,7 @@ def test_errors_for_clients_come_from_realms_as_they_are(install):
 
 
 def test_the_formats_of_a_plugin_are_named(install):
-    install("toy", "from tests.toy import ToyPlugin\nt = ToyPlugin()\n" + TOY_HOOKS)
+    install("toy", TOY + TOY_HOOKS)
     [toy] = create_plugin_manager([]).installed()
     assert toy.formats == ("toy",)
 
