@@ -17,7 +17,6 @@ from repoman.cli.common import (
 from repoman.core import Repoman
 from repoman.errors import Invalid, RepomanError
 from repoman.sections import merge, parse_section
-from repoman.security.ldap import roles_of
 from repoman.security.ldap_servers import LdapServer, directory_of
 from repoman.security.options import LDAP_OPTIONS, LdapOptions
 
@@ -40,8 +39,6 @@ def test(
     repoman: Repoman, name: str, server: str | None, password_stdin: bool, no_password: bool
 ) -> None:
     """Log in as USER and print each step. Works before the realm is enabled."""
-    from repoman.security.directory import Directory  # takes a while: not for all commands
-
     options = _directory(repoman, server)
     if not options.enabled:
         click.echo("The realm is not enabled: nobody can log in with it yet.")
@@ -49,22 +46,16 @@ def test(
         click.echo(
             "Passwords are sent to ldap:// servers in plain text: set start_tls, or use ldaps://."
         )
-    trusted = repoman.trust_store.pem() if options.use_trust_store else ""
-    directory = Directory(options, click.echo, trusted)
-    if no_password:
-        person = directory.find(name)
-    else:
-        person = directory.log_in(name, _password(from_stdin=password_stdin))
-    if person is None:
+    password = "" if no_password else _password(from_stdin=password_stdin)
+    if not name or not (password or no_password):
+        raise Invalid("A name or password that is empty lets nobody in.")
+    trial = repoman.ldap_trials.ask(options, name, password)
+    for step in trial.steps:
+        click.echo(step)
+    if not trial.is_good:
         raise RepomanError(f"{name} cannot log in.")
-    for what, value in (
-        ("name", person.name),
-        ("full name", person.full_name),
-        ("email", person.email),
-        ("groups", ", ".join(person.groups)),
-        ("roles", ", ".join(roles_of(person, options))),
-    ):
-        click.echo(f"{what:<10} {value or '-'}")
+    for what, value in trial.facts:
+        click.echo(f"{what.lower().replace('-', ''):<10} {value or '-'}")
 
 
 @ldap.command()

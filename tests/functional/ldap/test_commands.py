@@ -103,6 +103,22 @@ def test_a_login_is_explained_step_by_step(cli, ldap):
     assert "ldap://127.0.0.1:1 cannot be used: " in text
 
 
+def test_logins_that_commands_try_are_in_the_audit_log(cli, ldap):
+    cli("ldap", "test", "alice", "--password-stdin", given=ALICE + "\n")
+    cli("ldap", "test", "nobody", "--no-password", check=False)
+    lines = cli("audit", "list", "--domain", "ldap", "--type", "try", "--json").splitlines()
+    told = {
+        (each["attributes"]["what"], bool(each["is_success"])) for each in map(json.loads, lines)
+    }
+    assert {("login", True), ("find", False)} <= told
+
+
+def test_an_empty_password_is_not_taken_for_a_correct_one(cli, ldap):
+    text = cli("ldap", "test", "alice", "--password-stdin", given="\n", check=False)
+    assert "password" in text
+    assert "email" not in text
+
+
 @pytest.fixture
 def hub(cli):
     """A proxy with a password at its remote."""
