@@ -15,7 +15,7 @@ from repoman.cleanup.selection import Judgement, Selection, coordinate_of
 from repoman.errors import Invalid
 from repoman.events.event import Coordinate
 from repoman.repositories.cleanup import CleanupPolicies
-from repoman.repositories.cleanup_records import ALL_FORMATS, CleanupPolicy
+from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.repositories.manager import RepositoryManager
 from repoman.repositories.model import Repository
 from repoman.security.actors import Actor
@@ -156,17 +156,17 @@ class CleanupPreview:
 
         Raises:
             Invalid: a criterion is not valid, or a policy is for another format; ``field`` is the
-                attribute.
+                attribute, and ``policy`` for a stored policy of another format.
         """
         format_ = repository.config.format
         for each in policies:
             self._policies.check(each)
-            if each.format not in (ALL_FORMATS, format_):
+            if not each.fits(format_):
+                field = "policy" if each.name else "format"
                 raise Invalid(
-                    f"format: {f'the policy {each.name}' if each.name else 'it'} is for "
-                    f"repositories of the format {each.format}, and {repository.name} has the "
-                    f"format {format_}.",
-                    field="format",
+                    f"{field}: {each.name or 'it'} is for repositories of the format "
+                    f"{each.format}, and {repository.name} has the format {format_}.",
+                    field=field,
                 )
 
     def explain_all(

@@ -50,6 +50,10 @@ class CleanupPolicy:
         patterns = (self.name_patterns, self.version_patterns, self.asset_regex)
         return any((*criteria, *patterns, self.release_type))
 
+    def fits(self, format_name: str) -> bool:
+        """Return whether repositories of a format may use it."""
+        return self.format in (ALL_FORMATS, format_name)
+
 
 FIELDS = tuple(CleanupPolicy.__slots__)
 PATTERNS = ("name_patterns", "version_patterns", "keep_names", "keep_versions")

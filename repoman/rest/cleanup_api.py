@@ -190,7 +190,8 @@ def delete_policy(call: Call, name: str) -> None:
 def list_cleanup_decisions(call: Call, name: str, query: DecisionsQuery) -> DecisionsPage:
     """Show what cleanup policies would remove from a repository now, and why; nothing is removed.
 
-    Of the components that you may browse. Policies need not be used by the repository.
+    Of the components that you may browse. Policies need not be used by the repository, but have to
+    be for its format.
     """
     policies = [call.repoman.cleanup_policies.get(each) for each in query.policy] or None
     return _decide(call, name, policies, query)

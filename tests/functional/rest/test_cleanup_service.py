@@ -343,6 +343,15 @@ def test_pages_of_decisions_and_who_may_see_them(site):
     assert answer.status_code == 404
 
 
+def test_a_policy_for_another_format_is_named_where_it_is_tried(site):
+    site.repoman.cleanup_policies.create(CleanupPolicy("other", "raw", retain=1))
+    answer = site.client.request("GET", "/api/v1/repositories/images/cleanup?policy=other")
+    assert answer.status_code == 400
+    [told] = answer.json["errors"]
+    assert told["field"] == "policy"
+    assert "other is for repositories of the format raw" in told["message"]
+
+
 def test_criteria_are_tried_without_being_stored(site):
     push(site, "tried", *"abcd")
     known = site.repoman.cleanup_policies.all()

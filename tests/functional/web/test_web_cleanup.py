@@ -33,6 +33,22 @@ def test_a_policy_is_tried_before_it_is_used(filled, admin):
     assert ("/a/1.txt" in page, "/a/0.txt" in page) == (True, False)
 
 
+def test_policies_of_other_formats_are_not_offered_for_a_repository(stage, open_as):
+    admin = open_as("nx-all")
+    stage.repoman.repositories.create("files", "raw-hosted", {})
+    stage.repoman.cleanup_policies.create(CleanupPolicy("other", "docker", retain=1))
+    option = '<option value="other"'
+    assert option in admin.get(PREVIEW).text
+    assert option not in admin.get(f"{PREVIEW}?repository=files").text
+    answer = admin.get(f"{PREVIEW}?repository=files&policy=other")
+    assert answer.status_code == 200
+    assert "other cannot be tried on files" in answer.text
+    assert "of the format docker, and files has the format raw" in answer.text
+    assert option not in answer.text
+    assert "Decisions" not in answer.text
+    assert admin.get(f"{PREVIEW}.csv?repository=files&policy=other").status_code == 400
+
+
 def test_what_the_policies_of_a_repository_remove_is_linked_from_it(filled, repoman, admin):
     repoman.repositories.update("files", {"cleanup": {"policy_names": ["some"]}})
     assert f"{PREVIEW}?repository=files" in admin.get("/admin/repositories").text

@@ -47,7 +47,8 @@ def preview() -> str:
     query, wanted = read_list(), _decision(request.args.get("show"))
     key = query.key(int)
     page = None
-    if chosen is not None:
+    unfit = _find_unfit(policies or (), chosen)
+    if chosen is not None and unfit is None:
         asked = CleanupQuery(wanted, query.filter, key[0] if key else 0, query.rows)
         tried = current_repoman().cleanup_preview
         page = tried.preview(chosen, policies, current_actor(), asked)
@@ -62,7 +63,8 @@ def preview() -> str:
         tried=[(each.name, describe(each)) for each in (used if policies is None else policies)],
         is_used=policies is None,
         repositories=list_repositories(),
-        choices=_choices(),
+        choices=_choices(chosen),
+        unfit=unfit,
         policy=request.args.get("policy", ""),
     )
 
@@ -182,6 +184,18 @@ def _decision(shown: str | None) -> CleanupDecision | None:
     return CleanupDecision(shown) if shown in set(CleanupDecision) else None
 
 
-def _choices() -> list[tuple[str, str]]:
+def _find_unfit(
+    policies: Iterable[CleanupPolicy], repository: Repository | None
+) -> CleanupPolicy | None:
+    """Return a policy that a repository cannot use, for its format; None: all fit."""
+    if repository is None:
+        return None
+    return next((each for each in policies if not each.fits(repository.config.format)), None)
+
+
+def _choices(repository: Repository | None) -> list[tuple[str, str]]:
+    """Return the policies that can be tried, on any repository if none is chosen yet."""
     policies = current_repoman().cleanup_policies.all()
+    if repository is not None:
+        policies = [each for each in policies if each.fits(repository.config.format)]
     return [("", "The policies that it uses"), *((each.name, each.name) for each in policies)]

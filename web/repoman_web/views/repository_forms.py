@@ -8,7 +8,6 @@ from flask import request, url_for
 from pydantic import Field
 
 from repoman.plugin import (
-    ALL_FORMATS,
     AccessSection,
     CleanupSection,
     ConnectorSection,
@@ -225,7 +224,7 @@ def _policies(recipe: Recipe) -> list[tuple[str, str]]:
     return [
         (each.name, f"{each.name}: {each.notes}" if each.notes else each.name)
         for each in found
-        if each.format in (ALL_FORMATS, recipe.format)
+        if each.fits(recipe.format)
     ]
 
 
