@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from repoman.blobs.store import BlobStore, BlobWriter, StoredBlob
 from repoman.db.database import Database
+from repoman.db.topics import SECURITY
 from repoman.errors import Conflict, NotFound, RangeInvalid, RepomanError
 from repoman.quotas import SpaceLimits
 from repoman.upload_records import add_upload, delete_upload, find_upload, list_begun
@@ -170,20 +171,24 @@ class _Live:
         self.id = upload.id
         self.upload = upload
         self.known_until = 0.0  # monotonic seconds: until then its row need not be looked for
+        self.known_users = -1  # The number of the users' topic then: uploads of deleted ones go.
         self.writer = writer
         self.lock = threading.Lock()
         self.is_over = False  # read and set by the holder of the lock, as is:
         self.has_failed = False
 
-    @property
-    def known(self) -> Upload | None:
-        """The session, if its row was there a moment ago, and it has not ended here since."""
-        is_fresh = not self.is_over and time.monotonic() < self.known_until
-        return self.upload if is_fresh else None
+    def known(self, users: int) -> Upload | None:
+        """Return the session if its row was there a moment ago, and it has not ended here since.
 
-    def note_known(self, upload: Upload) -> None:
+        ``users`` is the number that the topic of users has.
+        """
+        is_fresh = users == self.known_users and time.monotonic() < self.known_until
+        return self.upload if is_fresh and not self.is_over else None
+
+    def note_known(self, upload: Upload, users: int) -> None:
         """Take note that the row of the session is there."""
         self.upload, self.known_until = upload, time.monotonic() + KNOWN_S
+        self.known_users = users
 
     @property
     def is_left_over(self) -> bool:
@@ -240,7 +245,7 @@ class UploadSessions:
         with self._database.transaction(is_durable=False):
             self._database.admit()
             add_upload(self._repository, (upload.id, scope, actor, upload.started_at, upload.store))
-        self._find_live(upload, algorithms).note_known(upload)
+        self._find_live(upload, algorithms).note_known(upload, self._users())
         return upload
 
     def get(self, upload_id: str, scope: str, actor: str) -> Upload:
@@ -250,7 +255,7 @@ class UploadSessions:
             NotFound: there is none with this id in this scope that this actor began.
         """
         live = self._live.get(upload_id)
-        found = None if live is None else live.known
+        found = None if live is None else live.known(self._users())
         if found is None:
             found = self._look_up(upload_id, live)
         if (found.scope, found.actor) != (scope, actor) or (live and live.is_left_over):
@@ -259,6 +264,7 @@ class UploadSessions:
 
     def _look_up(self, upload_id: str, live: _Live | None) -> Upload:
         """Return a session as its row has it, and take note of that in ``live`` (NotFound)."""
+        users = self._users()
         row = find_upload(self._repository, upload_id)
         if row is None:
             if live is not None and live.lock.acquire(blocking=False):
@@ -267,8 +273,12 @@ class UploadSessions:
             raise NotFound(UNKNOWN)
         found = Upload(*row)
         if live is not None:
-            live.note_known(found)
+            live.note_known(found, users)
         return found
+
+    def _users(self) -> int:
+        """Return the number of the topic of users, which is another one once any of them goes."""
+        return self._database.topics.numbers.get(SECURITY, 0)
 
     def list_after(self, after: str, limit: int) -> list[UploadProgress]:
         """Return at most ``limit`` sessions with ids after ``after``, in their order."""

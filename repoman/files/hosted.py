@@ -81,6 +81,7 @@ class HostedFiles:
         """Store uploaded bytes as files, and change their package with it."""
         for new, _ in files:
             self._check_allowed(new.file)
+        lost = {new.file.path for new, _ in files if self._is_lost(new.file.path)}
         assets = [
             new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
             for new, upload in files
@@ -88,7 +89,10 @@ class HostedFiles:
         state = self._no_bytes() if change else None
         with self._content.transaction():
             pairs = zip(files, assets, strict=True)
-            first, *_ = [self._save(new.file, asset) for (new, _), asset in pairs]
+            first, *_ = [
+                self._save(new.file, asset, is_lost=new.file.path in lost)
+                for (new, _), asset in pairs
+            ]
             if change and state:
                 self._change(files[0][0].file.package, change, state)
         return first
@@ -203,13 +207,18 @@ class HostedFiles:
         if refusal := self._format.refusal(file, self._config):
             raise Invalid(refusal)
 
-    def _save(self, file: File, asset: NewAsset) -> bool:
+    def _is_lost(self, path: str) -> bool:
+        """Return whether there is a file whose bytes are missing, and so can be stored again."""
+        asset = self._content.find_asset(path)
+        return asset is not None and not self._content.has_bytes(asset)
+
+    def _save(self, file: File, asset: NewAsset, *, is_lost: bool = False) -> bool:
         """Store a file in the transaction of the caller; return whether there was none."""
         is_new = self._check_write(file, asset.blob.digest)
         if is_new and asset.component is not None:
             self._check_twins(file.path, asset.component)
         known = self._content.find_asset(asset.path)
-        if is_new or known is None or known.digest != asset.blob.digest:
+        if is_new or is_lost or known is None or known.digest != asset.blob.digest:
             self._content.save_asset(asset)
         return is_new
 

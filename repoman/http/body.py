@@ -95,8 +95,6 @@ def receive_body(environ: Environ, open_sink: Callable[[], Sink]) -> Sink:
     if received is not None:
         return _checked(environ, received)
     sink = open_sink()
-    if body_length(environ) == 0:  # The last request of an upload has none.
-        return sink
     _check_room(environ, sink)
     if ADMISSION in environ:
         _take_body(environ, BodyWanted(sink))
@@ -134,8 +132,11 @@ def body_length(environ: Environ) -> int | None:
 
 
 def _check_room(environ: Environ, sink: BodySink) -> None:
+    length = body_length(environ)
+    if length == 0:  # The last request of an upload has none.
+        return
     try:
-        sink.check_room(body_length(environ) or 0)
+        sink.check_room(length or 0)
     except BaseException:
         sink.close()
         raise

@@ -100,7 +100,9 @@ def test_a_session_is_not_looked_for_in_each_request(sessions, open_sessions, mo
 def test_another_process_may_end_a_session(sessions, open_sessions):
     upload = sessions.create("app", "ann")
     open_sessions().cancel(upload)
-    wait_until(lambda: sessions._live[upload.id].known is None, what="a new look")
+    wait_until(
+        lambda: sessions._live[upload.id].known(sessions._users()) is None, what="a new look"
+    )
     with pytest.raises(NotFound):
         sessions.get(upload.id, "app", "ann")
 
