@@ -124,5 +124,10 @@ def save_verification(store: str, state: Verification) -> None:
     _execute(_SAVE_VERIFICATION, (store, *astuple(state)))
 
 
+def delete_verification(store: str) -> None:
+    """Forget how far the verification of a store came."""
+    _execute("DELETE FROM blob_verification WHERE store = ?", (store,))
+
+
 def _execute(sql: str, values: tuple[Any, ...]) -> Any:
     return database_proxy.execute_sql(sql, values)

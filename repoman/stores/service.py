@@ -22,6 +22,7 @@ from repoman.blobs.store import BlobStore
 from repoman.catalog.model import StoreUsage
 from repoman.catalog.records import list_store_usages
 from repoman.config import BlobStoreSettings
+from repoman.damage_records import delete_verification
 from repoman.db.database import Database
 from repoman.db.topics import BLOB_STORES
 from repoman.errors import Conflict, Invalid, NotFound, RepomanError, Unavailable
@@ -334,6 +335,7 @@ class BlobStores:
             if row is None or not row.is_deleted or not records.is_store_empty(name):
                 return False
             records.delete_store(name)
+            delete_verification(name)  # A new store of that name is another one.
         # Without its row nobody knows it: what a crash leaves here is an unused directory.
         try:
             store.remove()

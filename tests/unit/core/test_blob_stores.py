@@ -10,6 +10,7 @@ import pytest
 
 from repoman.blobs.file import FileBlobStore
 from repoman.compaction import Compactor, Unwatched
+from repoman.damage_records import Verification, find_verification, save_verification
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.repositories.purge import Purge
 from repoman.stores.model import Quota, QuotaKind
@@ -171,6 +172,15 @@ def test_a_store_that_is_empty_goes_at_once(repoman):
     assert repoman.blob_stores.names() == ["default"]
     with pytest.raises(Invalid):
         repoman.repositories.create("files", "raw-hosted", {"storage": {"blob_store": "new"}})
+
+
+def test_a_new_store_of_an_old_name_is_verified_from_its_beginning(repoman):
+    repoman.stores.create("new", "new")
+    with repoman.database.transaction():
+        save_verification("new", Verification(1.0, after="f" * 64, blobs=7))
+    repoman.stores.delete("new")
+    repoman.stores.create("new", "new")
+    assert find_verification("new") is None
 
 
 def test_files_of_others_survive_the_deletion(repoman):
