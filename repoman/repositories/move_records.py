@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from repoman.content_records import find_blob, keep_blob
+from repoman.content_records import find_blob, keep_blob, note_whole
 from repoman.db.models import database_proxy
 from repoman.db.sqlite import batches
 
@@ -152,7 +152,7 @@ def note_step(move: Move, after: str, done: int, copied: tuple[int, int]) -> Non
 
 
 def take_over(assets: Iterable[Scanned], store: str) -> set[str]:
-    """Have assets name the blobs of the same digests in another store, whose bytes are there.
+    """Have assets name the blobs of the same digests in another store, whose bytes are whole.
 
     Returns the digests that compaction is removing from it: their assets stay as they are.
     """
@@ -169,6 +169,7 @@ def take_over(assets: Iterable[Scanned], store: str) -> set[str]:
             new = _execute(_COPY_BLOB, (store, blob)).fetchone()[0]
         else:
             keep_blob(new)
+        note_whole(store, named[0].digest)
         _execute(_COPY_CHECKSUMS, (new, blob))
         for batch in batches(each.asset for each in named):
             marks = ", ".join("?" * len(batch))

@@ -10,6 +10,7 @@ A request that began before the move may still store something in the old store;
 its transaction (:mod:`repoman.content`), and the move looks at all assets again.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -200,7 +201,8 @@ class _Work:
         # No cache depends on where bytes are. Before compaction frees those in the old store, a
         # transaction of its own waits for the disk, and this one lies before it.
         with self._database.transaction(touches=()):
-            present = [each for each in strange if self._has(each)]
+            known = [each for each in strange if each.digest not in self._problems]
+            present = [each for each in known if self._has(each)]
             refused = records.take_over(present, self._move.store)
             records.note_step(self._move, after, done, (len(copied), sum(copied)))
         self._unrecorded = 0
@@ -217,9 +219,23 @@ class _Work:
         found = self._target.stat(each.digest)
         return found is not None and found.size == each.size
 
+    def _is_whole(self, each: Scanned) -> bool:
+        """Return whether the bytes are there and right: the new store may have had them before."""
+        if not self._has(each):
+            return False
+        state = hashlib.new(CANONICAL)
+        try:
+            with self._target.open(each.digest) as file:
+                while data := file.read(READ_BYTES):
+                    state.update(data)
+                    self._limit.take(len(data))
+        except (NotFound, OSError):
+            return False
+        return state.hexdigest() == each.digest
+
     def _copy(self, each: Scanned) -> bool:
         """Copy the bytes of a blob, durably, unless they are there; return whether it was done."""
-        if self._has(each):
+        if self._is_whole(each):
             return False
         try:
             with self._stores.get(each.store).open(each.digest) as source:

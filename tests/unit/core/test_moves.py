@@ -9,6 +9,7 @@ from repoman.blob_records import StoreRow, update_store
 from repoman.blobs.upload import store_bytes
 from repoman.compaction import GRACE_S, Compactor, Unwatched
 from repoman.content import NewAsset
+from repoman.damage_records import list_marked, save_damage
 from repoman.db.models import database_proxy
 from repoman.errors import (
     Conflict,
@@ -293,6 +294,34 @@ def test_what_is_damaged_or_missing_stays_and_the_rest_moves(repoman, moves, clo
     moves.pause("Team", is_paused=False)
     assert run(moves) == "Moved Team to other."
     assert set(stores_of().values()) == {"other"}
+
+
+def test_what_the_new_store_has_already_is_used_only_if_it_is_right(
+    repoman, moves, content, filled
+):
+    other, digest = repoman.blob_stores.get("other"), filled["p1"].digest
+    for path in ("p1", "p2"):
+        store_bytes(other, path.encode())
+    (repoman.data / f"blobs/other/sha256/{digest[:2]}/{digest}").write_bytes(b"XX")
+    with repoman.database.transaction():
+        save_damage("other", digest, "is damaged", 1.0)
+    moves.begin("Team", "other")
+    assert run(moves) == "Moved Team to other."
+    assert set(stores_of().values()) == {"other"}
+    check_all(content)
+    assert moves.find("Team").blobs == len(PATHS) - 1
+    assert list_marked("other", [digest]) == set()
+
+
+def test_what_is_damaged_in_both_stores_stays(repoman, moves, filled):
+    digest = filled["p1"].digest
+    store_bytes(repoman.blob_stores.get("other"), b"p1")
+    for name in ("default", "other"):
+        (repoman.data / f"blobs/{name}/sha256/{digest[:2]}/{digest}").write_bytes(b"XX")
+    moves.begin("Team", "other")
+    with pytest.raises(Unavailable, match="1 blob could not be moved"):
+        run(moves)
+    assert [path for path, store in stores_of().items() if store == "default"] == ["p1"]
 
 
 def test_a_store_that_is_being_left_cannot_be_deleted(repoman, moves, filled):
