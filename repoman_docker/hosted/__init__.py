@@ -27,7 +27,8 @@ def build_hosted(context: RepositoryContext) -> Built:
     trash = Trash(context.content, docker.undo_days)
     blobs = HostedBlobs(context.content, policy)
     manifests = HostedManifests(context.content, context.blobs, policy, docker, trash.discard)
-    deletion = Deletion(context.content, policy.read_only, policy.check_delete, trash.discard)
+    check_tag = policy.check_delete if policy.has_immutable else None
+    deletion = Deletion(context.content, policy.read_only, check_tag, trash.discard)
     lists = HostedLists(context.content)
     images = open_images(context, manifests, blobs, lists.tags)
     pushes = open_pushes(context, policy, manifests, images, trash.discard)
@@ -75,7 +76,7 @@ def _capabilities(
         delete_component=deletion.delete_component,
         delete_asset=deletion.delete_asset,
         deletion_note=NOTE,
-        protection=policy.protection if docker.immutable_tags else None,
+        protection=policy.protection if policy.has_immutable else None,
         undo_days=docker.undo_days,
         version_space=partial(version_space, context.config.id),
         upload_sessions=context.uploads,

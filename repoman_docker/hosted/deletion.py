@@ -1,21 +1,24 @@
 """Deletions of components and assets that the core asks for: by administrators, and by tasks."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 
-from repoman.plugin import Conflict, ContentStore, Coordinate, NotFound, ReadOnly
+from repoman.plugin import Conflict, ContentStore, Coordinate, Denied, NotFound, ReadOnly
+from repoman_docker.hosted.holders import check_holders, find_held
 from repoman_docker.layout import (
     BLOB,
     CHILD,
     IMAGE,
     MANIFEST,
     TAG,
-    V1_CHAIN,
     deletion_entries,
     manifest_path,
     manifest_prefixes,
     tag_path,
     tagged,
-    v1_chain_prefixes,
+    v1_chain_of,
 )
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.rules import component_path
@@ -24,6 +27,7 @@ from repoman_docker.v1.records import chain_paths
 
 NOTE = "A manifest stays when its tag is deleted; the tags of a deleted manifest go with it."
 BATCH_ASSETS = 500  # Assets of an image that are deleted in one transaction.
+BATCH_MANIFESTS = 100  # Each of them may be listed by many indexes.
 
 
 def delete_manifest(
@@ -33,16 +37,20 @@ def delete_manifest(
     discard: Discard,
     *,
     check_tag: CheckDelete | None = None,
+    check_holder: CheckDelete | None = None,
 ) -> bool:
     """Delete a manifest, by ``discard``, with its tags; return whether it was there.
 
     Of many tags some go in transactions of their own: a crash leaves the manifest with the others.
+    The tags of the indexes that list it stay; ``check_holder`` is asked about these.
     """
     path = manifest_path(name, digest)
     while True:
         with content.transaction():
             if content.find_asset(path) is None:
                 return False
+            if check_holder is not None:
+                check_holders(content, path, check_holder)
             tags = [each.path for each in content.referring(path, TAG, "", BATCH_ASSETS + 1)]
             batch = tags[:BATCH_ASSETS]
             if check_tag is not None:
@@ -71,7 +79,8 @@ class Deletion:
     Args:
         content: of the repository.
         read_only: why nothing may be deleted; empty if it may.
-        check_tag: is called with the image name and the tag before a tag is deleted, and may raise.
+        check_tag: is called with the image name and the tag before a tag is deleted, or an image
+            of an index that it leads to, and may raise; None: all may be deleted.
         discard: deletes manifests; None: for good.
     """
 
@@ -79,12 +88,12 @@ class Deletion:
         self,
         content: ContentStore,
         read_only: str = "",
-        check_tag: Callable[[str, str], None] = lambda _name, _tag: None,
+        check_tag: Callable[[str, str], None] | None = None,
         discard: Discard | None = None,
     ) -> None:
         self._content = content
         self._read_only = read_only
-        self._check_tag = check_tag
+        self._protection = check_tag
         self._discard = discard or content.delete_assets
 
     def delete_component(self, coordinate: Coordinate) -> None:
@@ -129,6 +138,7 @@ class Deletion:
                 Digest.parse(digest),
                 self._discard,
                 check_tag=check_tag,
+                check_holder=None if self._protection is None else partial(self._check_tag, name),
             )
             return
         if asset.kind == TAG:
@@ -160,15 +170,24 @@ class Deletion:
         if self._read_only:
             raise ReadOnly(self._read_only)
 
+    def _check_tag(self, name: str, tag: str) -> None:
+        if self._protection is not None:
+            self._protection(name, tag)
+
     def _delete_image(self, name: str) -> None:
-        """Delete tags first: a tag never points to a manifest that is gone."""
+        """Delete tags first: a tag never points to a manifest that is gone.
+
+        What is pushed meanwhile stays whole, and so does a tag that must not be deleted.
+        """
+        began_at = time.time()
         for tags in self._tags_of(name):
             for each in tags:
                 self._check_tag(name, each)
         for tags in self._tags_of(name):
-            self._delete(tag_path(name, Tag(each)) for each in tags)
-        self._delete_below(V1_CHAIN, v1_chain_prefixes(name), self._content.delete_assets)
-        self._delete_below(MANIFEST, manifest_prefixes(name), self._discard)
+            with self._content.transaction():
+                self._delete(tag_path(name, Tag(each)) for each in self._deletable(name, tags))
+        for prefix in manifest_prefixes(name):
+            self._delete_manifests(prefix, began_at)
 
     def _tags_of(self, name: str) -> Iterator[list[str]]:
         after = ""
@@ -176,10 +195,23 @@ class Deletion:
             yield tags
             after = tags[-1]
 
-    def _delete_below(self, kind: str, prefixes: Iterable[str], delete: Discard) -> None:
-        for prefix in prefixes:
-            after = ""
-            while found := self._content.list_assets(kind, after, BATCH_ASSETS, prefix):
+    def _deletable(self, name: str, tags: Iterable[str]) -> Iterator[str]:
+        for each in tags:
+            with suppress(Denied):
+                self._check_tag(name, each)
+                yield each
+
+    def _delete_manifests(self, prefix: str, began_at: float) -> None:
+        """Delete manifests, with their chains, but none that is needed by what was pushed since."""
+        after = ""
+        while True:
+            with self._content.transaction():
+                found = self._content.list_assets(MANIFEST, after, BATCH_MANIFESTS, prefix)
                 paths = [each.path for each in found]
-                delete(paths, deletion_entries(paths))
-                after = paths[-1]
+                if not paths:
+                    return
+                held = find_held(self._content, paths, began_at)
+                going = [each for each in paths if each not in held]
+                self._content.delete_assets(map(v1_chain_of, going))
+                self._discard(going, deletion_entries(going))
+            after = paths[-1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from repoman.plugin import (
     Asset,
@@ -164,7 +165,16 @@ class HostedManifests:
             self._policy.check_delete(name, tag)
 
         check_tags(self._content, manifest_path(name, digest), check)
-        return delete_manifest(self._content, name, digest, self._discard, check_tag=check)
+        return delete_manifest(
+            self._content,
+            name,
+            digest,
+            self._discard,
+            check_tag=check,
+            check_holder=partial(self._policy.check_delete, name)
+            if self._policy.has_immutable
+            else None,
+        )
 
     def _labels(
         self, config: Descriptor | None, needed: Mapping[Digest, Asset]

@@ -35,6 +35,11 @@ class DeploymentPolicy:
             return ""
         return f"The repository {self.repository} is read-only (deployment policy: read-only)."
 
+    @property
+    def has_immutable(self) -> bool:
+        """Whether there can be a tag that must neither be moved nor deleted."""
+        return bool(self.immutable.patterns)
+
     def check_write(self) -> None:
         """Check whether the repository accepts writes and deletions.
 

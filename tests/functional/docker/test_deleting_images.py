@@ -9,8 +9,16 @@ from repoman_docker.browsing.details import describe_image
 from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
 from repoman_docker.browsing.images import list_images
 from repoman_docker.browsing.tags import TagQuery, list_tags
+from repoman_docker.hosted import deletion
+from repoman_docker.hosted.deletion import Deletion
 from tests.functional.docker.browsed import artifact, built, tar_of
-from tests.functional.docker.images import digest_of, make_image
+from tests.functional.docker.images import (
+    OCI_INDEX,
+    descriptor,
+    digest_of,
+    index_of,
+    make_image,
+)
 from tests.functional.docker.test_browsing import see
 
 
@@ -47,6 +55,59 @@ def test_an_image_goes_with_all_that_belongs_to_it(stage, hosted, registry):
     assert [each.name for each in list_images(see(stage, hosted)).items] == ["app/below"]
     with pytest.raises(NotFound):
         plan_image_deletion(see(stage, hosted), "app")
+
+
+def between(monkeypatch, step, push):
+    """Have clients push right before a step of a deletion, once."""
+    original, pushes = getattr(Deletion, step), [push]
+
+    def first_push(*args):
+        if pushes:
+            pushes.pop()()
+        return original(*args)
+
+    monkeypatch.setattr(Deletion, step, first_push)
+
+
+def test_what_is_pushed_between_tags_and_manifests_stays_whole(
+    stage, hosted, registry, monkeypatch
+):
+    monkeypatch.setattr(deletion, "BATCH_MANIFESTS", 2)
+    again, child, grandchild, new, gone = (make_image() for _ in range(5))
+    for each in (again, child, grandchild, gone):
+        registry.push("app", each.digest[-8:], each)
+    inner = index_of(grandchild.manifest)
+    registry.push_manifest("app", digest_of(inner), inner)
+    outer = index_of(manifests=[descriptor(inner, OCI_INDEX)])
+    listing = index_of(child.manifest)
+
+    def push():
+        registry.push("app", "again", again)
+        registry.push_manifest("app", "outer", outer)
+        registry.push_manifest("app", "listing", listing)
+        registry.push_blobs("app", new)
+        registry.push_manifest("app", new.digest, new.manifest)
+
+    between(monkeypatch, "_delete_manifests", push)
+    delete_image(see(stage, hosted), "app")
+    assert registry.tags("app") == ["again", "listing", "outer"]
+    assert registry.pull("app", "again") == again.manifest
+    kept = (child.digest, grandchild.digest, digest_of(inner), new.digest)
+    for digest in kept:
+        assert registry.get(f"app/manifests/{digest}").status == 200
+    assert registry.get(f"app/manifests/{gone.digest}").status == 404
+
+
+def test_an_immutable_tag_that_is_pushed_meanwhile_stays(stage, registry, hosted, monkeypatch):
+    stage.repoman.repositories.update(hosted, {"docker": {"immutable_tags": ["v*"]}})
+    old, image = make_image(), make_image()
+    registry.push("app", "1", old)
+    between(monkeypatch, "_deletable", lambda: registry.push("app", "v1", image))
+    monkeypatch.setattr(deletion, "BATCH_ASSETS", 1)
+    delete_image(see(stage, hosted), "app")
+    assert registry.tags("app") == ["v1"]
+    assert registry.pull("app", "v1") == image.manifest
+    assert registry.get(f"app/manifests/{old.digest}").status == 404
 
 
 def test_layers_that_wait_for_a_manifest_are_no_image(stage, hosted, registry):

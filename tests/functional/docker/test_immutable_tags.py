@@ -9,7 +9,13 @@ from repoman.events.event import Coordinate
 from repoman_docker.browsing.deleting import delete_references, plan_deletion
 from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
 from repoman_docker.browsing.restoring import Past, restore_tags
-from tests.functional.docker.images import make_image
+from tests.functional.docker.images import (
+    OCI_INDEX,
+    descriptor,
+    digest_of,
+    index_of,
+    make_image,
+)
 from tests.functional.docker.test_browsing import see
 
 RULES = ["v*", "!v*-rc*"]
@@ -83,6 +89,26 @@ def test_nobody_else_deletes_it_either(stage, hosted, registry):
         with pytest.raises(Denied, match="cannot be deleted"):
             delete()
     assert registry.pull("app", "v1") == image.manifest
+
+
+def test_nobody_deletes_an_image_of_its_index(stage, hosted, registry):
+    image, other = make_image(), make_image()
+    for each in (image, other):
+        registry.push_blobs("app", each)
+        registry.push_manifest("app", each.digest, each.manifest)
+    inner = index_of(image.manifest)
+    registry.push_manifest("app", digest_of(inner), inner)
+    registry.push_manifest("app", "v1", index_of(manifests=[descriptor(inner, OCI_INDEX)]))
+    registry.push_manifest("app", "latest", index_of(other.manifest))
+    delete_asset = stage.repoman.repositories.get(hosted).capabilities.delete_asset
+    for digest in (image.digest, digest_of(inner)):
+        answer = registry.delete(f"app/manifests/{digest}")
+        assert (answer.status, answer.code) == (403, "DENIED")
+        assert answer.message == f"{TOLD.format(hosted)} It cannot be deleted."
+        with pytest.raises(Denied, match="cannot be deleted"):
+            delete_asset(f"manifests/app/{digest}", lambda _: None)
+        assert registry.get(f"app/manifests/{digest}").status == 200
+    assert registry.delete(f"app/manifests/{other.digest}").status == 202
 
 
 def test_of_two_pushes_of_a_new_tag_one_wins(hosted, registry):

@@ -13,11 +13,13 @@ import pytest
 
 from repoman.caching import BUDGET
 from repoman.collection import CollectionOptions
+from repoman.events.event import Coordinate
 from tests.functional.docker.images import (
     OCI_EMPTY,
     OCI_MANIFEST,
     descriptor,
     digest_of,
+    index_of,
     make_image,
     to_json,
 )
@@ -201,6 +203,32 @@ def test_an_index_answers_throughout_a_push(full, name):
     check(full, statements)
     tables = " ".join(statements)
     assert all(f'"{each}"' in tables for each in ("blob", "asset", "component", "reference"))
+
+
+@pytest.fixture
+def guarded(full):
+    """The full repository with immutable tags, where deletions are final."""
+    manager = full.repoman.repositories
+    manager.update("docker-hosted", {"docker": {"undo_days": 0, "immutable_tags": ["x*"]}})
+    yield manager
+    manager.update("docker-hosted", {"docker": {"undo_days": 14, "immutable_tags": []}})
+
+
+def test_an_index_answers_throughout_deletions(full, guarded, name):
+    image, other = make_image(), make_image()
+    full.registry.push(name, "1", image)
+    full.registry.push(name, "2", other)
+    for tag in ("3", "x"):
+        full.registry.push_manifest(name, tag, index_of(image.manifest, number=tag))
+    with executed_statements() as statements:
+        assert full.registry.delete(f"{name}/manifests/{image.digest}").status == 403
+        assert full.registry.delete(f"{name}/manifests/{other.digest}").status == 202
+    check(full, statements)
+    guarded.update("docker-hosted", {"docker": {"immutable_tags": []}})
+    capabilities = guarded.get("docker-hosted").capabilities
+    with executed_statements() as statements:
+        capabilities.delete_component(Coordinate("image", name))
+    check(full, statements)
 
 
 def test_a_push_with_a_thousand_layers_asks_for_many_at_once(full, name):
