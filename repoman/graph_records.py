@@ -5,6 +5,7 @@ since the epoch, sizes in bytes.
 """
 
 import json
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,12 @@ _COUNT_USES = (
     "SELECT given.value, (SELECT sum(u.assets) FROM blob_repository u "
     "WHERE u.blob_id = given.value) FROM json_each(?) given"
 )
+_RELEASE_REFERRING = (
+    "UPDATE asset SET released_at = ?, released_by = ? WHERE id IN (SELECT r.asset_id "
+    "FROM json_each(?) given CROSS JOIN reference r ON r.repository_id = ? "
+    "AND r.path = given.value AND r.kind = ? WHERE NOT EXISTS (SELECT 1 FROM asset target "
+    "WHERE target.repository_id = r.repository_id AND target.path = r.path))"
+)
 _RELEASED = (
     f"SELECT coalesce(sum(b.size), 0) {_GIVEN} blob b "
     "ON b.id = given.value WHERE b.released_at IS NOT NULL"
@@ -96,7 +103,7 @@ class GraphNode:
 
 
 class ContentGraph:
-    """The references between the assets of one repository; reads only."""
+    """The references between the assets of one repository."""
 
     def __init__(self, repository_id: int) -> None:
         self._repository = repository_id
@@ -138,6 +145,14 @@ class ContentGraph:
         """Return source, kind and path of the references of the assets at these paths."""
         sql = _NAMES.format(kinds=", ".join("?" * len(kinds)))
         return _all(sql, (json.dumps(list(paths)), self._repository, *kinds))
+
+    def release_referring(self, paths: Iterable[str], kind: str, source: str) -> None:
+        """Note that what refers to these paths by a kind lost it, unless something is there.
+
+        To be called in the transaction that removes it.
+        """
+        values = (time.time(), source, json.dumps(list(paths)), self._repository, kind)
+        database_proxy.execute_sql(_RELEASE_REFERRING, values)
 
     def count_names(self, paths: Iterable[str]) -> dict[str, int]:
         """Return how many references lead to these paths."""

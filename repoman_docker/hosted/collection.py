@@ -23,6 +23,7 @@ from repoman.plugin import (
     Unneeded,
     acting_by,
     released_bytes,
+    trash_path,
 )
 from repoman_docker.hosted.explaining import explain
 from repoman_docker.hosted.reachability import Fate, Reachability, Verdict
@@ -48,7 +49,8 @@ Item = TypeVar("Item")
 
 WINDOW_ASSETS = 1_000  # Assets that are examined together.
 STEP_ASSETS = 400  # Assets that one transaction removes.
-REFERRERS_MAX = 2_000  # Attached manifests that are planned together with their subjects.
+# Attached manifests that are planned together with their subjects; others go some steps later.
+REFERRERS_MAX = 2_000
 TALLY_MAX = 100_000  # Blobs of which it is remembered that some of their manifests could go.
 NOUNS = {
     MANIFEST: "manifest",
@@ -85,6 +87,8 @@ class HostedCollector:
             gone = self._still_going(step, self._reachability(options))
             self._content.delete_assets(gone, deletion_entries(gone))
             paths = set(gone)
+            subjects = [each.removeprefix(trash_path("")) for each in gone]
+            self._content.graph.release_referring(subjects, SUBJECT, COLLECTION)
             return gone, released_bytes(each for each in step.nodes if each.path in paths)
 
     def explain(self, name: str, options: CollectionOptions) -> list[Hold]:

@@ -6,8 +6,14 @@ What a manifest in the trash refers to is kept with it. The collection empties t
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from repoman.plugin import Asset, AuditEntry, ContentStore, trash_path, trashed_kind
-from repoman_docker.layout import BLOB, MANIFEST, SUBJECT, manifest_path
+from repoman.plugin import (
+    Asset,
+    AuditEntry,
+    ContentStore,
+    trash_path,
+    trashed_kind,
+)
+from repoman_docker.layout import BLOB, COLLECTION, MANIFEST, SUBJECT, manifest_path
 from repoman_docker.protocol.reference import Digest
 
 TRASHED_MANIFEST = trashed_kind(MANIFEST)
@@ -29,10 +35,17 @@ class Trash:
     def discard(
         self, paths: Iterable[str], audit: Mapping[str, AuditEntry] = MappingProxyType({})
     ) -> int:
-        """Delete manifests, and return how many; see :meth:`ContentStore.trash_assets`."""
+        """Delete manifests, and return how many; see :meth:`ContentStore.trash_assets`.
+
+        What is attached to them goes with the collection, once they can no longer be restored.
+        """
         if self._days:
             return self._content.trash_assets(paths, audit)
-        return self._content.delete_assets(paths, audit)
+        paths = list(paths)
+        with self._content.transaction():
+            count = self._content.delete_assets(paths, audit)
+            self._content.graph.release_referring(paths, SUBJECT, COLLECTION)
+        return count
 
     def find(self, name: str, digest: Digest) -> Asset | None:
         """Return a manifest in the trash."""

@@ -337,7 +337,7 @@ def test_a_push_by_digest_leaves_the_time_in_which_a_tag_can_come_back(in_proces
     assert len(hosted.plan(after=15 * DAY)) == 4
 
 
-def attach(hosted, name, subject):
+def attach(hosted, name, subject, **more):
     """Attach something to a manifest; return the digest."""
     empty = b"{}"
     hosted.registry.push_blob(name, empty)
@@ -349,6 +349,7 @@ def attach(hosted, name, subject):
             "config": descriptor(empty, OCI_EMPTY),
             "layers": [descriptor(empty, OCI_EMPTY)],
             "subject": descriptor(subject, OCI_MANIFEST),
+            **more,
         }
     )
     hosted.registry.push_manifest(name, digest_of(body), body)
@@ -371,6 +372,50 @@ def test_what_is_attached_stays_and_goes_with_its_subject(hosted):
     assert result.promised == result.freed == sum(each.freed for each in plan)
     catalog = hosted.registry.get("_catalog").json()["repositories"]
     assert "app" not in catalog
+
+
+@pytest.mark.parametrize("undo_days", [0, 14])
+def test_what_is_attached_goes_after_a_subject_that_a_client_deleted(in_process, undo_days):
+    hosted, image = Hosted(in_process, undo_days=undo_days), make_image()
+    hosted.registry.push("app", "1", image)
+    note = attach(hosted, "app", image.manifest)
+    attach(hosted, "app", note)
+    before = attach(hosted, "app", make_image().manifest)  # Its subject may be pushed later.
+    hosted.registry.delete(f"app/manifests/{image.digest}")
+    if undo_days:
+        assert hosted.plan(after=13 * DAY) == []
+    hosted.collect(after=15 * DAY)
+    hosted.collect(after=15 * DAY)
+    empty = digest_of(b"{}")
+    digests = {each.path.rpartition("/")[2] for each in _assets(hosted)}
+    assert digests == {digest_of(before), "app"}
+    assert [each.path for each in _assets(hosted, "blob")] == [f"blobs/{empty}/app"]
+
+
+def test_what_is_attached_stays_if_its_subject_was_pushed_again(in_process):
+    hosted, image = Hosted(in_process, undo_days=14), make_image()
+    hosted.registry.push("app", "1", image)
+    note = attach(hosted, "app", image.manifest)
+    hosted.registry.delete(f"app/manifests/{image.digest}")
+    hosted.registry.push("app", "1", image)
+    hosted.collect(after=15 * DAY)
+    hosted.registry.delete("app/manifests/1")
+    assert hosted.plan(after=16 * DAY) == []
+    assert hosted.registry.get(f"app/manifests/{digest_of(note)}").status == 200
+
+
+def test_any_number_of_attached_manifests_goes_with_the_subject(hosted, monkeypatch):
+    monkeypatch.setattr("repoman_docker.hosted.collection.REFERRERS_MAX", 2)
+    monkeypatch.setattr("repoman_docker.hosted.collection.WINDOW_ASSETS", 1)
+    image = min((make_image() for _ in range(8)), key=lambda each: each.digest)
+    hosted.registry.push("app", "1", image)
+    for number in range(9):
+        attach(hosted, "app", image.manifest, number=number)
+    with acting_by("cleanup"):
+        hosted.repository.capabilities.delete_component(_tag("app", "1"))
+    hosted.collect()
+    hosted.collect()
+    assert _assets(hosted) == []
 
 
 def test_a_push_wins_against_a_step_that_was_planned_before(hosted):
@@ -432,6 +477,12 @@ def test_tags_that_left_before_the_migration_count(hosted):
         position = migration.fill_releases(database_proxy, position)
     assert {each.path: (each.released_at, each.released_by) for each in rows.clone()} == times
     assert sum(at is not None for at, _ in times.values()) == 2
+
+
+def _assets(hosted, *kinds):
+    """What is left, of some kinds or of all."""
+    rows = AssetRecord.select().where(AssetRecord.repository == hosted.collector.repository_id)
+    return [each for each in rows if not kinds or each.kind in kinds]
 
 
 def _tag(name, tag):
