@@ -126,11 +126,6 @@ def manifest_of_chain(path: str) -> str:
     return f"manifests/{path.removeprefix('v1-chains/')}"
 
 
-def v1_chain_prefixes(name: str) -> list[str]:
-    """Return the prefixes of the paths of all chains of an image, but of no image below it."""
-    return [f"v1-chains/{name}/{algorithm}:" for algorithm in ALGORITHMS]
-
-
 def v1_chain_name(path: str) -> str:
     """Return the image name in the path of a chain."""
     return path.removeprefix("v1-chains/").rpartition("/")[0]
@@ -265,16 +260,26 @@ def deletion_entries(paths: Iterable[str]) -> dict[str, AuditEntry]:
 
 
 def name_in(path: str) -> str:
-    """Return the image name in the path of a blob, a manifest or a tag."""
-    kind, _, rest = path.partition("/")
-    return rest.partition("/")[2] if kind == "blobs" else rest.rpartition("/")[0]
+    """Return the image name in the path of a blob, a manifest, a tag or a V1 image."""
+    return _split(path)[0]
+
+
+def reference_in(path: str) -> str:
+    """Return the tag, the digest or the id in the path of one of these."""
+    return _split(path)[1]
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return image name and reference of a path, which may be that of something in the trash."""
+    kind, _, rest = path.removeprefix(trash_path("")).partition("/")
+    if kind in ("blobs", "v1-images"):
+        reference, _, name = rest.partition("/")
+    else:
+        name, _, reference = rest.rpartition("/")
+    return name, reference
 
 
 def title_of(path: str) -> str:
     """Return the name of an asset for people, such as ``app:1.0`` or ``app@sha256:…``."""
-    kind, _, rest = path.removeprefix(trash_path("")).partition("/")
-    if kind in ("blobs", "v1-images"):
-        digest, _, name = rest.partition("/")
-        return f"{name}@{digest}"
-    name, _, reference = rest.rpartition("/")
-    return f"{name}:{reference}" if kind == "tags" else f"{name}@{reference}"
+    name, reference = _split(path)
+    return f"{name}:{reference}" if path.startswith("tags/") else f"{name}@{reference}"

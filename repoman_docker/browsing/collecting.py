@@ -17,7 +17,7 @@ from repoman.plugin import (
     Unsupported,
     find_state,
 )
-from repoman_docker.layout import name_in, tagged
+from repoman_docker.layout import name_in, reference_in, tagged
 from repoman_docker.protocol.reference import Tag
 
 HOUR_S = 3600.0
@@ -111,8 +111,7 @@ def _visible(view: RepositoryView, holds: list[Hold]) -> Iterator[Hold]:
 
 
 def _sees(view: RepositoryView, repository_id: int, path: str) -> bool:
-    reference = path.split("/")[1] if path.startswith("blobs/") else path.rpartition("/")[2]
-    coordinate = tagged(name_in(path), Tag(reference))
+    coordinate = tagged(name_in(path), Tag(reference_in(path)))
     if repository_id in view.scopes:
         return view.sees(repository_id, coordinate)
     return view.sees_anywhere(repository_id, coordinate)

@@ -3,14 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from repoman.plugin import ContentGraph, ContentStore, GraphNode, Hold, Invalid, NotFound
+from repoman.plugin import (
+    ContentGraph,
+    ContentStore,
+    GraphNode,
+    Hold,
+    Invalid,
+    NotFound,
+    trash_path,
+)
 from repoman_docker.hosted.reachability import Fate, Reachability, Verdict
-from repoman_docker.hosted.trash import TRASHED_BLOB
+from repoman_docker.hosted.trash import TRASHED_BLOB, TRASHED_MANIFEST
 from repoman_docker.layout import (
     BLOB,
     MANIFEST,
+    V1_CHAIN,
+    V1_IMAGE,
+    V1_PUSH,
     blob_path,
     blob_prefix,
+    manifest_of_chain,
     manifest_path,
     title_of,
 )
@@ -38,20 +50,60 @@ def explain(
     for path, node in nodes.items():
         if node.kind == MANIFEST:
             holds += _chain(path, reachability.judge([path]))
-            continue
-        users = [source for _, _, source in graph.named_by([path], (BLOB,), CHAINS_MAX)]
-        verdicts = reachability.judge(users)
-        for user in users:
-            reason = f"It is a part of {title_of(user)}."
-            holds += [_hold(path, reason, holder=user), *_chain(user, verdicts)]
-        for _, _, source in graph.named_by([path], (TRASHED_BLOB,), CHAINS_MAX):
-            reason = f"It is a part of {title_of(source)}, which was deleted and can be restored."
-            holds.append(_hold(path, reason))
-            users.append(source)
-        if not users:
-            holds.append(_unneeded(node, reachability))
+        elif node.kind == TRASHED_MANIFEST:
+            holds.append(_deleted(node, reachability))
+        else:
+            holds += _users(graph, node, reachability) or [_unneeded(node, reachability)]
     holds = [replace(each, repository_id=repository_id) for each in holds]
     return [*holds, *_elsewhere(graph, digest, next(iter(nodes.values())).digest)]
+
+
+def _users(graph: ContentGraph, node: GraphNode, reachability: Reachability) -> list[Hold]:
+    """Return what a blob is a part of, and why that is kept."""
+    kinds = (BLOB, TRASHED_BLOB)
+    found = [(kind, source) for kind in kinds for source in _sources(graph, node.path, kind)]
+    users = graph.nodes(source for _, source in found)
+    verdicts = reachability.judge(path for path, each in users.items() if each.kind == MANIFEST)
+    holds: list[Hold] = []
+    for path, user in users.items():
+        reason = f"It is a part of {title_of(path)}."
+        if user.kind == TRASHED_MANIFEST:
+            holds.append(_deleted(user, reachability, node.path))
+        elif user.kind == V1_IMAGE:
+            reason = f"It is the layer of the V1 image {title_of(path)}."
+            holds.append(_hold(node.path, reason, holder=path))
+            holds += _image_users(graph, user, reachability)
+        else:
+            holds += [_hold(node.path, reason, holder=path), *_chain(path, verdicts)]
+    return holds
+
+
+def _image_users(graph: ContentGraph, image: GraphNode, reachability: Reachability) -> list[Hold]:
+    """Return why a V1 image is kept."""
+    chains = _sources(graph, image.path, V1_CHAIN)
+    manifests = [manifest_of_chain(each) for each in chains]
+    verdicts = reachability.judge(manifests)
+    holds: list[Hold] = []
+    for path in manifests:
+        reason = f"It is a part of {title_of(path)}."
+        holds += [_hold(image.path, reason, holder=path), *_chain(path, verdicts)]
+    if _sources(graph, image.path, V1_PUSH):
+        holds.append(_hold(image.path, "A push that has not ended needs it."))
+    return holds or [_unneeded(image, reachability)]
+
+
+def _sources(graph: ContentGraph, path: str, kind: str) -> list[str]:
+    return [source for _, _, source in graph.named_by([path], (kind,), CHAINS_MAX)]
+
+
+def _deleted(node: GraphNode, reachability: Reachability, part: str = "") -> Hold:
+    """Return why a deleted manifest, or a part of it, is kept."""
+    subject = f"It is a part of {title_of(node.path)}, which was" if part else "It was"
+    path, holder = (part, node.path) if part else (node.path, "")
+    if reachability.is_final(node):
+        return _hold(path, f"{subject} deleted and goes with the next collection.", holder=holder)
+    reason = f"{subject} deleted and can be restored."
+    return _hold(path, reason, reachability.final_at(node), holder)
 
 
 def _hold(path: str, reason: str, until: float | None = None, holder: str = "") -> Hold:
@@ -72,12 +124,14 @@ def _find(content: ContentStore, name: str) -> tuple[Digest, list[str]]:
     except RegistryError as error:
         raise Invalid(f"{name}: write it as DIGEST or IMAGE@DIGEST.") from error
     if image:
-        return digest, [manifest_path(image, digest), blob_path(image, digest)]
+        path = manifest_path(image, digest)
+        return digest, [path, trash_path(path), blob_path(image, digest)]
     found = content.list_assets(BLOB, "", CHAINS_MAX, blob_prefix(digest))
     paths = [each.path for each in found]
     if digest.algorithm == "sha256":
-        same = content.graph.paths_of(digest.encoded, MANIFEST, CHAINS_MAX)
-        paths += [each for each in same if each.endswith(f"/{digest}")]
+        for kind in (MANIFEST, TRASHED_MANIFEST):
+            same = content.graph.paths_of(digest.encoded, kind, CHAINS_MAX)
+            paths += [each for each in same if each.endswith(f"/{digest}")]
     return digest, paths
 
 

@@ -109,7 +109,11 @@ class Reachability:
 
     def is_final(self, node: GraphNode) -> bool:
         """Return whether what is in the trash can no longer be restored."""
-        return (node.released_at or 0.0) + self._docker.undo_days * DAY_S <= self._options.now
+        return self.final_at(node) <= self._options.now
+
+    def final_at(self, node: GraphNode) -> float:
+        """Return until when what is in the trash can be restored, in seconds since the epoch."""
+        return (node.released_at or 0.0) + self._docker.undo_days * DAY_S
 
     def young_until(self, node: GraphNode) -> float:
         """Return when the grace of something ends, in seconds since the epoch."""

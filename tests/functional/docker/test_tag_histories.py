@@ -8,6 +8,7 @@ from repoman.clocks import DAY_S
 from repoman.collection import CollectionOptions, collect, list_unneeded
 from repoman.errors import Invalid, NotFound, PageKeyInvalid, Unsupported
 from repoman.events.origin import Origin, acting_as
+from repoman_docker.browsing.collecting import explain_keeping
 from repoman_docker.browsing.deleting import delete_references
 from repoman_docker.browsing.histories import left_tags, tag_history
 from repoman_docker.browsing.image_deletion import delete_image
@@ -234,12 +235,24 @@ def test_the_trash_keeps_layers_until_the_days_are_over(stage, hosted, registry)
     size = sum(map(len, (*image.blobs, image.manifest)))
     assert collect_after(stage, hosted, 13).freed == 0
     capabilities = stage.repoman.repositories.get(hosted).capabilities
+    now = CollectionOptions(time.time() + DAY_S, DAY_S)
+    layer = digest_of(image.blobs[0])
+    for name, reason in (
+        (f"app@{image.digest}", "It was deleted and can be restored."),
+        (image.digest, "It was deleted and can be restored."),
+        (layer, f"It is a part of app@{image.digest}, which was deleted and can be restored."),
+    ):
+        [hold] = capabilities.collector.explain(name, now)
+        assert hold.reason == reason
+        assert hold.until == pytest.approx(time.time() + 14 * DAY_S, abs=120)
+    told = [each.reason for each in explain_keeping(see(stage, hosted), "app", image.digest)]
+    assert told == ["It was deleted and can be restored."]
     options = CollectionOptions(time.time() + 15 * DAY_S, DAY_S, is_dry=True)
     plan = list(list_unneeded(capabilities.collector, options))
     assert sum(each.freed for each in plan) == size
     assert "It was deleted, and can no longer be restored." in {each.reason for each in plan}
-    [hold, *_] = capabilities.collector.explain(f"app@{digest_of(image.blobs[0])}", options)
-    assert "which was deleted and can be restored" in hold.reason
+    [hold] = capabilities.collector.explain(f"app@{layer}", options)
+    assert "which was deleted and goes with the next collection" in hold.reason
     assert collect_after(stage, hosted, 15).freed == size
 
 

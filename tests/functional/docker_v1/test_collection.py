@@ -7,6 +7,9 @@ import pytest
 
 from repoman.collection import CollectionOptions, collect, list_unneeded
 from repoman.content import PROMISE_INTERVAL_S
+from repoman.graph_records import ContentGraph
+from repoman_docker.browsing.collecting import explain_keeping
+from tests.functional.docker.test_browsing import see
 from tests.functional.docker.test_collection import GRACE, Watcher
 from tests.functional.docker_v1.conftest import engine_of
 from tests.functional.docker_v1.driver import make_chain
@@ -68,6 +71,21 @@ def test_a_dry_run_shows_the_images_and_layers_of_a_manifest_that_goes(collected
     assert kinds["V1 chain"] == kinds["manifest"] == 1
     assert kinds["blob"] >= len(chain), "its layers go, too"
     collected.check_run(plan)
+
+
+@pytest.mark.parametrize("site", ["in_process"], indirect=True)
+def test_a_layer_is_kept_for_the_tag_of_its_image(collected, in_process):
+    [image] = make_chain(1)
+    collected.engine.push("team/app", "1", [image])
+    [path] = paths("team/app", [image])
+    [(_, _, layer)] = ContentGraph(collected.collector.repository_id).names([path], ("blob",))
+    digest = layer.split("/")[1]
+    view = see(in_process, collected.name)
+    told = [f"{each.title}: {each.reason}" for each in explain_keeping(view, "team/app", digest)]
+    assert f"team/app@{digest}: It is the layer of the V1 image team/app@{image.id}." in told
+    assert any(each.startswith(f"team/app@{image.id}: It is a part of team/app@") for each in told)
+    assert any(each.endswith(": The tag team/app:1 leads to it.") for each in told)
+    assert not any("goes with the next collection" in each for each in told)
 
 
 @pytest.mark.parametrize("site", ["in_process"], indirect=True)
