@@ -80,7 +80,9 @@ class _Line:
         target = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         if query := environ.get("QUERY_STRING"):
             target = f"{target}?{query}"
-        target, agent = without_secrets(target), environ.get("HTTP_USER_AGENT", "-")
+        if "rpm_" in target:  # Few lines have any, and each request has one.
+            target = without_secrets(target)
+        agent = environ.get("HTTP_USER_AGENT", "-")
         if not _are_harmless(f"{where}{who}", f"{target}{agent}"):
             where, who = _word(where), _word(who)
             target, agent = _printable(target), _printable(agent)

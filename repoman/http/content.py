@@ -231,7 +231,7 @@ def protect_content(response: Response) -> Response:
     """
     headers = response.headers
     # A look for one that is not there raises an error in the headers themselves.
-    given = {name.lower() for name, _ in headers}
+    given = set(map(str.lower, dict([*headers])))
     put = headers.set if NO_SNIFFING.lower() in given else headers.add
     put(NO_SNIFFING, "nosniff")
     if POLICY.lower() not in given:
