@@ -255,7 +255,8 @@ class UploadSessions:
             NotFound: there is none with this id in this scope that this actor began.
         """
         live = self._live.get(upload_id)
-        found = None if live is None else live.known(self._users())
+        users = self._database.topics.numbers.get(SECURITY, 0)
+        found = None if live is None else live.known(users)
         if found is None:
             found = self._look_up(upload_id, live)
         if (found.scope, found.actor) != (scope, actor) or (live and live.is_left_over):
