@@ -1,5 +1,8 @@
 """A hosted repository of files: it stores what clients upload."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
 from repoman.content import ContentStore, NewAsset
@@ -25,6 +28,19 @@ from repoman.proxy.cached_files import checked_media_type
 from repoman.repositories.component_upload import CheckWrite, UploadForm
 from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A file whose bytes are durable, but which no row names yet.
+
+    Attributes:
+        restored: the digest of its bytes, if they were missing or damaged at its path before.
+    """
+
+    file: File
+    asset: NewAsset
+    restored: str
 
 
 class HostedFiles:
@@ -81,18 +97,10 @@ class HostedFiles:
         """Store uploaded bytes as files, and change their package with it."""
         for new, _ in files:
             self._check_allowed(new.file)
-        lost = {new.file.path for new, _ in files if self._is_lost(new.file.path)}
-        assets = [
-            new_asset(self._format, new, upload.commit(), AuditEntry("store", new.file.path))
-            for new, upload in files
-        ]
+        committed = self._commit(files)
         state = self._no_bytes() if change else None
         with self._content.transaction():
-            pairs = zip(files, assets, strict=True)
-            first, *_ = [
-                self._save(new.file, asset, is_lost=new.file.path in lost)
-                for (new, _), asset in pairs
-            ]
+            first, *_ = [self._store(each) for each in committed]
             if change and state:
                 self._change(files[0][0].file.package, change, state)
         return first
@@ -177,24 +185,20 @@ class HostedFiles:
             self._check_allowed(file)
             check(f"/{path}", self._check_write(file))
         new = [
-            new_asset(
-                self._format,
-                NewFile(
-                    file,
-                    sent.media_type or guess_media_type(path),
-                    self._format.inspect(file, sent.bytes),
-                ),
-                sent.bytes.commit(),
-                AuditEntry("store", path),
+            NewFile(
+                file,
+                sent.media_type or guess_media_type(path),
+                self._format.inspect(file, sent.bytes),
             )
             for path, (file, sent) in files.items()
         ]
+        uploads = [sent.bytes for _, sent in files.values()]
+        committed = self._commit(list(zip(new, uploads, strict=True)))
         with self._content.transaction():
-            for each in new:
+            for each in committed:
                 # As above, since another client may have been faster.
-                file, _ = files[each.path]
-                check(f"/{each.path}", self._check_write(file))
-                self._save(file, each)
+                check(f"/{each.asset.path}", self._is_free(each.file, each.restored))
+                self._store(each)
         return list(files)
 
     # Inside -------------------------------------------------------------------------------------
@@ -207,31 +211,48 @@ class HostedFiles:
         if refusal := self._format.refusal(file, self._config):
             raise Invalid(refusal)
 
-    def _is_lost(self, path: str) -> bool:
-        """Return whether there is a file whose bytes are missing, and so can be stored again."""
-        asset = self._content.find_asset(path)
-        return asset is not None and not self._content.has_bytes(asset)
+    def _commit(self, files: Sequence[tuple[NewFile, BlobUpload]]) -> list[_Committed]:
+        """Make uploaded bytes durable; that alone restores equal ones that a path has lost."""
+        lost = [self._lost_digest(new.file.path) for new, _ in files]
+        found = []
+        for (new, upload), digest in zip(files, lost, strict=True):
+            blob = upload.commit()
+            asset = new_asset(self._format, new, blob, AuditEntry("store", new.file.path))
+            found.append(_Committed(new.file, asset, digest if digest == blob.digest else ""))
+        return found
 
-    def _save(self, file: File, asset: NewAsset, *, is_lost: bool = False) -> bool:
+    def _lost_digest(self, path: str) -> str:
+        """Return the digest of an asset whose bytes are missing or damaged; empty: it has them."""
+        asset = self._content.find_asset(path)
+        return "" if asset is None or self._content.has_bytes(asset) else asset.digest
+
+    def _store(self, new: _Committed) -> bool:
         """Store a file in the transaction of the caller; return whether there was none."""
-        is_new = self._check_write(file, asset.blob.digest)
+        asset = new.asset
+        is_new = self._check_write(new.file, asset.blob.digest, new.restored)
         if is_new and asset.component is not None:
-            self._check_twins(file.path, asset.component)
+            self._check_twins(new.file.path, asset.component)
         known = self._content.find_asset(asset.path)
-        if is_new or is_lost or known is None or known.digest != asset.blob.digest:
+        if is_new or known is None or known.digest != asset.blob.digest:
             self._content.save_asset(asset)
         return is_new
 
-    def _check_write(self, file: File, digest: str = "") -> bool:
+    def _check_write(self, file: File, digest: str = "", restored: str = "") -> bool:
         """Return whether the path is free; raise if the policy forbids these bytes at it."""
         self._refuse_if_read_only()
-        asset = self._content.find_asset(file.path)
-        is_free = asset is None or not self._content.has_bytes(asset)
-        is_same = self._format.accepts_same and asset is not None and asset.digest == digest
-        is_once = self._policy is WritePolicy.ALLOW_ONCE and self._format.is_final(file)
-        if is_once and not (is_free or is_same):
+        is_free = self._is_free(file, restored)
+        if is_free or self._policy is not WritePolicy.ALLOW_ONCE:
+            return is_free
+        known = self._content.find_asset(file.path)
+        is_same = self._format.accepts_same and known is not None and known.digest == digest
+        if self._format.is_final(file) and not is_same:
             raise self._format.exists(file.path, self._name)
         return is_free
+
+    def _is_free(self, file: File, restored: str = "") -> bool:
+        """Return whether nothing is at a path, or only what has just been ``restored``."""
+        asset = self._content.find_asset(file.path)
+        return asset is None or asset.digest == restored or not self._content.has_bytes(asset)
 
     def _check_twins(self, path: str, component: Coordinate) -> None:
         """Return if no file of the same version differs from this one in its spelling only."""

@@ -89,6 +89,17 @@ def test_a_version_is_published_once(publisher, tarball, extra):
     assert publisher.document() == before
 
 
+def test_a_version_that_has_lost_its_bytes_is_published_again(publisher, tarball, repoman):
+    data = tarball("demo", "1.0.0")
+    publisher.publish(data=data)
+    digest = hashlib.sha256(data).hexdigest()
+    (repoman.data / "blobs/default/sha256" / digest[:2] / digest).unlink()
+    assert publisher.get("demo/-/demo-1.0.0.tgz").status_code == 404
+    assert publisher.publish(data=data).status_code == 201
+    assert publisher.get("demo/-/demo-1.0.0.tgz").data == data
+    assert publisher.publish(data=data).status_code == 409
+
+
 def test_a_version_may_be_published_again_where_the_policy_says_so(publisher, repoman, tarball):
     repoman.repositories.update("js", {"storage": {"write_policy": "allow"}})
     publisher.publish()

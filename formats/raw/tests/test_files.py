@@ -184,7 +184,7 @@ def test_a_file_that_has_lost_its_bytes_is_absent_until_it_is_put_again(client, 
     (repoman.data / "blobs/default/sha256" / digest[:2] / digest).unlink()
     for method in ("HEAD", "GET"):
         assert client.request(method, f"{URL}/lost").status_code == 404
-    assert client.put(f"{URL}/lost", DATA).status_code == 204
+    assert client.put(f"{URL}/lost", DATA).status_code == 201
     assert client.get(f"{URL}/lost").data == DATA
 
 

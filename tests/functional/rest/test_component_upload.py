@@ -1,5 +1,6 @@
 """Uploads by a form: what is stored, what is refused, and that nothing is left of the latter."""
 
+import hashlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from repoman.compaction import Unwatched
 from repoman.testing import ADMIN
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
@@ -196,6 +198,23 @@ def test_the_write_policy_and_the_state_of_the_repository_count(site):
     assert stored(site, "a/b/x") == b"4"
     update("files", {}, is_online=False)
     assert send(site, form(asset1=("z", b"3"))).status_code == 400
+
+
+@pytest.mark.parametrize("policy", ["allow", "allow_once"])
+@pytest.mark.parametrize("harm", [Path.unlink, lambda blob: blob.write_bytes(b"damaged")])
+@pytest.mark.parametrize("content", [b"content", b"content" * 20_000], ids=len)
+def test_what_has_lost_its_bytes_is_whole_once_it_is_sent_again(site, policy, harm, content):
+    site.repoman.repositories.update("files", {"storage": {"write_policy": policy}})
+    send(site, form(asset1=("x", content), asset2=("same", content)))
+    digest = hashlib.sha256(content).hexdigest()
+    harm(site.repoman.data / "blobs/default/sha256" / digest[:2] / digest)
+    site.repoman.verifier.run(["default"], bool, Unwatched())
+    assert site.repoman.verifier.count_damages() == {"default": 1}
+    assert stored(site, "a/b/x") is None
+    adder = site.user(*rights("raw", "files", "browse", "add"))
+    assert send(site, form(asset1=("x", content)), login=adder).status_code == 204
+    assert stored(site, "a/b/x") == stored(site, "a/b/same") == content
+    assert site.repoman.verifier.count_damages() == {}
 
 
 def test_rights_are_those_on_each_path(site):
