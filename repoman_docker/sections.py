@@ -38,12 +38,12 @@ class DockerSection(ConnectorSection):
     """How clients reach the repository, and what it accepts."""
 
     in_rest: ClassVar = {
+        **dict.fromkeys(("http_port", "https_port"), Rest()),
         "v1_enabled": Rest(is_required=True),
         "force_basic_auth": Rest(is_required=True),
         # Clients refuse fields that they do not know.
         **dict.fromkeys(
             (
-                "external_url",
                 "manifest_limit",
                 "sparse",
                 "descriptor_limit",
@@ -189,10 +189,7 @@ class DockerSection(ConnectorSection):
 class DockerHostedSection(DockerSection):
     """How clients reach the registry, which tags are fixed, and how long old ones return."""
 
-    in_rest: ClassVar = {
-        **DockerSection.in_rest,
-        **dict.fromkeys(("undo_days", "untagged_days", "immutable_tags")),
-    }
+    in_rest: ClassVar = dict.fromkeys(("undo_days", "untagged_days", "immutable_tags"))
 
     undo_days: int = Field(
         14,

@@ -74,12 +74,14 @@ def files_format(format_: FileFormat, ui: FormatUi) -> Format:
 def files_recipes(
     format_: FileFormat,
     sections: Mapping[str, type[Section]],
+    *,
     proxy: Mapping[str, type[Section]] | None = None,
+    group: Mapping[str, type[Section]] | None = None,
 ) -> list[Recipe]:
     """Return a recipe for each type, for the hook ``repoman_register_recipes``.
 
-    ``sections`` are those of the format, which all types have; ``proxy`` are those that proxies
-    have besides, or in place of one of the same name.
+    ``sections`` are those of the format, which all types have; ``proxy`` and ``group`` are those
+    that proxies or groups have besides, or in place of one of the same name.
     """
     rules = replace(format_.rules, asset_path=asset_path)
     make = partial(Recipe, format=format_.name, rules=rules)
@@ -98,7 +100,7 @@ def files_recipes(
         ),
         make(
             type=RepositoryType.GROUP,
-            sections={**common, **GROUP},
+            sections={**common, **GROUP, **(group or {})},
             build=partial(_build_group, format_),
         ),
     ]

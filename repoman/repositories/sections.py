@@ -23,8 +23,10 @@ IN_NO_FORM: JsonDict = {"widget": "none"}
 
 
 class ConnectorSection(Section):
-    """The ports at which clients reach a repository."""
+    """How clients reach a repository, besides /repository/<name>/ on the main port."""
 
+    # Clients of the REST API refuse fields that they do not know.
+    in_rest: ClassVar = dict.fromkeys(("http_port", "https_port", "external_url"))
     model_config = ConfigDict(title="Connectors")
 
     http_port: int | None = Field(

@@ -49,12 +49,6 @@ INDEX = Metadata("index.yaml")
 API = "/api/"
 
 
-class HelmSection(ConnectorSection):
-    """How clients reach the repository."""
-
-    in_rest = dict.fromkeys(("http_port", "https_port", "external_url"))
-
-
 class Helm(FileFormat):
     """Charts, published once, behind one index."""
 
@@ -158,7 +152,7 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type of the format."""
-    return files_recipes(HELM, {"helm": HelmSection})
+    return files_recipes(HELM, {"helm": ConnectorSection})
 
 
 @hookimpl

@@ -29,7 +29,6 @@ from repoman.plugin import (
     RepomanError,
     Repository,
     RepositoryConfig,
-    RepositoryType,
     Rest,
     SearchField,
     SearchTarget,
@@ -75,10 +74,7 @@ class LayoutPolicy(StrEnum):
 class MavenSection(ConnectorSection):
     """How clients reach the repository, and what it may have."""
 
-    in_rest: ClassVar = {
-        "version_policy": Rest(empty=VersionPolicy.RELEASE),
-        **dict.fromkeys(("http_port", "https_port", "external_url")),
-    }
+    in_rest: ClassVar = {"version_policy": Rest(empty=VersionPolicy.RELEASE)}
 
     version_policy: VersionPolicy = Field(
         VersionPolicy.MIXED,
@@ -98,12 +94,6 @@ class MavenSection(ConnectorSection):
             "labels": {"strict": "Only those of artifacts", "permissive": "Any"},
         },
     )
-
-
-class MavenGroupSection(ConnectorSection):
-    """How clients reach a group: the policies are those of its members."""
-
-    in_rest: ClassVar = dict.fromkeys(("http_port", "https_port", "external_url"))
 
 
 class Maven(FileFormat):
@@ -278,13 +268,7 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type; a group has the policies of its members."""
-    found = files_recipes(MAVEN, {"maven": MavenSection})
-    return [
-        replace(each, sections={**each.sections, "maven": MavenGroupSection})
-        if each.type is RepositoryType.GROUP
-        else each
-        for each in found
-    ]
+    return files_recipes(MAVEN, {"maven": MavenSection}, group={"maven": ConnectorSection})
 
 
 @hookimpl

@@ -49,7 +49,6 @@ from repoman_npm.paths import (
     version_of,
 )
 from repoman_npm.routes import accounts, add_routes
-from repoman_npm.sections import NpmSection
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 _PACKAGE = "-/package/"
@@ -207,7 +206,7 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type of the format."""
-    return files_recipes(NPM, {"npm": NpmSection})
+    return files_recipes(NPM, {"npm": accounts.NpmSection})
 
 
 @hookimpl

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
 from flask import Blueprint
 from pydantic import Field
@@ -45,15 +45,8 @@ REPOMAN_API = "1.0"  # The version of the API of plugins that this was written f
 SIMPLE = "simple/"
 
 
-class PyPISection(ConnectorSection):
-    """How clients reach the repository, besides /repository/<name>/ on the main port."""
-
-    # Clients refuse fields that they do not know.
-    in_rest: ClassVar = dict.fromkeys(("http_port", "https_port", "external_url"))
-
-
-class PyPIProxySection(PyPISection):
-    """The same of a proxy, and where the index of its remote is."""
+class PyPIProxySection(ConnectorSection):
+    """How clients reach a proxy, and where the index of its remote is."""
 
     index_path: str = Field(
         SIMPLE,
@@ -193,7 +186,7 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type of the format."""
-    return files_recipes(PYPI, {"pypi": PyPISection}, {"pypi": PyPIProxySection})
+    return files_recipes(PYPI, {"pypi": ConnectorSection}, proxy={"pypi": PyPIProxySection})
 
 
 @hookimpl

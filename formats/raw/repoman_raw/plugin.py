@@ -48,8 +48,7 @@ class RawSection(ConnectorSection):
 
     in_rest: ClassVar = {
         "content_disposition": Rest(empty=ContentDisposition.ATTACHMENT),
-        # Clients refuse fields that they do not know.
-        **dict.fromkeys(("http_port", "https_port", "external_url", "scripts")),
+        "scripts": None,  # Clients refuse fields that they do not know.
     }
 
     scripts: bool = Field(

@@ -43,6 +43,10 @@ from tests.functional.rest.repository_requests import (
 from tests.live import free_port
 
 
+class Toy(ConnectorSection):
+    in_rest: ClassVar = dict.fromkeys(("http_port", "external_url"), Rest())
+
+
 class Access(Section):
     in_rest: ClassVar = {"pass_phrase": Rest("signing.passPhrase")}
 
@@ -62,7 +66,7 @@ class Toys:
     def repoman_register_recipes(self):
         sections = {
             "storage": HostedStorageSection,
-            "toy": ConnectorSection,
+            "toy": Toy,
             "toy_access": Access,
         }
         return [Recipe("toy-box", RepositoryType.HOSTED, sections, build=Built)]

@@ -4,12 +4,14 @@ import json
 import re
 import secrets
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Blueprint, Request, jsonify
+from pydantic import Field
 
 from repoman.plugin import (
     Actor,
+    ConnectorSection,
     Credentials,
     Denied,
     Invalid,
@@ -21,11 +23,28 @@ from repoman.plugin import (
     current_security,
     read_body,
 )
-from repoman_npm.sections import NpmSection
 
 LOGIN = re.compile(r"/-/user/org\.couchdb\.user:(.+)", re.DOTALL)
 LOGIN_MAX_BYTES = 64 << 10
 TOKEN = re.compile(r"rpm_([0-9a-f]{16})_.*", re.DOTALL)
+
+
+class NpmSection(ConnectorSection):
+    """How clients reach the repository, and for how long their logins are good."""
+
+    in_rest: ClassVar = {"login_days": None}  # Clients refuse fields that they do not know.
+
+    login_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        title="Days of a login",
+        description=(
+            "For how many days the token is good that npm login gets; none: until npm logout, or "
+            "as long as the server lets user tokens live."
+        ),
+        json_schema_extra={"advanced": True},
+    )
 
 
 def add_routes(blueprint: Blueprint) -> None:
