@@ -1,6 +1,7 @@
 """What becomes of repositories whose format is uninstalled: they stay, and come back with it."""
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,13 +10,13 @@ from click.testing import CliRunner
 from repoman.cli import cli
 from repoman.errors import RepomanError
 from repoman.repositories.cleanup_records import CleanupPolicy
-from repoman.testing.forked import forked
 from repoman.testing.formats.base import FormatTests
 from repoman.testing.formats.faces import REST, install_plugins
 from repoman.testing.formats.hosted import Told, compact
 from repoman.testing.formats.remote import RemoteServer
 from repoman.testing.formats.samples import Sample
 from repoman.testing.formats.site import Settings, Site
+from repoman.testing.processes import run_in_process
 
 HOSTED, MIRROR, GROUP = "own", "mirror", "whole"
 PAGES = (
@@ -46,34 +47,40 @@ class AbsenceTests(FormatTests):
     """Tests of a format that is uninstalled and installed again."""
 
     def test_absence_keeps_everything_and_it_comes_back(
-        self, site: Site, tmp_path: Path, remote_files: RemoteServer
+        self, tmp_path: Path, remote_files: RemoteServer
     ) -> None:
-        own, cached = self.make("ours", "1.0.0"), self.samples()[0]
+        _, cached = self._files()
         remote_files.files = dict(self.remote([cached]))
-        url = remote_files.url
-        others = {name: each for name, each in site.plugins.items() if name != self.name}
+        assert run_in_process(self.fill_with_the_format, tmp_path, remote_files.url) == ""
+        assert run_in_process(self.look_without_the_format, tmp_path) == ""
+        assert run_in_process(self.use_the_format_again, tmp_path) == ""
 
-        def installed() -> None:
-            self._fill(site.beside(tmp_path), url, own, cached)
+    def _files(self) -> tuple[Sample, Sample]:
+        """Return a file that is stored, and one of the remote."""
+        return self.make("ours", "1.0.0"), self.samples()[0]
 
-        def uninstalled() -> None:
-            without = site.beside(tmp_path, others)
-            self._check_told(without, own)
-            self._check_kept(without, own, cached)
-            without.repoman.stop()
-            self._check_commands(tmp_path / "data", others)
+    def fill_with_the_format(self, directory: Path, url: str) -> None:
+        """Make repositories with content."""
+        self._fill(self.start(directory), url, *self._files())
 
-        def again() -> None:
-            back = site.beside(tmp_path)
-            for name, sample in ((HOSTED, own), (MIRROR, cached), (GROUP, own), (GROUP, cached)):
-                assert self.is_named(back.client(name), sample), name
-            new = self.make("ours", "2.0.0")
-            self.store(back.client(HOSTED), new)
-            assert self.is_named(back.client(GROUP), new)
-            back.repoman.repositories.delete(GROUP)
-            back.repoman.repositories.delete(HOSTED)
+    def look_without_the_format(self, directory: Path) -> None:
+        """Check what is told and kept."""
+        site, files = self.start(directory, is_installed=False), self._files()
+        self._check_told(site, files[0])
+        self._check_kept(site, *files)
+        site.repoman.stop()
+        self._check_commands(directory / "data", site.plugins)
 
-        assert [forked(installed), forked(uninstalled), forked(again)] == ["", "", ""]
+    def use_the_format_again(self, directory: Path) -> None:
+        """Check that all is back, and delete it."""
+        site, (own, cached) = self.start(directory), self._files()
+        for name, sample in ((HOSTED, own), (MIRROR, cached), (GROUP, own), (GROUP, cached)):
+            assert self.is_named(site.client(name), sample), name
+        new = self.make("ours", "2.0.0")
+        self.store(site.client(HOSTED), new)
+        assert self.is_named(site.client(GROUP), new)
+        site.repoman.repositories.delete(GROUP)
+        site.repoman.repositories.delete(HOSTED)
 
     def _fill(self, site: Site, url: str, own: Sample, cached: Sample) -> None:
         """Make repositories of all types, with content and a policy that would remove it."""
@@ -132,7 +139,7 @@ class AbsenceTests(FormatTests):
         for each in (own, cached):
             assert site.has_blob(hashlib.sha256(each.data).hexdigest())
 
-    def _check_commands(self, data: Path, plugins: dict[str, object]) -> None:
+    def _check_commands(self, data: Path, plugins: Mapping[str, object]) -> None:
         """Check that the command line tells of it, and goes on."""
         install_plugins(plugins)
         for words in (["repo", "list"], ["repo", "show", HOSTED], ["export"], ["cleanup", "list"]):

@@ -1,6 +1,7 @@
 """What all tests of the suite stand on: a site that they share, and a remote."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,13 @@ class FormatTests(Declarations):
         """Return the name of a proxy of a remote that has the first two versions."""
         remote_files.files = dict(self.remote(self.samples()[:2]))
         return site.proxy(f"{self.name}-proxy", remote_files.url)
+
+    def start(self, directory: Path, *, is_installed: bool = True) -> Site:
+        """Start a Repoman on data of its own, in a process that has no other."""
+        plugins = all_plugins(self.name, self.plugin)
+        if not is_installed:
+            del plugins[self.name]
+        return Site(RepomanFactory(directory / "data"), plugins)
 
     def samples(self, content: str = "") -> list[Sample]:
         """Return three versions of a package."""

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,9 @@ from click.testing import CliRunner
 from repoman.cli import cli
 from repoman.http.format_pages import UseRequest
 from repoman.plugins import create_plugin_manager
-from repoman.testing.forked import forked
 from repoman.testing.formats.base import FormatTests
 from repoman.testing.formats.site import RepositoryClient, Site
+from repoman.testing.processes import run_in_process
 
 TYPES = ("hosted", "proxy", "group")
 REST = "/service/rest/v1"
@@ -69,18 +70,20 @@ class FaceTests(FormatTests):
         assert name in site.http.get("/admin/repositories").text
         assert site.http.get(f"/admin/repositories/{name}").status_code == 200
 
-    def test_face_the_command_line_creates_and_lists(self, site: Site, tmp_path: Any) -> None:
-        def run() -> None:
-            site.beside(tmp_path).repoman.stop()
-            install_plugins(site.plugins)
-            data = ["--data", str(tmp_path / "data")]
-            for type_, settings in self.command_settings().items():
-                words = [word for each in settings for word in ("--set", each)]
-                _command("repo", "create", *words, f"{self.name}-{type_}", f"cli-{type_}", *data)
-            told = _command("repo", "list", *data)
-            assert all(f"cli-{type_}" in told for type_ in TYPES), told
+    def test_face_the_command_line_creates_and_lists(self, tmp_path: Path) -> None:
+        assert run_in_process(self.create_by_commands, tmp_path) == ""
 
-        assert forked(run) == ""
+    def create_by_commands(self, directory: Path) -> None:
+        """Create a repository of each type."""
+        site = self.start(directory)
+        site.repoman.stop()
+        install_plugins(site.plugins)
+        data = ["--data", str(directory / "data")]
+        for type_, settings in self.command_settings().items():
+            words = [word for each in settings for word in ("--set", each)]
+            _command("repo", "create", *words, f"{self.name}-{type_}", f"cli-{type_}", *data)
+        told = _command("repo", "list", *data)
+        assert all(f"cli-{type_}" in told for type_ in TYPES), told
 
     def test_face_what_is_stored_is_listed_and_found(
         self, site: Site, hosted: str, client: RepositoryClient

@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 from repoman.compaction import Compactor
 from repoman.content import ContentStore
 from repoman.repositories.cleanup_records import CleanupPolicy
-from repoman.testing.forked import ended_by, forked
 from repoman.testing.formats.base import PACKAGE, VERSIONS, FormatTests
 from repoman.testing.formats.site import RepositoryClient, Site
+from repoman.testing.processes import exit_at_once, run_in_process
 
 WAYS = ("main", "connector", "in place")
 YEAR_S = 366 * 86_400.0
@@ -274,50 +274,55 @@ class HostedTests(FormatTests):
 
     @pytest.mark.parametrize("moment", ["before the row", "after the row"])
     def test_hosted_a_kill_leaves_a_file_whole_or_not_at_all(
-        self, site: Site, tmp_path: Path, moment: str
+        self, tmp_path: Path, moment: str
     ) -> None:
+        assert run_in_process(self.store_and_be_killed, tmp_path, moment) == "exited"
+        assert run_in_process(self.store_after_the_kill, tmp_path) == ""
+
+    def store_and_be_killed(self, directory: Path, moment: str) -> None:
+        """Store a file and be killed while storing another one."""
+        site = self.start(directory)
         first, second, _ = self.samples()
+        client = site.client(site.create(f"{self.name}-hosted", name="killed"))
+        self.store(client, first)
+        save = ContentStore.save_asset
 
-        def begin() -> None:
-            other = site.beside(tmp_path)
-            hosted = other.create(f"{self.name}-hosted", name="killed")
-            self.store(other.client(hosted), first)
-            save = ContentStore.save_asset
+        def save_and_exit(content: ContentStore, *args: object, **options: object) -> object:
+            if moment == "after the row":
+                save(content, *args, **options)  # type: ignore[arg-type]
+            exit_at_once()
+            return None
 
-            def save_and_end(content: ContentStore, *args: object, **options: object) -> object:
-                if moment == "after the row":
-                    save(content, *args, **options)  # type: ignore[arg-type]
-                ended_by()
-                return None
+        ContentStore.save_asset = save_and_exit  # type: ignore[method-assign,assignment]
+        self.upload(client, second)
 
-            ContentStore.save_asset = save_and_end  # type: ignore[method-assign,assignment]
-            self.upload(other.client(hosted), second)
+    def store_after_the_kill(self, directory: Path) -> None:
+        """Check that the other file is not there, and store it."""
+        site = self.start(directory)
+        first, second, _ = self.samples()
+        site.repoman.sweep()
+        client = site.client("killed")
+        assert self.is_named(client, first)
+        assert not self.is_named(client, second)
+        self.store(client, second)
+        assert self.is_named(client, second)
+        assert site.unfinished() == []
 
-        def look() -> None:
-            other = site.beside(tmp_path)
-            other.repoman.sweep()
-            client = other.client("killed")
-            assert self.is_named(client, first)
-            assert not self.is_named(client, second)
-            self.store(client, second)
-            assert self.is_named(client, second)
-            assert other.unfinished() == []
+    def test_hosted_all_is_there_after_a_restart(self, tmp_path: Path) -> None:
+        assert run_in_process(self.store_and_stop, tmp_path) == ""
+        assert run_in_process(self.read_after_the_restart, tmp_path) == ""
 
-        assert forked(begin) == "ended"
-        assert forked(look) == ""
+    def store_and_stop(self, directory: Path) -> None:
+        """Store files and stop."""
+        site = self.start(directory)
+        site.create(f"{self.name}-hosted", name="kept")
+        self.store(site.client("kept"), *self.samples())
+        site.repoman.stop()
 
-    def test_hosted_all_is_there_after_a_restart(self, site: Site, tmp_path: Path) -> None:
-        def begin() -> None:
-            other = site.beside(tmp_path)
-            other.create(f"{self.name}-hosted", name="kept")
-            self.store(other.client("kept"), *self.samples())
-            other.repoman.stop()
-
-        def look() -> None:
-            client = site.beside(tmp_path).client("kept")
-            assert all(self.is_named(client, each) for each in self.samples())
-
-        assert (forked(begin), forked(look)) == ("", "")
+    def read_after_the_restart(self, directory: Path) -> None:
+        """Check that the files are there."""
+        client = self.start(directory).client("kept")
+        assert all(self.is_named(client, each) for each in self.samples())
 
     def test_hosted_samples_differ(self) -> None:
         found = {(each.path, each.data) for each in self.samples()}

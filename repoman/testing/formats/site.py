@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from importlib.metadata import entry_points
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from werkzeug.test import EnvironBuilder, TestResponse
@@ -120,10 +119,6 @@ class Site:
         self.clock = Clock()
         self.repoman: Repoman = factory(plugins, self.clock, security={"login_failures": 0})
         self.http = HttpClient(self.repoman)
-
-    def beside(self, directory: Path, plugins: Mapping[str, object] | None = None) -> "Site":
-        """Start another one on data of its own, which ends this one in this process."""
-        return Site(RepomanFactory(directory / "data"), plugins or self.plugins)
 
     def create(self, recipe: str, settings: Settings | None = None, name: str = "") -> str:
         """Create a repository and return its name."""
