@@ -1,13 +1,14 @@
 """Documents of hosted repositories, made of the rows of their files and kept until these change."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from repoman.content import Asset, ContentStore
 from repoman.db.cache import ReadCache
 from repoman.errors import NotFound
 from repoman.files.format import (
     FILE,
+    METADATA,
     STATES,
     Document,
     File,
@@ -34,6 +35,7 @@ class GeneratedDocuments:
         self._name = name
         self._content = content
         self._made: ReadCache[tuple[Value, str]] = content.open_cache()
+        self._kept: ReadCache[frozenset[str]] = content.open_cache()
 
     def get(self, metadata: Metadata) -> Document:
         """Return a document (NotFound: there is no such package)."""
@@ -41,8 +43,17 @@ class GeneratedDocuments:
         return Document(lambda: value, tag)
 
     def has(self, package: str) -> bool:
-        """Return whether there is a file of a package."""
-        return has_package(self._content, self._format, package)
+        """Return whether there is a file of a package, or was one."""
+        path = STATES + package
+        return self._has_file(package) or self._content.find_asset(path) is not None
+
+    def kept_names(self) -> frozenset[str]:
+        """Return the packages that have a state, which outlives their last file."""
+        return self._kept.get("", self._list_kept)
+
+    def emptied(self, names: Iterable[str]) -> list[str]:
+        """Return those of the packages without a file or a state."""
+        return [each for each in names if not self.has(each)]
 
     def package(self, name: str, *, outline: bool = False) -> Package:
         """Return a package as it is now; without files if there is none.
@@ -62,9 +73,18 @@ class GeneratedDocuments:
         has_any = package.files or package.state
         value = self._format.generate(metadata, package) if has_any else None
         if value is None:
-            raise NotFound(f"There is no {metadata.package} in {self._name}.")
+            raise NotFound(self._missing(metadata.package))
         files = (f"{each.path} {each.digest} {each.updated_at}" for each in package.files)
         return value, tag_of(metadata.key, json.dumps(package.state), *files)
+
+    def _missing(self, package: str) -> str:
+        """Return why there is no document about a package."""
+        if not (self._format.shadows and self.has(package)):
+            return f"There is no {package} in {self._name}."
+        return (
+            f"All of {package} was deleted from {self._name}, which keeps the name. To have it "
+            "served by other members of a group, pin it to them."
+        )
 
     def _make_root(self, metadata: Metadata) -> tuple[Value, str]:
         states: list[str] = []
@@ -85,6 +105,18 @@ class GeneratedDocuments:
                 states.append(f"{each.path} {each.digest} {each.updated_at}")
                 yield _stored(each, version)
 
+    def _has_file(self, package: str) -> bool:
+        found = self._format.package(package)
+        return bool(self._content.list_versions(FILE, found.name, "", 1, found.namespace))
+
+    def _list_kept(self) -> frozenset[str]:
+        names: set[str] = set()
+        after = ""
+        while batch := self._content.list_assets(METADATA, after, FILES_BATCH, STATES):
+            after = batch[-1].path
+            names.update(each.path.removeprefix(STATES) for each in batch)
+        return frozenset(names)
+
     def _names(self) -> list[str]:
         names: list[str] = []
         while batch := self._content.list_names(FILE, names[-1] if names else "", NAMES_BATCH):
@@ -103,9 +135,3 @@ def _stored(asset: Asset, version: str, attributes_chars: int = 0) -> StoredFile
         asset.attributes,
         attributes_chars,
     )
-
-
-def has_package(content: ContentStore, format_: FileFormat, name: str) -> bool:
-    """Return whether a repository stores a file of a package."""
-    package = format_.package(name)
-    return bool(content.list_versions(FILE, package.name, "", 1, package.namespace))

@@ -1,7 +1,8 @@
 """A hosted repository of files: it stores what clients upload."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
@@ -61,12 +62,13 @@ class HostedFiles:
         return self._documents.get(metadata)
 
     def owns(self, package: str) -> bool:
-        """Return whether there is a file of a package."""
+        """Return whether there is a file of a package, or was one: its name stays."""
         return self._documents.has(package)
 
     def owned(self, metadata: Metadata) -> frozenset[str]:
-        """Return all packages in a document."""
-        return frozenset(self._format.names(metadata, self.document(metadata).value))
+        """Return all packages in a document, and those that it had."""
+        names = self._format.names(metadata, self.document(metadata).value)
+        return self._documents.kept_names().union(names)
 
     def get(self, file: File) -> Content:
         """Return a file."""
@@ -133,10 +135,20 @@ class HostedFiles:
         made = change(package)
         if made.removed:
             delete_files(self._content, list(made.removed))
-        if made.state != package.state:
-            path = STATES + name
-            new = NewAsset(path, METADATA, no_bytes, "application/json", made.state, audit=audit)
-            self._content.save_asset(new)
+        is_emptied = bool(made.removed and self._documents.emptied([name]))
+        if is_emptied or made.state != package.state:
+            self._save_state(name, no_bytes, made.state, audit)
+
+    def _save_state(
+        self,
+        name: str,
+        no_bytes: StoredBlob,
+        state: Mapping[str, Any],
+        audit: AuditEntry | None = None,
+    ) -> None:
+        path = STATES + name
+        new = NewAsset(path, METADATA, no_bytes, "application/json", state, audit=audit)
+        self._content.save_asset(new)
 
     def writable(self, name: str) -> "HostedFiles":
         """Return this repository."""
@@ -161,8 +173,18 @@ class HostedFiles:
     def delete_paths(self, paths: list[str]) -> None:
         """Remove files (NotFound, ReadOnly)."""
         self._refuse_if_read_only()
-        if not delete_files(self._content, paths):
-            raise self._unknown(", ".join(paths))
+        with self._content.transaction():
+            names = {self._package_at(path) for path in self._content.existing(paths)} - {""}
+            if not delete_files(self._content, paths):
+                raise self._unknown(", ".join(paths))
+            # Their names stay ours: a group must not take them from a remote all of a sudden.
+            for name in self._documents.emptied(names) if self._format.shadows else ():
+                self._save_state(name, self._no_bytes(), {})
+
+    def _package_at(self, path: str) -> str:
+        """Return the package of the file at a path; empty: it belongs to none."""
+        target = self._format.target(path)
+        return target.package if isinstance(target, File) else ""
 
     # Uploads by a form --------------------------------------------------------------------------
 

@@ -97,6 +97,27 @@ class GroupTests(FormatTests):
         assert not self.is_named(outer, foreign)
         assert not any(ours.rule_name in each for each in remote_files.asked)
 
+    def test_group_a_name_of_our_own_stays_ours_after_its_last_file(
+        self, site: Site, group: Group, remote_files: RemoteServer
+    ) -> None:
+        if not self.shadows:
+            return
+        ours, foreign, *_ = self.samples()
+        self.store(site.client(group.own), ours)
+        delete = site.repoman.repositories.get(group.own).capabilities.delete_asset
+        assert delete is not None
+        delete(ours.path, lambda _path: None)
+        remote_files.asked.clear()
+        for each in (ours, foreign):
+            assert group.client.get(each.path).status_code == 404
+            assert not self.is_named(group.client, each)
+        assert not any(ours.rule_name in each for each in remote_files.asked)
+        pins = {ours.rule_name: [group.mirror]}
+        freed = {"members": [group.own, group.mirror], "pins": pins}
+        client = site.client(site.create(f"{self.name}-group", {"group": freed}))
+        assert client.get(foreign.path).status_code == 200
+        assert self.is_named(client, foreign)
+
     @pytest.mark.parametrize("state", ["offline", "broken"])
     def test_group_a_name_of_our_own_stays_ours_while_its_member_is_down(
         self, site: Site, group: Group, state: str

@@ -301,6 +301,26 @@ def test_a_name_of_our_own_is_never_looked_for_elsewhere(packument, client, post
     assert asked(server) == []
 
 
+@pytest.mark.parametrize("repository", ["own", "all"])
+def test_a_name_stays_ours_after_the_last_unpublish(
+    packument, client, post, publish, server, repoman, repository
+):
+    publish("demo", "0.1.0")
+    revision = packument("demo", repository, query="?write=true").json["_rev"]
+    gone = client.request("DELETE", f"/repository/{repository}/demo/-rev/{revision}")
+    assert gone.status_code == 200
+    refused = packument("demo", "all", status=404)
+    assert "keeps the name" in refused.json["error"]
+    assert client.get("/repository/all/demo/-/demo-1.0.0.tgz").status_code == 404
+    assert client.get("/repository/all/demo/latest").status_code == 404
+    assert post("all", BULK, {"demo": ["1"]}) == {}
+    found = client.get("/repository/all/-/v1/search?text=demo").json["objects"]
+    assert "demo" not in [each["package"]["name"] for each in found]
+    assert asked(server, "/demo") == asked(server, "/files") == []
+    repoman.repositories.update("all", {"group": {"pins": {"demo": ["mirror"]}}})
+    assert list(packument("demo", "all").json["versions"]) == ["1.0.0"]
+
+
 def test_pinned_names_are_merged_and_the_first_member_wins(packument, client, repoman, publish):
     group = {"pins": {"demo": ["own", "mirror"]}}
     data = publish("demo", "0.1.0")
