@@ -135,12 +135,11 @@ class NewAsset:
 class ContentStore:
     """Components and assets of one repository; thread safe.
 
-    Its blobs are in the blob store of the repository. While that is moved, and for what a request
-    stores that began before, they may be in another of ``stores``.
+    Its blobs are in its blob store. While the repository moves, and for what a request stores that
+    began before, they may be in another of ``stores``.
 
-    Every method that changes something is one transaction, or joins the one that
-    :meth:`transaction` has opened in the same thread. Each change of an asset writes an event
-    (:mod:`repoman.events`) in it.
+    Every method that changes something is one transaction, or joins that of :meth:`transaction` in
+    the same thread. Each change of an asset writes an event (:mod:`repoman.events`) in it.
 
     Attributes:
         graph: what of the content refers to what.
@@ -161,16 +160,19 @@ class ContentStore:
         self._limits = limits or SpaceLimits()
         self._database = database
         self._repository = repository_id
-        self._blobs = ContentBlobs(repository_id, blob_store, blobs, stores)
+        self._blobs = ContentBlobs(database, repository_id, blob_store, blobs, stores)
         self._reader = self._blobs.reader
         self.histories = Histories(repository_id)
         self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
         self._promised: ReadCache[list[float | None]] = ReadCache(database, repository_id)
         self.graph = ContentGraph(repository_id)
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Return a context in which several changes are one; what is read in it stays true."""
-        return self._database.transaction(repository=self._repository)
+    def transaction(self, *stored: StoredBlob) -> AbstractContextManager[None]:
+        """Return a context in which several changes are one; what is read in it stays true.
+
+        ``stored`` are blobs, just committed, that assets are to name in it.
+        """
+        return self._blobs.transaction(stored)
 
     def brief_waits(self) -> AbstractContextManager[None]:
         """Return a context for what a read writes on the side: it waits for no other writer."""
@@ -288,7 +290,7 @@ class ContentStore:
             Unavailable: the bytes are no longer in the blob store, since no asset named them.
         """
         now, package = time.time(), _package_of(new)
-        with self._database.transaction(repository=self._repository, can_fail_alone=False):
+        with self._blobs.transaction((new.blob,), can_fail_alone=False):
             self._database.admit()
             present = find_present(
                 self._repository, new.path, self._blobs.store, new.blob.digest, package

@@ -4,8 +4,9 @@ A repository looks into its own store first. Where the bytes are missing there, 
 which other stores it has the blob.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.reader import BlobReader
@@ -13,6 +14,7 @@ from repoman.blobs.store import BlobStore, StoredBlob
 from repoman.content_records import (
     Present,
     find_blob,
+    has_condemned,
     insert_blob,
     is_store_kept,
     keep_blob,
@@ -21,7 +23,12 @@ from repoman.content_records import (
     note_whole,
     save_checksums,
 )
+from repoman.db.database import BRIEF_WAIT_S, Database
 from repoman.errors import Unavailable
+from repoman.waiting import Wait, waiting
+
+REMOVAL_MAX_S = 10.0  # The longest wait for compaction to end the removal of a blob.
+REMOVAL_POLL_S = 0.01  # How often is looked whether it has ended; most take some milliseconds.
 
 
 class ContentBlobs:
@@ -36,12 +43,45 @@ class ContentBlobs:
     """
 
     def __init__(
-        self, repository_id: int, store: str, blobs: BlobStore, stores: BlobStoreManager | None
+        self,
+        database: Database,
+        repository_id: int,
+        store: str,
+        blobs: BlobStore,
+        stores: BlobStoreManager | None,
     ) -> None:
         self.store = store
+        self._database = database
         self._repository = repository_id
         self._stores = stores
         self.reader = BlobReader(blobs, self._elsewhere)
+
+    def transaction(
+        self, blobs: Collection[StoredBlob] = (), *, can_fail_alone: bool = True
+    ) -> AbstractContextManager[None]:
+        """Return a transaction on the content in which these blobs can be named.
+
+        They were just committed, but compaction may be removing older bytes of the same digest.
+        That is waited for, unless a transaction is open already, which this one joins.
+        """
+        if blobs and not self._database.in_transaction():
+            return self._after_removal([each.digest for each in blobs])
+        return self._database.transaction(
+            repository=self._repository, can_fail_alone=can_fail_alone
+        )
+
+    @contextmanager
+    def _after_removal(self, digests: Collection[str]) -> Iterator[None]:
+        is_brief = self._database.thread.waits_briefly
+        deadline = time.monotonic() + (BRIEF_WAIT_S if is_brief else REMOVAL_MAX_S)
+        while True:
+            with self._database.transaction(repository=self._repository):
+                if not has_condemned(self.store, digests) or time.monotonic() >= deadline:
+                    yield
+                    return
+            # Outside of the transaction: compaction needs one to end.
+            with waiting(Wait.DATABASE):
+                time.sleep(REMOVAL_POLL_S)
 
     def save(
         self, blob: StoredBlob, checksums: Mapping[str, str], present: Present, now: float

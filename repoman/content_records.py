@@ -52,6 +52,10 @@ _FIND_BLOB = (
     "SELECT (SELECT id FROM blob WHERE store = ?1 AND digest = ?2), "
     "EXISTS (SELECT 1 FROM condemned WHERE store = ?1 AND digest = ?2)"
 )
+_HAS_CONDEMNED = (
+    "SELECT 1 FROM json_each(?2) given CROSS JOIN condemned "
+    "ON store = ?1 AND digest = given.value LIMIT 1"
+)
 _IS_KEPT = 'SELECT 1 FROM "blob_store" WHERE name = ? AND deleted_at IS NULL'
 _NOTE_WHOLE = 'DELETE FROM "damaged_blob" WHERE store = ? AND digest = ?'
 _SAVE_CHECKSUM = (
@@ -272,6 +276,11 @@ def find_blob(store: str, digest: str) -> tuple[int | None, bool]:
     """Return the id of a blob, if it has a row, and whether compaction is removing its bytes."""
     blob_id, is_condemned = _execute(_FIND_BLOB, (store, digest)).fetchone()
     return blob_id, bool(is_condemned)
+
+
+def has_condemned(store: str, digests: Iterable[str]) -> bool:
+    """Return whether compaction is removing the bytes of any of these blobs."""
+    return _execute(_HAS_CONDEMNED, (store, json.dumps(list(digests)))).fetchone() is not None
 
 
 def is_store_kept(store: str) -> bool:

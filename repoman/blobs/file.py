@@ -211,14 +211,17 @@ class FileBlobStore:
 
     def detach(self, digest: str, writer_id: str, committed_before: float) -> bool:
         """See :meth:`repoman.blobs.store.BlobStore.detach`."""
-        path = self._path(digest)
+        path, aside = self._path(digest), self._uploads / writer_id
         with storage_errors():
             try:
                 state = path.lstat()
                 # The change of a file's name is the last one of its state.
                 if state.st_ctime >= committed_before or stat.S_ISDIR(state.st_mode):
                     return False
-                path.rename(self._uploads / writer_id)
+                path.rename(aside)
+                if aside.lstat().st_ino != state.st_ino:
+                    self._put_back(aside, path)
+                    return False
             except FileNotFoundError:
                 if path.exists() or not self._has_directory(digest):
                     raise
@@ -234,11 +237,7 @@ class FileBlobStore:
             make_directory(self._quarantine)
             path.rename(aside)
             if aside.lstat().st_ino != state.st_ino:
-                # Committed between the look and the rename: it is right. Where it was committed
-                # once more since, that one stays.
-                with suppress(FileExistsError):
-                    os.link(aside, path)
-                aside.unlink()
+                self._put_back(aside, path)
                 return False
             for directory in (path.parent, self._quarantine, self._directory):
                 sync_directory(directory)
@@ -288,6 +287,17 @@ class FileBlobStore:
                 except OSError as error:  # lost+found, or what is another user's
                     _log.warning("%s could not be removed: %s", path, os.strerror(error.errno or 0))
         return count
+
+    @staticmethod
+    def _put_back(aside: Path, path: Path) -> None:
+        """Put back what was committed between the look at a blob and its rename: it is right.
+
+        Where it was committed once more since, that one stays.
+        """
+        with suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
+        sync_directory(path.parent)
 
     def _place(self, digest: str) -> tuple[str, str]:
         directory = f"{self._blobs}/{digest[:2]}"

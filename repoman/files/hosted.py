@@ -101,7 +101,8 @@ class HostedFiles:
             self._check_allowed(new.file)
         committed = self._commit(files)
         state = self._no_bytes() if change else None
-        with self._content.transaction():
+        stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
+        with self._content.transaction(*stored):
             first, *_ = [self._store(each) for each in committed]
             if change and state:
                 self._change(files[0][0].file.package, change, state)
@@ -116,7 +117,7 @@ class HostedFiles:
         """
         self._refuse_if_read_only()
         state = self._no_bytes()
-        with self._content.transaction():
+        with self._content.transaction(state):
             self._change(package, change, state, AuditEntry("change", package))
 
     def _no_bytes(self) -> StoredBlob:
@@ -216,7 +217,7 @@ class HostedFiles:
         ]
         uploads = [sent.bytes for _, sent in files.values()]
         committed = self._commit(list(zip(new, uploads, strict=True)))
-        with self._content.transaction():
+        with self._content.transaction(*(each.asset.blob for each in committed)):
             for each in committed:
                 # As above, since another client may have been faster.
                 check(f"/{each.asset.path}", self._is_free(each.file, each.restored))

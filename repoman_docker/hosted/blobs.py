@@ -168,7 +168,7 @@ class HostedUploads:
             self._sessions.drop(upload, sink)
             raise
         blob = sink.commit()
-        with self._content.transaction():
+        with self._content.transaction(blob):
             self._content.save_asset(new_blob(upload.scope, digest, blob))
             self._sessions.forget(upload)
 

@@ -129,7 +129,7 @@ class HostedManifests:
         labels = searchable_labels(manifest.annotations, told)
         stored = new_manifest(name, digest, manifest, blob, body)
         size, media_type = stored.transfer_size, manifest.media_type
-        with self._content.transaction():
+        with self._content.transaction(blob):
             self._check(name, tags, digest, manifest, check_move)
             entry = _entry(verb, name, digest, digest) if isinstance(reference, Digest) else None
             self._content.save_asset(replace(stored, audit=entry))

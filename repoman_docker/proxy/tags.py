@@ -100,7 +100,7 @@ class TagStore:
 
         def write() -> None:
             store_bytes(self._site.blobs, remote.body)
-            with self._content.transaction():
+            with self._content.transaction(blob):
                 self._save(manifest)
                 for each, at in tags.items():
                     new = new_tag(

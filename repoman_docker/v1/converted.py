@@ -103,7 +103,7 @@ class ConvertedRegistry:
         config, body = self._assemble(name, ancestry)
         stored = store_bytes(self._blobs, config)
         manifest = store_bytes(self._blobs, body)
-        with self._content.brief_waits(), self._content.transaction():
+        with self._content.brief_waits(), self._content.transaction(stored, manifest):
             self._content.save_asset(new_blob(name, Digest("sha256", stored.digest), stored))
             digest = Digest("sha256", manifest.digest)
             self._content.save_asset(new_chain(name, digest, manifest, DOCKER_MANIFEST, ancestry))

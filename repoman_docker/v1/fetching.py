@@ -89,7 +89,7 @@ class Fetching:
     def _save(
         self, name: str, record: ImageRecord, digest: Digest, blob: StoredBlob, json: StoredBlob
     ) -> None:
-        with self._content.brief_waits(), self._content.transaction():
+        with self._content.brief_waits(), self._content.transaction(blob, json):
             self._content.save_asset(new_blob(name, digest, blob))
             self._content.save_asset(record.asset(name, json))
         self._cache.negative.discard(blob_path(name, digest))

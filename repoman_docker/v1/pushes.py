@@ -114,7 +114,7 @@ class HostedPushes:
         ancestry = self._check_json(pusher, name, image_id, body)
         was_lost = self._has_lost(name, image_id)
         stored = store_bytes(self._blobs, body)
-        with self._content.transaction():
+        with self._content.transaction(stored):
             asset = self._content.find_asset(v1_image_path(image_id, name))
             if asset is not None and ImageRecord.of(asset).is_complete:
                 if was_lost and asset.digest == stored.digest:
@@ -148,7 +148,7 @@ class HostedPushes:
             layer = inspect_layer(file, read_asset(self._content, asset))
         blob = upload.commit()
         digest = Digest("sha256", blob.digest)
-        with self._content.transaction():
+        with self._content.transaction(blob):
             name, now, record = self._find_any(pusher, image_id)
             if record.is_complete and record.checksum == layer.checksum:
                 return  # another push was faster

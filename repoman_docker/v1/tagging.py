@@ -92,7 +92,7 @@ class Tagging:
         chain = self._prepare(name, pusher, image_id)
         blob = store_bytes(self._blobs, chain.manifest)
         media_type = media_types.DOCKER_MANIFEST
-        with self._content.transaction():
+        with self._content.transaction(blob, *(each.blob for each in chain.assets)):
             for asset in chain.assets:
                 self._content.save_asset(asset)
             stored = self._manifests.put(name, tag, (), chain.manifest, media_type, check_move)

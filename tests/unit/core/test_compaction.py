@@ -3,9 +3,12 @@
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from threading import Thread
 
 import pytest
 
+from repoman import content_blobs
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
@@ -13,12 +16,13 @@ from repoman.clocks import ConfirmedClock
 from repoman.compaction import GRACE_S, PREFIXES, SWEPT_PREFIXES, Compactor, Unwatched
 from repoman.config import BlobStoreSettings
 from repoman.content import ContentStore, NewAsset
+from repoman.content_records import has_condemned
 from repoman.db.models import BlobRecord
 from repoman.errors import RepomanError, Unavailable
 from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
 from tests.architecture import ROOT
-from tests.clock import LONG_S
+from tests.clock import LONG_S, wait_until
 from tests.disk import room_for
 
 KILLER = "tests.unit.core.compaction_killer"
@@ -240,13 +244,66 @@ def condemned(database, save, content, stores, compactor, clock, monkeypatch):
     return blob
 
 
-def test_nothing_is_stored_that_names_a_condemned_blob(condemned, content, compactor, on_disk):
+def test_nothing_is_stored_that_names_a_condemned_blob(
+    condemned, content, compactor, on_disk, monkeypatch
+):
+    monkeypatch.setattr(content_blobs, "REMOVAL_MAX_S", 0.0)
     new = NewAsset("b", "file", condemned, "text/plain")
     with pytest.raises(Unavailable, match="was deleted while it was being stored"):
         content.save_asset(new)
     assert compactor.is_needed()
     assert (compactor.finish(), on_disk(), BlobRecord.select().count()) == (1, 0, 0)
     assert not compactor.is_needed()
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What those were told who asked whether a blob is being removed."""
+    found = []
+
+    def look(*given):
+        found.append(has_condemned(*given))
+        return found[-1]
+
+    monkeypatch.setattr(content_blobs, "has_condemned", look)
+    return found
+
+
+@pytest.mark.parametrize("is_joined", [False, True])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_stores_again_what_is_being_removed_waits_for_the_end(
+    when, is_joined, save, content, stores, compactor, clock, monkeypatch, looks
+):
+    store, names = stores.get("default"), []
+    detach = store.detach
+
+    def store_again():
+        blob = store_bytes(store, b"one")
+        with content.transaction(blob) if is_joined else nullcontext():
+            content.save_asset(NewAsset("b", "file", blob, "text/plain"))
+        names.append("b")
+
+    pusher = Thread(target=store_again)
+
+    def detach_beside_a_push(digest, writer_id, committed_before):
+        if when == "before":  # The new bytes are there, but the old ones were just looked at.
+            pusher.start()
+            wait_until(lambda: any(looks))
+            return detach(digest, writer_id, 0.0)
+        is_gone = detach(digest, writer_id, committed_before)
+        pusher.start()
+        wait_until(lambda: any(looks))
+        return is_gone
+
+    save("a", b"one")
+    content.delete_assets(["a"])
+    clock.ahead = LATER
+    monkeypatch.setattr(store, "detach", detach_beside_a_push)
+    assert compactor.compact() == (when == "after")
+    pusher.join()
+    assert names == ["b"]
+    assert content.open_body(content.get_asset("b")) == b"one"
+    assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
 
 
 def test_a_condemned_blob_that_is_committed_again_stays(

@@ -361,3 +361,19 @@ def test_a_blob_whose_state_the_disk_does_not_tell_leaves_no_file_open(blobs, mo
         with pytest.raises(Unavailable):
             blobs.open(digest)
     assert not any(digest in name for name in names_of_open_files())
+
+
+def test_what_is_committed_while_it_is_detached_stays(blobs, monkeypatch, tmp_path):
+    blobs.open_writer("old").commit()
+    rename = Path.rename
+
+    def commit_and_rename(path, target):
+        digests.append(blobs.open_writer("new").commit().digest)
+        return rename(path, target)
+
+    digests = []
+    digest = hashlib.sha256(b"").hexdigest()
+    monkeypatch.setattr(Path, "rename", commit_and_rename)
+    assert not blobs.detach(digest, "aside", 1e12)
+    assert digests == [digest]
+    assert files_below(tmp_path / "blobs") == {f"sha256/{digest[:2]}/{digest}"}
